@@ -1,0 +1,177 @@
+//! What can be measured: workloads, runtimes, and the table that joins them.
+//!
+//! A workload is written once, generic over [`runtime_core::Runtime`]; the registry holds one monomorphised function per
+//! (workload, runtime) pair, so that no `dyn` stands on a measured path. Another crate adds a runtime or a workload to
+//! [`Registry`] and calls [`main`](crate::main) with it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::measure::Meter;
+
+/// Runs one workload under one runtime, inside the measured process, and reports through the meter.
+pub type RunFn = fn(&Params, &mut Meter) -> Result<(), Failure>;
+
+/// Which kind of question a workload asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Mostly waiting.
+    Io,
+    /// Only more cores help.
+    Cpu,
+    /// The scheduler's own costs.
+    Scheduling,
+}
+
+/// How load is put on: it decides what latency means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Requests start at intended times, whether or not earlier ones have ended.
+    Open,
+    /// A connection's next request starts when its last one has ended.
+    Closed,
+    /// A fixed amount of work, timed as a whole.
+    Batch,
+}
+
+/// A parameter of a workload.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// As in `--param NAME=VALUE`.
+    pub name: &'static str,
+    /// What it means, in one line, with its unit.
+    pub about: &'static str,
+    /// Its value when none is given.
+    pub default: u64,
+    /// The smallest value that makes sense.
+    pub min: u64,
+    /// The largest value that makes sense.
+    pub max: u64,
+}
+
+/// A workload as `lab list` shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// The name in commands and results.
+    pub name: &'static str,
+    /// The kind of question.
+    pub group: Group,
+    /// How load is put on.
+    pub mode: Mode,
+    /// What it stresses, in one line.
+    pub about: &'static str,
+    /// What one operation is, in one line.
+    pub op: &'static str,
+    /// Its parameters. The one named `size` is what `--size` sets.
+    pub parameters: &'static [Parameter],
+    /// The figure that verdicts are about: `wall_ns_per_op`, `cpu_ns_per_op` or `bytes_per_task`.
+    pub metric: &'static str,
+}
+
+/// A runtime as `lab list` shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct RuntimeInfo {
+    /// The name in commands and results.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// True for the runtimes of this project.
+    pub ours: bool,
+}
+
+/// One measurable pair. `limits` caps parameters to what the runtime can carry, such as 1:1's threads.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// The workload's name.
+    pub workload: &'static str,
+    /// The runtime's name.
+    pub runtime: &'static str,
+    /// The monomorphised function.
+    pub run: RunFn,
+}
+
+/// The values that one run is made with.
+#[derive(Clone, Debug, Default)]
+pub struct Params {
+    /// Worker threads where there are several.
+    pub workers: usize,
+    /// The scheduling policy by name, or the runtime's default.
+    pub policy: Option<String>,
+    /// `epoll` or `polling`.
+    pub reactor: Option<String>,
+    /// How long the measured part may take in all, in nanoseconds; a workload stops repeating when it is over.
+    pub budget_ns: u64,
+    /// Seed of all that is random.
+    pub seed: u64,
+    /// The workload's own parameters, each of them present.
+    pub values: BTreeMap<String, u64>,
+}
+
+impl Params {
+    /// The value of one of the workload's own parameters.
+    ///
+    /// # Panics
+    /// When the workload did not declare it.
+    pub fn value(&self, name: &str) -> u64 {
+        *self
+            .values
+            .get(name)
+            .unwrap_or_else(|| panic!("the workload declares no parameter `{name}`"))
+    }
+}
+
+/// Why a run gave no figure. A failed check is a failed run, never a fast one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The workload's check of its own result failed.
+    WrongAnswer(String),
+    /// The system refused what the size needs, such as threads or descriptors.
+    Refused(String),
+    /// Something that the runtime or a peer needs is not on this machine; says how to install it.
+    NotInstalled(String),
+    /// It ended in an error.
+    Crashed(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongAnswer(why) => write!(f, "wrong answer: {why}"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+            Self::NotInstalled(why) => write!(f, "not installed: {why}"),
+            Self::Crashed(why) => write!(f, "crashed: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// All that this process can measure.
+#[derive(Default)]
+pub struct Registry {
+    /// In the order in which they are listed.
+    pub workloads: Vec<Workload>,
+    /// In the order in which they are listed.
+    pub runtimes: Vec<RuntimeInfo>,
+    /// The pairs.
+    pub entries: Vec<Entry>,
+}
+
+impl Registry {
+    /// The workload of this name.
+    pub fn workload(&self, name: &str) -> Option<&Workload> {
+        self.workloads.iter().find(|workload| workload.name == name)
+    }
+
+    /// The runtime of this name.
+    pub fn runtime(&self, name: &str) -> Option<&RuntimeInfo> {
+        self.runtimes.iter().find(|runtime| runtime.name == name)
+    }
+
+    /// The function for a pair; `None` where the model does not have that workload.
+    pub fn entry(&self, workload: &str, runtime: &str) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .find(|entry| entry.workload == workload && entry.runtime == runtime)
+    }
+}

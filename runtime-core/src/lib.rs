@@ -1,0 +1,19 @@
+//! Everything that is not scheduling.
+//!
+//! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on this crate: it holds the trait that they
+//! implement, the task cell, timers, the reactor, sockets, files, synchronisation and the conformance suite. A scheduler only
+//! answers one question: where does this woken task go, and who must be told?
+
+pub mod blocking;
+pub mod context;
+pub mod primitives;
+pub mod reactor;
+pub mod runtime;
+pub mod task;
+pub mod time;
+
+pub use runtime::{
+    Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
+    Scope, Sequential, TaskHandle, TcpListener,
+};
+pub use task::{JoinError, JoinHandle};

@@ -1,0 +1,1 @@
+//! M:N: a few workers that steal from one another.

@@ -1,0 +1,1 @@
+//! N:1: one event loop on one thread.

@@ -1,0 +1,1 @@
+//! 1:1: one OS thread per task.
