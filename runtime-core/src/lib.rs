@@ -5,10 +5,13 @@
 //! answers one question: where does this woken task go, and who must be told?
 
 pub mod blocking;
+pub mod budget;
 pub mod context;
+pub mod park;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
+pub mod sync;
 pub mod task;
 pub mod time;
 
