@@ -5,7 +5,9 @@
 //! answers one question: where does this woken task go, and who must be told?
 
 pub mod blocking;
+pub mod budget;
 pub mod context;
+pub mod park;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
@@ -14,6 +16,6 @@ pub mod time;
 
 pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
-    Scope, Sequential, TaskHandle, TcpListener,
+    Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
 };
-pub use task::{JoinError, JoinHandle};
+pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};
