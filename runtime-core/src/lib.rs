@@ -11,6 +11,7 @@ pub mod park;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
+pub mod sync;
 pub mod task;
 pub mod time;
 
