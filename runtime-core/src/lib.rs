@@ -5,7 +5,9 @@
 //! answers one question: where does this woken task go, and who must be told?
 
 pub mod blocking;
+pub mod budget;
 pub mod context;
+pub mod net;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
