@@ -65,10 +65,12 @@ thread_local! {
     static CURRENT: Current = const { Current { ambient: RefCell::new(None), role: Cell::new(None) } };
 }
 
+type Previous = (Option<Arc<dyn Ambient>>, Option<Role>);
+
 /// Restores the previous context when dropped.
 #[must_use = "the context is left when the guard is dropped"]
 pub struct EnterGuard {
-    previous: Option<(Option<Arc<dyn Ambient>>, Option<Role>)>,
+    previous: Option<Previous>,
     // The guard must be dropped on the thread that it was made on.
     _not_send: std::marker::PhantomData<*const ()>,
 }

@@ -8,14 +8,16 @@ pub mod blocking;
 pub mod budget;
 pub mod context;
 pub mod net;
+pub mod park;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
+pub mod sync;
 pub mod task;
 pub mod time;
 
 pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
-    Scope, Sequential, TaskHandle, TcpListener,
+    Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
 };
-pub use task::{JoinError, JoinHandle};
+pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};
