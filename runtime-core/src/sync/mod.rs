@@ -16,4 +16,6 @@ pub use signal::{Signal, Wait};
 #[cfg(all(test, lab_loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod model_tests;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;
