@@ -1,6 +1,6 @@
 //! The cooperative budget: a loop over leaf operations that are always ready returns from its poll all the same.
 //!
-//! A scheduler arms the budget at the start of each poll ([`reset`]) and disarms it afterwards ([`disarm`]). A leaf operation
+//! Each poll of a task is on a full budget ([`arm`]). A leaf operation
 //! (a socket read, a queue's `get`, a timer) calls [`poll_proceed`] *before* it takes a permit, a lock or an item: an operation
 //! that took first and yielded then would hold up all who wait for what it holds. With the budget used up the operation wakes
 //! its own task and returns `Pending`, so that the task goes to the back of the run queue.
@@ -26,15 +26,37 @@ thread_local! {
 }
 
 /// Arms a full budget for the poll that is about to start.
-#[inline]
-pub fn reset() {
+#[cfg(test)]
+fn reset() {
     REMAINING.set(UNITS_PER_POLL);
 }
 
 /// Ends the limit that [`reset`] set: the poll is over.
-#[inline]
-pub fn disarm() {
+#[cfg(test)]
+fn disarm() {
     REMAINING.set(UNLIMITED);
+}
+
+/// Arms a full budget for one poll; what was left of an outer poll's comes back when the guard is dropped.
+#[inline]
+pub fn arm() -> Armed {
+    Armed {
+        outer: REMAINING.replace(UNITS_PER_POLL),
+    }
+}
+
+/// Keeps the calling thread's poll on a budget. See [`arm`].
+#[must_use = "the budget is that of the outer poll again when the guard is dropped"]
+#[derive(Debug)]
+pub struct Armed {
+    outer: u32,
+}
+
+impl Drop for Armed {
+    #[inline]
+    fn drop(&mut self) {
+        REMAINING.set(self.outer);
+    }
 }
 
 /// True if [`poll_proceed`] would let an operation proceed.

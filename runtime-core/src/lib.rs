@@ -15,6 +15,7 @@ pub mod park;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
+mod spawn;
 pub mod sync;
 pub mod task;
 pub mod time;
@@ -23,4 +24,6 @@ pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
     Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
 };
+pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_on};
 pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};
+pub use time::{sleep, sleep_until, timeout};
