@@ -54,3 +54,6 @@ fn no_address() -> io::Error {
         "the name stands for no address",
     )
 }
+
+#[cfg(all(test, feature = "testing", not(lab_loom), not(lab_shuttle)))]
+mod tests;
