@@ -26,11 +26,13 @@ use crate::reactor::{Initially, Registration};
 fn unix_address(address: SocketAddrAny) -> io::Result<SocketAddr> {
     let address = SocketAddrUnix::try_from(address)?;
     #[cfg(target_os = "linux")]
-    if let Some(name) = address.abstract_name() {
+    if let Some(name) = address.abstract_name()
+        && !name.is_empty()
+    {
         use std::os::linux::net::SocketAddrExt;
         return SocketAddr::from_abstract_name(name);
     }
-    // No path: the address of a socket that was not bound.
+    // No path, and no or an empty name: the address of a socket that was not bound.
     let path = address.path();
     let path = path.as_ref().map_or(&[][..], |path| path.to_bytes());
     SocketAddr::from_pathname(Path::new(OsStr::from_bytes(path)))

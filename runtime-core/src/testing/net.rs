@@ -574,7 +574,7 @@ pub async fn unix_sockets() {
         future::try_zip(UnixStream::connect(&path), listener.accept())
             .await
             .expect("connect");
-    assert!(peer.is_unnamed());
+    assert!(peer.is_unnamed(), "{peer:?}");
     assert_eq!(
         client.peer_addr().expect("peer").as_pathname(),
         Some(&*path)
