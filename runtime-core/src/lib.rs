@@ -10,6 +10,7 @@ pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper_rt;
+pub mod native;
 pub mod net;
 pub mod park;
 pub mod primitives;
@@ -20,6 +21,7 @@ pub mod sync;
 pub mod task;
 pub mod time;
 
+pub use native::Native;
 pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
     Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
