@@ -7,6 +7,7 @@
 pub mod blocking;
 pub mod budget;
 pub mod context;
+pub mod net;
 pub mod park;
 pub mod primitives;
 pub mod reactor;
