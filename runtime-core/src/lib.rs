@@ -7,6 +7,7 @@
 pub mod blocking;
 pub mod budget;
 pub mod context;
+pub mod native;
 pub mod net;
 pub mod park;
 pub mod primitives;
@@ -17,6 +18,7 @@ pub mod sync;
 pub mod task;
 pub mod time;
 
+pub use native::Native;
 pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
     Scope, ScopeJob, Sequential, TaskHandle, TcpListener,

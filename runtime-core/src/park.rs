@@ -422,13 +422,12 @@ mod tests {
 
     #[test]
     fn block_on_is_not_limited_by_a_budget_around_it() {
-        crate::budget::reset();
+        let _armed = crate::budget::arm();
         block_on_current_thread(poll_fn(|cx| {
             for _ in 0..1000 {
                 std::task::ready!(crate::budget::poll_proceed(cx)).made_progress();
             }
             Poll::Ready(())
         }));
-        crate::budget::disarm();
     }
 }

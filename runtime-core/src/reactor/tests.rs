@@ -257,7 +257,10 @@ fn a_write_larger_than_the_buffers_waits_for_the_reader() {
                 client.close().await.unwrap();
             };
             let mut all = Vec::new();
-            future::zip(write, server.read_to_end(&mut all)).await.1.unwrap();
+            future::zip(write, server.read_to_end(&mut all))
+                .await
+                .1
+                .unwrap();
             assert!(all == data, "what arrived differs from what was sent");
         });
     });

@@ -6,11 +6,12 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::cell::{self, Header};
 use super::state::COMPLETE;
 use super::{JoinError, TaskId};
+use crate::budget;
 use crate::runtime::TaskHandle;
 
 /// A spawned task, as its spawner sees it: a future of the task's outcome.
@@ -89,9 +90,12 @@ impl<T> Future for JoinHandle<T> {
         let header = self
             .header
             .expect("a JoinHandle was polled after it had yielded its task's outcome");
+        // A task that spawns and awaits in a loop would otherwise never return from its poll.
+        let spent = ready!(budget::poll_proceed(cx));
         // SAFETY: this is the one handle, and `T` the output; once it is taken, `header` is None.
         let output = unsafe { cell::poll_join(header, cx.waker()) };
         if output.is_ready() {
+            spent.made_progress();
             self.header = None;
             // SAFETY: the handle's reference, given up once.
             unsafe { cell::release(header) };

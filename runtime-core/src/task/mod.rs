@@ -4,6 +4,7 @@
 mod arena;
 mod cell;
 mod error;
+mod inline;
 mod join;
 mod scheduler;
 mod state;
@@ -23,6 +24,7 @@ use cell::{Header, Ran as CellRan};
 
 pub use arena::{Arena, BlockCache};
 pub use error::JoinError;
+pub use inline::InlineLimit;
 pub use join::{AbortHandle, JoinHandle};
 pub use scheduler::{Schedule, SchedulerArc, SchedulerRef};
 

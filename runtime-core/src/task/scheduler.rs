@@ -147,7 +147,13 @@ impl<S: Schedule> SchedulerArc<S> {
         unsafe { &*std::ptr::from_ref(erased).cast::<Self>() }
     }
 
-    /// A reference for a task to hold.
+    /// Itself, without its type.
+    #[inline]
+    pub fn erased(&self) -> &SchedulerRef {
+        &self.erased
+    }
+
+    /// A reference without its type.
     pub fn erase(&self) -> SchedulerRef {
         self.erased.clone()
     }
@@ -176,8 +182,9 @@ impl<S: Schedule> SchedulerArc<S> {
     }
 
     /// True if both point to the same scheduler.
-    pub fn is(&self, other: &SchedulerRef) -> bool {
-        self.erased.0 == other.0
+    #[inline]
+    pub fn same(one: &Self, other: &Self) -> bool {
+        one.erased.0 == other.erased.0
     }
 }
 

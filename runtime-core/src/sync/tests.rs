@@ -1,0 +1,1 @@
+//! Semaphore, queue, channel, oneshot and signal, against models and in corners.
