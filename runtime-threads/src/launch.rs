@@ -23,7 +23,9 @@ impl Launch for Threads {
         if let Some(policy) = &config.policy {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("threads has no policy `{policy}`: the kernel schedules; leave the policy out"),
+                format!(
+                    "threads has no policy `{policy}`: the kernel schedules; leave the policy out"
+                ),
             ));
         }
         let mut builder = Runtime::builder();

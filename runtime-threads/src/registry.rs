@@ -115,7 +115,11 @@ impl Registry {
             let mut state = self.state.lock();
             let entry = state.live.get_mut(&id).expect("listed by `enter`");
             entry.os = Some(os);
-            if entry.left { Some(self.retire(&mut state, id)) } else { None }
+            if entry.left {
+                Some(self.retire(&mut state, id))
+            } else {
+                None
+            }
         };
         retired.map(Retired::settle);
     }
@@ -126,7 +130,11 @@ impl Registry {
             let mut state = self.state.lock();
             let entry = state.live.get_mut(&id).expect("listed by `enter`");
             entry.left = true;
-            if entry.os.is_some() { Some(self.retire(&mut state, id)) } else { None }
+            if entry.os.is_some() {
+                Some(self.retire(&mut state, id))
+            } else {
+                None
+            }
         };
         retired.map(Retired::settle);
     }

@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
+use runtime_core::Native;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, IoDriver, Refused};
 use runtime_core::task::{SchedulerRef, Task};
 use runtime_core::time::TimerShard;
-use runtime_core::Native;
 
-use crate::handle::Handle;
 use crate::guest_timers;
+use crate::handle::Handle;
 use crate::registry::Registry;
 use crate::task_thread::TaskThread;
 

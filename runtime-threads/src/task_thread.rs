@@ -296,7 +296,12 @@ impl Ambient for OnThread {
 
     fn timer_shard(&self) -> Arc<TimerShard> {
         let shard = self.0.timers.get_or_init(|| {
-            let parker = Arc::clone(self.0.parker.get().expect("put there before the first poll"));
+            let parker = Arc::clone(
+                self.0
+                    .parker
+                    .get()
+                    .expect("put there before the first poll"),
+            );
             TimerShard::new(Box::new(move || parker.unpark()))
         });
         Arc::clone(shard)

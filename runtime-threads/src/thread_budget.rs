@@ -144,7 +144,12 @@ fn count_lines(path: &str) -> io::Result<usize> {
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(lines),
-            bytes => lines += buffer[..bytes].iter().filter(|byte| **byte == b'\n').count(),
+            bytes => {
+                lines += buffer[..bytes]
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count()
+            }
         }
     }
 }
