@@ -77,7 +77,7 @@ fn as_text(registry: &Registry) -> String {
     }
     let _ = writeln!(text, "\nMetrics");
     for (name, about) in METRICS {
-        let _ = writeln!(text, "  {name:<18} {about}");
+        let _ = writeln!(text, "  {name:<20} {about}");
     }
     text
 }

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, TableComponent};
 
 use crate::results::{Results, Role, Verdict};
+use crate::statistics::MIN_PROCESSES;
 use crate::summary::{self, Row, Section};
 use crate::units;
 
@@ -39,6 +40,15 @@ pub(crate) fn render(results: &Results) -> String {
 fn table(sections: &[&Section]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
+    // Lines around the arms of a workload would be noise: a blank row parts the workloads.
+    for line in [
+        TableComponent::HorizontalLines,
+        TableComponent::LeftBorderIntersections,
+        TableComponent::MiddleIntersections,
+        TableComponent::RightBorderIntersections,
+    ] {
+        table.remove_style(line);
+    }
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
@@ -49,7 +59,10 @@ fn table(sections: &[&Section]) -> Table {
         ]
         .map(|title| Cell::new(title).add_attribute(Attribute::Bold)),
     );
-    for section in sections {
+    for (index, section) in sections.iter().enumerate() {
+        if index > 0 {
+            table.add_row([""]);
+        }
         let mut name = printable(&section.workload.name);
         let parameters = summary::parameters(&section.params);
         if !parameters.is_empty() {
@@ -144,16 +157,18 @@ fn verdicts(text: &mut String, sections: &[Section]) {
             Some(floor) => format!("noise floor {:.1}%", floor * 100.0),
             None => "noise floor unknown".to_owned(),
         };
-        let said = if judged.is_empty() {
-            let processes = section
-                .rows
-                .iter()
-                .filter_map(|row| Some(row.comparison.as_ref()?.processes))
-                .max()
-                .unwrap_or(0);
-            format!("not enough data for a verdict ({processes} processes, 10 needed)")
-        } else {
-            judged.join(", ")
+        let compared = section
+            .rows
+            .iter()
+            .filter(|row| row.role == Role::Arm)
+            .filter_map(|row| Some(row.comparison.as_ref()?.processes).filter(|&processes| processes > 0))
+            .max();
+        let said = match compared {
+            _ if !judged.is_empty() => judged.join(", "),
+            Some(processes) => format!(
+                "not enough data for a verdict ({processes} processes of each; {MIN_PROCESSES} and a full run needed)"
+            ),
+            None => "nothing to compare with".to_owned(),
         };
         let _ = writeln!(
             text,

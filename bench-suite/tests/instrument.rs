@@ -222,7 +222,7 @@ fn results_follow_the_published_schema() {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let errors: Vec<String> = validator
             .iter_errors(&value)
-            .map(|error| format!("{}: {error}", error.instance_path()))
+            .map(|error| format!("{}: {error}", error.instance_path))
             .collect();
         assert!(errors.is_empty(), "{file}: {errors:#?}");
         assert_eq!(value["environments"][0]["seed"], 5);

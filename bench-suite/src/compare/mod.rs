@@ -193,7 +193,8 @@ impl Measuring<'_> {
                 schedule.took(begun.elapsed(), budget);
                 let run = self.record(round, cell, arm, outcome);
                 if schedule.failed(cell, arm, run.status) {
-                    let line = format!("{} under {} is given up", run.workload, run.runtime);
+                    let parameters = crate::summary::parameters(&run.params);
+                    let line = format!("{} ({parameters}) under {} is given up", run.workload, run.runtime);
                     self.progress.say(&line);
                     // That something is not installed is its own explanation.
                     if run.status != Status::NotInstalled {

@@ -128,7 +128,13 @@
       },
       options: options(
         `ratio to ${section.baseline ?? "the baseline"}, 95% interval`,
-        { type: "logarithmic", min: low / 1.08, max: high * 1.08, ticks: { callback: (value) => ticks(value, high / low) } },
+        {
+          type: "logarithmic",
+          min: low / 1.08,
+          max: high * 1.08,
+          afterBuildTicks: (axis) => { axis.ticks = ratioTicks(axis.min, axis.max); },
+          ticks: { callback: (value) => `${short(value)}x` },
+        },
         (item) => {
           const row = section.rows[item.dataIndex];
           if (row.kind === "baseline") return "baseline";
@@ -139,11 +145,15 @@
     };
   };
 
-  // Chart.js puts a tick at every tenth of a decade: few of them fit.
-  const ticks = (value, span) => {
-    const digit = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
-    const shown = span > 30 ? [1] : span > 4 ? [1, 2, 5] : null;
-    return shown && !shown.includes(digit) ? "" : `${short(value)}x`;
+  // Chart.js puts a tick at every tenth of a decade: few of them fit. Always 1, and as many others as the span leaves room for.
+  const ratioTicks = (min, max) => {
+    const span = max / min;
+    const steps = span > 100 ? [1] : span > 6 ? [1, 2, 5] : span > 2 ? [0.5, 0.8, 1, 1.25, 1.5, 2, 3, 4] : [0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5];
+    const decades = span > 6 ? [-4, -3, -2, -1, 0, 1, 2, 3, 4] : [0];
+    return decades
+      .flatMap((decade) => steps.map((step) => step * 10 ** decade))
+      .filter((value) => value >= min && value <= max)
+      .map((value) => ({ value }));
   };
 
   let charts = [];
@@ -154,7 +164,7 @@
       return new Chart(canvas, canvas.dataset.kind === "ratios" ? ratios(section) : values(section));
     });
   };
-  Chart.defaults.font.family = style.fontFamily || "system-ui, sans-serif";
+  Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   draw();
   // Colours come from the style sheet, so they follow the theme and the printer.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

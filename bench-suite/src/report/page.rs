@@ -27,13 +27,13 @@ pub(super) fn render(results: &Results) -> String {
     let _ = write!(html, "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Concurrency runtimes compared</h1>\n");
     lead(&mut html, results, &sections);
     html.push_str("</header>\n<main>\n");
-    notes(&mut html, results);
     overview(&mut html, &sections);
-    environments(&mut html, results);
-    method(&mut html, results);
+    notes(&mut html, results);
     for (index, section) in sections.iter().enumerate() {
         sections::render(&mut html, index, section);
     }
+    method(&mut html, results);
+    environments(&mut html, results);
     html.push_str("</main>\n<footer><p>Made by <code>lab report</code> from stored results; charts by Chart.js (MIT).</p></footer>\n");
     let _ = write!(
         html,
@@ -57,9 +57,25 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
         if failed == 0 {
             "all of them with the right answer".to_owned()
         } else {
-            format!("<strong>{failed} of them failed</strong>")
+            format!("<strong>{failed} of them without a figure</strong>")
         },
     );
+    for environment in &results.environments {
+        let cpu = environment.cpu.as_deref().unwrap_or("unknown processor");
+        let kernel = environment.kernel.as_deref().unwrap_or("unknown");
+        let _ = writeln!(
+            html,
+            "<p class=\"how\">On {}, {} core{}, kernel {}; {} build; seed {}{}. \
+             <a href=\"#method\">How it was measured</a>, <a href=\"#environment\">where and with what</a>.</p>",
+            Text(cpu),
+            environment.cores,
+            plural(environment.cores as usize),
+            Text(kernel),
+            Text(&environment.profile),
+            environment.seed,
+            environment.started_unix_s.map_or_else(String::new, |at| format!("; {}", utc(at))),
+        );
+    }
 }
 
 fn plural(count: usize) -> &'static str {
@@ -135,7 +151,12 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
             };
             format!("<td class=\"figure{class}\">{}{mark}</td>", units::ratio(Some(ratio), None))
         }
-        None => "<td class=\"figure failed\">failed</td>".to_owned(),
+        None => {
+            // The kind alone; the section has the rest.
+            let kind = row.failures.first().and_then(|failure| failure.split([':']).next());
+            let kind = kind.and_then(|kind| kind.split(" in ").next()).unwrap_or("no figure");
+            format!("<td class=\"figure failed\">{}</td>", Text(kind))
+        }
     }
 }
 
@@ -172,8 +193,8 @@ fn environment_list(html: &mut String, environment: &Environment) {
         ("Profile", environment.profile.clone()),
         ("Commit", text(&environment.commit)),
         ("Seed", environment.seed.to_string()),
-        ("Command", text(&environment.command)),
         ("Measured", environment.started_unix_s.map_or_else(unknown, utc)),
+        ("Command", text(&environment.command)),
     ];
     html.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts {

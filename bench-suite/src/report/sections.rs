@@ -74,7 +74,7 @@ fn plots(html: &mut String, index: usize, section: &Section) {
          aria-label=\"{}: median and each round of {}; the figures are in the table below\"></canvas></figure>\n\
          <figure style=\"height:{height}px\"><canvas data-chart=\"{index}\" data-kind=\"ratios\" role=\"img\" \
          aria-label=\"Ratio to the baseline with its 95% interval, for {}; the figures are in the table below\"></canvas></figure>\n</div>\n\
-         <p class=\"caption\">Left: {}, the median as a {} and each round as a dot{scale}. Right: ratio to the baseline with its 95% interval; the grey band is the noise floor.</p>\n",
+         <p class=\"caption\">First chart: {}, the median as a {} and each round as a dot{scale}. Second: ratio to the baseline with its 95% interval; the grey band is the noise floor.</p>\n",
         Text(&metric),
         Text(&section.workload.name),
         Text(&section.workload.name),
