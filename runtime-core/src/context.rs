@@ -5,6 +5,7 @@
 //! [`Runtime`](crate::Runtime) needs none of it.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::sync::Arc;
 
 use crate::blocking::BlockingPool;
@@ -21,7 +22,11 @@ pub trait Ambient: Send + Sync + 'static {
     fn scheduler_for_new_task(&self) -> SchedulerRef;
 
     /// Starts a task that was bound to [`scheduler_for_new_task`](Ambient::scheduler_for_new_task).
-    fn launch(&self, task: Task);
+    ///
+    /// # Errors
+    /// Gives the task back if the runtime has shut down or the system gives no thread. The caller settles it, outside of any
+    /// lock: that runs the user's destructors.
+    fn launch(&self, task: Task) -> Result<(), Refused>;
 
     /// How a socket made on this thread waits for readiness.
     fn io_driver(&self) -> IoDriver;
@@ -35,6 +40,26 @@ pub trait Ambient: Send + Sync + 'static {
     /// Whether file operations run on the calling thread (1:1) rather than in the blocking pool.
     fn files_inline(&self) -> bool {
         false
+    }
+}
+
+/// A task that a runtime did not start.
+#[must_use = "its handle waits until it is settled"]
+#[derive(Debug)]
+pub struct Refused {
+    /// The task.
+    pub task: Task,
+    /// What the system said; none if the runtime has shut down.
+    pub error: Option<io::Error>,
+}
+
+impl Refused {
+    /// Drops the future; the handle reports why.
+    pub fn settle(self) {
+        match self.error {
+            Some(error) => self.task.fail_to_start(error),
+            None => self.task.cancel(),
+        }
     }
 }
 
@@ -65,10 +90,12 @@ thread_local! {
     static CURRENT: Current = const { Current { ambient: RefCell::new(None), role: Cell::new(None) } };
 }
 
+type Previous = (Option<Arc<dyn Ambient>>, Option<Role>);
+
 /// Restores the previous context when dropped.
 #[must_use = "the context is left when the guard is dropped"]
 pub struct EnterGuard {
-    previous: Option<(Option<Arc<dyn Ambient>>, Option<Role>)>,
+    previous: Option<Previous>,
     // The guard must be dropped on the thread that it was made on.
     _not_send: std::marker::PhantomData<*const ()>,
 }

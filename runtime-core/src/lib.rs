@@ -5,15 +5,24 @@
 //! answers one question: where does this woken task go, and who must be told?
 
 pub mod blocking;
+pub mod budget;
 pub mod context;
+pub mod native;
+pub mod net;
+pub mod park;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
+mod spawn;
+pub mod sync;
 pub mod task;
 pub mod time;
 
+pub use native::Native;
 pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
-    Scope, Sequential, TaskHandle, TcpListener,
+    Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
 };
-pub use task::{JoinError, JoinHandle};
+pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_on};
+pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};
+pub use time::{sleep, sleep_until, timeout};

@@ -59,7 +59,9 @@ mod imp {
             self.0.try_lock().ok()
         }
         pub fn into_inner(self) -> T {
-            self.0.into_inner().unwrap_or_else(|poison| poison.into_inner())
+            self.0
+                .into_inner()
+                .unwrap_or_else(|poison| poison.into_inner())
         }
     }
     /// parking_lot's interface over loom's condition variable.
@@ -100,7 +102,9 @@ mod imp {
             self.0.try_lock().ok()
         }
         pub fn into_inner(self) -> T {
-            self.0.into_inner().unwrap_or_else(|poison| poison.into_inner())
+            self.0
+                .into_inner()
+                .unwrap_or_else(|poison| poison.into_inner())
         }
     }
 

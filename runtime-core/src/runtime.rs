@@ -106,10 +106,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send;
 
     /// The runtime's own bounded channel. `capacity` is at least 1.
-    fn channel<T: Send + 'static>(
-        &self,
-        capacity: usize,
-    ) -> (Self::Sender<T>, Self::Receiver<T>);
+    fn channel<T: Send + 'static>(&self, capacity: usize) -> (Self::Sender<T>, Self::Receiver<T>);
 
     /// Writes a whole file, replacing what was there, in the way this runtime treats files.
     ///
@@ -121,14 +118,15 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         contents: Vec<u8>,
     ) -> impl Future<Output = io::Result<()>> + Send {
         let job = self.spawn_blocking(move || std::fs::write(path, contents));
-        async move { job.await.unwrap_or_else(|error| Err(io::Error::other(error))) }
+        async move {
+            job.await
+                .unwrap_or_else(|error| Err(io::Error::other(error)))
+        }
     }
 }
 
 /// A spawned task, as its spawner sees it. Dropping it detaches the task.
-pub trait TaskHandle<T>:
-    Future<Output = Result<T, JoinError>> + Send + Unpin + 'static
-{
+pub trait TaskHandle<T>: Future<Output = Result<T, JoinError>> + Send + Unpin + 'static {
     /// Cancels the task at its next suspension point; the handle then yields [`JoinError::Cancelled`].
     /// A task that finishes in the poll during which it was aborted yields its value.
     fn abort(&self);
@@ -267,10 +265,13 @@ pub trait ForkJoin: Sync {
         R: Send;
 }
 
+/// A job of a [`ForkJoin::scope`].
+pub type ScopeJob<'env> = Box<dyn FnOnce(&dyn Scope<'env>) + Send + 'env>;
+
 /// Where the jobs of a [`ForkJoin::scope`] are spawned.
 pub trait Scope<'env> {
     /// Runs `job` at some time before the scope ends.
-    fn spawn(&self, job: Box<dyn FnOnce(&dyn Scope<'env>) + Send + 'env>);
+    fn spawn(&self, job: ScopeJob<'env>);
 }
 
 /// Fork-join on the caller's own thread, in program order: the reference that parallel ones are compared with, and the
@@ -296,7 +297,7 @@ impl ForkJoin for Sequential {
     {
         struct Inline;
         impl<'env> Scope<'env> for Inline {
-            fn spawn(&self, job: Box<dyn FnOnce(&dyn Scope<'env>) + Send + 'env>) {
+            fn spawn(&self, job: ScopeJob<'env>) {
                 job(self);
             }
         }

@@ -1,1 +1,13 @@
-//! N:1: one event loop on one thread.
+#![doc = include_str!("README.md")]
+
+mod builder;
+pub mod event_loop;
+mod handle;
+mod launch;
+mod local;
+mod shared;
+
+pub use builder::Builder;
+pub use event_loop::{Loop, spawn_local};
+pub use handle::Handle;
+pub use launch::N1;

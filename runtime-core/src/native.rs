@@ -1,0 +1,130 @@
+//! What the handles of this project's own schedulers have in common: everything but scheduling.
+//!
+//! A scheduler's handle says how a task is started and what its [`Ambient`] is; [`Runtime`] follows. A scheduler with sockets,
+//! timers or channels of its own implements `Runtime` directly instead.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::context::Ambient;
+use crate::net;
+use crate::runtime::{Capabilities, Metrics, Runtime};
+use crate::spawn::spawn_on;
+use crate::sync::{Receiver, Sender, channel};
+use crate::task::{self, JoinHandle};
+use crate::time::{self, Elapsed};
+
+/// A handle to a scheduler that uses this crate's tasks, sockets, timers and channels.
+pub trait Native: Clone + Send + Sync + 'static {
+    /// The name by which the lab's tables call this scheduler.
+    const NAME: &'static str;
+
+    /// The runtime as the code on its threads sees it.
+    fn ambient(&self) -> &Arc<dyn Ambient>;
+
+    /// See [`Runtime::capabilities`].
+    fn capabilities(&self) -> Capabilities;
+
+    /// See [`Runtime::metrics`].
+    fn metrics(&self) -> Metrics;
+
+    /// See [`Runtime::spawn`].
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        spawn_on(&**self.ambient(), future)
+    }
+}
+
+impl<H: Native> Runtime for H {
+    type JoinHandle<T: Send + 'static> = JoinHandle<T>;
+    type TcpListener = net::TcpListener;
+    type TcpStream = net::TcpStream;
+    type Sender<T: Send + 'static> = Sender<T>;
+    type Receiver<T: Send + 'static> = Receiver<T>;
+
+    fn name(&self) -> &'static str {
+        H::NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Native::capabilities(self)
+    }
+
+    fn metrics(&self) -> Metrics {
+        Native::metrics(self)
+    }
+
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Native::spawn(self, future)
+    }
+
+    fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.ambient().blocking_pool().spawn(function)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        time::sleep(duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {
+        time::sleep_until(deadline)
+    }
+
+    fn timeout<F>(
+        &self,
+        duration: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        time::timeout(duration, future)
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static {
+        task::yield_now()
+    }
+
+    async fn bind(&self, address: SocketAddr) -> io::Result<net::TcpListener> {
+        let driver = self.ambient().io_driver();
+        net::TcpListener::bind_on(driver, address, net::BindOptions::default())
+    }
+
+    fn connect(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<net::TcpStream>> + Send {
+        net::TcpStream::connect_on(self.ambient().io_driver(), address)
+    }
+
+    fn channel<T: Send + 'static>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
+        channel(capacity)
+    }
+
+    async fn write_file(&self, path: PathBuf, contents: Vec<u8>) -> io::Result<()> {
+        if self.ambient().files_inline() {
+            return std::fs::write(path, contents);
+        }
+        let job = self
+            .ambient()
+            .blocking_pool()
+            .spawn(move || std::fs::write(path, contents));
+        job.await?
+    }
+}

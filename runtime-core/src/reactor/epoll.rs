@@ -1,0 +1,124 @@
+//! Linux: epoll, edge-triggered, one system call per poll.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
+use super::source::{Sources, Token, ready};
+use super::timespec;
+
+/// Events taken by one poll: 12 KiB of stack. More than that are reported by the next one.
+const EVENTS: usize = 1024;
+
+/// The eventfd's token. No socket has it: see `Token::next_generation`.
+const NOTIFIED: u64 = u64::MAX;
+
+pub(super) struct Epoll {
+    epoll: OwnedFd,
+    eventfd: OwnedFd,
+    /// An edge of the eventfd is on its way to a poll: there is no need for another.
+    notified: AtomicBool,
+}
+
+impl Epoll {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        // Edge-triggered: each write is an edge, whatever was written before, so nobody has to read it.
+        epoll::add(
+            &epoll,
+            &eventfd,
+            EventData::new_u64(NOTIFIED),
+            EventFlags::IN | EventFlags::ET,
+        )?;
+        let this = Self {
+            epoll,
+            eventfd,
+            notified: AtomicBool::new(false),
+        };
+        // An old kernel has no wait call with a timeout finer than milliseconds.
+        this.poll(Some(Duration::ZERO), &Sources::new())
+            .map_err(|error| {
+                if error.raw_os_error() == Some(Errno::NOSYS.raw_os_error()) {
+                    io::Error::new(
+                        io::ErrorKind::Unsupported,
+                        "the `epoll` reactor needs epoll_pwait2 (Linux 5.11): use `polling`",
+                    )
+                } else {
+                    error
+                }
+            })?;
+        Ok(this)
+    }
+
+    pub(super) fn register(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
+        epoll::add(
+            &self.epoll,
+            fd,
+            EventData::new_u64(token.to_key() as u64),
+            EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET,
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn deregister(&self, fd: BorrowedFd<'_>) {
+        // Closing removes a descriptor by itself unless a duplicate lives on; an error leaves nothing to be done, and
+        // the token's generation keeps late events away.
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<usize> {
+        let timeout = timeout.map(timespec);
+        // On the stack and left uninitialised: it costs nothing, and pollers share nothing.
+        let mut buffer = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+        let events = match epoll::wait(&self.epoll, &mut buffer[..], timeout.as_ref()) {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => return Ok(0),
+            Err(error) => return Err(error.into()),
+        };
+        let mut reported = 0;
+        for &mut Event { flags, data } in events {
+            if data.u64() == NOTIFIED {
+                // Acquire pairs with the Release in `notify`: the caller, who looks at its queues next, sees what was
+                // queued before any `notify` that found the flag set.
+                self.notified.swap(false, Ordering::AcqRel);
+            } else {
+                let token = Token::from_key(data.u64() as usize);
+                reported += usize::from(sources.dispatch(token, bits(flags)));
+            }
+        }
+        Ok(reported)
+    }
+
+    pub(super) fn notify(&self) {
+        // Release pairs with the Acquire in `poll`.
+        if !self.notified.swap(true, Ordering::AcqRel) {
+            // Fails only when the counter is full, and then the edge that filled it is still to be reported.
+            let _ = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+fn bits(flags: EventFlags) -> u8 {
+    let mut bits = 0;
+    // An error is collected by an attempt in either direction; it may be a passing one (UDP), so it does not stick.
+    if flags.intersects(EventFlags::IN | EventFlags::PRI | EventFlags::ERR) {
+        bits |= ready::READABLE;
+    }
+    if flags.intersects(EventFlags::OUT | EventFlags::ERR) {
+        bits |= ready::WRITABLE;
+    }
+    if flags.intersects(EventFlags::RDHUP | EventFlags::HUP) {
+        bits |= ready::READ_CLOSED;
+    }
+    if flags.contains(EventFlags::HUP) {
+        bits |= ready::WRITE_CLOSED;
+    }
+    bits
+}

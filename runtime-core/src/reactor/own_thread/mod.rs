@@ -1,0 +1,256 @@
+#![doc = include_str!("README.md")]
+
+mod source;
+mod state;
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
+use rustix::io::Errno;
+
+pub(super) use source::ThreadSource;
+use source::{Interest, report};
+use state::{FUTEX, POLL, ParkState};
+
+/// How long a poll lasts at most if there was no descriptor left for the eventfd: a wake is then seen this late.
+const WITHOUT_EVENTFD: Duration = Duration::from_millis(10);
+
+/// Descriptors polled without an allocation.
+const INLINE: usize = 8;
+
+/// What one thread waits with. One thread owns it and parks; any thread unparks.
+///
+/// ```
+/// use runtime_core::reactor::own_thread::ThreadParker;
+///
+/// let parker = ThreadParker::current_or_install();
+/// let other = parker.clone();
+/// let thread = std::thread::spawn(move || other.unpark());
+/// parker.park(None); // returns after the unpark, even if that came first
+/// thread.join().unwrap();
+/// ```
+pub struct ThreadParker {
+    state: ParkState,
+    /// Made by the first park that polls.
+    eventfd: OnceLock<OwnedFd>,
+    interests: Mutex<Vec<Interest>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<ThreadParker>>> = const { RefCell::new(None) };
+}
+
+impl ThreadParker {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: ParkState::new(),
+            eventfd: OnceLock::new(),
+            interests: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The calling thread's parker; made at the first call.
+    ///
+    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on waited for
+    /// by its [`park`](ThreadParker::park).
+    pub fn current_or_install() -> Arc<Self> {
+        CURRENT.with_borrow_mut(|current| Arc::clone(current.get_or_insert_with(Self::new)))
+    }
+
+    /// The parker that is to wait for a socket polled on the calling thread: its own, or the helper thread's.
+    /// True if it is its own.
+    fn for_current_thread() -> io::Result<(Arc<Self>, bool)> {
+        let own = if crate::context::in_task() {
+            CURRENT
+                .try_with(|current| current.borrow().clone())
+                .ok()
+                .flatten()
+        } else {
+            None
+        };
+        match own {
+            Some(own) => Ok((own, true)),
+            None => Ok((Self::helper()?, false)),
+        }
+    }
+
+    /// The parker of the thread that waits for threads which don't park here themselves.
+    fn helper() -> io::Result<Arc<Self>> {
+        static HELPER: Mutex<Option<Arc<ThreadParker>>> = Mutex::new(None);
+        let mut helper = HELPER.lock();
+        if let Some(parker) = &*helper {
+            return Ok(Arc::clone(parker));
+        }
+        let parker = Self::new();
+        let parks = Arc::clone(&parker);
+        std::thread::Builder::new()
+            .name("socket-wait".to_owned())
+            .spawn(move || {
+                loop {
+                    parks.park(None);
+                }
+            })?;
+        *helper = Some(Arc::clone(&parker));
+        Ok(parker)
+    }
+
+    /// True if `self` is the calling thread's own.
+    fn is_current(self: &Arc<Self>) -> bool {
+        CURRENT.try_with(|current| {
+            current
+                .borrow()
+                .as_ref()
+                .is_some_and(|own| Arc::ptr_eq(own, self))
+        }) == Ok(true)
+    }
+
+    /// Sleeps until [`unpark`](ThreadParker::unpark), until `deadline`, or until a descriptor that was awaited on this thread is
+    /// ready; in the last case its waiters' wakers are called before this returns. May return spuriously.
+    ///
+    /// To be called by the owner thread only.
+    pub fn park(&self, deadline: Option<Instant>) {
+        let sources: Vec<_> = self
+            .interests
+            .lock()
+            .iter()
+            .map(Interest::to_poll)
+            .collect();
+        if sources.is_empty() {
+            self.park_on_futex(deadline);
+        } else {
+            self.park_in_poll(&sources, deadline);
+        }
+    }
+
+    /// Wakes the owner; if it does not sleep, its next park returns at once. From any thread, costs a system call only
+    /// if the owner sleeps.
+    pub fn unpark(&self) {
+        match self.state.unpark() {
+            FUTEX => self.wake_futex(),
+            POLL => {
+                if let Some(eventfd) = self.eventfd.get() {
+                    // Fails only when the counter is full, and then it is readable anyway.
+                    let _ = rustix::io::write(eventfd, &1_u64.to_ne_bytes());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn park_on_futex(&self, deadline: Option<Instant>) {
+        if !self.state.begin(FUTEX) {
+            return;
+        }
+        while self.state.is(FUTEX) {
+            let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if timeout == Some(Duration::ZERO) {
+                break;
+            }
+            self.wait_futex(timeout);
+        }
+        self.state.end();
+    }
+
+    fn park_in_poll(&self, sources: &[(Arc<ThreadSource>, PollFlags)], deadline: Option<Instant>) {
+        let eventfd = self.eventfd();
+        let mut timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        if eventfd.is_none() {
+            timeout = Some(timeout.map_or(WITHOUT_EVENTFD, |timeout| timeout.min(WITHOUT_EVENTFD)));
+        }
+        // The eventfd comes last; without one, the last descriptor is polled for nothing.
+        let own = match eventfd {
+            Some(eventfd) => PollFd::new(eventfd, PollFlags::IN),
+            None => PollFd::from_borrowed_fd(sources[0].0.as_fd(), PollFlags::empty()),
+        };
+        let mut inline;
+        let mut allocated;
+        let entries = sources
+            .iter()
+            .map(|(source, flags)| PollFd::from_borrowed_fd(source.as_fd(), *flags));
+        let fds: &mut [PollFd<'_>] = if sources.len() < INLINE {
+            inline = std::array::from_fn::<_, INLINE, _>(|_| own.clone());
+            for (fd, entry) in inline.iter_mut().zip(entries) {
+                *fd = entry;
+            }
+            &mut inline[..=sources.len()]
+        } else {
+            allocated = entries.collect::<Vec<_>>();
+            allocated.push(own);
+            &mut allocated
+        };
+
+        if !self.state.begin(POLL) {
+            // Woken meanwhile. What is ready is found by the next park.
+            return;
+        }
+        let timeout = timeout.map(super::timespec);
+        let reported = rustix::event::poll(fds, timeout.as_ref());
+        // Before anyone is woken: a waker of this very thread's task need not write the eventfd.
+        self.state.end();
+        match reported {
+            Ok(0) | Err(Errno::INTR) => return,
+            Ok(_) => {}
+            // Out of kernel memory: sleeping is not possible now. The task asks again.
+            Err(_) => return std::thread::yield_now(),
+        }
+        let (own, fds) = fds.split_last().expect("the eventfd's entry is there");
+        if let Some(eventfd) = eventfd
+            && own.revents().contains(PollFlags::IN)
+        {
+            let _ = rustix::io::read(eventfd, &mut [0; 8]);
+        }
+        for ((source, _), fd) in sources.iter().zip(fds) {
+            if !fd.revents().is_empty() {
+                report(&self.interests, source, fd.revents());
+            }
+        }
+    }
+
+    /// The eventfd; `None` if there is no descriptor left for it.
+    fn eventfd(&self) -> Option<&OwnedFd> {
+        if self.eventfd.get().is_none() {
+            let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok()?;
+            let _ = self.eventfd.set(made);
+        }
+        self.eventfd.get()
+    }
+}
+
+/// The futex: the kernel compares and sleeps in one step.
+#[cfg(not(any(lab_loom, lab_shuttle)))]
+impl ThreadParker {
+    fn wait_futex(&self, timeout: Option<Duration>) {
+        use rustix::thread::futex::{Flags, wait};
+        let timeout = timeout.map(super::timespec);
+        // It returns early when the word changed, at a signal, and at the time-out: the caller looks again.
+        let _ = wait(self.state.word(), Flags::PRIVATE, FUTEX, timeout.as_ref());
+    }
+
+    fn wake_futex(&self) {
+        use rustix::thread::futex::{Flags, wake};
+        let _ = wake(self.state.word(), Flags::PRIVATE, 1);
+    }
+}
+
+/// Under a model checker there is no kernel to sleep in; the protocol is checked beside its steps, in `state.rs`.
+#[cfg(any(lab_loom, lab_shuttle))]
+impl ThreadParker {
+    fn wait_futex(&self, _timeout: Option<Duration>) {
+        crate::primitives::thread::yield_now();
+    }
+
+    fn wake_futex(&self) {}
+}
+
+impl std::fmt::Debug for ThreadParker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ThreadParker")
+            .field("interests", &self.interests.lock().len())
+            .finish_non_exhaustive()
+    }
+}

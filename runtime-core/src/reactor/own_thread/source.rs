@@ -1,0 +1,234 @@
+//! A socket under 1:1, and the interests that threads have in it.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use rustix::event::PollFlags;
+
+use super::super::source::ready;
+use super::super::waiters::{WaitKey, WaitList};
+use super::super::{Direction, ReadyEvent};
+use super::ThreadParker;
+
+/// A descriptor that is waited for by the threads of the tasks that use it.
+pub(in crate::reactor) struct ThreadSource {
+    fd: OwnedFd,
+    /// A hint, as bits of [`ready`]: an attempt may succeed. Losing one costs a `poll(2)`.
+    ready: AtomicU8,
+    last_key: AtomicU64,
+    /// Those that may have an interest in it, for the destructor.
+    parkers: Mutex<Vec<Weak<ThreadParker>>>,
+}
+
+/// The waiters of one socket on one thread.
+pub(super) struct Interest {
+    source: Arc<ThreadSource>,
+    read: WaitList,
+    write: WaitList,
+}
+
+impl Interest {
+    /// The socket and what `poll(2)` is to be asked about it.
+    pub(super) fn to_poll(&self) -> (Arc<ThreadSource>, PollFlags) {
+        let mut flags = PollFlags::empty();
+        if !self.read.is_empty() {
+            flags |= PollFlags::IN | PollFlags::RDHUP;
+        }
+        if !self.write.is_empty() {
+            flags |= PollFlags::OUT;
+        }
+        (Arc::clone(&self.source), flags)
+    }
+
+    fn list(&mut self, direction: Direction) -> &mut WaitList {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.write.is_empty()
+    }
+}
+
+fn position(interests: &[Interest], source: &Arc<ThreadSource>) -> Option<usize> {
+    interests
+        .iter()
+        .position(|interest| Arc::ptr_eq(&interest.source, source))
+}
+
+/// Notes what `poll(2)` said of `source`, removes the interests that this fulfils, and wakes their waiters.
+pub(super) fn report(
+    interests: &Mutex<Vec<Interest>>,
+    source: &Arc<ThreadSource>,
+    revents: PollFlags,
+) {
+    // Closed behind our back: nothing will ever be reported of it, and polling it on would spin.
+    let invalid = revents.contains(PollFlags::NVAL);
+    let both = PollFlags::HUP | PollFlags::ERR;
+    let readable = revents.intersects(PollFlags::IN | PollFlags::RDHUP | both);
+    let writable = revents.intersects(PollFlags::OUT | both);
+
+    let mut bits = 0;
+    if readable {
+        bits |= ready::READABLE;
+    }
+    if writable {
+        bits |= ready::WRITABLE;
+    }
+    source.ready.fetch_or(bits, Ordering::Relaxed);
+
+    let (mut readers, mut writers) = (WaitList::default(), WaitList::default());
+    let mut removed = None;
+    {
+        let mut interests = interests.lock();
+        // It is not there if the socket was closed meanwhile.
+        if let Some(index) = position(&interests, source) {
+            let interest = &mut interests[index];
+            if readable {
+                readers = interest.read.take();
+            }
+            if writable {
+                writers = interest.write.take();
+            }
+            if invalid || interest.is_empty() {
+                removed = Some(interests.swap_remove(index));
+            }
+        }
+    }
+    drop(removed);
+    readers.wake_all();
+    writers.wake_all();
+}
+
+impl ThreadSource {
+    pub(in crate::reactor) fn new(fd: OwnedFd, bits: u8) -> Arc<Self> {
+        Arc::new(Self {
+            fd,
+            ready: AtomicU8::new(bits),
+            last_key: AtomicU64::new(0),
+            parkers: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(in crate::reactor) fn poll_ready(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        key: Option<&mut WaitKey>,
+    ) -> Poll<io::Result<ReadyEvent>> {
+        let bits = self.ready.load(Ordering::Relaxed);
+        if bits & direction.mask() != 0 {
+            return Poll::Ready(Ok(ReadyEvent {
+                tick: 0,
+                bits,
+                direction,
+            }));
+        }
+        let (parker, is_own) = ThreadParker::for_current_thread()?;
+        self.remember(&parker);
+        let displaced = {
+            let mut interests = parker.interests.lock();
+            let index = position(&interests, self).unwrap_or_else(|| {
+                interests.push(Interest {
+                    source: Arc::clone(self),
+                    read: WaitList::default(),
+                    write: WaitList::default(),
+                });
+                interests.len() - 1
+            });
+            let waiters = interests[index].list(direction);
+            match key {
+                None => waiters.add(cx.waker()),
+                Some(key) => {
+                    let key = *key.get_or_insert_with(|| self.new_key());
+                    waiters.add_keyed(key, cx.waker())
+                }
+            }
+        };
+        if !is_own {
+            // It is to poll this descriptor too.
+            parker.unpark();
+        }
+        if let Some(displaced) = displaced {
+            displaced.wake();
+        }
+        Poll::Pending
+    }
+
+    fn new_key(&self) -> NonZeroU64 {
+        let last = self.last_key.fetch_add(1, Ordering::Relaxed);
+        NonZeroU64::new(last.wrapping_add(1)).unwrap_or(NonZeroU64::MIN)
+    }
+
+    fn remember(&self, parker: &Arc<ThreadParker>) {
+        let mut parkers = self.parkers.lock();
+        let known = parkers
+            .iter()
+            .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(parker)));
+        if !known {
+            // Threads come and go: a listener that outlives many must not keep them all.
+            parkers.retain(|known| known.strong_count() > 0);
+            parkers.push(Arc::downgrade(parker));
+        }
+    }
+
+    pub(in crate::reactor) fn clear(&self, mask: u8) {
+        self.ready.fetch_and(!mask, Ordering::Relaxed);
+    }
+
+    /// Takes back a future's waker, and with it the interest if nobody else waits on that thread.
+    pub(in crate::reactor) fn cancel(self: &Arc<Self>, direction: Direction, key: NonZeroU64) {
+        for parker in self.known_parkers() {
+            let (mut waker, mut removed) = (None, None);
+            {
+                let mut interests = parker.interests.lock();
+                if let Some(index) = position(&interests, self) {
+                    waker = interests[index].list(direction).remove(key);
+                    if interests[index].is_empty() {
+                        removed = Some(interests.swap_remove(index));
+                    }
+                }
+            }
+            drop((waker, removed));
+        }
+    }
+
+    /// Ends all waiting for this descriptor, which is closed when nobody polls it any more: that is when this returns,
+    /// or as soon as the threads that are polling it have been woken.
+    pub(in crate::reactor) fn close(self: &Arc<Self>) {
+        for parker in self.known_parkers() {
+            let removed = {
+                let mut interests = parker.interests.lock();
+                position(&interests, self).map(|index| interests.swap_remove(index))
+            };
+            if let Some(Interest { read, write, .. }) = removed {
+                read.wake_all();
+                write.wake_all();
+            }
+            if !parker.is_current() {
+                parker.unpark();
+            }
+        }
+    }
+
+    fn known_parkers(&self) -> Vec<Arc<ThreadParker>> {
+        self.parkers
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+}
+
+impl AsFd for ThreadSource {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,219 @@
+//! Who waits for one direction of one socket.
+
+use std::num::NonZeroU64;
+use std::task::Waker;
+
+/// How many wakers of `poll_*` callers are kept for one direction.
+///
+/// Such a caller has no destructor that could take its waker back. One that is polled with ever new wakers (in a
+/// `select` over a set of futures, say) would pile them up; beyond this many, the oldest is woken and dropped. Who still
+/// waits polls again and is back in the list; so nothing is lost, and the list is bounded.
+const UNKEYED_MAX: usize = 32;
+
+/// The place of a waiting future in a list: it takes its waker back when it is dropped.
+pub(crate) type WaitKey = Option<NonZeroU64>;
+
+#[derive(Debug)]
+struct Waiter {
+    key: WaitKey,
+    waker: Waker,
+}
+
+/// The wakers of one direction. One is the rule, and needs no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct WaitList {
+    first: Option<Waiter>,
+    more: Vec<Waiter>,
+}
+
+impl WaitList {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.is_empty()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.first.iter_mut().chain(self.more.iter_mut())
+    }
+
+    fn push(&mut self, waiter: Waiter) {
+        if self.first.is_none() && self.more.is_empty() {
+            self.first = Some(waiter);
+        } else {
+            self.more.push(waiter);
+        }
+    }
+
+    /// Adds the waker of a `poll_*` caller, unless the same task waits already. The waker returned is displaced: it is
+    /// to be woken after the lock is released.
+    #[must_use]
+    pub(crate) fn add(&mut self, waker: &Waker) -> Option<Waker> {
+        let mut unkeyed = 0;
+        for waiter in self.iter_mut() {
+            if waiter.key.is_none() {
+                if waiter.waker.will_wake(waker) {
+                    return None;
+                }
+                unkeyed += 1;
+            }
+        }
+        let displaced = if unkeyed < UNKEYED_MAX {
+            None
+        } else {
+            self.remove_where(|waiter| waiter.key.is_none())
+        };
+        self.push(Waiter {
+            key: None,
+            waker: waker.clone(),
+        });
+        displaced
+    }
+
+    /// Adds or refreshes the waker of the future `key`. The waker returned is replaced; like a displaced one it is to be
+    /// woken after the lock is released (never dropped under it: that may run a task's destructor).
+    #[must_use]
+    pub(crate) fn add_keyed(&mut self, key: NonZeroU64, waker: &Waker) -> Option<Waker> {
+        for waiter in self.iter_mut() {
+            if waiter.key == Some(key) {
+                if waiter.waker.will_wake(waker) {
+                    return None;
+                }
+                return Some(std::mem::replace(&mut waiter.waker, waker.clone()));
+            }
+        }
+        self.push(Waiter {
+            key: Some(key),
+            waker: waker.clone(),
+        });
+        None
+    }
+
+    /// Takes back the waker of the future `key`; to be dropped after the lock is released.
+    #[must_use]
+    pub(crate) fn remove(&mut self, key: NonZeroU64) -> Option<Waker> {
+        self.remove_where(|waiter| waiter.key == Some(key))
+    }
+
+    fn remove_where(&mut self, matches: impl Fn(&Waiter) -> bool) -> Option<Waker> {
+        if self.first.as_ref().is_some_and(&matches) {
+            return self.first.take().map(|waiter| waiter.waker);
+        }
+        let position = self.more.iter().position(matches)?;
+        Some(self.more.remove(position).waker)
+    }
+
+    /// Empties the list; the caller wakes what it held after releasing the lock.
+    #[must_use]
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    /// Wakes everyone, in the order in which they came.
+    pub(crate) fn wake_all(self) {
+        for waiter in self.first.into_iter().chain(self.more) {
+            waiter.waker.wake();
+        }
+    }
+}
+
+/// The lists of both directions, and the keys for their futures.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    pub(crate) read: WaitList,
+    pub(crate) write: WaitList,
+    last_key: u64,
+}
+
+impl Waiters {
+    pub(crate) fn list(&mut self, direction: super::Direction) -> &mut WaitList {
+        match direction {
+            super::Direction::Read => &mut self.read,
+            super::Direction::Write => &mut self.write,
+        }
+    }
+
+    pub(crate) fn new_key(&mut self) -> NonZeroU64 {
+        self.last_key += 1;
+        NonZeroU64::new(self.last_key).unwrap_or(NonZeroU64::MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    fn counter() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (count.clone(), count.into())
+    }
+
+    #[test]
+    fn everyone_who_waits_is_woken() {
+        let mut waiters = Waiters::default();
+        let counters: Vec<_> = (0..5).map(|_| counter()).collect();
+        for (index, (_, waker)) in counters.iter().enumerate() {
+            if index % 2 == 0 {
+                assert!(waiters.read.add(waker).is_none());
+            } else {
+                let key = waiters.new_key();
+                assert!(waiters.read.add_keyed(key, waker).is_none());
+            }
+        }
+        waiters.read.take().wake_all();
+        for (count, _) in &counters {
+            assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        }
+        assert!(waiters.read.is_empty());
+    }
+
+    #[test]
+    fn a_cancelled_waiter_leaves_the_others() {
+        let mut waiters = Waiters::default();
+        let ((cancelled, cancelled_waker), (kept, kept_waker)) = (counter(), counter());
+        let key = waiters.new_key();
+        let other = waiters.new_key();
+        let _ = waiters.read.add_keyed(key, &cancelled_waker);
+        let _ = waiters.read.add_keyed(other, &kept_waker);
+        drop(waiters.read.remove(key));
+        waiters.read.take().wake_all();
+        assert_eq!(cancelled.0.load(Ordering::Relaxed), 0);
+        assert_eq!(kept.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn ever_new_wakers_do_not_pile_up_and_none_is_dropped_unwoken() {
+        let mut waiters = Waiters::default();
+        let counters: Vec<_> = (0..100).map(|_| counter()).collect();
+        for (_, waker) in &counters {
+            if let Some(displaced) = waiters.write.add(waker) {
+                displaced.wake();
+            }
+        }
+        assert!(waiters.write.more.len() <= UNKEYED_MAX);
+        waiters.write.take().wake_all();
+        for (count, _) in &counters {
+            assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        }
+    }
+
+    #[test]
+    fn the_same_task_is_listed_once() {
+        let mut waiters = Waiters::default();
+        let (count, waker) = counter();
+        for _ in 0..10 {
+            assert!(waiters.read.add(&waker).is_none());
+        }
+        waiters.read.take().wake_all();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,71 @@
+//! Free functions over the ambient runtime.
+
+use std::future::Future;
+
+use crate::context::{self, Ambient, Refused};
+use crate::task::{self, JoinHandle};
+
+/// Starts a task on the runtime that the calling thread belongs to. It runs whether or not the handle is awaited.
+///
+/// # Panics
+/// Outside of a runtime.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (handle, launched) = context::with("spawn", |ambient| {
+        let (task, handle) = task::bind(&ambient.scheduler_for_new_task(), future);
+        (handle, ambient.launch(task))
+    });
+    settle(launched);
+    handle
+}
+
+/// As [`spawn`], with a name that monitors, traces and shutdown reports show.
+///
+/// # Panics
+/// Outside of a runtime.
+pub fn spawn_named<F>(name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (handle, launched) = context::with("spawn_named", |ambient| {
+        let (task, handle) = task::bind_named(&ambient.scheduler_for_new_task(), name, future);
+        (handle, ambient.launch(task))
+    });
+    settle(launched);
+    handle
+}
+
+/// Runs a function that blocks on the calling thread's runtime's blocking pool.
+///
+/// # Panics
+/// Outside of a runtime.
+pub fn spawn_blocking<F, T>(function: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    context::with("spawn_blocking", |ambient| {
+        ambient.blocking_pool().spawn(function)
+    })
+}
+
+/// Starts a task on a runtime that is known by its ambient side only.
+pub fn spawn_on<F>(ambient: &dyn Ambient, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (task, handle) = task::bind(&ambient.scheduler_for_new_task(), future);
+    settle(ambient.launch(task));
+    handle
+}
+
+fn settle(launched: Result<(), Refused>) {
+    if let Err(refused) = launched {
+        refused.settle();
+    }
+}

@@ -1,0 +1,146 @@
+//! Wakers that were collected under a lock, to be woken outside of it.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::task::Waker;
+
+const CAPACITY: usize = WakeBatch::CAPACITY;
+
+/// Up to 32 wakers on the stack; waking never happens under a lock, as a waker may run anything. What is left in the batch
+/// when it is dropped is woken.
+pub(crate) struct WakeBatch {
+    /// The first `len` are initialised. An array of options would cost 512 bytes to clear for each batch.
+    wakers: [MaybeUninit<Waker>; CAPACITY],
+    len: usize,
+}
+
+impl WakeBatch {
+    /// How many wakers a batch holds. It bounds how long a lock is held by one who wakes many.
+    pub(crate) const CAPACITY: usize = 32;
+
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            wakers: [const { MaybeUninit::uninit() }; CAPACITY],
+            len: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.len == CAPACITY
+    }
+
+    /// Adds a waker; the batch must not be full.
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Waker) {
+        self.wakers[self.len].write(waker);
+        self.len += 1;
+    }
+
+    /// Wakes all, first come, first served.
+    #[inline]
+    pub(crate) fn wake_all(&mut self) {
+        let wakers = Remaining {
+            next: 0,
+            len: std::mem::take(&mut self.len),
+            wakers: &mut self.wakers,
+        };
+        drop(wakers);
+    }
+}
+
+impl Drop for WakeBatch {
+    #[inline]
+    fn drop(&mut self) {
+        if self.len > 0 {
+            self.wake_all();
+        }
+    }
+}
+
+/// Those not yet woken. A waker that panics does not keep the others from being woken: its unwinding continues in `drop`.
+struct Remaining<'a> {
+    wakers: &'a mut [MaybeUninit<Waker>; CAPACITY],
+    next: usize,
+    len: usize,
+}
+
+impl Remaining<'_> {
+    fn wake_rest(&mut self) {
+        while self.next < self.len {
+            // SAFETY: the batch's first `len` were initialised and handed over to `self`, and each is read once, as `next`
+            // only grows and is stepped before the waker can panic.
+            let waker = unsafe { self.wakers[self.next].assume_init_read() };
+            self.next += 1;
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Remaining<'_> {
+    fn drop(&mut self) {
+        struct Rest<'a, 'b>(&'a mut Remaining<'b>);
+        impl Drop for Rest<'_, '_> {
+            fn drop(&mut self) {
+                self.0.wake_rest();
+            }
+        }
+        Rest(self).0.wake_rest();
+    }
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Record {
+        woken: Arc<AtomicUsize>,
+        panics: bool,
+    }
+
+    impl Wake for Record {
+        fn wake(self: Arc<Self>) {
+            assert!(!self.panics, "this waker panics");
+            self.woken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn batch(woken: &Arc<AtomicUsize>, panics_at: Option<usize>) -> WakeBatch {
+        let mut batch = WakeBatch::new();
+        for index in 0..CAPACITY {
+            assert!(!batch.is_full());
+            batch.push(Waker::from(Arc::new(Record {
+                woken: woken.clone(),
+                panics: panics_at == Some(index),
+            })));
+        }
+        assert!(batch.is_full());
+        batch
+    }
+
+    #[test]
+    fn wakes_each_once_and_can_be_used_again() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let mut batch = batch(&woken, None);
+        batch.wake_all();
+        assert_eq!(woken.load(Ordering::Relaxed), CAPACITY);
+        drop(batch);
+        assert_eq!(woken.load(Ordering::Relaxed), CAPACITY);
+        assert_eq!(Arc::strong_count(&woken), 1);
+    }
+
+    #[test]
+    fn a_waker_that_panics_does_not_cost_the_others_their_wake() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let batch = batch(&woken, Some(3));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(batch)));
+        assert!(panicked.is_err());
+        assert_eq!(woken.load(Ordering::Relaxed), CAPACITY - 1);
+        assert_eq!(Arc::strong_count(&woken), 1);
+    }
+}

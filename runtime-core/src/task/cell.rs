@@ -1,0 +1,465 @@
+//! The one allocation of a task, and what can be done to it through its erased header.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::cell::Cell as StdCell;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::task::{Context, Poll, Waker};
+
+use super::scheduler::SchedulerRef;
+use super::state::{ABORTED, AfterPoll, COMPLETE, JOIN_INTEREST, JOIN_WAKER, SCHEDULED, State};
+use super::waker;
+use super::{JoinError, Task};
+use crate::budget;
+use crate::primitives::UnsafeCell;
+
+/// What is the same for every task. It lies at the start of its [`Cell`].
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) state: State,
+    pub(super) vtable: &'static VTable,
+    /// The block's own reference on its scheduler; it goes back with the block.
+    pub(super) scheduler: ManuallyDrop<SchedulerRef>,
+    /// Who may touch it is decided by `JOIN_WAKER`; see the README.
+    pub(super) join_waker: UnsafeCell<Option<Waker>>,
+}
+
+/// What differs from one future type to the next.
+pub(super) struct VTable {
+    /// Polls once. The caller has made the state RUNNING.
+    poll: unsafe fn(NonNull<Header>) -> Polled,
+    /// Drops the future and stores the error. The caller has made the state RUNNING.
+    cancel: unsafe fn(NonNull<Header>, JoinError),
+    /// Moves the output to `*mut Poll<Result<T, JoinError>>`. The task is complete and the output the caller's.
+    take_output: unsafe fn(NonNull<Header>, *mut ()),
+    /// Drops the output. The task is complete and the output the caller's.
+    drop_output: unsafe fn(NonNull<Header>),
+    /// Gives the block back. Nobody else refers to it.
+    deallocate: unsafe fn(NonNull<Header>),
+    name: unsafe fn(NonNull<Header>) -> *const str,
+}
+
+enum Polled {
+    Pending,
+    /// The output is stored.
+    Ready,
+}
+
+#[repr(C)]
+struct Cell<F: Future, N: Name> {
+    header: Header,
+    name: N,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+/// The future until the task ends, then its outcome. Which one it is follows from the state.
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<F::Output, JoinError>>,
+}
+
+/// A task's name: none (its future's type stands in), which takes no room, or one of its own.
+pub(super) trait Name: Send + Sync + 'static {
+    fn get(&self) -> Option<&str>;
+}
+impl Name for () {
+    fn get(&self) -> Option<&str> {
+        None
+    }
+}
+impl Name for Box<str> {
+    fn get(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+/// What came of running a task once.
+pub(super) enum Ran {
+    Finished,
+    Parked,
+    Woken,
+    Yielded,
+}
+
+thread_local! {
+    /// The task that this thread polls, innermost, and whether it asked to be put behind the others.
+    static CURRENT: StdCell<(*const Header, bool)> = const { StdCell::new((ptr::null(), false)) };
+}
+
+/// Marks the calling thread's task as yielding, if `waker` is that task's own: its poller then queues it again, which saves
+/// two changes of the state word. A waker of something in between (a join, a select) must really be woken, or the part of
+/// the task that yielded would not be polled again.
+pub(super) fn yield_current(waker: &Waker) -> bool {
+    CURRENT.with(|current| {
+        let (header, _) = current.get();
+        if header.is_null() || !waker::is_of(waker, header) {
+            return false;
+        }
+        current.set((header, true));
+        true
+    })
+}
+
+/// The task that this thread polls, innermost.
+pub(super) fn current() -> Option<NonNull<Header>> {
+    NonNull::new(CURRENT.get().0.cast_mut())
+}
+
+/// Allocates a task for a scheduler. It is marked as scheduled: the caller must queue it.
+pub(super) fn allocate<F: Future, N: Name>(
+    scheduler: &SchedulerRef,
+    name: N,
+    future: F,
+) -> NonNull<Header> {
+    let (block, reference) = scheduler.allocate(Layout::new::<Cell<F, N>>());
+    let cell = block.cast::<Cell<F, N>>();
+    // The state comes last and by an atomic store: a walker over the arena may be looking at it.
+    // SAFETY: the block is fresh memory of this layout, and nobody else writes to it. The fields are written one by one
+    // through raw pointers, so that no reference to an uninitialised one arises.
+    unsafe {
+        let header = &raw mut (*cell.as_ptr()).header;
+        (&raw mut (*header).vtable).write(VTable::of::<F, N>());
+        (&raw mut (*header).scheduler).write(ManuallyDrop::new(reference));
+        (&raw mut (*header).join_waker).write(UnsafeCell::new(None));
+        (&raw mut (*cell.as_ptr()).name).write(name);
+        (&raw mut (*cell.as_ptr()).stage).write(UnsafeCell::new(Stage {
+            future: ManuallyDrop::new(future),
+        }));
+        State::revive(&raw mut (*header).state);
+    }
+    cell.cast()
+}
+
+impl VTable {
+    const fn of<F: Future, N: Name>() -> &'static Self {
+        const {
+            &Self {
+                poll: poll::<F, N>,
+                cancel: cancel::<F, N>,
+                take_output: take_output::<F, N>,
+                drop_output: drop_output::<F, N>,
+                deallocate: deallocate::<F, N>,
+                name: name::<F, N>,
+            }
+        }
+    }
+}
+
+// The six functions below get a pointer to the header of a live `Cell<F, N>` (only `allocate` pairs a header with this table), from
+// a caller who owns the stage in the way that the table's documentation says.
+
+unsafe fn poll<F: Future, N: Name>(header: NonNull<Header>) -> Polled {
+    // SAFETY: a live cell of this type, as said above.
+    let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
+    // SAFETY: the runtime's reference outlives the poll.
+    let waker = unsafe { waker::borrowed(header) };
+    let polled = cell.stage.with_mut(|stage| {
+        catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the state is RUNNING by us, so the stage is ours and holds the future, which never moves.
+            let future = unsafe { Pin::new_unchecked(&mut *(*stage).future) };
+            future.poll(&mut Context::from_waker(&waker))
+        }))
+    });
+    let output = match polled {
+        Ok(Poll::Pending) => return Polled::Pending,
+        Ok(Poll::Ready(value)) => Ok(value),
+        Err(payload) => Err(JoinError::Panicked(payload)),
+    };
+    // SAFETY: as above; the future has ended.
+    unsafe { settle::<F, N>(header, output) };
+    Polled::Ready
+}
+
+unsafe fn cancel<F: Future, N: Name>(header: NonNull<Header>, error: JoinError) {
+    // SAFETY: by the contract of the table.
+    unsafe { settle::<F, N>(header, Err(error)) };
+}
+
+/// Drops the future and puts the outcome in its place.
+unsafe fn settle<F: Future, N: Name>(
+    header: NonNull<Header>,
+    outcome: Result<F::Output, JoinError>,
+) {
+    // SAFETY: a live cell of this type, as said above.
+    let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
+    cell.stage.with_mut(|stage| {
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the state is RUNNING by us and the future is still there; it is not used again.
+            unsafe { ManuallyDrop::drop(&mut (*stage).future) };
+        }));
+        let outcome = match dropped {
+            Ok(()) => outcome,
+            Err(payload) => {
+                // The first panic of a task is the one that is reported.
+                if let Err(JoinError::Panicked(first)) = outcome {
+                    drop_quietly(payload);
+                    Err(JoinError::Panicked(first))
+                } else {
+                    drop_quietly(outcome);
+                    Err(JoinError::Panicked(payload))
+                }
+            }
+        };
+        // SAFETY: the stage is ours and holds nothing now.
+        unsafe { (*stage).output = ManuallyDrop::new(outcome) };
+    });
+}
+
+unsafe fn take_output<F: Future, N: Name>(header: NonNull<Header>, into: *mut ()) {
+    // SAFETY: a live cell of this type, as said above.
+    let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
+    let output = cell
+        .stage
+        // SAFETY: complete, and the output is the caller's, who takes it once.
+        .with_mut(|stage| unsafe { ManuallyDrop::take(&mut (*stage).output) });
+    // SAFETY: by the contract of the table, `into` is of this type and may be assigned to.
+    unsafe { *into.cast::<Poll<Result<F::Output, JoinError>>>() = Poll::Ready(output) };
+}
+
+unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
+    // SAFETY: a live cell of this type, as said above.
+    let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
+    let output = cell
+        .stage
+        // SAFETY: complete, and the output is the caller's, who takes it once.
+        .with_mut(|stage| unsafe { ManuallyDrop::take(&mut (*stage).output) });
+    drop_quietly(output);
+}
+
+unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>) {
+    let cell = header.cast::<Cell<F, N>>();
+    // SAFETY: nobody else refers to the block; the stage holds nothing any more. What is dropped is not used again.
+    unsafe {
+        (*cell.as_ptr())
+            .header
+            .join_waker
+            .with_mut(|slot| *slot = None);
+        ptr::drop_in_place(&raw mut (*cell.as_ptr()).name);
+        let reference = ManuallyDrop::take(&mut (*cell.as_ptr()).header.scheduler);
+        State::kill(&raw mut (*cell.as_ptr()).header.state);
+        reference.deallocate(cell.cast(), Layout::new::<Cell<F, N>>());
+    }
+}
+
+unsafe fn name<F: Future, N: Name>(header: NonNull<Header>) -> *const str {
+    let cell = header.cast::<Cell<F, N>>().as_ptr();
+    // SAFETY: the name is written before the header is handed out and never changes.
+    let name = unsafe { &(*cell).name };
+    name.get().unwrap_or(std::any::type_name::<F>())
+}
+
+/// Drops something of the user's whose destructor may panic; the panic ends here.
+fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // The payload's own destructor may panic, too: there the chain is cut.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
+    }
+}
+
+/// Polls a task, whose entry the caller took out of a queue, once.
+///
+/// # Safety
+/// The header is alive, SCHEDULED, and its one entry is the caller's.
+pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
+    // SAFETY: alive, as the task is not complete.
+    let head = unsafe { header.as_ref() };
+    if head.state.start_running().has(ABORTED) {
+        // SAFETY: the state is RUNNING by us.
+        unsafe { end(header, JoinError::Cancelled) };
+        return Ran::Finished;
+    }
+    let outer = CURRENT.replace((header.as_ptr(), false));
+    let budget = budget::arm();
+    // SAFETY: the state is RUNNING by us.
+    let polled = unsafe { (head.vtable.poll)(header) };
+    drop(budget);
+    let (_, yielded) = CURRENT.replace(outer);
+    let after = match polled {
+        Polled::Ready => {
+            // SAFETY: the state is RUNNING by us, and the output is stored.
+            unsafe { complete(header) };
+            return Ran::Finished;
+        }
+        Polled::Pending if yielded => head.state.stop_running_scheduled(),
+        Polled::Pending => head.state.stop_running(),
+    };
+    match after {
+        AfterPoll::Idle => Ran::Parked,
+        AfterPoll::Scheduled if yielded => Ran::Yielded,
+        AfterPoll::Scheduled => Ran::Woken,
+        AfterPoll::Aborted => {
+            // It is SCHEDULED, and its entry is ours: at the suspension point that the abort waited for.
+            head.state.start_running();
+            // SAFETY: the state is RUNNING by us.
+            unsafe { end(header, JoinError::Cancelled) };
+            Ran::Finished
+        }
+    }
+}
+
+/// Ends a task, whose entry the caller took out of a queue (or has not put into one), without polling it.
+///
+/// # Safety
+/// The header is alive, SCHEDULED, and its one entry is the caller's.
+pub(super) unsafe fn cancel_entry(header: NonNull<Header>, error: JoinError) {
+    // SAFETY: alive, as the task is not complete.
+    unsafe { header.as_ref() }.state.start_running();
+    // SAFETY: the state is RUNNING by us.
+    unsafe { end(header, error) };
+}
+
+/// SAFETY: the state is RUNNING by the caller, and the future is there.
+unsafe fn end(header: NonNull<Header>, error: JoinError) {
+    let outer = CURRENT.replace((header.as_ptr(), false));
+    // SAFETY: by this function's contract; alive, as the task is not complete.
+    unsafe { (header.as_ref().vtable.cancel)(header, error) };
+    CURRENT.set(outer);
+    // SAFETY: the output is stored.
+    unsafe { complete(header) };
+}
+
+/// SAFETY: the state is RUNNING by the caller, and the output is stored.
+unsafe fn complete(header: NonNull<Header>) {
+    // SAFETY: alive: the runtime's reference is given up below.
+    let head = unsafe { header.as_ref() };
+    if head.state.complete_and_release() {
+        return;
+    }
+    let before = head.state.complete();
+    if !before.has(JOIN_INTEREST) {
+        // SAFETY: complete, and there is no handle: the output is ours.
+        unsafe { (head.vtable.drop_output)(header) };
+    }
+    if before.has(JOIN_WAKER) {
+        head.join_waker.with(|slot| {
+            // SAFETY: the bit was set at completion: nobody writes to the slot any more. The waker stays in it until the
+            // block goes, as the handle may be comparing it with another.
+            if let Some(waker) = unsafe { &*slot } {
+                // A foreign executor's waker may panic; that is not the task's doing, nor this worker's end.
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())) {
+                    drop_quietly(payload);
+                }
+            }
+        });
+    }
+    // SAFETY: this is the runtime's reference.
+    unsafe { release(header) };
+}
+
+/// Gives up one reference, and with the last one the block.
+///
+/// # Safety
+/// The reference is the caller's.
+pub(super) unsafe fn release(header: NonNull<Header>) {
+    // SAFETY: alive by the caller's reference.
+    let head = unsafe { header.as_ref() };
+    if head.state.release() {
+        // SAFETY: it was the last one.
+        unsafe { (head.vtable.deallocate)(header) };
+    }
+}
+
+/// Asks for a poll.
+///
+/// # Safety
+/// The caller has a reference.
+pub(super) unsafe fn wake(header: NonNull<Header>) {
+    // SAFETY: alive by the caller's reference.
+    let head = unsafe { header.as_ref() };
+    if head.state.wake() {
+        head.scheduler.schedule(Task(header));
+    }
+}
+
+/// Asks for the end.
+///
+/// # Safety
+/// The caller has a reference.
+pub(super) unsafe fn abort(header: NonNull<Header>) {
+    // SAFETY: alive by the caller's reference.
+    let head = unsafe { header.as_ref() };
+    if head.state.abort() {
+        head.scheduler.schedule(Task(header));
+    }
+}
+
+/// The join handle's poll: the outcome, or `waker` is kept to be woken at the end.
+///
+/// # Safety
+/// The caller is the one handle, `T` is the task's output type, and it has not got the output yet.
+pub(super) unsafe fn poll_join<T>(
+    header: NonNull<Header>,
+    waker: &Waker,
+) -> Poll<Result<T, JoinError>> {
+    let mut output = Poll::Pending;
+    // SAFETY: alive by the handle's reference.
+    let head = unsafe { header.as_ref() };
+    let mut state = head.state.load();
+    if !state.has(COMPLETE) && state.has(SCHEDULED) {
+        // The task that we are about to wait for may be the very next that this thread would run.
+        if head.scheduler.run_inline(super::TaskId::of(header)) {
+            state = head.state.load();
+        }
+    }
+    if state.has(COMPLETE) || !park_join(head, state.has(JOIN_WAKER), waker) {
+        // SAFETY: complete, and the handle has not taken the output yet.
+        unsafe { (head.vtable.take_output)(header, (&raw mut output).cast()) };
+    }
+    output
+}
+
+/// Leaves `waker` for the completer. False: the task has completed.
+fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
+    if filled {
+        let same = head.join_waker.with(|slot| {
+            // SAFETY: while the bit is set nobody writes to the slot; a completer only reads it.
+            unsafe { (*slot).as_ref() }.is_some_and(|kept| kept.will_wake(waker))
+        });
+        if same {
+            return !head.state.load().has(COMPLETE);
+        }
+        if !head.state.unset_join_waker() {
+            return false;
+        }
+    }
+    // SAFETY: the bit is not set: the slot is the handle's.
+    head.join_waker
+        .with_mut(|slot| unsafe { *slot = Some(waker.clone()) });
+    if head.state.set_join_waker() {
+        return true;
+    }
+    // SAFETY: the task has completed without seeing the bit: the slot is still the handle's.
+    head.join_waker.with_mut(|slot| unsafe { *slot = None });
+    false
+}
+
+/// The join handle goes without having got the output.
+///
+/// # Safety
+/// The caller is the one handle, and it has not got the output; its reference is given up.
+pub(super) unsafe fn drop_join(header: NonNull<Header>) {
+    // SAFETY: alive by the handle's reference.
+    let head = unsafe { header.as_ref() };
+    let before = head.state.drop_join_interest();
+    if before.has(COMPLETE) {
+        // SAFETY: complete while the handle was there: the output is ours.
+        unsafe { (head.vtable.drop_output)(header) };
+    } else if before.has(JOIN_WAKER) {
+        // SAFETY: the bit was cleared before completion: the slot is ours.
+        let waker = head.join_waker.with_mut(|slot| unsafe { (*slot).take() });
+        drop(waker);
+    }
+    // SAFETY: this is the handle's reference.
+    unsafe { release(header) };
+}
+
+/// # Safety
+/// The caller has a reference or the entry.
+pub(super) unsafe fn name_of<'a>(header: NonNull<Header>) -> &'a str {
+    // SAFETY: by the contract of this function; the name lives as long as the block.
+    unsafe { &*(header.as_ref().vtable.name)(header) }
+}

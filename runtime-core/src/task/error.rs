@@ -1,0 +1,107 @@
+//! Why a task gave no value.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+
+/// Why a task gave no value.
+#[non_exhaustive]
+pub enum JoinError {
+    /// It was aborted, or its runtime shut down.
+    Cancelled,
+    /// It panicked, in a poll or in a destructor; the payload is what was thrown.
+    Panicked(Box<dyn Any + Send + 'static>),
+    /// The system gave no thread for it (1:1, and the blocking pool's first thread).
+    SpawnFailed(io::Error),
+}
+
+impl JoinError {
+    /// True if the task was aborted or its runtime shut down.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled)
+    }
+
+    /// True if the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// The payload of the panic, to be handed on with [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    /// Gives `self` back if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
+        match self {
+            Self::Panicked(payload) => Ok(payload),
+            other => Err(other),
+        }
+    }
+
+    /// The payload of the panic.
+    ///
+    /// # Panics
+    /// If the task did not panic.
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        self.try_into_panic()
+            .unwrap_or_else(|other| panic!("`into_panic` on a task that did not panic: {other}"))
+    }
+
+    /// What the panic said, if it said it in words.
+    pub fn panic_message(&self) -> Option<&str> {
+        match self {
+            Self::Panicked(payload) => payload
+                .downcast_ref::<&'static str>()
+                .copied()
+                .or_else(|| payload.downcast_ref::<String>().map(String::as_str)),
+            _ => None,
+        }
+    }
+}
+
+// SAFETY: the payload, which is not `Sync`, is reached by value only (`into_panic`), or as `&str` and `&String`, which are.
+#[allow(unsafe_code)]
+unsafe impl Sync for JoinError {}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("Cancelled"),
+            Self::Panicked(_) => f
+                .debug_tuple("Panicked")
+                .field(&self.panic_message().unwrap_or("..."))
+                .finish(),
+            Self::SpawnFailed(error) => f.debug_tuple("SpawnFailed").field(error).finish(),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("the task was cancelled"),
+            Self::Panicked(_) => match self.panic_message() {
+                Some(message) => write!(f, "the task panicked: {message}"),
+                None => f.write_str("the task panicked"),
+            },
+            Self::SpawnFailed(error) => write!(f, "the task could not be started: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::SpawnFailed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::SpawnFailed(error) => error,
+            other => io::Error::other(other),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Handles: what a spawner keeps of a task.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, ready};
+
+use super::cell::{self, Header};
+use super::state::COMPLETE;
+use super::{JoinError, TaskId};
+use crate::budget;
+use crate::runtime::TaskHandle;
+
+/// A spawned task, as its spawner sees it: a future of the task's outcome.
+///
+/// Dropping it detaches the task, which goes on. It never keeps a runtime alive: when that ends, the handle yields
+/// [`JoinError::Cancelled`]. It can be awaited anywhere, also under another runtime. asyncio calls it a Task.
+///
+/// Cancel safe: a dropped `(&mut handle).await` loses nothing.
+///
+/// # Panics
+/// When it is polled again after it has yielded.
+#[must_use = "a dropped handle detaches its task; drop it explicitly if that is meant"]
+pub struct JoinHandle<T> {
+    /// None once the outcome was taken.
+    header: Option<NonNull<Header>>,
+    id: TaskId,
+    _output: PhantomData<T>,
+}
+
+// SAFETY: all that a handle does to the shared cell goes through its state word; the output moves to the thread of the handle,
+// so `T` must be Send.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: `&JoinHandle` reaches the atomic state word only.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// SAFETY: the handle's reference is the caller's to give, `T` is the task's output.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self {
+            header: Some(header),
+            id: TaskId::of(header),
+            _output: PhantomData,
+        }
+    }
+
+    /// Cancels the task at its next suspension point; the handle then yields [`JoinError::Cancelled`].
+    ///
+    /// A task that finishes in the poll during which it is aborted yields its value; aborting a finished one changes nothing.
+    pub fn abort(&self) {
+        if let Some(header) = self.header {
+            // SAFETY: alive by the handle's reference.
+            unsafe { cell::abort(header) };
+        }
+    }
+
+    /// True when awaiting the handle would not wait.
+    pub fn is_finished(&self) -> bool {
+        self.header.is_none_or(|header| {
+            // SAFETY: alive by the handle's reference.
+            unsafe { header.as_ref() }.state.load().has(COMPLETE)
+        })
+    }
+
+    /// The task's identity, unique among the tasks that live or have a handle.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// A handle that can only abort, and that does not detach or wait.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle {
+            header: self.header.inspect(|header| {
+                // SAFETY: alive by the handle's reference.
+                unsafe { header.as_ref() }.state.retain();
+            }),
+            id: self.id,
+        }
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let header = self
+            .header
+            .expect("a JoinHandle was polled after it had yielded its task's outcome");
+        // A task that spawns and awaits in a loop would otherwise never return from its poll.
+        let spent = ready!(budget::poll_proceed(cx));
+        // SAFETY: this is the one handle, and `T` the output; once it is taken, `header` is None.
+        let output = unsafe { cell::poll_join(header, cx.waker()) };
+        if output.is_ready() {
+            spent.made_progress();
+            self.header = None;
+            // SAFETY: the handle's reference, given up once.
+            unsafe { cell::release(header) };
+        }
+        output
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let Some(header) = self.header.take() {
+            // SAFETY: this is the one handle, and it has not taken the output.
+            unsafe { cell::drop_join(header) };
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id)
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+impl<T: Send + 'static> TaskHandle<T> for JoinHandle<T> {
+    fn abort(&self) {
+        self.abort();
+    }
+    fn is_finished(&self) -> bool {
+        self.is_finished()
+    }
+}
+
+/// A handle that can only abort its task. See [`JoinHandle::abort_handle`].
+pub struct AbortHandle {
+    header: Option<NonNull<Header>>,
+    id: TaskId,
+}
+
+// SAFETY: all that it does to the shared cell goes through the atomic state word, and the scheduler's `schedule`, which may be
+// called from any thread.
+unsafe impl Send for AbortHandle {}
+// SAFETY: as above.
+unsafe impl Sync for AbortHandle {}
+
+impl AbortHandle {
+    /// As [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        if let Some(header) = self.header {
+            // SAFETY: alive by our reference.
+            unsafe { cell::abort(header) };
+        }
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        self.header.is_none_or(|header| {
+            // SAFETY: alive by our reference.
+            unsafe { header.as_ref() }.state.load().has(COMPLETE)
+        })
+    }
+
+    /// As [`JoinHandle::id`].
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+}
+
+impl Clone for AbortHandle {
+    fn clone(&self) -> Self {
+        Self {
+            header: self.header.inspect(|header| {
+                // SAFETY: alive by our reference.
+                unsafe { header.as_ref() }.state.retain();
+            }),
+            id: self.id,
+        }
+    }
+}
+
+impl Drop for AbortHandle {
+    fn drop(&mut self) {
+        if let Some(header) = self.header.take() {
+            // SAFETY: our reference, given up once.
+            unsafe { cell::release(header) };
+        }
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").field("id", &self.id).finish()
+    }
+}

@@ -1,0 +1,206 @@
+#![doc = include_str!("README.md")]
+#![allow(unsafe_code)]
+
+mod arena;
+mod cell;
+mod error;
+mod inline;
+mod join;
+mod scheduler;
+mod state;
+mod waker;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use cell::{Header, Ran as CellRan};
+
+pub use arena::{Arena, BlockCache};
+pub use error::JoinError;
+pub use inline::InlineLimit;
+pub use join::{AbortHandle, JoinHandle};
+pub use scheduler::{Schedule, SchedulerArc, SchedulerRef};
+
+/// A task that is due to run. There is exactly one for each time that a task is scheduled; it goes into a queue, and comes out
+/// to be [`run`](Task::run) or [`cancel`](Task::cancel)led.
+///
+/// Dropping it does neither: the task would never run again. The queues of a scheduler are emptied by cancelling.
+#[must_use = "a task that is due must be queued, run or cancelled"]
+pub struct Task(NonNull<Header>);
+
+// SAFETY: the entry may travel; that a future which is not Send is run on its own thread is promised by whoever called
+// `bind_local`.
+unsafe impl Send for Task {}
+
+/// What came of running a task once.
+#[must_use = "a task that was woken or yielded must be queued again"]
+pub enum Ran {
+    /// It ended: by its own, by a panic, or because it had been aborted.
+    Finished,
+    /// It waits for a wake-up.
+    Parked,
+    /// It was woken while it ran: it is due again.
+    Woken(Task),
+    /// It asked to be put behind the others: it is due again.
+    Yielded(Task),
+}
+
+impl Task {
+    /// Polls the task once.
+    pub fn run(self) -> Ran {
+        // SAFETY: a `Task` is the one entry of a scheduled task.
+        match unsafe { cell::run(self.0) } {
+            CellRan::Finished => Ran::Finished,
+            CellRan::Parked => Ran::Parked,
+            CellRan::Woken => Ran::Woken(self),
+            CellRan::Yielded => Ran::Yielded(self),
+        }
+    }
+
+    /// Drops the task's future on this thread; its handle reports [`JoinError::Cancelled`].
+    pub fn cancel(self) {
+        // SAFETY: a `Task` is the one entry of a scheduled task.
+        unsafe { cell::cancel_entry(self.0, JoinError::Cancelled) };
+    }
+
+    /// As [`cancel`](Task::cancel), for a task that the system gave no thread.
+    pub fn fail_to_start(self, error: io::Error) {
+        // SAFETY: a `Task` is the one entry of a scheduled task.
+        unsafe { cell::cancel_entry(self.0, JoinError::SpawnFailed(error)) };
+    }
+
+    /// The name that the task was spawned with, else the type of its future.
+    pub fn name(&self) -> &str {
+        // SAFETY: a scheduled task is alive; the borrow keeps the entry from being run.
+        unsafe { cell::name_of(self.0) }
+    }
+
+    /// The task's identity.
+    pub fn id(&self) -> TaskId {
+        TaskId::of(self.0)
+    }
+
+    /// For queues that hold plain pointers.
+    pub fn into_raw(self) -> NonNull<()> {
+        self.0.cast()
+    }
+
+    /// Back from [`into_raw`](Task::into_raw).
+    ///
+    /// # Safety
+    /// `raw` is from `into_raw`, and used once.
+    pub unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        Self(raw.cast())
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Task").field(&self.name()).finish()
+    }
+}
+
+/// A task's identity, unique among the tasks that live or have a handle; it is used again after that.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(usize);
+
+impl TaskId {
+    fn of(header: NonNull<Header>) -> Self {
+        Self(header.as_ptr() as usize)
+    }
+
+    /// The task that the calling thread is polling; `None` outside of a task.
+    pub fn current() -> Option<Self> {
+        cell::current().map(Self::of)
+    }
+
+    /// The number behind it.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({:x})", self.0)
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// Makes a task of a scheduler. The scheduler must queue, run or cancel it.
+pub fn bind<F>(scheduler: &SchedulerRef, future: F) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    // SAFETY: future and output may be dropped on any thread.
+    unsafe { bind_local(scheduler, future) }
+}
+
+/// As [`bind`], for a task with a name of its own.
+pub fn bind_named<F>(
+    scheduler: &SchedulerRef,
+    name: impl Into<Box<str>>,
+    future: F,
+) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let header = cell::allocate::<F, Box<str>>(scheduler, name.into(), future);
+    // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
+    (Task(header), unsafe { JoinHandle::new(header) })
+}
+
+/// As [`bind`], for a future that must stay on its thread.
+///
+/// # Safety
+/// The scheduler runs and cancels the task on the calling thread only, or both the future and its output are `Send`.
+pub unsafe fn bind_local<F>(scheduler: &SchedulerRef, future: F) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let header = cell::allocate::<F, ()>(scheduler, (), future);
+    // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
+    (Task(header), unsafe { JoinHandle::new(header) })
+}
+
+/// Lets the other tasks that are ready run first. Under 1:1 the kernel decides who that is.
+pub fn yield_now() -> YieldNow {
+    YieldNow { yielded: false }
+}
+
+/// The future of [`yield_now`]. Cancel safe.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.yielded {
+            return Poll::Ready(());
+        }
+        self.yielded = true;
+        if !cell::yield_current(cx.waker()) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,260 @@
+//! A scheduler as its tasks see it: one thin, counted pointer.
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::{Task, TaskId};
+use crate::primitives::atomic::{
+    AtomicUsize,
+    Ordering::{AcqRel, Relaxed},
+};
+
+/// Where does this woken task go, and who must be told?
+///
+/// Only [`schedule`](Schedule::schedule) has to be written; the rest has working defaults.
+///
+/// # Safety
+/// `allocate` returns memory of the layout asked for that nobody else uses, and gives it back only through `deallocate`.
+/// The defaults do.
+pub unsafe trait Schedule: Sized + Send + Sync + 'static {
+    /// Queues a woken task. Called from any thread, also from wakers.
+    fn schedule(this: &SchedulerArc<Self>, task: Task);
+
+    /// Runs the task on the calling thread at once, if it is the next that this thread would take anyway: its parent is about
+    /// to wait for it. True if it ran.
+    fn run_inline(this: &SchedulerArc<Self>, id: TaskId) -> bool {
+        let (_, _) = (this, id);
+        false
+    }
+
+    /// Memory for a task. The task holds one reference on the scheduler as long as it has the memory; this hands it out.
+    fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
+        (allocate_global(layout), this.erase())
+    }
+
+    /// Takes back the memory of a task, and its reference on the scheduler.
+    ///
+    /// # Safety
+    /// `block` and `this` are from `allocate` with the same `layout`; the task in it is gone.
+    unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: by this function's contract, and the default `allocate` takes it from the global allocator.
+        unsafe { deallocate_global(block, layout) };
+        drop(this);
+    }
+}
+
+/// A block from the global allocator.
+pub(super) fn allocate_global(layout: Layout) -> NonNull<u8> {
+    assert!(layout.size() > 0);
+    // SAFETY: the layout's size is not zero.
+    let block = unsafe { alloc(layout) };
+    NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
+}
+
+/// Gives it back.
+///
+/// # Safety
+/// `block` is from `allocate_global` with the same `layout`.
+pub(super) unsafe fn deallocate_global(block: NonNull<u8>, layout: Layout) {
+    // SAFETY: by this function's contract.
+    unsafe { dealloc(block.as_ptr(), layout) };
+}
+
+/// What differs from one scheduler type to the next.
+struct Operations {
+    schedule: unsafe fn(&SchedulerRef, Task),
+    run_inline: unsafe fn(&SchedulerRef, TaskId) -> bool,
+    allocate: unsafe fn(&SchedulerRef, Layout) -> (NonNull<u8>, SchedulerRef),
+    deallocate: unsafe fn(SchedulerRef, NonNull<u8>, Layout),
+    destroy: unsafe fn(NonNull<Shared<()>>),
+}
+
+/// The allocation behind `SchedulerArc` and `SchedulerRef`. `S = ()` stands for any scheduler: the fields before it lie the same.
+#[repr(C)]
+struct Shared<S> {
+    operations: &'static Operations,
+    references: AtomicUsize,
+    scheduler: S,
+}
+
+/// A counted pointer to a scheduler of a known type. Unlike `Arc`, many references can be taken or given up in one step
+/// ([`take_references`](SchedulerArc::take_references)), so that a worker which spawns a million tasks writes the shared
+/// count a few thousand times.
+pub struct SchedulerArc<S: Schedule> {
+    erased: SchedulerRef,
+    _scheduler: PhantomData<S>,
+}
+
+/// A counted pointer to a scheduler of any type.
+#[repr(transparent)]
+pub struct SchedulerRef(NonNull<Shared<()>>);
+
+// SAFETY: `Schedule` requires Send and Sync, and the count is atomic.
+unsafe impl Send for SchedulerRef {}
+// SAFETY: as above.
+unsafe impl Sync for SchedulerRef {}
+
+impl<S: Schedule> SchedulerArc<S> {
+    const OPERATIONS: Operations = Operations {
+        schedule: |erased, task| {
+            // SAFETY: pointers with this table are to a `Shared<S>`.
+            S::schedule(unsafe { Self::from_erased(erased) }, task);
+        },
+        run_inline: |erased, id| {
+            // SAFETY: as above.
+            S::run_inline(unsafe { Self::from_erased(erased) }, id)
+        },
+        allocate: |erased, layout| {
+            // SAFETY: as above.
+            S::allocate(unsafe { Self::from_erased(erased) }, layout)
+        },
+        deallocate: |erased, block, layout| {
+            let this = Self {
+                erased,
+                _scheduler: PhantomData,
+            };
+            // SAFETY: by the contract of `SchedulerRef::deallocate`, which is that of `Schedule`.
+            unsafe { S::deallocate(this, block, layout) };
+        },
+        // SAFETY: the last reference is gone; `new` made it from a box of this type.
+        destroy: |shared| drop(unsafe { Box::from_raw(shared.cast::<Shared<S>>().as_ptr()) }),
+    };
+
+    /// Moves a scheduler to where tasks can point to it.
+    pub fn new(scheduler: S) -> Self {
+        let shared = Box::new(Shared {
+            operations: const { &Self::OPERATIONS },
+            references: AtomicUsize::new(1),
+            scheduler,
+        });
+        Self {
+            erased: SchedulerRef(NonNull::from(Box::leak(shared)).cast()),
+            _scheduler: PhantomData,
+        }
+    }
+
+    /// SAFETY: `erased` points to a `Shared<S>`.
+    unsafe fn from_erased(erased: &SchedulerRef) -> &Self {
+        // SAFETY: by the contract; the layouts are the same, as both are one pointer.
+        unsafe { &*std::ptr::from_ref(erased).cast::<Self>() }
+    }
+
+    /// Itself, without its type.
+    #[inline]
+    pub fn erased(&self) -> &SchedulerRef {
+        &self.erased
+    }
+
+    /// A reference without its type.
+    pub fn erase(&self) -> SchedulerRef {
+        self.erased.clone()
+    }
+
+    /// Takes `count` references at once, to be given out by [`assume_reference`](SchedulerArc::assume_reference).
+    pub fn take_references(&self, count: usize) {
+        self.erased.shared().references.fetch_add(count, Relaxed);
+    }
+
+    /// One of the references taken by `take_references`.
+    ///
+    /// # Safety
+    /// Not more often than they were taken.
+    pub unsafe fn assume_reference(&self) -> SchedulerRef {
+        SchedulerRef(self.erased.0)
+    }
+
+    /// Gives up `count` references at once that were taken by `take_references`, or that came back in a forgotten
+    /// [`SchedulerRef`].
+    ///
+    /// # Safety
+    /// They are the caller's, and `self` is another one.
+    pub unsafe fn give_references(&self, count: usize) {
+        let before = self.erased.shared().references.fetch_sub(count, AcqRel);
+        debug_assert!(before > count);
+    }
+
+    /// True if both point to the same scheduler.
+    #[inline]
+    pub fn same(one: &Self, other: &Self) -> bool {
+        one.erased.0 == other.erased.0
+    }
+}
+
+impl<S: Schedule> Clone for SchedulerArc<S> {
+    fn clone(&self) -> Self {
+        Self {
+            erased: self.erased.clone(),
+            _scheduler: PhantomData,
+        }
+    }
+}
+
+impl<S: Schedule> Deref for SchedulerArc<S> {
+    type Target = S;
+    #[inline]
+    fn deref(&self) -> &S {
+        // SAFETY: a `SchedulerArc<S>` points to a `Shared<S>`, alive as long as there is a reference.
+        unsafe { &self.erased.0.cast::<Shared<S>>().as_ref().scheduler }
+    }
+}
+
+impl SchedulerRef {
+    #[inline]
+    fn shared(&self) -> &Shared<()> {
+        // SAFETY: alive as long as there is a reference; the fields before `scheduler` lie the same for every `S`.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    pub(super) fn schedule(&self, task: Task) {
+        // SAFETY: the table belongs to this pointer.
+        unsafe { (self.shared().operations.schedule)(self, task) }
+    }
+
+    #[inline]
+    pub(super) fn run_inline(&self, id: TaskId) -> bool {
+        // SAFETY: the table belongs to this pointer.
+        unsafe { (self.shared().operations.run_inline)(self, id) }
+    }
+
+    #[inline]
+    pub(super) fn allocate(&self, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
+        // SAFETY: the table belongs to this pointer.
+        unsafe { (self.shared().operations.allocate)(self, layout) }
+    }
+
+    /// # Safety
+    /// As [`Schedule::deallocate`].
+    #[inline]
+    pub(super) unsafe fn deallocate(self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the table belongs to this pointer; the rest by this function's contract.
+        unsafe { (self.shared().operations.deallocate)(self, block, layout) }
+    }
+}
+
+impl Clone for SchedulerRef {
+    fn clone(&self) -> Self {
+        self.shared().references.fetch_add(1, Relaxed);
+        Self(self.0)
+    }
+}
+
+impl Drop for SchedulerRef {
+    fn drop(&mut self) {
+        // AcqRel: every use of the scheduler comes before its end.
+        if self.shared().references.fetch_sub(1, AcqRel) == 1 {
+            // SAFETY: it was the last reference.
+            unsafe { (self.shared().operations.destroy)(self.0) };
+        }
+    }
+}
+
+impl fmt::Debug for SchedulerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SchedulerRef").field(&self.0).finish()
+    }
+}

@@ -1,0 +1,289 @@
+//! The state word: five bits, a flag for the join waker, and a reference count. See the module's README for the protocol.
+#![allow(unsafe_code)]
+
+use crate::primitives::atomic::{
+    AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+/// The task stands in a queue, or whoever set this bit is about to put it there; with [`RUNNING`], it was woken while it ran
+/// and its poller queues it.
+pub(super) const SCHEDULED: usize = 1;
+
+/// A thread polls or drops the future. That thread alone may touch the stage.
+pub(super) const RUNNING: usize = 1 << 1;
+
+/// The future is gone and the outcome is settled. Never cleared.
+pub(super) const COMPLETE: usize = 1 << 2;
+
+/// Whoever runs the task next drops its future instead of polling it. Means nothing once [`COMPLETE`] is set.
+pub(super) const ABORTED: usize = 1 << 3;
+
+/// The `JoinHandle` exists. When it is not set at completion, the completer drops the output.
+pub(super) const JOIN_INTEREST: usize = 1 << 4;
+
+/// The join waker's slot is filled and belongs to the completer.
+pub(super) const JOIN_WAKER: usize = 1 << 5;
+
+/// One reference; the count is in all bits from here up.
+pub(super) const REFERENCE: usize = 1 << 6;
+
+/// A new task: in the spawner's hand, to be queued; one reference of the runtime's, one of the handle's.
+pub(super) const NEW: usize = SCHEDULED | JOIN_INTEREST | (2 * REFERENCE);
+
+pub(super) struct State(AtomicUsize);
+
+/// The word as it was before a change, or when it was read.
+#[derive(Clone, Copy)]
+pub(super) struct Snapshot(pub(super) usize);
+
+impl Snapshot {
+    pub(super) fn has(self, bits: usize) -> bool {
+        self.0 & bits != 0
+    }
+}
+
+/// What a poller finds when it lets go of a task that is not complete.
+pub(super) enum AfterPoll {
+    Idle,
+    /// It was woken meanwhile: the poller must queue it.
+    Scheduled,
+    /// It was aborted meanwhile (which schedules it too): the poller must end it.
+    Aborted,
+}
+
+impl State {
+    #[cfg(any(test, lab_loom))]
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(NEW))
+    }
+
+    /// Acquire: whoever sees COMPLETE sees the output (pairs with the release in `complete`).
+    pub(super) fn load(&self) -> Snapshot {
+        Snapshot(self.0.load(Acquire))
+    }
+
+    /// A wake. True: the caller must queue the task.
+    ///
+    /// Release: what the waker did before is seen by the poll that it asks for; pairs with `start_running`, or with
+    /// `stop_running` if the task runs.
+    pub(super) fn wake(&self) -> bool {
+        // Wakes coalesce: one that finds the task scheduled may leave the word as it is, but it must still publish, so it
+        // is a read-modify-write all the same.
+        let before = self.0.fetch_or(SCHEDULED, AcqRel);
+        before & (SCHEDULED | RUNNING | COMPLETE) == 0
+    }
+
+    /// An abort. True: the caller must queue the task.
+    pub(super) fn abort(&self) -> bool {
+        let mut current = self.0.load(Relaxed);
+        loop {
+            if current & (COMPLETE | ABORTED) != 0 {
+                return false;
+            }
+            // AcqRel: as in `wake`.
+            match self.0.compare_exchange_weak(
+                current,
+                current | ABORTED | SCHEDULED,
+                AcqRel,
+                Relaxed,
+            ) {
+                Ok(_) => return current & (SCHEDULED | RUNNING) == 0,
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// From SCHEDULED to RUNNING, by whoever took the task out of its queue. Returns the word as it was.
+    ///
+    /// Acquire: sees what wakers and the previous poller wrote.
+    pub(super) fn start_running(&self) -> Snapshot {
+        let before = self.0.fetch_add(RUNNING - SCHEDULED, AcqRel);
+        debug_assert!(before & SCHEDULED != 0 && before & (RUNNING | COMPLETE) == 0);
+        Snapshot(before)
+    }
+
+    /// The poll gave `Pending`.
+    ///
+    /// Release: the next poller sees this one's writes to the future. Acquire: if a wake came meanwhile, its writes.
+    pub(super) fn stop_running(&self) -> AfterPoll {
+        let before = self.0.fetch_sub(RUNNING, AcqRel);
+        debug_assert!(before & RUNNING != 0);
+        if before & ABORTED != 0 {
+            AfterPoll::Aborted
+        } else if before & SCHEDULED != 0 {
+            AfterPoll::Scheduled
+        } else {
+            AfterPoll::Idle
+        }
+    }
+
+    /// The poll gave `Pending` and the task asked to be queued again: RUNNING becomes SCHEDULED in one step.
+    pub(super) fn stop_running_scheduled(&self) -> AfterPoll {
+        let mut current = self.0.load(Relaxed);
+        loop {
+            let next = (current & !RUNNING) | SCHEDULED;
+            // AcqRel: as in `stop_running`.
+            match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
+                Ok(_) if current & ABORTED != 0 => return AfterPoll::Aborted,
+                Ok(_) => return AfterPoll::Scheduled,
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// Ends the task and gives up the runtime's reference in the same step, if nothing is left for the completer to do: the
+    /// handle exists and nobody waits. False: nothing was changed.
+    pub(super) fn complete_and_release(&self) -> bool {
+        let current = self.0.load(Relaxed);
+        if current & (JOIN_INTEREST | JOIN_WAKER) != JOIN_INTEREST {
+            return false;
+        }
+        // Release: publishes the output to the handle. A failure is left to `complete`.
+        self.0
+            .compare_exchange(
+                current,
+                (current & !(RUNNING | SCHEDULED)) + COMPLETE - REFERENCE,
+                AcqRel,
+                Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// Ends the task. Returns the word as it was: who has to drop the output, and whether somebody waits.
+    ///
+    /// Release: publishes the output to the handle. Acquire: sees the join waker.
+    pub(super) fn complete(&self) -> Snapshot {
+        let before = self.0.fetch_add(COMPLETE - RUNNING, AcqRel);
+        debug_assert!(before & RUNNING != 0 && before & COMPLETE == 0);
+        Snapshot(before)
+    }
+
+    /// Hands the filled slot of the join waker to the completer. False: the task has completed, and the slot is still the
+    /// handle's.
+    pub(super) fn set_join_waker(&self) -> bool {
+        let mut current = self.0.load(Acquire);
+        loop {
+            if current & COMPLETE != 0 {
+                return false;
+            }
+            // Release: the completer sees the waker. Acquire: as in `load`.
+            match self
+                .0
+                .compare_exchange_weak(current, current | JOIN_WAKER, AcqRel, Acquire)
+            {
+                Ok(_) => return true,
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// Takes the slot of the join waker back. False: the task has completed, and the slot is the completer's.
+    pub(super) fn unset_join_waker(&self) -> bool {
+        let mut current = self.0.load(Acquire);
+        loop {
+            if current & COMPLETE != 0 {
+                return false;
+            }
+            match self
+                .0
+                .compare_exchange_weak(current, current & !JOIN_WAKER, AcqRel, Acquire)
+            {
+                Ok(_) => return true,
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// The handle goes. Returns the word as it was: if COMPLETE, the output is the caller's to drop; otherwise the join
+    /// waker's slot is.
+    pub(super) fn drop_join_interest(&self) -> Snapshot {
+        let mut current = self.0.load(Acquire);
+        loop {
+            // After completion the slot is the completer's, and so is its bit.
+            let gone = if current & COMPLETE != 0 {
+                JOIN_INTEREST
+            } else {
+                JOIN_INTEREST | JOIN_WAKER
+            };
+            // AcqRel: the completer must see that nobody wants the output; we, the output.
+            match self
+                .0
+                .compare_exchange_weak(current, current & !gone, AcqRel, Acquire)
+            {
+                Ok(_) => return Snapshot(current),
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    pub(super) fn retain(&self) {
+        // Relaxed: whoever clones has a reference already.
+        let before = self.0.fetch_add(REFERENCE, Relaxed);
+        // A leak of wakers in a loop must not wrap the count into a use after free.
+        if before > usize::MAX / 2 {
+            std::process::abort();
+        }
+    }
+
+    /// A reference for a walker over memory in which tasks come and go; only to one that is alive and not complete.
+    pub(super) fn retain_if_live(&self) -> bool {
+        let mut current = self.0.load(Relaxed);
+        loop {
+            if current / REFERENCE == 0 || current & COMPLETE != 0 {
+                return false;
+            }
+            // Acquire: pairs with the release store of `revive`.
+            match self
+                .0
+                .compare_exchange_weak(current, current + REFERENCE, Acquire, Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// True: it was the last one, and the block is the caller's.
+    pub(super) fn release(&self) -> bool {
+        // Release: our accesses come before the block is given back. Acquire: so do everybody's.
+        let before = self.0.fetch_sub(REFERENCE, AcqRel);
+        debug_assert!(before / REFERENCE > 0);
+        before / REFERENCE == 1
+    }
+
+    /// Makes a block's state word live, after all other fields were written.
+    ///
+    /// # Safety
+    /// `state` points to memory for a state word that nobody else writes to.
+    #[cfg(not(lab_loom))]
+    pub(super) unsafe fn revive(state: *mut Self) {
+        // Release: pairs with `retain_if_live`, whose walker may be looking at the word already.
+        // SAFETY: by this function's contract; `State` is one AtomicUsize.
+        unsafe { AtomicUsize::from_ptr(state.cast()) }.store(NEW, Release);
+    }
+
+    /// Makes a block's state word dead, before the block goes to a free list: a walker passes it over.
+    ///
+    /// # Safety
+    /// `state` points to a state word that nobody refers to any more.
+    #[cfg(not(lab_loom))]
+    pub(super) unsafe fn kill(state: *mut Self) {
+        // SAFETY: by this function's contract.
+        unsafe { &*state }.0.store(0, Relaxed);
+    }
+
+    /// As above; loom wants its atomics constructed.
+    #[cfg(lab_loom)]
+    pub(super) unsafe fn revive(state: *mut Self) {
+        // SAFETY: by this function's contract.
+        unsafe { state.write(Self::new()) };
+    }
+
+    /// As above; loom wants its atomics dropped.
+    #[cfg(lab_loom)]
+    pub(super) unsafe fn kill(state: *mut Self) {
+        // SAFETY: by this function's contract.
+        unsafe { std::ptr::drop_in_place(state) };
+    }
+}

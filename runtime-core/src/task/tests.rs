@@ -1,0 +1,401 @@
+//! The life of a single task, on one thread and every interleaving of two.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc as StdArc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::primitives::Mutex;
+
+/// A scheduler that only queues.
+struct Queue(Mutex<VecDeque<Task>>);
+
+// SAFETY: memory is from the default methods.
+unsafe impl Schedule for Queue {
+    fn schedule(this: &SchedulerArc<Self>, task: Task) {
+        this.0.lock().push_back(task);
+    }
+}
+
+fn queue() -> SchedulerArc<Queue> {
+    SchedulerArc::new(Queue(Mutex::new(VecDeque::new())))
+}
+
+impl Queue {
+    fn pop(&self) -> Option<Task> {
+        self.0.lock().pop_front()
+    }
+    fn run_all(&self) {
+        while let Some(task) = self.pop() {
+            if let Ran::Woken(task) | Ran::Yielded(task) = task.run() {
+                self.0.lock().push_back(task);
+            }
+        }
+    }
+}
+
+/// Counts how often it was dropped.
+struct Probe(StdArc<AtomicUsize>);
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn poll<T>(handle: &mut JoinHandle<T>) -> Poll<Result<T, JoinError>> {
+    Pin::new(handle).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[cfg(not(lab_loom))]
+mod single {
+    use super::*;
+    use std::sync::Mutex as StdMutex;
+
+    #[test]
+    fn a_task_runs_and_its_handle_yields_the_value() {
+        let queue = queue();
+        let (task, mut handle) = bind(&queue.erase(), async { 7 });
+        assert!(!handle.is_finished() && poll(&mut handle).is_pending());
+        assert!(matches!(task.run(), Ran::Finished));
+        assert!(matches!(poll(&mut handle), Poll::Ready(Ok(7))));
+    }
+
+    #[test]
+    fn a_wake_while_running_means_one_more_poll() {
+        let queue = queue();
+        let mut polls = 0;
+        let (task, _handle) = bind(
+            &queue.erase(),
+            poll_fn(move |cx| {
+                polls += 1;
+                cx.waker().wake_by_ref();
+                cx.waker().wake_by_ref();
+                if polls == 3 {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            }),
+        );
+        let Ran::Woken(task) = task.run() else {
+            panic!("woken while running")
+        };
+        let Ran::Woken(task) = task.run() else {
+            panic!("woken while running")
+        };
+        assert!(queue.pop().is_none(), "the poller queues it, not the waker");
+        assert!(matches!(task.run(), Ran::Finished));
+    }
+
+    #[test]
+    fn a_yield_through_a_waker_in_between_wakes_that_waker() {
+        use std::task::Wake;
+        struct Between(Waker, AtomicUsize);
+        impl Wake for Between {
+            fn wake(self: StdArc<Self>) {
+                self.1.fetch_add(1, SeqCst);
+                self.0.wake_by_ref();
+            }
+        }
+        let queue = queue();
+        let woken = StdArc::new(StdMutex::new(None::<StdArc<Between>>));
+        let seen = woken.clone();
+        let (task, _handle) = bind(&queue.erase(), async move {
+            let mut inner = yield_now();
+            poll_fn(move |cx| {
+                let between = StdArc::new(Between(cx.waker().clone(), AtomicUsize::new(0)));
+                *seen.lock().unwrap() = Some(between.clone());
+                Pin::new(&mut inner).poll(&mut Context::from_waker(&Waker::from(between)))
+            })
+            .await;
+        });
+        assert!(matches!(task.run(), Ran::Woken(_)));
+        let between = woken.lock().unwrap().take().unwrap();
+        assert_eq!(between.1.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn an_abort_of_an_idle_task_drops_the_future_when_it_next_runs() {
+        let queue = queue();
+        let drops = StdArc::new(AtomicUsize::new(0));
+        let probe = Probe(drops.clone());
+        let (task, mut handle) = bind(&queue.erase(), async move {
+            let _probe = probe;
+            std::future::pending::<()>().await;
+        });
+        assert!(matches!(task.run(), Ran::Parked));
+        handle.abort();
+        handle.abort();
+        assert_eq!(drops.load(SeqCst), 0);
+        queue.run_all();
+        assert_eq!(drops.load(SeqCst), 1);
+        assert!(matches!(
+            poll(&mut handle),
+            Poll::Ready(Err(JoinError::Cancelled))
+        ));
+    }
+
+    #[test]
+    fn an_abort_during_a_poll_takes_effect_at_the_suspension() {
+        let queue = queue();
+        let abort = StdArc::new(StdMutex::new(None::<AbortHandle>));
+        let of_task = abort.clone();
+        let (task, mut handle) = bind(
+            &queue.erase(),
+            poll_fn(move |_| {
+                of_task.lock().unwrap().as_ref().unwrap().abort();
+                Poll::<()>::Pending
+            }),
+        );
+        *abort.lock().unwrap() = Some(handle.abort_handle());
+        assert!(matches!(task.run(), Ran::Finished));
+        assert!(matches!(
+            poll(&mut handle),
+            Poll::Ready(Err(JoinError::Cancelled))
+        ));
+    }
+
+    #[test]
+    fn panics_in_polls_and_destructors_stay_on_the_handle() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    panic!("destructor");
+                }
+            }
+        }
+        let queue = queue();
+        let (task, mut handle) = bind(&queue.erase(), async { panic!("poll") });
+        assert!(matches!(task.run(), Ran::Finished));
+        let Poll::Ready(Err(error)) = poll::<()>(&mut handle) else {
+            panic!("an error")
+        };
+        assert_eq!(error.panic_message(), Some("poll"));
+
+        let bomb = Bomb;
+        let (task, mut handle) = bind(&queue.erase(), async move {
+            let _bomb = bomb;
+            std::future::pending::<()>().await;
+        });
+        assert!(matches!(task.run(), Ran::Parked));
+        handle.abort();
+        queue.run_all();
+        let Poll::Ready(Err(error)) = poll(&mut handle) else {
+            panic!("an error")
+        };
+        assert_eq!(error.panic_message(), Some("destructor"));
+
+        // An output whose destructor panics, with nobody to take it.
+        let (task, handle) = bind(&queue.erase(), async { Bomb });
+        drop(handle);
+        assert!(matches!(task.run(), Ran::Finished));
+    }
+
+    #[test]
+    fn names_are_given_or_else_the_type() {
+        let queue = queue();
+        let (task, _handle) = bind_named(&queue.erase(), "given", async {});
+        assert_eq!(task.name(), "given");
+        task.cancel();
+        let (task, _handle) = bind(&queue.erase(), async {});
+        assert!(task.name().contains("names_are_given"));
+        task.cancel();
+    }
+
+    #[test]
+    fn the_scheduler_goes_with_its_last_task() {
+        struct Owner(#[allow(dead_code)] Probe);
+        // SAFETY: memory is from the default methods.
+        unsafe impl Schedule for Owner {
+            fn schedule(_: &SchedulerArc<Self>, task: Task) {
+                task.cancel();
+            }
+        }
+        let drops = StdArc::new(AtomicUsize::new(0));
+        let owner = SchedulerArc::new(Owner(Probe(drops.clone())));
+        let (task, handle) = bind(&owner.erase(), async {});
+        drop(owner);
+        task.cancel();
+        assert_eq!(drops.load(SeqCst), 0);
+        drop(handle);
+        assert_eq!(drops.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn the_header_is_five_words() {
+        assert_eq!(std::mem::size_of::<Header>(), 40);
+    }
+
+    #[test]
+    fn an_idle_task_is_found_by_a_walk_over_the_arena() {
+        thread_local!(static CACHE: RefCell<BlockCache> = RefCell::default());
+        #[derive(Default)]
+        struct WithArena {
+            arena: Arena,
+            queue: Mutex<VecDeque<Task>>,
+        }
+        // SAFETY: memory is from the arena.
+        unsafe impl Schedule for WithArena {
+            fn schedule(this: &SchedulerArc<Self>, task: Task) {
+                this.queue.lock().push_back(task);
+            }
+            fn allocate(
+                this: &SchedulerArc<Self>,
+                layout: std::alloc::Layout,
+            ) -> (NonNull<u8>, SchedulerRef) {
+                CACHE.with_borrow_mut(|cache| cache.allocate(&this.arena, this, layout))
+            }
+            unsafe fn deallocate(
+                this: SchedulerArc<Self>,
+                block: NonNull<u8>,
+                layout: std::alloc::Layout,
+            ) {
+                let owner = this.clone();
+                // SAFETY: by the contract.
+                CACHE.with_borrow_mut(|cache| unsafe {
+                    cache.deallocate(&owner.arena, this, block, layout);
+                });
+            }
+        }
+        let scheduler = SchedulerArc::new(WithArena::default());
+        let drops = StdArc::new(AtomicUsize::new(0));
+        for size in [1, 3000] {
+            for _ in 0..1000 {
+                let probe = Probe(drops.clone());
+                let load = vec![0_u8; size];
+                let (task, handle) = bind(&scheduler.erase(), async move {
+                    let _probe = probe;
+                    let on_stack = [1_u8; 1500];
+                    if load.len() > 1 {
+                        std::future::pending::<()>().await;
+                    }
+                    yield_now().await;
+                    std::future::pending::<()>().await;
+                    drop(on_stack);
+                });
+                drop(handle);
+                assert!(!matches!(task.run(), Ran::Finished));
+            }
+        }
+        let mut due = Vec::new();
+        assert_eq!(scheduler.arena.abort_all(|task| due.push(task)), 2000);
+        // Those that yielded are in this test's hand, dropped above: only the idle ones are given out.
+        assert_eq!(due.len(), 1000);
+        due.into_iter().for_each(Task::cancel);
+        assert_eq!(drops.load(SeqCst), 1000);
+        assert_eq!(scheduler.arena.live_names().len(), 1000);
+        CACHE.with_borrow_mut(|cache| cache.flush(&scheduler.arena, &scheduler));
+        std::mem::forget(scheduler);
+    }
+}
+
+#[cfg(lab_loom)]
+mod loom_tests {
+    use super::*;
+    use loom::thread;
+
+    /// Runs what is queued until the task has ended.
+    fn run_until(queue: &SchedulerArc<Queue>, done: impl Fn() -> bool) {
+        while !done() {
+            match queue.pop() {
+                Some(task) => {
+                    if let Ran::Woken(task) | Ran::Yielded(task) = task.run() {
+                        queue.0.lock().push_back(task);
+                    }
+                }
+                None => thread::yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn loom_a_wake_is_never_lost() {
+        loom::model(|| {
+            let queue = queue();
+            let flag = loom::sync::Arc::new(loom::sync::atomic::AtomicBool::new(false));
+            let slot = loom::sync::Arc::new(Mutex::new(None::<Waker>));
+            let (of_task, of_slot) = (flag.clone(), slot.clone());
+            let (task, handle) = bind(
+                &queue.erase(),
+                poll_fn(move |cx| {
+                    *of_slot.lock() = Some(cx.waker().clone());
+                    if of_task.load(loom::sync::atomic::Ordering::Relaxed) {
+                        of_slot.lock().take();
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                }),
+            );
+            Queue::schedule(&queue, task);
+            let waker = thread::spawn(move || {
+                flag.store(true, loom::sync::atomic::Ordering::Relaxed);
+                let waker = slot.lock().take();
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            });
+            run_until(&queue, || handle.is_finished());
+            waker.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_join_against_completion() {
+        loom::model(|| {
+            let queue = queue();
+            let (task, mut handle) = bind(&queue.erase(), async { Box::new(7) });
+            let runner = thread::spawn(move || assert!(matches!(task.run(), Ran::Finished)));
+            let output = loom::future::block_on(async move { (&mut handle).await });
+            assert_eq!(*output.unwrap(), 7);
+            runner.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_a_dropped_handle_against_completion() {
+        loom::model(|| {
+            let queue = queue();
+            let drops = StdArc::new(AtomicUsize::new(0));
+            let probe = Probe(drops.clone());
+            let (task, mut handle) = bind(&queue.erase(), async move { probe });
+            let runner = thread::spawn(move || assert!(matches!(task.run(), Ran::Finished)));
+            let _ = poll(&mut handle).is_ready();
+            drop(handle);
+            runner.join().unwrap();
+            assert_eq!(drops.load(SeqCst), 1);
+        });
+    }
+
+    #[test]
+    fn loom_abort_wake_and_run() {
+        loom::model(|| {
+            let queue = queue();
+            let drops = StdArc::new(AtomicUsize::new(0));
+            let probe = Probe(drops.clone());
+            let waker = loom::sync::Arc::new(Mutex::new(None::<Waker>));
+            let of_task = waker.clone();
+            let (task, handle) = bind(
+                &queue.erase(),
+                poll_fn(move |cx| {
+                    let _probe = &probe;
+                    *of_task.lock() = Some(cx.waker().clone());
+                    Poll::<()>::Pending
+                }),
+            );
+            assert!(matches!(task.run(), Ran::Parked));
+            let abort = handle.abort_handle();
+            let aborter = thread::spawn(move || abort.abort());
+            let waker = waker.lock().take().unwrap();
+            waker.wake();
+            run_until(&queue, || handle.is_finished());
+            aborter.join().unwrap();
+            assert!(queue.pop().is_none(), "a task is queued once");
+            assert_eq!(drops.load(SeqCst), 1);
+        });
+    }
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("README.md")]
+
+mod interval;
+mod shard;
+mod sleep;
+mod timeout;
+mod wheel;
+
+pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use shard::TimerShard;
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod wheel_tests;

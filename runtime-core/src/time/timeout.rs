@@ -1,0 +1,101 @@
+//! A future with a time limit.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+
+use super::{Sleep, sleep, sleep_until};
+
+/// The time of a [`timeout`] was over before its future completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time limit was reached before the operation completed")
+    }
+}
+
+impl Error for Elapsed {}
+
+impl From<Elapsed> for std::io::Error {
+    fn from(elapsed: Elapsed) -> Self {
+        std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed)
+    }
+}
+
+pin_project! {
+    /// The future of [`timeout`] and [`timeout_at`]. It is as cancel safe as the future inside.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+/// Awaits `future` for at most `duration`. A result that is ready beats a deadline that is due: the future is polled first,
+/// also with a limit of zero.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), runtime_core::time::Elapsed> {
+/// use std::time::Duration;
+/// use runtime_core::time::{sleep, timeout};
+///
+/// timeout(Duration::from_secs(5), sleep(Duration::from_millis(1))).await
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Elapsed`] when the time is over first. `future` is dropped with the [`Timeout`], not before.
+///
+/// # Panics
+/// The returned future panics if it is polled outside of a runtime and has to wait.
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout {
+        future,
+        sleep: sleep(duration),
+    }
+}
+
+/// Awaits `future` until `deadline` at most; see [`timeout`].
+///
+/// # Errors
+/// [`Elapsed`] when the deadline is reached first.
+pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
+    Timeout {
+        future,
+        sleep: sleep_until(deadline),
+    }
+}
+
+impl<F> Timeout<F> {
+    /// The future inside.
+    pub fn get_ref(&self) -> &F {
+        &self.future
+    }
+
+    /// The future inside; it may be polled further after an [`Elapsed`].
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut F> {
+        self.project().future
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        this.sleep.poll_elapsed(cx).map(|()| Err(Elapsed))
+    }
+}

@@ -1,0 +1,82 @@
+//! The knobs of a loop.
+
+use std::io;
+use std::time::Duration;
+
+use runtime_core::blocking::BlockingConfig;
+use runtime_core::reactor::ReactorKind;
+
+use crate::Loop;
+
+/// How a [`Loop`] is made.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) reactor: ReactorKind,
+    pub(crate) io_interval: u32,
+    pub(crate) inline_joins: bool,
+    pub(crate) blocking: BlockingConfig,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            reactor: ReactorKind::default(),
+            io_interval: 61,
+            inline_joins: true,
+            blocking: BlockingConfig {
+                thread_name: "n1-blocking".into(),
+                ..BlockingConfig::default()
+            },
+        }
+    }
+}
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How readiness is asked of the kernel.
+    #[must_use]
+    pub fn reactor(mut self, kind: ReactorKind) -> Self {
+        self.reactor = kind;
+        self
+    }
+
+    /// How many tasks run between two looks at sockets and timers while tasks are ready. At least 1; default 61.
+    #[must_use]
+    pub fn io_interval(mut self, tasks: u32) -> Self {
+        self.io_interval = tasks.max(1);
+        self
+    }
+
+    /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll. Default: yes.
+    #[must_use]
+    pub fn inline_joins(mut self, inline: bool) -> Self {
+        self.inline_joins = inline;
+        self
+    }
+
+    /// The most threads that `spawn_blocking` may use. At least 1; default 512.
+    #[must_use]
+    pub fn max_blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking.max_threads = threads.max(1);
+        self
+    }
+
+    /// How long an idle blocking thread is kept. Default: 10 s.
+    #[must_use]
+    pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
+        self.blocking.keep_alive = duration;
+        self
+    }
+
+    /// Makes the loop. It runs nothing until it is told to.
+    ///
+    /// # Errors
+    /// When the system gives no descriptors for the reactor.
+    pub fn build(self) -> io::Result<Loop> {
+        Loop::with(self)
+    }
+}

@@ -1,0 +1,315 @@
+//! The event loop: what runs next, and when to ask the kernel.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use runtime_core::JoinHandle;
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{self, EnterGuard, Role};
+use runtime_core::reactor::Reactor;
+use runtime_core::task::{InlineLimit, SchedulerArc, Task, bind_local};
+use runtime_core::time::TimerShard;
+
+use crate::builder::Builder;
+use crate::handle::{Handle, LoopAmbient};
+use crate::local::{CurrentGuard, Local};
+use crate::shared::Shared;
+
+/// How long a shutdown waits at a time for a waker on another thread to queue the task that it has marked.
+const FOREIGN_WAKER: Duration = Duration::from_millis(1);
+
+/// An event loop. It owns its tasks, polls them on the thread that runs it, and drops them there.
+///
+/// It is not `Send`; its [`Handle`] is.
+///
+/// ```
+/// let event_loop = runtime_n1::Loop::new()?;
+/// let answer = event_loop.block_on(async {
+///     let half = std::rc::Rc::new(21); // tasks of a loop need not be `Send`
+///     runtime_core::yield_now().await;
+///     *half * 2
+/// });
+/// assert_eq!(answer, 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Loop {
+    local: Rc<Local>,
+    handle: Handle,
+    io_interval: u32,
+    /// Tasks run since the last look at sockets and timers.
+    since_look: Cell<u32>,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Loop {
+    /// A loop with the default knobs.
+    ///
+    /// # Errors
+    /// When the system gives no descriptors for the reactor.
+    pub fn new() -> io::Result<Self> {
+        Builder::default().build()
+    }
+
+    /// The knobs.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn with(builder: Builder) -> io::Result<Self> {
+        let reactor = Reactor::new(builder.reactor)?;
+        // A timer that another thread sets must end a wait that would be too long.
+        let notify = Arc::downgrade(&reactor);
+        let timers = TimerShard::new(Box::new(move || {
+            if let Some(reactor) = notify.upgrade() {
+                reactor.notify();
+            }
+        }));
+        let blocking = BlockingPool::new(builder.blocking);
+        let shared = SchedulerArc::new(Shared::new(reactor, timers, blocking));
+        let ambient: Arc<dyn context::Ambient> = Arc::new(LoopAmbient(shared.clone()));
+        shared.blocking.set_ambient(Arc::downgrade(&ambient));
+        Ok(Self {
+            local: Rc::new(Local {
+                shared: shared.clone(),
+                ready: RefCell::default(),
+                blocks: RefCell::default(),
+                inline: InlineLimit::default(),
+                inline_joins: builder.inline_joins,
+                closed: Cell::new(false),
+                polls: Cell::new(0),
+            }),
+            handle: Handle::new(shared, ambient),
+            io_interval: builder.io_interval,
+            since_look: Cell::new(0),
+            _not_send: PhantomData,
+        })
+    }
+
+    /// A handle to spawn from other threads.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Makes this loop the calling thread's runtime until the guard is dropped, without running it.
+    pub fn enter(&self) -> EnterGuard {
+        self.handle.enter()
+    }
+
+    /// Starts a task that stays on this thread. It runs while the loop does.
+    pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let _current = self.local.enter();
+        spawn_local_on(&self.local, future)
+    }
+
+    /// Runs the loop until `root`, which becomes a task, has ended. Other tasks stay, and go on in the next run.
+    ///
+    /// asyncio's `run_until_complete`.
+    ///
+    /// # Panics
+    /// With the root task's own panic; inside a task of any runtime; when [`Handle::stop`] ends the loop first.
+    pub fn block_on<F>(&self, root: F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.assert_may_run("Loop::block_on");
+        let mut root = pin!(self.spawn_local(root));
+        self.run(|| root.is_finished());
+        match root.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(output)) => output,
+            Poll::Ready(Err(error)) => match error.try_into_panic() {
+                Ok(payload) => std::panic::resume_unwind(payload),
+                Err(error) => panic!("the root task of `Loop::block_on` gave no value: {error}"),
+            },
+            Poll::Pending => panic!("`Handle::stop` ended the loop before the root task did"),
+        }
+    }
+
+    /// Runs the loop until [`Handle::stop`].
+    ///
+    /// # Panics
+    /// Inside a task of any runtime.
+    pub fn run_forever(&self) {
+        self.assert_may_run("Loop::run_forever");
+        self.run(|| false);
+    }
+
+    fn assert_may_run(&self, what: &str) {
+        context::assert_may_block(
+            what,
+            "spawn a task and await its handle, or run the loop on a thread of its own",
+        );
+    }
+
+    /// Ends the loop: drops all tasks, on this thread; then waits up to `timeout` for blocking jobs. Returns the names of those
+    /// that still run.
+    pub fn shutdown(self, timeout: Duration) -> Vec<String> {
+        self.drop_tasks();
+        self.local.shared.blocking.shutdown(timeout)
+    }
+
+    fn enter_as_worker(&self) -> (CurrentGuard, EnterGuard) {
+        let ambient = self.handle.ambient_arc();
+        (self.local.enter(), context::enter(ambient, Role::Worker))
+    }
+
+    fn run(&self, done: impl Fn() -> bool) {
+        let _entered = self.enter_as_worker();
+        let shared = &self.local.shared;
+        while !done() {
+            if shared.stopped.load(Relaxed) {
+                // One stop ends one run.
+                shared.stopped.store(false, SeqCst);
+                break;
+            }
+            self.turn();
+        }
+        self.publish_counters();
+    }
+
+    /// One turn of the loop: run what was ready at the start.
+    fn turn(&self) {
+        let local = &*self.local;
+        local.shared.take_remote(&mut local.ready.borrow_mut());
+        if local.ready.borrow().is_empty() {
+            self.wait();
+        }
+        // What becomes ready from here on has its turn in the next one.
+        let ready = local.ready.borrow().len();
+        for _ in 0..ready {
+            // However many tasks are ready, sockets, timers and other threads have their turn.
+            if self.since_look.get() >= self.io_interval {
+                self.look(Some(Duration::ZERO));
+                local.shared.take_remote(&mut local.ready.borrow_mut());
+            }
+            self.since_look.set(self.since_look.get() + 1);
+            // Fewer than at the start are left if some ran inside the poll of another.
+            let Some(task) = local.ready.borrow_mut().pop_front() else {
+                break;
+            };
+            local.inline.reset();
+            local.run(task);
+        }
+    }
+
+    /// Nothing is ready: waits in the kernel for a socket, a timer or another thread.
+    fn wait(&self) {
+        let shared = &self.local.shared;
+        let deadline = shared.timers.prepare_park();
+        let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        if shared.go_to_sleep() {
+            self.publish_counters();
+            if timeout != Some(Duration::ZERO) {
+                shared.counters.parks.fetch_add(1, Relaxed);
+            }
+            self.look(timeout);
+            shared.woke_up();
+        }
+        shared.timers.finish_park();
+        shared.take_remote(&mut self.local.ready.borrow_mut());
+    }
+
+    /// Asks the reactor, then fires the timers that are due.
+    fn look(&self, timeout: Option<Duration>) {
+        self.since_look.set(0);
+        let shared = &self.local.shared;
+        // With nothing to wait for and no sockets there is nothing that the kernel could tell.
+        if timeout != Some(Duration::ZERO) || shared.reactor.has_sources() {
+            shared.counters.io_polls.fetch_add(1, Relaxed);
+            shared
+                .reactor
+                .poll(timeout)
+                .expect("the reactor's own descriptors stay valid");
+        }
+        if shared.timers.next_deadline().is_some() {
+            shared.timers.fire(Instant::now());
+        }
+    }
+
+    fn publish_counters(&self) {
+        let polls = &self.local.shared.counters.polls;
+        polls.store(self.local.polls.get(), Relaxed);
+    }
+
+    /// Refuses spawns, and drops every task on this thread.
+    fn drop_tasks(&self) {
+        let local = &*self.local;
+        let shared = &local.shared;
+        shared.close();
+        local.closed.set(true);
+        let _entered = self.enter_as_worker();
+        loop {
+            // A task may be woken while another one is dropped: until a walk finds none.
+            let mut due: VecDeque<Task> = local.ready.take();
+            shared.take_remote(&mut due);
+            let alive = shared.arena.abort_all(|task| due.push_back(task));
+            if alive == 0 {
+                break;
+            }
+            if due.is_empty() {
+                // All that are left were marked by wakers on other threads, which are about to queue them.
+                if shared.go_to_sleep() {
+                    let _ = shared.reactor.poll(Some(FOREIGN_WAKER));
+                    shared.woke_up();
+                }
+            }
+            due.into_iter().for_each(Task::cancel);
+        }
+        local.blocks.borrow_mut().flush(&shared.arena, shared);
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        if !self.local.closed.get() {
+            self.drop_tasks();
+            self.local.shared.blocking.shutdown(Duration::ZERO);
+        }
+        self.local.shared.reactor.shut_down();
+    }
+}
+
+/// Starts a task on the loop that the calling thread is running; it stays on this thread.
+///
+/// # Panics
+/// Outside of a running [`Loop`].
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let local = Local::running().unwrap_or_else(|| {
+        panic!(
+            "`spawn_local` was called outside of an N:1 loop: call it from a task of one, or use `Loop::spawn_local`"
+        )
+    });
+    spawn_local_on(local, future)
+}
+
+#[allow(unsafe_code)]
+fn spawn_local_on<F>(local: &Local, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    // SAFETY: tasks of this loop are run and cancelled by its own thread only, which is this one, as a `Local` does not travel.
+    let (task, handle) = unsafe { bind_local(local.shared.erased(), future) };
+    if let Err(refused) = local.launch(task) {
+        refused.settle();
+    }
+    handle
+}

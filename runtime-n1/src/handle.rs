@@ -1,0 +1,164 @@
+//! What other threads have of a loop.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
+use runtime_core::task::{SchedulerArc, SchedulerRef, Task, bind, bind_named};
+use runtime_core::time::TimerShard;
+use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
+
+use crate::shared::Shared;
+
+/// A handle to a [`Loop`](crate::Loop): spawns `Send` futures from any thread, and stops the loop. It keeps no loop alive.
+#[derive(Clone)]
+pub struct Handle {
+    shared: SchedulerArc<Shared>,
+    ambient: Arc<dyn Ambient>,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: SchedulerArc<Shared>, ambient: Arc<dyn Ambient>) -> Self {
+        Self { shared, ambient }
+    }
+
+    pub(crate) fn ambient_arc(&self) -> Arc<dyn Ambient> {
+        Arc::clone(&self.ambient)
+    }
+
+    /// Starts a task on the loop; it runs while the loop does.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, handle) = bind(self.shared.erased(), future);
+        self.launch(task);
+        handle
+    }
+
+    /// As [`spawn`](Handle::spawn), with a name that reports show.
+    pub fn spawn_named<F>(&self, name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, handle) = bind_named(self.shared.erased(), name, future);
+        self.launch(task);
+        handle
+    }
+
+    fn launch(&self, task: Task) {
+        if let Err(refused) = Shared::launch(&self.shared, task) {
+            refused.settle();
+        }
+    }
+
+    /// Runs a function that blocks on the loop's blocking pool.
+    pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.shared.blocking.spawn(function)
+    }
+
+    /// Makes the loop the calling thread's runtime until the guard is dropped.
+    pub fn enter(&self) -> EnterGuard {
+        context::enter(self.ambient_arc(), Role::Guest)
+    }
+
+    /// Polls `future` on the calling thread until it has ended. Tasks, sockets and timers advance only while the loop runs, on
+    /// its own thread.
+    ///
+    /// # Panics
+    /// Inside a task of any runtime; with the future's own panic.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        context::assert_may_block(
+            "Handle::block_on",
+            "await the future, or spawn it and await its handle",
+        );
+        let _entered = self.enter();
+        runtime_core::park::block_on_current_thread(future)
+    }
+
+    /// Ends the loop's current run, or the next one if it does not run, after the tasks that are ready.
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("closed", &self.shared.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Native for Handle {
+    const NAME: &'static str = "n1";
+
+    fn ambient(&self) -> &Arc<dyn Ambient> {
+        &self.ambient
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            workers: Some(1),
+            parallel: false,
+            preemptive: false,
+            migrates_tasks: false,
+        }
+    }
+
+    fn metrics(&self) -> Metrics {
+        let counters = &self.shared.counters;
+        let mut metrics = Metrics::default();
+        metrics.polls = Some(counters.polls.load(Relaxed));
+        metrics.parks = Some(counters.parks.load(Relaxed));
+        metrics.io_polls = Some(counters.io_polls.load(Relaxed));
+        metrics.blocking_threads = Some(self.shared.blocking.threads() as u64);
+        metrics
+    }
+
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Handle::spawn(self, future)
+    }
+}
+
+/// A loop as the code on its thread, and on its blocking threads, sees it.
+pub(crate) struct LoopAmbient(pub(crate) SchedulerArc<Shared>);
+
+impl Ambient for LoopAmbient {
+    fn name(&self) -> &'static str {
+        Handle::NAME
+    }
+
+    fn scheduler_for_new_task(&self) -> SchedulerRef {
+        self.0.erase()
+    }
+
+    fn launch(&self, task: Task) -> Result<(), Refused> {
+        Shared::launch(&self.0, task)
+    }
+
+    fn io_driver(&self) -> IoDriver {
+        IoDriver::Reactor(Arc::clone(&self.0.reactor))
+    }
+
+    fn timer_shard(&self) -> Arc<TimerShard> {
+        Arc::clone(&self.0.timers)
+    }
+
+    fn blocking_pool(&self) -> &Arc<BlockingPool> {
+        &self.0.blocking
+    }
+}

@@ -1,0 +1,33 @@
+//! N:1 for a harness: start, run one root task, stop.
+
+use std::future::Future;
+use std::io;
+
+use runtime_core::{Launch, LaunchConfig};
+
+use crate::{Handle, Loop};
+
+/// The N:1 scheduler, as [`Launch`] starts it: one loop on the calling thread, whatever the number of workers.
+#[derive(Clone, Copy, Debug)]
+pub struct N1;
+
+impl Launch for N1 {
+    type Runtime = Handle;
+
+    fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
+    where
+        F: FnOnce(Handle) -> R + Send + 'static,
+        R: Future + Send + 'static,
+        R::Output: Send + 'static,
+    {
+        if let Some(policy) = &config.policy {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("n1 has no policy `{policy}`: leave the policy out"),
+            ));
+        }
+        let event_loop = Loop::builder().reactor(config.reactor).build()?;
+        let future = root(event_loop.handle().clone());
+        Ok(event_loop.block_on(future))
+    }
+}

@@ -1,0 +1,104 @@
+//! The side of a loop that only its own thread touches, found through a thread-local while the loop runs.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ptr;
+
+use runtime_core::context::Refused;
+use runtime_core::task::{BlockCache, InlineLimit, Ran, SchedulerArc, Task, TaskId};
+
+use crate::shared::Shared;
+
+/// No borrow of a cell in here is held while a task's code runs.
+pub(crate) struct Local {
+    pub(crate) shared: SchedulerArc<Shared>,
+    pub(crate) ready: RefCell<VecDeque<Task>>,
+    pub(crate) blocks: RefCell<BlockCache>,
+    pub(crate) inline: InlineLimit,
+    pub(crate) inline_joins: bool,
+    pub(crate) closed: Cell<bool>,
+    /// Tasks polled since the loop last published its counter.
+    pub(crate) polls: Cell<u64>,
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Local> = const { Cell::new(ptr::null()) };
+}
+
+/// Makes the previous loop current again when dropped.
+pub(crate) struct CurrentGuard(*const Local);
+
+impl Drop for CurrentGuard {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+impl Local {
+    /// Makes this the calling thread's loop, as long as the guard lives; it must not outlive `self`.
+    pub(crate) fn enter(&self) -> CurrentGuard {
+        CurrentGuard(CURRENT.replace(self))
+    }
+
+    /// The calling thread's loop, if it is this one.
+    #[inline]
+    pub(crate) fn current<'a>(shared: &SchedulerArc<Shared>) -> Option<&'a Self> {
+        let local = CURRENT.try_with(Cell::get).ok()?;
+        // SAFETY: it is current only while `enter`'s caller keeps it alive, further up on this thread's stack; the reference that
+        // we return does not leave the calls that come from there.
+        let local = unsafe { local.as_ref() }?;
+        SchedulerArc::same(&local.shared, shared).then_some(local)
+    }
+
+    /// The loop that the calling thread runs.
+    pub(crate) fn running<'a>() -> Option<&'a Self> {
+        let local = CURRENT.try_with(Cell::get).ok()?;
+        // SAFETY: as in `current`.
+        unsafe { local.as_ref() }
+    }
+
+    pub(crate) fn push(&self, task: Task) {
+        self.ready.borrow_mut().push_back(task);
+    }
+
+    pub(crate) fn launch(&self, task: Task) -> Result<(), Refused> {
+        if self.closed.get() {
+            return Err(Refused { task, error: None });
+        }
+        self.push(task);
+        Ok(())
+    }
+
+    /// Polls a task out of the ready queue.
+    pub(crate) fn run(&self, task: Task) {
+        self.polls.set(self.polls.get() + 1);
+        if let Ran::Woken(task) | Ran::Yielded(task) = task.run() {
+            self.push(task);
+        }
+    }
+
+    /// Runs the newest ready task inside the current poll, if it is the one that is about to be awaited.
+    pub(crate) fn run_inline(&self, id: TaskId) -> bool {
+        if !self.inline_joins || self.closed.get() {
+            return false;
+        }
+        let newest = {
+            let mut ready = self.ready.borrow_mut();
+            match ready.back() {
+                Some(newest) if newest.id() == id && self.inline.admit() => ready.pop_back(),
+                _ => None,
+            }
+        };
+        newest.map(|task| self.run(task)).is_some()
+    }
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local")
+            .field("ready", &self.ready.borrow().len())
+            .field("closed", &self.closed.get())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! The side of a loop that other threads see: where a task goes that they wake or spawn.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+
+use parking_lot::Mutex;
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::Refused;
+use runtime_core::reactor::Reactor;
+use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
+use runtime_core::time::TimerShard;
+
+use crate::local::Local;
+
+/// What the loop, its handles and its tasks share.
+pub(crate) struct Shared {
+    pub(crate) arena: Arena,
+    pub(crate) reactor: Arc<Reactor>,
+    pub(crate) timers: Arc<TimerShard>,
+    pub(crate) blocking: Arc<BlockingPool>,
+    remote: Mutex<Remote>,
+    /// Something is in `remote`.
+    remote_pending: AtomicBool,
+    /// The loop waits in the kernel, or is about to.
+    sleeping: AtomicBool,
+    pub(crate) stopped: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+#[derive(Default)]
+struct Remote {
+    queue: VecDeque<Task>,
+    /// No more spawns. Wakes still come in, until the last task is gone.
+    closed: bool,
+}
+
+/// Written by the loop only; read by anyone.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) polls: AtomicU64,
+    pub(crate) parks: AtomicU64,
+    pub(crate) io_polls: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        reactor: Arc<Reactor>,
+        timers: Arc<TimerShard>,
+        blocking: Arc<BlockingPool>,
+    ) -> Self {
+        Self {
+            arena: Arena::default(),
+            reactor,
+            timers,
+            blocking,
+            remote: Mutex::default(),
+            remote_pending: AtomicBool::new(false),
+            sleeping: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Queues a task from outside of the loop.
+    fn push_remote(&self, task: Task) {
+        self.remote.lock().queue.push_back(task);
+        self.announce();
+    }
+
+    /// Queues a new task, unless the loop takes none any more.
+    pub(crate) fn launch(this: &SchedulerArc<Self>, task: Task) -> Result<(), Refused> {
+        if let Some(local) = Local::current(this) {
+            return local.launch(task);
+        }
+        let mut remote = this.remote.lock();
+        if remote.closed {
+            return Err(Refused { task, error: None });
+        }
+        remote.queue.push_back(task);
+        drop(remote);
+        this.announce();
+        Ok(())
+    }
+
+    fn announce(&self) {
+        // SeqCst: this store comes before the load of `sleeping`; pairs with `go_to_sleep`, which does it the other way round.
+        self.remote_pending.store(true, SeqCst);
+        if self.sleeping.load(SeqCst) {
+            self.wake_loop();
+        }
+    }
+
+    /// Ends the loop's wait, or keeps the next one from starting.
+    pub(crate) fn wake_loop(&self) {
+        // Whoever takes the flag writes; the others need not.
+        if self.sleeping.swap(false, SeqCst) {
+            self.reactor.notify();
+        }
+    }
+
+    /// True if the loop may wait in the kernel: from now on, whoever queues something notifies the reactor.
+    pub(crate) fn go_to_sleep(&self) -> bool {
+        // SeqCst: pairs with `announce`, and with `stop`.
+        self.sleeping.store(true, SeqCst);
+        let may = !self.remote_pending.load(SeqCst) && !self.stopped.load(SeqCst);
+        if !may {
+            self.sleeping.store(false, Relaxed);
+        }
+        may
+    }
+
+    pub(crate) fn woke_up(&self) {
+        self.sleeping.store(false, Relaxed);
+    }
+
+    /// Moves what other threads queued to `ready`.
+    pub(crate) fn take_remote(&self, ready: &mut VecDeque<Task>) {
+        if self.remote_pending.load(Relaxed) {
+            let mut remote = self.remote.lock();
+            // Under the lock: what is queued later sets it again.
+            self.remote_pending.store(false, SeqCst);
+            ready.append(&mut remote.queue);
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.remote.lock().closed = true;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.remote.lock().closed
+    }
+
+    pub(crate) fn stop(&self) {
+        // SeqCst: pairs with `go_to_sleep`.
+        self.stopped.store(true, SeqCst);
+        self.wake_loop();
+    }
+}
+
+// SAFETY: memory is from the arena, or from a cache over it.
+unsafe impl Schedule for Shared {
+    fn schedule(this: &SchedulerArc<Self>, task: Task) {
+        match Local::current(this) {
+            Some(local) => local.push(task),
+            None => this.push_remote(task),
+        }
+    }
+
+    fn run_inline(this: &SchedulerArc<Self>, id: TaskId) -> bool {
+        Local::current(this).is_some_and(|local| local.run_inline(id))
+    }
+
+    fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
+        match Local::current(this) {
+            Some(local) => {
+                let mut blocks = local.blocks.borrow_mut();
+                blocks.allocate(&this.arena, this, layout)
+            }
+            None => (this.arena.allocate(layout), this.erase()),
+        }
+    }
+
+    unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
+        let Some(local) = Local::current(&this) else {
+            // SAFETY: by this function's contract.
+            return unsafe { this.arena.deallocate(block, layout) };
+        };
+        // By way of the loop's own reference, as the task's is given away.
+        let arena = &local.shared.arena;
+        let mut blocks = local.blocks.borrow_mut();
+        // SAFETY: by this function's contract.
+        unsafe { blocks.deallocate(arena, this, block, layout) };
+    }
+}
