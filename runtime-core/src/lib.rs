@@ -7,6 +7,9 @@
 pub mod blocking;
 pub mod budget;
 pub mod context;
+pub mod fs;
+#[cfg(feature = "hyper")]
+pub mod hyper_rt;
 pub mod native;
 pub mod net;
 pub mod park;
