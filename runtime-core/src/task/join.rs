@@ -144,6 +144,23 @@ unsafe impl Send for AbortHandle {}
 unsafe impl Sync for AbortHandle {}
 
 impl AbortHandle {
+    /// SAFETY: the task is alive.
+    pub(super) unsafe fn of(header: NonNull<Header>) -> Self {
+        // SAFETY: by this function's contract.
+        unsafe { header.as_ref() }.state.retain();
+        Self {
+            header: Some(header),
+            id: TaskId::of(header),
+        }
+    }
+
+    /// The name that the task was spawned with, else the type of its future; none if the task's handle had yielded its
+    /// outcome before this one was made.
+    pub fn name(&self) -> Option<&str> {
+        // SAFETY: alive by our reference, which the borrow keeps.
+        self.header.map(|header| unsafe { cell::name_of(header) })
+    }
+
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
         if let Some(header) = self.header {
