@@ -1,0 +1,1 @@
+//! The programs that the book shows, each run under all three runtimes by its test.
