@@ -1,7 +1,16 @@
 //! Measuring inside the measured process: CPU and counters are differences between marks, so that start-up is not counted.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Serializer as _;
+
+use crate::registry::Failure;
+use crate::usage;
+
+/// Repetitions after which [`Meter::repeat`] stops although time is left: more of them would only lengthen the results.
+pub const MAX_REPETITIONS: u64 = 100;
 
 /// What was done between two marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +30,18 @@ pub struct Sample {
 }
 
 /// Percentiles of a workload's latencies, and their whole histogram for later merging.
+///
+/// ```
+/// use bench_suite::measure::Latency;
+///
+/// let mut histogram = Latency::histogram();
+/// for nanoseconds in 1..=1000 {
+///     histogram.saturating_record(nanoseconds);
+/// }
+/// let latency = Latency::from(&histogram);
+/// assert_eq!(latency.p50_ns, 500);
+/// assert_eq!(latency.max_ns, 1000);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     /// Median.
@@ -33,8 +54,35 @@ pub struct Latency {
     pub p999_ns: u64,
     /// The largest.
     pub max_ns: u64,
-    /// The histogram in HdrHistogram's V2 format, base64.
+    /// The histogram in HdrHistogram's compressed V2 format, base64.
     pub histogram_hdr_base64: Option<String>,
+}
+
+impl Latency {
+    /// An empty histogram of nanoseconds: from 1 ns to an hour, three significant digits. Larger values count as an hour
+    /// when recorded with `saturating_record`.
+    pub fn histogram() -> Histogram<u64> {
+        Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are in order")
+    }
+}
+
+impl From<&Histogram<u64>> for Latency {
+    fn from(histogram: &Histogram<u64>) -> Self {
+        use base64::Engine as _;
+        let mut bytes = Vec::new();
+        let encoded = hdrhistogram::serialization::V2DeflateSerializer::new()
+            .serialize(histogram, &mut bytes)
+            .is_ok();
+        Self {
+            p50_ns: histogram.value_at_quantile(0.5),
+            p90_ns: histogram.value_at_quantile(0.9),
+            p99_ns: histogram.value_at_quantile(0.99),
+            p999_ns: histogram.value_at_quantile(0.999),
+            max_ns: histogram.max(),
+            histogram_hdr_base64: encoded
+                .then(|| base64::engine::general_purpose::STANDARD.encode(&bytes)),
+        }
+    }
 }
 
 /// Collects what one run of one workload measured.
@@ -54,6 +102,10 @@ pub struct Meter {
     pub flags: Vec<&'static str>,
     /// Workload-specific figures, such as `bytes_per_task`.
     pub extra: BTreeMap<&'static str, f64>,
+    /// Worker threads that the runtime really had; `None` where each task has its own thread, or if unknown.
+    pub workers: Option<u64>,
+    /// The readiness backend in use, `epoll` or `polling`; `None` if there is none, or if unknown.
+    pub reactor: Option<String>,
     mark: Option<Mark>,
 }
 
@@ -61,10 +113,35 @@ pub struct Meter {
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     at: Instant,
-    cpu_ns: u64,
-    voluntary_switches: u64,
-    involuntary_switches: u64,
-    page_faults: u64,
+    cpu: Duration,
+    counters: usage::Counters,
+}
+
+impl Mark {
+    fn now() -> Self {
+        // The clocks are read next to each other and last, so that reading the counters is in neither.
+        let counters = usage::counters();
+        Self {
+            counters,
+            cpu: usage::process_cpu_time(),
+            at: Instant::now(),
+        }
+    }
+
+    /// The end of a repetition: in the opposite order, for the same reason.
+    fn end() -> Self {
+        let at = Instant::now();
+        let cpu = usage::process_cpu_time();
+        Self {
+            at,
+            cpu,
+            counters: usage::counters(),
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Meter {
@@ -78,15 +155,134 @@ impl Meter {
     /// # Panics
     /// Without a `start` before it.
     pub fn stop(&mut self, ops: u64) {
-        let end = Mark::now();
+        let end = Mark::end();
         let start = self.mark.take().expect("`stop` follows `start`");
         self.samples.push(Sample {
             ops,
-            wall_ns: u64::try_from((end.at - start.at).as_nanos()).unwrap_or(u64::MAX),
-            cpu_ns: end.cpu_ns.saturating_sub(start.cpu_ns),
-            voluntary_switches: end.voluntary_switches - start.voluntary_switches,
-            involuntary_switches: end.involuntary_switches - start.involuntary_switches,
-            page_faults: end.page_faults - start.page_faults,
+            wall_ns: nanoseconds(end.at - start.at),
+            cpu_ns: nanoseconds(end.cpu.saturating_sub(start.cpu)),
+            voluntary_switches: end.counters.voluntary_switches - start.counters.voluntary_switches,
+            involuntary_switches: end.counters.involuntary_switches
+                - start.counters.involuntary_switches,
+            page_faults: end.counters.page_faults - start.counters.page_faults,
         });
+        self.peak_rss_bytes = usage::peak_rss_bytes();
+    }
+
+    /// Repeats `body` until `budget_ns` of measured time are used: at least once, at most [`MAX_REPETITIONS`] times, and not
+    /// once more if a repetition as long as the mean would not fit. One repetition before them is not counted: it faults
+    /// memory in and lets the runtime settle.
+    ///
+    /// `body` is told which repetition it is, from 0, the uncounted one, and returns the operations that it did.
+    ///
+    /// # Errors
+    /// The first failure of `body`, at once. The repetitions before it are kept.
+    ///
+    /// ```
+    /// use bench_suite::Meter;
+    ///
+    /// let mut meter = Meter::default();
+    /// meter.repeat(1_000_000, |_| Ok((0..1000_u64).map(std::hint::black_box).count() as u64))?;
+    /// assert!(meter.samples.iter().all(|sample| sample.ops == 1000));
+    /// # Ok::<(), bench_suite::Failure>(())
+    /// ```
+    pub fn repeat<F>(&mut self, budget_ns: u64, mut body: F) -> Result<(), Failure>
+    where
+        F: FnMut(u64) -> Result<u64, Failure>,
+    {
+        body(0)?;
+        let mut used_ns: u64 = 0;
+        for repetition in 1..=MAX_REPETITIONS {
+            self.start();
+            let outcome = body(repetition);
+            match outcome {
+                Ok(ops) => self.stop(ops),
+                Err(failure) => {
+                    self.mark = None;
+                    return Err(failure);
+                }
+            }
+            used_ns += self.samples.last().map_or(0, |sample| sample.wall_ns);
+            if used_ns + used_ns / repetition > budget_ns {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the percentiles of `histogram`, in nanoseconds, and the histogram itself.
+    pub fn record_latency(&mut self, histogram: &Histogram<u64>) {
+        if !histogram.is_empty() {
+            self.latency = Some(Latency::from(histogram));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_repetition_is_not_counted_and_at_least_one_is() {
+        let mut seen = Vec::new();
+        let mut meter = Meter::default();
+        meter
+            .repeat(0, |repetition| {
+                seen.push(repetition);
+                Ok(7)
+            })
+            .unwrap();
+        assert_eq!(seen, [0, 1]);
+        assert_eq!(meter.samples.len(), 1);
+        assert_eq!(meter.samples[0].ops, 7);
+    }
+
+    #[test]
+    fn repetitions_are_bounded_however_large_the_budget() {
+        let mut meter = Meter::default();
+        meter.repeat(u64::MAX / 4, |_| Ok(1)).unwrap();
+        assert_eq!(meter.samples.len() as u64, MAX_REPETITIONS);
+    }
+
+    #[test]
+    fn a_failure_ends_the_repetitions_and_keeps_what_was_measured() {
+        let mut meter = Meter::default();
+        let outcome = meter.repeat(u64::MAX / 4, |repetition| match repetition {
+            3 => Err(Failure::WrongAnswer("3".into())),
+            _ => Ok(1),
+        });
+        assert_eq!(outcome, Err(Failure::WrongAnswer("3".into())));
+        assert_eq!(meter.samples.len(), 2);
+    }
+
+    #[test]
+    fn counters_are_differences_between_marks() {
+        let mut meter = Meter::default();
+        meter.start();
+        // 4 MiB touched for the first time: 1024 pages, or a few if the system has huge pages to hand.
+        let memory = std::hint::black_box(vec![1_u8; 4 << 20]);
+        let sum: u64 = memory.iter().map(|&byte| u64::from(byte)).sum();
+        meter.stop(sum);
+        let sample = meter.samples[0];
+        assert_eq!(sample.ops, 4 << 20);
+        assert!(sample.page_faults > 0 && sample.page_faults < 100_000, "{sample:?}");
+        assert!(sample.wall_ns > 0 && sample.cpu_ns > 0, "{sample:?}");
+        assert!(meter.peak_rss_bytes.is_none_or(|bytes| bytes >= 4 << 20));
+    }
+
+    #[test]
+    fn latencies_survive_the_round_trip_through_base64() {
+        use base64::Engine as _;
+        let mut histogram = Latency::histogram();
+        (1..=10_000_u64).for_each(|value| histogram.saturating_record(value * 1000));
+        let latency = Latency::from(&histogram);
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(latency.histogram_hdr_base64.unwrap())
+            .unwrap();
+        let back: Histogram<u64> = hdrhistogram::serialization::Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .unwrap();
+        assert_eq!(back.len(), 10_000);
+        assert_eq!(back.value_at_quantile(0.99), latency.p99_ns);
     }
 }

@@ -13,7 +13,7 @@ use crate::measure::Meter;
 pub type RunFn = fn(&Params, &mut Meter) -> Result<(), Failure>;
 
 /// Which kind of question a workload asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// Mostly waiting.
     Io,
@@ -21,6 +21,20 @@ pub enum Group {
     Cpu,
     /// The scheduler's own costs.
     Scheduling,
+}
+
+impl Group {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Io, Self::Cpu, Self::Scheduling];
+
+    /// The group's name in headings.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Io => "IO-bound",
+            Self::Cpu => "CPU-bound",
+            Self::Scheduling => "Scheduling",
+        }
+    }
 }
 
 /// How load is put on: it decides what latency means.
@@ -32,6 +46,17 @@ pub enum Mode {
     Closed,
     /// A fixed amount of work, timed as a whole.
     Batch,
+}
+
+impl Mode {
+    /// The mode's name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Batch => "batch",
+        }
+    }
 }
 
 /// A parameter of a workload.
@@ -79,7 +104,18 @@ pub struct RuntimeInfo {
     pub ours: bool,
 }
 
-/// One measurable pair. `limits` caps parameters to what the runtime can carry, such as 1:1's threads.
+/// A scheduling policy that `--policy` can name.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyInfo {
+    /// The runtime that has it.
+    pub runtime: &'static str,
+    /// The name in commands and results.
+    pub name: &'static str,
+    /// What it decides differently, in one line.
+    pub about: &'static str,
+}
+
+/// One measurable pair.
 #[derive(Clone, Copy)]
 pub struct Entry {
     /// The workload's name.
@@ -155,9 +191,16 @@ pub struct Registry {
     pub runtimes: Vec<RuntimeInfo>,
     /// The pairs.
     pub entries: Vec<Entry>,
+    /// The scheduling policies of the runtimes that have a choice.
+    pub policies: Vec<PolicyInfo>,
 }
 
 impl Registry {
+    /// All that this project measures: its workloads under its runtimes and their peers.
+    pub fn standard() -> Self {
+        crate::standard::standard()
+    }
+
     /// The workload of this name.
     pub fn workload(&self, name: &str) -> Option<&Workload> {
         self.workloads.iter().find(|workload| workload.name == name)

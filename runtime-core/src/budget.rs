@@ -1,9 +1,9 @@
 //! The cooperative budget: a loop over leaf operations that are always ready returns from its poll all the same.
 //!
-//! Each poll of a task is on a full budget ([`arm`]). A leaf operation
-//! (a socket read, a queue's `get`, a timer) calls [`poll_proceed`] *before* it takes a permit, a lock or an item: an operation
-//! that took first and yielded then would hold up all who wait for what it holds. With the budget used up the operation wakes
-//! its own task and returns `Pending`, so that the task goes to the back of the run queue.
+//! Each poll of a task is on a full budget ([`arm`]). A leaf operation (a socket read, a queue's `get`, a timer) calls
+//! [`poll_proceed`] *before* it takes a permit, a lock or an item: an operation that took first and yielded then would hold up
+//! all who wait for what it holds. With the budget used up the operation wakes its own task and returns `Pending`, so that the
+//! task goes to the back of the run queue.
 //!
 //! A thread on which nobody arms a budget (another executor, a plain `block_on`) is not limited: with nobody to give a new
 //! budget, a used-up one would never end.
@@ -23,18 +23,6 @@ const UNLIMITED: u32 = u32::MAX;
 
 thread_local! {
     static REMAINING: Cell<u32> = const { Cell::new(UNLIMITED) };
-}
-
-/// Arms a full budget for the poll that is about to start.
-#[cfg(test)]
-fn reset() {
-    REMAINING.set(UNITS_PER_POLL);
-}
-
-/// Ends the limit that [`reset`] set: the poll is over.
-#[cfg(test)]
-fn disarm() {
-    REMAINING.set(UNLIMITED);
 }
 
 /// Arms a full budget for one poll; what was left of an outer poll's comes back when the guard is dropped.
@@ -207,54 +195,61 @@ mod tests {
         let wakes = Arc::new(CountWakes::default());
         let waker = Waker::from(wakes.clone());
         let mut cx = Context::from_waker(&waker);
-        reset();
+        let armed = arm();
         assert_eq!(proceed_up_to(1000, &mut cx), UNITS_PER_POLL as usize);
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
         assert!(!has_remaining());
-        reset();
+        drop(armed);
         assert!(has_remaining());
-        disarm();
     }
 
     #[test]
     fn outside_of_a_poll_nothing_is_limited() {
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(proceed_up_to(1000, &mut cx), 1000);
-        reset();
-        disarm();
+        drop(arm());
         assert_eq!(proceed_up_to(1000, &mut cx), 1000);
     }
 
     #[test]
     fn an_operation_without_progress_costs_nothing() {
         let mut cx = Context::from_waker(Waker::noop());
-        reset();
+        let _armed = arm();
         for _ in 0..1000 {
             assert!(poll_proceed(&mut cx).is_ready());
         }
         assert_eq!(proceed_up_to(1000, &mut cx), UNITS_PER_POLL as usize);
-        disarm();
+    }
+
+    #[test]
+    fn a_nested_poll_leaves_the_outer_one_what_it_had() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _outer = arm();
+        assert_eq!(proceed_up_to(100, &mut cx), 100);
+        {
+            let _inner = arm();
+            assert_eq!(proceed_up_to(1000, &mut cx), UNITS_PER_POLL as usize);
+        }
+        assert_eq!(proceed_up_to(1000, &mut cx), UNITS_PER_POLL as usize - 100);
     }
 
     #[test]
     fn a_refund_never_exceeds_a_renewed_budget() {
         let mut cx = Context::from_waker(Waker::noop());
-        reset();
+        let _outer = arm();
         let kept = poll_proceed(&mut cx);
-        reset();
+        let _inner = arm();
         drop(kept);
         assert_eq!(proceed_up_to(1000, &mut cx), UNITS_PER_POLL as usize);
-        disarm();
     }
 
     #[test]
     fn unconstrained_lifts_the_limit_and_leaves_the_rest_as_it_was() {
         let mut cx = Context::from_waker(Waker::noop());
-        reset();
+        let _armed = arm();
         assert_eq!(proceed_up_to(100, &mut cx), 100);
         let mut inner = unconstrained(poll_fn(|cx| Poll::Ready(proceed_up_to(1000, cx))));
         assert_eq!(Pin::new(&mut inner).poll(&mut cx), Poll::Ready(1000));
         assert_eq!(proceed_up_to(1000, &mut cx), UNITS_PER_POLL as usize - 100);
-        disarm();
     }
 }

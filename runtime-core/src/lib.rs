@@ -7,6 +7,9 @@
 pub mod blocking;
 pub mod budget;
 pub mod context;
+pub mod fs;
+#[cfg(feature = "hyper")]
+pub mod hyper_rt;
 pub mod native;
 pub mod net;
 pub mod park;
@@ -16,6 +19,8 @@ pub mod runtime;
 mod spawn;
 pub mod sync;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 
 pub use native::Native;

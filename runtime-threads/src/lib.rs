@@ -1,1 +1,18 @@
-//! 1:1: one OS thread per task.
+#![doc = include_str!("README.md")]
+
+mod builder;
+mod fork_join;
+mod guest_timers;
+mod handle;
+mod launch;
+mod registry;
+mod runtime;
+mod shared;
+mod task_thread;
+mod thread_budget;
+
+pub use builder::Builder;
+pub use fork_join::ThreadsForkJoin;
+pub use handle::Handle;
+pub use launch::Threads;
+pub use runtime::Runtime;

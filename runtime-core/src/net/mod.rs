@@ -6,12 +6,16 @@ mod split;
 mod stream;
 mod tcp_listener;
 mod tcp_stream;
+mod udp;
+mod unix;
 
 pub use address::ToSocketAddrs;
 pub use split::{HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use std::net::Shutdown;
 pub use tcp_listener::{BindOptions, TcpListener};
 pub use tcp_stream::TcpStream;
+pub use udp::UdpSocket;
+pub use unix::{UnixListener, UnixStream};
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,10 +47,13 @@ fn internet_address(address: SocketAddrAny) -> io::Result<SocketAddr> {
     SocketAddr::try_from(address).map_err(io::Error::from)
 }
 
-/// Tries each address in turn; the error is the last one's.
+/// What is left to say if there was no address to try.
 fn no_address() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
         "the name stands for no address",
     )
 }
+
+#[cfg(all(test, feature = "testing", not(lab_loom), not(lab_shuttle)))]
+mod tests;

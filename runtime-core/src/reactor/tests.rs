@@ -15,7 +15,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use super::own_thread::ThreadParker;
 use super::*;
 use crate::blocking::BlockingPool;
-use crate::context::{self, Ambient, EnterGuard, IoDriver, Role};
+use crate::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
 use crate::net::{BindOptions, TcpListener, TcpStream};
 use crate::task::{SchedulerRef, Task};
 use crate::time::TimerShard;
@@ -30,7 +30,7 @@ impl Ambient for Bare {
     fn scheduler_for_new_task(&self) -> SchedulerRef {
         unreachable!("no task is spawned")
     }
-    fn launch(&self, _: Task) {
+    fn launch(&self, _: Task) -> Result<(), Refused> {
         unreachable!("no task is spawned")
     }
     fn io_driver(&self) -> IoDriver {

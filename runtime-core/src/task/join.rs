@@ -144,6 +144,23 @@ unsafe impl Send for AbortHandle {}
 unsafe impl Sync for AbortHandle {}
 
 impl AbortHandle {
+    /// SAFETY: the task is alive.
+    pub(super) unsafe fn of(header: NonNull<Header>) -> Self {
+        // SAFETY: by this function's contract.
+        unsafe { header.as_ref() }.state.retain();
+        Self {
+            header: Some(header),
+            id: TaskId::of(header),
+        }
+    }
+
+    /// The name that the task was spawned with, else the type of its future; none if the task's handle had yielded its
+    /// outcome before this one was made.
+    pub fn name(&self) -> Option<&str> {
+        // SAFETY: alive by our reference, which the borrow keeps.
+        self.header.map(|header| unsafe { cell::name_of(header) })
+    }
+
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
         if let Some(header) = self.header {
@@ -192,3 +209,7 @@ impl fmt::Debug for AbortHandle {
         f.debug_struct("AbortHandle").field("id", &self.id).finish()
     }
 }
+
+// The panic of a task is kept in its outcome.
+impl<T> std::panic::UnwindSafe for JoinHandle<T> {}
+impl<T> std::panic::RefUnwindSafe for JoinHandle<T> {}

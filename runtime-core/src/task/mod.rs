@@ -87,6 +87,18 @@ impl Task {
         TaskId::of(self.0)
     }
 
+    /// The scheduler that the task was bound to.
+    pub fn scheduler(&self) -> &SchedulerRef {
+        // SAFETY: a scheduled task is alive, and its scheduler never changes; the borrow keeps the entry from being run.
+        unsafe { &self.0.as_ref().scheduler }
+    }
+
+    /// A handle that can abort the task, for a scheduler that keeps a list of its tasks.
+    pub fn abort_handle(&self) -> AbortHandle {
+        // SAFETY: a scheduled task is alive.
+        unsafe { AbortHandle::of(self.0) }
+    }
+
     /// For queues that hold plain pointers.
     pub fn into_raw(self) -> NonNull<()> {
         self.0.cast()

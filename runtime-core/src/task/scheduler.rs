@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -66,6 +67,8 @@ pub(super) unsafe fn deallocate_global(block: NonNull<u8>, layout: Layout) {
 
 /// What differs from one scheduler type to the next.
 struct Operations {
+    /// The scheduler's type.
+    type_id: TypeId,
     schedule: unsafe fn(&SchedulerRef, Task),
     run_inline: unsafe fn(&SchedulerRef, TaskId) -> bool,
     allocate: unsafe fn(&SchedulerRef, Layout) -> (NonNull<u8>, SchedulerRef),
@@ -100,6 +103,7 @@ unsafe impl Sync for SchedulerRef {}
 
 impl<S: Schedule> SchedulerArc<S> {
     const OPERATIONS: Operations = Operations {
+        type_id: TypeId::of::<S>(),
         schedule: |erased, task| {
             // SAFETY: pointers with this table are to a `Shared<S>`.
             S::schedule(unsafe { Self::from_erased(erased) }, task);
@@ -209,6 +213,13 @@ impl SchedulerRef {
         unsafe { self.0.as_ref() }
     }
 
+    /// The scheduler with its type, if it is an `S`.
+    pub fn downcast<S: Schedule>(&self) -> Option<&SchedulerArc<S>> {
+        let is_s = self.shared().operations.type_id == TypeId::of::<S>();
+        // SAFETY: `new` gave the table with this type to a `Shared<S>`.
+        is_s.then(|| unsafe { SchedulerArc::from_erased(self) })
+    }
+
     #[inline]
     pub(super) fn schedule(&self, task: Task) {
         // SAFETY: the table belongs to this pointer.
@@ -258,3 +269,9 @@ impl fmt::Debug for SchedulerRef {
         f.debug_tuple("SchedulerRef").field(&self.0).finish()
     }
 }
+
+// A scheduler keeps its tasks' panics apart, and has no state of its own that a caught panic could leave broken.
+impl<S: Schedule> std::panic::UnwindSafe for SchedulerArc<S> {}
+impl<S: Schedule> std::panic::RefUnwindSafe for SchedulerArc<S> {}
+impl std::panic::UnwindSafe for SchedulerRef {}
+impl std::panic::RefUnwindSafe for SchedulerRef {}

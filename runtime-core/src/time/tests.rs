@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::blocking::BlockingPool;
 use crate::budget;
-use crate::context::{self, Ambient, EnterGuard, IoDriver, Role};
+use crate::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
 use crate::park::Parker;
 use crate::task::{SchedulerRef, Task};
 
@@ -27,7 +27,7 @@ impl Ambient for OnlyTimers {
     fn scheduler_for_new_task(&self) -> SchedulerRef {
         unreachable!("no tasks here")
     }
-    fn launch(&self, _: Task) {
+    fn launch(&self, _: Task) -> Result<(), Refused> {
         unreachable!("no tasks here")
     }
     fn io_driver(&self) -> IoDriver {
@@ -87,12 +87,11 @@ fn run<F: Future>(future: F) -> F::Output {
     let _entered = enter(&shard);
     let mut future = pin!(future);
     loop {
-        budget::reset();
-        let polled = poll_once(future.as_mut(), &waker);
-        budget::disarm();
-        if let Poll::Ready(output) = polled {
+        let armed = budget::arm();
+        if let Poll::Ready(output) = poll_once(future.as_mut(), &waker) {
             return output;
         }
+        drop(armed);
         if shard.fire(Instant::now()) == 0 {
             let deadline = shard.prepare_park();
             parker.park(deadline);
@@ -436,7 +435,7 @@ fn a_timeout_ends_a_future_that_spends_the_whole_budget() {
 
 #[test]
 fn a_loop_over_elapsed_sleeps_returns_from_its_poll() {
-    budget::reset();
+    let _armed = budget::arm();
     let polled = poll_once(
         pin!(async {
             loop {
@@ -445,7 +444,6 @@ fn a_loop_over_elapsed_sleeps_returns_from_its_poll() {
         }),
         Waker::noop(),
     );
-    budget::disarm();
     assert!(polled.is_pending());
 }
 

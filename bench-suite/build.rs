@@ -1,0 +1,101 @@
+//! Tells the library what it was built from: compiler, profile, commit and the versions of what it depends on.
+//! Results without these could not be compared with others.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+/// The packages whose dependencies are recorded: what they link decides what is measured.
+const RECORDED: [&str; 5] = [
+    "bench-suite",
+    "runtime-core",
+    "runtime-mn",
+    "runtime-n1",
+    "runtime-threads",
+];
+
+fn main() {
+    // Only what changes the answers: each of these paths is watched, folders with all that is in them.
+    for path in [
+        "build.rs",
+        "src",
+        "../Cargo.lock",
+        "../runtime-core/src",
+        "../runtime-n1/src",
+        "../runtime-mn/src",
+        "../runtime-threads/src",
+    ] {
+        if Path::new(path).exists() {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    for name in ["HEAD", "index"] {
+        if let Some(path) = output("git", &["rev-parse", "--git-path", name]) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    set("LAB_RUSTC", output(&rustc(), &["--version"]));
+    set("LAB_PROFILE", env::var("PROFILE").ok());
+    set("LAB_COMMIT", commit());
+    let lock = fs::read_to_string("../Cargo.lock").unwrap_or_default();
+    set("LAB_VERSIONS", Some(versions(&lock)));
+}
+
+fn rustc() -> String {
+    env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned())
+}
+
+/// Unknown is empty: `option_env!` could not tell a variable that was not set from one set by an earlier build.
+fn set(name: &str, value: Option<String>) {
+    println!("cargo::rustc-env={name}={}", value.unwrap_or_default());
+}
+
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+}
+
+fn commit() -> Option<String> {
+    let commit = output("git", &["rev-parse", "--short=12", "HEAD"])?;
+    let changed = output("git", &["status", "--porcelain", "--untracked-files=no"]);
+    Some(if changed.is_some() {
+        format!("{commit}-dirty")
+    } else {
+        commit
+    })
+}
+
+/// `name=version` of the direct dependencies of the recorded packages, separated by commas.
+fn versions(lock: &str) -> String {
+    let packages: Vec<&str> = lock.split("[[package]]").skip(1).collect();
+    let field = |package: &str, key: &str| {
+        package
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.trim().strip_prefix('=').map(str::trim))
+            .map(|value| value.trim_matches('"').to_owned())
+    };
+    let wanted: BTreeSet<&str> = packages
+        .iter()
+        .filter(|package| field(package, "name").is_some_and(|name| RECORDED.contains(&name.as_str())))
+        .flat_map(|package| {
+            package
+                .lines()
+                .filter_map(|line| line.strip_prefix(" \"")?.strip_suffix("\","))
+        })
+        .collect();
+    let mut versions: Vec<String> = packages
+        .iter()
+        .filter_map(|package| {
+            let name = field(package, "name")?;
+            let version = field(package, "version")?;
+            // A dependency is locked as `name`, or as `name version` where two versions are in the tree.
+            let full = format!("{name} {version}");
+            let direct = wanted.contains(name.as_str()) || wanted.contains(full.as_str());
+            (direct && !RECORDED.contains(&name.as_str())).then(|| format!("{name}={version}"))
+        })
+        .collect();
+    versions.sort();
+    versions.join(",")
+}

@@ -1,0 +1,330 @@
+//! The command line: what can be asked for, with examples, and wrong usage answered in one line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::CommandError;
+
+/// Measures, shows and explains what concurrency runtimes cost.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, after_help = "\
+Examples:
+  lab                                   compare the default matrix, in under 2 minutes
+  lab list                              what can be measured
+  lab compare echo --runtime mn,tokio-mt
+  lab serve http --runtime n1 --addr 127.0.0.1:8080
+  lab report lab-out/results.json --out lab-out
+
+Without a command, `lab` is `lab compare`.")]
+pub struct Cli {
+    /// What to do; `compare` on the default matrix if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show workloads, runtimes, policies, metrics and parameters.
+    List(ListArgs),
+    /// Measure runtimes against each other; print tables and verdicts, write results and a report.
+    Compare(CompareArgs),
+    /// Run a real server under one runtime, for any client.
+    Serve(ServeArgs),
+    /// Put load on a server.
+    Load(LoadArgs),
+    /// Make the report again from stored results.
+    Report(ReportArgs),
+    /// The measured process: reads one request from standard input, answers on standard output.
+    #[command(hide = true)]
+    Child,
+}
+
+/// `lab list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab list
+  lab list --json | jq '.workloads[].name'")]
+pub struct ListArgs {
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lab compare`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  lab compare                                       the default matrix, under 2 minutes
+  lab compare --quick                               at most 30 s, intervals only
+  lab compare echo http --runtime n1,mn,tokio-mt
+  lab compare fib-spawn --size 24 --rounds 12       enough processes for a verdict
+  lab compare echo --param connections=1,64,1000    one comparison for each value
+  lab compare spawn --runtime mn --workers 1 --seed 7
+
+The baseline is tokio-mt where it is among the runtimes, else the first one; it is measured twice
+in each round, and what the two arms differ by is the noise floor.")]
+pub struct CompareArgs {
+    /// Which workloads; `lab list` shows them. Without any, the default matrix.
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// Which runtimes, the first or tokio-mt being the baseline.
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Worker threads where there are several [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The parameter named `size` of every chosen workload that has one.
+    #[arg(long, value_name = "N")]
+    pub size: Option<String>,
+    /// A parameter's value, or several: each combination is measured.
+    #[arg(long = "param", value_name = "KEY=V1,V2")]
+    pub params: Vec<String>,
+    /// Scheduling policies, each of them an arm of its own for the runtimes that have policies.
+    #[arg(long = "policy", value_name = "A,B", value_delimiter = ',')]
+    pub policies: Vec<String>,
+    /// Processes for each runtime and workload. Lifts the limit on the whole time.
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+    /// At most 30 s in all; intervals only, no verdicts.
+    #[arg(long, conflicts_with = "full")]
+    pub quick: bool,
+    /// More and longer rounds, without a limit on the whole time.
+    #[arg(long)]
+    pub full: bool,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the results here as well.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Where results.json and report.html go [default: lab-out].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// What `lab serve` and `lab load` speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Sends back every byte.
+    Echo,
+    /// HTTP/1.1, keep-alive.
+    Http,
+}
+
+/// `lab serve`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab serve http --runtime mn --addr 127.0.0.1:8080
+  lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
+  lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
+
+Prints `listening HOST:PORT` when ready. SIGINT and SIGTERM end it, with code 0.")]
+pub struct ServeArgs {
+    /// What to serve.
+    #[arg(value_enum)]
+    pub protocol: Protocol,
+    /// Under which runtime.
+    #[arg(long, value_name = "R")]
+    pub runtime: String,
+    /// Where to listen; port 0 takes a free port.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub addr: String,
+    /// Worker threads where there are several [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Tasks beside the server that each compute 100 ms, sleep 10 ms, and again.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub hogs: usize,
+}
+
+/// `lab load`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab load echo --addr 127.0.0.1:7000 --closed --connections 64
+  lab load http --addr 127.0.0.1:8080 --rate 5000 --duration 10
+  lab load echo --addr 127.0.0.1:7000 --bytes 1024 --json load.json
+
+With --rate, latency counts from the intended start of each request (open loop);
+with --closed, a connection's next request starts when its last one has ended.")]
+pub struct LoadArgs {
+    /// What the server speaks.
+    #[arg(value_enum)]
+    pub protocol: Protocol,
+    /// The server.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub addr: String,
+    /// Requests per second over all connections, at intended times.
+    #[arg(long, value_name = "R", conflicts_with = "closed")]
+    pub rate: Option<f64>,
+    /// The next request when the last has ended; so too without --rate.
+    #[arg(long)]
+    pub closed: bool,
+    /// Connections held open.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub connections: usize,
+    /// Bytes of one message.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub bytes: usize,
+    /// How long, in seconds; `500ms` and `10s` work too.
+    #[arg(long, value_name = "S", default_value = "5", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// Write what was measured here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// `lab report`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab report lab-out/results.json --out lab-out")]
+pub struct ReportArgs {
+    /// Results that `lab compare` wrote.
+    #[arg(value_name = "RESULTS.json")]
+    pub results: PathBuf,
+    /// Where report.html goes.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Seconds as a number, or with one of the units `ms` and `s`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, scale) = if let Some(number) = text.strip_suffix("ms") {
+        (number, 1e-3)
+    } else {
+        (text.strip_suffix('s').unwrap_or(text), 1.0)
+    };
+    let seconds: f64 = number
+        .trim()
+        .parse()
+        .map_err(|_| "expected seconds, such as 5 or 500ms".to_owned())?;
+    // A day: more is a slip of the keyboard, and would overflow somewhere below.
+    if !(seconds * scale > 0.0 && seconds * scale <= 86_400.0) {
+        return Err("expected more than 0 s and at most a day".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds * scale))
+}
+
+/// What the command line came to.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A command to run.
+    Run(Cli),
+    /// Text that was asked for, such as help: print it and end well.
+    Print(String),
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// [`CommandError::Usage`], in one line.
+pub fn parse<I>(arguments: I) -> Result<Parsed, CommandError>
+where
+    I: IntoIterator<Item = OsString>,
+{
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => Ok(Parsed::Run(cli)),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Ok(Parsed::Print(error.render().to_string()))
+            }
+            _ => Err(CommandError::Usage(one_line(&error))),
+        },
+    }
+}
+
+/// clap explains itself in paragraphs; a script's log wants one line: what, and what to do.
+fn one_line(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let paragraph = rendered.split("\n\n").next().unwrap_or_default();
+    let what = paragraph
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let suggestion = [
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedValue,
+    ]
+    .into_iter()
+    .find_map(|kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => Some(name.clone()),
+        Some(ContextValue::Strings(names)) => names.first().cloned(),
+        _ => None,
+    });
+    match suggestion {
+        Some(name) => format!("{what}; did you mean `{name}`? `--help` shows examples"),
+        None => format!("{what}; `--help` shows examples"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> impl Iterator<Item = OsString> + '_ {
+        line.split_whitespace().map(OsString::from)
+    }
+
+    fn usage(line: &str) -> String {
+        match parse(arguments(line)) {
+            Err(CommandError::Usage(message)) => message,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_one_line_with_a_suggestion() {
+        for line in ["lab comapre", "lab compare --rouns 3", "lab serve htp --runtime mn --addr x:1"] {
+            let message = usage(line);
+            assert!(!message.contains('\n'), "{message}");
+            assert!(message.contains("did you mean"), "{message}");
+        }
+    }
+
+    #[test]
+    fn quick_and_full_exclude_each_other() {
+        assert!(usage("lab compare --quick --full").contains("cannot be used with"));
+    }
+
+    #[test]
+    fn durations_have_units_and_bounds() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["0", "-1", "nan", "inf", "1e300", "five"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn help_is_not_an_error_and_shows_examples() {
+        for command in ["", "list", "compare", "serve", "load", "report"] {
+            let line = format!("lab {command} --help");
+            match parse(arguments(&line)) {
+                Ok(Parsed::Print(text)) => assert!(text.contains("Examples:"), "{text}"),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+}

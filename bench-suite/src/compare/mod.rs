@@ -1,0 +1,280 @@
+#![doc = include_str!("README.md")]
+
+pub(crate) mod child;
+mod interruption;
+pub(crate) mod outputs;
+mod plan;
+mod process;
+mod progress;
+pub mod protocol;
+mod schedule;
+
+use std::time::{Duration, Instant};
+
+use crate::cli::CompareArgs;
+use crate::comparisons;
+use crate::environment;
+use crate::error::CommandError;
+use crate::registry::Registry;
+use crate::results::{Results, Run, SCHEMA, Status, WorkloadInfo};
+use crate::statistics;
+use crate::table;
+
+use interruption::Interruption;
+use outputs::Outputs;
+use plan::Plan;
+use progress::Progress;
+use protocol::{Measured, PROTOCOL, Request};
+use schedule::Schedule;
+
+/// `lab compare`: measures, prints tables and verdicts, writes results and the report.
+///
+/// # Errors
+/// [`CommandError::Usage`] before anything is measured; [`CommandError::Failed`] if a run crashed, timed out or gave a wrong
+/// answer, or if the results can't be written; [`CommandError::Interrupted`] after a signal. In the last two cases what was
+/// measured is written and shown.
+pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandError> {
+    let plan = Plan::new(registry, arguments)?;
+    let outputs = Outputs::prepare(arguments)?;
+    let system = |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
+    let interruption = Interruption::listen().map_err(|error| system("cannot listen for signals", error))?;
+    let program = process::own_program().map_err(|error| system("cannot find its own program", error))?;
+
+    announce(&plan, arguments.no_progress);
+    let mut results = Results {
+        schema: SCHEMA.to_owned(),
+        environments: vec![environment::describe(plan.seed)],
+        runs: Vec::new(),
+        comparisons: Vec::new(),
+        method: Some(statistics::METHOD.to_owned()),
+        notes: Vec::new(),
+        workloads: described(&plan),
+        absent: plan.absent.clone(),
+    };
+    let mut measuring = Measuring {
+        plan: &plan,
+        outputs: &outputs,
+        interruption: &interruption,
+        progress: Progress::new(
+            plan.round_size() as u64 * u64::from(plan.effort.rounds),
+            arguments.no_progress,
+        ),
+        measure: &|request, limit| process::measure(&program, request, limit, &interruption),
+        results: &mut results,
+    };
+    measuring.all();
+    measuring.progress.finish();
+
+    if results.runs.is_empty() {
+        outputs.discard_unfinished();
+        return Err(CommandError::Interrupted(
+            "interrupted before anything was measured; nothing was written".to_owned(),
+        ));
+    }
+    results.comparisons = compared(&plan, &results.runs);
+    print!("{}", table::render(&results));
+    // Written even after an interruption: that is what was measured.
+    let written = outputs.write(&results)?;
+    println!("{written}");
+    if interruption.requested() {
+        return Err(CommandError::Interrupted(format!(
+            "interrupted after {} of {} processes; what was measured is written",
+            results.runs.len(),
+            plan.round_size() as u64 * u64::from(plan.effort.rounds),
+        )));
+    }
+    failures(&results.runs).map_or(Ok(()), |line| Err(CommandError::Failed(line)))
+}
+
+fn announce(plan: &Plan, silent: bool) {
+    if silent {
+        return;
+    }
+    let effort = &plan.effort;
+    let whole = match effort.time_box {
+        Some(time_box) => format!("at most {} s in all", time_box.as_secs()),
+        None => "without a limit on the whole".to_owned(),
+    };
+    eprintln!(
+        "lab: {} workloads and settings, {} rounds of {} processes, {whole}; seed {}",
+        plan.cells.len(),
+        effort.rounds,
+        plan.round_size(),
+        plan.seed,
+    );
+}
+
+fn described(plan: &Plan) -> Vec<WorkloadInfo> {
+    let mut described: Vec<WorkloadInfo> = Vec::new();
+    for cell in &plan.cells {
+        let workload = &cell.workload;
+        if described.iter().all(|other| other.name != workload.name) {
+            described.push(WorkloadInfo {
+                name: workload.name.to_owned(),
+                group: workload.group.title().to_owned(),
+                about: workload.about.to_owned(),
+                op: workload.op.to_owned(),
+                metric: workload.metric.to_owned(),
+            });
+        }
+    }
+    described
+}
+
+fn compared(plan: &Plan, runs: &[Run]) -> Vec<crate::results::Comparison> {
+    plan.cells
+        .iter()
+        .flat_map(|cell| {
+            let runs: Vec<&Run> = runs
+                .iter()
+                .filter(|run| run.workload == cell.workload.name && run.params == cell.params)
+                .collect();
+            comparisons::of_cell(&runs, cell.workload.metric, plan.effort.intervals_only)
+        })
+        .collect()
+}
+
+/// One line on the runs that failed in a way that must not pass for done; `None` if there are none.
+fn failures(runs: &[Run]) -> Option<String> {
+    let failed: Vec<&Run> = runs
+        .iter()
+        .filter(|run| matches!(run.status, Status::WrongAnswer | Status::Crashed | Status::TimedOut))
+        .collect();
+    let first = failed.first()?;
+    let error = first.error.as_deref().unwrap_or("no message");
+    let line = format!("{} under {}: {}: {error}", first.workload, first.runtime, first.status.describe());
+    Some(match failed.len() {
+        1 => format!("{line}; all other figures are kept"),
+        count => format!("{line}; and {} more failed runs; all other figures are kept", count - 1),
+    })
+}
+
+/// The loop over rounds.
+struct Measuring<'a> {
+    plan: &'a Plan,
+    outputs: &'a Outputs,
+    interruption: &'a Interruption,
+    progress: Progress,
+    measure: &'a dyn Fn(&Request, Duration) -> process::Outcome,
+    results: &'a mut Results,
+}
+
+impl Measuring<'_> {
+    fn all(&mut self) {
+        let mut schedule = Schedule::new(self.plan);
+        let started = Instant::now();
+        for round in 0..self.plan.effort.rounds {
+            let Some(budget) = schedule.budget(round, started.elapsed()) else {
+                let note = format!(
+                    "{round} of {} rounds: the time was over",
+                    self.plan.effort.rounds
+                );
+                self.progress.say(&note);
+                self.results.notes.push(note);
+                return;
+            };
+            self.progress.round(round, self.plan.effort.rounds, started.elapsed());
+            for (cell, arm) in schedule.order() {
+                if schedule.given_up(cell, arm) {
+                    self.progress.done();
+                    continue;
+                }
+                let Some(limit) = schedule.limit(started.elapsed()) else {
+                    let note = format!("round {} is not complete: the time was over", round + 1);
+                    self.progress.say(&note);
+                    self.results.notes.push(note);
+                    return;
+                };
+                let begun = Instant::now();
+                let outcome = self.one(round, cell, arm, budget, limit);
+                if self.interruption.requested() {
+                    return;
+                }
+                schedule.took(begun.elapsed(), budget);
+                let run = self.record(round, cell, arm, outcome);
+                if schedule.failed(cell, arm, run.status) {
+                    let parameters = crate::summary::parameters(&run.params);
+                    let line = format!("{} ({parameters}) under {} is given up", run.workload, run.runtime);
+                    self.progress.say(&line);
+                    // That something is not installed is its own explanation.
+                    if run.status != Status::NotInstalled {
+                        self.results.notes.push(line);
+                    }
+                }
+                self.results.runs.push(run);
+                self.progress.done();
+            }
+            self.outputs.keep_unfinished(self.results);
+        }
+    }
+
+    fn one(&self, round: u32, cell: usize, arm: usize, budget: Duration, limit: Duration) -> process::Outcome {
+        let cell = &self.plan.cells[cell];
+        let arm = &cell.arms[arm];
+        self.progress.process(round, cell.workload.name, arm.runtime);
+        let request = Request {
+            protocol: PROTOCOL.to_owned(),
+            workload: cell.workload.name.to_owned(),
+            runtime: arm.runtime.to_owned(),
+            workers: self.plan.workers,
+            policy: arm.policy.clone(),
+            reactor: None,
+            budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
+            // The same input for all arms of a round, another one in the next.
+            seed: self.plan.seed.wrapping_add(u64::from(round)),
+            params: cell.params.clone(),
+        };
+        (self.measure)(&request, limit)
+    }
+
+    fn record(&self, round: u32, cell: usize, arm: usize, outcome: process::Outcome) -> Run {
+        let cell = &self.plan.cells[cell];
+        let arm = &cell.arms[arm];
+        let (status, error, measured) = match outcome {
+            Ok(measured) => (Status::Ok, None, measured),
+            Err((status, error)) => {
+                self.progress.say(&format!(
+                    "{} under {}: {}: {error}",
+                    cell.workload.name,
+                    arm.runtime,
+                    status.describe()
+                ));
+                (status, Some(error), Measured::default())
+            }
+        };
+        let sum = |field: fn(&crate::results::Sample) -> u64| {
+            (status == Status::Ok).then(|| measured.samples.iter().map(field).sum())
+        };
+        Run {
+            environment: self.results.environments[0].id.clone(),
+            workload: cell.workload.name.to_owned(),
+            params: cell.params.clone(),
+            mode: cell.workload.mode.name().to_owned(),
+            runtime: arm.runtime.to_owned(),
+            role: arm.role,
+            config: crate::results::Config {
+                workers: measured.workers,
+                policy: arm.policy.clone(),
+                reactor: measured.reactor.clone(),
+                allocator: measured.allocator.clone(),
+            },
+            round,
+            status,
+            error,
+            ops: sum(|sample| sample.ops),
+            wall_ns: sum(|sample| sample.wall_ns),
+            cpu_ns: sum(|sample| sample.cpu_ns),
+            flags: measured.flags,
+            client_cpu_ns: measured.client_cpu_ns,
+            client_late_ns: measured.client_late_ns,
+            peak_rss_bytes: measured.peak_rss_bytes,
+            voluntary_switches: measured.voluntary_switches,
+            involuntary_switches: measured.involuntary_switches,
+            page_faults: measured.page_faults,
+            samples: measured.samples,
+            latency_ns: measured.latency_ns,
+            histogram_hdr_base64: measured.histogram_hdr_base64,
+            extra: measured.extra,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The parent's side of one measured process: start, ask, wait, and leave nothing behind.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::interruption::Interruption;
+use super::protocol::{Answer, Measured, Request};
+use crate::results::Status;
+
+/// How long a child may take to exit after its answer, and its pipes to drain after its exit.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Longest message that is kept of a child's standard error.
+const TAIL_BYTES: usize = 4096;
+
+/// A run's figures, or how it failed and why.
+pub(super) type Outcome = Result<Measured, (Status, String)>;
+
+/// The program that plays the child: this one. The link in `/proc` stays true when the file is replaced by a new build halfway.
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() {
+        Ok(link.to_owned())
+    } else {
+        std::env::current_exe()
+    }
+}
+
+/// Runs one child to its end, for at most `limit`. What is returned after an interruption is the killed child's, not a figure.
+///
+/// To be called from the main thread: the child's death signal is sent when the *thread* that started it ends.
+pub(super) fn measure(
+    program: &Path,
+    request: &Request,
+    limit: Duration,
+    interruption: &Interruption,
+) -> Outcome {
+    let deadline = Instant::now() + limit;
+    let mut child = Command::new(program)
+        .arg0("lab")
+        .arg("child")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
+                (Status::Refused, format!("the system starts no process ({error})"))
+            }
+            _ => (Status::Crashed, format!("cannot be started ({error})")),
+        })?;
+    let group = Pid::from_child(&child);
+    interruption.running(group);
+    let outcome = converse(&mut child, group, request, deadline, limit);
+    interruption.end_group();
+    // Reaped only now, so that no other process can have had its id meanwhile.
+    let reaped = child.wait();
+    let (answer, stderr) = match outcome {
+        Ok(Conversation { answer, stderr }) => (answer, stderr),
+        Err(failure) => return Err(failure),
+    };
+    let tail = || {
+        let text = stderr.recv_timeout(GRACE).unwrap_or_default();
+        last_line(&text)
+    };
+    match (answer, reaped) {
+        (Some(answer), Ok(status)) if status.success() => match answer {
+            Answer::Result(measured) => Ok(*measured),
+            Answer::Failure { status, error } => Err((status, one_line(&error))),
+            Answer::Progress { .. } => Err((Status::Crashed, "gave no answer".to_owned())),
+        },
+        (Some(_), Ok(status)) => Err((
+            Status::Crashed,
+            format!("{} after its answer{}", ending(status), tail()),
+        )),
+        (None, Ok(status)) => Err((Status::Crashed, format!("{}{}", ending(status), tail()))),
+        (_, Err(error)) => Err((Status::Crashed, format!("cannot be waited for ({error})"))),
+    }
+}
+
+struct Conversation {
+    answer: Option<Answer>,
+    stderr: Receiver<String>,
+}
+
+/// Sends the request and collects the answer; returns when the child has ended by itself (not yet reaped).
+fn converse(
+    child: &mut Child,
+    group: Pid,
+    request: &Request,
+    deadline: Instant,
+    limit: Duration,
+) -> Result<Conversation, (Status, String)> {
+    let timed_out = || {
+        let seconds = limit.as_secs_f64();
+        (Status::TimedOut, format!("no answer within {seconds:.1} s; killed"))
+    };
+    let broken = |what: &str| (Status::Crashed, what.to_owned());
+    let lines = lines_of(child.stdout.take().ok_or_else(|| broken("has no output"))?);
+    let stderr = tail_of(child.stderr.take().ok_or_else(|| broken("has no standard error"))?);
+    // Held open until the end: its end is the order to die.
+    let mut stdin = child.stdin.take().ok_or_else(|| broken("has no input"))?;
+    let mut line = serde_json::to_vec(request).map_err(|error| broken(&error.to_string()))?;
+    line.push(b'\n');
+    // A child that died at once cannot be written to; how it ended says more than this error.
+    let _ = stdin.write_all(&line).and_then(|()| stdin.flush());
+
+    let mut answer = None;
+    let mut deadline = deadline;
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => match serde_json::from_str(&line) {
+                Ok(Answer::Progress { .. }) => {}
+                Ok(last) => {
+                    answer = Some(last);
+                    deadline = deadline.max(Instant::now() + GRACE);
+                }
+                Err(error) => {
+                    let start: String = line.chars().take(60).collect();
+                    return Err((
+                        Status::Crashed,
+                        format!("said `{}`, which is no answer ({error})", start.escape_debug()),
+                    ));
+                }
+            },
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if answer.is_some() => {
+                return Err(broken("does not exit after its answer; killed"));
+            }
+            Err(RecvTimeoutError::Timeout) => return Err(timed_out()),
+        }
+    }
+    // Its output has ended, so it is about to exit. Seen without reaping it, so that its group keeps its id.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    let deadline = deadline.max(Instant::now() + GRACE);
+    while let Ok(None) = waitid(WaitId::Pid(group), options) {
+        if Instant::now() >= deadline {
+            return Err(timed_out());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(Conversation { answer, stderr })
+}
+
+fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Nobody listens any more once the child has been given up.
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Reads standard error to its end, so that the child never blocks on it, and sends its last part.
+fn tail_of(mut stderr: ChildStderr) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut tail = Vec::new();
+        let mut chunk = [0_u8; 4096];
+        while let Ok(count @ 1..) = stderr.read(&mut chunk) {
+            tail.extend_from_slice(&chunk[..count]);
+            if tail.len() > TAIL_BYTES {
+                tail.drain(..tail.len() - TAIL_BYTES);
+            }
+        }
+        // The receiver is gone if the run went well.
+        let _ = sender.send(String::from_utf8_lossy(&tail).into_owned());
+    });
+    receiver
+}
+
+fn ending(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("unnamed signal");
+            format!("killed by signal {signal} ({name})")
+        }
+        (None, Some(0)) => "exited without an answer".to_owned(),
+        (None, Some(code)) => format!("exited with code {code}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+fn last_line(text: &str) -> String {
+    text.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE"))
+        .map(|line| format!(": {}", one_line(line)))
+        .unwrap_or_default()
+}
+
+/// An error as it can stand in a table: no control characters, and not for ever.
+fn one_line(text: &str) -> String {
+    let line: String = text
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .take(400)
+        .collect();
+    line.trim().to_owned()
+}

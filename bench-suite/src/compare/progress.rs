@@ -1,0 +1,68 @@
+//! Progress: a bar on a terminal, plain lines elsewhere, nothing when asked for.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Tells on standard error how far measuring is. Nothing is drawn while a child runs: drawing would cost it time.
+#[derive(Debug)]
+pub(super) enum Progress {
+    Bar(ProgressBar),
+    Lines,
+    Silent,
+}
+
+impl Progress {
+    pub(super) fn new(processes: u64, silent: bool) -> Self {
+        if silent {
+            Self::Silent
+        } else if std::io::stderr().is_terminal() {
+            // No ticker thread: it is redrawn between processes only.
+            let bar = ProgressBar::with_draw_target(Some(processes), ProgressDrawTarget::stderr_with_hz(4));
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed} {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style);
+            Self::Bar(bar)
+        } else {
+            Self::Lines
+        }
+    }
+
+    /// A round begins.
+    pub(super) fn round(&self, round: u32, rounds: u32, elapsed: Duration) {
+        if let Self::Lines = self {
+            let seconds = elapsed.as_secs_f64();
+            eprintln!("lab: round {} of {rounds}, {seconds:.0} s", round + 1);
+        }
+    }
+
+    /// A process begins.
+    pub(super) fn process(&self, round: u32, workload: &str, runtime: &str) {
+        if let Self::Bar(bar) = self {
+            bar.set_message(format!("round {}: {workload} under {runtime}", round + 1));
+        }
+    }
+
+    /// A process has ended, or will not be started.
+    pub(super) fn done(&self) {
+        if let Self::Bar(bar) = self {
+            bar.inc(1);
+        }
+    }
+
+    /// Something that the user should know now.
+    pub(super) fn say(&self, line: &str) {
+        match self {
+            Self::Bar(bar) => bar.suspend(|| eprintln!("lab: {line}")),
+            Self::Lines => eprintln!("lab: {line}"),
+            Self::Silent => {}
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

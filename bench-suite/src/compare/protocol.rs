@@ -1,0 +1,183 @@
+//! The lines that parent and child exchange; the module's README tells the whole protocol.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::Meter;
+use crate::registry::{Failure, Params};
+use crate::results::{LateNs, LatencyNs, Sample, Status};
+
+/// The value of [`Request::protocol`].
+pub const PROTOCOL: &str = "lab.child/1";
+
+/// What the parent asks for, in one line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// [`PROTOCOL`].
+    pub protocol: String,
+    /// The workload's name.
+    pub workload: String,
+    /// The runtime's name.
+    pub runtime: String,
+    /// Worker threads where there are several.
+    pub workers: usize,
+    /// Scheduling policy; null is the runtime's default.
+    pub policy: Option<String>,
+    /// Readiness backend; null is the runtime's default.
+    pub reactor: Option<String>,
+    /// How long the measured part may take.
+    pub budget_ns: u64,
+    /// Seed of all that is random.
+    pub seed: u64,
+    /// The workload's parameters, each of them present.
+    pub params: BTreeMap<String, u64>,
+}
+
+impl From<&Request> for Params {
+    fn from(request: &Request) -> Self {
+        Self {
+            workers: request.workers,
+            policy: request.policy.clone(),
+            reactor: request.reactor.clone(),
+            budget_ns: request.budget_ns,
+            seed: request.seed,
+            values: request.params.clone(),
+        }
+    }
+}
+
+/// What the child says, one line each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    /// It lives.
+    Progress {
+        /// What it is doing, such as `measuring`.
+        phase: String,
+    },
+    /// It measured, and its answer was right.
+    Result(Box<Measured>),
+    /// It has no figure.
+    Failure {
+        /// Which kind.
+        status: Status,
+        /// Why, in one line.
+        error: String,
+    },
+}
+
+/// The figures of one process. All but `samples` may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The timed repetitions.
+    pub samples: Vec<Sample>,
+    /// Context switches in them because a thread waited.
+    #[serde(default)]
+    pub voluntary_switches: Option<u64>,
+    /// Context switches in them because a thread's time was up.
+    #[serde(default)]
+    pub involuntary_switches: Option<u64>,
+    /// Page faults in them.
+    #[serde(default)]
+    pub page_faults: Option<u64>,
+    /// Peak resident memory of the process.
+    #[serde(default)]
+    pub peak_rss_bytes: Option<u64>,
+    /// CPU time of the load generator.
+    #[serde(default)]
+    pub client_cpu_ns: Option<u64>,
+    /// Lateness of the load generator.
+    #[serde(default)]
+    pub client_late_ns: Option<LateNs>,
+    /// Latencies.
+    #[serde(default)]
+    pub latency_ns: Option<LatencyNs>,
+    /// Their histogram.
+    #[serde(default)]
+    pub histogram_hdr_base64: Option<String>,
+    /// Flags such as `shares_cores`.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// Workload-specific figures.
+    #[serde(default)]
+    pub extra: BTreeMap<String, f64>,
+    /// Worker threads there really were.
+    #[serde(default)]
+    pub workers: Option<u64>,
+    /// Readiness backend in use.
+    #[serde(default)]
+    pub reactor: Option<String>,
+    /// Memory allocator in use.
+    #[serde(default)]
+    pub allocator: Option<String>,
+}
+
+impl From<Meter> for Measured {
+    fn from(meter: Meter) -> Self {
+        let sum = |count: fn(&crate::measure::Sample) -> u64| Some(meter.samples.iter().map(count).sum());
+        Self {
+            voluntary_switches: sum(|sample| sample.voluntary_switches),
+            involuntary_switches: sum(|sample| sample.involuntary_switches),
+            page_faults: sum(|sample| sample.page_faults),
+            samples: meter
+                .samples
+                .iter()
+                .map(|sample| Sample {
+                    ops: sample.ops,
+                    wall_ns: sample.wall_ns,
+                    cpu_ns: sample.cpu_ns,
+                })
+                .collect(),
+            peak_rss_bytes: meter.peak_rss_bytes,
+            client_cpu_ns: meter.client_cpu_ns,
+            client_late_ns: meter.client_late_ns.map(|(p50, p99)| LateNs { p50, p99 }),
+            latency_ns: meter.latency.as_ref().map(LatencyNs::from),
+            histogram_hdr_base64: meter.latency.and_then(|latency| latency.histogram_hdr_base64),
+            flags: meter.flags.iter().map(|&flag| flag.to_owned()).collect(),
+            extra: meter
+                .extra
+                .iter()
+                .filter(|(_, value)| value.is_finite())
+                .map(|(&name, &value)| (name.to_owned(), value))
+                .collect(),
+            workers: meter.workers,
+            reactor: meter.reactor,
+            allocator: Some("system".to_owned()),
+        }
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        let (status, error) = match failure {
+            Failure::WrongAnswer(why) => (Status::WrongAnswer, why),
+            Failure::Refused(why) => (Status::Refused, why),
+            Failure::NotInstalled(why) => (Status::NotInstalled, why),
+            Failure::Crashed(why) => (Status::Crashed, why),
+        };
+        Self::Failure { status, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_may_answer_with_samples_alone() {
+        let line = r#"{"type":"result","samples":[{"ops":1,"wall_ns":2,"cpu_ns":3}],"later":{}}"#;
+        let Answer::Result(measured) = serde_json::from_str(line).unwrap() else {
+            panic!("a result");
+        };
+        assert_eq!(measured.samples[0].wall_ns, 2);
+        assert_eq!(measured.page_faults, None);
+    }
+
+    #[test]
+    fn failures_keep_their_kind() {
+        let answer = Answer::from(Failure::NotInstalled("install go".into()));
+        let line = serde_json::to_string(&answer).unwrap();
+        assert_eq!(line, r#"{"type":"failure","status":"not_installed","error":"install go"}"#);
+    }
+}

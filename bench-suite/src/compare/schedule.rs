@@ -1,0 +1,208 @@
+//! Who runs when, for how long, and who is not asked again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::plan::Plan;
+use crate::results::Status;
+
+/// What a process is thought to take beyond its budget before any has been timed.
+const ASSUMED_OVERHEAD: Duration = Duration::from_millis(60);
+/// A measured part shorter than this says little: rounds are dropped rather.
+const SHORTEST_BUDGET: Duration = Duration::from_millis(20);
+/// Failures after which an arm is given up.
+const PATIENCE: u32 = 3;
+/// What a process may run on for when the time of the whole is over.
+const OVERRUN: Duration = Duration::from_secs(3);
+
+pub(super) struct Schedule<'a> {
+    plan: &'a Plan,
+    random: fastrand::Rng,
+    failures: BTreeMap<(usize, usize), u32>,
+    processes: u32,
+    overhead: Duration,
+}
+
+impl<'a> Schedule<'a> {
+    pub(super) fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            random: fastrand::Rng::with_seed(plan.seed),
+            failures: BTreeMap::new(),
+            processes: 0,
+            overhead: Duration::ZERO,
+        }
+    }
+
+    /// One round's (cell, arm) pairs: cells in a random order, and in each its arms in a random order, back to back.
+    pub(super) fn order(&mut self) -> Vec<(usize, usize)> {
+        let mut cells: Vec<usize> = (0..self.plan.cells.len()).collect();
+        self.random.shuffle(&mut cells);
+        let mut order = Vec::new();
+        for cell in cells {
+            let mut arms: Vec<usize> = (0..self.plan.cells[cell].arms.len()).collect();
+            self.random.shuffle(&mut arms);
+            order.extend(arms.into_iter().map(|arm| (cell, arm)));
+        }
+        order
+    }
+
+    /// The budget of each process of this round, so that all rounds that are left fit; `None` if not even short ones do.
+    /// The first round always takes place.
+    pub(super) fn budget(&self, round: u32, elapsed: Duration) -> Option<Duration> {
+        let effort = &self.plan.effort;
+        let Some(time_box) = effort.time_box else {
+            return Some(effort.budget);
+        };
+        let left = time_box.saturating_sub(elapsed);
+        let arms = self.plan.cells.iter().map(|cell| cell.arms.len()).sum::<usize>() - self.given_up_count();
+        let processes = u32::try_from(arms.max(1)).unwrap_or(u32::MAX);
+        let overhead = match self.processes {
+            0 => ASSUMED_OVERHEAD,
+            measured => self.overhead / measured,
+        };
+        // As many of the rounds that are left as fit with the shortest budget, and then as long as they can be.
+        (1..=effort.rounds - round)
+            .rev()
+            .map(|rounds| (left / processes / rounds).saturating_sub(overhead))
+            .find(|budget| *budget >= SHORTEST_BUDGET.min(effort.budget))
+            .map(|budget| budget.min(effort.budget))
+            .or_else(|| (round == 0).then_some(SHORTEST_BUDGET.min(effort.budget)))
+    }
+
+    /// After how long the next process is killed; `None` if the time of the whole is over.
+    pub(super) fn limit(&self, elapsed: Duration) -> Option<Duration> {
+        let effort = &self.plan.effort;
+        match effort.time_box {
+            None => Some(effort.limit),
+            Some(time_box) if elapsed >= time_box => None,
+            Some(time_box) => Some(effort.limit.min(time_box - elapsed + OVERRUN)),
+        }
+    }
+
+    /// A process given `budget` took `whole`.
+    pub(super) fn took(&mut self, whole: Duration, budget: Duration) {
+        self.processes += 1;
+        self.overhead += whole.saturating_sub(budget);
+    }
+
+    /// True if this arm is not to be run any more.
+    pub(super) fn given_up(&self, cell: usize, arm: usize) -> bool {
+        self.failures.get(&(cell, arm)).is_some_and(|&failures| failures >= PATIENCE)
+    }
+
+    fn given_up_count(&self) -> usize {
+        self.failures.values().filter(|&&failures| failures >= PATIENCE).count()
+    }
+
+    /// Notes how a run ended; true if its arm is given up by that.
+    pub(super) fn failed(&mut self, cell: usize, arm: usize, status: Status) -> bool {
+        let weight = match status {
+            Status::Ok => return false,
+            // These would end the same way again, and a time-out costs much time.
+            Status::NotInstalled | Status::Refused | Status::TimedOut => PATIENCE,
+            Status::WrongAnswer | Status::Crashed => 1,
+        };
+        let failures = self.failures.entry((cell, arm)).or_default();
+        *failures += weight;
+        *failures >= PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::compare::plan::{Arm, Cell, Effort};
+    use crate::registry::{Group, Mode, Workload};
+    use crate::results::Role;
+
+    fn plan(cells: usize, rounds: u32, time_box: Option<u64>) -> Plan {
+        let cell = Cell {
+            workload: Workload {
+                name: "w",
+                group: Group::Cpu,
+                mode: Mode::Batch,
+                about: "",
+                op: "",
+                parameters: &[],
+                metric: "wall_ns_per_op",
+            },
+            params: BTreeMap::new(),
+            arms: ["a", "b", "c", "a"]
+                .iter()
+                .map(|&runtime| Arm { runtime, policy: None, role: Role::Arm })
+                .collect(),
+        };
+        Plan {
+            cells: vec![cell; cells],
+            absent: Vec::new(),
+            effort: Effort {
+                rounds,
+                budget: Duration::from_millis(350),
+                time_box: time_box.map(Duration::from_secs),
+                limit: Duration::from_secs(10),
+                intervals_only: false,
+            },
+            workers: 2,
+            seed: 1,
+        }
+    }
+
+    #[test]
+    fn every_arm_runs_once_a_round_next_to_the_others_of_its_cell() {
+        let plan = plan(5, 3, None);
+        let mut schedule = Schedule::new(&plan);
+        let mut orders = BTreeSet::new();
+        for _ in 0..20 {
+            let order = schedule.order();
+            assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 20);
+            for cell in order.chunks(4) {
+                assert!(cell.iter().all(|&(index, _)| index == cell[0].0));
+            }
+            orders.insert(order);
+        }
+        assert!(orders.len() > 1, "the order changes from round to round");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_order() {
+        let plan = plan(5, 3, None);
+        assert_eq!(Schedule::new(&plan).order(), Schedule::new(&plan).order());
+    }
+
+    #[test]
+    fn budgets_shrink_before_rounds_are_dropped() {
+        let plan = plan(10, 7, Some(60));
+        let mut schedule = Schedule::new(&plan);
+        let first = schedule.budget(0, Duration::ZERO).unwrap();
+        assert!(first < Duration::from_millis(350) && first > SHORTEST_BUDGET, "{first:?}");
+        // 40 processes of 1 s more than their budget: 7 rounds can't be had, but one more can.
+        for _ in 0..40 {
+            schedule.took(first + Duration::from_secs(1), first);
+        }
+        assert!(schedule.budget(1, Duration::from_secs(10)).is_some());
+        assert_eq!(schedule.budget(1, Duration::from_secs(30)), None);
+        assert_eq!(schedule.limit(Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn without_a_time_box_nothing_shrinks() {
+        let plan = plan(100, 50, None);
+        let schedule = Schedule::new(&plan);
+        assert_eq!(schedule.budget(49, Duration::from_secs(9999)), Some(Duration::from_millis(350)));
+    }
+
+    #[test]
+    fn an_arm_is_given_up_at_once_or_after_three_failures() {
+        let plan = plan(1, 3, None);
+        let mut schedule = Schedule::new(&plan);
+        assert!(schedule.failed(0, 0, Status::TimedOut) && schedule.given_up(0, 0));
+        assert!(!schedule.failed(0, 1, Status::Crashed));
+        assert!(!schedule.failed(0, 1, Status::Ok));
+        assert!(!schedule.failed(0, 1, Status::WrongAnswer));
+        assert!(schedule.failed(0, 1, Status::Crashed) && schedule.given_up(0, 1));
+        assert!(!schedule.given_up(0, 2));
+    }
+}

@@ -1,0 +1,48 @@
+//! How a command ends when it does not end well: one line on standard error, and an exit code.
+
+use std::fmt;
+
+/// Why a command failed. `Display` is the one line that the user reads: what, where, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// A workload failed its check, a peer crashed, or what was measured could not be kept: exit code 1.
+    Failed(String),
+    /// The command line asks for what does not exist, makes no sense or can't be had, such as a port in use or a folder that
+    /// takes no files: exit code 2.
+    Usage(String),
+    /// A signal asked to stop; what was measured until then is written: exit code 130.
+    Interrupted(String),
+}
+
+impl CommandError {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Interrupted(_) => 130,
+        }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(line) | Self::Usage(line) | Self::Interrupted(line) => f.write_str(line),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+#[cfg(test)]
+mod tests {
+    use super::CommandError;
+
+    #[test]
+    fn exit_codes_are_those_of_the_contract() {
+        assert_eq!(CommandError::Failed(String::new()).exit_code(), 1);
+        assert_eq!(CommandError::Usage(String::new()).exit_code(), 2);
+        assert_eq!(CommandError::Interrupted(String::new()).exit_code(), 130);
+    }
+}

@@ -1,0 +1,122 @@
+//! `lab list`: what can be measured.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use serde_json::{Value, json};
+
+use crate::cli::ListArgs;
+use crate::error::CommandError;
+use crate::registry::{Group, Registry, Workload};
+
+/// The figures of results and reports, each with one line.
+const METRICS: [(&str, &str); 9] = [
+    ("wall_ns_per_op", "time per operation"),
+    ("cpu_ns_per_op", "CPU time of the runtime under test per operation"),
+    ("switches_per_op", "context switches per operation, voluntary and not"),
+    ("page_faults_per_op", "page faults per operation, minor and major"),
+    ("peak_rss_bytes", "peak resident memory of the measured process"),
+    ("latency_p50_ns", "median latency"),
+    ("latency_p99_ns", "99th percentile of latency"),
+    ("latency_p999_ns", "99.9th percentile of latency"),
+    ("bytes_per_task", "memory per parked task"),
+];
+
+pub(crate) fn run(registry: &Registry, arguments: &ListArgs) -> Result<(), CommandError> {
+    let text = if arguments.json {
+        format!("{:#}\n", as_json(registry))
+    } else {
+        as_text(registry)
+    };
+    // Whoever closes the pipe early, such as `head`, has read enough.
+    let _ = io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
+
+fn runtimes_of<'a>(registry: &'a Registry, workload: &'a Workload) -> impl Iterator<Item = &'static str> + 'a {
+    registry
+        .runtimes
+        .iter()
+        .map(|runtime| runtime.name)
+        .filter(|runtime| registry.entry(workload.name, runtime).is_some())
+}
+
+fn as_text(registry: &Registry) -> String {
+    let mut text = String::new();
+    for group in Group::ALL {
+        let members = || registry.workloads.iter().filter(move |workload| workload.group == group);
+        if members().next().is_none() {
+            continue;
+        }
+        let _ = writeln!(text, "{} workloads", group.title());
+        for workload in members() {
+            let _ = writeln!(text, "  {:<14} {}", workload.name, workload.about);
+            let _ = writeln!(text, "  {:<14} op: {}", "", workload.op);
+            for parameter in workload.parameters {
+                let _ = writeln!(
+                    text,
+                    "  {:<14} {}={} ({} to {}): {}",
+                    "", parameter.name, parameter.default, parameter.min, parameter.max, parameter.about
+                );
+            }
+            let runtimes: Vec<&str> = runtimes_of(registry, workload).collect();
+            let _ = writeln!(text, "  {:<14} under: {}", "", runtimes.join(", "));
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "Runtimes");
+    for runtime in &registry.runtimes {
+        let _ = writeln!(text, "  {:<14} {}", runtime.name, runtime.about);
+    }
+    let _ = writeln!(text, "\nPolicies");
+    if registry.policies.is_empty() {
+        let _ = writeln!(text, "  none: each runtime has its default alone");
+    }
+    for policy in &registry.policies {
+        let _ = writeln!(text, "  {:<14} {}: {}", policy.name, policy.runtime, policy.about);
+    }
+    let _ = writeln!(text, "\nMetrics");
+    for (name, about) in METRICS {
+        let _ = writeln!(text, "  {name:<20} {about}");
+    }
+    text
+}
+
+fn as_json(registry: &Registry) -> Value {
+    let workloads: Vec<Value> = registry
+        .workloads
+        .iter()
+        .map(|workload| {
+            let parameters: Vec<Value> = workload
+                .parameters
+                .iter()
+                .map(|parameter| {
+                    json!({
+                        "name": parameter.name, "about": parameter.about, "default": parameter.default,
+                        "min": parameter.min, "max": parameter.max,
+                    })
+                })
+                .collect();
+            json!({
+                "name": workload.name, "group": workload.group.title(), "mode": workload.mode.name(),
+                "about": workload.about, "op": workload.op, "metric": workload.metric,
+                "parameters": parameters, "runtimes": runtimes_of(registry, workload).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let runtimes: Vec<Value> = registry
+        .runtimes
+        .iter()
+        .map(|runtime| json!({"name": runtime.name, "about": runtime.about, "ours": runtime.ours}))
+        .collect();
+    let policies: Vec<Value> = registry
+        .policies
+        .iter()
+        .map(|policy| json!({"name": policy.name, "runtime": policy.runtime, "about": policy.about}))
+        .collect();
+    let metrics: Vec<Value> = METRICS
+        .iter()
+        .map(|(name, about)| json!({"name": name, "about": about}))
+        .collect();
+    json!({"workloads": workloads, "runtimes": runtimes, "policies": policies, "metrics": metrics})
+}

@@ -1,0 +1,143 @@
+//! A small web site with seeded pages and latencies, for the workloads that fetch.
+//!
+//! `/INDEX` answers after a latency that depends on the seed and the index alone, with a body that does too: whoever fetches
+//! knows what to expect without a list. `/stall` never answers; all else is 404.
+//!
+//! It runs on tokio's one-thread runtime, in a process of its own, whichever runtime is measured: all of them pay the same.
+
+use std::convert::Infallible;
+use std::io::{self, PipeReader, Read as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_lite::FutureExt as _;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::workloads::random;
+
+/// What the site is like.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct SiteOptions {
+    /// Of latencies and bodies.
+    pub seed: u64,
+    /// Latencies are from 0 to this.
+    pub max_latency: Duration,
+    /// Bytes of each body.
+    pub bytes: usize,
+}
+
+impl SiteOptions {
+    /// The body of page `index`.
+    pub fn body(&self, index: u64) -> Vec<u8> {
+        let mut words = random::SplitMix64::new(random::at(self.seed, index));
+        let mut body = Vec::with_capacity(self.bytes + 8);
+        while body.len() < self.bytes {
+            body.extend_from_slice(&words.next().to_le_bytes());
+        }
+        body.truncate(self.bytes);
+        body
+    }
+
+    /// How long page `index` takes.
+    pub fn latency(&self, index: u64) -> Duration {
+        let nanoseconds = u64::try_from(self.max_latency.as_nanos()).unwrap_or(u64::MAX);
+        // Another sequence than the body's.
+        let random = random::at(!self.seed, index);
+        Duration::from_nanos(random % nanoseconds.saturating_add(1))
+    }
+}
+
+/// Serves on a free port of the loopback interface until `input` ends. `ready` is told the address.
+///
+/// # Errors
+/// When the runtime or the listener can't be made, and those of `ready`.
+pub fn serve(
+    options: SiteOptions,
+    mut input: PipeReader,
+    ready: impl FnOnce(SocketAddr) -> io::Result<()>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // A large backlog: a crawler connects to all pages at once.
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let listener = socket.listen(16_384)?;
+        let ended = tokio::task::spawn_blocking(move || input.read(&mut [0]));
+        ready(listener.local_addr()?)?;
+        let end = async {
+            let _ = ended.await;
+            Ok(())
+        };
+        end.or(async { Err(accept(options, listener).await) }).await
+    })
+}
+
+async fn accept(options: SiteOptions, listener: TcpListener) -> io::Error {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(converse(options, stream));
+            }
+            // The peer was gone before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return error,
+        }
+    }
+}
+
+async fn converse(options: SiteOptions, stream: TcpStream) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(move |request| async move {
+        Ok::<_, Infallible>(answer(options, &request).await)
+    });
+    // A client that goes away in the middle is its own affair.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn answer<B>(options: SiteOptions, request: &Request<B>) -> Response<Full<Bytes>> {
+    let path = &request.uri().path()[1..];
+    if path == "stall" {
+        std::future::pending::<()>().await;
+    }
+    let Ok(index) = path.parse() else {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return response;
+    };
+    let latency = options.latency(index);
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    Response::new(Full::from(options.body(index)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_depend_on_seed_and_index_and_latencies_keep_their_bound() {
+        let site = |seed| SiteOptions {
+            seed,
+            max_latency: Duration::from_millis(3),
+            bytes: 13,
+        };
+        assert_eq!(site(1).body(5), site(1).body(5));
+        assert_ne!(site(1).body(5), site(1).body(6));
+        assert_ne!(site(1).body(5), site(2).body(5));
+        assert_eq!(site(1).body(5).len(), 13);
+        assert!((0..1000).all(|index| site(1).latency(index) <= Duration::from_millis(3)));
+    }
+}

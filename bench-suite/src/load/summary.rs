@@ -1,0 +1,85 @@
+//! A report for people.
+
+use std::fmt::Write as _;
+
+use super::{LoadReport, Percentiles, Protocol};
+
+pub(super) fn of(report: &LoadReport) -> String {
+    let options = &report.options;
+    let seconds = report.wall_ns as f64 / 1e9;
+    let mut text = match options.protocol {
+        Protocol::Echo => format!("echo of {} bytes", options.bytes),
+        Protocol::Http => "http GET /".to_owned(),
+    };
+    let pace = match options.rate {
+        Some(rate) => format!("open loop at {rate} requests/s"),
+        None => "closed loop".to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        " at {}, {} connections, {pace}, {seconds:.2} s",
+        options.server, options.connections
+    );
+    let _ = writeln!(
+        text,
+        "requests   {} ({:.0} per second), all answers right",
+        report.requests,
+        report.requests as f64 / seconds
+    );
+    if report.unstarted > 0 {
+        let _ = writeln!(
+            text,
+            "unstarted  {}: due, but no connection came free; the server can't carry this rate",
+            report.unstarted
+        );
+    }
+    let _ = writeln!(text, "latency    {}", percentiles(&report.latency_ns));
+    if let Some(lateness) = &report.client_late_ns {
+        let _ = writeln!(text, "lateness   {}", percentiles(lateness));
+    }
+    let busy = 100.0 * report.client_cpu_ns as f64 / report.wall_ns as f64;
+    let note = if report.client_bound() {
+        ": it may be what limits the rate"
+    } else {
+        ""
+    };
+    let _ = writeln!(text, "client     {busy:.0}% of one core{note}");
+    text
+}
+
+fn percentiles(p: &Percentiles) -> String {
+    format!(
+        "p50 {}  p90 {}  p99 {}  p99.9 {}  max {}",
+        duration(p.p50),
+        duration(p.p90),
+        duration(p.p99),
+        duration(p.p999),
+        duration(p.max)
+    )
+}
+
+fn duration(ns: u64) -> String {
+    let ns = ns as f64;
+    if ns < 1e3 {
+        format!("{ns:.0} ns")
+    } else if ns < 1e6 {
+        format!("{:.1} us", ns / 1e3)
+    } else if ns < 1e9 {
+        format!("{:.2} ms", ns / 1e6)
+    } else {
+        format!("{:.2} s", ns / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_have_the_unit_that_suits_them() {
+        assert_eq!(
+            [999, 1_500, 2_340_000, 61_000_000_000].map(duration),
+            ["999 ns", "1.5 us", "2.34 ms", "61.00 s"]
+        );
+    }
+}

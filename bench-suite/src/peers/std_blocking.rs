@@ -1,0 +1,232 @@
+//! Plain blocking servers, a thread for each connection: what the standard library alone gives.
+//!
+//! It is the reference for 1:1: whatever `threads` costs beyond it is the price of time-outs, cancellation and select on a
+//! thread. HTTP is parsed by httparse, the parser that hyper uses too.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use crate::load::Protocol;
+use crate::measure::Meter;
+use crate::registry::{Failure, Params};
+use crate::workloads::{client, echo, http};
+
+/// A request's head may be so long.
+const MAX_HEAD: usize = 64 << 10;
+
+/// `echo`: read, write, on a thread of its own.
+///
+/// # Errors
+/// Those of [`Program::run`](crate::workloads::Program::run).
+pub fn echo(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+    measured(Protocol::Echo, params, meter)
+}
+
+/// `http`: the same with a parser between.
+///
+/// # Errors
+/// Those of [`Program::run`](crate::workloads::Program::run).
+pub fn http(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+    measured(Protocol::Http, params, meter)
+}
+
+fn measured(protocol: Protocol, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+    let server = Server::start(protocol, client::loopback())
+        .map_err(|error| Failure::Crashed(format!("the listener: {error}")))?;
+    let duration = Duration::from_nanos(params.budget_ns);
+    let mut options = client::options(protocol, server.address, params, duration);
+    if protocol == Protocol::Http {
+        options.body = Some(http::BODY.to_owned());
+    }
+    client::measure_blocking(options, meter)
+}
+
+/// A server that accepts on a thread until it is dropped. Its connections end when their clients close them.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    listener: TcpListener,
+    accepting: Option<thread::JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    /// Those of `bind`, and when the system gives no thread.
+    pub fn start(protocol: Protocol, address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let accepting = {
+            let listener = listener.try_clone()?;
+            thread::Builder::new()
+                .name("accept".to_owned())
+                .spawn(move || accept(protocol, &listener))?
+        };
+        Ok(Self {
+            address,
+            listener,
+            accepting: Some(accepting),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A listener that is shut down fails the accept that waits on it.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+fn accept(protocol: Protocol, listener: &TcpListener) {
+    /// Out of descriptors or threads: no use to ask at once again.
+    const PAUSE: Duration = Duration::from_millis(10);
+    loop {
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(_) => {
+                thread::sleep(PAUSE);
+                continue;
+            }
+        };
+        // Without a thread the connection is closed. What a client does wrong is its own affair.
+        let _ = thread::Builder::new().spawn(move || match protocol {
+            Protocol::Echo => converse_echo(stream),
+            Protocol::Http => converse_http(stream),
+        });
+    }
+}
+
+fn converse_echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = vec![0; echo::BUFFER];
+    loop {
+        let length = stream.read(&mut buffer)?;
+        if length == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..length])?;
+    }
+}
+
+fn converse_http(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut input = Vec::new();
+    loop {
+        let Some(request) = read_request(&mut stream, &mut input)? else {
+            return Ok(());
+        };
+        let connection = if request.close { "close" } else { "keep-alive" };
+        let body = if request.is_head { "" } else { http::BODY };
+        let response = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n{body}",
+            http::BODY.len(),
+        );
+        stream.write_all(response.as_bytes())?;
+        if request.close {
+            return Ok(());
+        }
+    }
+}
+
+/// What matters of a request.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    is_head: bool,
+    /// No other request follows.
+    close: bool,
+}
+
+/// Reads a request and its body off `input`, which keeps what comes after them. `None` at the end of the stream.
+fn read_request(stream: &mut impl io::Read, input: &mut Vec<u8>) -> io::Result<Option<Request>> {
+    loop {
+        if let Some((request, mut length)) = parse(input)? {
+            // The body is of no interest.
+            loop {
+                let here = length.min(input.len());
+                input.drain(..here);
+                length -= here;
+                if length == 0 {
+                    return Ok(Some(request));
+                }
+                if !read_more(stream, input)? {
+                    return Ok(None);
+                }
+            }
+        }
+        if input.len() > MAX_HEAD {
+            return Err(io::Error::other("the request's head is too long"));
+        }
+        if !read_more(stream, input)? {
+            return Ok(None);
+        }
+    }
+}
+
+fn read_more(stream: &mut impl io::Read, input: &mut Vec<u8>) -> io::Result<bool> {
+    let mut buffer = [0; echo::BUFFER];
+    let length = stream.read(&mut buffer)?;
+    input.extend_from_slice(&buffer[..length]);
+    Ok(length > 0)
+}
+
+/// The request and the length of its head and body; `None` while the head is not whole.
+fn parse(input: &[u8]) -> io::Result<Option<(Request, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    let head = match request.parse(input).map_err(io::Error::other)? {
+        httparse::Status::Complete(head) => head,
+        httparse::Status::Partial => return Ok(None),
+    };
+    let header = |name: &str| {
+        let mut headers = request.headers.iter();
+        headers
+            .find(|header| header.name.eq_ignore_ascii_case(name))
+            .and_then(|header| std::str::from_utf8(header.value).ok())
+    };
+    if header("transfer-encoding").is_some() {
+        return Err(io::Error::other("chunked requests are not supported"));
+    }
+    let body = match header("content-length") {
+        Some(length) => length.trim().parse::<usize>().map_err(io::Error::other)?,
+        None => 0,
+    };
+    let close = match header("connection") {
+        Some(value) => value.eq_ignore_ascii_case("close"),
+        None => request.version == Some(0),
+    };
+    let request = Request {
+        is_head: request.method == Some("HEAD"),
+        close,
+    };
+    Ok(Some((request, head.saturating_add(body))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_follow_each_other_on_one_connection() {
+        let bytes = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcHEAD / HTTP/1.1\r\nConnection: close\r\n\r\n";
+        let (mut stream, mut input) = (&bytes[..], Vec::new());
+        let first = read_request(&mut stream, &mut input).unwrap().unwrap();
+        assert_eq!(first, Request { is_head: false, close: false });
+        let second = read_request(&mut stream, &mut input).unwrap().unwrap();
+        assert_eq!(second, Request { is_head: true, close: true });
+        assert_eq!(read_request(&mut stream, &mut input).unwrap(), None);
+    }
+
+    #[test]
+    fn a_client_before_http_1_1_does_not_keep_the_connection() {
+        let (request, _) = parse(b"GET / HTTP/1.0\r\n\r\n").unwrap().unwrap();
+        assert!(request.close);
+    }
+}

@@ -1,0 +1,152 @@
+//! How often a workload repeats its timed part: as long as the time box allows.
+//!
+//! [`Meter::repeat`](crate::Meter::repeat) takes a closure, which an async workload cannot use without naming the future that
+//! the closure returns. A workload therefore asks before each repetition and tells after it:
+//!
+//! ```
+//! use bench_suite::repetitions::Repetitions;
+//! use bench_suite::Meter;
+//!
+//! let mut meter = Meter::default();
+//! let mut repetitions = Repetitions::new(1_000_000);
+//! while repetitions.next(&mut meter) {
+//!     let sum: u64 = (0..1000).map(std::hint::black_box).sum();
+//!     assert_eq!(sum, 499_500);
+//!     repetitions.done(&mut meter, 1000);
+//! }
+//! assert!(!meter.samples.is_empty());
+//! ```
+
+use std::time::{Duration, Instant};
+
+use crate::measure::Meter;
+
+/// A budget is cut into at most this many samples: a sample of a few microseconds would measure the clock, and thousands of
+/// samples would only lengthen the results.
+const SAMPLES: u32 = 50;
+
+/// Counts repetitions against a budget of time.
+///
+/// The first repetition warms memory and runtime up and is not recorded. Several short repetitions make one sample.
+#[derive(Debug)]
+pub struct Repetitions {
+    budget: Duration,
+    begun: Instant,
+    sample_begun: Instant,
+    /// How long a sample lasts at least.
+    sample: Duration,
+    ops: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Fresh,
+    WarmingUp,
+    BetweenSamples,
+    InSample,
+}
+
+impl Repetitions {
+    /// Repetitions for `budget_ns` nanoseconds of measured time. However small it is, one repetition is recorded.
+    pub fn new(budget_ns: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            budget: Duration::from_nanos(budget_ns),
+            begun: now,
+            sample_begun: now,
+            sample: Duration::from_nanos(budget_ns) / SAMPLES,
+            ops: 0,
+            state: State::Fresh,
+        }
+    }
+
+    /// As [`new`](Repetitions::new), with a sample for each repetition: for workloads with work between their repetitions that
+    /// is not to be measured. It belongs between [`more`](Repetitions::more) and [`next`](Repetitions::next).
+    pub fn each(budget_ns: u64) -> Self {
+        Self {
+            sample: Duration::ZERO,
+            ..Self::new(budget_ns)
+        }
+    }
+
+    /// Whether there is time for another repetition.
+    pub fn more(&self, meter: &Meter) -> bool {
+        let samples = u32::try_from(meter.samples.len()).unwrap_or(u32::MAX);
+        if self.state != State::BetweenSamples || samples == 0 {
+            return true;
+        }
+        // One more like the mean of those so far must fit.
+        let used = self.begun.elapsed();
+        used + used / samples <= self.budget
+    }
+
+    /// Whether there is to be another repetition. If so, it begins now.
+    pub fn next(&mut self, meter: &mut Meter) -> bool {
+        if !self.more(meter) {
+            return false;
+        }
+        match self.state {
+            State::Fresh => self.state = State::WarmingUp,
+            State::WarmingUp | State::InSample => {}
+            State::BetweenSamples => {
+                self.sample_begun = Instant::now();
+                if meter.samples.is_empty() {
+                    self.begun = self.sample_begun;
+                }
+                self.state = State::InSample;
+                meter.start();
+            }
+        }
+        true
+    }
+
+    /// The repetition is over; `ops` operations were done in it.
+    pub fn done(&mut self, meter: &mut Meter, ops: u64) {
+        match self.state {
+            State::Fresh => unreachable!("`done` follows `next`"),
+            State::WarmingUp | State::BetweenSamples => self.state = State::BetweenSamples,
+            State::InSample => {
+                self.ops += ops;
+                if self.sample_begun.elapsed() >= self.sample {
+                    meter.stop(std::mem::take(&mut self.ops));
+                    self.state = State::BetweenSamples;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(budget_ns: u64, mut body: impl FnMut()) -> (u64, Meter) {
+        let mut meter = Meter::default();
+        let mut repetitions = Repetitions::new(budget_ns);
+        let mut runs = 0;
+        while repetitions.next(&mut meter) {
+            body();
+            runs += 1;
+            repetitions.done(&mut meter, 3);
+        }
+        (runs, meter)
+    }
+
+    #[test]
+    fn without_time_one_repetition_warms_up_and_one_is_recorded() {
+        let (runs, meter) = count(0, || ());
+        assert_eq!(runs, 2);
+        assert_eq!(meter.samples.len(), 1);
+        assert_eq!(meter.samples[0].ops, 3);
+    }
+
+    #[test]
+    fn short_repetitions_share_a_sample_and_every_op_but_the_warm_up_is_counted() {
+        let (runs, meter) = count(5_000_000, || ());
+        let ops: u64 = meter.samples.iter().map(|sample| sample.ops).sum();
+        assert_eq!(ops, (runs - 1) * 3);
+        assert!(meter.samples.len() <= SAMPLES as usize);
+        assert!(runs > meter.samples.len() as u64);
+    }
+}

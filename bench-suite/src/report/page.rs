@@ -1,0 +1,256 @@
+//! The page as a whole: what was measured, how, and at a glance.
+
+use std::fmt::Write as _;
+
+use super::charts;
+use super::html::{Text, script_json, slug};
+use super::sections;
+use crate::results::{Environment, Results, Role, Status, Verdict};
+use crate::summary::{self, Section};
+use crate::units;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("charts.js");
+const CHART_LIBRARY: &str = include_str!("../../assets/chart.umd.min.js");
+
+/// The whole page.
+pub(super) fn render(results: &Results) -> String {
+    let sections = summary::sections(results);
+    let mut html = String::with_capacity(CHART_LIBRARY.len() + 64 * 1024);
+    html.push_str(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
+         <title>Concurrency runtimes compared</title>\n",
+    );
+    let _ = write!(html, "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Concurrency runtimes compared</h1>\n");
+    lead(&mut html, results, &sections);
+    html.push_str("</header>\n<main>\n");
+    overview(&mut html, &sections);
+    notes(&mut html, results);
+    for (index, section) in sections.iter().enumerate() {
+        sections::render(&mut html, index, section);
+    }
+    method(&mut html, results);
+    environments(&mut html, results);
+    html.push_str("</main>\n<footer><p>Made by <code>lab report</code> from stored results; charts by Chart.js (MIT).</p></footer>\n");
+    let _ = write!(
+        html,
+        "<script type=\"application/json\" id=\"chart-data\">{}</script>\n<script>{CHART_LIBRARY}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+        script_json(&charts::data(&sections)),
+    );
+    html
+}
+
+fn lead(html: &mut String, results: &Results, sections: &[Section]) {
+    let ok = results.runs.iter().filter(|run| run.status == Status::Ok).count();
+    let failed = results.runs.len() - ok;
+    let rounds = results.runs.iter().map(|run| run.round + 1).max().unwrap_or(0);
+    let _ = write!(
+        html,
+        "<p class=\"lead\">{} workload{}, {rounds} round{}, {} measured processes, {}.</p>\n",
+        sections.len(),
+        plural(sections.len()),
+        plural(rounds as usize),
+        results.runs.len(),
+        if failed == 0 {
+            "all of them with the right answer".to_owned()
+        } else {
+            format!("<strong>{failed} of them without a figure</strong>")
+        },
+    );
+    for environment in &results.environments {
+        let cpu = environment.cpu.as_deref().unwrap_or("unknown processor");
+        let kernel = environment.kernel.as_deref().unwrap_or("unknown");
+        let _ = writeln!(
+            html,
+            "<p class=\"how\">On {}, {} core{}, kernel {}; {} build; seed {}{}. \
+             <a href=\"#method\">How it was measured</a>, <a href=\"#environment\">where and with what</a>.</p>",
+            Text(cpu),
+            environment.cores,
+            plural(environment.cores as usize),
+            Text(kernel),
+            Text(&environment.profile),
+            environment.seed,
+            environment.started_unix_s.map_or_else(String::new, |at| format!("; {}", utc(at))),
+        );
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn notes(html: &mut String, results: &Results) {
+    if results.notes.is_empty() {
+        return;
+    }
+    html.push_str("<ul class=\"notes\">\n");
+    for note in &results.notes {
+        let _ = writeln!(html, "<li>{}.</li>", Text(note));
+    }
+    html.push_str("</ul>\n");
+}
+
+/// One line per workload, one column per runtime: the ratio to the baseline.
+fn overview(html: &mut String, sections: &[Section]) {
+    let mut runtimes: Vec<&str> = Vec::new();
+    for row in sections.iter().flat_map(|section| &section.rows) {
+        if row.role == Role::Arm && !runtimes.contains(&row.label.as_str()) {
+            runtimes.push(&row.label);
+        }
+    }
+    html.push_str(
+        "<section id=\"overview\">\n<h2>At a glance</h2>\n\
+         <p>Ratio to the baseline in the workload's own metric; less is better. A ratio within the noise floor, the last column, is no difference.</p>\n\
+         <div class=\"scroll\"><table class=\"overview\">\n<thead><tr><th scope=\"col\">workload</th><th scope=\"col\">metric</th>",
+    );
+    for runtime in &runtimes {
+        let _ = write!(html, "<th scope=\"col\" class=\"figure\">{}</th>", Text(runtime));
+    }
+    html.push_str("<th scope=\"col\" class=\"figure\">noise</th></tr></thead>\n<tbody>\n");
+    for (index, section) in sections.iter().enumerate() {
+        let parameters = summary::parameters(&section.params);
+        let _ = write!(
+            html,
+            "<tr><th scope=\"row\"><a href=\"#{}\">{}</a> <small>{}</small></th><td>{}</td>",
+            anchor(index, section),
+            Text(&section.workload.name),
+            Text(&parameters),
+            Text(&units::metric_title(&section.metric)),
+        );
+        for runtime in &runtimes {
+            let row = section.rows.iter().find(|row| row.role == Role::Arm && row.label == *runtime);
+            html.push_str(&overview_cell(row));
+        }
+        let noise = section.noise_floor.map_or_else(|| "–".to_owned(), |floor| format!("{:.1}%", floor * 100.0));
+        let _ = writeln!(html, "<td class=\"figure\">{noise}</td></tr>");
+    }
+    html.push_str("</tbody></table></div>\n</section>\n");
+}
+
+fn overview_cell(row: Option<&summary::Row>) -> String {
+    let Some(row) = row else {
+        return "<td class=\"figure none\">n/a</td>".to_owned();
+    };
+    if row.baseline && row.ok > 0 {
+        return "<td class=\"figure none\">1</td>".to_owned();
+    }
+    match row.comparison.as_ref().and_then(|one| Some((one.ratio?, one.verdict))) {
+        Some((ratio, verdict)) => {
+            let class = match verdict {
+                Some(Verdict::Better) => " better",
+                Some(Verdict::Worse) => " worse",
+                _ => "",
+            };
+            let mark = match verdict {
+                Some(Verdict::Better) => " ▾",
+                Some(Verdict::Worse) => " ▴",
+                _ => "",
+            };
+            format!("<td class=\"figure{class}\">{}{mark}</td>", units::ratio(Some(ratio), None))
+        }
+        None => {
+            // The kind alone; the section has the rest.
+            let kind = row.failures.first().and_then(|failure| failure.split([':']).next());
+            let kind = kind.and_then(|kind| kind.split(" in ").next()).unwrap_or("no figure");
+            format!("<td class=\"figure failed\">{}</td>", Text(kind))
+        }
+    }
+}
+
+/// What a link to a section is called; the index keeps two sets of parameters apart.
+pub(super) fn anchor(index: usize, section: &Section) -> String {
+    format!("w{index}-{}", slug(&section.workload.name))
+}
+
+fn environments(html: &mut String, results: &Results) {
+    html.push_str("<section id=\"environment\">\n<h2>Where and with what</h2>\n");
+    for environment in &results.environments {
+        environment_list(html, environment);
+    }
+    html.push_str("</section>\n");
+}
+
+fn environment_list(html: &mut String, environment: &Environment) {
+    let unknown = || "unknown".to_owned();
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(unknown);
+    let versions: Vec<String> = environment
+        .versions
+        .iter()
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let facts = [
+        ("Processor", text(&environment.cpu)),
+        ("Cores", environment.cores.to_string()),
+        (
+            "Memory",
+            environment.memory_bytes.map_or_else(unknown, |bytes| units::bytes(bytes as f64)),
+        ),
+        ("Kernel", text(&environment.kernel)),
+        ("Compiler", text(&environment.rustc)),
+        ("Profile", environment.profile.clone()),
+        ("Commit", text(&environment.commit)),
+        ("Seed", environment.seed.to_string()),
+        ("Measured", environment.started_unix_s.map_or_else(unknown, utc)),
+        ("Command", text(&environment.command)),
+    ];
+    html.push_str("<dl class=\"facts\">\n");
+    for (name, value) in facts {
+        let _ = writeln!(html, "<div><dt>{name}</dt><dd>{}</dd></div>", Text(&value));
+    }
+    html.push_str("</dl>\n");
+    if !versions.is_empty() {
+        let _ = writeln!(
+            html,
+            "<details><summary>Versions of {} crates</summary><p>{}</p></details>",
+            versions.len(),
+            Text(&versions.join(", ")),
+        );
+    }
+}
+
+/// A date as people read it, from seconds since 1970 (the civil calendar's rule for leap years; days from March on).
+fn utc(seconds: u64) -> String {
+    let days = i64::try_from(seconds / 86_400).unwrap_or(i64::MAX / 2) + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+fn method(html: &mut String, results: &Results) {
+    html.push_str(
+        "<section id=\"method\">\n<h2>How it was measured</h2>\n\
+         <p>Every figure is of a process of its own. In each round every runtime runs once, next to the others, in an order drawn from the seed. \
+         The baseline runs twice in each round: what it differs from itself by is the <em>noise floor</em>.</p>\n",
+    );
+    if let Some(method) = &results.method {
+        let _ = writeln!(html, "<p>Ratios: {}.</p>", Text(method));
+    }
+    html.push_str(
+        "<p>A verdict takes 10 processes or more of each, an interval that leaves out 1, and a difference larger than the noise floor. \
+         Time per operation carries no verdict where client and server share the cores (<code>shares_cores</code>) or the client is the limit \
+         (<code>client_bound</code>): CPU time per operation stands in for it.</p>\n</section>\n",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_around_leap_days() {
+        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00 UTC");
+        assert_eq!(utc(1_709_251_199), "2024-02-29 23:59 UTC");
+        assert_eq!(utc(1_709_251_200), "2024-03-01 00:00 UTC");
+    }
+}

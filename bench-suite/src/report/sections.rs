@@ -1,0 +1,183 @@
+//! One section per workload: what one op is, charts, figures, failures, latency.
+
+use std::fmt::Write as _;
+
+use super::charts;
+use super::html::Text;
+use super::page::anchor;
+use crate::results::Verdict;
+use crate::summary::{self, Row, Section};
+use crate::units;
+
+pub(super) fn render(html: &mut String, index: usize, section: &Section) {
+    let parameters = summary::parameters(&section.params);
+    let _ = writeln!(
+        html,
+        "<section class=\"workload\" id=\"{}\">\n<h2>{} <small>{}</small></h2>",
+        anchor(index, section),
+        Text(&section.workload.name),
+        Text(&section.workload.group),
+    );
+    if !section.workload.about.is_empty() {
+        let _ = writeln!(html, "<p>{}</p>", Text(&sentence(&section.workload.about)));
+    }
+    html.push_str("<p class=\"how\">");
+    if !section.workload.op.is_empty() {
+        let _ = write!(html, "<strong>One op:</strong> {} ", Text(&sentence(&section.workload.op)));
+    }
+    let _ = write!(html, "<strong>Load:</strong> {}. ", Text(load(&section.mode)));
+    if !parameters.is_empty() {
+        let _ = write!(html, "<strong>Parameters:</strong> {}. ", Text(&parameters));
+    }
+    for flag in &section.flags {
+        let _ = write!(html, "<span class=\"flag\">{}</span> ", Text(flag));
+    }
+    html.push_str("</p>\n");
+    plots(html, index, section);
+    figures(html, section);
+    latency(html, section);
+    failures(html, section);
+    html.push_str("</section>\n");
+}
+
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+}
+
+fn load(mode: &str) -> &str {
+    match mode {
+        "open" => "open loop, requests start at intended times",
+        "closed" => "closed loop, the next request starts when the last has ended",
+        "batch" => "a fixed amount of work, timed as a whole",
+        other => other,
+    }
+}
+
+fn plots(html: &mut String, index: usize, section: &Section) {
+    let drawn = section.rows.iter().filter(|row| row.ok > 0).count();
+    if drawn == 0 {
+        return;
+    }
+    // Room for the title and the axis, and a line for each row.
+    let height = 84 + 34 * drawn;
+    let metric = units::metric_title(&section.metric);
+    let scale = if charts::is_logarithmic(section) {
+        ", on a logarithmic axis"
+    } else {
+        ""
+    };
+    let _ = write!(
+        html,
+        "<div class=\"plots\">\n\
+         <figure style=\"height:{height}px\"><canvas data-chart=\"{index}\" data-kind=\"values\" role=\"img\" \
+         aria-label=\"{}: median and each round of {}; the figures are in the table below\"></canvas></figure>\n\
+         <figure style=\"height:{height}px\"><canvas data-chart=\"{index}\" data-kind=\"ratios\" role=\"img\" \
+         aria-label=\"Ratio to the baseline with its 95% interval, for {}; the figures are in the table below\"></canvas></figure>\n</div>\n\
+         <p class=\"caption\">First chart: {}, the median as a {} and each round as a dot{scale}. Second: ratio to the baseline with its 95% interval; the grey band is the noise floor.</p>\n",
+        Text(&metric),
+        Text(&section.workload.name),
+        Text(&section.workload.name),
+        Text(&metric),
+        if scale.is_empty() { "bar" } else { "line" },
+    );
+}
+
+fn figures(html: &mut String, section: &Section) {
+    // The workload's own metric, if it is none of the columns that every table has.
+    let own = Some(section.workload.metric.as_str())
+        .filter(|metric| !["wall_ns_per_op", "cpu_ns_per_op"].contains(metric));
+    html.push_str("<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>");
+    if let Some(metric) = own {
+        let _ = write!(html, "<th scope=\"col\" class=\"figure\">{}</th>", Text(&units::metric_title(metric)));
+    }
+    let _ = write!(
+        html,
+        "<th scope=\"col\" class=\"figure\">time/op</th><th scope=\"col\" class=\"figure\">CPU/op</th>\
+         <th scope=\"col\" class=\"figure\">ratio [95% CI]<br><small>of {}</small></th><th scope=\"col\">verdict</th>\
+         <th scope=\"col\" class=\"figure\">switches/op</th><th scope=\"col\" class=\"figure\">faults/op</th>\
+         <th scope=\"col\" class=\"figure\">peak RSS</th><th scope=\"col\" class=\"figure\">processes</th></tr></thead>\n<tbody>\n",
+        Text(&units::metric_title(&section.metric)),
+    );
+    for row in &section.rows {
+        figures_row(html, own, row);
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+fn figures_row(html: &mut String, own: Option<&str>, row: &Row) {
+    let value = |metric: &str| {
+        row.medians
+            .get(metric)
+            .map_or_else(|| "–".to_owned(), |&value| units::metric(metric, value))
+    };
+    let cell = |text: String| format!("<td class=\"figure\">{}</td>", Text(&text));
+    let class = match row.comparison.as_ref().and_then(|one| one.verdict) {
+        Some(Verdict::Better) => "better",
+        Some(Verdict::Worse) => "worse",
+        _ => "none",
+    };
+    let ratio = row
+        .comparison
+        .as_ref()
+        .map_or_else(|| "–".to_owned(), |one| units::ratio(one.ratio, one.ci95));
+    let _ = write!(html, "<tr><th scope=\"row\">{}</th>", Text(&row.label));
+    if let Some(metric) = own {
+        html.push_str(&cell(value(metric)));
+    }
+    let cells = [
+        cell(value("wall_ns_per_op")),
+        cell(value("cpu_ns_per_op")),
+        cell(ratio),
+        format!("<td class=\"{class}\">{}</td>", Text(&summary::verdict(row))),
+        cell(value("switches_per_op")),
+        cell(value("page_faults_per_op")),
+        cell(value("peak_rss_bytes")),
+        cell(row.ok.to_string()),
+    ];
+    html.push_str(&cells.concat());
+    html.push_str("</tr>\n");
+}
+
+fn latency(html: &mut String, section: &Section) {
+    if section.rows.iter().all(|row| row.latency.is_none()) {
+        return;
+    }
+    html.push_str(
+        "<h3>Latency</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
+         <th scope=\"col\" class=\"figure\">p50</th><th scope=\"col\" class=\"figure\">p90</th><th scope=\"col\" class=\"figure\">p99</th>\
+         <th scope=\"col\" class=\"figure\">p99.9</th><th scope=\"col\" class=\"figure\">max</th></tr></thead>\n<tbody>\n",
+    );
+    for row in &section.rows {
+        let Some(latency) = row.latency else { continue };
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", Text(&row.label));
+        for value in [latency.p50, latency.p90, latency.p99, latency.p999, latency.max] {
+            let _ = write!(html, "<td class=\"figure\">{}</td>", units::duration_ns(value as f64));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n<p class=\"caption\">Of the process with the median p99.");
+    if section.mode == "closed" {
+        html.push_str(
+            " In a closed loop a slow server is asked less often, so these leave out the waiting that clients with a schedule of their own would see.",
+        );
+    }
+    html.push_str("</p>\n");
+}
+
+fn failures(html: &mut String, section: &Section) {
+    let failed: Vec<(&str, &str)> = section
+        .rows
+        .iter()
+        .flat_map(|row| row.failures.iter().map(|failure| (row.label.as_str(), failure.as_str())))
+        .chain(section.absent.iter().map(|(runtime, reason)| (runtime.as_str(), reason.as_str())))
+        .collect();
+    if failed.is_empty() {
+        return;
+    }
+    html.push_str("<h3>Without a figure</h3>\n<ul class=\"failures\">\n");
+    for (label, failure) in failed {
+        let _ = writeln!(html, "<li><strong>{}</strong>: {}.</li>", Text(label), Text(failure));
+    }
+    html.push_str("</ul>\n");
+}

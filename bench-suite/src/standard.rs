@@ -1,0 +1,153 @@
+//! The table of this project: its workloads and runtimes, their peers, and the function for each pair.
+//!
+//! A line `.program::<P>(..)` or `.recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
+//! written over; `.entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+
+use crate::peers::rayon::Rayon;
+use crate::peers::scoped_threads::ScopedThreads;
+use crate::peers::smol::Smol;
+use crate::peers::tokio::{TokioCt, TokioMt};
+use crate::peers::{pool, rayon, std_blocking};
+use crate::registry::{Entry, Registry, RunFn, RuntimeInfo};
+use crate::workloads::crawl::Crawl;
+use crate::workloads::download::Download;
+use crate::workloads::echo::Echo;
+use crate::workloads::fib::{FibJoin, FibSpawn};
+use crate::workloads::hash::Hash;
+use crate::workloads::http::Http;
+use crate::workloads::idle::Idle;
+use crate::workloads::matmul::MatMul;
+use crate::workloads::mixed::Mixed;
+use crate::workloads::nqueens::NQueens;
+use crate::workloads::pingpong::PingPong;
+use crate::workloads::skynet::{SkynetJoin, SkynetSpawn};
+use crate::workloads::spawn::{Spawn, SpawnBatch};
+use crate::workloads::timers::Timers;
+use crate::workloads::yielding::Yield;
+use crate::workloads::{Program, Recursion, joined_by, under};
+
+/// The runtimes, in the order of `lab list`.
+const RUNTIMES: &[RuntimeInfo] = &[
+    ours("n1", "N:1: one loop on one thread, like asyncio"),
+    ours("mn", "M:N: a few workers that steal from each other, like Go"),
+    ours("threads", "1:1: an OS thread for each task; the kernel schedules"),
+    peer("std-blocking", "plain blocking sockets of the standard library, a thread for each connection"),
+    peer("pool", "a plain thread pool as large as the cores: one queue under a lock"),
+    peer("tokio-mt", "tokio with several workers"),
+    peer("tokio-ct", "tokio on one thread"),
+    peer("smol", "smol: async-executor on several threads, async-io"),
+    peer("rayon", "rayon: fork-join by work stealing, without tasks that wait"),
+];
+
+const fn ours(name: &'static str, about: &'static str) -> RuntimeInfo {
+    RuntimeInfo {
+        name,
+        about,
+        ours: true,
+    }
+}
+
+const fn peer(name: &'static str, about: &'static str) -> RuntimeInfo {
+    RuntimeInfo {
+        name,
+        about,
+        ours: false,
+    }
+}
+
+/// All that this project measures.
+pub(crate) fn standard() -> Registry {
+    let mut registry = Registry {
+        runtimes: RUNTIMES.to_vec(),
+        ..Registry::default()
+    };
+    let table = &mut registry;
+
+    program::<Echo>(table);
+    entry(table, "echo", "std-blocking", std_blocking::echo);
+    program::<Http>(table);
+    entry(table, "http", "std-blocking", std_blocking::http);
+    program::<Timers>(table);
+    program::<Crawl>(table);
+    program::<Download>(table);
+    program::<Mixed>(table);
+
+    program::<FibSpawn>(table);
+    entry(table, "fib-spawn", "rayon", rayon::fib_spawn);
+    recursion::<FibJoin>(table);
+    program::<SkynetSpawn>(table);
+    entry(table, "skynet-spawn", "rayon", rayon::skynet_spawn);
+    recursion::<SkynetJoin>(table);
+    program::<MatMul>(table);
+    entry(table, "matmul", "pool", pool::matmul);
+    entry(table, "matmul", "rayon", rayon::matmul);
+    program::<Hash>(table);
+    entry(table, "hash", "pool", pool::hash);
+    entry(table, "hash", "rayon", rayon::hash);
+    program::<NQueens>(table);
+    entry(table, "nqueens", "pool", pool::nqueens);
+    entry(table, "nqueens", "rayon", rayon::nqueens);
+
+    program::<Spawn>(table);
+    entry(table, "spawn", "pool", pool::spawn);
+    entry(table, "spawn", "rayon", rayon::spawn);
+    program::<SpawnBatch>(table);
+    entry(table, "spawn-batch", "pool", pool::spawn_batch);
+    entry(table, "spawn-batch", "rayon", rayon::spawn_batch);
+    program::<Yield>(table);
+    program::<PingPong>(table);
+    program::<Idle>(table);
+    registry
+}
+
+/// A workload over the one trait, under everything that implements it.
+fn program<P: Program>(registry: &mut Registry) {
+    registry.workloads.push(P::INFO);
+    let name = P::INFO.name;
+    entry(registry, name, "tokio-mt", under::<TokioMt, P>);
+    entry(registry, name, "tokio-ct", under::<TokioCt, P>);
+    entry(registry, name, "smol", under::<Smol, P>);
+}
+
+/// A workload over fork-join, on every pool there is.
+fn recursion<C: Recursion>(registry: &mut Registry) {
+    registry.workloads.push(C::INFO);
+    let name = C::INFO.name;
+    entry(registry, name, "threads", joined_by::<ScopedThreads, C>);
+    entry(registry, name, "rayon", joined_by::<Rayon, C>);
+}
+
+fn entry(registry: &mut Registry, workload: &'static str, runtime: &'static str, run: RunFn) {
+    registry.entries.push(Entry {
+        workload,
+        runtime,
+        run,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_is_named_once_and_names_what_is_listed() {
+        let registry = standard();
+        let mut seen = std::collections::HashSet::new();
+        for entry in &registry.entries {
+            assert!(registry.workload(entry.workload).is_some(), "{}", entry.workload);
+            assert!(registry.runtime(entry.runtime).is_some(), "{}", entry.runtime);
+            assert!(seen.insert((entry.workload, entry.runtime)));
+        }
+    }
+
+    #[test]
+    fn every_workload_has_a_size_or_connections_within_their_bounds() {
+        for workload in standard().workloads {
+            assert!(!workload.parameters.is_empty(), "{}", workload.name);
+            for parameter in workload.parameters {
+                let range = parameter.min..=parameter.max;
+                assert!(range.contains(&parameter.default), "{}", parameter.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Figures as people read them: three significant digits and the unit that fits.
+
+/// A duration, such as `1.23 µs`.
+pub(crate) fn duration_ns(nanoseconds: f64) -> String {
+    scaled(nanoseconds, 1000.0, &["ns", "µs", "ms", "s"])
+}
+
+/// An amount of memory, such as `4.20 MiB`.
+pub(crate) fn bytes(bytes: f64) -> String {
+    scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB"])
+}
+
+/// A plain number. Small ones keep their digits, so that 0.00012 switches per op do not read as none.
+pub(crate) fn count(value: f64) -> String {
+    if value == 0.0 {
+        "0".to_owned()
+    } else if value.abs() < 0.001 {
+        format!("{value:.1e}")
+    } else {
+        digits(value)
+    }
+}
+
+/// A value of the metric of this name, in the unit that its name ends in.
+pub(crate) fn metric(name: &str, value: f64) -> String {
+    if name.ends_with("_ns") || name.contains("_ns_per_") {
+        duration_ns(value)
+    } else if name.contains("bytes") {
+        bytes(value)
+    } else {
+        count(value)
+    }
+}
+
+/// The name of a metric in headings.
+pub(crate) fn metric_title(name: &str) -> String {
+    match name {
+        "wall_ns_per_op" => "time per op".to_owned(),
+        "cpu_ns_per_op" => "CPU time per op".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// A ratio and its interval, such as `0.93x [0.91, 0.95]`.
+pub(crate) fn ratio(ratio: Option<f64>, interval: Option<[f64; 2]>) -> String {
+    match (ratio, interval) {
+        (Some(ratio), Some([low, high])) => {
+            format!("{}x [{}, {}]", digits(ratio), digits(low), digits(high))
+        }
+        (Some(ratio), None) => format!("{}x", digits(ratio)),
+        (None, _) => "n/a".to_owned(),
+    }
+}
+
+fn scaled(value: f64, step: f64, units: &[&str]) -> String {
+    let mut value = value;
+    let mut units = units.iter();
+    let mut unit = units.next().copied().unwrap_or_default();
+    // 999.5 would be shown as 1000: the next unit, then.
+    while value.abs() >= step * 0.9995 {
+        let Some(next) = units.next() else { break };
+        value /= step;
+        unit = next;
+    }
+    format!("{} {unit}", digits(value))
+}
+
+/// Three significant digits, without an exponent.
+fn digits(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude == 0.0 {
+        "0".to_owned()
+    } else if magnitude < 0.9995 {
+        format!("{value:.3}")
+    } else if magnitude < 9.995 {
+        format!("{value:.2}")
+    } else if magnitude < 99.95 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_and_the_unit_that_fits() {
+        assert_eq!(duration_ns(0.5), "0.500 ns");
+        assert_eq!(duration_ns(27.53), "27.5 ns");
+        assert_eq!(duration_ns(999.9), "1.00 µs");
+        assert_eq!(duration_ns(1_234_567.0), "1.23 ms");
+        assert_eq!(duration_ns(5e12), "5000 s");
+        assert_eq!(bytes(0.0), "0 B");
+        assert_eq!(bytes(447.0), "447 B");
+        assert_eq!(bytes(1024.0 * 1024.0 * 4.2), "4.20 MiB");
+        assert_eq!(count(0.00012), "1.2e-4");
+        assert_eq!(metric("bytes_per_task", 2048.0), "2.00 KiB");
+        assert_eq!(metric("cpu_ns_per_op", 2048.0), "2.05 µs");
+        assert_eq!(ratio(Some(0.934), Some([0.9, 12.0])), "0.934x [0.900, 12.0]");
+        assert_eq!(ratio(None, None), "n/a");
+    }
+}

@@ -1,0 +1,74 @@
+//! What the kernel counts about this process. The one place with an unsafe call: rustix has no `getrusage`.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+/// Counters of all threads of this process, those that have ended included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) voluntary_switches: u64,
+    pub(crate) involuntary_switches: u64,
+    pub(crate) page_faults: u64,
+}
+
+/// The counters now.
+pub(crate) fn counters() -> Counters {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is to writable memory of the type that getrusage fills in.
+    let result = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    debug_assert_eq!(result, 0, "RUSAGE_SELF is always valid");
+    // SAFETY: all-zero bytes are a valid `rusage`, and getrusage wrote one over them.
+    let usage = unsafe { usage.assume_init() };
+    let count = |value: libc::c_long| u64::try_from(value).unwrap_or(0);
+    Counters {
+        voluntary_switches: count(usage.ru_nvcsw),
+        involuntary_switches: count(usage.ru_nivcsw),
+        page_faults: count(usage.ru_minflt) + count(usage.ru_majflt),
+    }
+}
+
+/// CPU time that all threads of this process have used, user and system.
+pub(crate) fn process_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// The most memory that this process ever had resident: `VmHWM`, which unlike `ru_maxrss` starts anew at exec.
+/// `None` where `/proc` does not say.
+pub(crate) fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kibibytes(&status, "VmHWM:")
+}
+
+/// The value of a line such as `VmHWM:   123 kB`, in bytes.
+pub(crate) fn kibibytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let number: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(number * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_grows_with_work() {
+        let before = process_cpu_time();
+        let mut sum = 0_u64;
+        while process_cpu_time() == before {
+            sum = std::hint::black_box(sum + 1);
+        }
+        assert!(process_cpu_time() > before);
+    }
+
+    #[test]
+    fn proc_lines_are_read_in_bytes() {
+        let text = "VmPeak:\t  10 kB\nVmHWM:\t   4 kB\n";
+        assert_eq!(kibibytes(text, "VmHWM:"), Some(4096));
+        assert_eq!(kibibytes(text, "VmRSS:"), None);
+    }
+}

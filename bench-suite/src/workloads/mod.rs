@@ -1,0 +1,187 @@
+//! The workloads: concurrent programs, each written once and run unchanged under every scheduler.
+//!
+//! A [`Program`] is generic over [`Runtime`] and uses nothing but what that trait gives. [`under`] makes the function that the
+//! registry holds for one (program, runtime) pair: the compiler makes a copy of the program for each scheduler, and no `dyn`
+//! stands between them. Recursion without futures is a [`Recursion`] over [`ForkJoin`].
+//!
+//! To add a workload: one file here, with a unit struct that implements [`Program`]; its name in the table of
+//! `standard.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: what is fast because it is wrong is a
+//! failed run.
+
+pub(crate) mod client;
+pub mod crawl;
+pub mod download;
+pub mod echo;
+mod fetch;
+pub mod fib;
+pub mod hash;
+pub mod http;
+pub mod idle;
+pub mod matmul;
+pub mod mixed;
+pub mod nqueens;
+pub mod pingpong;
+pub mod random;
+pub mod skynet;
+pub mod spawn;
+pub mod timers;
+pub mod yielding;
+
+use std::future::Future;
+use std::io;
+
+use runtime_core::{ForkJoin, JoinError, Launch, LaunchConfig, Runtime, Sequential};
+
+use crate::measure::Meter;
+use crate::registry::{Failure, Params, Workload};
+
+/// A concurrent program over the one trait.
+pub trait Program: Send + 'static {
+    /// How `lab list` shows it.
+    const INFO: Workload;
+
+    /// Runs the program as the root task of `rt`, measures into `meter`, and checks the answer.
+    ///
+    /// # Errors
+    /// [`Failure::WrongAnswer`] when the check fails; other failures as they say.
+    fn run<R: Runtime>(
+        rt: R,
+        params: &Params,
+        meter: &mut Meter,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// A recursive computation over closures.
+pub trait Recursion {
+    /// How `lab list` shows it.
+    const INFO: Workload;
+
+    /// Runs the computation on `pool`, measures into `meter`, and checks the answer.
+    ///
+    /// # Errors
+    /// [`Failure::WrongAnswer`] when the check fails.
+    fn run<F: ForkJoin>(pool: &F, params: &Params, meter: &mut Meter) -> Result<(), Failure>;
+}
+
+/// Starts a pool for fork-join: what [`Launch`] is for tasks.
+pub trait LaunchForkJoin {
+    /// The pool.
+    type Pool: ForkJoin;
+
+    /// Runs `body` on the pool, on one of its threads if it has any, and ends the pool.
+    ///
+    /// # Errors
+    /// When the system refuses threads.
+    fn run<T, F>(config: &LaunchConfig, body: F) -> io::Result<T>
+    where
+        F: FnOnce(&Self::Pool) -> T + Send,
+        T: Send;
+}
+
+impl LaunchForkJoin for Sequential {
+    type Pool = Self;
+
+    fn run<T, F>(_config: &LaunchConfig, body: F) -> io::Result<T>
+    where
+        F: FnOnce(&Self) -> T + Send,
+        T: Send,
+    {
+        Ok(body(&Self))
+    }
+}
+
+/// Runs computation `C` on the pool that `L` launches: the registry's function for that pair.
+///
+/// # Errors
+/// Those of the computation; [`Failure::Refused`] when the pool could not be started.
+pub fn joined_by<L: LaunchForkJoin, C: Recursion>(
+    params: &Params,
+    meter: &mut Meter,
+) -> Result<(), Failure> {
+    let config = launch_config(params)?;
+    L::run(&config, |pool| C::run(pool, params, meter))
+        .map_err(|error| Failure::Refused(format!("the pool did not start: {error}")))?
+}
+
+/// Runs program `P` under the scheduler that `L` launches: the registry's function for that pair.
+///
+/// # Errors
+/// Those of the program; [`Failure::Refused`] when the runtime could not be started.
+pub fn under<L: Launch, P: Program>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+    let config = launch_config(params)?;
+    let params = params.clone();
+    let mut measured = std::mem::take(meter);
+    let (outcome, measured) = L::run(&config, move |rt| async move {
+        measured.workers = rt.capabilities().workers.map(|workers| workers as u64);
+        let outcome = P::run(rt, &params, &mut measured).await;
+        (outcome, measured)
+    })
+    .map_err(|error| Failure::Refused(format!("the runtime did not start: {error}")))?;
+    *meter = measured;
+    outcome
+}
+
+/// What the parameters say about the runtime.
+///
+/// # Errors
+/// [`Failure::Refused`] when they name a reactor that does not exist.
+pub fn launch_config(params: &Params) -> Result<LaunchConfig, Failure> {
+    let mut config = LaunchConfig::default();
+    if params.workers > 0 {
+        config.workers = params.workers;
+    }
+    config.policy.clone_from(&params.policy);
+    if let Some(name) = &params.reactor {
+        config.reactor = name
+            .parse()
+            .map_err(|_| Failure::Refused(format!("no reactor is named `{name}`")))?;
+    }
+    Ok(config)
+}
+
+/// A task that did not end well, as the run's failure.
+pub(crate) fn lost(error: JoinError) -> Failure {
+    match error {
+        JoinError::SpawnFailed(error) => Failure::Refused(format!("a task did not start: {error}")),
+        JoinError::Cancelled => Failure::Crashed("a task was cancelled".to_owned()),
+        other => Failure::Crashed(format!("a task ended badly: {other}")),
+    }
+}
+
+/// How many pieces to cut a computation into: a few for each worker, so that an uneven piece is evened out. Where each task
+/// has its own thread, as many as for a worker for each core.
+pub(crate) fn pieces<R: Runtime>(rt: &R, params: &Params) -> usize {
+    const PIECES_PER_WORKER: usize = 4;
+    let workers = rt.capabilities().workers.unwrap_or(params.workers).max(1);
+    workers * PIECES_PER_WORKER
+}
+
+/// `Ok` if the answer is right.
+pub(crate) fn check<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    answer: T,
+    expected: T,
+) -> Result<(), Failure> {
+    if answer == expected {
+        return Ok(());
+    }
+    Err(Failure::WrongAnswer(format!(
+        "{what} is {answer:?} and should be {expected:?}"
+    )))
+}
+
+/// The parameter `size`, with the given meaning and range.
+const fn size(
+    about: &'static str,
+    default: u64,
+    min: u64,
+    max: u64,
+) -> crate::registry::Parameter {
+    crate::registry::Parameter {
+        name: "size",
+        about,
+        default,
+        min,
+        max,
+    }
+}

@@ -1,0 +1,71 @@
+//! `timers`: many sleeps at once.
+//!
+//! `size` tasks each sleep until a seeded deadline within the next `span_ms` milliseconds. Deadlines are drawn when a task is
+//! spawned, so that a runtime that serves no timer while tasks are being spawned is late. It stresses insertion into the timer
+//! structure, firing many timers at once, and the wake-ups that follow.
+//!
+//! One op is one sleep; the figure is CPU time for each. The latencies are lateness: from the deadline to the moment when the
+//! task runs again. The check: no task runs before its deadline.
+
+use std::time::Duration;
+
+use runtime_core::Runtime;
+
+use super::random::SplitMix64;
+use super::{Program, lost, size};
+use crate::measure::{Latency, Meter};
+use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
+
+/// Many sleeps at once.
+pub struct Timers;
+
+impl Program for Timers {
+    const INFO: Workload = Workload {
+        name: "timers",
+        group: Group::Io,
+        mode: Mode::Batch,
+        about: "many tasks that sleep at once: timer insertion, firing, and how late they wake",
+        op: "one sleep",
+        parameters: &[
+            size("sleeping tasks", 10_000, 1, 100_000_000),
+            Parameter {
+                name: "span_ms",
+                about: "sleeps last from 0 to this, in milliseconds",
+                default: 1_000,
+                min: 1,
+                max: 3_600_000,
+            },
+        ],
+        metric: "cpu_ns_per_op",
+    };
+
+    async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+        let tasks = params.value("size");
+        let span_ns = params.value("span_ms") * 1_000_000;
+        let mut random = SplitMix64::new(params.seed);
+        let mut lateness = Latency::histogram();
+        let mut handles = Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
+
+        meter.start();
+        for _ in 0..tasks {
+            let deadline = rt.now() + Duration::from_nanos(random.next() % (span_ns + 1));
+            handles.push(rt.spawn({
+                let rt = rt.clone();
+                async move {
+                    rt.sleep_until(deadline).await;
+                    // `None` when it is not due yet.
+                    rt.now().checked_duration_since(deadline)
+                }
+            }));
+        }
+        for handle in handles {
+            let Some(late) = handle.await.map_err(lost)? else {
+                return Err(Failure::WrongAnswer("a sleep ended before its deadline".to_owned()));
+            };
+            lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+        }
+        meter.stop(tasks);
+        meter.record_latency(&lateness);
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! `yield`: what it costs to let the others run.
+//!
+//! `size` tasks each yield `yields` times. Every run queue is full and nothing else happens, so this is the bare way from one
+//! task to the next: a queue's push and pop, and for 1:1 the kernel's.
+//!
+//! One op is one yield. The check is the number of yields that the tasks report.
+
+use runtime_core::Runtime;
+
+use super::{Program, check, lost, size};
+use crate::measure::Meter;
+use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
+use crate::repetitions::Repetitions;
+
+/// Many tasks that do nothing but yield.
+pub struct Yield;
+
+impl Program for Yield {
+    const INFO: Workload = Workload {
+        name: "yield",
+        group: Group::Scheduling,
+        mode: Mode::Batch,
+        about: "many tasks that do nothing but yield: the bare way from one task to the next",
+        op: "one yield",
+        parameters: &[
+            size("tasks", 1_000, 1, 1_000_000),
+            Parameter {
+                name: "yields",
+                about: "yields of each task",
+                default: 1_000,
+                min: 1,
+                max: 100_000_000,
+            },
+        ],
+        metric: "wall_ns_per_op",
+    };
+
+    async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+        let tasks = params.value("size");
+        let yields = params.value("yields");
+        let mut repetitions = Repetitions::new(params.budget_ns);
+        while repetitions.next(meter) {
+            let handles: Vec<_> = (0..tasks)
+                .map(|_| rt.spawn(yield_times(rt.clone(), yields)))
+                .collect();
+            let mut total = 0;
+            for handle in handles {
+                total += handle.await.map_err(lost)?;
+            }
+            check("the number of yields", total, tasks * yields)?;
+            repetitions.done(meter, total);
+        }
+        Ok(())
+    }
+}
+
+async fn yield_times<R: Runtime>(rt: R, yields: u64) -> u64 {
+    let mut done = 0;
+    while done < yields {
+        rt.yield_now().await;
+        done += 1;
+    }
+    done
+}

@@ -1,0 +1,89 @@
+//! How a file is opened.
+
+use std::io;
+use std::path::Path;
+
+use super::File;
+use super::offload::run;
+
+/// How a file is opened: as [`std::fs::OpenOptions`].
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use runtime_core::fs::OpenOptions;
+///
+/// let log = OpenOptions::new().append(true).create(true).open("log.txt").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions(std::fs::OpenOptions);
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OpenOptions {
+    /// Nothing is allowed yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(std::fs::OpenOptions::new())
+    }
+
+    /// Whether the file may be read.
+    pub fn read(&mut self, read: bool) -> &mut Self {
+        self.0.read(read);
+        self
+    }
+
+    /// Whether the file may be written, from its beginning.
+    pub fn write(&mut self, write: bool) -> &mut Self {
+        self.0.write(write);
+        self
+    }
+
+    /// Whether all writes go to the end of the file.
+    pub fn append(&mut self, append: bool) -> &mut Self {
+        self.0.append(append);
+        self
+    }
+
+    /// Whether the file is emptied first.
+    pub fn truncate(&mut self, truncate: bool) -> &mut Self {
+        self.0.truncate(truncate);
+        self
+    }
+
+    /// Whether the file is made if it is not there.
+    pub fn create(&mut self, create: bool) -> &mut Self {
+        self.0.create(create);
+        self
+    }
+
+    /// Whether the file must not be there, and is made.
+    pub fn create_new(&mut self, create_new: bool) -> &mut Self {
+        self.0.create_new(create_new);
+        self
+    }
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// Those of `open`; [`InvalidInput`](io::ErrorKind::InvalidInput) for options that contradict one another.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let options = self.0.clone();
+        let path = path.as_ref().to_owned();
+        let file = run("fs::OpenOptions::open", move || options.open(path)).await?;
+        Ok(File::from_std(file))
+    }
+}
+
+impl From<std::fs::OpenOptions> for OpenOptions {
+    fn from(options: std::fs::OpenOptions) -> Self {
+        Self(options)
+    }
+}

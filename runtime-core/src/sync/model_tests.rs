@@ -1,0 +1,343 @@
+//! Semaphore and queue against simple models, with waiters that give up at any time.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[derive(Clone, Debug)]
+enum SemaphoreStep {
+    Acquire(usize),
+    TryAcquire(usize),
+    /// Polls the entry at this index, modulo their number.
+    Poll(usize),
+    /// Drops it, be it a waiter or a permit.
+    Drop(usize),
+    Add(usize),
+    Close,
+}
+
+fn semaphore_step() -> impl Strategy<Value = SemaphoreStep> {
+    use SemaphoreStep::*;
+    prop_oneof![
+        8 => (0usize..5).prop_map(Acquire),
+        4 => (0usize..5).prop_map(TryAcquire),
+        8 => any::<usize>().prop_map(Poll),
+        6 => any::<usize>().prop_map(Drop),
+        3 => (0usize..4).prop_map(Add),
+        1 => Just(Close),
+    ]
+}
+
+enum SemaphoreEntry<'a> {
+    Waiter(Pin<Box<Acquire<'a>>>),
+    Permit(Permit<'a>),
+    Gone,
+}
+
+/// What a semaphore should do, with waiters by their index.
+#[derive(Default)]
+struct SemaphoreModel {
+    available: usize,
+    closed: bool,
+    line: VecDeque<(usize, usize)>,
+    granted: Vec<(usize, usize)>,
+}
+
+impl SemaphoreModel {
+    fn serve(&mut self) {
+        if self.closed {
+            self.line.clear();
+        }
+        while let Some(&(who, need)) = self.line.front()
+            && need <= self.available
+        {
+            self.available -= need;
+            self.line.pop_front();
+            self.granted.push((who, need));
+        }
+    }
+
+    fn newcomer(&mut self, need: usize) -> Result<(), TryAcquireError> {
+        if self.closed {
+            Err(TryAcquireError::Closed)
+        } else if !self.line.is_empty() || need > self.available {
+            Err(TryAcquireError::NoPermits)
+        } else {
+            self.available -= need;
+            Ok(())
+        }
+    }
+
+    fn take_granted(&mut self, who: usize) -> Option<usize> {
+        let index = self
+            .granted
+            .iter()
+            .position(|&(granted, _)| granted == who)?;
+        Some(self.granted.swap_remove(index).1)
+    }
+}
+
+#[derive(Clone, Debug)]
+enum QueueStep {
+    Put,
+    Get,
+    TryPut,
+    TryGet,
+    /// Polls the waiter at this index, modulo their number.
+    Poll(usize),
+    /// Drops it.
+    Drop(usize),
+    Close,
+}
+
+fn queue_step() -> impl Strategy<Value = QueueStep> {
+    use QueueStep::*;
+    prop_oneof![
+        8 => Just(Put),
+        8 => Just(Get),
+        3 => Just(TryPut),
+        3 => Just(TryGet),
+        8 => any::<usize>().prop_map(Poll),
+        4 => any::<usize>().prop_map(Drop),
+        1 => Just(Close),
+    ]
+}
+
+enum QueueWaiter<'a> {
+    Put(Pin<Box<Put<'a, u32>>>, u32),
+    Get(Pin<Box<Get<'a, u32>>>),
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_semaphore_does_what_its_model_does(
+        permits in 0usize..5,
+        steps in proptest::collection::vec(semaphore_step(), 1..80),
+    ) {
+        let semaphore = Semaphore::new(permits);
+        let mut model = SemaphoreModel { available: permits, ..Default::default() };
+        let mut entries: Vec<SemaphoreEntry<'_>> = Vec::new();
+        for step in steps {
+            match step {
+                SemaphoreStep::Acquire(need) => {
+                    let who = entries.len();
+                    let mut acquire = Box::pin(semaphore.acquire_many(need));
+                    entries.push(match (poll_once(acquire.as_mut()), model.newcomer(need)) {
+                        (Poll::Ready(Ok(permit)), Ok(())) => SemaphoreEntry::Permit(permit),
+                        (Poll::Ready(Err(Closed)), Err(TryAcquireError::Closed)) => SemaphoreEntry::Gone,
+                        (Poll::Pending, Err(TryAcquireError::NoPermits)) => {
+                            model.line.push_back((who, need));
+                            SemaphoreEntry::Waiter(acquire)
+                        }
+                        (real, expected) => panic!("{real:?} and not {expected:?}"),
+                    });
+                }
+                SemaphoreStep::TryAcquire(need) => {
+                    let real = semaphore.try_acquire_many(need);
+                    prop_assert_eq!(real.as_ref().map(|_| ()).map_err(|error| *error), model.newcomer(need));
+                    if let Ok(permit) = real {
+                        entries.push(SemaphoreEntry::Permit(permit));
+                    }
+                }
+                SemaphoreStep::Poll(index) if !entries.is_empty() => {
+                    let who = index % entries.len();
+                    if let SemaphoreEntry::Waiter(acquire) = &mut entries[who] {
+                        let polled = poll_once(acquire.as_mut());
+                        let waits = model.line.iter().any(|&(waiter, _)| waiter == who);
+                        match polled {
+                            Poll::Pending => prop_assert!(waits),
+                            Poll::Ready(Ok(permit)) => {
+                                prop_assert_eq!(model.take_granted(who), Some(permit.count()));
+                                entries[who] = SemaphoreEntry::Permit(permit);
+                            }
+                            Poll::Ready(Err(Closed)) => {
+                                prop_assert!(model.closed && !waits);
+                                prop_assert_eq!(model.take_granted(who), None);
+                                entries[who] = SemaphoreEntry::Gone;
+                            }
+                        }
+                    }
+                }
+                SemaphoreStep::Drop(index) if !entries.is_empty() => {
+                    let who = index % entries.len();
+                    match std::mem::replace(&mut entries[who], SemaphoreEntry::Gone) {
+                        SemaphoreEntry::Gone => {}
+                        SemaphoreEntry::Permit(permit) => {
+                            model.available += permit.count();
+                            drop(permit);
+                        }
+                        SemaphoreEntry::Waiter(acquire) => {
+                            model.line.retain(|&(waiter, _)| waiter != who);
+                            model.available += model.take_granted(who).unwrap_or(0);
+                            drop(acquire);
+                        }
+                    }
+                    model.serve();
+                }
+                SemaphoreStep::Add(count) => {
+                    semaphore.add_permits(count);
+                    model.available += count;
+                    model.serve();
+                }
+                SemaphoreStep::Close => {
+                    semaphore.close();
+                    model.closed = true;
+                    model.serve();
+                }
+                SemaphoreStep::Poll(_) | SemaphoreStep::Drop(_) => {}
+            }
+            prop_assert_eq!(semaphore.available_permits(), model.available);
+        }
+    }
+
+    #[test]
+    fn a_queue_keeps_order_and_loses_nothing(
+        capacity in 1usize..4,
+        steps in proptest::collection::vec(queue_step(), 1..100),
+    ) {
+        let queue = Queue::new(capacity);
+        let mut model = VecDeque::new();
+        let mut waiters: Vec<QueueWaiter<'_>> = Vec::new();
+        let mut numbers = 0..;
+        let mut closed = false;
+        for step in steps {
+            // Who is polled in this step; a new waiter by having just been added.
+            let polled = match step {
+                QueueStep::Put => {
+                    let number = numbers.next().unwrap();
+                    waiters.push(QueueWaiter::Put(Box::pin(queue.put(number)), number));
+                    waiters.len() - 1
+                }
+                QueueStep::Get => {
+                    waiters.push(QueueWaiter::Get(Box::pin(queue.get())));
+                    waiters.len() - 1
+                }
+                QueueStep::Poll(index) if !waiters.is_empty() => index % waiters.len(),
+                QueueStep::Drop(index) if !waiters.is_empty() => {
+                    waiters.remove(index % waiters.len());
+                    continue;
+                }
+                QueueStep::TryPut => {
+                    let number = numbers.next().unwrap();
+                    match queue.try_put(number) {
+                        Ok(()) => model.push_back(number),
+                        Err(TryPutError::Closed(_)) => prop_assert!(closed),
+                        Err(TryPutError::Full(_)) => prop_assert!(
+                            model.len() == capacity || waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Put(..)))
+                        ),
+                    }
+                    continue;
+                }
+                QueueStep::TryGet => {
+                    match queue.try_get() {
+                        Ok(number) => prop_assert_eq!(Some(number), model.pop_front()),
+                        Err(TryGetError::Closed) => prop_assert!(closed && model.is_empty()),
+                        Err(TryGetError::Empty) => prop_assert!(
+                            model.is_empty() || waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Get(_)))
+                        ),
+                    }
+                    continue;
+                }
+                QueueStep::Close => {
+                    queue.close();
+                    closed = true;
+                    continue;
+                }
+                QueueStep::Poll(_) | QueueStep::Drop(_) => continue,
+            };
+            let ended = match &mut waiters[polled] {
+                QueueWaiter::Put(put, number) => match poll_once(put.as_mut()) {
+                    Poll::Pending => false,
+                    Poll::Ready(Ok(())) => {
+                        model.push_back(*number);
+                        true
+                    }
+                    Poll::Ready(Err(back)) => {
+                        prop_assert!(closed && back == *number);
+                        true
+                    }
+                },
+                QueueWaiter::Get(get) => match poll_once(get.as_mut()) {
+                    Poll::Pending => false,
+                    Poll::Ready(Some(number)) => {
+                        prop_assert_eq!(Some(number), model.pop_front());
+                        true
+                    }
+                    Poll::Ready(None) => {
+                        prop_assert!(closed && model.is_empty());
+                        true
+                    }
+                },
+            };
+            if ended {
+                waiters.remove(polled);
+            }
+            prop_assert_eq!(queue.len(), model.len());
+            prop_assert!(queue.len() <= capacity);
+        }
+        // With the waiters gone every promise is void: what was put comes out, and there is room for as much as ever.
+        waiters.clear();
+        while let Ok(number) = queue.try_get() {
+            prop_assert_eq!(Some(number), model.pop_front());
+        }
+        prop_assert!(model.is_empty());
+        for _ in 0..capacity {
+            prop_assert_eq!(queue.try_put(0).is_ok(), !closed);
+        }
+    }
+
+    #[test]
+    fn whoever_can_be_served_is_woken(
+        capacity in 1usize..4,
+        steps in proptest::collection::vec(queue_step(), 1..60),
+    ) {
+        let queue = Queue::new(capacity);
+        let mut waiters: Vec<QueueWaiter<'_>> = Vec::new();
+        for step in steps {
+            match step {
+                QueueStep::Put => {
+                    let mut put = Box::pin(queue.put(0));
+                    if poll_once(put.as_mut()).is_pending() {
+                        waiters.push(QueueWaiter::Put(put, 0));
+                    }
+                }
+                QueueStep::Get => {
+                    let mut get = Box::pin(queue.get());
+                    if poll_once(get.as_mut()).is_pending() {
+                        waiters.push(QueueWaiter::Get(get));
+                    }
+                }
+                QueueStep::Drop(index) if !waiters.is_empty() => {
+                    waiters.remove(index % waiters.len());
+                }
+                _ => {}
+            }
+        }
+        // Each round polls everyone once. When nobody gets further, nobody may be waiting for what is there.
+        loop {
+            let before = waiters.len();
+            waiters.retain_mut(|waiter| match waiter {
+                QueueWaiter::Put(put, _) => poll_once(put.as_mut()).is_pending(),
+                QueueWaiter::Get(get) => poll_once(get.as_mut()).is_pending(),
+            });
+            if waiters.len() == before {
+                break;
+            }
+        }
+        let putters = waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Put(..)));
+        let getters = waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Get(_)));
+        prop_assert!(!putters || queue.len() == capacity);
+        prop_assert!(!getters || queue.is_empty());
+    }
+}

@@ -1,0 +1,163 @@
+//! The wait queue by itself: waiting until somebody says so.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::wait_queue::{Locked, Resource, Status, WaitQueue, Waiter};
+use crate::budget;
+
+const LANE: usize = 0;
+
+/// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone. It is
+/// what trio calls a parking lot, and the ground on which condition-like types stand.
+///
+/// A waiter that was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped before it
+/// noticed passes the notification on to the next.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use runtime_core::{park::block_on_current_thread, sync::Signal};
+/// let signal = Arc::new(Signal::new());
+/// let waiting = {
+///     let signal = signal.clone();
+///     std::thread::spawn(move || block_on_current_thread(signal.wait()))
+/// };
+/// while signal.waiters() == 0 {
+///     std::thread::yield_now();
+/// }
+/// assert_eq!(signal.notify_all(), 1);
+/// waiting.join().unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Signal {
+    queue: WaitQueue<Notices>,
+}
+
+/// A waiter's need is its ticket, which tells who waited before a given moment.
+#[derive(Debug)]
+struct Notices {
+    next_ticket: usize,
+    /// Waiters with lower tickets are released by a `notify_all`.
+    released_below: usize,
+    /// Notifications that the first waiters are to get.
+    passes: usize,
+}
+
+impl Resource for Notices {
+    fn serve(locked: &mut Locked<'_, Self>) {
+        while let Some(ticket) = locked.next_waiter(LANE) {
+            let notices = locked.state();
+            if ticket >= notices.released_below {
+                if notices.passes == 0 {
+                    return;
+                }
+                notices.passes -= 1;
+            }
+            locked.grant(LANE);
+        }
+        if !locked.has_waiters(LANE) {
+            locked.state().passes = 0;
+        }
+    }
+
+    fn give_back(&mut self, _: usize, ticket: usize) {
+        // After a `notify_all` there is nobody left whom it could be passed to.
+        if ticket >= self.released_below {
+            self.passes += 1;
+        }
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Signal {
+    /// A signal that nobody waits for.
+    pub fn new() -> Self {
+        Self {
+            queue: WaitQueue::new(Notices {
+                next_ticket: 0,
+                released_below: 0,
+                passes: 0,
+            }),
+        }
+    }
+
+    /// Waits for a notification that is given after the future was first polled.
+    pub fn wait(&self) -> Wait<'_> {
+        Wait {
+            waiter: Waiter::new(&self.queue),
+        }
+    }
+
+    /// Notifies the one who waits longest; false if nobody waits.
+    pub fn notify_one(&self) -> bool {
+        self.notify(1) == 1
+    }
+
+    /// Notifies the first `count` waiters; returns how many there were.
+    pub fn notify(&self, count: usize) -> usize {
+        let mut locked = self.queue.lock();
+        let count = count.min(locked.waiters(LANE));
+        locked.state().passes += count;
+        self.queue.serve(locked);
+        count
+    }
+
+    /// Notifies all who wait now; returns how many there were. Who begins to wait meanwhile is not among them.
+    pub fn notify_all(&self) -> usize {
+        let mut locked = self.queue.lock();
+        let count = locked.waiters(LANE);
+        let notices = locked.state();
+        notices.released_below = notices.next_ticket;
+        self.queue.serve(locked);
+        count
+    }
+
+    /// How many wait now.
+    pub fn waiters(&self) -> usize {
+        self.queue.lock().waiters(LANE)
+    }
+}
+
+pin_project! {
+    /// The future of [`Signal::wait`]. Cancel safe; see there.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Wait<'a> {
+        #[pin]
+        waiter: Waiter<'a, Notices>,
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let mut turn = self.project().waiter.turn();
+        match turn.status() {
+            Status::Granted | Status::Dismissed => {
+                spent.made_progress();
+                Poll::Ready(())
+            }
+            Status::Waiting => {
+                turn.wait(LANE, 0, cx.waker());
+                Poll::Pending
+            }
+            Status::New => {
+                let notices = turn.locked().state();
+                let ticket = notices.next_ticket;
+                notices.next_ticket += 1;
+                turn.wait(LANE, ticket, cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The knobs of a runtime.
+
+use std::io;
+use std::time::Duration;
+
+use runtime_core::blocking::BlockingConfig;
+
+use crate::Runtime;
+
+/// Stack of a task's thread unless the builder says otherwise.
+pub(crate) const DEFAULT_STACK_BYTES: usize = 128 * 1024;
+/// Less than this overflows in a panic's message.
+pub(crate) const MIN_STACK_BYTES: usize = 32 * 1024;
+/// More than this is a mistake: a hundredth of it is refused by most systems.
+const MAX_STACK_BYTES: usize = 1 << 40;
+
+/// How a [`Runtime`] is made.
+///
+/// ```
+/// let runtime = runtime_threads::Runtime::builder()
+///     .stack_bytes(256 * 1024)
+///     .thread_name("crawler")
+///     .max_threads(1000)
+///     .build()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) stack_bytes: usize,
+    pub(crate) thread_name: String,
+    pub(crate) max_threads: Option<usize>,
+    pub(crate) blocking: BlockingConfig,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            stack_bytes: DEFAULT_STACK_BYTES,
+            thread_name: "task".to_owned(),
+            max_threads: None,
+            blocking: BlockingConfig {
+                thread_name: "threads-blocking".into(),
+                ..BlockingConfig::default()
+            },
+        }
+    }
+}
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stack of each task's thread in bytes, without the guard page; rounded up to pages. 32 KiB to 1 TiB; default 128 KiB.
+    ///
+    /// Only what is touched uses memory. Unoptimised code and deep recursion need more; an overflow hits the guard page and ends
+    /// the process.
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: usize) -> Self {
+        self.stack_bytes = bytes;
+        self
+    }
+
+    /// What the threads of tasks are called, followed by a number; Linux shows the first 15 bytes. Default: `task`.
+    #[must_use]
+    pub fn thread_name(mut self, prefix: impl Into<String>) -> Self {
+        self.thread_name = prefix.into();
+        self
+    }
+
+    /// The most tasks that may live at the same time; the handles of further ones report
+    /// [`SpawnFailed`](runtime_core::JoinError::SpawnFailed). Default: as many as the system gives.
+    #[must_use]
+    pub fn max_threads(mut self, threads: usize) -> Self {
+        self.max_threads = Some(threads);
+        self
+    }
+
+    /// The most threads that `spawn_blocking` may use. At least 1; default 512.
+    #[must_use]
+    pub fn max_blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking.max_threads = threads.max(1);
+        self
+    }
+
+    /// How long an idle blocking thread is kept. Default: 10 s.
+    #[must_use]
+    pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
+        self.blocking.keep_alive = duration;
+        self
+    }
+
+    /// Makes the runtime. No thread is started yet.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a stack outside of its bounds or a name with a zero byte.
+    pub fn build(self) -> io::Result<Runtime> {
+        check_stack_bytes(self.stack_bytes)?;
+        if self.thread_name.contains('\0') {
+            return Err(invalid("a thread's name has no zero bytes"));
+        }
+        Ok(Runtime::with(self))
+    }
+}
+
+pub(crate) fn check_stack_bytes(bytes: usize) -> io::Result<()> {
+    if (MIN_STACK_BYTES..=MAX_STACK_BYTES).contains(&bytes) {
+        return Ok(());
+    }
+    Err(invalid(&format!(
+        "a stack of {bytes} bytes: give {MIN_STACK_BYTES} to {MAX_STACK_BYTES}"
+    )))
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}

@@ -1,0 +1,177 @@
+//! Fork-join with a thread for each forked branch.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use parking_lot::Mutex;
+use runtime_core::{ForkJoin, Scope, ScopeJob};
+
+use crate::builder::{DEFAULT_STACK_BYTES, check_stack_bytes};
+use crate::thread_budget::Permit;
+
+/// Fork-join in which each forked branch gets a thread of its own: what 1:1 makes of recursion.
+///
+/// `join(a, b)` starts a thread for `b` and runs `a` here. When the system gives no thread, the branch runs inline, on the thread that
+/// forked it, so that deep recursion ends in any case; [`refused`](ThreadsForkJoin::refused) tells whether that has happened.
+///
+/// ```
+/// use runtime_core::ForkJoin;
+///
+/// fn fib(pool: &impl ForkJoin, n: u32) -> u32 {
+///     if n < 2 {
+///         return n;
+///     }
+///     let (a, b) = pool.join(|| fib(pool, n - 1), || fib(pool, n - 2));
+///     a + b
+/// }
+/// assert_eq!(fib(&runtime_threads::ThreadsForkJoin::new(), 8), 21);
+/// ```
+#[derive(Debug)]
+pub struct ThreadsForkJoin {
+    stack_bytes: usize,
+    refused: AtomicBool,
+}
+
+type Panic = Box<dyn Any + Send>;
+
+impl Default for ThreadsForkJoin {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ThreadsForkJoin {
+    /// With stacks of the default size, 128 KiB.
+    pub fn new() -> Self {
+        Self {
+            stack_bytes: DEFAULT_STACK_BYTES,
+            refused: AtomicBool::new(false),
+        }
+    }
+
+    /// With stacks of `bytes`, see [`Builder::stack_bytes`](crate::Builder::stack_bytes).
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a stack outside of its bounds.
+    pub fn with_stack_bytes(bytes: usize) -> io::Result<Self> {
+        check_stack_bytes(bytes)?;
+        Ok(Self {
+            stack_bytes: bytes,
+            ..Self::new()
+        })
+    }
+
+    /// True if some branch ran inline because the system gave no thread for it.
+    pub fn refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+
+    /// Runs `branch` on a thread of `scope`; false if there was none for it, and then it was dropped without being run.
+    fn fork<'scope, F>(&self, scope: &'scope thread::Scope<'scope, '_>, branch: F) -> bool
+    where
+        F: FnOnce() + Send + 'scope,
+    {
+        let spawned = Permit::take().and_then(|permit| {
+            thread::Builder::new()
+                .stack_size(self.stack_bytes)
+                .spawn_scoped(scope, move || {
+                    let _permit = permit.started();
+                    branch();
+                })
+        });
+        if spawned.is_err() {
+            self.refused.store(true, Relaxed);
+        }
+        spawned.is_ok()
+    }
+}
+
+impl ForkJoin for ThreadsForkJoin {
+    fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        // Out of the closure, so that it is still there if the thread is refused.
+        let branch = Mutex::new(Some(b));
+        let outcome = Mutex::new(None);
+        let run_b = || {
+            let b = branch.lock().take().expect("taken once");
+            let result = catch_unwind(AssertUnwindSafe(b));
+            *outcome.lock() = Some(result);
+        };
+        let a = thread::scope(|scope| {
+            let forked = self.fork(scope, run_b);
+            let a = catch_unwind(AssertUnwindSafe(a));
+            if !forked {
+                run_b();
+            }
+            a
+        });
+        let b = outcome.into_inner().expect("the branch has ended");
+        match (a, b) {
+            (Ok(a), Ok(b)) => (a, b),
+            (Err(panic), _) | (_, Err(panic)) => resume_unwind(panic),
+        }
+    }
+
+    fn scope<'env, F, R>(&'env self, body: F) -> R
+    where
+        F: FnOnce(&dyn Scope<'env>) -> R + Send,
+        R: Send,
+    {
+        let panicked = Mutex::new(None);
+        let result = thread::scope(|threads| {
+            let jobs = Jobs {
+                pool: self,
+                threads,
+                panicked: &panicked,
+            };
+            catch_unwind(AssertUnwindSafe(|| body(&jobs)))
+        });
+        let result = result.unwrap_or_else(|panic| resume_unwind(panic));
+        if let Some(panic) = panicked.into_inner() {
+            resume_unwind(panic);
+        }
+        result
+    }
+}
+
+/// Where the jobs of a scope are spawned. `'local` is what lives in `scope`'s own frame.
+struct Jobs<'scope, 'local: 'scope, 'env: 'local> {
+    pool: &'env ThreadsForkJoin,
+    threads: &'scope thread::Scope<'scope, 'local>,
+    /// The first panic of a job.
+    panicked: &'local Mutex<Option<Panic>>,
+}
+
+impl<'env> Jobs<'_, '_, 'env> {
+    fn run(&self, job: ScopeJob<'env>) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(self))) {
+            self.panicked.lock().get_or_insert(panic);
+        }
+    }
+}
+
+impl<'env> Scope<'env> for Jobs<'_, '_, 'env> {
+    fn spawn(&self, job: ScopeJob<'env>) {
+        // Shared with the closure, so that it is still there if the thread is refused.
+        let job = Arc::new(Mutex::new(Some(job)));
+        let taken = Arc::clone(&job);
+        let there = Jobs { ..*self };
+        let forked = self.pool.fork(self.threads, move || {
+            let job = taken.lock().take().expect("taken once");
+            there.run(job);
+        });
+        if !forked {
+            let job = job.lock().take().expect("no thread has taken it");
+            self.run(job);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Timers that are polled on threads which run no task of ours.
+//!
+//! A task's thread fires its own timers. A guest (a thread that has entered the runtime and polls a sleep under an executor of
+//! its own) does not know of them: one helper thread of the process fires those, started at the first need, as there is one
+//! for the guests' sockets.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use runtime_core::park::Parker;
+use runtime_core::time::TimerShard;
+
+const STACK_BYTES: usize = 64 * 1024;
+
+/// The guests' shard.
+///
+/// # Panics
+/// When the system gives no thread for it.
+pub(crate) fn shard() -> Arc<TimerShard> {
+    static SHARD: OnceLock<Arc<TimerShard>> = OnceLock::new();
+    Arc::clone(SHARD.get_or_init(start))
+}
+
+fn start() -> Arc<TimerShard> {
+    let parker = Parker::new();
+    let unparker = parker.unparker();
+    let shard = TimerShard::new(Box::new(move || unparker.unpark()));
+    let fired = Arc::clone(&shard);
+    std::thread::Builder::new()
+        .name("guest-timers".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            loop {
+                parker.park(fired.prepare_park());
+                fired.finish_park();
+                fired.fire(Instant::now());
+            }
+        })
+        .expect("the system gives a thread for the timers of threads that run no task");
+    shard
+}

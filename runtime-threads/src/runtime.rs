@@ -1,0 +1,123 @@
+//! The owner.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use runtime_core::blocking::BlockingPool;
+
+use crate::builder::Builder;
+use crate::handle::Handle;
+use crate::registry::Registry;
+use crate::shared::Shared;
+use crate::task_thread::TaskThread;
+
+/// A runtime that gives each task an OS thread of its own. It lives as long as this value.
+///
+/// Dropping it ends all tasks: those that wait are dropped, those in a poll are waited for, and blocking jobs are left to
+/// themselves. [`shutdown`](Runtime::shutdown) waits for a limited time instead. Inside one of the runtime's own tasks either of them only
+/// begins the end, as a task cannot wait for itself.
+pub struct Runtime {
+    handle: Handle,
+    ended: bool,
+}
+
+impl Runtime {
+    /// A runtime with the default knobs.
+    ///
+    /// # Errors
+    /// None at present: threads are only asked for when there are tasks.
+    pub fn new() -> io::Result<Self> {
+        Builder::default().build()
+    }
+
+    /// The knobs.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn with(builder: Builder) -> Self {
+        let blocking = BlockingPool::new(builder.blocking);
+        let registry = Registry::new(builder.max_threads);
+        let shared = Shared::new(registry, blocking, builder.stack_bytes, builder.thread_name);
+        Self {
+            handle: Handle::new(shared),
+            ended: false,
+        }
+    }
+
+    /// A handle to spawn with, from any thread.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs `future` as a task, with a thread of its own, and blocks the calling thread until it has ended. From any number of
+    /// threads at once.
+    ///
+    /// # Panics
+    /// Inside a task of any runtime; with the future's own panic; when the system gives no thread for it, or the runtime ends
+    /// before it does.
+    pub fn block_on<F>(&self, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.block_on_named("Runtime::block_on", future)
+    }
+
+    /// Ends the runtime: drops all tasks that are not being polled, and waits up to `timeout` for the others and for the
+    /// blocking jobs. Returns the names of those that still run; a task of those is dropped when its poll returns.
+    pub fn shutdown(mut self, timeout: Duration) -> Vec<String> {
+        // A deadline beyond the clock's range is none.
+        let deadline = Instant::now().checked_add(timeout);
+        let mut names = self.end_tasks(deadline);
+        let left = match deadline {
+            _ if self.is_inside() => Duration::ZERO,
+            Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+            None => timeout,
+        };
+        names.extend(self.shared().blocking.shutdown(left));
+        names
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.handle.shared()
+    }
+
+    /// True in a task of this very runtime.
+    fn is_inside(&self) -> bool {
+        TaskThread::current_is_of(self.shared())
+    }
+
+    /// Refuses spawns and ends the tasks, all but those that are still in their polls at `deadline`, whose names it returns.
+    fn end_tasks(&mut self, deadline: Option<Instant>) -> Vec<String> {
+        self.ended = true;
+        let registry = &self.shared().registry;
+        registry.close();
+        if self.is_inside() {
+            return registry.polling();
+        }
+        let names = registry.wait(deadline);
+        registry.join();
+        names
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end_tasks(None);
+            self.shared().blocking.shutdown(Duration::ZERO);
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}

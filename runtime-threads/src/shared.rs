@@ -1,0 +1,83 @@
+//! What the threads, handles and tasks of a runtime share.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+
+use runtime_core::Native;
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{Ambient, IoDriver, Refused};
+use runtime_core::task::{SchedulerRef, Task};
+use runtime_core::time::TimerShard;
+
+use crate::guest_timers;
+use crate::handle::Handle;
+use crate::registry::Registry;
+use crate::task_thread::TaskThread;
+
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) blocking: Arc<BlockingPool>,
+    pub(crate) stack_bytes: usize,
+    thread_name: String,
+    threads_named: AtomicU64,
+    me: Weak<Self>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        registry: Registry,
+        blocking: Arc<BlockingPool>,
+        stack_bytes: usize,
+        thread_name: String,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me: &Weak<Self>| {
+            blocking.set_ambient(me.clone());
+            Self {
+                registry,
+                blocking,
+                stack_bytes,
+                thread_name,
+                threads_named: AtomicU64::new(0),
+                me: me.clone(),
+            }
+        })
+    }
+
+    /// A name for the next thread.
+    pub(crate) fn name_thread(&self) -> String {
+        let number = self.threads_named.fetch_add(1, Relaxed);
+        format!("{}-{number}", self.thread_name)
+    }
+}
+
+/// The runtime as guest threads see it: those of the blocking pool, and those that called `enter`.
+impl Ambient for Shared {
+    fn name(&self) -> &'static str {
+        Handle::NAME
+    }
+
+    fn scheduler_for_new_task(&self) -> SchedulerRef {
+        let shared = self.me.upgrade().expect("whoever calls has a reference");
+        TaskThread::new(shared).erase()
+    }
+
+    fn launch(&self, task: Task) -> Result<(), Refused> {
+        TaskThread::start(task)
+    }
+
+    fn io_driver(&self) -> IoDriver {
+        IoDriver::OwnThread
+    }
+
+    fn timer_shard(&self) -> Arc<TimerShard> {
+        guest_timers::shard()
+    }
+
+    fn blocking_pool(&self) -> &Arc<BlockingPool> {
+        &self.blocking
+    }
+
+    fn files_inline(&self) -> bool {
+        true
+    }
+}

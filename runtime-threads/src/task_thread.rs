@@ -1,0 +1,317 @@
+//! A task's thread: polls its task, and is what the task waits with.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU8, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Instant;
+
+use runtime_core::Native;
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{self, Ambient, IoDriver, Refused, Role};
+use runtime_core::reactor::own_thread::ThreadParker;
+use runtime_core::task::{Ran, Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
+use runtime_core::time::TimerShard;
+
+use crate::handle::Handle;
+use crate::registry::Denied;
+use crate::shared::Shared;
+use crate::thread_budget::Permit;
+
+/// The thread has been asked for. Set once.
+const STARTED: u8 = 1;
+/// The thread polls its task. Set by the thread, and only while the runtime is not closing.
+const POLLING: u8 = 1 << 1;
+/// The runtime is ending: no poll begins any more. Set once, by the shutdown.
+const CLOSING: u8 = 1 << 2;
+
+/// The scheduler of one task: its thread, as wakers and the shutdown see it.
+pub(crate) struct TaskThread {
+    shared: Arc<Shared>,
+    /// The task while it is due; null otherwise.
+    due: AtomicPtr<()>,
+    phase: AtomicU8,
+    /// The thread's own, put here before the first poll.
+    parker: OnceLock<Arc<ThreadParker>>,
+    /// Made when the task first waits for a timer.
+    timers: OnceLock<Arc<TimerShard>>,
+    /// Written by the thread only.
+    polls: AtomicU64,
+    parks: AtomicU64,
+}
+
+thread_local! {
+    /// The runtime that the calling thread runs a task of, and its side here. For comparing only.
+    static OWN: Cell<(*const Shared, *const TaskThread)> = const { Cell::new((ptr::null(), ptr::null())) };
+}
+
+// SAFETY: the memory of tasks is the default's.
+unsafe impl Schedule for TaskThread {
+    fn schedule(this: &SchedulerArc<Self>, task: Task) {
+        this.put(task);
+        // Its own thread (a socket or timer that it has just seen) looks into the place before it parks.
+        if OWN.get().1 == ptr::from_ref::<Self>(this) {
+            return;
+        }
+        // Before its first poll a task counts as due, so that nobody schedules it: the parker is there.
+        if let Some(parker) = this.parker.get() {
+            parker.unpark();
+        }
+    }
+}
+
+impl TaskThread {
+    pub(crate) fn new(shared: Arc<Shared>) -> SchedulerArc<Self> {
+        SchedulerArc::new(Self {
+            shared,
+            due: AtomicPtr::new(ptr::null_mut()),
+            phase: AtomicU8::new(0),
+            parker: OnceLock::new(),
+            timers: OnceLock::new(),
+            polls: AtomicU64::new(0),
+            parks: AtomicU64::new(0),
+        })
+    }
+
+    /// True on a thread that runs a task of this runtime.
+    pub(crate) fn current_is_of(shared: &Arc<Shared>) -> bool {
+        OWN.get().0 == Arc::as_ptr(shared)
+    }
+
+    /// Starts the thread of a task that was bound to its own `TaskThread`.
+    ///
+    /// # Errors
+    /// Gives the task back if the runtime is closed or the system gives no thread.
+    pub(crate) fn start(task: Task) -> Result<(), Refused> {
+        let Some(this) = task.scheduler().downcast::<Self>().cloned() else {
+            return Err(misbound(task));
+        };
+        if this.phase.fetch_or(STARTED, Relaxed) & STARTED != 0 {
+            return Err(misbound(task));
+        }
+        let id = task.id();
+        let shared = &this.shared;
+        match shared.registry.enter(this.clone(), task.abort_handle()) {
+            Ok(()) => {}
+            Err(Denied::Closed) => return Err(Refused { task, error: None }),
+            Err(Denied::Full(max)) => {
+                let message = format!("the runtime's limit of {max} threads is reached");
+                let error = Some(io::Error::new(io::ErrorKind::WouldBlock, message));
+                return Err(Refused { task, error });
+            }
+        }
+        // In its place, so that it is not lost with the closure of a thread that is refused.
+        this.put(task);
+        let spawned = Permit::take().and_then(|permit| {
+            let this = this.clone();
+            thread::Builder::new()
+                .name(shared.name_thread())
+                .stack_size(shared.stack_bytes)
+                .spawn(move || Self::run(&this, id, permit))
+        });
+        match spawned {
+            Ok(os) => {
+                shared.registry.started(id, os);
+                Ok(())
+            }
+            Err(error) => {
+                shared.registry.withdraw(id);
+                let task = this.take().expect("no thread has taken it");
+                Err(Refused {
+                    task,
+                    error: Some(error),
+                })
+            }
+        }
+    }
+
+    /// The shutdown: no further poll.
+    pub(crate) fn close(&self) {
+        self.phase.fetch_or(CLOSING, AcqRel);
+    }
+
+    pub(crate) fn is_polling(&self) -> bool {
+        self.phase.load(Acquire) & POLLING != 0
+    }
+
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.load(Relaxed)
+    }
+
+    pub(crate) fn parks(&self) -> u64 {
+        self.parks.load(Relaxed)
+    }
+
+    fn put(&self, task: Task) {
+        // Release: pairs with the acquire in `take`.
+        let before = self.due.swap(task.into_raw().as_ptr(), Release);
+        debug_assert!(before.is_null(), "a task is due once at a time");
+    }
+
+    fn take(&self) -> Option<Task> {
+        // A look first: the line is the wakers' to write.
+        if self.due.load(Relaxed).is_null() {
+            return None;
+        }
+        let raw = self.due.swap(ptr::null_mut(), Acquire);
+        // SAFETY: what is in the place is from `put`, and was taken out by this swap alone.
+        NonNull::new(raw).map(|raw| unsafe { Task::from_raw(raw) })
+    }
+
+    /// All that the thread does.
+    fn run(this: &SchedulerArc<Self>, id: TaskId, permit: Permit) {
+        // Dropped in the reverse order: the permit covers the thread to its end.
+        let _permit = permit.started();
+        let _listed = Listed { this, id };
+        OWN.set((Arc::as_ptr(&this.shared), ptr::from_ref::<Self>(this)));
+        let parker = ThreadParker::current_or_install();
+        let _ = this.parker.set(Arc::clone(&parker));
+        let entered = context::enter(Arc::new(OnThread(this.clone())), Role::Worker);
+        this.work(&parker);
+        drop(entered);
+        if let Some(timers) = this.timers.get() {
+            timers.hand_on();
+        }
+    }
+
+    fn work(&self, parker: &ThreadParker) {
+        loop {
+            let Some(task) = self.take() else {
+                self.wait(parker, None);
+                continue;
+            };
+            match self.poll(task) {
+                Ran::Finished => return,
+                Ran::Parked => {}
+                Ran::Woken(task) => self.go_on(task, parker),
+                Ran::Yielded(task) => {
+                    thread::yield_now();
+                    self.go_on(task, parker);
+                }
+            }
+        }
+    }
+
+    fn poll(&self, task: Task) -> Ran {
+        // AcqRel, with the same in `close`: either the shutdown sees this poll, or this sees the shutdown.
+        if self
+            .phase
+            .compare_exchange(STARTED, STARTED | POLLING, AcqRel, Relaxed)
+            .is_err()
+        {
+            task.cancel();
+            return Ran::Finished;
+        }
+        count(&self.polls);
+        let ran = task.run();
+        self.phase.fetch_and(!POLLING, Release);
+        ran
+    }
+
+    /// The task is due again. However busy it is, its own sockets and timers have their turn.
+    fn go_on(&self, task: Task, parker: &ThreadParker) {
+        self.put(task);
+        self.wait(parker, Some(Instant::now()));
+    }
+
+    /// Waits for a wake, a socket or a timer, up to `deadline` if there is one.
+    fn wait(&self, parker: &ThreadParker, deadline: Option<Instant>) {
+        // It calls wakers; those of another executor may panic, which is not this task's end.
+        let waited = catch_unwind(AssertUnwindSafe(|| {
+            let timers = self.timers.get();
+            match deadline {
+                Some(at_once) => parker.park(Some(at_once)),
+                None => {
+                    count(&self.parks);
+                    parker.park(timers.and_then(|timers| timers.prepare_park()));
+                }
+            }
+            if let Some(timers) = timers {
+                timers.finish_park();
+                if timers.next_deadline().is_some() {
+                    timers.fire(Instant::now());
+                }
+            }
+        }));
+        if let Err(payload) = waited {
+            // Its destructor may panic, too.
+            std::mem::forget(payload);
+        }
+    }
+}
+
+/// Counts what only the thread itself counts.
+fn count(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed) + 1, Relaxed);
+}
+
+fn misbound(task: Task) -> Refused {
+    let message = "each task needs a scheduler of its own: bind it to `scheduler_for_new_task()`";
+    Refused {
+        task,
+        error: Some(io::Error::new(io::ErrorKind::InvalidInput, message)),
+    }
+}
+
+/// Takes the task off the registry's list when dropped.
+struct Listed<'a> {
+    this: &'a SchedulerArc<TaskThread>,
+    id: TaskId,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        // The address may be used again while the thread's own destructors run.
+        OWN.set((OWN.get().0, ptr::null()));
+        self.this.shared.registry.leave(self.id);
+    }
+}
+
+/// The runtime as the code of a task sees it.
+struct OnThread(SchedulerArc<TaskThread>);
+
+impl Ambient for OnThread {
+    fn name(&self) -> &'static str {
+        Handle::NAME
+    }
+
+    fn scheduler_for_new_task(&self) -> SchedulerRef {
+        TaskThread::new(Arc::clone(&self.0.shared)).erase()
+    }
+
+    fn launch(&self, task: Task) -> Result<(), Refused> {
+        TaskThread::start(task)
+    }
+
+    fn io_driver(&self) -> IoDriver {
+        IoDriver::OwnThread
+    }
+
+    fn timer_shard(&self) -> Arc<TimerShard> {
+        let shard = self.0.timers.get_or_init(|| {
+            let parker = Arc::clone(
+                self.0
+                    .parker
+                    .get()
+                    .expect("put there before the first poll"),
+            );
+            TimerShard::new(Box::new(move || parker.unpark()))
+        });
+        Arc::clone(shard)
+    }
+
+    fn blocking_pool(&self) -> &Arc<BlockingPool> {
+        &self.0.shared.blocking
+    }
+
+    fn files_inline(&self) -> bool {
+        true
+    }
+}

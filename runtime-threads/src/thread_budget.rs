@@ -1,0 +1,182 @@
+//! How many threads the process can have without dying of them.
+//!
+//! Most limits on threads make the creation fail, which is an error like any other. The limit on memory mappings does so too,
+//! until it strikes in the new thread itself: the standard library maps a signal stack there, to report overflows, and ends the
+//! process if it can't. So that this does not happen, threads are created only while there is room for all of their
+//! mappings. The limit is the process's, hence so is the budget.
+//!
+//! The process's mappings are counted when permits run out, and of the room that is found only a half is given out at a
+//! time: others map memory, too. That makes a handful of counts on the way to the limit, each of some milliseconds.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// Stack and signal stack, each with its guard.
+const MAPPINGS_PER_THREAD: usize = 4;
+/// One in so many of the allowed mappings is left to the rest of the program.
+const RESERVED_FRACTION: usize = 8;
+/// The kernel's own default, if the limit can't be read.
+#[cfg(target_os = "linux")]
+const DEFAULT_MAX_MAPPINGS: usize = 65_530;
+/// Permits that are given out at least, if there is room: below it, halving would only make for more counts.
+const SMALL: usize = 256;
+/// Between two counts once there was no room.
+const COUNT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+static BUDGET: Mutex<Budget> = Mutex::new(Budget {
+    permits: 0,
+    live: 0,
+    starting: 0,
+    full_since: None,
+});
+
+struct Budget {
+    /// To be given out without another count.
+    permits: usize,
+    live: usize,
+    /// Live, but perhaps without a signal stack yet.
+    starting: usize,
+    /// When a count found no room.
+    full_since: Option<Instant>,
+}
+
+/// Room for one thread; given back when dropped, at the thread's end.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _private: (),
+}
+
+impl Permit {
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), which is also what the system's refusals are, if there is no room.
+    pub(crate) fn take() -> io::Result<Self> {
+        let mut budget = BUDGET.lock();
+        if budget.permits == 0 {
+            budget.count();
+        }
+        budget.permits = budget.permits.checked_sub(1).ok_or_else(refusal)?;
+        budget.live += 1;
+        budget.starting += 1;
+        Ok(Self { _private: () })
+    }
+
+    /// The new thread, at its start: its mappings are made.
+    pub(crate) fn started(self) -> StartedPermit {
+        BUDGET.lock().starting -= 1;
+        std::mem::forget(self);
+        StartedPermit { _private: () }
+    }
+}
+
+/// A [`Permit`] whose thread has all of its mappings.
+#[derive(Debug)]
+pub(crate) struct StartedPermit {
+    _private: (),
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut budget = BUDGET.lock();
+        budget.starting -= 1;
+        budget.give_back();
+    }
+}
+
+impl Drop for StartedPermit {
+    fn drop(&mut self) {
+        BUDGET.lock().give_back();
+    }
+}
+
+impl Budget {
+    fn give_back(&mut self) {
+        self.live -= 1;
+        self.permits += 1;
+    }
+
+    /// Finds out how many more threads there is room for.
+    fn count(&mut self) {
+        if self
+            .full_since
+            .is_some_and(|at| at.elapsed() < COUNT_AGAIN_AFTER)
+        {
+            return;
+        }
+        let Some((used, max)) = mappings(self.live * MAPPINGS_PER_THREAD) else {
+            self.permits = usize::MAX / 2;
+            return;
+        };
+        let room = threads_that_fit(used + self.starting * MAPPINGS_PER_THREAD, max);
+        self.permits = (room / 2).max(room.min(SMALL));
+        self.full_since = (room == 0).then(Instant::now);
+    }
+}
+
+fn threads_that_fit(used: usize, max: usize) -> usize {
+    let usable = max - max / RESERVED_FRACTION;
+    usable.saturating_sub(used) / MAPPINGS_PER_THREAD
+}
+
+/// The process's mappings (`guess` if they can't be counted) and how many it may have; none where there is no such limit.
+#[cfg(target_os = "linux")]
+fn mappings(guess: usize) -> Option<(usize, usize)> {
+    let max = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    let max = max.ok().and_then(|text| text.trim().parse().ok());
+    Some((
+        count_lines("/proc/self/maps").unwrap_or(guess),
+        max.unwrap_or(DEFAULT_MAX_MAPPINGS),
+    ))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mappings(_guess: usize) -> Option<(usize, usize)> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+fn count_lines(path: &str) -> io::Result<usize> {
+    use std::io::Read;
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut lines = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(lines),
+            bytes => {
+                lines += buffer[..bytes]
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count()
+            }
+        }
+    }
+}
+
+#[cold]
+fn refusal() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::WouldBlock,
+        "no room for another thread's memory mappings: end some tasks, or raise vm.max_map_count",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_mappings_stays_free() {
+        assert_eq!(threads_that_fit(0, 800), 175);
+        assert_eq!(threads_that_fit(699, 800), 0);
+        assert_eq!(threads_that_fit(10_000, 800), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn mappings_are_counted() {
+        let (used, max) = mappings(0).expect("Linux has the limit");
+        assert!(used > 0 && used < max);
+    }
+}
