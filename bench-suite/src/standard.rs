@@ -1,10 +1,12 @@
 //! The table of this project: its workloads and runtimes, their peers, and the function for each pair.
 //!
-//! A line `.program::<P>(..)` or `.recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
-//! written over; `.entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+//! A line `program::<P>(..)` or `recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
+//! written over; `entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+
+use runtime_core::Sequential;
+use runtime_threads::ThreadsForkJoin;
 
 use crate::peers::rayon::Rayon;
-use crate::peers::scoped_threads::ScopedThreads;
 use crate::peers::smol::Smol;
 use crate::peers::tokio::{TokioCt, TokioMt};
 use crate::peers::{pool, rayon, std_blocking};
@@ -104,6 +106,8 @@ pub(crate) fn standard() -> Registry {
 fn program<P: Program>(registry: &mut Registry) {
     registry.workloads.push(P::INFO);
     let name = P::INFO.name;
+    entry(registry, name, "n1", under::<runtime_n1::N1, P>);
+    entry(registry, name, "threads", under::<runtime_threads::Threads, P>);
     entry(registry, name, "tokio-mt", under::<TokioMt, P>);
     entry(registry, name, "tokio-ct", under::<TokioCt, P>);
     entry(registry, name, "smol", under::<Smol, P>);
@@ -113,7 +117,8 @@ fn program<P: Program>(registry: &mut Registry) {
 fn recursion<C: Recursion>(registry: &mut Registry) {
     registry.workloads.push(C::INFO);
     let name = C::INFO.name;
-    entry(registry, name, "threads", joined_by::<ScopedThreads, C>);
+    entry(registry, name, "n1", joined_by::<Sequential, C>);
+    entry(registry, name, "threads", joined_by::<ThreadsForkJoin, C>);
     entry(registry, name, "rayon", joined_by::<Rayon, C>);
 }
 

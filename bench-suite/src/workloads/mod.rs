@@ -31,6 +31,7 @@ use std::future::Future;
 use std::io;
 
 use runtime_core::{ForkJoin, JoinError, Launch, LaunchConfig, Runtime, Sequential};
+use runtime_threads::ThreadsForkJoin;
 
 use crate::measure::Meter;
 use crate::registry::{Failure, Params, Workload};
@@ -87,6 +88,18 @@ impl LaunchForkJoin for Sequential {
         T: Send,
     {
         Ok(body(&Self))
+    }
+}
+
+impl LaunchForkJoin for ThreadsForkJoin {
+    type Pool = Self;
+
+    fn run<T, F>(_config: &LaunchConfig, body: F) -> io::Result<T>
+    where
+        F: FnOnce(&Self) -> T + Send,
+        T: Send,
+    {
+        Ok(body(&Self::new()))
     }
 }
 
