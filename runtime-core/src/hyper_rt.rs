@@ -101,7 +101,10 @@ impl<T: AsyncRead> Read for HyperIo<T> {
         let asked = memory.len().min(*this.window);
         let target = zeroed(&mut memory[..asked]);
         let read = ready!(this.stream.poll_read(cx, target))?;
-        assert!(read <= asked, "a stream read more than it was given room for");
+        assert!(
+            read <= asked,
+            "a stream read more than it was given room for"
+        );
         // SAFETY: `read` is within `target`, and that is initialised.
         unsafe { lent.advance(read) };
         if read == *this.window {

@@ -19,6 +19,8 @@ pub mod runtime;
 mod spawn;
 pub mod sync;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 
 pub use native::Native;

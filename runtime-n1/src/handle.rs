@@ -162,3 +162,7 @@ impl Ambient for LoopAmbient {
         &self.0.blocking
     }
 }
+
+// A scheduler keeps its tasks' panics apart: none can leave it broken for a caller that catches one.
+impl std::panic::UnwindSafe for Handle {}
+impl std::panic::RefUnwindSafe for Handle {}

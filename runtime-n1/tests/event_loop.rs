@@ -66,7 +66,11 @@ fn other_threads_wake_and_spawn() {
             let handle = handle.clone();
             thread::spawn(move || {
                 (0..1000)
-                    .map(|number| handle.block_on(handle.spawn(async move { number })).unwrap())
+                    .map(|number| {
+                        handle
+                            .block_on(handle.spawn(async move { number }))
+                            .unwrap()
+                    })
                     .sum::<u64>()
             })
         })
@@ -106,7 +110,9 @@ fn a_future_is_dropped_on_the_loops_thread_though_its_last_waker_goes_elsewhere(
         }));
         yield_now().await;
     });
-    thread::spawn(move || drop(waker.recv().unwrap())).join().unwrap();
+    thread::spawn(move || drop(waker.recv().unwrap()))
+        .join()
+        .unwrap();
     assert!(dropped_on.try_recv().is_err());
     drop(event_loop);
     assert_eq!(dropped_on.recv().unwrap(), thread::current().id());

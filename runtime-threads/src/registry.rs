@@ -121,7 +121,9 @@ impl Registry {
                 None
             }
         };
-        retired.map(Retired::settle);
+        if let Some(retired) = retired {
+            retired.settle();
+        }
     }
 
     /// The thread, as the last thing that it does: its task has ended.
@@ -136,7 +138,9 @@ impl Registry {
                 None
             }
         };
-        retired.map(Retired::settle);
+        if let Some(retired) = retired {
+            retired.settle();
+        }
     }
 
     fn retire(&self, state: &mut MutexGuard<'_, State>, id: TaskId) -> Retired {

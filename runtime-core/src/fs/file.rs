@@ -203,7 +203,8 @@ impl File {
         };
         let done = ready!(Pin::new(job).poll(cx));
         // A lost job took the buffer with it.
-        let (buffer, outcome) = done.inspect_err(|_| self.state = State::Idle(Buffer::default()))?;
+        let (buffer, outcome) =
+            done.inspect_err(|_| self.state = State::Idle(Buffer::default()))?;
         self.state = State::Idle(buffer);
         match outcome {
             Outcome::Written(written) => {

@@ -129,6 +129,3 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
     run("fs::canonicalize", move || std::fs::canonicalize(path)).await
 }
-
-#[cfg(all(test, not(lab_loom), not(lab_shuttle)))]
-mod tests;

@@ -173,8 +173,10 @@ where
     }
 }
 
-macro_rules! cases {
-    ($($module:ident { $($case:ident)* })*) => {$(
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __one_loop_tests {
+    ({ $subject:ty } $($module:ident { $($case:ident)* })*) => {$(
         mod $module {
             $(
                 #[test]
@@ -185,4 +187,42 @@ macro_rules! cases {
         }
     )*};
 }
-crate::__io_cases!(cases);
+crate::__io_cases!(__one_loop_tests, ());
+
+/// Runs the case in a child process, in which this test is the only one.
+fn run_alone<F>(name: &str, case: fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    const CHILD: &str = "LAB_TEST_ALONE";
+    if std::env::var_os(CHILD).is_some() {
+        return run(case);
+    }
+    let output = std::process::Command::new(std::env::current_exe().expect("this program"))
+        .args([&format!("net::tests::{name}"), "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .expect("a child process");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{errors}"
+    );
+}
+
+#[test]
+fn accept_when_descriptors_are_exhausted() {
+    run_alone(
+        "accept_when_descriptors_are_exhausted",
+        crate::testing::alone::accept_when_descriptors_are_exhausted,
+    );
+}
+
+#[test]
+fn a_cancelled_read_does_not_spin() {
+    run_alone(
+        "a_cancelled_read_does_not_spin",
+        crate::testing::alone::a_cancelled_read_does_not_spin,
+    );
+}

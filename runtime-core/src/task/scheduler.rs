@@ -269,3 +269,9 @@ impl fmt::Debug for SchedulerRef {
         f.debug_tuple("SchedulerRef").field(&self.0).finish()
     }
 }
+
+// A scheduler keeps its tasks' panics apart, and has no state of its own that a caught panic could leave broken.
+impl<S: Schedule> std::panic::UnwindSafe for SchedulerArc<S> {}
+impl<S: Schedule> std::panic::RefUnwindSafe for SchedulerArc<S> {}
+impl std::panic::UnwindSafe for SchedulerRef {}
+impl std::panic::RefUnwindSafe for SchedulerRef {}

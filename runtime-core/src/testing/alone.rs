@@ -44,7 +44,11 @@ pub async fn accept_when_descriptors_are_exhausted() {
                 }
                 Err(error) => {
                     let code = error.raw_os_error();
-                    assert_eq!(code, Some(rustix::io::Errno::MFILE.raw_os_error()), "{error}");
+                    assert_eq!(
+                        code,
+                        Some(rustix::io::Errno::MFILE.raw_os_error()),
+                        "{error}"
+                    );
                     failures += 1;
                 }
             }
@@ -55,16 +59,25 @@ pub async fn accept_when_descriptors_are_exhausted() {
         time::sleep(Duration::from_millis(100)).await;
     }
     let burnt = cpu_time() - cpu;
-    assert!(burnt < Duration::from_millis(500), "{burnt:?} of CPU in a second of waiting");
+    assert!(
+        burnt < Duration::from_millis(500),
+        "{burnt:?} of CPU in a second of waiting"
+    );
 
     setrlimit(Resource::Nofile, before).expect("the limit as it was");
     let mut clients = clients.into_iter();
     let first = clients.next().expect("a client");
     let mut first = TcpStream::from_std(first).expect("register");
     let mut byte = [0];
-    first.read_exact(&mut byte).await.expect("it is served after all");
+    first
+        .read_exact(&mut byte)
+        .await
+        .expect("it is served after all");
     let failures = server.await.expect("server");
-    assert!((1..100).contains(&failures), "{failures} failures in a second");
+    assert!(
+        (1..100).contains(&failures),
+        "{failures} failures in a second"
+    );
     drop(warm);
 }
 
@@ -84,7 +97,11 @@ fn exhaust(address: SocketAddr, limit: &Rlimit) -> Vec<std::net::TcpStream> {
             Ok(client) => clients.push(client),
             Err(error) => {
                 let code = error.raw_os_error();
-                assert_eq!(code, Some(rustix::io::Errno::MFILE.raw_os_error()), "{error}");
+                assert_eq!(
+                    code,
+                    Some(rustix::io::Errno::MFILE.raw_os_error()),
+                    "{error}"
+                );
                 return clients;
             }
         }
@@ -103,7 +120,10 @@ pub async fn a_cancelled_read_does_not_spin() {
         time::sleep(Duration::from_millis(100)).await;
     }
     let burnt = cpu_time() - cpu;
-    assert!(burnt < Duration::from_millis(500), "{burnt:?} of CPU in a second of sleeping");
+    assert!(
+        burnt < Duration::from_millis(500),
+        "{burnt:?} of CPU in a second of sleeping"
+    );
     assert_eq!(server.read(&mut buffer).await.expect("read"), 6);
     let ended: io::Result<usize> = {
         drop(client);

@@ -62,7 +62,9 @@ pub async fn directories() {
     fs::create_dir_all(&deep).await.expect("create");
     fs::create_dir_all(&deep).await.expect("it may be there");
     for number in 0..FILES {
-        fs::write(deep.join(number.to_string()), "").await.expect("write");
+        fs::write(deep.join(number.to_string()), "")
+            .await
+            .expect("write");
     }
     let mut entries = fs::read_dir(&deep).await.expect("read_dir");
     let mut seen = vec![false; FILES];
@@ -79,8 +81,16 @@ pub async fn directories() {
         assert!(entry.file_type().await.expect("file_type").is_file());
         assert_eq!(entry.metadata().await.expect("metadata").len(), 0);
         assert_eq!(entry.path(), deep.join(entry.file_name()));
-        let number: usize = entry.file_name().to_str().expect("text").parse().expect("a number");
-        assert!(!std::mem::replace(&mut seen[number], true), "{number} twice");
+        let number: usize = entry
+            .file_name()
+            .to_str()
+            .expect("text")
+            .parse()
+            .expect("a number");
+        assert!(
+            !std::mem::replace(&mut seen[number], true),
+            "{number} twice"
+        );
     }
     assert!(seen.iter().all(|seen| *seen));
     fs::remove_dir_all(scratch.path("a")).await.expect("remove");
@@ -98,8 +108,15 @@ pub async fn reads_writes_and_seeks() {
         .open(&path)
         .await
         .expect("open");
-    let taken = OpenOptions::new().write(true).create_new(true).open(&path).await;
-    assert_eq!(taken.expect_err("there").kind(), io::ErrorKind::AlreadyExists);
+    let taken = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .await;
+    assert_eq!(
+        taken.expect_err("there").kind(),
+        io::ErrorKind::AlreadyExists
+    );
 
     file.write_all(b"0123456789").await.expect("write");
     assert_eq!(file.seek(SeekFrom::Start(2)).await.expect("seek"), 2);
@@ -148,7 +165,11 @@ pub async fn a_failed_write_is_reported() {
     if !full.exists() {
         return;
     }
-    let mut file = OpenOptions::new().write(true).open(full).await.expect("open");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .open(full)
+        .await
+        .expect("open");
     let written = match file.write_all(b"does not fit").await {
         Ok(()) => file.flush().await,
         failed => failed,

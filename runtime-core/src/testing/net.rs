@@ -44,9 +44,7 @@ pub async fn half_close() {
         let mut question = String::new();
         // Ends only when the client has closed its direction.
         server.read_to_string(&mut question).await?;
-        server
-            .write_all(question.to_uppercase().as_bytes())
-            .await?;
+        server.write_all(question.to_uppercase().as_bytes()).await?;
         io::Result::Ok(())
     });
     write.write_all(b"half a connection").await.expect("write");
@@ -103,9 +101,7 @@ pub async fn reset() {
     let (client, mut server) = connected().await;
     let reader = spawn(async move { server.read(&mut [0]).await });
     yield_now().await;
-    client
-        .set_linger(Some(Duration::ZERO))
-        .expect("set_linger");
+    client.set_linger(Some(Duration::ZERO)).expect("set_linger");
     drop(client);
     let error = reader.await.expect("reader").expect_err("reset");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
@@ -296,16 +292,10 @@ impl futures_io::AsyncWrite for Shared {
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self.0).poll_write(cx, bytes)
     }
-    fn poll_flush(
-        self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut &*self.0).poll_flush(cx)
     }
-    fn poll_close(
-        self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_close(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut &*self.0).poll_close(cx)
     }
 }
@@ -416,7 +406,11 @@ pub async fn a_socket_that_is_always_ready_lets_others_run() {
 /// Peeking takes nothing; several buffers go and come in one call.
 pub async fn peek_and_vectored() {
     let (mut client, mut server) = connected().await;
-    let parts = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two")];
+    let parts = [
+        IoSlice::new(b"one "),
+        IoSlice::new(b""),
+        IoSlice::new(b"two"),
+    ];
     assert_eq!(client.write_vectored(&parts).await.expect("write"), 7);
     let mut peeked = [0; 3];
     assert_eq!(server.peek(&mut peeked).await.expect("peek"), 3);
@@ -430,9 +424,13 @@ pub async fn peek_and_vectored() {
 /// What is set on a socket is what it tells.
 pub async fn options_and_addresses() {
     let options = BindOptions::default().reuse_port(true).backlog(16);
-    let one = TcpListener::bind_with(localhost(), options).await.expect("bind");
+    let one = TcpListener::bind_with(localhost(), options)
+        .await
+        .expect("bind");
     let address = one.local_addr().expect("address");
-    let two = TcpListener::bind_with(address, options).await.expect("the same port");
+    let two = TcpListener::bind_with(address, options)
+        .await
+        .expect("the same port");
     assert_eq!(two.local_addr().expect("address"), address);
     let taken = TcpListener::bind(address).await.expect_err("taken");
     assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
@@ -457,7 +455,9 @@ pub async fn names() {
     let listener = TcpListener::bind("localhost:0").await.expect("bind");
     let port = listener.local_addr().expect("address").port();
     let connect = TcpStream::connect(("localhost", port));
-    future::try_zip(connect, listener.accept()).await.expect("connect");
+    future::try_zip(connect, listener.accept())
+        .await
+        .expect("connect");
     let error = TcpStream::connect("no port").await.expect_err("no port");
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert!(TcpStream::connect("no.such.host.invalid:1").await.is_err());
@@ -565,7 +565,9 @@ pub async fn unix_sockets() {
 
     let directory = super::files::Scratch::new("unix-sockets");
     let path = directory.path("socket");
-    let missing = UnixStream::connect(&path).await.expect_err("nobody is there");
+    let missing = UnixStream::connect(&path)
+        .await
+        .expect_err("nobody is there");
     assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     let listener = UnixListener::bind(&path).expect("bind");
     let address = listener.local_addr().expect("address");
@@ -588,13 +590,47 @@ pub async fn unix_sockets() {
     assert_eq!(server.read(&mut two).await.expect("read"), 0);
 }
 
+/// Generates the tests of sockets and files for a scheduler in the calling crate, one `#[test]` per case, in a module
+/// `io_conformance`. The subject is an [`AmbientSubject`](crate::testing::AmbientSubject).
+#[macro_export]
+macro_rules! io_conformance {
+    ($subject:ty) => {
+        mod io_conformance {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__io_cases!(__io_tests, $subject);
+        }
+    };
+}
+
+/// One `#[test]` for each case.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __io_tests {
+    ({ $subject:ty } $($module:ident { $($case:ident)* })*) => {$(
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::testing::run::<$subject>(stringify!($case), || {
+                        let subject = <$subject as $crate::testing::Subject>::start();
+                        $crate::testing::Subject::run(&subject, $crate::testing::$module::$case());
+                    });
+                }
+            )*
+        }
+    )*};
+}
+
 /// Hands the names of the cases, by module, to another macro.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __io_cases {
-    ($consumer:ident $(, $argument:ty)?) => {
-        $consumer! {
-            $({ $argument })?
+    ($consumer:ident, $argument:ty) => {
+        $crate::$consumer! {
+            { $argument }
             net {
                 a_cancelled_accept_loses_no_connection
                 a_cancelled_read_loses_nothing

@@ -1,0 +1,94 @@
+//! A closure that another worker may call, where it stands.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+use super::latch::Latch;
+
+/// A closure in a deque: a pointer to where it stands, and what to call. Whoever takes it out calls it once.
+#[derive(Clone, Copy)]
+pub(crate) struct JobRef {
+    data: *const (),
+    execute: unsafe fn(*const ()),
+}
+
+// SAFETY: a `JobRef` is made from closures that are Send only.
+unsafe impl Send for JobRef {}
+
+impl JobRef {
+    /// # Safety
+    /// `data` stays valid until `execute` has been called with it, once, on any thread.
+    pub(super) unsafe fn new(data: *const (), execute: unsafe fn(*const ())) -> Self {
+        Self { data, execute }
+    }
+
+    /// True if both are the same closure.
+    #[inline]
+    pub(super) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.data, other.data)
+    }
+
+    /// Calls the closure. Its panic stays with it.
+    pub(crate) fn execute(self) {
+        // SAFETY: the contract of `new`; whoever has taken it out of a deque is the only one.
+        unsafe { (self.execute)(self.data) };
+    }
+}
+
+/// A closure on the stack of the thread that waits for it.
+pub(super) struct StackJob<F, R> {
+    pub(super) latch: Latch,
+    function: UnsafeCell<Option<F>>,
+    result: UnsafeCell<Option<thread::Result<R>>>,
+}
+
+impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
+    #[inline]
+    pub(super) fn new(function: F, latch: Latch) -> Self {
+        Self {
+            latch,
+            function: UnsafeCell::new(Some(function)),
+            result: UnsafeCell::new(None),
+        }
+    }
+
+    /// To be put into a deque. The job must not be moved or dropped before it was taken back or its latch is set.
+    #[inline]
+    pub(super) fn reference(&self) -> JobRef {
+        // SAFETY: every caller keeps the job on its stack until then.
+        unsafe { JobRef::new(std::ptr::from_ref(self).cast(), Self::execute) }
+    }
+
+    /// SAFETY: `data` is from `reference`, and this is called once.
+    unsafe fn execute(data: *const ()) {
+        // SAFETY: the waiting thread keeps the job alive until the latch is set.
+        let job = unsafe { &*data.cast::<Self>() };
+        // SAFETY: whoever has taken the reference out of a deque is the only one to touch these cells until the latch is set.
+        let function = unsafe { (*job.function.get()).take() };
+        let function = function.expect("a job is executed once");
+        let result = catch_unwind(AssertUnwindSafe(function));
+        // SAFETY: as above.
+        unsafe { *job.result.get() = Some(result) };
+        // The job may be gone as soon as the latch is set.
+        // SAFETY: alive until then.
+        unsafe { Latch::set(&raw const job.latch) };
+    }
+
+    /// Calls the closure on the thread that forked it, after its reference was taken back out of the deque.
+    #[inline]
+    pub(super) fn call(self) -> R {
+        let function = self.function.into_inner();
+        function.expect("a job that was taken back has not run")()
+    }
+
+    /// What the closure gave on another thread, or its panic. The latch is set.
+    pub(super) fn into_result(self) -> R {
+        match self.result.into_inner() {
+            Some(Ok(result)) => result,
+            Some(Err(payload)) => resume_unwind(payload),
+            None => unreachable!("the latch is set after the result"),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Scopes: any number of closures that borrow from whoever opened the scope.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{
+    AtomicUsize,
+    Ordering::{AcqRel, Relaxed},
+};
+
+use parking_lot::Mutex;
+use runtime_core::{Scope, ScopeJob};
+
+use super::job::JobRef;
+use super::latch::Latch;
+use crate::worker::Worker;
+
+/// One open scope, on the stack of the worker that opened it.
+struct Open<'env> {
+    /// The body, and the closures that have not ended.
+    pending: AtomicUsize,
+    latch: Latch,
+    /// The first panic.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    opener: *const Worker,
+    _env: PhantomData<fn(&'env ()) -> &'env ()>,
+}
+
+// SAFETY: `opener` is used to find the runtime's shared part only, which may be shared.
+unsafe impl Sync for Open<'_> {}
+
+/// A closure of a scope, in a box of its own until it is called.
+struct HeapJob<'env> {
+    job: ScopeJob<'env>,
+    scope: *const Open<'env>,
+}
+
+/// Opens a scope on a worker, and returns when all of its closures have ended.
+pub(super) fn run<'env, R>(worker: &Worker, body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
+    let open = Open {
+        pending: AtomicUsize::new(1),
+        latch: Latch::of_worker(worker),
+        panic: Mutex::new(None),
+        opener: worker,
+        _env: PhantomData,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| body(&open)));
+    // SAFETY: `open` is alive: it is ours.
+    unsafe { Open::ended(&raw const open) };
+    worker.wait_for(&open.latch);
+    match (result, open.panic.into_inner()) {
+        (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
+        (Ok(result), None) => result,
+    }
+}
+
+/// A scope where no worker is left: every closure is called as it is spawned.
+pub(super) fn run_here<'env, R>(body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
+    struct Here;
+    impl<'env> Scope<'env> for Here {
+        fn spawn(&self, job: ScopeJob<'env>) {
+            job(self);
+        }
+    }
+    body(&Here)
+}
+
+impl<'env> Scope<'env> for Open<'env> {
+    fn spawn(&self, job: ScopeJob<'env>) {
+        // Relaxed: the count cannot reach zero while the caller, a part of the scope, runs.
+        self.pending.fetch_add(1, Relaxed);
+        let job = Box::into_raw(Box::new(HeapJob { job, scope: self }));
+        // SAFETY: the box is alive until it is executed, once; what the closure borrows outlives the scope.
+        let reference = unsafe { JobRef::new(job.cast_const().cast(), HeapJob::execute) };
+        // SAFETY: the opener waits for this scope, so it is alive; its shared part may be used from any thread.
+        let shared = unsafe { &(*self.opener).shared };
+        match Worker::current(shared) {
+            Some(worker) => {
+                worker.jobs.push(reference);
+                shared.tell_of_job();
+            }
+            None => {
+                shared.job_injector.push(reference);
+                shared.notify_one();
+            }
+        }
+    }
+}
+
+impl Open<'_> {
+    /// The body, or a closure, has ended.
+    ///
+    /// # Safety
+    /// The scope is alive. It may be gone afterwards.
+    unsafe fn ended(this: *const Self) {
+        // SAFETY: alive, by this function's contract.
+        let open = unsafe { &*this };
+        // AcqRel: whoever is last hands on what all have written.
+        if open.pending.fetch_sub(1, AcqRel) == 1 {
+            // SAFETY: alive: the opener waits for this latch.
+            unsafe { Latch::set(&raw const open.latch) };
+        }
+    }
+}
+
+impl HeapJob<'_> {
+    /// SAFETY: `data` is from `spawn`, and this is called once.
+    unsafe fn execute(data: *const ()) {
+        // SAFETY: `spawn` made it from a box; the lifetime is over for nothing in it, as the scope waits.
+        let this = unsafe { Box::from_raw(data.cast_mut().cast::<HeapJob<'_>>()) };
+        let scope = this.scope;
+        // SAFETY: the scope waits for this closure.
+        let open = unsafe { &*scope };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (this.job)(open))) {
+            open.panic.lock().get_or_insert(payload);
+        }
+        // SAFETY: as above.
+        unsafe { Open::ended(scope) };
+    }
+}

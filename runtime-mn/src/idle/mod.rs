@@ -1,0 +1,116 @@
+#![doc = include_str!("README.md")]
+
+use runtime_core::primitives::Mutex;
+use runtime_core::primitives::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+
+/// One searching worker; their count is in the lower bits.
+const SEARCHING: usize = 1;
+/// One sleeping worker; their count is in the upper bits.
+const SLEEPING: usize = 1 << (usize::BITS / 2);
+
+fn searching(state: usize) -> usize {
+    state % SLEEPING
+}
+
+fn sleeping(state: usize) -> usize {
+    state / SLEEPING
+}
+
+/// The set of idle workers.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    state: AtomicUsize,
+    sleepers: Mutex<Vec<usize>>,
+    most_searching: usize,
+}
+
+impl Idle {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            state: AtomicUsize::new(0),
+            sleepers: Mutex::new(Vec::with_capacity(workers)),
+            most_searching: workers.div_ceil(2),
+        }
+    }
+
+    /// A running worker has nothing left and wants to look at the others' queues. False: enough do already.
+    pub(crate) fn start_searching(&self) -> bool {
+        // Relaxed: a wrong guess costs a search, or the lack of one until the next sleep's last look.
+        if searching(self.state.load(Relaxed)) >= self.most_searching {
+            return false;
+        }
+        // SeqCst: with the fences of `notify_one` and `sleep`.
+        self.state.fetch_add(SEARCHING, SeqCst);
+        true
+    }
+
+    /// A searcher has found something. True: it was the last one, and must call [`notify_one`](Idle::notify_one).
+    pub(crate) fn stop_searching(&self) -> bool {
+        searching(self.state.fetch_sub(SEARCHING, SeqCst)) == 1
+    }
+
+    /// A worker goes to sleep. It must look at all queues once more before it parks.
+    pub(crate) fn sleep(&self, worker: usize, was_searching: bool) {
+        let mut sleepers = self.sleepers.lock();
+        sleepers.push(worker);
+        let change = if was_searching {
+            SLEEPING - SEARCHING
+        } else {
+            SLEEPING
+        };
+        self.state.fetch_add(change, SeqCst);
+        drop(sleepers);
+        // Pairs with the fence in `notify_one`.
+        fence(SeqCst);
+    }
+
+    /// A sleeper woke by itself. True: it has taken itself off, and runs. False: a teller has taken it off, and it searches; there
+    /// is a token for it, or will be at once.
+    pub(crate) fn cancel_sleep(&self, worker: usize) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(at) = sleepers.iter().position(|sleeper| *sleeper == worker) else {
+            return false;
+        };
+        sleepers.swap_remove(at);
+        self.state.fetch_sub(SLEEPING, SeqCst);
+        true
+    }
+
+    /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as searching.
+    #[inline]
+    pub(crate) fn notify_one(&self) -> Option<usize> {
+        // Pairs with the fence in `sleep`: the queue was written before, the counts are read after.
+        fence(SeqCst);
+        self.should_notify().then(|| self.take_sleeper()).flatten()
+    }
+
+    #[inline]
+    fn should_notify(&self) -> bool {
+        let state = self.state.load(Relaxed);
+        searching(state) == 0 && sleeping(state) > 0
+    }
+
+    #[cold]
+    fn take_sleeper(&self) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        if !self.should_notify() {
+            return None;
+        }
+        let worker = sleepers.pop()?;
+        // Added and subtracted in one step: nobody may see neither.
+        self.state.fetch_sub(SLEEPING - SEARCHING, SeqCst);
+        Some(worker)
+    }
+
+    /// How many workers sleep, roughly.
+    pub(crate) fn sleeping(&self) -> usize {
+        sleeping(self.state.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests;

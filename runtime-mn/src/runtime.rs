@@ -1,0 +1,186 @@
+//! The owner: it starts the workers, and ends them.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runtime_core::JoinHandle;
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{self, Ambient, EnterGuard};
+use runtime_core::park::block_on_current_thread;
+use runtime_core::reactor::Reactor;
+use runtime_core::task::SchedulerArc;
+
+use crate::builder::Builder;
+use crate::handle::{Handle, MnAmbient};
+use crate::shared::Shared;
+use crate::worker::{Parts, Worker};
+
+/// How long a shutdown waits at a time for workers before it sweeps again.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
+
+/// A runtime of several workers. Dropping it ends it; see [`shutdown`](Runtime::shutdown).
+///
+/// ```
+/// let runtime = runtime_mn::Runtime::new()?;
+/// let sum = runtime.block_on(async {
+///     let parts: Vec<_> = (0..4_u64)
+///         .map(|part| runtime_core::spawn(async move { part * 10 }))
+///         .collect();
+///     let mut sum = 0;
+///     for part in parts {
+///         sum += part.await.unwrap();
+///     }
+///     sum
+/// });
+/// assert_eq!(sum, 60);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Runtime {
+    handle: Handle,
+    ended: bool,
+}
+
+impl Runtime {
+    /// A runtime with the default knobs: as many workers as the machine has processors.
+    ///
+    /// # Errors
+    /// When the system gives no threads or no descriptors.
+    pub fn new() -> io::Result<Self> {
+        Builder::default().build()
+    }
+
+    /// The knobs.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn with(builder: Builder) -> io::Result<Self> {
+        let reactor = Reactor::new(builder.reactor)?;
+        let blocking = BlockingPool::new(builder.blocking.clone());
+        let (parts, remotes): (Vec<_>, Vec<_>) =
+            (0..builder.workers).map(|_| Parts::new(&reactor)).unzip();
+        let shared = SchedulerArc::new(Shared::new(
+            remotes.into_boxed_slice(),
+            reactor,
+            blocking,
+            &builder,
+        ));
+        let ambient: Arc<dyn Ambient> = Arc::new(MnAmbient(shared.clone()));
+        shared.blocking.set_ambient(Arc::downgrade(&ambient));
+        let workers = parts.len();
+        for (index, parts) in parts.into_iter().enumerate() {
+            let worker = parts.into_worker(shared.clone(), index);
+            let ambient = Arc::clone(&ambient);
+            let thread = thread::Builder::new()
+                .name(format!("{}-{index}", builder.thread_name))
+                .spawn(move || worker.main(ambient));
+            if let Err(error) = thread {
+                // Those that have started end; those that have not are accounted for here.
+                for _ in index..workers {
+                    shared.is_last_to_end();
+                    shared.worker_ended();
+                }
+                shared.close();
+                shared.wait_for_workers(None);
+                return Err(error);
+            }
+        }
+        Ok(Self {
+            handle: Handle::new(shared, ambient),
+            ended: false,
+        })
+    }
+
+    /// A handle to spawn from other threads, or to keep after this.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Makes this runtime the calling thread's until the guard is dropped.
+    pub fn enter(&self) -> EnterGuard {
+        self.handle.enter()
+    }
+
+    /// Starts a task.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// Runs `root` as a task and blocks the calling thread until it has ended. Other tasks go on.
+    ///
+    /// # Panics
+    /// With the root task's own panic; inside a task of any runtime.
+    pub fn block_on<F>(&self, root: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        wait_for_root("Runtime::block_on", || self.handle.spawn(root))
+    }
+
+    /// Ends the runtime: drops all tasks that are not being polled, then waits up to `timeout` for the others and for blocking
+    /// jobs. Returns the names of those that still run.
+    pub fn shutdown(mut self, timeout: Duration) -> Vec<String> {
+        self.end(Instant::now().checked_add(timeout), timeout)
+    }
+
+    /// `deadline` is `None` for one that is too far away to be told.
+    fn end(&mut self, deadline: Option<Instant>, blocking: Duration) -> Vec<String> {
+        self.ended = true;
+        let shared = &self.handle.shared;
+        shared.close();
+        if Worker::current(shared).is_some() {
+            // In one of its own tasks: the workers end, and sweep, by themselves once its poll has returned.
+            shared.blocking.shutdown(Duration::ZERO);
+            return Vec::new();
+        }
+        let _entered = self.handle.enter();
+        loop {
+            // Tasks that are idle, or in the queues of a worker that is stuck in a poll.
+            shared.sweep();
+            let now = Instant::now();
+            let next = now + SWEEP_INTERVAL;
+            if shared.wait_for_workers(Some(deadline.map_or(next, |at| at.min(next)))) {
+                break;
+            }
+            if deadline.is_some_and(|at| at <= now) {
+                break;
+            }
+        }
+        let mut names = shared.arena.live_names();
+        let left = deadline.map_or(blocking, |at| at.saturating_duration_since(Instant::now()));
+        names.extend(shared.blocking.shutdown(left));
+        if names.is_empty() {
+            shared.reactor.shut_down();
+        }
+        names
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(None, Duration::ZERO);
+        }
+    }
+}
+
+/// Blocks the calling thread until the task that `spawn` starts has ended.
+pub(crate) fn wait_for_root<T>(what: &str, spawn: impl FnOnce() -> JoinHandle<T>) -> T {
+    context::assert_may_block(what, "await the future, or spawn it and await its handle");
+    match block_on_current_thread(spawn()) {
+        Ok(output) => output,
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => std::panic::resume_unwind(payload),
+            Err(error) => panic!("the root task of `{what}` gave no value: {error}"),
+        },
+    }
+}
