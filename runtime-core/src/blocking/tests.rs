@@ -35,7 +35,7 @@ fn a_job_yields_its_value_and_a_panic_stays_in_its_handle() {
     let panics = pool.spawn(|| panic!("on purpose"));
     let value = pool.spawn(|| 1);
     assert_eq!(block_on(value).unwrap(), 1);
-    let error = block_on(panics).map(|()| ()).unwrap_err();
+    let error = block_on(panics).unwrap_err();
     assert_eq!(error.panic_message(), Some("on purpose"));
     assert_eq!(pool.threads(), 1);
 }
@@ -147,7 +147,7 @@ fn shutdown_cancels_the_queue_and_names_what_still_runs() {
     let names = pool.shutdown(Duration::from_millis(5));
     assert_eq!(names.len(), 1);
     assert!(names[0].contains("BlockingJob"), "{names:?}");
-    assert!(block_on(queued).map(|()| ()).unwrap_err().is_cancelled());
+    assert!(block_on(queued).unwrap_err().is_cancelled());
     let late = pool.spawn(|| ());
     assert!(matches!(block_on(late), Err(JoinError::Cancelled)));
     release.send(()).unwrap();

@@ -340,13 +340,11 @@ fn many_threads_pass_every_item_once_although_waiters_give_up() {
             scope.spawn(move || {
                 for item in (0..ITEMS).filter(|item| item % 3 == producer) {
                     if item % 5 == 0 {
-                        // Waits, gives up, and tries again with a new value of the same number.
-                        match poll_once(pin!(sender.send(item))) {
-                            Poll::Ready(sent) => {
-                                sent.unwrap();
-                                continue;
-                            }
-                            Poll::Pending => {}
+                        // If it has to wait, it gives up, by the end of this statement, and begins anew.
+                        let polled = poll_once(pin!(sender.send(item)));
+                        if let Poll::Ready(sent) = polled {
+                            sent.unwrap();
+                            continue;
                         }
                     }
                     sender.blocking_send(item).unwrap();
@@ -358,7 +356,8 @@ fn many_threads_pass_every_item_once_although_waiters_give_up() {
             let (receiver, received) = (receiver.clone(), &received);
             scope.spawn(move || {
                 loop {
-                    let item = match poll_once(pin!(receiver.recv())) {
+                    let polled = poll_once(pin!(receiver.recv()));
+                    let item = match polled {
                         Poll::Ready(item) => item,
                         Poll::Pending => receiver.blocking_recv(),
                     };

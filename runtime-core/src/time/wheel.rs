@@ -37,7 +37,7 @@ fn due_tick(deadline_ns: u64) -> u64 {
 
 /// The time at which a tick starts. The one after the last that nanoseconds can express is as good as never.
 fn tick_start(tick: u64) -> u64 {
-    tick.checked_mul(1 << TICK_SHIFT).unwrap_or(u64::MAX)
+    tick.saturating_mul(1 << TICK_SHIFT)
 }
 
 /// One timer, inside of a pinned [`Sleep`](super::Sleep).
