@@ -41,6 +41,7 @@ pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandEr
     let program = process::own_program().map_err(|error| system("cannot find its own program", error))?;
 
     announce(&plan, arguments.no_progress);
+    environment::warm_memory();
     let mut results = Results {
         schema: SCHEMA.to_owned(),
         environments: vec![environment::describe(plan.seed)],
