@@ -44,3 +44,4 @@ impl AmbientSubject for N1 {
 }
 
 runtime_core::conformance!(N1, ambient);
+runtime_core::io_conformance!(N1);

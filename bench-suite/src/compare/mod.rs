@@ -249,7 +249,7 @@ impl Measuring<'_> {
             environment: self.results.environments[0].id.clone(),
             workload: cell.workload.name.to_owned(),
             params: cell.params.clone(),
-            mode: cell.workload.mode.name().to_owned(),
+            mode: cell.workload.mode_with(&cell.params).name().to_owned(),
             runtime: arm.runtime.to_owned(),
             role: arm.role,
             config: crate::results::Config {
