@@ -12,7 +12,7 @@ use std::time::Duration;
 ///
 /// # Panics
 /// With the case's own panic, or with `name` when the patience is over.
-pub(super) fn run(name: &str, patience: Duration, case: fn()) {
+pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + 'static) {
     // The thread owns the sender and sends nothing: that it is gone says that the thread has ended or is about to.
     let (alive, ended) = channel::<()>();
     let thread = thread::Builder::new()
