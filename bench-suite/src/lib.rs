@@ -11,7 +11,9 @@ pub mod error;
 mod list;
 pub mod load;
 pub mod measure;
+pub mod peers;
 pub mod registry;
+pub mod repetitions;
 pub mod report;
 pub mod results;
 pub mod serve;
@@ -22,6 +24,7 @@ pub mod summary;
 mod table;
 mod units;
 mod usage;
+pub mod workloads;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -47,6 +50,9 @@ use cli::{Command, Parsed};
 /// }
 /// ```
 pub fn main(registry: Registry) -> ExitCode {
+    if let Some(code) = load::companion::serve_if_asked() {
+        return code;
+    }
     let outcome = cli::parse(std::env::args_os()).and_then(|parsed| match parsed {
         Parsed::Run(cli) => run(&registry, cli),
         Parsed::Print(text) => {

@@ -7,10 +7,8 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Serializer as _;
 
 use crate::registry::Failure;
+use crate::repetitions::Repetitions;
 use crate::usage;
-
-/// Repetitions after which [`Meter::repeat`] stops although time is left: more of them would only lengthen the results.
-pub const MAX_REPETITIONS: u64 = 100;
 
 /// What was done between two marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,43 +167,38 @@ impl Meter {
         self.peak_rss_bytes = usage::peak_rss_bytes();
     }
 
-    /// Repeats `body` until `budget_ns` of measured time are used: at least once, at most [`MAX_REPETITIONS`] times, and not
-    /// once more if a repetition as long as the mean would not fit. One repetition before them is not counted: it faults
-    /// memory in and lets the runtime settle.
+    /// Repeats `body` until `budget_ns` of measured time are used, and not once more if a sample as long as the mean would not
+    /// fit; however small the budget, once. One repetition before the others is not counted: it faults memory in and lets the
+    /// runtime settle. Short repetitions share a sample, as [`Repetitions`] says.
     ///
     /// `body` is told which repetition it is, from 0, the uncounted one, and returns the operations that it did.
     ///
     /// # Errors
-    /// The first failure of `body`, at once. The repetitions before it are kept.
+    /// The first failure of `body`, at once. The samples before it are kept.
     ///
     /// ```
     /// use bench_suite::Meter;
     ///
     /// let mut meter = Meter::default();
     /// meter.repeat(1_000_000, |_| Ok((0..1000_u64).map(std::hint::black_box).count() as u64))?;
-    /// assert!(meter.samples.iter().all(|sample| sample.ops == 1000));
+    /// assert!(meter.samples.iter().all(|sample| sample.ops % 1000 == 0));
     /// # Ok::<(), bench_suite::Failure>(())
     /// ```
     pub fn repeat<F>(&mut self, budget_ns: u64, mut body: F) -> Result<(), Failure>
     where
         F: FnMut(u64) -> Result<u64, Failure>,
     {
-        body(0)?;
-        let mut used_ns: u64 = 0;
-        for repetition in 1..=MAX_REPETITIONS {
-            self.start();
-            let outcome = body(repetition);
-            match outcome {
-                Ok(ops) => self.stop(ops),
+        let mut repetitions = Repetitions::new(budget_ns);
+        let mut repetition = 0;
+        while repetitions.next(self) {
+            match body(repetition) {
+                Ok(ops) => repetitions.done(self, ops),
                 Err(failure) => {
                     self.mark = None;
                     return Err(failure);
                 }
             }
-            used_ns += self.samples.last().map_or(0, |sample| sample.wall_ns);
-            if used_ns + used_ns / repetition > budget_ns {
-                break;
-            }
+            repetition += 1;
         }
         Ok(())
     }
@@ -238,18 +231,15 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_are_bounded_however_large_the_budget() {
-        let mut meter = Meter::default();
-        meter.repeat(u64::MAX / 4, |_| Ok(1)).unwrap();
-        assert_eq!(meter.samples.len() as u64, MAX_REPETITIONS);
-    }
-
-    #[test]
     fn a_failure_ends_the_repetitions_and_keeps_what_was_measured() {
         let mut meter = Meter::default();
-        let outcome = meter.repeat(u64::MAX / 4, |repetition| match repetition {
+        // A fiftieth of the budget is a sample, and each repetition is longer than that.
+        let outcome = meter.repeat(1_000_000_000, |repetition| match repetition {
             3 => Err(Failure::WrongAnswer("3".into())),
-            _ => Ok(1),
+            _ => {
+                std::thread::sleep(Duration::from_millis(21));
+                Ok(1)
+            }
         });
         assert_eq!(outcome, Err(Failure::WrongAnswer("3".into())));
         assert_eq!(meter.samples.len(), 2);

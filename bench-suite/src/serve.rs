@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use runtime_core::{Launch, LaunchConfig, Runtime, TcpListener as _};
+use runtime_mn::Mn;
+use runtime_n1::N1;
+use runtime_threads::Threads;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

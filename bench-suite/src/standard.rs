@@ -1,14 +1,18 @@
 //! The table of this project: its workloads and runtimes, their peers, and the function for each pair.
 //!
-//! A line `.program::<P>(..)` or `.recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
-//! written over; `.entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+//! A line `program::<P>(..)` or `recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
+//! written over; `entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+
+use runtime_core::Sequential;
+use runtime_mn::Mn;
+use runtime_n1::N1;
+use runtime_threads::{Threads, ThreadsForkJoin};
 
 use crate::peers::rayon::Rayon;
-use crate::peers::scoped_threads::ScopedThreads;
 use crate::peers::smol::Smol;
 use crate::peers::tokio::{TokioCt, TokioMt};
 use crate::peers::{pool, rayon, std_blocking};
-use crate::registry::{Entry, Registry, RunFn, RuntimeInfo};
+use crate::registry::{Entry, PolicyInfo, Registry, RunFn, RuntimeInfo};
 use crate::workloads::crawl::Crawl;
 use crate::workloads::download::Download;
 use crate::workloads::echo::Echo;
@@ -59,6 +63,11 @@ const fn peer(name: &'static str, about: &'static str) -> RuntimeInfo {
 pub(crate) fn standard() -> Registry {
     let mut registry = Registry {
         runtimes: RUNTIMES.to_vec(),
+        policies: vec![PolicyInfo {
+            runtime: "mn",
+            name: "go-like",
+            about: "newest first on the own deque, oldest first from others; Go's rules for the LIFO slot and for searching",
+        }],
         ..Registry::default()
     };
     let table = &mut registry;
@@ -104,6 +113,9 @@ pub(crate) fn standard() -> Registry {
 fn program<P: Program>(registry: &mut Registry) {
     registry.workloads.push(P::INFO);
     let name = P::INFO.name;
+    entry(registry, name, "n1", under::<N1, P>);
+    entry(registry, name, "mn", under::<Mn, P>);
+    entry(registry, name, "threads", under::<Threads, P>);
     entry(registry, name, "tokio-mt", under::<TokioMt, P>);
     entry(registry, name, "tokio-ct", under::<TokioCt, P>);
     entry(registry, name, "smol", under::<Smol, P>);
@@ -113,7 +125,9 @@ fn program<P: Program>(registry: &mut Registry) {
 fn recursion<C: Recursion>(registry: &mut Registry) {
     registry.workloads.push(C::INFO);
     let name = C::INFO.name;
-    entry(registry, name, "threads", joined_by::<ScopedThreads, C>);
+    entry(registry, name, "n1", joined_by::<Sequential, C>);
+    entry(registry, name, "mn", joined_by::<Mn, C>);
+    entry(registry, name, "threads", joined_by::<ThreadsForkJoin, C>);
     entry(registry, name, "rayon", joined_by::<Rayon, C>);
 }
 

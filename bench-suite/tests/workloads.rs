@@ -78,6 +78,9 @@ macro_rules! runtimes {
 runtimes! {
     std_blocking_runs_its_workloads: "std-blocking", 2;
     pool_runs_its_workloads: "pool", 5;
+    n1_runs_every_workload: "n1", 18;
+    mn_runs_every_workload: "mn", 18;
+    threads_runs_every_workload: "threads", 18;
     tokio_mt_runs_every_workload: "tokio-mt", 16;
     tokio_ct_runs_every_workload: "tokio-ct", 16;
     smol_runs_every_workload: "smol", 16;

@@ -41,12 +41,10 @@ impl Remote {
         }
     }
 
-    /// True if there is something that another worker could take, the slot included.
+    /// True if there is something that another worker should take. The slot is not counted: it wakes nobody, and keeps nobody
+    /// awake.
     pub(crate) fn has_work(&self) -> bool {
-        !self.spawned.is_empty()
-            || !self.woken.is_empty()
-            || !self.jobs.is_empty()
-            || self.slot.is_filled()
+        !self.spawned.is_empty() || !self.woken.is_empty() || !self.jobs.is_empty()
     }
 }
 

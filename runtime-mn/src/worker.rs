@@ -31,6 +31,8 @@ const WOKEN_TICK: u32 = 8;
 const OLDEST_TICK: u32 = 64;
 /// The most tasks that a thief takes at once.
 const STEAL_LIMIT: usize = 32;
+/// How many times a thief spins before it takes a task out of a LIFO slot: some microseconds.
+const SLOT_PATIENCE: u32 = 128;
 /// How long the last worker waits at a time for a waker elsewhere to queue the task that it has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
 
@@ -374,7 +376,19 @@ impl Worker {
         self.woken.pop()
     }
 
+    /// Takes the task that stands in a LIFO slot, if its worker is stuck in a poll. A worker that goes on polling is about to
+    /// run it, as a rule, and two tasks that wake each other are best left where they are.
     fn steal_slot_of(&self, victim: &Remote) -> Option<Work> {
+        if !victim.slot.is_filled() {
+            return None;
+        }
+        let polls = victim.counters.polls.load(Relaxed);
+        for _ in 0..SLOT_PATIENCE {
+            std::hint::spin_loop();
+        }
+        if victim.counters.polls.load(Relaxed) != polls {
+            return None;
+        }
         let task = victim.slot.take()?;
         add(&self.remote().counters.tasks_stolen, 1);
         Some(Work::Task(task))

@@ -50,6 +50,10 @@ impl<'env> Scope<'env> for RayonScope<'_, 'env> {
 impl LaunchForkJoin for Rayon {
     type Pool = Self;
 
+    fn workers(config: &LaunchConfig) -> Option<usize> {
+        Some(config.workers)
+    }
+
     fn run<T, F>(config: &LaunchConfig, body: F) -> io::Result<T>
     where
         F: FnOnce(&Self) -> T + Send,

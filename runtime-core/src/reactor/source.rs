@@ -332,3 +332,95 @@ impl Sources {
         }
     }
 }
+
+#[cfg(all(test, lab_loom))]
+mod loom_tests {
+    use std::sync::atomic::AtomicUsize as Count;
+    use std::task::Wake;
+
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    struct Counting(Count);
+    impl Wake for Counting {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn poll(source: &Source, woken: &std::sync::Arc<Counting>) -> Poll<ReadyEvent> {
+        let waker = Waker::from(woken.clone());
+        source.poll_ready(
+            &mut Context::from_waker(&waker),
+            Direction::Read,
+            None,
+            |_, _| {},
+        )
+    }
+
+    /// Two readers against one event: each either sees it or is woken.
+    #[test]
+    fn who_misses_the_event_is_woken_by_it() {
+        loom::model(|| {
+            let source = Arc::new(Source::new());
+            let readers: Vec<_> = (0..2)
+                .map(|_| {
+                    let source = source.clone();
+                    thread::spawn(move || {
+                        let woken = std::sync::Arc::new(Counting(Count::new(0)));
+                        (poll(&source, &woken).is_pending(), woken)
+                    })
+                })
+                .collect();
+            assert!(source.set_ready(0, ready::READABLE));
+            for reader in readers {
+                let (waits, woken) = reader.join().unwrap();
+                assert_eq!(usize::from(waits), woken.0.load(Ordering::SeqCst));
+            }
+        });
+    }
+
+    /// A reader clears what it saw before its attempt, while the next event comes: that one is not erased.
+    #[test]
+    fn clearing_never_erases_a_newer_event() {
+        loom::model(|| {
+            let source = Arc::new(Source::new());
+            let woken = std::sync::Arc::new(Counting(Count::new(0)));
+            assert!(source.set_ready(0, ready::READABLE));
+            let Poll::Ready(seen) = poll(&source, &woken) else {
+                panic!("it is ready");
+            };
+            let poller = {
+                let source = source.clone();
+                thread::spawn(move || assert!(source.set_ready(0, ready::READABLE)))
+            };
+            source.clear(seen, ready::READ);
+            let waits = poll(&source, &woken).is_pending();
+            poller.join().unwrap();
+            assert_eq!(usize::from(waits), woken.0.load(Ordering::SeqCst));
+            assert!(poll(&source, &woken).is_ready());
+        });
+    }
+
+    /// An event for the slot's last owner neither wakes nor marks the next one.
+    #[test]
+    fn a_late_event_touches_nobody() {
+        loom::model(|| {
+            let sources = Arc::new(Sources::new());
+            let old = sources.claim(0).unwrap();
+            let poller = {
+                let sources = sources.clone();
+                thread::spawn(move || sources.dispatch(old, ready::READABLE))
+            };
+            sources.release(old);
+            let new = sources.claim(0).unwrap();
+            assert_eq!(old.slot(), new.slot());
+            let woken = std::sync::Arc::new(Counting(Count::new(0)));
+            assert!(poll(sources.get(new), &woken).is_pending());
+            poller.join().unwrap();
+            assert!(poll(sources.get(new), &woken).is_pending());
+        });
+    }
+}

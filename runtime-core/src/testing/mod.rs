@@ -1,7 +1,89 @@
-//! Checks for schedulers, to be run by their authors.
+#![doc = include_str!("README.md")]
+
+use std::time::Duration;
+
+use crate::Runtime;
+use crate::context::EnterGuard;
 
 pub mod alone;
+pub mod ambient;
+pub mod blocking_entry;
+pub mod cancel_waiters;
+mod cases;
+pub mod channel;
+pub mod event;
+pub mod fairness;
 pub mod files;
 #[cfg(feature = "hyper")]
 pub mod http;
+mod life;
+pub mod lifecycle;
 pub mod net;
+pub mod outcome;
+pub mod owner;
+pub mod probe;
+pub mod shutdown;
+pub mod shutdown_waits;
+pub mod stress;
+pub mod timers;
+pub mod waiting;
+pub mod wakers;
+mod watchdog;
+
+pub use cases::{Case, cases};
+
+/// A scheduler under test: how its author starts it, drives it and stops it.
+///
+/// The value is the owner; dropping it is dropping the owner. It need not be `Send`: each case keeps it on one thread.
+pub trait Subject: Sized + 'static {
+    /// The handle to the scheduler.
+    type Runtime: Runtime;
+
+    /// How long a case may take before it counts as hung. All waits are bounded by this alone, so it is generous.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A new runtime as users get it; with two workers where there are several.
+    fn start() -> Self;
+
+    /// A handle to it.
+    fn handle(&self) -> Self::Runtime;
+
+    /// Runs `root` as a task and returns its output when it ends; the other tasks stay, to go on in the next `run` at the
+    /// latest. Called on the thread that called [`start`](Subject::start), outside of any task, any number of times.
+    ///
+    /// # Panics
+    /// With the root's panic.
+    fn run<F>(&self, root: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// The handle's own blocking entry: awaits `future` on the calling thread, whichever that is, while another thread may
+    /// be in [`run`](Subject::run).
+    ///
+    /// # Panics
+    /// Inside of a task, and with the future's panic.
+    fn block_on<F>(runtime: &Self::Runtime, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Stops the runtime as clause 4 of the contract has it; the names of the tasks and blocking jobs that still run after
+    /// `timeout`.
+    fn shutdown(self, timeout: Duration) -> Vec<String>;
+}
+
+/// A [`Subject`] whose threads enter the core's ambient context, so that the free functions ([`crate::spawn`] and the like)
+/// work in its tasks.
+pub trait AmbientSubject: Subject {
+    /// Makes the runtime the calling thread's own until the guard is dropped.
+    fn enter(&self) -> EnterGuard;
+}
+
+/// Runs one case for `S`, bounded by its patience: what the generated tests call.
+///
+/// # Panics
+/// With the case's panic, or with its name when the patience is over.
+pub fn run<S: Subject>(name: &str, case: fn()) {
+    watchdog::run(name, S::PATIENCE, case);
+}

@@ -1,0 +1,291 @@
+//! The free functions over the ambient runtime, and what only our own handles have.
+//!
+//! For schedulers that run the core's own tasks and enter its context; see [`AmbientSubject`].
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+
+use super::AmbientSubject;
+use super::blocking_entry::assert_explains;
+use super::event::Event;
+use super::outcome::Outcome;
+use super::probe::{Probe, Then};
+use crate::{Runtime, context, sync};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Asserts that `call` panics and that its message names the way out.
+#[track_caller]
+fn assert_names_the_fix<T>(name: &str, call: impl FnOnce() -> T) {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(_) => panic!("`{name}` works outside of a runtime"),
+        Err(payload) => {
+            let text = super::probe::text_of(&*payload);
+            assert!(
+                text.contains(name),
+                "the message does not name `{name}`: {text}"
+            );
+            assert!(
+                text.contains("enter"),
+                "the message names no way out: {text}"
+            );
+        }
+    }
+}
+
+/// The free functions work inside of tasks, in tasks spawned by them, and in blocking jobs.
+pub fn free_functions_work_inside_tasks<S: AmbientSubject>() {
+    let subject = S::start();
+    let value = subject.run(async {
+        crate::time::sleep(MS).await;
+        crate::yield_now().await;
+        let inner = crate::spawn(async {
+            crate::time::sleep(MS).await;
+            crate::spawn_blocking(|| context::try_with(|a| a.name()).is_some())
+                .await
+                .expect("the job")
+        });
+        let in_context = inner.await.expect("the inner task");
+        assert!(in_context, "a blocking job knows its runtime");
+        let elapsed = crate::time::timeout(MS, pending::<()>()).await;
+        assert!(elapsed.is_err());
+        crate::time::timeout(Duration::from_secs(3600), async { 5 })
+            .await
+            .expect("ready")
+    });
+    assert_eq!(value, 5);
+}
+
+/// Outside of a runtime they panic, and name the fix.
+pub fn free_functions_outside_a_runtime_name_the_fix<S: AmbientSubject>() {
+    assert_names_the_fix("spawn", || crate::spawn(async {}));
+    assert_names_the_fix("spawn_blocking", || crate::spawn_blocking(|| ()));
+    assert_names_the_fix("sleep", || block_on(crate::time::sleep(MS)));
+    // A runtime that has come and gone leaves nothing behind on the thread.
+    let subject = S::start();
+    subject.run(async {});
+    assert_names_the_fix("spawn", || crate::spawn(async {}));
+    drop(subject);
+    assert_names_the_fix("spawn", || crate::spawn(async {}));
+}
+
+/// Entering a runtime makes it the thread's own until the guard is dropped; guards nest.
+pub fn entering_nests<S: AmbientSubject>() {
+    let (outer, inner) = (S::start(), S::start());
+    let (in_outer, in_inner) = (Event::new(), Event::new());
+    let tell = |event: &Event| {
+        let event = event.clone();
+        drop(crate::spawn(async move { event.set() }));
+    };
+    {
+        let _outer = outer.enter();
+        {
+            let _inner = inner.enter();
+            tell(&in_inner);
+        }
+        tell(&in_outer);
+    }
+    assert_names_the_fix("spawn", || crate::spawn(async {}));
+    // Each was spawned on the runtime that was entered then: only that one needs to run.
+    outer.run(async move { in_outer.wait().await });
+    inner.run(async move { in_inner.wait().await });
+}
+
+/// A thread that has entered a runtime may still block: it runs no tasks.
+pub fn an_entered_thread_may_block<S: AmbientSubject>() {
+    let subject = S::start();
+    let _entered = subject.enter();
+    assert!(!context::in_task());
+    let task = crate::spawn(async { context::in_task() });
+    assert!(subject.run(async move { task.await.expect("the task") }));
+}
+
+/// 5: the blocking forms of the primitives panic inside of a task, and say what to use instead.
+pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
+    let subject = S::start();
+    subject.run(async {
+        // All would succeed without waiting: that it is a task is what matters.
+        let (sender, receiver) = sync::oneshot::channel();
+        sender.send(()).expect("the receiver is there");
+        let forms: [(&str, Box<dyn FnOnce() + Send>); 4] = [
+            (
+                "blocking_acquire",
+                Box::new(|| drop(sync::Semaphore::new(1).blocking_acquire())),
+            ),
+            (
+                "blocking_put",
+                Box::new(|| _ = sync::Queue::new(1).blocking_put(1)),
+            ),
+            (
+                "blocking_get",
+                Box::new(|| _ = sync::Queue::<u8>::new(1).blocking_get()),
+            ),
+            ("blocking_recv", Box::new(|| _ = receiver.blocking_recv())),
+        ];
+        for (name, form) in forms {
+            let outcome = Outcome::of(crate::spawn(async move { form() }).await);
+            assert_explains(&outcome);
+            assert!(
+                matches!(&outcome, Outcome::Panicked(text) if text.contains(name)),
+                "{outcome:?}"
+            );
+        }
+    });
+}
+
+/// 5: elsewhere they work: in blocking jobs, and on foreign threads.
+pub fn c05_blocking_forms_work_elsewhere<S: AmbientSubject>() {
+    let subject = S::start();
+    let rt = subject.handle();
+    subject.run(async move {
+        for foreign in [false, true] {
+            let (there, back) = (Arc::new(sync::Queue::new(1)), Arc::new(sync::Queue::new(1)));
+            let (get, put) = (Arc::clone(&there), Arc::clone(&back));
+            let echo = move || {
+                while let Some(item) = get.blocking_get() {
+                    put.blocking_put(item).expect("open");
+                }
+            };
+            let job = if foreign {
+                drop(thread::spawn(echo));
+                None
+            } else {
+                Some(rt.spawn_blocking(echo))
+            };
+            for item in 0..200 {
+                there.put(item).await.expect("open");
+                assert_eq!(back.get().await, Some(item));
+            }
+            there.close();
+            if let Some(job) = job {
+                job.await.expect("the job");
+            }
+        }
+    });
+}
+
+/// A panic in a task leaves its worker's context as it was.
+pub fn a_panic_leaves_the_context<S: AmbientSubject>() {
+    let subject = S::start();
+    let rt = subject.handle();
+    subject.run(async move {
+        for _ in 0..20 {
+            let task = rt.spawn(async {
+                let _inner = crate::spawn(async {});
+                panic!("as planned")
+            });
+            assert!(matches!(
+                Outcome::of::<()>(task.await),
+                Outcome::Panicked(_)
+            ));
+            crate::spawn(async { crate::yield_now().await })
+                .await
+                .expect("the context is there");
+        }
+    });
+}
+
+/// A guard dropped in a panic restores what was there before it.
+pub fn a_panic_leaves_an_entered_runtime<S: AmbientSubject>() {
+    let subject = S::start();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _entered = subject.enter();
+        std::panic::resume_unwind(Box::new("as planned"));
+    }));
+    assert!(caught.is_err());
+    assert_names_the_fix("spawn", || crate::spawn(async {}));
+}
+
+/// Tasks know their ids: unique, and the same through every way to ask.
+pub fn task_ids_are_unique<S: AmbientSubject>() {
+    let subject = S::start();
+    subject.run(async {
+        let tasks: Vec<_> = (0..1000).map(|_| crate::spawn(async {})).collect();
+        let ids: std::collections::HashSet<_> = tasks.iter().map(|task| task.id()).collect();
+        assert_eq!(ids.len(), tasks.len());
+        for task in tasks {
+            task.await.expect("an empty task");
+        }
+    });
+}
+
+/// An abort handle outlives the join handle, and aborts from any thread.
+pub fn abort_handles_abort<S: AmbientSubject>() {
+    let subject = S::start();
+    subject.run(async {
+        let probe = Probe::new();
+        let task = crate::spawn(probe.future());
+        let abort = task.abort_handle();
+        drop(task);
+        probe.polls().reach(1).await;
+        let clone = abort.clone();
+        thread::spawn(move || clone.abort())
+            .join()
+            .expect("the abort");
+        probe.futures_dropped().reach(1).await;
+        abort.abort();
+
+        let done = Probe::new();
+        done.tell(Then::Return);
+        let task = crate::spawn(done.future());
+        let abort = task.abort_handle();
+        done.futures_dropped().reach(1).await;
+        abort.abort();
+        assert_eq!(
+            Outcome::of(task.await),
+            Outcome::Returned,
+            "it had finished"
+        );
+        drop(abort);
+    });
+}
+
+/// An abort handle outlives the runtime and does not keep its task.
+pub fn abort_handles_outlive_the_runtime<S: AmbientSubject>() {
+    let subject = S::start();
+    let probe = Probe::new();
+    let inner = probe.clone();
+    let abort = subject.run(async move {
+        let abort = crate::spawn(inner.future()).abort_handle();
+        inner.polls().reach(1).await;
+        abort
+    });
+    drop(subject);
+    probe.assert_nothing_left(&"the task");
+    abort.abort();
+    drop(abort);
+    probe.assert_nothing_left(&"the task");
+}
+
+/// A free `spawn` in a destructor at the shutdown does no harm.
+pub fn spawning_freely_in_a_destructor_is_harmless<S: AmbientSubject>() {
+    struct Spawns(Event);
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            self.0.set();
+            drop(crate::spawn(pending::<()>()));
+        }
+    }
+    let subject = S::start();
+    let rt = subject.handle();
+    let (held, dropped) = (Event::new(), Event::new());
+    let (told, spawns) = (held.clone(), Spawns(dropped.clone()));
+    let task = rt.spawn(async move {
+        let _spawns = spawns;
+        told.set();
+        pending::<()>().await;
+    });
+    subject.run(async move { held.wait().await });
+    drop(subject);
+    assert!(dropped.is_set());
+    assert_eq!(
+        Outcome::of(block_on(task)),
+        Outcome::Cancelled,
+        "the destructor did not panic"
+    );
+}

@@ -1,0 +1,240 @@
+//! The one list of all cases, from which the tests and the table are generated.
+
+use super::Subject;
+
+/// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module `conformance`.
+///
+/// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow the type:
+/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), and `send_owner` for a subject that is `Send`:
+/// `conformance!(Mine, ambient, send_owner)`. For several subjects in a file, put each into a module of its own.
+#[macro_export]
+macro_rules! conformance {
+    ($subject:ty $(, $group:ident)* $(,)?) => {
+        mod conformance {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__conformance_cases!(contract, __conformance_tests, $subject);
+            $($crate::__conformance_cases!($group, __conformance_tests, $subject);)*
+        }
+    };
+}
+
+/// Hands the cases of a group to another macro: the subject in braces, then the cases by module.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __conformance_cases {
+    (contract, $consumer:ident, $($subject:tt)*) => {
+        $crate::$consumer! {
+            { $($subject)* }
+            lifecycle {
+                c01_a_task_that_returns
+                c02_a_task_aborted_at_once
+                c02_a_task_aborted_while_parked
+                c02_a_task_aborted_in_a_poll_that_waits
+                c02_a_task_aborted_in_its_last_poll_yields_its_value
+                c02_aborting_a_finished_task_changes_nothing
+                c03_a_task_that_panics
+                c03_a_task_aborted_in_the_poll_that_panics
+            }
+            waiting {
+                c01_an_abort_from_outside_drops_no_future_there
+                c01_deep_chains_of_awaits_end
+                c01_is_finished_tells
+                c01_wide_trees_of_tasks_end
+                c02_detached_from_outside
+                c02_dropping_a_handle_detaches
+                c02_tasks_abort_one_another
+                c11_a_failure_leaves_the_others_running
+                c11_a_timeout_over_a_handle_cancels_nothing
+            }
+            shutdown {
+                c04_a_task_that_always_has_work_is_dropped
+                c04_a_thread_that_awaits_a_task_is_woken
+                c04_destructors_that_spawn_are_harmless
+                c04_destructors_that_wake_are_harmless
+                c04_dropping_the_owner_drops_tasks_just_spawned
+                c04_dropping_the_owner_drops_waiting_tasks
+                c04_handles_do_not_keep_the_runtime_alive
+                c04_outputs_nobody_took_are_dropped
+                c04_shutdown_drops_tasks_just_spawned
+                c04_shutdown_drops_waiting_tasks
+                c04_sleeping_tasks_are_dropped
+                c04_spawning_after_shutdown_reports_cancelled
+                c04_spawning_while_the_runtime_ends_is_harmless
+            }
+            shutdown_waits {
+                c04_dropping_the_owner_leaves_blocking_jobs
+                c04_shutdown_names_a_blocking_job_still_running
+                c04_shutdown_names_a_task_still_polling
+                c04_shutdown_waits_for_a_blocking_job
+                c04_the_end_waits_for_polls
+            }
+            blocking_entry {
+                c05_a_blocking_jobs_captures_are_dropped_first
+                c05_block_on_hands_a_panic_on
+                c05_block_on_inside_a_task_panics
+                c05_block_on_of_another_runtime_inside_a_task_panics
+                c05_block_on_works_from_many_threads
+                c05_block_on_works_in_a_blocking_job
+                c05_blocking_jobs_detach_and_outlive_an_abort
+                c05_blocking_jobs_from_a_foreign_thread
+                c05_blocking_jobs_hold_no_task_up
+                c05_blocking_jobs_return_and_panic
+                c05_blocking_jobs_run_side_by_side
+                c05_run_hands_a_panic_on
+                c05_run_works_again_and_again
+                c05_thousands_of_blocking_jobs
+            }
+            wakers {
+                c06_a_foreign_thread_awaits_a_task
+                c06_a_foreign_thread_wakes_a_task
+                c06_a_foreign_wake_during_the_poll_polls_again
+                c06_a_handle_wakes_who_polled_it_last
+                c06_a_wake_during_the_poll_polls_again
+                c06_an_old_waker_still_wakes
+                c06_the_last_waker_dropped_elsewhere_drops_no_future
+                c06_two_runtimes_wake_each_other
+                c06_wakers_outlive_everything
+                c06_wakes_during_a_poll_coalesce
+                c06_wakes_of_a_parked_task_coalesce
+            }
+            channel {
+                c01_channels_drop_what_is_in_them
+                c04_channels_survive_their_runtime
+                c07_a_dropped_recv_loses_no_item
+                c07_a_dropped_send_passes_its_room_on
+                c07_an_aborted_receiver_loses_no_item
+                c08_channel_ends_with_its_senders
+                c08_channel_gives_values_back
+                c08_channel_is_bounded
+                c08_channel_keeps_the_order
+                c08_channel_merges_many_senders
+            }
+            cancel_waiters {
+                c07_a_dropped_acquire_passes_its_permit_on
+                c07_a_dropped_get_leaves_its_item
+                c07_a_dropped_put_leaves_its_room
+                c07_a_dropped_wait_passes_its_notification_on
+                c07_aborted_waiters_lose_no_permit
+                c07_promises_are_kept_or_broken
+                c07_queues_lose_nothing_between_many_tasks
+                c08_a_newcomer_does_not_overtake
+                c08_a_notification_is_for_those_who_wait
+                c08_tasks_are_served_in_turn
+            }
+            timers {
+                c09_a_dropped_sleep_wakes_nobody
+                c09_a_ready_result_beats_a_due_deadline
+                c09_a_ready_result_beats_a_due_deadline_without_budget
+                c09_a_shorter_timer_from_outside_is_in_time
+                c09_a_sleep_made_outside_works_within
+                c09_a_sleep_wakes_who_polled_it_last
+                c09_a_timeout_reports_that_it_is_over
+                c09_an_aborted_sleeper_ends_at_once
+                c09_huge_deadlines_neither_overflow_nor_wake
+                c09_many_sleeping_tasks
+                c09_sleeps_are_never_early
+                c09_ten_thousand_sleeps_at_once
+                c09_timers_fire_under_load
+                c09_zero_and_past_deadlines_do_not_wait
+            }
+            fairness {
+                c10_a_long_poll_strands_nobody
+                c10_chains_of_spawns_starve_nobody
+                c10_computing_tasks_are_preempted
+                c10_loops_over_due_timers_starve_nobody
+                c10_loops_over_ready_channels_starve_nobody
+                c10_pairs_that_wake_each_other_starve_nobody
+                c10_ready_leaf_operations_return_from_their_poll
+                c10_self_waking_tasks_starve_nobody
+                c10_spawn_and_await_loops_starve_nobody
+                c10_yield_loops_starve_nobody
+                c10_yielding_lets_others_run
+            }
+            stress {
+                storm_into_a_shutdown
+                storm_of_channels
+                storm_of_tasks
+            }
+        }
+    };
+    (ambient, $consumer:ident, $($subject:tt)*) => {
+        $crate::$consumer! {
+            { $($subject)* }
+            ambient {
+                a_panic_leaves_an_entered_runtime
+                a_panic_leaves_the_context
+                abort_handles_abort
+                abort_handles_outlive_the_runtime
+                an_entered_thread_may_block
+                c05_blocking_forms_inside_a_task_panic
+                c05_blocking_forms_work_elsewhere
+                entering_nests
+                free_functions_outside_a_runtime_name_the_fix
+                free_functions_work_inside_tasks
+                spawning_freely_in_a_destructor_is_harmless
+                task_ids_are_unique
+            }
+        }
+    };
+    (send_owner, $consumer:ident, $($subject:tt)*) => {
+        $crate::$consumer! {
+            { $($subject)* }
+            owner {
+                c04_a_task_that_ends_its_runtime_may_return
+                c04_shutdown_called_inside_its_own_task
+                c04_the_owner_dropped_in_a_blocking_job
+                c04_the_owner_dropped_in_another_runtimes_task
+                c04_the_owner_dropped_inside_its_own_task
+                c04_the_owner_moves_between_threads
+                c05_run_inside_its_own_task_panics
+            }
+        }
+    };
+}
+
+/// One `#[test]` for each case.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __conformance_tests {
+    ({ $subject:ty } $($module:ident { $($case:ident)* })*) => {$($(
+        #[test]
+        fn $case() {
+            $crate::testing::run::<$subject>(
+                stringify!($case),
+                $crate::testing::$module::$case::<$subject>,
+            );
+        }
+    )*)*};
+}
+
+/// One row of the table for each case.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __conformance_table {
+    ({ $subject:ty } $($module:ident { $($case:ident)* })*) => {
+        vec![$($(
+            $crate::testing::Case {
+                module: stringify!($module),
+                name: stringify!($case),
+                run: $crate::testing::$module::$case::<$subject>,
+            },
+        )*)*]
+    };
+}
+
+/// A case of the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// The module it stands in.
+    pub module: &'static str,
+    /// Its function's name, which begins with the clause that it checks: `c04` is clause 4.
+    pub name: &'static str,
+    /// Runs it, without a bound in time; panics if it fails. See [`run`](super::run).
+    pub run: fn(),
+}
+
+/// The cases of the contract as a table, for harnesses other than `cargo test`.
+pub fn cases<S: Subject>() -> Vec<Case> {
+    crate::__conformance_cases!(contract, __conformance_table, S)
+}

@@ -1,0 +1,63 @@
+//! Bounds every case in time: a scheduler that loses a wake-up is to fail a test, not to hang a build.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Runs `case` on a thread of its own, named after it, and hands its panic on.
+///
+/// A case that has not ended after `patience` is left behind, still running, so that the remaining cases have their turn. All
+/// that a case waits for is bounded by this, and by nothing else.
+///
+/// # Panics
+/// With the case's own panic, or with `name` when the patience is over.
+pub(super) fn run(name: &str, patience: Duration, case: fn()) {
+    // The thread owns the sender and sends nothing: that it is gone says that the thread has ended or is about to.
+    let (alive, ended) = channel::<()>();
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _alive = alive;
+            case();
+        })
+        .expect("a thread for the case");
+    match ended.recv_timeout(patience) {
+        Err(RecvTimeoutError::Timeout) => {
+            panic!(
+                "`{name}` has not ended after {patience:?}: a wake-up was lost, or a task starves"
+            )
+        }
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+            if let Err(panic) = thread.join() {
+                resume_unwind(panic);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_that_ends_passes() {
+        run("ends", Duration::from_secs(60), || {});
+    }
+
+    #[test]
+    #[should_panic(expected = "of its own")]
+    fn a_panic_is_handed_on() {
+        run("panics", Duration::from_secs(60), || panic!("of its own"));
+    }
+
+    #[test]
+    #[should_panic(expected = "`hangs` has not ended")]
+    fn a_case_that_hangs_fails_by_name() {
+        run("hangs", Duration::from_millis(10), || {
+            loop {
+                thread::park();
+            }
+        });
+    }
+}

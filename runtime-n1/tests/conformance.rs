@@ -1,0 +1,47 @@
+//! The contract, checked on the N:1 loop.
+
+use std::future::Future;
+use std::time::Duration;
+
+use runtime_core::context::EnterGuard;
+use runtime_core::testing::{AmbientSubject, Subject};
+use runtime_n1::{Handle, Loop};
+
+struct N1(Loop);
+
+impl Subject for N1 {
+    type Runtime = Handle;
+
+    fn start() -> Self {
+        Self(Loop::new().expect("a loop"))
+    }
+    fn handle(&self) -> Handle {
+        self.0.handle().clone()
+    }
+    fn run<F>(&self, root: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.block_on(root)
+    }
+    fn block_on<F>(runtime: &Handle, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        runtime.block_on(future)
+    }
+    fn shutdown(self, timeout: Duration) -> Vec<String> {
+        self.0.shutdown(timeout)
+    }
+}
+
+impl AmbientSubject for N1 {
+    fn enter(&self) -> EnterGuard {
+        self.0.enter()
+    }
+}
+
+runtime_core::conformance!(N1, ambient);
+runtime_core::io_conformance!(N1);
