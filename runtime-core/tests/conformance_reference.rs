@@ -6,14 +6,12 @@ mod one_worker {
     use super::reference::Reference;
 
     runtime_core::conformance!(Reference<1>, ambient, send_owner);
-    runtime_core::io_conformance!(Reference<1>);
 }
 
 mod two_workers {
     use super::reference::Reference;
 
     runtime_core::conformance!(Reference<2>, ambient, send_owner);
-    runtime_core::io_conformance!(Reference<2>);
 }
 
 /// A case that is written and not listed would never run.
