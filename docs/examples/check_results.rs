@@ -41,10 +41,15 @@ fn check(path: &str) -> Result<String, String> {
     let runs = results["runs"].as_array().map_or(&[][..], Vec::as_slice);
     let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs {
-        *statuses.entry(run["status"].as_str().unwrap_or("none")).or_default() += 1;
+        *statuses
+            .entry(run["status"].as_str().unwrap_or("none"))
+            .or_default() += 1;
     }
     let comparisons = results["comparisons"].as_array().map_or(0, Vec::len);
-    let said = format!("{} runs {statuses:?}, {comparisons} comparisons", runs.len());
+    let said = format!(
+        "{} runs {statuses:?}, {comparisons} comparisons",
+        runs.len()
+    );
     if runs.is_empty() || statuses.keys().any(|status| *status != "ok") {
         return Err(said);
     }

@@ -74,7 +74,9 @@ fn unlink(text: &str, fitted: &mut String) {
 fn code_span(text: &str) -> usize {
     let ticks = text.len() - text.trim_start_matches('`').len();
     let close = &text[..ticks];
-    text[ticks..].find(close).map_or(ticks, |at| ticks + at + ticks)
+    text[ticks..]
+        .find(close)
+        .map_or(ticks, |at| ticks + at + ticks)
 }
 
 /// If `text` begins with a link to a Rust item: what it reads, and where it ends.
@@ -98,14 +100,25 @@ mod tests {
 
     #[test]
     fn code_keeps_its_brackets() {
-        for text in ["`[x](a::b)`", "```rust\nlet x = [`a`](b::c);\n```\n", "#[doc = `x`]", "a `b` [c"] {
+        for text in [
+            "`[x](a::b)`",
+            "```rust\nlet x = [`a`](b::c);\n```\n",
+            "#[doc = `x`]",
+            "a `b` [c",
+        ] {
             assert_eq!(fitted(text), text);
         }
     }
 
     #[test]
     fn links_that_lead_somewhere_stay() {
-        for text in ["[a](b.md)", "[`a`](../b.rs)", "[`a`][b]", "[`a`]: b", "[a](https://b.example/c)"] {
+        for text in [
+            "[a](b.md)",
+            "[`a`](../b.rs)",
+            "[`a`][b]",
+            "[`a`]: b",
+            "[a](https://b.example/c)",
+        ] {
             assert_eq!(fitted(text), text);
         }
     }
@@ -119,7 +132,10 @@ mod tests {
 
     #[test]
     fn code_moves_left_as_a_whole() {
-        assert_eq!(fitted("```\n        a\n\n    b\n```\n"), "```\n    a\n\nb\n```\n");
+        assert_eq!(
+            fitted("```\n        a\n\n    b\n```\n"),
+            "```\n    a\n\nb\n```\n"
+        );
         assert_eq!(fitted("    not a fence\n"), "    not a fence\n");
     }
 }

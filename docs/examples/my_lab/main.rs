@@ -13,12 +13,22 @@ fn main() -> ExitCode {
     let mut registry = Registry::standard();
     registry.workloads.push(Baton::INFO);
     for (runtime, run) in [
-        ("n1", under::<runtime_n1::N1, Baton> as bench_suite::registry::RunFn),
+        (
+            "n1",
+            under::<runtime_n1::N1, Baton> as bench_suite::registry::RunFn,
+        ),
         ("mn", under::<runtime_mn::Mn, Baton>),
         ("threads", under::<runtime_threads::Threads, Baton>),
-        ("tokio-mt", under::<bench_suite::peers::tokio::TokioMt, Baton>),
+        (
+            "tokio-mt",
+            under::<bench_suite::peers::tokio::TokioMt, Baton>,
+        ),
     ] {
-        registry.entries.push(Entry { workload: "baton", runtime, run });
+        registry.entries.push(Entry {
+            workload: "baton",
+            runtime,
+            run,
+        });
     }
     bench_suite::main(registry)
 }
