@@ -88,7 +88,7 @@ fn a_thousand_runtimes_leave_no_thread_behind() {
             }
         });
         drop(handle.spawn(async { runtime_core::sleep(Duration::from_secs(3600)).await }));
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             assert!(runtime.shutdown(Duration::from_secs(3600)).is_empty());
         } else {
             drop(runtime);

@@ -273,9 +273,9 @@ fn a_timer_outlives_the_thread_that_polled_it_first() {
             let begun = runtime_core::spawn(async move {
                 // Late, on a busy machine, it is over already.
                 let _ = future::poll_once(sleep.as_mut()).await;
-                sleep
+                Some(sleep)
             });
-            begun.await.unwrap().await;
+            begun.await.unwrap().expect("the timer").await;
         }
     });
 }

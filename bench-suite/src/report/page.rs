@@ -59,9 +59,9 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
         .map(|run| run.round + 1)
         .max()
         .unwrap_or(0);
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<p class=\"lead\">{} workload{}, {rounds} round{}, {} measured processes, {}.</p>\n",
+        "<p class=\"lead\">{} workload{}, {rounds} round{}, {} measured processes, {}.</p>",
         sections.len(),
         plural(sections.len()),
         plural(rounds as usize),

@@ -8,7 +8,7 @@ use bench_suite::{Failure, Meter, Params};
 use runtime_core::{ChannelReceiver, ChannelSender, Runtime};
 
 /// Tasks in a ring pass a number on, and each adds one: exactly one task has something to do at any time.
-pub struct Baton;
+pub(crate) struct Baton;
 
 impl Program for Baton {
     const INFO: Workload = Workload {

@@ -142,7 +142,8 @@ fn run<F>(case: fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut all: Vec<(String, fn(ReactorKind) -> Waits, ReactorKind)> = ReactorKind::ALL
+    type Waiter = fn(ReactorKind) -> Waits;
+    let mut all: Vec<(String, Waiter, ReactorKind)> = ReactorKind::ALL
         .iter()
         .map(|kind| {
             let make: fn(ReactorKind) -> Waits =
@@ -181,7 +182,7 @@ macro_rules! __one_loop_tests {
             $(
                 #[test]
                 fn $case() {
-                    super::run(crate::testing::$module::$case);
+                    super::run($crate::testing::$module::$case);
                 }
             )*
         }

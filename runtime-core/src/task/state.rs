@@ -53,7 +53,7 @@ pub(super) enum AfterPoll {
 }
 
 impl State {
-    #[cfg(any(test, lab_loom))]
+    #[cfg(lab_loom)]
     pub(super) fn new() -> Self {
         Self(AtomicUsize::new(NEW))
     }

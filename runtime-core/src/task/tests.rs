@@ -275,7 +275,7 @@ mod single {
                     }
                     yield_now().await;
                     std::future::pending::<()>().await;
-                    drop(on_stack);
+                    std::hint::black_box(on_stack);
                 });
                 drop(handle);
                 assert!(!matches!(task.run(), Ran::Finished));

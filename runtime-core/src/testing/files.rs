@@ -67,7 +67,7 @@ pub async fn directories() {
             .expect("write");
     }
     let mut entries = fs::read_dir(&deep).await.expect("read_dir");
-    let mut seen = vec![false; FILES];
+    let mut seen = [false; FILES];
     loop {
         // A call that is dropped loses no entry.
         let polled = future::poll_once(entries.next_entry()).await;
