@@ -2,7 +2,7 @@
 
 #[test]
 fn accept_when_descriptors_are_exhausted() {
-    runtime_core::testing::net::check::<runtime_mn::Mn, _, _>(
+    runtime_core::testing::io_cases::check::<runtime_mn::Mn, _, _>(
         "accept_when_descriptors_are_exhausted",
         || |_| runtime_core::testing::alone::accept_when_descriptors_are_exhausted(),
     );

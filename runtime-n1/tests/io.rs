@@ -6,7 +6,7 @@ runtime_core::io_conformance!(N1);
 
 #[test]
 fn http_requests_over_one_connection() {
-    runtime_core::testing::net::check::<N1, _, _>("http_requests_over_one_connection", || {
+    runtime_core::testing::io_cases::check::<N1, _, _>("http_requests_over_one_connection", || {
         runtime_core::testing::http::requests_over_one_connection
     });
 }

@@ -6,7 +6,8 @@ runtime_core::io_conformance!(Threads);
 
 #[test]
 fn http_requests_over_one_connection() {
-    runtime_core::testing::net::check::<Threads, _, _>("http_requests_over_one_connection", || {
-        runtime_core::testing::http::requests_over_one_connection
-    });
+    runtime_core::testing::io_cases::check::<Threads, _, _>(
+        "http_requests_over_one_connection",
+        || runtime_core::testing::http::requests_over_one_connection,
+    );
 }
