@@ -35,7 +35,11 @@ pub fn describe(seed: u64) -> Environment {
             .duration_since(UNIX_EPOCH)
             .ok()
             .map(|since| since.as_secs()),
-        command: Some(std::env::args().skip(1).fold("lab".to_owned(), |line, word| line + " " + &word)),
+        command: Some(
+            std::env::args()
+                .skip(1)
+                .fold("lab".to_owned(), |line, word| line + " " + &word),
+        ),
     }
 }
 
@@ -56,6 +60,23 @@ pub fn raise_descriptor_limit() {
             maximum: limit.maximum,
         },
     );
+}
+
+/// Touches memory, so that the first process is not the one that pays for it: on a fresh virtual machine the host gives memory
+/// at the first touch of each page, which makes that touch several times slower than any later one.
+pub fn warm_memory() {
+    const MOST_BYTES: u64 = 1 << 30;
+    const PAGE_BYTES: usize = 4096;
+    let free = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| usage::kibibytes(&text, "MemAvailable:"))
+        .unwrap_or(0);
+    let bytes = usize::try_from((free / 4).min(MOST_BYTES)).unwrap_or(0);
+    let mut memory = vec![0_u8; bytes];
+    for page in memory.chunks_mut(PAGE_BYTES) {
+        page[0] = 1;
+    }
+    std::hint::black_box(memory);
 }
 
 fn known(value: &str) -> Option<String> {
@@ -86,8 +107,15 @@ mod tests {
         let environment = describe(7);
         assert_eq!(environment.seed, 7);
         assert!(environment.cores >= 1);
-        assert!(environment.versions.contains_key("serde"), "{environment:?}");
-        assert!(environment.rustc.is_some_and(|rustc| rustc.starts_with("rustc ")));
+        assert!(
+            environment.versions.contains_key("serde"),
+            "{environment:?}"
+        );
+        assert!(
+            environment
+                .rustc
+                .is_some_and(|rustc| rustc.starts_with("rustc "))
+        );
     }
 
     #[test]

@@ -22,14 +22,20 @@ pub(crate) fn render(results: &Results) -> String {
     }
     let mut text = String::new();
     for group in groups {
-        let members: Vec<&Section> =
-            sections.iter().filter(|section| section.workload.group == group).collect();
+        let members: Vec<&Section> = sections
+            .iter()
+            .filter(|section| section.workload.group == group)
+            .collect();
         let _ = writeln!(text, "\n{group}\n{}", table(&members));
     }
     text.push('\n');
     verdicts(&mut text, &sections);
     if let Some(method) = &results.method {
-        let _ = writeln!(text, "Ratios: runtime / baseline, less is better; {}.", printable(method));
+        let _ = writeln!(
+            text,
+            "Ratios: runtime / baseline, less is better; {}.",
+            printable(method)
+        );
     }
     for note in &results.notes {
         let _ = writeln!(text, "Note: {}.", printable(note));
@@ -54,8 +60,16 @@ fn table(sections: &[&Section]) -> Table {
     }
     table.set_header(
         [
-            "workload", "runtime", "time/op", "CPU/op", "switches/op", "faults/op", "peak RSS", "of",
-            "ratio [95% CI]", "verdict",
+            "workload",
+            "runtime",
+            "time/op",
+            "CPU/op",
+            "switches/op",
+            "faults/op",
+            "peak RSS",
+            "of",
+            "ratio [95% CI]",
+            "verdict",
         ]
         .map(|title| Cell::new(title).add_attribute(Attribute::Bold)),
     );
@@ -105,13 +119,9 @@ fn add(table: &mut Table, name: &str, section: &Section, row: &Row) {
             .map_or_else(|| "-".to_owned(), |&value| units::metric(metric, value));
         Cell::new(text).set_alignment(CellAlignment::Right)
     };
-    let (ratio, verdict) = match (&row.comparison, row.failures.first()) {
-        (_, Some(failure)) if row.ok == 0 => (String::new(), printable(failure)),
-        (Some(comparison), _) => (
-            units::ratio(comparison.ratio, comparison.ci95),
-            summary::verdict(row),
-        ),
-        (None, _) => (String::new(), summary::verdict(row)),
+    let ratio = match &row.comparison {
+        Some(comparison) if row.ok > 0 => units::ratio(comparison.ratio, comparison.ci95),
+        _ => String::new(),
     };
     table.add_row(vec![
         Cell::new(name),
@@ -123,7 +133,7 @@ fn add(table: &mut Table, name: &str, section: &Section, row: &Row) {
         value("peak_rss_bytes"),
         Cell::new(short_metric(&section.metric)),
         Cell::new(ratio),
-        Cell::new(verdict),
+        Cell::new(printable(&summary::verdict(row))),
     ]);
 }
 
@@ -161,7 +171,9 @@ fn verdicts(text: &mut String, sections: &[Section]) {
             .rows
             .iter()
             .filter(|row| row.role == Role::Arm)
-            .filter_map(|row| Some(row.comparison.as_ref()?.processes).filter(|&processes| processes > 0))
+            .filter_map(|row| {
+                Some(row.comparison.as_ref()?.processes).filter(|&processes| processes > 0)
+            })
             .max();
         let said = match compared {
             _ if !judged.is_empty() => judged.join(", "),
@@ -177,7 +189,7 @@ fn verdicts(text: &mut String, sections: &[Section]) {
             printable(&metric),
         );
         for row in &section.rows {
-            for failure in row.failures.iter().filter(|_| row.ok > 0) {
+            for failure in &row.failures {
                 let _ = writeln!(text, "  {}: {}", printable(&row.label), printable(failure));
             }
         }
@@ -196,6 +208,12 @@ fn title(section: &Section) -> String {
 /// Text from a file, without what would steer the terminal.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
         .collect()
 }

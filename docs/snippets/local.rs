@@ -12,7 +12,8 @@ pub fn shared_without_a_lock() -> io::Result<Vec<u32>> {
         let list = Rc::new(RefCell::new(Vec::new()));
         let other = Rc::clone(&list);
         let task = runtime_n1::spawn_local(async move { other.borrow_mut().push(1) });
-        task.await.expect("the task neither panicked nor was aborted");
+        task.await
+            .expect("the task neither panicked nor was aborted");
         list.borrow_mut().push(2);
         list.take()
     });

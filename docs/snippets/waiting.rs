@@ -17,7 +17,9 @@ pub async fn give_up<R: Runtime>(rt: R) -> bool {
 pub async fn block<R: Runtime>(rt: R) -> Result<usize, JoinError> {
     // ANCHOR: blocking
     let lines = rt
-        .spawn_blocking(|| std::fs::read_to_string("Cargo.toml").map_or(0, |text| text.lines().count()))
+        .spawn_blocking(|| {
+            std::fs::read_to_string("Cargo.toml").map_or(0, |text| text.lines().count())
+        })
         .await?;
     // ANCHOR_END: blocking
     Ok(lines)

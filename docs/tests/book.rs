@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The repository.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("docs/ is in the workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("docs/ is in the workspace")
+        .to_path_buf()
 }
 
 fn read(path: &Path) -> String {
@@ -15,7 +18,9 @@ fn read(path: &Path) -> String {
 /// All files under `folder` whose names end in `ending`.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+    for entry in
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
         let path = entry.expect("a readable folder").path();
         if path.is_dir() {
             found.extend(files(&path, ending));
@@ -94,7 +99,9 @@ fn heading_names(markdown: &str) -> Vec<String> {
 #[test]
 fn every_link_leads_somewhere() {
     let mut pages = chapters();
-    pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    pages.extend(
+        ["README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md"].map(|name| root().join(name)),
+    );
     let mut broken = Vec::new();
     let mut seen = 0;
     for page in pages {
@@ -104,10 +111,20 @@ fn every_link_leads_somewhere() {
                 continue;
             }
             seen += 1;
-            let (path, heading) = link.split_once('#').map_or((link.as_str(), None), |(path, heading)| (path, Some(heading)));
-            let target = if path.is_empty() { page.clone() } else { page.parent().expect("a folder").join(path) };
+            let (path, heading) = link
+                .split_once('#')
+                .map_or((link.as_str(), None), |(path, heading)| {
+                    (path, Some(heading))
+                });
+            let target = if path.is_empty() {
+                page.clone()
+            } else {
+                page.parent().expect("a folder").join(path)
+            };
             let there = match (target.exists(), heading) {
-                (true, Some(heading)) => heading_names(&read(&target)).iter().any(|name| name == heading),
+                (true, Some(heading)) => heading_names(&read(&target))
+                    .iter()
+                    .any(|name| name == heading),
                 (there, _) => there,
             };
             if !there {
@@ -116,7 +133,10 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
-    assert!(seen > 20, "only {seen} links were found: does this test still read them?");
+    assert!(
+        seen > 20,
+        "only {seen} links were found: does this test still read them?"
+    );
 }
 
 #[test]
@@ -128,10 +148,15 @@ fn every_included_part_exists() {
             let there = target.exists()
                 && part.as_ref().is_none_or(|part| {
                     let text = read(&target);
-                    text.contains(&format!("ANCHOR: {part}\n")) && text.contains(&format!("ANCHOR_END: {part}\n"))
+                    text.contains(&format!("ANCHOR: {part}\n"))
+                        && text.contains(&format!("ANCHOR_END: {part}\n"))
                 });
             if !there {
-                missing.push(format!("{}: {path}:{}", page.display(), part.unwrap_or_default()));
+                missing.push(format!(
+                    "{}: {path}:{}",
+                    page.display(),
+                    part.unwrap_or_default()
+                ));
             }
         }
     }
@@ -141,9 +166,16 @@ fn every_included_part_exists() {
 #[test]
 fn every_chapter_is_in_the_summary() {
     let summary = root().join("docs/src/SUMMARY.md");
-    let listed: Vec<PathBuf> = links(&read(&summary)).iter().map(|link| root().join("docs/src").join(link)).collect();
+    let listed: Vec<PathBuf> = links(&read(&summary))
+        .iter()
+        .map(|link| root().join("docs/src").join(link))
+        .collect();
     for chapter in chapters() {
-        assert!(chapter == summary || listed.contains(&chapter), "{} is not in SUMMARY.md", chapter.display());
+        assert!(
+            chapter == summary || listed.contains(&chapter),
+            "{} is not in SUMMARY.md",
+            chapter.display()
+        );
     }
 }
 
@@ -154,13 +186,25 @@ fn every_module_readme_is_in_the_book() {
         .iter()
         .flat_map(|page| {
             let folder = page.parent().expect("a folder").to_path_buf();
-            includes(&read(page)).into_iter().filter_map(move |(path, _)| folder.join(path).canonicalize().ok())
+            includes(&read(page))
+                .into_iter()
+                .filter_map(move |(path, _)| folder.join(path).canonicalize().ok())
         })
         .collect();
-    for part in ["runtime-core", "runtime-n1", "runtime-mn", "runtime-threads", "bench-suite"] {
+    for part in [
+        "runtime-core",
+        "runtime-n1",
+        "runtime-mn",
+        "runtime-threads",
+        "bench-suite",
+    ] {
         for readme in files(&root().join(part).join("src"), "README.md") {
             let readme = readme.canonicalize().expect("it was just found");
-            assert!(included.contains(&readme), "no chapter includes {}", readme.display());
+            assert!(
+                included.contains(&readme),
+                "no chapter includes {}",
+                readme.display()
+            );
         }
     }
 }
@@ -175,5 +219,8 @@ fn the_readme_shows_the_compiled_program() {
         .expect("the anchors")
         .0;
     let shown = format!("```rust\n{program}```");
-    assert!(read(&root().join("README.md")).contains(&shown), "README.md does not show docs/examples/three_models.rs");
+    assert!(
+        read(&root().join("README.md")).contains(&shown),
+        "README.md does not show docs/examples/three_models.rs"
+    );
 }

@@ -1,0 +1,46 @@
+//! The contract, checked on the 1:1 scheduler.
+
+use std::future::Future;
+use std::time::Duration;
+
+use runtime_core::context::EnterGuard;
+use runtime_core::testing::{AmbientSubject, Subject};
+use runtime_threads::{Handle, Runtime};
+
+struct Threads(Runtime);
+
+impl Subject for Threads {
+    type Runtime = Handle;
+
+    fn start() -> Self {
+        Self(Runtime::new().expect("a runtime"))
+    }
+    fn handle(&self) -> Handle {
+        self.0.handle()
+    }
+    fn run<F>(&self, root: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.block_on(root)
+    }
+    fn block_on<F>(runtime: &Handle, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        runtime.block_on(future)
+    }
+    fn shutdown(self, timeout: Duration) -> Vec<String> {
+        self.0.shutdown(timeout)
+    }
+}
+
+impl AmbientSubject for Threads {
+    fn enter(&self) -> EnterGuard {
+        self.0.handle().enter()
+    }
+}
+
+runtime_core::conformance!(Threads, ambient, send_owner);
