@@ -40,11 +40,11 @@ fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {
             bencher.iter_custom(|iterations| {
                 let wanted = (iterations as f64 * expected_ns_per_op) as u64;
                 let budget_ns = wanted.clamp(SHORTEST_NS, LONGEST_NS);
-                // A function that is not there (a peer's toolchain) has no time. Criterion wants one all the same: a
-                // nanosecond an op is obviously none, and the reason is printed.
                 let ns_per_op = ns_per_op(workload, entry, budget_ns).unwrap_or_else(|failure| {
-                    eprintln!("{} under {}: {failure}; shown as 1 ns", entry.workload, entry.runtime);
-                    1.0
+                    // Criterion wants a time, and there is none: better no figures than a made-up one.
+                    let (workload, runtime) = (entry.workload, entry.runtime);
+                    eprintln!("{workload} under {runtime}: {failure}; `cargo bench -- NAME` runs a part");
+                    std::process::exit(1);
                 });
                 expected_ns_per_op = ns_per_op;
                 Duration::from_secs_f64(ns_per_op * iterations as f64 / 1e9)

@@ -81,7 +81,7 @@ pub struct Workload {
     pub name: &'static str,
     /// The kind of question.
     pub group: Group,
-    /// How load is put on.
+    /// How load is put on with the default parameters; see [`mode_with`](Workload::mode_with).
     pub mode: Mode,
     /// What it stresses, in one line.
     pub about: &'static str,
@@ -89,8 +89,19 @@ pub struct Workload {
     pub op: &'static str,
     /// Its parameters. The one named `size` is what `--size` sets.
     pub parameters: &'static [Parameter],
-    /// The figure that verdicts are about: `wall_ns_per_op`, `cpu_ns_per_op` or `bytes_per_task`.
+    /// The figure that verdicts are about: `wall_ns_per_op`, `cpu_ns_per_op`, `latency_p99_ns` or `bytes_per_task`.
     pub metric: &'static str,
+}
+
+impl Workload {
+    /// How load is put on with these parameters: one named `rate` chooses the open loop, or the closed one if it is 0.
+    pub fn mode_with(&self, values: &BTreeMap<String, u64>) -> Mode {
+        match values.get("rate") {
+            Some(0) => Mode::Closed,
+            Some(_) => Mode::Open,
+            None => self.mode,
+        }
+    }
 }
 
 /// A runtime as `lab list` shows it.

@@ -1,14 +1,18 @@
 //! The table of this project: its workloads and runtimes, their peers, and the function for each pair.
 //!
-//! A line `.program::<P>(..)` or `.recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
-//! written over; `.entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+//! A line `program::<P>(..)` or `recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
+//! written over; `entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+
+use runtime_core::Sequential;
+use runtime_mn::Mn;
+use runtime_n1::N1;
+use runtime_threads::{Threads, ThreadsForkJoin};
 
 use crate::peers::rayon::Rayon;
-use crate::peers::scoped_threads::ScopedThreads;
 use crate::peers::smol::Smol;
 use crate::peers::tokio::{TokioCt, TokioMt};
 use crate::peers::{pool, rayon, std_blocking};
-use crate::registry::{Entry, Registry, RunFn, RuntimeInfo};
+use crate::registry::{Entry, PolicyInfo, Registry, RunFn, RuntimeInfo};
 use crate::workloads::crawl::Crawl;
 use crate::workloads::download::Download;
 use crate::workloads::echo::Echo;
@@ -29,14 +33,29 @@ use crate::workloads::{Program, Recursion, joined_by, under};
 /// The runtimes, in the order of `lab list`.
 const RUNTIMES: &[RuntimeInfo] = &[
     ours("n1", "N:1: one loop on one thread, like asyncio"),
-    ours("mn", "M:N: a few workers that steal from each other, like Go"),
-    ours("threads", "1:1: an OS thread for each task; the kernel schedules"),
-    peer("std-blocking", "plain blocking sockets of the standard library, a thread for each connection"),
-    peer("pool", "a plain thread pool as large as the cores: one queue under a lock"),
+    ours(
+        "mn",
+        "M:N: a few workers that steal from each other, like Go",
+    ),
+    ours(
+        "threads",
+        "1:1: an OS thread for each task; the kernel schedules",
+    ),
+    peer(
+        "std-blocking",
+        "plain blocking sockets of the standard library, a thread for each connection",
+    ),
+    peer(
+        "pool",
+        "a plain thread pool as large as the cores: one queue under a lock",
+    ),
     peer("tokio-mt", "tokio with several workers"),
     peer("tokio-ct", "tokio on one thread"),
     peer("smol", "smol: async-executor on several threads, async-io"),
-    peer("rayon", "rayon: fork-join by work stealing, without tasks that wait"),
+    peer(
+        "rayon",
+        "rayon: fork-join by work stealing, without tasks that wait",
+    ),
 ];
 
 const fn ours(name: &'static str, about: &'static str) -> RuntimeInfo {
@@ -59,6 +78,11 @@ const fn peer(name: &'static str, about: &'static str) -> RuntimeInfo {
 pub(crate) fn standard() -> Registry {
     let mut registry = Registry {
         runtimes: RUNTIMES.to_vec(),
+        policies: vec![PolicyInfo {
+            runtime: "mn",
+            name: "go-like",
+            about: "newest first on the own deque, oldest first from others; Go's rules for the LIFO slot and for searching",
+        }],
         ..Registry::default()
     };
     let table = &mut registry;
@@ -104,6 +128,9 @@ pub(crate) fn standard() -> Registry {
 fn program<P: Program>(registry: &mut Registry) {
     registry.workloads.push(P::INFO);
     let name = P::INFO.name;
+    entry(registry, name, "n1", under::<N1, P>);
+    entry(registry, name, "mn", under::<Mn, P>);
+    entry(registry, name, "threads", under::<Threads, P>);
     entry(registry, name, "tokio-mt", under::<TokioMt, P>);
     entry(registry, name, "tokio-ct", under::<TokioCt, P>);
     entry(registry, name, "smol", under::<Smol, P>);
@@ -113,7 +140,9 @@ fn program<P: Program>(registry: &mut Registry) {
 fn recursion<C: Recursion>(registry: &mut Registry) {
     registry.workloads.push(C::INFO);
     let name = C::INFO.name;
-    entry(registry, name, "threads", joined_by::<ScopedThreads, C>);
+    entry(registry, name, "n1", joined_by::<Sequential, C>);
+    entry(registry, name, "mn", joined_by::<Mn, C>);
+    entry(registry, name, "threads", joined_by::<ThreadsForkJoin, C>);
     entry(registry, name, "rayon", joined_by::<Rayon, C>);
 }
 
@@ -134,8 +163,16 @@ mod tests {
         let registry = standard();
         let mut seen = std::collections::HashSet::new();
         for entry in &registry.entries {
-            assert!(registry.workload(entry.workload).is_some(), "{}", entry.workload);
-            assert!(registry.runtime(entry.runtime).is_some(), "{}", entry.runtime);
+            assert!(
+                registry.workload(entry.workload).is_some(),
+                "{}",
+                entry.workload
+            );
+            assert!(
+                registry.runtime(entry.runtime).is_some(),
+                "{}",
+                entry.runtime
+            );
             assert!(seen.insert((entry.workload, entry.runtime)));
         }
     }

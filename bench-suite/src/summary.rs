@@ -49,6 +49,8 @@ pub struct Row {
     pub latency: Option<LatencyNs>,
     /// The comparison in the section's metric; `None` for the baseline.
     pub comparison: Option<Comparison>,
+    /// How the runs ended if none ended well.
+    pub failed: Option<Status>,
     /// What went wrong, in plain words, each kind once.
     pub failures: Vec<String>,
 }
@@ -181,6 +183,10 @@ fn row(key: &ArmKey, runs: &[&Run], metric: &str, baseline: bool, comparison: Op
         baseline,
         role: key.role,
         ok: runs.iter().filter(|run| run.status == Status::Ok).count(),
+        failed: runs
+            .first()
+            .map(|run| run.status)
+            .filter(|_| runs.iter().all(|run| run.status != Status::Ok)),
         medians,
         points,
         latency: latencies.get(latencies.len() / 2).copied(),
@@ -219,6 +225,9 @@ pub fn parameters(params: &BTreeMap<String, u64>) -> String {
 
 /// What stands in the verdict's column of a row.
 pub fn verdict(row: &Row) -> String {
+    if let Some(status) = row.failed {
+        return status.describe().to_owned();
+    }
     match &row.comparison {
         None if row.baseline => "baseline".to_owned(),
         None => "-".to_owned(),

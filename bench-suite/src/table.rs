@@ -105,13 +105,9 @@ fn add(table: &mut Table, name: &str, section: &Section, row: &Row) {
             .map_or_else(|| "-".to_owned(), |&value| units::metric(metric, value));
         Cell::new(text).set_alignment(CellAlignment::Right)
     };
-    let (ratio, verdict) = match (&row.comparison, row.failures.first()) {
-        (_, Some(failure)) if row.ok == 0 => (String::new(), printable(failure)),
-        (Some(comparison), _) => (
-            units::ratio(comparison.ratio, comparison.ci95),
-            summary::verdict(row),
-        ),
-        (None, _) => (String::new(), summary::verdict(row)),
+    let ratio = match &row.comparison {
+        Some(comparison) if row.ok > 0 => units::ratio(comparison.ratio, comparison.ci95),
+        _ => String::new(),
     };
     table.add_row(vec![
         Cell::new(name),
@@ -123,7 +119,7 @@ fn add(table: &mut Table, name: &str, section: &Section, row: &Row) {
         value("peak_rss_bytes"),
         Cell::new(short_metric(&section.metric)),
         Cell::new(ratio),
-        Cell::new(verdict),
+        Cell::new(printable(&summary::verdict(row))),
     ]);
 }
 
@@ -177,7 +173,7 @@ fn verdicts(text: &mut String, sections: &[Section]) {
             printable(&metric),
         );
         for row in &section.rows {
-            for failure in row.failures.iter().filter(|_| row.ok > 0) {
+            for failure in &row.failures {
                 let _ = writeln!(text, "  {}: {}", printable(&row.label), printable(failure));
             }
         }

@@ -41,6 +41,7 @@ pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandEr
     let program = process::own_program().map_err(|error| system("cannot find its own program", error))?;
 
     announce(&plan, arguments.no_progress);
+    environment::warm_memory();
     let mut results = Results {
         schema: SCHEMA.to_owned(),
         environments: vec![environment::describe(plan.seed)],
@@ -249,7 +250,7 @@ impl Measuring<'_> {
             environment: self.results.environments[0].id.clone(),
             workload: cell.workload.name.to_owned(),
             params: cell.params.clone(),
-            mode: cell.workload.mode.name().to_owned(),
+            mode: cell.workload.mode_with(&cell.params).name().to_owned(),
             runtime: arm.runtime.to_owned(),
             role: arm.role,
             config: crate::results::Config {

@@ -2,11 +2,10 @@
 //!
 //! Through the one trait: [`tokio`], [`smol`]. Through seams of their own, because they have no tasks that
 //! wait: [`rayon`], [`pool`], [`std_blocking`]; the kernels and the checks are those of the workloads, only the way to give work
-//! to threads is theirs. [`scoped_threads`] is fork-join as plain threads do it.
+//! to threads is theirs.
 
 pub mod pool;
 pub mod rayon;
-pub mod scoped_threads;
 pub mod smol;
 pub mod std_blocking;
 pub mod tokio;

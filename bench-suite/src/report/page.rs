@@ -153,9 +153,8 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
         }
         None => {
             // The kind alone; the section has the rest.
-            let kind = row.failures.first().and_then(|failure| failure.split([':']).next());
-            let kind = kind.and_then(|kind| kind.split(" in ").next()).unwrap_or("no figure");
-            format!("<td class=\"figure failed\">{}</td>", Text(kind))
+            let kind = row.failed.map_or("no figure", Status::describe);
+            format!("<td class=\"figure failed\">{kind}</td>")
         }
     }
 }

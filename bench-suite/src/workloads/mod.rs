@@ -31,6 +31,8 @@ use std::future::Future;
 use std::io;
 
 use runtime_core::{ForkJoin, JoinError, Launch, LaunchConfig, Runtime, Sequential};
+use runtime_mn::{Mn, MnForkJoin};
+use runtime_threads::ThreadsForkJoin;
 
 use crate::measure::Meter;
 use crate::registry::{Failure, Params, Workload};
@@ -68,6 +70,9 @@ pub trait LaunchForkJoin {
     /// The pool.
     type Pool: ForkJoin;
 
+    /// Threads of the pool; `None` if each fork has its own.
+    fn workers(config: &LaunchConfig) -> Option<usize>;
+
     /// Runs `body` on the pool, on one of its threads if it has any, and ends the pool.
     ///
     /// # Errors
@@ -81,12 +86,53 @@ pub trait LaunchForkJoin {
 impl LaunchForkJoin for Sequential {
     type Pool = Self;
 
+    fn workers(_config: &LaunchConfig) -> Option<usize> {
+        Some(1)
+    }
+
     fn run<T, F>(_config: &LaunchConfig, body: F) -> io::Result<T>
     where
         F: FnOnce(&Self) -> T + Send,
         T: Send,
     {
         Ok(body(&Self))
+    }
+}
+
+impl LaunchForkJoin for Mn {
+    type Pool = MnForkJoin;
+
+    fn workers(config: &LaunchConfig) -> Option<usize> {
+        Some(config.workers)
+    }
+
+    fn run<T, F>(config: &LaunchConfig, body: F) -> io::Result<T>
+    where
+        F: FnOnce(&MnForkJoin) -> T + Send,
+        T: Send,
+    {
+        let runtime = runtime_mn::Runtime::builder()
+            .workers(config.workers)
+            .build()?;
+        let pool = runtime.handle().fork_join();
+        // The scope brings the body onto a worker.
+        Ok(pool.scope(|_| body(&pool)))
+    }
+}
+
+impl LaunchForkJoin for ThreadsForkJoin {
+    type Pool = Self;
+
+    fn workers(_config: &LaunchConfig) -> Option<usize> {
+        None
+    }
+
+    fn run<T, F>(_config: &LaunchConfig, body: F) -> io::Result<T>
+    where
+        F: FnOnce(&Self) -> T + Send,
+        T: Send,
+    {
+        Ok(body(&Self::new()))
     }
 }
 
@@ -99,6 +145,7 @@ pub fn joined_by<L: LaunchForkJoin, C: Recursion>(
     meter: &mut Meter,
 ) -> Result<(), Failure> {
     let config = launch_config(params)?;
+    meter.workers = L::workers(&config).map(|workers| workers as u64);
     L::run(&config, |pool| C::run(pool, params, meter))
         .map_err(|error| Failure::Refused(format!("the pool did not start: {error}")))?
 }
@@ -152,8 +199,12 @@ pub(crate) fn lost(error: JoinError) -> Failure {
 /// has its own thread, as many as for a worker for each core.
 pub(crate) fn pieces<R: Runtime>(rt: &R, params: &Params) -> usize {
     const PIECES_PER_WORKER: usize = 4;
-    let workers = rt.capabilities().workers.unwrap_or(params.workers).max(1);
-    workers * PIECES_PER_WORKER
+    let asked = if params.workers > 0 {
+        params.workers
+    } else {
+        num_cpus::get()
+    };
+    rt.capabilities().workers.unwrap_or(asked) * PIECES_PER_WORKER
 }
 
 /// `Ok` if the answer is right.
@@ -171,12 +222,7 @@ pub(crate) fn check<T: PartialEq + std::fmt::Debug>(
 }
 
 /// The parameter `size`, with the given meaning and range.
-const fn size(
-    about: &'static str,
-    default: u64,
-    min: u64,
-    max: u64,
-) -> crate::registry::Parameter {
+const fn size(about: &'static str, default: u64, min: u64, max: u64) -> crate::registry::Parameter {
     crate::registry::Parameter {
         name: "size",
         about,

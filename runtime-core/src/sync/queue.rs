@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::wait_queue::{Locked, Resource, Status, WaitQueue, Waiter};
+use super::wait_queue::{Locked, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::{budget, context, park};
 
 /// The lane of those who wait for an item.
@@ -70,26 +70,26 @@ impl<T> Items<T> {
 
 impl<T> Resource for Items<T> {
     #[inline]
-    fn serve(locked: &mut Locked<'_, Self>) {
-        while locked.next_waiter(GET).is_some() {
-            let items = locked.state();
+    fn serve(serving: &mut Serving<'_, Self>) {
+        while serving.next_waiter(GET).is_some() {
+            let items = serving.state();
             if items.has_free_item() {
                 items.promised_items += 1;
-                locked.grant(GET);
+                serving.grant(GET);
             } else if items.closed && items.items.is_empty() {
-                locked.dismiss(GET);
+                serving.dismiss(GET);
             } else {
                 // Also when it is closed and the last items are promised: should a getter be dropped, its item is free again.
                 break;
             }
         }
-        while locked.next_waiter(PUT).is_some() {
-            let items = locked.state();
+        while serving.next_waiter(PUT).is_some() {
+            let items = serving.state();
             if items.closed {
-                locked.dismiss(PUT);
+                serving.dismiss(PUT);
             } else if items.has_free_place() {
                 items.promised_places += 1;
-                locked.grant(PUT);
+                serving.grant(PUT);
             } else {
                 break;
             }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::wait_queue::{Locked, Resource, Status, WaitQueue, Waiter};
+use super::wait_queue::{Locked, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::{budget, context, park};
 
 const LANE: usize = 0;
@@ -76,14 +76,14 @@ impl Error for TryAcquireError {}
 
 impl Resource for Permits {
     #[inline]
-    fn serve(locked: &mut Locked<'_, Self>) {
-        while let Some(need) = locked.next_waiter(LANE) {
-            let permits = locked.state();
+    fn serve(serving: &mut Serving<'_, Self>) {
+        while let Some(need) = serving.next_waiter(LANE) {
+            let permits = serving.state();
             if permits.closed {
-                locked.dismiss(LANE);
+                serving.dismiss(LANE);
             } else if need <= permits.available {
                 permits.available -= need;
-                locked.grant(LANE);
+                serving.grant(LANE);
             } else {
                 return;
             }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::wait_queue::{Locked, Resource, Status, WaitQueue, Waiter};
+use super::wait_queue::{Resource, Serving, Status, WaitQueue, Waiter};
 use crate::budget;
 
 const LANE: usize = 0;
@@ -47,19 +47,19 @@ struct Notices {
 }
 
 impl Resource for Notices {
-    fn serve(locked: &mut Locked<'_, Self>) {
-        while let Some(ticket) = locked.next_waiter(LANE) {
-            let notices = locked.state();
+    fn serve(serving: &mut Serving<'_, Self>) {
+        while let Some(ticket) = serving.next_waiter(LANE) {
+            let notices = serving.state();
             if ticket >= notices.released_below {
                 if notices.passes == 0 {
                     return;
                 }
                 notices.passes -= 1;
             }
-            locked.grant(LANE);
+            serving.grant(LANE);
         }
-        if !locked.has_waiters(LANE) {
-            locked.state().passes = 0;
+        if !serving.has_waiters(LANE) {
+            serving.state().passes = 0;
         }
     }
 

@@ -19,9 +19,9 @@ const LANES: usize = 2;
 pub(super) trait Resource: Sized {
     /// Serves the waiters that can be served now. Called under the lock after every change.
     ///
-    /// It looks at [`next_waiter`](Locked::next_waiter) and calls [`grant`](Locked::grant) or [`dismiss`](Locked::dismiss) until
-    /// there is none or the first cannot be served; a later waiter never overtakes an earlier one of its lane.
-    fn serve(locked: &mut Locked<'_, Self>);
+    /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or [`dismiss`](Serving::dismiss)
+    /// until there is none or the first cannot be served; a later waiter never overtakes an earlier one of its lane.
+    fn serve(serving: &mut Serving<'_, Self>);
 
     /// Takes back what was granted to a waiter that was dropped before it used it. `serve` follows.
     fn give_back(&mut self, lane: usize, need: usize);
@@ -100,12 +100,10 @@ impl<S: Resource> WaitQueue<S> {
         }
     }
 
-    /// Takes the lock. Whoever is served meanwhile is woken when it is released.
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, S> {
         Locked {
             inner: self.inner.lock(),
-            wakers: WakeBatch::new(),
         }
     }
 
@@ -118,15 +116,22 @@ impl<S: Resource> WaitQueue<S> {
         result
     }
 
-    /// Serves whom it can and releases the lock, for a moment also after each batch of wake-ups.
+    /// Serves whom it can, releases the lock, and only then wakes those served; in several goes if they are many.
     #[inline]
     pub(super) fn serve<'q>(&'q self, mut locked: Locked<'q, S>) {
+        // It stays in its place on the stack: moved about with the lock's guard, it cost more than the lock.
+        let mut wakers = WakeBatch::new();
         loop {
-            S::serve(&mut locked);
-            if !locked.wakers.is_full() {
+            S::serve(&mut Serving {
+                inner: &mut locked.inner,
+                wakers: &mut wakers,
+            });
+            drop(locked);
+            let more = wakers.is_full();
+            wakers.wake_all();
+            if !more {
                 return;
             }
-            drop(locked);
             locked = self.lock();
         }
     }
@@ -134,9 +139,7 @@ impl<S: Resource> WaitQueue<S> {
 
 /// A [`WaitQueue`] whose lock is held.
 pub(super) struct Locked<'q, S> {
-    // The order matters: fields are dropped from top to bottom, the lock is released and only then is anyone woken.
     inner: MutexGuard<'q, Inner<S>>,
-    wakers: WakeBatch,
 }
 
 impl<S> Locked<'_, S> {
@@ -148,13 +151,32 @@ impl<S> Locked<'_, S> {
     /// True if somebody waits in the lane: a newcomer must not overtake.
     #[inline]
     pub(super) fn has_waiters(&self, lane: usize) -> bool {
-        self.waiters(lane) > 0
+        self.inner.lanes[lane].len > 0
     }
 
     /// How many wait in the lane.
     #[inline]
     pub(super) fn waiters(&self, lane: usize) -> usize {
         self.inner.lanes[lane].len
+    }
+}
+
+/// A [`WaitQueue`] whose lock is held in order to serve those who wait.
+pub(super) struct Serving<'a, S> {
+    inner: &'a mut Inner<S>,
+    wakers: &'a mut WakeBatch,
+}
+
+impl<S> Serving<'_, S> {
+    #[inline]
+    pub(super) fn state(&mut self) -> &mut S {
+        &mut self.inner.state
+    }
+
+    /// True if somebody waits in the lane.
+    #[inline]
+    pub(super) fn has_waiters(&self, lane: usize) -> bool {
+        self.inner.lanes[lane].len > 0
     }
 
     /// What the lane's first waiter needs; `None` if there is no waiter, or no room to note one more wake-up (`serve` is then
@@ -174,7 +196,7 @@ impl<S> Locked<'_, S> {
     /// Gives the lane's first waiter what it needs and wakes it when the lock is released.
     ///
     /// # Panics
-    /// If [`next_waiter`](Locked::next_waiter) is `None`.
+    /// If [`next_waiter`](Serving::next_waiter) is `None`.
     #[inline]
     pub(super) fn grant(&mut self, lane: usize) {
         self.release_first(lane, Status::Granted);
@@ -183,7 +205,7 @@ impl<S> Locked<'_, S> {
     /// Sends the lane's first waiter away and wakes it when the lock is released.
     ///
     /// # Panics
-    /// If [`next_waiter`](Locked::next_waiter) is `None`.
+    /// If [`next_waiter`](Serving::next_waiter) is `None`.
     pub(super) fn dismiss(&mut self, lane: usize) {
         self.release_first(lane, Status::Dismissed);
     }
