@@ -1,4 +1,4 @@
-//! The contract, checked on the 1:1 scheduler.
+//! The contract of tasks, clause by clause.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,9 +15,11 @@ impl Subject for Threads {
     fn start() -> Self {
         Self(Runtime::new().expect("a runtime"))
     }
+
     fn handle(&self) -> Handle {
         self.0.handle()
     }
+
     fn run<F>(&self, root: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -25,6 +27,7 @@ impl Subject for Threads {
     {
         self.0.block_on(root)
     }
+
     fn block_on<F>(runtime: &Handle, future: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -32,6 +35,7 @@ impl Subject for Threads {
     {
         runtime.block_on(future)
     }
+
     fn shutdown(self, timeout: Duration) -> Vec<String> {
         self.0.shutdown(timeout)
     }
@@ -44,3 +48,13 @@ impl AmbientSubject for Threads {
 }
 
 runtime_core::conformance!(Threads, ambient, send_owner);
+runtime_core::io_conformance!(Threads);
+
+#[test]
+fn hyper_serves_and_asks() {
+    let runtime = Runtime::new().expect("a runtime");
+    let handle = runtime.handle();
+    runtime.block_on(runtime_core::testing::http::requests_over_one_connection(
+        handle,
+    ));
+}
