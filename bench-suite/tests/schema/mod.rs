@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 /// Where and how `value` departs from `schema`; empty if it follows it.
-pub fn errors(schema: &Value, value: &Value) -> Vec<String> {
+pub(crate) fn errors(schema: &Value, value: &Value) -> Vec<String> {
     let mut errors = Vec::new();
     check(schema, schema, value, "", &mut errors);
     errors
