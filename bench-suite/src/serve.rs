@@ -38,6 +38,9 @@ type ServeFn = fn(&Service) -> Result<(), ServeError>;
 
 /// The runtimes that can serve.
 const SERVERS: &[(&str, ServeFn)] = &[
+    ("n1", under::<N1>),
+    ("mn", under::<Mn>),
+    ("threads", under::<Threads>),
     ("std-blocking", blocking),
     ("tokio-mt", under::<TokioMt>),
     ("tokio-ct", under::<TokioCt>),
@@ -69,7 +72,9 @@ pub fn run(arguments: &cli::ServeArgs) -> Result<(), CommandError> {
         )));
     };
     if arguments.workers == Some(0) {
-        return Err(CommandError::Usage("--workers 0: at least one worker is needed".to_owned()));
+        return Err(CommandError::Usage(
+            "--workers 0: at least one worker is needed".to_owned(),
+        ));
     }
     let service = Service {
         protocol: arguments.protocol.into(),
@@ -88,7 +93,10 @@ impl fmt::Display for ServeError {
         match self {
             Self::Start(error) => write!(f, "the runtime did not start: {error}"),
             Self::Bind(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "the port is in use: end what listens there, or take another (0: a free one)")
+                write!(
+                    f,
+                    "the port is in use: end what listens there, or take another (0: a free one)"
+                )
             }
             Self::Bind(error) => write!(f, "can't listen there: {error}"),
             Self::Signals(error) => write!(f, "can't wait for signals: {error}"),
@@ -130,8 +138,8 @@ fn blocking(service: &Service) -> Result<(), ServeError> {
         return Err(ServeError::NoHogs);
     }
     let signals = signals()?;
-    let server = std_blocking::Server::start(service.protocol, service.address)
-        .map_err(ServeError::Bind)?;
+    let server =
+        std_blocking::Server::start(service.protocol, service.address).map_err(ServeError::Bind)?;
     announce(server.address);
     wait_for(signals);
     Ok(())

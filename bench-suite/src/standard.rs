@@ -33,14 +33,29 @@ use crate::workloads::{Program, Recursion, joined_by, under};
 /// The runtimes, in the order of `lab list`.
 const RUNTIMES: &[RuntimeInfo] = &[
     ours("n1", "N:1: one loop on one thread, like asyncio"),
-    ours("mn", "M:N: a few workers that steal from each other, like Go"),
-    ours("threads", "1:1: an OS thread for each task; the kernel schedules"),
-    peer("std-blocking", "plain blocking sockets of the standard library, a thread for each connection"),
-    peer("pool", "a plain thread pool as large as the cores: one queue under a lock"),
+    ours(
+        "mn",
+        "M:N: a few workers that steal from each other, like Go",
+    ),
+    ours(
+        "threads",
+        "1:1: an OS thread for each task; the kernel schedules",
+    ),
+    peer(
+        "std-blocking",
+        "plain blocking sockets of the standard library, a thread for each connection",
+    ),
+    peer(
+        "pool",
+        "a plain thread pool as large as the cores: one queue under a lock",
+    ),
     peer("tokio-mt", "tokio with several workers"),
     peer("tokio-ct", "tokio on one thread"),
     peer("smol", "smol: async-executor on several threads, async-io"),
-    peer("rayon", "rayon: fork-join by work stealing, without tasks that wait"),
+    peer(
+        "rayon",
+        "rayon: fork-join by work stealing, without tasks that wait",
+    ),
 ];
 
 const fn ours(name: &'static str, about: &'static str) -> RuntimeInfo {
@@ -148,8 +163,16 @@ mod tests {
         let registry = standard();
         let mut seen = std::collections::HashSet::new();
         for entry in &registry.entries {
-            assert!(registry.workload(entry.workload).is_some(), "{}", entry.workload);
-            assert!(registry.runtime(entry.runtime).is_some(), "{}", entry.runtime);
+            assert!(
+                registry.workload(entry.workload).is_some(),
+                "{}",
+                entry.workload
+            );
+            assert!(
+                registry.runtime(entry.runtime).is_some(),
+                "{}",
+                entry.runtime
+            );
             assert!(seen.insert((entry.workload, entry.runtime)));
         }
     }

@@ -8,7 +8,15 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Every runtime that can serve.
-const SERVERS: [&str; 7] = ["n1", "mn", "threads", "std-blocking", "tokio-mt", "tokio-ct", "smol"];
+const SERVERS: [&str; 7] = [
+    "n1",
+    "mn",
+    "threads",
+    "std-blocking",
+    "tokio-mt",
+    "tokio-ct",
+    "smol",
+];
 
 /// Generous: only a server that hangs reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,11 +36,18 @@ struct Server {
 
 impl Server {
     fn start(protocol: &str, runtime: &'static str, more: &[&str]) -> Self {
-        let mut process = lab(&["serve", protocol, "--runtime", runtime, "--addr", "127.0.0.1:0"])
-            .args(more)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = lab(&[
+            "serve",
+            protocol,
+            "--runtime",
+            runtime,
+            "--addr",
+            "127.0.0.1:0",
+        ])
+        .args(more)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
         let mut line = String::new();
         let output = process.stdout.take().unwrap();
         BufReader::new(output).read_line(&mut line).unwrap();
@@ -115,7 +130,11 @@ fn echo_answers_all_bytes_after_a_half_close_and_survives_resets() {
         let mut answer = Vec::new();
         polite.read_to_end(&mut answer).unwrap();
         writer.join().unwrap();
-        assert!(answer == message, "{runtime}: {} bytes came back", answer.len());
+        assert!(
+            answer == message,
+            "{runtime}: {} bytes came back",
+            answer.len()
+        );
         server.end(Signal::INT);
     }
 }
@@ -124,7 +143,10 @@ fn echo_answers_all_bytes_after_a_half_close_and_survives_resets() {
 fn read_response(stream: &mut impl std::io::BufRead, bodiless: bool) -> (String, String) {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        assert!(stream.read_line(&mut head).unwrap() > 0, "ended in {head:?}");
+        assert!(
+            stream.read_line(&mut head).unwrap() > 0,
+            "ended in {head:?}"
+        );
     }
     let length: usize = head
         .lines()
@@ -147,8 +169,14 @@ fn http_answers_every_method_and_path_on_one_connection() {
         for (request, bodiless) in [
             ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", false),
             ("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n", true),
-            ("POST /b?c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", false),
-            ("GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", false),
+            (
+                "POST /b?c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+                false,
+            ),
+            (
+                "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                false,
+            ),
         ] {
             writer.write_all(request.as_bytes()).unwrap();
             let (head, body) = read_response(&mut reader, bodiless);
@@ -156,13 +184,25 @@ fn http_answers_every_method_and_path_on_one_connection() {
             let expected = if bodiless { "" } else { "Hello, world!\n" };
             assert_eq!(body, expected, "{runtime}: {request}");
         }
-        assert_eq!(reader.read(&mut [0]).unwrap(), 0, "{runtime} closes when asked to");
+        assert_eq!(
+            reader.read(&mut [0]).unwrap(),
+            0,
+            "{runtime} closes when asked to"
+        );
 
         let mut nonsense = server.connect();
         nonsense.write_all(b"\0\0\0\0\r\n\r\n").unwrap();
         nonsense.read_to_end(&mut Vec::new()).unwrap();
         // It still serves.
-        let load = load(&["http", "--addr", &server.address.to_string(), "--duration", "0.1", "--connections", "3"]);
+        let load = load(&[
+            "http",
+            "--addr",
+            &server.address.to_string(),
+            "--duration",
+            "0.1",
+            "--connections",
+            "3",
+        ]);
         assert!(load.status.success(), "{runtime}: {load:?}");
         server.end(Signal::TERM);
     }
@@ -176,7 +216,20 @@ fn load(arguments: &[&str]) -> Output {
 fn load_reports_as_json_and_for_people() {
     let server = Server::start("echo", "tokio-ct", &[]);
     let address = server.address.to_string();
-    let output = load(&["echo", "--addr", &address, "--closed", "--duration", "200ms", "--connections", "8", "--bytes", "100", "--json", "-"]);
+    let output = load(&[
+        "echo",
+        "--addr",
+        &address,
+        "--closed",
+        "--duration",
+        "200ms",
+        "--connections",
+        "8",
+        "--bytes",
+        "100",
+        "--json",
+        "-",
+    ]);
     assert!(output.status.success(), "{output:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["schema"], "lab.load/1");
@@ -186,10 +239,23 @@ fn load_reports_as_json_and_for_people() {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("load.json");
-    let output = load(&["echo", "--addr", &address, "--rate", "500", "--duration", "0.2", "--json", file.to_str().unwrap()]);
+    let output = load(&[
+        "echo",
+        "--addr",
+        &address,
+        "--rate",
+        "500",
+        "--duration",
+        "0.2",
+        "--json",
+        file.to_str().unwrap(),
+    ]);
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("open loop at 500") && text.contains("lateness"), "{text}");
+    assert!(
+        text.contains("open loop at 500") && text.contains("lateness"),
+        "{text}"
+    );
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     assert_eq!(report["requests"], 100);
     assert!(report["client_late_ns"]["p99"].is_u64());
@@ -216,13 +282,31 @@ fn what_can_not_be_served_is_one_line_and_an_exit_code() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for runtime in SERVERS {
-        let output = lab(&["serve", "echo", "--runtime", runtime, "--addr", &address]).output().unwrap();
+        let output = lab(&["serve", "echo", "--runtime", runtime, "--addr", &address])
+            .output()
+            .unwrap();
         assert_one_line(&output, 1, "in use");
     }
     for (arguments, about) in [
-        (["serve", "echo", "--runtime", "nt", "--addr", "127.0.0.1:0"], "no such server"),
-        (["serve", "echo", "--runtime", "n1", "--addr", "127.0.0.1"], "HOST:PORT"),
-        (["serve", "echo", "--runtime", "n1", "--addr", "127.0.0.1:65536"], "no such host or port"),
+        (
+            ["serve", "echo", "--runtime", "nt", "--addr", "127.0.0.1:0"],
+            "no such server",
+        ),
+        (
+            ["serve", "echo", "--runtime", "n1", "--addr", "127.0.0.1"],
+            "HOST:PORT",
+        ),
+        (
+            [
+                "serve",
+                "echo",
+                "--runtime",
+                "n1",
+                "--addr",
+                "127.0.0.1:65536",
+            ],
+            "no such host or port",
+        ),
     ] {
         assert_one_line(&lab(&arguments).output().unwrap(), 2, about);
     }
@@ -231,11 +315,31 @@ fn what_can_not_be_served_is_one_line_and_an_exit_code() {
 #[test]
 fn what_can_not_be_loaded_is_one_line_and_an_exit_code() {
     // Bound and dropped: nobody listens there.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    assert_one_line(&load(&["echo", "--addr", &free]), 1, "is a server listening there?");
-    assert_one_line(&load(&["echo", "--addr", &free, "--connections", "0"]), 2, "--connections 0");
-    assert_one_line(&load(&["echo", "--addr", &free, "--bytes", "0"]), 2, "--bytes 0");
-    assert_one_line(&load(&["echo", "--addr", &free, "--rate", "0"]), 2, "--rate 0");
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    assert_one_line(
+        &load(&["echo", "--addr", &free]),
+        1,
+        "is a server listening there?",
+    );
+    assert_one_line(
+        &load(&["echo", "--addr", &free, "--connections", "0"]),
+        2,
+        "--connections 0",
+    );
+    assert_one_line(
+        &load(&["echo", "--addr", &free, "--bytes", "0"]),
+        2,
+        "--bytes 0",
+    );
+    assert_one_line(
+        &load(&["echo", "--addr", &free, "--rate", "0"]),
+        2,
+        "--rate 0",
+    );
 
     // An echo server is no HTTP server.
     let server = Server::start("echo", "tokio-ct", &[]);

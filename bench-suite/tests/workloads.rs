@@ -45,13 +45,20 @@ fn params(registry: &Registry, workload: &str) -> Params {
 fn all_workloads_run(runtime: &str, expected: usize) {
     let registry = Registry::standard();
     let mut ran = 0;
-    for entry in registry.entries.iter().filter(|entry| entry.runtime == runtime) {
+    for entry in registry
+        .entries
+        .iter()
+        .filter(|entry| entry.runtime == runtime)
+    {
         let workload = entry.workload;
         let mut meter = Meter::default();
         let outcome = (entry.run)(&params(&registry, workload), &mut meter);
         assert_eq!(outcome, Ok(()), "{workload} under {runtime}");
         assert!(
-            meter.samples.iter().all(|sample| sample.ops > 0 && sample.wall_ns > 0),
+            meter
+                .samples
+                .iter()
+                .all(|sample| sample.ops > 0 && sample.wall_ns > 0),
             "{workload} under {runtime}: {:?}",
             meter.samples
         );
@@ -90,7 +97,9 @@ runtimes! {
 #[test]
 fn ping_pong_runs_over_the_same_channel_everywhere() {
     let registry = Registry::standard();
-    let entry = registry.entry("pingpong", "tokio-mt").expect("in the table");
+    let entry = registry
+        .entry("pingpong", "tokio-mt")
+        .expect("in the table");
     let mut params = params(&registry, "pingpong");
     params.values.insert("same_channel".to_owned(), 1);
     assert_eq!((entry.run)(&params, &mut Meter::default()), Ok(()));

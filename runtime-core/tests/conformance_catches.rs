@@ -354,9 +354,10 @@ impl<const FLAW: Flaw> Runtime for BrokenHandle<FLAW> {
         }
     }
     fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static {
-        async {
-            if FLAW != YIELDS_TO_NOBODY {
-                runtime_core::yield_now().await;
+        let yielding = (FLAW != YIELDS_TO_NOBODY).then(runtime_core::yield_now);
+        async move {
+            if let Some(yielding) = yielding {
+                yielding.await;
             }
         }
     }

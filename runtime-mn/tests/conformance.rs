@@ -44,4 +44,3 @@ impl AmbientSubject for Mn {
 }
 
 runtime_core::conformance!(Mn, ambient, send_owner);
-runtime_core::io_conformance!(Mn);

@@ -44,4 +44,3 @@ impl AmbientSubject for N1 {
 }
 
 runtime_core::conformance!(N1, ambient);
-runtime_core::io_conformance!(N1);

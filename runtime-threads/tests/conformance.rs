@@ -44,4 +44,3 @@ impl AmbientSubject for Threads {
 }
 
 runtime_core::conformance!(Threads, ambient, send_owner);
-runtime_core::io_conformance!(Threads);

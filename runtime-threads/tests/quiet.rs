@@ -102,7 +102,10 @@ fn a_thousand_runtimes_leave_no_thread_behind() {
         // A thread that has been joined is listed by the kernel for a moment longer.
         let begun = Instant::now();
         while threads() != before {
-            assert!(begun.elapsed() < Duration::from_secs(30), "after {round} more runtimes");
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "after {round} more runtimes"
+            );
             thread::yield_now();
         }
     }

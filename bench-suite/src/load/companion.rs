@@ -204,13 +204,17 @@ impl Companion {
         let mut line = String::new();
         let heard = self.output.read_line(&mut line);
         if !matches!(heard, Ok(length) if length > 0) {
-            return Err(Failure::Crashed("the companion ended without a word".to_owned()));
+            return Err(Failure::Crashed(
+                "the companion ended without a word".to_owned(),
+            ));
         }
         match serde_json::from_str(&line) {
             Ok(Message::WrongAnswer(why)) => Err(Failure::WrongAnswer(why)),
             Ok(Message::Failed(why)) => Err(Failure::Crashed(format!("the companion: {why}"))),
             Ok(message) => Ok(message),
-            Err(error) => Err(Failure::Crashed(format!("the companion said nonsense: {error}"))),
+            Err(error) => Err(Failure::Crashed(format!(
+                "the companion said nonsense: {error}"
+            ))),
         }
     }
 }

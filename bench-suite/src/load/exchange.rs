@@ -33,7 +33,9 @@ impl Exchange {
                 received: 0,
             },
             Protocol::Http => Self::Http {
-                request: format!("GET / HTTP/1.1\r\nHost: {server}\r\n\r\n").into_bytes().into(),
+                request: format!("GET / HTTP/1.1\r\nHost: {server}\r\n\r\n")
+                    .into_bytes()
+                    .into(),
                 response: Vec::new(),
                 lengths: None,
             },
@@ -43,14 +45,20 @@ impl Exchange {
     /// Begins the next exchange.
     pub(super) fn begin(&mut self) {
         match self {
-            Self::Echo { message, number, received } => {
+            Self::Echo {
+                message,
+                number,
+                received,
+            } => {
                 *received = 0;
                 *number += 1;
                 let number = number.to_le_bytes();
                 let length = message.len().min(number.len());
                 message[..length].copy_from_slice(&number[..length]);
             }
-            Self::Http { response, lengths, .. } => {
+            Self::Http {
+                response, lengths, ..
+            } => {
                 response.clear();
                 *lengths = None;
             }
@@ -73,7 +81,9 @@ impl Exchange {
         body: &mut Option<Vec<u8>>,
     ) -> Result<bool, LoadError> {
         match self {
-            Self::Echo { message, received, .. } => {
+            Self::Echo {
+                message, received, ..
+            } => {
                 let end = *received + bytes.len();
                 if message.get(*received..end) != Some(bytes) {
                     return Err(LoadError::Wrong(
@@ -83,7 +93,9 @@ impl Exchange {
                 *received = end;
                 Ok(end == message.len())
             }
-            Self::Http { response, lengths, .. } => {
+            Self::Http {
+                response, lengths, ..
+            } => {
                 response.extend_from_slice(bytes);
                 if lengths.is_none() {
                     *lengths = response_lengths(response)?;
@@ -95,11 +107,15 @@ impl Exchange {
                     return Ok(false);
                 }
                 if response.len() > whole {
-                    return Err(LoadError::Wrong("a response is followed by bytes that nobody asked for".to_owned()));
+                    return Err(LoadError::Wrong(
+                        "a response is followed by bytes that nobody asked for".to_owned(),
+                    ));
                 }
                 let expected = body.get_or_insert_with(|| response[head..].to_vec());
                 if response[head..] != expected[..] {
-                    return Err(LoadError::Wrong("a response has another body than expected".to_owned()));
+                    return Err(LoadError::Wrong(
+                        "a response has another body than expected".to_owned(),
+                    ));
                 }
                 Ok(true)
             }
@@ -115,7 +131,9 @@ fn response_lengths(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
         Ok(httparse::Status::Complete(head)) => head,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => {
-            return Err(LoadError::Wrong(format!("what came is not HTTP/1: {error}")));
+            return Err(LoadError::Wrong(format!(
+                "what came is not HTTP/1: {error}"
+            )));
         }
     };
     if response.code != Some(200) {
@@ -130,10 +148,14 @@ fn response_lengths(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
         .find(|header| header.name.eq_ignore_ascii_case("content-length"))
         .and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse().ok())
         .ok_or_else(|| {
-            LoadError::Wrong("a response has no Content-Length; chunked bodies are not supported".to_owned())
+            LoadError::Wrong(
+                "a response has no Content-Length; chunked bodies are not supported".to_owned(),
+            )
         })?;
     if body > MAX_RESPONSE {
-        return Err(LoadError::Wrong(format!("a response announces {body} bytes")));
+        return Err(LoadError::Wrong(format!(
+            "a response announces {body} bytes"
+        )));
     }
     Ok(Some((head + body, head)))
 }
@@ -190,7 +212,10 @@ mod tests {
             "SSH-2.0-OpenSSH_9.2\r\n",
         ] {
             let mut body = Some(b"hello".to_vec());
-            assert!(http().receive(response.as_bytes(), &mut body).is_err(), "{response}");
+            assert!(
+                http().receive(response.as_bytes(), &mut body).is_err(),
+                "{response}"
+            );
         }
     }
 }

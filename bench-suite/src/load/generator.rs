@@ -4,10 +4,9 @@
 //! at the clock and its share of an `epoll_wait`. Registrations are level-triggered, so that one `read` per event is enough. It
 //! never spins: with nothing to do it sleeps in `epoll_wait` until the next request is due, to the nanosecond.
 //!
-//! In the **closed loop** a connection's next request starts when its last one has ended: the rate adapts to the server, and a
-//! pause of the server hides the requests that would have been sent meanwhile (coordinated omission). In the **open loop**
-//! request `k` is due at `k / rate`, whatever the server does; it waits for a free connection if there is none, and its latency
-//! counts from when it was due.
+//! In the **closed loop** the rate adapts to the server, and a pause of the server hides the requests that would have been sent
+//! meanwhile (coordinated omission). In the **open loop** requests are due whatever the server does. The module's README
+//! has the rules.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -156,7 +155,11 @@ impl Generator {
                 break;
             }
             let patience = run.last_response.max(begun) + PATIENCE;
-            let until = if run.in_flight == 0 { due } else { Some(due.map_or(patience, |due| due.min(patience))) };
+            let until = if run.in_flight == 0 {
+                due
+            } else {
+                Some(due.map_or(patience, |due| due.min(patience)))
+            };
             self.wait(until)?;
             if self.events.is_empty() && run.in_flight > 0 && Instant::now() >= patience {
                 return Err(LoadError::Failed(format!(
@@ -205,7 +208,10 @@ impl Generator {
             };
             schedule.next += 1;
             let possible = due.max(self.connections[number].freed);
-            record(&mut schedule.lateness, now.saturating_duration_since(possible));
+            record(
+                &mut schedule.lateness,
+                now.saturating_duration_since(possible),
+            );
             self.start(run, number, due)?;
         }
     }
@@ -230,7 +236,9 @@ impl Generator {
                 Ok(bytes) => connection.written += bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(LoadError::Failed(format!("writing to the server: {error}"))),
+                Err(error) => {
+                    return Err(LoadError::Failed(format!("writing to the server: {error}")));
+                }
             }
         }
         let awaits_room = connection.written < request.len();
@@ -239,7 +247,8 @@ impl Generator {
             let mut interest = epoll::EventFlags::IN;
             interest.set(epoll::EventFlags::OUT, awaits_room);
             let event = epoll::EventData::new_u64(number as u64);
-            epoll::modify(&self.epoll, &connection.stream, event, interest).map_err(failed("epoll"))?;
+            epoll::modify(&self.epoll, &connection.stream, event, interest)
+                .map_err(failed("epoll"))?;
         }
         Ok(())
     }
@@ -254,9 +263,9 @@ impl Generator {
             self.write(number)?;
         }
         // An error or a hang-up shows in what the read returns.
-        if !flags.intersects(
-            epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR,
-        ) {
+        if !flags
+            .intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR)
+        {
             return Ok(());
         }
         let connection = &mut self.connections[number];
@@ -276,12 +285,21 @@ impl Generator {
             {
                 return Ok(());
             }
-            Err(error) => return Err(LoadError::Failed(format!("reading from the server: {error}"))),
+            Err(error) => {
+                return Err(LoadError::Failed(format!(
+                    "reading from the server: {error}"
+                )));
+            }
         };
         if !connection.in_flight {
-            return Err(LoadError::Wrong("the server sent bytes that nobody asked for".to_owned()));
+            return Err(LoadError::Wrong(
+                "the server sent bytes that nobody asked for".to_owned(),
+            ));
         }
-        if !connection.exchange.receive(&self.buffer[..bytes], &mut self.body)? {
+        if !connection
+            .exchange
+            .receive(&self.buffer[..bytes], &mut self.body)?
+        {
             return Ok(());
         }
         let now = Instant::now();
@@ -310,7 +328,11 @@ impl Generator {
         });
         self.events.clear();
         self.events.reserve(256);
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref()) {
+        match epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut self.events),
+            timeout.as_ref(),
+        ) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(failed("epoll")(error)),
         }

@@ -2,6 +2,8 @@
 //!
 //! [`LoadOptions`] say what to do and [`LoadReport`] is what was seen; both are plain data, so that a workload can have the
 //! generator run in a process of its own ([`companion`]).
+//!
+#![doc = include_str!("README.md")]
 
 pub mod companion;
 mod exchange;
@@ -160,7 +162,12 @@ pub enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect { server, number, of, error } => write!(
+            Self::Connect {
+                server,
+                number,
+                of,
+                error,
+            } => write!(
                 f,
                 "connecting to {server} (connection {number} of {of}): {error}; is a server listening there?"
             ),
@@ -239,12 +246,17 @@ fn options(arguments: &cli::LoadArgs) -> Result<LoadOptions, CommandError> {
         return usage("--connections 0: at least one connection is needed".to_owned());
     }
     if arguments.bytes == 0 || arguments.bytes > 16 << 20 {
-        return usage(format!("--bytes {}: from 1 to 16777216 bytes", arguments.bytes));
+        return usage(format!(
+            "--bytes {}: from 1 to 16777216 bytes",
+            arguments.bytes
+        ));
     }
     if let Some(rate) = arguments.rate
         && !(rate > 0.0 && rate <= 10e6)
     {
-        return usage(format!("--rate {rate}: more than 0 and at most 10 million requests per second"));
+        return usage(format!(
+            "--rate {rate}: more than 0 and at most 10 million requests per second"
+        ));
     }
     Ok(LoadOptions {
         protocol: arguments.protocol.into(),
@@ -278,7 +290,11 @@ pub(crate) fn resolve(address: &str) -> Result<SocketAddr, CommandError> {
         .to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| CommandError::Usage(format!("--addr {address}: no such host or port; expected HOST:PORT")))
+        .ok_or_else(|| {
+            CommandError::Usage(format!(
+                "--addr {address}: no such host or port; expected HOST:PORT"
+            ))
+        })
 }
 
 fn to_json(report: &LoadReport) -> String {

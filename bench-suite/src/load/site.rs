@@ -97,9 +97,10 @@ async fn converse(options: SiteOptions, stream: TcpStream) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let service = service_fn(move |request| async move {
-        Ok::<_, Infallible>(answer(options, &request).await)
-    });
+    let service =
+        service_fn(
+            move |request| async move { Ok::<_, Infallible>(answer(options, &request).await) },
+        );
     // A client that goes away in the middle is its own affair.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)

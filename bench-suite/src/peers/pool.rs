@@ -191,7 +191,10 @@ pub fn spawn_batch(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
 /// Those of [`Program::run`](crate::workloads::Program::run).
 pub fn matmul(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     const PIECES_PER_THREAD: usize = 4;
-    let input = Arc::new(matmul::Input::new(params.value("size") as usize, params.seed));
+    let input = Arc::new(matmul::Input::new(
+        params.value("size") as usize,
+        params.seed,
+    ));
     repeat(params, meter, |pool| {
         let shared = Arc::clone(&input);
         let rows = matmul::cut(input.n, PIECES_PER_THREAD * pool.threads());
@@ -237,7 +240,12 @@ mod tests {
     fn results_come_in_the_order_of_the_items() {
         let pool = Pool::new(4).unwrap();
         let squares = pool.map(0..1000_u64, |n| n * n).unwrap();
-        assert!(squares.iter().enumerate().all(|(n, &square)| square == (n * n) as u64));
+        assert!(
+            squares
+                .iter()
+                .enumerate()
+                .all(|(n, &square)| square == (n * n) as u64)
+        );
     }
 
     #[test]

@@ -13,7 +13,9 @@ use runtime_core::{ForkJoin, LaunchConfig, Scope};
 use crate::measure::Meter;
 use crate::registry::{Failure, Params};
 use crate::repetitions::Repetitions;
-use crate::workloads::{LaunchForkJoin, check, fib, hash, launch_config, matmul, nqueens, skynet, spawn};
+use crate::workloads::{
+    LaunchForkJoin, check, fib, hash, launch_config, matmul, nqueens, skynet, spawn,
+};
 
 /// rayon's pool of the calling thread. Launches itself.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +178,11 @@ pub fn skynet_spawn(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let levels = params.value("size") as u32;
     let leaves = skynet::CHILDREN.pow(levels);
     repeat(params, meter, || {
-        check("the sum of the leaves", node(0, leaves), spawn::sum_below(leaves))?;
+        check(
+            "the sum of the leaves",
+            node(0, leaves),
+            spawn::sum_below(leaves),
+        )?;
         Ok(skynet::nodes(levels))
     })
 }
@@ -222,7 +228,10 @@ pub fn nqueens(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let queens = params.value("size") as u32;
     repeat(params, meter, || {
         let openings = nqueens::openings(queens);
-        let found: u64 = openings.into_par_iter().map(nqueens::Board::solutions).sum();
+        let found: u64 = openings
+            .into_par_iter()
+            .map(nqueens::Board::solutions)
+            .sum();
         check("the number of solutions", found, nqueens::known(queens))?;
         Ok(1)
     })

@@ -19,8 +19,8 @@ use async_executor::Executor;
 use futures_lite::FutureExt as _;
 use runtime_core::time::Elapsed;
 use runtime_core::{
-    Capabilities, ChannelReceiver, ChannelSender, JoinError, Launch, LaunchConfig, Metrics, Runtime,
-    TaskHandle, TcpListener,
+    Capabilities, ChannelReceiver, ChannelSender, JoinError, Launch, LaunchConfig, Metrics,
+    Runtime, TaskHandle, TcpListener,
 };
 
 thread_local! {
@@ -225,9 +225,7 @@ impl<T: Send + 'static> TaskHandle<T> for Handle<T> {
                 // The first poll is what asks for the cancellation. A task that has ended gives its output here.
                 let outcome = cancellation.poll(&mut Context::from_waker(Waker::noop()));
                 match outcome {
-                    Poll::Ready(outcome) => {
-                        Inner::Cancelling(std::future::ready(outcome).boxed())
-                    }
+                    Poll::Ready(outcome) => Inner::Cancelling(std::future::ready(outcome).boxed()),
                     Poll::Pending => Inner::Cancelling(cancellation),
                 }
             }

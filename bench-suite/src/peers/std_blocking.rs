@@ -218,9 +218,21 @@ mod tests {
         let bytes = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcHEAD / HTTP/1.1\r\nConnection: close\r\n\r\n";
         let (mut stream, mut input) = (&bytes[..], Vec::new());
         let first = read_request(&mut stream, &mut input).unwrap().unwrap();
-        assert_eq!(first, Request { is_head: false, close: false });
+        assert_eq!(
+            first,
+            Request {
+                is_head: false,
+                close: false
+            }
+        );
         let second = read_request(&mut stream, &mut input).unwrap().unwrap();
-        assert_eq!(second, Request { is_head: true, close: true });
+        assert_eq!(
+            second,
+            Request {
+                is_head: true,
+                close: true
+            }
+        );
         assert_eq!(read_request(&mut stream, &mut input).unwrap(), None);
     }
 

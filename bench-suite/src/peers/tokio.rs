@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_core::time::Elapsed;
 use runtime_core::{
-    Capabilities, ChannelReceiver, ChannelSender, JoinError, Launch, LaunchConfig, Metrics, Runtime,
-    TaskHandle, TcpListener,
+    Capabilities, ChannelReceiver, ChannelSender, JoinError, Launch, LaunchConfig, Metrics,
+    Runtime, TaskHandle, TcpListener,
 };
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::runtime::Builder;
@@ -93,14 +93,15 @@ impl<F: Flavour> Launch for Tokio<F> {
         R::Output: Send + 'static,
     {
         let runtime = F::builder(config).enable_all().build()?;
-        let outcome =
-            runtime.block_on(async { tokio::spawn(root(Self(PhantomData))).await });
+        let outcome = runtime.block_on(async { tokio::spawn(root(Self(PhantomData))).await });
         // A blocking job may be waiting for something that never comes.
         runtime.shutdown_timeout(Duration::from_secs(1));
-        Ok(outcome.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(payload) => std::panic::resume_unwind(payload),
-            Err(error) => panic!("the root task ended without an output: {error}"),
-        }))
+        Ok(
+            outcome.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(payload) => std::panic::resume_unwind(payload),
+                Err(error) => panic!("the root task ended without an output: {error}"),
+            }),
+        )
     }
 }
 

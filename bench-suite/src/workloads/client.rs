@@ -52,7 +52,10 @@ pub(crate) fn options(
         protocol,
         server,
         connections: params.value("connections") as usize,
-        bytes: params.values.get("bytes").map_or(1, |&bytes| bytes as usize),
+        bytes: params
+            .values
+            .get("bytes")
+            .map_or(1, |&bytes| bytes as usize),
         rate: (rate > 0).then_some(rate as f64),
         warm_up: duration / 10,
         duration,
@@ -99,7 +102,9 @@ fn record(meter: &mut Meter, report: LoadReport, shares_process: bool) {
         meter.flags.push("client_bound");
     }
     if report.unstarted > 0 {
-        meter.extra.insert("unstarted_requests", report.unstarted as f64);
+        meter
+            .extra
+            .insert("unstarted_requests", report.unstarted as f64);
     }
     meter.client_cpu_ns = Some(report.client_cpu_ns);
     meter.client_late_ns = report.client_late_ns.map(|late| (late.p50, late.p99));

@@ -101,7 +101,9 @@ async fn crawl<R: Runtime>(
             page.map_err(|error| Failure::Crashed(format!("page {index}: {error}")))?;
         check("the status", status, StatusCode::OK)?;
         if body != options.body(index) {
-            return Err(Failure::WrongAnswer(format!("page {index} has another body")));
+            return Err(Failure::WrongAnswer(format!(
+                "page {index} has another body"
+            )));
         }
         if std::mem::replace(&mut seen[index as usize], true) {
             return Err(Failure::WrongAnswer(format!("page {index} came twice")));
@@ -114,7 +116,11 @@ async fn crawl<R: Runtime>(
     check("the number of pages", complete, pages)
 }
 
-async fn fetch<R: Runtime>(rt: &R, site: SocketAddr, index: u64) -> io::Result<(StatusCode, Bytes)> {
+async fn fetch<R: Runtime>(
+    rt: &R,
+    site: SocketAddr,
+    index: u64,
+) -> io::Result<(StatusCode, Bytes)> {
     let mut connection = Connection::open(rt, site).await?;
     connection.get(&format!("/{index}")).await
 }

@@ -41,6 +41,9 @@ const BATCH: u64 = 100;
 /// Bytes of a file.
 const FILE: usize = 4096;
 
+/// Reports of bad URLs that are kept for the user; the others are counted.
+const KEPT_REPORTS: usize = 10;
+
 /// What the files hold that were there before.
 const OLD: &[u8] = b"was here before";
 
@@ -92,7 +95,6 @@ async fn repeat<R: Runtime>(
     params: &Params,
     meter: &mut Meter,
 ) -> Result<(), Failure> {
-    let mut number = 0;
     let mut repetitions = Repetitions::each(params.budget_ns);
     while repetitions.more(meter) {
         // Not measured: what is there before, the check, and the removal.
@@ -100,19 +102,27 @@ async fn repeat<R: Runtime>(
             site,
             urls: params.value("size"),
         };
-        let folder = Folder::new(number).map_err(disk)?;
-        number += 1;
-        let path = folder.0.clone();
+        let folder = tempfile::Builder::new()
+            .prefix("lab-download-")
+            .tempdir()
+            .map_err(disk)?;
+        let path = folder.path().to_owned();
         let fill = move || list.write_old_files(&path);
         rt.spawn_blocking(fill).await.map_err(lost)?.map_err(disk)?;
 
         repetitions.next(meter);
         let timeout = Duration::from_millis(params.value("timeout_ms"));
-        let summary = download(rt, list, folder.0.clone(), timeout).await?;
+        let (summary, reports) = download(rt, list, folder.path().to_owned(), timeout).await?;
         repetitions.done(meter, list.urls);
 
-        check("what was done", summary, list.expected())?;
-        let verify = move || list.verify(&folder.0, options);
+        if summary != list.expected() {
+            return Err(Failure::WrongAnswer(format!(
+                "what was done is {summary:?} and should be {:?}; the first reports: {reports:?}",
+                list.expected()
+            )));
+        }
+        // The folder is removed there too.
+        let verify = move || list.verify(folder.path(), options);
         rt.spawn_blocking(verify).await.map_err(lost)??;
     }
     Ok(())
@@ -140,16 +150,22 @@ struct Job {
     path: PathBuf,
 }
 
-/// Producer, queue, workers, and the reports of both to the caller.
+/// Producer, queue, workers, and the reports of both to the caller, which gets the sum and the first of them.
 async fn download<R: Runtime>(
     rt: &R,
     list: List,
     folder: PathBuf,
     timeout: Duration,
-) -> Result<Summary, Failure> {
+) -> Result<(Summary, Vec<String>), Failure> {
     let queue = Arc::new(Queue::new(QUEUE));
     let (reports, mut reported) = rt.channel(QUEUE);
-    let producer = rt.spawn(produce(rt.clone(), list, folder, Arc::clone(&queue), reports.clone()));
+    let producer = rt.spawn(produce(
+        rt.clone(),
+        list,
+        folder,
+        Arc::clone(&queue),
+        reports.clone(),
+    ));
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| {
             let (rt, queue, reports) = (rt.clone(), Arc::clone(&queue), reports.clone());
@@ -159,18 +175,24 @@ async fn download<R: Runtime>(
     drop(reports);
 
     let mut summary = Summary::default();
+    let mut first_reports = Vec::new();
     while let Some(outcome) = reported.recv().await {
         match outcome {
             Outcome::Saved => summary.saved += 1,
             Outcome::AlreadyThere => summary.already_there += 1,
-            Outcome::Bad(_report) => summary.bad += 1,
+            Outcome::Bad(report) => {
+                summary.bad += 1;
+                if first_reports.len() < KEPT_REPORTS {
+                    first_reports.push(report);
+                }
+            }
         }
     }
     producer.await.map_err(lost)?.map_err(disk)?;
     for worker in workers {
         worker.await.map_err(lost)?;
     }
-    Ok(summary)
+    Ok((summary, first_reports))
 }
 
 /// Puts what is not there yet into the queue, and closes it after the last.
@@ -190,7 +212,10 @@ async fn produce<R: Runtime>(
                 .map(|index| {
                     let path = folder.join(index.to_string());
                     let there = path.try_exists()?;
-                    Ok((!there).then(|| Job { url: list.url(index), path }))
+                    Ok((!there).then(|| Job {
+                        url: list.url(index),
+                        path,
+                    }))
                 })
                 .collect()
         };
@@ -217,7 +242,10 @@ async fn work<R: Runtime>(
 ) {
     let mut connection = None;
     while let Some(job) = queue.get().await {
-        let saved = match rt.timeout(timeout, fetch(&rt, &mut connection, &job.url)).await {
+        let saved = match rt
+            .timeout(timeout, fetch(&rt, &mut connection, &job.url))
+            .await
+        {
             Ok(Ok(body)) => save(&rt, &job.path, body).await,
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -245,7 +273,10 @@ async fn fetch<R: Runtime>(
     let url: Uri = url.parse().map_err(invalid)?;
     let authority = url.authority().ok_or_else(|| invalid("no host"))?;
     let server: SocketAddr = authority.as_str().parse().map_err(invalid)?;
-    if connection.as_ref().is_none_or(|(open_to, _)| *open_to != server) {
+    if connection
+        .as_ref()
+        .is_none_or(|(open_to, _)| *open_to != server)
+    {
         *connection = Some((server, Connection::open(rt, server).await?));
     }
     let Some((_, connection)) = connection else {
@@ -341,29 +372,17 @@ impl List {
                 _ => None,
             };
             if found != expected {
-                return Err(Failure::WrongAnswer(format!("file {index} is not as it should be")));
+                return Err(Failure::WrongAnswer(format!(
+                    "file {index} is not as it should be"
+                )));
             }
         }
         let files = std::fs::read_dir(folder).map_err(disk)?.count() as u64;
         let expected = self.expected();
-        check("the number of files", files, expected.saved + expected.already_there)
-    }
-}
-
-/// A folder that is removed when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(number: u32) -> io::Result<Self> {
-        let name = format!("lab-download-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        check(
+            "the number of files",
+            files,
+            expected.saved + expected.already_there,
+        )
     }
 }

@@ -33,7 +33,10 @@ impl Program for FibSpawn {
         let n = params.value("size");
         let mut repetitions = Repetitions::new(params.budget_ns);
         while repetitions.next(meter) {
-            let answer = spawn_fib(&rt, n).await.map_err(lost)?.map_err(|e| lost(*e))?;
+            let answer = spawn_fib(&rt, n)
+                .await
+                .map_err(lost)?
+                .map_err(|e| lost(*e))?;
             check("fib", answer, fib(n))?;
             repetitions.done(meter, forks(n));
         }
@@ -118,7 +121,11 @@ mod tests {
     #[test]
     fn forks_are_the_calls_that_fork() {
         fn count(n: u64) -> u64 {
-            if n < 2 { 0 } else { 1 + count(n - 1) + count(n - 2) }
+            if n < 2 {
+                0
+            } else {
+                1 + count(n - 1) + count(n - 2)
+            }
         }
         for n in 2..20 {
             assert_eq!(forks(n), count(n));

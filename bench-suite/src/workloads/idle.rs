@@ -26,7 +26,7 @@ impl Program for Idle {
         mode: Mode::Batch,
         about: "tasks that wait for ever: the memory that a waiting task keeps",
         op: "one task spawned and parked",
-        parameters: &[size("tasks", 20_000, 1, 100_000_000)],
+        parameters: &[size("tasks", 10_000, 1, 100_000_000)],
         metric: "bytes_per_task",
     };
 
@@ -91,7 +91,9 @@ impl Program for Idle {
 /// The process's resident memory, where the system tells.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -113,7 +113,9 @@ impl Input {
         if times_vector(product, &x) == expected {
             Ok(())
         } else {
-            Err(Failure::WrongAnswer("the product fails Freivalds' check".to_owned()))
+            Err(Failure::WrongAnswer(
+                "the product fails Freivalds' check".to_owned(),
+            ))
         }
     }
 }
@@ -154,7 +156,10 @@ mod tests {
         let mut product = input.product_rows(0..33);
         assert_eq!(input.check(&product), Ok(()));
         product[700] += 1.0;
-        assert!(matches!(input.check(&product), Err(Failure::WrongAnswer(_))));
+        assert!(matches!(
+            input.check(&product),
+            Err(Failure::WrongAnswer(_))
+        ));
     }
 
     #[test]

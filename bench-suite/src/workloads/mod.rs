@@ -199,8 +199,12 @@ pub(crate) fn lost(error: JoinError) -> Failure {
 /// has its own thread, as many as for a worker for each core.
 pub(crate) fn pieces<R: Runtime>(rt: &R, params: &Params) -> usize {
     const PIECES_PER_WORKER: usize = 4;
-    let workers = rt.capabilities().workers.unwrap_or(params.workers).max(1);
-    workers * PIECES_PER_WORKER
+    let asked = if params.workers > 0 {
+        params.workers
+    } else {
+        num_cpus::get()
+    };
+    rt.capabilities().workers.unwrap_or(asked) * PIECES_PER_WORKER
 }
 
 /// `Ok` if the answer is right.
@@ -218,12 +222,7 @@ pub(crate) fn check<T: PartialEq + std::fmt::Debug>(
 }
 
 /// The parameter `size`, with the given meaning and range.
-const fn size(
-    about: &'static str,
-    default: u64,
-    min: u64,
-    max: u64,
-) -> crate::registry::Parameter {
+const fn size(about: &'static str, default: u64, min: u64, max: u64) -> crate::registry::Parameter {
     crate::registry::Parameter {
         name: "size",
         about,

@@ -14,8 +14,25 @@ use crate::repetitions::Repetitions;
 
 /// Solutions for n = 0, 1, 2, ... (OEIS A000170).
 const SOLUTIONS: [u64; 19] = [
-    1, 1, 0, 0, 2, 10, 4, 40, 92, 352, 724, 2_680, 14_200, 73_712, 365_596, 2_279_184, 14_772_512,
-    95_815_104, 666_090_624,
+    1,
+    1,
+    0,
+    0,
+    2,
+    10,
+    4,
+    40,
+    92,
+    352,
+    724,
+    2_680,
+    14_200,
+    73_712,
+    365_596,
+    2_279_184,
+    14_772_512,
+    95_815_104,
+    666_090_624,
 ];
 
 /// Counts the solutions of the n queens problem.
@@ -79,7 +96,7 @@ impl Board {
         std::iter::from_fn(move || {
             let queen = free & free.wrapping_neg();
             free ^= queen;
-            (queen != 0).then(|| Self {
+            (queen != 0).then_some(Self {
                 all: self.all,
                 columns: self.columns | queen,
                 left: (self.left | queen) << 1,

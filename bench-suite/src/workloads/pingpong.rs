@@ -83,7 +83,9 @@ where
     let ping = rt.spawn(async move {
         for number in 0..round_trips {
             if to_pong.send(number).await.is_err() {
-                return Err(Failure::WrongAnswer(format!("the channel closed at {number}")));
+                return Err(Failure::WrongAnswer(format!(
+                    "the channel closed at {number}"
+                )));
             }
             let answer = from_pong.recv().await;
             if answer != Some(number + 1) {

@@ -60,7 +60,9 @@ impl Program for Timers {
         }
         for handle in handles {
             let Some(late) = handle.await.map_err(lost)? else {
-                return Err(Failure::WrongAnswer("a sleep ended before its deadline".to_owned()));
+                return Err(Failure::WrongAnswer(
+                    "a sleep ended before its deadline".to_owned(),
+                ));
             };
             lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
         }

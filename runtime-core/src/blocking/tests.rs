@@ -77,7 +77,7 @@ fn jobs_that_wait_for_each_other_get_a_thread_each() {
 fn the_bound_holds_and_the_rest_waits_in_order() {
     let pool = pool(2, LONG);
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let jobs: Vec<_> = (0..500)
+    let jobs: Vec<_> = (0..100)
         .map(|number| {
             let (running, most) = (running.clone(), most.clone());
             pool.spawn(move || {

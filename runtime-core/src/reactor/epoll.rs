@@ -10,7 +10,8 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use super::source::{Sources, Token, ready};
+use super::slab::{Sources, Token};
+use super::source::ready;
 use super::timespec;
 
 /// Events taken by one poll: 12 KiB of stack. More than that are reported by the next one.

@@ -5,6 +5,7 @@ mod epoll;
 pub mod own_thread;
 mod portable;
 mod registration;
+mod slab;
 mod source;
 mod waiters;
 
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 pub use registration::{Initially, Io, Ready, Registration};
 use rustix::event::Timespec;
-use source::{Sources, Token, ready};
+use slab::{Sources, Token};
+use source::ready;
 
 /// How readiness is asked of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

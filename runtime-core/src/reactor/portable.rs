@@ -15,7 +15,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
-use super::source::{Sources, Token, ready};
+use super::slab::{Sources, Token};
+use super::source::ready;
 
 pub(super) struct Portable {
     poller: Poller,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::own_thread::ThreadSource;
-use super::source::{Token, ready as bits};
+use super::slab::Token;
+use super::source::ready as bits;
 use super::waiters::WaitKey;
 use super::{Direction, Reactor, ReadyEvent, shut_down_error};
 use crate::budget;

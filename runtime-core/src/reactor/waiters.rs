@@ -1,6 +1,7 @@
 //! Who waits for one direction of one socket.
 
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 /// How many wakers of `poll_*` callers are kept for one direction.
@@ -108,9 +109,15 @@ impl WaitList {
     }
 
     /// Wakes everyone, in the order in which they came.
+    ///
+    /// A waker of some other executor may panic. That is no reason to forget the others, or the rest of the events, which are
+    /// reported only once; and there is nobody here to hand it to. The panic's message has been printed.
     pub(crate) fn wake_all(self) {
         for waiter in self.first.into_iter().chain(self.more) {
-            waiter.waker.wake();
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake())) {
+                // Its destructor may panic, too.
+                std::mem::forget(payload);
+            }
         }
     }
 }
@@ -204,6 +211,22 @@ mod tests {
         for (count, _) in &counters {
             assert_eq!(count.0.load(Ordering::Relaxed), 1);
         }
+    }
+
+    #[test]
+    fn a_waker_that_panics_keeps_nobody_from_being_woken() {
+        struct Panics;
+        impl Wake for Panics {
+            fn wake(self: Arc<Self>) {
+                panic!("a waker's own panic, which is part of this test");
+            }
+        }
+        let mut waiters = Waiters::default();
+        let (count, waker) = counter();
+        let _ = waiters.read.add(&Arc::new(Panics).into());
+        let _ = waiters.read.add(&waker);
+        waiters.read.take().wake_all();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

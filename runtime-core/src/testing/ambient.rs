@@ -112,7 +112,8 @@ pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
         // All would succeed without waiting: that it is a task is what matters.
         let (sender, receiver) = sync::oneshot::channel();
         sender.send(()).expect("the receiver is there");
-        let forms: [(&str, Box<dyn FnOnce() + Send>); 4] = [
+        type Form = Box<dyn FnOnce() + Send>;
+        let forms: [(&str, Form); 4] = [
             (
                 "blocking_acquire",
                 Box::new(|| drop(sync::Semaphore::new(1).blocking_acquire())),

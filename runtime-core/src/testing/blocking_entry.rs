@@ -148,7 +148,7 @@ pub fn c05_run_works_again_and_again<S: Subject>() {
 pub fn c05_run_hands_a_panic_on<S: Subject>() {
     let subject = S::start();
     let run = AssertUnwindSafe(|| subject.run(async { panic!("of the root") }));
-    let payload = catch_unwind(run).map(|()| ()).expect_err("it panicked");
+    let payload = catch_unwind(run).expect_err("it panicked");
     assert_eq!(
         Outcome::panicked(&*payload),
         Outcome::Panicked("of the root".to_owned())

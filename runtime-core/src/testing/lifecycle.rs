@@ -14,6 +14,7 @@ use super::event::Event;
 use super::life::{Ending, Life, Use};
 use super::outcome::Outcome;
 use super::probe::{Output, Probe, Then};
+use super::wakers::wake_by_value;
 use crate::{Runtime, TaskHandle};
 
 /// The handle, within reach of the test, of the task itself and of other threads.
@@ -255,7 +256,7 @@ async fn after_the_end(life: Life, probe: &Probe, handle_is_gone: bool) {
         }
         let elsewhere = thread::spawn(move || {
             for waker in kept {
-                waker.clone().wake();
+                wake_by_value(&waker);
                 waker.wake();
             }
         });

@@ -16,6 +16,7 @@ pub mod fairness;
 pub mod files;
 #[cfg(feature = "hyper")]
 pub mod http;
+pub mod io_cases;
 mod life;
 pub mod lifecycle;
 pub mod net;
@@ -24,6 +25,7 @@ pub mod owner;
 pub mod probe;
 pub mod shutdown;
 pub mod shutdown_waits;
+pub mod sockets;
 pub mod stress;
 pub mod timers;
 pub mod waiting;

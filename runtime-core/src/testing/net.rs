@@ -1,4 +1,4 @@
-//! Sockets under a scheduler: each case is a root task for a fresh runtime that enters the ambient context.
+//! TCP streams under a scheduler: each case is a root task for a fresh runtime that enters the ambient context.
 //!
 //! The cases of [`alone`](super::alone) change what belongs to the whole process, and have it to themselves.
 
@@ -14,10 +14,10 @@ use std::time::Duration;
 use futures_io::AsyncRead;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 
-use crate::net::{BindOptions, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
+use crate::net::{TcpListener, TcpStream};
 use crate::{spawn, time, yield_now};
 
-fn localhost() -> SocketAddr {
+pub(super) fn localhost() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
@@ -28,12 +28,6 @@ pub(super) async fn connected() -> (TcpStream, TcpStream) {
         .await
         .expect("connect and accept");
     (client, server)
-}
-
-/// An address at which nobody listens.
-fn deserted() -> SocketAddr {
-    let listener = std::net::TcpListener::bind(localhost()).expect("bind");
-    listener.local_addr().expect("address")
 }
 
 /// A connection goes on in one direction after the other was closed.
@@ -143,20 +137,6 @@ pub async fn large_write_with_back_pressure() {
     writer.await.expect("writer");
 }
 
-/// A connect that is refused is an error; a retry with a listener there works.
-pub async fn refused_connect() {
-    for _ in 0..20 {
-        let error = TcpStream::connect(deserted()).await.expect_err("refused");
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    }
-    // The next address is tried.
-    let listener = TcpListener::bind(localhost()).await.expect("bind");
-    let there = listener.local_addr().expect("address");
-    let addresses = [deserted(), there];
-    let stream = TcpStream::connect(&addresses[..]).await.expect("connect");
-    assert_eq!(stream.peer_addr().expect("peer"), there);
-}
-
 /// Sockets that come and go under the same descriptor numbers get their own events only.
 pub async fn descriptor_reuse() {
     for round in 0..100_u8 {
@@ -181,49 +161,7 @@ pub async fn descriptor_reuse() {
     }
 }
 
-/// Connections that are all there before the first accept, so that one edge stands for all of them, are all accepted, by several
-/// tasks at once; and so are those that come while they accept.
-pub async fn many_connections_on_one_edge() {
-    const CONNECTIONS: usize = 200;
-    const ACCEPTORS: usize = 4;
-    let listener = TcpListener::bind(localhost()).await.expect("bind");
-    let address = listener.local_addr().expect("address");
-    let listener = Arc::new(listener);
-    let mut early = Vec::new();
-    for _ in 0..CONNECTIONS / 2 {
-        early.push(TcpStream::connect(address).await.expect("connect"));
-    }
-    for _ in 0..ACCEPTORS {
-        let listener = listener.clone();
-        drop(spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                drop(spawn(echo(stream)));
-            }
-        }));
-    }
-    let mut clients = Vec::new();
-    for index in 0..CONNECTIONS as u32 {
-        let early = early.pop();
-        clients.push(spawn(async move {
-            let mut stream = match early {
-                Some(stream) => stream,
-                None => TcpStream::connect(address).await.expect("connect"),
-            };
-            for round in 0..10 {
-                let message = (index + round).to_ne_bytes();
-                stream.write_all(&message).await.expect("write");
-                let mut answer = [0; 4];
-                stream.read_exact(&mut answer).await.expect("read");
-                assert_eq!(answer, message);
-            }
-        }));
-    }
-    for client in clients {
-        client.await.expect("client");
-    }
-}
-
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+pub(super) async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         let read = stream.read(&mut buffer).await?;
@@ -377,18 +315,6 @@ pub async fn a_cancelled_read_loses_nothing() {
     }
 }
 
-/// An accept that was cancelled has taken no connection.
-pub async fn a_cancelled_accept_loses_no_connection() {
-    let listener = TcpListener::bind(localhost()).await.expect("bind");
-    let address = listener.local_addr().expect("address");
-    for _ in 0..20 {
-        assert!(future::poll_once(listener.accept()).await.is_none());
-        let client = TcpStream::connect(address).await.expect("connect");
-        let (_, peer) = listener.accept().await.expect("accept");
-        assert_eq!(peer, client.local_addr().expect("address"));
-    }
-}
-
 /// An operation that is always ready lets other tasks run.
 pub async fn a_socket_that_is_always_ready_lets_others_run() {
     let (mut client, server) = connected().await;
@@ -421,48 +347,6 @@ pub async fn peek_and_vectored() {
     assert_eq!((&first, &second[..5]), (b"on", &b"e two"[..]));
 }
 
-/// What is set on a socket is what it tells.
-pub async fn options_and_addresses() {
-    let options = BindOptions::default().reuse_port(true).backlog(16);
-    let one = TcpListener::bind_with(localhost(), options)
-        .await
-        .expect("bind");
-    let address = one.local_addr().expect("address");
-    let two = TcpListener::bind_with(address, options)
-        .await
-        .expect("the same port");
-    assert_eq!(two.local_addr().expect("address"), address);
-    let taken = TcpListener::bind(address).await.expect_err("taken");
-    assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
-
-    let (client, server) = connected().await;
-    assert_eq!(
-        client.peer_addr().expect("peer"),
-        server.local_addr().expect("local")
-    );
-    client.set_nodelay(true).expect("set_nodelay");
-    assert!(client.nodelay().expect("nodelay"));
-    client.set_ttl(42).expect("set_ttl");
-    assert_eq!(client.ttl().expect("ttl"), 42);
-    let linger = Some(Duration::from_secs(1));
-    client.set_linger(linger).expect("set_linger");
-    assert_eq!(client.linger().expect("linger"), linger);
-    assert!(client.take_error().expect("take_error").is_none());
-}
-
-/// Names are looked up; what is neither address nor name is an error.
-pub async fn names() {
-    let listener = TcpListener::bind("localhost:0").await.expect("bind");
-    let port = listener.local_addr().expect("address").port();
-    let connect = TcpStream::connect(("localhost", port));
-    future::try_zip(connect, listener.accept())
-        .await
-        .expect("connect");
-    let error = TcpStream::connect("no port").await.expect_err("no port");
-    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    assert!(TcpStream::connect("no.such.host.invalid:1").await.is_err());
-}
-
 /// Halves are put together again, and only with their own.
 pub async fn halves_reunite() {
     let (client, server) = connected().await;
@@ -480,189 +364,4 @@ pub async fn halves_reunite() {
         .expect("still open");
     server.write_all(b"pong").await.expect("write");
     read.read_exact(&mut [0; 4]).await.expect("read");
-}
-
-/// Datagrams: with addresses, connected, peeked at, cut.
-pub async fn datagrams() {
-    let one = UdpSocket::bind(localhost()).await.expect("bind");
-    let two = UdpSocket::bind(localhost()).await.expect("bind");
-    let (at_one, at_two) = (
-        one.local_addr().expect("address"),
-        two.local_addr().expect("address"),
-    );
-    let mut buffer = [0; 16];
-    assert_eq!(one.send_to(b"hello", at_two).await.expect("send"), 5);
-    assert_eq!(two.peek_from(&mut buffer).await.expect("peek"), (5, at_one));
-    assert_eq!(two.recv_from(&mut buffer).await.expect("recv"), (5, at_one));
-    assert_eq!(&buffer[..5], b"hello");
-
-    assert!(one.peer_addr().is_err());
-    one.connect(at_two).await.expect("connect");
-    two.connect(at_one).await.expect("connect");
-    assert_eq!(one.peer_addr().expect("peer"), at_two);
-    let receive = async {
-        let mut short = [0; 3];
-        assert_eq!(one.recv(&mut short).await.expect("recv"), 3);
-        assert_eq!(&short, b"lon");
-        one.recv(&mut buffer).await.expect("the next, whole")
-    };
-    let send = async {
-        two.send(b"long one").await.expect("send");
-        two.send(b"next").await.expect("send");
-    };
-    assert_eq!(future::zip(receive, send).await.0, 4);
-    one.set_broadcast(true).expect("set_broadcast");
-    assert!(one.broadcast().expect("broadcast"));
-}
-
-/// Each datagram reaches one of the tasks that wait for it; none of them is forgotten.
-pub async fn one_datagram_socket_shared_by_tasks() {
-    const RECEIVERS: usize = 4;
-    const EACH: usize = 25;
-    let socket = Arc::new(UdpSocket::bind(localhost()).await.expect("bind"));
-    let address = socket.local_addr().expect("address");
-    let receivers: Vec<_> = (0..RECEIVERS)
-        .map(|_| {
-            let socket = socket.clone();
-            spawn(async move {
-                let mut sum = 0;
-                for _ in 0..EACH {
-                    let mut byte = [0];
-                    socket.recv_from(&mut byte).await.expect("recv");
-                    sum += usize::from(byte[0]);
-                }
-                sum
-            })
-        })
-        .collect();
-    let sender = UdpSocket::bind(localhost()).await.expect("bind");
-    for value in 0..(RECEIVERS * EACH) as u8 {
-        sender.send_to(&[value], address).await.expect("send");
-    }
-    let mut sum = 0;
-    for receiver in receivers {
-        sum += receiver.await.expect("receiver");
-    }
-    assert_eq!(sum, (0..RECEIVERS * EACH).sum());
-}
-
-/// Unix sockets: a pair, and a listener in the file system.
-pub async fn unix_sockets() {
-    let (one, mut other) = UnixStream::pair().expect("pair");
-    let (mut read, mut write) = one.into_split();
-    let peer = spawn(async move {
-        let mut all = Vec::new();
-        other.read_to_end(&mut all).await.expect("read");
-        other.write_all(&all).await.expect("write");
-    });
-    let data: Vec<u8> = (0..1 << 20).map(|index| (index % 253) as u8).collect();
-    write.write_all(&data).await.expect("write");
-    drop(write);
-    let mut back = Vec::new();
-    read.read_to_end(&mut back).await.expect("read");
-    assert!(back == data, "what came back differs");
-    peer.await.expect("peer");
-
-    let directory = super::files::Scratch::new("unix-sockets");
-    let path = directory.path("socket");
-    let missing = UnixStream::connect(&path)
-        .await
-        .expect_err("nobody is there");
-    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
-    let listener = UnixListener::bind(&path).expect("bind");
-    let address = listener.local_addr().expect("address");
-    assert_eq!(address.as_pathname(), Some(&*path));
-    let (mut client, (mut server, peer)) =
-        future::try_zip(UnixStream::connect(&path), listener.accept())
-            .await
-            .expect("connect");
-    assert!(peer.is_unnamed(), "{peer:?}");
-    assert_eq!(
-        client.peer_addr().expect("peer").as_pathname(),
-        Some(&*path)
-    );
-    client.write_all(b"hi").await.expect("write");
-    let mut two = [0; 2];
-    assert_eq!(server.peek(&mut two).await.expect("peek"), 2);
-    server.read_exact(&mut two).await.expect("read");
-    assert_eq!(&two, b"hi");
-    client.shutdown(Shutdown::Write).expect("shutdown");
-    assert_eq!(server.read(&mut two).await.expect("read"), 0);
-}
-
-/// Generates the tests of sockets and files for a scheduler in the calling crate, one `#[test]` per case, in a module
-/// `io_conformance`. The subject is an [`AmbientSubject`](crate::testing::AmbientSubject).
-#[macro_export]
-macro_rules! io_conformance {
-    ($subject:ty) => {
-        mod io_conformance {
-            #[allow(unused_imports)]
-            use super::*;
-            $crate::__io_cases!(__io_tests, $subject);
-        }
-    };
-}
-
-/// One `#[test]` for each case.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __io_tests {
-    ({ $subject:ty } $($module:ident { $($case:ident)* })*) => {$(
-        mod $module {
-            #[allow(unused_imports)]
-            use super::*;
-            $(
-                #[test]
-                fn $case() {
-                    $crate::testing::run::<$subject>(stringify!($case), || {
-                        let subject = <$subject as $crate::testing::Subject>::start();
-                        $crate::testing::Subject::run(&subject, $crate::testing::$module::$case());
-                    });
-                }
-            )*
-        }
-    )*};
-}
-
-/// Hands the names of the cases, by module, to another macro.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __io_cases {
-    ($consumer:ident, $argument:ty) => {
-        $crate::$consumer! {
-            { $argument }
-            net {
-                a_cancelled_accept_loses_no_connection
-                a_cancelled_read_loses_nothing
-                a_dropped_socket_with_a_pending_read
-                a_socket_that_is_always_ready_lets_others_run
-                an_aborted_reader_closes_its_socket
-                datagrams
-                descriptor_reuse
-                end_of_stream
-                half_close
-                halves_reunite
-                large_write_with_back_pressure
-                many_connections_on_one_edge
-                names
-                one_datagram_socket_shared_by_tasks
-                one_socket_read_and_written_by_two_tasks
-                options_and_addresses
-                peek_and_vectored
-                refused_connect
-                reset
-                several_readers_of_one_stream
-                shutdown_of_each_direction
-                unix_sockets
-            }
-            files {
-                a_cancelled_read_loses_nothing
-                a_failed_write_is_reported
-                directories
-                flushed_writes_are_there
-                reads_writes_and_seeks
-                whole_files
-            }
-        }
-    };
 }

@@ -90,11 +90,11 @@ async fn act<R: Runtime>(rt: &R, random: &mut Xorshift) {
             }
             3 => probe.tell(Then::Wait),
             4 => {
-                if let Some(task) = &mut task {
-                    if let Some(result) = poll_once(&mut *task).await {
-                        drop(result);
-                        return check(&probe).await;
-                    }
+                if let Some(task) = &mut task
+                    && let Some(result) = poll_once(&mut *task).await
+                {
+                    drop(result);
+                    return check(&probe).await;
                 }
             }
             5 if random.once_in(3) => drop(task.take()),

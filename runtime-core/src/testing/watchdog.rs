@@ -5,6 +5,20 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
+/// CPU time that the whole process has used.
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
+}
+
+/// `LAB_PATIENCE` multiplies every case's patience, for machines that are slow or busy, and for sanitizers.
+fn patience_factor() -> u32 {
+    let given = std::env::var("LAB_PATIENCE").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// Runs `case` on a thread of its own, named after it, and hands its panic on.
 ///
 /// A case that has not ended after `patience` is left behind, still running, so that the remaining cases have their turn. All
@@ -12,7 +26,9 @@ use std::time::Duration;
 ///
 /// # Panics
 /// With the case's own panic, or with `name` when the patience is over.
-pub(super) fn run(name: &str, patience: Duration, case: fn()) {
+pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + 'static) {
+    let patience = patience * patience_factor();
+    let cpu_before = cpu_time();
     // The thread owns the sender and sends nothing: that it is gone says that the thread has ended or is about to.
     let (alive, ended) = channel::<()>();
     let thread = thread::Builder::new()
@@ -24,8 +40,10 @@ pub(super) fn run(name: &str, patience: Duration, case: fn()) {
         .expect("a thread for the case");
     match ended.recv_timeout(patience) {
         Err(RecvTimeoutError::Timeout) => {
+            // Little CPU: it waits for a wake-up that was lost. Much: something spins, or starves it, or the machine is slow.
+            let cpu = cpu_time() - cpu_before;
             panic!(
-                "`{name}` has not ended after {patience:?}: a wake-up was lost, or a task starves"
+                "`{name}` has not ended after {patience:?}, in which the process used {cpu:?} of CPU: a wake-up was lost, or a task starves"
             )
         }
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {

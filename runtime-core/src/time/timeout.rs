@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 
 use super::{Sleep, sleep, sleep_until};
+use crate::budget;
 
 /// The time of a [`timeout`] was over before its future completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,8 +94,15 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let fair = budget::has_remaining();
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
+        }
+        if !fair {
+            // With no budget left the future could not even look for its result: it is asked once more, on a full one, before
+            // the clock is. (One that uses up its budget itself, poll after poll, is ended by the deadline all the same.)
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         this.sleep.poll_elapsed(cx).map(|()| Err(Elapsed))
     }

@@ -1,10 +1,13 @@
 //! The `lab` command with a workload of one's own: `cargo run --release -p docs --example my_lab -- compare baton`.
 // ANCHOR: lab
+mod baton;
+
 use std::process::ExitCode;
 
 use bench_suite::workloads::{Program as _, under};
 use bench_suite::{Entry, Registry};
-use docs::baton::Baton;
+
+use baton::Baton;
 
 fn main() -> ExitCode {
     let mut registry = Registry::standard();

@@ -1,9 +1,9 @@
-//! A preprocessor for mdBook: see [`docs::links`]. mdBook writes `[context, book]` to standard input and reads the book back.
+//! A preprocessor for mdBook: see [`docs::included`]. mdBook writes `[context, book]` to standard input and reads the book back.
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
 
-use docs::links::without_rustdoc_links;
+use docs::included::for_the_book;
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("rustdoc-links: {error}; mdBook runs this, with the book on standard input");
+            eprintln!("included-text: {error}; mdBook runs this, with the book on standard input");
             ExitCode::FAILURE
         }
     }
@@ -37,7 +37,7 @@ fn rewrite(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(rewrite),
         Value::Object(fields) => {
             if let Some(Value::String(content)) = fields.get_mut("content") {
-                *content = without_rustdoc_links(content);
+                *content = for_the_book(content);
             }
             fields.values_mut().for_each(rewrite);
         }

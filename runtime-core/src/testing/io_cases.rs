@@ -1,0 +1,110 @@
+//! The one list of the cases over sockets and files, and what runs them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::reactor::ReactorKind;
+use crate::runtime::{Launch, LaunchConfig};
+
+/// How long a case may take before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Generates the tests of sockets and files for a scheduler in the calling crate, one `#[test]` per case, in a module
+/// `io_conformance`. The scheduler is given by its [`Launch`]; its tasks must have it as their ambient runtime.
+#[macro_export]
+macro_rules! io_conformance {
+    ($launch:ty) => {
+        mod io_conformance {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__io_cases!(__io_tests, $launch);
+        }
+    };
+}
+
+/// One `#[test]` for each case.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __io_tests {
+    ({ $launch:ty } $($module:ident { $($case:ident)* })*) => {$(
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::testing::io_cases::check::<$launch, _, _>(stringify!($case), || {
+                        |_| $crate::testing::$module::$case()
+                    });
+                }
+            )*
+        }
+    )*};
+}
+
+/// Runs a case as the root task of a fresh runtime, once with each reactor, bounded in time.
+///
+/// # Panics
+/// With the case's panic, or with its name when it hangs.
+pub fn check<L, C, F>(name: &str, case: fn() -> C)
+where
+    L: Launch,
+    C: FnOnce(L::Runtime) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    for kind in ReactorKind::ALL {
+        let config = LaunchConfig {
+            workers: 2,
+            reactor: *kind,
+            ..LaunchConfig::default()
+        };
+        super::watchdog::run(&format!("{name} ({kind})"), PATIENCE, move || {
+            L::run(&config, case()).expect("a runtime");
+        });
+    }
+}
+
+/// Hands the names of the cases, by module, to another macro.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __io_cases {
+    ($consumer:ident, $argument:ty) => {
+        $crate::$consumer! {
+            { $argument }
+            net {
+                a_cancelled_read_loses_nothing
+                a_dropped_socket_with_a_pending_read
+                a_socket_that_is_always_ready_lets_others_run
+                an_aborted_reader_closes_its_socket
+                descriptor_reuse
+                end_of_stream
+                half_close
+                halves_reunite
+                large_write_with_back_pressure
+                one_socket_read_and_written_by_two_tasks
+                peek_and_vectored
+                reset
+                several_readers_of_one_stream
+                shutdown_of_each_direction
+            }
+            sockets {
+                a_cancelled_accept_loses_no_connection
+                datagrams
+                many_connections_on_one_edge
+                names
+                one_datagram_socket_shared_by_tasks
+                options_and_addresses
+                refused_connect
+                unix_sockets
+            }
+            files {
+                a_cancelled_read_loses_nothing
+                a_failed_write_is_reported
+                directories
+                flushed_writes_are_there
+                reads_writes_and_seeks
+                whole_files
+            }
+        }
+    };
+}

@@ -1,0 +1,7 @@
+//! A server that runs out of descriptors neither spins nor dies. A process of its own, as it lowers the process's limit.
+
+#[test]
+fn accept_when_descriptors_are_exhausted() {
+    let runtime = runtime_threads::Runtime::new().expect("a runtime");
+    runtime.block_on(runtime_core::testing::alone::accept_when_descriptors_are_exhausted());
+}

@@ -1,0 +1,9 @@
+//! Descriptors are exhausted: the only test of its process, whose limit it lowers.
+
+#[test]
+fn accept_when_descriptors_are_exhausted() {
+    runtime_core::testing::io_cases::check::<runtime_threads::Threads, _, _>(
+        "accept_when_descriptors_are_exhausted",
+        || |_| runtime_core::testing::alone::accept_when_descriptors_are_exhausted(),
+    );
+}
