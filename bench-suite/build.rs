@@ -73,12 +73,19 @@ fn versions(lock: &str) -> String {
     let field = |package: &str, key: &str| {
         package
             .lines()
-            .find_map(|line| line.strip_prefix(key)?.trim().strip_prefix('=').map(str::trim))
+            .find_map(|line| {
+                line.strip_prefix(key)?
+                    .trim()
+                    .strip_prefix('=')
+                    .map(str::trim)
+            })
             .map(|value| value.trim_matches('"').to_owned())
     };
     let wanted: BTreeSet<&str> = packages
         .iter()
-        .filter(|package| field(package, "name").is_some_and(|name| RECORDED.contains(&name.as_str())))
+        .filter(|package| {
+            field(package, "name").is_some_and(|name| RECORDED.contains(&name.as_str()))
+        })
         .flat_map(|package| {
             package
                 .lines()

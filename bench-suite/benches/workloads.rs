@@ -34,7 +34,11 @@ fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {
     let mut group = criterion.benchmark_group(workload.name);
     // Every sample asks for as many iterations as the others: each is one call of about the same length.
     group.sampling_mode(SamplingMode::Flat);
-    for entry in registry.entries.iter().filter(|entry| entry.workload == workload.name) {
+    for entry in registry
+        .entries
+        .iter()
+        .filter(|entry| entry.workload == workload.name)
+    {
         let mut expected_ns_per_op = 1000.0;
         group.bench_function(BenchmarkId::from_parameter(entry.runtime), |bencher| {
             bencher.iter_custom(|iterations| {
@@ -43,7 +47,9 @@ fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {
                 let ns_per_op = ns_per_op(workload, entry, budget_ns).unwrap_or_else(|failure| {
                     // Criterion wants a time, and there is none: better no figures than a made-up one.
                     let (workload, runtime) = (entry.workload, entry.runtime);
-                    eprintln!("{workload} under {runtime}: {failure}; `cargo bench -- NAME` runs a part");
+                    eprintln!(
+                        "{workload} under {runtime}: {failure}; `cargo bench -- NAME` runs a part"
+                    );
                     std::process::exit(1);
                 });
                 expected_ns_per_op = ns_per_op;

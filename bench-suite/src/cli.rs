@@ -11,7 +11,10 @@ use crate::error::CommandError;
 
 /// Measures, shows and explains what concurrency runtimes cost.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, after_help = "\
+#[command(
+    name = "lab",
+    version,
+    after_help = "\
 Examples:
   lab                                   compare the default matrix, in under 2 minutes
   lab list                              what can be measured
@@ -19,7 +22,8 @@ Examples:
   lab serve http --runtime n1 --addr 127.0.0.1:8080
   lab report lab-out/results.json --out lab-out
 
-Without a command, `lab` is `lab compare`.")]
+Without a command, `lab` is `lab compare`."
+)]
 pub struct Cli {
     /// What to do; `compare` on the default matrix if nothing is said.
     #[command(subcommand)]
@@ -295,7 +299,11 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_one_line_with_a_suggestion() {
-        for line in ["lab comapre", "lab compare --rouns 3", "lab serve htp --runtime mn --addr x:1"] {
+        for line in [
+            "lab comapre",
+            "lab compare --rouns 3",
+            "lab serve htp --runtime mn --addr x:1",
+        ] {
             let message = usage(line);
             assert!(!message.contains('\n'), "{message}");
             assert!(message.contains("did you mean"), "{message}");

@@ -49,7 +49,11 @@ pub(crate) fn withholding_flag<'a>(metric: &str, runs: &[&'a Run]) -> Option<&'a
 
 /// The metric that stands in the table: the workload's own, or CPU time where time may not be judged.
 pub(crate) fn headline<'a>(metric: &'a str, runs: &[&Run]) -> &'a str {
-    if withholding_flag(metric, runs).is_some() { CPU } else { metric }
+    if withholding_flag(metric, runs).is_some() {
+        CPU
+    } else {
+        metric
+    }
 }
 
 /// All comparisons of one cell with its baseline, A/A first. `metric` is the workload's own.
@@ -75,7 +79,8 @@ pub(crate) fn of_cell(runs: &[&Run], metric: &str, intervals_only: bool) -> Vec<
     }
     let mut comparisons = Vec::new();
     for metric in metrics {
-        let ratio_of = |key: &ArmKey| statistics::paired_ratio(&pairs(runs, key, &baseline, metric));
+        let ratio_of =
+            |key: &ArmKey| statistics::paired_ratio(&pairs(runs, key, &baseline, metric));
         let noise_floor = ratio_of(&repeat).map(|ratio| (ratio.ratio - 1.0).abs());
         let flag = withholding_flag(metric, runs);
         for key in keys.iter().filter(|key| **key != baseline) {
@@ -87,7 +92,16 @@ pub(crate) fn of_cell(runs: &[&Run], metric: &str, intervals_only: bool) -> Vec<
             let verdict = withheld
                 .is_none()
                 .then(|| verdict(ratio.as_ref(), noise_floor, intervals_only));
-            comparisons.push(comparison(runs, key, &baseline, metric, ratio, noise_floor, verdict, withheld));
+            comparisons.push(comparison(
+                runs,
+                key,
+                &baseline,
+                metric,
+                ratio,
+                noise_floor,
+                verdict,
+                withheld,
+            ));
         }
     }
     comparisons.sort_by_key(|comparison| comparison.role != Role::Repeat);
@@ -196,7 +210,12 @@ pub(crate) mod tests {
                 let drift = 1000 + u64::from(round) * 100;
                 [
                     run("tokio-mt", Role::Arm, round, drift),
-                    run("tokio-mt", Role::Repeat, round, drift + u64::from(round % 2)),
+                    run(
+                        "tokio-mt",
+                        Role::Repeat,
+                        round,
+                        drift + u64::from(round % 2),
+                    ),
                     run("mn", Role::Arm, round, drift / 2),
                 ]
             })
@@ -217,18 +236,30 @@ pub(crate) mod tests {
         assert_eq!((mn.verdict, mn.processes), (Some(Verdict::Better), 10));
         assert!((mn.ratio.unwrap() - 0.5).abs() < 1e-3);
         let repeat = find(&all, "tokio-mt", Role::Repeat, TIME);
-        assert_eq!((repeat.verdict, repeat.withheld.as_deref()), (None, Some("a/a")));
-        assert!(all.iter().all(|one| one.role == Role::Repeat || one.runtime != "tokio-mt"));
+        assert_eq!(
+            (repeat.verdict, repeat.withheld.as_deref()),
+            (None, Some("a/a"))
+        );
+        assert!(
+            all.iter()
+                .all(|one| one.role == Role::Repeat || one.runtime != "tokio-mt")
+        );
     }
 
     #[test]
     fn fewer_processes_or_a_quick_look_give_no_verdict() {
         let runs = rounds(9);
         let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, false);
-        assert_eq!(find(&all, "mn", Role::Arm, TIME).verdict, Some(Verdict::NotEnoughData));
+        assert_eq!(
+            find(&all, "mn", Role::Arm, TIME).verdict,
+            Some(Verdict::NotEnoughData)
+        );
         let runs = rounds(12);
         let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, true);
-        assert_eq!(find(&all, "mn", Role::Arm, TIME).verdict, Some(Verdict::NotEnoughData));
+        assert_eq!(
+            find(&all, "mn", Role::Arm, TIME).verdict,
+            Some(Verdict::NotEnoughData)
+        );
     }
 
     #[test]
@@ -240,9 +271,15 @@ pub(crate) mod tests {
         let runs: Vec<&Run> = runs.iter().collect();
         let all = of_cell(&runs, TIME, false);
         let time = find(&all, "mn", Role::Arm, TIME);
-        assert_eq!((time.verdict, time.withheld.as_deref()), (None, Some("shares_cores")));
+        assert_eq!(
+            (time.verdict, time.withheld.as_deref()),
+            (None, Some("shares_cores"))
+        );
         assert!(time.ratio.is_some());
-        assert_eq!(find(&all, "mn", Role::Arm, CPU).verdict, Some(Verdict::Better));
+        assert_eq!(
+            find(&all, "mn", Role::Arm, CPU).verdict,
+            Some(Verdict::Better)
+        );
         assert_eq!(headline(TIME, &runs), CPU);
     }
 
@@ -253,7 +290,10 @@ pub(crate) mod tests {
         failed.status = Status::Crashed;
         let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, false);
         let mn = find(&all, "mn", Role::Arm, TIME);
-        assert_eq!((mn.processes, mn.verdict), (9, Some(Verdict::NotEnoughData)));
+        assert_eq!(
+            (mn.processes, mn.verdict),
+            (9, Some(Verdict::NotEnoughData))
+        );
         for run in runs.iter_mut().filter(|run| run.runtime == "mn") {
             run.status = Status::Crashed;
         }

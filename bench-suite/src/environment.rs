@@ -35,7 +35,11 @@ pub fn describe(seed: u64) -> Environment {
             .duration_since(UNIX_EPOCH)
             .ok()
             .map(|since| since.as_secs()),
-        command: Some(std::env::args().skip(1).fold("lab".to_owned(), |line, word| line + " " + &word)),
+        command: Some(
+            std::env::args()
+                .skip(1)
+                .fold("lab".to_owned(), |line, word| line + " " + &word),
+        ),
     }
 }
 
@@ -103,8 +107,15 @@ mod tests {
         let environment = describe(7);
         assert_eq!(environment.seed, 7);
         assert!(environment.cores >= 1);
-        assert!(environment.versions.contains_key("serde"), "{environment:?}");
-        assert!(environment.rustc.is_some_and(|rustc| rustc.starts_with("rustc ")));
+        assert!(
+            environment.versions.contains_key("serde"),
+            "{environment:?}"
+        );
+        assert!(
+            environment
+                .rustc
+                .is_some_and(|rustc| rustc.starts_with("rustc "))
+        );
     }
 
     #[test]

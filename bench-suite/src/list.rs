@@ -12,10 +12,22 @@ use crate::registry::{Group, Registry, Workload};
 /// The figures of results and reports, each with one line.
 const METRICS: [(&str, &str); 9] = [
     ("wall_ns_per_op", "time per operation"),
-    ("cpu_ns_per_op", "CPU time of the runtime under test per operation"),
-    ("switches_per_op", "context switches per operation, voluntary and not"),
-    ("page_faults_per_op", "page faults per operation, minor and major"),
-    ("peak_rss_bytes", "peak resident memory of the measured process"),
+    (
+        "cpu_ns_per_op",
+        "CPU time of the runtime under test per operation",
+    ),
+    (
+        "switches_per_op",
+        "context switches per operation, voluntary and not",
+    ),
+    (
+        "page_faults_per_op",
+        "page faults per operation, minor and major",
+    ),
+    (
+        "peak_rss_bytes",
+        "peak resident memory of the measured process",
+    ),
     ("latency_p50_ns", "median latency"),
     ("latency_p99_ns", "99th percentile of latency"),
     ("latency_p999_ns", "99.9th percentile of latency"),
@@ -33,7 +45,10 @@ pub(crate) fn run(registry: &Registry, arguments: &ListArgs) -> Result<(), Comma
     Ok(())
 }
 
-fn runtimes_of<'a>(registry: &'a Registry, workload: &'a Workload) -> impl Iterator<Item = &'static str> + 'a {
+fn runtimes_of<'a>(
+    registry: &'a Registry,
+    workload: &'a Workload,
+) -> impl Iterator<Item = &'static str> + 'a {
     registry
         .runtimes
         .iter()
@@ -44,7 +59,12 @@ fn runtimes_of<'a>(registry: &'a Registry, workload: &'a Workload) -> impl Itera
 fn as_text(registry: &Registry) -> String {
     let mut text = String::new();
     for group in Group::ALL {
-        let members = || registry.workloads.iter().filter(move |workload| workload.group == group);
+        let members = || {
+            registry
+                .workloads
+                .iter()
+                .filter(move |workload| workload.group == group)
+        };
         if members().next().is_none() {
             continue;
         }
@@ -56,7 +76,12 @@ fn as_text(registry: &Registry) -> String {
                 let _ = writeln!(
                     text,
                     "  {:<14} {}={} ({} to {}): {}",
-                    "", parameter.name, parameter.default, parameter.min, parameter.max, parameter.about
+                    "",
+                    parameter.name,
+                    parameter.default,
+                    parameter.min,
+                    parameter.max,
+                    parameter.about
                 );
             }
             let runtimes: Vec<&str> = runtimes_of(registry, workload).collect();
@@ -73,7 +98,11 @@ fn as_text(registry: &Registry) -> String {
         let _ = writeln!(text, "  none: each runtime has its default alone");
     }
     for policy in &registry.policies {
-        let _ = writeln!(text, "  {:<14} {}: {}", policy.name, policy.runtime, policy.about);
+        let _ = writeln!(
+            text,
+            "  {:<14} {}: {}",
+            policy.name, policy.runtime, policy.about
+        );
     }
     let _ = writeln!(text, "\nMetrics");
     for (name, about) in METRICS {
@@ -112,7 +141,9 @@ fn as_json(registry: &Registry) -> Value {
     let policies: Vec<Value> = registry
         .policies
         .iter()
-        .map(|policy| json!({"name": policy.name, "runtime": policy.runtime, "about": policy.about}))
+        .map(
+            |policy| json!({"name": policy.name, "runtime": policy.runtime, "about": policy.about}),
+        )
         .collect();
     let metrics: Vec<Value> = METRICS
         .iter()

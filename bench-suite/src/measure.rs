@@ -255,7 +255,10 @@ mod tests {
         meter.stop(sum);
         let sample = meter.samples[0];
         assert_eq!(sample.ops, 4 << 20);
-        assert!(sample.page_faults > 0 && sample.page_faults < 100_000, "{sample:?}");
+        assert!(
+            sample.page_faults > 0 && sample.page_faults < 100_000,
+            "{sample:?}"
+        );
         assert!(sample.wall_ns > 0 && sample.cpu_ns > 0, "{sample:?}");
         assert!(meter.peak_rss_bytes.is_none_or(|bytes| bytes >= 4 << 20));
     }

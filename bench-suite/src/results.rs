@@ -145,7 +145,9 @@ pub struct Config {
 }
 
 /// Why an arm was measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Role {
     /// To be compared.
     #[default]
@@ -467,15 +469,26 @@ mod tests {
     #[test]
     fn another_schema_is_named() {
         let what = Results::parse(r#"{"schema":"lab.results/2"}"#).unwrap_err();
-        assert!(what.contains("`lab.results/2`") && what.contains("`lab.results/1`"), "{what}");
-        assert!(Results::parse("[]").unwrap_err().contains("no field `schema`"));
+        assert!(
+            what.contains("`lab.results/2`") && what.contains("`lab.results/1`"),
+            "{what}"
+        );
+        assert!(
+            Results::parse("[]")
+                .unwrap_err()
+                .contains("no field `schema`")
+        );
         assert!(Results::parse("hello").unwrap_err().contains("no JSON"));
     }
 
     #[test]
     fn a_field_of_the_wrong_type_is_refused() {
         let text = EMPTY.replace(r#""runs":[]"#, r#""runs":[{"round":"x"}]"#);
-        assert!(Results::parse(&text).unwrap_err().contains("does not follow"));
+        assert!(
+            Results::parse(&text)
+                .unwrap_err()
+                .contains("does not follow")
+        );
     }
 
     #[test]

@@ -78,7 +78,11 @@ pub fn verdict(ratio: &Ratio, noise_floor: Option<f64>) -> Verdict {
 
 /// The median; `None` of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let mut sorted: Vec<f64> = values
+        .iter()
+        .copied()
+        .filter(|value| value.is_finite())
+        .collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     match sorted.len() {
@@ -95,7 +99,10 @@ fn student_t_975(degrees_of_freedom: usize) -> f64 {
         12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010,
         2.1788,
     ];
-    if let Some(quantile) = degrees_of_freedom.checked_sub(1).and_then(|index| TABLE.get(index)) {
+    if let Some(quantile) = degrees_of_freedom
+        .checked_sub(1)
+        .and_then(|index| TABLE.get(index))
+    {
         return *quantile;
     }
     if degrees_of_freedom == 0 {
@@ -115,17 +122,28 @@ mod tests {
 
     #[test]
     fn quantiles_agree_with_the_tables() {
-        for (degrees_of_freedom, quantile) in
-            [(1, 12.7062), (9, 2.2622), (12, 2.1788), (13, 2.1604), (20, 2.0860), (30, 2.0423), (120, 1.9799)]
-        {
+        for (degrees_of_freedom, quantile) in [
+            (1, 12.7062),
+            (9, 2.2622),
+            (12, 2.1788),
+            (13, 2.1604),
+            (20, 2.0860),
+            (30, 2.0423),
+            (120, 1.9799),
+        ] {
             let ours = student_t_975(degrees_of_freedom);
-            assert!((ours - quantile).abs() < 2e-4, "{degrees_of_freedom}: {ours}");
+            assert!(
+                (ours - quantile).abs() < 2e-4,
+                "{degrees_of_freedom}: {ours}"
+            );
         }
     }
 
     #[test]
     fn a_common_drift_cancels_out() {
-        let pairs: Vec<_> = (1..=10_i32).map(|round| (3.0 * f64::from(round), f64::from(round))).collect();
+        let pairs: Vec<_> = (1..=10_i32)
+            .map(|round| (3.0 * f64::from(round), f64::from(round)))
+            .collect();
         let ratio = paired_ratio(&pairs).unwrap();
         let [low, high] = ratio.ci95.unwrap();
         assert!((ratio.ratio - 3.0).abs() < 1e-9 && (high - low) < 1e-9);
@@ -134,7 +152,10 @@ mod tests {
     #[test]
     fn the_interval_is_that_of_a_worked_example() {
         // Logs 0.1, 0.2, 0.3: mean 0.2, s = 0.1, half width 4.3027 * 0.1 / sqrt(3) = 0.24842.
-        let pairs: Vec<_> = [0.1_f64, 0.2, 0.3].iter().map(|log| (log.exp(), 1.0)).collect();
+        let pairs: Vec<_> = [0.1_f64, 0.2, 0.3]
+            .iter()
+            .map(|log| (log.exp(), 1.0))
+            .collect();
         let [low, high] = paired_ratio(&pairs).unwrap().ci95.unwrap();
         assert!((low.ln() - (0.2 - 0.24842)).abs() < 1e-4);
         assert!((high.ln() - (0.2 + 0.24842)).abs() < 1e-4);
@@ -143,21 +164,40 @@ mod tests {
     #[test]
     fn a_failed_or_empty_pair_is_left_out_and_one_pair_has_no_interval() {
         assert_eq!(paired_ratio(&[]), None);
-        assert_eq!(paired_ratio(&[(0.0, 1.0), (1.0, 0.0), (f64::NAN, 1.0)]), None);
+        assert_eq!(
+            paired_ratio(&[(0.0, 1.0), (1.0, 0.0), (f64::NAN, 1.0)]),
+            None
+        );
         let one = paired_ratio(&[(2.0, 1.0)]).unwrap();
         assert_eq!((one.ci95, one.pairs), (None, 1));
     }
 
     #[test]
     fn a_verdict_needs_ten_processes_and_more_than_noise() {
-        let ratio = |ratio: f64, low, high, pairs| Ratio { ratio, ci95: Some([low, high]), pairs };
+        let ratio = |ratio: f64, low, high, pairs| Ratio {
+            ratio,
+            ci95: Some([low, high]),
+            pairs,
+        };
         let floor = Some(0.02);
-        assert_eq!(verdict(&ratio(0.5, 0.4, 0.6, 9), floor), Verdict::NotEnoughData);
-        assert_eq!(verdict(&ratio(0.5, 0.4, 0.6, 10), None), Verdict::NotEnoughData);
+        assert_eq!(
+            verdict(&ratio(0.5, 0.4, 0.6, 9), floor),
+            Verdict::NotEnoughData
+        );
+        assert_eq!(
+            verdict(&ratio(0.5, 0.4, 0.6, 10), None),
+            Verdict::NotEnoughData
+        );
         assert_eq!(verdict(&ratio(0.5, 0.4, 0.6, 10), floor), Verdict::Better);
         assert_eq!(verdict(&ratio(1.5, 1.4, 1.6, 10), floor), Verdict::Worse);
-        assert_eq!(verdict(&ratio(1.5, 0.9, 2.6, 10), floor), Verdict::NoDifference);
-        assert_eq!(verdict(&ratio(0.99, 0.98, 0.995, 10), floor), Verdict::NoDifference);
+        assert_eq!(
+            verdict(&ratio(1.5, 0.9, 2.6, 10), floor),
+            Verdict::NoDifference
+        );
+        assert_eq!(
+            verdict(&ratio(0.99, 0.98, 0.995, 10), floor),
+            Verdict::NoDifference
+        );
     }
 
     #[test]

@@ -36,7 +36,12 @@ mod tests {
 
     #[test]
     fn a_slip_is_recognised() {
-        for (slip, meant) in [("ecoh", "echo"), ("htpp", "http"), ("fibspawn", "fib-spawn"), ("fib", "fib-join")] {
+        for (slip, meant) in [
+            ("ecoh", "echo"),
+            ("htpp", "http"),
+            ("fibspawn", "fib-spawn"),
+            ("fib", "fib-join"),
+        ] {
             assert_eq!(closest(slip, KNOWN), Some(meant), "{slip}");
         }
     }

@@ -74,7 +74,12 @@ pub fn sections(results: &Results) -> Vec<Section> {
         }
     }
     // Runs stand in the random order in which they were made.
-    let position = |name: &str| results.workloads.iter().position(|workload| workload.name == name);
+    let position = |name: &str| {
+        results
+            .workloads
+            .iter()
+            .position(|workload| workload.name == name)
+    };
     cells.sort_by(|a, b| {
         let order = |name| position(name).unwrap_or(usize::MAX);
         (order(a.0), a.0, a.1).cmp(&(order(b.0), b.0, b.1))
@@ -92,7 +97,12 @@ pub fn sections(results: &Results) -> Vec<Section> {
         .collect()
 }
 
-fn section(results: &Results, name: &str, params: &BTreeMap<String, u64>, runs: &[&Run]) -> Section {
+fn section(
+    results: &Results,
+    name: &str,
+    params: &BTreeMap<String, u64>,
+    runs: &[&Run],
+) -> Section {
     let workload = results
         .workloads
         .iter()
@@ -112,7 +122,10 @@ fn section(results: &Results, name: &str, params: &BTreeMap<String, u64>, runs: 
         .iter()
         .filter(|one| one.workload == name && one.params == *params && one.metric == metric)
         .collect();
-    let mut flags: Vec<String> = runs.iter().flat_map(|run| run.flags.iter().cloned()).collect();
+    let mut flags: Vec<String> = runs
+        .iter()
+        .flat_map(|run| run.flags.iter().cloned())
+        .collect();
     flags.sort();
     flags.dedup();
     let mut keys: Vec<ArmKey> = runs.iter().map(|run| ArmKey::of(run)).collect();
@@ -120,17 +133,29 @@ fn section(results: &Results, name: &str, params: &BTreeMap<String, u64>, runs: 
     keys.dedup();
     let is_baseline = |key: &ArmKey| {
         key.role == Role::Arm
-            && compared.iter().any(|one| {
-                one.baseline == key.runtime && one.baseline_config.policy == key.policy
-            })
+            && compared
+                .iter()
+                .any(|one| one.baseline == key.runtime && one.baseline_config.policy == key.policy)
     };
     keys.sort_by_key(|key| (key.role == Role::Repeat, !is_baseline(key)));
     let rows = keys
         .iter()
         .map(|key| {
-            let runs: Vec<&Run> = runs.iter().copied().filter(|run| ArmKey::of(run) == *key).collect();
-            let comparison = compared.iter().find(|one| ArmKey::of_comparison(one) == *key);
-            row(key, &runs, &metric, is_baseline(key), comparison.copied().cloned())
+            let runs: Vec<&Run> = runs
+                .iter()
+                .copied()
+                .filter(|run| ArmKey::of(run) == *key)
+                .collect();
+            let comparison = compared
+                .iter()
+                .find(|one| ArmKey::of_comparison(one) == *key);
+            row(
+                key,
+                &runs,
+                &metric,
+                is_baseline(key),
+                comparison.copied().cloned(),
+            )
         })
         .collect();
     Section {
@@ -150,8 +175,16 @@ fn section(results: &Results, name: &str, params: &BTreeMap<String, u64>, runs: 
     }
 }
 
-fn row(key: &ArmKey, runs: &[&Run], metric: &str, baseline: bool, comparison: Option<Comparison>) -> Row {
-    let extra = runs.iter().flat_map(|run| run.extra.keys().map(String::as_str));
+fn row(
+    key: &ArmKey,
+    runs: &[&Run],
+    metric: &str,
+    baseline: bool,
+    comparison: Option<Comparison>,
+) -> Row {
+    let extra = runs
+        .iter()
+        .flat_map(|run| run.extra.keys().map(String::as_str));
     let mut medians = BTreeMap::new();
     for name in METRICS.into_iter().chain(extra) {
         let values: Vec<f64> = runs.iter().filter_map(|run| run.value(name)).collect();
@@ -209,7 +242,10 @@ fn failures(runs: &[&Run]) -> Vec<String> {
         .into_iter()
         .map(|(status, error, count)| match (status, runs.len()) {
             (Status::NotInstalled, _) | (_, 1) => format!("{}: {error}", status.describe()),
-            (_, all) => format!("{} in {count} of {all} processes: {error}", status.describe()),
+            (_, all) => format!(
+                "{} in {count} of {all} processes: {error}",
+                status.describe()
+            ),
         })
         .collect()
 }
@@ -256,7 +292,8 @@ mod tests {
         }
         runs[0].status = Status::Crashed;
         runs[0].error = Some("killed by signal 9 (SIGKILL)".into());
-        let comparisons = comparisons::of_cell(&runs.iter().collect::<Vec<_>>(), "wall_ns_per_op", false);
+        let comparisons =
+            comparisons::of_cell(&runs.iter().collect::<Vec<_>>(), "wall_ns_per_op", false);
         Results {
             schema: SCHEMA.into(),
             environments: Vec::new(),
@@ -272,7 +309,11 @@ mod tests {
     #[test]
     fn the_baseline_is_first_and_its_repetition_last() {
         let sections = sections(&results());
-        let labels: Vec<&str> = sections[0].rows.iter().map(|row| row.label.as_str()).collect();
+        let labels: Vec<&str> = sections[0]
+            .rows
+            .iter()
+            .map(|row| row.label.as_str())
+            .collect();
         assert_eq!(labels, ["tokio-mt", "mn", "tokio-mt, again (A/A)"]);
         let verdicts: Vec<String> = sections[0].rows.iter().map(verdict).collect();
         assert_eq!(verdicts, ["baseline", "not enough data", "noise"]);
@@ -283,7 +324,10 @@ mod tests {
         let sections = sections(&results());
         let mn = &sections[0].rows[1];
         assert_eq!((mn.ok, mn.points.len()), (2, 2));
-        assert_eq!(mn.failures, ["crashed in 1 of 3 processes: killed by signal 9 (SIGKILL)"]);
+        assert_eq!(
+            mn.failures,
+            ["crashed in 1 of 3 processes: killed by signal 9 (SIGKILL)"]
+        );
         assert_eq!(mn.medians["wall_ns_per_op"], 51.5);
     }
 }

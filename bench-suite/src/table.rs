@@ -22,14 +22,20 @@ pub(crate) fn render(results: &Results) -> String {
     }
     let mut text = String::new();
     for group in groups {
-        let members: Vec<&Section> =
-            sections.iter().filter(|section| section.workload.group == group).collect();
+        let members: Vec<&Section> = sections
+            .iter()
+            .filter(|section| section.workload.group == group)
+            .collect();
         let _ = writeln!(text, "\n{group}\n{}", table(&members));
     }
     text.push('\n');
     verdicts(&mut text, &sections);
     if let Some(method) = &results.method {
-        let _ = writeln!(text, "Ratios: runtime / baseline, less is better; {}.", printable(method));
+        let _ = writeln!(
+            text,
+            "Ratios: runtime / baseline, less is better; {}.",
+            printable(method)
+        );
     }
     for note in &results.notes {
         let _ = writeln!(text, "Note: {}.", printable(note));
@@ -54,8 +60,16 @@ fn table(sections: &[&Section]) -> Table {
     }
     table.set_header(
         [
-            "workload", "runtime", "time/op", "CPU/op", "switches/op", "faults/op", "peak RSS", "of",
-            "ratio [95% CI]", "verdict",
+            "workload",
+            "runtime",
+            "time/op",
+            "CPU/op",
+            "switches/op",
+            "faults/op",
+            "peak RSS",
+            "of",
+            "ratio [95% CI]",
+            "verdict",
         ]
         .map(|title| Cell::new(title).add_attribute(Attribute::Bold)),
     );
@@ -157,7 +171,9 @@ fn verdicts(text: &mut String, sections: &[Section]) {
             .rows
             .iter()
             .filter(|row| row.role == Role::Arm)
-            .filter_map(|row| Some(row.comparison.as_ref()?.processes).filter(|&processes| processes > 0))
+            .filter_map(|row| {
+                Some(row.comparison.as_ref()?.processes).filter(|&processes| processes > 0)
+            })
             .max();
         let said = match compared {
             _ if !judged.is_empty() => judged.join(", "),
@@ -192,6 +208,12 @@ fn title(section: &Section) -> String {
 /// Text from a file, without what would steer the terminal.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
         .collect()
 }

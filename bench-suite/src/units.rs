@@ -98,7 +98,10 @@ mod tests {
         assert_eq!(count(0.00012), "1.2e-4");
         assert_eq!(metric("bytes_per_task", 2048.0), "2.00 KiB");
         assert_eq!(metric("cpu_ns_per_op", 2048.0), "2.05 µs");
-        assert_eq!(ratio(Some(0.934), Some([0.9, 12.0])), "0.934x [0.900, 12.0]");
+        assert_eq!(
+            ratio(Some(0.934), Some([0.9, 12.0])),
+            "0.934x [0.900, 12.0]"
+        );
         assert_eq!(ratio(None, None), "n/a");
     }
 }

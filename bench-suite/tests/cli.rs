@@ -11,7 +11,10 @@ use rustix::process::{Pid, Signal};
 
 fn command(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
-    command.args(line.split_whitespace()).current_dir(folder).stdin(Stdio::null());
+    command
+        .args(line.split_whitespace())
+        .current_dir(folder)
+        .stdin(Stdio::null());
     command
 }
 
@@ -46,16 +49,35 @@ fn assert_usage(folder: &Path, line: &str, parts: &[&str]) {
 fn list_names_every_workload_and_runtime_of_the_default_matrix() {
     let folder = folder();
     let text = stdout(&lab(folder.path(), "list"));
-    let json: serde_json::Value = serde_json::from_slice(&lab(folder.path(), "list --json").stdout).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&lab(folder.path(), "list --json").stdout).unwrap();
     let names = |list: &str| -> Vec<String> {
         let items = json[list].as_array().unwrap();
-        items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+        items
+            .iter()
+            .map(|item| item["name"].as_str().unwrap().to_owned())
+            .collect()
     };
-    for workload in ["echo", "http", "crawl", "download", "fib-spawn", "skynet-spawn", "matmul", "hash"] {
-        assert!(text.contains(workload) && names("workloads").iter().any(|name| name == workload), "{workload}");
+    for workload in [
+        "echo",
+        "http",
+        "crawl",
+        "download",
+        "fib-spawn",
+        "skynet-spawn",
+        "matmul",
+        "hash",
+    ] {
+        assert!(
+            text.contains(workload) && names("workloads").iter().any(|name| name == workload),
+            "{workload}"
+        );
     }
     for runtime in ["n1", "mn", "threads", "tokio-mt"] {
-        assert!(text.contains(runtime) && names("runtimes").iter().any(|name| name == runtime), "{runtime}");
+        assert!(
+            text.contains(runtime) && names("runtimes").iter().any(|name| name == runtime),
+            "{runtime}"
+        );
     }
     assert!(json["metrics"].as_array().unwrap().len() > 4);
     assert!(json["policies"].is_array());
@@ -64,7 +86,14 @@ fn list_names_every_workload_and_runtime_of_the_default_matrix() {
 #[test]
 fn help_of_each_command_shows_examples() {
     let folder = folder();
-    for line in ["--help", "list --help", "compare --help", "serve --help", "load --help", "report --help"] {
+    for line in [
+        "--help",
+        "list --help",
+        "compare --help",
+        "serve --help",
+        "load --help",
+        "report --help",
+    ] {
         let output = lab(folder.path(), line);
         assert_eq!(output.status.code(), Some(0), "{line}");
         assert!(stdout(&output).contains("Examples:"), "{line}");
@@ -76,29 +105,93 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
     let folder = folder();
     let folder = folder.path();
     assert_usage(folder, "comapre", &["did you mean `compare`"]);
-    assert_usage(folder, "compare ecoh", &["unknown workload `ecoh`", "did you mean `echo`", "lab list"]);
-    assert_usage(folder, "compare echo --runtime nm", &["unknown runtime `nm`"]);
-    assert_usage(folder, "compare hash --param speed=3", &["no parameter `speed`", "there are: "]);
+    assert_usage(
+        folder,
+        "compare ecoh",
+        &["unknown workload `ecoh`", "did you mean `echo`", "lab list"],
+    );
+    assert_usage(
+        folder,
+        "compare echo --runtime nm",
+        &["unknown runtime `nm`"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --param speed=3",
+        &["no parameter `speed`", "there are: "],
+    );
     assert_usage(folder, "compare hash --size 0", &["size=0 is out of range"]);
-    assert_usage(folder, "compare hash --size 18446744073709551615", &["is out of range"]);
-    assert_usage(folder, "compare hash --workers 99999", &["--workers 99999 is out of range"]);
-    assert_usage(folder, "compare hash --quick --full", &["cannot be used with"]);
-    assert_usage(folder, "compare hash --out /dev/null/x", &["--out /dev/null/x"]);
+    assert_usage(
+        folder,
+        "compare hash --size 18446744073709551615",
+        &["is out of range"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --workers 99999",
+        &["--workers 99999 is out of range"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --quick --full",
+        &["cannot be used with"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --out /dev/null/x",
+        &["--out /dev/null/x"],
+    );
     assert_usage(folder, "serve echo --addr 127.0.0.1:0", &["--runtime"]);
-    assert_usage(folder, "serve echo --runtime tokoi-mt --addr 127.0.0.1:0", &["tokoi-mt"]);
-    assert_usage(folder, "serve echo --runtime tokio-mt --addr nowhere", &["nowhere"]);
-    assert_usage(folder, "load echo --addr 127.0.0.1:1 --rate 5 --closed", &["cannot be used with"]);
-    assert_usage(folder, "report missing.json --out out", &["missing.json", "cannot be read"]);
-    assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "nothing was written");
+    assert_usage(
+        folder,
+        "serve echo --runtime tokoi-mt --addr 127.0.0.1:0",
+        &["tokoi-mt"],
+    );
+    assert_usage(
+        folder,
+        "serve echo --runtime tokio-mt --addr nowhere",
+        &["nowhere"],
+    );
+    assert_usage(
+        folder,
+        "load echo --addr 127.0.0.1:1 --rate 5 --closed",
+        &["cannot be used with"],
+    );
+    assert_usage(
+        folder,
+        "report missing.json --out out",
+        &["missing.json", "cannot be read"],
+    );
+    assert_eq!(
+        fs::read_dir(folder).unwrap().count(),
+        0,
+        "nothing was written"
+    );
 }
 
 #[test]
 fn results_that_are_damaged_or_foreign_are_refused_in_one_line() {
     let folder = folder();
-    fs::write(folder.path().join("cut.json"), r#"{"schema":"lab.results/1","runs":[{"#).unwrap();
-    assert_usage(folder.path(), "report cut.json --out out", &["cut.json", "cut short"]);
-    fs::write(folder.path().join("new.json"), r#"{"schema":"lab.results/9"}"#).unwrap();
-    assert_usage(folder.path(), "report new.json --out out", &["new.json", "lab.results/9", "lab.results/1"]);
+    fs::write(
+        folder.path().join("cut.json"),
+        r#"{"schema":"lab.results/1","runs":[{"#,
+    )
+    .unwrap();
+    assert_usage(
+        folder.path(),
+        "report cut.json --out out",
+        &["cut.json", "cut short"],
+    );
+    fs::write(
+        folder.path().join("new.json"),
+        r#"{"schema":"lab.results/9"}"#,
+    )
+    .unwrap();
+    assert_usage(
+        folder.path(),
+        "report new.json --out out",
+        &["new.json", "lab.results/9", "lab.results/1"],
+    );
 }
 
 #[test]
@@ -108,23 +201,60 @@ fn a_short_comparison_is_printed_stored_and_reported_again() {
     let output = lab(folder.path(), line);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
-    for part in ["IO-bound", "CPU-bound", "tokio-ct", "again (A/A)", "not enough data", "Student's t"] {
+    for part in [
+        "IO-bound",
+        "CPU-bound",
+        "tokio-ct",
+        "again (A/A)",
+        "not enough data",
+        "Student's t",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(text.trim_end().ends_with("report: lab-out/report.html"), "{text}");
+    assert!(
+        text.trim_end().ends_with("report: lab-out/report.html"),
+        "{text}"
+    );
 
     let results = Results::read(&folder.path().join("also.json")).unwrap();
-    assert_eq!(results, Results::read(&folder.path().join("lab-out/results.json")).unwrap());
+    assert_eq!(
+        results,
+        Results::read(&folder.path().join("lab-out/results.json")).unwrap()
+    );
     assert_eq!(results.runs.len(), 2 * 2 * 3);
     for run in &results.runs {
-        assert_eq!((run.status, run.error.as_deref()), (Status::Ok, None), "{run:?}");
-        assert!(run.ops > Some(0) && run.wall_ns > Some(0) && run.cpu_ns > Some(0), "{run:?}");
+        assert_eq!(
+            (run.status, run.error.as_deref()),
+            (Status::Ok, None),
+            "{run:?}"
+        );
+        assert!(
+            run.ops > Some(0) && run.wall_ns > Some(0) && run.cpu_ns > Some(0),
+            "{run:?}"
+        );
     }
-    assert!(results.comparisons.iter().any(|one| one.role == Role::Repeat));
+    assert!(
+        results
+            .comparisons
+            .iter()
+            .any(|one| one.role == Role::Repeat)
+    );
     // Client and server share the cores: time alone may not be judged.
-    let echo = results.runs.iter().find(|run| run.workload == "echo").unwrap();
-    assert!(echo.flags.iter().any(|flag| flag == "shares_cores"), "{:?}", echo.flags);
-    for one in results.comparisons.iter().filter(|one| one.workload == "echo" && one.metric == "wall_ns_per_op") {
+    let echo = results
+        .runs
+        .iter()
+        .find(|run| run.workload == "echo")
+        .unwrap();
+    assert!(
+        echo.flags.iter().any(|flag| flag == "shares_cores"),
+        "{:?}",
+        echo.flags
+    );
+    for one in results
+        .comparisons
+        .iter()
+        .filter(|one| one.workload == "echo" && one.metric == "wall_ns_per_op")
+    {
         assert_eq!(one.verdict, None);
     }
 
@@ -135,7 +265,10 @@ fn a_short_comparison_is_printed_stored_and_reported_again() {
     let again = fs::read_to_string(folder.path().join("again/report.html")).unwrap();
     assert!(first == again, "the same results give the same report");
     for part in ["http://", "https://"] {
-        let outside = again.matches(part).count() - include_str!("../assets/chart.umd.min.js").matches(part).count();
+        let outside = again.matches(part).count()
+            - include_str!("../assets/chart.umd.min.js")
+                .matches(part)
+                .count();
         assert_eq!(outside, 0, "the report refers to nothing outside");
     }
 }
@@ -147,10 +280,19 @@ struct Server {
 
 impl Server {
     fn start(folder: &Path, line: &str) -> Self {
-        let mut child = command(folder, line).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command(folder, line)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut ready = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
-        let address = ready.strip_prefix("listening ").unwrap_or_else(|| panic!("{ready}")).trim().to_owned();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut ready)
+            .unwrap();
+        let address = ready
+            .strip_prefix("listening ")
+            .unwrap_or_else(|| panic!("{ready}"))
+            .trim()
+            .to_owned();
         Self { child, address }
     }
 
@@ -164,12 +306,22 @@ impl Server {
 fn a_server_takes_load_and_ends_cleanly_on_a_signal() {
     let folder = folder();
     for (protocol, signal) in [("echo", Signal::INT), ("http", Signal::TERM)] {
-        let server = Server::start(folder.path(), &format!("serve {protocol} --runtime tokio-mt --addr 127.0.0.1:0"));
-        let line = format!("load {protocol} --addr {} --closed --connections 4 --duration 200ms --json load.json", server.address);
+        let server = Server::start(
+            folder.path(),
+            &format!("serve {protocol} --runtime tokio-mt --addr 127.0.0.1:0"),
+        );
+        let line = format!(
+            "load {protocol} --addr {} --closed --connections 4 --duration 200ms --json load.json",
+            server.address
+        );
         let output = lab(folder.path(), &line);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let text = fs::read_to_string(folder.path().join("load.json")).unwrap();
-        assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object());
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&text)
+                .unwrap()
+                .is_object()
+        );
         assert_eq!(server.end(signal), Some(0), "{protocol}");
     }
 }
@@ -179,21 +331,37 @@ fn a_port_in_use_is_one_line() {
     let folder = folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = lab(folder.path(), &format!("serve echo --runtime tokio-mt --addr {address}"));
+    let output = lab(
+        folder.path(),
+        &format!("serve echo --runtime tokio-mt --addr {address}"),
+    );
     let message = stderr(&output);
     assert!(matches!(output.status.code(), Some(1 | 2)), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
-    assert!(message.contains(&address) && message.contains("in use"), "{message}");
+    assert!(
+        message.contains(&address) && message.contains("in use"),
+        "{message}"
+    );
 }
 
 #[test]
 fn load_on_nobody_is_one_line() {
     let folder = folder();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let output = lab(folder.path(), &format!("load echo --addr {free} --duration 100ms --json load.json"));
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let output = lab(
+        folder.path(),
+        &format!("load echo --addr {free} --duration 100ms --json load.json"),
+    );
     let message = stderr(&output);
     assert_ne!(output.status.code(), Some(0));
     assert_eq!(message.lines().count(), 1, "{message}");
     assert!(message.contains(&free.to_string()), "{message}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "nothing was written"
+    );
 }

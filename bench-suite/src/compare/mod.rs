@@ -36,9 +36,12 @@ use schedule::Schedule;
 pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandError> {
     let plan = Plan::new(registry, arguments)?;
     let outputs = Outputs::prepare(arguments)?;
-    let system = |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
-    let interruption = Interruption::listen().map_err(|error| system("cannot listen for signals", error))?;
-    let program = process::own_program().map_err(|error| system("cannot find its own program", error))?;
+    let system =
+        |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
+    let interruption =
+        Interruption::listen().map_err(|error| system("cannot listen for signals", error))?;
+    let program =
+        process::own_program().map_err(|error| system("cannot find its own program", error))?;
 
     announce(&plan, arguments.no_progress);
     environment::warm_memory();
@@ -139,14 +142,27 @@ fn compared(plan: &Plan, runs: &[Run]) -> Vec<crate::results::Comparison> {
 fn failures(runs: &[Run]) -> Option<String> {
     let failed: Vec<&Run> = runs
         .iter()
-        .filter(|run| matches!(run.status, Status::WrongAnswer | Status::Crashed | Status::TimedOut))
+        .filter(|run| {
+            matches!(
+                run.status,
+                Status::WrongAnswer | Status::Crashed | Status::TimedOut
+            )
+        })
         .collect();
     let first = failed.first()?;
     let error = first.error.as_deref().unwrap_or("no message");
-    let line = format!("{} under {}: {}: {error}", first.workload, first.runtime, first.status.describe());
+    let line = format!(
+        "{} under {}: {}: {error}",
+        first.workload,
+        first.runtime,
+        first.status.describe()
+    );
     Some(match failed.len() {
         1 => format!("{line}; all other figures are kept"),
-        count => format!("{line}; and {} more failed runs; all other figures are kept", count - 1),
+        count => format!(
+            "{line}; and {} more failed runs; all other figures are kept",
+            count - 1
+        ),
     })
 }
 
@@ -174,7 +190,8 @@ impl Measuring<'_> {
                 self.results.notes.push(note);
                 return;
             };
-            self.progress.round(round, self.plan.effort.rounds, started.elapsed());
+            self.progress
+                .round(round, self.plan.effort.rounds, started.elapsed());
             for (cell, arm) in schedule.order() {
                 if schedule.given_up(cell, arm) {
                     self.progress.done();
@@ -195,7 +212,10 @@ impl Measuring<'_> {
                 let run = self.record(round, cell, arm, outcome);
                 if schedule.failed(cell, arm, run.status) {
                     let parameters = crate::summary::parameters(&run.params);
-                    let line = format!("{} ({parameters}) under {} is given up", run.workload, run.runtime);
+                    let line = format!(
+                        "{} ({parameters}) under {} is given up",
+                        run.workload, run.runtime
+                    );
                     self.progress.say(&line);
                     // That something is not installed is its own explanation.
                     if run.status != Status::NotInstalled {
@@ -209,10 +229,18 @@ impl Measuring<'_> {
         }
     }
 
-    fn one(&self, round: u32, cell: usize, arm: usize, budget: Duration, limit: Duration) -> process::Outcome {
+    fn one(
+        &self,
+        round: u32,
+        cell: usize,
+        arm: usize,
+        budget: Duration,
+        limit: Duration,
+    ) -> process::Outcome {
         let cell = &self.plan.cells[cell];
         let arm = &cell.arms[arm];
-        self.progress.process(round, cell.workload.name, arm.runtime);
+        self.progress
+            .process(round, cell.workload.name, arm.runtime);
         let request = Request {
             protocol: PROTOCOL.to_owned(),
             workload: cell.workload.name.to_owned(),

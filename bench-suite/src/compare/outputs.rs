@@ -21,11 +21,17 @@ impl Outputs {
     /// # Errors
     /// When something can't be written where it shall be.
     pub(super) fn prepare(arguments: &CompareArgs) -> Result<Self, CommandError> {
-        let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
+        let folder = arguments
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
         ensure_folder(&folder, "--out")?;
         if let Some(json) = &arguments.json {
             let refuse = |why: &str| {
-                CommandError::Usage(format!("--json {}: {why}; name another file", json.display()))
+                CommandError::Usage(format!(
+                    "--json {}: {why}; name another file",
+                    json.display()
+                ))
             };
             if json.is_dir() {
                 return Err(refuse("is a folder"));
@@ -85,7 +91,10 @@ impl Outputs {
 fn note(first: &mut Option<CommandError>, path: &Path, outcome: io::Result<()>) {
     if let Err(error) = outcome {
         first.get_or_insert_with(|| {
-            CommandError::Failed(format!("cannot write {}: {error}; free the place and measure again", path.display()))
+            CommandError::Failed(format!(
+                "cannot write {}: {error}; free the place and measure again",
+                path.display()
+            ))
         });
     }
 }
@@ -95,14 +104,19 @@ fn note(first: &mut Option<CommandError>, path: &Path, outcome: io::Result<()>) 
 /// # Errors
 /// One line that names the option it was given with.
 pub(crate) fn ensure_folder(folder: &Path, option: &str) -> Result<(), CommandError> {
-    fs::create_dir_all(folder).and_then(|()| probe(folder)).map_err(|error| {
-        CommandError::Usage(format!(
-            "{option} {}: cannot be written to ({error}); name another folder",
-            folder.display()
-        ))
-    })
+    fs::create_dir_all(folder)
+        .and_then(|()| probe(folder))
+        .map_err(|error| {
+            CommandError::Usage(format!(
+                "{option} {}: cannot be written to ({error}); name another folder",
+                folder.display()
+            ))
+        })
 }
 
 fn probe(folder: &Path) -> io::Result<()> {
-    tempfile::Builder::new().prefix(".lab-").tempfile_in(folder).map(drop)
+    tempfile::Builder::new()
+        .prefix(".lab-")
+        .tempfile_in(folder)
+        .map(drop)
 }

@@ -121,12 +121,16 @@ impl Plan {
         let settings = settings(&workloads, arguments)?;
         let workers = arguments.workers.unwrap_or_else(environment::cores);
         if !(1..=MAX_WORKERS).contains(&workers) {
-            return Err(usage(format!("--workers {workers} is out of range; 1 to {MAX_WORKERS}")));
+            return Err(usage(format!(
+                "--workers {workers} is out of range; 1 to {MAX_WORKERS}"
+            )));
         }
         let effort = Effort::of(arguments);
         if !(1..=MAX_ROUNDS).contains(&effort.rounds) {
             let rounds = effort.rounds;
-            return Err(usage(format!("--rounds {rounds} is out of range; 1 to {MAX_ROUNDS}")));
+            return Err(usage(format!(
+                "--rounds {rounds} is out of range; 1 to {MAX_ROUNDS}"
+            )));
         }
 
         let mut cells = Vec::new();
@@ -192,7 +196,11 @@ fn chosen_workloads<'a>(
             .filter(|workload| DEFAULT_WORKLOADS.contains(&workload.name))
             .collect();
         // Someone else's registry: all that it has.
-        return Ok(if default.is_empty() { registry.workloads.iter().collect() } else { default });
+        return Ok(if default.is_empty() {
+            registry.workloads.iter().collect()
+        } else {
+            default
+        });
     }
     let known = || registry.workloads.iter().map(|workload| workload.name);
     let mut chosen: Vec<&Workload> = Vec::new();
@@ -208,7 +216,10 @@ fn chosen_workloads<'a>(
 }
 
 /// The chosen runtimes, the baseline first.
-fn chosen_runtimes(registry: &Registry, names: &[String]) -> Result<Vec<&'static str>, CommandError> {
+fn chosen_runtimes(
+    registry: &Registry,
+    names: &[String],
+) -> Result<Vec<&'static str>, CommandError> {
     let known = || registry.runtimes.iter().map(|runtime| runtime.name);
     let mut chosen: Vec<&'static str> = Vec::new();
     if names.is_empty() {
@@ -244,7 +255,11 @@ fn chosen_policies(
             return Err(usage(suggest::unknown("policy", name, known())));
         }
         let mut used = false;
-        for policy in registry.policies.iter().filter(|policy| policy.name == name) {
+        for policy in registry
+            .policies
+            .iter()
+            .filter(|policy| policy.name == name)
+        {
             if runtimes.contains(&policy.runtime) {
                 let policies = chosen.entry(policy.runtime).or_default();
                 if !policies.contains(name) {
@@ -289,27 +304,43 @@ fn settings(
     arguments: &CompareArgs,
 ) -> Result<BTreeMap<String, Vec<u64>>, CommandError> {
     let mut settings: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    let size = arguments.size.iter().map(|values| ("size", values.as_str(), "--size"));
-    let params = arguments.params.iter().map(|param| match param.split_once('=') {
-        Some((key, values)) => (key.trim(), values, "--param"),
-        None => (param.as_str(), "", "--param"),
-    });
+    let size = arguments
+        .size
+        .iter()
+        .map(|values| ("size", values.as_str(), "--size"));
+    let params = arguments
+        .params
+        .iter()
+        .map(|param| match param.split_once('=') {
+            Some((key, values)) => (key.trim(), values, "--param"),
+            None => (param.as_str(), "", "--param"),
+        });
     for (key, values, option) in size.chain(params) {
         let declared: Vec<(&Workload, &Parameter)> = workloads
             .iter()
-            .flat_map(|workload| workload.parameters.iter().map(move |parameter| (*workload, parameter)))
+            .flat_map(|workload| {
+                workload
+                    .parameters
+                    .iter()
+                    .map(move |parameter| (*workload, parameter))
+            })
             .filter(|(_, parameter)| parameter.name == key)
             .collect();
         if declared.is_empty() {
             return Err(unknown_parameter(workloads, key, option));
         }
         if values.is_empty() {
-            return Err(usage(format!("{option} {key} has no value; write KEY=V1,V2")));
+            return Err(usage(format!(
+                "{option} {key} has no value; write KEY=V1,V2"
+            )));
         }
         let mut parsed = Vec::new();
         for text in values.split(',') {
             let value: u64 = text.trim().replace('_', "").parse().map_err(|_| {
-                usage(format!("{key}: `{}` is no whole number of 0 or more", text.escape_debug()))
+                usage(format!(
+                    "{key}: `{}` is no whole number of 0 or more",
+                    text.escape_debug()
+                ))
             })?;
             for (workload, parameter) in &declared {
                 if !(parameter.min..=parameter.max).contains(&value) {
@@ -342,7 +373,11 @@ fn unknown_parameter(workloads: &[&Workload], key: &str, option: &str) -> Comman
         _ => "the chosen workloads".to_owned(),
     };
     let names: Vec<&str> = names.into_iter().collect();
-    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
     usage(format!(
         "{option}: {who} has no parameter `{}`; there are: {names}",
         key.escape_debug()
@@ -350,7 +385,10 @@ fn unknown_parameter(workloads: &[&Workload], key: &str, option: &str) -> Comman
 }
 
 /// Every combination of the values asked for, defaults elsewhere.
-fn combinations(workload: &Workload, settings: &BTreeMap<String, Vec<u64>>) -> Vec<BTreeMap<String, u64>> {
+fn combinations(
+    workload: &Workload,
+    settings: &BTreeMap<String, Vec<u64>>,
+) -> Vec<BTreeMap<String, u64>> {
     let mut all = vec![BTreeMap::new()];
     for parameter in workload.parameters {
         let values = settings

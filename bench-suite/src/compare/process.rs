@@ -52,9 +52,10 @@ pub(super) fn measure(
         .process_group(0)
         .spawn()
         .map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
-                (Status::Refused, format!("the system starts no process ({error})"))
-            }
+            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => (
+                Status::Refused,
+                format!("the system starts no process ({error})"),
+            ),
             _ => (Status::Crashed, format!("cannot be started ({error})")),
         })?;
     let group = Pid::from_child(&child);
@@ -101,11 +102,19 @@ fn converse(
 ) -> Result<Conversation, (Status, String)> {
     let timed_out = || {
         let seconds = limit.as_secs_f64();
-        (Status::TimedOut, format!("no answer within {seconds:.1} s; killed"))
+        (
+            Status::TimedOut,
+            format!("no answer within {seconds:.1} s; killed"),
+        )
     };
     let broken = |what: &str| (Status::Crashed, what.to_owned());
     let lines = lines_of(child.stdout.take().ok_or_else(|| broken("has no output"))?);
-    let stderr = tail_of(child.stderr.take().ok_or_else(|| broken("has no standard error"))?);
+    let stderr = tail_of(
+        child
+            .stderr
+            .take()
+            .ok_or_else(|| broken("has no standard error"))?,
+    );
     // Held open until the end: its end is the order to die.
     let mut stdin = child.stdin.take().ok_or_else(|| broken("has no input"))?;
     let mut line = serde_json::to_vec(request).map_err(|error| broken(&error.to_string()))?;
@@ -127,7 +136,10 @@ fn converse(
                     let start: String = line.chars().take(60).collect();
                     return Err((
                         Status::Crashed,
-                        format!("said `{}`, which is no answer ({error})", start.escape_debug()),
+                        format!(
+                            "said `{}`, which is no answer ({error})",
+                            start.escape_debug()
+                        ),
                     ));
                 }
             },
@@ -206,7 +218,13 @@ fn last_line(text: &str) -> String {
 fn one_line(text: &str) -> String {
     let line: String = text
         .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
         .take(400)
         .collect();
     line.trim().to_owned()

@@ -19,7 +19,10 @@ impl Progress {
             Self::Silent
         } else if std::io::stderr().is_terminal() {
             // No ticker thread: it is redrawn between processes only.
-            let bar = ProgressBar::with_draw_target(Some(processes), ProgressDrawTarget::stderr_with_hz(4));
+            let bar = ProgressBar::with_draw_target(
+                Some(processes),
+                ProgressDrawTarget::stderr_with_hz(4),
+            );
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed} {wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style);

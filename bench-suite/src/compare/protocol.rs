@@ -115,7 +115,8 @@ pub struct Measured {
 
 impl From<Meter> for Measured {
     fn from(meter: Meter) -> Self {
-        let sum = |count: fn(&crate::measure::Sample) -> u64| Some(meter.samples.iter().map(count).sum());
+        let sum =
+            |count: fn(&crate::measure::Sample) -> u64| Some(meter.samples.iter().map(count).sum());
         Self {
             voluntary_switches: sum(|sample| sample.voluntary_switches),
             involuntary_switches: sum(|sample| sample.involuntary_switches),
@@ -133,7 +134,9 @@ impl From<Meter> for Measured {
             client_cpu_ns: meter.client_cpu_ns,
             client_late_ns: meter.client_late_ns.map(|(p50, p99)| LateNs { p50, p99 }),
             latency_ns: meter.latency.as_ref().map(LatencyNs::from),
-            histogram_hdr_base64: meter.latency.and_then(|latency| latency.histogram_hdr_base64),
+            histogram_hdr_base64: meter
+                .latency
+                .and_then(|latency| latency.histogram_hdr_base64),
             flags: meter.flags.iter().map(|&flag| flag.to_owned()).collect(),
             extra: meter
                 .extra
@@ -178,6 +181,9 @@ mod tests {
     fn failures_keep_their_kind() {
         let answer = Answer::from(Failure::NotInstalled("install go".into()));
         let line = serde_json::to_string(&answer).unwrap();
-        assert_eq!(line, r#"{"type":"failure","status":"not_installed","error":"install go"}"#);
+        assert_eq!(
+            line,
+            r#"{"type":"failure","status":"not_installed","error":"install go"}"#
+        );
     }
 }

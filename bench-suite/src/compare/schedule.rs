@@ -55,7 +55,13 @@ impl<'a> Schedule<'a> {
             return Some(effort.budget);
         };
         let left = time_box.saturating_sub(elapsed);
-        let arms = self.plan.cells.iter().map(|cell| cell.arms.len()).sum::<usize>() - self.given_up_count();
+        let arms = self
+            .plan
+            .cells
+            .iter()
+            .map(|cell| cell.arms.len())
+            .sum::<usize>()
+            - self.given_up_count();
         let processes = u32::try_from(arms.max(1)).unwrap_or(u32::MAX);
         let overhead = match self.processes {
             0 => ASSUMED_OVERHEAD,
@@ -88,11 +94,16 @@ impl<'a> Schedule<'a> {
 
     /// True if this arm is not to be run any more.
     pub(super) fn given_up(&self, cell: usize, arm: usize) -> bool {
-        self.failures.get(&(cell, arm)).is_some_and(|&failures| failures >= PATIENCE)
+        self.failures
+            .get(&(cell, arm))
+            .is_some_and(|&failures| failures >= PATIENCE)
     }
 
     fn given_up_count(&self) -> usize {
-        self.failures.values().filter(|&&failures| failures >= PATIENCE).count()
+        self.failures
+            .values()
+            .filter(|&&failures| failures >= PATIENCE)
+            .count()
     }
 
     /// Notes how a run ended; true if its arm is given up by that.
@@ -132,7 +143,11 @@ mod tests {
             params: BTreeMap::new(),
             arms: ["a", "b", "c", "a"]
                 .iter()
-                .map(|&runtime| Arm { runtime, policy: None, role: Role::Arm })
+                .map(|&runtime| Arm {
+                    runtime,
+                    policy: None,
+                    role: Role::Arm,
+                })
                 .collect(),
         };
         Plan {
@@ -177,7 +192,10 @@ mod tests {
         let plan = plan(10, 7, Some(60));
         let mut schedule = Schedule::new(&plan);
         let first = schedule.budget(0, Duration::ZERO).unwrap();
-        assert!(first < Duration::from_millis(350) && first > SHORTEST_BUDGET, "{first:?}");
+        assert!(
+            first < Duration::from_millis(350) && first > SHORTEST_BUDGET,
+            "{first:?}"
+        );
         // 40 processes of 1 s more than their budget: 7 rounds can't be had, but one more can.
         for _ in 0..40 {
             schedule.took(first + Duration::from_secs(1), first);
@@ -191,7 +209,10 @@ mod tests {
     fn without_a_time_box_nothing_shrinks() {
         let plan = plan(100, 50, None);
         let schedule = Schedule::new(&plan);
-        assert_eq!(schedule.budget(49, Duration::from_secs(9999)), Some(Duration::from_millis(350)));
+        assert_eq!(
+            schedule.budget(49, Duration::from_secs(9999)),
+            Some(Duration::from_millis(350))
+        );
     }
 
     #[test]

@@ -52,8 +52,15 @@ pub(super) fn is_logarithmic(section: &Section) -> bool {
 }
 
 fn spread(section: &Section) -> f64 {
-    let values = || section.rows.iter().flat_map(|row| row.points.iter().map(|point| point.1));
-    let smallest = values().filter(|value| *value > 0.0).fold(f64::INFINITY, f64::min);
+    let values = || {
+        section
+            .rows
+            .iter()
+            .flat_map(|row| row.points.iter().map(|point| point.1))
+    };
+    let smallest = values()
+        .filter(|value| *value > 0.0)
+        .fold(f64::INFINITY, f64::min);
     values().fold(0.0, f64::max) / smallest
 }
 

@@ -23,13 +23,23 @@ impl fmt::Display for Text<'_> {
 
 /// JSON, safe in a script element: nothing in it can look like a tag.
 pub(super) fn script_json(value: &serde_json::Value) -> String {
-    value.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
+    value
+        .to_string()
+        .replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
 }
 
 /// A name as an id or a link's target: letters, digits and `-`.
 pub(super) fn slug(name: &str) -> String {
     name.chars()
-        .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' })
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
         .collect()
 }
 
@@ -50,7 +60,10 @@ mod tests {
         let value = serde_json::json!({"</script><!--": "<b>&"});
         let text = script_json(&value);
         assert!(!text.contains(['<', '>', '&']), "{text}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            value
+        );
     }
 
     #[test]

@@ -22,12 +22,15 @@ use crate::results::{self, Results};
 /// # Errors
 /// [`CommandError::Usage`] if the results can't be read or the folder takes no files.
 pub fn run(arguments: &ReportArgs) -> Result<(), CommandError> {
-    let results =
-        Results::read(&arguments.results).map_err(|error| CommandError::Usage(error.to_string()))?;
+    let results = Results::read(&arguments.results)
+        .map_err(|error| CommandError::Usage(error.to_string()))?;
     ensure_folder(&arguments.out, "--out")?;
     let path = file_in(&arguments.out);
     write(&results, &path).map_err(|error| {
-        CommandError::Failed(format!("cannot write {}: {error}; name another folder", path.display()))
+        CommandError::Failed(format!(
+            "cannot write {}: {error}; name another folder",
+            path.display()
+        ))
     })?;
     println!("report: {}", path.display());
     Ok(())

@@ -24,7 +24,10 @@ pub(super) fn render(results: &Results) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
          <title>Concurrency runtimes compared</title>\n",
     );
-    let _ = write!(html, "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Concurrency runtimes compared</h1>\n");
+    let _ = write!(
+        html,
+        "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Concurrency runtimes compared</h1>\n"
+    );
     lead(&mut html, results, &sections);
     html.push_str("</header>\n<main>\n");
     overview(&mut html, &sections);
@@ -44,9 +47,18 @@ pub(super) fn render(results: &Results) -> String {
 }
 
 fn lead(html: &mut String, results: &Results, sections: &[Section]) {
-    let ok = results.runs.iter().filter(|run| run.status == Status::Ok).count();
+    let ok = results
+        .runs
+        .iter()
+        .filter(|run| run.status == Status::Ok)
+        .count();
     let failed = results.runs.len() - ok;
-    let rounds = results.runs.iter().map(|run| run.round + 1).max().unwrap_or(0);
+    let rounds = results
+        .runs
+        .iter()
+        .map(|run| run.round + 1)
+        .max()
+        .unwrap_or(0);
     let _ = write!(
         html,
         "<p class=\"lead\">{} workload{}, {rounds} round{}, {} measured processes, {}.</p>\n",
@@ -73,7 +85,9 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
             Text(kernel),
             Text(&environment.profile),
             environment.seed,
-            environment.started_unix_s.map_or_else(String::new, |at| format!("; {}", utc(at))),
+            environment
+                .started_unix_s
+                .map_or_else(String::new, |at| format!("; {}", utc(at))),
         );
     }
 }
@@ -107,7 +121,11 @@ fn overview(html: &mut String, sections: &[Section]) {
          <div class=\"scroll\"><table class=\"overview\">\n<thead><tr><th scope=\"col\">workload</th><th scope=\"col\">metric</th>",
     );
     for runtime in &runtimes {
-        let _ = write!(html, "<th scope=\"col\" class=\"figure\">{}</th>", Text(runtime));
+        let _ = write!(
+            html,
+            "<th scope=\"col\" class=\"figure\">{}</th>",
+            Text(runtime)
+        );
     }
     html.push_str("<th scope=\"col\" class=\"figure\">noise</th></tr></thead>\n<tbody>\n");
     for (index, section) in sections.iter().enumerate() {
@@ -121,10 +139,15 @@ fn overview(html: &mut String, sections: &[Section]) {
             Text(&units::metric_title(&section.metric)),
         );
         for runtime in &runtimes {
-            let row = section.rows.iter().find(|row| row.role == Role::Arm && row.label == *runtime);
+            let row = section
+                .rows
+                .iter()
+                .find(|row| row.role == Role::Arm && row.label == *runtime);
             html.push_str(&overview_cell(row));
         }
-        let noise = section.noise_floor.map_or_else(|| "–".to_owned(), |floor| format!("{:.1}%", floor * 100.0));
+        let noise = section
+            .noise_floor
+            .map_or_else(|| "–".to_owned(), |floor| format!("{:.1}%", floor * 100.0));
         let _ = writeln!(html, "<td class=\"figure\">{noise}</td></tr>");
     }
     html.push_str("</tbody></table></div>\n</section>\n");
@@ -137,7 +160,11 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
     if row.baseline && row.ok > 0 {
         return "<td class=\"figure none\">1</td>".to_owned();
     }
-    match row.comparison.as_ref().and_then(|one| Some((one.ratio?, one.verdict))) {
+    match row
+        .comparison
+        .as_ref()
+        .and_then(|one| Some((one.ratio?, one.verdict)))
+    {
         Some((ratio, verdict)) => {
             let class = match verdict {
                 Some(Verdict::Better) => " better",
@@ -149,7 +176,10 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
                 Some(Verdict::Worse) => " ▴",
                 _ => "",
             };
-            format!("<td class=\"figure{class}\">{}{mark}</td>", units::ratio(Some(ratio), None))
+            format!(
+                "<td class=\"figure{class}\">{}{mark}</td>",
+                units::ratio(Some(ratio), None)
+            )
         }
         None => {
             // The kind alone; the section has the rest.
@@ -185,14 +215,19 @@ fn environment_list(html: &mut String, environment: &Environment) {
         ("Cores", environment.cores.to_string()),
         (
             "Memory",
-            environment.memory_bytes.map_or_else(unknown, |bytes| units::bytes(bytes as f64)),
+            environment
+                .memory_bytes
+                .map_or_else(unknown, |bytes| units::bytes(bytes as f64)),
         ),
         ("Kernel", text(&environment.kernel)),
         ("Compiler", text(&environment.rustc)),
         ("Profile", environment.profile.clone()),
         ("Commit", text(&environment.commit)),
         ("Seed", environment.seed.to_string()),
-        ("Measured", environment.started_unix_s.map_or_else(unknown, utc)),
+        (
+            "Measured",
+            environment.started_unix_s.map_or_else(unknown, utc),
+        ),
         ("Command", text(&environment.command)),
     ];
     html.push_str("<dl class=\"facts\">\n");
@@ -215,11 +250,16 @@ fn utc(seconds: u64) -> String {
     let days = i64::try_from(seconds / 86_400).unwrap_or(i64::MAX / 2) + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")

@@ -23,9 +23,17 @@ pub(super) fn render(html: &mut String, index: usize, section: &Section) {
     }
     html.push_str("<p class=\"how\">");
     if !section.workload.op.is_empty() {
-        let _ = write!(html, "<strong>One op:</strong> {} ", Text(&sentence(&section.workload.op)));
+        let _ = write!(
+            html,
+            "<strong>One op:</strong> {} ",
+            Text(&sentence(&section.workload.op))
+        );
     }
-    let _ = write!(html, "<strong>Load:</strong> {}. ", Text(load(&section.mode)));
+    let _ = write!(
+        html,
+        "<strong>Load:</strong> {}. ",
+        Text(load(&section.mode))
+    );
     if !parameters.is_empty() {
         let _ = write!(html, "<strong>Parameters:</strong> {}. ", Text(&parameters));
     }
@@ -42,7 +50,11 @@ pub(super) fn render(html: &mut String, index: usize, section: &Section) {
 
 fn sentence(text: &str) -> String {
     let text = text.trim();
-    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+    if text.ends_with('.') {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
 }
 
 fn load(mode: &str) -> &str {
@@ -89,7 +101,11 @@ fn figures(html: &mut String, section: &Section) {
         .filter(|metric| !["wall_ns_per_op", "cpu_ns_per_op"].contains(metric));
     html.push_str("<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>");
     if let Some(metric) = own {
-        let _ = write!(html, "<th scope=\"col\" class=\"figure\">{}</th>", Text(&units::metric_title(metric)));
+        let _ = write!(
+            html,
+            "<th scope=\"col\" class=\"figure\">{}</th>",
+            Text(&units::metric_title(metric))
+        );
     }
     let _ = write!(
         html,
@@ -129,7 +145,10 @@ fn figures_row(html: &mut String, own: Option<&str>, row: &Row) {
         cell(value("wall_ns_per_op")),
         cell(value("cpu_ns_per_op")),
         cell(ratio),
-        format!("<td class=\"{class}\">{}</td>", Text(&summary::verdict(row))),
+        format!(
+            "<td class=\"{class}\">{}</td>",
+            Text(&summary::verdict(row))
+        ),
         cell(value("switches_per_op")),
         cell(value("page_faults_per_op")),
         cell(value("peak_rss_bytes")),
@@ -151,12 +170,24 @@ fn latency(html: &mut String, section: &Section) {
     for row in &section.rows {
         let Some(latency) = row.latency else { continue };
         let _ = write!(html, "<tr><th scope=\"row\">{}</th>", Text(&row.label));
-        for value in [latency.p50, latency.p90, latency.p99, latency.p999, latency.max] {
-            let _ = write!(html, "<td class=\"figure\">{}</td>", units::duration_ns(value as f64));
+        for value in [
+            latency.p50,
+            latency.p90,
+            latency.p99,
+            latency.p999,
+            latency.max,
+        ] {
+            let _ = write!(
+                html,
+                "<td class=\"figure\">{}</td>",
+                units::duration_ns(value as f64)
+            );
         }
         html.push_str("</tr>\n");
     }
-    html.push_str("</tbody></table></div>\n<p class=\"caption\">Of the process with the median p99.");
+    html.push_str(
+        "</tbody></table></div>\n<p class=\"caption\">Of the process with the median p99.",
+    );
     if section.mode == "closed" {
         html.push_str(
             " In a closed loop a slow server is asked less often, so these leave out the waiting that clients with a schedule of their own would see.",
@@ -169,15 +200,29 @@ fn failures(html: &mut String, section: &Section) {
     let failed: Vec<(&str, &str)> = section
         .rows
         .iter()
-        .flat_map(|row| row.failures.iter().map(|failure| (row.label.as_str(), failure.as_str())))
-        .chain(section.absent.iter().map(|(runtime, reason)| (runtime.as_str(), reason.as_str())))
+        .flat_map(|row| {
+            row.failures
+                .iter()
+                .map(|failure| (row.label.as_str(), failure.as_str()))
+        })
+        .chain(
+            section
+                .absent
+                .iter()
+                .map(|(runtime, reason)| (runtime.as_str(), reason.as_str())),
+        )
         .collect();
     if failed.is_empty() {
         return;
     }
     html.push_str("<h3>Without a figure</h3>\n<ul class=\"failures\">\n");
     for (label, failure) in failed {
-        let _ = writeln!(html, "<li><strong>{}</strong>: {}.</li>", Text(label), Text(failure));
+        let _ = writeln!(
+            html,
+            "<li><strong>{}</strong>: {}.</li>",
+            Text(label),
+            Text(failure)
+        );
     }
     html.push_str("</ul>\n");
 }

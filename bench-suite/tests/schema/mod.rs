@@ -16,8 +16,17 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str, errors: &mut V
         let follows = match keyword.as_str() {
             "$schema" | "$defs" | "title" | "description" | "then" => true,
             "$ref" => {
-                let pointer = rule.as_str().and_then(|text| text.strip_prefix('#')).expect("a local reference");
-                check(root, root.pointer(pointer).expect("a definition"), value, path, errors);
+                let pointer = rule
+                    .as_str()
+                    .and_then(|text| text.strip_prefix('#'))
+                    .expect("a local reference");
+                check(
+                    root,
+                    root.pointer(pointer).expect("a definition"),
+                    value,
+                    path,
+                    errors,
+                );
                 true
             }
             "type" => match rule {
@@ -26,11 +35,21 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str, errors: &mut V
             },
             "const" => value == rule,
             "enum" => rule.as_array().expect("a list").contains(value),
-            "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().expect("a number")),
-            "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().expect("a count")),
-            "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= rule.as_u64().expect("a count")),
+            "minimum" => value
+                .as_f64()
+                .is_none_or(|number| number >= rule.as_f64().expect("a number")),
+            "minItems" => value
+                .as_array()
+                .is_none_or(|items| items.len() as u64 >= rule.as_u64().expect("a count")),
+            "maxItems" => value
+                .as_array()
+                .is_none_or(|items| items.len() as u64 <= rule.as_u64().expect("a count")),
             "required" => value.as_object().is_none_or(|fields| {
-                let names = rule.as_array().expect("a list").iter().filter_map(Value::as_str);
+                let names = rule
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .filter_map(Value::as_str);
                 names.into_iter().all(|name| fields.contains_key(name))
             }),
             "properties" => {
