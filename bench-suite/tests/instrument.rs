@@ -346,7 +346,7 @@ fn a_verdict_takes_ten_processes() {
     );
 }
 
-fn equal_arms_have_an_a_a_arm() {
+fn the_baseline_is_measured_twice() {
     let folder = folder();
     let output = run(
         folder.path(),
