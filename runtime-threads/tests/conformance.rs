@@ -48,7 +48,6 @@ impl AmbientSubject for Threads {
 }
 
 runtime_core::conformance!(Threads, ambient, send_owner);
-runtime_core::io_conformance!(Threads);
 
 #[test]
 fn hyper_serves_and_asks() {
