@@ -106,11 +106,10 @@ impl<H: Native> Runtime for H {
         net::TcpListener::bind_on(driver, address, net::BindOptions::default())
     }
 
-    fn connect(
-        &self,
-        address: SocketAddr,
-    ) -> impl Future<Output = io::Result<net::TcpStream>> + Send {
-        net::TcpStream::connect_on(self.ambient().io_driver(), address)
+    async fn connect(&self, address: SocketAddr) -> io::Result<net::TcpStream> {
+        let stream = net::TcpStream::connect_on(self.ambient().io_driver(), address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 
     fn channel<T: Send + 'static>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {

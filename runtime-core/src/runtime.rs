@@ -96,7 +96,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpListener>> + Send;
 
-    /// Connects to `address`.
+    /// Connects to `address`. As on accepted connections, `TCP_NODELAY` is set, so that programs over this trait behave the same
+    /// under every runtime.
     ///
     /// # Errors
     /// Those of `socket` and `connect`.
@@ -140,7 +141,8 @@ pub trait TcpListener: Send + Sync + Unpin + 'static {
     /// What [`accept`](TcpListener::accept) yields.
     type Stream;
 
-    /// The next connection and where it comes from. Cancel safe: a dropped `accept` loses no connection.
+    /// The next connection, with `TCP_NODELAY` set, and where it comes from. Cancel safe: a dropped `accept` loses no
+    /// connection.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
     /// The address listened on, with the port that port 0 was given.

@@ -149,13 +149,17 @@ pub fn c06_wakes_during_a_poll_coalesce<S: Subject>() {
         let mut polls = 0;
         let tell = Event::new();
         let end = tell.clone();
+        let woken = Event::new();
+        let first_poll = woken.clone();
         let task = rt.spawn(poll_fn(move |cx| {
             polls += 1;
             if polls == 1 {
                 (0..1000).for_each(|_| cx.waker().wake_by_ref());
+                woken.set();
             }
             pin!(tell.wait()).poll(cx).map(|()| polls)
         }));
+        first_poll.wait().await;
         // Should the thousand have been queued one by one, they run now.
         for _ in 0..100 {
             rt.yield_now().await;
