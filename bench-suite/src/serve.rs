@@ -1,6 +1,6 @@
 //! `lab serve`: a real server under any Rust runtime, for any client from outside.
 //!
-//! It is the servers of the workloads [`echo`](crate::workloads::echo) and [`http`](crate::workloads::http), with hogs beside
+//! It is the servers of the workloads [`echo`] and [`http`], with hogs beside
 //! them if asked for. It prints `listening HOST:PORT` when it is ready, and ends on SIGINT or SIGTERM with code 0.
 
 use std::fmt;

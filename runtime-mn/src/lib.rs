@@ -3,7 +3,7 @@
 mod builder;
 mod fork_join;
 mod handle;
-mod idle;
+pub mod idle;
 mod launch;
 mod metrics;
 mod remote;

@@ -1,6 +1,5 @@
 //! Listening TCP sockets.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -3,7 +3,7 @@
 
 use crate::primitives::atomic::{
     AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
 
 /// The task stands in a queue, or whoever set this bit is about to put it there; with [`RUNNING`], it was woken while it ran
@@ -260,7 +260,8 @@ impl State {
     pub(super) unsafe fn revive(state: *mut Self) {
         // Release: pairs with `retain_if_live`, whose walker may be looking at the word already.
         // SAFETY: by this function's contract; `State` is one AtomicUsize.
-        unsafe { AtomicUsize::from_ptr(state.cast()) }.store(NEW, Release);
+        unsafe { AtomicUsize::from_ptr(state.cast()) }
+            .store(NEW, crate::primitives::atomic::Ordering::Release);
     }
 
     /// Makes a block's state word dead, before the block goes to a free list: a walker passes it over.
