@@ -65,9 +65,9 @@ impl Source {
 
     /// Hands the slot to another owner, or to none.
     pub(super) fn start(&self, generation: u32, bits: u8) {
+        // A swap and no store: a late event's exchange must come before it or fail after it, also in the model checker's eyes.
         // Release pairs with the Acquire loads of who is handed the token.
-        self.word
-            .store(word(generation, 0, bits), Ordering::Release);
+        self.word.swap(word(generation, 0, bits), Ordering::AcqRel);
     }
 
     /// Marks it as shut down, whoever owns it, and wakes who waits.
