@@ -298,8 +298,8 @@ impl Worker {
         let shared = &self.shared;
         let timers = &self.remote().timers;
         let deadline = timers.prepare_park();
-        shared.idle.sleep(self.index, self.searching.replace(false));
-        if !self.must_stay_awake() {
+        let last_look = shared.idle.sleep(self.index, self.searching.replace(false));
+        if !(shared.closed.load(SeqCst) || last_look && self.anything_queued()) {
             add(&self.remote().counters.parks, 1);
             match shared.poller.try_lock() {
                 Some(_token) => self.wait_in_reactor(deadline),
@@ -316,10 +316,8 @@ impl Worker {
     }
 
     /// The last look, after this worker counts as sleeping.
-    fn must_stay_awake(&self) -> bool {
-        self.shared.closed.load(SeqCst)
-            || self.shared.has_injected()
-            || self.shared.remotes.iter().any(Remote::has_work)
+    fn anything_queued(&self) -> bool {
+        self.shared.has_injected() || self.shared.remotes.iter().any(Remote::has_work)
     }
 
     fn wait_in_reactor(&self, deadline: Option<Instant>) {

@@ -53,8 +53,8 @@ impl Idle {
         searching(self.state.fetch_sub(SEARCHING, SeqCst)) == 1
     }
 
-    /// A worker goes to sleep. It must look at all queues once more before it parks.
-    pub(crate) fn sleep(&self, worker: usize, was_searching: bool) {
+    /// A worker goes to sleep. True: nobody searches now, and it must look at all queues once more before it parks.
+    pub(crate) fn sleep(&self, worker: usize, was_searching: bool) -> bool {
         let mut sleepers = self.sleepers.lock();
         sleepers.push(worker);
         let change = if was_searching {
@@ -62,10 +62,11 @@ impl Idle {
         } else {
             SLEEPING
         };
-        self.state.fetch_add(change, SeqCst);
+        let state = self.state.fetch_add(change, SeqCst) + change;
         drop(sleepers);
         // Pairs with the fence in `notify_one`.
         fence(SeqCst);
+        searching(state) == 0
     }
 
     /// A sleeper woke by itself. True: it has taken itself off, and runs. False: a teller has taken it off, and it searches; there

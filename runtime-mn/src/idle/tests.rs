@@ -7,8 +7,8 @@ use super::*;
 fn a_teller_wakes_one_sleeper_and_only_if_nobody_searches() {
     let idle = Idle::new(4);
     assert_eq!(idle.notify_one(), None, "nobody sleeps");
-    idle.sleep(0, false);
-    idle.sleep(1, false);
+    assert!(idle.sleep(0, false), "nobody searches: a last look");
+    assert!(idle.sleep(1, false));
     assert_eq!(idle.notify_one(), Some(1));
     assert_eq!(idle.notify_one(), None, "worker 1 searches");
     assert!(idle.stop_searching(), "it was the last one");
@@ -86,9 +86,9 @@ mod loom_tests {
                 if self.run.load(SeqCst) == total {
                     return;
                 }
-                self.idle.sleep(index, is_searching);
+                let last_look = self.idle.sleep(index, is_searching);
                 is_searching = false;
-                if self.queue.load(Relaxed) > 0 {
+                if last_look && self.queue.load(Relaxed) > 0 {
                     is_searching = !self.idle.cancel_sleep(index);
                     if is_searching {
                         // The teller's token is ours, or will be.
