@@ -10,6 +10,7 @@ pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper_rt;
+pub mod metrics;
 pub mod native;
 pub mod net;
 pub mod park;
@@ -23,10 +24,11 @@ pub mod task;
 pub mod testing;
 pub mod time;
 
+pub use metrics::Metrics;
 pub use native::Native;
 pub use runtime::{
-    Capabilities, ChannelReceiver, ChannelSender, ForkJoin, Launch, LaunchConfig, Metrics, Runtime,
-    Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
+    Capabilities, ChannelReceiver, ChannelSender, Choice, ForkJoin, Knob, Launch, LaunchConfig,
+    Runtime, Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
 };
 pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_on};
 pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};

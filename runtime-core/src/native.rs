@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::context::Ambient;
+use crate::metrics::Metrics;
 use crate::net;
-use crate::runtime::{Capabilities, Metrics, Runtime};
+use crate::runtime::{Capabilities, Runtime};
 use crate::spawn::spawn_on;
 use crate::sync::{Receiver, Sender, channel};
 use crate::task::{self, JoinHandle};

@@ -7,6 +7,7 @@
 //! Nothing here is `dyn`: a program generic over `Runtime` is compiled once per scheduler, so that what is compared is the
 //! schedulers and not the indirection.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::metrics::Metrics;
 use crate::reactor::ReactorKind;
 use crate::task::JoinError;
 use crate::time::Elapsed;
@@ -180,34 +182,17 @@ pub struct Capabilities {
     pub migrates_tasks: bool,
 }
 
-/// What a scheduler counted since it started. Unknown is `None`, never 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Metrics {
-    /// Tasks that have been spawned and have not ended.
-    pub live_tasks: Option<u64>,
-    /// Times that some task was polled.
-    pub polls: Option<u64>,
-    /// Tasks taken from another worker's queue.
-    pub tasks_stolen: Option<u64>,
-    /// Times that a worker went to sleep.
-    pub parks: Option<u64>,
-    /// Times that a sleeping worker was woken.
-    pub unparks: Option<u64>,
-    /// Times that the reactor was asked for readiness.
-    pub io_polls: Option<u64>,
-    /// Threads of the blocking pool, busy or idle.
-    pub blocking_threads: Option<u64>,
-}
-
-/// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores.
+/// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores, but for a policy or a
+/// knob, which is an error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LaunchConfig {
     /// Worker threads where there are several. At least 1.
     pub workers: usize,
-    /// The scheduling policy, by name; `None` is the scheduler's default.
+    /// The scheduling policy, by name, one of [`Launch::POLICIES`]; `None` is the scheduler's default.
     pub policy: Option<String>,
+    /// Single decisions of the policy, by the names in [`Launch::KNOBS`].
+    pub knobs: BTreeMap<String, String>,
     /// How readiness is asked of the kernel.
     pub reactor: ReactorKind,
     /// Stack of each task's thread in bytes, under 1:1; `None` is the scheduler's default.
@@ -219,10 +204,31 @@ impl Default for LaunchConfig {
         Self {
             workers: num_cpus::get(),
             policy: None,
+            knobs: BTreeMap::new(),
             reactor: ReactorKind::default(),
             stack_bytes: None,
         }
     }
+}
+
+/// A name that can be chosen, and what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// As it is written in a command.
+    pub name: &'static str,
+    /// One line.
+    pub about: &'static str,
+}
+
+/// A decision that can be changed by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// As it is written in a command.
+    pub name: &'static str,
+    /// One line.
+    pub about: &'static str,
+    /// The values, for people: `on, off`, or `1 to 1024`.
+    pub values: &'static str,
 }
 
 /// Starts a runtime, runs one root task to its end, and stops the runtime.
@@ -230,10 +236,17 @@ pub trait Launch {
     /// The handle that the root task is given.
     type Runtime: Runtime;
 
+    /// The scheduling policies that [`LaunchConfig::policy`] may name; the first one is the default. Empty: there is no choice.
+    const POLICIES: &'static [Choice] = &[];
+
+    /// The decisions that [`LaunchConfig::knobs`] may change.
+    const KNOBS: &'static [Knob] = &[];
+
     /// Runs `root` as a spawned task of a new runtime and returns its output; what it left running is dropped.
     ///
     /// # Errors
-    /// When the system refuses threads or descriptors, or `config` names a policy that the scheduler does not have.
+    /// When the system refuses threads or descriptors; of kind [`InvalidInput`](io::ErrorKind::InvalidInput) when `config` names a
+    /// policy, a knob or a knob's value that the scheduler does not have.
     ///
     /// # Panics
     /// With the root task's own panic.
