@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use crossbeam_deque::Steal;
 use parking_lot::Mutex;
 use runtime_core::primitives::atomic::{
     AtomicUsize,
@@ -13,6 +12,7 @@ use runtime_core::primitives::atomic::{
 
 use crate::knobs::LifoSlot;
 use crate::local::Parts;
+use crate::queues::retry;
 use crate::shared::Shared;
 
 /// The spare workers.
@@ -142,19 +142,12 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize, now: Instant) {
     if remote.timers.is_due(now) {
         remote.timers.fire(now);
     }
-    let others_may_take =
-        shared.steals && (shared.knobs.lifo_slot == LifoSlot::On || !remote.slot.is_filled());
-    if others_may_take && shared.idle.sleeping() > 0 {
-        if remote.has_waiting() {
+    share_out(shared, stuck);
+    if shared.idle.sleeping() > 0 {
+        if remote.has_waiting() || shared.has_injected() {
             shared.notify_one();
         }
         return;
-    }
-    if !shared.steals {
-        inject_waiting(shared, stuck);
-        if shared.idle.sleeping() > 0 {
-            return;
-        }
     }
     let nobody_works = shared.monitor.spares.count.all_stuck(shared.workers);
     if remote.has_waiting()
@@ -164,23 +157,21 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize, now: Instant) {
     }
 }
 
-/// Gives what a stuck worker has queued to all, where the policy lets nobody take it.
-fn inject_waiting(shared: &Shared, stuck: usize) {
+/// Gives to all what the policy lets nobody take from a stuck worker. A spare takes it over once, but the stuck task may go on
+/// queueing.
+fn share_out(shared: &Shared, stuck: usize) {
     let remote = &shared.remotes[stuck];
-    for queue in [&remote.woken, &remote.spawned] {
-        loop {
-            match queue.steal() {
-                Steal::Success(task) => shared.injector.push(task),
-                Steal::Retry => {}
-                Steal::Empty => break,
+    if !shared.steals {
+        for queue in [&remote.woken, &remote.spawned] {
+            while let Some(task) = retry(|| queue.steal()) {
+                shared.injector.push(task);
             }
         }
     }
-    if let Some(task) = remote.slot.take() {
+    if (!shared.steals || shared.knobs.lifo_slot != LifoSlot::On)
+        && let Some(task) = remote.slot.take()
+    {
         shared.injector.push(task);
-    }
-    if shared.has_injected() {
-        shared.notify_one();
     }
 }
 
