@@ -172,6 +172,11 @@ pub struct Victim<'a> {
 }
 
 impl Victim<'_> {
+    /// How many tasks it has queued, at this moment.
+    pub fn queued(&self) -> usize {
+        self.remote.queue_depth()
+    }
+
     /// What it has queued: woken tasks first, then spawned ones, then closures. As many as the knob `steal` says come along.
     pub fn steal(&self) -> Option<Found> {
         let counters = &self.thief.remote().counters;
