@@ -32,8 +32,6 @@ pub(crate) fn is_on_this_thread() -> bool {
     IN_LANE.try_with(Cell::get) == Ok(true)
 }
 
-/// How much less of a contended processor these threads get than the workers: about a tenth.
-const NICE: i32 = 10;
 /// A poll that is shorter than this holds nobody up.
 const SHORT_POLL: Duration = Duration::from_millis(1);
 /// So many short polls in a row, and the task goes back to the workers.
@@ -44,6 +42,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct BatchLane {
     most_threads: usize,
+    nice: i32,
     state: Mutex<State>,
     due: Condvar,
     pub(crate) polls: AtomicU64,
@@ -60,9 +59,10 @@ struct State {
 }
 
 impl BatchLane {
-    pub(crate) fn new(most_threads: usize) -> Self {
+    pub(crate) fn new(most_threads: usize, nice: i32) -> Self {
         Self {
             most_threads,
+            nice,
             state: Mutex::default(),
             due: Condvar::new(),
             polls: AtomicU64::new(0),
@@ -119,7 +119,7 @@ impl BatchLane {
     /// A thread's whole life.
     fn main(&self, shared: &Arc<Shared>) {
         // Failing to be nice, it works all the same.
-        let _ = rustix::process::nice(NICE);
+        let _ = rustix::process::nice(self.nice);
         IN_LANE.set(true);
         if let Some(ambient) = shared.starter() {
             let entered = context::enter(ambient, Role::Worker);

@@ -150,6 +150,14 @@ impl Builder {
         self
     }
 
+    /// How nice the threads of the batch lane are, 0 to 19; default 10. At 10 they get about a tenth of what a worker gets while both want
+    /// the same processor, at 0 as much, and the workers' latency suffers.
+    #[must_use]
+    pub fn batch_nice(mut self, nice: u8) -> Self {
+        self.monitor.batch_nice = i32::from(nice.min(19));
+        self
+    }
+
     /// Whether a stuck poll is told of on standard error, at most once in ten seconds. Default: yes.
     #[must_use]
     pub fn warn_of_stuck(mut self, warns: bool) -> Self {

@@ -114,6 +114,11 @@ pub(crate) const KNOBS: &[Knob] = &[
         "on, off",
     ),
     knob(
+        "batch-nice",
+        "how much less than the workers those threads get that run tasks which hog",
+        "0 to 19",
+    ),
+    knob(
         "reactor",
         "how readiness is asked of the kernel",
         "epoll, polling",
@@ -167,6 +172,10 @@ impl crate::Builder {
             }
             "inline-joins" => self.knobs.inline_joins = Some(switch(value).ok_or_else(refuse)?),
             "monitor" => self.monitor.enabled = switch(value).ok_or_else(refuse)?,
+            "batch-nice" => {
+                let nice = number(value, 0, 19).ok_or_else(refuse)?;
+                self.monitor.batch_nice = nice.cast_signed();
+            }
             "reactor" => {
                 self.reactor = match value {
                     "epoll" => ReactorKind::Epoll,

@@ -115,7 +115,10 @@ impl Shared {
             policy_name: policy.name(),
             thread_name: builder.thread_name.clone(),
             monitor: Monitor::new(builder.monitor.clone(), workers, spare_parts),
-            batch_lane: BatchLane::new(builder.monitor.batch_threads(workers)),
+            batch_lane: BatchLane::new(
+                builder.monitor.batch_threads(workers),
+                builder.monitor.batch_nice,
+            ),
             clocks: builder.histograms.then(|| Clocks::new(workers + spares)),
             counters: SharedCounters::default(),
             starter: OnceLock::new(),

@@ -82,6 +82,7 @@ impl<P: Policy> Worker<P> {
             if is_spare && self.shared().monitor.retire_surplus() {
                 return;
             }
+            self.local.tell_of_untold();
             if let Some(task) = self.next() {
                 self.found();
                 self.local.run_from_queue(self.policy(), task);

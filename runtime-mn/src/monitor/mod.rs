@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) most_spares: usize,
     /// Threads of the batch lane; `None`: as many as workers.
     pub(crate) batch_threads: Option<usize>,
+    pub(crate) batch_nice: i32,
     pub(crate) warns: bool,
     pub(crate) callback: Option<Callback>,
 }
@@ -53,6 +54,7 @@ impl Default for Settings {
             threshold: Duration::from_millis(10),
             most_spares: 8,
             batch_threads: None,
+            batch_nice: 10,
             warns: true,
             callback: None,
         }
