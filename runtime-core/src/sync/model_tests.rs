@@ -113,8 +113,8 @@ fn queue_step() -> impl Strategy<Value = QueueStep> {
 }
 
 enum QueueWaiter<'a> {
-    Put(Pin<Box<Put<'a, u32>>>, u32),
-    Get(Pin<Box<Get<'a, u32>>>),
+    Put(Pin<Box<Put<'a, Fifo<u32>>>>, u32),
+    Get(Pin<Box<Get<'a, Fifo<u32>>>>),
 }
 
 proptest! {
