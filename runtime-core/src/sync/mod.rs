@@ -25,9 +25,17 @@ pub use queue::{
 pub use semaphore::{Acquire, Closed, OwnedPermit, Permit, Semaphore, TryAcquireError};
 pub use signal::{Signal, Wait};
 
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod lock_tests;
 #[cfg(all(test, lab_loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod meeting_tests;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod model_tests;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod polled;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod queue_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;
