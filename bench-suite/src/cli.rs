@@ -43,6 +43,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Put load on a server.
     Load(LoadArgs),
+    /// Start, misuse and end runtimes for a while, and check that nothing leaks.
+    Soak(SoakArgs),
     /// Make the report again from stored results.
     Report(ReportArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
@@ -260,6 +262,37 @@ pub struct LoadArgs {
     pub json: Option<PathBuf>,
 }
 
+/// `lab soak`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab soak --duration 30
+  lab soak --duration 10m --runtime mn --workers 4
+  lab soak --duration 60 --runtime mn --policy no-steal --seed 7
+
+The time is shared out evenly among the runtimes. Exit code 1 says what was left or wrong; with the
+same --seed the same things are tried, if not in the same interleaving.")]
+pub struct SoakArgs {
+    /// How long in all, in seconds; `500ms`, `10s` and `5m` work too.
+    #[arg(long, value_name = "S", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// Which runtimes [default: all of this project's].
+    #[arg(long = "runtime", value_name = "R", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Worker threads where there are several [default: 1 to 4, another number at each restart].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Seed of what is done in which order [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// The scheduling policy, where there is a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+}
+
 /// `lab report`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -274,10 +307,12 @@ pub struct ReportArgs {
     pub out: PathBuf,
 }
 
-/// Seconds as a number, or with one of the units `ms` and `s`.
+/// Seconds as a number, or with one of the units `ms`, `s` and `m`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, scale) = if let Some(number) = text.strip_suffix("ms") {
         (number, 1e-3)
+    } else if let Some(number) = text.strip_suffix('m') {
+        (number, 60.0)
     } else {
         (text.strip_suffix('s').unwrap_or(text), 1.0)
     };
@@ -391,6 +426,7 @@ mod tests {
     fn durations_have_units_and_bounds() {
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["0", "-1", "nan", "inf", "1e300", "five"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
@@ -399,7 +435,9 @@ mod tests {
 
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
-        for command in ["", "list", "compare", "sweep", "serve", "load", "report"] {
+        for command in [
+            "", "list", "compare", "sweep", "serve", "load", "soak", "report",
+        ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {
                 Ok(Parsed::Print(text)) => assert!(text.contains("Examples:"), "{text}"),

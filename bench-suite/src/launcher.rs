@@ -6,7 +6,7 @@ use std::io;
 use runtime_core::{Capabilities, Choice, Knob, Launch, LaunchConfig, Runtime as _};
 
 use crate::error::CommandError;
-use crate::suggest;
+use crate::{soak, suggest};
 
 /// A scheduler's choices and the functions that start it: [`Launch`], as a value in a table.
 #[derive(Clone, Copy)]
@@ -17,6 +17,8 @@ pub struct Launcher {
     pub knobs: &'static [Knob],
     /// Starts the scheduler, lets it do nothing, and ends it: says what it would be, or why it can't.
     pub probe: fn(&LaunchConfig) -> io::Result<Capabilities>,
+    /// Gives it one life of `lab soak`.
+    pub(crate) soak: fn(&LaunchConfig, soak::Orders) -> io::Result<Option<u64>>,
 }
 
 impl Launcher {
@@ -26,6 +28,7 @@ impl Launcher {
             policies: L::POLICIES,
             knobs: L::KNOBS,
             probe: probe::<L>,
+            soak: soak::live::<L>,
         }
     }
 }
@@ -58,6 +61,10 @@ impl Asked {
     /// # Errors
     /// [`CommandError::Usage`] for a policy or a knob that `launcher` does not have.
     pub(crate) fn config(&self, launcher: Launcher) -> Result<LaunchConfig, CommandError> {
+        self.checked(launcher.policies, launcher.knobs)
+    }
+
+    fn checked(&self, policies: &[Choice], knobs: &[Knob]) -> Result<LaunchConfig, CommandError> {
         let unknown = |kind: &str, name: &str, known: Vec<&str>| {
             Err(CommandError::Usage(suggest::unknown(kind, name, known)))
         };
@@ -65,7 +72,7 @@ impl Asked {
         if let Some(workers) = self.workers {
             config.workers = workers;
         }
-        let policies: Vec<&str> = launcher.policies.iter().map(|policy| policy.name).collect();
+        let policies: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
         if let Some(policy) = &self.policy {
             if !policies.contains(&policy.as_str()) {
                 return unknown("policy", policy, policies);
@@ -74,13 +81,12 @@ impl Asked {
         config.policy.clone_from(&self.policy);
         for knob in &self.knobs {
             let (name, value) = knob.split_once('=').unwrap_or((knob, ""));
-            let knobs: Vec<&str> = launcher.knobs.iter().map(|knob| knob.name).collect();
-            if !knobs.contains(&name) {
-                return unknown("knob", name, knobs);
-            }
+            let Some(known) = knobs.iter().find(|knob| knob.name == name) else {
+                let names = knobs.iter().map(|knob| knob.name).collect();
+                return unknown("knob", name, names);
+            };
             if value.is_empty() {
-                let takes = launcher.knobs.iter().find(|knob| knob.name == name);
-                let takes = takes.map_or("a value", |knob| knob.values);
+                let takes = known.values;
                 return Err(CommandError::Usage(format!(
                     "--knob {name} lacks a value; write NAME=VALUE; `{name}` takes {takes}"
                 )));
@@ -95,12 +101,7 @@ impl Asked {
     /// # Errors
     /// [`CommandError::Usage`] if a policy or a knob was named.
     pub(crate) fn expect_no_choices(&self) -> Result<(), CommandError> {
-        let none = Launcher {
-            policies: &[],
-            knobs: &[],
-            probe: |_| Err(io::ErrorKind::Unsupported.into()),
-        };
-        self.config(none).map(drop)
+        self.checked(&[], &[]).map(drop)
     }
 }
 

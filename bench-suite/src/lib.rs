@@ -20,6 +20,7 @@ pub mod report;
 pub mod results;
 mod scheduler_counts;
 pub mod serve;
+pub mod soak;
 mod standard;
 pub mod statistics;
 mod suggest;
@@ -83,6 +84,7 @@ fn run(registry: &Registry, cli: cli::Cli) -> Result<(), CommandError> {
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
     }
 }
