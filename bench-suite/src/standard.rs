@@ -1,7 +1,7 @@
 //! The table of this project: its workloads and runtimes, their peers, and the function for each pair.
 //!
 //! A line `program::<P>(..)` or `recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
-//! written over; `entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+//! written over, `synchronised::<W>(..)` one that also chooses its locks by runtime; `entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
 
 use runtime_core::Sequential;
 use runtime_mn::Mn;
@@ -21,10 +21,15 @@ use crate::workloads::fib::{FibJoin, FibSpawn};
 use crate::workloads::hash::Hash;
 use crate::workloads::http::Http;
 use crate::workloads::idle::Idle;
+use crate::workloads::lock::Lock;
 use crate::workloads::matmul::MatMul;
 use crate::workloads::mixed::Mixed;
+use crate::workloads::mpmc::Mpmc;
+use crate::workloads::mutex_contended::MutexContended;
 use crate::workloads::nqueens::NQueens;
 use crate::workloads::pingpong::PingPong;
+use crate::workloads::primitives::{Ours, Smols, Synchronised, Tokios, With};
+use crate::workloads::semaphore::Semaphore;
 use crate::workloads::skynet::{SkynetJoin, SkynetSpawn};
 use crate::workloads::spawn::{Spawn, SpawnBatch};
 use crate::workloads::timers::Timers;
@@ -111,6 +116,10 @@ pub(crate) fn standard() -> Registry {
     entry(table, "spawn-batch", "rayon", rayon::spawn_batch);
     program::<Yield>(table);
     program::<PingPong>(table);
+    synchronised::<Lock>(table);
+    synchronised::<MutexContended>(table);
+    synchronised::<Semaphore>(table);
+    synchronised::<Mpmc>(table);
     program::<Idle>(table);
     registry
 }
@@ -125,6 +134,28 @@ fn program<P: Program>(registry: &mut Registry) {
     entry(registry, name, "tokio-mt", under::<TokioMt, P>);
     entry(registry, name, "tokio-ct", under::<TokioCt, P>);
     entry(registry, name, "smol", under::<Smol, P>);
+}
+
+/// A workload over synchronisation: as [`program`], each runtime with the primitives that go with it.
+fn synchronised<W: Synchronised>(registry: &mut Registry) {
+    registry.workloads.push(W::INFO);
+    let name = W::INFO.name;
+    entry(registry, name, "n1", under::<N1, With<W, Ours>>);
+    entry(registry, name, "mn", under::<Mn, With<W, Ours>>);
+    entry(registry, name, "threads", under::<Threads, With<W, Ours>>);
+    entry(
+        registry,
+        name,
+        "tokio-mt",
+        under::<TokioMt, With<W, Tokios>>,
+    );
+    entry(
+        registry,
+        name,
+        "tokio-ct",
+        under::<TokioCt, With<W, Tokios>>,
+    );
+    entry(registry, name, "smol", under::<Smol, With<W, Smols>>);
 }
 
 /// A workload over fork-join, on every pool there is.

@@ -21,6 +21,9 @@ fn tiny(workload: &str, parameter: &str, default: u64) -> u64 {
         ("spawn" | "spawn-batch", "size") => 250,
         ("yield", "size" | "yields") => 20,
         ("pingpong", "size") => 100,
+        ("lock" | "semaphore", "size") => 300,
+        ("mutex-contended", "size") => 50,
+        ("mpmc", "size") => 100,
         ("idle", "size") => 100,
         _ => default,
     }
@@ -85,12 +88,12 @@ macro_rules! runtimes {
 runtimes! {
     std_blocking_runs_its_workloads: "std-blocking", 2;
     pool_runs_its_workloads: "pool", 5;
-    n1_runs_every_workload: "n1", 18;
-    mn_runs_every_workload: "mn", 18;
-    threads_runs_every_workload: "threads", 18;
-    tokio_mt_runs_every_workload: "tokio-mt", 16;
-    tokio_ct_runs_every_workload: "tokio-ct", 16;
-    smol_runs_every_workload: "smol", 16;
+    n1_runs_every_workload: "n1", 22;
+    mn_runs_every_workload: "mn", 22;
+    threads_runs_every_workload: "threads", 22;
+    tokio_mt_runs_every_workload: "tokio-mt", 20;
+    tokio_ct_runs_every_workload: "tokio-ct", 20;
+    smol_runs_every_workload: "smol", 20;
     rayon_runs_its_workloads: "rayon", 9;
 }
 

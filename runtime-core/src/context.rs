@@ -145,6 +145,18 @@ pub fn with<R>(what: &str, f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> R {
     })
 }
 
+/// Calls `function` on a thread that may block meanwhile, although it is running a task: the caller has seen to it that no other
+/// task waits for this thread.
+pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
+    match try_with(Arc::clone) {
+        Some(ambient) => {
+            let _guest = enter(ambient, Role::Guest);
+            function()
+        }
+        None => function(),
+    }
+}
+
 /// True on a thread that is running tasks.
 pub fn in_task() -> bool {
     CURRENT.try_with(|current| current.role.get() == Some(Role::Worker)) == Ok(true)

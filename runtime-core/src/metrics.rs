@@ -22,6 +22,10 @@ pub struct Metrics {
     pub blocking_threads: Option<u64>,
     /// Times that a spare worker took over from one that was stuck in a poll.
     pub hand_offs: Option<u64>,
+    /// Times that a poll was caught that lasted too long.
+    pub stuck_polls: Option<u64>,
+    /// How long those polls lasted in all, but for those that still do.
+    pub stuck_time: Option<Duration>,
     /// Tasks that stand in a queue which belongs to no worker.
     pub injected_depth: Option<u64>,
     /// Each worker's own counters; empty where tasks have no workers.

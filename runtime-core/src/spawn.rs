@@ -26,16 +26,16 @@ where
 ///
 /// # Panics
 /// Outside of a runtime.
+#[track_caller]
 pub fn spawn_named<F>(name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (handle, launched) = context::with("spawn_named", |ambient| {
-        let (task, handle) = task::bind_named(&ambient.scheduler_for_new_task(), name, future);
-        (handle, ambient.launch(task))
-    });
-    settle(launched);
+    // Not in the closure, which would be the caller that is kept with the name.
+    let scheduler = context::with("spawn_named", |ambient| ambient.scheduler_for_new_task());
+    let (task, handle) = task::bind_named(&scheduler, name, future);
+    settle(context::with("spawn_named", |ambient| ambient.launch(task)));
     handle
 }
 

@@ -1,12 +1,19 @@
 //! The knobs of a runtime.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime_core::blocking::BlockingConfig;
 use runtime_core::reactor::ReactorKind;
 
 use crate::Runtime;
+use crate::knobs::KnobChanges;
+use crate::launch::POLICIES;
+use crate::monitor::{self, StuckPoll};
+use crate::policy::{
+    GlobalQueue, GoLike, LifoSlot, NoSteal, Policy, RandomSteal, Steal, TokioLike,
+};
 
 /// How a [`Runtime`] is made.
 #[derive(Clone, Debug)]
@@ -14,9 +21,9 @@ pub struct Builder {
     pub(crate) workers: usize,
     pub(crate) thread_name: String,
     pub(crate) reactor: ReactorKind,
-    pub(crate) inline_joins: bool,
-    pub(crate) lifo_slot: bool,
-    pub(crate) injector_tick: u32,
+    pub(crate) knobs: KnobChanges,
+    pub(crate) monitor: monitor::Settings,
+    pub(crate) histograms: bool,
     pub(crate) blocking: BlockingConfig,
 }
 
@@ -26,9 +33,9 @@ impl Default for Builder {
             workers: num_cpus::get(),
             thread_name: "mn-worker".into(),
             reactor: ReactorKind::default(),
-            inline_joins: true,
-            lifo_slot: true,
-            injector_tick: 61,
+            knobs: KnobChanges::default(),
+            monitor: monitor::Settings::default(),
+            histograms: false,
             blocking: BlockingConfig {
                 thread_name: "mn-blocking".into(),
                 ..BlockingConfig::default()
@@ -71,24 +78,106 @@ impl Builder {
         self
     }
 
-    /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll. Default: yes.
+    /// How much a thief takes at once. Default: the policy's.
     #[must_use]
-    pub fn inline_joins(mut self, inline: bool) -> Self {
-        self.inline_joins = inline;
+    pub fn steal(mut self, steal: Steal) -> Self {
+        self.knobs.steal = Some(steal);
         self
     }
 
-    /// Whether a woken task goes to the LIFO slot of the worker that woke it. Default: yes.
+    /// The LIFO slot, where a task that another task woke is next to run. Default: the policy's.
     #[must_use]
-    pub fn lifo_slot(mut self, slot: bool) -> Self {
-        self.lifo_slot = slot;
+    pub fn lifo_slot(mut self, slot: LifoSlot) -> Self {
+        self.knobs.lifo_slot = Some(slot);
         self
     }
 
-    /// Every how many ticks a worker looks at the injector, sockets and timers before its own queues. At least 1; default 61.
+    /// How many more times a worker searches before it goes to sleep. Default: the policy's.
+    #[must_use]
+    pub fn spin(mut self, searches: u32) -> Self {
+        self.knobs.spin = Some(searches);
+        self
+    }
+
+    /// Every how many ticks a worker looks at the injector before its own queues. At least 1. Default: the policy's.
     #[must_use]
     pub fn injector_tick(mut self, ticks: u32) -> Self {
-        self.injector_tick = ticks.max(1);
+        self.knobs.injector_tick = Some(ticks);
+        self
+    }
+
+    /// Every how many ticks a busy worker asks for sockets and timers. At least 1. Default: the policy's.
+    #[must_use]
+    pub fn poll_tick(mut self, ticks: u32) -> Self {
+        self.knobs.poll_tick = Some(ticks);
+        self
+    }
+
+    /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll. Default: the policy's.
+    #[must_use]
+    pub fn inline_joins(mut self, inline: bool) -> Self {
+        self.knobs.inline_joins = Some(inline);
+        self
+    }
+
+    /// Whether a worker that is stuck in a poll is relieved by another one. Default: yes. See [`monitor`](crate::monitor).
+    #[must_use]
+    pub fn monitor(mut self, enabled: bool) -> Self {
+        self.monitor.enabled = enabled;
+        self
+    }
+
+    /// How long a poll may last before its worker counts as stuck. At least 2 ms; default 10 ms.
+    #[must_use]
+    pub fn stuck_after(mut self, duration: Duration) -> Self {
+        self.monitor.threshold = duration.max(Duration::from_millis(2));
+        self
+    }
+
+    /// How many spare workers may stand in for stuck ones, or for those that block in place. Default: 8. With 0, a stuck worker's tasks
+    /// wait until another worker takes them.
+    #[must_use]
+    pub fn max_spare_workers(mut self, workers: usize) -> Self {
+        self.monitor.most_spares = workers.min(1024);
+        self
+    }
+
+    /// How many threads run the tasks that were caught again and again, at a low priority. Default: as many as there are workers.
+    /// With 0, such tasks stay among the others.
+    #[must_use]
+    pub fn batch_threads(mut self, threads: usize) -> Self {
+        self.monitor.batch_threads = Some(threads);
+        self
+    }
+
+    /// How nice the threads of the batch lane are, 0 to 19; default 10. At 10 they get about a tenth of what a worker gets while both want
+    /// the same processor, at 0 as much, and the workers' latency suffers.
+    #[must_use]
+    pub fn batch_nice(mut self, nice: u8) -> Self {
+        self.monitor.batch_nice = i32::from(nice.min(19));
+        self
+    }
+
+    /// Whether a stuck poll is told of on standard error, at most once in ten seconds. Default: yes.
+    #[must_use]
+    pub fn warn_of_stuck(mut self, warns: bool) -> Self {
+        self.monitor.warns = warns;
+        self
+    }
+
+    /// Called on the monitor's thread for each poll that is caught, while it still lasts. It should return soon.
+    #[must_use]
+    pub fn on_stuck(mut self, callback: impl Fn(&StuckPoll) + Send + Sync + 'static) -> Self {
+        self.monitor.callback = Some(Arc::new(callback));
+        self
+    }
+
+    /// Whether how long polls take and how long tasks wait for theirs is measured, for
+    /// [`Metrics::poll_time`](runtime_core::Metrics::poll_time) and
+    /// [`Metrics::schedule_latency`](runtime_core::Metrics::schedule_latency). Default: no, as it costs two clock readings for each poll.
+    #[must_use]
+    pub fn histograms(mut self, measured: bool) -> Self {
+        self.histograms = measured;
         self
     }
 
@@ -106,11 +195,40 @@ impl Builder {
         self
     }
 
-    /// Starts the workers.
+    /// Starts the workers, under the default policy, [`GoLike`].
     ///
     /// # Errors
     /// When the system gives no threads or no descriptors.
     pub fn build(self) -> io::Result<Runtime> {
-        Runtime::with(self)
+        self.build_with(GoLike)
+    }
+
+    /// Starts the workers under a policy of one's own choice.
+    ///
+    /// # Errors
+    /// As [`build`](Builder::build).
+    pub fn build_with<P: Policy>(self, policy: P) -> io::Result<Runtime> {
+        Runtime::with(&self, policy)
+    }
+
+    /// Starts the workers under the policy of that name in [`Launch::POLICIES`](runtime_core::Launch::POLICIES).
+    ///
+    /// # Errors
+    /// As [`build`](Builder::build); of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none of that name.
+    pub fn build_by_name(self, policy: &str) -> io::Result<Runtime> {
+        match policy {
+            "go-like" => self.build_with(GoLike),
+            "tokio-like" => self.build_with(TokioLike),
+            "global-queue" => self.build_with(GlobalQueue),
+            "no-steal" => self.build_with(NoSteal),
+            "random-steal" => self.build_with(RandomSteal),
+            _ => {
+                let names: Vec<_> = POLICIES.iter().map(|policy| policy.name).collect();
+                Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("mn has no policy `{policy}`: it has {}", names.join(", ")),
+                ))
+            }
+        }
     }
 }

@@ -5,27 +5,29 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
-use runtime_core::task::{SchedulerArc, SchedulerRef, Task, bind, bind_named};
-use runtime_core::time::TimerShard;
+use runtime_core::context::{self, Ambient, EnterGuard, Role};
+use runtime_core::task::{SchedulerRef, Task, bind, bind_named};
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::MnForkJoin;
 use crate::runtime::wait_for_root;
 use crate::shared::Shared;
-use crate::worker::Worker;
 
 /// A handle to a [`Runtime`](crate::Runtime): spawns from any thread. It keeps no runtime alive.
 #[derive(Clone)]
 pub struct Handle {
-    pub(crate) shared: SchedulerArc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    scheduler: SchedulerRef,
     ambient: Arc<dyn Ambient>,
 }
 
 impl Handle {
-    pub(crate) fn new(shared: SchedulerArc<Shared>, ambient: Arc<dyn Ambient>) -> Self {
-        Self { shared, ambient }
+    pub(crate) fn new(shared: Arc<Shared>, ambient: Arc<dyn Ambient>) -> Self {
+        Self {
+            shared,
+            scheduler: ambient.scheduler_for_new_task(),
+            ambient,
+        }
     }
 
     /// Starts a task.
@@ -34,24 +36,25 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = bind(self.shared.erased(), future);
+        let (task, handle) = bind(&self.scheduler, future);
         self.launch(task);
         handle
     }
 
-    /// As [`spawn`](Handle::spawn), with a name that reports show.
+    /// As [`spawn`](Handle::spawn), with a name that reports show, together with the place of this call.
+    #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = bind_named(self.shared.erased(), name, future);
+        let (task, handle) = bind_named(&self.scheduler, name, future);
         self.launch(task);
         handle
     }
 
     fn launch(&self, task: Task) {
-        if let Err(refused) = Shared::launch(&self.shared, task) {
+        if let Err(refused) = self.ambient.launch(task) {
             refused.settle();
         }
     }
@@ -82,6 +85,11 @@ impl Handle {
         wait_for_root("Handle::block_on", || self.spawn(root))
     }
 
+    /// The name of the policy by which the workers decide.
+    pub fn policy(&self) -> &'static str {
+        self.shared.policy_name
+    }
+
     /// Fork-join over closures, on this runtime's workers.
     pub fn fork_join(&self) -> MnForkJoin {
         MnForkJoin::new(self.shared.clone())
@@ -91,7 +99,7 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("workers", &self.shared.remotes.len())
+            .field("workers", &self.shared.workers)
             .field("closed", &self.shared.closed.load(Relaxed))
             .finish_non_exhaustive()
     }
@@ -105,7 +113,7 @@ impl Native for Handle {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let workers = self.shared.remotes.len();
+        let workers = self.shared.workers;
         Capabilities {
             workers: Some(workers),
             parallel: workers > 1,
@@ -124,37 +132,6 @@ impl Native for Handle {
         F::Output: Send + 'static,
     {
         Handle::spawn(self, future)
-    }
-}
-
-/// A runtime as the code on its threads sees it.
-pub(crate) struct MnAmbient(pub(crate) SchedulerArc<Shared>);
-
-impl Ambient for MnAmbient {
-    fn name(&self) -> &'static str {
-        Handle::NAME
-    }
-
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        self.0.erase()
-    }
-
-    fn launch(&self, task: Task) -> Result<(), Refused> {
-        Shared::launch(&self.0, task)
-    }
-
-    fn io_driver(&self) -> IoDriver {
-        IoDriver::Reactor(Arc::clone(&self.0.reactor))
-    }
-
-    fn timer_shard(&self) -> Arc<TimerShard> {
-        // A thread that is no worker has no wheel: the first worker's serves it.
-        let remote = Worker::current(&self.0).map_or(&self.0.remotes[0], Worker::remote);
-        Arc::clone(&remote.timers)
-    }
-
-    fn blocking_pool(&self) -> &Arc<BlockingPool> {
-        &self.0.blocking
     }
 }
 

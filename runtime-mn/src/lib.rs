@@ -1,18 +1,27 @@
 #![doc = include_str!("README.md")]
 
+mod batch_lane;
 mod builder;
+mod clocks;
 mod fork_join;
 mod handle;
 pub mod idle;
+mod knobs;
 mod launch;
+mod local;
 mod metrics;
+pub mod monitor;
+pub mod policy;
+mod queues;
 mod remote;
 mod runtime;
+mod scheduler;
 mod shared;
 pub mod worker;
 
 pub use builder::Builder;
 pub use fork_join::MnForkJoin;
 pub use handle::Handle;
-pub use launch::Mn;
+pub use launch::{Mn, MnWith};
+pub use monitor::block_in_place;
 pub use runtime::Runtime;

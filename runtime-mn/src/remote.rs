@@ -4,7 +4,7 @@
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU64,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Relaxed, SeqCst},
 };
 
@@ -12,7 +12,7 @@ use crossbeam_deque::Stealer;
 use crossbeam_utils::CachePadded;
 use runtime_core::park::Unparker;
 use runtime_core::reactor::Reactor;
-use runtime_core::task::Task;
+use runtime_core::task::{Task, TaskId};
 use runtime_core::time::TimerShard;
 
 use crate::fork_join::JobRef;
@@ -28,11 +28,22 @@ pub(crate) struct Remote {
     pub(crate) polling: Arc<AtomicBool>,
     pub(crate) slot: CachePadded<Slot>,
     pub(crate) counters: CachePadded<Counters>,
+    pub(crate) observed: CachePadded<Observed>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote")
+            .field("counters", &self.counters)
+            .field("observed", &self.observed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Remote {
     /// Wakes the worker wherever it waits.
     pub(crate) fn unpark(&self, reactor: &Reactor) {
+        self.observed.unparks.fetch_add(1, Relaxed);
         self.unparker.unpark();
         // SeqCst: the token is left before this is read; pairs with `Worker::wait_in_reactor`, which does it the other way round.
         std::sync::atomic::fence(SeqCst);
@@ -44,7 +55,21 @@ impl Remote {
     /// True if there is something that another worker should take. The slot is not counted: it wakes nobody, and keeps nobody
     /// awake.
     pub(crate) fn has_work(&self) -> bool {
-        !self.spawned.is_empty() || !self.woken.is_empty() || !self.jobs.is_empty()
+        self.has_tasks() || !self.jobs.is_empty()
+    }
+
+    fn has_tasks(&self) -> bool {
+        !self.spawned.is_empty() || !self.woken.is_empty()
+    }
+
+    /// True if tasks wait for this very worker, in the slot too.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.has_tasks() || self.slot.is_filled()
+    }
+
+    /// Tasks in its queues.
+    pub(crate) fn queue_depth(&self) -> usize {
+        self.spawned.len() + self.woken.len() + usize::from(self.slot.is_filled())
     }
 }
 
@@ -83,14 +108,89 @@ impl Slot {
 }
 
 /// Written by the worker only (a load and a store each, no locked instruction); read by anyone.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) polls: AtomicU64,
     pub(crate) spawned: AtomicU64,
     pub(crate) finished: AtomicU64,
+    pub(crate) lifo_hits: AtomicU64,
+    pub(crate) closures: AtomicU64,
+    pub(crate) steals_tried: AtomicU64,
+    pub(crate) steals_done: AtomicU64,
     pub(crate) tasks_stolen: AtomicU64,
     pub(crate) parks: AtomicU64,
     pub(crate) io_polls: AtomicU64,
+    pub(crate) busy_ns: AtomicU64,
+    /// The task that is polled now, innermost; 0 between polls.
+    current: AtomicUsize,
+}
+
+/// What the monitor and tellers look at and write, apart from the counters so that they do not slow the worker down.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// The worker waits for a token, a socket or a timer.
+    pub(crate) asleep: AtomicBool,
+    /// The worker's task has called `block_in_place`.
+    pub(crate) in_place: AtomicBool,
+    /// Times that another thread woke it.
+    pub(crate) unparks: AtomicU64,
+    /// Its thread, as the kernel numbers them; 0 before it runs.
+    thread: AtomicU32,
+    /// For a spare worker: 1 + the worker whose place it is to take; 0 for none.
+    assignment: AtomicUsize,
+    /// A spare worker stands in for another one.
+    pub(crate) stands_in: AtomicBool,
+}
+
+impl Remote {
+    /// Announces the task that is polled from now on; gives the one that it is polled inside of.
+    #[inline]
+    pub(crate) fn enter_poll(&self, task: TaskId) -> usize {
+        let current = &self.counters.current;
+        let outer = current.load(Relaxed);
+        current.store(task.get(), Relaxed);
+        outer
+    }
+
+    #[inline]
+    pub(crate) fn leave_poll(&self, outer: usize) {
+        self.counters.current.store(outer, Relaxed);
+    }
+
+    /// The task that the worker polls now, as [`TaskId::get`] numbers it; 0 for none.
+    pub(crate) fn current(&self) -> usize {
+        self.counters.current.load(Relaxed)
+    }
+
+    /// Changes whenever the worker gets something done.
+    pub(crate) fn progress(&self) -> u64 {
+        let counters = &self.counters;
+        counters
+            .polls
+            .load(Relaxed)
+            .wrapping_add(counters.closures.load(Relaxed))
+    }
+}
+
+impl Observed {
+    /// The calling thread is the worker's.
+    pub(crate) fn set_thread(&self) {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        self.thread.store(thread.cast_unsigned(), Relaxed);
+    }
+
+    pub(crate) fn thread(&self) -> u32 {
+        self.thread.load(Relaxed)
+    }
+
+    /// Tells a spare worker whose place to take. The caller unparks it.
+    pub(crate) fn assign(&self, stuck: usize) {
+        self.assignment.store(stuck + 1, Relaxed);
+    }
+
+    pub(crate) fn take_assignment(&self) -> Option<usize> {
+        self.assignment.swap(0, Relaxed).checked_sub(1)
+    }
 }
 
 /// Counts by its only writer.

@@ -3,20 +3,20 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime_core::JoinHandle;
-use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{self, Ambient, EnterGuard};
 use runtime_core::park::block_on_current_thread;
-use runtime_core::reactor::Reactor;
 use runtime_core::task::SchedulerArc;
 
 use crate::builder::Builder;
-use crate::handle::{Handle, MnAmbient};
-use crate::shared::Shared;
-use crate::worker::{Parts, Worker};
+use crate::handle::Handle;
+use crate::local::Local;
+use crate::monitor::Monitor;
+use crate::policy::Policy;
+use crate::scheduler::{MnAmbient, Scheduler};
+use crate::shared::{Shared, Start};
 
 /// How long a shutdown waits at a time for workers before it sweeps again.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
@@ -58,41 +58,33 @@ impl Runtime {
         Builder::default()
     }
 
-    pub(crate) fn with(builder: Builder) -> io::Result<Self> {
-        let reactor = Reactor::new(builder.reactor)?;
-        let blocking = BlockingPool::new(builder.blocking.clone());
-        let (parts, remotes): (Vec<_>, Vec<_>) =
-            (0..builder.workers).map(|_| Parts::new(&reactor)).unzip();
-        let shared = SchedulerArc::new(Shared::new(
-            remotes.into_boxed_slice(),
-            reactor,
-            blocking,
-            &builder,
-        ));
-        let ambient: Arc<dyn Ambient> = Arc::new(MnAmbient(shared.clone()));
+    pub(crate) fn with<P: Policy>(builder: &Builder, policy: P) -> io::Result<Self> {
+        let (shared, parts) = Shared::new(builder, &policy)?;
+        let shared = Arc::new(shared);
+        let scheduler = SchedulerArc::new(Scheduler {
+            policy,
+            shared: Arc::clone(&shared),
+        });
+        let mn = Arc::new(MnAmbient(scheduler));
+        let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
+        shared.set_starter(Arc::downgrade(&starter));
+        let ambient: Arc<dyn Ambient> = mn;
         shared.blocking.set_ambient(Arc::downgrade(&ambient));
-        let workers = parts.len();
+        // Dropped on a failure, it ends what has started.
+        let runtime = Self {
+            handle: Handle::new(Arc::clone(&shared), ambient),
+            ended: false,
+        };
         for (index, parts) in parts.into_iter().enumerate() {
-            let worker = parts.into_worker(shared.clone(), index);
-            let ambient = Arc::clone(&ambient);
-            let thread = thread::Builder::new()
-                .name(format!("{}-{index}", builder.thread_name))
-                .spawn(move || worker.main(ambient));
-            if let Err(error) = thread {
-                // Those that have started end; those that have not are accounted for here.
-                for _ in index..workers {
-                    shared.is_last_to_end();
-                    shared.worker_ended();
-                }
-                shared.close();
-                shared.wait_for_workers(None);
+            assert!(shared.admit_worker(), "nobody has closed it yet");
+            if let Err(error) = Arc::clone(&starter).start_worker(parts, index) {
+                shared.is_last_to_end();
+                shared.thread_ended();
                 return Err(error);
             }
         }
-        Ok(Self {
-            handle: Handle::new(shared, ambient),
-            ended: false,
-        })
+        Monitor::start(&shared)?;
+        Ok(runtime)
     }
 
     /// A handle to spawn from other threads, or to keep after this.
@@ -137,7 +129,7 @@ impl Runtime {
         self.ended = true;
         let shared = &self.handle.shared;
         shared.close();
-        if Worker::current(shared).is_some() {
+        if Local::current(shared).is_some() {
             // In one of its own tasks: the workers end, and sweep, by themselves once its poll has returned.
             shared.blocking.shutdown(Duration::ZERO);
             return Vec::new();
@@ -148,7 +140,7 @@ impl Runtime {
             shared.sweep();
             let now = Instant::now();
             let next = now + SWEEP_INTERVAL;
-            if shared.wait_for_workers(Some(deadline.map_or(next, |at| at.min(next)))) {
+            if shared.wait_for_threads(Some(deadline.map_or(next, |at| at.min(next)))) {
                 break;
             }
             if deadline.is_some_and(|at| at <= now) {

@@ -1,87 +1,151 @@
-//! What workers, handles and tasks share: where a task goes, and who is told.
-#![allow(unsafe_code)]
+//! What workers, handles and tasks share, whatever the policy: where a task goes, who is told, and how it all ends.
 
-use std::alloc::Layout;
-use std::ptr::NonNull;
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
+use std::sync::{Arc, OnceLock, Weak};
 
 use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::CachePadded;
 use parking_lot::{Condvar, Mutex};
 use runtime_core::blocking::BlockingPool;
-use runtime_core::context::Refused;
+use runtime_core::context::Ambient;
 use runtime_core::reactor::Reactor;
-use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
+use runtime_core::task::{Arena, Task};
 
+use crate::batch_lane::BatchLane;
+use crate::clocks::Clocks;
 use crate::fork_join::JobRef;
 use crate::idle::Idle;
+use crate::knobs::Knobs;
+use crate::local::Parts;
+use crate::monitor::Monitor;
+use crate::policy::Policy;
 use crate::remote::Remote;
-use crate::worker::Worker;
+
+/// A runtime that can start more threads of its own.
+pub(crate) trait Start: Ambient {
+    /// Starts a worker's thread. The caller has counted it by [`Shared::admit_worker`].
+    fn start_worker(self: Arc<Self>, parts: Parts, index: usize) -> io::Result<()>;
+}
 
 pub(crate) struct Shared {
     pub(crate) arena: Arena,
     pub(crate) injector: CachePadded<Injector<Task>>,
     /// Closures that threads which are no workers have forked.
     pub(crate) job_injector: CachePadded<Injector<JobRef>>,
+    /// All workers, the spare ones last.
     pub(crate) remotes: Box<[Remote]>,
+    /// How many of them are no spares.
+    pub(crate) workers: usize,
     pub(crate) idle: CachePadded<Idle>,
     pub(crate) reactor: Arc<Reactor>,
     /// The poller's token: whoever holds it may call `reactor.poll`. Never held while a task is polled.
     pub(crate) poller: CachePadded<Mutex<()>>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) closed: AtomicBool,
-    pub(crate) inline_joins: bool,
-    pub(crate) lifo_slot: bool,
-    pub(crate) injector_tick: u32,
+    pub(crate) knobs: Knobs,
+    /// Whether the policy lets workers take from one another.
+    pub(crate) steals: bool,
+    pub(crate) policy_name: &'static str,
+    pub(crate) thread_name: String,
+    pub(crate) monitor: Monitor,
+    pub(crate) batch_lane: BatchLane,
+    /// Measurements that cost a clock per poll, if they were asked for.
+    pub(crate) clocks: Option<Clocks>,
     pub(crate) counters: SharedCounters,
+    starter: OnceLock<Weak<dyn Start>>,
+    threads: Mutex<Threads>,
+    thread_ended: Condvar,
+}
+
+/// The runtime's threads.
+#[derive(Debug)]
+struct Threads {
     /// Workers that have not begun to end.
-    not_ending: AtomicUsize,
-    /// Workers that have not ended.
-    running: Mutex<usize>,
-    worker_ended: Condvar,
+    workers_not_ending: usize,
+    /// Threads, workers or not, that have not ended.
+    running: usize,
 }
 
 /// Written by threads that are no workers, and rarely.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct SharedCounters {
     pub(crate) spawned: AtomicU64,
     pub(crate) cancelled: AtomicU64,
-    pub(crate) unparks: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("policy", &self.policy_name)
+            .field("remotes", &self.remotes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Shared {
-    pub(crate) fn new(
-        remotes: Box<[Remote]>,
-        reactor: Arc<Reactor>,
-        blocking: Arc<BlockingPool>,
+    pub(crate) fn new<P: Policy>(
         builder: &crate::Builder,
-    ) -> Self {
-        Self {
+        policy: &P,
+    ) -> io::Result<(Self, Vec<Parts>)> {
+        let reactor = Reactor::new(builder.reactor)?;
+        let workers = builder.workers;
+        let spares = builder.monitor.spares();
+        let (mut parts, remotes): (Vec<_>, Vec<_>) =
+            (0..workers + spares).map(|_| Parts::new(&reactor)).unzip();
+        let spare_parts = parts.split_off(workers);
+        let knobs = builder.knobs.apply(policy.knobs());
+        let shared = Self {
             arena: Arena::default(),
             injector: CachePadded::default(),
             job_injector: CachePadded::default(),
-            idle: CachePadded::new(Idle::new(remotes.len())),
-            not_ending: AtomicUsize::new(remotes.len()),
-            running: Mutex::new(remotes.len()),
-            remotes,
+            idle: CachePadded::new(Idle::new(workers)),
+            remotes: remotes.into_boxed_slice(),
+            workers,
             reactor,
             poller: CachePadded::default(),
-            blocking,
+            blocking: BlockingPool::new(builder.blocking.clone()),
             closed: AtomicBool::new(false),
-            inline_joins: builder.inline_joins,
-            lifo_slot: builder.lifo_slot,
-            injector_tick: builder.injector_tick,
+            knobs,
+            steals: policy.steals(),
+            policy_name: policy.name(),
+            thread_name: builder.thread_name.clone(),
+            monitor: Monitor::new(builder.monitor.clone(), workers, spare_parts),
+            batch_lane: BatchLane::new(
+                builder.monitor.batch_threads(workers),
+                builder.monitor.batch_nice,
+            ),
+            clocks: builder.histograms.then(|| Clocks::new(workers + spares)),
             counters: SharedCounters::default(),
-            worker_ended: Condvar::new(),
-        }
+            starter: OnceLock::new(),
+            threads: Mutex::new(Threads {
+                workers_not_ending: 0,
+                running: 0,
+            }),
+            thread_ended: Condvar::new(),
+        };
+        Ok((shared, parts))
     }
 
-    /// Something was queued that another worker could take.
+    /// The runtime as it can start threads; nothing once it is gone.
+    pub(crate) fn starter(&self) -> Option<Arc<dyn Start>> {
+        self.starter.get()?.upgrade()
+    }
+
+    pub(crate) fn set_starter(&self, starter: Weak<dyn Start>) {
+        assert!(self.starter.set(starter).is_ok(), "set once, at the start");
+    }
+
+    /// The workers that exist or ever stood in: no need to look at the other spares.
+    pub(crate) fn reach(&self) -> &[Remote] {
+        &self.remotes[..self.monitor.reach()]
+    }
+
+    /// Something was injected: a worker must see it, soon.
     #[inline]
     pub(crate) fn notify_one(&self) {
         if let Some(worker) = self.idle.notify_one() {
@@ -89,37 +153,26 @@ impl Shared {
         }
     }
 
+    /// Something was put into the calling worker's own queue, which another worker could take.
+    #[inline]
+    pub(crate) fn tell(&self) {
+        if let Some(worker) = self.idle.tell() {
+            self.unpark(worker);
+        }
+    }
+
     #[cold]
     fn unpark(&self, worker: usize) {
-        self.counters.unparks.fetch_add(1, Relaxed);
         self.remotes[worker].unpark(&self.reactor);
     }
 
     /// Queues a task from a thread that is no worker.
-    fn inject(&self, task: Task) {
+    pub(crate) fn inject(self: &Arc<Self>, task: Task) {
+        if task.is_marked() {
+            return self.batch_lane.push(self, task);
+        }
         self.injector.push(task);
         self.notify_one();
-    }
-
-    /// Queues a new task, unless the runtime takes none any more.
-    pub(crate) fn launch(this: &SchedulerArc<Self>, task: Task) -> Result<(), Refused> {
-        if this.closed.load(Relaxed) {
-            return Err(Refused { task, error: None });
-        }
-        if let Some(worker) = Worker::current(this) {
-            worker.push_spawned(task);
-            return Ok(());
-        }
-        this.counters.spawned.fetch_add(1, Relaxed);
-        this.injector.push(task);
-        // Either a closing sweep sees the task, or we see that there was one; pairs with `close`.
-        fence(SeqCst);
-        if this.closed.load(Relaxed) {
-            this.cancel_injected();
-        } else {
-            this.notify_one();
-        }
-        Ok(())
     }
 
     pub(crate) fn has_injected(&self) -> bool {
@@ -133,6 +186,13 @@ impl Shared {
         for worker in &self.remotes {
             worker.unpark(&self.reactor);
         }
+        self.monitor.close();
+        self.batch_lane.close();
+    }
+
+    /// The last look of a worker that goes to sleep: whether there is anything that it may take.
+    pub(crate) fn has_work_for_others(&self) -> bool {
+        self.has_injected() || self.steals && self.reach().iter().any(Remote::has_work)
     }
 
     pub(crate) fn cancel(&self, task: Task) {
@@ -168,33 +228,54 @@ impl Shared {
                 self.cancel(task);
             }
         }
+        self.batch_lane.drain(|task| self.cancel(task));
         self.arena.abort_all(|task| self.cancel(task))
+    }
+
+    /// Counts a thread that is about to be started. False: the runtime has closed, and takes no more.
+    fn admit(&self, workers: usize) -> bool {
+        let mut threads = self.threads.lock();
+        if self.closed.load(SeqCst) {
+            return false;
+        }
+        threads.workers_not_ending += workers;
+        threads.running += 1;
+        true
+    }
+
+    /// Counts a worker's thread that is about to be started. False: the runtime has closed.
+    pub(crate) fn admit_worker(&self) -> bool {
+        self.admit(1)
+    }
+
+    /// Counts another thread that is about to be started. False: the runtime has closed.
+    pub(crate) fn admit_thread(&self) -> bool {
+        self.admit(0)
     }
 
     /// A worker begins to end. True for the last one.
     pub(crate) fn is_last_to_end(&self) -> bool {
-        self.not_ending.fetch_sub(1, SeqCst) == 1
+        let mut threads = self.threads.lock();
+        threads.workers_not_ending -= 1;
+        threads.workers_not_ending == 0
     }
 
-    /// A worker's last act.
-    pub(crate) fn worker_ended(&self) {
-        *self.running.lock() -= 1;
-        self.worker_ended.notify_all();
+    /// A thread's last act, or that of whoever could not start it.
+    pub(crate) fn thread_ended(&self) {
+        self.threads.lock().running -= 1;
+        self.thread_ended.notify_all();
     }
 
-    /// Waits until every worker has ended, but not past `deadline` (`None`: for ever). True if they have.
-    pub(crate) fn wait_for_workers(&self, deadline: Option<std::time::Instant>) -> bool {
-        let mut running = self.running.lock();
-        while *running > 0 {
+    /// Waits until every thread has ended, but not past `deadline` (`None`: for ever). True if they have.
+    pub(crate) fn wait_for_threads(&self, deadline: Option<std::time::Instant>) -> bool {
+        let mut threads = self.threads.lock();
+        while threads.running > 0 {
             match deadline {
-                None => self.worker_ended.wait(&mut running),
+                None => self.thread_ended.wait(&mut threads),
                 Some(deadline) => {
-                    if self
-                        .worker_ended
-                        .wait_until(&mut running, deadline)
-                        .timed_out()
-                    {
-                        return *running == 0;
+                    let waited = self.thread_ended.wait_until(&mut threads, deadline);
+                    if waited.timed_out() {
+                        return threads.running == 0;
                     }
                 }
             }
@@ -203,42 +284,6 @@ impl Shared {
     }
 }
 
-// SAFETY: memory is from the arena, or from a cache over it.
-unsafe impl Schedule for Shared {
-    #[inline]
-    fn schedule(this: &SchedulerArc<Self>, task: Task) {
-        match Worker::current(this) {
-            Some(worker) => worker.push_woken(task),
-            None => this.inject(task),
-        }
-    }
-
-    #[inline]
-    fn run_inline(this: &SchedulerArc<Self>, id: TaskId) -> bool {
-        this.inline_joins && Worker::current(this).is_some_and(|worker| worker.run_inline(id))
-    }
-
-    #[inline]
-    fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
-        match Worker::current(this) {
-            Some(worker) => {
-                let mut blocks = worker.blocks.borrow_mut();
-                blocks.allocate(&this.arena, this, layout)
-            }
-            None => (this.arena.allocate(layout), this.erase()),
-        }
-    }
-
-    #[inline]
-    unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
-        let Some(worker) = Worker::current(&this) else {
-            // SAFETY: by this function's contract.
-            return unsafe { this.arena.deallocate(block, layout) };
-        };
-        // By way of the worker's own reference, as the task's is given away.
-        let arena = &worker.shared.arena;
-        let mut blocks = worker.blocks.borrow_mut();
-        // SAFETY: by this function's contract.
-        unsafe { blocks.deallocate(arena, this, block, layout) };
-    }
-}
+// A scheduler keeps its tasks' panics apart: none can leave it broken for a caller that catches one.
+impl std::panic::UnwindSafe for Shared {}
+impl std::panic::RefUnwindSafe for Shared {}

@@ -1,4 +1,5 @@
-//! The contract, checked on the M:N scheduler with two workers.
+//! The contract, checked on the M:N scheduler with two workers, under one policy: the default, or the one that the environment variable
+//! `LAB_POLICY` names. The tests in `policies` run this program again under each of the others.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,7 +14,9 @@ impl Subject for Mn {
     type Runtime = Handle;
 
     fn start() -> Self {
-        Self(Runtime::builder().workers(2).build().expect("a runtime"))
+        let policy = std::env::var("LAB_POLICY").unwrap_or_else(|_| "go-like".into());
+        let builder = Runtime::builder().workers(2).warn_of_stuck(false);
+        Self(builder.build_by_name(&policy).expect("a runtime"))
     }
     fn handle(&self) -> Handle {
         self.0.handle().clone()
@@ -44,3 +47,48 @@ impl AmbientSubject for Mn {
 }
 
 runtime_core::conformance!(Mn, ambient, send_owner);
+
+mod policies {
+    use std::process::Command;
+    use std::sync::Mutex;
+
+    /// One at a time: each run uses all processors itself.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    fn check(policy: &str) {
+        if std::env::var_os("LAB_POLICY").is_some() {
+            // Inside of such a run.
+            return;
+        }
+        let _turn = TURN
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let program = std::env::current_exe().unwrap();
+        let run = Command::new(program)
+            .env("LAB_POLICY", policy)
+            .args(["--skip", "policies::"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success(), "under {policy}:\n{said}");
+        let passed = said.lines().filter(|line| line.ends_with("... ok")).count();
+        assert!(passed >= 100, "only {passed} cases ran under {policy}");
+    }
+
+    #[test]
+    fn tokio_like() {
+        check("tokio-like");
+    }
+    #[test]
+    fn global_queue() {
+        check("global-queue");
+    }
+    #[test]
+    fn no_steal() {
+        check("no-steal");
+    }
+    #[test]
+    fn random_steal() {
+        check("random-steal");
+    }
+}

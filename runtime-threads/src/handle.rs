@@ -49,6 +49,7 @@ impl Handle {
     }
 
     /// As [`spawn`](Handle::spawn), with a name that reports show.
+    #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

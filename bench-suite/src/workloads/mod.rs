@@ -2,7 +2,8 @@
 //!
 //! A [`Program`] is generic over [`Runtime`] and uses nothing but what that trait gives. [`under`] makes the function that the
 //! registry holds for one (program, runtime) pair: the compiler makes a copy of the program for each scheduler, and no `dyn`
-//! stands between them. Recursion without futures is a [`Recursion`] over [`ForkJoin`].
+//! stands between them. Recursion without futures is a [`Recursion`] over [`ForkJoin`]. A program that measures locks and queues is
+//! [`Synchronised`](primitives::Synchronised), and gets those that go with the runtime.
 //!
 //! To add a workload: one file here, with a unit struct that implements [`Program`]; its name in the table of
 //! `standard.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: what is fast because it is wrong is a
@@ -17,11 +18,16 @@ pub mod fib;
 pub mod hash;
 pub mod http;
 pub mod idle;
+pub mod lock;
 pub mod matmul;
 pub mod mixed;
+pub mod mpmc;
+pub mod mutex_contended;
 pub mod nqueens;
 pub mod pingpong;
+pub mod primitives;
 pub mod random;
+pub mod semaphore;
 pub mod skynet;
 pub mod spawn;
 pub mod timers;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::queue::{Get, Put, Queue, TryGetError, TryPutError};
+use super::queue::{Fifo, Get, Put, Queue, TryGetError, TryPutError};
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 use crate::runtime::{ChannelReceiver, ChannelSender};
 
@@ -62,7 +62,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// Gives the value back if every receiver is gone.
-    pub fn send(&self, value: T) -> Put<'_, T> {
+    pub fn send(&self, value: T) -> Put<'_, Fifo<T>> {
         self.shared.queue.put(value)
     }
 
@@ -118,7 +118,7 @@ pub struct Receiver<T> {
 
 impl<T> Receiver<T> {
     /// Waits for the next value; `None` if every sender is gone and the channel is empty. As cancel safe as [`Queue::get`].
-    pub fn recv(&self) -> Get<'_, T> {
+    pub fn recv(&self) -> Get<'_, Fifo<T>> {
         self.shared.queue.get()
     }
 
@@ -169,7 +169,7 @@ impl<T> Drop for Receiver<T> {
         // Relaxed: as for the senders.
         if self.shared.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
             // Values may run anything when they are dropped: outside of the lock.
-            drop(self.shared.queue.close_and_clear());
+            drop(self.shared.queue.close_and_drain());
         }
     }
 }

@@ -1,17 +1,13 @@
 //! Semaphore and queue against simple models, with waiters that give up at any time.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use proptest::prelude::*;
 
+use super::polled::poll_once;
 use super::*;
-
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
 
 #[derive(Clone, Debug)]
 enum SemaphoreStep {
@@ -113,8 +109,8 @@ fn queue_step() -> impl Strategy<Value = QueueStep> {
 }
 
 enum QueueWaiter<'a> {
-    Put(Pin<Box<Put<'a, u32>>>, u32),
-    Get(Pin<Box<Get<'a, u32>>>),
+    Put(Pin<Box<Put<'a, Fifo<u32>>>>, u32),
+    Get(Pin<Box<Get<'a, Fifo<u32>>>>),
 }
 
 proptest! {

@@ -3,20 +3,23 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::wait_queue::{Locked, Resource, Serving, Status, WaitQueue, Waiter};
-use crate::{budget, context, park};
+use super::permits::{self, Permits, Take};
+use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::{context, park};
 
-const LANE: usize = 0;
-
-/// A number of permits, handed out first come, first served. A newcomer does not overtake one who waits, not even one who
-/// waits for more permits than there are.
+/// A number of permits: asyncio's `Semaphore`, and with [`bounded`](Semaphore::bounded) its `BoundedSemaphore`.
+///
+/// - *Fairness*: permits are handed out first come, first served. A newcomer does not overtake one who waits, not even one who
+///   waits for more permits than there are.
+/// - *Cancelling*: a permit that a dropped future was about to get goes to the next in line.
+/// - *Cost*: taking and giving back are one atomic step each while nobody waits, and a short lock when somebody does. Waiting
+///   allocates nothing; how many wait makes no difference.
 ///
 /// ```
 /// use runtime_core::park::block_on_current_thread;
@@ -32,14 +35,13 @@ const LANE: usize = 0;
 /// });
 /// ```
 #[derive(Debug)]
+#[doc(alias = "BoundedSemaphore")]
 pub struct Semaphore {
-    queue: WaitQueue<Permits>,
-}
-
-#[derive(Debug)]
-struct Permits {
-    available: usize,
-    closed: bool,
+    permits: Permits,
+    /// Permits in all: available, given out and on their way to a waiter. Seldom changed.
+    total: AtomicUsize,
+    /// The most that `total` may be.
+    bound: usize,
 }
 
 /// The semaphore or queue was closed: what is waited for will not come.
@@ -74,63 +76,66 @@ impl fmt::Display for TryAcquireError {
 
 impl Error for TryAcquireError {}
 
-impl Resource for Permits {
-    #[inline]
-    fn serve(serving: &mut Serving<'_, Self>) {
-        while let Some(need) = serving.next_waiter(LANE) {
-            let permits = serving.state();
-            if permits.closed {
-                serving.dismiss(LANE);
-            } else if need <= permits.available {
-                permits.available -= need;
-                serving.grant(LANE);
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn give_back(&mut self, _: usize, need: usize) {
-        self.available += need;
-    }
-}
-
-/// What a newcomer gets without waiting.
-#[inline]
-fn try_take(locked: &mut Locked<'_, Permits>, need: usize) -> Result<(), TryAcquireError> {
-    let others_wait = locked.has_waiters(LANE);
-    let permits = locked.state();
-    if permits.closed {
-        return Err(TryAcquireError::Closed);
-    }
-    if others_wait || permits.available < need {
-        return Err(TryAcquireError::NoPermits);
-    }
-    permits.available -= need;
-    Ok(())
-}
-
 impl Semaphore {
     /// The most permits that a semaphore may have.
-    pub const MAX_PERMITS: usize = usize::MAX >> 3;
+    pub const MAX_PERMITS: usize = permits::MAX;
 
-    /// A semaphore with so many permits.
+    /// A semaphore with so many permits, to which [`add_permits`](Semaphore::add_permits) may add more.
+    ///
+    /// With 0 permits whoever comes waits until some are added.
     ///
     /// # Panics
     /// If they are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    #[track_caller]
     pub fn new(permits: usize) -> Self {
-        assert_within_range(permits);
+        Self::with_bound(permits, Self::MAX_PERMITS)
+    }
+
+    /// A semaphore that never has more permits than these: asyncio's `BoundedSemaphore`.
+    ///
+    /// A [`Permit`] gives back what it took and no more, so that releasing what was not taken does not compile. What is left to
+    /// go wrong is [`add_permits`](Semaphore::add_permits), and here it adds nothing but what was
+    /// [forgotten](Permit::forget).
+    ///
+    /// ```should_panic
+    /// let at_most_two = runtime_core::sync::Semaphore::bounded(2);
+    /// at_most_two.add_permits(1);
+    /// ```
+    ///
+    /// # Panics
+    /// If they are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or none at all: nobody could ever get one.
+    #[track_caller]
+    pub fn bounded(permits: usize) -> Self {
+        assert!(
+            permits > 0,
+            "a bounded semaphore without permits would let nobody in: give it at least one, or use `Semaphore::new(0)` and add some"
+        );
+        Self::with_bound(permits, permits)
+    }
+
+    #[track_caller]
+    fn with_bound(permits: usize, bound: usize) -> Self {
+        assert!(
+            permits <= Self::MAX_PERMITS,
+            "a semaphore may have at most {} permits, not {permits}",
+            Self::MAX_PERMITS
+        );
         Self {
-            queue: WaitQueue::new(Permits {
-                available: permits,
-                closed: false,
-            }),
+            permits: Permits::new(permits),
+            total: AtomicUsize::new(permits),
+            bound,
         }
     }
 
     /// Permits that nobody holds and that have not been promised to a waiter.
     pub fn available_permits(&self) -> usize {
-        self.queue.lock().state().available
+        self.permits.available()
+    }
+
+    /// True if one who comes now has to wait, or would be refused: asyncio's `locked()`.
+    #[doc(alias = "locked")]
+    pub fn is_exhausted(&self) -> bool {
+        self.permits.available() == 0
     }
 
     /// Waits for one permit, which is given back when the [`Permit`] is dropped.
@@ -149,7 +154,7 @@ impl Semaphore {
         Acquire {
             semaphore: self,
             count,
-            waiter: Waiter::new(&self.queue),
+            take: self.permits.take(count),
         }
     }
 
@@ -166,7 +171,7 @@ impl Semaphore {
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
     pub async fn acquire_many_owned(self: Arc<Self>, count: usize) -> Result<OwnedPermit, Closed> {
-        self.acquire_many(count).await?.forget();
+        self.permits.take(count).await?;
         Ok(OwnedPermit {
             semaphore: self,
             count,
@@ -186,7 +191,7 @@ impl Semaphore {
     /// # Errors
     /// [`TryAcquireError`] says why not.
     pub fn try_acquire_many(&self, count: usize) -> Result<Permit<'_>, TryAcquireError> {
-        try_take(&mut self.queue.lock(), count)?;
+        self.permits.try_take(count)?;
         Ok(Permit {
             semaphore: self,
             count,
@@ -198,7 +203,7 @@ impl Semaphore {
     /// # Errors
     /// [`TryAcquireError`] says why not.
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedPermit, TryAcquireError> {
-        self.try_acquire()?.forget();
+        self.permits.try_take(1)?;
         Ok(OwnedPermit {
             semaphore: self,
             count: 1,
@@ -220,42 +225,51 @@ impl Semaphore {
         park::block_on_current_thread(self.acquire())
     }
 
-    /// Adds permits, for those who wait first.
+    /// Adds permits, for those who wait first: asyncio's `release()` of what was never acquired.
     ///
     /// # Panics
-    /// If there are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) then.
+    /// If the semaphore has more than its bound then, held ones included: [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or, of a
+    /// [`bounded`](Semaphore::bounded) one, what it was made with.
+    #[doc(alias = "release")]
+    #[track_caller]
     pub fn add_permits(&self, count: usize) {
-        let mut locked = self.queue.lock();
-        let available = locked.state().available.saturating_add(count);
-        assert_within_range(available);
-        locked.state().available = available;
-        self.queue.serve(locked);
+        // Relaxed: a count by itself.
+        let added = self
+            .total
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |total| {
+                total
+                    .checked_add(count)
+                    .filter(|&total| total <= self.bound)
+            });
+        if let Err(total) = added {
+            panic!(
+                "a semaphore of at most {} permits has {total}, and {count} more were added: drop permits instead of adding some, or make it with `Semaphore::new`",
+                self.bound
+            );
+        }
+        self.release(count);
     }
 
     /// Sends all who wait away, and whoever comes later. Permits already granted stay valid.
     pub fn close(&self) {
-        self.queue.update(|permits| permits.closed = true);
+        self.permits.close();
     }
 
     /// True after [`close`](Semaphore::close).
     pub fn is_closed(&self) -> bool {
-        self.queue.lock().state().closed
+        self.permits.is_closed()
     }
 
     #[inline]
     fn release(&self, count: usize) {
         if count > 0 {
-            self.queue.update(|permits| permits.available += count);
+            self.permits.give(count);
         }
     }
-}
 
-fn assert_within_range(permits: usize) {
-    assert!(
-        permits <= Semaphore::MAX_PERMITS,
-        "a semaphore may have at most {} permits, not {permits}",
-        Semaphore::MAX_PERMITS
-    );
+    fn forget(&self, count: usize) {
+        self.total.fetch_sub(count, Ordering::Relaxed);
+    }
 }
 
 pin_project! {
@@ -266,36 +280,21 @@ pin_project! {
         semaphore: &'a Semaphore,
         count: usize,
         #[pin]
-        waiter: Waiter<'a, Permits>,
+        take: Take<'a>,
     }
 }
 
 impl<'a> Future for Acquire<'a> {
     type Output = Result<Permit<'a>, Closed>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let spent = ready!(budget::poll_proceed(cx));
         let this = self.project();
-        let mut turn = this.waiter.turn();
-        let taken = match turn.status() {
-            Status::New => try_take(turn.locked(), *this.count),
-            Status::Waiting => Err(TryAcquireError::NoPermits),
-            Status::Granted => Ok(()),
-            Status::Dismissed => Err(TryAcquireError::Closed),
-        };
-        let result = match taken {
-            Ok(()) => Ok(Permit {
-                semaphore: this.semaphore,
-                count: *this.count,
-            }),
-            Err(TryAcquireError::Closed) => Err(Closed),
-            Err(TryAcquireError::NoPermits) => {
-                turn.wait(LANE, *this.count, cx.waker());
-                return Poll::Pending;
-            }
-        };
-        spent.made_progress();
-        Poll::Ready(result)
+        ready!(this.take.poll(cx))?;
+        Poll::Ready(Ok(Permit {
+            semaphore: this.semaphore,
+            count: *this.count,
+        }))
     }
 }
 
@@ -314,12 +313,13 @@ impl Permit<'_> {
     }
 
     /// Never gives the permits back: the semaphore has fewer from now on.
-    pub fn forget(self) {
-        mem::forget(self);
+    pub fn forget(mut self) {
+        self.semaphore.forget(std::mem::take(&mut self.count));
     }
 }
 
 impl Drop for Permit<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.semaphore.release(self.count);
     }
@@ -341,8 +341,7 @@ impl OwnedPermit {
 
     /// Never gives the permits back: the semaphore has fewer from now on.
     pub fn forget(mut self) {
-        // The reference to the semaphore is still to be dropped.
-        self.count = 0;
+        self.semaphore.forget(std::mem::take(&mut self.count));
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::wait_queue::{Resource, Serving, Status, WaitQueue, Waiter};
+use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::budget;
 
 const LANE: usize = 0;
@@ -47,6 +47,9 @@ struct Notices {
 }
 
 impl Resource for Notices {
+    type Lanes = [Line; 1];
+    type Open = ();
+
     fn serve(serving: &mut Serving<'_, Self>) {
         while let Some(ticket) = serving.next_waiter(LANE) {
             let notices = serving.state();
@@ -63,7 +66,7 @@ impl Resource for Notices {
         }
     }
 
-    fn give_back(&mut self, _: usize, ticket: usize) {
+    fn give_back(&mut self, _: &(), _: usize, ticket: usize) {
         // After a `notify_all` there is nobody left whom it could be passed to.
         if ticket >= self.released_below {
             self.passes += 1;
@@ -106,7 +109,7 @@ impl Signal {
         let mut locked = self.queue.lock();
         let count = count.min(locked.waiters(LANE));
         locked.state().passes += count;
-        self.queue.serve(locked);
+        locked.serve();
         count
     }
 
@@ -116,7 +119,7 @@ impl Signal {
         let count = locked.waiters(LANE);
         let notices = locked.state();
         notices.released_below = notices.next_ticket;
-        self.queue.serve(locked);
+        locked.serve();
         count
     }
 

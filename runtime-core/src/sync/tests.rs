@@ -8,20 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
+use super::polled::{poll_once, waiting};
 use super::*;
 use crate::budget;
 use crate::park::block_on_current_thread as block_on;
-
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// A boxed future that has been polled once and waits.
-fn waiting<F: Future>(future: F) -> Pin<Box<F>> {
-    let mut future = Box::pin(future);
-    assert!(poll_once(future.as_mut()).is_pending());
-    future
-}
 
 #[derive(Default)]
 struct CountWakes(AtomicUsize);
@@ -495,6 +485,43 @@ mod blocking_forms_inside_of_a_task {
     fn of_a_queue() {
         let _worker = context::enter(Arc::new(Nothing), Role::Worker);
         let _ = Queue::<u32>::new(1).blocking_get();
+    }
+
+    #[test]
+    #[should_panic(expected = "use `lock().await` instead")]
+    fn of_a_mutex() {
+        let _worker = context::enter(Arc::new(Nothing), Role::Worker);
+        let _ = Mutex::new(1).blocking_lock();
+    }
+
+    #[test]
+    #[should_panic(expected = "use `wait(..).await` instead")]
+    fn of_a_condition() {
+        let mutex = Mutex::new(1);
+        let guard = mutex.blocking_lock();
+        let _worker = context::enter(Arc::new(Nothing), Role::Worker);
+        let _ = Condition::new().blocking_wait(guard);
+    }
+
+    #[test]
+    #[should_panic(expected = "use `wait().await` instead")]
+    fn of_an_event() {
+        let _worker = context::enter(Arc::new(Nothing), Role::Worker);
+        Event::new().blocking_wait();
+    }
+
+    #[test]
+    #[should_panic(expected = "use `wait().await` instead")]
+    fn of_a_barrier() {
+        let _worker = context::enter(Arc::new(Nothing), Role::Worker);
+        let _ = Barrier::new(1).blocking_wait();
+    }
+
+    #[test]
+    #[should_panic(expected = "use `join().await` instead")]
+    fn of_a_join() {
+        let _worker = context::enter(Arc::new(Nothing), Role::Worker);
+        Queue::<u32>::new(1).blocking_join();
     }
 
     #[test]

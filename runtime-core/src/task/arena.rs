@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 
 use super::Task;
 use super::cell::{self, Header};
+use super::join::AbortHandle;
 use super::scheduler::{Schedule, SchedulerArc, SchedulerRef, allocate_global, deallocate_global};
 
 /// Block sizes are multiples of this, so that small tasks waste little.
@@ -301,6 +302,29 @@ impl Arena {
         }
         large.into_iter().for_each(&mut end);
         alive
+    }
+
+    /// The task whose [`TaskId`](super::TaskId) is that number, if it is alive and in this arena. For whoever saw the number somewhere and
+    /// has no reference: the task may have ended meanwhile, and another one may live where it was.
+    pub fn find_live(&self, id: usize) -> Option<AbortHandle> {
+        let shared = self.shared.lock();
+        let header = NonNull::new(ptr::with_exposed_provenance_mut::<Header>(id))?;
+        let is_block = shared.large.contains(&header)
+            || shared.pages.iter().any(|page| {
+                let start = page.start.as_ptr().addr();
+                (start..start + PAGE_BYTES).contains(&id)
+                    && (id - start).is_multiple_of(page.block_bytes)
+            });
+        // SAFETY: it is a block of ours, which stays mapped while the lock is held; its first word is a state word at all times.
+        if !is_block || !unsafe { header.as_ref() }.state.retain_if_live() {
+            return None;
+        }
+        drop(shared);
+        // SAFETY: we have a reference, which the handle takes a copy of.
+        let handle = unsafe { AbortHandle::of(header) };
+        // SAFETY: our reference.
+        unsafe { cell::release(header) };
+        Some(handle)
     }
 
     /// The names of the tasks that are alive.

@@ -5,7 +5,7 @@ use std::alloc::Layout;
 use std::cell::Cell as StdCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
@@ -40,7 +40,7 @@ pub(super) struct VTable {
     drop_output: unsafe fn(NonNull<Header>),
     /// Gives the block back. Nobody else refers to it.
     deallocate: unsafe fn(NonNull<Header>),
-    name: unsafe fn(NonNull<Header>) -> *const str,
+    label: unsafe fn(NonNull<Header>) -> Label,
 }
 
 enum Polled {
@@ -62,17 +62,30 @@ union Stage<F: Future> {
     output: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
+/// What a task is called, and where it was spawned if that is known.
+pub(super) struct Label {
+    name: *const str,
+    spawned_at: Option<&'static Location<'static>>,
+}
+
 /// A task's name: none (its future's type stands in), which takes no room, or one of its own.
 pub(super) trait Name: Send + Sync + 'static {
-    fn get(&self) -> Option<&str>;
+    fn get(&self) -> Option<&Named>;
 }
+
+/// A name of its own, and the call that gave it.
+pub(super) struct Named {
+    pub(super) name: Box<str>,
+    pub(super) spawned_at: &'static Location<'static>,
+}
+
 impl Name for () {
-    fn get(&self) -> Option<&str> {
+    fn get(&self) -> Option<&Named> {
         None
     }
 }
-impl Name for Box<str> {
-    fn get(&self) -> Option<&str> {
+impl Name for Named {
+    fn get(&self) -> Option<&Named> {
         Some(self)
     }
 }
@@ -143,7 +156,7 @@ impl VTable {
                 take_output: take_output::<F, N>,
                 drop_output: drop_output::<F, N>,
                 deallocate: deallocate::<F, N>,
-                name: name::<F, N>,
+                label: label::<F, N>,
             }
         }
     }
@@ -245,11 +258,20 @@ unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>) {
     }
 }
 
-unsafe fn name<F: Future, N: Name>(header: NonNull<Header>) -> *const str {
+unsafe fn label<F: Future, N: Name>(header: NonNull<Header>) -> Label {
     let cell = header.cast::<Cell<F, N>>().as_ptr();
     // SAFETY: the name is written before the header is handed out and never changes.
     let name = unsafe { &(*cell).name };
-    name.get().unwrap_or(std::any::type_name::<F>())
+    match name.get() {
+        Some(named) => Label {
+            name: &raw const *named.name,
+            spawned_at: Some(named.spawned_at),
+        },
+        None => Label {
+            name: std::any::type_name::<F>(),
+            spawned_at: None,
+        },
+    }
 }
 
 /// Drops something of the user's whose destructor may panic; the panic ends here.
@@ -461,5 +483,12 @@ pub(super) unsafe fn drop_join(header: NonNull<Header>) {
 /// The caller has a reference or the entry.
 pub(super) unsafe fn name_of<'a>(header: NonNull<Header>) -> &'a str {
     // SAFETY: by the contract of this function; the name lives as long as the block.
-    unsafe { &*(header.as_ref().vtable.name)(header) }
+    unsafe { &*(header.as_ref().vtable.label)(header).name }
+}
+
+/// # Safety
+/// The caller has a reference or the entry.
+pub(super) unsafe fn spawned_at(header: NonNull<Header>) -> Option<&'static Location<'static>> {
+    // SAFETY: by the contract of this function.
+    unsafe { (header.as_ref().vtable.label)(header).spawned_at }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, ready};
@@ -159,6 +160,21 @@ impl AbortHandle {
     pub fn name(&self) -> Option<&str> {
         // SAFETY: alive by our reference, which the borrow keeps.
         self.header.map(|header| unsafe { cell::name_of(header) })
+    }
+
+    /// Where the task was spawned, if it was given a name there.
+    pub fn spawned_at(&self) -> Option<&'static Location<'static>> {
+        // SAFETY: alive by our reference.
+        self.header
+            .and_then(|header| unsafe { cell::spawned_at(header) })
+    }
+
+    /// As [`Task::set_marked`](super::Task::set_marked).
+    pub fn set_marked(&self, marked: bool) {
+        if let Some(header) = self.header {
+            // SAFETY: alive by our reference.
+            unsafe { header.as_ref() }.state.set_marked(marked);
+        }
     }
 
     /// As [`JoinHandle::abort`].

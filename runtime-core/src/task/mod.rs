@@ -16,11 +16,12 @@ mod tests;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
-use cell::{Header, Ran as CellRan};
+use cell::{Header, Named, Ran as CellRan};
 
 pub use arena::{Arena, BlockCache};
 pub use error::JoinError;
@@ -80,6 +81,19 @@ impl Task {
     pub fn name(&self) -> &str {
         // SAFETY: a scheduled task is alive; the borrow keeps the entry from being run.
         unsafe { cell::name_of(self.0) }
+    }
+
+    /// Whether the scheduler has put its mark on the task.
+    #[inline]
+    pub fn is_marked(&self) -> bool {
+        // SAFETY: a scheduled task is alive; the borrow keeps the entry from being run.
+        unsafe { self.0.as_ref() }.state.is_marked()
+    }
+
+    /// Puts a mark on the task, or takes it off. It means what the scheduler wants it to mean.
+    pub fn set_marked(&self, marked: bool) {
+        // SAFETY: as above.
+        unsafe { self.0.as_ref() }.state.set_marked(marked);
     }
 
     /// The task's identity.
@@ -161,7 +175,8 @@ where
     unsafe { bind_local(scheduler, future) }
 }
 
-/// As [`bind`], for a task with a name of its own.
+/// As [`bind`], for a task with a name of its own; the place of the call is kept with it.
+#[track_caller]
 pub fn bind_named<F>(
     scheduler: &SchedulerRef,
     name: impl Into<Box<str>>,
@@ -171,7 +186,11 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let header = cell::allocate::<F, Box<str>>(scheduler, name.into(), future);
+    let name = Named {
+        name: name.into(),
+        spawned_at: Location::caller(),
+    };
+    let header = cell::allocate::<F, Named>(scheduler, name, future);
     // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
     (Task(header), unsafe { JoinHandle::new(header) })
 }

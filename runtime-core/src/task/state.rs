@@ -25,8 +25,11 @@ pub(super) const JOIN_INTEREST: usize = 1 << 4;
 /// The join waker's slot is filled and belongs to the completer.
 pub(super) const JOIN_WAKER: usize = 1 << 5;
 
+/// The scheduler's own mark on the task. The cell takes no notice of it.
+pub(super) const MARKED: usize = 1 << 6;
+
 /// One reference; the count is in all bits from here up.
-pub(super) const REFERENCE: usize = 1 << 6;
+pub(super) const REFERENCE: usize = 1 << 7;
 
 /// A new task: in the spawner's hand, to be queued; one reference of the runtime's, one of the handle's.
 pub(super) const NEW: usize = SCHEDULED | JOIN_INTEREST | (2 * REFERENCE);
@@ -215,6 +218,19 @@ impl State {
                 Err(now) => current = now,
             }
         }
+    }
+
+    pub(super) fn set_marked(&self, marked: bool) {
+        // Relaxed: a hint.
+        if marked {
+            self.0.fetch_or(MARKED, Relaxed);
+        } else {
+            self.0.fetch_and(!MARKED, Relaxed);
+        }
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.0.load(Relaxed) & MARKED != 0
     }
 
     pub(super) fn retain(&self) {

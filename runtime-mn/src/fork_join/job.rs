@@ -8,7 +8,7 @@ use std::thread;
 use super::latch::Latch;
 
 /// A closure in a deque: a pointer to where it stands, and what to call. Whoever takes it out calls it once.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct JobRef {
     data: *const (),
     execute: unsafe fn(*const ()),

@@ -8,7 +8,7 @@ use std::sync::atomic::{
 
 use runtime_core::park::Unparker;
 
-use crate::worker::Worker;
+use crate::local::Local;
 
 const UNSET: u8 = 0;
 /// The waiter is parked, or about to be: the setter unparks it.
@@ -22,13 +22,13 @@ pub(super) struct Latch {
 
 /// Who waits. A worker is named by its parker, which outlives the latch: no counted reference, as forks are cheap.
 enum Waiter {
-    Worker(*const Worker),
+    Worker(*const Local),
     Thread(Unparker),
 }
 
 impl Latch {
     #[inline]
-    pub(super) fn of_worker(worker: &Worker) -> Self {
+    pub(super) fn of_worker(worker: &Local) -> Self {
         Self {
             state: AtomicU8::new(UNSET),
             waiter: Waiter::Worker(worker),

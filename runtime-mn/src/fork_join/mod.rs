@@ -12,6 +12,7 @@ mod latch;
 mod scope;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
@@ -19,11 +20,11 @@ use std::sync::atomic::{
 
 use crossbeam_deque::Steal;
 use runtime_core::park::Parker;
-use runtime_core::task::SchedulerArc;
 use runtime_core::{ForkJoin, Scope};
 
+use crate::local::Local;
+use crate::remote::add;
 use crate::shared::Shared;
-use crate::worker::Worker;
 
 pub(crate) use job::JobRef;
 use job::StackJob;
@@ -51,22 +52,22 @@ use latch::Latch;
 /// ```
 #[derive(Clone)]
 pub struct MnForkJoin {
-    shared: SchedulerArc<Shared>,
+    shared: Arc<Shared>,
 }
 
 impl MnForkJoin {
-    pub(crate) fn new(shared: SchedulerArc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
 
     /// Calls `body` on a worker: the calling thread if it is one. With no worker left, it gets `None`, on this thread.
-    fn on_worker<R: Send>(&self, body: impl FnOnce(Option<&Worker>) -> R + Send) -> R {
-        if let Some(worker) = Worker::current(&self.shared) {
+    fn on_worker<R: Send>(&self, body: impl FnOnce(Option<&Local>) -> R + Send) -> R {
+        if let Some(worker) = Local::current(&self.shared) {
             return body(Some(worker));
         }
         let parker = Parker::new();
         let job = StackJob::new(
-            || body(Worker::current(&self.shared)),
+            || body(Local::current(&self.shared)),
             Latch::of_thread(parker.unparker()),
         );
         self.shared.job_injector.push(job.reference());
@@ -87,7 +88,7 @@ impl MnForkJoin {
 impl std::fmt::Debug for MnForkJoin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MnForkJoin")
-            .field("workers", &self.shared.remotes.len())
+            .field("workers", &self.shared.workers)
             .finish()
     }
 }
@@ -108,8 +109,8 @@ impl Shared {
     /// itself, and the next fork tells.
     #[inline]
     fn tell_of_job(&self) {
-        if self.idle.sleeping() > 0 {
-            self.notify_one();
+        if self.steals && self.idle.sleeping() > 0 {
+            self.tell();
         }
     }
 }
@@ -142,7 +143,7 @@ impl ForkJoin for MnForkJoin {
 }
 
 #[inline]
-fn join_on<A, B, RA, RB>(worker: &Worker, a: A, b: B) -> (RA, RB)
+fn join_on<A, B, RA, RB>(worker: &Local, a: A, b: B) -> (RA, RB)
 where
     A: FnOnce() -> RA,
     B: FnOnce() -> RB + Send,
@@ -182,13 +183,14 @@ where
 /// How often a waiting worker looks for closures before it sleeps.
 const SPINS: u32 = 64;
 
-impl Worker {
+impl Local {
     /// Runs other closures until the latch is set.
     fn wait_for(&self, latch: &Latch) {
         let mut idle_spins = 0;
         while !latch.is_set() {
-            if let Some(job) = self.jobs.pop().or_else(|| self.steal_job()) {
+            if let Some(job) = self.jobs.pop().or_else(|| self.steal_closure()) {
                 idle_spins = 0;
+                add(&self.remote().counters.closures, 1);
                 job.execute();
             } else if idle_spins < SPINS {
                 idle_spins += 1;

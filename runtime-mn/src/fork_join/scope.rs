@@ -14,7 +14,7 @@ use runtime_core::{Scope, ScopeJob};
 
 use super::job::JobRef;
 use super::latch::Latch;
-use crate::worker::Worker;
+use crate::local::Local;
 
 /// One open scope, on the stack of the worker that opened it.
 struct Open<'env> {
@@ -23,7 +23,7 @@ struct Open<'env> {
     latch: Latch,
     /// The first panic.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    opener: *const Worker,
+    opener: *const Local,
     _env: PhantomData<fn(&'env ()) -> &'env ()>,
 }
 
@@ -37,7 +37,7 @@ struct HeapJob<'env> {
 }
 
 /// Opens a scope on a worker, and returns when all of its closures have ended.
-pub(super) fn run<'env, R>(worker: &Worker, body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
+pub(super) fn run<'env, R>(worker: &Local, body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
     let open = Open {
         pending: AtomicUsize::new(1),
         latch: Latch::of_worker(worker),
@@ -75,7 +75,7 @@ impl<'env> Scope<'env> for Open<'env> {
         let reference = unsafe { JobRef::new(job.cast_const().cast(), HeapJob::execute) };
         // SAFETY: the opener waits for this scope, so it is alive; its shared part may be used from any thread.
         let shared = unsafe { &(*self.opener).shared };
-        match Worker::current(shared) {
+        match Local::current(shared) {
             Some(worker) => {
                 worker.jobs.push(reference);
                 shared.tell_of_job();

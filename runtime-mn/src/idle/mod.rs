@@ -89,6 +89,13 @@ impl Idle {
         self.should_notify().then(|| self.take_sleeper()).flatten()
     }
 
+    /// As [`notify_one`](Idle::notify_one), of what was put into the calling worker's own queue: without a fence, as that worker
+    /// takes it itself if a sleeper was overlooked. See the README.
+    #[inline]
+    pub(crate) fn tell(&self) -> Option<usize> {
+        self.should_notify().then(|| self.take_sleeper()).flatten()
+    }
+
     #[inline]
     fn should_notify(&self) -> bool {
         let state = self.state.load(Relaxed);

@@ -1,0 +1,63 @@
+//! `semaphore`: one task takes and gives back a permit of a semaphore that has enough of them.
+//!
+//! As `lock`, for the primitive that bounds how many do something at once.
+//!
+//! One op is an acquire and a release. The check: the last of all permits can be taken at the end, and the semaphore did give
+//! out as many as were asked for.
+
+use runtime_core::Runtime;
+
+use super::primitives::{Primitives, Synchronised};
+use super::{check, size};
+use crate::measure::Meter;
+use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
+use crate::repetitions::Repetitions;
+
+/// A semaphore with permits to spare.
+pub struct Semaphore;
+
+impl Synchronised for Semaphore {
+    const INFO: Workload = Workload {
+        name: "semaphore",
+        group: Group::Scheduling,
+        mode: Mode::Batch,
+        about: "one task takes and gives back permits of a semaphore: its cost while there are enough",
+        op: "one acquire and release",
+        parameters: &[
+            size("acquires", 100_000, 1, 1_000_000_000),
+            Parameter {
+                name: "permits",
+                about: "permits of the semaphore",
+                default: 50,
+                min: 1,
+                max: 1_000_000,
+            },
+        ],
+        metric: "wall_ns_per_op",
+    };
+
+    async fn run<K: Primitives, R: Runtime>(
+        _rt: R,
+        params: &Params,
+        meter: &mut Meter,
+    ) -> Result<(), Failure> {
+        let (acquires, permits) = (params.value("size"), params.value("permits"));
+        let mut repetitions = Repetitions::new(params.budget_ns);
+        while repetitions.next(meter) {
+            let semaphore = K::semaphore(permits as usize);
+            let mut acquired = 0_u64;
+            for _ in 0..acquires {
+                let _permit = K::acquire(&semaphore).await;
+                acquired += 1;
+            }
+            repetitions.done(meter, acquires);
+            check("the number of acquires", acquired, acquires)?;
+            // All of them are back: if one were lost, this would wait for ever.
+            let mut all = Vec::new();
+            for _ in 0..permits {
+                all.push(K::acquire(&semaphore).await);
+            }
+        }
+        Ok(())
+    }
+}

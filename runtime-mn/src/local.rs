@@ -1,0 +1,387 @@
+//! What a worker's own thread has: its queues' inner ends, and small state that nobody else sees.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::Worker as Deque;
+use crossbeam_utils::CachePadded;
+use runtime_core::park::Parker;
+use runtime_core::reactor::Reactor;
+use runtime_core::task::{BlockCache, InlineLimit, Ran, Task, TaskId};
+use runtime_core::time::TimerShard;
+
+use crate::fork_join::JobRef;
+use crate::knobs::LifoSlot;
+use crate::policy::{Place, Policy, WokenBy};
+use crate::queues::Queues;
+use crate::remote::{Remote, add};
+use crate::shared::Shared;
+
+/// When sockets or timers wake more tasks than this at once, another worker is woken at once.
+const MANY_WOKEN: usize = 16;
+/// When the few that they woke have taken longer than this, another worker is woken: a wake-up, with what it does to caches, costs
+/// about a fifth.
+const HELP_AFTER: Duration = Duration::from_micros(50);
+
+/// One worker's own side. Its thread finds it through a thread-local; no other touches it.
+pub(crate) struct Local {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
+    /// Newest first.
+    pub(crate) spawned: Deque<Task>,
+    /// Oldest first.
+    pub(crate) woken: Deque<Task>,
+    /// Forked closures, newest first.
+    pub(crate) jobs: Deque<JobRef>,
+    pub(crate) blocks: RefCell<BlockCache>,
+    pub(crate) parker: Parker,
+    inline: InlineLimit,
+    pub(crate) tick: Cell<u32>,
+    pub(crate) slot_streak: Cell<u32>,
+    /// The reactor or the timers are waking tasks: they are told about together.
+    in_driver: Cell<bool>,
+    /// When sockets or timers woke several tasks of which nobody was told.
+    untold_since: Cell<Option<Instant>>,
+    pub(crate) searching: Cell<bool>,
+    pub(crate) random: Cell<u64>,
+    /// When this worker last woke up, for its busy time.
+    awake_since: Cell<Instant>,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Local> = const { Cell::new(ptr::null()) };
+}
+
+/// A worker that has no thread yet: its own parts.
+pub(crate) struct Parts {
+    spawned: Deque<Task>,
+    woken: Deque<Task>,
+    jobs: Deque<JobRef>,
+    parker: Parker,
+}
+
+impl Parts {
+    /// The parts of a worker: those it keeps, and those the others see.
+    pub(crate) fn new(reactor: &Arc<Reactor>) -> (Self, Remote) {
+        let parts = Self {
+            spawned: Deque::new_lifo(),
+            woken: Deque::new_fifo(),
+            jobs: Deque::new_lifo(),
+            parker: Parker::new(),
+        };
+        let polling = Arc::new(AtomicBool::new(false));
+        let (unparker, of_timers) = (parts.parker.unparker(), Arc::clone(&polling));
+        let reactor = Arc::downgrade(reactor);
+        // A timer that another thread sets must end a wait that would be too long.
+        let timers = TimerShard::new(Box::new(move || {
+            unparker.unpark();
+            fence(SeqCst);
+            if of_timers.load(Relaxed)
+                && let Some(reactor) = reactor.upgrade()
+            {
+                reactor.notify();
+            }
+        }));
+        let remote = Remote {
+            spawned: parts.spawned.stealer(),
+            woken: parts.woken.stealer(),
+            jobs: parts.jobs.stealer(),
+            timers,
+            unparker: parts.parker.unparker(),
+            polling,
+            slot: CachePadded::default(),
+            counters: CachePadded::default(),
+            observed: CachePadded::default(),
+        };
+        (parts, remote)
+    }
+
+    pub(crate) fn into_local(self, shared: Arc<Shared>, index: usize) -> Local {
+        Local {
+            shared,
+            index,
+            spawned: self.spawned,
+            woken: self.woken,
+            jobs: self.jobs,
+            blocks: RefCell::default(),
+            parker: self.parker,
+            inline: InlineLimit::default(),
+            tick: Cell::new(0),
+            slot_streak: Cell::new(0),
+            in_driver: Cell::new(false),
+            untold_since: Cell::new(None),
+            searching: Cell::new(false),
+            random: Cell::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
+            awake_since: Cell::new(Instant::now()),
+        }
+    }
+}
+
+impl Local {
+    /// The calling thread's worker, if it is one of this runtime's.
+    #[inline]
+    pub(crate) fn current<'a>(shared: &Arc<Shared>) -> Option<&'a Self> {
+        let local = CURRENT.try_with(Cell::get).ok()?;
+        // SAFETY: `enter`'s caller keeps it further up on this thread's stack while it is current; the reference that we return does
+        // not leave the calls that come from there.
+        let local = unsafe { local.as_ref() }?;
+        Arc::ptr_eq(&local.shared, shared).then_some(local)
+    }
+
+    /// The runtime whose worker the calling thread is, and which one.
+    pub(crate) fn on_this_thread() -> Option<(Arc<Shared>, usize)> {
+        let local = CURRENT.try_with(Cell::get).ok()?;
+        // SAFETY: as in `current`.
+        let local = unsafe { local.as_ref() }?;
+        Some((Arc::clone(&local.shared), local.index))
+    }
+
+    /// Calls `body` with this as the calling thread's worker.
+    pub(crate) fn enter(&self, body: impl FnOnce()) {
+        CURRENT.set(ptr::from_ref(self));
+        self.awake_since.set(Instant::now());
+        body();
+        CURRENT.set(ptr::null());
+    }
+
+    #[inline]
+    pub(crate) fn remote(&self) -> &Remote {
+        &self.shared.remotes[self.index]
+    }
+
+    // ---- where a task goes
+
+    /// A task that is due again.
+    #[inline]
+    pub(crate) fn put_woken<P: Policy>(&self, policy: &P, task: Task, by: WokenBy) {
+        if task.is_marked() {
+            return self.shared.batch_lane.push(&self.shared, task);
+        }
+        let by = if self.in_driver.get() {
+            WokenBy::Driver
+        } else {
+            by
+        };
+        self.put(policy, policy.place_woken(&Queues(self), by), task);
+    }
+
+    #[inline]
+    pub(crate) fn put<P: Policy>(&self, policy: &P, place: Place, task: Task) {
+        if let Some(clocks) = &self.shared.clocks {
+            clocks.queued(self.index, task.id());
+        }
+        let (task, place) = match place {
+            Place::Slot if self.shared.knobs.lifo_slot != LifoSlot::Off => {
+                match self.remote().slot.put(task) {
+                    None => return,
+                    Some(displaced) => (displaced, Place::Back),
+                }
+            }
+            Place::Slot => (task, Place::Back),
+            place => (task, place),
+        };
+        match place {
+            Place::Newest => self.spawned.push(task),
+            Place::Slot | Place::Back => self.woken.push(task),
+            Place::Shared => {
+                self.shared.injector.push(task);
+                if !self.in_driver.get() && policy.tells(Place::Shared) {
+                    self.shared.notify_one();
+                }
+                return;
+            }
+        }
+        // What the driver wakes is told about all together, when it is done.
+        if self.shared.steals && !self.in_driver.get() && policy.tells(place) {
+            self.shared.tell();
+        }
+    }
+
+    // ---- running
+
+    pub(crate) fn run_from_queue<P: Policy>(&self, policy: &P, task: Task) {
+        self.inline.reset();
+        self.run(policy, task);
+    }
+
+    #[inline]
+    fn run<P: Policy>(&self, policy: &P, task: Task) {
+        let remote = self.remote();
+        let counters = &remote.counters;
+        let outer = remote.enter_poll(task.id());
+        add(&counters.polls, 1);
+        let ran = match &self.shared.clocks {
+            None => task.run(),
+            Some(clocks) => clocks.measure(self.index, task),
+        };
+        remote.leave_poll(outer);
+        match ran {
+            Ran::Finished => add(&counters.finished, 1),
+            Ran::Parked => {}
+            Ran::Woken(task) | Ran::Yielded(task) => self.put_woken(policy, task, WokenBy::Itself),
+        }
+    }
+
+    /// Runs the newest spawned task inside the current poll, if it is the one that is about to be awaited.
+    pub(crate) fn run_inline<P: Policy>(&self, policy: &P, id: TaskId) -> bool {
+        let Some(newest) = self.spawned.pop() else {
+            return false;
+        };
+        if newest.id() == id && self.inline.admit() && !self.shared.closed.load(Relaxed) {
+            self.run(policy, newest);
+            return true;
+        }
+        self.spawned.push(newest);
+        false
+    }
+
+    // ---- sockets and timers
+
+    pub(crate) fn drive_without_waiting(&self) {
+        if self.shared.reactor.has_sources()
+            && let Some(_token) = self.shared.poller.try_lock()
+        {
+            self.drive(Some(Duration::ZERO));
+        }
+        self.fire_due();
+    }
+
+    /// Asks the reactor. The caller has the poller's token.
+    fn drive(&self, timeout: Option<Duration>) {
+        add(&self.remote().counters.io_polls, 1);
+        self.in_driver.set(true);
+        let polled = self.shared.reactor.poll(timeout);
+        self.in_driver.set(false);
+        polled.expect("the reactor's own descriptors stay valid");
+        self.tell_of_woken();
+    }
+
+    pub(crate) fn fire_due(&self) {
+        let timers = &self.remote().timers;
+        if timers.next_deadline().is_some() {
+            self.fire(timers);
+        }
+    }
+
+    pub(crate) fn fire(&self, timers: &TimerShard) {
+        self.in_driver.set(true);
+        let fired = timers.fire(Instant::now());
+        self.in_driver.set(false);
+        if fired > 0 {
+            self.tell_of_woken();
+        }
+    }
+
+    /// One woken task is this worker's to run. Many are worth waking another worker for. A few are, if they take long: that is seen
+    /// in `tell_of_untold`.
+    fn tell_of_woken(&self) {
+        let woken = self.woken.len();
+        if self.shared.steals && woken > 1 {
+            if woken > MANY_WOKEN {
+                self.untold_since.set(None);
+                self.shared.tell();
+            } else if self.untold_since.get().is_none() {
+                self.untold_since.set(Some(Instant::now()));
+            }
+        }
+        if !self.shared.injector.is_empty() {
+            self.shared.notify_one();
+        }
+    }
+
+    /// Between two polls: whether the few tasks that sockets or timers woke have kept this worker busy for so long that another one
+    /// should help. The clock is read only while there are such.
+    #[inline]
+    pub(crate) fn tell_of_untold(&self) {
+        if let Some(since) = self.untold_since.get() {
+            if self.woken.is_empty() {
+                self.untold_since.set(None);
+            } else if since.elapsed() > HELP_AFTER {
+                self.untold_since.set(None);
+                self.shared.tell();
+            }
+        }
+    }
+
+    // ---- sleeping
+
+    /// Waits for a token, a socket or a timer, at most until `deadline`. The caller has announced that it sleeps.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) {
+        let remote = self.remote();
+        let counters = &remote.counters;
+        add(&counters.parks, 1);
+        let asleep_since = Instant::now();
+        let awake = asleep_since.duration_since(self.awake_since.get());
+        add(&counters.busy_ns, awake.as_nanos() as u64);
+        remote.observed.asleep.store(true, SeqCst);
+        match self.shared.poller.try_lock() {
+            Some(_token) => self.wait_in_reactor(deadline, asleep_since),
+            None => {
+                self.parker.park(deadline);
+            }
+        }
+        remote.observed.asleep.store(false, Relaxed);
+        self.awake_since.set(Instant::now());
+        // Either the monitor, before it sleeps, sees this worker awake, or we see that it sleeps; pairs with `Monitor::sleep`.
+        fence(SeqCst);
+        self.shared.monitor.worker_woke();
+    }
+
+    fn wait_in_reactor(&self, deadline: Option<Instant>, now: Instant) {
+        let polling = &self.remote().polling;
+        // SeqCst: announced before the token is looked for; pairs with `Remote::unpark`, which does it the other way round.
+        polling.store(true, SeqCst);
+        fence(SeqCst);
+        if !self.parker.park(Some(now)) {
+            self.drive(deadline.map(|at| at.saturating_duration_since(now)));
+        }
+        polling.store(false, Relaxed);
+    }
+
+    // ---- the end
+
+    /// Cancels what this worker has queued, and runs the closures that somebody waits for.
+    pub(crate) fn cancel_queued(&self) {
+        while let Some(task) = self.take_own() {
+            self.shared.cancel(task);
+        }
+        // Whoever waits for closures waits for all of them.
+        while let Some(job) = self.jobs.pop().or_else(|| self.steal_closure()) {
+            job.execute();
+        }
+    }
+
+    /// Gives what this worker has queued to the others.
+    pub(crate) fn give_away(&self) {
+        while let Some(task) = self.take_own() {
+            self.shared.injector.push(task);
+        }
+        self.remote().timers.hand_on();
+        self.shared.notify_one();
+    }
+
+    /// Whatever is in the own queues, in no order.
+    pub(crate) fn take_own(&self) -> Option<Task> {
+        self.remote()
+            .slot
+            .take()
+            .or_else(|| self.spawned.pop())
+            .or_else(|| self.woken.pop())
+    }
+}

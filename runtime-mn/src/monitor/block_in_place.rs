@@ -1,0 +1,79 @@
+//! Blocking inside of a task, announced.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use runtime_core::context;
+
+use super::relief;
+use crate::local::Local;
+use crate::shared::Shared;
+
+/// Calls `function`, which may block, on the calling worker's thread; another worker takes over its queues at once.
+///
+/// `spawn_blocking` is the better choice as a rule: it needs no worker, can be awaited with a timeout, and does not hold up the other
+/// futures of the same task, as this does. This is for code that can't be moved to another thread. Inside of `function`, blocking entry
+/// points (`Handle::block_on`) may be called. Outside of any runtime the function is just called.
+///
+/// The task can't be cancelled meanwhile. At most as many spare workers stand in as
+/// [`Builder::max_spare_workers`](crate::Builder::max_spare_workers) says; past that the worker's tasks wait for other workers to take
+/// them.
+///
+/// # Panics
+/// With the function's own panic. In a task of a runtime that is not M:N: under N:1 nobody could take over.
+///
+/// ```
+/// let runtime = runtime_mn::Runtime::new()?;
+/// let sum = runtime.block_on(async {
+///     runtime_mn::block_in_place(|| (0..1000_u64).sum::<u64>())
+/// });
+/// assert_eq!(sum, 499_500);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn block_in_place<R>(function: impl FnOnce() -> R) -> R {
+    if crate::batch_lane::is_on_this_thread() {
+        // Nobody waits behind this task.
+        return context::as_guest(function);
+    }
+    let Some((shared, index)) = Local::on_this_thread() else {
+        context::assert_may_block(
+            "block_in_place",
+            "it needs the M:N scheduler, where another worker can take over; use `spawn_blocking` and await its handle",
+        );
+        return function();
+    };
+    let _away = Away::new(&shared, index);
+    context::as_guest(function)
+}
+
+/// The worker is away until this is dropped.
+struct Away<'a> {
+    shared: &'a Arc<Shared>,
+    index: usize,
+    outermost: bool,
+}
+
+impl<'a> Away<'a> {
+    fn new(shared: &'a Arc<Shared>, index: usize) -> Self {
+        let in_place = &shared.remotes[index].observed.in_place;
+        let outermost = !in_place.swap(true, Relaxed);
+        if outermost {
+            relief::leave(shared, index);
+        }
+        Self {
+            shared,
+            index,
+            outermost,
+        }
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        if self.outermost {
+            let observed = &self.shared.remotes[self.index].observed;
+            observed.in_place.store(false, Relaxed);
+            relief::come_back(self.shared);
+        }
+    }
+}

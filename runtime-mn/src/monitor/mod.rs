@@ -1,0 +1,321 @@
+#![doc = include_str!("README.md")]
+
+mod block_in_place;
+mod relief;
+mod report;
+mod watch;
+
+#[cfg(all(test, lab_loom))]
+mod loom_tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use runtime_core::park::{Parker, Unparker};
+use runtime_core::primitives::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+
+use crate::shared::Shared;
+use relief::Spares;
+use report::Report;
+use watch::{Glance, Verdict, Watch};
+
+pub use block_in_place::block_in_place;
+pub(crate) use report::Callback;
+pub use report::StuckPoll;
+
+/// So many looks at which nothing happened, and the monitor goes to sleep.
+const QUIET_LOOKS: u32 = 10;
+/// The shortest pause between two looks.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(250);
+
+/// What the builder was told.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) enabled: bool,
+    /// A poll that lasts longer is stuck.
+    pub(crate) threshold: Duration,
+    pub(crate) most_spares: usize,
+    /// Threads of the batch lane; `None`: as many as workers.
+    pub(crate) batch_threads: Option<usize>,
+    pub(crate) batch_nice: i32,
+    pub(crate) warns: bool,
+    pub(crate) callback: Option<Callback>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            threshold: Duration::from_millis(10),
+            most_spares: 8,
+            batch_threads: None,
+            batch_nice: 10,
+            warns: true,
+            callback: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("enabled", &self.enabled)
+            .field("threshold", &self.threshold)
+            .field("most_spares", &self.most_spares)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    pub(crate) fn spares(&self) -> usize {
+        // Without a monitor `block_in_place` still needs some.
+        self.most_spares
+    }
+
+    pub(crate) fn batch_threads(&self, workers: usize) -> usize {
+        if self.enabled {
+            self.batch_threads.unwrap_or(workers)
+        } else {
+            0
+        }
+    }
+}
+
+pub(crate) struct Monitor {
+    threshold: Duration,
+    gate: Gate,
+    pub(crate) spares: Spares,
+    pub(crate) report: Report,
+    unparker: Unparker,
+    /// Until the thread takes it.
+    parker: Mutex<Option<Parker>>,
+}
+
+/// The monitor's sleep.
+#[derive(Debug)]
+struct Gate {
+    asleep: AtomicBool,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            asleep: AtomicBool::new(false),
+        }
+    }
+
+    /// The monitor announces that it sleeps. It must look at the workers once more before it does.
+    fn announce(&self) {
+        self.asleep.store(true, Relaxed);
+        // Pairs with the fence of a worker that wakes up.
+        fence(SeqCst);
+    }
+
+    fn take_back(&self) {
+        self.asleep.store(false, Relaxed);
+    }
+
+    /// A worker woke up, and has a fence behind it. True: it must wake the monitor.
+    fn worker_woke(&self) -> bool {
+        self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed)
+    }
+}
+
+impl Monitor {
+    pub(crate) fn new(
+        settings: Settings,
+        workers: usize,
+        spares: Vec<crate::local::Parts>,
+    ) -> Self {
+        let parker = Parker::new();
+        Self {
+            threshold: settings.threshold,
+            gate: Gate::new(),
+            spares: Spares::new(workers, spares),
+            unparker: parker.unparker(),
+            parker: Mutex::new(settings.enabled.then_some(parker)),
+            report: Report::new(settings.warns, settings.callback),
+        }
+    }
+
+    /// Starts the thread, if there is to be one.
+    pub(crate) fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
+        let Some(parker) = shared.monitor.parker.lock().take() else {
+            return Ok(());
+        };
+        if !shared.admit_thread() {
+            return Ok(());
+        }
+        let of_thread = Arc::clone(shared);
+        let started = std::thread::Builder::new()
+            .name(format!("{}-monitor", shared.thread_name))
+            .spawn(move || {
+                Looks::new(&of_thread).run(&parker);
+                of_thread.thread_ended();
+            });
+        if started.is_err() {
+            shared.thread_ended();
+        }
+        started.map(drop)
+    }
+
+    /// How many workers there are, with the spare ones that ever stood in.
+    #[inline]
+    pub(crate) fn reach(&self) -> usize {
+        self.spares.reach()
+    }
+
+    /// A worker woke up. It has a fence behind it.
+    #[inline]
+    pub(crate) fn worker_woke(&self) {
+        if self.gate.worker_woke() {
+            self.unparker.unpark();
+        }
+    }
+
+    /// The runtime has closed: the thread ends.
+    pub(crate) fn close(&self) {
+        self.unparker.unpark();
+    }
+}
+
+/// The monitor's thread.
+struct Looks<'a> {
+    shared: &'a Arc<Shared>,
+    watches: Vec<Watch>,
+    /// The sum of all workers' progress at the last look.
+    progress: u64,
+}
+
+impl<'a> Looks<'a> {
+    fn new(shared: &'a Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            watches: shared.remotes.iter().map(|_| Watch::new(now)).collect(),
+            progress: 0,
+        }
+    }
+
+    fn run(mut self, parker: &Parker) {
+        let monitor = &self.shared.monitor;
+        let period = monitor.threshold / 2;
+        let mut quiet_looks = 0;
+        while !self.shared.closed.load(SeqCst) {
+            let now = Instant::now();
+            let stuck = self.look(now);
+            if stuck == 0 && self.is_quiet() {
+                quiet_looks += 1;
+            } else {
+                quiet_looks = 0;
+            }
+            if quiet_looks >= QUIET_LOOKS {
+                monitor.gate.announce();
+                if self.all_asleep() && !self.shared.closed.load(SeqCst) {
+                    parker.park(None);
+                }
+                monitor.gate.take_back();
+                quiet_looks = 0;
+                continue;
+            }
+            let pause = self.next_timer_of_stuck(stuck, now, period);
+            parker.park(Some(now + pause));
+        }
+    }
+
+    /// Looks at each worker, and relieves those that are stuck. Returns how many are.
+    fn look(&mut self, now: Instant) -> usize {
+        let shared = self.shared;
+        let (mut caught, mut away) = (0, 0);
+        for (index, remote) in shared.reach().iter().enumerate() {
+            let observed = &remote.observed;
+            if observed.in_place.load(Relaxed) {
+                away += 1;
+                continue;
+            }
+            let task = remote.current();
+            let glance = Glance {
+                progress: remote.progress(),
+                in_poll: task != 0,
+            };
+            let watch = &mut self.watches[index];
+            let waited = || waited_for_processor(observed.thread());
+            match watch.look(glance, now, shared.monitor.threshold, waited) {
+                Verdict::Fine => {}
+                Verdict::Returned(lasted) => shared.monitor.report.returned(lasted),
+                Verdict::Caught(lasted) => {
+                    caught += 1;
+                    let catch = report::Catch {
+                        worker: index,
+                        task,
+                        progress: glance.progress,
+                        lasted,
+                    };
+                    shared.monitor.report.caught(shared, &catch, now);
+                }
+                Verdict::Stuck => caught += 1,
+            }
+        }
+        shared.monitor.spares.set_caught(caught);
+        if caught + away > 0 {
+            for (index, remote) in shared.reach().iter().enumerate() {
+                if self.watches[index].is_caught() || remote.observed.in_place.load(Relaxed) {
+                    relief::relieve(shared, index, now);
+                }
+            }
+        }
+        caught + away
+    }
+
+    /// The pause until the next look: while workers are stuck, not past their next timer.
+    fn next_timer_of_stuck(&self, stuck: usize, now: Instant, period: Duration) -> Duration {
+        if stuck == 0 {
+            return period;
+        }
+        let deadlines = self
+            .shared
+            .reach()
+            .iter()
+            .filter(|remote| !remote.observed.asleep.load(Relaxed))
+            .filter_map(|remote| remote.timers.next_deadline());
+        deadlines
+            .map(|deadline| deadline.saturating_duration_since(now))
+            .min()
+            .unwrap_or(period)
+            .clamp(SHORTEST_PAUSE, period)
+    }
+
+    /// Whether nothing has happened since the last look, and all sleep.
+    fn is_quiet(&mut self) -> bool {
+        let all = self.shared.reach().iter();
+        let progress = all.fold(0, |sum, remote| remote.progress().wrapping_add(sum));
+        let same = progress == self.progress;
+        self.progress = progress;
+        same && self.all_asleep()
+    }
+
+    fn all_asleep(&self) -> bool {
+        let all = self.shared.reach().iter().enumerate();
+        all.into_iter().all(|(index, remote)| {
+            let is_retired =
+                index >= self.shared.workers && !remote.observed.stands_in.load(Relaxed);
+            is_retired || remote.observed.asleep.load(Relaxed)
+        })
+    }
+}
+
+/// How long a thread was ready to run but had no processor, in all. Zero where the kernel does not tell.
+fn waited_for_processor(thread: u32) -> Duration {
+    let path = format!("/proc/self/task/{thread}/schedstat");
+    let line = std::fs::read_to_string(path).unwrap_or_default();
+    let waited_ns = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|field| field.parse().ok());
+    Duration::from_nanos(waited_ns.unwrap_or(0))
+}

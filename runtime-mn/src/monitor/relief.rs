@@ -1,0 +1,235 @@
+//! Who takes over from a stuck worker: another one that sleeps, or a spare.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use runtime_core::primitives::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+
+use crate::knobs::LifoSlot;
+use crate::local::Parts;
+use crate::queues::retry;
+use crate::shared::Shared;
+
+/// The spare workers.
+pub(crate) struct Spares {
+    count: Count,
+    /// All workers, with the spares that ever stood in.
+    reach: AtomicUsize,
+    waiting: Mutex<Waiting>,
+    pub(crate) hand_offs: AtomicU64,
+}
+
+struct Waiting {
+    /// Spares that have a thread, which waits.
+    retired: Vec<usize>,
+    /// Those that never had one: the last one is the next.
+    unborn: Vec<Parts>,
+}
+
+impl Spares {
+    pub(super) fn new(workers: usize, mut unborn: Vec<Parts>) -> Self {
+        // The first one is to be the first that is sent.
+        unborn.reverse();
+        Self {
+            count: Count::new(),
+            reach: AtomicUsize::new(workers),
+            waiting: Mutex::new(Waiting {
+                retired: Vec::new(),
+                unborn,
+            }),
+            hand_offs: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub(super) fn reach(&self) -> usize {
+        self.reach.load(Relaxed)
+    }
+
+    pub(super) fn set_caught(&self, caught: usize) {
+        self.count.set_caught(caught);
+    }
+}
+
+/// How many workers are stuck, and how many spares stand in for them.
+#[derive(Debug)]
+pub(super) struct Count {
+    /// Those that the monitor has caught.
+    caught: AtomicUsize,
+    /// Those whose tasks block in place.
+    in_place: AtomicUsize,
+    standing_in: AtomicUsize,
+}
+
+impl Count {
+    pub(super) fn new() -> Self {
+        Self {
+            caught: AtomicUsize::new(0),
+            in_place: AtomicUsize::new(0),
+            standing_in: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many the monitor has caught.
+    pub(super) fn set_caught(&self, caught: usize) {
+        self.caught.store(caught, Relaxed);
+    }
+
+    fn stuck(&self) -> usize {
+        self.caught.load(Relaxed) + self.in_place.load(Relaxed)
+    }
+
+    pub(super) fn standing_in(&self) -> usize {
+        self.standing_in.load(Relaxed)
+    }
+
+    /// Whether no worker is left that could do anything.
+    fn all_stuck(&self, workers: usize) -> bool {
+        self.stuck() >= workers + self.standing_in()
+    }
+
+    /// Whether one more may stand in: one for each stuck worker. If so it is counted.
+    pub(super) fn admit(&self) -> bool {
+        self.change(|stuck, standing_in| (standing_in < stuck).then(|| standing_in + 1))
+    }
+
+    /// Whether the spare that asks has become one too many. It is the one that goes.
+    pub(super) fn retire_surplus(&self) -> bool {
+        self.change(|stuck, standing_in| (standing_in > stuck).then(|| standing_in - 1))
+    }
+
+    /// A spare that was admitted can't be sent.
+    fn take_back(&self) {
+        self.standing_in.fetch_sub(1, Relaxed);
+    }
+
+    fn change(&self, rule: impl Fn(usize, usize) -> Option<usize>) -> bool {
+        let mut standing_in = self.standing_in();
+        while let Some(changed) = rule(self.stuck(), standing_in) {
+            // Relaxed: nothing but the count is agreed upon.
+            let exchanged =
+                self.standing_in
+                    .compare_exchange(standing_in, changed, Relaxed, Relaxed);
+            match exchanged {
+                Ok(_) => return true,
+                Err(now) => standing_in = now,
+            }
+        }
+        false
+    }
+}
+
+impl super::Monitor {
+    /// A spare worker asks whether it has become one too many. If so it is counted off, and goes.
+    pub(crate) fn retire_surplus(&self) -> bool {
+        self.spares.count.retire_surplus()
+    }
+
+    /// A spare worker has given away what it had, and waits.
+    pub(crate) fn retired(&self, spare: usize) {
+        self.spares.waiting.lock().retired.push(spare);
+    }
+}
+
+/// Sees to it that somebody does what the stuck worker should.
+pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize, now: Instant) {
+    let remote = &shared.remotes[stuck];
+    if remote.timers.is_due(now) {
+        remote.timers.fire(now);
+    }
+    share_out(shared, stuck);
+    if shared.idle.sleeping() > 0 {
+        if remote.has_waiting() || shared.has_injected() {
+            shared.notify_one();
+        }
+        return;
+    }
+    let nobody_works = shared.monitor.spares.count.all_stuck(shared.workers);
+    if remote.has_waiting()
+        || nobody_works && (shared.has_injected() || shared.reactor.has_sources())
+    {
+        stand_in(shared, stuck);
+    }
+}
+
+/// Gives to all what the policy lets nobody take from a stuck worker. A spare takes it over once, but the stuck task may go on
+/// queueing.
+fn share_out(shared: &Shared, stuck: usize) {
+    let remote = &shared.remotes[stuck];
+    if !shared.steals {
+        for queue in [&remote.woken, &remote.spawned] {
+            while let Some(task) = retry(|| queue.steal()) {
+                shared.injector.push(task);
+            }
+        }
+    }
+    if (!shared.steals || shared.knobs.lifo_slot != LifoSlot::On)
+        && let Some(task) = remote.slot.take()
+    {
+        shared.injector.push(task);
+    }
+}
+
+/// Sends a spare worker to take over, if there is one left and none does yet.
+fn stand_in(shared: &Arc<Shared>, stuck: usize) {
+    let spares = &shared.monitor.spares;
+    if shared.closed.load(SeqCst) || !spares.count.admit() {
+        return;
+    }
+    let mut waiting = spares.waiting.lock();
+    let sent = if let Some(spare) = waiting.retired.pop() {
+        let remote = &shared.remotes[spare];
+        remote.observed.stands_in.store(true, Relaxed);
+        remote.observed.assign(stuck);
+        remote.unpark(&shared.reactor);
+        true
+    } else if let Some(parts) = waiting.unborn.pop() {
+        let index = shared.remotes.len() - 1 - waiting.unborn.len();
+        start(shared, parts, index, stuck)
+    } else {
+        false
+    };
+    drop(waiting);
+    if sent {
+        spares.hand_offs.fetch_add(1, Relaxed);
+    } else {
+        spares.count.take_back();
+    }
+}
+
+fn start(shared: &Arc<Shared>, parts: Parts, index: usize, stuck: usize) -> bool {
+    let Some(starter) = shared.starter() else {
+        return false;
+    };
+    if !shared.admit_worker() {
+        return false;
+    }
+    let remote = &shared.remotes[index];
+    remote.observed.stands_in.store(true, Relaxed);
+    remote.observed.assign(stuck);
+    shared.monitor.spares.reach.fetch_max(index + 1, Relaxed);
+    if starter.start_worker(parts, index).is_err() {
+        // The system gives no thread: one spare less.
+        remote.observed.stands_in.store(false, Relaxed);
+        shared.is_last_to_end();
+        shared.thread_ended();
+        return false;
+    }
+    true
+}
+
+/// The worker's task blocks in place: relief at once, if there is anything to do.
+pub(super) fn leave(shared: &Arc<Shared>, away: usize) {
+    shared.monitor.spares.count.in_place.fetch_add(1, Relaxed);
+    relieve(shared, away, Instant::now());
+}
+
+/// The worker is back. A spare that is one too many goes by itself.
+pub(super) fn come_back(shared: &Shared) {
+    shared.monitor.spares.count.in_place.fetch_sub(1, Relaxed);
+}

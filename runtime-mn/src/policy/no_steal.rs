@@ -1,0 +1,24 @@
+//! Each worker its own.
+
+use super::{Found, Policy, Thief};
+
+/// A task stays with the worker that spawned or woke it, and nobody takes from another's queue; only what other threads inject is
+/// shared out. No cache line of a queue ever moves, and one busy worker can leave the others idle: what work stealing is for.
+///
+/// (A worker that is stuck in a poll is relieved by the monitor all the same.)
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSteal;
+
+impl Policy for NoSteal {
+    fn name(&self) -> &'static str {
+        "no-steal"
+    }
+
+    fn steals(&self) -> bool {
+        false
+    }
+
+    fn search(&self, thief: &Thief<'_>) -> Option<Found> {
+        thief.injected()
+    }
+}

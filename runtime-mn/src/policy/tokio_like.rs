@@ -1,0 +1,62 @@
+//! One queue, first come, first served, behind a LIFO slot that nobody else may take from.
+
+use runtime_core::task::Task;
+
+use super::{Knobs, LifoSlot, Place, Policy, Queues, WokenBy};
+
+/// How many tasks a worker's own queue holds before the injector gets the rest.
+const QUEUE_CAPACITY: usize = 256;
+
+/// What tokio's multi-thread scheduler decides: tasks that are spawned or woken by a task go to the LIFO slot, what they displace to the back
+/// of one bounded queue, the overflow to the injector; thieves take half; the slot cannot be stolen.
+///
+/// One difference remains: tokio moves half of a full queue to the injector at once, this policy each task that finds it full.
+///
+/// Source: tokio, `runtime/scheduler/multi_thread/worker.rs`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioLike;
+
+impl TokioLike {
+    fn queue(own: &Queues<'_>) -> Place {
+        if own.woken_len() < QUEUE_CAPACITY {
+            Place::Back
+        } else {
+            Place::Shared
+        }
+    }
+}
+
+impl Policy for TokioLike {
+    fn name(&self) -> &'static str {
+        "tokio-like"
+    }
+
+    fn knobs(&self) -> Knobs {
+        Knobs {
+            lifo_slot: LifoSlot::NotStealable,
+            inline_joins: false,
+            ..Knobs::default()
+        }
+    }
+
+    fn place_spawned(&self, own: &Queues<'_>) -> Place {
+        match Self::queue(own) {
+            // What the slot displaces would not fit.
+            Place::Shared => Place::Shared,
+            _ => Place::Slot,
+        }
+    }
+
+    fn place_woken(&self, own: &Queues<'_>, by: WokenBy) -> Place {
+        match (by, Self::queue(own)) {
+            (WokenBy::Task, Place::Back) => Place::Slot,
+            (_, place) => place,
+        }
+    }
+
+    fn next(&self, own: &Queues<'_>) -> Option<Task> {
+        own.slot()
+            .or_else(|| own.front())
+            .or_else(|| own.injected())
+    }
+}

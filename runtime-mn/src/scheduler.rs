@@ -1,0 +1,137 @@
+//! A scheduler as its tasks see it: the shared state, and the policy.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+use std::thread;
+
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{Ambient, IoDriver, Refused};
+use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
+use runtime_core::time::TimerShard;
+
+use crate::local::{Local, Parts};
+use crate::policy::{Policy, WokenBy};
+use crate::queues::Queues;
+use crate::shared::{Shared, Start};
+use crate::worker::Worker;
+
+pub(crate) struct Scheduler<P: Policy> {
+    pub(crate) policy: P,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl<P: Policy> Scheduler<P> {
+    /// Queues a new task, unless the runtime takes none any more.
+    fn launch(&self, task: Task) -> Result<(), Refused> {
+        let shared = &self.shared;
+        if shared.closed.load(Relaxed) {
+            return Err(Refused { task, error: None });
+        }
+        if let Some(local) = Local::current(shared) {
+            crate::remote::add(&local.remote().counters.spawned, 1);
+            let place = self.policy.place_spawned(&Queues(local));
+            local.put(&self.policy, place, task);
+            return Ok(());
+        }
+        shared.counters.spawned.fetch_add(1, Relaxed);
+        shared.injector.push(task);
+        // Either a closing sweep sees the task, or we see that there was one; pairs with `Shared::close`.
+        fence(SeqCst);
+        if shared.closed.load(Relaxed) {
+            shared.cancel_injected();
+        } else {
+            shared.notify_one();
+        }
+        Ok(())
+    }
+}
+
+// SAFETY: memory is from the arena, or from a cache over it.
+unsafe impl<P: Policy> Schedule for Scheduler<P> {
+    #[inline]
+    fn schedule(this: &SchedulerArc<Self>, task: Task) {
+        match Local::current(&this.shared) {
+            Some(local) => local.put_woken(&this.policy, task, WokenBy::Task),
+            None => this.shared.inject(task),
+        }
+    }
+
+    #[inline]
+    fn run_inline(this: &SchedulerArc<Self>, id: TaskId) -> bool {
+        this.shared.knobs.inline_joins
+            && Local::current(&this.shared).is_some_and(|local| local.run_inline(&this.policy, id))
+    }
+
+    #[inline]
+    fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
+        let arena = &this.shared.arena;
+        match Local::current(&this.shared) {
+            Some(local) => local.blocks.borrow_mut().allocate(arena, this, layout),
+            None => (arena.allocate(layout), this.erase()),
+        }
+    }
+
+    #[inline]
+    unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
+        let Some(local) = Local::current(&this.shared) else {
+            // SAFETY: by this function's contract.
+            return unsafe { this.shared.arena.deallocate(block, layout) };
+        };
+        // By way of the worker's own reference, as the task's is given away.
+        let arena = &local.shared.arena;
+        let mut blocks = local.blocks.borrow_mut();
+        // SAFETY: by this function's contract.
+        unsafe { blocks.deallocate(arena, this, block, layout) };
+    }
+}
+
+/// A runtime as the code on its threads sees it.
+pub(crate) struct MnAmbient<P: Policy>(pub(crate) SchedulerArc<Scheduler<P>>);
+
+impl<P: Policy> Ambient for MnAmbient<P> {
+    fn name(&self) -> &'static str {
+        "mn"
+    }
+
+    fn scheduler_for_new_task(&self) -> SchedulerRef {
+        self.0.erase()
+    }
+
+    fn launch(&self, task: Task) -> Result<(), Refused> {
+        self.0.launch(task)
+    }
+
+    fn io_driver(&self) -> IoDriver {
+        IoDriver::Reactor(Arc::clone(&self.0.shared.reactor))
+    }
+
+    fn timer_shard(&self) -> Arc<TimerShard> {
+        // A thread that is no worker has no wheel: the first worker's serves it.
+        let shared = &self.0.shared;
+        let remote = Local::current(shared).map_or(&shared.remotes[0], Local::remote);
+        Arc::clone(&remote.timers)
+    }
+
+    fn blocking_pool(&self) -> &Arc<BlockingPool> {
+        &self.0.shared.blocking
+    }
+}
+
+impl<P: Policy> Start for MnAmbient<P> {
+    fn start_worker(self: Arc<Self>, parts: Parts, index: usize) -> io::Result<()> {
+        let shared = Arc::clone(&self.0.shared);
+        let name = format!("{}-{index}", shared.thread_name);
+        let worker = move || {
+            let local = parts.into_local(shared, index);
+            Worker::new(self.0.clone(), local).main(self);
+        };
+        thread::Builder::new().name(name).spawn(worker).map(drop)
+    }
+}

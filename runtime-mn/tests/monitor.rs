@@ -1,0 +1,275 @@
+//! What the monitor does for tasks behind one that does not return from its poll.
+
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use runtime_core::net::{TcpListener, TcpStream};
+use runtime_core::park::block_on_current_thread;
+use runtime_core::{Runtime as _, sleep, spawn, yield_now};
+use runtime_mn::policy::{GlobalQueue, GoLike, NoSteal, Policy, RandomSteal, TokioLike};
+use runtime_mn::{Builder, Runtime, block_in_place};
+
+/// Long enough for any machine; nothing here waits for it unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn quiet(workers: usize) -> Builder {
+    Runtime::builder().workers(workers).warn_of_stuck(false)
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < patience, "{what}: not within {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Blocks all workers, each inside a poll, with tasks queued behind; gives what lets them go.
+fn block_all(runtime: &Runtime, workers: usize) -> mpsc::Sender<()> {
+    let (release, released) = mpsc::channel::<()>();
+    let released = Arc::new(Mutex::new(released));
+    let blocked = Arc::new(AtomicUsize::new(0));
+    for _ in 0..workers {
+        let (released, counted) = (Arc::clone(&released), Arc::clone(&blocked));
+        drop(runtime.spawn(async move {
+            counted.fetch_add(1, SeqCst);
+            // Disconnected when the test lets go.
+            while released.lock().unwrap().recv().is_ok() {}
+        }));
+    }
+    // The mutex lets one of them into `recv`, the others wait for the mutex: all inside their polls.
+    until("all workers are blocked", || {
+        blocked.load(SeqCst) == workers
+    });
+    release
+}
+
+fn check_relief<P: Policy>(policy: P) {
+    let name = policy.name();
+    let runtime = quiet(2).build_with(policy).unwrap();
+    let release = block_all(&runtime, 2);
+    // Tasks, timers and sockets go on although no worker is left.
+    let served = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buffer = [0; 5];
+            stream.read_exact(&mut buffer).await.unwrap();
+            stream.write_all(&buffer).await.unwrap();
+        });
+        sleep(Duration::from_millis(5)).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"hello").await.unwrap();
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.unwrap();
+        server.await.unwrap();
+        answer
+    });
+    assert_eq!(&served, b"hello", "{name}");
+    let metrics = runtime.handle().metrics();
+    assert!(metrics.hand_offs >= Some(1), "{name}: {metrics:?}");
+    drop(release);
+    // The spares go again: the runtime ends like any other.
+    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new(), "{name}");
+}
+
+#[test]
+fn work_goes_on_while_all_workers_are_stuck_under_every_policy() {
+    check_relief(GoLike);
+    check_relief(TokioLike);
+    check_relief(GlobalQueue);
+    check_relief(NoSteal);
+    check_relief(RandomSteal);
+}
+
+#[test]
+fn what_a_stuck_task_has_queued_itself_is_run_by_others() {
+    for place in ["spawned", "woken"] {
+        let runtime = quiet(1).build().unwrap();
+        let (told, hears) = mpsc::channel();
+        let outcome = runtime.spawn(async move {
+            let woken = Arc::new(runtime_core::sync::Semaphore::new(0));
+            let waits = Arc::clone(&woken);
+            let of_waiter = told.clone();
+            let waiter = spawn(async move {
+                waits.acquire().await.unwrap().forget();
+                of_waiter.send("woken").unwrap();
+            });
+            yield_now().await;
+            if place == "woken" {
+                // Into the LIFO slot.
+                woken.add_permits(1);
+            } else {
+                drop(spawn(async move { told.send("spawned").unwrap() }));
+            }
+            // This poll does not end before the other task has run.
+            let heard = hears.recv_timeout(PATIENCE);
+            waiter.abort();
+            heard
+        });
+        assert_eq!(block_on_current_thread(outcome).unwrap(), Ok(place));
+    }
+}
+
+#[test]
+fn the_stuck_task_is_named_with_the_place_that_spawned_it() {
+    let (told, hears) = mpsc::channel();
+    let runtime = quiet(1)
+        .on_stuck(move |poll| told.send(poll.clone()).unwrap())
+        .build()
+        .unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let line = line!() + 1;
+    let task = runtime.handle().spawn_named("prime sieve", async move {
+        released.recv().unwrap_err();
+    });
+    let poll = hears.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(
+        (&*poll.task, poll.worker, poll.times),
+        ("prime sieve", 0, 1)
+    );
+    assert!(poll.lasted >= Duration::from_millis(10), "{poll:?}");
+    let location = poll.spawned_at.unwrap();
+    assert!(location.file().ends_with("monitor.rs"), "{location}");
+    assert_eq!(location.line(), line);
+    assert!(poll.to_string().contains("prime sieve"), "{poll}");
+    drop(release);
+    block_on_current_thread(task).unwrap();
+    until("the end of the poll is seen", || {
+        let metrics = runtime.handle().metrics();
+        metrics.stuck_polls == Some(1) && metrics.stuck_time > Some(Duration::from_millis(9))
+    });
+}
+
+#[test]
+fn a_hog_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves() {
+    let runtime = quiet(1).build().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let behave = Arc::new(AtomicBool::new(false));
+    let places = Arc::new(Mutex::new(Vec::new()));
+    let hog = {
+        let (stop, behave, places) = (Arc::clone(&stop), Arc::clone(&behave), Arc::clone(&places));
+        runtime.spawn(async move {
+            while !stop.load(SeqCst) {
+                if !behave.load(SeqCst) {
+                    thread::sleep(Duration::from_millis(30));
+                }
+                let thread = thread::current();
+                places
+                    .lock()
+                    .unwrap()
+                    .push(thread.name().unwrap().to_owned());
+                yield_now().await;
+            }
+        })
+    };
+    let last_place = || places.lock().unwrap().last().cloned().unwrap_or_default();
+    until("the hog is in the batch lane", || {
+        last_place().ends_with("-batch")
+    });
+    behave.store(true, SeqCst);
+    until("the task is back", || !last_place().ends_with("-batch"));
+    stop.store(true, SeqCst);
+    block_on_current_thread(hog).unwrap();
+}
+
+#[test]
+fn a_task_that_blocks_in_place_holds_up_nobody() {
+    // No monitor: the relief is given at once.
+    let runtime = quiet(1).monitor(false).build().unwrap();
+    let handle = runtime.handle().clone();
+    let sum = runtime.block_on(async move {
+        let before = spawn(async { 1 });
+        let inside = block_in_place(|| {
+            // A blocking entry point, which panics in a task otherwise.
+            handle.block_on(async {
+                sleep(Duration::from_millis(1)).await;
+                spawn(async { 10 }).await.unwrap()
+            })
+        });
+        before.await.unwrap() + inside
+    });
+    assert_eq!(sum, 11);
+}
+
+#[test]
+fn blocking_in_place_may_be_nested_and_panic() {
+    let runtime = quiet(1).build().unwrap();
+    let task = runtime.spawn(async {
+        block_in_place(|| block_in_place(|| 1_u32) + block_in_place(|| -> u32 { panic!("inside") }))
+    });
+    assert!(block_on_current_thread(task).unwrap_err().is_panic());
+    assert_eq!(
+        runtime
+            .block_on(async { spawn(async { 2 }).await })
+            .unwrap(),
+        2
+    );
+}
+
+#[test]
+fn block_in_place_just_calls_outside_of_a_runtime() {
+    assert_eq!(block_in_place(|| 3), 3);
+}
+
+#[test]
+fn many_workers_block_in_place_at_once_and_come_back() {
+    let runtime = quiet(2).build().unwrap();
+    let done = Arc::new(AtomicUsize::new(0));
+    runtime.block_on({
+        let done = Arc::clone(&done);
+        async move {
+            let tasks: Vec<_> = (0..200)
+                .map(|_| {
+                    let done = Arc::clone(&done);
+                    spawn(async move {
+                        block_in_place(|| thread::sleep(Duration::from_micros(500)));
+                        yield_now().await;
+                        done.fetch_add(1, Relaxed);
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        }
+    });
+    assert_eq!(done.load(Relaxed), 200);
+    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+}
+
+#[test]
+fn an_idle_runtime_is_not_watched() {
+    let runtime = quiet(2).build().unwrap();
+    let threads = || {
+        std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .filter_map(|entry| {
+                let path = entry.unwrap().path();
+                let name = std::fs::read_to_string(path.join("comm")).ok()?;
+                let status = std::fs::read_to_string(path.join("status")).ok()?;
+                let switches = status
+                    .lines()
+                    .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+                name.starts_with("idle-watch")
+                    .then(|| switches.trim().parse::<u64>().unwrap())
+            })
+            .sum::<u64>()
+    };
+    drop(runtime);
+    let runtime = quiet(2).thread_name("idle-watch").build().unwrap();
+    runtime.block_on(yield_now());
+    // After some looks at which nothing happened, there are none.
+    until("nothing wakes up any more", || {
+        let before = threads();
+        thread::sleep(Duration::from_millis(300));
+        threads() == before
+    });
+}
