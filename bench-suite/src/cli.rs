@@ -37,10 +37,14 @@ pub enum Command {
     List(ListArgs),
     /// Measure runtimes against each other; print tables and verdicts, write results and a report.
     Compare(CompareArgs),
+    /// Measure one runtime with every combination of policies, knobs and workers; print a matrix.
+    Sweep(SweepArgs),
     /// Run a real server under one runtime, for any client.
     Serve(ServeArgs),
     /// Put load on a server.
     Load(LoadArgs),
+    /// Start, misuse and end runtimes for a while, and check that nothing leaks.
+    Soak(SoakArgs),
     /// Make the report again from stored results.
     Report(ReportArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
@@ -70,9 +74,12 @@ Examples:
   lab compare fib-spawn --size 24 --rounds 12       enough processes for a verdict
   lab compare echo --param connections=1,64,1000    one comparison for each value
   lab compare spawn --runtime mn --workers 1 --seed 7
+  lab compare pingpong --runtime mn,tokio-mt --policy go-like,no-steal
+  lab compare echo --runtime mn --knob lifo-slot=on,off
 
 The baseline is tokio-mt where it is among the runtimes, else the first one; it is measured twice
-in each round, and what the two arms differ by is the noise floor.")]
+in each round, and what the two arms differ by is the noise floor. Policies and knobs are compared
+with each other, too: with the default policy, or the first one named, and the first value of each knob.")]
 pub struct CompareArgs {
     /// Which workloads; `lab list` shows them. Without any, the default matrix.
     #[arg(value_name = "WORKLOAD")]
@@ -92,6 +99,9 @@ pub struct CompareArgs {
     /// Scheduling policies, each of them an arm of its own for the runtimes that have policies.
     #[arg(long = "policy", value_name = "A,B", value_delimiter = ',')]
     pub policies: Vec<String>,
+    /// A decision of the policy and its values, each of them an arm of its own for the runtimes that have it.
+    #[arg(long = "knob", value_name = "NAME=V1,V2")]
+    pub knobs: Vec<String>,
     /// Processes for each runtime and workload. Lifts the limit on the whole time.
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
@@ -101,6 +111,59 @@ pub struct CompareArgs {
     /// More and longer rounds, without a limit on the whole time.
     #[arg(long)]
     pub full: bool,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the results here as well.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Where results.json and report.html go [default: lab-out].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab sweep`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab sweep --policy go-like,tokio-like,no-steal
+  lab sweep --knob steal=half,one --knob lifo-slot=on,off --workload pingpong,spawn-batch
+  lab sweep --workers 1,2,4,8 --workload fib-spawn --size 22
+  lab sweep --policy go-like,random-steal --workers 2,4 --rounds 12 --json sweep.json
+
+Every combination is measured, as `lab compare` does it: in processes of their own, interleaved, in an
+order drawn from the printed seed. The first combination is the baseline of the ratios.")]
+pub struct SweepArgs {
+    /// A decision of the policy, and the values to give it; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=V1,V2")]
+    pub knobs: Vec<String>,
+    /// Scheduling policies.
+    #[arg(long = "policy", value_name = "A,B", value_delimiter = ',')]
+    pub policies: Vec<String>,
+    /// Numbers of worker threads [default: the cores].
+    #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
+    pub workers: Vec<usize>,
+    /// Which workloads [default: echo, spawn-batch, yield, pingpong].
+    #[arg(long = "workload", value_name = "W1,W2", value_delimiter = ',')]
+    pub workloads: Vec<String>,
+    /// Which runtimes [default: mn].
+    #[arg(long = "runtime", value_name = "R", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// The parameter named `size` of every chosen workload that has one.
+    #[arg(long, value_name = "N")]
+    pub size: Option<String>,
+    /// A parameter's value, or several: a matrix for each combination.
+    #[arg(long = "param", value_name = "KEY=V1,V2")]
+    pub params: Vec<String>,
+    /// Processes for each combination and workload [default: 5].
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+    /// Two short rounds: to see that it runs.
+    #[arg(long)]
+    pub quick: bool,
     /// Seed of the order and of all random input [default: a new one, printed].
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
@@ -131,8 +194,10 @@ Examples:
   lab serve http --runtime mn --addr 127.0.0.1:8080
   lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
   lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
+  lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
 
-Prints `listening HOST:PORT` when ready. SIGINT and SIGTERM end it, with code 0.")]
+Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
+the runtime's counters for Prometheus, even while every worker is stuck. SIGINT and SIGTERM end it, with code 0.")]
 pub struct ServeArgs {
     /// What to serve.
     #[arg(value_enum)]
@@ -149,6 +214,15 @@ pub struct ServeArgs {
     /// Tasks beside the server that each compute 100 ms, sleep 10 ms, and again.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub hogs: usize,
+    /// Where to answer Prometheus; port 0 takes a free port.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
+    /// The scheduling policy, where there is a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
 }
 
 /// `lab load`.
@@ -188,6 +262,37 @@ pub struct LoadArgs {
     pub json: Option<PathBuf>,
 }
 
+/// `lab soak`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab soak --duration 30
+  lab soak --duration 10m --runtime mn --workers 4
+  lab soak --duration 60 --runtime mn --policy no-steal --seed 7
+
+The time is shared out evenly among the runtimes. Exit code 1 says what was left or wrong; with the
+same --seed the same things are tried, if not in the same interleaving.")]
+pub struct SoakArgs {
+    /// How long in all, in seconds; `500ms`, `10s` and `5m` work too.
+    #[arg(long, value_name = "S", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// Which runtimes [default: all of this project's].
+    #[arg(long = "runtime", value_name = "R", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Worker threads where there are several [default: 1 to 4, another number at each restart].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Seed of what is done in which order [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// The scheduling policy, where there is a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+}
+
 /// `lab report`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -202,10 +307,12 @@ pub struct ReportArgs {
     pub out: PathBuf,
 }
 
-/// Seconds as a number, or with one of the units `ms` and `s`.
+/// Seconds as a number, or with one of the units `ms`, `s` and `m`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, scale) = if let Some(number) = text.strip_suffix("ms") {
         (number, 1e-3)
+    } else if let Some(number) = text.strip_suffix('m') {
+        (number, 60.0)
     } else {
         (text.strip_suffix('s').unwrap_or(text), 1.0)
     };
@@ -319,6 +426,7 @@ mod tests {
     fn durations_have_units_and_bounds() {
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["0", "-1", "nan", "inf", "1e300", "five"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
@@ -327,7 +435,9 @@ mod tests {
 
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
-        for command in ["", "list", "compare", "serve", "load", "report"] {
+        for command in [
+            "", "list", "compare", "sweep", "serve", "load", "soak", "report",
+        ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {
                 Ok(Parsed::Print(text)) => assert!(text.contains("Examples:"), "{text}"),

@@ -15,25 +15,50 @@ const CPU: &str = "cpu_ns_per_op";
 pub(crate) struct ArmKey {
     pub(crate) runtime: String,
     pub(crate) policy: Option<String>,
+    pub(crate) knobs: BTreeMap<String, String>,
+    pub(crate) workers: Option<u64>,
     pub(crate) role: Role,
 }
 
 impl ArmKey {
-    pub(crate) fn of(run: &Run) -> Self {
+    /// Of what was asked for: what a failed run really had is not known.
+    pub(crate) fn new(runtime: &str, config: &Config, role: Role) -> Self {
         Self {
-            runtime: run.runtime.clone(),
-            policy: run.config.policy.clone(),
-            role: run.role,
+            runtime: runtime.to_owned(),
+            policy: config.policy.clone(),
+            knobs: config.knobs.clone(),
+            workers: config.workers_asked,
+            role,
         }
     }
 
-    pub(crate) fn of_comparison(comparison: &Comparison) -> Self {
-        Self {
-            runtime: comparison.runtime.clone(),
-            policy: comparison.config.policy.clone(),
-            role: comparison.role,
-        }
+    pub(crate) fn of(run: &Run) -> Self {
+        Self::new(&run.runtime, &run.config, run.role)
     }
+
+    pub(crate) fn of_comparison(comparison: &Comparison) -> Self {
+        Self::new(&comparison.runtime, &comparison.config, comparison.role)
+    }
+
+    pub(crate) fn of_baseline(comparison: &Comparison) -> Self {
+        Self::new(&comparison.baseline, &comparison.baseline_config, Role::Arm)
+    }
+}
+
+/// An arm that others are compared with. It is measured twice a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Baseline {
+    pub(crate) key: ArmKey,
+    pub(crate) of: Against,
+}
+
+/// Who is compared with a baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Against {
+    /// Every other arm.
+    All,
+    /// The other arms of its own runtime: one policy against another.
+    OwnRuntime,
 }
 
 /// The flag that forbids a verdict on `metric`, if one does.
@@ -56,34 +81,54 @@ pub(crate) fn headline<'a>(metric: &'a str, runs: &[&Run]) -> &'a str {
     }
 }
 
-/// All comparisons of one cell with its baseline, A/A first. `metric` is the workload's own.
-pub(crate) fn of_cell(runs: &[&Run], metric: &str, intervals_only: bool) -> Vec<Comparison> {
+/// All comparisons of one cell with its baselines, each baseline's A/A first. `metric` is the workload's own.
+pub(crate) fn of_cell(
+    runs: &[&Run],
+    baselines: &[Baseline],
+    metric: &str,
+    intervals_only: bool,
+) -> Vec<Comparison> {
+    baselines
+        .iter()
+        .flat_map(|baseline| with_baseline(runs, baseline, metric, intervals_only))
+        .collect()
+}
+
+fn with_baseline(
+    runs: &[&Run],
+    baseline: &Baseline,
+    metric: &str,
+    intervals_only: bool,
+) -> Vec<Comparison> {
+    let repeat = ArmKey {
+        role: Role::Repeat,
+        ..baseline.key.clone()
+    };
     let mut keys: Vec<ArmKey> = Vec::new();
     for run in runs {
         let key = ArmKey::of(run);
-        if !keys.contains(&key) {
+        let compared = match (key.role, baseline.of) {
+            (Role::Repeat, _) => key == repeat,
+            (Role::Arm, Against::All) => key != baseline.key,
+            (Role::Arm, Against::OwnRuntime) => {
+                key.runtime == baseline.key.runtime && key != baseline.key
+            }
+        };
+        if compared && !keys.contains(&key) {
             keys.push(key);
         }
     }
-    // Whoever is measured a second time is the baseline.
-    let Some(repeat) = keys.iter().find(|key| key.role == Role::Repeat).cloned() else {
-        return Vec::new();
-    };
-    let baseline = ArmKey {
-        role: Role::Arm,
-        ..repeat.clone()
-    };
+    let baseline = &baseline.key;
     let mut metrics = vec![TIME, CPU];
     if !metrics.contains(&metric) {
         metrics.insert(0, metric);
     }
     let mut comparisons = Vec::new();
     for metric in metrics {
-        let ratio_of =
-            |key: &ArmKey| statistics::paired_ratio(&pairs(runs, key, &baseline, metric));
+        let ratio_of = |key: &ArmKey| statistics::paired_ratio(&pairs(runs, key, baseline, metric));
         let noise_floor = ratio_of(&repeat).map(|ratio| (ratio.ratio - 1.0).abs());
         let flag = withholding_flag(metric, runs);
-        for key in keys.iter().filter(|key| **key != baseline) {
+        for key in &keys {
             let ratio = ratio_of(key);
             let withheld = match key.role {
                 Role::Repeat => Some("a/a".to_owned()),
@@ -95,7 +140,7 @@ pub(crate) fn of_cell(runs: &[&Run], metric: &str, intervals_only: bool) -> Vec<
             comparisons.push(comparison(
                 runs,
                 key,
-                &baseline,
+                baseline,
                 metric,
                 ratio,
                 noise_floor,
@@ -222,6 +267,20 @@ pub(crate) mod tests {
             .collect()
     }
 
+    /// All comparisons with `runtime`, as it is by default.
+    pub(crate) fn with(runtime: &str, runs: &[Run], intervals_only: bool) -> Vec<Comparison> {
+        let baseline = Baseline {
+            key: ArmKey::new(runtime, &Config::default(), Role::Arm),
+            of: Against::All,
+        };
+        of_cell(
+            &runs.iter().collect::<Vec<_>>(),
+            &[baseline],
+            TIME,
+            intervals_only,
+        )
+    }
+
     fn find<'a>(all: &'a [Comparison], runtime: &str, role: Role, metric: &str) -> &'a Comparison {
         all.iter()
             .find(|one| one.runtime == runtime && one.role == role && one.metric == metric)
@@ -231,7 +290,7 @@ pub(crate) mod tests {
     #[test]
     fn a_clear_difference_over_ten_processes_is_better() {
         let runs = rounds(10);
-        let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, false);
+        let all = with("tokio-mt", &runs, false);
         let mn = find(&all, "mn", Role::Arm, TIME);
         assert_eq!((mn.verdict, mn.processes), (Some(Verdict::Better), 10));
         assert!((mn.ratio.unwrap() - 0.5).abs() < 1e-3);
@@ -249,13 +308,13 @@ pub(crate) mod tests {
     #[test]
     fn fewer_processes_or_a_quick_look_give_no_verdict() {
         let runs = rounds(9);
-        let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, false);
+        let all = with("tokio-mt", &runs, false);
         assert_eq!(
             find(&all, "mn", Role::Arm, TIME).verdict,
             Some(Verdict::NotEnoughData)
         );
         let runs = rounds(12);
-        let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, true);
+        let all = with("tokio-mt", &runs, true);
         assert_eq!(
             find(&all, "mn", Role::Arm, TIME).verdict,
             Some(Verdict::NotEnoughData)
@@ -268,8 +327,7 @@ pub(crate) mod tests {
         for run in &mut runs {
             run.flags.push("shares_cores".into());
         }
-        let runs: Vec<&Run> = runs.iter().collect();
-        let all = of_cell(&runs, TIME, false);
+        let all = with("tokio-mt", &runs, false);
         let time = find(&all, "mn", Role::Arm, TIME);
         assert_eq!(
             (time.verdict, time.withheld.as_deref()),
@@ -280,7 +338,7 @@ pub(crate) mod tests {
             find(&all, "mn", Role::Arm, CPU).verdict,
             Some(Verdict::Better)
         );
-        assert_eq!(headline(TIME, &runs), CPU);
+        assert_eq!(headline(TIME, &runs.iter().collect::<Vec<_>>()), CPU);
     }
 
     #[test]
@@ -288,7 +346,7 @@ pub(crate) mod tests {
         let mut runs = rounds(10);
         let failed = runs.iter_mut().find(|run| run.runtime == "mn").unwrap();
         failed.status = Status::Crashed;
-        let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, false);
+        let all = with("tokio-mt", &runs, false);
         let mn = find(&all, "mn", Role::Arm, TIME);
         assert_eq!(
             (mn.processes, mn.verdict),
@@ -297,7 +355,51 @@ pub(crate) mod tests {
         for run in runs.iter_mut().filter(|run| run.runtime == "mn") {
             run.status = Status::Crashed;
         }
-        let all = of_cell(&runs.iter().collect::<Vec<_>>(), TIME, false);
+        let all = with("tokio-mt", &runs, false);
         assert_eq!(find(&all, "mn", Role::Arm, TIME).ratio, None);
+    }
+
+    #[test]
+    fn policies_of_one_runtime_are_compared_with_each_other_beside_the_usual_baseline() {
+        let mut runs = rounds(10);
+        for run in runs.iter_mut().filter(|run| run.runtime == "mn") {
+            run.config.policy = Some("a".into());
+        }
+        for round in 0..10 {
+            let mut other = run("mn", Role::Arm, round, 4000 + u64::from(round) * 400);
+            other.config.policy = Some("b".into());
+            let mut again = run("mn", Role::Repeat, round, 501 + u64::from(round) * 50);
+            again.config.policy = Some("a".into());
+            runs.extend([other, again]);
+        }
+        let a = Config {
+            policy: Some("a".into()),
+            ..Config::default()
+        };
+        let baselines = [
+            Baseline {
+                key: ArmKey::new("tokio-mt", &Config::default(), Role::Arm),
+                of: Against::All,
+            },
+            Baseline {
+                key: ArmKey::new("mn", &a, Role::Arm),
+                of: Against::OwnRuntime,
+            },
+        ];
+        let all = of_cell(&runs.iter().collect::<Vec<_>>(), &baselines, TIME, false);
+        let ratios = |baseline: &str, role: Role| -> Vec<(Option<String>, f64)> {
+            all.iter()
+                .filter(|one| one.baseline == baseline && one.role == role && one.metric == TIME)
+                .map(|one| (one.config.policy.clone(), one.ratio.unwrap().round()))
+                .collect()
+        };
+        let named = |name: &str| Some(name.to_owned());
+        assert_eq!(
+            ratios("tokio-mt", Role::Arm),
+            [(named("a"), 1.0), (named("b"), 4.0)]
+        );
+        assert_eq!(ratios("mn", Role::Arm), [(named("b"), 8.0)]);
+        assert_eq!(ratios("tokio-mt", Role::Repeat), [(None, 1.0)]);
+        assert_eq!(ratios("mn", Role::Repeat), [(named("a"), 1.0)]);
     }
 }

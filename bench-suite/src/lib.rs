@@ -8,15 +8,19 @@ pub mod compare;
 mod comparisons;
 pub mod environment;
 pub mod error;
+pub mod launcher;
 mod list;
 pub mod load;
+mod matrix;
 pub mod measure;
 pub mod peers;
 pub mod registry;
 pub mod repetitions;
 pub mod report;
 pub mod results;
+mod scheduler_counts;
 pub mod serve;
+pub mod soak;
 mod standard;
 pub mod statistics;
 mod suggest;
@@ -75,10 +79,12 @@ fn run(registry: &Registry, cli: cli::Cli) -> Result<(), CommandError> {
     match cli.command {
         None => compare::run(registry, &cli::CompareArgs::default()),
         Some(Command::Compare(arguments)) => compare::run(registry, &arguments),
+        Some(Command::Sweep(arguments)) => compare::sweep(registry, &arguments),
         Some(Command::List(arguments)) => list::run(registry, &arguments),
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
     }
 }

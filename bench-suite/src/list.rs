@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::cli::ListArgs;
 use crate::error::CommandError;
-use crate::registry::{Group, Registry, Workload};
+use crate::registry::{Group, Registry, RuntimeInfo, Workload};
+use crate::scheduler_counts::COUNTERS;
 
 /// The figures of results and reports, each with one line.
 const METRICS: [(&str, &str); 9] = [
@@ -93,22 +94,49 @@ fn as_text(registry: &Registry) -> String {
     for runtime in &registry.runtimes {
         let _ = writeln!(text, "  {:<14} {}", runtime.name, runtime.about);
     }
-    let _ = writeln!(text, "\nPolicies");
-    if registry.policies.is_empty() {
-        let _ = writeln!(text, "  none: each runtime has its default alone");
-    }
-    for policy in &registry.policies {
-        let _ = writeln!(
-            text,
-            "  {:<14} {}: {}",
-            policy.name, policy.runtime, policy.about
-        );
-    }
+    choices(&mut text, registry);
     let _ = writeln!(text, "\nMetrics");
     for (name, about) in METRICS {
         let _ = writeln!(text, "  {name:<20} {about}");
     }
+    for (name, about) in COUNTERS {
+        let name = format!("{name}_per_op");
+        let _ = writeln!(text, "  {name:<20} {about}; where the scheduler counts it");
+    }
     text
+}
+
+/// Policies and knobs, of the runtimes that have some.
+fn choices(text: &mut String, registry: &Registry) {
+    let _ = writeln!(text, "\nPolicies");
+    let none = text.len();
+    for runtime in &registry.runtimes {
+        for (index, policy) in runtime.policies().iter().enumerate() {
+            let default = if index == 0 { ", the default" } else { "" };
+            let _ = writeln!(
+                text,
+                "  {:<14} {}{default}: {}",
+                policy.name, runtime.name, policy.about
+            );
+        }
+    }
+    if text.len() == none {
+        let _ = writeln!(text, "  none: each runtime has its default alone");
+    }
+    let _ = writeln!(text, "\nKnobs");
+    let none = text.len();
+    for runtime in &registry.runtimes {
+        for knob in runtime.knobs() {
+            let _ = writeln!(
+                text,
+                "  {:<14} {}: {} ({})",
+                knob.name, runtime.name, knob.about, knob.values
+            );
+        }
+    }
+    if text.len() == none {
+        let _ = writeln!(text, "  none");
+    }
 }
 
 fn as_json(registry: &Registry) -> Value {
@@ -138,16 +166,33 @@ fn as_json(registry: &Registry) -> Value {
         .iter()
         .map(|runtime| json!({"name": runtime.name, "about": runtime.about, "ours": runtime.ours}))
         .collect();
-    let policies: Vec<Value> = registry
-        .policies
-        .iter()
-        .map(
-            |policy| json!({"name": policy.name, "runtime": policy.runtime, "about": policy.about}),
-        )
-        .collect();
+    let runtimes_with = |choices: fn(&RuntimeInfo) -> Vec<Value>| -> Vec<Value> {
+        registry.runtimes.iter().flat_map(choices).collect()
+    };
+    let policies = runtimes_with(|runtime| {
+        let policies = runtime.policies().iter().enumerate();
+        policies
+            .map(|(index, policy)| {
+                json!({"name": policy.name, "runtime": runtime.name, "about": policy.about, "default": index == 0})
+            })
+            .collect()
+    });
+    let knobs = runtimes_with(|runtime| {
+        let knobs = runtime.knobs().iter();
+        knobs
+            .map(|knob| {
+                json!({"name": knob.name, "runtime": runtime.name, "about": knob.about, "values": knob.values})
+            })
+            .collect()
+    });
     let metrics: Vec<Value> = METRICS
         .iter()
         .map(|(name, about)| json!({"name": name, "about": about}))
+        .chain(
+            COUNTERS
+                .iter()
+                .map(|(name, about)| json!({"name": format!("{name}_per_op"), "about": about})),
+        )
         .collect();
-    json!({"workloads": workloads, "runtimes": runtimes, "policies": policies, "metrics": metrics})
+    json!({"workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "metrics": metrics})
 }

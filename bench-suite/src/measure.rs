@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Serializer as _;
+use runtime_core::{LaunchConfig, Metrics};
 
 use crate::registry::Failure;
 use crate::repetitions::Repetitions;
+use crate::scheduler_counts::SchedulerCounts;
 use crate::usage;
 
 /// What was done between two marks.
@@ -102,8 +104,11 @@ pub struct Meter {
     pub extra: BTreeMap<&'static str, f64>,
     /// Worker threads that the runtime really had; `None` where each task has its own thread, or if unknown.
     pub workers: Option<u64>,
-    /// The readiness backend in use, `epoll` or `polling`; `None` if there is none, or if unknown.
+    /// The readiness backend in use, such as `epoll`; `None` if there is none, or if unknown.
     pub reactor: Option<String>,
+    /// What the runtime was started with, if it was started by its [`Launch`](runtime_core::Launch).
+    pub(crate) launched: Option<LaunchConfig>,
+    counts: SchedulerCounts,
     mark: Option<Mark>,
 }
 
@@ -143,8 +148,15 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 impl Meter {
+    /// From now on, what the scheduler counts in the timed repetitions is added up in [`extra`](Meter::extra): `tasks_stolen`,
+    /// `unparks` and the like, as far as `metrics` knows them.
+    pub fn counts_of(&mut self, metrics: impl Fn() -> Metrics + Send + 'static) {
+        self.counts = SchedulerCounts::of(metrics);
+    }
+
     /// Begins a timed repetition.
     pub fn start(&mut self) {
+        self.counts.start();
         self.mark = Some(Mark::now());
     }
 
@@ -155,6 +167,7 @@ impl Meter {
     pub fn stop(&mut self, ops: u64) {
         let end = Mark::end();
         let start = self.mark.take().expect("`stop` follows `start`");
+        self.counts.stop(&mut self.extra);
         self.samples.push(Sample {
             ops,
             wall_ns: nanoseconds(end.at - start.at),

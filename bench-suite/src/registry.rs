@@ -7,6 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use runtime_core::{Choice, Knob, Launch};
+
+use crate::launcher::{Launcher, Reactor};
 use crate::measure::Meter;
 
 /// Runs one workload under one runtime, inside the measured process, and reports through the meter.
@@ -113,17 +116,48 @@ pub struct RuntimeInfo {
     pub about: &'static str,
     /// True for the runtimes of this project.
     pub ours: bool,
+    /// What can be chosen about it and how it is started without a workload; `None` where there is no [`Launch`].
+    pub launcher: Option<Launcher>,
+    /// How its tasks learn that a socket is ready.
+    pub reactor: Reactor,
 }
 
-/// A scheduling policy that `--policy` can name.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyInfo {
-    /// The runtime that has it.
-    pub runtime: &'static str,
-    /// The name in commands and results.
-    pub name: &'static str,
-    /// What it decides differently, in one line.
-    pub about: &'static str,
+impl RuntimeInfo {
+    /// A runtime without choices.
+    pub const fn new(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            ours: false,
+            launcher: None,
+            reactor: Reactor::None,
+        }
+    }
+
+    /// The same, with the policies and knobs of `L`, and fit for the commands that start a runtime themselves, such as `lab soak`.
+    ///
+    /// ```
+    /// use bench_suite::launcher::Reactor;
+    /// use bench_suite::registry::RuntimeInfo;
+    ///
+    /// let info = RuntimeInfo::new("n1", "one loop").launched_by::<runtime_n1::N1>(Reactor::Chosen);
+    /// assert!(info.policies().is_empty());
+    /// ```
+    pub const fn launched_by<L: Launch>(mut self, reactor: Reactor) -> Self {
+        self.launcher = Some(Launcher::of::<L>());
+        self.reactor = reactor;
+        self
+    }
+
+    /// The scheduling policies that `--policy` can name; the first one is the default.
+    pub fn policies(&self) -> &'static [Choice] {
+        self.launcher.map_or(&[], |launcher| launcher.policies)
+    }
+
+    /// The decisions that `--knob` can change.
+    pub fn knobs(&self) -> &'static [Knob] {
+        self.launcher.map_or(&[], |launcher| launcher.knobs)
+    }
 }
 
 /// One measurable pair.
@@ -144,6 +178,8 @@ pub struct Params {
     pub workers: usize,
     /// The scheduling policy by name, or the runtime's default.
     pub policy: Option<String>,
+    /// Single decisions of the policy, by name.
+    pub knobs: BTreeMap<String, String>,
     /// `epoll` or `polling`.
     pub reactor: Option<String>,
     /// How long the measured part may take in all, in nanoseconds; a workload stops repeating when it is over.
@@ -202,8 +238,6 @@ pub struct Registry {
     pub runtimes: Vec<RuntimeInfo>,
     /// The pairs.
     pub entries: Vec<Entry>,
-    /// The scheduling policies of the runtimes that have a choice.
-    pub policies: Vec<PolicyInfo>,
 }
 
 impl Registry {

@@ -8,11 +8,12 @@ use runtime_mn::Mn;
 use runtime_n1::N1;
 use runtime_threads::{Threads, ThreadsForkJoin};
 
+use crate::launcher::Reactor;
 use crate::peers::rayon::Rayon;
 use crate::peers::smol::Smol;
 use crate::peers::tokio::{TokioCt, TokioMt};
 use crate::peers::{pool, rayon, std_blocking};
-use crate::registry::{Entry, PolicyInfo, Registry, RunFn, RuntimeInfo};
+use crate::registry::{Entry, Registry, RunFn, RuntimeInfo};
 use crate::workloads::crawl::Crawl;
 use crate::workloads::download::Download;
 use crate::workloads::echo::Echo;
@@ -37,57 +38,47 @@ use crate::workloads::{Program, Recursion, joined_by, under};
 
 /// The runtimes, in the order of `lab list`.
 const RUNTIMES: &[RuntimeInfo] = &[
-    ours("n1", "N:1: one loop on one thread, like asyncio"),
+    ours("n1", "N:1: one loop on one thread, like asyncio").launched_by::<N1>(Reactor::Chosen),
     ours(
         "mn",
         "M:N: a few workers that steal from each other, like Go",
-    ),
+    )
+    .launched_by::<Mn>(Reactor::Chosen),
     ours(
         "threads",
         "1:1: an OS thread for each task; the kernel schedules",
-    ),
-    peer(
+    )
+    .launched_by::<Threads>(Reactor::Fixed("poll")),
+    RuntimeInfo::new(
         "std-blocking",
         "plain blocking sockets of the standard library, a thread for each connection",
     ),
-    peer(
+    RuntimeInfo::new(
         "pool",
         "a plain thread pool as large as the cores: one queue under a lock",
     ),
-    peer("tokio-mt", "tokio with several workers"),
-    peer("tokio-ct", "tokio on one thread"),
-    peer("smol", "smol: async-executor on several threads, async-io"),
-    peer(
+    RuntimeInfo::new("tokio-mt", "tokio with several workers")
+        .launched_by::<TokioMt>(Reactor::Fixed("epoll")),
+    RuntimeInfo::new("tokio-ct", "tokio on one thread")
+        .launched_by::<TokioCt>(Reactor::Fixed("epoll")),
+    RuntimeInfo::new("smol", "smol: async-executor on several threads, async-io")
+        .launched_by::<Smol>(Reactor::Fixed("polling")),
+    RuntimeInfo::new(
         "rayon",
         "rayon: fork-join by work stealing, without tasks that wait",
     ),
 ];
 
 const fn ours(name: &'static str, about: &'static str) -> RuntimeInfo {
-    RuntimeInfo {
-        name,
-        about,
-        ours: true,
-    }
-}
-
-const fn peer(name: &'static str, about: &'static str) -> RuntimeInfo {
-    RuntimeInfo {
-        name,
-        about,
-        ours: false,
-    }
+    let mut info = RuntimeInfo::new(name, about);
+    info.ours = true;
+    info
 }
 
 /// All that this project measures.
 pub(crate) fn standard() -> Registry {
     let mut registry = Registry {
         runtimes: RUNTIMES.to_vec(),
-        policies: vec![PolicyInfo {
-            runtime: "mn",
-            name: "go-like",
-            about: "newest first on the own deque, oldest first from others; Go's rules for the LIFO slot and for searching",
-        }],
         ..Registry::default()
     };
     let table = &mut registry;

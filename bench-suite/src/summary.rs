@@ -12,6 +12,8 @@ use crate::statistics::median;
 pub struct Section {
     /// What the workload is.
     pub workload: WorkloadInfo,
+    /// The runtime whose policies and knobs are compared with each other; `None` if it is about all runtimes.
+    pub choices_of: Option<String>,
     /// Its parameters.
     pub params: BTreeMap<String, u64>,
     /// How load is put on.
@@ -28,13 +30,25 @@ pub struct Section {
     pub absent: Vec<(String, String)>,
 }
 
+impl Section {
+    /// What it is called: `echo`, or `echo: choices of mn`.
+    pub fn name(&self) -> String {
+        match &self.choices_of {
+            Some(runtime) => format!("{}: choices of {runtime}", self.workload.name),
+            None => self.workload.name.clone(),
+        }
+    }
+}
+
 /// One arm of a section.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Runtime, policy if one was asked for, and role: what the row is called.
+    /// Runtime, role, and what tells it from other arms of the same runtime: what the row is called.
     pub label: String,
     /// The runtime's name.
     pub runtime: String,
+    /// What was asked for: `policy`, `workers`, and knobs by their names.
+    pub choices: BTreeMap<String, String>,
     /// True for what the others are compared with.
     pub baseline: bool,
     /// `a/a` or a plain arm.
@@ -56,12 +70,16 @@ pub struct Row {
 }
 
 /// Metrics that every row has a median of, where measured.
-const METRICS: [&str; 5] = [
+const METRICS: [&str; 9] = [
     "wall_ns_per_op",
     "cpu_ns_per_op",
     "switches_per_op",
     "page_faults_per_op",
     "peak_rss_bytes",
+    "latency_p999_ns",
+    "steals_done_per_op",
+    "tasks_stolen_per_op",
+    "unparks_per_op",
 ];
 
 /// Arranges `results`, in the order in which workloads are described there.
@@ -86,23 +104,55 @@ pub fn sections(results: &Results) -> Vec<Section> {
     });
     cells
         .into_iter()
-        .map(|(workload, params)| {
-            let runs: Vec<&Run> = results
-                .runs
-                .iter()
-                .filter(|run| run.workload == workload && run.params == *params)
-                .collect();
-            section(results, workload, params, &runs)
-        })
+        .flat_map(|(workload, params)| of_cell(results, workload, params))
         .collect()
 }
 
-fn section(
-    results: &Results,
-    name: &str,
-    params: &BTreeMap<String, u64>,
-    runs: &[&Run],
-) -> Section {
+/// A cell's sections: the one about all runtimes, then one for each runtime of which several arms were measured.
+fn of_cell(results: &Results, name: &str, params: &BTreeMap<String, u64>) -> Vec<Section> {
+    let runs: Vec<&Run> = results
+        .runs
+        .iter()
+        .filter(|run| run.workload == name && run.params == *params)
+        .collect();
+    let compared: Vec<&Comparison> = results
+        .comparisons
+        .iter()
+        .filter(|one| one.workload == name && one.params == *params)
+        .collect();
+    // The baseline of all stands first.
+    let mut baselines: Vec<ArmKey> = Vec::new();
+    for comparison in &compared {
+        let baseline = ArmKey::of_baseline(comparison);
+        if !baselines.contains(&baseline) {
+            baselines.push(baseline);
+        }
+    }
+    let cell = Cell {
+        results,
+        name,
+        params,
+        runs,
+        compared,
+    };
+    let mut sections = vec![section(&cell, baselines.first(), None)];
+    for baseline in baselines.iter().skip(1) {
+        sections.push(section(&cell, Some(baseline), Some(&baseline.runtime)));
+    }
+    sections
+}
+
+/// What was measured of one workload with one set of parameters.
+struct Cell<'a> {
+    results: &'a Results,
+    name: &'a str,
+    params: &'a BTreeMap<String, u64>,
+    runs: Vec<&'a Run>,
+    compared: Vec<&'a Comparison>,
+}
+
+fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> Section {
+    let Cell { results, name, .. } = *cell;
     let workload = results
         .workloads
         .iter()
@@ -116,32 +166,36 @@ fn section(
             op: String::new(),
             metric: "wall_ns_per_op".to_owned(),
         });
-    let metric = comparisons::headline(&workload.metric, runs).to_owned();
-    let compared: Vec<&Comparison> = results
-        .comparisons
+    let metric = comparisons::headline(&workload.metric, &cell.runs).to_owned();
+    let is_baseline = |key: &ArmKey| Some(key) == baseline;
+    let compared: Vec<&Comparison> = cell
+        .compared
         .iter()
-        .filter(|one| one.workload == name && one.params == *params && one.metric == metric)
+        .copied()
+        .filter(|one| one.metric == metric && is_baseline(&ArmKey::of_baseline(one)))
         .collect();
-    let mut flags: Vec<String> = runs
+    let mut flags: Vec<String> = cell
+        .runs
         .iter()
         .flat_map(|run| run.flags.iter().cloned())
         .collect();
     flags.sort();
     flags.dedup();
-    let mut keys: Vec<ArmKey> = runs.iter().map(|run| ArmKey::of(run)).collect();
-    keys.sort();
-    keys.dedup();
-    let is_baseline = |key: &ArmKey| {
-        key.role == Role::Arm
-            && compared
-                .iter()
-                .any(|one| one.baseline == key.runtime && one.baseline_config.policy == key.policy)
-    };
+    let mut all: Vec<ArmKey> = cell.runs.iter().map(|run| ArmKey::of(run)).collect();
+    all.sort();
+    all.dedup();
+    let mut keys: Vec<&ArmKey> = all
+        .iter()
+        .filter(|key| choices_of.is_none_or(|runtime| key.runtime == runtime))
+        // Repetitions of other baselines are shown with those.
+        .filter(|key| key.role == Role::Arm || baseline.is_none_or(|one| repeats(key, one)))
+        .collect();
     keys.sort_by_key(|key| (key.role == Role::Repeat, !is_baseline(key)));
     let rows = keys
-        .iter()
+        .into_iter()
         .map(|key| {
-            let runs: Vec<&Run> = runs
+            let runs: Vec<&Run> = cell
+                .runs
                 .iter()
                 .copied()
                 .filter(|run| ArmKey::of(run) == *key)
@@ -149,25 +203,28 @@ fn section(
             let comparison = compared
                 .iter()
                 .find(|one| ArmKey::of_comparison(one) == *key);
-            row(
-                key,
-                &runs,
-                &metric,
-                is_baseline(key),
-                comparison.copied().cloned(),
-            )
+            let label = label(key, &all, &results.default_policies);
+            let comparison = comparison.copied().cloned();
+            row(key, label, &runs, &metric, is_baseline(key), comparison)
         })
         .collect();
+    let absent = results
+        .absent
+        .iter()
+        .filter(|absent| absent.workload == name);
     Section {
-        params: params.clone(),
-        mode: runs.first().map(|run| run.mode.clone()).unwrap_or_default(),
+        choices_of: choices_of.map(str::to_owned),
+        params: cell.params.clone(),
+        mode: cell
+            .runs
+            .first()
+            .map(|run| run.mode.clone())
+            .unwrap_or_default(),
         flags,
         noise_floor: compared.iter().find_map(|one| one.noise_floor),
         rows,
-        absent: results
-            .absent
-            .iter()
-            .filter(|absent| absent.workload == name)
+        absent: absent
+            .filter(|_| choices_of.is_none())
             .map(|absent| (absent.runtime.clone(), absent.reason.clone()))
             .collect(),
         workload,
@@ -175,8 +232,51 @@ fn section(
     }
 }
 
+fn repeats(key: &ArmKey, baseline: &ArmKey) -> bool {
+    let as_arm = ArmKey {
+        role: Role::Arm,
+        ..key.clone()
+    };
+    as_arm == *baseline
+}
+
+/// `mn`, and what tells it from the other arms of its runtime: `mn (no-steal, steal=one, 2 workers)`.
+fn label(key: &ArmKey, all: &[ArmKey], default_policies: &BTreeMap<String, String>) -> String {
+    let differ = |choice: fn(&ArmKey, &ArmKey) -> bool| {
+        all.iter()
+            .any(|other| other.runtime == key.runtime && choice(other, key))
+    };
+    let mut choices: Vec<String> = Vec::new();
+    if let Some(policy) = &key.policy {
+        let default = default_policies.get(&key.runtime) == Some(policy);
+        if !default || differ(|other, key| other.policy != key.policy) {
+            choices.push(policy.clone());
+        }
+    }
+    choices.extend(
+        key.knobs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
+    if let Some(workers) = key.workers {
+        if differ(|other, key| other.workers != key.workers) {
+            let plural = if workers == 1 { "" } else { "s" };
+            choices.push(format!("{workers} worker{plural}"));
+        }
+    }
+    let mut label = key.runtime.clone();
+    if !choices.is_empty() {
+        label = format!("{label} ({})", choices.join(", "));
+    }
+    if key.role == Role::Repeat {
+        label = format!("{label}, again (A/A)");
+    }
+    label
+}
+
 fn row(
     key: &ArmKey,
+    label: String,
     runs: &[&Run],
     metric: &str,
     baseline: bool,
@@ -203,16 +303,20 @@ fn row(
         .filter_map(|run| run.latency_ns)
         .collect();
     latencies.sort_by_key(|latency| latency.p99);
-    let mut label = key.runtime.clone();
-    if let Some(policy) = &key.policy {
-        label = format!("{label} ({policy})");
-    }
-    if key.role == Role::Repeat {
-        label = format!("{label}, again (A/A)");
-    }
+    let mut choices = key.knobs.clone();
+    choices.extend(
+        key.policy
+            .clone()
+            .map(|policy| ("policy".to_owned(), policy)),
+    );
+    choices.extend(
+        key.workers
+            .map(|workers| ("workers".to_owned(), workers.to_string())),
+    );
     Row {
         label,
         runtime: key.runtime.clone(),
+        choices,
         baseline,
         role: key.role,
         ok: runs.iter().filter(|run| run.status == Status::Ok).count(),
@@ -292,8 +396,7 @@ mod tests {
         }
         runs[0].status = Status::Crashed;
         runs[0].error = Some("killed by signal 9 (SIGKILL)".into());
-        let comparisons =
-            comparisons::of_cell(&runs.iter().collect::<Vec<_>>(), "wall_ns_per_op", false);
+        let comparisons = comparisons::tests::with("tokio-mt", &runs, false);
         Results {
             schema: SCHEMA.into(),
             environments: Vec::new(),
@@ -303,7 +406,38 @@ mod tests {
             notes: Vec::new(),
             workloads: Vec::new(),
             absent: Vec::new(),
+            default_policies: BTreeMap::new(),
+            sweep: None,
         }
+    }
+
+    #[test]
+    fn a_label_says_what_tells_the_arms_of_a_runtime_apart() {
+        let key = |policy: &str, workers: u64| ArmKey {
+            runtime: "mn".into(),
+            policy: Some(policy.into()),
+            knobs: BTreeMap::new(),
+            workers: Some(workers),
+            role: Role::Arm,
+        };
+        let defaults = BTreeMap::from([("mn".to_owned(), "go-like".to_owned())]);
+        let label = |key: &ArmKey, others: &[ArmKey]| super::label(key, others, &defaults);
+        let go = key("go-like", 2);
+        assert_eq!(label(&go, std::slice::from_ref(&go)), "mn");
+        let steal = key("random-steal", 2);
+        assert_eq!(
+            label(&steal, std::slice::from_ref(&steal)),
+            "mn (random-steal)"
+        );
+        assert_eq!(label(&go, &[go.clone(), steal]), "mn (go-like)");
+        let mut wide = key("go-like", 8);
+        wide.knobs.insert("steal".into(), "one".into());
+        assert_eq!(
+            label(&wide, &[go.clone(), wide.clone()]),
+            "mn (steal=one, 8 workers)"
+        );
+        let one = key("go-like", 1);
+        assert_eq!(label(&one, &[go, one.clone()]), "mn (1 worker)");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, TableComponent};
 
+use crate::matrix::{self, Matrix};
 use crate::results::{Results, Role, Verdict};
 use crate::statistics::MIN_PROCESSES;
 use crate::summary::{self, Row, Section};
@@ -14,22 +15,14 @@ use crate::units;
 /// Everything that is printed on standard output about `results`.
 pub(crate) fn render(results: &Results) -> String {
     let sections = summary::sections(results);
-    let mut groups: Vec<&str> = Vec::new();
-    for section in &sections {
-        if !groups.contains(&section.workload.group.as_str()) {
-            groups.push(&section.workload.group);
-        }
-    }
     let mut text = String::new();
-    for group in groups {
-        let members: Vec<&Section> = sections
-            .iter()
-            .filter(|section| section.workload.group == group)
-            .collect();
-        let _ = writeln!(text, "\n{group}\n{}", table(&members));
+    if results.sweep.is_some() {
+        swept(&mut text, &matrix::matrices(results, &sections));
+        failures(&mut text, &sections);
+    } else {
+        compared(&mut text, &sections);
+        verdicts(&mut text, &sections);
     }
-    text.push('\n');
-    verdicts(&mut text, &sections);
     if let Some(method) = &results.method {
         let _ = writeln!(
             text,
@@ -43,7 +36,57 @@ pub(crate) fn render(results: &Results) -> String {
     text
 }
 
-fn table(sections: &[&Section]) -> Table {
+/// A table for each group of workloads.
+fn compared(text: &mut String, sections: &[Section]) {
+    let mut groups: Vec<&str> = Vec::new();
+    for section in sections {
+        if !groups.contains(&section.workload.group.as_str()) {
+            groups.push(&section.workload.group);
+        }
+    }
+    for group in groups {
+        let members: Vec<&Section> = sections
+            .iter()
+            .filter(|section| section.workload.group == group)
+            .collect();
+        let _ = writeln!(text, "\n{group}\n{}", table(&members));
+    }
+    text.push('\n');
+}
+
+/// A table for each workload.
+fn swept(text: &mut String, matrices: &[Matrix]) {
+    for matrix in matrices {
+        let _ = write!(text, "\n{}", printable(&matrix.title));
+        if !matrix.op.is_empty() {
+            let _ = write!(text, "; one op: {}", printable(&matrix.op));
+        }
+        let mut table = empty_table();
+        table.set_header(
+            matrix
+                .columns
+                .iter()
+                .map(|column| cell(&column.title, column.figure).add_attribute(Attribute::Bold)),
+        );
+        for row in &matrix.rows {
+            let cells = row.iter().zip(&matrix.columns);
+            table.add_row(cells.map(|(text, column)| cell(text, column.figure)));
+        }
+        let _ = writeln!(text, "\n{table}");
+    }
+    let _ = writeln!(text, "\nMedians over processes; {}.", matrix::LEGEND);
+}
+
+fn cell(text: &str, figure: bool) -> Cell {
+    let alignment = if figure {
+        CellAlignment::Right
+    } else {
+        CellAlignment::Left
+    };
+    Cell::new(printable(text)).set_alignment(alignment)
+}
+
+fn empty_table() -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
     // Lines around the arms of a workload would be noise: a blank row parts the workloads.
@@ -58,6 +101,11 @@ fn table(sections: &[&Section]) -> Table {
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
+    table
+}
+
+fn table(sections: &[&Section]) -> Table {
+    let mut table = empty_table();
     table.set_header(
         [
             "workload",
@@ -77,7 +125,7 @@ fn table(sections: &[&Section]) -> Table {
         if index > 0 {
             table.add_row([""]);
         }
-        let mut name = printable(&section.workload.name);
+        let mut name = printable(&section.name()).replace(": ", "\n");
         let parameters = summary::parameters(&section.params);
         if !parameters.is_empty() {
             let _ = write!(name, "\n{}", printable(&parameters).replace(", ", "\n"));
@@ -196,12 +244,28 @@ fn verdicts(text: &mut String, sections: &[Section]) {
     }
 }
 
+/// One line per kind of failure, for a display without verdicts.
+fn failures(text: &mut String, sections: &[Section]) {
+    for section in sections {
+        for row in &section.rows {
+            for failure in &row.failures {
+                let (label, failure) = (printable(&row.label), printable(failure));
+                let _ = writeln!(
+                    text,
+                    "{} under {label}: {failure}",
+                    printable(&title(section))
+                );
+            }
+        }
+    }
+}
+
 fn title(section: &Section) -> String {
     let parameters = summary::parameters(&section.params);
     if parameters.is_empty() {
-        section.workload.name.clone()
+        section.name()
     } else {
-        format!("{} ({parameters})", section.workload.name)
+        format!("{} ({parameters})", section.name())
     }
 }
 

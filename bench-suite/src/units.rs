@@ -21,6 +21,13 @@ pub(crate) fn count(value: f64) -> String {
     }
 }
 
+/// So many of something a second, such as `4.20 M`.
+pub(crate) fn rate(per_second: f64) -> String {
+    scaled(per_second, 1000.0, &["", "k", "M", "G"])
+        .trim_end()
+        .to_owned()
+}
+
 /// A value of the metric of this name, in the unit that its name ends in.
 pub(crate) fn metric(name: &str, value: f64) -> String {
     if name.ends_with("_ns") || name.contains("_ns_per_") {
@@ -95,6 +102,8 @@ mod tests {
         assert_eq!(bytes(0.0), "0 B");
         assert_eq!(bytes(447.0), "447 B");
         assert_eq!(bytes(1024.0 * 1024.0 * 4.2), "4.20 MiB");
+        assert_eq!(rate(12.34), "12.3");
+        assert_eq!(rate(4_200_000.0), "4.20 M");
         assert_eq!(count(0.00012), "1.2e-4");
         assert_eq!(metric("bytes_per_task", 2048.0), "2.00 KiB");
         assert_eq!(metric("cpu_ns_per_op", 2048.0), "2.05 µs");

@@ -55,7 +55,14 @@ fn answer(registry: &Registry, request: &Request) -> Answer {
         Ok(Ok(())) if meter.samples.iter().all(|sample| sample.ops == 0) => {
             Failure::WrongAnswer("no operation was measured".to_owned()).into()
         }
-        Ok(Ok(())) => Answer::Result(Box::new(Measured::from(meter))),
+        Ok(Ok(())) => {
+            // A workload that knows better has said so.
+            if let Some(config) = meter.launched.take().filter(|_| meter.reactor.is_none()) {
+                let info = registry.runtime(&request.runtime);
+                meter.reactor = info.and_then(|info| info.reactor.in_use(&config));
+            }
+            Answer::Result(Box::new(Measured::from(meter)))
+        }
         Ok(Err(failure)) => failure.into(),
         Err(payload) => Failure::Crashed(format!("panicked: {}", panic_message(&*payload))).into(),
     }

@@ -1,6 +1,8 @@
 #![doc = include_str!("README.md")]
 
+mod arms;
 pub(crate) mod child;
+mod effort;
 mod interruption;
 pub(crate) mod outputs;
 mod plan;
@@ -11,7 +13,7 @@ mod schedule;
 
 use std::time::{Duration, Instant};
 
-use crate::cli::CompareArgs;
+use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons;
 use crate::environment;
 use crate::error::CommandError;
@@ -22,7 +24,7 @@ use crate::table;
 
 use interruption::Interruption;
 use outputs::Outputs;
-use plan::Plan;
+use plan::{Asked, Plan};
 use progress::Progress;
 use protocol::{Measured, PROTOCOL, Request};
 use schedule::Schedule;
@@ -34,8 +36,22 @@ use schedule::Schedule;
 /// answer, or if the results can't be written; [`CommandError::Interrupted`] after a signal. In the last two cases what was
 /// measured is written and shown.
 pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandError> {
-    let plan = Plan::new(registry, arguments)?;
-    let outputs = Outputs::prepare(arguments)?;
+    let plan = Plan::new(registry, &Asked::from(arguments))?;
+    let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone())?;
+    carry_out(&plan, &outputs, arguments.no_progress)
+}
+
+/// `lab sweep`: the same with the same care, for every combination of policies, knobs and workers; shown as a matrix.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn sweep(registry: &Registry, arguments: &SweepArgs) -> Result<(), CommandError> {
+    let plan = Plan::new(registry, &Asked::from(arguments))?;
+    let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone())?;
+    carry_out(&plan, &outputs, arguments.no_progress)
+}
+
+fn carry_out(plan: &Plan, outputs: &Outputs, silent: bool) -> Result<(), CommandError> {
     let system =
         |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
     let interruption =
@@ -43,7 +59,7 @@ pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandEr
     let program =
         process::own_program().map_err(|error| system("cannot find its own program", error))?;
 
-    announce(&plan, arguments.no_progress);
+    announce(plan, silent);
     environment::warm_memory();
     let mut results = Results {
         schema: SCHEMA.to_owned(),
@@ -51,17 +67,19 @@ pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandEr
         runs: Vec::new(),
         comparisons: Vec::new(),
         method: Some(statistics::METHOD.to_owned()),
-        notes: Vec::new(),
-        workloads: described(&plan),
+        notes: plan.notes.clone(),
+        workloads: described(plan),
         absent: plan.absent.clone(),
+        default_policies: plan.default_policies.clone(),
+        sweep: plan.sweep.clone(),
     };
     let mut measuring = Measuring {
-        plan: &plan,
-        outputs: &outputs,
+        plan,
+        outputs,
         interruption: &interruption,
         progress: Progress::new(
             plan.round_size() as u64 * u64::from(plan.effort.rounds),
-            arguments.no_progress,
+            silent,
         ),
         measure: &|request, limit| process::measure(&program, request, limit, &interruption),
         results: &mut results,
@@ -75,7 +93,7 @@ pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandEr
             "interrupted before anything was measured; nothing was written".to_owned(),
         ));
     }
-    results.comparisons = compared(&plan, &results.runs);
+    results.comparisons = compared(plan, &results.runs);
     print!("{}", table::render(&results));
     // Written even after an interruption: that is what was measured.
     let written = outputs.write(&results)?;
@@ -133,7 +151,12 @@ fn compared(plan: &Plan, runs: &[Run]) -> Vec<crate::results::Comparison> {
                 .iter()
                 .filter(|run| run.workload == cell.workload.name && run.params == cell.params)
                 .collect();
-            comparisons::of_cell(&runs, cell.workload.metric, plan.effort.intervals_only)
+            comparisons::of_cell(
+                &runs,
+                &cell.baselines,
+                cell.workload.metric,
+                plan.effort.intervals_only,
+            )
         })
         .collect()
 }
@@ -245,8 +268,9 @@ impl Measuring<'_> {
             protocol: PROTOCOL.to_owned(),
             workload: cell.workload.name.to_owned(),
             runtime: arm.runtime.to_owned(),
-            workers: self.plan.workers,
+            workers: arm.workers,
             policy: arm.policy.clone(),
+            knobs: arm.knobs.clone(),
             reactor: None,
             budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
             // The same input for all arms of a round, another one in the next.
@@ -283,9 +307,9 @@ impl Measuring<'_> {
             role: arm.role,
             config: crate::results::Config {
                 workers: measured.workers,
-                policy: arm.policy.clone(),
                 reactor: measured.reactor.clone(),
                 allocator: measured.allocator.clone(),
+                ..arm.config()
             },
             round,
             status,

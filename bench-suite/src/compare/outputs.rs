@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cli::CompareArgs;
 use crate::error::CommandError;
 use crate::report;
 use crate::results::{self, Results};
@@ -20,13 +19,13 @@ pub(super) struct Outputs {
 impl Outputs {
     /// # Errors
     /// When something can't be written where it shall be.
-    pub(super) fn prepare(arguments: &CompareArgs) -> Result<Self, CommandError> {
-        let folder = arguments
-            .out
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
+    pub(super) fn prepare(
+        folder: Option<PathBuf>,
+        json: Option<PathBuf>,
+    ) -> Result<Self, CommandError> {
+        let folder = folder.unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
         ensure_folder(&folder, "--out")?;
-        if let Some(json) = &arguments.json {
+        if let Some(json) = &json {
             let refuse = |why: &str| {
                 CommandError::Usage(format!(
                     "--json {}: {why}; name another file",
@@ -38,10 +37,7 @@ impl Outputs {
             }
             probe(results::folder_of(json)).map_err(|error| refuse(&error.to_string()))?;
         }
-        Ok(Self {
-            folder,
-            json: arguments.json.clone(),
-        })
+        Ok(Self { folder, json })
     }
 
     fn results(&self) -> PathBuf {

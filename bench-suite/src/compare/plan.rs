@@ -1,13 +1,15 @@
 //! What will be measured: the command line against the registry, with every mistake found before anything runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use crate::cli::CompareArgs;
+use super::arms::{self, Arm, Choices};
+use super::effort::Effort;
+use crate::cli::{CompareArgs, SweepArgs};
+use crate::comparisons::Baseline;
 use crate::environment;
 use crate::error::CommandError;
-use crate::registry::{Parameter, Registry, Workload};
-use crate::results::{Absent, Role};
+use crate::registry::{Parameter, Registry, RuntimeInfo, Workload};
+use crate::results::{Absent, Dimension, Sweep};
 use crate::suggest;
 
 /// Bare `lab compare`: IO-bound and CPU-bound, each model once more than once.
@@ -22,6 +24,9 @@ const DEFAULT_WORKLOADS: [&str; 8] = [
     "hash",
 ];
 const DEFAULT_RUNTIMES: [&str; 4] = ["n1", "mn", "threads", "tokio-mt"];
+/// Without workloads named, `lab sweep` asks what decisions of a scheduler are most about.
+const SWEEP_WORKLOADS: [&str; 4] = ["echo", "spawn-batch", "yield", "pingpong"];
+const SWEEP_RUNTIMES: [&str; 1] = ["mn"];
 const PREFERRED_BASELINE: &str = "tokio-mt";
 
 /// More worker threads than any machine that this is for has cores.
@@ -30,129 +35,147 @@ const MAX_ROUNDS: u32 = 1000;
 /// More cells than anyone waits for: a `--param` with a thousand values is a slip.
 const MAX_CELLS: usize = 1000;
 
-/// One measured process is one of these, once a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Arm {
-    pub(super) runtime: &'static str,
-    pub(super) policy: Option<String>,
-    pub(super) role: Role,
-}
-
 /// A workload with one set of parameters, and who runs it.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) workload: Workload,
     pub(super) params: BTreeMap<String, u64>,
-    /// The first one is the baseline; the A/A arm is the last one.
+    /// The first one is the baseline; the A/A arms are the last ones.
     pub(super) arms: Vec<Arm>,
+    /// Who is compared with whom.
+    pub(super) baselines: Vec<Baseline>,
 }
 
-/// How long everything may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Effort {
-    pub(super) rounds: u32,
-    /// Of each process, for the measured part.
-    pub(super) budget: Duration,
-    /// Of the whole; `None` takes what it takes.
-    pub(super) time_box: Option<Duration>,
-    /// After which a process is killed.
-    pub(super) limit: Duration,
-    /// Intervals only, whatever the rounds.
-    pub(super) intervals_only: bool,
+/// What was asked for, as it was written, by whichever command.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(super) workloads: Vec<String>,
+    /// Measured if no workload is named.
+    default_workloads: &'static [&'static str],
+    runtimes: Vec<String>,
+    /// Measured if no runtime is named.
+    default_runtimes: &'static [&'static str],
+    workers: Vec<usize>,
+    size: Option<String>,
+    params: Vec<String>,
+    policies: Vec<String>,
+    knobs: Vec<String>,
+    seed: Option<u64>,
+    effort: Effort,
+    sweep: bool,
 }
 
-impl Effort {
-    fn of(arguments: &CompareArgs) -> Self {
-        let bare = arguments.workloads.is_empty();
-        let mut effort = if arguments.quick {
-            Self {
-                rounds: 3,
-                budget: Duration::from_millis(100),
-                time_box: Some(Duration::from_secs(23)),
-                limit: Duration::from_secs(5),
-                intervals_only: true,
-            }
-        } else if arguments.full {
-            Self {
-                rounds: 15,
-                budget: Duration::from_secs(1),
-                time_box: None,
-                limit: Duration::from_secs(60),
-                intervals_only: false,
-            }
-        } else {
-            Self {
-                // Who names workloads has time for as many processes as a verdict needs.
-                rounds: if bare { 7 } else { 12 },
-                budget: Duration::from_millis(350),
-                time_box: Some(Duration::from_secs(105)),
-                limit: Duration::from_secs(10),
-                intervals_only: false,
-            }
-        };
-        if let Some(rounds) = arguments.rounds {
-            effort.rounds = rounds;
-            if !arguments.quick {
-                effort.time_box = None;
-                effort.limit = effort.limit.max(Duration::from_secs(30));
-            }
+impl From<&CompareArgs> for Asked {
+    fn from(arguments: &CompareArgs) -> Self {
+        Self {
+            workloads: arguments.workloads.clone(),
+            default_workloads: &DEFAULT_WORKLOADS,
+            runtimes: arguments.runtimes.clone(),
+            default_runtimes: &DEFAULT_RUNTIMES,
+            workers: arguments.workers.into_iter().collect(),
+            size: arguments.size.clone(),
+            params: arguments.params.clone(),
+            policies: arguments.policies.clone(),
+            knobs: arguments.knobs.clone(),
+            seed: arguments.seed,
+            effort: Effort::of_comparison(arguments),
+            sweep: false,
         }
-        effort
     }
 }
 
-/// All that `lab compare` will do.
+impl From<&SweepArgs> for Asked {
+    fn from(arguments: &SweepArgs) -> Self {
+        Self {
+            workloads: arguments.workloads.clone(),
+            default_workloads: &SWEEP_WORKLOADS,
+            runtimes: arguments.runtimes.clone(),
+            default_runtimes: &SWEEP_RUNTIMES,
+            workers: arguments.workers.clone(),
+            size: arguments.size.clone(),
+            params: arguments.params.clone(),
+            policies: arguments.policies.clone(),
+            knobs: arguments.knobs.clone(),
+            seed: arguments.seed,
+            effort: Effort::of_sweep(arguments),
+            sweep: true,
+        }
+    }
+}
+
+/// All that `lab compare` or `lab sweep` will do.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) cells: Vec<Cell>,
     pub(super) absent: Vec<Absent>,
     pub(super) effort: Effort,
-    pub(super) workers: usize,
     pub(super) seed: u64,
+    /// What is varied, if a matrix is asked for.
+    pub(super) sweep: Option<Sweep>,
+    /// The policies that runtimes have by default.
+    pub(super) default_policies: BTreeMap<String, String>,
+    /// What the reader of the results must know.
+    pub(super) notes: Vec<String>,
 }
 
 impl Plan {
     /// # Errors
     /// [`CommandError::Usage`] for whatever does not exist or is out of its range.
-    pub(super) fn new(registry: &Registry, arguments: &CompareArgs) -> Result<Self, CommandError> {
-        let workloads = chosen_workloads(registry, &arguments.workloads)?;
-        let runtimes = chosen_runtimes(registry, &arguments.runtimes)?;
-        let policies = chosen_policies(registry, &runtimes, &arguments.policies)?;
-        let settings = settings(&workloads, arguments)?;
-        let workers = arguments.workers.unwrap_or_else(environment::cores);
-        if !(1..=MAX_WORKERS).contains(&workers) {
-            return Err(usage(format!(
-                "--workers {workers} is out of range; 1 to {MAX_WORKERS}"
-            )));
-        }
-        let effort = Effort::of(arguments);
+    pub(super) fn new(registry: &Registry, asked: &Asked) -> Result<Self, CommandError> {
+        let workloads = chosen_workloads(registry, &asked.workloads, asked.default_workloads)?;
+        let runtimes = chosen_runtimes(registry, &asked.runtimes, asked.default_runtimes)?;
+        let names: Vec<&'static str> = runtimes.iter().map(|runtime| runtime.name).collect();
+        let settings = settings(&workloads, asked)?;
+        let workers = chosen_workers(&asked.workers)?;
+        let effort = asked.effort;
         if !(1..=MAX_ROUNDS).contains(&effort.rounds) {
             let rounds = effort.rounds;
             return Err(usage(format!(
                 "--rounds {rounds} is out of range; 1 to {MAX_ROUNDS}"
             )));
         }
+        let choices = Choices::new(registry, &names, &asked.policies, &asked.knobs, workers)?;
+        let sweep = asked
+            .sweep
+            .then(|| swept(&names, choices.varied()))
+            .transpose()?;
 
+        let mut candidates: Vec<Arm> = Vec::new();
+        let mut notes = Vec::new();
+        for runtime in &runtimes {
+            let (arms, left_out) = choices.arms(registry, runtime)?;
+            candidates.extend(arms);
+            notes.extend(left_out);
+        }
         let mut cells = Vec::new();
         let mut absent = Vec::new();
         for workload in workloads {
-            let (present, missing): (Vec<&str>, Vec<&str>) = runtimes
+            let has = |runtime: &str| registry.entry(workload.name, runtime).is_some();
+            absent.extend(
+                names
+                    .iter()
+                    .filter(|runtime| !has(runtime))
+                    .map(|runtime| Absent {
+                        workload: workload.name.to_owned(),
+                        runtime: (*runtime).to_owned(),
+                        reason: format!("{runtime} has no {}", workload.name),
+                    }),
+            );
+            let mut arms: Vec<Arm> = candidates
                 .iter()
-                .partition(|runtime| registry.entry(workload.name, runtime).is_some());
-            absent.extend(missing.into_iter().map(|runtime| Absent {
-                workload: workload.name.to_owned(),
-                runtime: runtime.to_owned(),
-                reason: format!("{runtime} has no {}", workload.name),
-            }));
-            if present.is_empty() {
+                .filter(|arm| has(arm.runtime))
+                .cloned()
+                .collect();
+            if arms.is_empty() {
                 continue;
             }
-            let arms = arms(&present, &policies);
+            let baselines = arms::baselines(&mut arms);
             for params in combinations(workload, &settings) {
                 cells.push(Cell {
                     workload: *workload,
                     params,
                     arms: arms.clone(),
+                    baselines: baselines.clone(),
                 });
                 if cells.len() > MAX_CELLS {
                     return Err(usage(format!(
@@ -170,8 +193,18 @@ impl Plan {
             cells,
             absent,
             effort,
-            workers,
-            seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
+            seed: asked.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
+            sweep,
+            default_policies: runtimes
+                .iter()
+                .filter_map(|info| {
+                    Some((
+                        info.name.to_owned(),
+                        info.policies().first()?.name.to_owned(),
+                    ))
+                })
+                .collect(),
+            notes,
         })
     }
 
@@ -181,19 +214,20 @@ impl Plan {
     }
 }
 
-fn usage(line: String) -> CommandError {
+pub(super) fn usage(line: String) -> CommandError {
     CommandError::Usage(line)
 }
 
 fn chosen_workloads<'a>(
     registry: &'a Registry,
     names: &[String],
+    defaults: &[&str],
 ) -> Result<Vec<&'a Workload>, CommandError> {
     if names.is_empty() {
         let default: Vec<_> = registry
             .workloads
             .iter()
-            .filter(|workload| DEFAULT_WORKLOADS.contains(&workload.name))
+            .filter(|workload| defaults.contains(&workload.name))
             .collect();
         // Someone else's registry: all that it has.
         return Ok(if default.is_empty() {
@@ -216,99 +250,86 @@ fn chosen_workloads<'a>(
 }
 
 /// The chosen runtimes, the baseline first.
-fn chosen_runtimes(
-    registry: &Registry,
+fn chosen_runtimes<'a>(
+    registry: &'a Registry,
     names: &[String],
-) -> Result<Vec<&'static str>, CommandError> {
+    defaults: &[&str],
+) -> Result<Vec<&'a RuntimeInfo>, CommandError> {
     let known = || registry.runtimes.iter().map(|runtime| runtime.name);
-    let mut chosen: Vec<&'static str> = Vec::new();
+    let mut chosen: Vec<&RuntimeInfo> = Vec::new();
     if names.is_empty() {
-        chosen.extend(known().filter(|name| DEFAULT_RUNTIMES.contains(name)));
+        let all = || registry.runtimes.iter();
+        chosen.extend(all().filter(|runtime| defaults.contains(&runtime.name)));
         if chosen.is_empty() {
-            chosen.extend(known());
+            chosen.extend(all());
         }
     }
     for name in names {
         let runtime = registry
             .runtime(name)
             .ok_or_else(|| usage(suggest::unknown("runtime", name, known())))?;
-        if !chosen.contains(&runtime.name) {
-            chosen.push(runtime.name);
+        if chosen.iter().all(|other| other.name != runtime.name) {
+            chosen.push(runtime);
         }
     }
-    if let Some(position) = chosen.iter().position(|&name| name == PREFERRED_BASELINE) {
+    let preferred = |runtime: &&RuntimeInfo| runtime.name == PREFERRED_BASELINE;
+    if let Some(position) = chosen.iter().position(preferred) {
         chosen[..=position].rotate_right(1);
     }
     Ok(chosen)
 }
 
-/// For each runtime with a choice, the policies asked for.
-fn chosen_policies(
-    registry: &Registry,
-    runtimes: &[&'static str],
-    names: &[String],
-) -> Result<BTreeMap<&'static str, Vec<String>>, CommandError> {
-    let mut chosen: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for name in names {
-        let known = || registry.policies.iter().map(|policy| policy.name);
-        if known().all(|other| other != name) {
-            return Err(usage(suggest::unknown("policy", name, known())));
-        }
-        let mut used = false;
-        for policy in registry
-            .policies
-            .iter()
-            .filter(|policy| policy.name == name)
-        {
-            if runtimes.contains(&policy.runtime) {
-                let policies = chosen.entry(policy.runtime).or_default();
-                if !policies.contains(name) {
-                    policies.push(name.clone());
-                }
-                used = true;
-            }
-        }
-        if !used {
+/// The numbers of workers asked for, each once; the cores if none is.
+fn chosen_workers(asked: &[usize]) -> Result<Vec<usize>, CommandError> {
+    let mut chosen = Vec::new();
+    for &workers in asked {
+        if !(1..=MAX_WORKERS).contains(&workers) {
             return Err(usage(format!(
-                "none of the chosen runtimes has the policy `{name}`; `lab list` shows who has it"
+                "--workers {workers} is out of range; 1 to {MAX_WORKERS}"
             )));
         }
+        if !chosen.contains(&workers) {
+            chosen.push(workers);
+        }
+    }
+    if chosen.is_empty() {
+        chosen.push(environment::cores());
     }
     Ok(chosen)
 }
 
-fn arms(runtimes: &[&'static str], policies: &BTreeMap<&'static str, Vec<String>>) -> Vec<Arm> {
-    let mut arms: Vec<Arm> = Vec::new();
-    for &runtime in runtimes {
-        let choices = match policies.get(runtime) {
-            Some(names) => names.iter().cloned().map(Some).collect(),
-            None => vec![None],
-        };
-        arms.extend(choices.into_iter().map(|policy| Arm {
-            runtime,
-            policy,
-            role: Role::Arm,
-        }));
+/// The dimensions of a matrix.
+fn swept(runtimes: &[&str], varied: Vec<(String, Vec<String>)>) -> Result<Sweep, CommandError> {
+    if varied.is_empty() {
+        return Err(usage(
+            "nothing to sweep over; name --knob NAME=V1,V2, --policy A,B or --workers N1,N2 (`lab list` shows policies and knobs)"
+                .to_owned(),
+        ));
     }
-    let repeat = arms.first().map(|baseline| Arm {
-        role: Role::Repeat,
-        ..baseline.clone()
+    let several = (runtimes.len() > 1).then(|| {
+        let names = runtimes.iter().map(|name| (*name).to_owned()).collect();
+        ("runtime".to_owned(), names)
     });
-    arms.extend(repeat);
-    arms
+    Ok(Sweep {
+        dimensions: several
+            .into_iter()
+            .chain(varied)
+            .map(|(name, values)| Dimension { name, values })
+            .collect(),
+    })
 }
 
 /// The values asked for, by parameter.
 fn settings(
     workloads: &[&Workload],
-    arguments: &CompareArgs,
+    asked: &Asked,
 ) -> Result<BTreeMap<String, Vec<u64>>, CommandError> {
     let mut settings: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    let size = arguments
+    let size = asked
         .size
         .iter()
         .map(|values| ("size", values.as_str(), "--size"));
-    let params = arguments
+    let params = asked
         .params
         .iter()
         .map(|param| match param.split_once('=') {

@@ -24,6 +24,9 @@ pub struct Request {
     pub workers: usize,
     /// Scheduling policy; null is the runtime's default.
     pub policy: Option<String>,
+    /// Single decisions of the policy, by name.
+    #[serde(default)]
+    pub knobs: BTreeMap<String, String>,
     /// Readiness backend; null is the runtime's default.
     pub reactor: Option<String>,
     /// How long the measured part may take.
@@ -39,6 +42,7 @@ impl From<&Request> for Params {
         Self {
             workers: request.workers,
             policy: request.policy.clone(),
+            knobs: request.knobs.clone(),
             reactor: request.reactor.clone(),
             budget_ns: request.budget_ns,
             seed: request.seed,

@@ -125,7 +125,9 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::compare::plan::{Arm, Cell, Effort};
+    use crate::compare::arms::Arm;
+    use crate::compare::effort::Effort;
+    use crate::compare::plan::Cell;
     use crate::registry::{Group, Mode, Workload};
     use crate::results::Role;
 
@@ -146,9 +148,12 @@ mod tests {
                 .map(|&runtime| Arm {
                     runtime,
                     policy: None,
+                    knobs: BTreeMap::new(),
+                    workers: 2,
                     role: Role::Arm,
                 })
                 .collect(),
+            baselines: Vec::new(),
         };
         Plan {
             cells: vec![cell; cells],
@@ -160,8 +165,10 @@ mod tests {
                 limit: Duration::from_secs(10),
                 intervals_only: false,
             },
-            workers: 2,
             seed: 1,
+            sweep: None,
+            default_policies: BTreeMap::new(),
+            notes: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ mod charts;
 mod html;
 mod page;
 mod sections;
+mod sweep;
 
 use std::io;
 use std::path::{Path, PathBuf};

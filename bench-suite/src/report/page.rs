@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use super::charts;
 use super::html::{Text, script_json, slug};
 use super::sections;
+use super::sweep;
+use crate::matrix;
 use crate::results::{Environment, Results, Role, Status, Verdict};
 use crate::summary::{self, Section};
 use crate::units;
@@ -30,6 +32,7 @@ pub(super) fn render(results: &Results) -> String {
     );
     lead(&mut html, results, &sections);
     html.push_str("</header>\n<main>\n");
+    sweep::render(&mut html, &matrix::matrices(results, &sections));
     overview(&mut html, &sections);
     notes(&mut html, results);
     for (index, section) in sections.iter().enumerate() {
@@ -92,7 +95,7 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
     }
 }
 
-fn plural(count: usize) -> &'static str {
+pub(super) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
@@ -134,7 +137,7 @@ fn overview(html: &mut String, sections: &[Section]) {
             html,
             "<tr><th scope=\"row\"><a href=\"#{}\">{}</a> <small>{}</small></th><td>{}</td>",
             anchor(index, section),
-            Text(&section.workload.name),
+            Text(&section.name()),
             Text(&parameters),
             Text(&units::metric_title(&section.metric)),
         );
@@ -143,7 +146,11 @@ fn overview(html: &mut String, sections: &[Section]) {
                 .rows
                 .iter()
                 .find(|row| row.role == Role::Arm && row.label == *runtime);
-            html.push_str(&overview_cell(row));
+            // Nobody else has a part in a comparison of one runtime's choices.
+            html.push_str(&match (row, &section.choices_of) {
+                (None, Some(_)) => "<td></td>".to_owned(),
+                (row, _) => overview_cell(row),
+            });
         }
         let noise = section
             .noise_floor
@@ -191,7 +198,7 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
 
 /// What a link to a section is called; the index keeps two sets of parameters apart.
 pub(super) fn anchor(index: usize, section: &Section) -> String {
-    format!("w{index}-{}", slug(&section.workload.name))
+    format!("w{index}-{}", slug(&section.name()))
 }
 
 fn environments(html: &mut String, results: &Results) {

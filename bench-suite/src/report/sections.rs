@@ -15,7 +15,7 @@ pub(super) fn render(html: &mut String, index: usize, section: &Section) {
         html,
         "<section class=\"workload\" id=\"{}\">\n<h2>{} <small>{}</small></h2>",
         anchor(index, section),
-        Text(&section.workload.name),
+        Text(&section.name()),
         Text(&section.workload.group),
     );
     if !section.workload.about.is_empty() {
@@ -88,8 +88,8 @@ fn plots(html: &mut String, index: usize, section: &Section) {
          aria-label=\"Ratio to the baseline with its 95% interval, for {}; the figures are in the table below\"></canvas></figure>\n</div>\n\
          <p class=\"caption\">First chart: {}, the median as a {} and each round as a dot{scale}. Second: ratio to the baseline with its 95% interval; the grey band is the noise floor.</p>\n",
         Text(&metric),
-        Text(&section.workload.name),
-        Text(&section.workload.name),
+        Text(&section.name()),
+        Text(&section.name()),
         Text(&metric),
         if scale.is_empty() { "bar" } else { "line" },
     );

@@ -66,7 +66,7 @@ pub async fn serve<R: Runtime>(rt: R, listener: R::TcpListener) {
 }
 
 /// Accepts for ever and spawns what `converse` makes of each connection.
-pub(super) async fn accept_with<R, F, C>(rt: &R, listener: &R::TcpListener, converse: F)
+pub(crate) async fn accept_with<R, F, C>(rt: &R, listener: &R::TcpListener, converse: F)
 where
     R: Runtime,
     F: Fn(R::TcpStream) -> C,

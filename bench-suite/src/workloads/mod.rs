@@ -35,7 +35,11 @@ pub mod yielding;
 
 use std::future::Future;
 use std::io;
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::thread;
 
+use runtime_core::sync::oneshot;
 use runtime_core::{ForkJoin, JoinError, Launch, LaunchConfig, Runtime, Sequential};
 use runtime_mn::{Mn, MnForkJoin};
 use runtime_threads::ThreadsForkJoin;
@@ -117,12 +121,28 @@ impl LaunchForkJoin for Mn {
         F: FnOnce(&MnForkJoin) -> T + Send,
         T: Send,
     {
-        let runtime = runtime_mn::Runtime::builder()
-            .workers(config.workers)
-            .build()?;
-        let pool = runtime.handle().fork_join();
-        // The scope brings the body onto a worker.
-        Ok(pool.scope(|_| body(&pool)))
+        // Launched like any other run, so that policy and knobs count here, too. The root task lends the pool and sleeps.
+        let (lend, lent) = mpsc::sync_channel(1);
+        let (ended, end) = oneshot::channel::<()>();
+        thread::scope(|scope| {
+            let launched = scope.spawn(move || {
+                <Mn as Launch>::run(config, move |rt| async move {
+                    let _ = lend.send(rt.fork_join());
+                    let _ = end.await;
+                })
+            });
+            let answer = lent.recv().map(|pool| {
+                // The scope brings the body onto a worker.
+                let answer = pool.scope(|_| body(&pool));
+                let _ = ended.send(());
+                answer
+            });
+            match launched.join() {
+                // Without a pool, the launch has failed and says why.
+                Ok(launched) => launched.and(answer.map_err(io::Error::other)),
+                Err(panic) => resume_unwind(panic),
+            }
+        })
     }
 }
 
@@ -166,11 +186,14 @@ pub fn under<L: Launch, P: Program>(params: &Params, meter: &mut Meter) -> Resul
     let mut measured = std::mem::take(meter);
     let (outcome, measured) = L::run(&config, move |rt| async move {
         measured.workers = rt.capabilities().workers.map(|workers| workers as u64);
+        let counted = rt.clone();
+        measured.counts_of(move || counted.metrics());
         let outcome = P::run(rt, &params, &mut measured).await;
         (outcome, measured)
     })
     .map_err(|error| Failure::Refused(format!("the runtime did not start: {error}")))?;
     *meter = measured;
+    meter.launched = Some(config);
     outcome
 }
 
@@ -184,6 +207,7 @@ pub fn launch_config(params: &Params) -> Result<LaunchConfig, Failure> {
         config.workers = params.workers;
     }
     config.policy.clone_from(&params.policy);
+    config.knobs.clone_from(&params.knobs);
     if let Some(name) = &params.reactor {
         config.reactor = name
             .parse()

@@ -1,15 +1,20 @@
 //! `lab serve`: a real server under any Rust runtime, for any client from outside.
 //!
 //! It is the servers of the workloads [`echo`] and [`http`], with hogs beside
-//! them if asked for. It prints `listening HOST:PORT` when it is ready, and ends on SIGINT or SIGTERM with code 0.
+//! them if asked for. It prints `listening HOST:PORT` when it is ready, and ends on SIGINT or SIGTERM with code 0. With
+//! `--metrics` it also answers Prometheus, on a loop of its own: what the runtime counts is of most interest while all of its
+//! workers are stuck.
+
+mod endpoint;
+mod exposition;
 
 use std::fmt;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
-use runtime_core::{Launch, LaunchConfig, Runtime, TcpListener as _};
+use runtime_core::{Launch, LaunchConfig, Metrics, Runtime, TcpListener as _};
 use runtime_mn::Mn;
 use runtime_n1::N1;
 use runtime_threads::Threads;
@@ -18,20 +23,27 @@ use signal_hook::iterator::Signals;
 
 use crate::cli;
 use crate::error::CommandError;
+use crate::launcher::{Asked, Launcher};
 use crate::load::{self, Protocol};
 use crate::peers::smol::Smol;
 use crate::peers::std_blocking;
 use crate::peers::tokio::{TokioCt, TokioMt};
 use crate::workloads::{echo, http, mixed};
 
+use endpoint::Endpoint;
+
 /// What to serve, where, and how.
 #[derive(Clone, Debug)]
 struct Service {
     protocol: Protocol,
     address: SocketAddr,
-    workers: Option<usize>,
+    runtime: Asked,
     hogs: usize,
+    metrics: Option<SocketAddr>,
 }
+
+/// What the served runtime counts, once it runs.
+type Counted = Arc<OnceLock<Box<dyn Fn() -> Metrics + Send + Sync>>>;
 
 /// Serves under one runtime until a signal comes.
 type ServeFn = fn(&Service) -> Result<(), ServeError>;
@@ -50,8 +62,10 @@ const SERVERS: &[(&str, ServeFn)] = &[
 /// Why a server did not serve.
 #[derive(Debug)]
 enum ServeError {
+    Asked(CommandError),
     Start(io::Error),
     Bind(io::Error),
+    Metrics(io::Error),
     Signals(io::Error),
     /// Only threads: where the kernel schedules, a hog is a thread like any other program's.
     NoHogs,
@@ -79,11 +93,28 @@ pub fn run(arguments: &cli::ServeArgs) -> Result<(), CommandError> {
     let service = Service {
         protocol: arguments.protocol.into(),
         address: load::resolve(&arguments.addr)?,
-        workers: arguments.workers,
+        runtime: Asked {
+            workers: arguments.workers,
+            policy: arguments.policy.clone(),
+            knobs: arguments.knobs.clone(),
+        },
         hogs: arguments.hogs,
+        metrics: arguments
+            .metrics
+            .as_deref()
+            .map(load::resolve)
+            .transpose()?,
     };
     serve(&service).map_err(|error| match error {
         ServeError::NoHogs => CommandError::Usage(format!("--hogs: {name} has no tasks to hog")),
+        ServeError::Asked(error) => error,
+        ServeError::Start(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            CommandError::Usage(error.to_string())
+        }
+        ServeError::Metrics(error) => {
+            let address = arguments.metrics.as_deref().unwrap_or_default();
+            CommandError::Failed(format!("--metrics {address}: {}", ServeError::Bind(error)))
+        }
         error => CommandError::Failed(format!("--addr {}: {error}", arguments.addr)),
     })
 }
@@ -98,7 +129,8 @@ impl fmt::Display for ServeError {
                     "the port is in use: end what listens there, or take another (0: a free one)"
                 )
             }
-            Self::Bind(error) => write!(f, "can't listen there: {error}"),
+            Self::Bind(error) | Self::Metrics(error) => write!(f, "can't listen there: {error}"),
+            Self::Asked(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "can't wait for signals: {error}"),
             Self::NoHogs => f.write_str("no tasks to hog"),
         }
@@ -106,17 +138,51 @@ impl fmt::Display for ServeError {
 }
 
 fn under<L: Launch>(service: &Service) -> Result<(), ServeError> {
-    let mut config = LaunchConfig::default();
-    if let Some(workers) = service.workers {
-        config.workers = workers;
-    }
+    let config = service
+        .runtime
+        .config(Launcher::of::<L>())
+        .map_err(ServeError::Asked)?;
     // Before the runtime starts, so that no signal is missed in between.
     let signals = signals()?;
+    let counted = Counted::default();
+    let endpoint = metrics(service, &config, &counted)?;
+    let metrics = endpoint.as_ref().map(Endpoint::address);
     let service = service.clone();
-    L::run(&config, move |rt| serve(rt, service, signals)).map_err(ServeError::Start)?
+    L::run(&config, move |rt| {
+        serve(rt, service, counted, metrics, signals)
+    })
+    .map_err(ServeError::Start)?
 }
 
-async fn serve<R: Runtime>(rt: R, service: Service, signals: Signals) -> Result<(), ServeError> {
+/// Starts the endpoint of the metrics, if one is asked for.
+fn metrics(
+    service: &Service,
+    config: &LaunchConfig,
+    counted: &Counted,
+) -> Result<Option<Endpoint>, ServeError> {
+    let Some(address) = service.metrics else {
+        return Ok(None);
+    };
+    let (counted, config) = (Arc::clone(counted), config.clone());
+    let page = move || {
+        let metrics = counted.get().map(|read| read());
+        exposition::page(metrics.as_ref(), &config)
+    };
+    Endpoint::start(address, Arc::new(page))
+        .map(Some)
+        .map_err(ServeError::Metrics)
+}
+
+async fn serve<R: Runtime>(
+    rt: R,
+    service: Service,
+    counted: Counted,
+    metrics: Option<SocketAddr>,
+    signals: Signals,
+) -> Result<(), ServeError> {
+    let read = rt.clone();
+    // Nobody else fills it.
+    let _ = counted.set(Box::new(move || read.metrics()));
     let listener = rt.bind(service.address).await.map_err(ServeError::Bind)?;
     let address = listener.local_addr().map_err(ServeError::Bind)?;
     let accepting = match service.protocol {
@@ -126,7 +192,7 @@ async fn serve<R: Runtime>(rt: R, service: Service, signals: Signals) -> Result<
     for _ in 0..service.hogs {
         drop(rt.spawn(mixed::hog(rt.clone(), Arc::new(AtomicU64::new(0)))));
     }
-    announce(address);
+    announce(address, metrics);
     // Connections are dropped with the runtime when the root task returns.
     drop(accepting);
     let waited = rt.spawn_blocking(move || wait_for(signals)).await;
@@ -137,19 +203,31 @@ fn blocking(service: &Service) -> Result<(), ServeError> {
     if service.hogs > 0 {
         return Err(ServeError::NoHogs);
     }
+    service
+        .runtime
+        .expect_no_choices()
+        .map_err(ServeError::Asked)?;
     let signals = signals()?;
+    // There is no scheduler: what remains is the process.
+    let endpoint = metrics(service, &LaunchConfig::default(), &Counted::default())?;
     let server =
         std_blocking::Server::start(service.protocol, service.address).map_err(ServeError::Bind)?;
-    announce(server.address);
+    announce(server.address, endpoint.as_ref().map(Endpoint::address));
     wait_for(signals);
     Ok(())
 }
 
 /// Says that the server is ready, at once, also into a pipe.
-fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr, metrics: Option<SocketAddr>) {
+    let mut lines = format!("listening {address}\n");
+    if let Some(address) = metrics {
+        lines += &format!("metrics {address}\n");
+    }
     let mut output = io::stdout().lock();
     // Nobody need listen.
-    let _ = writeln!(output, "listening {address}").and_then(|()| output.flush());
+    let _ = output
+        .write_all(lines.as_bytes())
+        .and_then(|()| output.flush());
 }
 
 fn signals() -> Result<Signals, ServeError> {

@@ -1,0 +1,322 @@
+//! Who runs a workload: the runtimes, with each policy, knob and number of workers that was asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use runtime_core::LaunchConfig;
+
+use super::plan::usage;
+use crate::comparisons::{Against, ArmKey, Baseline};
+use crate::error::CommandError;
+use crate::registry::{Registry, RuntimeInfo};
+use crate::results::{Config, Role};
+use crate::suggest;
+
+/// More arms of one workload than anyone can read.
+const MAX_ARMS: usize = 200;
+
+/// One measured process is one of these, once a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Arm {
+    pub(super) runtime: &'static str,
+    /// The default one by its name; `None` where there is no choice.
+    pub(super) policy: Option<String>,
+    /// Those asked for.
+    pub(super) knobs: BTreeMap<String, String>,
+    /// Those asked for.
+    pub(super) workers: usize,
+    pub(super) role: Role,
+}
+
+impl Arm {
+    /// What of it is known before it has run.
+    pub(super) fn config(&self) -> Config {
+        Config {
+            workers: None,
+            workers_asked: Some(self.workers as u64),
+            policy: self.policy.clone(),
+            knobs: self.knobs.clone(),
+            reactor: None,
+            allocator: None,
+        }
+    }
+
+    fn key(&self) -> ArmKey {
+        ArmKey::new(self.runtime, &self.config(), self.role)
+    }
+
+    /// Values of the choices made about it, by name.
+    fn choices(&self) -> impl Iterator<Item = (&str, String)> {
+        let policy = self.policy.iter().map(|name| ("policy", name.clone()));
+        let knobs = self.knobs.iter();
+        policy.chain(knobs.map(|(name, value)| (name.as_str(), value.clone())))
+    }
+}
+
+/// Choices as they were asked for, names checked: every combination is an arm.
+#[derive(Clone, Debug)]
+pub(super) struct Choices {
+    policies: Vec<String>,
+    knobs: Vec<(String, Vec<String>)>,
+    workers: Vec<usize>,
+}
+
+impl Choices {
+    /// # Errors
+    /// [`CommandError::Usage`] for a policy or knob that none of `runtimes` has.
+    pub(super) fn new(
+        registry: &Registry,
+        runtimes: &[&'static str],
+        policies: &[String],
+        knobs: &[String],
+        workers: Vec<usize>,
+    ) -> Result<Self, CommandError> {
+        let mut choices = Self {
+            policies: Vec::new(),
+            knobs: Vec::new(),
+            workers,
+        };
+        for name in policies {
+            let names = |info: &RuntimeInfo| info.policies().iter().map(|policy| policy.name);
+            known(registry, runtimes, "policy", name, names)?;
+            if !choices.policies.contains(name) {
+                choices.policies.push(name.clone());
+            }
+        }
+        for knob in knobs {
+            let (name, values) = knob.split_once('=').unwrap_or((knob, ""));
+            let name = name.trim();
+            let names = |info: &RuntimeInfo| info.knobs().iter().map(|knob| knob.name);
+            known(registry, runtimes, "knob", name, names)?;
+            if choices.knobs.iter().any(|(other, _)| other == name) {
+                return Err(usage(format!(
+                    "--knob {name} is given twice; write all of its values in one, as NAME=V1,V2"
+                )));
+            }
+            let mut distinct: Vec<String> = Vec::new();
+            for value in values.split(',').map(str::trim) {
+                if value.is_empty() {
+                    return Err(usage(format!(
+                        "--knob {name} lacks a value; write NAME=V1,V2{}",
+                        accepted(registry, name)
+                    )));
+                }
+                if !distinct.iter().any(|other| other == value) {
+                    distinct.push(value.to_owned());
+                }
+            }
+            choices.knobs.push((name.to_owned(), distinct));
+        }
+        Ok(choices)
+    }
+
+    /// What is varied, with its values: for whoever asks for a matrix.
+    pub(super) fn varied(&self) -> Vec<(String, Vec<String>)> {
+        let mut varied = Vec::new();
+        if !self.policies.is_empty() {
+            varied.push(("policy".to_owned(), self.policies.clone()));
+        }
+        varied.extend(self.knobs.iter().cloned());
+        if self.workers.len() > 1 {
+            let workers = self.workers.iter().map(usize::to_string).collect();
+            varied.push(("workers".to_owned(), workers));
+        }
+        varied
+    }
+
+    /// The arms of one runtime, its own baseline first, and a note on each combination that it does not take.
+    ///
+    /// # Errors
+    /// [`CommandError::Usage`] when a value is taken in no combination.
+    pub(super) fn arms(
+        &self,
+        registry: &Registry,
+        info: &RuntimeInfo,
+    ) -> Result<(Vec<Arm>, Vec<String>), CommandError> {
+        let mut arms: Vec<Arm> = Vec::new();
+        let mut refused: Vec<(Arm, io::Error)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let combinations = self.combinations(info);
+        if combinations.len() > MAX_ARMS {
+            return Err(usage(format!(
+                "{} combinations are asked of {}, and {MAX_ARMS} are the most; give fewer values",
+                combinations.len(),
+                info.name
+            )));
+        }
+        for arm in combinations {
+            match self.workers_of(info, &arm) {
+                Ok(workers) => {
+                    // One loop remains one loop, however many workers are asked for.
+                    let same = (arm.policy.clone(), arm.knobs.clone(), workers);
+                    if seen.insert(same) {
+                        arms.push(arm);
+                    }
+                }
+                Err(error) => refused.push((arm, error)),
+            }
+        }
+        for (arm, error) in &refused {
+            let taken = |name: &str, value: &str| {
+                arms.iter()
+                    .flat_map(Arm::choices)
+                    .any(|(other, taken)| other == name && taken == value)
+            };
+            if let Some((name, value)) = arm.choices().find(|(name, value)| !taken(name, value)) {
+                return Err(usage(format!(
+                    "{name}={}: {error}{}",
+                    value.escape_debug(),
+                    accepted(registry, name)
+                )));
+            }
+        }
+        let notes = refused
+            .iter()
+            .map(|(arm, error)| {
+                let choices: Vec<String> = arm
+                    .choices()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
+                format!(
+                    "{} with {} is left out: {error}",
+                    info.name,
+                    choices.join(", ")
+                )
+            })
+            .collect();
+        Ok((arms, notes))
+    }
+
+    fn combinations(&self, info: &RuntimeInfo) -> Vec<Arm> {
+        let own = |name: &str| info.policies().iter().any(|policy| policy.name == name);
+        let default = info.policies().first().map(|policy| policy.name);
+        let mut policies: Vec<Option<String>> = self
+            .policies
+            .iter()
+            .filter(|name| own(name))
+            .map(|name| Some(name.clone()))
+            .collect();
+        // What the others are compared with is the default, wherever it was named.
+        policies.sort_by_key(|name| name.as_deref() != default);
+        if policies.is_empty() {
+            policies.push(default.map(str::to_owned));
+        }
+        let mut all = Vec::new();
+        for policy in policies {
+            for &workers in &self.workers {
+                all.push(Arm {
+                    runtime: info.name,
+                    policy: policy.clone(),
+                    knobs: BTreeMap::new(),
+                    workers,
+                    role: Role::Arm,
+                });
+            }
+        }
+        for (name, values) in &self.knobs {
+            if info.knobs().iter().any(|knob| knob.name == name) {
+                all = all
+                    .iter()
+                    .flat_map(|arm| {
+                        values.iter().map(|value| {
+                            let mut arm = arm.clone();
+                            arm.knobs.insert(name.clone(), value.clone());
+                            arm
+                        })
+                    })
+                    // Told to the user by the caller; this only keeps an absurd product from being built.
+                    .take(MAX_ARMS * MAX_ARMS)
+                    .collect();
+            }
+        }
+        all
+    }
+
+    /// The workers that the arm would have, as the scheduler itself says; it is only asked where something was chosen.
+    ///
+    /// # Errors
+    /// What the scheduler says against the choices.
+    fn workers_of(&self, info: &RuntimeInfo, arm: &Arm) -> io::Result<Option<usize>> {
+        let chosen = !self.policies.is_empty() || !arm.knobs.is_empty() || self.workers.len() > 1;
+        let Some(launcher) = info.launcher.filter(|_| chosen) else {
+            return Ok(Some(arm.workers));
+        };
+        let mut config = LaunchConfig::default();
+        config.workers = arm.workers;
+        config.policy.clone_from(&arm.policy);
+        config.knobs.clone_from(&arm.knobs);
+        match (launcher.probe)(&config) {
+            Ok(capabilities) => Ok(capabilities.workers),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
+            // A lack of threads or descriptors is for the measured process to tell.
+            Err(_) => Ok(Some(arm.workers)),
+        }
+    }
+}
+
+/// The baselines of a cell with these arms: the first one for all, and that of each other runtime with a choice for its own.
+/// Each is measured once more, and its repetition is added to the arms.
+pub(super) fn baselines(arms: &mut Vec<Arm>) -> Vec<Baseline> {
+    let mut firsts: Vec<Arm> = Vec::new();
+    for arm in arms.iter() {
+        let several = arms.iter().filter(|other| other.runtime == arm.runtime);
+        if firsts.is_empty()
+            || (firsts.iter().all(|first| first.runtime != arm.runtime) && several.count() > 1)
+        {
+            firsts.push(arm.clone());
+        }
+    }
+    arms.extend(firsts.iter().map(|first| Arm {
+        role: Role::Repeat,
+        ..first.clone()
+    }));
+    firsts
+        .iter()
+        .enumerate()
+        .map(|(index, first)| Baseline {
+            key: first.key(),
+            of: if index == 0 {
+                Against::All
+            } else {
+                Against::OwnRuntime
+            },
+        })
+        .collect()
+}
+
+/// That at least one of the chosen runtimes has the policy or knob of this name.
+fn known<I>(
+    registry: &Registry,
+    runtimes: &[&'static str],
+    kind: &str,
+    name: &str,
+    names: impl Fn(&RuntimeInfo) -> I,
+) -> Result<(), CommandError>
+where
+    I: Iterator<Item = &'static str>,
+{
+    let all: BTreeSet<&str> = registry.runtimes.iter().flat_map(&names).collect();
+    if !all.contains(name) {
+        return Err(usage(suggest::unknown(kind, name, all)));
+    }
+    let has = |info: &&RuntimeInfo| runtimes.contains(&info.name);
+    let mut chosen = registry.runtimes.iter().filter(has);
+    if chosen.any(|info| names(info).any(|own| own == name)) {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "none of the chosen runtimes has the {kind} `{name}`; `lab list` shows who has it"
+    )))
+}
+
+/// The values that a knob takes, as the end of a sentence.
+fn accepted(registry: &Registry, name: &str) -> String {
+    registry
+        .runtimes
+        .iter()
+        .flat_map(|info| info.knobs())
+        .find(|knob| knob.name == name)
+        .map_or_else(String::new, |knob| {
+            format!("; `{name}` takes {}", knob.values)
+        })
+}

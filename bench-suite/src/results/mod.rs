@@ -1,0 +1,95 @@
+//! Stored results, schema `lab.results/1`: what every other tool relies on.
+//!
+//! Units are in the field names; what is unknown is `null`, never 0. Fields are added freely, so a reader ignores those that
+//! it does not know, but it is strict about those that it does: a file that is cut short or of another schema is refused with
+//! one line that says so. `schema/lab.results-1.schema.json` says the same for programs in other languages.
+
+mod comparison;
+mod environment;
+mod file;
+mod run;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use comparison::{Comparison, Verdict};
+pub use environment::Environment;
+pub use file::{ReadError, folder_of, write_whole};
+pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
+
+/// The value of the field `schema`.
+pub const SCHEMA: &str = "lab.results/1";
+
+/// A whole file of results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Where the runs were made; more than one if files were joined.
+    pub environments: Vec<Environment>,
+    /// One per measured process.
+    pub runs: Vec<Run>,
+    /// Ratios and verdicts, computed from the runs.
+    pub comparisons: Vec<Comparison>,
+    /// How the intervals were computed, by name.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// Things that a reader must know, such as rounds dropped for lack of time.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// What the workloads are, so that a report needs no registry.
+    #[serde(default)]
+    pub workloads: Vec<WorkloadInfo>,
+    /// Pairs that were asked for and do not exist.
+    #[serde(default)]
+    pub absent: Vec<Absent>,
+    /// The policy that a runtime has if none is asked for, of those that have a choice.
+    #[serde(default)]
+    pub default_policies: BTreeMap<String, String>,
+    /// What was varied, if that was the question: `lab sweep`.
+    #[serde(default)]
+    pub sweep: Option<Sweep>,
+}
+
+/// What `lab sweep` varied. Every combination was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// In the order in which they are shown.
+    pub dimensions: Vec<Dimension>,
+}
+
+/// One decision and the values that it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dimension {
+    /// `runtime`, `policy`, `workers`, or a knob's name.
+    pub name: String,
+    /// The values, in the order in which they were asked for.
+    pub values: Vec<String>,
+}
+
+/// A workload that a runtime does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// The workload's name.
+    pub workload: String,
+    /// The runtime's name.
+    pub runtime: String,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// A workload, as the registry described it when it was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadInfo {
+    /// Its name.
+    pub name: String,
+    /// Heading under which it stands, such as `IO-bound`.
+    pub group: String,
+    /// What it stresses.
+    pub about: String,
+    /// What one op is.
+    pub op: String,
+    /// The figure that verdicts are about.
+    pub metric: String,
+}

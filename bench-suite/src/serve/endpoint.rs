@@ -1,0 +1,133 @@
+//! The HTTP server that Prometheus asks: a loop of its own on a thread of its own, so that it answers while every worker of the
+//! served runtime is stuck in a poll.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use runtime_core::hyper_rt::HyperIo;
+use runtime_core::sync::oneshot;
+use runtime_core::{Launch as _, LaunchConfig, Runtime};
+use runtime_n1::N1;
+
+use super::exposition;
+use crate::workloads::echo::accept_with;
+
+/// Makes the page, anew for each request.
+type Page = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A running endpoint. Dropping it ends it.
+pub(super) struct Endpoint {
+    address: SocketAddr,
+    /// Dropped first: its end ends the loop.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Endpoint {
+    /// Listens on `address` and answers `GET /metrics` with `page`.
+    ///
+    /// # Errors
+    /// Those of starting a loop and of listening.
+    pub(super) fn start(address: SocketAddr, page: Page) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("lab-metrics".to_owned())
+            .spawn(move || {
+                let failed = tell.clone();
+                let ran = N1::run(&LaunchConfig::default(), move |rt| async move {
+                    let bound = rt.bind(address).await;
+                    match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+                        Ok((address, listener)) => {
+                            let _ = tell.send(Ok(address));
+                            drop(rt.spawn(serve(rt.clone(), listener, page)));
+                            // Broken when the endpoint is dropped.
+                            let _ = stopped.await;
+                        }
+                        Err(error) => drop(tell.send(Err(error))),
+                    }
+                });
+                if let Err(error) = ran {
+                    let _ = failed.send(Err(error));
+                }
+            })?;
+        let address = told
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("the loop ended at once")))?;
+        Ok(Self {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// The address listened on, with the port that port 0 was given.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // It has no more to say if it panicked.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve<R: Runtime>(rt: R, listener: R::TcpListener, page: Page) {
+    accept_with(&rt, &listener, |stream| {
+        let page = Arc::clone(&page);
+        let service = service_fn(move |request| {
+            let response = answer(&request, &page);
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let conversation = http1::Builder::new()
+            .half_close(true)
+            .serve_connection(HyperIo::new(stream), service);
+        async move {
+            // What a client does wrong is its own affair.
+            let _ = conversation.await;
+        }
+    })
+    .await
+}
+
+fn answer(request: &Request<Incoming>, page: &Page) -> Response<Full<Bytes>> {
+    let (status, content_type, body) = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/metrics") => {
+            (StatusCode::OK, exposition::CONTENT_TYPE, page())
+        }
+        (&Method::GET | &Method::HEAD, _) => (
+            StatusCode::NOT_FOUND,
+            "text/plain; charset=utf-8",
+            "the metrics are under /metrics\n".to_owned(),
+        ),
+        _ => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "text/plain; charset=utf-8",
+            "only GET and HEAD are answered\n".to_owned(),
+        ),
+    };
+    let mut response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, content_type);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response = response.header(ALLOW, "GET, HEAD");
+    }
+    response
+        .body(Full::new(Bytes::from(body)))
+        .expect("status and headers are valid")
+}

@@ -1,0 +1,130 @@
+//! Which futures were dropped, and how often.
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+
+const ALIVE: u8 = 1;
+const DROPPED: u8 = 2;
+
+/// Futures of one life that are kept count of. Later ones are not.
+const CAPACITY: usize = 1 << 20;
+
+/// A byte for each future.
+///
+/// A token refers to it by number and for ever, so that a token that is dropped twice, which only unsound code can do, finds its
+/// byte and no freed memory.
+pub(crate) struct Ledger {
+    states: Box<[AtomicU8]>,
+    next: AtomicUsize,
+    twice: AtomicUsize,
+}
+
+impl Ledger {
+    /// An empty one, for ever.
+    pub(super) fn leaked() -> &'static Self {
+        Box::leak(Box::new(Self {
+            states: (0..CAPACITY).map(|_| AtomicU8::new(0)).collect(),
+            next: AtomicUsize::new(0),
+            twice: AtomicUsize::new(0),
+        }))
+    }
+
+    /// A token for a future that is about to be spawned.
+    pub(super) fn token(&'static self) -> Token {
+        let number = self.next.fetch_add(1, Relaxed);
+        if let Some(state) = self.states.get(number) {
+            state.store(ALIVE, Relaxed);
+        }
+        Token {
+            ledger: self,
+            number,
+        }
+    }
+
+    /// True once no more futures can be kept count of.
+    pub(super) fn is_full(&self) -> bool {
+        self.next.load(Relaxed) >= CAPACITY
+    }
+
+    /// True if the future of this number is gone.
+    pub(super) fn is_dropped(&self, number: usize) -> bool {
+        // Relaxed: whoever asks has been told by the handle, which orders this after the drop.
+        let state = self.states.get(number);
+        state.is_none_or(|state| state.load(Relaxed) == DROPPED)
+    }
+
+    /// Futures that have not been dropped.
+    pub(super) fn alive(&self) -> usize {
+        let used = self.next.load(Relaxed).min(CAPACITY);
+        let states = self.states[..used].iter();
+        states.filter(|state| state.load(Relaxed) == ALIVE).count()
+    }
+
+    /// Drops beyond the first.
+    pub(super) fn twice(&self) -> usize {
+        self.twice.load(Relaxed)
+    }
+
+    /// Forgets the last life; to be called when nothing of it is left.
+    pub(super) fn clear(&self) {
+        let used = self.next.swap(0, Relaxed).min(CAPACITY);
+        for state in &self.states[..used] {
+            state.store(0, Relaxed);
+        }
+        self.twice.store(0, Relaxed);
+    }
+}
+
+/// Stands in a future, and is dropped with it.
+pub(super) struct Token {
+    ledger: &'static Ledger,
+    number: usize,
+}
+
+impl Token {
+    /// What [`Ledger::is_dropped`] is asked with.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        if let Some(state) = self.ledger.states.get(self.number) {
+            if state.swap(DROPPED, Relaxed) != ALIVE {
+                self.ledger.twice.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_tells_once_from_never_and_twice() {
+        let ledger = Ledger::leaked();
+        let (first, second) = (ledger.token(), ledger.token());
+        let number = first.number();
+        assert!(!ledger.is_dropped(number));
+        assert_eq!(ledger.alive(), 2);
+        drop(first);
+        assert!(ledger.is_dropped(number));
+        assert_eq!((ledger.alive(), ledger.twice()), (1, 0));
+        // What unsound code would do.
+        drop(Token { ledger, number });
+        assert_eq!(ledger.twice(), 1);
+        drop(second);
+        ledger.clear();
+        assert_eq!((ledger.alive(), ledger.twice()), (0, 0));
+    }
+
+    #[test]
+    fn a_full_ledger_says_so_and_counts_no_further() {
+        let ledger = Ledger::leaked();
+        ledger.next.store(CAPACITY, Relaxed);
+        assert!(ledger.is_full());
+        drop(ledger.token());
+        assert_eq!((ledger.alive(), ledger.twice()), (0, 0));
+    }
+}

@@ -1,0 +1,98 @@
+//! One life of a runtime, from its start to its end.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use runtime_core::{JoinError, Launch, LaunchConfig, Runtime};
+
+use super::activities;
+use super::ledger::Ledger;
+use super::world::{Faults, Tally, World};
+
+/// Activities at a time.
+const AT_ONCE: usize = 8;
+
+/// What a life is to be like.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    /// Of its activities and their order.
+    pub(super) seed: u64,
+    /// How long activities are begun.
+    pub(super) duration: Duration,
+    /// Whether it ends when all activities have, or in their midst.
+    pub(super) orderly: bool,
+    /// Whether this project's contract of shutdown applies.
+    pub(super) contract: bool,
+    pub(super) ledger: &'static Ledger,
+    pub(super) tally: Arc<Tally>,
+    pub(super) faults: Arc<Faults>,
+}
+
+/// Starts `L`, keeps it busy and ends it. What it counts afterwards: its live tasks, if it counts them.
+///
+/// # Errors
+/// When the runtime does not start.
+pub(crate) fn run<L: Launch>(config: &LaunchConfig, orders: Orders) -> io::Result<Option<u64>> {
+    let lived = orders.clone();
+    let rt = L::run(config, move |rt| async move {
+        live(&rt, lived).await;
+        rt
+    })?;
+    if orders.contract {
+        spawn_after_the_end(rt.clone(), &orders);
+    }
+    Ok(rt.metrics().live_tasks)
+}
+
+async fn live<R: Runtime>(rt: &R, orders: Orders) {
+    let world = World {
+        rt: rt.clone(),
+        ledger: orders.ledger,
+        tally: orders.tally,
+        faults: orders.faults,
+        many: match rt.capabilities().workers {
+            Some(_) => 1000,
+            None => 30,
+        },
+    };
+    let mut random = fastrand::Rng::with_seed(orders.seed);
+    let deadline = Instant::now() + orders.duration;
+    let mut running = Vec::new();
+    while Instant::now() < deadline && !world.ledger.is_full() {
+        let activity = activities::run(
+            random.usize(..activities::COUNT),
+            world.clone(),
+            random.fork(),
+        );
+        running.push(world.spawn(activity));
+        if running.len() == AT_ONCE {
+            let ended = running.swap_remove(random.usize(..AT_ONCE));
+            world.value(ended).await;
+        }
+        if random.u8(..16) == 0 {
+            rt.sleep(Duration::from_micros(random.u64(..2000))).await;
+        }
+    }
+    if orders.orderly {
+        for activity in running {
+            world.value(activity).await;
+        }
+    }
+}
+
+/// What is spawned on a runtime that has ended is cancelled at once, and does not run.
+fn spawn_after_the_end<R: Runtime>(rt: R, orders: &Orders) {
+    let token = orders.ledger.token();
+    let faults = Arc::clone(&orders.faults);
+    let mut handle = rt.spawn(async move {
+        let _token = token;
+        faults.add("a task ran after its runtime had ended".to_owned());
+    });
+    let polled = std::pin::Pin::new(&mut handle).poll(&mut Context::from_waker(Waker::noop()));
+    if !matches!(polled, Poll::Ready(Err(JoinError::Cancelled))) {
+        let what = format!("a task spawned after the end is {polled:?} and not cancelled");
+        orders.faults.add(what);
+    }
+}

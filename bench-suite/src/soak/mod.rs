@@ -1,0 +1,328 @@
+#![doc = include_str!("README.md")]
+
+mod activities;
+mod census;
+mod ledger;
+mod life;
+mod world;
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runtime_core::LaunchConfig;
+use runtime_core::reactor::ReactorKind;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::cli::SoakArgs;
+use crate::error::CommandError;
+use crate::launcher::{Asked, Launcher};
+use crate::registry::{Registry, RuntimeInfo};
+use crate::suggest;
+use crate::units;
+
+use census::Census;
+use ledger::Ledger;
+pub(crate) use life::Orders;
+pub(crate) use life::run as live;
+use world::{Faults, Tally};
+
+/// Lives that a runtime has at least, however short the time.
+const FEWEST_LIVES: u32 = 4;
+/// How long what a life leaves behind may take to go away, after its last blocking job.
+const SETTLING: Duration = Duration::from_secs(10);
+/// After how long a life that should have ended is reported.
+const STUCK: Duration = Duration::from_secs(60);
+/// Memory may grow by half of what it was after the warm-up, and this.
+const SLACK_BYTES: u64 = 32 << 20;
+
+/// `lab soak`: starts, misuses and ends runtimes until the time is over or something is left.
+///
+/// # Errors
+/// [`CommandError::Failed`] with what leaked or what was wrong; [`CommandError::Interrupted`] after a signal;
+/// [`CommandError::Usage`] for names that do not exist.
+pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError> {
+    let subjects = subjects(registry, arguments)?;
+    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
+    }
+    let watchdog = Watchdog::start();
+    let ledger = Ledger::leaked();
+    let share = arguments.duration / u32::try_from(subjects.len()).unwrap_or(1);
+    let names: Vec<&str> = subjects.iter().map(|subject| subject.info.name).collect();
+    say(&format!(
+        "soaking {}, {} each; seed {seed}",
+        names.join(", "),
+        units::duration_ns(share.as_nanos() as f64),
+    ));
+    for subject in &subjects {
+        let mut soak = Soak {
+            subject,
+            seed,
+            ledger,
+            watchdog: &watchdog,
+            tally: Arc::new(Tally::default()),
+            lives: 0,
+            begun: Instant::now(),
+        };
+        let failed = |what: String| {
+            let name = subject.info.name;
+            CommandError::Failed(format!("soak: {name}: {what}; again with --seed {seed}"))
+        };
+        match soak.all(share, &stop) {
+            Ok(()) => say(&format!(
+                "{}: nothing is left. {}",
+                subject.info.name,
+                soak.summary()
+            )),
+            Err(what) => return Err(failed(what)),
+        }
+        if stop.load(Relaxed) {
+            return Err(CommandError::Interrupted(
+                "interrupted; nothing was left until then".to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A runtime to be soaked, as it was asked for.
+struct Subject<'a> {
+    info: &'a RuntimeInfo,
+    launcher: Launcher,
+    config: LaunchConfig,
+    /// The number of workers and the reactor are drawn anew for each life.
+    any_workers: bool,
+}
+
+fn subjects<'a>(
+    registry: &'a Registry,
+    arguments: &SoakArgs,
+) -> Result<Vec<Subject<'a>>, CommandError> {
+    if arguments.workers == Some(0) {
+        return Err(CommandError::Usage(
+            "--workers 0: at least one worker is needed".to_owned(),
+        ));
+    }
+    let asked = Asked {
+        workers: arguments.workers,
+        policy: arguments.policy.clone(),
+        knobs: arguments.knobs.clone(),
+    };
+    let startable = || {
+        registry
+            .runtimes
+            .iter()
+            .filter(|info| info.launcher.is_some())
+    };
+    let mut chosen: Vec<&RuntimeInfo> = Vec::new();
+    for name in &arguments.runtimes {
+        let known = || startable().map(|info| info.name);
+        let info = startable()
+            .find(|info| info.name == name)
+            .ok_or_else(|| CommandError::Usage(suggest::unknown("runtime", name, known())))?;
+        chosen.push(info);
+    }
+    if chosen.is_empty() {
+        chosen.extend(startable().filter(|info| info.ours));
+        // A choice that was made is for those that have it.
+        let fits = |info: &&RuntimeInfo| {
+            let launcher = info.launcher;
+            launcher.is_some_and(|launcher| asked.config(launcher).is_ok())
+        };
+        if chosen.iter().any(fits) {
+            chosen.retain(fits);
+        }
+    }
+    chosen
+        .into_iter()
+        .filter_map(|info| Some((info, info.launcher?)))
+        .map(|(info, launcher)| {
+            let config = asked.config(launcher)?;
+            // Refused choices are told before the first life.
+            (launcher.probe)(&config).map_err(|error| {
+                CommandError::Usage(format!("{} can't be started so: {error}", info.name))
+            })?;
+            Ok(Subject {
+                info,
+                launcher,
+                config,
+                any_workers: arguments.workers.is_none(),
+            })
+        })
+        .collect()
+}
+
+/// One runtime's lives.
+struct Soak<'a> {
+    subject: &'a Subject<'a>,
+    seed: u64,
+    ledger: &'static Ledger,
+    watchdog: &'a Watchdog,
+    tally: Arc<Tally>,
+    lives: u32,
+    begun: Instant,
+}
+
+impl Soak<'_> {
+    /// # Errors
+    /// What was left or wrong, in words.
+    fn all(&mut self, duration: Duration, stop: &AtomicBool) -> Result<(), String> {
+        let mut random = fastrand::Rng::with_seed(self.seed);
+        let before = Census::take();
+        let mut level: Option<u64> = None;
+        let interval = (duration / 10).max(Duration::from_secs(1));
+        let mut next_line = interval;
+        while self.begun.elapsed() < duration || self.lives < FEWEST_LIVES {
+            if stop.load(Relaxed) {
+                break;
+            }
+            self.one(&mut random, &before)?;
+            self.lives += 1;
+            let elapsed = self.begun.elapsed();
+            if let Some(bytes) = Census::take().resident_bytes {
+                if elapsed < duration / 4 || self.lives < FEWEST_LIVES {
+                    level = level.max(Some(bytes));
+                } else if let Some(level) =
+                    level.filter(|level| bytes > level + level / 2 + SLACK_BYTES)
+                {
+                    let [now, then] = [bytes, level].map(|bytes| units::bytes(bytes as f64));
+                    return Err(format!(
+                        "memory grows: {now} after {} lives, {then} after the warm-up",
+                        self.lives
+                    ));
+                }
+            }
+            if elapsed >= next_line {
+                next_line = elapsed + interval;
+                say(&format!("{}: {}", self.subject.info.name, self.summary()));
+            }
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, random: &mut fastrand::Rng, before: &Census) -> Result<(), String> {
+        let mut config = self.subject.config.clone();
+        if self.subject.any_workers {
+            config.workers = random.usize(1..=4);
+        }
+        if !config.knobs.contains_key("reactor") {
+            config.reactor = ReactorKind::ALL[random.usize(..ReactorKind::ALL.len())];
+        }
+        let faults = Arc::new(Faults::default());
+        let orders = Orders {
+            seed: random.u64(..),
+            duration: Duration::from_millis(random.u64(20..400)),
+            orderly: random.bool(),
+            contract: self.subject.info.ours,
+            ledger: self.ledger,
+            tally: Arc::clone(&self.tally),
+            faults: Arc::clone(&faults),
+        };
+        let life = self.lives + 1;
+        let name = self.subject.info.name;
+        self.watchdog.expect(Some(format!(
+            "soak: {name}: life {life} has no end; again with --seed {}",
+            self.seed
+        )));
+        let live_tasks = (self.subject.launcher.soak)(&config, orders)
+            .map_err(|error| format!("life {life} did not start: {error}"))?;
+        self.watchdog.expect(None);
+        let in_life = |what: String| format!("{what} after life {life}");
+        self.settle(before).map_err(in_life)?;
+        if let Some(tasks @ 1..) = live_tasks {
+            return Err(in_life(format!("{tasks} tasks are still counted as alive")));
+        }
+        match faults.first() {
+            Some(fault) => Err(format!("{fault} in life {life}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until nothing is left of a life: at once, but for what blocking jobs hold.
+    fn settle(&self, before: &Census) -> Result<(), String> {
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let alive = self.ledger.alive();
+            let beyond = Census::take().beyond(before);
+            if alive == 0 && beyond.is_none() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return Err(beyond.unwrap_or_else(|| format!("{alive} futures were never dropped")));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let twice = self.ledger.twice();
+        self.ledger.clear();
+        match twice {
+            0 => Ok(()),
+            twice => Err(format!("{twice} futures were dropped twice")),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let census = Census::take();
+        let memory = match census.resident_bytes {
+            Some(bytes) => units::bytes(bytes as f64),
+            None => "unknown".to_owned(),
+        };
+        format!(
+            "{:.1} s, {} lives: {}; {} descriptors, {} threads, {memory}",
+            self.begun.elapsed().as_secs_f64(),
+            self.lives,
+            self.tally,
+            census.descriptors(),
+            census.threads(),
+        )
+    }
+}
+
+fn say(line: &str) {
+    let mut output = std::io::stdout().lock();
+    // Nobody need listen.
+    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+}
+
+/// Ends the process when what is expected to end does not: a deadlock is a finding, and has to be told.
+struct Watchdog {
+    /// What to say, while something is expected.
+    message: Arc<Mutex<Option<String>>>,
+    changed: mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    fn start() -> Self {
+        let message = Arc::new(Mutex::new(None));
+        let (changed, changes) = mpsc::channel();
+        let watched: Arc<Mutex<Option<String>>> = Arc::clone(&message);
+        thread::spawn(move || {
+            loop {
+                match changes.recv_timeout(STUCK) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let message = watched.lock().unwrap_or_else(PoisonError::into_inner);
+                        if let Some(line) = &*message {
+                            eprintln!("lab: {line}");
+                            std::process::exit(1);
+                        }
+                    }
+                }
+            }
+        });
+        Self { message, changed }
+    }
+
+    /// From now on, the end of something is expected, with these words if it does not come; or nothing is.
+    fn expect(&self, message: Option<String>) {
+        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message;
+        let _ = self.changed.send(());
+    }
+}

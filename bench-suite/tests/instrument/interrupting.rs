@@ -1,0 +1,103 @@
+//! Signals, and parents that die.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use bench_suite::results::Status;
+use rustix::process::{Pid, Signal};
+
+use crate::process::{eventually, folder, is_dead, lab, names, pids, results};
+
+/// What `main` runs.
+pub(crate) const TESTS: &[(&str, fn())] = &[
+    (
+        "an_interrupted_comparison_keeps_what_it_has",
+        an_interrupted_comparison_keeps_what_it_has,
+    ),
+    (
+        "a_second_interruption_ends_at_once",
+        a_second_interruption_ends_at_once,
+    ),
+    ("a_child_dies_with_its_parent", a_child_dies_with_its_parent),
+];
+
+/// Starts a comparison that comes to a hanging child once `plain` has been measured.
+fn start_hanging(folder: &Path) -> std::process::Child {
+    lab(
+        folder,
+        &[
+            "compare",
+            "faulty",
+            "--runtime",
+            "plain,hangs",
+            "--rounds",
+            "2",
+            "--seed",
+            "3",
+        ],
+    )
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap()
+}
+
+fn interrupt(child: &std::process::Child) {
+    rustix::process::kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
+fn an_interrupted_comparison_keeps_what_it_has() {
+    let folder = folder();
+    let mut child = lab(
+        folder.path(),
+        &["compare", "sum", "--runtime", "plain", "--rounds", "1000"],
+    )
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    // The second round's line: the first one has been measured whole.
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut last = String::new();
+    for line in lines.map_while(Result::ok) {
+        if line.contains("round 2 of") {
+            interrupt(&child);
+        }
+        last = line;
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(
+        last.contains("interrupted after") && last.contains("of 2000 processes"),
+        "{last}"
+    );
+    let results = results(folder.path());
+    assert!(results.runs.len() >= 2 && results.runs.iter().all(|run| run.status == Status::Ok));
+    assert_eq!(
+        names(&folder.path().join("lab-out")),
+        ["report.html", "results.json"]
+    );
+}
+
+fn a_second_interruption_ends_at_once() {
+    let folder = folder();
+    let mut child = start_hanging(folder.path());
+    let pids = pids(folder.path());
+    interrupt(&child);
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    for pid in pids {
+        eventually("nothing survives", || is_dead(pid));
+    }
+}
+
+fn a_child_dies_with_its_parent() {
+    let folder = folder();
+    let mut child = start_hanging(folder.path());
+    let pids = pids(folder.path());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("the child dies with its parent", || is_dead(pids[0]));
+    // Its own child is not ours to reach when the kernel was faster than the watch on standard input.
+    let _ = rustix::process::kill_process(Pid::from_raw(pids[1]).unwrap(), Signal::KILL);
+}

@@ -1,0 +1,46 @@
+//! The instrument with a registry of its own: workloads that behave and workloads that crash, hang, lie, print and refuse.
+//!
+//! This test program is its own `lab`: with `LAB_UNDER_TEST` in the environment it hands its command line to
+//! [`bench_suite::main`], as any other crate's binary would, so that the measured child is a real process of it.
+
+mod choices;
+mod chooser;
+mod failing;
+mod interrupting;
+mod measuring;
+mod process;
+mod registry;
+#[path = "../schema/mod.rs"]
+mod schema;
+mod usage;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// Set in the environment of what is tested.
+const UNDER_TEST: &str = "LAB_UNDER_TEST";
+
+fn main() -> ExitCode {
+    if std::env::var_os(UNDER_TEST).is_some() {
+        return bench_suite::main(registry::registry());
+    }
+    let tests = [
+        measuring::TESTS,
+        choices::TESTS,
+        failing::TESTS,
+        interrupting::TESTS,
+        usage::TESTS,
+    ];
+    let trials = tests
+        .concat()
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(name, move || {
+                test();
+                Ok(())
+            })
+        })
+        .collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
