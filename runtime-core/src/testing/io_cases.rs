@@ -97,6 +97,13 @@ macro_rules! __io_cases {
                 refused_connect
                 unix_sockets
             }
+            executors {
+                a_full_executor_holds_nobody_up
+                executors_are_bounded_and_queue
+                jobs_find_the_runtime_that_sent_them
+                shutting_an_executor_down
+                the_default_executor_can_be_replaced
+            }
             files {
                 a_cancelled_read_loses_nothing
                 a_failed_write_is_reported

@@ -12,6 +12,7 @@ pub mod cancel_waiters;
 mod cases;
 pub mod channel;
 pub mod event;
+pub mod executors;
 pub mod fairness;
 pub mod files;
 #[cfg(feature = "hyper")]
