@@ -87,6 +87,16 @@ macro_rules! __io_cases {
                 several_readers_of_one_stream
                 shutdown_of_each_direction
             }
+            servers {
+                a_dropped_server_ends_its_connections
+                a_server_of_lines
+                connections_beyond_the_limit_wait
+                dropping_servers_while_connections_come
+                handlers_that_panic_harm_nobody_else
+                servers_on_unix_sockets
+                shutdown_aborts_when_the_grace_is_over
+                shutdown_lets_connections_finish
+            }
             sockets {
                 a_cancelled_accept_loses_no_connection
                 datagrams

@@ -24,6 +24,7 @@ pub mod net;
 pub mod outcome;
 pub mod owner;
 pub mod probe;
+pub mod servers;
 pub mod shutdown;
 pub mod shutdown_waits;
 pub mod sockets;
