@@ -304,19 +304,20 @@ where
         match listener.next().await {
             Ok((stream, peer)) => {
                 let arrived = Arrived {
+                    handler: Arc::clone(&handler),
                     stream,
                     peer,
                     place: connections.place(permit),
                 };
-                let handler = Arc::clone(&handler);
                 connections.begin(arrived.place.number, async move {
+                    // The place comes first, as what is bound last is dropped first.
                     let Arrived {
+                        place: _place,
+                        handler,
                         stream,
                         peer,
-                        place,
                     } = { arrived };
                     handler(stream, peer).await;
-                    drop(place);
                 });
             }
             // The next accept waits before it tries: no spinning while descriptors are exhausted.
@@ -326,8 +327,10 @@ where
     }
 }
 
-/// A connection whose handler has not been called yet. Dropped like that, it gives its place up after the stream is closed.
-struct Arrived<S, A> {
+/// A connection whose handler has not been called yet. The place is the last to be dropped, here as later: once it is free, nothing is
+/// left of the connection.
+struct Arrived<H, S, A> {
+    handler: Arc<H>,
     stream: S,
     peer: A,
     place: Place,
