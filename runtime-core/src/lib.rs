@@ -6,6 +6,7 @@
 
 pub mod blocking;
 pub mod budget;
+pub mod combine;
 pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
@@ -17,6 +18,7 @@ pub mod park;
 pub mod primitives;
 pub mod reactor;
 pub mod runtime;
+mod slots;
 mod spawn;
 pub mod sync;
 pub mod task;
