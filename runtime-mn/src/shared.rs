@@ -7,6 +7,7 @@ use std::sync::atomic::{
     fence,
 };
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::CachePadded;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     /// Measurements that cost a clock per poll, if they were asked for.
     pub(crate) clocks: Option<Clocks>,
     pub(crate) counters: SharedCounters,
+    /// The zero of its clock.
+    epoch: Instant,
     starter: OnceLock<Weak<dyn Start>>,
     threads: Mutex<Threads>,
     thread_ended: Condvar,
@@ -121,6 +124,7 @@ impl Shared {
             ),
             clocks: builder.histograms.then(|| Clocks::new(workers + spares)),
             counters: SharedCounters::default(),
+            epoch: Instant::now(),
             starter: OnceLock::new(),
             threads: Mutex::new(Threads {
                 workers_not_ending: 0,
@@ -143,6 +147,14 @@ impl Shared {
     /// The workers that exist or ever stood in: no need to look at the other spares.
     pub(crate) fn reach(&self) -> &[Remote] {
         &self.remotes[..self.monitor.reach()]
+    }
+
+    pub(crate) fn nanoseconds(&self, instant: Instant) -> u64 {
+        instant.duration_since(self.epoch).as_nanos() as u64
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.nanoseconds(Instant::now())
     }
 
     /// A worker for what belongs to none, such as the timers of a thread that is none: the first one that is not away.
@@ -274,7 +286,7 @@ impl Shared {
     }
 
     /// Waits until every thread has ended, but not past `deadline` (`None`: for ever). True if they have.
-    pub(crate) fn wait_for_threads(&self, deadline: Option<std::time::Instant>) -> bool {
+    pub(crate) fn wait_for_threads(&self, deadline: Option<Instant>) -> bool {
         let mut threads = self.threads.lock();
         while threads.running > 0 {
             match deadline {

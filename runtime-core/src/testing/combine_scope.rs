@@ -167,7 +167,10 @@ pub fn c11_a_dropped_scope_cancels_its_children<S: AmbientSubject>() {
         let kept = kept.expect("the body was called");
         let late = Probe::new();
         let future = late.future();
-        let handle = kept.spawn(async move { Ok(drop(future.await)) });
+        let handle = kept.spawn(async move {
+            drop(future.await);
+            Ok(())
+        });
         late.assert_nothing_left(&"a late child");
         assert!(handle.is_finished() && kept.is_aborting());
         assert_eq!(Outcome::of(handle.await), Outcome::Cancelled);
