@@ -82,6 +82,12 @@ impl Handle {
         wait_for_root("Handle::block_on", || self.spawn(root))
     }
 
+    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any thread, tasks among them.
+    /// Tasks go on.
+    pub fn stop(&self) {
+        self.shared.stops.add_permits(1);
+    }
+
     /// Fork-join over closures, on this runtime's workers.
     pub fn fork_join(&self) -> MnForkJoin {
         MnForkJoin::new(self.shared.clone())

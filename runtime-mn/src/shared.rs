@@ -16,6 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Refused;
 use runtime_core::reactor::Reactor;
+use runtime_core::sync::Semaphore;
 use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
 
 use crate::fork_join::JobRef;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) poller: CachePadded<Mutex<()>>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) closed: AtomicBool,
+    /// A permit for each `stop` that has ended no `run_forever` yet.
+    pub(crate) stops: Semaphore,
     pub(crate) inline_joins: bool,
     pub(crate) lifo_slot: bool,
     pub(crate) injector_tick: u32,
@@ -73,6 +76,7 @@ impl Shared {
             poller: CachePadded::default(),
             blocking,
             closed: AtomicBool::new(false),
+            stops: Semaphore::new(0),
             inline_joins: builder.inline_joins,
             lifo_slot: builder.lifo_slot,
             injector_tick: builder.injector_tick,
