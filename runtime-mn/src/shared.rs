@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Ambient;
 use runtime_core::reactor::Reactor;
+use runtime_core::sync::Semaphore;
 use runtime_core::task::{Arena, Task};
 
 use crate::batch_lane::BatchLane;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) poller: CachePadded<Mutex<()>>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) closed: AtomicBool,
+    /// A permit for each `stop` that has ended no `run_forever` yet.
+    pub(crate) stops: Semaphore,
     pub(crate) knobs: Knobs,
     /// Whether the policy lets workers take from one another.
     pub(crate) steals: bool,
@@ -113,6 +116,7 @@ impl Shared {
             poller: CachePadded::default(),
             blocking: BlockingPool::new(builder.blocking.clone()),
             closed: AtomicBool::new(false),
+            stops: Semaphore::new(0),
             knobs,
             steals: policy.steals(),
             policy_name: policy.name(),
