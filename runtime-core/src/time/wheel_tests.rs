@@ -8,7 +8,8 @@ use std::task::{Wake, Waker};
 
 use proptest::prelude::*;
 
-use super::wheel::{FIRED, IDLE, Node, Popped, TICK_SHIFT, Wheel};
+use super::wheel::{FIRED, IDLE, Node, TICK_SHIFT, Wheel};
+use crate::sync::wake_batch::WakeBatch;
 
 const TICK: u64 = 1 << TICK_SHIFT;
 
@@ -66,13 +67,13 @@ impl Bench {
     /// Fires what is due at `now`; in the order of firing.
     fn advance_to(&mut self, now: u64) -> Vec<usize> {
         self.now = now;
-        loop {
-            match self.wheel.pop_due(now) {
-                Popped::Due(waker) => waker.wake(),
-                Popped::Moved => {}
-                Popped::Nothing => return std::mem::take(&mut self.woken.lock().unwrap()),
-            }
+        let mut more = true;
+        while more {
+            let mut due = WakeBatch::new();
+            more = self.wheel.take_due(now, &mut due);
+            due.wake_all();
         }
+        std::mem::take(&mut self.woken.lock().unwrap())
     }
 }
 
