@@ -33,7 +33,7 @@ const EXACT_UP_TO: usize = 16;
 /// Nodes of which the memory is asked for in advance: a miss takes as long as the work for some ten of them.
 const AHEAD: usize = 12;
 /// A slot's gaps are closed when it has more than three times as many as timers, and more than this.
-const GAPS_KEPT: usize = 32;
+const GAPS_KEPT: usize = if cfg!(test) { 2 } else { 32 };
 /// An empty slot's array is kept up to this capacity.
 const CAPACITY_KEPT: usize = 64;
 
@@ -352,6 +352,16 @@ impl Wheel {
         let node = NonNull::new(last?.cast_mut())?;
         // SAFETY: nodes in the wheel are alive, and this one is in this wheel.
         unsafe { self.remove(node) }
+    }
+
+    /// Pointers that the slots' arrays hold, null or not.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        let levels = self.levels.iter().flatten();
+        levels
+            .flat_map(|slots| slots.iter())
+            .map(|slot| slot.nodes.len())
+            .sum()
     }
 
     /// A lower bound of the deadlines in the wheel, in nanoseconds; `u64::MAX` when it is empty. It is exact up to the tick

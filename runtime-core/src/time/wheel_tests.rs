@@ -212,6 +212,47 @@ fn timers_of_one_tick_fire_first_come_first_served() {
 }
 
 #[test]
+fn cancelled_timers_leave_no_room_behind() {
+    let mut bench = Bench::new(0);
+    // One that stays, and time-outs that come and go around it.
+    bench.insert(40 * TICK);
+    let mut running = Vec::new();
+    for round in 0..1000 {
+        running.push(bench.insert(40 * TICK));
+        if round % 3 > 0 {
+            assert!(bench.cancel(running.remove(round % running.len())));
+        }
+        if running.len() > 10 {
+            running.drain(..).for_each(|id| assert!(bench.cancel(id)));
+        }
+        assert!(bench.wheel.entries() <= 4 * (running.len() + 1) + 2);
+    }
+    assert_eq!(bench.advance_to(40 * TICK).len(), running.len() + 1);
+    assert_eq!(bench.wheel.entries(), 0);
+}
+
+#[test]
+fn timers_cancelled_while_their_slot_fires_do_not_keep_the_others_from_it() {
+    for cancelled in [33..100, 40..99, 32..70, 50..100] {
+        let mut bench = Bench::new(0);
+        for _ in 0..100 {
+            bench.insert(40 * TICK);
+        }
+        let mut due = WakeBatch::new();
+        assert!(bench.wheel.take_due(40 * TICK, &mut due));
+        due.wake_all();
+        for id in cancelled.clone() {
+            assert!(bench.cancel(id));
+        }
+        let late = bench.insert(3 * TICK);
+        let mut expected: Vec<_> = (0..100).filter(|id| !cancelled.contains(id)).collect();
+        expected.push(late);
+        assert_eq!(bench.advance_to(40 * TICK), expected);
+        assert_eq!(bench.wheel.earliest(), u64::MAX);
+    }
+}
+
+#[test]
 fn a_timer_inserted_behind_the_current_tick_fires_at_the_next_look() {
     let mut bench = Bench::new(0);
     bench.insert(1000 * TICK);
