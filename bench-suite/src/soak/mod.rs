@@ -255,7 +255,9 @@ impl Soak<'_> {
                 break;
             }
             if Instant::now() >= deadline {
-                return Err(beyond.unwrap_or_else(|| format!("{alive} futures were never dropped")));
+                let futures = (alive > 0).then(|| format!("{alive} futures were never dropped"));
+                let left: Vec<String> = futures.into_iter().chain(beyond).collect();
+                return Err(left.join("; "));
             }
             thread::sleep(Duration::from_millis(1));
         }

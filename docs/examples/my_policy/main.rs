@@ -5,6 +5,7 @@ mod fuller_of_two;
 
 use std::process::ExitCode;
 
+use bench_suite::launcher::Reactor;
 use bench_suite::registry::{RunFn, RuntimeInfo};
 use bench_suite::workloads::fib::FibSpawn;
 use bench_suite::workloads::spawn::{Spawn, SpawnBatch};
@@ -18,11 +19,10 @@ type Mine = MnWith<FullerOfTwo>;
 
 fn main() -> ExitCode {
     let mut registry = Registry::standard();
-    registry.runtimes.push(RuntimeInfo {
-        name: "mine",
-        about: "M:N, and a thief robs the fuller of two victims",
-        ours: true,
-    });
+    let about = "M:N, and a thief robs the fuller of two victims";
+    registry
+        .runtimes
+        .push(RuntimeInfo::new("mine", about).launched_by::<Mine>(Reactor::Chosen));
     let workloads: [(_, RunFn); 3] = [
         ("spawn", under::<Mine, Spawn>),
         ("spawn-batch", under::<Mine, SpawnBatch>),
