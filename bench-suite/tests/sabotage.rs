@@ -11,7 +11,12 @@ use std::time::{Duration, Instant};
 use bench_suite::peers::tokio::{Handle, Listener, Receiver, Sender, Stream, TokioCt};
 use bench_suite::workloads::download::Download;
 use bench_suite::workloads::echo::Echo;
+use bench_suite::workloads::lock::Lock;
+use bench_suite::workloads::mpmc::Mpmc;
+use bench_suite::workloads::mutex_contended::MutexContended;
 use bench_suite::workloads::pingpong::PingPong;
+use bench_suite::workloads::primitives::{Ours, Primitives, With};
+use bench_suite::workloads::semaphore::Semaphore;
 use bench_suite::workloads::timers::Timers;
 use bench_suite::workloads::{Program, under};
 use bench_suite::{Failure, Meter, Params};
@@ -225,4 +230,82 @@ fn a_channel_that_ends_too_early_is_a_wrong_answer() {
 #[test]
 fn reports_that_are_lost_are_a_wrong_answer() {
     assert_wrong_answer(failure::<Download>(&[("size", 50)]), "what was done");
+}
+
+/// A lock that locks a copy, a semaphore that has no end, and a queue that keeps every tenth item.
+struct BrokenPrimitives;
+
+impl Primitives for BrokenPrimitives {
+    type Mutex = ();
+    type Guard<'a> = Box<u64>;
+    type Semaphore = ();
+    type Permit<'a> = Box<u64>;
+    type Queue = <Ours as Primitives>::Queue;
+
+    fn mutex() {}
+
+    async fn lock((): &()) -> Box<u64> {
+        Box::new(0)
+    }
+
+    fn semaphore(_permits: usize) {}
+
+    async fn acquire((): &()) -> Box<u64> {
+        Box::new(0)
+    }
+
+    fn queue(capacity: usize) -> Self::Queue {
+        Ours::queue(capacity)
+    }
+
+    async fn put(queue: &Self::Queue, number: u64) -> bool {
+        number % 10 == 9 || Ours::put(queue, number).await
+    }
+
+    fn get(queue: &Self::Queue) -> impl Future<Output = Option<u64>> + Send {
+        Ours::get(queue)
+    }
+
+    fn close(queue: &Self::Queue) {
+        Ours::close(queue);
+    }
+}
+
+#[test]
+fn locks_that_lose_counts_are_a_wrong_answer() {
+    assert_wrong_answer(
+        failure::<With<Lock, BrokenPrimitives>>(&[("size", 10)]),
+        "the number of locks",
+    );
+    assert_wrong_answer(
+        failure::<With<MutexContended, BrokenPrimitives>>(&[
+            ("size", 10),
+            ("tasks", 2),
+            ("held", 0),
+        ]),
+        "the number of locks",
+    );
+}
+
+#[test]
+fn a_semaphore_without_end_is_a_wrong_answer() {
+    assert_wrong_answer(
+        failure::<With<Semaphore, BrokenPrimitives>>(&[("size", 10), ("permits", 3)]),
+        "beyond the last",
+    );
+}
+
+#[test]
+fn a_queue_that_loses_items_is_a_wrong_answer() {
+    let values = [
+        ("size", 100),
+        ("producers", 2),
+        ("consumers", 2),
+        ("capacity", 8),
+        ("alone", 0),
+    ];
+    assert_wrong_answer(
+        failure::<With<Mpmc, BrokenPrimitives>>(&values),
+        "the number of items",
+    );
 }

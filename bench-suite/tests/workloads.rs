@@ -109,6 +109,20 @@ fn ping_pong_runs_over_the_same_channel_everywhere() {
 }
 
 #[test]
+fn locks_and_queues_have_their_other_forms() {
+    let registry = Registry::standard();
+    for (workload, form) in [("mutex-contended", "held"), ("mpmc", "alone")] {
+        for runtime in ["mn", "tokio-mt", "smol"] {
+            let entry = registry.entry(workload, runtime).expect("in the table");
+            let mut params = params(&registry, workload);
+            params.values.insert(form.to_owned(), 1);
+            let outcome = (entry.run)(&params, &mut Meter::default());
+            assert_eq!(outcome, Ok(()), "{workload} with {form} under {runtime}");
+        }
+    }
+}
+
+#[test]
 fn the_open_loop_reports_the_lateness_of_the_client() {
     let registry = Registry::standard();
     let entry = registry.entry("echo", "tokio-ct").expect("in the table");

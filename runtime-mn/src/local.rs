@@ -144,12 +144,21 @@ impl Local {
         Arc::ptr_eq(&local.shared, shared).then_some(local)
     }
 
-    /// The runtime whose worker the calling thread is, and which one.
-    pub(crate) fn on_this_thread() -> Option<(Arc<Shared>, usize)> {
-        let local = CURRENT.try_with(Cell::get).ok()?;
-        // SAFETY: as in `current`.
-        let local = unsafe { local.as_ref() }?;
-        Some((Arc::clone(&local.shared), local.index))
+    /// Calls `body` with the calling thread's worker, whatever runtime's it is; meanwhile the thread is none. `None`: it is
+    /// none already.
+    pub(crate) fn leave<R>(body: impl FnOnce(&Self) -> R) -> Option<R> {
+        struct Return(*const Local);
+        impl Drop for Return {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+            }
+        }
+        let local = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+        // SAFETY: as in `current`; nobody uses it meanwhile.
+        let worker = unsafe { local.as_ref() }?;
+        CURRENT.set(ptr::null());
+        let _return = Return(local);
+        Some(body(worker))
     }
 
     /// Calls `body` with this as the calling thread's worker.

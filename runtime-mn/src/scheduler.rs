@@ -113,9 +113,8 @@ impl<P: Policy> Ambient for MnAmbient<P> {
     }
 
     fn timer_shard(&self) -> Arc<TimerShard> {
-        // A thread that is no worker has no wheel: the first worker's serves it.
         let shared = &self.0.shared;
-        let remote = Local::current(shared).map_or(&shared.remotes[0], Local::remote);
+        let remote = Local::current(shared).map_or_else(|| shared.any_worker(), Local::remote);
         Arc::clone(&remote.timers)
     }
 

@@ -145,6 +145,13 @@ impl Shared {
         &self.remotes[..self.monitor.reach()]
     }
 
+    /// A worker for what belongs to none, such as the timers of a thread that is none: the first one that is not away.
+    pub(crate) fn any_worker(&self) -> &Remote {
+        let is_here = |remote: &&Remote| !remote.observed.in_place.load(Relaxed);
+        let here = self.remotes[..self.workers].iter().find(is_here);
+        here.unwrap_or(&self.remotes[0])
+    }
+
     /// Something was injected: a worker must see it, soon.
     #[inline]
     pub(crate) fn notify_one(&self) {

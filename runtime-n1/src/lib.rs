@@ -5,6 +5,8 @@ pub mod event_loop;
 mod handle;
 mod launch;
 mod local;
+#[cfg(feature = "process-pool")]
+pub mod process_pool;
 mod shared;
 
 pub use builder::Builder;

@@ -53,7 +53,7 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
             .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
     }
     let watchdog = Watchdog::start();
-    let ledger = Ledger::leaked();
+    let ledger = Ledger::of_process();
     let share = arguments.duration / u32::try_from(subjects.len()).unwrap_or(1);
     let names: Vec<&str> = subjects.iter().map(|subject| subject.info.name).collect();
     say(&format!(

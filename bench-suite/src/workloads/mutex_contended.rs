@@ -1,7 +1,9 @@
 //! `mutex-contended`: a few tasks want one async mutex all the time, and hold it for a moment.
 //!
-//! With a fair mutex each unlock hands the lock to the next in line, which has to be scheduled before anyone gets on: it is
-//! the cost of a hand-over. A mutex that lets newcomers overtake is cheaper here and makes some wait longer.
+//! As nobody waits while holding it, tasks meet at the lock only where several workers run them, or when a budget ends. With
+//! `held=1` the holder lets the others run once: they all come to stand in line, and each unlock hands the lock to the next,
+//! which has to be scheduled before anyone gets on. That is the cost of fairness; a mutex that lets newcomers overtake is
+//! cheaper there and makes some wait longer.
 //!
 //! One op is a lock and an unlock by one of the tasks. The check: the number in the lock counts them.
 
@@ -34,6 +36,13 @@ impl Synchronised for MutexContended {
                 min: 1,
                 max: 10_000,
             },
+            Parameter {
+                name: "held",
+                about: "how often a task lets others run while it holds the lock; from 1 on each unlock is a hand-over",
+                default: 0,
+                min: 0,
+                max: 1_000,
+            },
         ],
         metric: "wall_ns_per_op",
     };
@@ -44,15 +53,20 @@ impl Synchronised for MutexContended {
         meter: &mut Meter,
     ) -> Result<(), Failure> {
         let (each, tasks) = (params.value("size"), params.value("tasks"));
+        let held = params.value("held");
         let mut repetitions = Repetitions::new(params.budget_ns);
         while repetitions.next(meter) {
             let mutex = Arc::new(K::mutex());
             let running: Vec<_> = (0..tasks)
                 .map(|_| {
-                    let mutex = Arc::clone(&mutex);
+                    let (mutex, own) = (Arc::clone(&mutex), rt.clone());
                     rt.spawn(async move {
                         for _ in 0..each {
-                            *K::lock(&mutex).await += 1;
+                            let mut guard = K::lock(&mutex).await;
+                            for _ in 0..held {
+                                own.yield_now().await;
+                            }
+                            *guard += 1;
                         }
                     })
                 })

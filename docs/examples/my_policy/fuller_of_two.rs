@@ -6,7 +6,7 @@ use runtime_mn::policy::{Found, Policy, Thief};
 ///
 /// Source: Mitzenmacher, "The power of two choices in randomized load balancing", 2001.
 #[derive(Debug, Default)]
-pub struct FullerOfTwo;
+pub(crate) struct FullerOfTwo;
 
 impl Policy for FullerOfTwo {
     fn name(&self) -> &'static str {

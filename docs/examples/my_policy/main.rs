@@ -19,10 +19,10 @@ type Mine = MnWith<FullerOfTwo>;
 
 fn main() -> ExitCode {
     let mut registry = Registry::standard();
-    let about = "M:N, and a thief robs the fuller of two victims";
+    let info = RuntimeInfo::new("mine", "M:N, and a thief robs the fuller of two victims");
     registry
         .runtimes
-        .push(RuntimeInfo::new("mine", about).launched_by::<Mine>(Reactor::Chosen));
+        .push(info.launched_by::<Mine>(Reactor::Chosen));
     let workloads: [(_, RunFn); 3] = [
         ("spawn", under::<Mine, Spawn>),
         ("spawn-batch", under::<Mine, SpawnBatch>),

@@ -1,9 +1,11 @@
 #![doc = include_str!("README.md")]
 
+mod executor;
 mod job;
 mod pool;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;
 
+pub use executor::{Executor, run_in_executor, set_default_executor};
 pub use pool::{BlockingConfig, BlockingPool};

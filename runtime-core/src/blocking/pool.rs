@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::executor::Executor;
 use super::job::BlockingJob;
 use crate::context::{self, Ambient, Role};
 use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task};
@@ -53,6 +54,15 @@ impl Default for BlockingConfig {
 /// ```
 pub struct BlockingPool {
     core: SchedulerArc<Core>,
+    replaced: Mutex<Replaced>,
+}
+
+/// Executors that took the place of a runtime's own pool.
+#[derive(Default)]
+struct Replaced {
+    /// The last one takes new jobs. The others are kept, as a dropped one would cancel the jobs that it has.
+    executors: Vec<Executor>,
+    shut_down: bool,
 }
 
 /// What the threads share. Tasks point to it as their scheduler.
@@ -117,6 +127,7 @@ impl BlockingPool {
                 work: Condvar::new(),
                 ended: Condvar::new(),
             }),
+            replaced: Mutex::default(),
         })
     }
 
@@ -129,9 +140,45 @@ impl BlockingPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (task, handle) = task::bind(&self.core.erase(), BlockingJob::new(function));
+        // Not under the lock: a job that is refused is dropped, and that may do anything.
+        let default = self.replaced.lock().executors.last().cloned();
+        match default {
+            None => self.spawn_within(None, function),
+            Some(executor) => {
+                let ambient = self.core.state.lock().ambient.clone();
+                executor.spawn_within(ambient, function)
+            }
+        }
+    }
+
+    /// Runs `function` on this pool's own threads, for the runtime `ambient`; `None` is the pool's.
+    pub(super) fn spawn_within<F, T>(
+        &self,
+        ambient: Option<Weak<dyn Ambient>>,
+        function: F,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let job = BlockingJob::new(function, ambient);
+        let (task, handle) = task::bind(&self.core.erase(), job);
         Core::queue(&self.core, task);
         handle
+    }
+
+    /// Sends new jobs to `executor` instead, which ends with this pool from now on. See
+    /// [`set_default_executor`](super::set_default_executor).
+    pub fn set_default(&self, executor: Executor) {
+        let mut replaced = self.replaced.lock();
+        if replaced.shut_down {
+            executor.begin_shutdown();
+        }
+        replaced.executors.push(executor);
+    }
+
+    pub(super) fn config(&self) -> &BlockingConfig {
+        &self.core.config
     }
 
     /// The runtime that code in blocking functions finds; the threads enter it for each job as guests.
@@ -145,38 +192,57 @@ impl BlockingPool {
         self.core.state.lock().idle
     }
 
-    /// How many threads there are, busy or idle.
+    /// How many threads there are, busy or idle, those of executors in its place included.
     pub fn threads(&self) -> usize {
-        self.core.state.lock().threads
+        let own = self.core.state.lock().threads;
+        let replaced = self.replaced.lock();
+        own + replaced
+            .executors
+            .iter()
+            .map(Executor::threads)
+            .sum::<usize>()
     }
 
-    /// Cancels the queued jobs, waits up to `timeout` for the running ones, and returns the names of those still running.
+    /// How many jobs wait for one of its own threads.
+    pub fn queued(&self) -> usize {
+        self.core.state.lock().queue.len()
+    }
+
+    /// Cancels the queued jobs, waits up to `timeout` for the running ones, and returns the names of those still running. The
+    /// same for executors in its place.
     ///
     /// From one of the pool's own threads it does not wait.
     pub fn shutdown(&self, timeout: Duration) -> Vec<String> {
-        self.core.begin_shutdown();
         // `None`: so long that it is for ever.
         let deadline = Instant::now().checked_add(timeout);
-        let own = POOL.get() == &raw const *self.core;
-        let mut state = self.core.state.lock();
-        while state.threads > 0 && !own {
-            match deadline {
-                None => self.core.ended.wait(&mut state),
-                Some(deadline) => {
-                    if self.core.ended.wait_until(&mut state, deadline).timed_out() {
-                        break;
-                    }
-                }
-            }
+        let executors = self.begin_shutdown();
+        let mut busy = self.core.wait_for_end(deadline);
+        for executor in executors {
+            // Each is left what remains of the time.
+            let rest = deadline.map_or(Duration::MAX, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+            busy.extend(executor.shutdown(rest));
         }
-        let busy = state.running.iter().filter(|running| running.busy);
-        busy.map(|running| running.name.clone()).collect()
+        busy
+    }
+
+    /// Cancels what is queued, here and on the executors in its place, which it returns.
+    pub(super) fn begin_shutdown(&self) -> Vec<Executor> {
+        let executors = {
+            let mut replaced = self.replaced.lock();
+            replaced.shut_down = true;
+            replaced.executors.clone()
+        };
+        self.core.begin_shutdown();
+        executors.iter().for_each(Executor::begin_shutdown);
+        executors
     }
 }
 
 impl Drop for BlockingPool {
     fn drop(&mut self) {
-        self.core.begin_shutdown();
+        self.begin_shutdown();
     }
 }
 
@@ -295,6 +361,24 @@ impl Core {
         for task in queued {
             task.cancel();
         }
+    }
+
+    /// Waits until the last thread has ended, or until `deadline`; the names of the jobs that still run.
+    fn wait_for_end(&self, deadline: Option<Instant>) -> Vec<String> {
+        let own = ptr::eq(POOL.get(), self);
+        let mut state = self.state.lock();
+        while state.threads > 0 && !own {
+            match deadline {
+                None => self.ended.wait(&mut state),
+                Some(deadline) => {
+                    if self.ended.wait_until(&mut state, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        let busy = state.running.iter().filter(|running| running.busy);
+        busy.map(|running| running.name.clone()).collect()
     }
 
     fn announce_end(&self, state: &State) {

@@ -217,3 +217,36 @@ fn blocking_forms_work_inside_of_a_job() {
     assert_eq!(block_on(consumer).unwrap(), 499_500);
     block_on(producer).unwrap();
 }
+
+#[test]
+fn an_executor_in_the_pools_place_ends_with_it() {
+    let pool = pool(1, LONG);
+    let own = block_on(pool.spawn(|| thread::current().id())).unwrap();
+    let executor = Executor::new("instead", 1);
+    pool.set_default(executor.clone());
+    let (started, has_started) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let running = pool.spawn(move || {
+        started.send(thread::current().id()).unwrap();
+        held.recv()
+    });
+    let queued = pool.spawn(|| ());
+    assert_ne!(has_started.recv().unwrap(), own);
+    // Both the pool's own thread, which is idle, and the executor's are told; the one that runs is named.
+    assert_eq!(pool.shutdown(Duration::from_millis(1)).len(), 1);
+    assert!(block_on(queued).unwrap_err().is_cancelled());
+    assert!(block_on(executor.spawn(|| ())).unwrap_err().is_cancelled());
+    release.send(()).unwrap();
+    block_on(running).unwrap().unwrap();
+    assert_eq!(pool.shutdown(LONG), Vec::<String>::new());
+    // One that comes late ends at once.
+    let late = Executor::new("late", 1);
+    pool.set_default(late.clone());
+    assert!(block_on(late.spawn(|| ())).unwrap_err().is_cancelled());
+}
+
+#[test]
+#[should_panic(expected = "at least one thread")]
+fn an_executor_without_threads_is_refused() {
+    let _ = Executor::new("none", 0);
+}

@@ -128,3 +128,14 @@ fn is_exhaustion(error: &io::Error) -> bool {
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
     )
 }
+
+/// Whether a listener may be expected to accept again after this error: descriptors or memory were exhausted, or it was about the one
+/// connection, which is gone (a firewall forbade it, it could not be registered, its peer has no address any more).
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    is_exhaustion(error)
+        || error.kind() == io::ErrorKind::NotConnected
+        || matches!(
+            Errno::from_io_error(error),
+            Some(Errno::PERM | Errno::NOSPC)
+        )
+}

@@ -2,6 +2,7 @@
 
 mod accept;
 mod address;
+mod server;
 mod split;
 mod stream;
 mod tcp_listener;
@@ -10,6 +11,7 @@ mod udp;
 mod unix;
 
 pub use address::ToSocketAddrs;
+pub use server::{Listener, Server, ServerOptions, open_connection, start_server};
 pub use split::{HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use std::net::Shutdown;
 pub use tcp_listener::{BindOptions, TcpListener};

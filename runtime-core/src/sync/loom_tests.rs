@@ -13,20 +13,20 @@ use super::oneshot;
 use super::{Queue, Semaphore, Signal, channel};
 use crate::park::block_on_current_thread as block_on;
 
-type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 fn poll_once<T>(task: &mut Task<T>) -> Poll<T> {
     task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A future that has been polled once, so that it stands in line.
-fn queued<T>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
+pub(super) fn queued<T>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     let mut task: Task<T> = Box::pin(future);
     assert!(poll_once(&mut task).is_pending());
     task
 }
 
-fn model(test: impl Fn() + Send + Sync + 'static) {
+pub(super) fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(test);

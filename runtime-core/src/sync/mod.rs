@@ -26,7 +26,12 @@ pub use semaphore::{Acquire, Closed, OwnedPermit, Permit, Semaphore, TryAcquireE
 pub use signal::{Signal, Wait};
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod lock_model_tests;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod lock_tests;
+#[cfg(all(test, lab_loom))]
+#[allow(unsafe_code)]
+mod loom_lock_tests;
 #[cfg(all(test, lab_loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]

@@ -10,7 +10,8 @@
 //! which makes the memory *type-stable*: a shutdown can look at every block's state word without stopping anybody.
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::Layout;
+use std::array;
 use std::collections::HashSet;
 use std::mem;
 use std::ptr::{self, NonNull};
@@ -20,16 +21,15 @@ use parking_lot::Mutex;
 use super::Task;
 use super::cell::{self, Header};
 use super::join::AbortHandle;
+use super::pages::{PAGE_ALIGN, Page};
 use super::scheduler::{Schedule, SchedulerArc, SchedulerRef, allocate_global, deallocate_global};
 
-/// Block sizes are multiples of this, so that small tasks waste little.
-const GRAIN_BYTES: usize = 32;
+/// Block sizes are multiples of this. A task's size is, too, so that no byte is lost to rounding, and blocks of a page that starts at
+/// a multiple of an alignment keep it, as the size is a multiple of it.
+const GRAIN_BYTES: usize = 8;
 /// Larger tasks come from the global allocator, one by one.
 const LARGEST_BYTES: usize = 1024;
 const CLASSES: usize = LARGEST_BYTES / GRAIN_BYTES;
-/// Large enough that the system hands it out untouched: pages that are not used are not paid for.
-const PAGE_BYTES: usize = 256 * 1024;
-const PAGE_ALIGN: usize = 64;
 /// Blocks that change hands at a time.
 const MAGAZINE: usize = 256;
 /// Scheduler references that a worker takes and gives at a time.
@@ -41,9 +41,10 @@ pub struct Arena {
     shared: Mutex<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     pages: Vec<Page>,
+    /// Bytes of all pages, by class.
+    page_bytes: [usize; CLASSES],
     /// Full magazines, by class.
     magazines: [Vec<FreeList>; CLASSES],
     /// By class, what was never used of the newest page.
@@ -54,10 +55,17 @@ struct Shared {
     large: HashSet<NonNull<Header>>,
 }
 
-#[derive(Clone, Copy)]
-struct Page {
-    start: NonNull<u8>,
-    block_bytes: usize,
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            pages: Vec::new(),
+            page_bytes: [0; CLASSES],
+            magazines: array::from_fn(|_| Vec::new()),
+            fresh: array::from_fn(|_| None),
+            guest: Blocks::default(),
+            large: HashSet::new(),
+        }
+    }
 }
 
 /// Blocks that are free, linked through their second word; the first is a state word that says "dead".
@@ -69,7 +77,7 @@ struct FreeList {
 
 #[repr(C)]
 struct FreeBlock {
-    dead_state: usize,
+    dead_state: u64,
     next: *mut FreeBlock,
 }
 
@@ -117,8 +125,13 @@ struct Fresh {
 }
 
 /// The free blocks of one thread.
-#[derive(Default)]
 struct Blocks([Class; CLASSES]);
+
+impl Default for Blocks {
+    fn default() -> Self {
+        Self(array::from_fn(|_| Class::default()))
+    }
+}
 
 /// The free blocks of one worker, and the scheduler references that its next tasks will hold.
 #[derive(Default)]
@@ -135,16 +148,12 @@ unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
 fn class_of(layout: Layout) -> Option<usize> {
-    (layout.size() <= LARGEST_BYTES && layout.align() <= GRAIN_BYTES)
+    (layout.size() <= LARGEST_BYTES && layout.align() <= PAGE_ALIGN)
         .then(|| layout.size().div_ceil(GRAIN_BYTES).max(1) - 1)
 }
 
 fn block_bytes(class: usize) -> usize {
     (class + 1) * GRAIN_BYTES
-}
-
-fn page_layout() -> Layout {
-    Layout::from_size_align(PAGE_BYTES, PAGE_ALIGN).expect("a page's size and alignment are fixed")
 }
 
 impl Class {
@@ -197,16 +206,14 @@ impl Shared {
     }
 
     fn new_page(&mut self, class: usize) -> Fresh {
-        // SAFETY: the layout's size is not zero. Zeroes are dead state words.
-        let start = unsafe { alloc_zeroed(page_layout()) };
-        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(page_layout()));
-        self.pages.push(Page {
-            start,
-            block_bytes: block_bytes(class),
-        });
+        let class_bytes = &mut self.page_bytes[class];
+        // Zeroes are dead state words.
+        let page = Page::new(block_bytes(class), *class_bytes);
+        *class_bytes += page.bytes;
+        self.pages.push(page);
         Fresh {
-            next: start,
-            left: PAGE_BYTES / block_bytes(class),
+            next: page.start,
+            left: page.len(),
         }
     }
 }
@@ -251,7 +258,7 @@ impl Arena {
         let block = allocate_global(layout);
         // A walker must find a dead state word until the task is there.
         // SAFETY: the block is larger than a word, and ours.
-        unsafe { block.cast::<usize>().write(0) };
+        unsafe { block.cast::<u64>().write(0) };
         self.shared.lock().large.insert(block.cast());
         block
     }
@@ -290,10 +297,8 @@ impl Arena {
             unsafe { cell::release(header) };
         };
         for page in pages {
-            for index in 0..PAGE_BYTES / page.block_bytes {
-                // SAFETY: within the page, which lives as long as the arena.
-                let header = unsafe { page.start.add(index * page.block_bytes) }.cast::<Header>();
-                // SAFETY: the first word of a block is a state word at all times: zero, dead or alive.
+            for header in page.blocks().map(NonNull::cast::<Header>) {
+                // SAFETY: pages live as long as the arena, and the first word of a block is a state word at all times: zero, dead or alive.
                 let state = unsafe { &(*header.as_ptr()).state };
                 if state.retain_if_live() {
                     end(header);
@@ -312,7 +317,7 @@ impl Arena {
         let is_block = shared.large.contains(&header)
             || shared.pages.iter().any(|page| {
                 let start = page.start.as_ptr().addr();
-                (start..start + PAGE_BYTES).contains(&id)
+                (start..start + page.len() * page.block_bytes).contains(&id)
                     && (id - start).is_multiple_of(page.block_bytes)
             });
         // SAFETY: it is a block of ours, which stays mapped while the lock is held; its first word is a state word at all times.
@@ -332,9 +337,7 @@ impl Arena {
         let pages = self.shared.lock().pages.clone();
         let mut names = Vec::new();
         for page in pages {
-            for index in 0..PAGE_BYTES / page.block_bytes {
-                // SAFETY: as in `abort_all`.
-                let header = unsafe { page.start.add(index * page.block_bytes) }.cast::<Header>();
+            for header in page.blocks().map(NonNull::cast::<Header>) {
                 // SAFETY: as in `abort_all`.
                 let state = unsafe { &(*header.as_ptr()).state };
                 if state.retain_if_live() {
@@ -366,7 +369,7 @@ impl Drop for Arena {
     fn drop(&mut self) {
         for page in &self.shared.get_mut().pages {
             // SAFETY: each block holds a reference on the scheduler that owns this arena: there are none left.
-            unsafe { dealloc(page.start.as_ptr(), page_layout()) };
+            unsafe { page.free() };
         }
     }
 }
@@ -468,7 +471,7 @@ mod tests {
             assert!(block_bytes(class) >= size && block_bytes(class) < size + GRAIN_BYTES);
         }
         assert!(class_of(Layout::from_size_align(LARGEST_BYTES + 1, 8).unwrap()).is_none());
-        assert!(class_of(Layout::from_size_align(64, 64).unwrap()).is_none());
+        assert!(class_of(Layout::from_size_align(0, 2 * PAGE_ALIGN).unwrap()).is_none());
     }
 
     #[test]

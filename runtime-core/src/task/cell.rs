@@ -2,30 +2,39 @@
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
+use std::any::Any;
 use std::cell::Cell as StdCell;
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
+use super::registry;
 use super::scheduler::SchedulerRef;
 use super::state::{ABORTED, AfterPoll, COMPLETE, JOIN_INTEREST, JOIN_WAKER, SCHEDULED, State};
-use super::waker;
+use super::waker::{self, JoinWaker};
 use super::{JoinError, Task};
 use crate::budget;
 use crate::primitives::UnsafeCell;
 
-/// What is the same for every task. It lies at the start of its [`Cell`].
+/// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it has three words.
 #[repr(C)]
 pub(super) struct Header {
+    /// Also says whose task it is. The block has a reference on that scheduler, which goes back with it.
     pub(super) state: State,
-    pub(super) vtable: &'static VTable,
-    /// The block's own reference on its scheduler; it goes back with the block.
-    pub(super) scheduler: ManuallyDrop<SchedulerRef>,
+    vtable: &'static VTable,
     /// Who may touch it is decided by `JOIN_WAKER`; see the README.
-    pub(super) join_waker: UnsafeCell<Option<Waker>>,
+    join_waker: UnsafeCell<JoinWaker>,
+}
+
+impl Header {
+    /// The task's scheduler.
+    pub(super) fn scheduler(&self) -> &SchedulerRef {
+        // SAFETY: the block has a reference on it as long as it is there.
+        unsafe { registry::scheduler(self.state.scheduler()) }
+    }
 }
 
 /// What differs from one future type to the next.
@@ -59,7 +68,36 @@ struct Cell<F: Future, N: Name> {
 /// The future until the task ends, then its outcome. Which one it is follows from the state.
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
-    output: ManuallyDrop<Result<F::Output, JoinError>>,
+    output: ManuallyDrop<Result<F::Output, Failure>>,
+}
+
+/// A [`JoinError`] in one word, so that the room for it does not make small tasks larger. `None`: cancelled.
+struct Failure(Option<Box<JoinError>>);
+
+impl Failure {
+    #[cold]
+    fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        JoinError::Panicked(payload).into()
+    }
+
+    fn is_panic(&self) -> bool {
+        self.0.as_ref().is_some_and(|error| error.is_panic())
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        Self(match error {
+            JoinError::Cancelled => None,
+            other => Some(Box::new(other)),
+        })
+    }
+}
+
+impl From<Failure> for JoinError {
+    fn from(failure: Failure) -> Self {
+        failure.0.map_or(Self::Cancelled, |error| *error)
+    }
 }
 
 /// What a task is called, and where it was spawned if that is known.
@@ -136,14 +174,15 @@ pub(super) fn allocate<F: Future, N: Name>(
     unsafe {
         let header = &raw mut (*cell.as_ptr()).header;
         (&raw mut (*header).vtable).write(VTable::of::<F, N>());
-        (&raw mut (*header).scheduler).write(ManuallyDrop::new(reference));
-        (&raw mut (*header).join_waker).write(UnsafeCell::new(None));
+        (&raw mut (*header).join_waker).write(UnsafeCell::new(JoinWaker::NONE));
         (&raw mut (*cell.as_ptr()).name).write(name);
         (&raw mut (*cell.as_ptr()).stage).write(UnsafeCell::new(Stage {
             future: ManuallyDrop::new(future),
         }));
-        State::revive(&raw mut (*header).state);
+        State::revive(&raw mut (*header).state, reference.number());
     }
+    // It is the block's now.
+    mem::forget(reference);
     cell.cast()
 }
 
@@ -180,7 +219,7 @@ unsafe fn poll<F: Future, N: Name>(header: NonNull<Header>) -> Polled {
     let output = match polled {
         Ok(Poll::Pending) => return Polled::Pending,
         Ok(Poll::Ready(value)) => Ok(value),
-        Err(payload) => Err(JoinError::Panicked(payload)),
+        Err(payload) => Err(Failure::panicked(payload)),
     };
     // SAFETY: as above; the future has ended.
     unsafe { settle::<F, N>(header, output) };
@@ -189,14 +228,11 @@ unsafe fn poll<F: Future, N: Name>(header: NonNull<Header>) -> Polled {
 
 unsafe fn cancel<F: Future, N: Name>(header: NonNull<Header>, error: JoinError) {
     // SAFETY: by the contract of the table.
-    unsafe { settle::<F, N>(header, Err(error)) };
+    unsafe { settle::<F, N>(header, Err(error.into())) };
 }
 
 /// Drops the future and puts the outcome in its place.
-unsafe fn settle<F: Future, N: Name>(
-    header: NonNull<Header>,
-    outcome: Result<F::Output, JoinError>,
-) {
+unsafe fn settle<F: Future, N: Name>(header: NonNull<Header>, outcome: Result<F::Output, Failure>) {
     // SAFETY: a live cell of this type, as said above.
     let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
     cell.stage.with_mut(|stage| {
@@ -206,16 +242,17 @@ unsafe fn settle<F: Future, N: Name>(
         }));
         let outcome = match dropped {
             Ok(()) => outcome,
-            Err(payload) => {
-                // The first panic of a task is the one that is reported.
-                if let Err(JoinError::Panicked(first)) = outcome {
+            // The first panic of a task is the one that is reported.
+            Err(payload) => match outcome {
+                Err(first) if first.is_panic() => {
                     drop_quietly(payload);
-                    Err(JoinError::Panicked(first))
-                } else {
-                    drop_quietly(outcome);
-                    Err(JoinError::Panicked(payload))
+                    Err(first)
                 }
-            }
+                other => {
+                    drop_quietly(other);
+                    Err(Failure::panicked(payload))
+                }
+            },
         };
         // SAFETY: the stage is ours and holds nothing now.
         unsafe { (*stage).output = ManuallyDrop::new(outcome) };
@@ -230,7 +267,10 @@ unsafe fn take_output<F: Future, N: Name>(header: NonNull<Header>, into: *mut ()
         // SAFETY: complete, and the output is the caller's, who takes it once.
         .with_mut(|stage| unsafe { ManuallyDrop::take(&mut (*stage).output) });
     // SAFETY: by the contract of the table, `into` is of this type and may be assigned to.
-    unsafe { *into.cast::<Poll<Result<F::Output, JoinError>>>() = Poll::Ready(output) };
+    unsafe {
+        *into.cast::<Poll<Result<F::Output, JoinError>>>() =
+            Poll::Ready(output.map_err(JoinError::from));
+    };
 }
 
 unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
@@ -250,9 +290,9 @@ unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>) {
         (*cell.as_ptr())
             .header
             .join_waker
-            .with_mut(|slot| *slot = None);
+            .with_mut(|slot| ptr::drop_in_place(slot));
         ptr::drop_in_place(&raw mut (*cell.as_ptr()).name);
-        let reference = ManuallyDrop::take(&mut (*cell.as_ptr()).header.scheduler);
+        let reference = SchedulerRef::of_task((*cell.as_ptr()).header.state.scheduler());
         State::kill(&raw mut (*cell.as_ptr()).header.state);
         reference.deallocate(cell.cast(), Layout::new::<Cell<F, N>>());
     }
@@ -345,12 +385,20 @@ unsafe fn end(header: NonNull<Header>, error: JoinError) {
 }
 
 /// SAFETY: the state is RUNNING by the caller, and the output is stored.
+#[inline]
 unsafe fn complete(header: NonNull<Header>) {
+    // SAFETY: alive: the runtime's reference is not given up yet.
+    if !unsafe { header.as_ref() }.state.complete_and_release() {
+        // SAFETY: by this function's contract.
+        unsafe { complete_in_steps(header) };
+    }
+}
+
+/// SAFETY: as `complete`.
+#[inline]
+unsafe fn complete_in_steps(header: NonNull<Header>) {
     // SAFETY: alive: the runtime's reference is given up below.
     let head = unsafe { header.as_ref() };
-    if head.state.complete_and_release() {
-        return;
-    }
     let before = head.state.complete();
     if !before.has(JOIN_INTEREST) {
         // SAFETY: complete, and there is no handle: the output is ours.
@@ -360,11 +408,10 @@ unsafe fn complete(header: NonNull<Header>) {
         head.join_waker.with(|slot| {
             // SAFETY: the bit was set at completion: nobody writes to the slot any more. The waker stays in it until the
             // block goes, as the handle may be comparing it with another.
-            if let Some(waker) = unsafe { &*slot } {
-                // A foreign executor's waker may panic; that is not the task's doing, nor this worker's end.
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())) {
-                    drop_quietly(payload);
-                }
+            let waker = unsafe { &*slot };
+            // A foreign executor's waker may panic; that is not the task's doing, nor this worker's end.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())) {
+                drop_quietly(payload);
             }
         });
     }
@@ -393,7 +440,7 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
     if head.state.wake() {
-        head.scheduler.schedule(Task(header));
+        head.scheduler().schedule(Task(header));
     }
 }
 
@@ -405,7 +452,7 @@ pub(super) unsafe fn abort(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
     if head.state.abort() {
-        head.scheduler.schedule(Task(header));
+        head.scheduler().schedule(Task(header));
     }
 }
 
@@ -423,7 +470,7 @@ pub(super) unsafe fn poll_join<T>(
     let mut state = head.state.load();
     if !state.has(COMPLETE) && state.has(SCHEDULED) {
         // The task that we are about to wait for may be the very next that this thread would run.
-        if head.scheduler.run_inline(super::TaskId::of(header)) {
+        if head.scheduler().run_inline(super::TaskId::of(header)) {
             state = head.state.load();
         }
     }
@@ -435,11 +482,12 @@ pub(super) unsafe fn poll_join<T>(
 }
 
 /// Leaves `waker` for the completer. False: the task has completed.
+#[inline]
 fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
     if filled {
         let same = head.join_waker.with(|slot| {
             // SAFETY: while the bit is set nobody writes to the slot; a completer only reads it.
-            unsafe { (*slot).as_ref() }.is_some_and(|kept| kept.will_wake(waker))
+            unsafe { (*slot).will_wake(waker) }
         });
         if same {
             return !head.state.load().has(COMPLETE);
@@ -450,12 +498,13 @@ fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
     }
     // SAFETY: the bit is not set: the slot is the handle's.
     head.join_waker
-        .with_mut(|slot| unsafe { *slot = Some(waker.clone()) });
+        .with_mut(|slot| unsafe { *slot = JoinWaker::of(waker) });
     if head.state.set_join_waker() {
         return true;
     }
     // SAFETY: the task has completed without seeing the bit: the slot is still the handle's.
-    head.join_waker.with_mut(|slot| unsafe { *slot = None });
+    head.join_waker
+        .with_mut(|slot| unsafe { *slot = JoinWaker::NONE });
     false
 }
 
@@ -472,7 +521,9 @@ pub(super) unsafe fn drop_join(header: NonNull<Header>) {
         unsafe { (head.vtable.drop_output)(header) };
     } else if before.has(JOIN_WAKER) {
         // SAFETY: the bit was cleared before completion: the slot is ours.
-        let waker = head.join_waker.with_mut(|slot| unsafe { (*slot).take() });
+        let waker = head
+            .join_waker
+            .with_mut(|slot| unsafe { mem::replace(&mut *slot, JoinWaker::NONE) });
         drop(waker);
     }
     // SAFETY: this is the handle's reference.

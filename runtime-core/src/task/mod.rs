@@ -6,6 +6,8 @@ mod cell;
 mod error;
 mod inline;
 mod join;
+mod pages;
+mod registry;
 mod scheduler;
 mod state;
 mod waker;
@@ -104,7 +106,7 @@ impl Task {
     /// The scheduler that the task was bound to.
     pub fn scheduler(&self) -> &SchedulerRef {
         // SAFETY: a scheduled task is alive, and its scheduler never changes; the borrow keeps the entry from being run.
-        unsafe { &self.0.as_ref().scheduler }
+        unsafe { self.0.as_ref() }.scheduler()
     }
 
     /// A handle that can abort the task, for a scheduler that keeps a list of its tasks.

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::{Task, TaskId};
+use super::{Task, TaskId, registry};
 use crate::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
@@ -78,8 +78,10 @@ struct Operations {
 
 /// The allocation behind `SchedulerArc` and `SchedulerRef`. `S = ()` stands for any scheduler: the fields before it lie the same.
 #[repr(C)]
-struct Shared<S> {
+pub(super) struct Shared<S> {
     operations: &'static Operations,
+    /// What its tasks call it by.
+    number: u32,
     references: AtomicUsize,
     scheduler: S,
 }
@@ -130,13 +132,17 @@ impl<S: Schedule> SchedulerArc<S> {
 
     /// Moves a scheduler to where tasks can point to it.
     pub fn new(scheduler: S) -> Self {
-        let shared = Box::new(Shared {
+        let shared = NonNull::from(Box::leak(Box::new(Shared {
             operations: const { &Self::OPERATIONS },
+            number: 0,
             references: AtomicUsize::new(1),
             scheduler,
-        });
+        })));
+        let number = registry::register(shared.cast());
+        // SAFETY: nobody else has it yet.
+        unsafe { (&raw mut (*shared.as_ptr()).number).write(number) };
         Self {
-            erased: SchedulerRef(NonNull::from(Box::leak(shared)).cast()),
+            erased: SchedulerRef(shared.cast()),
             _scheduler: PhantomData,
         }
     }
@@ -213,6 +219,30 @@ impl SchedulerRef {
         unsafe { self.0.as_ref() }
     }
 
+    /// What its tasks call it by.
+    #[inline]
+    pub(super) fn number(&self) -> u32 {
+        self.shared().number
+    }
+
+    /// The reference that a task holds without a pointer, by the number in its state word.
+    ///
+    /// # Safety
+    /// It was forgotten, and is taken once.
+    #[inline]
+    pub(super) unsafe fn of_task(number: u32) -> Self {
+        // SAFETY: registered as long as there is a reference, and this is one.
+        Self(unsafe { registry::scheduler(number) }.0)
+    }
+
+    /// SAFETY: there is no reference any more.
+    #[cold]
+    unsafe fn destroy(&self) {
+        registry::unregister(self.number());
+        // SAFETY: by this function's contract, and the table belongs to this pointer.
+        unsafe { (self.shared().operations.destroy)(self.0) };
+    }
+
     /// The scheduler with its type, if it is an `S`.
     pub fn downcast<S: Schedule>(&self) -> Option<&SchedulerArc<S>> {
         let is_s = self.shared().operations.type_id == TypeId::of::<S>();
@@ -255,11 +285,12 @@ impl Clone for SchedulerRef {
 }
 
 impl Drop for SchedulerRef {
+    #[inline]
     fn drop(&mut self) {
         // AcqRel: every use of the scheduler comes before its end.
         if self.shared().references.fetch_sub(1, AcqRel) == 1 {
             // SAFETY: it was the last reference.
-            unsafe { (self.shared().operations.destroy)(self.0) };
+            unsafe { self.destroy() };
         }
     }
 }

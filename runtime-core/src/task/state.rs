@@ -1,48 +1,60 @@
-//! The state word: five bits, a flag for the join waker, and a reference count. See the module's README for the protocol.
+//! The state word: five bits, a flag for the join waker, the scheduler's number, and a reference count. See the module's README
+//! for the protocol.
 #![allow(unsafe_code)]
 
+use super::registry::NUMBER_BITS;
 use crate::primitives::atomic::{
-    AtomicUsize,
+    AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
 /// The task stands in a queue, or whoever set this bit is about to put it there; with [`RUNNING`], it was woken while it ran
 /// and its poller queues it.
-pub(super) const SCHEDULED: usize = 1;
+pub(super) const SCHEDULED: u64 = 1;
 
 /// A thread polls or drops the future. That thread alone may touch the stage.
-pub(super) const RUNNING: usize = 1 << 1;
+pub(super) const RUNNING: u64 = 1 << 1;
 
 /// The future is gone and the outcome is settled. Never cleared.
-pub(super) const COMPLETE: usize = 1 << 2;
+pub(super) const COMPLETE: u64 = 1 << 2;
 
 /// Whoever runs the task next drops its future instead of polling it. Means nothing once [`COMPLETE`] is set.
-pub(super) const ABORTED: usize = 1 << 3;
+pub(super) const ABORTED: u64 = 1 << 3;
 
 /// The `JoinHandle` exists. When it is not set at completion, the completer drops the output.
-pub(super) const JOIN_INTEREST: usize = 1 << 4;
+pub(super) const JOIN_INTEREST: u64 = 1 << 4;
 
 /// The join waker's slot is filled and belongs to the completer.
-pub(super) const JOIN_WAKER: usize = 1 << 5;
+pub(super) const JOIN_WAKER: u64 = 1 << 5;
 
 /// The scheduler's own mark on the task. The cell takes no notice of it.
-pub(super) const MARKED: usize = 1 << 6;
+const MARKED: u64 = 1 << 6;
+
+/// The number of the task's scheduler starts here. It never changes: what is added and subtracted stays below it or above it.
+const NUMBER_SHIFT: u32 = 7;
 
 /// One reference; the count is in all bits from here up.
-pub(super) const REFERENCE: usize = 1 << 7;
+pub(super) const REFERENCE: u64 = 1 << (NUMBER_SHIFT + NUMBER_BITS);
 
 /// A new task: in the spawner's hand, to be queued; one reference of the runtime's, one of the handle's.
-pub(super) const NEW: usize = SCHEDULED | JOIN_INTEREST | (2 * REFERENCE);
+const fn new(scheduler: u32) -> u64 {
+    SCHEDULED | JOIN_INTEREST | (2 * REFERENCE) | ((scheduler as u64) << NUMBER_SHIFT)
+}
 
-pub(super) struct State(AtomicUsize);
+pub(super) struct State(AtomicU64);
 
 /// The word as it was before a change, or when it was read.
 #[derive(Clone, Copy)]
-pub(super) struct Snapshot(pub(super) usize);
+pub(super) struct Snapshot(pub(super) u64);
 
 impl Snapshot {
-    pub(super) fn has(self, bits: usize) -> bool {
+    pub(super) fn has(self, bits: u64) -> bool {
         self.0 & bits != 0
+    }
+
+    /// The number of the task's scheduler.
+    pub(super) fn scheduler(self) -> u32 {
+        (self.0 >> NUMBER_SHIFT) as u32 & ((1 << NUMBER_BITS) - 1)
     }
 }
 
@@ -57,13 +69,18 @@ pub(super) enum AfterPoll {
 
 impl State {
     #[cfg(lab_loom)]
-    pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(NEW))
+    fn new(scheduler: u32) -> Self {
+        Self(AtomicU64::new(new(scheduler)))
     }
 
     /// Acquire: whoever sees COMPLETE sees the output (pairs with the release in `complete`).
     pub(super) fn load(&self) -> Snapshot {
         Snapshot(self.0.load(Acquire))
+    }
+
+    /// The number of the task's scheduler. Relaxed: it never changes.
+    pub(super) fn scheduler(&self) -> u32 {
+        Snapshot(self.0.load(Relaxed)).scheduler()
     }
 
     /// A wake. True: the caller must queue the task.
@@ -237,7 +254,7 @@ impl State {
         // Relaxed: whoever clones has a reference already.
         let before = self.0.fetch_add(REFERENCE, Relaxed);
         // A leak of wakers in a loop must not wrap the count into a use after free.
-        if before > usize::MAX / 2 {
+        if before > u64::MAX / 2 {
             std::process::abort();
         }
     }
@@ -273,11 +290,11 @@ impl State {
     /// # Safety
     /// `state` points to memory for a state word that nobody else writes to.
     #[cfg(not(lab_loom))]
-    pub(super) unsafe fn revive(state: *mut Self) {
+    pub(super) unsafe fn revive(state: *mut Self, scheduler: u32) {
         // Release: pairs with `retain_if_live`, whose walker may be looking at the word already.
-        // SAFETY: by this function's contract; `State` is one AtomicUsize.
-        unsafe { AtomicUsize::from_ptr(state.cast()) }
-            .store(NEW, crate::primitives::atomic::Ordering::Release);
+        // SAFETY: by this function's contract; `State` is one AtomicU64.
+        unsafe { AtomicU64::from_ptr(state.cast()) }
+            .store(new(scheduler), crate::primitives::atomic::Ordering::Release);
     }
 
     /// Makes a block's state word dead, before the block goes to a free list: a walker passes it over.
@@ -292,9 +309,9 @@ impl State {
 
     /// As above; loom wants its atomics constructed.
     #[cfg(lab_loom)]
-    pub(super) unsafe fn revive(state: *mut Self) {
+    pub(super) unsafe fn revive(state: *mut Self, scheduler: u32) {
         // SAFETY: by this function's contract.
-        unsafe { state.write(Self::new()) };
+        unsafe { state.write(Self::new(scheduler)) };
     }
 
     /// As above; loom wants its atomics dropped.

@@ -226,8 +226,8 @@ mod single {
     }
 
     #[test]
-    fn the_header_is_five_words() {
-        assert_eq!(std::mem::size_of::<Header>(), 40);
+    fn the_header_is_three_words() {
+        assert_eq!(std::mem::size_of::<Header>(), 24);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! A task's waker: one pointer to its header, and one reference.
+//! A task's waker: one pointer to its header, and one reference. And the waker of whoever awaits a task, in one word.
 #![allow(unsafe_code)]
 
-use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::mem::{self, ManuallyDrop};
+use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::cell::{self, Header};
@@ -22,6 +22,91 @@ pub(super) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
 /// True if `waker` wakes this very task, and not something in between.
 pub(super) fn is_of(waker: &Waker, header: *const Header) -> bool {
     waker.data() == header.cast() && std::ptr::eq(waker.vtable(), &VTABLE)
+}
+
+/// The waker of whoever awaits a task, or none. Nearly always that is a task too, whose waker is known by its header alone; any other
+/// is boxed.
+pub(super) struct JoinWaker(*const ());
+
+/// Marks a pointer to a box; a header's lowest bit is 0.
+const BOXED: usize = 1;
+
+impl JoinWaker {
+    pub(super) const NONE: Self = Self(ptr::null());
+
+    #[inline]
+    pub(super) fn of(waker: &Waker) -> Self {
+        if ptr::eq(waker.vtable(), &VTABLE) {
+            // SAFETY: alive by the waker's reference.
+            unsafe { header(waker.data()).as_ref() }.state.retain();
+            Self(waker.data())
+        } else {
+            Self::boxed(waker)
+        }
+    }
+
+    #[cold]
+    fn boxed(waker: &Waker) -> Self {
+        let boxed = Box::into_raw(Box::new(waker.clone()));
+        Self(
+            boxed
+                .map_addr(|address| address | BOXED)
+                .cast_const()
+                .cast(),
+        )
+    }
+
+    /// The waker in its box, if it is in one.
+    #[inline]
+    fn in_box(&self) -> Option<NonNull<Waker>> {
+        let is_boxed = self.0.addr() & BOXED != 0;
+        // SAFETY: a pointer to a box, which is not null.
+        is_boxed.then(|| unsafe {
+            NonNull::new_unchecked(self.0.cast::<Waker>().byte_sub(BOXED).cast_mut())
+        })
+    }
+
+    #[inline]
+    pub(super) fn wake_by_ref(&self) {
+        if let Some(waker) = self.in_box() {
+            // SAFETY: the box is ours.
+            unsafe { waker.as_ref() }.wake_by_ref();
+        } else if !self.0.is_null() {
+            // SAFETY: a header, alive by our reference.
+            unsafe { cell::wake(header(self.0)) };
+        }
+    }
+
+    /// Out of line: most tasks are never awaited before they end.
+    ///
+    /// SAFETY: it is not `NONE`, and not used again.
+    #[inline(never)]
+    unsafe fn let_go(&mut self) {
+        match self.in_box() {
+            // SAFETY: the box is ours.
+            Some(waker) => mem::drop(unsafe { Box::from_raw(waker.as_ptr()) }),
+            // SAFETY: a header, and our reference.
+            None => unsafe { cell::release(header(self.0)) },
+        }
+    }
+
+    pub(super) fn will_wake(&self, waker: &Waker) -> bool {
+        match self.in_box() {
+            // SAFETY: the box is ours.
+            Some(own) => unsafe { own.as_ref() }.will_wake(waker),
+            None => is_of(waker, self.0.cast()),
+        }
+    }
+}
+
+impl Drop for JoinWaker {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: it is not used again.
+            unsafe { self.let_go() };
+        }
+    }
 }
 
 // The data of a waker with this table is a pointer to a header (`borrowed`). A cloned waker has a reference of its own, a borrowed

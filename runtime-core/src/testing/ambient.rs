@@ -113,7 +113,7 @@ pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
         let (sender, receiver) = sync::oneshot::channel();
         sender.send(()).expect("the receiver is there");
         type Form = Box<dyn FnOnce() + Send>;
-        let forms: [(&str, Form); 4] = [
+        let forms: [(&str, Form); 8] = [
             (
                 "blocking_acquire",
                 Box::new(|| drop(sync::Semaphore::new(1).blocking_acquire())),
@@ -127,6 +127,22 @@ pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
                 Box::new(|| _ = sync::Queue::<u8>::new(1).blocking_get()),
             ),
             ("blocking_recv", Box::new(|| _ = receiver.blocking_recv())),
+            (
+                "Mutex::blocking_lock",
+                Box::new(|| drop(sync::Mutex::new(1).blocking_lock())),
+            ),
+            (
+                "Event::blocking_wait",
+                Box::new(|| sync::Event::new().blocking_wait()),
+            ),
+            (
+                "Barrier::blocking_wait",
+                Box::new(|| _ = sync::Barrier::new(1).blocking_wait()),
+            ),
+            (
+                "blocking_join",
+                Box::new(|| sync::Queue::<u8>::new(1).blocking_join()),
+            ),
         ];
         for (name, form) in forms {
             let outcome = Outcome::of(crate::spawn(async move { form() }).await);

@@ -16,24 +16,24 @@ use super::stress::Xorshift;
 use crate::sync::{Queue, Semaphore, Signal, oneshot};
 use crate::{Runtime, TaskHandle};
 
-const WAITERS: usize = 5;
+pub(super) const WAITERS: usize = 5;
 
 /// When a waiter goes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goes {
+pub(super) enum Goes {
     BeforeItsTurn,
     InItsTurn,
 }
 
 /// Every position in a line of `WAITERS` x every moment.
-fn departures() -> impl Iterator<Item = (usize, Goes)> {
+pub(super) fn departures() -> impl Iterator<Item = (usize, Goes)> {
     (0..WAITERS).flat_map(|position| {
         [Goes::BeforeItsTurn, Goes::InItsTurn].map(move |goes| (position, goes))
     })
 }
 
 /// A line of waiters, of which the one at `position` leaves; `serve` serves the next. Returns who was served, in that order.
-async fn serve_all<F: Future>(
+pub(super) async fn serve_all<F: Future>(
     mut line: Vec<Pin<Box<F>>>,
     (position, goes): (usize, Goes),
     mut serve: impl FnMut(),
@@ -64,7 +64,7 @@ async fn serve_all<F: Future>(
 }
 
 /// All but the one who left, in the order of their coming.
-fn all_but(position: usize) -> Vec<usize> {
+pub(super) fn all_but(position: usize) -> Vec<usize> {
     (0..WAITERS).filter(|number| *number != position).collect()
 }
 

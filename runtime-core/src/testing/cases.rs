@@ -122,6 +122,23 @@ macro_rules! __conformance_cases {
                 c08_a_notification_is_for_those_who_wait
                 c08_tasks_are_served_in_turn
             }
+            sync_locks {
+                c07_a_barrier_does_not_count_who_left
+                c07_a_dropped_condition_wait_passes_its_notification_on
+                c07_a_dropped_lock_hands_it_on
+                c07_notifications_reach_as_many_as_were_notified
+                c08_all_who_are_notified_go_on_in_turn
+                c08_an_event_set_and_cleared_releases_who_waited
+                c08_locks_are_handed_over_in_turn_at_random
+                c08_meetings_keep_tasks_in_step
+                c08_the_condition_example_comes_in_order
+            }
+            sync_queues {
+                c07_closing_a_queue_loses_nothing_that_is_in_it
+                c07_draining_a_queue_sends_all_away
+                c07_joining_a_queue_waits_for_all_that_was_put
+                c08_queues_of_other_orders_keep_them
+            }
             timers {
                 c09_a_dropped_sleep_wakes_nobody
                 c09_a_ready_result_beats_a_due_deadline

@@ -87,6 +87,30 @@ macro_rules! __io_cases {
                 several_readers_of_one_stream
                 shutdown_of_each_direction
             }
+            processes {
+                conversations_through_pipes
+                dropped_children
+                ends_are_reported
+                killing_and_giving_up
+                many_processes_at_once
+                output_larger_than_the_pipes
+            }
+            servers {
+                a_dropped_server_ends_its_connections
+                a_server_of_lines
+                connections_beyond_the_limit_wait
+                dropping_servers_while_connections_come
+                handlers_that_panic_harm_nobody_else
+                servers_on_unix_sockets
+                shutdown_aborts_when_the_grace_is_over
+                shutdown_lets_connections_finish
+            }
+            signals {
+                ctrl_c_hears_interrupts
+                every_stream_hears_every_signal
+                signals_coalesce_and_none_is_lost
+                signals_that_no_program_hears
+            }
             sockets {
                 a_cancelled_accept_loses_no_connection
                 datagrams
@@ -96,6 +120,13 @@ macro_rules! __io_cases {
                 options_and_addresses
                 refused_connect
                 unix_sockets
+            }
+            executors {
+                a_full_executor_holds_nobody_up
+                executors_are_bounded_and_queue
+                jobs_find_the_runtime_that_sent_them
+                shutting_an_executor_down
+                the_default_executor_can_be_replaced
             }
             files {
                 a_cancelled_read_loses_nothing

@@ -31,49 +31,46 @@ use crate::shared::Shared;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn block_in_place<R>(function: impl FnOnce() -> R) -> R {
-    if crate::batch_lane::is_on_this_thread() {
-        // Nobody waits behind this task.
-        return context::as_guest(function);
-    }
-    let Some((shared, index)) = Local::on_this_thread() else {
-        context::assert_may_block(
-            "block_in_place",
-            "it needs the M:N scheduler, where another worker can take over; use `spawn_blocking` and await its handle",
-        );
-        return function();
-    };
-    let _away = Away::new(&shared, index);
-    context::as_guest(function)
+    let mut function = Some(function);
+    let mut call = || context::as_guest(function.take().expect("called once"));
+    // Meanwhile this thread is no worker: what it spawns and wakes goes to the injector, so that others find it.
+    let called = Local::leave(|local| {
+        let _away = Away::new(&local.shared, local.index);
+        call()
+    });
+    called.unwrap_or_else(|| {
+        if !crate::batch_lane::is_on_this_thread() {
+            context::assert_may_block(
+                "block_in_place",
+                "it needs the M:N scheduler, where another worker can take over; use `spawn_blocking` and await its handle",
+            );
+        }
+        // Nobody waits behind this thread's task, if it has one.
+        call()
+    })
 }
 
 /// The worker is away until this is dropped.
 struct Away<'a> {
     shared: &'a Arc<Shared>,
     index: usize,
-    outermost: bool,
 }
 
 impl<'a> Away<'a> {
     fn new(shared: &'a Arc<Shared>, index: usize) -> Self {
-        let in_place = &shared.remotes[index].observed.in_place;
-        let outermost = !in_place.swap(true, Relaxed);
-        if outermost {
-            relief::leave(shared, index);
-        }
-        Self {
-            shared,
-            index,
-            outermost,
-        }
+        let remote = &shared.remotes[index];
+        remote.observed.in_place.store(true, Relaxed);
+        relief::leave(shared, index);
+        // Its timers go to the wheels of those who are there.
+        remote.timers.hand_on();
+        Self { shared, index }
     }
 }
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        if self.outermost {
-            let observed = &self.shared.remotes[self.index].observed;
-            observed.in_place.store(false, Relaxed);
-            relief::come_back(self.shared);
-        }
+        let observed = &self.shared.remotes[self.index].observed;
+        observed.in_place.store(false, Relaxed);
+        relief::come_back(self.shared);
     }
 }

@@ -1,0 +1,97 @@
+//! Every scheduler's number, so that a task says in 22 bits of its state word whose it is, and needs no pointer for it.
+//!
+//! Rejected: the scheduler in the header of an aligned page of tasks. It works for tasks from an arena only, not for large ones, nor
+//! for those of schedulers that take memory from the global allocator.
+#![allow(unsafe_code)]
+
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use parking_lot::Mutex;
+
+use super::scheduler::{SchedulerRef, Shared};
+
+/// Bits of a number. Under 1:1 each task's thread is a scheduler; Linux has at most this many threads.
+pub(super) const NUMBER_BITS: u32 = 22;
+
+/// Numbers of one segment, which is made when the first of them is needed.
+const SEGMENT: usize = 1 << 12;
+const SEGMENTS: usize = (1 << NUMBER_BITS) / SEGMENT;
+
+type Slot = AtomicPtr<Shared<()>>;
+
+/// Where the scheduler with a number is. The segments are never freed.
+static SCHEDULERS: [AtomicPtr<[Slot; SEGMENT]>; SEGMENTS] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS];
+
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
+    free: Vec::new(),
+    next: 0,
+});
+
+struct Numbers {
+    /// Given back.
+    free: Vec<u32>,
+    /// The first that was never given out.
+    next: u32,
+}
+
+/// Gives a scheduler a number.
+///
+/// # Panics
+/// When four million schedulers exist.
+pub(super) fn register(scheduler: NonNull<Shared<()>>) -> u32 {
+    let number = {
+        let mut numbers = NUMBERS.lock();
+        match numbers.free.pop() {
+            Some(number) => number,
+            None => {
+                let number = numbers.next;
+                assert!(
+                    number < 1 << NUMBER_BITS,
+                    "there are more schedulers than the {} that tasks can name",
+                    1 << NUMBER_BITS
+                );
+                if (number as usize).is_multiple_of(SEGMENT) {
+                    let segment = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT]);
+                    // Release: pairs with the acquire in `slot`.
+                    SCHEDULERS[number as usize / SEGMENT].store(Box::into_raw(segment), Release);
+                }
+                numbers.next += 1;
+                number
+            }
+        }
+    };
+    // Relaxed: whoever gets a task of this scheduler's gets this, too.
+    slot(number).store(scheduler.as_ptr(), Relaxed);
+    number
+}
+
+/// Takes a scheduler's number back.
+pub(super) fn unregister(number: u32) {
+    slot(number).store(ptr::null_mut(), Relaxed);
+    NUMBERS.lock().free.push(number);
+}
+
+/// The scheduler with a number.
+///
+/// # Safety
+/// It is registered, and stays so for `'a`.
+#[inline]
+pub(super) unsafe fn scheduler<'a>(number: u32) -> &'a SchedulerRef {
+    // SAFETY: a registered scheduler's slot holds its address and does not change, and a `SchedulerRef` is just that.
+    unsafe { &*slot(number).as_ptr().cast::<SchedulerRef>() }
+}
+
+#[inline]
+fn slot(number: u32) -> &'static Slot {
+    let number = number as usize;
+    // Acquire: pairs with the release in `register`. A plain load on most processors.
+    let segment = SCHEDULERS[number / SEGMENT].load(Acquire);
+    debug_assert!(!segment.is_null());
+    // SAFETY: only numbers that were given out come here, and the segment was there before; it is never freed.
+    unsafe { &(*segment)[number % SEGMENT] }
+}

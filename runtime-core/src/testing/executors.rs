@@ -1,0 +1,132 @@
+//! Executors under a scheduler: each case is a root task for a fresh runtime that enters the ambient context.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use crate::blocking::{Executor, run_in_executor, set_default_executor};
+use crate::task::JoinError;
+use crate::{spawn, spawn_blocking, yield_now};
+
+fn thread_name() -> String {
+    thread::current().name().unwrap_or_default().to_owned()
+}
+
+/// Awaits a condition that other threads bring about.
+async fn eventually(condition: impl Fn() -> bool) {
+    while !condition() {
+        yield_now().await;
+    }
+}
+
+/// Jobs run on the executor's threads, never on more than it may have, and the rest waits; a panic stays in its handle.
+pub async fn executors_are_bounded_and_queue() {
+    let executor = Executor::new("bounded", 2);
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let jobs: Vec<_> = (0..100)
+        .map(|number| {
+            let (running, most) = (running.clone(), most.clone());
+            run_in_executor(&executor, move || {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                thread::yield_now();
+                running.fetch_sub(1, Ordering::SeqCst);
+                assert!(number != 50, "on purpose");
+                thread_name()
+            })
+        })
+        .collect();
+    for (number, job) in jobs.into_iter().enumerate() {
+        match job.await {
+            Ok(name) => assert!(name.starts_with("bounded-"), "{name}"),
+            Err(error) => {
+                assert_eq!(number, 50);
+                assert_eq!(error.panic_message(), Some("on purpose"));
+            }
+        }
+    }
+    assert!(most.load(Ordering::SeqCst) <= 2);
+    assert_eq!(executor.name(), "bounded");
+}
+
+/// What saturates an executor holds up neither the tasks nor the runtime's own pool; a job that waits can be aborted.
+pub async fn a_full_executor_holds_nobody_up() {
+    let executor = Executor::new("full", 1);
+    let (release, held) = mpsc::channel::<()>();
+    let running = executor.spawn(move || held.recv());
+    let waiting = executor.spawn(|| "its turn came");
+    let given_up = executor.spawn(|| unreachable!("it was aborted in the queue"));
+    assert_eq!(spawn(async { 1 }).await.expect("a task"), 1);
+    assert_eq!(spawn_blocking(|| 2).await.expect("the runtime's pool"), 2);
+    eventually(|| executor.queued() == 2).await;
+    given_up.abort();
+    assert!(!waiting.is_finished());
+    release.send(()).expect("the job waits");
+    running.await.expect("a job").expect("released");
+    assert_eq!(waiting.await.expect("a job"), "its turn came");
+    let error = given_up.await.expect_err("aborted");
+    assert!(error.is_cancelled());
+}
+
+/// A job finds the runtime that sent it, also on a thread that another one used before.
+pub async fn jobs_find_the_runtime_that_sent_them() {
+    let executor = Executor::new("guest", 1);
+    // Sent from outside of any runtime: it finds none.
+    let outside = {
+        let executor = executor.clone();
+        thread::spawn(move || executor.spawn(|| crate::context::try_with(|_| ()).is_none()))
+    };
+    let alone = outside.join().expect("a thread").await.expect("a job");
+    assert!(alone);
+    let task = executor
+        .spawn(|| spawn(async { "from a job" }))
+        .await
+        .expect("a job");
+    assert_eq!(task.await.expect("its task"), "from a job");
+}
+
+/// The default executor takes what the runtime would run on its own pool, and one after the other can be the default.
+pub async fn the_default_executor_can_be_replaced() {
+    let before = spawn_blocking(thread_name).await.expect("a job");
+    let (release, held) = mpsc::channel::<()>();
+    set_default_executor(Executor::new("first", 1));
+    let first = spawn_blocking(move || {
+        // Still to be run, with one before it, when the default is replaced once more.
+        held.recv().expect("released");
+    });
+    let queued = spawn_blocking(thread_name);
+    set_default_executor(Executor::new("second", 1));
+    let second = spawn_blocking(|| (thread_name(), spawn(async { 7 })));
+    let (name, task) = second.await.expect("a job");
+    assert_eq!(task.await.expect("its task"), 7);
+    assert!(name.starts_with("second-"), "{name}, before it {before}");
+    release.send(()).expect("the job waits");
+    first.await.expect("a job");
+    let name = queued.await.expect("a job");
+    assert!(name.starts_with("first-"), "{name}");
+}
+
+/// Shutting an executor down cancels what waits and names what runs.
+pub async fn shutting_an_executor_down() {
+    let executor = Executor::new("ending", 1);
+    let (started, has_started) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let running = executor.spawn(move || {
+        started.send(()).expect("the case waits");
+        held.recv()
+    });
+    let waiting = executor.spawn(|| ());
+    let ends = executor.clone();
+    // Not on a task's thread: it blocks.
+    let names = spawn_blocking(move || {
+        has_started.recv().expect("the job starts");
+        ends.shutdown(Duration::ZERO)
+    });
+    assert_eq!(names.await.expect("a job").len(), 1);
+    assert!(waiting.await.expect_err("cancelled").is_cancelled());
+    let late = executor.spawn(|| ()).await;
+    assert!(matches!(late, Err(JoinError::Cancelled)));
+    release.send(()).expect("the job waits");
+    running.await.expect("it runs on").expect("released");
+}

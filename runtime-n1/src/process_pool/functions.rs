@@ -1,0 +1,190 @@
+//! What may be called: the same list in the parent and in its children.
+
+use std::any::{TypeId, type_name};
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::pin::Pin;
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::child;
+use super::wire::Kind;
+
+/// A call as the child runs it: the argument's bytes in, an answer's bytes out.
+pub(super) type Running = Pin<Box<dyn Future<Output = (Kind, Vec<u8>)>>>;
+
+/// The functions that a pool's processes can run, in the order in which they were added.
+///
+/// A function has one argument, a tuple if it needs more, and argument and result cross the processes by serde.
+#[derive(Default)]
+pub struct Functions {
+    list: Vec<Entry>,
+    by_type: HashMap<TypeId, u32>,
+}
+
+struct Entry {
+    name: &'static str,
+    run: Box<dyn Fn(&[u8]) -> Running + Send + Sync>,
+}
+
+/// Set by [`init`].
+static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
+
+/// To be called first of all in `main`, by every program that makes a [`ProcessPool`](super::ProcessPool): adds the functions that its processes may
+/// run. In a process that a pool has started it runs them and never returns.
+///
+/// What stands before it in `main` happens in each of those processes too. It must add the same functions in all of them.
+///
+/// # Panics
+/// If it is called twice.
+///
+/// ```no_run
+/// use runtime_n1::process_pool::{self, ProcessPool};
+///
+/// fn fib(n: u64) -> u64 {
+///     if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
+/// }
+///
+/// async fn nap((seconds, name): (u64, String)) -> String {
+///     runtime_core::sleep(std::time::Duration::from_secs(seconds)).await;
+///     format!("{name} slept")
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     process_pool::init(|functions| {
+///         functions.add(fib).add_async(nap);
+///     });
+///     let pool = ProcessPool::new()?;
+///     let numbers: Vec<_> = (30..35).map(|n| pool.call(fib, n)).collect();
+///     let slept = pool.call_async(nap, (1, "one".to_owned()));
+///     runtime_n1::Loop::new()?.block_on(async move {
+///         for number in numbers {
+///             println!("{}", number.await?);
+///         }
+///         println!("{}", slept.await?);
+///         Ok(())
+///     })
+/// }
+/// ```
+pub fn init(add: impl FnOnce(&mut Functions)) {
+    let mut functions = Functions::default();
+    add(&mut functions);
+    assert!(
+        FUNCTIONS.set(functions).is_ok(),
+        "`process_pool::init` was called twice: add all functions in one call"
+    );
+    if let Some(parent) = child::parent_if_child() {
+        child::serve(registered(), parent);
+    }
+}
+
+/// The functions of this program.
+///
+/// # Panics
+/// Before [`init`]: a child would not know that it is one, run `main` instead, and start children of its own.
+pub(super) fn registered() -> &'static Functions {
+    FUNCTIONS.get().unwrap_or_else(|| {
+        panic!("a process pool was made before `process_pool::init`: call that first in `main`, with the functions to be called")
+    })
+}
+
+impl Functions {
+    /// Adds a function that computes or blocks. Its process does nothing else while it runs: it is given no other call, and async ones
+    /// that it has wait.
+    ///
+    /// Only a function itself can be added, or a closure that captures nothing: it is told by its type.
+    pub fn add<F, A, R>(&mut self, function: F) -> &mut Self
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+    {
+        self.enter::<F>(Box::new(move |argument| {
+            let argument = postcard::from_bytes::<A>(argument);
+            Box::pin(async move {
+                match argument {
+                    Ok(argument) => encode(&function(argument)),
+                    Err(error) => (Kind::Undecodable, error.to_string().into_bytes()),
+                }
+            })
+        }))
+    }
+
+    /// Adds an async function: it runs on the loop of its process, beside others. It need not be `Send`.
+    ///
+    /// Only a function itself can be added, or a closure that captures nothing: it is told by its type.
+    pub fn add_async<F, A, C>(&mut self, function: F) -> &mut Self
+    where
+        F: Fn(A) -> C + Copy + Send + Sync + 'static,
+        A: DeserializeOwned + 'static,
+        C: Future + 'static,
+        C::Output: Serialize,
+    {
+        self.enter::<F>(Box::new(move |argument| {
+            let argument = postcard::from_bytes::<A>(argument);
+            Box::pin(async move {
+                match argument {
+                    Ok(argument) => encode(&function(argument).await),
+                    Err(error) => (Kind::Undecodable, error.to_string().into_bytes()),
+                }
+            })
+        }))
+    }
+
+    fn enter<F: 'static>(&mut self, run: Box<dyn Fn(&[u8]) -> Running + Send + Sync>) -> &mut Self {
+        const {
+            assert!(
+                size_of::<F>() == 0,
+                "add the function itself, not a pointer to it: all functions of one signature have the same type of pointer"
+            );
+        }
+        let number = u32::try_from(self.list.len()).expect("fewer than 2^32 functions");
+        // Added again, it keeps its first number.
+        self.by_type.entry(TypeId::of::<F>()).or_insert_with(|| {
+            self.list.push(Entry {
+                name: type_name::<F>(),
+                run,
+            });
+            number
+        });
+        self
+    }
+
+    /// The number of a function, by its type.
+    ///
+    /// # Panics
+    /// If it was not added.
+    pub(super) fn number_of<F: 'static>(&self) -> u32 {
+        *self.by_type.get(&TypeId::of::<F>()).unwrap_or_else(|| {
+            panic!(
+                "`{}` is not among the functions of `process_pool::init`: add it there",
+                type_name::<F>()
+            )
+        })
+    }
+
+    /// Begins to run a function; `None` if there is none of that number.
+    pub(super) fn run(&self, number: u32, argument: &[u8]) -> Option<Running> {
+        let entry = self.list.get(usize::try_from(number).ok()?)?;
+        Some((entry.run)(argument))
+    }
+
+    /// By which a child and its parent see that they have the same functions.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for entry in &self.list {
+            entry.name.hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+fn encode<R: Serialize>(result: &R) -> (Kind, Vec<u8>) {
+    match postcard::to_stdvec(result) {
+        Ok(bytes) => (Kind::Value, bytes),
+        Err(error) => (Kind::Unencodable, error.to_string().into_bytes()),
+    }
+}
