@@ -6,6 +6,7 @@ use std::io;
 use runtime_core::{Capabilities, Choice, Knob, Launch, LaunchConfig, Runtime as _};
 
 use crate::error::CommandError;
+use crate::serve::{self, ServeError, Service};
 use crate::{soak, suggest};
 
 /// A scheduler's choices and the functions that start it: [`Launch`], as a value in a table.
@@ -17,6 +18,8 @@ pub struct Launcher {
     pub knobs: &'static [Knob],
     /// Starts the scheduler, lets it do nothing, and ends it: says what it would be, or why it can't.
     pub probe: fn(&LaunchConfig) -> io::Result<Capabilities>,
+    /// Serves under it.
+    pub(crate) serve: fn(&Service) -> Result<(), ServeError>,
     /// Gives it one life of `lab soak`.
     pub(crate) soak: fn(&LaunchConfig, soak::Orders) -> io::Result<Option<u64>>,
 }
@@ -28,6 +31,7 @@ impl Launcher {
             policies: L::POLICIES,
             knobs: L::KNOBS,
             probe: probe::<L>,
+            serve: serve::under::<L>,
             soak: soak::live::<L>,
         }
     }

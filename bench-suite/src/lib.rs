@@ -81,7 +81,7 @@ fn run(registry: &Registry, cli: cli::Cli) -> Result<(), CommandError> {
         Some(Command::Compare(arguments)) => compare::run(registry, &arguments),
         Some(Command::Sweep(arguments)) => compare::sweep(registry, &arguments),
         Some(Command::List(arguments)) => list::run(registry, &arguments),
-        Some(Command::Serve(arguments)) => serve::run(&arguments),
+        Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),

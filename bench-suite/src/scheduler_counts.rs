@@ -7,7 +7,7 @@ use runtime_core::Metrics;
 use runtime_core::metrics::WorkerMetrics;
 
 /// The counters, by the names that they have among a run's extra figures, each with one line.
-pub(crate) const COUNTERS: [(&str, &str); 9] = [
+pub(crate) const COUNTERS: [(&str, &str); 10] = [
     ("polls", "times that a task was polled"),
     (
         "steals_tried",
@@ -26,6 +26,7 @@ pub(crate) const COUNTERS: [(&str, &str); 9] = [
         "hand_offs",
         "times that a spare worker took over from a stuck one",
     ),
+    ("stuck_polls", "polls that were caught lasting too long"),
 ];
 
 /// Reads a scheduler's counters at the ends of each timed repetition. Without a scheduler it does nothing.
@@ -85,6 +86,7 @@ fn values(metrics: &Metrics) -> [Option<u64>; COUNTERS.len()] {
         metrics.unparks,
         metrics.io_polls,
         metrics.hand_offs,
+        metrics.stuck_polls,
     ]
 }
 

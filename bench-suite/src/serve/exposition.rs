@@ -65,12 +65,26 @@ fn choices(page: &mut Page, config: &LaunchConfig) {
 }
 
 fn of_runtime(page: &mut Page, metrics: &Metrics) {
+    if let Some(time) = metrics.stuck_time {
+        page.family(
+            "lab_stuck_seconds_total",
+            Kind::Counter,
+            "How long the polls lasted that were caught lasting too long, but for those that still do.",
+        );
+        page.sample("lab_stuck_seconds_total", &[], time.as_secs_f64());
+    }
     let mut one = |name: &str, kind: Kind, help: &str, value: Option<u64>| {
         if let Some(value) = value {
             page.family(name, kind, help);
             page.sample(name, &[], value as f64);
         }
     };
+    one(
+        "lab_stuck_polls_total",
+        Kind::Counter,
+        "Polls that were caught lasting too long.",
+        metrics.stuck_polls,
+    );
     one(
         "lab_live_tasks",
         Kind::Gauge,

@@ -15,9 +15,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use runtime_core::{Launch, LaunchConfig, Metrics, Runtime, TcpListener as _};
-use runtime_mn::Mn;
-use runtime_n1::N1;
-use runtime_threads::Threads;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -25,16 +22,15 @@ use crate::cli;
 use crate::error::CommandError;
 use crate::launcher::{Asked, Launcher};
 use crate::load::{self, Protocol};
-use crate::peers::smol::Smol;
 use crate::peers::std_blocking;
-use crate::peers::tokio::{TokioCt, TokioMt};
+use crate::registry::{Registry, RuntimeInfo};
 use crate::workloads::{echo, http, mixed};
 
 use endpoint::Endpoint;
 
 /// What to serve, where, and how.
 #[derive(Clone, Debug)]
-struct Service {
+pub(crate) struct Service {
     protocol: Protocol,
     address: SocketAddr,
     runtime: Asked,
@@ -45,23 +41,12 @@ struct Service {
 /// What the served runtime counts, once it runs.
 type Counted = Arc<OnceLock<Box<dyn Fn() -> Metrics + Send + Sync>>>;
 
-/// Serves under one runtime until a signal comes.
-type ServeFn = fn(&Service) -> Result<(), ServeError>;
-
-/// The runtimes that can serve.
-const SERVERS: &[(&str, ServeFn)] = &[
-    ("n1", under::<N1>),
-    ("mn", under::<Mn>),
-    ("threads", under::<Threads>),
-    ("std-blocking", blocking),
-    ("tokio-mt", under::<TokioMt>),
-    ("tokio-ct", under::<TokioCt>),
-    ("smol", under::<Smol>),
-];
+/// A server without a runtime, and so without a launcher.
+const BLOCKING: &str = "std-blocking";
 
 /// Why a server did not serve.
 #[derive(Debug)]
-enum ServeError {
+pub(crate) enum ServeError {
     Asked(CommandError),
     Start(io::Error),
     Bind(io::Error),
@@ -76,14 +61,25 @@ enum ServeError {
 /// # Errors
 /// [`CommandError::Usage`] for a runtime that can't serve, an address that is none, or absurd numbers;
 /// [`CommandError::Failed`] when the address is in use or the system refuses threads.
-pub fn run(arguments: &cli::ServeArgs) -> Result<(), CommandError> {
+pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), CommandError> {
     let name = arguments.runtime.as_str();
-    let Some((_, serve)) = SERVERS.iter().find(|(runtime, _)| *runtime == name) else {
-        let known: Vec<&str> = SERVERS.iter().map(|(runtime, _)| *runtime).collect();
-        return Err(CommandError::Usage(format!(
-            "--runtime {name}: no such server; there are {}",
-            known.join(", ")
-        )));
+    let serve = match registry.runtime(name).and_then(|info| info.launcher) {
+        Some(launcher) => launcher.serve,
+        None if name == BLOCKING => blocking,
+        None => {
+            let can_serve = |info: &&RuntimeInfo| info.launcher.is_some() || info.name == BLOCKING;
+            let servers: Vec<&str> = registry
+                .runtimes
+                .iter()
+                .filter(can_serve)
+                .map(|info| info.name)
+                .collect();
+            return Err(CommandError::Usage(format!(
+                "--runtime {}: no such server; there are {}",
+                name.escape_debug(),
+                servers.join(", ")
+            )));
+        }
     };
     if arguments.workers == Some(0) {
         return Err(CommandError::Usage(
@@ -137,7 +133,11 @@ impl fmt::Display for ServeError {
     }
 }
 
-fn under<L: Launch>(service: &Service) -> Result<(), ServeError> {
+/// Serves under one runtime until a signal comes.
+///
+/// # Errors
+/// Why it did not.
+pub(crate) fn under<L: Launch>(service: &Service) -> Result<(), ServeError> {
     let config = service
         .runtime
         .config(Launcher::of::<L>())

@@ -55,8 +55,14 @@ impl Census {
             let plural = if count == 1 { "" } else { "s" };
             (count > 0).then(|| format!("{count} {what}{plural} left: {}", names.join(", ")))
         };
-        more("descriptor", &self.descriptors, &before.descriptors)
-            .or_else(|| more("thread", &self.threads, &before.threads))
+        let left: Vec<String> = [
+            more("descriptor", &self.descriptors, &before.descriptors),
+            more("thread", &self.threads, &before.threads),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!left.is_empty()).then(|| left.join("; "))
     }
 }
 

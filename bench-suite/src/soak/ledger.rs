@@ -1,5 +1,6 @@
 //! Which futures were dropped, and how often.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 const ALIVE: u8 = 1;
@@ -19,13 +20,18 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// An empty one, for ever.
-    pub(super) fn leaked() -> &'static Self {
-        Box::leak(Box::new(Self {
+    fn new() -> Self {
+        Self {
             states: (0..CAPACITY).map(|_| AtomicU8::new(0)).collect(),
             next: AtomicUsize::new(0),
             twice: AtomicUsize::new(0),
-        }))
+        }
+    }
+
+    /// The process's own: there is one life at a time.
+    pub(super) fn of_process() -> &'static Self {
+        static LEDGER: LazyLock<Ledger> = LazyLock::new(Ledger::new);
+        &LEDGER
     }
 
     /// A token for a future that is about to be spawned.
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_ledger_tells_once_from_never_and_twice() {
-        let ledger = Ledger::leaked();
+        let ledger: &Ledger = Box::leak(Box::new(Ledger::new()));
         let (first, second) = (ledger.token(), ledger.token());
         let number = first.number();
         assert!(!ledger.is_dropped(number));
@@ -121,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_full_ledger_says_so_and_counts_no_further() {
-        let ledger = Ledger::leaked();
+        let ledger: &Ledger = Box::leak(Box::new(Ledger::new()));
         ledger.next.store(CAPACITY, Relaxed);
         assert!(ledger.is_full());
         drop(ledger.token());

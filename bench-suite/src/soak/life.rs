@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,7 @@ async fn live<R: Runtime>(rt: &R, orders: Orders) {
         ledger: orders.ledger,
         tally: orders.tally,
         faults: orders.faults,
+        ending: Arc::default(),
         many: match rt.capabilities().workers {
             Some(_) => 1000,
             None => 30,
@@ -80,6 +82,7 @@ async fn live<R: Runtime>(rt: &R, orders: Orders) {
             world.value(activity).await;
         }
     }
+    world.ending.store(true, Relaxed);
 }
 
 /// What is spawned on a runtime that has ended is cancelled at once, and does not run.

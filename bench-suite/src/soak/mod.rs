@@ -53,7 +53,7 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
             .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
     }
     let watchdog = Watchdog::start();
-    let ledger = Ledger::leaked();
+    let ledger = Ledger::of_process();
     let share = arguments.duration / u32::try_from(subjects.len()).unwrap_or(1);
     let names: Vec<&str> = subjects.iter().map(|subject| subject.info.name).collect();
     say(&format!(
@@ -255,7 +255,9 @@ impl Soak<'_> {
                 break;
             }
             if Instant::now() >= deadline {
-                return Err(beyond.unwrap_or_else(|| format!("{alive} futures were never dropped")));
+                let futures = (alive > 0).then(|| format!("{alive} futures were never dropped"));
+                let left: Vec<String> = futures.into_iter().chain(beyond).collect();
+                return Err(left.join("; "));
             }
             thread::sleep(Duration::from_millis(1));
         }

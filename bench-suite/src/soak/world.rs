@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runtime_core::{JoinError, Runtime, TaskHandle as _};
@@ -72,6 +72,9 @@ pub(super) struct World<R> {
     pub(super) ledger: &'static Ledger,
     pub(super) tally: Arc<Tally>,
     pub(super) faults: Arc<Faults>,
+    /// The root is about to return: from now on a task may be cancelled under the hands of another one that still runs, and
+    /// answers say nothing any more.
+    pub(super) ending: Arc<AtomicBool>,
     /// Tasks of a large burst: a thread for each is another matter than a cell for each.
     pub(super) many: u64,
 }
@@ -83,6 +86,7 @@ impl<R: Clone> Clone for World<R> {
             ledger: self.ledger,
             tally: Arc::clone(&self.tally),
             faults: Arc::clone(&self.faults),
+            ending: Arc::clone(&self.ending),
             many: self.many,
         }
     }
@@ -118,7 +122,9 @@ impl<R: Runtime> World<R> {
     ) -> Result<T, JoinError> {
         let outcome = spawned.handle.await;
         if !self.ledger.is_dropped(spawned.number) {
-            self.fault("a handle reported before its future was dropped");
+            // Always a fault.
+            self.faults
+                .add("a handle reported before its future was dropped".to_owned());
         }
         outcome
     }
@@ -143,9 +149,12 @@ impl<R: Runtime> World<R> {
         spawned.handle.abort();
     }
 
-    /// Notes that something is wrong.
+    /// Notes that something is wrong, unless it may be the end's doing.
     pub(super) fn fault(&self, what: impl Into<String>) {
-        self.faults.add(what.into());
+        // Relaxed: it was set before the shutdown began, and so before whatever that did.
+        if !self.ending.load(Relaxed) {
+            self.faults.add(what.into());
+        }
     }
 
     /// Notes a wrong answer.

@@ -7,11 +7,13 @@ mod choices;
 mod chooser;
 mod failing;
 mod interrupting;
+mod leaky;
 mod measuring;
 mod process;
 mod registry;
 #[path = "../schema/mod.rs"]
 mod schema;
+mod soaking;
 mod usage;
 
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         choices::TESTS,
         failing::TESTS,
         interrupting::TESTS,
+        soaking::TESTS,
         usage::TESTS,
     ];
     let trials = tests

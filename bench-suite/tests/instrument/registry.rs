@@ -10,6 +10,7 @@ use runtime_core::Runtime;
 use rustix::process::Signal;
 
 use crate::chooser::Chooser;
+use crate::leaky;
 
 const SIZE: Parameter = Parameter {
     name: "size",
@@ -46,6 +47,7 @@ pub(crate) fn registry() -> Registry {
         .map(runtime)
         .into_iter()
         .chain([Chooser::INFO])
+        .chain(leaky::RUNTIMES)
         .collect(),
         entries: vec![
             entry("sum", "plain", |params, meter| sum(params, meter, 1)),
