@@ -10,6 +10,7 @@ pub mod environment;
 pub mod error;
 mod list;
 pub mod load;
+pub mod many_loops;
 pub mod measure;
 pub mod peers;
 pub mod registry;
@@ -53,6 +54,7 @@ pub fn main(registry: Registry) -> ExitCode {
     if let Some(code) = load::companion::serve_if_asked() {
         return code;
     }
+    many_loops::processes::serve_if_asked();
     let outcome = cli::parse(std::env::args_os()).and_then(|parsed| match parsed {
         Parsed::Run(cli) => run(&registry, cli),
         Parsed::Print(text) => {

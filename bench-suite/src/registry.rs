@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::measure::Meter;
 
 /// Runs one workload under one runtime, inside the measured process, and reports through the meter.
@@ -138,7 +140,7 @@ pub struct Entry {
 }
 
 /// The values that one run is made with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Params {
     /// Worker threads where there are several.
     pub workers: usize,
@@ -168,7 +170,7 @@ impl Params {
 }
 
 /// Why a run gave no figure. A failed check is a failed run, never a fast one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// The workload's check of its own result failed.
     WrongAnswer(String),

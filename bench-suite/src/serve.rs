@@ -19,9 +19,13 @@ use signal_hook::iterator::Signals;
 use crate::cli;
 use crate::error::CommandError;
 use crate::load::{self, Protocol};
+use crate::many_loops::processes::ProcessLoops;
+use crate::many_loops::threads::ThreadLoops;
+use crate::many_loops::{Loops, servers};
 use crate::peers::smol::Smol;
 use crate::peers::std_blocking;
 use crate::peers::tokio::{TokioCt, TokioMt};
+use crate::registry::{Failure, Params};
 use crate::workloads::{echo, http, mixed};
 
 /// What to serve, where, and how.
@@ -41,6 +45,8 @@ const SERVERS: &[(&str, ServeFn)] = &[
     ("n1", under::<N1>),
     ("mn", under::<Mn>),
     ("threads", under::<Threads>),
+    ("n1xP", on_many_loops::<ThreadLoops>),
+    ("n1xProc", on_many_loops::<ProcessLoops>),
     ("std-blocking", blocking),
     ("tokio-mt", under::<TokioMt>),
     ("tokio-ct", under::<TokioCt>),
@@ -131,6 +137,25 @@ async fn serve<R: Runtime>(rt: R, service: Service, signals: Signals) -> Result<
     drop(accepting);
     let waited = rt.spawn_blocking(move || wait_for(signals)).await;
     waited.map_err(|error| ServeError::Signals(io::Error::other(error)))
+}
+
+fn on_many_loops<L: Loops>(service: &Service) -> Result<(), ServeError> {
+    let mut config = LaunchConfig::default();
+    if let Some(workers) = service.workers {
+        config.workers = workers;
+    }
+    let signals = signals()?;
+    let start = |failure: Failure| ServeError::Start(io::Error::other(failure));
+    let loops = L::start(&config).map_err(start)?;
+    let address =
+        servers::listen_on(&loops, service.protocol, service.address).map_err(ServeError::Bind)?;
+    let hogs = service.hogs as u64;
+    loops
+        .each::<servers::Hogs>(&Params::default(), &hogs)
+        .map_err(start)?;
+    announce(address);
+    wait_for(signals);
+    Ok(())
 }
 
 fn blocking(service: &Service) -> Result<(), ServeError> {

@@ -88,6 +88,7 @@ runtimes! {
     n1_runs_every_workload: "n1", 18;
     mn_runs_every_workload: "mn", 18;
     threads_runs_every_workload: "threads", 18;
+    n1_on_threads_runs_its_workloads: "n1xP", 12;
     tokio_mt_runs_every_workload: "tokio-mt", 16;
     tokio_ct_runs_every_workload: "tokio-ct", 16;
     smol_runs_every_workload: "smol", 16;
