@@ -11,6 +11,7 @@ pub mod error;
 pub mod launcher;
 mod list;
 pub mod load;
+pub mod many_loops;
 mod matrix;
 pub mod measure;
 pub mod peers;
@@ -57,6 +58,7 @@ pub fn main(registry: Registry) -> ExitCode {
     if let Some(code) = load::companion::serve_if_asked() {
         return code;
     }
+    many_loops::processes::serve_if_asked();
     let outcome = cli::parse(std::env::args_os()).and_then(|parsed| match parsed {
         Parsed::Run(cli) => run(&registry, cli),
         Parsed::Print(text) => {

@@ -109,6 +109,8 @@ pub struct Meter {
     /// What the runtime was started with, if it was started by its [`Launch`](runtime_core::Launch).
     pub(crate) launched: Option<LaunchConfig>,
     counts: SchedulerCounts,
+    /// Child processes that belong to the runtime under test: what they use counts as its own.
+    pub(crate) processes: Vec<u32>,
     mark: Option<Mark>,
 }
 
@@ -121,26 +123,47 @@ struct Mark {
 }
 
 impl Mark {
-    fn now() -> Self {
+    fn now(processes: &[u32]) -> Self {
         // The clocks are read next to each other and last, so that reading the counters is in neither.
-        let counters = usage::counters();
+        let counters = counters(processes);
         Self {
             counters,
-            cpu: usage::process_cpu_time(),
+            cpu: cpu_time(processes),
             at: Instant::now(),
         }
     }
 
     /// The end of a repetition: in the opposite order, for the same reason.
-    fn end() -> Self {
+    fn end(processes: &[u32]) -> Self {
         let at = Instant::now();
-        let cpu = usage::process_cpu_time();
+        let cpu = cpu_time(processes);
         Self {
             at,
             cpu,
-            counters: usage::counters(),
+            counters: counters(processes),
         }
     }
+}
+
+/// Of this process and of the others.
+fn cpu_time(processes: &[u32]) -> Duration {
+    let others = processes.iter().filter_map(|&id| usage::cpu_time_of(id));
+    usage::process_cpu_time() + others.sum::<Duration>()
+}
+
+fn counters(processes: &[u32]) -> usage::Counters {
+    let mut sum = usage::counters();
+    for other in processes.iter().map(|&id| usage::counters_of(id)) {
+        sum.voluntary_switches += other.voluntary_switches;
+        sum.involuntary_switches += other.involuntary_switches;
+        sum.page_faults += other.page_faults;
+    }
+    sum
+}
+
+fn peak_rss_bytes(processes: &[u32]) -> Option<u64> {
+    let others = processes.iter().map(|&id| usage::peak_rss_bytes_of(id));
+    Some(usage::peak_rss_bytes()? + others.sum::<Option<u64>>()?)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
@@ -157,7 +180,7 @@ impl Meter {
     /// Begins a timed repetition.
     pub fn start(&mut self) {
         self.counts.start();
-        self.mark = Some(Mark::now());
+        self.mark = Some(Mark::now(&self.processes));
     }
 
     /// Ends the timed repetition that [`start`](Meter::start) began, in which `ops` operations were done.
@@ -165,19 +188,27 @@ impl Meter {
     /// # Panics
     /// Without a `start` before it.
     pub fn stop(&mut self, ops: u64) {
-        let end = Mark::end();
+        let end = Mark::end(&self.processes);
         let start = self.mark.take().expect("`stop` follows `start`");
         self.counts.stop(&mut self.extra);
         self.samples.push(Sample {
             ops,
             wall_ns: nanoseconds(end.at - start.at),
             cpu_ns: nanoseconds(end.cpu.saturating_sub(start.cpu)),
-            voluntary_switches: end.counters.voluntary_switches - start.counters.voluntary_switches,
-            involuntary_switches: end.counters.involuntary_switches
-                - start.counters.involuntary_switches,
-            page_faults: end.counters.page_faults - start.counters.page_faults,
+            voluntary_switches: end
+                .counters
+                .voluntary_switches
+                .saturating_sub(start.counters.voluntary_switches),
+            involuntary_switches: end
+                .counters
+                .involuntary_switches
+                .saturating_sub(start.counters.involuntary_switches),
+            page_faults: end
+                .counters
+                .page_faults
+                .saturating_sub(start.counters.page_faults),
         });
-        self.peak_rss_bytes = usage::peak_rss_bytes();
+        self.peak_rss_bytes = peak_rss_bytes(&self.processes);
     }
 
     /// Repeats `body` until `budget_ns` of measured time are used, and not once more if a sample as long as the mean would not

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use runtime_core::{Choice, Knob, Launch};
+use serde::{Deserialize, Serialize};
 
 use crate::launcher::{Launcher, Reactor};
 use crate::measure::Meter;
@@ -172,7 +173,7 @@ pub struct Entry {
 }
 
 /// The values that one run is made with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Params {
     /// Worker threads where there are several.
     pub workers: usize,
@@ -204,7 +205,7 @@ impl Params {
 }
 
 /// Why a run gave no figure. A failed check is a failed run, never a fast one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// The workload's check of its own result failed.
     WrongAnswer(String),

@@ -9,6 +9,9 @@ use runtime_n1::N1;
 use runtime_threads::{Threads, ThreadsForkJoin};
 
 use crate::launcher::Reactor;
+use crate::many_loops::processes::ProcessLoops;
+use crate::many_loops::threads::ThreadLoops;
+use crate::many_loops::{Loops, parts, servers};
 use crate::peers::rayon::Rayon;
 use crate::peers::smol::Smol;
 use crate::peers::tokio::{TokioCt, TokioMt};
@@ -49,6 +52,14 @@ const RUNTIMES: &[RuntimeInfo] = &[
         "1:1: an OS thread for each task; the kernel schedules",
     )
     .launched_by::<Threads>(Reactor::Fixed("poll")),
+    ours(
+        "n1xP",
+        "N:1, P times: a loop on each of P threads, nothing shared; programs are split by hand",
+    ),
+    ours(
+        "n1xProc",
+        "N:1 in P processes, like asyncio's process pool: programs are split, parts cross by pipe",
+    ),
     RuntimeInfo::new(
         "std-blocking",
         "plain blocking sockets of the standard library, a thread for each connection",
@@ -121,7 +132,31 @@ pub(crate) fn standard() -> Registry {
     synchronised::<Semaphore>(table);
     synchronised::<Mpmc>(table);
     program::<Idle>(table);
+
+    many_loops::<ThreadLoops>(table, "n1xP");
+    many_loops::<ProcessLoops>(table, "n1xProc");
     registry
+}
+
+/// All that can be split over loops which share nothing.
+fn many_loops<L: Loops>(registry: &mut Registry, name: &'static str) {
+    entry(registry, "echo", name, servers::echo::<L>);
+    entry(registry, "http", name, servers::http::<L>);
+    entry(registry, "mixed", name, servers::mixed::<L>);
+    entry(registry, "timers", name, parts::timers::<L>);
+    entry(registry, "fib-spawn", name, parts::fib_spawn::<L>);
+    entry(registry, "skynet-spawn", name, parts::skynet_spawn::<L>);
+    entry(registry, "matmul", name, parts::matmul::<L>);
+    entry(registry, "hash", name, parts::hash::<L>);
+    entry(registry, "nqueens", name, parts::nqueens::<L>);
+    entry(registry, "spawn", name, parts::spawn::<L, parts::Spawn>);
+    entry(
+        registry,
+        "spawn-batch",
+        name,
+        parts::spawn::<L, parts::SpawnBatch>,
+    );
+    entry(registry, "yield", name, parts::yielding::<L>);
 }
 
 /// A workload over the one trait, under everything that implements it.

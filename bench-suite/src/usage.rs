@@ -37,6 +37,58 @@ pub(crate) fn process_cpu_time() -> Duration {
     )
 }
 
+/// CPU time that all threads of the process `id` have used, user and system; `None` if there is none of that number.
+pub(crate) fn cpu_time_of(id: u32) -> Option<Duration> {
+    let mut clock: libc::clockid_t = 0;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let id = libc::pid_t::try_from(id).ok()?;
+    // SAFETY: the pointer is to a clock id that is written to.
+    if unsafe { libc::clock_getcpuclockid(id, &raw mut clock) } != 0 {
+        return None;
+    }
+    // SAFETY: the pointer is to a `timespec` that is written to.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return None;
+    }
+    Some(Duration::new(
+        u64::try_from(time.tv_sec).ok()?,
+        u32::try_from(time.tv_nsec).ok()?,
+    ))
+}
+
+/// The counters of the process `id`, but for threads of it that have ended; zeros where `/proc` does not say.
+pub(crate) fn counters_of(id: u32) -> Counters {
+    let mut counters = Counters::default();
+    let threads = std::fs::read_dir(format!("/proc/{id}/task"));
+    for thread in threads.into_iter().flatten().flatten() {
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let count = |key| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|number| number.trim().parse().ok())
+                .unwrap_or(0)
+        };
+        counters.voluntary_switches += count("voluntary_ctxt_switches:");
+        counters.involuntary_switches += count("nonvoluntary_ctxt_switches:");
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything; behind it, minor and major faults are fields 10 and 12 of the whole line.
+    if let Some((_, rest)) = stat.rsplit_once(") ") {
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let count = |field: usize| fields.get(field).and_then(|field| field.parse().ok());
+        counters.page_faults = count(7).unwrap_or(0) + count(9).unwrap_or(0);
+    }
+    counters
+}
+
+/// [`peak_rss_bytes`] of the process `id`.
+pub(crate) fn peak_rss_bytes_of(id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    kibibytes(&status, "VmHWM:")
+}
+
 /// The most memory that this process ever had resident: `VmHWM`, which unlike `ru_maxrss` starts anew at exec.
 /// `None` where `/proc` does not say.
 pub(crate) fn peak_rss_bytes() -> Option<u64> {
@@ -63,6 +115,20 @@ mod tests {
             sum = std::hint::black_box(sum + 1);
         }
         assert!(process_cpu_time() > before);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn another_process_is_seen_as_it_sees_itself() {
+        let own = std::process::id();
+        let before = process_cpu_time();
+        let seen = cpu_time_of(own).unwrap();
+        assert!(before <= seen && seen <= process_cpu_time());
+        assert!(counters_of(own).page_faults > 0);
+        assert!(peak_rss_bytes_of(own).is_some());
+        // Beyond the largest number that Linux gives.
+        assert_eq!(cpu_time_of(1 << 23), None);
+        assert_eq!(counters_of(1 << 23), Counters::default());
     }
 
     #[test]

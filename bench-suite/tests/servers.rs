@@ -8,10 +8,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Every runtime that can serve.
-const SERVERS: [&str; 7] = [
+const SERVERS: [&str; 9] = [
     "n1",
     "mn",
     "threads",
+    "n1xP",
+    "n1xProc",
     "std-blocking",
     "tokio-mt",
     "tokio-ct",

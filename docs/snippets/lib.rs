@@ -4,6 +4,8 @@
 
 pub mod included;
 pub mod local;
+pub mod processes;
+pub mod servers;
 pub mod tasks;
 pub mod waiting;
 

@@ -11,6 +11,7 @@ use runtime_core::task::{SchedulerArc, SchedulerRef, Task, bind, bind_named};
 use runtime_core::time::TimerShard;
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
+use crate::local::Local;
 use crate::shared::Shared;
 
 /// A handle to a [`Loop`](crate::Loop): spawns `Send` futures from any thread, and stops the loop. It keeps no loop alive.
@@ -23,6 +24,21 @@ pub struct Handle {
 impl Handle {
     pub(crate) fn new(shared: SchedulerArc<Shared>, ambient: Arc<dyn Ambient>) -> Self {
         Self { shared, ambient }
+    }
+
+    /// The loop that runs the calling thread's task. asyncio's `get_running_loop`.
+    ///
+    /// # Panics
+    /// Outside of the tasks of an N:1 loop.
+    pub fn current() -> Self {
+        let shared = Local::running().map(|local| local.shared.clone());
+        let ambient = context::try_with(Arc::clone);
+        shared
+            .zip(ambient)
+            .map(|(shared, ambient)| Self { shared, ambient })
+            .unwrap_or_else(|| {
+                panic!("`Handle::current` was called outside of an N:1 loop's tasks")
+            })
     }
 
     pub(crate) fn ambient_arc(&self) -> Arc<dyn Ambient> {

@@ -22,8 +22,11 @@ use crate::cli;
 use crate::error::CommandError;
 use crate::launcher::{Asked, Launcher};
 use crate::load::{self, Protocol};
+use crate::many_loops::processes::ProcessLoops;
+use crate::many_loops::threads::ThreadLoops;
+use crate::many_loops::{Loops, servers};
 use crate::peers::std_blocking;
-use crate::registry::{Registry, RuntimeInfo};
+use crate::registry::{Failure, Params, Registry, RuntimeInfo};
 use crate::workloads::{echo, http, mixed};
 
 use endpoint::Endpoint;
@@ -41,8 +44,14 @@ pub(crate) struct Service {
 /// What the served runtime counts, once it runs.
 type Counted = Arc<OnceLock<Box<dyn Fn() -> Metrics + Send + Sync>>>;
 
-/// A server without a runtime, and so without a launcher.
-const BLOCKING: &str = "std-blocking";
+type ServeFn = fn(&Service) -> Result<(), ServeError>;
+
+/// The servers that are not started by a launcher.
+const OTHERS: &[(&str, ServeFn)] = &[
+    ("n1xP", on_many_loops::<ThreadLoops>),
+    ("n1xProc", on_many_loops::<ProcessLoops>),
+    ("std-blocking", blocking),
+];
 
 /// Why a server did not serve.
 #[derive(Debug)]
@@ -63,11 +72,14 @@ pub(crate) enum ServeError {
 /// [`CommandError::Failed`] when the address is in use or the system refuses threads.
 pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), CommandError> {
     let name = arguments.runtime.as_str();
-    let serve = match registry.runtime(name).and_then(|info| info.launcher) {
-        Some(launcher) => launcher.serve,
-        None if name == BLOCKING => blocking,
-        None => {
-            let can_serve = |info: &&RuntimeInfo| info.launcher.is_some() || info.name == BLOCKING;
+    let other = |name: &str| OTHERS.iter().find(|(other, _)| *other == name);
+    let launcher = registry.runtime(name).and_then(|info| info.launcher);
+    let serve = match (launcher, other(name)) {
+        (Some(launcher), _) => launcher.serve,
+        (None, Some((_, serve))) => *serve,
+        (None, None) => {
+            let can_serve =
+                |info: &&RuntimeInfo| info.launcher.is_some() || other(info.name).is_some();
             let servers: Vec<&str> = registry
                 .runtimes
                 .iter()
@@ -197,6 +209,32 @@ async fn serve<R: Runtime>(
     drop(accepting);
     let waited = rt.spawn_blocking(move || wait_for(signals)).await;
     waited.map_err(|error| ServeError::Signals(io::Error::other(error)))
+}
+
+/// A loop on each thread or in each process, which share the port.
+fn on_many_loops<L: Loops>(service: &Service) -> Result<(), ServeError> {
+    service
+        .runtime
+        .expect_no_choices()
+        .map_err(ServeError::Asked)?;
+    let mut config = LaunchConfig::default();
+    if let Some(workers) = service.runtime.workers {
+        config.workers = workers;
+    }
+    let signals = signals()?;
+    // There is no one scheduler whose counters could be told.
+    let endpoint = metrics(service, &config, &Counted::default())?;
+    let start = |failure: Failure| ServeError::Start(io::Error::other(failure));
+    let loops = L::start(&config).map_err(start)?;
+    let address =
+        servers::listen_on(&loops, service.protocol, service.address).map_err(ServeError::Bind)?;
+    let hogs = service.hogs as u64;
+    loops
+        .each::<servers::Hogs>(&Params::default(), &hogs)
+        .map_err(start)?;
+    announce(address, endpoint.as_ref().map(Endpoint::address));
+    wait_for(signals);
+    Ok(())
 }
 
 fn blocking(service: &Service) -> Result<(), ServeError> {

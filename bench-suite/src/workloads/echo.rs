@@ -52,7 +52,7 @@ pub(super) async fn bind<R: Runtime>(rt: &R) -> Result<R::TcpListener, Failure> 
     rt.bind(client::loopback()).await.map_err(crashed)
 }
 
-pub(super) fn crashed(error: io::Error) -> Failure {
+pub(crate) fn crashed(error: io::Error) -> Failure {
     Failure::Crashed(format!("the listener: {error}"))
 }
 

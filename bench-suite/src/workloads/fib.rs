@@ -33,15 +33,17 @@ impl Program for FibSpawn {
         let n = params.value("size");
         let mut repetitions = Repetitions::new(params.budget_ns);
         while repetitions.next(meter) {
-            let answer = spawn_fib(&rt, n)
-                .await
-                .map_err(lost)?
-                .map_err(|e| lost(*e))?;
+            let answer = fib_by_tasks(&rt, n).await?;
             check("fib", answer, fib(n))?;
             repetitions.done(meter, forks(n));
         }
         Ok(())
     }
+}
+
+/// fib(n) with a task at every fork.
+pub(crate) async fn fib_by_tasks<R: Runtime>(rt: &R, n: u64) -> Result<u64, Failure> {
+    spawn_fib(rt, n).await.map_err(lost)?.map_err(|e| lost(*e))
 }
 
 /// The error is boxed so that the output of a task stays two words.

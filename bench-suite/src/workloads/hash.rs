@@ -98,6 +98,11 @@ impl Input {
         root.finalize().into()
     }
 
+    /// What one thread got.
+    pub fn expected(&self) -> Sum {
+        self.expected
+    }
+
     /// Compares with what one thread got.
     ///
     /// # Errors

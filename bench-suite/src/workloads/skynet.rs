@@ -38,13 +38,22 @@ impl Program for SkynetSpawn {
         let leaves = CHILDREN.pow(levels);
         let mut repetitions = Repetitions::new(params.budget_ns);
         while repetitions.next(meter) {
-            let root = spawn_node(&rt, 0, leaves);
-            let sum = root.await.map_err(lost)?.map_err(|e| lost(*e))?;
+            let sum = sum_by_tasks(&rt, 0, leaves).await?;
             check("the sum of the leaves", sum, sum_below(leaves))?;
             repetitions.done(meter, nodes(levels));
         }
         Ok(())
     }
+}
+
+/// The sum of the leaves `first .. first + leaves`, which are a power of ten, with a task for every node above them.
+pub(crate) async fn sum_by_tasks<R: Runtime>(
+    rt: &R,
+    first: u64,
+    leaves: u64,
+) -> Result<u64, Failure> {
+    let root = spawn_node(rt, first, leaves);
+    root.await.map_err(lost)?.map_err(|e| lost(*e))
 }
 
 /// The error is boxed so that the output of a task stays two words.

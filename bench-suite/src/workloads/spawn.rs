@@ -75,7 +75,11 @@ impl Program for SpawnBatch {
     }
 }
 
-async fn spawn_and_join<R: Runtime>(rt: &R, numbers: std::ops::Range<u64>) -> Result<u64, Failure> {
+/// Starts a task for each number, then joins them; their sum.
+pub(crate) async fn spawn_and_join<R: Runtime>(
+    rt: &R,
+    numbers: std::ops::Range<u64>,
+) -> Result<u64, Failure> {
     let handles: Vec<_> = numbers
         .map(|number| rt.spawn(async move { number }))
         .collect();

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use runtime_core::Runtime;
 
 use super::random::SplitMix64;
@@ -42,32 +43,42 @@ impl Program for Timers {
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let tasks = params.value("size");
         let span_ns = params.value("span_ms") * 1_000_000;
-        let mut random = SplitMix64::new(params.seed);
-        let mut lateness = Latency::histogram();
-        let mut handles = Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
-
         meter.start();
-        for _ in 0..tasks {
-            let deadline = rt.now() + Duration::from_nanos(random.next() % (span_ns + 1));
-            handles.push(rt.spawn({
-                let rt = rt.clone();
-                async move {
-                    rt.sleep_until(deadline).await;
-                    // `None` when it is not due yet.
-                    rt.now().checked_duration_since(deadline)
-                }
-            }));
-        }
-        for handle in handles {
-            let Some(late) = handle.await.map_err(lost)? else {
-                return Err(Failure::WrongAnswer(
-                    "a sleep ended before its deadline".to_owned(),
-                ));
-            };
-            lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
-        }
+        let lateness = sleep_together(&rt, tasks, span_ns, params.seed).await?;
         meter.stop(tasks);
         meter.record_latency(&lateness);
         Ok(())
     }
+}
+
+/// Has so many tasks sleep, each up to `span_ns`, and tells how late they woke.
+pub(crate) async fn sleep_together<R: Runtime>(
+    rt: &R,
+    tasks: u64,
+    span_ns: u64,
+    seed: u64,
+) -> Result<Histogram<u64>, Failure> {
+    let mut random = SplitMix64::new(seed);
+    let mut lateness = Latency::histogram();
+    let mut handles = Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
+    for _ in 0..tasks {
+        let deadline = rt.now() + Duration::from_nanos(random.next() % (span_ns + 1));
+        handles.push(rt.spawn({
+            let rt = rt.clone();
+            async move {
+                rt.sleep_until(deadline).await;
+                // `None` when it is not due yet.
+                rt.now().checked_duration_since(deadline)
+            }
+        }));
+    }
+    for handle in handles {
+        let Some(late) = handle.await.map_err(lost)? else {
+            return Err(Failure::WrongAnswer(
+                "a sleep ended before its deadline".to_owned(),
+            ));
+        };
+        lateness.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+    }
+    Ok(lateness)
 }

@@ -40,18 +40,28 @@ impl Program for Yield {
         let yields = params.value("yields");
         let mut repetitions = Repetitions::new(params.budget_ns);
         while repetitions.next(meter) {
-            let handles: Vec<_> = (0..tasks)
-                .map(|_| rt.spawn(yield_times(rt.clone(), yields)))
-                .collect();
-            let mut total = 0;
-            for handle in handles {
-                total += handle.await.map_err(lost)?;
-            }
+            let total = yield_together(&rt, tasks, yields).await?;
             check("the number of yields", total, tasks * yields)?;
             repetitions.done(meter, total);
         }
         Ok(())
     }
+}
+
+/// Has so many tasks yield so many times each; the yields in all.
+pub(crate) async fn yield_together<R: Runtime>(
+    rt: &R,
+    tasks: u64,
+    yields: u64,
+) -> Result<u64, Failure> {
+    let handles: Vec<_> = (0..tasks)
+        .map(|_| rt.spawn(yield_times(rt.clone(), yields)))
+        .collect();
+    let mut total = 0;
+    for handle in handles {
+        total += handle.await.map_err(lost)?;
+    }
+    Ok(total)
 }
 
 async fn yield_times<R: Runtime>(rt: R, yields: u64) -> u64 {

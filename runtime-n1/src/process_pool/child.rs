@@ -46,6 +46,8 @@ pub(super) fn serve(functions: &'static Functions, parent: i32) -> ! {
         // The loop drops what still runs.
     }) {
         Ok(()) => 0,
+        // The parent is gone, or was in haste: answers were on their way to it.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
         Err(error) => {
             eprintln!("a process of a pool, started by {parent}: {error}");
             1

@@ -25,9 +25,12 @@ pub struct Functions {
     by_type: HashMap<TypeId, u32>,
 }
 
+/// A function over encoded arguments and results.
+type Run = Box<dyn Fn(&[u8]) -> Running + Send + Sync>;
+
 struct Entry {
     name: &'static str,
-    run: Box<dyn Fn(&[u8]) -> Running + Send + Sync>,
+    run: Run,
 }
 
 /// Set by [`init`].
@@ -134,7 +137,7 @@ impl Functions {
         }))
     }
 
-    fn enter<F: 'static>(&mut self, run: Box<dyn Fn(&[u8]) -> Running + Send + Sync>) -> &mut Self {
+    fn enter<F: 'static>(&mut self, run: Run) -> &mut Self {
         const {
             assert!(
                 size_of::<F>() == 0,

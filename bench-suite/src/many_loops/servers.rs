@@ -1,0 +1,178 @@
+//! Servers on many loops: each loop listens to the same port, and the kernel spreads the connections by their addresses.
+//!
+//! That is a lottery: with 64 connections on 2 loops, one of them has 36 or more in two cases of five. No loop helps another.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use runtime_core::net::{self, BindOptions};
+use runtime_n1::Handle;
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
+};
+
+use super::{Loops, Share, Split, start};
+use crate::load::Protocol;
+use crate::measure::Meter;
+use crate::registry::{Failure, Params};
+use crate::workloads::{client, echo, http, mixed};
+
+/// Listens, and answers as `echo`'s server does, for as long as the loop lives.
+pub struct ListenEcho;
+
+impl Split for ListenEcho {
+    type Plan = SocketAddr;
+    type Part = ();
+
+    async fn part(rt: Handle, _: Share, address: SocketAddr) -> Result<(), Failure> {
+        let listener = listen(address).await?;
+        drop(rt.spawn(echo::serve(rt.clone(), listener)));
+        Ok(())
+    }
+}
+
+/// Listens, and answers as `http`'s server does, for as long as the loop lives.
+pub struct ListenHttp;
+
+impl Split for ListenHttp {
+    type Plan = SocketAddr;
+    type Part = ();
+
+    async fn part(rt: Handle, _: Share, address: SocketAddr) -> Result<(), Failure> {
+        let listener = listen(address).await?;
+        drop(rt.spawn(http::serve(rt.clone(), listener)));
+        Ok(())
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<net::TcpListener, Failure> {
+    let options = BindOptions::default().reuse_port(true);
+    let listener = net::TcpListener::bind_with(address, options).await;
+    listener.map_err(echo::crashed)
+}
+
+thread_local! {
+    /// CPU time that this loop's hogs had, in nanoseconds.
+    static HOGGED: Arc<AtomicU64> = Arc::default();
+}
+
+/// Starts this loop's share of so many hogs.
+pub struct Hogs;
+
+impl Split for Hogs {
+    type Plan = u64;
+    type Part = ();
+
+    async fn part(rt: Handle, share: Share, hogs: u64) -> Result<(), Failure> {
+        for _ in share.of(hogs) {
+            let computed_ns = HOGGED.with(Arc::clone);
+            drop(rt.spawn(mixed::hog(rt.clone(), computed_ns)));
+        }
+        Ok(())
+    }
+}
+
+/// How many nanoseconds of CPU time this loop's hogs had.
+pub struct Hogged;
+
+impl Split for Hogged {
+    type Plan = ();
+    type Part = u64;
+
+    async fn part(_: Handle, _: Share, (): ()) -> Result<u64, Failure> {
+        Ok(HOGGED.with(|hogged| hogged.load(Ordering::Relaxed)))
+    }
+}
+
+/// Has every loop listen to `address`, or to one free port if its port is 0; the address.
+///
+/// # Errors
+/// Those of binding, [`AddrInUse`](io::ErrorKind::AddrInUse) for a port that others share already too; else [`Other`](io::ErrorKind::Other).
+pub fn listen_on<L: Loops>(
+    loops: &L,
+    protocol: Protocol,
+    address: SocketAddr,
+) -> io::Result<SocketAddr> {
+    let (_reservation, address) = reserve(address)?;
+    let params = Params::default();
+    let listening = match protocol {
+        Protocol::Echo => loops.each::<ListenEcho>(&params, &address),
+        Protocol::Http => loops.each::<ListenHttp>(&params, &address),
+    };
+    listening.map_err(io::Error::other)?;
+    Ok(address)
+}
+
+/// A port that others can share from now on, and that is ours: bound, and not listened to.
+fn reserve(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
+    if address.port() != 0 {
+        // Not shared: fails if anybody listens there, also one who would share.
+        drop(TcpListener::bind(address)?);
+    }
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    bind(&socket, &address)?;
+    let address = SocketAddr::try_from(getsockname(&socket)?)?;
+    Ok((socket, address))
+}
+
+/// `echo` and `http`: a server on every loop and a client process.
+fn measure<L: Loops>(
+    protocol: Protocol,
+    params: &Params,
+    meter: &mut Meter,
+) -> Result<(), Failure> {
+    let loops = start::<L>(params, meter)?;
+    let server = listen_on(&loops, protocol, client::loopback()).map_err(echo::crashed)?;
+    let duration = Duration::from_nanos(params.budget_ns);
+    let mut options = client::options(protocol, server, params, duration);
+    if protocol == Protocol::Http {
+        options.body = Some(http::BODY.to_owned());
+    }
+    client::measure_blocking(options, meter)
+}
+
+/// `echo`, a server on every loop.
+///
+/// # Errors
+/// Those of [`Program::run`](crate::workloads::Program::run); so for all others here.
+pub fn echo<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+    measure::<L>(Protocol::Echo, params, meter)
+}
+
+/// `http`, a server on every loop.
+///
+/// # Errors
+/// See [`echo`].
+pub fn http<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+    measure::<L>(Protocol::Http, params, meter)
+}
+
+/// `mixed`: a server on every loop, and the hogs spread over them.
+///
+/// # Errors
+/// See [`echo`].
+pub fn mixed<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
+    let loops = start::<L>(params, meter)?;
+    let server = listen_on(&loops, Protocol::Echo, client::loopback()).map_err(echo::crashed)?;
+    loops.each::<Hogs>(params, &params.value("hogs"))?;
+    let begun = Instant::now();
+    let duration = Duration::from_millis(params.value("duration_ms"));
+    let options = client::options(Protocol::Echo, server, params, duration);
+    let measured = client::measure_blocking(options, meter);
+    let elapsed = begun.elapsed();
+    let hogged: u64 = loops.each::<Hogged>(params, &())?.into_iter().sum();
+    meter
+        .extra
+        .insert("hog_cores", hogged as f64 / elapsed.as_nanos() as f64);
+    measured
+}
