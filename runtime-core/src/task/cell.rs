@@ -47,8 +47,8 @@ pub(super) struct VTable {
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the output. The task is complete and the output the caller's.
     drop_output: unsafe fn(NonNull<Header>),
-    /// Gives the block back. Nobody else refers to it.
-    deallocate: unsafe fn(NonNull<Header>),
+    /// Gives the block back to the scheduler with this number, which is its own. Nobody else refers to it.
+    deallocate: unsafe fn(NonNull<Header>, u32),
     name: unsafe fn(NonNull<Header>) -> *const str,
 }
 
@@ -270,7 +270,7 @@ unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
     drop_quietly(output);
 }
 
-unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>) {
+unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>, scheduler: u32) {
     let cell = header.cast::<Cell<F, N>>();
     // SAFETY: nobody else refers to the block; the stage holds nothing any more. What is dropped is not used again.
     unsafe {
@@ -279,7 +279,7 @@ unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>) {
             .join_waker
             .with_mut(|slot| ptr::drop_in_place(slot));
         ptr::drop_in_place(&raw mut (*cell.as_ptr()).name);
-        let reference = SchedulerRef::of_task((*cell.as_ptr()).header.state.scheduler());
+        let reference = SchedulerRef::of_task(scheduler);
         State::kill(&raw mut (*cell.as_ptr()).header.state);
         reference.deallocate(cell.cast(), Layout::new::<Cell<F, N>>());
     }
@@ -404,9 +404,9 @@ unsafe fn complete_in_steps(header: NonNull<Header>) {
 pub(super) unsafe fn release(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
-    if head.state.release() {
+    if let Some(scheduler) = head.state.release() {
         // SAFETY: it was the last one.
-        unsafe { (head.vtable.deallocate)(header) };
+        unsafe { (head.vtable.deallocate)(header, scheduler) };
     }
 }
 
@@ -417,8 +417,9 @@ pub(super) unsafe fn release(header: NonNull<Header>) {
 pub(super) unsafe fn wake(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
-    if head.state.wake() {
-        head.scheduler().schedule(Task(header));
+    if let Some(scheduler) = head.state.wake() {
+        // SAFETY: the block's own, alive by the caller's reference on the block.
+        unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
     }
 }
 
@@ -429,8 +430,9 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
 pub(super) unsafe fn abort(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
-    if head.state.abort() {
-        head.scheduler().schedule(Task(header));
+    if let Some(scheduler) = head.state.abort() {
+        // SAFETY: the block's own, alive by the caller's reference on the block.
+        unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
     }
 }
 
@@ -448,7 +450,9 @@ pub(super) unsafe fn poll_join<T>(
     let mut state = head.state.load();
     if !state.has(COMPLETE) && state.has(SCHEDULED) {
         // The task that we are about to wait for may be the very next that this thread would run.
-        if head.scheduler().run_inline(super::TaskId::of(header)) {
+        // SAFETY: the block's own, alive by the handle's reference on the block.
+        let scheduler = unsafe { registry::scheduler(state.scheduler()) };
+        if scheduler.run_inline(super::TaskId::of(header)) {
             state = head.state.load();
         }
     }
