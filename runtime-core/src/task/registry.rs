@@ -58,7 +58,7 @@ pub(super) fn register(scheduler: NonNull<Shared<()>>) -> u32 {
                     "there are more schedulers than the {} that tasks can name",
                     1 << NUMBER_BITS
                 );
-                if number > 0 && number as usize % SEGMENT == 0 {
+                if number > 0 && (number as usize).is_multiple_of(SEGMENT) {
                     let segment = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT]);
                     // Release: pairs with the acquire in `slot`.
                     OTHERS[number as usize / SEGMENT].store(Box::into_raw(segment), Release);
