@@ -290,7 +290,7 @@ impl Arena {
         let mut end = |header: NonNull<Header>| {
             alive += 1;
             // SAFETY: we have a reference.
-            if unsafe { header.as_ref() }.state.abort() {
+            if unsafe { header.as_ref() }.state.abort().is_some() {
                 due(Task(header));
             }
             // SAFETY: our reference.

@@ -5,7 +5,7 @@ use std::alloc::Layout;
 use std::any::Any;
 use std::cell::Cell as StdCell;
 use std::future::Future;
-use std::mem::{self, ManuallyDrop};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -43,12 +43,12 @@ pub(super) struct VTable {
     poll: unsafe fn(NonNull<Header>) -> Polled,
     /// Drops the future and stores the error. The caller has made the state RUNNING.
     cancel: unsafe fn(NonNull<Header>, JoinError),
-    /// Moves the output to `*mut Poll<Result<T, JoinError>>`. The task is complete and the output the caller's.
+    /// Moves the output to `*mut Outcome<T>`. The task is complete and the output the caller's.
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the output. The task is complete and the output the caller's.
     drop_output: unsafe fn(NonNull<Header>),
-    /// Gives the block back. Nobody else refers to it.
-    deallocate: unsafe fn(NonNull<Header>),
+    /// Gives the block back to the scheduler with this number, which is its own. Nobody else refers to it.
+    deallocate: unsafe fn(NonNull<Header>, u32),
     label: unsafe fn(NonNull<Header>) -> Label,
 }
 
@@ -68,8 +68,11 @@ struct Cell<F: Future, N: Name> {
 /// The future until the task ends, then its outcome. Which one it is follows from the state.
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
-    output: ManuallyDrop<Result<F::Output, Failure>>,
+    output: ManuallyDrop<Outcome<F::Output>>,
 }
+
+/// What a task ends with, as its cell keeps it.
+type Outcome<T> = Result<T, Failure>;
 
 /// A [`JoinError`] in one word, so that the room for it does not make small tasks larger. `None`: cancelled.
 struct Failure(Option<Box<JoinError>>);
@@ -262,15 +265,17 @@ unsafe fn settle<F: Future, N: Name>(header: NonNull<Header>, outcome: Result<F:
 unsafe fn take_output<F: Future, N: Name>(header: NonNull<Header>, into: *mut ()) {
     // SAFETY: a live cell of this type, as said above.
     let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
-    let output = cell
-        .stage
-        // SAFETY: complete, and the output is the caller's, who takes it once.
-        .with_mut(|stage| unsafe { ManuallyDrop::take(&mut (*stage).output) });
-    // SAFETY: by the contract of the table, `into` is of this type and may be assigned to.
-    unsafe {
-        *into.cast::<Poll<Result<F::Output, JoinError>>>() =
-            Poll::Ready(output.map_err(JoinError::from));
-    };
+    cell.stage.with(|stage| {
+        // As a whole, and taken apart by the caller: a value that is written in parts and read as a whole stalls the processor.
+        // SAFETY: complete, and the output is the caller's, who takes it once; `into` is of this type.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                (&raw const (*stage).output).cast(),
+                into.cast::<Outcome<F::Output>>(),
+                1,
+            )
+        };
+    });
 }
 
 unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
@@ -283,7 +288,7 @@ unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
     drop_quietly(output);
 }
 
-unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>) {
+unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>, scheduler: u32) {
     let cell = header.cast::<Cell<F, N>>();
     // SAFETY: nobody else refers to the block; the stage holds nothing any more. What is dropped is not used again.
     unsafe {
@@ -292,7 +297,7 @@ unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>) {
             .join_waker
             .with_mut(|slot| ptr::drop_in_place(slot));
         ptr::drop_in_place(&raw mut (*cell.as_ptr()).name);
-        let reference = SchedulerRef::of_task((*cell.as_ptr()).header.state.scheduler());
+        let reference = SchedulerRef::of_task(scheduler);
         State::kill(&raw mut (*cell.as_ptr()).header.state);
         reference.deallocate(cell.cast(), Layout::new::<Cell<F, N>>());
     }
@@ -426,9 +431,9 @@ unsafe fn complete_in_steps(header: NonNull<Header>) {
 pub(super) unsafe fn release(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
-    if head.state.release() {
+    if let Some(scheduler) = head.state.release() {
         // SAFETY: it was the last one.
-        unsafe { (head.vtable.deallocate)(header) };
+        unsafe { (head.vtable.deallocate)(header, scheduler) };
     }
 }
 
@@ -439,8 +444,9 @@ pub(super) unsafe fn release(header: NonNull<Header>) {
 pub(super) unsafe fn wake(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
-    if head.state.wake() {
-        head.scheduler().schedule(Task(header));
+    if let Some(scheduler) = head.state.wake() {
+        // SAFETY: the block's own, alive by the caller's reference on the block.
+        unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
     }
 }
 
@@ -451,8 +457,9 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
 pub(super) unsafe fn abort(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
-    if head.state.abort() {
-        head.scheduler().schedule(Task(header));
+    if let Some(scheduler) = head.state.abort() {
+        // SAFETY: the block's own, alive by the caller's reference on the block.
+        unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
     }
 }
 
@@ -464,21 +471,25 @@ pub(super) unsafe fn poll_join<T>(
     header: NonNull<Header>,
     waker: &Waker,
 ) -> Poll<Result<T, JoinError>> {
-    let mut output = Poll::Pending;
     // SAFETY: alive by the handle's reference.
     let head = unsafe { header.as_ref() };
     let mut state = head.state.load();
     if !state.has(COMPLETE) && state.has(SCHEDULED) {
         // The task that we are about to wait for may be the very next that this thread would run.
-        if head.scheduler().run_inline(super::TaskId::of(header)) {
+        // SAFETY: the block's own, alive by the handle's reference on the block.
+        let scheduler = unsafe { registry::scheduler(state.scheduler()) };
+        if scheduler.run_inline(super::TaskId::of(header)) {
             state = head.state.load();
         }
     }
     if state.has(COMPLETE) || !park_join(head, state.has(JOIN_WAKER), waker) {
+        let mut outcome = MaybeUninit::<Outcome<T>>::uninit();
         // SAFETY: complete, and the handle has not taken the output yet.
-        unsafe { (head.vtable.take_output)(header, (&raw mut output).cast()) };
+        unsafe { (head.vtable.take_output)(header, outcome.as_mut_ptr().cast()) };
+        // SAFETY: just written.
+        return Poll::Ready(unsafe { outcome.assume_init() }.map_err(JoinError::from));
     }
-    output
+    Poll::Pending
 }
 
 /// Leaves `waker` for the completer. False: the task has completed.

@@ -17,14 +17,17 @@ use super::scheduler::{SchedulerRef, Shared};
 /// Bits of a number. Under 1:1 each task's thread is a scheduler; Linux has at most this many threads.
 pub(super) const NUMBER_BITS: u32 = 22;
 
-/// Numbers of one segment, which is made when the first of them is needed.
+/// Numbers of one segment. The first is always there; another is made when the first of its numbers is needed.
 const SEGMENT: usize = 1 << 12;
 const SEGMENTS: usize = (1 << NUMBER_BITS) / SEGMENT;
 
 type Slot = AtomicPtr<Shared<()>>;
 
-/// Where the scheduler with a number is. The segments are never freed.
-static SCHEDULERS: [AtomicPtr<[Slot; SEGMENT]>; SEGMENTS] =
+/// Where the scheduler with a number is: one load away, for nearly every program. Each wake and each end of a task goes through here.
+static FIRST: [Slot; SEGMENT] = [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT];
+
+/// The segments after the first. They are never freed.
+static OTHERS: [AtomicPtr<[Slot; SEGMENT]>; SEGMENTS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS];
 
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
@@ -55,10 +58,10 @@ pub(super) fn register(scheduler: NonNull<Shared<()>>) -> u32 {
                     "there are more schedulers than the {} that tasks can name",
                     1 << NUMBER_BITS
                 );
-                if (number as usize).is_multiple_of(SEGMENT) {
+                if number > 0 && (number as usize).is_multiple_of(SEGMENT) {
                     let segment = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT]);
                     // Release: pairs with the acquire in `slot`.
-                    SCHEDULERS[number as usize / SEGMENT].store(Box::into_raw(segment), Release);
+                    OTHERS[number as usize / SEGMENT].store(Box::into_raw(segment), Release);
                 }
                 numbers.next += 1;
                 number
@@ -88,9 +91,16 @@ pub(super) unsafe fn scheduler<'a>(number: u32) -> &'a SchedulerRef {
 
 #[inline]
 fn slot(number: u32) -> &'static Slot {
-    let number = number as usize;
-    // Acquire: pairs with the release in `register`. A plain load on most processors.
-    let segment = SCHEDULERS[number / SEGMENT].load(Acquire);
+    match FIRST.get(number as usize) {
+        Some(slot) => slot,
+        None => other_slot(number as usize),
+    }
+}
+
+#[cold]
+fn other_slot(number: usize) -> &'static Slot {
+    // Acquire: pairs with the release in `register`.
+    let segment = OTHERS[number / SEGMENT].load(Acquire);
     debug_assert!(!segment.is_null());
     // SAFETY: only numbers that were given out come here, and the segment was there before; it is never freed.
     unsafe { &(*segment)[number % SEGMENT] }

@@ -83,23 +83,24 @@ impl State {
         Snapshot(self.0.load(Relaxed)).scheduler()
     }
 
-    /// A wake. True: the caller must queue the task.
+    /// A wake. Some: the caller must queue the task, with this scheduler.
     ///
     /// Release: what the waker did before is seen by the poll that it asks for; pairs with `start_running`, or with
     /// `stop_running` if the task runs.
-    pub(super) fn wake(&self) -> bool {
+    pub(super) fn wake(&self) -> Option<u32> {
         // Wakes coalesce: one that finds the task scheduled may leave the word as it is, but it must still publish, so it
         // is a read-modify-write all the same.
         let before = self.0.fetch_or(SCHEDULED, AcqRel);
-        before & (SCHEDULED | RUNNING | COMPLETE) == 0
+        let queue = before & (SCHEDULED | RUNNING | COMPLETE) == 0;
+        queue.then(|| Snapshot(before).scheduler())
     }
 
-    /// An abort. True: the caller must queue the task.
-    pub(super) fn abort(&self) -> bool {
+    /// An abort. Some: the caller must queue the task, with this scheduler.
+    pub(super) fn abort(&self) -> Option<u32> {
         let mut current = self.0.load(Relaxed);
         loop {
             if current & (COMPLETE | ABORTED) != 0 {
-                return false;
+                return None;
             }
             // AcqRel: as in `wake`.
             match self.0.compare_exchange_weak(
@@ -108,7 +109,10 @@ impl State {
                 AcqRel,
                 Relaxed,
             ) {
-                Ok(_) => return current & (SCHEDULED | RUNNING) == 0,
+                Ok(_) => {
+                    let queue = current & (SCHEDULED | RUNNING) == 0;
+                    return queue.then(|| Snapshot(current).scheduler());
+                }
                 Err(now) => current = now,
             }
         }
@@ -277,12 +281,12 @@ impl State {
         }
     }
 
-    /// True: it was the last one, and the block is the caller's.
-    pub(super) fn release(&self) -> bool {
+    /// Some: it was the last one, and the block, which is of this scheduler, is the caller's.
+    pub(super) fn release(&self) -> Option<u32> {
         // Release: our accesses come before the block is given back. Acquire: so do everybody's.
         let before = self.0.fetch_sub(REFERENCE, AcqRel);
         debug_assert!(before / REFERENCE > 0);
-        before / REFERENCE == 1
+        (before / REFERENCE == 1).then(|| Snapshot(before).scheduler())
     }
 
     /// Makes a block's state word live, after all other fields were written.
