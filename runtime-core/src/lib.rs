@@ -5,7 +5,11 @@
 //! answers one question: where does this woken task go, and who must be told?
 
 pub mod blocking;
+mod blocking_wait;
 pub mod budget;
+pub mod calls;
+pub mod cancellation;
+pub mod combine;
 pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
@@ -16,12 +20,16 @@ pub mod net;
 pub mod park;
 pub mod primitives;
 pub mod process;
+pub mod promise;
 pub mod reactor;
 pub mod runtime;
 pub mod signal;
+mod slots;
 mod spawn;
 pub mod sync;
 pub mod task;
+pub mod task_local;
+pub mod task_scope;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
@@ -32,6 +40,6 @@ pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, Choice, ForkJoin, Knob, Launch, LaunchConfig,
     Runtime, Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
 };
-pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_on};
+pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on};
 pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};
 pub use time::{sleep, sleep_until, timeout};

@@ -64,6 +64,21 @@ where
     handle
 }
 
+/// As [`spawn_on`], with a name that monitors, traces and shutdown reports show.
+pub fn spawn_named_on<F>(
+    ambient: &dyn Ambient,
+    name: impl Into<Box<str>>,
+    future: F,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (task, handle) = task::bind_named(&ambient.scheduler_for_new_task(), name, future);
+    settle(ambient.launch(task));
+    handle
+}
+
 fn settle(launched: Result<(), Refused>) {
     if let Err(refused) = launched {
         refused.settle();

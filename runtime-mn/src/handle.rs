@@ -90,6 +90,12 @@ impl Handle {
         self.shared.policy_name
     }
 
+    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any thread, tasks among them.
+    /// Tasks go on.
+    pub fn stop(&self) {
+        self.shared.stops.add_permits(1);
+    }
+
     /// Fork-join over closures, on this runtime's workers.
     pub fn fork_join(&self) -> MnForkJoin {
         MnForkJoin::new(self.shared.clone())

@@ -25,7 +25,8 @@ use crate::queues::Queues;
 use crate::remote::{Remote, add};
 use crate::shared::Shared;
 
-/// When sockets or timers wake more tasks than this at once, another worker is woken at once.
+/// When sockets or timers wake more tasks than this at once, another worker is woken at once. (So it is for any number if there is no
+/// monitor, which would see to it if the first of them got stuck.)
 const MANY_WOKEN: usize = 16;
 /// When the few that they woke have taken longer than this, another worker is woken: a wake-up, with what it does to caches, costs
 /// about a fifth.
@@ -52,8 +53,6 @@ pub(crate) struct Local {
     untold_since: Cell<Option<Instant>>,
     pub(crate) searching: Cell<bool>,
     pub(crate) random: Cell<u64>,
-    /// When this worker last woke up, for its busy time.
-    awake_since: Cell<Instant>,
 }
 
 impl std::fmt::Debug for Local {
@@ -128,7 +127,6 @@ impl Parts {
             untold_since: Cell::new(None),
             searching: Cell::new(false),
             random: Cell::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
-            awake_since: Cell::new(Instant::now()),
         }
     }
 }
@@ -164,7 +162,7 @@ impl Local {
     /// Calls `body` with this as the calling thread's worker.
     pub(crate) fn enter(&self, body: impl FnOnce()) {
         CURRENT.set(ptr::from_ref(self));
-        self.awake_since.set(Instant::now());
+        self.remote().counters.awake_from(self.shared.now_ns());
         body();
         CURRENT.set(ptr::null());
     }
@@ -302,7 +300,7 @@ impl Local {
     fn tell_of_woken(&self) {
         let woken = self.woken.len();
         if self.shared.steals && woken > 1 {
-            if woken > MANY_WOKEN {
+            if woken > MANY_WOKEN || !self.shared.monitor.is_on() {
                 self.untold_since.set(None);
                 self.shared.tell();
             } else if self.untold_since.get().is_none() {
@@ -336,8 +334,7 @@ impl Local {
         let counters = &remote.counters;
         add(&counters.parks, 1);
         let asleep_since = Instant::now();
-        let awake = asleep_since.duration_since(self.awake_since.get());
-        add(&counters.busy_ns, awake.as_nanos() as u64);
+        counters.asleep_from(self.shared.nanoseconds(asleep_since));
         remote.observed.asleep.store(true, SeqCst);
         match self.shared.poller.try_lock() {
             Some(_token) => self.wait_in_reactor(deadline, asleep_since),
@@ -346,7 +343,7 @@ impl Local {
             }
         }
         remote.observed.asleep.store(false, Relaxed);
-        self.awake_since.set(Instant::now());
+        counters.awake_from(self.shared.now_ns());
         // Either the monitor, before it sleeps, sees this worker awake, or we see that it sleeps; pairs with `Monitor::sleep`.
         fence(SeqCst);
         self.shared.monitor.worker_woke();

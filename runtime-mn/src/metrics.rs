@@ -10,7 +10,7 @@ use crate::remote::{Counters, Remote};
 use crate::shared::Shared;
 
 impl Remote {
-    fn metrics(&self) -> WorkerMetrics {
+    fn metrics(&self, now_ns: u64) -> WorkerMetrics {
         let counters = &self.counters;
         let mut metrics = WorkerMetrics::default();
         metrics.polls = counters.polls.load(Relaxed);
@@ -22,7 +22,7 @@ impl Remote {
         metrics.unparks = self.observed.unparks.load(Relaxed);
         metrics.io_polls = counters.io_polls.load(Relaxed);
         metrics.queue_depth = self.queue_depth() as u64;
-        metrics.busy = Duration::from_nanos(counters.busy_ns.load(Relaxed));
+        metrics.busy = Duration::from_nanos(counters.busy_ns(now_ns));
         metrics
     }
 }
@@ -30,7 +30,9 @@ impl Remote {
 impl Shared {
     /// A snapshot; while the runtime runs, its figures need not be of one instant.
     pub(crate) fn metrics(&self) -> Metrics {
-        let workers: Vec<_> = self.reach().iter().map(Remote::metrics).collect();
+        let now_ns = self.now_ns();
+        let all = self.reach().iter();
+        let workers: Vec<_> = all.map(|worker| worker.metrics(now_ns)).collect();
         let sum_of_counters = |counter: fn(&Counters) -> &AtomicU64| -> u64 {
             let all = self.reach().iter();
             all.map(|worker| counter(&worker.counters).load(Relaxed))

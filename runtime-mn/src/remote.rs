@@ -120,7 +120,10 @@ pub(crate) struct Counters {
     pub(crate) tasks_stolen: AtomicU64,
     pub(crate) parks: AtomicU64,
     pub(crate) io_polls: AtomicU64,
-    pub(crate) busy_ns: AtomicU64,
+    /// Time awake, up to the last sleep.
+    busy_ns: AtomicU64,
+    /// When the worker woke up, on the runtime's clock; 0 while it sleeps.
+    awake_since_ns: AtomicU64,
     /// The task that is polled now, innermost; 0 between polls.
     current: AtomicUsize,
 }
@@ -169,6 +172,29 @@ impl Remote {
             .polls
             .load(Relaxed)
             .wrapping_add(counters.closures.load(Relaxed))
+    }
+}
+
+impl Counters {
+    /// The worker wakes up, or begins.
+    pub(crate) fn awake_from(&self, now_ns: u64) {
+        self.awake_since_ns.store(now_ns.max(1), Relaxed);
+    }
+
+    /// The worker goes to sleep.
+    pub(crate) fn asleep_from(&self, now_ns: u64) {
+        let since = self.awake_since_ns.load(Relaxed);
+        add(&self.busy_ns, now_ns.saturating_sub(since));
+        self.awake_since_ns.store(0, Relaxed);
+    }
+
+    /// For how long the worker was awake in all.
+    pub(crate) fn busy_ns(&self, now_ns: u64) -> u64 {
+        let until_last_sleep = self.busy_ns.load(Relaxed);
+        match self.awake_since_ns.load(Relaxed) {
+            0 => until_last_sleep,
+            since => until_last_sleep + now_ns.saturating_sub(since),
+        }
     }
 }
 

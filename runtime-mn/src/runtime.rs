@@ -118,6 +118,29 @@ impl Runtime {
         wait_for_root("Runtime::block_on", || self.handle.spawn(root))
     }
 
+    /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of their own. asyncio's
+    /// `run_forever`. From several threads at once too: one stop ends one of the waits.
+    ///
+    /// ```
+    /// let runtime = runtime_mn::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// runtime.spawn(async move { handle.stop() });
+    /// runtime.run_forever();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Inside a task of any runtime.
+    pub fn run_forever(&self) {
+        context::assert_may_block(
+            "Runtime::run_forever",
+            "await something that the one who stops it completes",
+        );
+        if let Ok(stop) = self.handle.shared.stops.blocking_acquire() {
+            stop.forget();
+        }
+    }
+
     /// Ends the runtime: drops all tasks that are not being polled, then waits up to `timeout` for the others and for blocking
     /// jobs. Returns the names of those that still run.
     pub fn shutdown(mut self, timeout: Duration) -> Vec<String> {

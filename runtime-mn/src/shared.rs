@@ -7,6 +7,7 @@ use std::sync::atomic::{
     fence,
 };
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::CachePadded;
@@ -14,6 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Ambient;
 use runtime_core::reactor::Reactor;
+use runtime_core::sync::Semaphore;
 use runtime_core::task::{Arena, Task};
 
 use crate::batch_lane::BatchLane;
@@ -47,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) poller: CachePadded<Mutex<()>>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) closed: AtomicBool,
+    /// A permit for each `stop` that has ended no `run_forever` yet.
+    pub(crate) stops: Semaphore,
     pub(crate) knobs: Knobs,
     /// Whether the policy lets workers take from one another.
     pub(crate) steals: bool,
@@ -57,6 +61,8 @@ pub(crate) struct Shared {
     /// Measurements that cost a clock per poll, if they were asked for.
     pub(crate) clocks: Option<Clocks>,
     pub(crate) counters: SharedCounters,
+    /// The zero of its clock.
+    epoch: Instant,
     starter: OnceLock<Weak<dyn Start>>,
     threads: Mutex<Threads>,
     thread_ended: Condvar,
@@ -110,6 +116,7 @@ impl Shared {
             poller: CachePadded::default(),
             blocking: BlockingPool::new(builder.blocking.clone()),
             closed: AtomicBool::new(false),
+            stops: Semaphore::new(0),
             knobs,
             steals: policy.steals(),
             policy_name: policy.name(),
@@ -121,6 +128,7 @@ impl Shared {
             ),
             clocks: builder.histograms.then(|| Clocks::new(workers + spares)),
             counters: SharedCounters::default(),
+            epoch: Instant::now(),
             starter: OnceLock::new(),
             threads: Mutex::new(Threads {
                 workers_not_ending: 0,
@@ -143,6 +151,14 @@ impl Shared {
     /// The workers that exist or ever stood in: no need to look at the other spares.
     pub(crate) fn reach(&self) -> &[Remote] {
         &self.remotes[..self.monitor.reach()]
+    }
+
+    pub(crate) fn nanoseconds(&self, instant: Instant) -> u64 {
+        instant.duration_since(self.epoch).as_nanos() as u64
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.nanoseconds(Instant::now())
     }
 
     /// A worker for what belongs to none, such as the timers of a thread that is none: the first one that is not away.
@@ -274,7 +290,7 @@ impl Shared {
     }
 
     /// Waits until every thread has ended, but not past `deadline` (`None`: for ever). True if they have.
-    pub(crate) fn wait_for_threads(&self, deadline: Option<std::time::Instant>) -> bool {
+    pub(crate) fn wait_for_threads(&self, deadline: Option<Instant>) -> bool {
         let mut threads = self.threads.lock();
         while threads.running > 0 {
             match deadline {

@@ -84,6 +84,12 @@ impl Handle {
         context::enter(Arc::clone(&self.ambient), role)
     }
 
+    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any thread, tasks among them.
+    /// Tasks go on.
+    pub fn stop(&self) {
+        self.shared.stops.add_permits(1);
+    }
+
     /// As [`Runtime::block_on`](crate::Runtime::block_on).
     ///
     /// # Panics

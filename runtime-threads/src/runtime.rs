@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runtime_core::blocking::BlockingPool;
+use runtime_core::context;
 
 use crate::builder::Builder;
 use crate::handle::Handle;
@@ -65,6 +66,30 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         self.handle.block_on_named("Runtime::block_on", future)
+    }
+
+    /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of their own. asyncio's
+    /// `run_forever`. From several threads at once too: one stop ends one of the waits.
+    ///
+    /// ```
+    /// let runtime = runtime_threads::Runtime::new()?;
+    /// let handle = runtime.handle();
+    /// let stops = handle.clone();
+    /// handle.spawn(async move { stops.stop() });
+    /// runtime.run_forever();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Inside a task of any runtime.
+    pub fn run_forever(&self) {
+        context::assert_may_block(
+            "Runtime::run_forever",
+            "await something that the one who stops it completes",
+        );
+        if let Ok(stop) = self.shared().stops.blocking_acquire() {
+            stop.forget();
+        }
     }
 
     /// Ends the runtime: drops all tasks that are not being polled, and waits up to `timeout` for the others and for the

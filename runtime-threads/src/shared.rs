@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use runtime_core::Native;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, IoDriver, Refused};
+use runtime_core::sync::Semaphore;
 use runtime_core::task::{SchedulerRef, Task};
 use runtime_core::time::TimerShard;
 
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) stack_bytes: usize,
     thread_name: String,
     threads_named: AtomicU64,
+    /// A permit for each `stop` that has ended no `run_forever` yet.
+    pub(crate) stops: Semaphore,
     me: Weak<Self>,
 }
 
@@ -38,6 +41,7 @@ impl Shared {
                 stack_bytes,
                 thread_name,
                 threads_named: AtomicU64::new(0),
+                stops: Semaphore::new(0),
                 me: me.clone(),
             }
         })

@@ -174,6 +174,11 @@ impl<T> Receiver<T> {
         state.value.take().ok_or(TryRecvError::Broken)
     }
 
+    /// True if awaiting it would not wait: the sender has sent or is gone.
+    pub fn is_finished(&self) -> bool {
+        self.state.lock().complete
+    }
+
     /// Makes sending fail from now on; a value that was sent before can still be received.
     pub fn close(&mut self) {
         self.close_with(|_| ());

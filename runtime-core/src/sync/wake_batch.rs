@@ -31,6 +31,11 @@ impl WakeBatch {
         self.len == CAPACITY
     }
 
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Adds a waker; the batch must not be full.
     #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {

@@ -483,7 +483,7 @@ pub(super) unsafe fn poll_join<T>(
 
 /// Leaves `waker` for the completer. False: the task has completed.
 #[inline]
-fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
+pub(super) fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
     if filled {
         let same = head.join_waker.with(|slot| {
             // SAFETY: while the bit is set nobody writes to the slot; a completer only reads it.

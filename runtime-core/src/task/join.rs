@@ -7,13 +7,18 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use super::cell::{self, Header};
-use super::state::COMPLETE;
-use super::{JoinError, TaskId};
+use super::state::{COMPLETE, JOIN_WAKER};
+use super::{JoinError, TaskId, on_complete};
+use crate::blocking_wait::wait_at_most;
 use crate::budget;
+use crate::promise::{Promise, Promised};
 use crate::runtime::TaskHandle;
+use crate::time::Elapsed;
 
 /// A spawned task, as its spawner sees it: a future of the task's outcome.
 ///
@@ -23,7 +28,8 @@ use crate::runtime::TaskHandle;
 /// Cancel safe: a dropped `(&mut handle).await` loses nothing.
 ///
 /// # Panics
-/// When it is polled again after it has yielded.
+/// When it is polled again after it has yielded; when the task that it belongs to awaits it, which would never end. (Two tasks that await
+/// each other are not found out.)
 #[must_use = "a dropped handle detaches its task; drop it explicitly if that is meant"]
 pub struct JoinHandle<T> {
     /// None once the outcome was taken.
@@ -31,6 +37,8 @@ pub struct JoinHandle<T> {
     id: TaskId,
     _output: PhantomData<T>,
 }
+
+const YIELDED: &str = "a JoinHandle was polled after it had yielded its task's outcome";
 
 // SAFETY: all that a handle does to the shared cell goes through its state word; the output moves to the thread of the handle,
 // so `T` must be Send.
@@ -72,6 +80,83 @@ impl<T> JoinHandle<T> {
         self.id
     }
 
+    /// The name that the task was spawned with, else the type of its future; none once the handle has yielded the outcome.
+    pub fn name(&self) -> Option<&str> {
+        // SAFETY: alive by the handle's reference, which the borrow keeps.
+        self.header.map(|header| unsafe { cell::name_of(header) })
+    }
+
+    /// Waits for the task on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits without limit.
+    /// It is `result(timeout)` of asyncio's `run_coroutine_threadsafe`.
+    ///
+    /// The task must be able to advance meanwhile: under N:1, some other thread runs the loop.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is over; the task goes on, and the handle can be asked again. Inside, the [`JoinError`] of the task.
+    ///
+    /// # Panics
+    /// Inside of a task; when the handle has yielded the outcome already.
+    pub fn result(&mut self, limit: Duration) -> Result<Result<T, JoinError>, Elapsed> {
+        wait_at_most(
+            "JoinHandle::result",
+            "await the handle instead",
+            limit,
+            Pin::new(self),
+        )
+    }
+
+    /// Calls `callback` with the task's outcome when the task has ended; at once, on the calling thread, if it has. asyncio's
+    /// `add_done_callback`.
+    ///
+    /// No task waits for that: the callback runs on the thread that ends the task, outside of any task, after the task's future was dropped.
+    /// It must not block, and should be short, as that worker's other tasks wait. A panic in it ends there. To be able to abort the
+    /// task, take an [`abort_handle`](JoinHandle::abort_handle) first.
+    ///
+    /// Cost: one allocation.
+    ///
+    /// # Panics
+    /// When the handle has yielded the outcome already; with the panic of `callback` if the task has ended before.
+    pub fn on_complete<F>(self, callback: F)
+    where
+        T: Send + 'static,
+        F: FnOnce(Result<T, JoinError>) + Send + 'static,
+    {
+        on_complete::call(self, callback);
+    }
+
+    /// A handle that can be cloned and awaited by many; each gets a clone of the value. The error is counted, as a panic's
+    /// payload cannot be cloned. Like an asyncio task it can be awaited again after it has ended.
+    ///
+    /// The inner error, [`Broken`](crate::sync::oneshot::Broken), does not occur: a task always ends with an outcome.
+    ///
+    /// ```
+    /// # fn main() {}
+    /// # async fn example() {
+    /// let shared = runtime_core::spawn(async { 42 }).shared();
+    /// let (one, other) = (shared.clone().await, shared.await);
+    /// assert!(matches!((one, other), (Ok(Ok(42)), Ok(Ok(42)))));
+    /// # }
+    /// ```
+    pub fn shared(self) -> Promised<Result<T, Arc<JoinError>>>
+    where
+        T: Clone + Send + 'static,
+    {
+        let promise = Promise::new();
+        let shared = promise.future();
+        self.on_complete(move |outcome| promise.set_result(outcome.map_err(Arc::new)));
+        shared
+    }
+
+    /// Leaves `waker` with the task, to be woken at its end; false if that was already. Unlike a poll it runs nothing inside of the
+    /// caller, who may hold locks.
+    pub(super) fn wake_at_end(&mut self, waker: &Waker) -> bool {
+        let header = self.header.expect(YIELDED);
+        // SAFETY: alive by the handle's reference.
+        let head = unsafe { header.as_ref() };
+        let state = head.state.load();
+        !state.has(COMPLETE) && cell::park_join(head, state.has(JOIN_WAKER), waker)
+    }
+
     /// A handle that can only abort, and that does not detach or wait.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {
@@ -88,9 +173,7 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let header = self
-            .header
-            .expect("a JoinHandle was polled after it had yielded its task's outcome");
+        let header = self.header.expect(YIELDED);
         // A task that spawns and awaits in a loop would otherwise never return from its poll.
         let spent = ready!(budget::poll_proceed(cx));
         // SAFETY: this is the one handle, and `T` the output; once it is taken, `header` is None.
@@ -100,6 +183,12 @@ impl<T> Future for JoinHandle<T> {
             self.header = None;
             // SAFETY: the handle's reference, given up once.
             unsafe { cell::release(header) };
+        } else {
+            assert!(
+                TaskId::current() != Some(self.id),
+                "a task awaits its own JoinHandle, which would never end: give the handle to another task, or let the code that is to \
+                 wait for this task be spawned on its own"
+            );
         }
         output
     }
@@ -153,6 +242,24 @@ impl AbortHandle {
             header: Some(header),
             id: TaskId::of(header),
         }
+    }
+
+    /// A handle to the task that the calling thread is polling: asyncio's `current_task()`. None outside of a task.
+    ///
+    /// ```
+    /// # fn main() {}
+    /// # async fn example() {
+    /// use runtime_core::{AbortHandle, spawn_named};
+    ///
+    /// let task = spawn_named("worker", async {
+    ///     AbortHandle::current().and_then(|task| task.name().map(str::to_owned))
+    /// });
+    /// assert_eq!(task.await.unwrap().as_deref(), Some("worker"));
+    /// # }
+    /// ```
+    pub fn current() -> Option<Self> {
+        // SAFETY: a task is alive while it is polled or its future is dropped.
+        cell::current().map(|header| unsafe { Self::of(header) })
     }
 
     /// The name that the task was spawned with, else the type of its future; none if the task's handle had yielded its

@@ -6,6 +6,7 @@ mod cell;
 mod error;
 mod inline;
 mod join;
+mod on_complete;
 mod pages;
 mod registry;
 mod scheduler;

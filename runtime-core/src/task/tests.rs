@@ -226,6 +226,26 @@ mod single {
     }
 
     #[test]
+    fn each_task_finds_its_own_scheduler() {
+        let queues: Vec<_> = (0..5000).map(|_| queue()).collect();
+        let tasks: Vec<_> = queues
+            .iter()
+            .map(|queue| {
+                let (task, handle) = bind(&queue.erase(), std::future::pending::<()>());
+                assert!(matches!(task.run(), Ran::Parked));
+                handle
+            })
+            .collect();
+        for (queue, handle) in queues.iter().zip(&tasks) {
+            handle.abort();
+            queue
+                .pop()
+                .expect("an abort queues an idle task with its scheduler")
+                .cancel();
+        }
+    }
+
+    #[test]
     fn the_header_is_three_words() {
         assert_eq!(std::mem::size_of::<Header>(), 24);
     }
@@ -353,6 +373,42 @@ mod loom_tests {
             let output = loom::future::block_on(async move { (&mut handle).await });
             assert_eq!(*output.unwrap(), 7);
             runner.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn loom_a_task_that_awaits_a_task_is_woken_at_its_end() {
+        loom::model(|| {
+            let queue = queue();
+            let (child, of_child) = bind(&queue.erase(), async { Box::new(7) });
+            let (parent, handle) = bind(&queue.erase(), async move { *of_child.await.unwrap() });
+            let runner = thread::spawn(move || assert!(matches!(child.run(), Ran::Finished)));
+            Queue::schedule(&queue, parent);
+            run_until(&queue, || handle.is_finished());
+            runner.join().unwrap();
+            assert!(queue.pop().is_none());
+            drop(handle);
+        });
+    }
+
+    #[test]
+    fn loom_a_task_that_stops_awaiting_a_task_lets_go_of_it() {
+        loom::model(|| {
+            let queue = queue();
+            let (child, mut of_child) = bind(&queue.erase(), async {});
+            let (parent, handle) = bind(
+                &queue.erase(),
+                poll_fn(move |cx| {
+                    let _ = Pin::new(&mut of_child).poll(cx).is_ready();
+                    Poll::Ready(())
+                }),
+            );
+            let runner = thread::spawn(move || assert!(matches!(child.run(), Ran::Finished)));
+            assert!(matches!(parent.run(), Ran::Finished));
+            runner.join().unwrap();
+            drop(handle);
+            // Woken after its end at most, which queues nothing.
+            assert!(queue.pop().is_none());
         });
     }
 

@@ -192,6 +192,44 @@ macro_rules! __conformance_cases {
                 spawning_freely_in_a_destructor_is_harmless
                 task_ids_are_unique
             }
+            combine_calls {
+                c02_a_cancelled_call_is_not_made
+                c09_a_schedule_repeats_without_overlap
+                c09_calls_are_never_early
+                calls_are_made_soon
+                task_locals_are_inherited_on_request
+                task_locals_follow_their_task
+            }
+            combine_gather {
+                c11_a_dropped_gather_aborts_its_tasks
+                c11_a_hundred_thousand_futures_complete
+                c11_a_shielded_task_goes_on
+                c11_as_completed_follows_the_order_of_the_ends
+                c11_gather_yields_the_values_in_order
+                c11_gathered_outcomes_have_the_errors_among_them
+                c11_the_first_error_of_a_gather_leaves_the_siblings_running
+                c11_wait_cancels_nothing
+                c11_wait_for_aborts_and_awaits_the_end
+            }
+            combine_handles {
+                a_token_leaves_time_for_a_clean_up_that_awaits
+                c01_a_callback_gets_the_outcome
+                c01_a_shared_handle_is_awaited_by_many
+                c01_a_task_that_awaits_itself_panics
+                c03_a_callback_that_panics_is_contained
+                c04_a_shutdown_calls_callbacks
+                c05_result_inside_a_task_panics
+                c05_result_waits_for_a_limited_time
+                the_current_task_has_a_name
+            }
+            combine_scope {
+                c11_a_dropped_scope_cancels_its_children
+                c11_a_panic_of_a_scopes_body_waits_for_the_children
+                c11_a_scope_collects_all_errors
+                c11_no_child_outlives_its_scope
+                c11_spawning_into_a_scope_that_aborts_is_safe
+                c11_the_first_failure_of_a_scope_cancels_the_rest
+            }
         }
     };
     (send_owner, $consumer:ident, $($subject:tt)*) => {

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod interval;
+mod prefetch;
 mod shard;
 mod sleep;
 mod timeout;

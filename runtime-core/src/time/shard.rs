@@ -10,14 +10,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::wheel::{Node, Popped, Wheel};
+use super::wheel::{Node, Wheel};
 use crate::sync::wake_batch::WakeBatch;
 
 /// A time that never comes.
 pub(super) const NEVER: u64 = u64::MAX;
-
-/// Nodes that are taken from the wheel for each time that its lock is held.
-const NODES_PER_LOCK: usize = WakeBatch::CAPACITY;
 
 /// The zero of all times in nanoseconds. One for the process, so that a timer may move from shard to shard.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -99,25 +96,14 @@ impl TimerShard {
         }
         let now = nanoseconds(now);
         let mut fired = 0;
-        let mut done = false;
-        while !done {
+        let mut more = true;
+        while more {
             let mut due = WakeBatch::new();
             let mut wheel = self.wheel.lock();
-            for _ in 0..NODES_PER_LOCK {
-                match wheel.pop_due(now) {
-                    Popped::Due(waker) => {
-                        due.push(waker);
-                        fired += 1;
-                    }
-                    Popped::Moved => {}
-                    Popped::Nothing => {
-                        done = true;
-                        break;
-                    }
-                }
-            }
+            more = wheel.take_due(now, &mut due);
             self.earliest.store(wheel.earliest(), Ordering::Relaxed);
             drop(wheel);
+            fired += due.len();
             due.wake_all();
         }
         fired

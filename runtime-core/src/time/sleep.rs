@@ -14,7 +14,7 @@ use crate::{budget, context};
 
 /// Completes at a deadline, never before; made by [`sleep`] and [`sleep_until`].
 ///
-/// It is a node of the timer wheel itself, 64 bytes, and allocates nothing. It may be polled by several tasks in turn; the one
+/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. It may be polled by several tasks in turn; the one
 /// that polled it last is woken. Once complete it stays so.
 ///
 /// Cancel safe: dropped, it is taken out of the wheel at once.

@@ -102,8 +102,8 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn a_sleep_is_at_most_64_bytes() {
-    assert!(size_of::<Sleep>() <= 64, "{}", size_of::<Sleep>());
+fn a_sleep_is_at_most_40_bytes() {
+    assert!(size_of::<Sleep>() <= 40, "{}", size_of::<Sleep>());
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::task::{Wake, Waker};
 
 use proptest::prelude::*;
 
-use super::wheel::{FIRED, IDLE, Node, Popped, TICK_SHIFT, Wheel};
+use super::wheel::{FIRED, IDLE, Node, TICK_SHIFT, Wheel};
+use crate::sync::wake_batch::WakeBatch;
 
 const TICK: u64 = 1 << TICK_SHIFT;
 
@@ -66,13 +67,13 @@ impl Bench {
     /// Fires what is due at `now`; in the order of firing.
     fn advance_to(&mut self, now: u64) -> Vec<usize> {
         self.now = now;
-        loop {
-            match self.wheel.pop_due(now) {
-                Popped::Due(waker) => waker.wake(),
-                Popped::Moved => {}
-                Popped::Nothing => return std::mem::take(&mut self.woken.lock().unwrap()),
-            }
+        let mut more = true;
+        while more {
+            let mut due = WakeBatch::new();
+            more = self.wheel.take_due(now, &mut due);
+            due.wake_all();
         }
+        std::mem::take(&mut self.woken.lock().unwrap())
     }
 }
 
@@ -208,6 +209,47 @@ fn timers_of_one_tick_fire_first_come_first_served() {
         bench.insert(40 * TICK);
     }
     assert_eq!(bench.advance_to(40 * TICK), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn cancelled_timers_leave_no_room_behind() {
+    let mut bench = Bench::new(0);
+    // One that stays, and time-outs that come and go around it.
+    bench.insert(40 * TICK);
+    let mut running = Vec::new();
+    for round in 0..1000 {
+        running.push(bench.insert(40 * TICK));
+        if round % 3 > 0 {
+            assert!(bench.cancel(running.remove(round % running.len())));
+        }
+        if running.len() > 10 {
+            running.drain(..).for_each(|id| assert!(bench.cancel(id)));
+        }
+        assert!(bench.wheel.entries() <= 4 * (running.len() + 1) + 2);
+    }
+    assert_eq!(bench.advance_to(40 * TICK).len(), running.len() + 1);
+    assert_eq!(bench.wheel.entries(), 0);
+}
+
+#[test]
+fn timers_cancelled_while_their_slot_fires_do_not_keep_the_others_from_it() {
+    for cancelled in [33..100, 40..99, 32..70, 50..100] {
+        let mut bench = Bench::new(0);
+        for _ in 0..100 {
+            bench.insert(40 * TICK);
+        }
+        let mut due = WakeBatch::new();
+        assert!(bench.wheel.take_due(40 * TICK, &mut due));
+        due.wake_all();
+        for id in cancelled.clone() {
+            assert!(bench.cancel(id));
+        }
+        let late = bench.insert(3 * TICK);
+        let mut expected: Vec<_> = (0..100).filter(|id| !cancelled.contains(id)).collect();
+        expected.push(late);
+        assert_eq!(bench.advance_to(40 * TICK), expected);
+        assert_eq!(bench.wheel.earliest(), u64::MAX);
+    }
 }
 
 #[test]

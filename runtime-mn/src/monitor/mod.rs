@@ -87,6 +87,7 @@ impl Settings {
 }
 
 pub(crate) struct Monitor {
+    is_on: bool,
     threshold: Duration,
     gate: Gate,
     pub(crate) spares: Spares,
@@ -134,6 +135,7 @@ impl Monitor {
     ) -> Self {
         let parker = Parker::new();
         Self {
+            is_on: settings.enabled,
             threshold: settings.threshold,
             gate: Gate::new(),
             spares: Spares::new(workers, spares),
@@ -162,6 +164,11 @@ impl Monitor {
             shared.thread_ended();
         }
         started.map(drop)
+    }
+
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on
     }
 
     /// How many workers there are, with the spare ones that ever stood in.

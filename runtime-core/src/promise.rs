@@ -1,0 +1,306 @@
+//! A value that is set once and awaited by any number: asyncio's `Future`.
+//!
+//! [`oneshot`](crate::sync::oneshot) is for one receiver, and moves its value; this one clones it for each. All is under one short lock:
+//! the outcome, and the wakers of those who wait, each in a slot of its own, so that cancelling one takes constant time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use crate::blocking_wait::wait_at_most;
+use crate::budget;
+use crate::primitives::Mutex;
+use crate::slots::Slots;
+use crate::sync::oneshot::Broken;
+use crate::time::Elapsed;
+
+#[derive(Debug)]
+struct State<T> {
+    outcome: Option<Result<T, Broken>>,
+    waiting: Slots<Waker>,
+}
+
+type Place<T> = Arc<Mutex<State<T>>>;
+
+/// The side that keeps the promise, once. Dropped before that, it breaks it. asyncio's `loop.create_future()` makes both sides in one.
+///
+/// ```
+/// use std::time::Duration;
+/// use runtime_core::promise::Promise;
+///
+/// let promise = Promise::new();
+/// let (one, other) = (promise.future(), promise.future());
+/// std::thread::spawn(move || promise.set_result(42));
+/// assert_eq!(one.result(Duration::MAX), Ok(Ok(42)));
+/// assert_eq!(other.result(Duration::MAX), Ok(Ok(42)));
+/// ```
+#[derive(Debug)]
+#[must_use = "a dropped promise is broken"]
+pub struct Promise<T> {
+    place: Place<T>,
+}
+
+impl<T> Promise<T> {
+    /// A promise that nobody awaits yet.
+    pub fn new() -> Self {
+        Self {
+            place: Arc::new(Mutex::new(State {
+                outcome: None,
+                waiting: Slots::new(),
+            })),
+        }
+    }
+
+    /// A future of the value; as many as are wanted. It can be cloned, too.
+    pub fn future(&self) -> Promised<T> {
+        Promised {
+            place: Arc::clone(&self.place),
+            slot: None,
+        }
+    }
+
+    /// Sets the value and wakes all who wait. For an outcome that may be an error let `T` be a `Result`: asyncio's `set_exception` is
+    /// `set_result(Err(..))`. That it is set once only is seen to by the compiler, as this takes the promise.
+    pub fn set_result(self, value: T) {
+        settle(&self.place, Ok(value));
+    }
+}
+
+impl<T, E> Promise<Result<T, E>> {
+    /// Sets an error and wakes all who wait. asyncio's `set_exception`.
+    pub fn set_error(self, error: E) {
+        self.set_result(Err(error));
+    }
+}
+
+impl<T> Default for Promise<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        settle(&self.place, Err(Broken));
+    }
+}
+
+/// The first outcome counts.
+fn settle<T>(place: &Place<T>, outcome: Result<T, Broken>) {
+    let waiting = {
+        let mut state = place.lock();
+        if state.outcome.is_some() {
+            return;
+        }
+        state.outcome = Some(outcome);
+        state.waiting.take_all()
+    };
+    let mut waking = Waking(waiting);
+    waking.wake_rest();
+}
+
+/// Those who are to be woken. One whose waker panics keeps the others from nothing.
+struct Waking<I: Iterator<Item = Waker>>(I);
+
+impl<I: Iterator<Item = Waker>> Waking<I> {
+    fn wake_rest(&mut self) {
+        self.0.by_ref().for_each(Waker::wake);
+    }
+}
+
+impl<I: Iterator<Item = Waker>> Drop for Waking<I> {
+    fn drop(&mut self) {
+        self.wake_rest();
+    }
+}
+
+/// A future of a [`Promise`]'s value. Each of its clones yields a clone of it, as often as it is awaited.
+///
+/// Cancel safe. Fair: all are woken together, in no particular order.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Promised<T> {
+    place: Place<T>,
+    /// Our number among those who wait.
+    slot: Option<usize>,
+}
+
+impl<T: Clone> Promised<T> {
+    /// The value if it is there, without waiting.
+    ///
+    /// # Errors
+    /// [`Broken`] if there will be none.
+    pub fn try_result(&self) -> Option<Result<T, Broken>> {
+        self.place.lock().outcome.clone()
+    }
+
+    /// Waits for the value on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits without limit.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is over; inside, [`Broken`] if the promise was dropped without a value.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn result(&self, limit: Duration) -> Result<Result<T, Broken>, Elapsed> {
+        wait_at_most(
+            "Promised::result",
+            "await it instead",
+            limit,
+            Pin::new(&mut self.clone()),
+        )
+    }
+}
+
+impl<T> Promised<T> {
+    /// True if awaiting it would not wait. asyncio's `done()`.
+    pub fn is_finished(&self) -> bool {
+        self.place.lock().outcome.is_some()
+    }
+}
+
+impl<T> Unpin for Promised<T> {}
+
+impl<T: Clone> Future for Promised<T> {
+    type Output = Result<T, Broken>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let this = &mut *self;
+        let mut state = this.place.lock();
+        if let Some(outcome) = &state.outcome {
+            let outcome = outcome.clone();
+            drop(state);
+            this.slot = None;
+            spent.made_progress();
+            return Poll::Ready(outcome);
+        }
+        let replaced = match this.slot.and_then(|slot| state.waiting.get_mut(slot)) {
+            Some(own) if own.will_wake(cx.waker()) => None,
+            Some(own) => Some(std::mem::replace(own, cx.waker().clone())),
+            None => {
+                this.slot = Some(state.waiting.insert(cx.waker().clone()));
+                None
+            }
+        };
+        drop(state);
+        // Outside of the lock: a waker's destructor may be a task's.
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+impl<T> Clone for Promised<T> {
+    fn clone(&self) -> Self {
+        Self {
+            place: Arc::clone(&self.place),
+            slot: None,
+        }
+    }
+}
+
+impl<T> Drop for Promised<T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            // After the outcome was set, all have been taken already, and no number is given out again.
+            let waiting = self.place.lock().waiting.remove(slot);
+            drop(waiting);
+        }
+    }
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+    use std::thread;
+
+    use super::*;
+    use crate::park::block_on_current_thread as block_on;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn many_await_it_and_all_get_the_value() {
+        let promise = Promise::<String>::new();
+        let waiting: Vec<_> = (0..8)
+            .map(|number| {
+                let future = promise.future();
+                thread::spawn(move || match number % 2 {
+                    0 => block_on(future),
+                    _ => future.result(LONG).expect("in time"),
+                })
+            })
+            .collect();
+        let late = promise.future().clone();
+        promise.set_result("value".to_owned());
+        for thread in waiting {
+            assert_eq!(thread.join().unwrap().as_deref(), Ok("value"));
+        }
+        assert_eq!(block_on(late.clone()).as_deref(), Ok("value"));
+        assert_eq!(late.try_result(), Some(Ok("value".to_owned())));
+    }
+
+    #[test]
+    fn a_dropped_promise_is_broken_and_an_error_is_a_value() {
+        let promise = Promise::<u32>::new();
+        let future = promise.future();
+        assert!(!future.is_finished());
+        drop(promise);
+        assert_eq!(future.result(LONG), Ok(Err(Broken)));
+        let promise = Promise::<Result<u32, &str>>::new();
+        let future = promise.future();
+        promise.set_error("no");
+        assert_eq!(block_on(future), Ok(Err("no")));
+    }
+
+    #[test]
+    fn a_result_that_does_not_come_in_time_can_still_be_had() {
+        let promise = Promise::new();
+        let future = promise.future();
+        let before = std::time::Instant::now();
+        let limit = Duration::from_millis(5);
+        assert_eq!(future.result(limit), Err(Elapsed));
+        assert!(before.elapsed() >= limit);
+        assert_eq!(future.result(Duration::ZERO), Err(Elapsed));
+        promise.set_result(1);
+        assert_eq!(future.result(Duration::ZERO), Ok(Ok(1)));
+    }
+
+    #[test]
+    fn who_gave_up_is_not_woken_and_who_was_polled_by_another_task_is_woken_there() {
+        let promise = Promise::new();
+        let wakes = [(); 3].map(|()| Arc::new(Wakes::default()));
+        let wakers = wakes.each_ref().map(|wakes| Waker::from(Arc::clone(wakes)));
+        let mut gives_up = Box::pin(promise.future());
+        let mut moves = pin!(promise.future());
+        assert!(
+            gives_up
+                .as_mut()
+                .poll(&mut Context::from_waker(&wakers[0]))
+                .is_pending()
+        );
+        for waker in &wakers[1..] {
+            assert!(
+                moves
+                    .as_mut()
+                    .poll(&mut Context::from_waker(waker))
+                    .is_pending()
+            );
+        }
+        drop(gives_up);
+        promise.set_result(());
+        assert_eq!(wakes.map(|wakes| wakes.0.load(Relaxed)), [0, 0, 1]);
+    }
+}

@@ -1,0 +1,10 @@
+#![doc = include_str!("README.md")]
+
+mod error;
+mod future;
+mod handle;
+mod state;
+
+pub use error::ScopeError;
+pub use future::{RunScope, scope, scope_on};
+pub use handle::{ScopedHandle, TaskScope};

@@ -1,0 +1,106 @@
+//! What the workers count.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runtime_core::{Metrics, Runtime as _, sleep, spawn, yield_now};
+use runtime_mn::Runtime;
+
+/// What a worker counts after a task's end, somebody who awaited the task may be too early for.
+fn until(runtime: &Runtime, holds: impl Fn(&Metrics) -> bool) -> Metrics {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        let metrics = runtime.handle().metrics();
+        if holds(&metrics) {
+            return metrics;
+        }
+        assert!(Instant::now() < patience, "{metrics:#?}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn polls_and_live_tasks_are_counted() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    runtime.block_on(async {
+        for task in (0..100).map(|_| spawn(yield_now())).collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+    });
+    let metrics = until(&runtime, |metrics| metrics.live_tasks == Some(0));
+    // Each of them at least twice, and the root.
+    assert!(metrics.polls >= Some(201), "{metrics:#?}");
+    let of_workers: u64 = metrics.workers.iter().map(|worker| worker.polls).sum();
+    assert_eq!(Some(of_workers), metrics.polls);
+    let idle = runtime.spawn(std::future::pending::<()>());
+    until(&runtime, |metrics| metrics.live_tasks == Some(1));
+    idle.abort();
+    until(&runtime, |metrics| metrics.live_tasks == Some(0));
+}
+
+#[test]
+fn every_worker_has_its_own_line() {
+    let runtime = Runtime::builder().workers(3).build().unwrap();
+    runtime.block_on(sleep(Duration::from_millis(5)));
+    let metrics = until(&runtime, |metrics| metrics.parks >= Some(3));
+    assert_eq!(metrics.workers.len(), 3);
+    let parks: u64 = metrics.workers.iter().map(|worker| worker.parks).sum();
+    assert!(parks >= 3, "{metrics:#?}");
+}
+
+#[test]
+fn busy_time_is_the_time_awake() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let computing = Duration::from_millis(50);
+    let during = runtime.block_on({
+        let handle = runtime.handle().clone();
+        async move {
+            thread::sleep(computing);
+            handle.metrics().workers[0].busy
+        }
+    });
+    assert!(
+        during >= computing,
+        "a worker that is awake counts, too: {during:?}"
+    );
+    // Asleep, it counts no further.
+    until(&runtime, |metrics| {
+        let busy = metrics.workers[0].busy;
+        thread::sleep(Duration::from_millis(20));
+        runtime.handle().metrics().workers[0].busy == busy
+    });
+}
+
+#[test]
+fn histograms_come_on_request() {
+    let without = Runtime::builder().workers(1).build().unwrap();
+    let metrics = without.handle().metrics();
+    assert_eq!((metrics.poll_time, metrics.schedule_latency), (None, None));
+
+    let runtime = Runtime::builder()
+        .workers(2)
+        .histograms(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        spawn(async { thread::sleep(Duration::from_millis(4)) })
+            .await
+            .unwrap();
+        for _ in 0..200 {
+            yield_now().await;
+        }
+    });
+    let metrics = until(&runtime, |metrics| {
+        metrics
+            .poll_time
+            .as_ref()
+            .map(|histogram| histogram.count())
+            == metrics.polls
+    });
+    let poll_time = metrics.poll_time.unwrap();
+    assert!(poll_time.sum >= Duration::from_millis(4), "{poll_time:?}");
+    // One of at least 4 ms, which is 2^22 ns and no less than 2^21.
+    let long: u64 = poll_time.counts[22..].iter().sum();
+    assert!(long >= 1, "{poll_time:?}");
+    assert!(metrics.schedule_latency.unwrap().count() >= 1);
+}
