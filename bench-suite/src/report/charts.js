@@ -7,6 +7,19 @@
   const kindColour = { baseline: "--grey", repeat: "--pale", arm: "--accent" };
   const short = (value) => Number(Number(value).toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
 
+  // Text in lines of about `width` pixels: a canvas would cut off what is longer. A row has room for three.
+  const lines = (text, width) => {
+    const most = Math.max(10, Math.floor(width / 6.4));
+    const wrapped = [];
+    for (const word of text.split(" ")) {
+      const last = wrapped.length - 1;
+      if (last < 0 || (wrapped[last].length + 1 + word.length > most && last < 2)) wrapped.push(word);
+      else wrapped[last] += ` ${word}`;
+    }
+    return wrapped.length === 1 ? wrapped[0] : wrapped;
+  };
+  const labels = (section, width) => section.rows.map((row) => lines(row.label, Math.max(width / 3, 90)));
+
   // Vertical centre of a row, whether or not it has a bar.
   const rowY = (chart, index) => chart.scales.y.getPixelForValue(index);
 
@@ -73,23 +86,23 @@
     },
   });
 
-  const options = (title, axis, tooltip) => ({
+  const options = (title, width, axis, tooltip) => ({
     indexAxis: "y",
     responsive: true,
     maintainAspectRatio: false,
     animation: false,
     plugins: {
       legend: { display: false },
-      title: { display: true, text: title, color: colour("--ink"), align: "start", font: { size: 13 } },
+      title: { display: true, text: lines(title, width - 20), color: colour("--ink"), align: "start", font: { size: 13 } },
       tooltip: { callbacks: { label: tooltip } },
     },
     scales: {
       x: { grid: { color: colour("--line") }, ...axis, ticks: { color: colour("--quiet"), maxRotation: 0, autoSkipPadding: 14, callback: short, ...axis.ticks } },
-      y: { grid: { display: false }, ticks: { color: colour("--ink"), autoSkip: false } },
+      y: { grid: { display: false }, ticks: { color: colour("--ink"), autoSkip: false, font: { size: 11 } } },
     },
   });
 
-  const values = (section) => {
+  const values = (section, width) => {
     const all = section.rows.flatMap((row) => [...row.points, row.median]).filter((value) => value > 0);
     const axis = section.logarithmic
       ? { type: "logarithmic", min: Math.min(...all) / 1.5, max: Math.max(...all) * 1.5 }
@@ -97,7 +110,7 @@
     return {
       type: "bar",
       data: {
-        labels: section.rows.map((row) => row.label),
+        labels: labels(section, width),
         datasets: [{
           data: section.rows.map((row) => row.median),
           // A bar's length means nothing on a logarithmic axis: a mark stands there instead.
@@ -107,6 +120,7 @@
       },
       options: options(
         section.unit ? `${section.title}, ${section.unit}` : section.title,
+        width,
         axis,
         (item) => `median ${short(section.rows[item.dataIndex].median)} ${section.unit}`,
       ),
@@ -114,7 +128,7 @@
     };
   };
 
-  const ratios = (section) => {
+  const ratios = (section, width) => {
     const edges = section.rows.flatMap((row) => [row.ratio, ...(row.ci95 ?? [])]).filter((value) => value > 0);
     // Symmetrical around nothing, but 1 is always in sight; an absurdly wide interval is cut at the edge.
     const middle = section.rows.map((row) => row.ratio).filter((value) => value > 0);
@@ -123,11 +137,12 @@
     return {
       type: "bar",
       data: {
-        labels: section.rows.map((row) => row.label),
+        labels: labels(section, width),
         datasets: [{ data: section.rows.map((row) => row.ratio ?? 1), backgroundColor: "transparent" }],
       },
       options: options(
         `ratio to ${section.baseline ?? "the baseline"}, 95% interval`,
+        width,
         {
           type: "logarithmic",
           min: low / 1.08,
@@ -161,7 +176,8 @@
     charts.forEach((chart) => chart.destroy());
     charts = [...document.querySelectorAll("canvas[data-chart]")].map((canvas) => {
       const section = data[Number(canvas.dataset.chart)];
-      return new Chart(canvas, canvas.dataset.kind === "ratios" ? ratios(section) : values(section));
+      const width = canvas.parentElement.clientWidth;
+      return new Chart(canvas, canvas.dataset.kind === "ratios" ? ratios(section, width) : values(section, width));
     });
   };
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;

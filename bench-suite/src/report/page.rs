@@ -32,8 +32,11 @@ pub(super) fn render(results: &Results) -> String {
     );
     lead(&mut html, results, &sections);
     html.push_str("</header>\n<main>\n");
-    sweep::render(&mut html, &matrix::matrices(results, &sections));
-    overview(&mut html, &sections);
+    if results.sweep.is_some() {
+        sweep::render(&mut html, &matrix::matrices(results, &sections));
+    } else {
+        overview(&mut html, &sections);
+    }
     notes(&mut html, results);
     for (index, section) in sections.iter().enumerate() {
         sections::render(&mut html, index, section);
@@ -62,11 +65,16 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
         .map(|run| run.round + 1)
         .max()
         .unwrap_or(0);
+    // Choices of one runtime are a section of their own, and no other workload.
+    let sections = sections
+        .iter()
+        .filter(|section| section.choices_of.is_none())
+        .count();
     let _ = writeln!(
         html,
         "<p class=\"lead\">{} workload{}, {rounds} round{}, {} measured processes, {}.</p>",
-        sections.len(),
-        plural(sections.len()),
+        sections,
+        plural(sections),
         plural(rounds as usize),
         results.runs.len(),
         if failed == 0 {

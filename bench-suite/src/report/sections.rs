@@ -71,8 +71,10 @@ fn plots(html: &mut String, index: usize, section: &Section) {
     if drawn == 0 {
         return;
     }
-    // Room for the title and the axis, and a line for each row.
-    let height = 84 + 34 * drawn;
+    // Room for the title and the axis, and for each row: a line, or as many as a long name may have beside a narrow chart.
+    let longest = section.rows.iter().map(|row| row.label.len()).max();
+    let row = if longest > Some(20) { 42 } else { 34 };
+    let height = 84 + row * drawn;
     let metric = units::metric_title(&section.metric);
     let scale = if charts::is_logarithmic(section) {
         ", on a logarithmic axis"

@@ -6,11 +6,7 @@ use super::html::Text;
 use super::page::plural;
 use crate::matrix::{self, Column, Matrix};
 
-/// Nothing if nothing was swept.
 pub(super) fn render(html: &mut String, matrices: &[Matrix]) {
-    if matrices.is_empty() {
-        return;
-    }
     let _ = write!(
         html,
         "<section id=\"sweep\">\n<h2>Every combination</h2>\n<p>The median over processes; {}. Ratios are to the row that has 1.</p>\n",
