@@ -65,10 +65,10 @@ pub async fn reload_until_terminated() -> io::Result<u32> {
     let mut terminate = signal(SignalKind::TERMINATE)?;
     let mut reloaded = 0;
     loop {
-        let again = futures_lite::future::or(
-            async { terminate.recv().await.map(|()| false) },
-            async { reload.recv().await.map(|()| true) },
-        );
+        let again =
+            futures_lite::future::or(async { terminate.recv().await.map(|()| false) }, async {
+                reload.recv().await.map(|()| true)
+            });
         match again.await {
             Some(true) => reloaded += 1, // read the configuration again
             Some(false) | None => break,

@@ -16,6 +16,9 @@ use super::wire::Kind;
 /// A call as the child runs it: the argument's bytes in, an answer's bytes out.
 pub(super) type Running = Pin<Box<dyn Future<Output = (Kind, Vec<u8>)>>>;
 
+/// Decodes the argument and begins.
+type Run = Box<dyn Fn(&[u8]) -> Running + Send + Sync>;
+
 /// The functions that a pool's processes can run, in the order in which they were added.
 ///
 /// A function has one argument, a tuple if it needs more, and argument and result cross the processes by serde.
@@ -27,7 +30,7 @@ pub struct Functions {
 
 struct Entry {
     name: &'static str,
-    run: Box<dyn Fn(&[u8]) -> Running + Send + Sync>,
+    run: Run,
 }
 
 /// Set by [`init`].
@@ -134,7 +137,7 @@ impl Functions {
         }))
     }
 
-    fn enter<F: 'static>(&mut self, run: Box<dyn Fn(&[u8]) -> Running + Send + Sync>) -> &mut Self {
+    fn enter<F: 'static>(&mut self, run: Run) -> &mut Self {
         const {
             assert!(
                 size_of::<F>() == 0,
