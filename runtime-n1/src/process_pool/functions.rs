@@ -16,6 +16,9 @@ use super::wire::Kind;
 /// A call as the child runs it: the argument's bytes in, an answer's bytes out.
 pub(super) type Running = Pin<Box<dyn Future<Output = (Kind, Vec<u8>)>>>;
 
+/// Decodes the argument and begins.
+type Run = Box<dyn Fn(&[u8]) -> Running + Send + Sync>;
+
 /// The functions that a pool's processes can run, in the order in which they were added.
 ///
 /// A function has one argument, a tuple if it needs more, and argument and result cross the processes by serde.
