@@ -2,6 +2,7 @@
 //!
 //! The book includes the parts between `ANCHOR` comments, so what a reader sees is what was compiled and run.
 
+pub mod combinators;
 pub mod included;
 pub mod local;
 pub mod processes;
