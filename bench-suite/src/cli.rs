@@ -331,7 +331,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[derive(Debug)]
 pub enum Parsed {
     /// A command to run.
-    Run(Cli),
+    Run(Box<Cli>),
     /// Text that was asked for, such as help: print it and end well.
     Print(String),
 }
@@ -345,7 +345,7 @@ where
     I: IntoIterator<Item = OsString>,
 {
     match Cli::try_parse_from(arguments) {
-        Ok(cli) => Ok(Parsed::Run(cli)),
+        Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion

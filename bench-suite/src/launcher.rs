@@ -77,10 +77,10 @@ impl Asked {
             config.workers = workers;
         }
         let policies: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
-        if let Some(policy) = &self.policy {
-            if !policies.contains(&policy.as_str()) {
-                return unknown("policy", policy, policies);
-            }
+        if let Some(policy) = &self.policy
+            && !policies.contains(&policy.as_str())
+        {
+            return unknown("policy", policy, policies);
         }
         config.policy.clone_from(&self.policy);
         for knob in &self.knobs {

@@ -60,7 +60,7 @@ pub fn main(registry: Registry) -> ExitCode {
     }
     many_loops::processes::serve_if_asked();
     let outcome = cli::parse(std::env::args_os()).and_then(|parsed| match parsed {
-        Parsed::Run(cli) => run(&registry, cli),
+        Parsed::Run(cli) => run(&registry, *cli),
         Parsed::Print(text) => {
             // A closed pipe (`lab --help | head -1`) is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());

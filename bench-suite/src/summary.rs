@@ -258,11 +258,11 @@ fn label(key: &ArmKey, all: &[ArmKey], default_policies: &BTreeMap<String, Strin
             .iter()
             .map(|(name, value)| format!("{name}={value}")),
     );
-    if let Some(workers) = key.workers {
-        if differ(|other, key| other.workers != key.workers) {
-            let plural = if workers == 1 { "" } else { "s" };
-            choices.push(format!("{workers} worker{plural}"));
-        }
+    if let Some(workers) = key.workers
+        && differ(|other, key| other.workers != key.workers)
+    {
+        let plural = if workers == 1 { "" } else { "s" };
+        choices.push(format!("{workers} worker{plural}"));
     }
     let mut label = key.runtime.clone();
     if !choices.is_empty() {

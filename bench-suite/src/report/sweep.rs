@@ -13,9 +13,9 @@ pub(super) fn render(html: &mut String, matrices: &[Matrix]) {
         Text(matrix::LEGEND),
     );
     for matrix in matrices {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<h3>{} <small>{} combination{}</small></h3>\n",
+            "<h3>{} <small>{} combination{}</small></h3>",
             Text(&matrix.title),
             matrix.rows.len(),
             plural(matrix.rows.len()),

@@ -95,10 +95,10 @@ impl Token {
 
 impl Drop for Token {
     fn drop(&mut self) {
-        if let Some(state) = self.ledger.states.get(self.number) {
-            if state.swap(DROPPED, Relaxed) != ALIVE {
-                self.ledger.twice.fetch_add(1, Relaxed);
-            }
+        if let Some(state) = self.ledger.states.get(self.number)
+            && state.swap(DROPPED, Relaxed) != ALIVE
+        {
+            self.ledger.twice.fetch_add(1, Relaxed);
         }
     }
 }

@@ -40,7 +40,7 @@ fn a_tidy_scheduler_passes() {
 }
 
 /// Soaks one of the leaky; the one line that it ends with.
-fn found(runtime: &str, seconds: &str) -> String {
+fn found(runtime: &str, _seconds: &str) -> String {
     let folder = folder();
     let output = run(
         folder.path(),

@@ -351,7 +351,7 @@ fn wakers_outlive_the_combinator() {
     assert_eq!(Arc::strong_count(&wakes), 1, "the task's waker is not kept");
     for waker in &kept {
         waker.wake_by_ref();
-        waker.clone().wake();
+        waker.wake_by_ref();
     }
     assert_eq!(wakes.0.load(Relaxed), 0);
     assert_eq!(Arc::strong_count(&children[0].0), 1, "nor are the futures");

@@ -140,6 +140,9 @@ enum JoinStep {
     Drain,
 }
 
+/// One who waits for all items to be done.
+type Joining<'a> = Pin<Box<Join<'a, Fifo<u32>>>>;
+
 fn join_step() -> impl Strategy<Value = JoinStep> {
     use JoinStep::*;
     prop_oneof![
@@ -341,7 +344,7 @@ proptest! {
     ) {
         let queue = Queue::unbounded();
         let (mut inside, mut taken, mut closed) = (0, 0, false);
-        let mut joins: Vec<(Pin<Box<Join<'_, Fifo<u32>>>>, bool)> = Vec::new();
+        let mut joins: Vec<(Joining<'_>, bool)> = Vec::new();
         for step in steps {
             match step {
                 JoinStep::Put => {

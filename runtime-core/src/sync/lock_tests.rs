@@ -267,8 +267,8 @@ fn a_notified_waiter_that_goes_away_passes_the_notification_on() {
             }
             drop(guard);
             let mut went_on = Vec::new();
-            for number in 0..LINE {
-                let Some(mut waiter) = line[number].take() else {
+            for (number, place) in line.iter_mut().enumerate() {
+                let Some(mut waiter) = place.take() else {
                     continue;
                 };
                 if (number, leaves) == (position, NotifiedAndGivenTheLock) {

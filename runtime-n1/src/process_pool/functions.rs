@@ -28,9 +28,6 @@ pub struct Functions {
     by_type: HashMap<TypeId, u32>,
 }
 
-/// A function over encoded arguments and results.
-type Run = Box<dyn Fn(&[u8]) -> Running + Send + Sync>;
-
 struct Entry {
     name: &'static str,
     run: Run,
