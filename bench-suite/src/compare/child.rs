@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fs::File;
 use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -41,7 +42,11 @@ pub(crate) fn run(registry: &Registry) -> Result<(), CommandError> {
             phase: "measuring".to_owned(),
         },
     )?;
-    send(&mut answers, &answer(registry, &request))
+    send(&mut answers, &answer(registry, &request))?;
+    // Closed by the end of this process, not before: whoever sees its end lets go of standard input, and that would end us as a
+    // parent's death does.
+    mem::forget(answers);
+    Ok(())
 }
 
 fn answer(registry: &Registry, request: &Request) -> Answer {

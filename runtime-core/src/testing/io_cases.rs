@@ -113,6 +113,7 @@ macro_rules! __io_cases {
             }
             sockets {
                 a_cancelled_accept_loses_no_connection
+                a_task_that_always_has_work_hears_its_socket
                 datagrams
                 many_connections_on_one_edge
                 names

@@ -10,7 +10,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 
 use super::net::{connected, echo, localhost};
 use crate::net::{BindOptions, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
-use crate::spawn;
+use crate::{spawn, yield_now};
 
 /// An address at which nobody listens.
 fn deserted() -> SocketAddr {
@@ -30,6 +30,30 @@ pub async fn refused_connect() {
     let addresses = [deserted(), there];
     let stream = TcpStream::connect(&addresses[..]).await.expect("connect");
     assert_eq!(stream.peer_addr().expect("peer"), there);
+}
+
+/// A task that awaits a socket and, beside it, something that always wakes it at once, hears of the socket all the same.
+pub async fn a_task_that_always_has_work_hears_its_socket() {
+    let (mut here, mut there) = connected().await;
+    let listening = spawn(async move {
+        let always_busy = async {
+            loop {
+                yield_now().await;
+            }
+        };
+        let mut byte = [0];
+        let hears = async {
+            here.read_exact(&mut byte).await.expect("a byte");
+        };
+        future::or(hears, always_busy).await;
+        byte
+    });
+    // So that the read has found nothing.
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    there.write_all(&[7]).await.expect("write");
+    assert_eq!(listening.await.expect("a task"), [7]);
 }
 
 /// Connections that are all there before the first accept, so that one edge stands for all of them, are all accepted, by several

@@ -6,6 +6,7 @@ mod state;
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ use state::{FUTEX, POLL, ParkState};
 
 /// How long a poll lasts at most if there was no descriptor left for the eventfd: a wake is then seen this late.
 const WITHOUT_EVENTFD: Duration = Duration::from_millis(10);
+
+/// Every so many parks that a token ends at once look at the descriptors all the same.
+const SKIPS: u32 = 16;
 
 /// Descriptors polled without an allocation.
 const INLINE: usize = 8;
@@ -39,6 +43,9 @@ pub struct ThreadParker {
     /// Made by the first park that polls.
     eventfd: OnceLock<OwnedFd>,
     interests: Mutex<Vec<Interest>>,
+    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same. Written by the
+    /// owner only.
+    skipped: AtomicU32,
 }
 
 thread_local! {
@@ -51,6 +58,7 @@ impl ThreadParker {
             state: ParkState::new(),
             eventfd: OnceLock::new(),
             interests: Mutex::new(Vec::new()),
+            skipped: AtomicU32::new(0),
         })
     }
 
@@ -185,8 +193,14 @@ impl ThreadParker {
         };
 
         if !self.state.begin(POLL) {
-            // Woken meanwhile. What is ready is found by the next park.
-            return;
+            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each time would never
+            // come to it.
+            let skipped = self.skipped.load(Ordering::Relaxed) + 1;
+            self.skipped.store(skipped % SKIPS, Ordering::Relaxed);
+            if skipped < SKIPS {
+                return;
+            }
+            timeout = Some(Duration::ZERO);
         }
         let timeout = timeout.map(super::timespec);
         let reported = rustix::event::poll(fds, timeout.as_ref());
