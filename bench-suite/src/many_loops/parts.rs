@@ -117,7 +117,7 @@ impl Split for MatMul {
 /// `matmul`, split over loops: the rows come back to the one that asked, through a pipe if need be.
 ///
 /// # Errors
-/// See [`hash`].
+/// See [`hash()`].
 pub fn matmul<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let input = matmul::Input::new(params.value("size") as usize, params.seed);
     repeat::<L, MatMul>(params, meter, |parts| {
@@ -144,7 +144,7 @@ impl Split for NQueens {
 /// `nqueens`, split over loops.
 ///
 /// # Errors
-/// See [`hash`].
+/// See [`hash()`].
 pub fn nqueens<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let known = nqueens::known(params.value("size") as u32);
     repeat::<L, NQueens>(params, meter, |parts| {
@@ -186,7 +186,7 @@ impl Split for FibSpawn {
 /// `fib-spawn`, split over loops. The few forks at the top are made by hand and don't count as ops.
 ///
 /// # Errors
-/// See [`hash`].
+/// See [`hash()`].
 pub fn fib_spawn<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let n = params.value("size");
     repeat::<L, FibSpawn>(params, meter, |parts| {
@@ -216,7 +216,7 @@ impl Split for SkynetSpawn {
 /// `skynet-spawn`, split over loops. The root is no task and doesn't count as an op.
 ///
 /// # Errors
-/// See [`hash`].
+/// See [`hash()`].
 pub fn skynet_spawn<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let levels = params.value("size") as u32;
     let expected = spawn::sum_below(skynet::CHILDREN.pow(levels));
@@ -261,7 +261,7 @@ impl Split for SpawnBatch {
 /// `spawn` and `spawn-batch`, split over loops.
 ///
 /// # Errors
-/// See [`hash`].
+/// See [`hash()`].
 pub fn spawn<L: Loops, S: Split<Plan = (), Part = u64>>(
     params: &Params,
     meter: &mut Meter,
@@ -295,7 +295,7 @@ impl Split for Yield {
 /// `yield`, split over loops.
 ///
 /// # Errors
-/// See [`hash`].
+/// See [`hash()`].
 pub fn yielding<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let yields = params.value("size") * params.value("yields");
     repeat::<L, Yield>(params, meter, |parts| {
@@ -327,7 +327,7 @@ impl Split for Timers {
 /// `timers`, split over loops.
 ///
 /// # Errors
-/// See [`hash`].
+/// See [`hash()`].
 pub fn timers<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let loops = start::<L>(params, meter)?;
     meter.start();

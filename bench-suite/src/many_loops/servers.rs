@@ -152,7 +152,7 @@ pub fn echo<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure>
 /// `http`, a server on every loop.
 ///
 /// # Errors
-/// See [`echo`].
+/// See [`echo()`].
 pub fn http<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     measure::<L>(Protocol::Http, params, meter)
 }
@@ -160,7 +160,7 @@ pub fn http<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure>
 /// `mixed`: a server on every loop, and the hogs spread over them.
 ///
 /// # Errors
-/// See [`echo`].
+/// See [`echo()`].
 pub fn mixed<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let loops = start::<L>(params, meter)?;
     let server = listen_on(&loops, Protocol::Echo, client::loopback()).map_err(echo::crashed)?;
