@@ -112,7 +112,10 @@ mod single {
             })
             .await;
         });
-        assert!(matches!(task.run(), Ran::Woken(_)));
+        let Ran::Woken(task) = task.run() else {
+            panic!("it was woken in its poll");
+        };
+        task.cancel();
         let between = woken.lock().unwrap().take().unwrap();
         assert_eq!(between.1.load(SeqCst), 1);
     }
