@@ -99,6 +99,7 @@ pub(crate) fn start<L: Loops>(params: &Params, meter: &mut Meter) -> Result<L, F
     }
     let loops = L::start(&config)?;
     meter.workers = Some(loops.count() as u64);
+    meter.reactor = Some(config.reactor.to_string());
     meter.processes = loops.processes();
     Ok(loops)
 }
