@@ -5,6 +5,7 @@
 //! of an op is measured by the workload's own meter, and multiplied by the iterations asked for.
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use bench_suite::registry::Workload;
@@ -15,7 +16,10 @@ use criterion::{BenchmarkId, Criterion, SamplingMode};
 const LONGEST_NS: u64 = 50_000_000;
 const SHORTEST_NS: u64 = 2_000_000;
 
-fn main() {
+fn main() -> ExitCode {
+    if let Some(code) = bench_suite::serve_if_asked() {
+        return code;
+    }
     bench_suite::environment::raise_descriptor_limit();
     let registry = Registry::standard();
     let mut criterion = Criterion::default()
@@ -28,6 +32,7 @@ fn main() {
         group(&mut criterion, &registry, workload);
     }
     criterion.final_summary();
+    ExitCode::SUCCESS
 }
 
 fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {

@@ -55,10 +55,9 @@ use cli::{Command, Parsed};
 /// }
 /// ```
 pub fn main(registry: Registry) -> ExitCode {
-    if let Some(code) = load::companion::serve_if_asked() {
+    if let Some(code) = serve_if_asked() {
         return code;
     }
-    many_loops::processes::serve_if_asked();
     let outcome = cli::parse(std::env::args_os()).and_then(|parsed| match parsed {
         Parsed::Run(cli) => run(&registry, *cli),
         Parsed::Print(text) => {
@@ -74,6 +73,17 @@ pub fn main(registry: Registry) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Does the work of a child, if this process was started as one by a workload or a runtime that needs processes of its own: the code
+/// to exit with. The first thing to be called in a `main` that runs workloads without [`main`].
+pub fn serve_if_asked() -> Option<ExitCode> {
+    let code = load::companion::serve_if_asked();
+    if code.is_none() {
+        // Ends the process itself, if it is one of its own.
+        many_loops::processes::serve_if_asked();
+    }
+    code
 }
 
 fn run(registry: &Registry, cli: cli::Cli) -> Result<(), CommandError> {

@@ -54,7 +54,7 @@ impl Loops for ProcessLoops {
     fn start(config: &LaunchConfig) -> Result<Self, Failure> {
         if !AVAILABLE.load(Ordering::Relaxed) {
             return Err(Failure::Refused(
-                "this program can't be started as its own child: its `main` is to call `bench_suite::main`".to_owned(),
+                "this program can't be started as its own child: its `main` is to call `bench_suite::main` or `bench_suite::serve_if_asked`".to_owned(),
             ));
         }
         if config.reactor != ReactorKind::default() {
