@@ -68,18 +68,20 @@
       context.fillRect(at(1) - 0.5, area.top, 1, area.bottom - area.top);
     },
     afterDatasetsDraw(chart) {
-      const { ctx: context, scales } = chart;
+      const { ctx: context, chartArea: area, scales } = chart;
       section.rows.forEach((row, index) => {
         const ratio = row.kind === "baseline" ? 1 : row.ratio;
         if (ratio === null) return;
         const y = rowY(chart, index);
         const ink = colour(kindColour[row.kind]);
         if (row.ci95) {
-          const [low, high] = row.ci95.map((edge) => scales.x.getPixelForValue(edge));
+          // What goes beyond the axis is cut off there, without the mark of an end.
+          const edges = row.ci95.map((edge) => scales.x.getPixelForValue(edge));
+          const [low, high] = edges.map((edge) => Math.min(Math.max(edge, area.left), area.right));
           context.fillStyle = ink;
           context.fillRect(low, y - 1.5, high - low, 3);
-          context.fillRect(low - 1, y - 6, 2, 12);
-          context.fillRect(high - 1, y - 6, 2, 12);
+          if (low === edges[0]) context.fillRect(low - 1, y - 6, 2, 12);
+          if (high === edges[1]) context.fillRect(high - 1, y - 6, 2, 12);
         }
         dot(context, scales.x.getPixelForValue(ratio), y, 5, ink, colour("--paper"));
       });
