@@ -105,6 +105,10 @@ impl Shared {
             (0..workers + spares).map(|_| Parts::new(&reactor)).unzip();
         let spare_parts = parts.split_off(workers);
         let knobs = builder.knobs.apply(policy.knobs());
+        let blocking = BlockingPool::new(builder.blocking.clone());
+        if let Some(executor) = &builder.default_executor {
+            blocking.set_default(executor.clone());
+        }
         let shared = Self {
             arena: Arena::default(),
             injector: CachePadded::default(),
@@ -114,7 +118,7 @@ impl Shared {
             workers,
             reactor,
             poller: CachePadded::default(),
-            blocking: BlockingPool::new(builder.blocking.clone()),
+            blocking,
             closed: AtomicBool::new(false),
             stops: Semaphore::new(0),
             knobs,
