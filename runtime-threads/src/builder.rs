@@ -79,8 +79,8 @@ impl Builder {
         self
     }
 
-    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`, files and host
-    /// names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
+    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)` and host names; files
+    /// are read and written on the task's own thread. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
     ///
     /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
     #[must_use]

@@ -65,7 +65,7 @@ where
     run(Arc::clone(runtime.ambient()), body)
 }
 
-fn run<B, F, T, E>(ambient: Arc<dyn Ambient>, body: B) -> RunScope<F, T, E>
+pub(super) fn run<B, F, T, E>(ambient: Arc<dyn Ambient>, body: B) -> RunScope<F, T, E>
 where
     B: FnOnce(TaskScope<E>) -> F,
 {

@@ -216,9 +216,11 @@ macro_rules! __conformance_cases {
                 c11_as_completed_follows_the_order_of_the_ends
                 c11_gather_yields_the_values_in_order
                 c11_gathered_outcomes_have_the_errors_among_them
+                c11_limits_beyond_the_clock_are_none
                 c11_the_first_error_of_a_gather_leaves_the_siblings_running
                 c11_wait_cancels_nothing
                 c11_wait_for_aborts_and_awaits_the_end
+                c11_waiting_for_many_is_linear
             }
             combine_handles {
                 a_token_leaves_time_for_a_clean_up_that_awaits
