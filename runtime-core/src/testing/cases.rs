@@ -241,6 +241,14 @@ macro_rules! __conformance_cases {
                 c11_spawning_into_a_scope_that_aborts_is_safe
                 c11_the_first_failure_of_a_scope_cancels_the_rest
             }
+            surface {
+                a_broken_barrier_sends_tasks_away
+                a_handle_tells_how_its_task_ended
+                promises_reach_all_who_await_them
+                queues_tell_what_is_in_them
+                semaphores_refuse_what_cannot_be
+                tasks_that_live_are_counted
+            }
         }
     };
     (forever, $consumer:ident, $($subject:tt)*) => {

@@ -36,6 +36,7 @@ pub mod shutdown_waits;
 pub mod signals;
 pub mod sockets;
 pub mod stress;
+pub mod surface;
 pub mod sync_locks;
 pub mod sync_programs;
 pub mod sync_queues;
