@@ -118,7 +118,8 @@ impl<I: Iterator<Item = Waker>> Drop for Waking<I> {
 
 /// A future of a [`Promise`]'s value. Each of its clones yields a clone of it, as often as it is awaited.
 ///
-/// Cancel safe. Fair: all are woken together, in no particular order.
+/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its futures share it, and one that
+/// waits takes a place in a list that grows with their number; setting is linear in it, giving up is not.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Promised<T> {

@@ -20,6 +20,11 @@ use crate::task::JoinHandle;
 /// It belongs to no runtime and can be used from several, and from outside of any: a function finds the runtime that it was sent
 /// from. When the last clone is dropped, jobs that still wait in the queue are cancelled, and those that run go on.
 ///
+/// - *Fairness*: jobs begin in the order in which they came.
+/// - *Cancel safety*: dropping a job's handle detaches it, as any task's.
+/// - *Cost*: a job is a task of its own: one allocation, a short lock to queue it, and a system call if a thread must be woken. A thread is
+///   started only if none is idle.
+///
 /// ```
 /// use runtime_core::blocking::Executor;
 /// use runtime_core::park::block_on_current_thread;
