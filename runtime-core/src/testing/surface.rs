@@ -109,7 +109,7 @@ pub fn a_broken_barrier_sends_tasks_away<S: AmbientSubject>() {
             let barrier = Arc::clone(&barrier);
             spawn(async move { barrier.wait().await.map(|arrival| arrival.index()) })
         };
-        for broken in [true, false] {
+        for broken in [false, true] {
             let waiting = [come(), come()];
             while barrier.waiting() < 2 {
                 yield_now().await;
@@ -124,6 +124,9 @@ pub fn a_broken_barrier_sends_tasks_away<S: AmbientSubject>() {
             }
             assert_eq!(barrier.is_broken(), broken);
         }
+        let late = come().await.expect("it comes");
+        assert_eq!(late, Err(BrokenBarrier), "until it is reset");
+        barrier.reset();
         let mut places = Vec::new();
         for task in [come(), come(), come()] {
             places.push(task.await.expect("it comes").expect("it was reset"));
