@@ -18,6 +18,7 @@ use runtime_core::reactor::Reactor;
 use runtime_core::task::{BlockCache, InlineLimit, Ran, Task, TaskId};
 use runtime_core::time::TimerShard;
 
+use crate::counted::Pool;
 use crate::fork_join::JobRef;
 use crate::knobs::LifoSlot;
 use crate::policy::{Place, Policy, WokenBy};
@@ -44,6 +45,7 @@ pub(crate) struct Local {
     pub(crate) jobs: Deque<JobRef>,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) parker: Parker,
+    pub(crate) handles: Pool,
     inline: InlineLimit,
     pub(crate) tick: Cell<u32>,
     pub(crate) slot_streak: Cell<u32>,
@@ -120,6 +122,7 @@ impl Parts {
             jobs: self.jobs,
             blocks: RefCell::default(),
             parker: self.parker,
+            handles: Pool::new(),
             inline: InlineLimit::default(),
             tick: Cell::new(0),
             slot_streak: Cell::new(0),
