@@ -18,7 +18,8 @@ mod remote;
 mod runtime;
 mod scheduler;
 mod shared;
-pub mod worker;
+pub mod telling;
+mod worker;
 
 pub use builder::Builder;
 pub use fork_join::MnForkJoin;
