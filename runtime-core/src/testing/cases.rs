@@ -234,6 +234,7 @@ macro_rules! __conformance_cases {
                 the_current_task_has_a_name
             }
             combine_scope {
+                c11_a_child_that_awaits_itself_panics
                 c11_a_dropped_scope_cancels_its_children
                 c11_a_panic_of_a_scopes_body_waits_for_the_children
                 c11_a_scope_collects_all_errors
