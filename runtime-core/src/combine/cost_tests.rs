@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::tests::{Child, Wakes, poll_to_rest};
 use super::*;
@@ -21,10 +22,9 @@ fn each_is_polled_twice<F: Future + Unpin>(combinator: impl FnOnce(Vec<Child>) -
     for step in 0..CHILDREN {
         children[step * 7919 % CHILDREN].finish();
         // Now one by one, now many at once.
-        if step % 100 < 50 || step + 1 == CHILDREN {
-            if let std::task::Poll::Ready(ready) = poll_to_rest(&mut combinator, &wakes) {
-                output = Some(ready);
-            }
+        let now = step % 100 < 50 || step + 1 == CHILDREN;
+        if now && let Poll::Ready(ready) = poll_to_rest(&mut combinator, &wakes) {
+            output = Some(ready);
         }
     }
     assert_eq!(total(), 2 * CHILDREN, "each once more, when it was woken");
@@ -76,7 +76,7 @@ fn the_first_of_many_leaves_the_others_as_they_are() {
     let mut first = wait(children.clone()).first_completed();
     assert!(poll_to_rest(&mut first, &wakes).is_pending());
     children[CHILDREN / 2].finish();
-    let std::task::Poll::Ready(waited) = poll_to_rest(&mut first, &wakes) else {
+    let Poll::Ready(waited) = poll_to_rest(&mut first, &wakes) else {
         panic!("one has ended");
     };
     assert_eq!((waited.done.len(), waited.pending.len()), (1, CHILDREN - 1));

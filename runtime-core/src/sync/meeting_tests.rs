@@ -272,7 +272,7 @@ fn a_semaphore_of_more_permits_than_can_be_counted_is_refused() {
 #[test]
 #[should_panic(expected = "ask for fewer")]
 fn more_permits_than_there_will_ever_be_are_refused_instead_of_awaited() {
-    let _ = Semaphore::bounded(2).acquire_many(3);
+    drop(Semaphore::bounded(2).acquire_many(3));
 }
 
 #[test]
