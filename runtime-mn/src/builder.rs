@@ -144,6 +144,13 @@ impl Builder {
         self
     }
 
+    /// How long the thread of a spare worker that is not needed any more waits before it ends. Default: 10 s.
+    #[must_use]
+    pub fn spare_keep_alive(mut self, duration: Duration) -> Self {
+        self.monitor.spare_keep_alive = duration;
+        self
+    }
+
     /// How many threads run the tasks that were caught again and again, at a low priority. Default: as many as there are workers.
     /// With 0, such tasks stay among the others.
     #[must_use]

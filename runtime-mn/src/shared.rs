@@ -298,6 +298,17 @@ impl Shared {
         threads.workers_not_ending == 0
     }
 
+    /// A worker ends although the runtime goes on. False: the runtime has closed, and it must end like all.
+    pub(crate) fn one_worker_less(&self) -> bool {
+        let mut threads = self.threads.lock();
+        let may_go = !self.closed.load(SeqCst);
+        if may_go {
+            // Others remain: they do not begin to end before it is closed.
+            threads.workers_not_ending -= 1;
+        }
+        may_go
+    }
+
     /// A thread's last act, or that of whoever could not start it.
     pub(crate) fn thread_ended(&self) {
         self.threads.lock().running -= 1;
