@@ -3,6 +3,7 @@
 mod batch_lane;
 mod builder;
 mod clocks;
+mod counted;
 mod fork_join;
 mod handle;
 pub mod idle;
@@ -17,7 +18,8 @@ mod remote;
 mod runtime;
 mod scheduler;
 mod shared;
-pub mod worker;
+pub mod telling;
+mod worker;
 
 pub use builder::Builder;
 pub use fork_join::MnForkJoin;

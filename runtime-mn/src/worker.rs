@@ -82,11 +82,14 @@ impl<P: Policy> Worker<P> {
             if is_spare && self.shared().monitor.retire_surplus() {
                 return;
             }
-            self.local.tell_of_untold();
+            self.local.tell_of_lying();
             if let Some(task) = self.next() {
                 self.found();
                 self.local.run_from_queue(self.policy(), task);
-            } else if let Some(found) = self.search() {
+                continue;
+            }
+            self.local.ran_out();
+            if let Some(found) = self.search() {
                 self.found();
                 match found.0 {
                     Work::Task(task) => self.local.run_from_queue(self.policy(), task),
