@@ -49,7 +49,7 @@ impl Program for Crawl {
             Parameter {
                 name: "latency_ms",
                 about: "a page takes the site from 0 to this, in milliseconds",
-                default: 50,
+                default: 20,
                 min: 0,
                 max: 10_000,
             },
