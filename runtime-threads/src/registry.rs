@@ -197,6 +197,36 @@ impl Registry {
         state.polling()
     }
 
+    /// Calls `then` with all tasks if the thread of each [waits](TaskThread::waits), and nothing has closed the registry. None of them
+    /// begins or stops to wait while it runs. `begins` is one that waits from now on.
+    pub(crate) fn while_all_wait<R>(
+        &self,
+        begins: Option<&TaskThread>,
+        then: impl FnOnce(&[&TaskThread]) -> R,
+    ) -> Option<R> {
+        let state = self.state.lock();
+        if let Some(thread) = begins {
+            thread.set_waits(true);
+        }
+        if state.closed {
+            return None;
+        }
+        let mut threads = Vec::new();
+        for entry in state.live.values().filter(|entry| !entry.left) {
+            if !entry.thread.waits() {
+                return None;
+            }
+            threads.push(&*entry.thread);
+        }
+        Some(then(&threads))
+    }
+
+    /// A thread stops to wait.
+    pub(crate) fn waits_no_more(&self, thread: &TaskThread) {
+        let _state = self.state.lock();
+        thread.set_waits(false);
+    }
+
     /// The names of the tasks that are in a poll.
     pub(crate) fn polling(&self) -> Vec<String> {
         self.state.lock().polling()

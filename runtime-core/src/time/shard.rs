@@ -19,6 +19,11 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// The zero of all times in nanoseconds. One for the process, so that a timer may move from shard to shard.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// The first instant that a timer can tell from those before it.
+pub(super) fn start_of_time() -> Instant {
+    *EPOCH
+}
+
 /// `instant` in nanoseconds since the epoch: 0 if it is before, [`NEVER`] if it is more than five centuries after.
 pub(super) fn nanoseconds(instant: Instant) -> u64 {
     let since = instant.saturating_duration_since(*EPOCH);
@@ -54,7 +59,7 @@ impl TimerShard {
         Arc::new(Self {
             earliest: AtomicU64::new(NEVER),
             parked_until: AtomicU64::new(0),
-            wheel: Mutex::new(Wheel::new(nanoseconds(Instant::now()))),
+            wheel: Mutex::new(Wheel::new(0)),
             unpark,
         })
     }
@@ -70,6 +75,11 @@ impl TimerShard {
             earliest
         };
         instant(earliest)
+    }
+
+    /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it; never after it. `None`: no timer.
+    pub fn earliest(&self) -> Option<Instant> {
+        instant(self.wheel.lock().earliest())
     }
 
     /// Owner, after it parked: insertions need not unpark any more.
