@@ -17,6 +17,7 @@ mod remote;
 mod runtime;
 mod scheduler;
 mod shared;
+mod simulated;
 pub mod worker;
 
 pub use builder::Builder;

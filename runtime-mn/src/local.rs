@@ -270,7 +270,7 @@ impl Local {
     }
 
     /// Asks the reactor. The caller has the poller's token.
-    fn drive(&self, timeout: Option<Duration>) {
+    pub(crate) fn drive(&self, timeout: Option<Duration>) {
         add(&self.remote().counters.io_polls, 1);
         self.in_driver.set(true);
         let polled = self.shared.reactor.poll(timeout);
@@ -286,13 +286,14 @@ impl Local {
         }
     }
 
-    pub(crate) fn fire(&self, timers: &TimerShard) {
+    pub(crate) fn fire(&self, timers: &TimerShard) -> usize {
         self.in_driver.set(true);
-        let fired = timers.fire(Instant::now());
+        let fired = timers.fire(self.shared.clock.now());
         self.in_driver.set(false);
         if fired > 0 {
             self.tell_of_woken();
         }
+        fired
     }
 
     /// One woken task is this worker's to run. Many are worth waking another worker for. A few are, if they take long: that is seen
@@ -336,10 +337,14 @@ impl Local {
         let asleep_since = Instant::now();
         counters.asleep_from(self.shared.nanoseconds(asleep_since));
         remote.observed.asleep.store(true, SeqCst);
-        match self.shared.poller.try_lock() {
-            Some(_token) => self.wait_in_reactor(deadline, asleep_since),
-            None => {
-                self.parker.park(deadline);
+        if self.shared.clock.is_simulated() {
+            self.wait_simulated(asleep_since);
+        } else {
+            match self.shared.poller.try_lock() {
+                Some(_token) => self.wait_in_reactor(deadline, asleep_since),
+                None => {
+                    self.parker.park(deadline);
+                }
             }
         }
         remote.observed.asleep.store(false, Relaxed);

@@ -111,6 +111,7 @@ impl<P: Policy> Worker<P> {
                 self.local.give_away();
                 self.remote().observed.stands_in.store(false, Relaxed);
                 self.shared().monitor.retired(self.local.index);
+                self.shared().one_less_to_wait_for();
             } else {
                 self.local.parker.park(None);
             }

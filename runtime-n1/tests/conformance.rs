@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, Subject};
+use runtime_core::time::Clock;
 use runtime_n1::{Handle, Loop};
 
 struct N1(Loop);
@@ -43,4 +44,10 @@ impl AmbientSubject for N1 {
     }
 }
 
-runtime_core::conformance!(N1, ambient);
+impl ClockSubject for N1 {
+    fn start_with(clock: Clock) -> Self {
+        Self(Loop::builder().clock(clock).build().expect("a loop"))
+    }
+}
+
+runtime_core::conformance!(N1, ambient, simulated);

@@ -5,8 +5,8 @@ use super::Subject;
 /// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module `conformance`.
 ///
 /// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow the type:
-/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), and `send_owner` for a subject that is `Send`:
-/// `conformance!(Mine, ambient, send_owner)`. For several subjects in a file, put each into a module of its own.
+/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `simulated` for a [`ClockSubject`](crate::testing::ClockSubject), and
+/// `send_owner` for a subject that is `Send`: `conformance!(Mine, ambient, simulated, send_owner)`. For several subjects in a file, put each into a module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {
@@ -229,6 +229,26 @@ macro_rules! __conformance_cases {
                 c11_no_child_outlives_its_scope
                 c11_spawning_into_a_scope_that_aborts_is_safe
                 c11_the_first_failure_of_a_scope_cancels_the_rest
+            }
+        }
+    };
+    (simulated, $consumer:ident, $($subject:tt)*) => {
+        $crate::$consumer! {
+            { $($subject)* }
+            simulated_time {
+                c04_a_shutdown_lets_no_time_pass
+                c09_calls_are_made_in_the_order_of_their_times
+                c09_time_stands_still_beside_a_blocking_job
+                c09_time_stands_still_beside_a_job_of_an_executor
+                c09_time_stands_still_beside_a_socket_that_is_ready
+                c09_time_stands_still_while_a_task_works
+                c09_time_stands_still_while_a_thread_holds_it
+                c09_a_day_of_ticks_passes_at_once
+                c09_a_guests_sleep_passes_at_once
+                c09_a_limit_over_an_idle_socket_is_reached
+                c09_a_thousand_sleeps_end_in_the_order_of_their_deadlines
+                c09_an_hour_passes_at_once
+                c09_no_sleep_is_overslept
             }
         }
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Runtime;
 use crate::context::EnterGuard;
+use crate::time::Clock;
 
 pub mod alone;
 pub mod ambient;
@@ -33,6 +34,7 @@ pub mod servers;
 pub mod shutdown;
 pub mod shutdown_waits;
 pub mod signals;
+pub mod simulated_time;
 pub mod sockets;
 pub mod stress;
 pub mod sync_locks;
@@ -91,6 +93,12 @@ pub trait Subject: Sized + 'static {
 pub trait AmbientSubject: Subject {
     /// Makes the runtime the calling thread's own until the guard is dropped.
     fn enter(&self) -> EnterGuard;
+}
+
+/// An [`AmbientSubject`] that can be started with another clock than the system's.
+pub trait ClockSubject: AmbientSubject {
+    /// As [`start`](Subject::start), with timers that go by `clock`.
+    fn start_with(clock: Clock) -> Self;
 }
 
 /// Runs one case for `S`, bounded by its patience: what the generated tests call.
