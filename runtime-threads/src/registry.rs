@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use runtime_core::task::{AbortHandle, SchedulerArc, TaskId};
+use runtime_core::time::{Clock, Quiet};
 
 use crate::task_thread::TaskThread;
 
@@ -197,12 +198,13 @@ impl Registry {
         state.polling()
     }
 
-    /// Calls `then` with all tasks if the thread of each [waits](TaskThread::waits), and nothing has closed the registry. None of them
-    /// begins or stops to wait while it runs. `begins` is one that waits from now on.
+    /// Calls `then` with all tasks if the thread of each [waits](TaskThread::waits), nobody holds `clock`, and nothing has closed the
+    /// registry. No thread begins or stops to wait while it runs. `begins` is one that waits from now on.
     pub(crate) fn while_all_wait<R>(
         &self,
+        clock: &Clock,
         begins: Option<&TaskThread>,
-        then: impl FnOnce(&[&TaskThread]) -> R,
+        then: impl FnOnce(Quiet, &[&TaskThread]) -> R,
     ) -> Option<R> {
         let state = self.state.lock();
         if let Some(thread) = begins {
@@ -211,6 +213,8 @@ impl Registry {
         if state.closed {
             return None;
         }
+        // After `begins`: who lets go of the clock later finds it waiting. Before the others: who has let go has woken whom it was to wake.
+        let quiet = clock.quiet()?;
         let mut threads = Vec::new();
         for entry in state.live.values().filter(|entry| !entry.left) {
             if !entry.thread.waits() {
@@ -218,7 +222,7 @@ impl Registry {
             }
             threads.push(&*entry.thread);
         }
-        Some(then(&threads))
+        Some(then(quiet, &threads))
     }
 
     /// A thread stops to wait.

@@ -35,34 +35,34 @@ impl Shared {
 
     /// One jump. False if time stays as it is.
     fn step(&self, begins: Option<&TaskThread>) -> bool {
-        // Before the threads: a job that has ended by now has woken whom it was to wake.
-        let quiet = self.clock.quiet();
-        let moved = self.registry.while_all_wait(begins, |threads| {
-            let guests = self.simulated_guests.get().map(Arc::as_ref);
-            let timers = || threads.iter().filter_map(|thread| thread.timers());
-            let deadlines = timers().chain(guests).filter_map(TimerShard::earliest);
-            let Some((quiet, deadline)) = quiet.zip(deadlines.min()) else {
-                return false;
-            };
-            // One that is ready wakes its thread, which asks again when it waits again.
-            if ThreadParker::any_is_ready(threads.iter().filter_map(|thread| thread.parker())) {
-                return false;
-            }
-            if !self.clock.advance(quiet, deadline) {
-                return false;
-            }
-            // Still under the lock, so that nobody takes those for waiting whose time has come. They fire their timers themselves.
-            for thread in threads {
-                if thread
-                    .timers()
-                    .is_some_and(|timers| timers.is_due(self.clock.now()))
-                    && let Some(parker) = thread.parker()
-                {
-                    parker.unpark();
+        let moved = self
+            .registry
+            .while_all_wait(&self.clock, begins, |quiet, threads| {
+                let guests = self.simulated_guests.get().map(Arc::as_ref);
+                let timers = threads.iter().filter_map(|thread| thread.timers());
+                let deadlines = timers.chain(guests).filter_map(TimerShard::earliest);
+                let Some(deadline) = deadlines.min() else {
+                    return false;
+                };
+                // One that is ready wakes its thread, which asks again when it waits again.
+                if ThreadParker::any_is_ready(threads.iter().filter_map(|thread| thread.parker())) {
+                    return false;
                 }
-            }
-            true
-        });
+                if !self.clock.advance(quiet, deadline) {
+                    return false;
+                }
+                // Still under the lock, so that nobody takes those for waiting whose time has come. They fire their timers themselves.
+                for thread in threads {
+                    if thread
+                        .timers()
+                        .is_some_and(|timers| timers.is_due(self.clock.now()))
+                        && let Some(parker) = thread.parker()
+                    {
+                        parker.unpark();
+                    }
+                }
+                true
+            });
         moved == Some(true)
     }
 
