@@ -380,10 +380,11 @@ impl Local {
 
     /// Gives what this worker has queued to the others.
     pub(crate) fn give_away(&self) {
+        // First: this puts tasks into the queues, the slot among them, which nobody else empties.
+        self.remote().timers.hand_on();
         while let Some(task) = self.take_own() {
             self.shared.injector.push(task);
         }
-        self.remote().timers.hand_on();
         self.shared.notify_one();
     }
 
