@@ -4,7 +4,6 @@ use std::thread;
 use std::time::Duration;
 
 use runtime_core::time::{Clock, now, sleep, sleep_until};
-use runtime_core::{JoinError, spawn};
 use runtime_threads::{Builder, Runtime};
 
 const MS: Duration = Duration::from_millis(1);
@@ -28,21 +27,6 @@ fn the_last_task_that_ends_lets_time_pass_for_those_that_wait() {
         let slept = futures_lite::future::block_on(sleeper).unwrap();
         assert!(slept >= HOUR);
     }
-}
-
-#[test]
-fn a_task_without_a_thread_does_not_keep_time() {
-    let runtime = simulated().max_threads(2).build().unwrap();
-    runtime.block_on(async {
-        for _ in 0..100 {
-            let sleeper = spawn(sleep(HOUR));
-            assert!(matches!(
-                spawn(async {}).await,
-                Err(JoinError::SpawnFailed(_))
-            ));
-            sleeper.await.unwrap();
-        }
-    });
 }
 
 #[test]

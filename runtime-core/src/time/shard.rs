@@ -77,6 +77,15 @@ impl TimerShard {
         instant(earliest)
     }
 
+    /// Owner, before it parks without a deadline, because somebody else fires in its place: every insertion from another thread calls
+    /// `unpark`.
+    pub fn prepare_untimed_park(&self) {
+        // Under the lock: an insertion that does not see this is seen by whoever asks for the earliest deadline from now on.
+        let wheel = self.wheel.lock();
+        self.parked_until.store(NEVER, Ordering::Relaxed);
+        drop(wheel);
+    }
+
     /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it; never after it. `None`: no timer.
     pub fn earliest(&self) -> Option<Instant> {
         instant(self.wheel.lock().earliest())
