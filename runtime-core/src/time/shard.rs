@@ -88,7 +88,12 @@ impl TimerShard {
 
     /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it; never after it. `None`: no timer.
     pub fn earliest(&self) -> Option<Instant> {
-        instant(self.wheel.lock().earliest())
+        let wheel = self.wheel.lock();
+        let earliest = wheel.earliest();
+        // It can have become less exact, and `fire` at that time must not pass it by.
+        self.earliest.store(earliest, Ordering::Relaxed);
+        drop(wheel);
+        instant(earliest)
     }
 
     /// Owner, after it parked: insertions need not unpark any more.
