@@ -145,6 +145,13 @@ impl Builder {
         self
     }
 
+    /// How long the thread of a spare worker that is not needed any more waits before it ends. Default: 10 s.
+    #[must_use]
+    pub fn spare_keep_alive(mut self, duration: Duration) -> Self {
+        self.monitor.spare_keep_alive = duration;
+        self
+    }
+
     /// How many threads run the tasks that were caught again and again, at a low priority. Default: as many as there are workers.
     /// With 0, such tasks stay among the others.
     #[must_use]
@@ -153,7 +160,7 @@ impl Builder {
         self
     }
 
-    /// How nice the threads of the batch lane are, 0 to 19; default 10. At 10 they get about a tenth of what a worker gets while both want
+    /// How nice the threads of the batch lane are, 0 to 19; default 6. At 6 they get about a quarter of what a worker gets while both want
     /// the same processor, at 0 as much, and the workers' latency suffers.
     #[must_use]
     pub fn batch_nice(mut self, nice: u8) -> Self {

@@ -3,6 +3,7 @@
 mod batch_lane;
 mod builder;
 mod clocks;
+mod counted;
 mod fork_join;
 mod handle;
 pub mod idle;
@@ -18,7 +19,8 @@ mod runtime;
 mod scheduler;
 mod shared;
 mod simulated;
-pub mod worker;
+pub mod telling;
+mod worker;
 
 pub use builder::Builder;
 pub use fork_join::MnForkJoin;

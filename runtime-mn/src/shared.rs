@@ -7,7 +7,7 @@ use std::sync::atomic::{
     fence,
 };
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::CachePadded;
@@ -182,11 +182,22 @@ impl Shared {
         }
     }
 
-    /// Something was put into the calling worker's own queue, which another worker could take.
+    /// Something was put into the calling worker's own queue, which another worker could take. True if one was woken.
     #[inline]
-    pub(crate) fn tell(&self) {
-        if let Some(worker) = self.idle.tell() {
+    pub(crate) fn tell(&self) -> bool {
+        let told = self.idle.tell();
+        if let Some(worker) = told {
             self.unpark(worker);
+        }
+        told.is_some()
+    }
+
+    /// How long a worker keeps work to itself. Not at all if there is no monitor to see to it that a long poll holds it up.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.monitor.is_on() {
+            self.knobs.patience
+        } else {
+            Duration::ZERO
         }
     }
 
@@ -287,6 +298,17 @@ impl Shared {
         let mut threads = self.threads.lock();
         threads.workers_not_ending -= 1;
         threads.workers_not_ending == 0
+    }
+
+    /// A worker ends although the runtime goes on. False: the runtime has closed, and it must end like all.
+    pub(crate) fn one_worker_less(&self) -> bool {
+        let mut threads = self.threads.lock();
+        let may_go = !self.closed.load(SeqCst);
+        if may_go {
+            // Others remain: they do not begin to end before it is closed.
+            threads.workers_not_ending -= 1;
+        }
+        may_go
     }
 
     /// A thread's last act, or that of whoever could not start it.

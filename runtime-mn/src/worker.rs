@@ -23,6 +23,14 @@ pub(crate) struct Worker<P: Policy> {
     local: Local,
 }
 
+/// Why a worker's thread ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    WithTheRuntime,
+    /// A spare worker that was not needed for a while. Another thread may be its next.
+    ForWantOfWork,
+}
+
 /// A panic of the scheduler's own, not of a task, must not leave a runtime that has lost a worker.
 struct AbortOnUnwind;
 
@@ -44,17 +52,26 @@ impl<P: Policy> Worker<P> {
     pub(crate) fn main(self, ambient: Arc<dyn Ambient>) {
         let _abort = AbortOnUnwind;
         let entered = context::enter(ambient, Role::Worker);
+        let mut ended = Ended::WithTheRuntime;
         self.local.enter(|| {
             self.remote().observed.set_thread();
             if self.is_spare() {
-                self.stand_in();
+                ended = self.stand_in();
             } else {
                 self.work();
             }
-            self.end();
+            if ended == Ended::WithTheRuntime {
+                self.end();
+            }
         });
         drop(entered);
-        self.shared().thread_ended();
+        let shared = Arc::clone(self.shared());
+        if ended == Ended::ForWantOfWork {
+            let index = self.local.index;
+            let parts = self.local.into_parts(&self.scheduler);
+            shared.monitor.give_parts(index, parts);
+        }
+        shared.thread_ended();
     }
 
     #[inline]
@@ -82,11 +99,14 @@ impl<P: Policy> Worker<P> {
             if is_spare && self.shared().monitor.retire_surplus() {
                 return;
             }
-            self.local.tell_of_untold();
+            self.local.tell_of_lying();
             if let Some(task) = self.next() {
                 self.found();
                 self.local.run_from_queue(self.policy(), task);
-            } else if let Some(found) = self.search() {
+                continue;
+            }
+            self.local.ran_out();
+            if let Some(found) = self.search() {
                 self.found();
                 match found.0 {
                     Work::Task(task) => self.local.run_from_queue(self.policy(), task),
@@ -101,8 +121,9 @@ impl<P: Policy> Worker<P> {
         }
     }
 
-    /// A spare worker's life: it waits until a worker is stuck, takes its place, and waits again.
-    fn stand_in(&self) {
+    /// A spare worker's life: it waits until a worker is stuck, takes its place, and waits again, but not for ever.
+    fn stand_in(&self) -> Ended {
+        let monitor = &self.shared().monitor;
         while !self.shared().closed.load(Relaxed) {
             if let Some(stuck) = self.remote().observed.take_assignment() {
                 self.local.take_over(stuck);
@@ -110,12 +131,20 @@ impl<P: Policy> Worker<P> {
                 self.found();
                 self.local.give_away();
                 self.remote().observed.stands_in.store(false, Relaxed);
-                self.shared().monitor.retired(self.local.index);
+                monitor.retired(self.local.index);
                 self.shared().one_less_to_wait_for();
-            } else {
-                self.local.parker.park(None);
+                continue;
+            }
+            let patience = Instant::now().checked_add(monitor.spare_keep_alive);
+            let was_called = self.local.parker.park(patience);
+            if !was_called && monitor.strike_off(self.local.index) {
+                if self.shared().one_worker_less() {
+                    return Ended::ForWantOfWork;
+                }
+                break;
             }
         }
+        Ended::WithTheRuntime
     }
 
     /// The next task of this worker's own, or an injected one.
