@@ -8,6 +8,7 @@ pub mod local;
 pub mod processes;
 pub mod servers;
 pub mod tasks;
+pub mod time_in_tests;
 pub mod waiting;
 
 /// Runs an async block under N:1, M:N and 1:1, one after the other: `under_all_three!(|rt| ...)`.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::blocking::BlockingPool;
 use crate::reactor::Reactor;
 use crate::task::{SchedulerRef, Task};
-use crate::time::TimerShard;
+use crate::time::{Clock, TimerShard};
 
 /// A runtime as the code on its threads sees it.
 pub trait Ambient: Send + Sync + 'static {
@@ -33,6 +33,12 @@ pub trait Ambient: Send + Sync + 'static {
 
     /// Where a timer polled on the current thread is kept: the worker's own shard on a worker, some shard elsewhere.
     fn timer_shard(&self) -> Arc<TimerShard>;
+
+    /// What its timers go by.
+    fn clock(&self) -> &Clock {
+        static REAL: Clock = Clock::real();
+        &REAL
+    }
 
     /// Where blocking functions run.
     fn blocking_pool(&self) -> &Arc<BlockingPool>;

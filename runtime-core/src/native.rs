@@ -17,7 +17,7 @@ use crate::runtime::{Capabilities, Runtime};
 use crate::spawn::spawn_on;
 use crate::sync::{Receiver, Sender, channel};
 use crate::task::{self, JoinHandle};
-use crate::time::{self, Elapsed};
+use crate::time::{self, Elapsed, Sleep, Timeout};
 
 /// A handle to a scheduler that uses this crate's tasks, sockets, timers and channels.
 pub trait Native: Clone + Send + Sync + 'static {
@@ -78,8 +78,13 @@ impl<H: Native> Runtime for H {
         self.ambient().blocking_pool().spawn(function)
     }
 
+    fn now(&self) -> Instant {
+        time::now_by(|| Some(self.ambient().clock().clone()))
+    }
+
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
-        time::sleep(duration)
+        // By this runtime's clock, wherever it is called.
+        Sleep::after(self.now(), duration)
     }
 
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {
@@ -95,7 +100,7 @@ impl<H: Native> Runtime for H {
         F: Future + Send,
         F::Output: Send,
     {
-        time::timeout(duration, future)
+        Timeout::after(self.now(), duration, future)
     }
 
     fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static {

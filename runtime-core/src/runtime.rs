@@ -62,7 +62,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static;
 
-    /// The runtime's clock: the zero of [`sleep_until`](Runtime::sleep_until).
+    /// The runtime's clock: the zero of [`sleep_until`](Runtime::sleep_until). It is the system's unless the runtime was built with
+    /// [another](crate::time::Clock). asyncio's `loop.time()`.
     fn now(&self) -> Instant {
         Instant::now()
     }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use runtime_core::context::{self, Role};
 use runtime_core::task::{Ran, Task, TaskId};
+use runtime_core::time::Hold;
 
 use crate::shared::Shared;
 
@@ -49,9 +50,17 @@ pub(crate) struct BatchLane {
     pub(crate) finished: AtomicU64,
 }
 
+/// A task in the queue.
+#[derive(Debug)]
+struct Due {
+    task: Task,
+    /// Simulated time does not pass while it is due, or polled.
+    hold: Hold,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Task>,
+    queue: VecDeque<Due>,
     threads: usize,
     waiting: usize,
     /// Short polls in a row, by task.
@@ -79,7 +88,8 @@ impl BatchLane {
     #[cold]
     pub(crate) fn push(&self, shared: &Arc<Shared>, task: Task) {
         let mut state = self.state.lock();
-        state.queue.push_back(task);
+        let hold = shared.clock.hold();
+        state.queue.push_back(Due { task, hold });
         if state.waiting > 0 || state.threads == self.most_threads {
             self.due.notify_one();
             return;
@@ -91,12 +101,16 @@ impl BatchLane {
             state.threads -= 1;
             if state.threads == 0 {
                 // The system gives no thread: better late than never.
-                for task in std::mem::take(&mut state.queue) {
+                let queue = std::mem::take(&mut state.queue);
+                drop(state);
+                let inject = |Due { task, hold }| {
                     task.set_marked(false);
                     shared.injector.push(task);
-                }
-                drop(state);
+                    hold
+                };
+                let holds: Vec<_> = queue.into_iter().map(inject).collect();
                 shared.notify_one();
+                drop(holds);
             }
         }
     }
@@ -123,8 +137,9 @@ impl BatchLane {
         IN_LANE.set(true);
         if let Some(ambient) = shared.starter() {
             let entered = context::enter(ambient, Role::Worker);
-            while let Some(task) = self.wait(shared) {
+            while let Some(Due { task, hold }) = self.wait(shared) {
                 self.run(shared, task);
+                drop(hold);
             }
             drop(entered);
         }
@@ -132,7 +147,7 @@ impl BatchLane {
     }
 
     /// The next task; `None`: this thread is to end.
-    fn wait(&self, shared: &Shared) -> Option<Task> {
+    fn wait(&self, shared: &Shared) -> Option<Due> {
         let patience = Instant::now() + KEEP_ALIVE;
         let mut state = self.state.lock();
         loop {
@@ -201,6 +216,6 @@ impl BatchLane {
     /// Empties the queue.
     pub(crate) fn drain(&self, mut end: impl FnMut(Task)) {
         let queue = std::mem::take(&mut self.state.lock().queue);
-        queue.into_iter().for_each(&mut end);
+        queue.into_iter().for_each(|due| end(due.task));
     }
 }

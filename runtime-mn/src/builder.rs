@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use runtime_core::blocking::{BlockingConfig, Executor};
 use runtime_core::reactor::ReactorKind;
+use runtime_core::time::Clock;
 
 use crate::Runtime;
 use crate::knobs::KnobChanges;
@@ -26,6 +27,7 @@ pub struct Builder {
     pub(crate) histograms: bool,
     pub(crate) blocking: BlockingConfig,
     pub(crate) default_executor: Option<Executor>,
+    pub(crate) clock: Clock,
 }
 
 impl Default for Builder {
@@ -42,6 +44,7 @@ impl Default for Builder {
                 ..BlockingConfig::default()
             },
             default_executor: None,
+            clock: Clock::real(),
         }
     }
 }
@@ -211,6 +214,29 @@ impl Builder {
     #[must_use]
     pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
         self.blocking.keep_alive = duration;
+        self
+    }
+
+    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the next deadline when every
+    /// worker has nothing to do. The monitor and all measurements stay with the system's clock.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use runtime_core::time::{Clock, now, sleep};
+    ///
+    /// let runtime = runtime_mn::Runtime::builder().clock(Clock::simulated()).build()?;
+    /// let begun = Instant::now();
+    /// runtime.block_on(async {
+    ///     let before = now();
+    ///     sleep(Duration::from_secs(3600)).await;
+    ///     assert!(now() - before >= Duration::from_secs(3600));
+    /// });
+    /// assert!(begun.elapsed() < Duration::from_secs(60)); // a millisecond, rather
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

@@ -18,6 +18,7 @@ mod remote;
 mod runtime;
 mod scheduler;
 mod shared;
+mod simulated;
 pub mod telling;
 mod worker;
 

@@ -283,7 +283,7 @@ impl Local {
     }
 
     /// Asks the reactor. The caller has the poller's token.
-    fn drive(&self, timeout: Option<Duration>) {
+    pub(crate) fn drive(&self, timeout: Option<Duration>) {
         add(&self.remote().counters.io_polls, 1);
         self.in_driver.set(true);
         let polled = self.shared.reactor.poll(timeout);
@@ -299,13 +299,14 @@ impl Local {
         }
     }
 
-    pub(crate) fn fire(&self, timers: &TimerShard) {
+    pub(crate) fn fire(&self, timers: &TimerShard) -> usize {
         self.in_driver.set(true);
-        let fired = timers.fire(Instant::now());
+        let fired = timers.fire(self.shared.clock.now());
         self.in_driver.set(false);
         if fired > 0 {
             self.tell_of_woken();
         }
+        fired
     }
 
     // ---- sleeping
@@ -318,10 +319,14 @@ impl Local {
         let asleep_since = Instant::now();
         counters.asleep_from(self.shared.nanoseconds(asleep_since));
         remote.observed.asleep.store(true, SeqCst);
-        match self.shared.poller.try_lock() {
-            Some(_token) => self.wait_in_reactor(deadline, asleep_since),
-            None => {
-                self.parker.park(deadline);
+        if self.shared.clock.is_simulated() {
+            self.wait_simulated(asleep_since);
+        } else {
+            match self.shared.poller.try_lock() {
+                Some(_token) => self.wait_in_reactor(deadline, asleep_since),
+                None => {
+                    self.parker.park(deadline);
+                }
             }
         }
         remote.observed.asleep.store(false, Relaxed);
@@ -357,10 +362,11 @@ impl Local {
 
     /// Gives what this worker has queued to the others.
     pub(crate) fn give_away(&self) {
+        // First: this puts tasks into the queues, the slot among them, which nobody else empties.
+        self.remote().timers.hand_on();
         while let Some(task) = self.take_own() {
             self.shared.injector.push(task);
         }
-        self.remote().timers.hand_on();
         self.shared.notify_one();
     }
 

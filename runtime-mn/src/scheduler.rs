@@ -14,7 +14,7 @@ use std::thread;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
 use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
-use runtime_core::time::TimerShard;
+use runtime_core::time::{Clock, TimerShard};
 
 use crate::local::{Local, Parts};
 use crate::policy::{Policy, WokenBy};
@@ -116,6 +116,10 @@ impl<P: Policy> Ambient for MnAmbient<P> {
         let shared = &self.0.shared;
         let remote = Local::current(shared).map_or_else(|| shared.any_worker(), Local::remote);
         Arc::clone(&remote.timers)
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.shared.clock
     }
 
     fn blocking_pool(&self) -> &Arc<BlockingPool> {

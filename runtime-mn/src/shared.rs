@@ -17,6 +17,7 @@ use runtime_core::context::Ambient;
 use runtime_core::reactor::Reactor;
 use runtime_core::sync::Semaphore;
 use runtime_core::task::{Arena, Task};
+use runtime_core::time::Clock;
 
 use crate::batch_lane::BatchLane;
 use crate::clocks::Clocks;
@@ -27,6 +28,7 @@ use crate::local::Parts;
 use crate::monitor::Monitor;
 use crate::policy::Policy;
 use crate::remote::Remote;
+use crate::simulated;
 
 /// A runtime that can start more threads of its own.
 pub(crate) trait Start: Ambient {
@@ -61,7 +63,9 @@ pub(crate) struct Shared {
     /// Measurements that cost a clock per poll, if they were asked for.
     pub(crate) clocks: Option<Clocks>,
     pub(crate) counters: SharedCounters,
-    /// The zero of its clock.
+    /// What timers go by. The counters, the monitor and the batch lane go by the system's clock.
+    pub(crate) clock: Clock,
+    /// The zero of the counters' times.
     epoch: Instant,
     starter: OnceLock<Weak<dyn Start>>,
     threads: Mutex<Threads>,
@@ -99,6 +103,7 @@ impl Shared {
         policy: &P,
     ) -> io::Result<(Self, Vec<Parts>)> {
         let reactor = Reactor::new(builder.reactor)?;
+        simulated::ask_when_released(&builder.clock, &reactor);
         let workers = builder.workers;
         let spares = builder.monitor.spares();
         let (mut parts, remotes): (Vec<_>, Vec<_>) =
@@ -132,6 +137,7 @@ impl Shared {
             ),
             clocks: builder.histograms.then(|| Clocks::new(workers + spares)),
             counters: SharedCounters::default(),
+            clock: builder.clock.clone(),
             epoch: Instant::now(),
             starter: OnceLock::new(),
             threads: Mutex::new(Threads {

@@ -132,6 +132,7 @@ impl<P: Policy> Worker<P> {
                 self.local.give_away();
                 self.remote().observed.stands_in.store(false, Relaxed);
                 monitor.retired(self.local.index);
+                self.shared().one_less_to_wait_for();
                 continue;
             }
             let patience = Instant::now().checked_add(monitor.spare_keep_alive);
@@ -200,7 +201,13 @@ impl<P: Policy> Worker<P> {
     fn park(&self) {
         let shared = self.shared();
         let timers = &self.remote().timers;
-        let deadline = timers.prepare_park();
+        let deadline = if shared.clock.is_simulated() {
+            // Another worker may fire it, and then nothing would end this worker's park.
+            timers.prepare_untimed_park();
+            None
+        } else {
+            timers.prepare_park()
+        };
         let was_searching = self.local.searching.replace(false);
         let last_look = shared.idle.sleep(self.local.index, was_searching);
         if !(shared.closed.load(SeqCst) || last_look && shared.has_work_for_others()) {

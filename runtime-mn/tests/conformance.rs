@@ -5,7 +5,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, ForeverSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
+use runtime_core::time::Clock;
 use runtime_mn::{Handle, Runtime};
 
 struct Mn(Runtime);
@@ -14,9 +15,7 @@ impl Subject for Mn {
     type Runtime = Handle;
 
     fn start() -> Self {
-        let policy = std::env::var("LAB_POLICY").unwrap_or_else(|_| "go-like".into());
-        let builder = Runtime::builder().workers(2).warn_of_stuck(false);
-        Self(builder.build_by_name(&policy).expect("a runtime"))
+        Self::start_with(Clock::real())
     }
     fn handle(&self) -> Handle {
         self.0.handle().clone()
@@ -55,7 +54,16 @@ impl ForeverSubject for Mn {
     }
 }
 
-runtime_core::conformance!(Mn, ambient, forever, send_owner);
+impl ClockSubject for Mn {
+    fn start_with(clock: Clock) -> Self {
+        let policy = std::env::var("LAB_POLICY").unwrap_or_else(|_| "go-like".into());
+        let builder = Runtime::builder().workers(2).warn_of_stuck(false);
+        let runtime = builder.clock(clock).build_by_name(&policy);
+        Self(runtime.expect("a runtime"))
+    }
+}
+
+runtime_core::conformance!(Mn, ambient, forever, simulated, send_owner);
 
 mod policies {
     use std::process::Command;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use runtime_core::blocking::{BlockingConfig, Executor};
 use runtime_core::reactor::ReactorKind;
+use runtime_core::time::Clock;
 
 use crate::Loop;
 
@@ -16,6 +17,7 @@ pub struct Builder {
     pub(crate) inline_joins: bool,
     pub(crate) blocking: BlockingConfig,
     pub(crate) default_executor: Option<Executor>,
+    pub(crate) clock: Clock,
 }
 
 impl Default for Builder {
@@ -29,6 +31,7 @@ impl Default for Builder {
                 ..BlockingConfig::default()
             },
             default_executor: None,
+            clock: Clock::real(),
         }
     }
 }
@@ -81,6 +84,29 @@ impl Builder {
     #[must_use]
     pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
         self.blocking.keep_alive = duration;
+        self
+    }
+
+    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, the loop jumps to the next deadline instead
+    /// of waiting for it:
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use runtime_core::time::{Clock, now, sleep};
+    ///
+    /// let event_loop = runtime_n1::Loop::builder().clock(Clock::simulated()).build()?;
+    /// let begun = Instant::now();
+    /// event_loop.block_on(async {
+    ///     let before = now();
+    ///     sleep(Duration::from_secs(3600)).await;
+    ///     assert!(now() - before >= Duration::from_secs(3600));
+    /// });
+    /// assert!(begun.elapsed() < Duration::from_secs(60)); // a millisecond, rather
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

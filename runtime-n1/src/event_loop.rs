@@ -23,6 +23,7 @@ use crate::builder::Builder;
 use crate::handle::{Handle, LoopAmbient};
 use crate::local::{CurrentGuard, Local};
 use crate::shared::Shared;
+use crate::simulated;
 
 /// How long a shutdown waits at a time for a waker on another thread to queue the task that it has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
@@ -43,7 +44,7 @@ const FOREIGN_WAKER: Duration = Duration::from_millis(1);
 /// ```
 #[derive(Debug)]
 pub struct Loop {
-    local: Rc<Local>,
+    pub(crate) local: Rc<Local>,
     handle: Handle,
     io_interval: u32,
     /// Tasks run since the last look at sockets and timers.
@@ -78,7 +79,9 @@ impl Loop {
         if let Some(executor) = builder.default_executor {
             blocking.set_default(executor);
         }
-        let shared = SchedulerArc::new(Shared::new(reactor, timers, blocking));
+        simulated::ask_when_released(&builder.clock, &reactor);
+        let shared = Shared::new(reactor, timers, blocking, builder.clock);
+        let shared = SchedulerArc::new(shared);
         let ambient: Arc<dyn context::Ambient> = Arc::new(LoopAmbient(shared.clone()));
         shared.blocking.set_ambient(Arc::downgrade(&ambient));
         Ok(Self {
@@ -213,21 +216,29 @@ impl Loop {
     fn wait(&self) {
         let shared = &self.local.shared;
         let deadline = shared.timers.prepare_park();
-        let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         if shared.go_to_sleep() {
             self.publish_counters();
-            if timeout != Some(Duration::ZERO) {
-                shared.counters.parks.fetch_add(1, Relaxed);
+            if shared.clock.is_simulated() {
+                self.wait_simulated(deadline);
+            } else {
+                self.wait_up_to(deadline.map(|at| at.saturating_duration_since(Instant::now())));
             }
-            self.look(timeout);
             shared.woke_up();
         }
         shared.timers.finish_park();
         shared.take_remote(&mut self.local.ready.borrow_mut());
     }
 
+    /// Waits in the kernel, up to `timeout`.
+    pub(crate) fn wait_up_to(&self, timeout: Option<Duration>) {
+        if timeout != Some(Duration::ZERO) {
+            self.local.shared.counters.parks.fetch_add(1, Relaxed);
+        }
+        self.look(timeout);
+    }
+
     /// Asks the reactor, then fires the timers that are due.
-    fn look(&self, timeout: Option<Duration>) {
+    pub(crate) fn look(&self, timeout: Option<Duration>) {
         self.since_look.set(0);
         let shared = &self.local.shared;
         // With nothing to wait for and no sockets there is nothing that the kernel could tell.
@@ -239,7 +250,7 @@ impl Loop {
                 .expect("the reactor's own descriptors stay valid");
         }
         if shared.timers.next_deadline().is_some() {
-            shared.timers.fire(Instant::now());
+            shared.timers.fire(shared.clock.now());
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use runtime_core::task::{SchedulerArc, Task, bind, bind_named};
-use runtime_core::time::TimerShard;
+use runtime_core::time::{Clock, TimerShard};
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::local::Local;
@@ -174,6 +174,10 @@ impl Ambient for LoopAmbient {
 
     fn timer_shard(&self) -> Arc<TimerShard> {
         Arc::clone(&self.0.timers)
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     fn blocking_pool(&self) -> &Arc<BlockingPool> {

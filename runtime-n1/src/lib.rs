@@ -8,6 +8,7 @@ mod local;
 #[cfg(feature = "process-pool")]
 pub mod process_pool;
 mod shared;
+mod simulated;
 
 pub use builder::Builder;
 pub use event_loop::{Loop, spawn_local};

@@ -15,7 +15,7 @@ use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Refused;
 use runtime_core::reactor::Reactor;
 use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
-use runtime_core::time::TimerShard;
+use runtime_core::time::{Clock, TimerShard};
 
 use crate::local::Local;
 
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) reactor: Arc<Reactor>,
     pub(crate) timers: Arc<TimerShard>,
     pub(crate) blocking: Arc<BlockingPool>,
+    pub(crate) clock: Clock,
     remote: Mutex<Remote>,
     /// Something is in `remote`.
     remote_pending: AtomicBool,
@@ -54,12 +55,14 @@ impl Shared {
         reactor: Arc<Reactor>,
         timers: Arc<TimerShard>,
         blocking: Arc<BlockingPool>,
+        clock: Clock,
     ) -> Self {
         Self {
             arena: Arena::default(),
             reactor,
             timers,
             blocking,
+            clock,
             remote: Mutex::default(),
             remote_pending: AtomicBool::new(false),
             sleeping: AtomicBool::new(false),
@@ -114,6 +117,11 @@ impl Shared {
             self.sleeping.store(false, Relaxed);
         }
         may
+    }
+
+    /// False if somebody has queued something, or stopped the loop, since it went to sleep.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.sleeping.load(SeqCst)
     }
 
     pub(crate) fn woke_up(&self) {

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, ForeverSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
+use runtime_core::time::Clock;
 use runtime_n1::{Handle, Loop};
 
 struct N1(Loop);
@@ -52,4 +53,10 @@ impl ForeverSubject for N1 {
     }
 }
 
-runtime_core::conformance!(N1, ambient, forever);
+impl ClockSubject for N1 {
+    fn start_with(clock: Clock) -> Self {
+        Self(Loop::builder().clock(clock).build().expect("a loop"))
+    }
+}
+
+runtime_core::conformance!(N1, ambient, forever, simulated);

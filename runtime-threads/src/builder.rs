@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use runtime_core::blocking::{BlockingConfig, Executor};
+use runtime_core::time::Clock;
 
 use crate::Runtime;
 
@@ -31,6 +32,7 @@ pub struct Builder {
     pub(crate) max_threads: Option<usize>,
     pub(crate) blocking: BlockingConfig,
     pub(crate) default_executor: Option<Executor>,
+    pub(crate) clock: Clock,
 }
 
 impl Default for Builder {
@@ -44,6 +46,7 @@ impl Default for Builder {
                 ..BlockingConfig::default()
             },
             default_executor: None,
+            clock: Clock::real(),
         }
     }
 }
@@ -100,6 +103,29 @@ impl Builder {
     #[must_use]
     pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
         self.blocking.keep_alive = duration;
+        self
+    }
+
+    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the next deadline when every
+    /// task's thread waits:
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use runtime_core::time::{Clock, now, sleep};
+    ///
+    /// let runtime = runtime_threads::Runtime::builder().clock(Clock::simulated()).build()?;
+    /// let begun = Instant::now();
+    /// runtime.block_on(async {
+    ///     let before = now();
+    ///     sleep(Duration::from_secs(3600)).await;
+    ///     assert!(now() - before >= Duration::from_secs(3600));
+    /// });
+    /// assert!(begun.elapsed() < Duration::from_secs(60)); // a millisecond, rather
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 

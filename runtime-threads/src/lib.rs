@@ -8,6 +8,7 @@ mod launch;
 mod registry;
 mod runtime;
 mod shared;
+mod simulated;
 mod task_thread;
 mod thread_budget;
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use runtime_core::task::{AbortHandle, SchedulerArc, TaskId};
+use runtime_core::time::{Clock, Quiet};
 
 use crate::task_thread::TaskThread;
 
@@ -195,6 +196,39 @@ impl Registry {
             }
         }
         state.polling()
+    }
+
+    /// Calls `then` with all tasks if the thread of each [waits](TaskThread::waits), nobody holds `clock`, and nothing has closed the
+    /// registry. No thread begins or stops to wait while it runs. `begins` is one that waits from now on.
+    pub(crate) fn while_all_wait<R>(
+        &self,
+        clock: &Clock,
+        begins: Option<&TaskThread>,
+        then: impl FnOnce(Quiet, &[&TaskThread]) -> R,
+    ) -> Option<R> {
+        let state = self.state.lock();
+        if let Some(thread) = begins {
+            thread.set_waits(true);
+        }
+        if state.closed {
+            return None;
+        }
+        // After `begins`: who lets go of the clock later finds it waiting. Before the others: who has let go has woken whom it was to wake.
+        let quiet = clock.quiet()?;
+        let mut threads = Vec::new();
+        for entry in state.live.values().filter(|entry| !entry.left) {
+            if !entry.thread.waits() {
+                return None;
+            }
+            threads.push(&*entry.thread);
+        }
+        Some(then(quiet, &threads))
+    }
+
+    /// A thread stops to wait.
+    pub(crate) fn waits_no_more(&self, thread: &TaskThread) {
+        let _state = self.state.lock();
+        thread.set_waits(false);
     }
 
     /// The names of the tasks that are in a poll.

@@ -6,12 +6,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime_core::blocking::BlockingPool;
 use runtime_core::context;
 
 use crate::builder::Builder;
 use crate::handle::Handle;
-use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::task_thread::TaskThread;
 
@@ -40,14 +38,8 @@ impl Runtime {
     }
 
     pub(crate) fn with(builder: Builder) -> Self {
-        let blocking = BlockingPool::new(builder.blocking);
-        if let Some(executor) = builder.default_executor {
-            blocking.set_default(executor);
-        }
-        let registry = Registry::new(builder.max_threads);
-        let shared = Shared::new(registry, blocking, builder.stack_bytes, builder.thread_name);
         Self {
-            handle: Handle::new(shared),
+            handle: Handle::new(Shared::new(builder)),
             ended: false,
         }
     }

@@ -1,45 +1,52 @@
 //! What the threads, handles and tasks of a runtime share.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use runtime_core::Native;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
 use runtime_core::sync::Semaphore;
 use runtime_core::task::Task;
-use runtime_core::time::TimerShard;
+use runtime_core::time::{Clock, TimerShard};
 
+use crate::builder::Builder;
 use crate::guest_timers;
 use crate::handle::Handle;
 use crate::registry::Registry;
+use crate::simulated;
 use crate::task_thread::TaskThread;
 
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) blocking: Arc<BlockingPool>,
+    pub(crate) clock: Clock,
+    /// The timers of guests, if they go by simulated time.
+    pub(crate) simulated_guests: OnceLock<Arc<TimerShard>>,
     pub(crate) stack_bytes: usize,
     thread_name: String,
     threads_named: AtomicU64,
     /// A permit for each `stop` that has ended no `run_forever` yet.
     pub(crate) stops: Semaphore,
-    me: Weak<Self>,
+    pub(crate) me: Weak<Self>,
 }
 
 impl Shared {
-    pub(crate) fn new(
-        registry: Registry,
-        blocking: Arc<BlockingPool>,
-        stack_bytes: usize,
-        thread_name: String,
-    ) -> Arc<Self> {
+    pub(crate) fn new(builder: Builder) -> Arc<Self> {
+        let blocking = BlockingPool::new(builder.blocking);
+        if let Some(executor) = builder.default_executor {
+            blocking.set_default(executor);
+        }
         Arc::new_cyclic(|me: &Weak<Self>| {
             blocking.set_ambient(me.clone());
+            simulated::ask_when_released(&builder.clock, me);
             Self {
-                registry,
+                registry: Registry::new(builder.max_threads),
                 blocking,
-                stack_bytes,
-                thread_name,
+                clock: builder.clock,
+                simulated_guests: OnceLock::new(),
+                stack_bytes: builder.stack_bytes,
+                thread_name: builder.thread_name,
                 threads_named: AtomicU64::new(0),
                 stops: Semaphore::new(0),
                 me: me.clone(),
@@ -74,7 +81,15 @@ impl Ambient for Shared {
     }
 
     fn timer_shard(&self) -> Arc<TimerShard> {
-        guest_timers::shard()
+        if self.clock.is_simulated() {
+            self.simulated_guest_timers()
+        } else {
+            guest_timers::shard()
+        }
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     fn blocking_pool(&self) -> &Arc<BlockingPool> {

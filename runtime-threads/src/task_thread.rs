@@ -6,7 +6,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{
-    AtomicPtr, AtomicU8, AtomicU64,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
 use runtime_core::reactor::own_thread::ThreadParker;
 use runtime_core::task::{Ran, Schedule, SchedulerArc, Task, TaskId};
-use runtime_core::time::TimerShard;
+use runtime_core::time::{Clock, TimerShard};
 
 use crate::handle::Handle;
 use crate::registry::Denied;
@@ -42,6 +42,8 @@ pub(crate) struct TaskThread {
     parker: OnceLock<Arc<ThreadParker>>,
     /// Made when the task first waits for a timer.
     timers: OnceLock<Arc<TimerShard>>,
+    /// In simulated time: the thread waits, or has just been woken. Written under the registry's lock.
+    waits: AtomicBool,
     /// Written by the thread only.
     polls: AtomicU64,
     parks: AtomicU64,
@@ -75,6 +77,7 @@ impl TaskThread {
             phase: AtomicU8::new(0),
             parker: OnceLock::new(),
             timers: OnceLock::new(),
+            waits: AtomicBool::new(false),
             polls: AtomicU64::new(0),
             parks: AtomicU64::new(0),
         })
@@ -123,6 +126,7 @@ impl TaskThread {
             }
             Err(error) => {
                 shared.registry.withdraw(id);
+                shared.let_time_pass(None);
                 let task = this.take().expect("no thread has taken it");
                 Err(Refused {
                     task,
@@ -139,6 +143,23 @@ impl TaskThread {
 
     pub(crate) fn is_polling(&self) -> bool {
         self.phase.load(Acquire) & POLLING != 0
+    }
+
+    /// Whether the thread waits, and nobody has woken it. To be called under the registry's lock.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.load(Relaxed) && self.parker.get().is_some_and(|parker| parker.is_asleep())
+    }
+
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Relaxed);
+    }
+
+    pub(crate) fn parker(&self) -> Option<&ThreadParker> {
+        self.parker.get().map(Arc::as_ref)
+    }
+
+    pub(crate) fn timers(&self) -> Option<&TimerShard> {
+        self.timers.get().map(Arc::as_ref)
     }
 
     pub(crate) fn polls(&self) -> u64 {
@@ -230,13 +251,19 @@ impl TaskThread {
                 Some(at_once) => parker.park(Some(at_once)),
                 None => {
                     count(&self.parks);
-                    parker.park(timers.and_then(|timers| timers.prepare_park()));
+                    let deadline = timers.and_then(|timers| timers.prepare_park());
+                    if self.shared.clock.is_simulated() {
+                        parker.park_then(None, || self.shared.let_time_pass(Some(self)));
+                        self.shared.registry.waits_no_more(self);
+                    } else {
+                        parker.park(deadline);
+                    }
                 }
             }
             if let Some(timers) = timers {
                 timers.finish_park();
                 if timers.next_deadline().is_some() {
-                    timers.fire(Instant::now());
+                    timers.fire(self.shared.clock.now());
                 }
             }
         }));
@@ -270,7 +297,9 @@ impl Drop for Listed<'_> {
     fn drop(&mut self) {
         // The address may be used again while the thread's own destructors run.
         OWN.set((OWN.get().0, ptr::null()));
-        self.this.shared.registry.leave(self.id);
+        let shared = &self.this.shared;
+        shared.registry.leave(self.id);
+        shared.let_time_pass(None);
     }
 }
 
@@ -305,6 +334,10 @@ impl Ambient for OnThread {
             TimerShard::new(Box::new(move || parker.unpark()))
         });
         Arc::clone(shard)
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.shared.clock
     }
 
     fn blocking_pool(&self) -> &Arc<BlockingPool> {

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, ForeverSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
+use runtime_core::time::Clock;
 use runtime_threads::{Handle, Runtime};
 
 struct Threads(Runtime);
@@ -56,7 +57,13 @@ impl ForeverSubject for Threads {
     }
 }
 
-runtime_core::conformance!(Threads, ambient, forever, send_owner);
+impl ClockSubject for Threads {
+    fn start_with(clock: Clock) -> Self {
+        Self(Runtime::builder().clock(clock).build().expect("a runtime"))
+    }
+}
+
+runtime_core::conformance!(Threads, ambient, forever, simulated, send_owner);
 
 #[test]
 fn hyper_serves_and_asks() {

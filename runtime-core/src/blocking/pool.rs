@@ -18,6 +18,7 @@ use super::executor::Executor;
 use super::job::BlockingJob;
 use crate::context::{self, Ambient, Role};
 use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task};
+use crate::time::{self, Hold};
 
 /// The bounds of a [`BlockingPool`].
 #[derive(Clone, Debug)]
@@ -75,8 +76,15 @@ struct Core {
     ended: Condvar,
 }
 
+/// A job that waits for a thread.
+struct Queued {
+    task: Task,
+    /// Simulated time does not pass while a job waits or runs. Dropped when whoever awaits it has been woken.
+    hold: Hold,
+}
+
 struct State {
-    queue: VecDeque<Task>,
+    queue: VecDeque<Queued>,
     /// Threads that exist or are being started.
     threads: usize,
     /// Threads that wait for a job and have not been claimed.
@@ -161,10 +169,26 @@ impl BlockingPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let hold = self.hold_clock(ambient.as_ref());
         let job = BlockingJob::new(function, ambient);
         let (task, handle) = task::bind(&self.core.erase(), job);
-        Core::queue(&self.core, task);
+        Core::queue(&self.core, Queued { task, hold });
         handle
+    }
+
+    /// Holds the clock of the runtime that a job is for; `None` is the pool's.
+    fn hold_clock(&self, ambient: Option<&Weak<dyn Ambient>>) -> Hold {
+        if !time::any_simulated() {
+            return Hold::default();
+        }
+        let ambient = match ambient {
+            Some(ambient) => ambient.upgrade(),
+            None => {
+                let of_pool = self.core.state.lock().ambient.clone();
+                of_pool.and_then(|ambient| ambient.upgrade())
+            }
+        };
+        ambient.map_or_else(Hold::default, |ambient| ambient.clock().hold())
     }
 
     /// Sends new jobs to `executor` instead, which ends with this pool from now on. See
@@ -258,18 +282,19 @@ impl fmt::Debug for BlockingPool {
 // SAFETY: the defaults for memory are kept.
 unsafe impl Schedule for Core {
     fn schedule(this: &SchedulerArc<Self>, task: Task) {
-        Core::queue(this, task);
+        let hold = Hold::default();
+        Core::queue(this, Queued { task, hold });
     }
 }
 
 impl Core {
-    fn queue(this: &SchedulerArc<Self>, task: Task) {
+    fn queue(this: &SchedulerArc<Self>, job: Queued) {
         let mut state = this.state.lock();
         if state.shut_down {
             drop(state);
-            return task.cancel();
+            return job.task.cancel();
         }
-        state.queue.push_back(task);
+        state.queue.push_back(job);
         if state.idle > 0 {
             state.idle -= 1;
             state.claims += 1;
@@ -294,9 +319,9 @@ impl Core {
         let stranded = state.leave(place);
         this.announce_end(&state);
         drop(state);
-        for task in stranded {
+        for job in stranded {
             // Each needs an error of its own.
-            task.fail_to_start(match error.raw_os_error() {
+            job.task.fail_to_start(match error.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
                 None => io::Error::from(error.kind()),
             });
@@ -308,10 +333,11 @@ impl Core {
         POOL.set(self);
         let mut state = self.state.lock();
         loop {
-            if let Some(task) = state.queue.pop_front() {
+            if let Some(Queued { task, hold }) = state.queue.pop_front() {
                 let ambient = state.begin(place, &task);
                 drop(state);
                 run_job(task, ambient);
+                drop(hold);
                 state = self.state.lock();
                 state.running[place].busy = false;
             } else if state.shut_down || !self.wait_for_work(&mut state) {
@@ -358,8 +384,8 @@ impl Core {
         };
         self.work.notify_all();
         // Outside of the lock: their destructors may do anything, spawning included.
-        for task in queued {
-            task.cancel();
+        for job in queued {
+            job.task.cancel();
         }
     }
 
@@ -412,7 +438,7 @@ impl State {
     }
 
     /// A thread is gone, or did not come. The jobs that nobody is left to run, if it was the last.
-    fn leave(&mut self, place: usize) -> VecDeque<Task> {
+    fn leave(&mut self, place: usize) -> VecDeque<Queued> {
         self.running[place].taken = false;
         self.threads -= 1;
         if self.threads == 0 {

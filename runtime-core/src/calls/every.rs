@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::spawn::spawn;
 use crate::task::JoinHandle;
 use crate::task_local::inherit;
-use crate::time::{MissedTickBehavior, interval_at, sleep};
+use crate::time::{MissedTickBehavior, interval_at, now, sleep};
 
 /// A schedule that repeats every `period`, from now on. The job is given by [`run`](Every::run) or [`spawn`](Every::spawn).
 ///
@@ -87,7 +87,7 @@ impl Every {
         F: FnMut() -> R,
         R: Future<Output = ()>,
     {
-        let Some(start) = Instant::now().checked_add(self.delay) else {
+        let Some(start) = now().checked_add(self.delay) else {
             return std::future::pending().await;
         };
         let mut interval = interval_at(start, self.period);

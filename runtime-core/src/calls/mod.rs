@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::runtime::Runtime;
 use crate::spawn::spawn;
 use crate::task_local::inherit;
-use crate::time::sleep_until;
+use crate::time::{self, sleep_until};
 
 /// Calls `function` as soon as those have had their turn that are ready now. asyncio's `call_soon` and `call_soon_threadsafe`.
 ///
@@ -46,7 +46,7 @@ pub fn call_soon<F: FnOnce() + Send + 'static>(function: F) -> CallHandle {
 /// # Panics
 /// Outside of a runtime.
 pub fn call_later<F: FnOnce() + Send + 'static>(delay: Duration, function: F) -> CallHandle {
-    match Instant::now().checked_add(delay) {
+    match time::now().checked_add(delay) {
         Some(when) => call_at(when, function),
         None => CallHandle::new(None, spawn(never(function))),
     }

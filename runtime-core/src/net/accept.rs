@@ -56,7 +56,7 @@ impl Acceptor {
             Err(error) if is_exhaustion(error) => {
                 let before = self.exhausted.fetch_add(1, Ordering::Relaxed);
                 let pause = FIRST_PAUSE * (1 << before.min(DOUBLINGS));
-                *self.not_before.lock() = Some(Instant::now() + pause);
+                *self.not_before.lock() = Some(time::now() + pause);
             }
             Err(_) => {}
         }

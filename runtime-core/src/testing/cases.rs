@@ -6,8 +6,9 @@ use super::Subject;
 ///
 /// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow the type:
 /// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
-/// [`ForeverSubject`](crate::testing::ForeverSubject), and `send_owner` for a subject that is `Send`:
-/// `conformance!(Mine, ambient, forever, send_owner)`. For several subjects in a file, put each into a module of its own.
+/// [`ForeverSubject`](crate::testing::ForeverSubject), `simulated` for a [`ClockSubject`](crate::testing::ClockSubject), and `send_owner`
+/// for a subject that is `Send`: `conformance!(Mine, ambient, forever, simulated, send_owner)`. For several subjects in a file, put each
+/// into a module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {
@@ -262,6 +263,26 @@ macro_rules! __conformance_cases {
                 c05_a_stop_from_another_thread_ends_the_run
                 c05_calls_of_a_run_forever_are_made
                 c05_tasks_go_on_in_the_next_run
+            }
+        }
+    };
+    (simulated, $consumer:ident, $($subject:tt)*) => {
+        $crate::$consumer! {
+            { $($subject)* }
+            simulated_time {
+                c04_a_shutdown_lets_no_time_pass
+                c09_calls_are_made_in_the_order_of_their_times
+                c09_time_stands_still_beside_a_blocking_job
+                c09_time_stands_still_beside_a_job_of_an_executor
+                c09_time_stands_still_beside_a_socket_that_is_ready
+                c09_time_stands_still_while_a_task_works
+                c09_time_stands_still_while_a_thread_holds_it
+                c09_a_day_of_ticks_passes_at_once
+                c09_a_guests_sleep_passes_at_once
+                c09_a_limit_over_an_idle_socket_is_reached
+                c09_a_thousand_sleeps_end_in_the_order_of_their_deadlines
+                c09_an_hour_passes_at_once
+                c09_no_sleep_is_overslept
             }
         }
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Runtime;
 use crate::context::EnterGuard;
+use crate::time::Clock;
 
 pub mod alone;
 pub mod ambient;
@@ -34,6 +35,7 @@ pub mod servers;
 pub mod shutdown;
 pub mod shutdown_waits;
 pub mod signals;
+pub mod simulated_time;
 pub mod sockets;
 pub mod stress;
 pub mod surface;
@@ -104,6 +106,12 @@ pub trait ForeverSubject: AmbientSubject {
 
     /// Ends one run: the one that goes on, else the next. From any thread, tasks among them.
     fn stop(runtime: &Self::Runtime);
+}
+
+/// An [`AmbientSubject`] that can be started with another clock than the system's.
+pub trait ClockSubject: AmbientSubject {
+    /// As [`start`](Subject::start), with timers that go by `clock`.
+    fn start_with(clock: Clock) -> Self;
 }
 
 /// Runs one case for `S`, bounded by its patience: what the generated tests call.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::clock;
 use super::shard::{self, NEVER};
 use super::{Sleep, sleep_until};
 use crate::budget;
@@ -49,7 +50,7 @@ pub struct Interval {
 /// If `period` is zero.
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    interval_at(Instant::now(), period)
+    interval_at(clock::now(), period)
 }
 
 /// Ticks at `start` and then every `period`.
@@ -83,7 +84,7 @@ impl Interval {
         let spent = ready!(budget::poll_proceed(cx));
         ready!(self.sleep.as_mut().poll_elapsed(cx));
         spent.made_progress();
-        let now = Instant::now();
+        let now = clock::now();
         let due = shard::instant(self.next).unwrap_or(now);
         self.set_next(following(
             self.next,
@@ -111,7 +112,7 @@ impl Interval {
 
     /// Makes the next tick due one period from now.
     pub fn reset(&mut self) {
-        let now = shard::nanoseconds(Instant::now());
+        let now = shard::nanoseconds(clock::now());
         self.set_next(after(now, self.period));
     }
 

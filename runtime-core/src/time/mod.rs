@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod clock;
 mod interval;
 mod prefetch;
 mod shard;
@@ -7,6 +8,8 @@ mod sleep;
 mod timeout;
 mod wheel;
 
+pub use clock::{Clock, Hold, Quiet, now};
+pub(crate) use clock::{any_simulated, now_by};
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use shard::TimerShard;
 pub use sleep::{Sleep, sleep, sleep_until};

@@ -19,6 +19,11 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// The zero of all times in nanoseconds. One for the process, so that a timer may move from shard to shard.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// The first instant that a timer can tell from those before it.
+pub(super) fn start_of_time() -> Instant {
+    *EPOCH
+}
+
 /// `instant` in nanoseconds since the epoch: 0 if it is before, [`NEVER`] if it is more than five centuries after.
 pub(super) fn nanoseconds(instant: Instant) -> u64 {
     let since = instant.saturating_duration_since(*EPOCH);
@@ -54,7 +59,7 @@ impl TimerShard {
         Arc::new(Self {
             earliest: AtomicU64::new(NEVER),
             parked_until: AtomicU64::new(0),
-            wheel: Mutex::new(Wheel::new(nanoseconds(Instant::now()))),
+            wheel: Mutex::new(Wheel::new(0)),
             unpark,
         })
     }
@@ -69,6 +74,25 @@ impl TimerShard {
             self.parked_until.store(earliest, Ordering::Relaxed);
             earliest
         };
+        instant(earliest)
+    }
+
+    /// Owner, before it parks without a deadline, because somebody else fires in its place: every insertion from another thread calls
+    /// `unpark`.
+    pub fn prepare_untimed_park(&self) {
+        // Under the lock: an insertion that does not see this is seen by whoever asks for the earliest deadline from now on.
+        let wheel = self.wheel.lock();
+        self.parked_until.store(NEVER, Ordering::Relaxed);
+        drop(wheel);
+    }
+
+    /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it; never after it. `None`: no timer.
+    pub fn earliest(&self) -> Option<Instant> {
+        let wheel = self.wheel.lock();
+        let earliest = wheel.earliest();
+        // It can have become less exact, and `fire` at that time must not pass it by.
+        self.earliest.store(earliest, Ordering::Relaxed);
+        drop(wheel);
         instant(earliest)
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::clock;
 use super::shard::{self, NEVER, TimerShard};
 use super::wheel::{self, Node};
 use crate::{budget, context};
@@ -44,10 +45,7 @@ unsafe impl Sync for Sleep {}
 /// # Panics
 /// The future panics if it is first polled outside of a runtime.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::at(match Instant::now().checked_add(duration) {
-        Some(deadline) => shard::nanoseconds(deadline),
-        None => NEVER,
-    })
+    Sleep::after(clock::now(), duration)
 }
 
 /// Waits until `deadline`. One that is past completes without waiting.
@@ -65,6 +63,14 @@ impl Sleep {
             shard: None,
             node: Node::new(deadline_ns),
         }
+    }
+
+    /// A sleep of `duration` from `now` on.
+    pub(crate) fn after(now: Instant, duration: Duration) -> Self {
+        Self::at(match now.checked_add(duration) {
+            Some(deadline) => shard::nanoseconds(deadline),
+            None => NEVER,
+        })
     }
 
     /// When it completes; `None` if that is beyond the clock's range.
@@ -106,7 +112,7 @@ impl Sleep {
                     if deadline == NEVER {
                         return Poll::Pending;
                     }
-                    let now = shard::nanoseconds(Instant::now());
+                    let now = shard::nanoseconds(clock::now());
                     if deadline <= now {
                         this.node.mark_elapsed();
                         return Poll::Ready(());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use super::{Sleep, sleep, sleep_until};
+use super::{Sleep, clock, sleep_until};
 use crate::budget;
 
 /// The time of a [`timeout`] was over before its future completed.
@@ -60,10 +60,7 @@ pin_project! {
 /// # Panics
 /// The returned future panics if it is polled outside of a runtime and has to wait.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    Timeout {
-        future,
-        sleep: sleep(duration),
-    }
+    Timeout::after(clock::now(), duration, future)
 }
 
 /// Awaits `future` until `deadline` at most; see [`timeout`].
@@ -78,6 +75,14 @@ pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
 }
 
 impl<F> Timeout<F> {
+    /// `future` for at most `duration` from `now` on.
+    pub(crate) fn after(now: Instant, duration: Duration, future: F) -> Self {
+        Self {
+            future,
+            sleep: Sleep::after(now, duration),
+        }
+    }
+
     /// The future inside.
     pub fn get_ref(&self) -> &F {
         &self.future

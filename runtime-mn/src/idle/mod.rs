@@ -114,6 +114,13 @@ impl Idle {
         Some(worker)
     }
 
+    /// Whether all of `workers` sleep at the same moment, and nobody searches.
+    pub(crate) fn all_asleep(&self, mut workers: impl Iterator<Item = usize>) -> bool {
+        let sleepers = self.sleepers.lock();
+        // SeqCst: as the changes. Under the lock, what it counts agrees with the stack.
+        searching(self.state.load(SeqCst)) == 0 && workers.all(|worker| sleepers.contains(&worker))
+    }
+
     /// How many workers sleep, roughly.
     pub(crate) fn sleeping(&self) -> usize {
         sleeping(self.state.load(Relaxed))

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use runtime_core::primitives::atomic::{
@@ -156,7 +155,8 @@ impl super::Monitor {
 }
 
 /// Sees to it that somebody does what the stuck worker should.
-pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize, now: Instant) {
+pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
+    let now = shared.clock.now();
     let remote = &shared.remotes[stuck];
     if remote.timers.is_due(now) {
         remote.timers.fire(now);
@@ -259,7 +259,7 @@ fn start(shared: &Arc<Shared>, parts: Parts, index: usize, stuck: usize) -> bool
 /// The worker's task blocks in place: relief at once, if there is anything to do.
 pub(super) fn leave(shared: &Arc<Shared>, away: usize) {
     shared.monitor.spares.count.in_place.fetch_add(1, Relaxed);
-    relieve(shared, away, Instant::now());
+    relieve(shared, away);
 }
 
 /// The worker is back. A spare that is one too many goes by itself.

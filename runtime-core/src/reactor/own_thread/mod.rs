@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod asleep;
 mod source;
 mod state;
 
@@ -122,6 +123,12 @@ impl ThreadParker {
     ///
     /// To be called by the owner thread only.
     pub fn park(&self, deadline: Option<Instant>) {
+        self.park_then(deadline, || {});
+    }
+
+    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadParker::is_asleep) says so, just before the thread
+    /// sleeps. What it does then is not missed, if it unparks this very thread too. It is not called if the thread need not sleep.
+    pub fn park_then(&self, deadline: Option<Instant>, asleep: impl FnOnce()) {
         let sources: Vec<_> = self
             .interests
             .lock()
@@ -129,9 +136,9 @@ impl ThreadParker {
             .map(Interest::to_poll)
             .collect();
         if sources.is_empty() {
-            self.park_on_futex(deadline);
+            self.park_on_futex(deadline, asleep);
         } else {
-            self.park_in_poll(&sources, deadline);
+            self.park_in_poll(&sources, deadline, asleep);
         }
     }
 
@@ -150,10 +157,11 @@ impl ThreadParker {
         }
     }
 
-    fn park_on_futex(&self, deadline: Option<Instant>) {
+    fn park_on_futex(&self, deadline: Option<Instant>, asleep: impl FnOnce()) {
         if !self.state.begin(FUTEX) {
             return;
         }
+        asleep();
         while self.state.is(FUTEX) {
             let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if timeout == Some(Duration::ZERO) {
@@ -164,7 +172,12 @@ impl ThreadParker {
         self.state.end();
     }
 
-    fn park_in_poll(&self, sources: &[(Arc<ThreadSource>, PollFlags)], deadline: Option<Instant>) {
+    fn park_in_poll(
+        &self,
+        sources: &[(Arc<ThreadSource>, PollFlags)],
+        deadline: Option<Instant>,
+        asleep: impl FnOnce(),
+    ) {
         let eventfd = self.eventfd();
         let mut timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         if eventfd.is_none() {
@@ -192,7 +205,9 @@ impl ThreadParker {
             &mut allocated
         };
 
-        if !self.state.begin(POLL) {
+        if self.state.begin(POLL) {
+            asleep();
+        } else {
             // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each time would never
             // come to it.
             let skipped = self.skipped.load(Ordering::Relaxed) + 1;

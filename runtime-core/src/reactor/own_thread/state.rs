@@ -47,6 +47,11 @@ impl ParkState {
         self.0.load(Ordering::Relaxed) == how
     }
 
+    /// True from when the owner has begun to sleep until it is woken, or wakes by itself.
+    pub(super) fn is_asleep(&self) -> bool {
+        matches!(self.0.load(Ordering::Relaxed), FUTEX | POLL)
+    }
+
     /// The word itself, for the futex.
     #[cfg(not(any(lab_loom, lab_shuttle)))]
     pub(super) fn word(&self) -> &AtomicU32 {

@@ -1,0 +1,139 @@
+//! Simulated time beside what only M:N has: workers that are away or stuck, spares, the batch lane, and the monitor that watches them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runtime_core::time::{Clock, interval, now, sleep, sleep_until};
+use runtime_core::{Runtime as _, spawn, yield_now};
+use runtime_mn::policy::{GlobalQueue, GoLike, NoSteal, Policy, RandomSteal, TokioLike};
+use runtime_mn::{Builder, Runtime, block_in_place};
+
+const MS: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+/// More than a tick of the timers.
+const TICK: Duration = Duration::from_micros(300);
+
+fn simulated(workers: usize) -> Builder {
+    let builder = Runtime::builder().workers(workers).warn_of_stuck(false);
+    builder.clock(Clock::simulated())
+}
+
+#[track_caller]
+fn assert_is_now(expected: Instant) {
+    let now = now();
+    assert!(now >= expected, "{:?} too early", expected - now);
+    assert!(now < expected + TICK, "{:?} too late", now - expected);
+}
+
+#[test]
+fn time_stands_still_while_tasks_block_in_place_and_passes_when_their_spares_have_gone() {
+    for workers in [1, 2] {
+        let runtime = simulated(workers).build().unwrap();
+        runtime.block_on(async move {
+            for _ in 0..20 {
+                let start = now();
+                let sleeper = spawn(async move {
+                    sleep(HOUR).await;
+                    assert_is_now(start + HOUR);
+                });
+                let blocks = spawn(async move {
+                    block_in_place(|| {
+                        thread::sleep(2 * MS);
+                        // As a guest it still knows the clock.
+                        assert_eq!(now(), start);
+                    });
+                    assert_eq!(now(), start);
+                });
+                // A spare has something to do, and to give back.
+                for _ in 0..5 {
+                    spawn(yield_now()).await.unwrap();
+                }
+                blocks.await.unwrap();
+                assert_eq!(now(), start);
+                sleeper.await.unwrap();
+            }
+        });
+    }
+}
+
+/// Tasks whose polls last: the monitor relieves their workers, moves what they have queued, and sends them to the batch lane in the end. None
+/// of this may let time pass that they have not slept.
+fn check_beside_hogs<P: Policy>(policy: P) {
+    let name = policy.name();
+    let runtime = simulated(2).stuck_after(2 * MS).build_with(policy).unwrap();
+    runtime.block_on(async move {
+        let finished = Arc::new(AtomicUsize::new(0));
+        let hogs = (0..3_u32).map(|hog| {
+            let finished = Arc::clone(&finished);
+            spawn(async move {
+                for round in 0..12 {
+                    let start = now();
+                    thread::sleep(4 * MS);
+                    assert_eq!(now(), start, "in a poll");
+                    sleep_until(start + (hog + round) * MS).await;
+                    assert_is_now(start + (hog + round) * MS);
+                }
+                finished.fetch_add(1, SeqCst);
+            })
+        });
+        let others = (0..8_u32).map(|other| {
+            let finished = Arc::clone(&finished);
+            spawn(async move {
+                for round in 0..60 {
+                    let deadline = now() + ((other + round) % 7) * MS;
+                    sleep_until(deadline).await;
+                    assert_is_now(deadline);
+                    let start = now();
+                    spawn(yield_now()).await.unwrap();
+                    assert_eq!(now(), start);
+                }
+                finished.fetch_add(1, SeqCst);
+            })
+        });
+        let tasks: Vec<_> = hogs.chain(others).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(finished.load(SeqCst), 11, "under {name}");
+    });
+}
+
+#[test]
+fn time_stands_still_while_stuck_workers_are_relieved() {
+    check_beside_hogs(GoLike);
+    check_beside_hogs(TokioLike);
+    check_beside_hogs(GlobalQueue);
+    check_beside_hogs(NoSteal);
+    check_beside_hogs(RandomSteal);
+}
+
+#[test]
+fn a_year_that_passes_at_once_is_no_stuck_poll() {
+    let runtime = simulated(2).build().unwrap();
+    let handle = runtime.handle().clone();
+    runtime.block_on(async move {
+        let mut days = interval(24 * HOUR);
+        for _ in 0..365 {
+            days.tick().await;
+        }
+        let metrics = handle.metrics();
+        assert_eq!(metrics.stuck_polls, Some(0));
+        let busy: Duration = metrics.workers.iter().map(|worker| worker.busy).sum();
+        assert!(busy < HOUR, "measured by the system's clock");
+    });
+}
+
+#[test]
+fn a_guests_own_executor_sleeps_in_simulated_time() {
+    let runtime = simulated(2).build().unwrap();
+    let _entered = runtime.enter();
+    let start = now();
+    futures_lite::future::block_on(async {
+        for hour in 1..=100 {
+            sleep_until(start + hour * HOUR).await;
+            assert!(now() >= start + hour * HOUR);
+        }
+    });
+}
