@@ -3,6 +3,7 @@
 mod batch_lane;
 mod builder;
 mod clocks;
+mod deque;
 mod fork_join;
 mod handle;
 pub mod idle;

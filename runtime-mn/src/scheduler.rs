@@ -5,14 +5,14 @@ use std::alloc::Layout;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
-use std::thread;
 
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, IoDriver, Refused};
+use runtime_core::primitives::atomic::{
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+use runtime_core::primitives::thread;
 use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
 use runtime_core::time::TimerShard;
 

@@ -1,25 +1,26 @@
 //! What workers, handles and tasks share, whatever the policy: where a task goes, who is told, and how it all ends.
 
 use std::io;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::CachePadded;
-use parking_lot::{Condvar, Mutex};
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Ambient;
+use runtime_core::primitives::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+use runtime_core::primitives::{Condvar, Mutex};
 use runtime_core::reactor::Reactor;
 use runtime_core::sync::Semaphore;
 use runtime_core::task::{Arena, Task};
 
 use crate::batch_lane::BatchLane;
 use crate::clocks::Clocks;
+use crate::deque::{Injector, Steal};
 use crate::fork_join::JobRef;
 use crate::idle::Idle;
 use crate::knobs::Knobs;

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime_core::context::{self, Ambient, Role};
+use runtime_core::primitives::spin_loop;
 use runtime_core::task::{SchedulerArc, Task};
 
 use crate::local::Local;
@@ -28,7 +29,8 @@ struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        if thread::panicking() {
+        // Under shuttle it is told of by its test, with the seed.
+        if thread::panicking() && !cfg!(lab_shuttle) {
             eprintln!("a worker of the M:N scheduler panicked outside of any task: this is a bug");
             std::process::abort();
         }
@@ -153,7 +155,7 @@ impl<P: Policy> Worker<P> {
                 return Some(found);
             }
             for _ in 0..64 {
-                std::hint::spin_loop();
+                spin_loop();
             }
         }
         self.policy().search(&thief)

@@ -13,15 +13,16 @@ mod scope;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{
+
+use runtime_core::park::Parker;
+use runtime_core::primitives::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-
-use crossbeam_deque::Steal;
-use runtime_core::park::Parker;
+use runtime_core::primitives::spin_loop;
 use runtime_core::{ForkJoin, Scope};
 
+use crate::deque::Steal;
 use crate::local::Local;
 use crate::remote::add;
 use crate::shared::Shared;
@@ -181,7 +182,7 @@ where
 }
 
 /// How often a waiting worker looks for closures before it sleeps.
-const SPINS: u32 = 64;
+const SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 64 };
 
 impl Local {
     /// Runs other closures until the latch is set.
@@ -194,7 +195,7 @@ impl Local {
                 job.execute();
             } else if idle_spins < SPINS {
                 idle_spins += 1;
-                std::hint::spin_loop();
+                spin_loop();
             } else {
                 latch.sleep(|| {
                     self.parker.park(None);

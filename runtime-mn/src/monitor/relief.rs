@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use runtime_core::primitives::Mutex;
 use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{Relaxed, SeqCst},
