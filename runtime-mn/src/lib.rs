@@ -3,6 +3,7 @@
 mod batch_lane;
 mod builder;
 mod clocks;
+mod closed;
 mod deque;
 mod fork_join;
 mod handle;
@@ -19,6 +20,9 @@ mod runtime;
 mod scheduler;
 mod shared;
 pub mod worker;
+
+#[cfg(all(test, lab_shuttle))]
+mod shuttle_tests;
 
 pub use builder::Builder;
 pub use fork_join::MnForkJoin;

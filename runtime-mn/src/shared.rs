@@ -8,11 +8,7 @@ use std::time::Instant;
 use crossbeam_utils::CachePadded;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Ambient;
-use runtime_core::primitives::atomic::{
-    AtomicBool,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
+use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
 use runtime_core::primitives::{Condvar, Mutex};
 use runtime_core::reactor::Reactor;
 use runtime_core::sync::Semaphore;
@@ -20,6 +16,7 @@ use runtime_core::task::{Arena, Task};
 
 use crate::batch_lane::BatchLane;
 use crate::clocks::Clocks;
+use crate::closed::Closed;
 use crate::deque::{Injector, Steal};
 use crate::fork_join::JobRef;
 use crate::idle::Idle;
@@ -49,7 +46,7 @@ pub(crate) struct Shared {
     /// The poller's token: whoever holds it may call `reactor.poll`. Never held while a task is polled.
     pub(crate) poller: CachePadded<Mutex<()>>,
     pub(crate) blocking: Arc<BlockingPool>,
-    pub(crate) closed: AtomicBool,
+    pub(crate) closed: Closed,
     /// A permit for each `stop` that has ended no `run_forever` yet.
     pub(crate) stops: Semaphore,
     pub(crate) knobs: Knobs,
@@ -116,7 +113,7 @@ impl Shared {
             reactor,
             poller: CachePadded::default(),
             blocking: BlockingPool::new(builder.blocking.clone()),
-            closed: AtomicBool::new(false),
+            closed: Closed::new(),
             stops: Semaphore::new(0),
             knobs,
             steals: policy.steals(),
@@ -205,8 +202,7 @@ impl Shared {
 
     /// Begins the shutdown: spawns are refused, and workers end after their current poll.
     pub(crate) fn close(&self) {
-        self.closed.store(true, SeqCst);
-        fence(SeqCst);
+        self.closed.set();
         for worker in &self.remotes {
             worker.unpark(&self.reactor);
         }

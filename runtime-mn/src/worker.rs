@@ -191,6 +191,7 @@ impl<P: Policy> Worker<P> {
     fn end(&self) {
         self.found();
         let shared = self.shared();
+        shared.closed.before_drain();
         self.local.cancel_queued();
         shared.sweep();
         if shared.is_last_to_end() {

@@ -83,6 +83,24 @@ pub mod atomic {
                 fn fetch_max(value: $value, order: Ordering) -> $value;
                 fn fetch_min(value: $value, order: Ordering) -> $value;
             }
+
+            impl $name {
+                pub fn fetch_update(
+                    &self,
+                    success: Ordering,
+                    failure: Ordering,
+                    mut change: impl FnMut($value) -> Option<$value>,
+                ) -> Result<$value, $value> {
+                    let mut current = self.load(failure);
+                    while let Some(changed) = change(current) {
+                        match self.compare_exchange(current, changed, success, failure) {
+                            Ok(before) => return Ok(before),
+                            Err(now) => current = now,
+                        }
+                    }
+                    Err(current)
+                }
+            }
         )*};
     }
 

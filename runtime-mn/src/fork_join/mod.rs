@@ -15,10 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use runtime_core::park::Parker;
-use runtime_core::primitives::atomic::{
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
 use runtime_core::primitives::spin_loop;
 use runtime_core::{ForkJoin, Scope};
 
@@ -72,9 +68,8 @@ impl MnForkJoin {
             Latch::of_thread(parker.unparker()),
         );
         self.shared.job_injector.push(job.reference());
-        // Either an ending worker sees the closure, or we see that the runtime has closed; pairs with `Shared::close`.
-        fence(SeqCst);
-        if self.shared.closed.load(Relaxed) {
+        // Either an ending worker sees the closure, or we see that the runtime has closed; see `Closed`.
+        if self.shared.closed.since_push() {
             self.shared.run_injected_jobs();
         } else {
             self.shared.notify_one();

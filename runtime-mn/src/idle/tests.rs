@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[cfg(not(lab_loom))]
+#[cfg(not(any(lab_loom, lab_shuttle)))]
 #[test]
 fn a_teller_wakes_one_sleeper_and_only_if_nobody_searches() {
     let idle = Idle::new(4);
@@ -17,7 +17,7 @@ fn a_teller_wakes_one_sleeper_and_only_if_nobody_searches() {
     assert_eq!(idle.sleeping(), 0);
 }
 
-#[cfg(not(lab_loom))]
+#[cfg(not(any(lab_loom, lab_shuttle)))]
 #[test]
 fn at_most_half_search() {
     let idle = Idle::new(4);

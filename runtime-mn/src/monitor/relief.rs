@@ -143,7 +143,7 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize, now: Instant) {
         remote.timers.fire(now);
     }
     share_out(shared, stuck);
-    if shared.idle.sleeping() > 0 {
+    if shared.idle.somebody_sleeps() {
         if remote.has_waiting() || shared.has_injected() {
             shared.notify_one();
         }
