@@ -1,5 +1,6 @@
 //! The protocol under loom, on a mock queue; a few plain facts without it.
 
+#[cfg(not(lab_shuttle))]
 use super::*;
 
 #[cfg(not(any(lab_loom, lab_shuttle)))]
