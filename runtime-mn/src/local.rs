@@ -379,6 +379,9 @@ impl Local {
         while let Some(task) = self.take_own() {
             self.shared.injector.push(task);
         }
+        while let Some(job) = self.jobs.pop() {
+            self.shared.job_injector.push(job);
+        }
         self.remote().timers.hand_on();
         self.shared.notify_one();
     }

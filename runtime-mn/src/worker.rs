@@ -9,6 +9,7 @@ use runtime_core::context::{self, Ambient, Role};
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::{SchedulerArc, Task};
 
+use crate::fork_join::JobRef;
 use crate::local::Local;
 use crate::policy::Policy;
 use crate::queues::{Found, Queues, Thief, Work};
@@ -88,18 +89,28 @@ impl<P: Policy> Worker<P> {
             if let Some(task) = self.next() {
                 self.found();
                 self.local.run_from_queue(self.policy(), task);
+            } else if let Some(job) = self.local.jobs.pop() {
+                self.found();
+                self.run_closures(job);
             } else if let Some(found) = self.search() {
                 self.found();
                 match found.0 {
                     Work::Task(task) => self.local.run_from_queue(self.policy(), task),
-                    Work::Closure(job) => {
-                        add(&self.remote().counters.closures, 1);
-                        job.execute();
-                    }
+                    Work::Closure(job) => self.run_closures(job),
                 }
             } else {
                 self.park();
             }
+        }
+    }
+
+    /// Runs a closure of somebody's, and what it has left in this worker's own deque: the one who waits for that may be asleep.
+    fn run_closures(&self, first: JobRef) {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            add(&self.remote().counters.closures, 1);
+            job.execute();
+            next = self.local.jobs.pop();
         }
     }
 

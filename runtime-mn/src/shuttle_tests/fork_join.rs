@@ -48,6 +48,25 @@ fn a_scope_waits_for_all_that_was_spawned_in_it() {
     });
 }
 
+/// The thief is the only other worker, and whoever opened the scope may be asleep by the time that there is something more to do.
+#[test]
+fn what_a_stolen_closure_spawns_is_run() {
+    check(|| {
+        let runtime = builder().workers(2).build().unwrap();
+        let ran = AtomicUsize::new(0);
+        runtime.handle().fork_join().scope(|scope: &dyn Scope<'_>| {
+            scope.spawn(Box::new(|scope| {
+                thread::yield_now();
+                scope.spawn(Box::new(|_| {
+                    ran.fetch_add(1, Relaxed);
+                }));
+            }));
+            thread::yield_now();
+        });
+        assert_eq!(ran.into_inner(), 1);
+    });
+}
+
 /// Whoever forks while the runtime ends gets its result: from a worker, or by its own hand.
 #[test]
 fn a_join_from_outside_that_races_with_the_end_is_done() {
