@@ -20,7 +20,7 @@ pub trait Ambient: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// The scheduler that a new task is to be bound to. Under 1:1 that is a new one for each task.
-    fn scheduler_for_new_task(&self) -> SchedulerRef;
+    fn scheduler_for_new_task(&self) -> Binding<'_>;
 
     /// Starts a task that was bound to [`scheduler_for_new_task`](Ambient::scheduler_for_new_task).
     ///
@@ -41,6 +41,36 @@ pub trait Ambient: Send + Sync + 'static {
     /// Whether file operations run on the calling thread (1:1) rather than in the blocking pool.
     fn files_inline(&self) -> bool {
         false
+    }
+}
+
+/// What a new task is bound to. Where all tasks have the same scheduler it is lent, as counting would cost more than the rest of a
+/// spawn.
+#[derive(Debug)]
+pub enum Binding<'a> {
+    /// The scheduler of all tasks (N:1, M:N).
+    Shared(&'a SchedulerRef),
+    /// This task's own (1:1).
+    Own(SchedulerRef),
+}
+
+impl Binding<'_> {
+    /// A reference to keep.
+    pub fn into_owned(self) -> SchedulerRef {
+        match self {
+            Self::Shared(scheduler) => scheduler.clone(),
+            Self::Own(scheduler) => scheduler,
+        }
+    }
+}
+
+impl std::ops::Deref for Binding<'_> {
+    type Target = SchedulerRef;
+    fn deref(&self) -> &SchedulerRef {
+        match self {
+            Self::Shared(scheduler) => scheduler,
+            Self::Own(scheduler) => scheduler,
+        }
     }
 }
 

@@ -33,7 +33,9 @@ where
     F::Output: Send + 'static,
 {
     // Not in the closure, which would be the caller that is kept with the name.
-    let scheduler = context::with("spawn_named", |ambient| ambient.scheduler_for_new_task());
+    let scheduler = context::with("spawn_named", |ambient| {
+        ambient.scheduler_for_new_task().into_owned()
+    });
     let (task, handle) = task::bind_named(&scheduler, name, future);
     settle(context::with("spawn_named", |ambient| ambient.launch(task)));
     handle

@@ -150,7 +150,7 @@ impl Builder {
         self
     }
 
-    /// How nice the threads of the batch lane are, 0 to 19; default 10. At 10 they get about a tenth of what a worker gets while both want
+    /// How nice the threads of the batch lane are, 0 to 19; default 6. At 6 they get about a quarter of what a worker gets while both want
     /// the same processor, at 0 as much, and the workers' latency suffers.
     #[must_use]
     pub fn batch_nice(mut self, nice: u8) -> Self {

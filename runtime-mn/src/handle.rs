@@ -6,27 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use runtime_core::context::{self, Ambient, EnterGuard, Role};
-use runtime_core::task::{SchedulerRef, Task, bind, bind_named};
+use runtime_core::task::{Task, bind, bind_named};
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::MnForkJoin;
+use crate::counted::CoreRef;
 use crate::runtime::wait_for_root;
 use crate::shared::Shared;
 
 /// A handle to a [`Runtime`](crate::Runtime): spawns from any thread. It keeps no runtime alive.
 #[derive(Clone)]
 pub struct Handle {
-    pub(crate) shared: Arc<Shared>,
-    scheduler: SchedulerRef,
-    ambient: Arc<dyn Ambient>,
+    pub(crate) core: CoreRef,
 }
 
 impl Handle {
     pub(crate) fn new(shared: Arc<Shared>, ambient: Arc<dyn Ambient>) -> Self {
         Self {
-            shared,
-            scheduler: ambient.scheduler_for_new_task(),
-            ambient,
+            core: CoreRef::new(shared, ambient),
         }
     }
 
@@ -36,7 +33,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = bind(&self.scheduler, future);
+        let (task, handle) = bind(&self.core.scheduler, future);
         self.launch(task);
         handle
     }
@@ -48,13 +45,13 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = bind_named(&self.scheduler, name, future);
+        let (task, handle) = bind_named(&self.core.scheduler, name, future);
         self.launch(task);
         handle
     }
 
     fn launch(&self, task: Task) {
-        if let Err(refused) = self.ambient.launch(task) {
+        if let Err(refused) = self.core.ambient.launch(task) {
             refused.settle();
         }
     }
@@ -65,12 +62,12 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.shared.blocking.spawn(function)
+        self.core.shared.blocking.spawn(function)
     }
 
     /// Makes the runtime the calling thread's until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
-        context::enter(Arc::clone(&self.ambient), Role::Guest)
+        context::enter(Arc::clone(&self.core.ambient), Role::Guest)
     }
 
     /// Runs `root` as a task and blocks the calling thread until it has ended. May be called from many threads at once.
@@ -87,26 +84,26 @@ impl Handle {
 
     /// The name of the policy by which the workers decide.
     pub fn policy(&self) -> &'static str {
-        self.shared.policy_name
+        self.core.shared.policy_name
     }
 
     /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any thread, tasks among them.
     /// Tasks go on.
     pub fn stop(&self) {
-        self.shared.stops.add_permits(1);
+        self.core.shared.stops.add_permits(1);
     }
 
     /// Fork-join over closures, on this runtime's workers.
     pub fn fork_join(&self) -> MnForkJoin {
-        MnForkJoin::new(self.shared.clone())
+        MnForkJoin::new(self.core.shared.clone())
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("workers", &self.shared.workers)
-            .field("closed", &self.shared.closed.load(Relaxed))
+            .field("workers", &self.core.shared.workers)
+            .field("closed", &self.core.shared.closed.load(Relaxed))
             .finish_non_exhaustive()
     }
 }
@@ -115,11 +112,11 @@ impl Native for Handle {
     const NAME: &'static str = "mn";
 
     fn ambient(&self) -> &Arc<dyn Ambient> {
-        &self.ambient
+        &self.core.ambient
     }
 
     fn capabilities(&self) -> Capabilities {
-        let workers = self.shared.workers;
+        let workers = self.core.shared.workers;
         Capabilities {
             workers: Some(workers),
             parallel: workers > 1,
@@ -129,7 +126,7 @@ impl Native for Handle {
     }
 
     fn metrics(&self) -> Metrics {
-        self.shared.metrics()
+        self.core.shared.metrics()
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>

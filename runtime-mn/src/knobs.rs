@@ -1,6 +1,7 @@
 //! Single decisions that can be changed by value, whatever the policy.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use runtime_core::Knob;
 use runtime_core::reactor::ReactorKind;
@@ -41,6 +42,9 @@ pub struct Knobs {
     pub poll_tick: u32,
     /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll.
     pub inline_joins: bool,
+    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it
+    /// wakes one at once. Counts only if the monitor is on.
+    pub patience: Duration,
 }
 
 impl Default for Knobs {
@@ -52,6 +56,7 @@ impl Default for Knobs {
             injector_tick: 61,
             poll_tick: 61,
             inline_joins: true,
+            patience: Duration::from_micros(50),
         }
     }
 }
@@ -65,6 +70,7 @@ pub(crate) struct KnobChanges {
     pub(crate) injector_tick: Option<u32>,
     pub(crate) poll_tick: Option<u32>,
     pub(crate) inline_joins: Option<bool>,
+    pub(crate) patience: Option<Duration>,
 }
 
 impl KnobChanges {
@@ -76,6 +82,7 @@ impl KnobChanges {
             injector_tick: self.injector_tick.unwrap_or(policy.injector_tick).max(1),
             poll_tick: self.poll_tick.unwrap_or(policy.poll_tick).max(1),
             inline_joins: self.inline_joins.unwrap_or(policy.inline_joins),
+            patience: self.patience.unwrap_or(policy.patience),
         }
     }
 }
@@ -107,6 +114,11 @@ pub(crate) const KNOBS: &[Knob] = &[
         "inline-joins",
         "whether awaiting the task that was spawned last runs it at once",
         "on, off",
+    ),
+    knob(
+        "patience",
+        "how many microseconds a worker keeps work to itself if that has lately been enough",
+        "0 to 100000",
     ),
     knob(
         "monitor",
@@ -171,6 +183,10 @@ impl crate::Builder {
                 self.knobs.poll_tick = Some(number(value, 1, 65_536).ok_or_else(refuse)?);
             }
             "inline-joins" => self.knobs.inline_joins = Some(switch(value).ok_or_else(refuse)?),
+            "patience" => {
+                let micros = number(value, 0, 100_000).ok_or_else(refuse)?;
+                self.knobs.patience = Some(Duration::from_micros(micros.into()));
+            }
             "monitor" => self.monitor.enabled = switch(value).ok_or_else(refuse)?,
             "batch-nice" => {
                 let nice = number(value, 0, 19).ok_or_else(refuse)?;

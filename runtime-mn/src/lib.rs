@@ -4,6 +4,7 @@ mod batch_lane;
 mod builder;
 mod clocks;
 mod closed;
+mod counted;
 mod deque;
 mod fork_join;
 mod handle;
@@ -19,7 +20,8 @@ mod remote;
 mod runtime;
 mod scheduler;
 mod shared;
-pub mod worker;
+pub mod telling;
+mod worker;
 
 #[cfg(all(test, lab_shuttle))]
 mod shuttle_tests;

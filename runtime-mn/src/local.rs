@@ -18,6 +18,7 @@ use runtime_core::reactor::Reactor;
 use runtime_core::task::{BlockCache, InlineLimit, Ran, Task, TaskId};
 use runtime_core::time::TimerShard;
 
+use crate::counted::Pool;
 use crate::deque::Worker as Deque;
 use crate::fork_join::JobRef;
 use crate::knobs::LifoSlot;
@@ -25,13 +26,7 @@ use crate::policy::{Place, Policy, WokenBy};
 use crate::queues::Queues;
 use crate::remote::{Remote, add};
 use crate::shared::Shared;
-
-/// When sockets or timers wake more tasks than this at once, another worker is woken at once. (So it is for any number if there is no
-/// monitor, which would see to it if the first of them got stuck.)
-const MANY_WOKEN: usize = 16;
-/// When the few that they woke have taken longer than this, another worker is woken: a wake-up, with what it does to caches, costs
-/// about a fifth.
-const HELP_AFTER: Duration = Duration::from_micros(50);
+use crate::telling::Telling;
 
 /// One worker's own side. Its thread finds it through a thread-local; no other touches it.
 pub(crate) struct Local {
@@ -45,13 +40,13 @@ pub(crate) struct Local {
     pub(crate) jobs: Deque<JobRef>,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) parker: Parker,
+    pub(crate) handles: Pool,
     inline: InlineLimit,
     pub(crate) tick: Cell<u32>,
     pub(crate) slot_streak: Cell<u32>,
     /// The reactor or the timers are waking tasks: they are told about together.
     in_driver: Cell<bool>,
-    /// When sockets or timers woke several tasks of which nobody was told.
-    untold_since: Cell<Option<Instant>>,
+    pub(crate) telling: Telling,
     pub(crate) searching: Cell<bool>,
     pub(crate) random: Cell<u64>,
 }
@@ -113,6 +108,7 @@ impl Parts {
     }
 
     pub(crate) fn into_local(self, shared: Arc<Shared>, index: usize) -> Local {
+        let telling = Telling::new(shared.patience());
         Local {
             shared,
             index,
@@ -121,11 +117,12 @@ impl Parts {
             jobs: self.jobs,
             blocks: RefCell::default(),
             parker: self.parker,
+            handles: Pool::new(),
             inline: InlineLimit::default(),
             tick: Cell::new(0),
             slot_streak: Cell::new(0),
             in_driver: Cell::new(false),
-            untold_since: Cell::new(None),
+            telling,
             searching: Cell::new(false),
             random: Cell::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
         }
@@ -217,7 +214,7 @@ impl Local {
         }
         // What the driver wakes is told about all together, when it is done.
         if self.shared.steals && !self.in_driver.get() && policy.tells(place) {
-            self.shared.tell();
+            self.tell_of_own();
         }
     }
 
@@ -253,6 +250,9 @@ impl Local {
         };
         if newest.id() == id && self.inline.admit() && !self.shared.closed.load(Relaxed) {
             self.run(policy, newest);
+            if self.spawned.is_empty() {
+                self.ran_out();
+            }
             return true;
         }
         self.spawned.push(newest);
@@ -293,37 +293,6 @@ impl Local {
         self.in_driver.set(false);
         if fired > 0 {
             self.tell_of_woken();
-        }
-    }
-
-    /// One woken task is this worker's to run. Many are worth waking another worker for. A few are, if they take long: that is seen
-    /// in `tell_of_untold`.
-    fn tell_of_woken(&self) {
-        let woken = self.woken.len();
-        if self.shared.steals && woken > 1 {
-            if woken > MANY_WOKEN || !self.shared.monitor.is_on() {
-                self.untold_since.set(None);
-                self.shared.tell();
-            } else if self.untold_since.get().is_none() {
-                self.untold_since.set(Some(Instant::now()));
-            }
-        }
-        if !self.shared.injector.is_empty() {
-            self.shared.notify_one();
-        }
-    }
-
-    /// Between two polls: whether the few tasks that sockets or timers woke have kept this worker busy for so long that another one
-    /// should help. The clock is read only while there are such.
-    #[inline]
-    pub(crate) fn tell_of_untold(&self) {
-        if let Some(since) = self.untold_since.get() {
-            if self.woken.is_empty() {
-                self.untold_since.set(None);
-            } else if since.elapsed() > HELP_AFTER {
-                self.untold_since.set(None);
-                self.shared.tell();
-            }
         }
     }
 

@@ -136,7 +136,7 @@ impl Runtime {
             "Runtime::run_forever",
             "await something that the one who stops it completes",
         );
-        if let Ok(stop) = self.handle.shared.stops.blocking_acquire() {
+        if let Ok(stop) = self.handle.core.shared.stops.blocking_acquire() {
             stop.forget();
         }
     }
@@ -150,7 +150,7 @@ impl Runtime {
     /// `deadline` is `None` for one that is too far away to be told.
     fn end(&mut self, deadline: Option<Instant>, blocking: Duration) -> Vec<String> {
         self.ended = true;
-        let shared = &self.handle.shared;
+        let shared = &self.handle.core.shared;
         shared.close();
         if Local::current(shared).is_some() {
             // In one of its own tasks: the workers end, and sweep, by themselves once its poll has returned.

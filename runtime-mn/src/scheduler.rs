@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{Ambient, IoDriver, Refused};
+use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
 use runtime_core::primitives::atomic::Ordering::Relaxed;
 use runtime_core::primitives::thread;
 use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
@@ -96,8 +96,8 @@ impl<P: Policy> Ambient for MnAmbient<P> {
         "mn"
     }
 
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        self.0.erase()
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.0.erased())
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {

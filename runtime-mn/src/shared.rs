@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use runtime_core::blocking::BlockingPool;
@@ -174,11 +174,22 @@ impl Shared {
         }
     }
 
-    /// Something was put into the calling worker's own queue, which another worker could take.
+    /// Something was put into the calling worker's own queue, which another worker could take. True if one was woken.
     #[inline]
-    pub(crate) fn tell(&self) {
-        if let Some(worker) = self.idle.tell() {
+    pub(crate) fn tell(&self) -> bool {
+        let told = self.idle.tell();
+        if let Some(worker) = told {
             self.unpark(worker);
+        }
+        told.is_some()
+    }
+
+    /// How long a worker keeps work to itself. Not at all if there is no monitor to see to it that a long poll holds it up.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.monitor.is_on() {
+            self.knobs.patience
+        } else {
+            Duration::ZERO
         }
     }
 

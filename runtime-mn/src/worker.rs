@@ -85,11 +85,14 @@ impl<P: Policy> Worker<P> {
             if is_spare && self.shared().monitor.retire_surplus() {
                 return;
             }
-            self.local.tell_of_untold();
+            self.local.tell_of_lying();
             if let Some(task) = self.next() {
                 self.found();
                 self.local.run_from_queue(self.policy(), task);
-            } else if let Some(job) = self.local.jobs.pop() {
+                continue;
+            }
+            self.local.ran_out();
+            if let Some(job) = self.local.jobs.pop() {
                 self.found();
                 self.run_closures(job);
             } else if let Some(found) = self.search() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
-use runtime_core::task::{SchedulerArc, SchedulerRef, Task, bind, bind_named};
+use runtime_core::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
+use runtime_core::task::{SchedulerArc, Task, bind, bind_named};
 use runtime_core::time::TimerShard;
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
@@ -159,8 +159,8 @@ impl Ambient for LoopAmbient {
         Handle::NAME
     }
 
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        self.0.erase()
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.0.erased())
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {

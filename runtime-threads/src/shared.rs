@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 
 use runtime_core::Native;
 use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{Ambient, IoDriver, Refused};
+use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
 use runtime_core::sync::Semaphore;
-use runtime_core::task::{SchedulerRef, Task};
+use runtime_core::task::Task;
 use runtime_core::time::TimerShard;
 
 use crate::guest_timers;
@@ -60,9 +60,9 @@ impl Ambient for Shared {
         Handle::NAME
     }
 
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
         let shared = self.me.upgrade().expect("whoever calls has a reference");
-        TaskThread::new(shared).erase()
+        Binding::Own(TaskThread::new(shared).erase())
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {

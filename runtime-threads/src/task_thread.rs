@@ -15,9 +15,9 @@ use std::time::Instant;
 
 use runtime_core::Native;
 use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{self, Ambient, IoDriver, Refused, Role};
+use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
 use runtime_core::reactor::own_thread::ThreadParker;
-use runtime_core::task::{Ran, Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
+use runtime_core::task::{Ran, Schedule, SchedulerArc, Task, TaskId};
 use runtime_core::time::TimerShard;
 
 use crate::handle::Handle;
@@ -282,8 +282,8 @@ impl Ambient for OnThread {
         Handle::NAME
     }
 
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        TaskThread::new(Arc::clone(&self.0.shared)).erase()
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Own(TaskThread::new(Arc::clone(&self.0.shared)).erase())
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::blocking::BlockingPool;
-use crate::context::{self, Ambient, IoDriver, Refused, Role};
+use crate::context::{self, Ambient, Binding, IoDriver, Refused, Role};
 use crate::reactor::own_thread::ThreadParker;
 use crate::reactor::{Reactor, ReactorKind};
 use crate::task::{self, Ran, Schedule, SchedulerArc, SchedulerRef, Task};
@@ -67,8 +67,8 @@ impl Ambient for OneLoop {
     fn name(&self) -> &'static str {
         "one-loop"
     }
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        self.scheduler.get().expect("set by `run`").clone()
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.scheduler.get().expect("set by `run`"))
     }
     fn launch(&self, task: Task) -> Result<(), Refused> {
         self.queue.lock().push_back(task);

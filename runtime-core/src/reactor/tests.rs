@@ -15,9 +15,9 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use super::own_thread::ThreadParker;
 use super::*;
 use crate::blocking::BlockingPool;
-use crate::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
+use crate::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use crate::net::{BindOptions, TcpListener, TcpStream};
-use crate::task::{SchedulerRef, Task};
+use crate::task::Task;
 use crate::time::TimerShard;
 
 /// A runtime for the sake of its role alone.
@@ -27,7 +27,7 @@ impl Ambient for Bare {
     fn name(&self) -> &'static str {
         "bare"
     }
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
         unreachable!("no task is spawned")
     }
     fn launch(&self, _: Task) -> Result<(), Refused> {

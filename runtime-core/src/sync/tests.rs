@@ -446,8 +446,8 @@ mod blocking_forms_inside_of_a_task {
 
     use super::*;
     use crate::blocking::BlockingPool;
-    use crate::context::{self, Ambient, IoDriver, Refused, Role};
-    use crate::task::{SchedulerRef, Task};
+    use crate::context::{self, Ambient, Binding, IoDriver, Refused, Role};
+    use crate::task::Task;
     use crate::time::TimerShard;
 
     struct Nothing;
@@ -456,7 +456,7 @@ mod blocking_forms_inside_of_a_task {
         fn name(&self) -> &'static str {
             "nothing"
         }
-        fn scheduler_for_new_task(&self) -> SchedulerRef {
+        fn scheduler_for_new_task(&self) -> Binding<'_> {
             unreachable!("no tasks here")
         }
         fn launch(&self, _: Task) -> Result<(), Refused> {

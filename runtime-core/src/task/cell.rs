@@ -48,7 +48,7 @@ pub(super) struct VTable {
     /// Drops the output. The task is complete and the output the caller's.
     drop_output: unsafe fn(NonNull<Header>),
     /// Gives the block back to the scheduler with this number, which is its own. Nobody else refers to it.
-    deallocate: unsafe fn(NonNull<Header>, u32),
+    deallocate: unsafe fn(NonNull<Header>, u32) -> Option<NonNull<Header>>,
     label: unsafe fn(NonNull<Header>) -> Label,
 }
 
@@ -288,18 +288,23 @@ unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
     drop_quietly(output);
 }
 
-unsafe fn deallocate<F: Future, N: Name>(header: NonNull<Header>, scheduler: u32) {
+/// Returns the task that awaited this one: the reference on it, which the block held, is the caller's now.
+unsafe fn deallocate<F: Future, N: Name>(
+    header: NonNull<Header>,
+    scheduler: u32,
+) -> Option<NonNull<Header>> {
     let cell = header.cast::<Cell<F, N>>();
     // SAFETY: nobody else refers to the block; the stage holds nothing any more. What is dropped is not used again.
     unsafe {
-        (*cell.as_ptr())
+        let awaiter = (*cell.as_ptr())
             .header
             .join_waker
-            .with_mut(|slot| ptr::drop_in_place(slot));
+            .with_mut(|slot| ptr::read(slot).into_task());
         ptr::drop_in_place(&raw mut (*cell.as_ptr()).name);
         let reference = SchedulerRef::of_task(scheduler);
         State::kill(&raw mut (*cell.as_ptr()).header.state);
         reference.deallocate(cell.cast(), Layout::new::<Cell<F, N>>());
+        awaiter
     }
 }
 
@@ -426,14 +431,22 @@ unsafe fn complete_in_steps(header: NonNull<Header>) {
 
 /// Gives up one reference, and with the last one the block.
 ///
+/// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on one block: a loop,
+/// as no stack is deep enough for one call each.
+///
 /// # Safety
 /// The reference is the caller's.
+#[inline]
 pub(super) unsafe fn release(header: NonNull<Header>) {
-    // SAFETY: alive by the caller's reference.
-    let head = unsafe { header.as_ref() };
-    if let Some(scheduler) = head.state.release() {
-        // SAFETY: it was the last one.
-        unsafe { (head.vtable.deallocate)(header, scheduler) };
+    let mut next = Some(header);
+    while let Some(header) = next {
+        // SAFETY: alive by the caller's reference, or by that of the block before.
+        let head = unsafe { header.as_ref() };
+        next = head
+            .state
+            .release()
+            // SAFETY: it was the last one.
+            .and_then(|scheduler| unsafe { (head.vtable.deallocate)(header, scheduler) });
     }
 }
 

@@ -54,6 +54,32 @@ mod single {
     use super::*;
     use std::sync::Mutex as StdMutex;
 
+    /// Each block holds a reference on the task that awaited it; the first one to go must not take the others with it one call deeper
+    /// each.
+    #[test]
+    fn the_blocks_of_a_long_chain_are_freed_on_a_small_stack() {
+        let small = std::thread::Builder::new().stack_size(64 * 1024);
+        let chain = small.spawn(|| {
+            let queue = queue();
+            let (task, mut handle) = bind(&queue.erase(), async { 0_u32 });
+            let first = task.abort_handle();
+            let mut tasks = vec![task];
+            for _ in 0..10_000 {
+                let awaited = handle;
+                let (task, awaiting) = bind(&queue.erase(), async { awaited.await.unwrap() + 1 });
+                tasks.push(task);
+                handle = awaiting;
+            }
+            // The last ones first, so that each is awaited before it ends.
+            queue.0.lock().extend(tasks.into_iter().rev());
+            queue.run_all();
+            assert!(matches!(poll(&mut handle), Poll::Ready(Ok(10_000))));
+            drop(handle);
+            drop(first);
+        });
+        chain.unwrap().join().unwrap();
+    }
+
     #[test]
     fn a_task_runs_and_its_handle_yields_the_value() {
         let queue = queue();

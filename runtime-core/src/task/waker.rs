@@ -90,6 +90,16 @@ impl JoinWaker {
         }
     }
 
+    /// The task, if it is one, and the reference on it.
+    #[inline]
+    pub(super) fn into_task(self) -> Option<NonNull<Header>> {
+        if self.0.is_null() || self.in_box().is_some() {
+            return None;
+        }
+        let this = ManuallyDrop::new(self);
+        NonNull::new(this.0.cast::<Header>().cast_mut())
+    }
+
     pub(super) fn will_wake(&self, waker: &Waker) -> bool {
         match self.in_box() {
             // SAFETY: the box is ours.

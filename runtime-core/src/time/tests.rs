@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::blocking::BlockingPool;
 use crate::budget;
-use crate::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
+use crate::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use crate::park::Parker;
-use crate::task::{SchedulerRef, Task};
+use crate::task::Task;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,7 +24,7 @@ impl Ambient for OnlyTimers {
     fn name(&self) -> &'static str {
         "only-timers"
     }
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
         unreachable!("no tasks here")
     }
     fn launch(&self, _: Task) -> Result<(), Refused> {

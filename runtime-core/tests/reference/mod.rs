@@ -20,7 +20,7 @@ use std::thread::{self, JoinHandle as Thread};
 use std::time::{Duration, Instant};
 
 use runtime_core::blocking::{BlockingConfig, BlockingPool};
-use runtime_core::context::{self, Ambient, EnterGuard, IoDriver, Refused, Role};
+use runtime_core::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use runtime_core::park::block_on_current_thread;
 use runtime_core::reactor::{Reactor, ReactorKind};
 use runtime_core::task::{Arena, Ran, Schedule, SchedulerArc, SchedulerRef, Task};
@@ -164,8 +164,8 @@ impl Ambient for Core {
     fn name(&self) -> &'static str {
         "reference"
     }
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        self.scheduler.erase()
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.scheduler.erased())
     }
     fn launch(&self, task: Task) -> Result<(), Refused> {
         self.scheduler.launch(task)

@@ -54,7 +54,7 @@ impl Default for Settings {
             threshold: Duration::from_millis(10),
             most_spares: 8,
             batch_threads: None,
-            batch_nice: 10,
+            batch_nice: 6,
             warns: true,
             callback: None,
         }

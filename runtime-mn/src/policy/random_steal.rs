@@ -1,5 +1,7 @@
 //! Cilk's.
 
+use std::time::Duration;
+
 use super::{Found, Knobs, LifoSlot, Place, Policy, Queues, Steal, Thief, WokenBy};
 
 /// Each worker runs its newest task first; a thief takes the oldest one of a random victim, and only that one. For trees of tasks
@@ -18,6 +20,7 @@ impl Policy for RandomSteal {
         Knobs {
             steal: Steal::One,
             lifo_slot: LifoSlot::Off,
+            patience: Duration::ZERO,
             ..Knobs::default()
         }
     }

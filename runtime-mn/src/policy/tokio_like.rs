@@ -1,5 +1,7 @@
 //! One queue, first come, first served, behind a LIFO slot that nobody else may take from.
 
+use std::time::Duration;
+
 use runtime_core::task::Task;
 
 use super::{Knobs, LifoSlot, Place, Policy, Queues, WokenBy};
@@ -35,6 +37,7 @@ impl Policy for TokioLike {
         Knobs {
             lifo_slot: LifoSlot::NotStealable,
             inline_joins: false,
+            patience: Duration::ZERO,
             ..Knobs::default()
         }
     }

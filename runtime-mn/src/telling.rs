@@ -1,0 +1,140 @@
+//! When a worker wakes another one for what lies in its own queue.
+//!
+//! A wake-up is a system call here and some 50 us until the other one does anything; a hundred short tasks are done by then. So a
+//! worker learns whether help pays:
+//!
+//! - An *eager* worker wakes a sleeper with the first task that it queues. If its queues run empty sooner than its *patience* after
+//!   that, the help was needless, and it turns patient.
+//! - A *patient* worker queues the task and remembers since when work lies there. It wakes a sleeper when that has lasted for its
+//!   patience, or when much has gathered, and turns eager again; if its queues run empty before, nobody was disturbed.
+//! - For what sockets and timers wake it is always patient, unless that is much at once.
+//!
+//! Nothing is lost: what lies there is the worker's own to run. It can be late, behind a poll that turns out to be long: once, as the
+//! worker is eager afterwards, and no longer than the monitor looks away. Without a monitor every worker is eager.
+//!
+//! The clock is read when work begins to lie, and then every few tasks.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::local::Local;
+
+/// When sockets or timers wake more tasks than this at once, another worker is woken at once.
+const MANY_WOKEN: usize = 16;
+/// When this much was queued since work began to lie, another worker is woken.
+const MUCH: u32 = 256;
+/// Every how many ticks a patient worker reads the clock; a power of two. Woken tasks count for more: it does for each.
+const CLOCK_TICK: u32 = 8;
+
+/// What a worker has learned.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    /// Zero: it is always eager.
+    patience: Duration,
+    is_patient: Cell<bool>,
+    /// Since when there is work of which nobody was told.
+    lies_since: Cell<Option<Instant>>,
+    lies: Cell<u32>,
+    /// When somebody was woken, until it is known whether that paid.
+    woke_at: Cell<Option<Instant>>,
+}
+
+impl Telling {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            is_patient: Cell::new(false),
+            lies_since: Cell::new(None),
+            lies: Cell::new(0),
+            woke_at: Cell::new(None),
+        }
+    }
+
+    /// Work begins to lie.
+    #[cold]
+    fn begin(&self) {
+        self.lies_since.set(Some(Instant::now()));
+        self.lies.set(0);
+    }
+
+    fn is_over(&self, since: Instant) -> bool {
+        since.elapsed() > self.patience
+    }
+}
+
+impl Local {
+    /// A task was put into a queue of this worker's, where another one could take it.
+    #[inline]
+    pub(crate) fn tell_of_own(&self) {
+        let telling = &self.telling;
+        if !telling.is_patient.get() {
+            self.wake_helper();
+            return;
+        }
+        if telling.lies_since.get().is_none() {
+            telling.begin();
+        }
+        let lies = telling.lies.get() + 1;
+        telling.lies.set(lies);
+        if lies > MUCH {
+            self.lose_patience();
+        }
+    }
+
+    #[inline]
+    fn wake_helper(&self) {
+        if self.shared.tell() && !self.telling.patience.is_zero() {
+            self.telling.woke_at.set(Some(Instant::now()));
+        }
+    }
+
+    #[cold]
+    fn lose_patience(&self) {
+        self.telling.lies_since.set(None);
+        self.telling.is_patient.set(false);
+        self.wake_helper();
+    }
+
+    /// Sockets or timers have woken some tasks. One is this worker's to run. Many are worth waking another worker for. A few are, if
+    /// they take long.
+    pub(crate) fn tell_of_woken(&self) {
+        let telling = &self.telling;
+        let woken = self.woken.len();
+        if self.shared.steals && woken > 1 {
+            if woken > MANY_WOKEN || telling.patience.is_zero() {
+                telling.lies_since.set(None);
+                self.shared.tell();
+            } else if telling.lies_since.get().is_none() {
+                telling.begin();
+            }
+        }
+        if !self.shared.injector.is_empty() {
+            self.shared.notify_one();
+        }
+    }
+
+    /// Between two polls: whether work has lain for so long that another worker should help.
+    #[inline]
+    pub(crate) fn tell_of_lying(&self) {
+        let telling = &self.telling;
+        let Some(since) = telling.lies_since.get() else {
+            return;
+        };
+        let woken = !self.woken.is_empty();
+        if !woken && self.spawned.is_empty() {
+            telling.lies_since.set(None);
+        } else if (woken || self.tick.get().is_multiple_of(CLOCK_TICK)) && telling.is_over(since) {
+            self.lose_patience();
+        }
+    }
+
+    /// This worker's queues have run empty.
+    #[inline]
+    pub(crate) fn ran_out(&self) {
+        if let Some(woke_at) = self.telling.woke_at.take()
+            && !self.telling.is_over(woke_at)
+        {
+            self.telling.is_patient.set(true);
+        }
+    }
+}
