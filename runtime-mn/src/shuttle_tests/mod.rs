@@ -22,7 +22,7 @@ use shuttle::{Config, Runner};
 use crate::{Builder, Runtime};
 
 /// Schedules of each kind that a test goes through, unless `LAB_SHUTTLE_ITERATIONS` says otherwise.
-const ITERATIONS: usize = 1000;
+const ITERATIONS: usize = 500;
 /// How many changes of priority a schedule of the second kind has.
 const PCT_DEPTH: usize = 3;
 /// A worker polls tasks inside of each other's polls: more than shuttle's 60 KiB.
