@@ -3,7 +3,9 @@
 //! `join(a, b)` leaves `b` on the worker's own deque of closures, as a pointer into the caller's stack, and runs `a`. If nobody has
 //! taken `b` meanwhile, which is the common case, it is taken back and called like any function: no allocation, no wake-up. A
 //! thief takes the oldest one, which stands for the largest part of the tree. Waiting for a stolen closure, a worker runs other
-//! closures, never tasks: a task's poll could last, and would sit on top of the stack that the join has to return to.
+//! closures, never tasks: a task's poll could last, and would sit on top of the stack that the join has to return to. What a stolen
+//! closure spawns into its scope stands in the thief's deque, and is the thief's to run if nobody else takes it: whoever opened the
+//! scope may be asleep.
 //!
 //! Source: Cilk, by way of rayon's `join`.
 
