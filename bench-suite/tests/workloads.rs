@@ -12,6 +12,7 @@ fn tiny(workload: &str, parameter: &str, default: u64) -> u64 {
         ("timers", "span_ms") => 20,
         ("crawl", "size") => 30,
         ("crawl", "latency_ms") => 5,
+        ("crawl", "at_once") => 7,
         ("download", "size") => 200,
         ("fib-spawn" | "fib-join", "size") => 8,
         ("skynet-spawn" | "skynet-join", "size") => 2,

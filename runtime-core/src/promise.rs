@@ -118,7 +118,8 @@ impl<I: Iterator<Item = Waker>> Drop for Waking<I> {
 
 /// A future of a [`Promise`]'s value. Each of its clones yields a clone of it, as often as it is awaited.
 ///
-/// Cancel safe. Fair: all are woken together, in no particular order.
+/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its futures share it, and one that
+/// waits takes a place in a list that grows with their number; setting is linear in it, giving up is not.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Promised<T> {
@@ -302,5 +303,81 @@ mod tests {
         drop(gives_up);
         promise.set_result(());
         assert_eq!(wakes.map(|wakes| wakes.0.load(Relaxed)), [0, 0, 1]);
+    }
+}
+
+/// Every interleaving of keeping the promise, awaiting it and giving up.
+///
+/// `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
+#[cfg(all(test, lab_loom))]
+mod loom_tests {
+    use loom::thread;
+
+    use super::*;
+    use crate::park::block_on_current_thread as block_on;
+
+    fn model(test: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(test);
+    }
+
+    /// A future that some task has polled, and waits with that task's waker.
+    fn polled<T: Clone>(promise: &Promise<T>) -> Promised<T> {
+        let mut future = promise.future();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut future).poll(&mut cx).is_pending());
+        future
+    }
+
+    #[test]
+    fn a_value_reaches_all_who_wait_on_other_threads() {
+        model(|| {
+            let promise = Promise::new();
+            // Deadlocks, which loom reports, if one of them is not woken.
+            let waiting = [promise.future(), polled(&promise)]
+                .map(|future| thread::spawn(move || assert_eq!(block_on(future), Ok(Box::new(7)))));
+            promise.set_result(Box::new(7));
+            for waiter in waiting {
+                waiter.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn one_who_gives_up_while_it_is_set_takes_nobody_with_it() {
+        model(|| {
+            let promise = Promise::new();
+            let (gives_up, waits) = (polled(&promise), promise.future());
+            let leaver = thread::spawn(move || drop(gives_up));
+            let waiter = thread::spawn(move || assert_eq!(block_on(waits), Ok(7)));
+            promise.set_result(7);
+            leaver.join().unwrap();
+            waiter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_place_that_one_leaves_and_another_takes_stays_the_others() {
+        model(|| {
+            let promise = Promise::new();
+            let (gives_up, comes) = (polled(&promise), promise.future());
+            let keeper = thread::spawn(move || promise.set_result(7));
+            let waiter = thread::spawn(move || assert_eq!(block_on(comes), Ok(7)));
+            drop(gives_up);
+            keeper.join().unwrap();
+            waiter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_dropped_promise_tells_who_waits() {
+        model(|| {
+            let promise = Promise::<u8>::new();
+            let future = promise.future();
+            let breaker = thread::spawn(move || drop(promise));
+            assert_eq!(block_on(future), Err(Broken));
+            breaker.join().unwrap();
+        });
     }
 }

@@ -41,7 +41,10 @@ where
     handle
 }
 
-/// Runs a function that blocks on the calling thread's runtime's blocking pool.
+/// Runs a function that blocks on the calling thread's runtime's blocking pool, or on the executor that
+/// [took its place](crate::blocking::set_default_executor). asyncio's `to_thread`.
+///
+/// A panic stays in the handle, and dropping the handle detaches the job. Jobs begin in the order in which they came.
 ///
 /// # Panics
 /// Outside of a runtime.

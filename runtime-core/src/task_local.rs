@@ -309,7 +309,9 @@ impl fmt::Debug for TaskLocals {
     }
 }
 
-/// Gives `future` the values that the calling task has now: `spawn(inherit(future))`.
+/// Gives `future` the values that the calling task has now: `spawn(inherit(future))`. What asyncio does for every task.
+///
+/// As cancel safe as `future`. Cost: one allocation if there are values, and a push and a pop for each poll.
 pub fn inherit<F: Future>(future: F) -> Scoped<F> {
     TaskLocals::capture().scope(future)
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime_core::blocking::BlockingConfig;
+use runtime_core::blocking::{BlockingConfig, Executor};
 use runtime_core::reactor::ReactorKind;
 
 use crate::Runtime;
@@ -25,6 +25,7 @@ pub struct Builder {
     pub(crate) monitor: monitor::Settings,
     pub(crate) histograms: bool,
     pub(crate) blocking: BlockingConfig,
+    pub(crate) default_executor: Option<Executor>,
 }
 
 impl Default for Builder {
@@ -40,6 +41,7 @@ impl Default for Builder {
                 thread_name: "mn-blocking".into(),
                 ..BlockingConfig::default()
             },
+            default_executor: None,
         }
     }
 }
@@ -142,6 +144,13 @@ impl Builder {
         self
     }
 
+    /// How long the thread of a spare worker that is not needed any more waits before it ends. Default: 10 s.
+    #[must_use]
+    pub fn spare_keep_alive(mut self, duration: Duration) -> Self {
+        self.monitor.spare_keep_alive = duration;
+        self
+    }
+
     /// How many threads run the tasks that were caught again and again, at a low priority. Default: as many as there are workers.
     /// With 0, such tasks stay among the others.
     #[must_use]
@@ -178,6 +187,16 @@ impl Builder {
     #[must_use]
     pub fn histograms(mut self, measured: bool) -> Self {
         self.histograms = measured;
+        self
+    }
+
+    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`, files and host
+    /// names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
+    ///
+    /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
+    #[must_use]
+    pub fn default_executor(mut self, executor: Executor) -> Self {
+        self.default_executor = Some(executor);
         self
     }
 

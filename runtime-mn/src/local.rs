@@ -15,7 +15,7 @@ use runtime_core::primitives::atomic::{
 };
 use runtime_core::primitives::thread_local;
 use runtime_core::reactor::Reactor;
-use runtime_core::task::{BlockCache, InlineLimit, Ran, Task, TaskId};
+use runtime_core::task::{BlockCache, InlineLimit, Ran, SchedulerArc, Task, TaskId};
 use runtime_core::time::TimerShard;
 
 use crate::counted::Pool;
@@ -25,6 +25,7 @@ use crate::knobs::LifoSlot;
 use crate::policy::{Place, Policy, WokenBy};
 use crate::queues::Queues;
 use crate::remote::{Remote, add};
+use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 use crate::telling::Telling;
 
@@ -130,6 +131,18 @@ impl Parts {
 }
 
 impl Local {
+    /// Back to what a worker is without a thread. Its queues are empty; its task memory goes to the others.
+    pub(crate) fn into_parts<P: Policy>(self, scheduler: &SchedulerArc<Scheduler<P>>) -> Parts {
+        let mut blocks = self.blocks.into_inner();
+        blocks.flush(&self.shared.arena, scheduler);
+        Parts {
+            spawned: self.spawned,
+            woken: self.woken,
+            jobs: self.jobs,
+            parker: self.parker,
+        }
+    }
+
     /// The calling thread's worker, if it is one of this runtime's.
     #[inline]
     pub(crate) fn current<'a>(shared: &Arc<Shared>) -> Option<&'a Self> {

@@ -103,6 +103,10 @@ impl Shared {
             (0..workers + spares).map(|_| Parts::new(&reactor)).unzip();
         let spare_parts = parts.split_off(workers);
         let knobs = builder.knobs.apply(policy.knobs());
+        let blocking = BlockingPool::new(builder.blocking.clone());
+        if let Some(executor) = &builder.default_executor {
+            blocking.set_default(executor.clone());
+        }
         let shared = Self {
             arena: Arena::default(),
             injector: CachePadded::default(),
@@ -112,7 +116,7 @@ impl Shared {
             workers,
             reactor,
             poller: CachePadded::default(),
-            blocking: BlockingPool::new(builder.blocking.clone()),
+            blocking,
             closed: Closed::new(),
             stops: Semaphore::new(0),
             knobs,
@@ -289,6 +293,17 @@ impl Shared {
         let mut threads = self.threads.lock();
         threads.workers_not_ending -= 1;
         threads.workers_not_ending == 0
+    }
+
+    /// A worker ends although the runtime goes on. False: the runtime has closed, and it must end like all.
+    pub(crate) fn one_worker_less(&self) -> bool {
+        let mut threads = self.threads.lock();
+        let may_go = !self.closed.load(SeqCst);
+        if may_go {
+            // Others remain: they do not begin to end before it is closed.
+            threads.workers_not_ending -= 1;
+        }
+        may_go
     }
 
     /// A thread's last act, or that of whoever could not start it.

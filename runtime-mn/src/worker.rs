@@ -25,6 +25,14 @@ pub(crate) struct Worker<P: Policy> {
     local: Local,
 }
 
+/// Why a worker's thread ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    WithTheRuntime,
+    /// A spare worker that was not needed for a while. Another thread may be its next.
+    ForWantOfWork,
+}
+
 /// A panic of the scheduler's own, not of a task, must not leave a runtime that has lost a worker.
 struct AbortOnUnwind;
 
@@ -47,17 +55,26 @@ impl<P: Policy> Worker<P> {
     pub(crate) fn main(self, ambient: Arc<dyn Ambient>) {
         let _abort = AbortOnUnwind;
         let entered = context::enter(ambient, Role::Worker);
+        let mut ended = Ended::WithTheRuntime;
         self.local.enter(|| {
             self.remote().observed.set_thread();
             if self.is_spare() {
-                self.stand_in();
+                ended = self.stand_in();
             } else {
                 self.work();
             }
-            self.end();
+            if ended == Ended::WithTheRuntime {
+                self.end();
+            }
         });
         drop(entered);
-        self.shared().thread_ended();
+        let shared = Arc::clone(self.shared());
+        if ended == Ended::ForWantOfWork {
+            let index = self.local.index;
+            let parts = self.local.into_parts(&self.scheduler);
+            shared.monitor.give_parts(index, parts);
+        }
+        shared.thread_ended();
     }
 
     #[inline]
@@ -117,8 +134,9 @@ impl<P: Policy> Worker<P> {
         }
     }
 
-    /// A spare worker's life: it waits until a worker is stuck, takes its place, and waits again.
-    fn stand_in(&self) {
+    /// A spare worker's life: it waits until a worker is stuck, takes its place, and waits again, but not for ever.
+    fn stand_in(&self) -> Ended {
+        let monitor = &self.shared().monitor;
         while !self.shared().closed.load(Relaxed) {
             if let Some(stuck) = self.remote().observed.take_assignment() {
                 self.local.take_over(stuck);
@@ -126,11 +144,19 @@ impl<P: Policy> Worker<P> {
                 self.found();
                 self.local.give_away();
                 self.remote().observed.stands_in.store(false, Relaxed);
-                self.shared().monitor.retired(self.local.index);
-            } else {
-                self.local.parker.park(None);
+                monitor.retired(self.local.index);
+                continue;
+            }
+            let patience = Instant::now().checked_add(monitor.spare_keep_alive);
+            let was_called = self.local.parker.park(patience);
+            if !was_called && monitor.strike_off(self.local.index) {
+                if self.shared().one_worker_less() {
+                    return Ended::ForWantOfWork;
+                }
+                break;
             }
         }
+        Ended::WithTheRuntime
     }
 
     /// The next task of this worker's own, or an injected one.

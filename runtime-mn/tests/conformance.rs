@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ForeverSubject, Subject};
 use runtime_mn::{Handle, Runtime};
 
 struct Mn(Runtime);
@@ -46,7 +46,16 @@ impl AmbientSubject for Mn {
     }
 }
 
-runtime_core::conformance!(Mn, ambient, send_owner);
+impl ForeverSubject for Mn {
+    fn run_forever(&self) {
+        self.0.run_forever();
+    }
+    fn stop(runtime: &Handle) {
+        runtime.stop();
+    }
+}
+
+runtime_core::conformance!(Mn, ambient, forever, send_owner);
 
 mod policies {
     use std::process::Command;

@@ -1,5 +1,6 @@
 //! What the monitor does for tasks behind one that does not return from its poll.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -87,6 +88,31 @@ fn work_goes_on_while_all_workers_are_stuck_under_every_policy() {
     check_relief(GlobalQueue);
     check_relief(NoSteal);
     check_relief(RandomSteal);
+}
+
+/// Where the kernel lists the calling thread.
+fn this_thread() -> PathBuf {
+    Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap())
+}
+
+#[test]
+fn a_spare_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when_it_is() {
+    let runtime = quiet(1)
+        .spare_keep_alive(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    for round in 1..=3 {
+        let spare = runtime.block_on(async {
+            let (done, waits) = mpsc::channel();
+            drop(spawn(async move { done.send(this_thread()).unwrap() }));
+            // On the only worker: somebody else must run the task.
+            block_in_place(|| waits.recv_timeout(PATIENCE).unwrap())
+        });
+        until("the spare's thread has ended", || !spare.exists());
+        let metrics = runtime.handle().metrics();
+        assert_eq!(metrics.hand_offs, Some(round), "{metrics:?}");
+    }
+    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
 #[test]

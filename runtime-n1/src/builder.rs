@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use runtime_core::blocking::BlockingConfig;
+use runtime_core::blocking::{BlockingConfig, Executor};
 use runtime_core::reactor::ReactorKind;
 
 use crate::Loop;
@@ -15,6 +15,7 @@ pub struct Builder {
     pub(crate) io_interval: u32,
     pub(crate) inline_joins: bool,
     pub(crate) blocking: BlockingConfig,
+    pub(crate) default_executor: Option<Executor>,
 }
 
 impl Default for Builder {
@@ -27,6 +28,7 @@ impl Default for Builder {
                 thread_name: "n1-blocking".into(),
                 ..BlockingConfig::default()
             },
+            default_executor: None,
         }
     }
 }
@@ -55,6 +57,16 @@ impl Builder {
     #[must_use]
     pub fn inline_joins(mut self, inline: bool) -> Self {
         self.inline_joins = inline;
+        self
+    }
+
+    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`, files and host
+    /// names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
+    ///
+    /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
+    #[must_use]
+    pub fn default_executor(mut self, executor: Executor) -> Self {
+        self.default_executor = Some(executor);
         self
     }
 

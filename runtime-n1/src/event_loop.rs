@@ -75,6 +75,9 @@ impl Loop {
             }
         }));
         let blocking = BlockingPool::new(builder.blocking);
+        if let Some(executor) = builder.default_executor {
+            blocking.set_default(executor);
+        }
         let shared = SchedulerArc::new(Shared::new(reactor, timers, blocking));
         let ambient: Arc<dyn context::Ambient> = Arc::new(LoopAmbient(shared.clone()));
         shared.blocking.set_ambient(Arc::downgrade(&ambient));

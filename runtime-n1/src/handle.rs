@@ -102,7 +102,8 @@ impl Handle {
         runtime_core::park::block_on_current_thread(future)
     }
 
-    /// Ends the loop's current run, or the next one if it does not run, after the tasks that are ready.
+    /// Ends the loop's current run, or the next one if it does not run, after the tasks that are ready. Several that come before a run
+    /// ends are one.
     pub fn stop(&self) {
         self.shared.stop();
     }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ForeverSubject, Subject};
 use runtime_n1::{Handle, Loop};
 
 struct N1(Loop);
@@ -43,4 +43,13 @@ impl AmbientSubject for N1 {
     }
 }
 
-runtime_core::conformance!(N1, ambient);
+impl ForeverSubject for N1 {
+    fn run_forever(&self) {
+        self.0.run_forever();
+    }
+    fn stop(runtime: &Handle) {
+        runtime.stop();
+    }
+}
+
+runtime_core::conformance!(N1, ambient, forever);

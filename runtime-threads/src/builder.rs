@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use runtime_core::blocking::BlockingConfig;
+use runtime_core::blocking::{BlockingConfig, Executor};
 
 use crate::Runtime;
 
@@ -30,6 +30,7 @@ pub struct Builder {
     pub(crate) thread_name: String,
     pub(crate) max_threads: Option<usize>,
     pub(crate) blocking: BlockingConfig,
+    pub(crate) default_executor: Option<Executor>,
 }
 
 impl Default for Builder {
@@ -42,6 +43,7 @@ impl Default for Builder {
                 thread_name: "threads-blocking".into(),
                 ..BlockingConfig::default()
             },
+            default_executor: None,
         }
     }
 }
@@ -74,6 +76,16 @@ impl Builder {
     #[must_use]
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.max_threads = Some(threads);
+        self
+    }
+
+    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)` and host names; files
+    /// are read and written on the task's own thread. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
+    ///
+    /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
+    #[must_use]
+    pub fn default_executor(mut self, executor: Executor) -> Self {
+        self.default_executor = Some(executor);
         self
     }
 

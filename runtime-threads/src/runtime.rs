@@ -41,6 +41,9 @@ impl Runtime {
 
     pub(crate) fn with(builder: Builder) -> Self {
         let blocking = BlockingPool::new(builder.blocking);
+        if let Some(executor) = builder.default_executor {
+            blocking.set_default(executor);
+        }
         let registry = Registry::new(builder.max_threads);
         let shared = Shared::new(registry, blocking, builder.stack_bytes, builder.thread_name);
         Self {

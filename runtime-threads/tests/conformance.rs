@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ForeverSubject, Subject};
 use runtime_threads::{Handle, Runtime};
 
 struct Threads(Runtime);
@@ -47,7 +47,16 @@ impl AmbientSubject for Threads {
     }
 }
 
-runtime_core::conformance!(Threads, ambient, send_owner);
+impl ForeverSubject for Threads {
+    fn run_forever(&self) {
+        self.0.run_forever();
+    }
+    fn stop(runtime: &Handle) {
+        runtime.stop();
+    }
+}
+
+runtime_core::conformance!(Threads, ambient, forever, send_owner);
 
 #[test]
 fn hyper_serves_and_asks() {

@@ -12,12 +12,18 @@ use std::time::Duration;
 
 use super::{BlockingConfig, BlockingPool};
 use crate::context::{self, Ambient};
+use crate::native::Native;
 use crate::task::JoinHandle;
 
 /// A named pool of threads for functions that block or compute, with a queue of its own. Clones are the same pool.
 ///
 /// It belongs to no runtime and can be used from several, and from outside of any: a function finds the runtime that it was sent
 /// from. When the last clone is dropped, jobs that still wait in the queue are cancelled, and those that run go on.
+///
+/// - *Fairness*: jobs begin in the order in which they came.
+/// - *Cancel safety*: dropping a job's handle detaches it, as any task's.
+/// - *Cost*: a job is a task of its own: one allocation, a short lock to queue it, and a system call if a thread must be woken. A thread is
+///   started only if none is idle.
 ///
 /// ```
 /// use runtime_core::blocking::Executor;
@@ -132,23 +138,46 @@ impl fmt::Debug for Executor {
     }
 }
 
-/// Runs `function` on `executor`: [`Executor::spawn`] under asyncio's name.
+/// Runs `function` on `executor`, or with `None` on the ambient runtime's default: [`Executor::spawn`] and
+/// [`spawn_blocking`](crate::spawn_blocking) under asyncio's name. `asyncio.to_thread` is the second.
 ///
-/// With asyncio's `None`, which stands for the default executor, it is [`spawn_blocking`](crate::spawn_blocking), as is
-/// `asyncio.to_thread`.
-pub fn run_in_executor<F, T>(executor: &Executor, function: F) -> JoinHandle<T>
+/// ```
+/// use runtime_core::blocking::{Executor, run_in_executor};
+///
+/// # async fn in_a_task() -> Result<(), runtime_core::JoinError> {
+/// let own = Executor::new("hashing", 2);
+/// let sum: u64 = run_in_executor(&own, || (0..1000).sum()).await?;
+/// let text = run_in_executor(None, || std::fs::read_to_string("Cargo.toml")).await?;
+/// # drop((sum, text)); Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+/// With `None`, outside of a runtime.
+pub fn run_in_executor<'a, F, T>(
+    executor: impl Into<Option<&'a Executor>>,
+    function: F,
+) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    executor.spawn(function)
+    match executor.into() {
+        Some(executor) => executor.spawn(function),
+        None => context::with("run_in_executor", |ambient| {
+            ambient.blocking_pool().spawn(function)
+        }),
+    }
 }
 
 /// From now on the ambient runtime runs on `executor` what [`spawn_blocking`](crate::spawn_blocking) is given, and all else for which it
 /// needs a thread that may block, such as files and host names.
 ///
 /// The executor becomes the runtime's: it is shut down with it, and the jobs on it are waited for as the contract says. Jobs that
-/// were begun on the one before go on there. asyncio's `loop.set_default_executor`.
+/// were begun on the one before go on there, and so do those that wait in its queue. asyncio's `loop.set_default_executor`.
+///
+/// The builders of the runtimes take one, too: there it is the default from the first job on. [`set_default_executor_of`] replaces that
+/// of a runtime from outside.
 ///
 /// # Panics
 /// Outside of a runtime.
@@ -167,4 +196,18 @@ pub fn set_default_executor(executor: Executor) {
     context::with("set_default_executor", |ambient| {
         ambient.blocking_pool().set_default(executor);
     });
+}
+
+/// As [`set_default_executor`], for the runtime that `runtime` is a handle to; from any thread.
+///
+/// ```
+/// use runtime_core::blocking::{Executor, set_default_executor_of};
+/// use runtime_core::Native;
+///
+/// fn prepare(handle: &impl Native) {
+///     set_default_executor_of(handle, Executor::new("few", 4));
+/// }
+/// ```
+pub fn set_default_executor_of(runtime: &impl Native, executor: Executor) {
+    runtime.ambient().blocking_pool().set_default(executor);
 }

@@ -7,5 +7,5 @@ mod pool;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;
 
-pub use executor::{Executor, run_in_executor, set_default_executor};
+pub use executor::{Executor, run_in_executor, set_default_executor, set_default_executor_of};
 pub use pool::{BlockingConfig, BlockingPool};

@@ -15,6 +15,7 @@ use crate::time::{MissedTickBehavior, interval_at, sleep};
 /// * **No overlap**: the next run begins after the last one has ended. Times that a long run has missed are left out, and the phase stays: the
 ///   runs begin at multiples of the period from the start, however long they take.
 /// * **Jitter**: each run can be delayed by a random time, so that many programs with the same schedule do not all begin at once.
+/// * **Cost**: one task and one timer, however often it runs. Fairness is a task's.
 /// * **The end**: a schedule never ends by itself. Drop or abort it, or run it inside of
 ///   [`run_until_cancelled`](crate::cancellation::CancellationToken::run_until_cancelled). A panic of the job ends it.
 ///

@@ -17,6 +17,11 @@ use crate::sync::Wait;
 /// An [abort](crate::JoinHandle::abort) drops a task's future where it stands, so that its clean-up cannot await anything. A task that looks at a
 /// token can: asyncio's tasks do that when they catch `CancelledError`. It needs no runtime; any thread may cancel.
 ///
+/// - *Cancel safety*: who waits for a token and is dropped leaves; nobody else is concerned.
+/// - *Fairness*: all who wait are woken at the cancel, those of one token in the order of their coming.
+/// - *Cost*: a token is one allocation. Looking is an atomic load, waiting allocates nothing, and a cancel is linear in the tokens
+///   that descend from it and in those who wait.
+///
 /// ```
 /// use std::thread;
 /// use runtime_core::{cancellation::CancellationToken, park::block_on_current_thread};
@@ -85,7 +90,7 @@ impl CancellationToken {
     }
 
     /// Awaits `future` until the token is cancelled: its output, or `None`, and then `future` is dropped. An output that is ready beats the
-    /// cancel; if the token is cancelled already, the future is polled once.
+    /// cancel; if the token is cancelled already, the future is polled once. As cancel safe as `future`.
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         let (mut future, mut cancelled) = (pin!(future), pin!(self.cancelled()));
         std::future::poll_fn(|cx| {

@@ -16,7 +16,8 @@ use crate::budget;
 /// Takes any futures, and handles of tasks. It cancels nothing: dropped, it detaches the tasks whose handles it was given; futures that
 /// are no tasks are dropped.
 ///
-/// Cancel safe: a dropped [`next`](AsCompleted::next) loses nothing. Cost: two allocations; one wake-up polls one future.
+/// Cancel safe: a dropped [`next`](AsCompleted::next) loses nothing. Fairness: those that have ended come in the order in which they were
+/// woken. Cost: two allocations; one wake-up polls one future.
 ///
 /// ```
 /// use runtime_core::{combine::as_completed, park::block_on_current_thread, sync::oneshot};

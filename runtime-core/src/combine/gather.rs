@@ -38,7 +38,7 @@ where
 
 /// The outcomes of all `tasks`, in their order, errors among them. asyncio's `gather(*tasks, return_exceptions=True)`.
 ///
-/// Dropped before all have ended, it aborts those that have not.
+/// Dropped before all have ended, it aborts those that have not. Fairness and cost: as [`gather`]'s.
 pub fn gather_outcomes<H, T>(tasks: impl IntoIterator<Item = H>) -> Gather<H, EveryOutcome>
 where
     H: TaskHandle<T>,
@@ -66,7 +66,7 @@ where
 }
 
 /// The outputs of all `futures`, in their order. The futures are no tasks: they run inside of the one that awaits, one at a time, and
-/// are dropped with the returned future.
+/// are dropped with the returned future. Fairness and cost: as [`gather`]'s. asyncio's `gather` makes a task of each.
 ///
 /// ```
 /// use runtime_core::{combine::join_all, park::block_on_current_thread};

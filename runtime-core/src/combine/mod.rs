@@ -19,6 +19,8 @@ pub use shield::{Shield, shield};
 pub use wait::{Wait, Waited, wait};
 pub use wait_for::wait_for;
 
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod cost_tests;
 #[cfg(all(test, lab_loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]

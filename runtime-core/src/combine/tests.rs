@@ -12,7 +12,7 @@ use crate::runtime::TaskHandle;
 
 /// A task's waker that counts.
 #[derive(Default)]
-struct Wakes(AtomicUsize);
+pub(super) struct Wakes(AtomicUsize);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
@@ -22,7 +22,7 @@ impl Wake for Wakes {
 
 /// A future that ends when it is told to, and counts its polls. Its clones are its remote controls.
 #[derive(Clone, Default)]
-struct Child(Arc<ChildState>);
+pub(super) struct Child(Arc<ChildState>);
 
 #[derive(Default)]
 struct ChildState {
@@ -39,13 +39,13 @@ impl Child {
     fn waker(&self) -> Option<Waker> {
         self.0.waker.lock().unwrap().clone()
     }
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.0.done.store(true, Relaxed);
         if let Some(waker) = self.waker() {
             waker.wake();
         }
     }
-    fn polls(&self) -> usize {
+    pub(super) fn polls(&self) -> usize {
         self.0.polls.load(Relaxed)
     }
     fn aborts(&self) -> usize {
@@ -104,7 +104,10 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 }
 
 /// Polls until the future waits: one turn after the other for as long as it wakes its own task.
-fn poll_to_rest<F: Future + Unpin>(future: &mut F, wakes: &Arc<Wakes>) -> Poll<F::Output> {
+pub(super) fn poll_to_rest<F: Future + Unpin>(
+    future: &mut F,
+    wakes: &Arc<Wakes>,
+) -> Poll<F::Output> {
     let waker = Waker::from(Arc::clone(wakes));
     loop {
         wakes.0.store(0, Relaxed);

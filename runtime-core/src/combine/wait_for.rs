@@ -13,6 +13,8 @@ use crate::time::{Elapsed, timeout};
 /// [`timeout`] with `&mut handle`; to go on inside of a limit, [`shield`](super::shield). A future that is no task is dropped by
 /// [`timeout`] itself.
 ///
+/// Fairness: an outcome that is ready beats a limit that is over. Cost: a timer, and no allocation.
+///
 /// ```
 /// # fn main() {}
 /// # async fn example() {

@@ -156,7 +156,10 @@ impl ServerOptions {
 
 /// Listens on the first of `addresses` that can be bound (port 0 takes a free one) and spawns what `handler` makes of each
 /// connection, as a task of the ambient runtime. What the task returns is dropped, and a panic ends its connection alone: what matters
-/// of either is the handler's to report. Accepted streams have `TCP_NODELAY` set.
+/// of either is the handler's to report. Accepted streams have `TCP_NODELAY` set. asyncio's function of that name.
+///
+/// Fairness: connections are accepted in the kernel's order, one by one, and each is a task like any other. Cost: one task for accepting and one
+/// for each connection, with a short lock to enter it and one to take it out. Cancel safe: dropped while it binds, it leaves nothing behind.
 ///
 /// # Errors
 /// Those of [`TcpListener::bind`].

@@ -17,7 +17,9 @@ use crate::context::IoDriver;
 use crate::signal::SignalKind;
 
 /// A started process. Dropping it leaves the process running, unless [`kill_on_drop`](super::Command::kill_on_drop) was asked for; in both cases it
-/// is waited for in the background, so that it does not stay a zombie.
+/// is waited for in the background, so that it does not stay a zombie. asyncio's `Process`.
+///
+/// Cost: a descriptor for the process and one for each pipe; waiting costs no thread.
 ///
 /// To end the process's input, drop `stdin`; to read its output, take `stdout`.
 pub struct Child {

@@ -21,6 +21,8 @@ use crate::reactor::{Direction, Initially, Registration};
 ///
 /// The signal's default action is off from now on, and stays off when the stream is dropped.
 ///
+/// Cost: two descriptors and a registration; a signal is a byte to each stream of its kind, written by the handler.
+///
 /// # Errors
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a kind that [can't be received](SignalKind::can_be_received) or does not exist;
 /// else when descriptors are exhausted.

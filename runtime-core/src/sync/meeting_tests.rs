@@ -262,3 +262,22 @@ fn permits_do_not_overflow() {
     );
     panic!("add_permits refused, as it should");
 }
+
+#[test]
+#[should_panic(expected = "a semaphore may have at most")]
+fn a_semaphore_of_more_permits_than_can_be_counted_is_refused() {
+    let _ = Semaphore::new(usize::MAX);
+}
+
+#[test]
+#[should_panic(expected = "ask for fewer")]
+fn more_permits_than_there_will_ever_be_are_refused_instead_of_awaited() {
+    drop(Semaphore::bounded(2).acquire_many(3));
+}
+
+#[test]
+#[should_panic(expected = "ask for fewer")]
+fn more_owned_permits_than_there_will_ever_be_are_refused_too() {
+    let semaphore = std::sync::Arc::new(Semaphore::bounded(2));
+    let _ = crate::park::block_on_current_thread(semaphore.acquire_many_owned(3));
+}

@@ -145,12 +145,31 @@ impl Semaphore {
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
     pub fn acquire(&self) -> Acquire<'_> {
-        self.acquire_many(1)
+        self.line_up(1)
     }
 
-    /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). For more than there will ever be it waits, and
-    /// holds up those behind it, until the semaphore is closed.
+    /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). If the semaphore has fewer in all it waits, and holds up
+    /// those behind it, until some are added.
+    ///
+    /// # Panics
+    /// If `count` is more than the semaphore may ever have, so that it would wait for ever: more than a
+    /// [`bounded`](Semaphore::bounded) one was made with, or than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    #[track_caller]
     pub fn acquire_many(&self, count: usize) -> Acquire<'_> {
+        self.assert_can_have(count);
+        self.line_up(count)
+    }
+
+    #[track_caller]
+    fn assert_can_have(&self, count: usize) {
+        assert!(
+            count <= self.bound,
+            "{count} permits are asked for of a semaphore that never has more than {}: ask for fewer, or make it with more",
+            self.bound
+        );
+    }
+
+    fn line_up(&self, count: usize) -> Acquire<'_> {
         Acquire {
             semaphore: self,
             count,
@@ -163,14 +182,22 @@ impl Semaphore {
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
     pub async fn acquire_owned(self: Arc<Self>) -> Result<OwnedPermit, Closed> {
-        self.acquire_many_owned(1).await
+        self.permits.take(1).await?;
+        Ok(OwnedPermit {
+            semaphore: self,
+            count: 1,
+        })
     }
 
     /// [`acquire_many`](Semaphore::acquire_many) with permits that are not bound to a borrow.
     ///
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
+    ///
+    /// # Panics
+    /// When polled, if `count` is more than the semaphore may ever have; see [`acquire_many`](Semaphore::acquire_many).
     pub async fn acquire_many_owned(self: Arc<Self>, count: usize) -> Result<OwnedPermit, Closed> {
+        self.assert_can_have(count);
         self.permits.take(count).await?;
         Ok(OwnedPermit {
             semaphore: self,

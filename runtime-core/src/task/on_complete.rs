@@ -70,3 +70,120 @@ where
         }
     }
 }
+
+/// A callback that is registered while its task ends, in every order.
+///
+/// `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
+#[cfg(all(test, lab_loom))]
+mod loom_tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+    use loom::thread;
+
+    use super::*;
+    use crate::task::tests::queue;
+    use crate::task::{Ran, bind};
+
+    /// Says that the future is gone.
+    struct Gone(Arc<AtomicBool>);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            self.0.store(true, SeqCst);
+        }
+    }
+
+    /// What the callbacks of one model saw.
+    #[derive(Default)]
+    struct Seen {
+        gone: Arc<AtomicBool>,
+        values: Arc<AtomicUsize>,
+        cancelled: Arc<AtomicUsize>,
+    }
+
+    impl Seen {
+        fn register(&self, handle: JoinHandle<Box<u8>>) {
+            let (gone, values, cancelled) = (
+                Arc::clone(&self.gone),
+                Arc::clone(&self.values),
+                Arc::clone(&self.cancelled),
+            );
+            handle.on_complete(move |outcome| {
+                assert!(gone.load(SeqCst), "after the future was dropped");
+                match outcome {
+                    Ok(value) => {
+                        assert_eq!(*value, 7);
+                        values.fetch_add(1, SeqCst);
+                    }
+                    Err(error) => {
+                        assert!(error.is_cancelled());
+                        cancelled.fetch_add(1, SeqCst);
+                    }
+                }
+            });
+        }
+
+        fn calls(&self) -> usize {
+            self.values.load(SeqCst) + self.cancelled.load(SeqCst)
+        }
+    }
+
+    #[test]
+    fn a_task_that_returns_meanwhile() {
+        loom::model(|| {
+            let (queue, seen) = (queue(), Seen::default());
+            let gone = Gone(Arc::clone(&seen.gone));
+            let (task, handle) = bind(&queue.erase(), async move {
+                let _gone = gone;
+                Box::new(7)
+            });
+            let runner = thread::spawn(move || assert!(matches!(task.run(), Ran::Finished)));
+            seen.register(handle);
+            runner.join().unwrap();
+            assert_eq!(seen.values.load(SeqCst), 1);
+            assert_eq!(seen.calls(), 1);
+        });
+    }
+
+    #[test]
+    fn a_task_that_is_dropped_meanwhile() {
+        loom::model(|| {
+            let (queue, seen) = (queue(), Seen::default());
+            let gone = Gone(Arc::clone(&seen.gone));
+            let (task, handle) = bind(&queue.erase(), async move {
+                let _gone = gone;
+                Box::new(7)
+            });
+            // As a scheduler does that shuts down.
+            let ender = thread::spawn(move || task.cancel());
+            seen.register(handle);
+            ender.join().unwrap();
+            assert_eq!(seen.cancelled.load(SeqCst), 1);
+            assert_eq!(seen.calls(), 1);
+        });
+    }
+
+    #[test]
+    fn a_task_that_is_aborted_while_it_runs() {
+        let mut model = loom::model::Builder::new();
+        // Three threads: all of their orders are too many.
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let (queue, seen) = (queue(), Seen::default());
+            let gone = Gone(Arc::clone(&seen.gone));
+            let (task, handle) = bind(&queue.erase(), async move {
+                let _gone = gone;
+                Box::new(7)
+            });
+            let abort = handle.abort_handle();
+            let aborter = thread::spawn(move || abort.abort());
+            let runner = thread::spawn(move || {
+                assert!(matches!(task.run(), Ran::Finished));
+            });
+            seen.register(handle);
+            aborter.join().unwrap();
+            runner.join().unwrap();
+            assert_eq!(seen.calls(), 1);
+            assert!(queue.pop().is_none());
+        });
+    }
+}

@@ -11,7 +11,7 @@ use super::*;
 use crate::primitives::Mutex;
 
 /// A scheduler that only queues.
-struct Queue(Mutex<VecDeque<Task>>);
+pub(in crate::task) struct Queue(Mutex<VecDeque<Task>>);
 
 // SAFETY: memory is from the default methods.
 unsafe impl Schedule for Queue {
@@ -20,12 +20,12 @@ unsafe impl Schedule for Queue {
     }
 }
 
-fn queue() -> SchedulerArc<Queue> {
+pub(in crate::task) fn queue() -> SchedulerArc<Queue> {
     SchedulerArc::new(Queue(Mutex::new(VecDeque::new())))
 }
 
 impl Queue {
-    fn pop(&self) -> Option<Task> {
+    pub(in crate::task) fn pop(&self) -> Option<Task> {
         self.0.lock().pop_front()
     }
     fn run_all(&self) {

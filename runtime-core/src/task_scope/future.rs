@@ -26,6 +26,9 @@ use crate::context::{self, Ambient};
 ///
 /// The body runs inside of the awaiting task. Children run on the ambient runtime; [`scope_on`] names another.
 ///
+/// Cancel safe in that nothing is left behind; the values and errors that it has got go with it. Fairness: children are ordinary tasks. Cost: one
+/// allocation, and for each child what [`TaskScope::spawn`] says; a failure aborts all children, which is linear in their number.
+///
 /// ```
 /// # fn main() {}
 /// # async fn example() {
@@ -65,7 +68,7 @@ where
     run(Arc::clone(runtime.ambient()), body)
 }
 
-fn run<B, F, T, E>(ambient: Arc<dyn Ambient>, body: B) -> RunScope<F, T, E>
+pub(super) fn run<B, F, T, E>(ambient: Arc<dyn Ambient>, body: B) -> RunScope<F, T, E>
 where
     B: FnOnce(TaskScope<E>) -> F,
 {

@@ -11,7 +11,7 @@ use crate::combine::TaskError;
 use crate::runtime::TaskHandle;
 use crate::spawn::{spawn_named_on, spawn_on};
 use crate::sync::oneshot;
-use crate::task::{AbortHandle, JoinError, JoinHandle};
+use crate::task::{AbortHandle, JoinError, JoinHandle, TaskId};
 use crate::task_local::inherit;
 
 /// Where the tasks of a [`scope`](super::scope) are spawned. Clones are the same scope: children may have one, and spawn siblings.
@@ -111,6 +111,9 @@ impl<E: Send + 'static> fmt::Debug for TaskScope<E> {
 /// A child that failed or was cancelled yields [`JoinError::Cancelled`] here. Why, the scope reports, once.
 ///
 /// Cancel safe: a dropped `(&mut handle).await` loses nothing.
+///
+/// # Panics
+/// When the child that it belongs to awaits it, which would never end.
 #[derive(Debug)]
 pub struct ScopedHandle<T> {
     receiver: oneshot::Receiver<T>,
@@ -123,6 +126,13 @@ impl<T> Future for ScopedHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let received = Pin::new(&mut self.receiver).poll(cx);
+        if received.is_pending() {
+            let own = self.abort.as_ref().map(AbortHandle::id);
+            assert!(
+                own.is_none() || own != TaskId::current(),
+                "a child of a scope awaits its own ScopedHandle, which would never end: give the handle to the body or to another child"
+            );
+        }
         received.map(|value| value.map_err(|oneshot::Broken| JoinError::Cancelled))
     }
 }

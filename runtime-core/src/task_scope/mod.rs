@@ -5,6 +5,9 @@ mod future;
 mod handle;
 mod state;
 
+#[cfg(all(test, lab_loom))]
+mod loom_tests;
+
 pub use error::ScopeError;
 pub use future::{RunScope, scope, scope_on};
 pub use handle::{ScopedHandle, TaskScope};

@@ -5,8 +5,9 @@ use super::Subject;
 /// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module `conformance`.
 ///
 /// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow the type:
-/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), and `send_owner` for a subject that is `Send`:
-/// `conformance!(Mine, ambient, send_owner)`. For several subjects in a file, put each into a module of its own.
+/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
+/// [`ForeverSubject`](crate::testing::ForeverSubject), and `send_owner` for a subject that is `Send`:
+/// `conformance!(Mine, ambient, forever, send_owner)`. For several subjects in a file, put each into a module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {
@@ -139,6 +140,14 @@ macro_rules! __conformance_cases {
                 c07_joining_a_queue_waits_for_all_that_was_put
                 c08_queues_of_other_orders_keep_them
             }
+            sync_programs {
+                c07_random_programs_over_a_barrier
+                c07_random_programs_over_a_condition
+                c07_random_programs_over_a_mutex
+                c07_random_programs_over_a_queue
+                c07_random_programs_over_a_semaphore
+                c07_random_programs_over_an_event
+            }
             timers {
                 c09_a_dropped_sleep_wakes_nobody
                 c09_a_ready_result_beats_a_due_deadline
@@ -207,9 +216,11 @@ macro_rules! __conformance_cases {
                 c11_as_completed_follows_the_order_of_the_ends
                 c11_gather_yields_the_values_in_order
                 c11_gathered_outcomes_have_the_errors_among_them
+                c11_limits_beyond_the_clock_are_none
                 c11_the_first_error_of_a_gather_leaves_the_siblings_running
                 c11_wait_cancels_nothing
                 c11_wait_for_aborts_and_awaits_the_end
+                c11_waiting_for_many_is_linear
             }
             combine_handles {
                 a_token_leaves_time_for_a_clean_up_that_awaits
@@ -223,12 +234,34 @@ macro_rules! __conformance_cases {
                 the_current_task_has_a_name
             }
             combine_scope {
+                c11_a_child_that_awaits_itself_panics
                 c11_a_dropped_scope_cancels_its_children
                 c11_a_panic_of_a_scopes_body_waits_for_the_children
                 c11_a_scope_collects_all_errors
                 c11_no_child_outlives_its_scope
                 c11_spawning_into_a_scope_that_aborts_is_safe
                 c11_the_first_failure_of_a_scope_cancels_the_rest
+            }
+            surface {
+                a_broken_barrier_sends_tasks_away
+                a_handle_tells_how_its_task_ended
+                promises_reach_all_who_await_them
+                queues_tell_what_is_in_them
+                semaphores_refuse_what_cannot_be
+                tasks_that_live_are_counted
+            }
+        }
+    };
+    (forever, $consumer:ident, $($subject:tt)*) => {
+        $crate::$consumer! {
+            { $($subject)* }
+            forever {
+                c05_a_call_from_another_thread_wakes_an_idle_run
+                c05_a_stop_before_a_run_ends_that_run_alone
+                c05_a_stop_by_a_task_ends_the_run
+                c05_a_stop_from_another_thread_ends_the_run
+                c05_calls_of_a_run_forever_are_made
+                c05_tasks_go_on_in_the_next_run
             }
         }
     };

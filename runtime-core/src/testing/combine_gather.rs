@@ -2,12 +2,18 @@
 //!
 //! The bodies use the ambient runtime and are not generic, so that they are compiled once for all schedulers.
 
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::AmbientSubject;
 use super::event::Event;
 use super::outcome::Outcome;
 use super::probe::{Output, Probe, Then};
+use crate::calls::every;
 use crate::combine::{
     TaskError, as_completed, gather, gather_outcomes, join_all, shield, try_gather, wait, wait_for,
 };
@@ -193,5 +199,93 @@ pub fn c11_a_hundred_thousand_futures_complete<S: AmbientSubject>() {
         };
         assert!(numbers.into_iter().eq((0..FUTURES).map(Ok)));
         other.await.expect("the other task");
+    });
+}
+
+/// A future that counts its polls together with others.
+struct Counted<F>(F, Arc<AtomicUsize>);
+
+impl<F: Future + Unpin> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.1.fetch_add(1, SeqCst);
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+/// 11: what a hundred thousand futures cost is linear, in polls: each one's first, and one when it is woken.
+pub fn c11_waiting_for_many_is_linear<S: AmbientSubject>() {
+    const FUTURES: usize = 100_000;
+    S::start().run(async {
+        for form in 0..3 {
+            let polls = Arc::new(AtomicUsize::new(0));
+            let (senders, receivers): (Vec<_>, Vec<_>) = (0..FUTURES)
+                .map(|_| {
+                    let (sender, receiver) = oneshot::channel();
+                    (sender, Counted(receiver, Arc::clone(&polls)))
+                })
+                .unzip();
+            let other = spawn(async move {
+                for (number, sender) in senders.into_iter().enumerate().rev() {
+                    sender.send(number).expect("it waits");
+                    if number % 100 == 0 {
+                        yield_now().await;
+                    }
+                }
+            });
+            let ended = match form {
+                0 => join_all(receivers).await.len(),
+                1 => wait(receivers).await.done.len(),
+                _ => {
+                    let mut completed = as_completed(receivers);
+                    let mut ended = 0;
+                    while completed.next().await.is_some() {
+                        ended += 1;
+                    }
+                    ended
+                }
+            };
+            assert_eq!(ended, FUTURES);
+            // A budget that ends in the middle may cost a poll now and then.
+            let polls = polls.load(SeqCst);
+            assert!(polls <= 2 * FUTURES + FUTURES / 10, "{polls} polls");
+            other.await.expect("the other task");
+        }
+    });
+}
+
+/// 9, 11: a limit beyond the clock's range is none: nothing overflows, and what ends in time has its outcome.
+pub fn c11_limits_beyond_the_clock_are_none<S: AmbientSubject>() {
+    S::start().run(async {
+        for limit in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+            let task = || {
+                spawn(async {
+                    crate::sleep(MS).await;
+                    7
+                })
+            };
+            let waited = wait([task(), task()]).timeout(limit).await;
+            assert_eq!((waited.done.len(), waited.pending.len()), (2, 0));
+            let first = wait([task(), spawn(pending())]).timeout(limit);
+            let first = first.first_completed().await;
+            assert_eq!((first.done.len(), first.pending.len()), (1, 1));
+            first.pending.into_iter().for_each(|(_, task)| task.abort());
+            let outcome = wait_for(task(), limit).await;
+            assert_eq!(outcome.expect("no limit").expect("the task"), 7);
+            let outcome = crate::timeout(limit, task()).await;
+            assert_eq!(outcome.expect("no limit").expect("the task"), 7);
+            let mut schedules = [
+                every(limit).starting_in(MS),
+                every(MS).starting_in(limit),
+                every(MS).jitter(limit).seed(7),
+            ]
+            .map(|schedule| schedule.spawn(|| async {}));
+            crate::sleep(5 * MS).await;
+            for schedule in &mut schedules {
+                assert!(!schedule.is_finished(), "neither a panic nor an end");
+                schedule.abort();
+            }
+        }
     });
 }

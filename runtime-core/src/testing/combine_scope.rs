@@ -11,7 +11,8 @@ use super::event::{Count, Event};
 use super::outcome::Outcome;
 use super::probe::Probe;
 use crate::combine::TaskError;
-use crate::task_scope::{TaskScope, scope};
+use crate::sync::oneshot;
+use crate::task_scope::{ScopedHandle, TaskScope, scope};
 use crate::{TaskHandle, spawn, yield_now};
 
 const MS: Duration = Duration::from_millis(1);
@@ -211,6 +212,30 @@ pub fn c11_spawning_into_a_scope_that_aborts_is_safe<S: AmbientSubject>() {
                 Some(&"no more")
             );
             assert_eq!(begun.get(), ended.get(), "a child outlived its scope");
+        }
+    });
+}
+
+/// 11: a child that awaits itself panics, and names the fix, instead of holding the scope up for ever.
+pub fn c11_a_child_that_awaits_itself_panics<S: AmbientSubject>() {
+    S::start().run(async {
+        let ended = scope(|children| async move {
+            let (give, take) = oneshot::channel::<ScopedHandle<()>>();
+            let child = children.spawn(async move {
+                let own = take.await.expect("the handle");
+                own.await.expect("it panics before");
+                Ok::<_, Infallible>(())
+            });
+            assert!(give.send(child).is_ok());
+            Ok(())
+        });
+        let error = ended.await.expect_err("a child panicked");
+        match error.first() {
+            TaskError::Ended(error) => {
+                let text = error.panic_message().unwrap_or_default();
+                assert!(text.contains("its own ScopedHandle"), "{text}");
+            }
+            TaskError::Failed(never) => match *never {},
         }
     });
 }

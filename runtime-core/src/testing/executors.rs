@@ -107,6 +107,25 @@ pub async fn the_default_executor_can_be_replaced() {
     assert!(name.starts_with("first-"), "{name}");
 }
 
+/// With no executor named, a job goes to the default, whichever that is; a panic stays in its handle there, too.
+pub async fn jobs_without_an_executor_go_to_the_default() {
+    let own = run_in_executor(None, thread_name).await.expect("a job");
+    assert_eq!(run_in_executor(None, || 3).await.expect("a job"), 3);
+    set_default_executor(Executor::new("stands-in", 1));
+    let name = run_in_executor(None, thread_name).await.expect("a job");
+    assert!(name.starts_with("stands-in-"), "{name}, before it {own}");
+    let panics = run_in_executor(None, || -> u8 { panic!("on purpose") });
+    let error = panics.await.expect_err("it panics");
+    assert_eq!(error.panic_message(), Some("on purpose"));
+    // The one thread lives on, and what waits has its turn in order.
+    let jobs: Vec<_> = (0..50)
+        .map(|number| run_in_executor(None, move || (number, thread_name())))
+        .collect();
+    for (number, job) in jobs.into_iter().enumerate() {
+        assert_eq!(job.await.expect("a job"), (number, "stands-in-0".into()));
+    }
+}
+
 /// Shutting an executor down cancels what waits and names what runs.
 pub async fn shutting_an_executor_down() {
     let executor = Executor::new("ending", 1);

@@ -126,6 +126,7 @@ macro_rules! __io_cases {
                 a_full_executor_holds_nobody_up
                 executors_are_bounded_and_queue
                 jobs_find_the_runtime_that_sent_them
+                jobs_without_an_executor_go_to_the_default
                 shutting_an_executor_down
                 the_default_executor_can_be_replaced
             }

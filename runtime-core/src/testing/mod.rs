@@ -19,6 +19,7 @@ pub mod event;
 pub mod executors;
 pub mod fairness;
 pub mod files;
+pub mod forever;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub mod io_cases;
@@ -35,7 +36,9 @@ pub mod shutdown_waits;
 pub mod signals;
 pub mod sockets;
 pub mod stress;
+pub mod surface;
 pub mod sync_locks;
+pub mod sync_programs;
 pub mod sync_queues;
 mod sync_tasks;
 pub mod timers;
@@ -91,6 +94,16 @@ pub trait Subject: Sized + 'static {
 pub trait AmbientSubject: Subject {
     /// Makes the runtime the calling thread's own until the guard is dropped.
     fn enter(&self) -> EnterGuard;
+}
+
+/// An [`AmbientSubject`] that a thread can be lent to until it is told to stop: asyncio's `run_forever` and `stop`.
+pub trait ForeverSubject: AmbientSubject {
+    /// Runs the tasks, or lets them run, until [`stop`](ForeverSubject::stop). Called on the thread that called
+    /// [`start`](Subject::start), outside of any task, any number of times.
+    fn run_forever(&self);
+
+    /// Ends one run: the one that goes on, else the next. From any thread, tasks among them.
+    fn stop(runtime: &Self::Runtime);
 }
 
 /// Runs one case for `S`, bounded by its patience: what the generated tests call.

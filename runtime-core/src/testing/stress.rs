@@ -45,14 +45,14 @@ impl Xorshift {
 }
 
 /// How often each thread of a storm acts.
-fn size(small: usize) -> usize {
+pub(super) fn size(small: usize) -> usize {
     let factor = std::env::var("LAB_STRESS")
         .ok()
         .and_then(|text| text.parse::<f64>().ok());
     (small as f64 * factor.unwrap_or(1.0)).ceil() as usize
 }
 
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     let given = std::env::var("LAB_STRESS_SEED")
         .ok()
         .and_then(|text| text.parse().ok());

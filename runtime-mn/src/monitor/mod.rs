@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     /// A poll that lasts longer is stuck.
     pub(crate) threshold: Duration,
     pub(crate) most_spares: usize,
+    /// How long a spare worker's thread waits to be needed again.
+    pub(crate) spare_keep_alive: Duration,
     /// Threads of the batch lane; `None`: as many as workers.
     pub(crate) batch_threads: Option<usize>,
     pub(crate) batch_nice: i32,
@@ -53,6 +55,7 @@ impl Default for Settings {
             enabled: true,
             threshold: Duration::from_millis(10),
             most_spares: 8,
+            spare_keep_alive: Duration::from_secs(10),
             batch_threads: None,
             batch_nice: 6,
             warns: true,
@@ -89,6 +92,7 @@ impl Settings {
 pub(crate) struct Monitor {
     is_on: bool,
     threshold: Duration,
+    pub(crate) spare_keep_alive: Duration,
     gate: Gate,
     pub(crate) spares: Spares,
     pub(crate) report: Report,
@@ -137,6 +141,7 @@ impl Monitor {
         Self {
             is_on: settings.enabled,
             threshold: settings.threshold,
+            spare_keep_alive: settings.spare_keep_alive,
             gate: Gate::new(),
             spares: Spares::new(workers, spares),
             unparker: parker.unparker(),
@@ -276,6 +281,7 @@ impl<'a> Looks<'a> {
                 }
             }
         }
+        relief::call_off_surplus(shared);
         caught + away
     }
 

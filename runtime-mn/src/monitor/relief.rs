@@ -13,6 +13,7 @@ use runtime_core::primitives::atomic::{
 use crate::knobs::LifoSlot;
 use crate::local::Parts;
 use crate::queues::retry;
+use crate::remote::Remote;
 use crate::shared::Shared;
 
 /// The spare workers.
@@ -27,14 +28,15 @@ pub(crate) struct Spares {
 struct Waiting {
     /// Spares that have a thread, which waits.
     retired: Vec<usize>,
-    /// Those that never had one: the last one is the next.
-    unborn: Vec<Parts>,
+    /// Those that have none, with their numbers: the last one is the next.
+    unborn: Vec<(usize, Parts)>,
 }
 
 impl Spares {
-    pub(super) fn new(workers: usize, mut unborn: Vec<Parts>) -> Self {
+    pub(super) fn new(workers: usize, spares: Vec<Parts>) -> Self {
         // The first one is to be the first that is sent.
-        unborn.reverse();
+        let unborn = (workers..).zip(spares).collect::<Vec<_>>();
+        let unborn = unborn.into_iter().rev().collect();
         Self {
             count: Count::new(),
             reach: AtomicUsize::new(workers),
@@ -103,6 +105,11 @@ impl Count {
         self.change(|stuck, standing_in| (standing_in > stuck).then(|| standing_in - 1))
     }
 
+    /// Whether there are more spares than stuck workers.
+    fn has_surplus(&self) -> bool {
+        self.standing_in() > self.stuck()
+    }
+
     /// A spare that was admitted can't be sent.
     fn take_back(&self) {
         self.standing_in.fetch_sub(1, Relaxed);
@@ -134,6 +141,18 @@ impl super::Monitor {
     pub(crate) fn retired(&self, spare: usize) {
         self.spares.waiting.lock().retired.push(spare);
     }
+
+    /// A spare worker has waited for long enough, and wants its thread to end. True: nobody sends it any more. False: somebody just has.
+    pub(crate) fn strike_off(&self, spare: usize) -> bool {
+        let retired = &mut self.spares.waiting.lock().retired;
+        let at = retired.iter().position(|waiting| *waiting == spare);
+        at.map(|at| retired.swap_remove(at)).is_some()
+    }
+
+    /// The parts of a spare worker whose thread ends, for another one.
+    pub(crate) fn give_parts(&self, spare: usize, parts: Parts) {
+        self.spares.waiting.lock().unborn.push((spare, parts));
+    }
 }
 
 /// Sees to it that somebody does what the stuck worker should.
@@ -154,6 +173,21 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize, now: Instant) {
         || nobody_works && (shared.has_injected() || shared.reactor.has_sources())
     {
         stand_in(shared, stuck);
+    }
+}
+
+/// Wakes a spare worker that sleeps although there is one too many: it goes by itself when it sees that, but an idle runtime would
+/// never let it see.
+pub(super) fn call_off_surplus(shared: &Shared) {
+    if !shared.monitor.spares.count.has_surplus() {
+        return;
+    }
+    let mut spares = shared.reach()[shared.workers..].iter();
+    let sleeps = |spare: &&Remote| {
+        spare.observed.stands_in.load(Relaxed) && spare.observed.asleep.load(Relaxed)
+    };
+    if let Some(spare) = spares.find(sleeps) {
+        spare.unpark(&shared.reactor);
     }
 }
 
@@ -188,8 +222,7 @@ fn stand_in(shared: &Arc<Shared>, stuck: usize) {
         remote.observed.assign(stuck);
         remote.unpark(&shared.reactor);
         true
-    } else if let Some(parts) = waiting.unborn.pop() {
-        let index = shared.remotes.len() - 1 - waiting.unborn.len();
+    } else if let Some((index, parts)) = waiting.unborn.pop() {
         start(shared, parts, index, stuck)
     } else {
         false

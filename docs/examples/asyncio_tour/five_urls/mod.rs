@@ -1,0 +1,41 @@
+//! Five URLs are fetched at once, and the cost of each is printed, and the total: in three styles, as they followed one another.
+//!
+//! The site answers nobody before all five are there. So the program ends only if it does fetch them at once.
+
+pub mod async_await;
+pub mod callbacks;
+pub mod deferred;
+pub mod state_machine;
+
+use std::io;
+use std::time::Duration;
+
+use super::client::{Answer, StatusCode};
+use super::site::Site;
+
+/// The pages, by the milliseconds that each takes.
+const PAGES: [u64; 5] = [100, 20, 60, 40, 80];
+
+fn urls(site: &Site) -> io::Result<Vec<String>> {
+    let url = |ms| site.url(&format!("/after/{ms}"));
+    PAGES.into_iter().map(url).collect()
+}
+
+/// An answer that is none of a page is an error.
+fn expect_page(answer: Answer) -> io::Result<()> {
+    match answer.status {
+        StatusCode::OK => Ok(()),
+        status => Err(io::Error::other(status.to_string())),
+    }
+}
+
+fn print_costs(costs: &[Duration], total: Duration, site: &Site) {
+    for (number, cost) in costs.iter().enumerate() {
+        println!("page {number} cost {} ms", cost.as_millis());
+    }
+    println!(
+        "total {} ms, {} at once",
+        total.as_millis(),
+        site.most_at_once()
+    );
+}
