@@ -15,6 +15,8 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::primitives::thread_local;
+
 /// Leaf operations that a task may complete in one poll.
 pub const UNITS_PER_POLL: u32 = 128;
 

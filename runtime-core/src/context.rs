@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::blocking::BlockingPool;
+use crate::primitives::thread_local;
 use crate::reactor::Reactor;
 use crate::task::{SchedulerRef, Task};
 use crate::time::{Clock, TimerShard};

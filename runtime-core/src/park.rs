@@ -83,7 +83,7 @@ impl Parker {
         {
             return true;
         }
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if !cfg!(lab_shuttle) && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return false;
         }
         if state
@@ -97,6 +97,11 @@ impl Parker {
         loop {
             let remaining = match deadline {
                 None => None,
+                // shuttle has no time: any deadline is reached as soon as the others have had an opportunity to run.
+                Some(_) if cfg!(lab_shuttle) => {
+                    crate::primitives::thread::yield_now();
+                    return state.swap(EMPTY, Ordering::Acquire) == NOTIFIED;
+                }
                 Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                     Some(remaining) if !remaining.is_zero() => Some(remaining),
                     // A token may have come together with the deadline: the swap leaves none behind unseen.

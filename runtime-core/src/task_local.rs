@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::primitives::thread_local;
 use crate::task::TaskId;
 
 /// A key under which a task can have a value; to be put into a `static`.

@@ -14,11 +14,10 @@ use std::sync::atomic::{
     AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use runtime_core::context::{self, Role};
+use runtime_core::primitives::{Condvar, Mutex, thread, thread_local};
 use runtime_core::task::{Ran, Task, TaskId};
 use runtime_core::time::Hold;
 

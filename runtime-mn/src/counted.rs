@@ -10,12 +10,12 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{
+
+use runtime_core::context::Ambient;
+use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
-
-use runtime_core::context::Ambient;
 use runtime_core::task::SchedulerRef;
 
 use crate::local::Local;

@@ -3,7 +3,9 @@
 mod batch_lane;
 mod builder;
 mod clocks;
+mod closed;
 mod counted;
+mod deque;
 mod fork_join;
 mod handle;
 pub mod idle;
@@ -21,6 +23,9 @@ mod shared;
 mod simulated;
 pub mod telling;
 mod worker;
+
+#[cfg(all(test, lab_shuttle))]
+mod shuttle_tests;
 
 pub use builder::Builder;
 pub use fork_join::MnForkJoin;

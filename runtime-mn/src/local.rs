@@ -4,21 +4,22 @@
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use runtime_core::park::Parker;
+use runtime_core::primitives::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::time::{Duration, Instant};
-
-use crossbeam_deque::Worker as Deque;
-use crossbeam_utils::CachePadded;
-use runtime_core::park::Parker;
+use runtime_core::primitives::thread_local;
 use runtime_core::reactor::Reactor;
 use runtime_core::task::{BlockCache, InlineLimit, Ran, SchedulerArc, Task, TaskId};
 use runtime_core::time::TimerShard;
 
 use crate::counted::Pool;
+use crate::deque::Worker as Deque;
 use crate::fork_join::JobRef;
 use crate::knobs::LifoSlot;
 use crate::policy::{Place, Policy, WokenBy};
@@ -366,6 +367,9 @@ impl Local {
         self.remote().timers.hand_on();
         while let Some(task) = self.take_own() {
             self.shared.injector.push(task);
+        }
+        while let Some(job) = self.jobs.pop() {
+            self.shared.job_injector.push(job);
         }
         self.shared.notify_one();
     }

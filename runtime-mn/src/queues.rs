@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crossbeam_deque::{Steal as Stolen, Stealer, Worker as Deque};
+use runtime_core::primitives::spin_loop;
 use runtime_core::task::Task;
 
+use crate::deque::{Steal as Stolen, Stealer, Worker as Deque};
 use crate::fork_join::JobRef;
 use crate::knobs::{LifoSlot, Steal};
 use crate::local::Local;
@@ -19,7 +20,7 @@ const OLDEST_TICK: u32 = 64;
 /// The most tasks that a thief takes at once.
 const STEAL_LIMIT: usize = 32;
 /// How many times a thief spins before it takes a task out of a LIFO slot: some microseconds.
-const SLOT_PATIENCE: u32 = 128;
+const SLOT_PATIENCE: u32 = if cfg!(lab_shuttle) { 2 } else { 128 };
 
 /// Something to do, found in a search.
 #[derive(Debug)]
@@ -199,7 +200,7 @@ impl Victim<'_> {
         }
         let polls = remote.counters.polls.load(Relaxed);
         for _ in 0..SLOT_PATIENCE {
-            std::hint::spin_loop();
+            spin_loop();
         }
         if remote.counters.polls.load(Relaxed) != polls {
             return None;
@@ -279,7 +280,7 @@ pub(crate) fn retry<T>(mut steal: impl FnMut() -> Stolen<T>) -> Option<T> {
         match steal() {
             Stolen::Success(stolen) => return Some(stolen),
             Stolen::Empty => return None,
-            Stolen::Retry => std::hint::spin_loop(),
+            Stolen::Retry => spin_loop(),
         }
     }
 }

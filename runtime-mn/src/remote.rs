@@ -3,18 +3,21 @@
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering::{AcqRel, Relaxed, SeqCst},
-};
+// What only counts is no part of a protocol.
+use std::sync::atomic::{AtomicU64, AtomicUsize as Count};
 
-use crossbeam_deque::Stealer;
 use crossbeam_utils::CachePadded;
 use runtime_core::park::Unparker;
+use runtime_core::primitives::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
+    Ordering::{AcqRel, Relaxed, SeqCst},
+    fence,
+};
 use runtime_core::reactor::Reactor;
 use runtime_core::task::{Task, TaskId};
 use runtime_core::time::TimerShard;
 
+use crate::deque::Stealer;
 use crate::fork_join::JobRef;
 
 /// One worker's side that thieves, tellers and observers see. What is written often lies on cache lines of its own.
@@ -46,7 +49,7 @@ impl Remote {
         self.observed.unparks.fetch_add(1, Relaxed);
         self.unparker.unpark();
         // SeqCst: the token is left before this is read; pairs with `Worker::wait_in_reactor`, which does it the other way round.
-        std::sync::atomic::fence(SeqCst);
+        fence(SeqCst);
         if self.polling.load(Relaxed) {
             reactor.notify();
         }
@@ -125,7 +128,7 @@ pub(crate) struct Counters {
     /// When the worker woke up, on the runtime's clock; 0 while it sleeps.
     awake_since_ns: AtomicU64,
     /// The task that is polled now, innermost; 0 between polls.
-    current: AtomicUsize,
+    current: Count,
 }
 
 /// What the monitor and tellers look at and write, apart from the counters so that they do not slow the worker down.

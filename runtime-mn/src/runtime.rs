@@ -158,19 +158,24 @@ impl Runtime {
             return Vec::new();
         }
         let _entered = self.handle.enter();
-        loop {
+        let all_ended = loop {
             // Tasks that are idle, or in the queues of a worker that is stuck in a poll.
             shared.sweep();
             let now = Instant::now();
             let next = now + SWEEP_INTERVAL;
             if shared.wait_for_threads(Some(deadline.map_or(next, |at| at.min(next)))) {
-                break;
+                break true;
             }
             if deadline.is_some_and(|at| at <= now) {
-                break;
+                break false;
             }
-        }
-        let mut names = shared.arena.live_names();
+        };
+        // With no thread left, a task that is alive was spawned too late, and is just being refused elsewhere.
+        let mut names = if all_ended {
+            Vec::new()
+        } else {
+            shared.arena.live_names()
+        };
         let left = deadline.map_or(blocking, |at| at.saturating_duration_since(Instant::now()));
         names.extend(shared.blocking.shutdown(left));
         if names.is_empty() {

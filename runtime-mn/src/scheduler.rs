@@ -5,14 +5,11 @@ use std::alloc::Layout;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
-use std::thread;
 
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
+use runtime_core::primitives::atomic::Ordering::Relaxed;
+use runtime_core::primitives::thread;
 use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
 use runtime_core::time::{Clock, TimerShard};
 
@@ -42,9 +39,8 @@ impl<P: Policy> Scheduler<P> {
         }
         shared.counters.spawned.fetch_add(1, Relaxed);
         shared.injector.push(task);
-        // Either a closing sweep sees the task, or we see that there was one; pairs with `Shared::close`.
-        fence(SeqCst);
-        if shared.closed.load(Relaxed) {
+        // Either a closing sweep sees the task, or we see that there was one; see `Closed`.
+        if shared.closed.since_push() {
             shared.cancel_injected();
         } else {
             shared.notify_one();

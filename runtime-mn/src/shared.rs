@@ -1,19 +1,15 @@
 //! What workers, handles and tasks share, whatever the policy: where a task goes, who is told, and how it all ends.
 
 use std::io;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::{Injector, Steal};
 use crossbeam_utils::CachePadded;
-use parking_lot::{Condvar, Mutex};
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Ambient;
+use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
+use runtime_core::primitives::{Condvar, Mutex};
 use runtime_core::reactor::Reactor;
 use runtime_core::sync::Semaphore;
 use runtime_core::task::{Arena, Task};
@@ -21,6 +17,8 @@ use runtime_core::time::Clock;
 
 use crate::batch_lane::BatchLane;
 use crate::clocks::Clocks;
+use crate::closed::Closed;
+use crate::deque::{Injector, Steal};
 use crate::fork_join::JobRef;
 use crate::idle::Idle;
 use crate::knobs::Knobs;
@@ -50,7 +48,7 @@ pub(crate) struct Shared {
     /// The poller's token: whoever holds it may call `reactor.poll`. Never held while a task is polled.
     pub(crate) poller: CachePadded<Mutex<()>>,
     pub(crate) blocking: Arc<BlockingPool>,
-    pub(crate) closed: AtomicBool,
+    pub(crate) closed: Closed,
     /// A permit for each `stop` that has ended no `run_forever` yet.
     pub(crate) stops: Semaphore,
     pub(crate) knobs: Knobs,
@@ -124,7 +122,7 @@ impl Shared {
             reactor,
             poller: CachePadded::default(),
             blocking,
-            closed: AtomicBool::new(false),
+            closed: Closed::new(),
             stops: Semaphore::new(0),
             knobs,
             steals: policy.steals(),
@@ -225,8 +223,7 @@ impl Shared {
 
     /// Begins the shutdown: spawns are refused, and workers end after their current poll.
     pub(crate) fn close(&self) {
-        self.closed.store(true, SeqCst);
-        fence(SeqCst);
+        self.closed.set();
         for worker in &self.remotes {
             worker.unpark(&self.reactor);
         }

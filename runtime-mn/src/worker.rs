@@ -6,8 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime_core::context::{self, Ambient, Role};
+use runtime_core::primitives::spin_loop;
 use runtime_core::task::{SchedulerArc, Task};
 
+use crate::fork_join::JobRef;
 use crate::local::Local;
 use crate::policy::Policy;
 use crate::queues::{Found, Queues, Thief, Work};
@@ -36,7 +38,8 @@ struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        if thread::panicking() {
+        // Under shuttle it is told of by its test, with the seed.
+        if thread::panicking() && !cfg!(lab_shuttle) {
             eprintln!("a worker of the M:N scheduler panicked outside of any task: this is a bug");
             std::process::abort();
         }
@@ -106,18 +109,28 @@ impl<P: Policy> Worker<P> {
                 continue;
             }
             self.local.ran_out();
-            if let Some(found) = self.search() {
+            if let Some(job) = self.local.jobs.pop() {
+                self.found();
+                self.run_closures(job);
+            } else if let Some(found) = self.search() {
                 self.found();
                 match found.0 {
                     Work::Task(task) => self.local.run_from_queue(self.policy(), task),
-                    Work::Closure(job) => {
-                        add(&self.remote().counters.closures, 1);
-                        job.execute();
-                    }
+                    Work::Closure(job) => self.run_closures(job),
                 }
             } else {
                 self.park();
             }
+        }
+    }
+
+    /// Runs a closure of somebody's, and what it has left in this worker's own deque: the one who waits for that may be asleep.
+    fn run_closures(&self, first: JobRef) {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            add(&self.remote().counters.closures, 1);
+            job.execute();
+            next = self.local.jobs.pop();
         }
     }
 
@@ -183,7 +196,7 @@ impl<P: Policy> Worker<P> {
                 return Some(found);
             }
             for _ in 0..64 {
-                std::hint::spin_loop();
+                spin_loop();
             }
         }
         self.policy().search(&thief)
@@ -225,6 +238,7 @@ impl<P: Policy> Worker<P> {
     fn end(&self) {
         self.found();
         let shared = self.shared();
+        shared.closed.before_drain();
         self.local.cancel_queued();
         shared.sweep();
         if shared.is_last_to_end() {

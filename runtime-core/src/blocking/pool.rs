@@ -9,14 +9,12 @@ use std::io;
 use std::mem;
 use std::ptr;
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::executor::Executor;
 use super::job::BlockingJob;
 use crate::context::{self, Ambient, Role};
+use crate::primitives::{Condvar, Mutex, MutexGuard, thread, thread_local};
 use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task};
 use crate::time::{self, Hold};
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 #[cfg(target_os = "linux")]
+#[cfg_attr(lab_shuttle, path = "without_sockets.rs")]
 mod epoll;
 pub mod own_thread;
 mod portable;

@@ -16,13 +16,12 @@ use std::collections::HashSet;
 use std::mem;
 use std::ptr::{self, NonNull};
 
-use parking_lot::Mutex;
-
 use super::Task;
 use super::cell::{self, Header};
 use super::join::AbortHandle;
 use super::pages::{PAGE_ALIGN, Page};
 use super::scheduler::{Schedule, SchedulerArc, SchedulerRef, allocate_global, deallocate_global};
+use crate::primitives::Mutex;
 
 /// Block sizes are multiples of this. A task's size is, too, so that no byte is lost to rounding, and blocks of a page that starts at
 /// a multiple of an alignment keep it, as the size is a multiple of it.

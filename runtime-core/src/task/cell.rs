@@ -17,7 +17,7 @@ use super::state::{ABORTED, AfterPoll, COMPLETE, JOIN_INTEREST, JOIN_WAKER, SCHE
 use super::waker::{self, JoinWaker};
 use super::{JoinError, Task};
 use crate::budget;
-use crate::primitives::UnsafeCell;
+use crate::primitives::{UnsafeCell, thread_local};
 
 /// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it has three words.
 #[repr(C)]

@@ -8,9 +8,8 @@ use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use super::wheel::{Node, Wheel};
+use crate::primitives::Mutex;
 use crate::sync::wake_batch::WakeBatch;
 
 /// A time that never comes.

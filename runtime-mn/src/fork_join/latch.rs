@@ -1,12 +1,11 @@
 //! What a forker waits on: set once, by the thread that ran the closure.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{
+use runtime_core::park::Unparker;
+use runtime_core::primitives::atomic::{
     AtomicU8,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-
-use runtime_core::park::Unparker;
 
 use crate::local::Local;
 

@@ -3,7 +3,9 @@
 //! `join(a, b)` leaves `b` on the worker's own deque of closures, as a pointer into the caller's stack, and runs `a`. If nobody has
 //! taken `b` meanwhile, which is the common case, it is taken back and called like any function: no allocation, no wake-up. A
 //! thief takes the oldest one, which stands for the largest part of the tree. Waiting for a stolen closure, a worker runs other
-//! closures, never tasks: a task's poll could last, and would sit on top of the stack that the join has to return to.
+//! closures, never tasks: a task's poll could last, and would sit on top of the stack that the join has to return to. What a stolen
+//! closure spawns into its scope stands in the thief's deque, and is the thief's to run if nobody else takes it: whoever opened the
+//! scope may be asleep.
 //!
 //! Source: Cilk, by way of rayon's `join`.
 
@@ -13,15 +15,12 @@ mod scope;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
 
-use crossbeam_deque::Steal;
 use runtime_core::park::Parker;
+use runtime_core::primitives::spin_loop;
 use runtime_core::{ForkJoin, Scope};
 
+use crate::deque::Steal;
 use crate::local::Local;
 use crate::remote::add;
 use crate::shared::Shared;
@@ -71,9 +70,8 @@ impl MnForkJoin {
             Latch::of_thread(parker.unparker()),
         );
         self.shared.job_injector.push(job.reference());
-        // Either an ending worker sees the closure, or we see that the runtime has closed; pairs with `Shared::close`.
-        fence(SeqCst);
-        if self.shared.closed.load(Relaxed) {
+        // Either an ending worker sees the closure, or we see that the runtime has closed; see `Closed`.
+        if self.shared.closed.since_push() {
             self.shared.run_injected_jobs();
         } else {
             self.shared.notify_one();
@@ -181,7 +179,7 @@ where
 }
 
 /// How often a waiting worker looks for closures before it sleeps.
-const SPINS: u32 = 64;
+const SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 64 };
 
 impl Local {
     /// Runs other closures until the latch is set.
@@ -194,7 +192,7 @@ impl Local {
                 job.execute();
             } else if idle_spins < SPINS {
                 idle_spins += 1;
-                std::hint::spin_loop();
+                spin_loop();
             } else {
                 latch.sleep(|| {
                     self.parker.park(None);

@@ -4,12 +4,12 @@
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{
+
+use runtime_core::primitives::Mutex;
+use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
-
-use parking_lot::Mutex;
 use runtime_core::{Scope, ScopeJob};
 
 use super::job::JobRef;

@@ -121,6 +121,13 @@ impl Idle {
         searching(self.state.load(SeqCst)) == 0 && workers.all(|worker| sleepers.contains(&worker))
     }
 
+    /// Something was queued where all look: whether there is a sleeper to be told. If not, who is awake sees it, before it sleeps.
+    pub(crate) fn somebody_sleeps(&self) -> bool {
+        // Pairs with the fence in `sleep`, as in `notify_one`.
+        fence(SeqCst);
+        self.sleeping() > 0
+    }
+
     /// How many workers sleep, roughly.
     pub(crate) fn sleeping(&self) -> usize {
         sleeping(self.state.load(Relaxed))

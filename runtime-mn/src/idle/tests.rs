@@ -1,8 +1,9 @@
 //! The protocol under loom, on a mock queue; a few plain facts without it.
 
+#[cfg(not(lab_shuttle))]
 use super::*;
 
-#[cfg(not(lab_loom))]
+#[cfg(not(any(lab_loom, lab_shuttle)))]
 #[test]
 fn a_teller_wakes_one_sleeper_and_only_if_nobody_searches() {
     let idle = Idle::new(4);
@@ -17,7 +18,7 @@ fn a_teller_wakes_one_sleeper_and_only_if_nobody_searches() {
     assert_eq!(idle.sleeping(), 0);
 }
 
-#[cfg(not(lab_loom))]
+#[cfg(not(any(lab_loom, lab_shuttle)))]
 #[test]
 fn at_most_half_search() {
     let idle = Idle::new(4);

@@ -11,13 +11,13 @@ mod loom_tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use runtime_core::park::{Parker, Unparker};
 use runtime_core::primitives::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
+use runtime_core::primitives::{Mutex, thread};
 
 use crate::shared::Shared;
 use relief::Spares;
@@ -159,7 +159,7 @@ impl Monitor {
             return Ok(());
         }
         let of_thread = Arc::clone(shared);
-        let started = std::thread::Builder::new()
+        let started = thread::Builder::new()
             .name(format!("{}-monitor", shared.thread_name))
             .spawn(move || {
                 Looks::new(&of_thread).run(&parker);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use parking_lot::Mutex;
+use runtime_core::primitives::Mutex;
 use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -162,7 +162,7 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
         remote.timers.fire(now);
     }
     share_out(shared, stuck);
-    if shared.idle.sleeping() > 0 {
+    if shared.idle.somebody_sleeps() {
         if remote.has_waiting() || shared.has_injected() {
             shared.notify_one();
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use runtime_core::primitives::Mutex;
 use runtime_core::task::TaskId;
 
 use crate::shared::Shared;
