@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::ready_list::{EMPTY, ReadyList};
 use super::*;
 use crate::JoinError;
 use crate::runtime::TaskHandle;
@@ -116,6 +117,28 @@ pub(super) fn poll_to_rest<F: Future + Unpin>(
             return polled;
         }
     }
+}
+
+/// Pushed twice, it would be its own follower, and the list would have no end.
+#[test]
+fn a_child_that_is_woken_again_stands_in_the_list_once() {
+    let list = ReadyList::new(3);
+    let mut due = list.take();
+    assert_eq!(due, EMPTY, "all are in the first batch");
+    for index in 0..3 {
+        due = list.begin(index);
+    }
+    assert_eq!(due, EMPTY);
+    for index in [1, 1, 0, 1, 0] {
+        list.wake(index);
+    }
+    assert_eq!(list.take(), 1);
+    assert_eq!(list.begin(1), 0);
+    // It is being polled: from here on a wake counts anew.
+    list.wake(1);
+    assert_eq!(list.begin(0), EMPTY);
+    assert_eq!(list.take(), 1);
+    assert_eq!(list.begin(1), EMPTY);
 }
 
 #[test]
