@@ -3,17 +3,17 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::spawn::spawn;
 use crate::task::JoinHandle;
 use crate::task_local::inherit;
-use crate::time::{MissedTickBehavior, interval_at, now, sleep};
+use crate::time::{now, sleep, sleep_until};
 
 /// A schedule that repeats every `period`, from now on. The job is given by [`run`](Every::run) or [`spawn`](Every::spawn).
 ///
-/// * **No overlap**: the next run begins after the last one has ended. Times that a long run has missed are left out, and the phase stays: the
-///   runs begin at multiples of the period from the start, however long they take.
+/// * **No overlap**: a run that is due while the last one goes on is left out, and the phase stays: the runs begin at multiples of the period
+///   from the start, however long they take. A job of 90 minutes every hour begins every two hours.
 /// * **Jitter**: each run can be delayed by a random time, so that many programs with the same schedule do not all begin at once.
 /// * **Cost**: one task and one timer, however often it runs. Fairness is a task's.
 /// * **The end**: a schedule never ends by itself. Drop or abort it, or run it inside of
@@ -87,18 +87,17 @@ impl Every {
         F: FnMut() -> R,
         R: Future<Output = ()>,
     {
-        let Some(start) = now().checked_add(self.delay) else {
-            return std::future::pending().await;
-        };
-        let mut interval = interval_at(start, self.period);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            interval.tick().await;
+        let mut due = now().checked_add(self.delay);
+        // A time beyond the clock's range never comes.
+        while let Some(at) = due {
+            sleep_until(at).await;
             if !self.jitter.is_zero() {
                 sleep(self.random.below(self.jitter)).await;
             }
             job().await;
+            due = following(at, now(), self.period);
         }
+        std::future::pending().await
     }
 
     /// As [`run`](Every::run), in a task of its own, which inherits the caller's [task-locals](crate::task_local).
@@ -111,6 +110,18 @@ impl Every {
         R: Future<Output = ()> + Send + 'static,
     {
         spawn(inherit(self.run(job)))
+    }
+}
+
+/// When the run after the one due at `due`, which has ended by `now`, is due: the first multiple of the period that is not past. An
+/// [`Interval`](crate::time::Interval) would return the tick that was missed at once, whatever it does about the others.
+fn following(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
+    let next = due.checked_add(period)?;
+    let late = now.saturating_duration_since(next).as_nanos();
+    match late % period.as_nanos() {
+        0 => next.max(now).into(),
+        // The rest is shorter than a period, which therefore need not fit into 64 bits.
+        past => now.checked_add(period - Duration::from_nanos_u128(past)),
     }
 }
 
@@ -162,6 +173,26 @@ mod tests {
         let draws = |mut random: Random| [(); 4].map(|()| random.next());
         assert_eq!(draws(Random(3)), draws(Random(3)));
         assert_ne!(draws(Random(3)), draws(Random(4)));
+    }
+
+    #[test]
+    fn the_next_run_is_the_first_that_is_not_past() {
+        const PERIOD: Duration = Duration::from_nanos(100);
+        let start = Instant::now();
+        for (ended, next) in [
+            (0, 100),
+            (99, 100),
+            (100, 100),
+            (101, 200),
+            (350, 400),
+            (400, 400),
+        ] {
+            let [ended, next] = [ended, next].map(|ns| start + Duration::from_nanos(ns));
+            assert_eq!(following(start, ended, PERIOD), Some(next));
+        }
+        let years = Duration::from_secs(1 << 40);
+        assert_eq!(following(start, start, years), start.checked_add(years));
+        assert_eq!(following(start, start, Duration::MAX), None);
     }
 
     #[test]

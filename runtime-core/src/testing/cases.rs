@@ -280,6 +280,7 @@ macro_rules! __conformance_cases {
                 c09_a_day_of_ticks_passes_at_once
                 c09_a_guests_sleep_passes_at_once
                 c09_a_limit_over_an_idle_socket_is_reached
+                c09_a_long_job_begins_at_multiples_of_its_period
                 c09_a_thousand_sleeps_end_in_the_order_of_their_deadlines
                 c09_an_hour_passes_at_once
                 c09_no_sleep_is_overslept

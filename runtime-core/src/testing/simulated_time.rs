@@ -315,6 +315,34 @@ pub fn c09_a_day_of_ticks_passes_at_once<S: ClockSubject>() {
     });
 }
 
+/// 9: a run that is due while the last one goes on is left out, and the next begins at a multiple of the period: with jitter, not before it.
+pub fn c09_a_long_job_begins_at_multiples_of_its_period<S: ClockSubject>() {
+    run::<S, _>(|_| async move {
+        for jitter in [Duration::ZERO, HOUR / 2] {
+            let (runs, start) = (Count::new(), now());
+            let begun = Arc::new(Mutex::new(Vec::new()));
+            let (counts, notes) = (runs.clone(), Arc::clone(&begun));
+            let schedule = every(HOUR).jitter(jitter).seed(7).spawn(move || {
+                notes.lock().expect("no panic").push(now() - start);
+                let counts = counts.clone();
+                async move {
+                    sleep(HOUR + HOUR / 2).await;
+                    counts.add();
+                }
+            });
+            runs.reach(5).await;
+            schedule.abort();
+            assert!(schedule.await.is_err());
+            // Even with the longest delay, a run is over before the next but one is due.
+            for (number, at) in (0..).zip(begun.lock().expect("no panic").iter().copied()) {
+                let due = number * 2 * HOUR;
+                let in_time = due..due + jitter + TICK;
+                assert!(in_time.contains(&at), "run {number} began after {at:?}");
+            }
+        }
+    });
+}
+
 /// 9: calls are made at their times and in their order.
 pub fn c09_calls_are_made_in_the_order_of_their_times<S: ClockSubject>() {
     run::<S, _>(|_| async move {
