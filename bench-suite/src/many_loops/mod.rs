@@ -7,8 +7,8 @@
 //! * [`Loops`] are started and given parts: [`threads`] is one loop a thread, [`processes`] one a process.
 //! * [`Split`] is a workload cut into parts: [`parts`] has those that can be cut, [`servers`] those that listen.
 //!
-//! What can't be cut has no row: `pingpong` is one pair, `fib-join` and `skynet-join` are about a fork-join that loops do not have, `crawl` and
-//! `download` share a queue of pages, `idle` measures the one process that it runs in.
+//! What can't be cut has no row: `pingpong` is one pair, `fib-join` and `skynet-join` are about a fork-join that loops do not have, `crawl`'s
+//! tasks share a semaphore and `download`'s a queue, `idle` measures the one process that it runs in.
 
 pub mod parts;
 pub mod processes;
