@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::http::uri::PathAndQuery;
 use hyper::{StatusCode, Uri};
 use runtime_core::sync::Queue;
 use runtime_core::{ChannelReceiver as _, ChannelSender, Runtime};
@@ -282,7 +283,8 @@ async fn fetch<R: Runtime>(
     let Some((_, connection)) = connection else {
         return Err(io::ErrorKind::NotConnected.into());
     };
-    match connection.get(url.path()).await? {
+    let target = url.path_and_query().map_or("/", PathAndQuery::as_str);
+    match connection.get(target).await? {
         (StatusCode::OK, body) => Ok(body.into()),
         (status, _) => Err(io::Error::other(status.to_string())),
     }

@@ -34,6 +34,11 @@ pub fn main() -> ExitCode {
     }
     trials.push(trial("all_runtimes_in_turn", all_runtimes_in_turn));
     trials.push(trial("a_failure_is_told", a_failure_is_told));
+    trials.push(trial("the_folder_is_made", the_folder_is_made));
+    trials.push(trial(
+        "no_words_list_the_examples",
+        no_words_list_the_examples,
+    ));
     trials.push(trial("wrong_words_are_refused", wrong_words_are_refused));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -100,10 +105,27 @@ fn a_failure_is_told() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+fn the_folder_is_made() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let list = temporary.path().join("list.txt");
+    std::fs::write(&list, "").expect("a list");
+    let folder = temporary.path().join("new").join("images");
+    let [list, into] = [&list, &folder].map(|path| path.to_str().expect("text"));
+    let said = lines(&run(&["download", list, into, "--runtime", "n1"]));
+    assert_eq!(said, ["0 saved, 0 were there"]);
+    assert!(folder.is_dir());
+}
+
+fn no_words_list_the_examples() {
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = lines(&output);
+    assert_eq!(said.len(), 1 + EXAMPLES.len(), "{said:#?}");
+}
+
 fn wrong_words_are_refused() {
     for words in [
-        &[][..],
-        &["weight"],
+        &["weight"][..],
         &["wait", "--runtime"],
         &["wait", "--runtime", "go"],
         &["wait", "more"],
@@ -273,7 +295,8 @@ fn expected(example: &str) -> (Order, &'static [&'static str]) {
         "download" => (
             Order::Chance,
             &[
-                "27 saved, 3 were there",
+                "28 saved, 3 were there",
+                "http://127.0.0.1:{1}/image/: no name to save it by",
                 "http://127.0.0.1:{1}/missing: 404 Not Found",
                 "http://127.0.0.1:{1}/never: no answer in time",
                 "image 31: invalid uri character",

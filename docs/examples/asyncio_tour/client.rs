@@ -32,7 +32,9 @@ pub async fn get(url: &str) -> io::Result<Answer> {
         }
     };
     let stream = TcpStream::connect((host.host(), host.port_u16().unwrap_or(80))).await?;
-    let request = Request::get(url.path())
+    // Path and query. As text they begin with a `/`, even where the URL leaves it out.
+    let target = url.path_and_query().map(ToString::to_string);
+    let request = Request::get(target.unwrap_or_default())
         .header(HOST, host.as_str())
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;

@@ -41,6 +41,7 @@ async fn download(
 ) -> io::Result<()> {
     let images = Arc::new(Queue::new(QUEUE));
     let file = File::open(list).await?;
+    fs::create_dir_all(&folder).await?;
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| spawn(work(images.clone(), limit)))
         .collect();
@@ -57,7 +58,10 @@ async fn read_list(file: File, folder: &Path, images: &Queue<Image>) -> io::Resu
     let mut lines = BufReader::new(file).lines();
     while let Some(address) = lines.next().await {
         let address = address?;
-        let name = address.rsplit('/').next().unwrap_or_default();
+        let Some(name) = file_name(&address) else {
+            println!("{address}: no name to save it by");
+            continue;
+        };
         let path = folder.join(name);
         if fs::try_exists(&path).await? {
             already_there += 1;
@@ -66,6 +70,13 @@ async fn read_list(file: File, folder: &Path, images: &Queue<Image>) -> io::Resu
         }
     }
     Ok(already_there)
+}
+
+/// What stands behind the last `/` of the path.
+fn file_name(address: &str) -> Option<&str> {
+    let path = address.split(['?', '#']).next()?;
+    let name = path.rsplit('/').next()?;
+    (!["", ".", ".."].contains(&name)).then_some(name)
 }
 
 /// Fetches and saves until there is nothing left; returns how many it has saved.
@@ -93,7 +104,7 @@ async fn fetch_and_save(address: &str, path: &Path) -> io::Result<()> {
 }
 // ANCHOR_END: program
 
-/// Thirty images, three of which are there already, and three addresses that are bad in three ways.
+/// Thirty images, three of which are there already, another one with a query, and four addresses that are bad in four ways.
 async fn download_from_our_site() -> io::Result<()> {
     let site = Site::open().await?;
     let folder = tempfile::tempdir()?;
@@ -104,12 +115,14 @@ async fn download_from_our_site() -> io::Result<()> {
     for number in [7, 17, 27] {
         fs::write(folder.path().join(number.to_string()), "was there").await?;
     }
-    for bad in [
+    for other in [
+        site.url("/image/30?size=large")?,
+        site.url("/image/")?,
         site.url("/missing")?,
         site.url("/never")?,
         "image 31".to_owned(),
     ] {
-        list += &format!("{bad}\n");
+        list += &format!("{other}\n");
     }
     let path = folder.path().join("list.txt");
     fs::write(&path, list).await?;
@@ -117,5 +130,7 @@ async fn download_from_our_site() -> io::Result<()> {
     download(&path, &folder, Duration::from_secs(1)).await?;
     assert_eq!(fs::read(folder.path().join("7")).await?, b"was there");
     assert_eq!(fs::read(folder.path().join("29")).await?, b"image 29");
+    let large = fs::read(folder.path().join("30")).await?;
+    assert_eq!(large, b"image 30, size=large");
     Ok(())
 }

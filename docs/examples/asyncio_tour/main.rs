@@ -88,8 +88,14 @@ fn main() -> ExitCode {
     if !checks::is_under_test() {
         return checks::main();
     }
-    let Some(command) = Command::parse(std::env::args().skip(1)) else {
-        return usage();
+    let words = std::env::args().skip(1);
+    if words.len() == 0 {
+        print!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = Command::parse(words) else {
+        eprint!("{}", usage());
+        return ExitCode::from(2);
     };
     for runtime in &command.runtimes {
         if command.runtimes.len() > 1 {
@@ -165,10 +171,12 @@ impl Command {
     }
 }
 
-fn usage() -> ExitCode {
-    eprintln!("usage: asyncio_tour EXAMPLE [--runtime n1|mn|threads]   (without: under all three)");
+fn usage() -> String {
+    let mut usage =
+        "usage: asyncio_tour EXAMPLE [--runtime n1|mn|threads]   (without: under all three)\n"
+            .to_owned();
     for (name, takes, about) in EXAMPLES {
-        eprintln!("  {:<28}{about}", format!("{name} {takes}"));
+        usage += &format!("  {:<28}{about}\n", format!("{name} {takes}"));
     }
-    ExitCode::from(2)
+    usage
 }

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Uri};
 use runtime_core::hyper_rt::HyperIo;
 use runtime_core::net::{Server, TcpListener, TcpStream, start_server};
 use runtime_core::sleep;
@@ -19,7 +19,7 @@ use runtime_core::sync::Barrier;
 /// A site on a free port of this machine:
 ///
 /// * `/after/MS` answers after so many milliseconds,
-/// * `/image/NUMBER` answers with a few bytes,
+/// * `/image/NUMBER` answers with a few bytes, and with its query,
 /// * `/never` does not answer,
 /// * all else is not found.
 ///
@@ -75,7 +75,7 @@ async fn serve(stream: TcpStream, visitors: Arc<Visitors>) -> hyper::Result<()> 
             let _here = Visit::begin(&visitors);
             // Only a barrier that is broken is an error, and nobody breaks this one.
             let _ = visitors.groups.wait().await;
-            Ok::<_, Infallible>(answer(request.uri().path()).await)
+            Ok::<_, Infallible>(answer(request.uri()).await)
         }
     });
     http1::Builder::new()
@@ -83,14 +83,18 @@ async fn serve(stream: TcpStream, visitors: Arc<Visitors>) -> hyper::Result<()> 
         .await
 }
 
-async fn answer(path: &str) -> Response<Full<Bytes>> {
-    let (kind, number) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+async fn answer(url: &Uri) -> Response<Full<Bytes>> {
+    let path = &url.path()[1..];
+    let (kind, number) = path.split_once('/').unwrap_or((path, ""));
     let body = match (kind, number.parse()) {
         ("after", Ok(ms)) => {
             sleep(Duration::from_millis(ms)).await;
             format!("here I am, after {ms} ms")
         }
-        ("image", Ok(number)) => format!("image {number}"),
+        ("image", Ok(number)) => match url.query() {
+            Some(query) => format!("image {number}, {query}"),
+            None => format!("image {number}"),
+        },
         ("never", _) => std::future::pending().await,
         _ => {
             let mut response = Response::new(Full::default());
