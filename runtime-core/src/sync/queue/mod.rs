@@ -77,7 +77,7 @@ pub type PriorityQueue<T> = OrderedQueue<Smallest<T>>;
 /// - *Joining*: [`join`](OrderedQueue::join) waits until all that was put is done with, as told by
 ///   [`task_done`](OrderedQueue::task_done), or by the [`Job`]s of [`get_job`](OrderedQueue::get_job).
 /// - *Cost*: a short lock for each operation, whether it waits or not; waiting allocates nothing, and how many wait makes no
-///   difference. Memory grows with the items in it.
+///   difference. Memory grows with the items in it and is kept: what has been as full before allocates nothing.
 ///
 /// ```
 /// use runtime_core::sync::Queue;
