@@ -119,7 +119,7 @@ fn following(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
     let next = due.checked_add(period)?;
     let late = now.saturating_duration_since(next).as_nanos();
     match late % period.as_nanos() {
-        0 => next.max(now).into(),
+        0 => Some(next.max(now)),
         // The rest is shorter than a period, which therefore need not fit into 64 bits.
         past => now.checked_add(period - Duration::from_nanos_u128(past)),
     }

@@ -113,7 +113,7 @@ pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
         let (sender, receiver) = sync::oneshot::channel();
         sender.send(()).expect("the receiver is there");
         type Form = Box<dyn FnOnce() + Send>;
-        let forms: [(&str, Form); 8] = [
+        let forms: [(&str, Form); 10] = [
             (
                 "blocking_acquire",
                 Box::new(|| drop(sync::Semaphore::new(1).blocking_acquire())),
@@ -134,6 +134,21 @@ pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
             (
                 "Event::blocking_wait",
                 Box::new(|| sync::Event::new().blocking_wait()),
+            ),
+            (
+                "Condition::blocking_wait`",
+                Box::new(|| {
+                    let (mutex, condition) = (sync::Mutex::new(1), sync::Condition::new());
+                    drop(condition.blocking_wait(mutex.try_lock().expect("free")));
+                }),
+            ),
+            (
+                "Condition::blocking_wait_for`",
+                Box::new(|| {
+                    let (mutex, condition) = (sync::Mutex::new(1), sync::Condition::new());
+                    let guard = mutex.try_lock().expect("free");
+                    drop(condition.blocking_wait_for(guard, |_| true));
+                }),
             ),
             (
                 "Barrier::blocking_wait",
@@ -182,8 +197,78 @@ pub fn c05_blocking_forms_work_elsewhere<S: AmbientSubject>() {
             if let Some(job) = job {
                 job.await.expect("the job");
             }
+
+            let meeting = Arc::new(Meeting::default());
+            let own = Arc::clone(&meeting);
+            let job = if foreign {
+                drop(thread::spawn(move || own.block()));
+                None
+            } else {
+                Some(rt.spawn_blocking(move || own.block()))
+            };
+            meeting.attend().await;
+            if let Some(job) = job {
+                job.await.expect("the job");
+            }
         }
     });
+}
+
+/// A thread that blocks and a task that awaits, which meet at each of the primitives.
+struct Meeting {
+    turn: sync::Mutex<u32>,
+    changed: sync::Condition,
+    semaphore: sync::Semaphore,
+    event: sync::Event,
+    barrier: sync::Barrier,
+}
+
+impl Default for Meeting {
+    fn default() -> Self {
+        Self {
+            turn: sync::Mutex::new(0),
+            changed: sync::Condition::new(),
+            semaphore: sync::Semaphore::new(0),
+            event: sync::Event::new(),
+            barrier: sync::Barrier::new(2),
+        }
+    }
+}
+
+impl Meeting {
+    const ROUNDS: u32 = 100;
+
+    /// The odd turns.
+    fn block(&self) {
+        for round in 0..Self::ROUNDS {
+            let mut turn = self.turn.blocking_lock();
+            while *turn != 2 * round + 1 {
+                turn = self.changed.blocking_wait(turn);
+            }
+            *turn += 1;
+            self.changed.notify_all(&turn);
+            drop(turn);
+            self.semaphore.blocking_acquire().expect("open").forget();
+            self.event.blocking_wait();
+            self.barrier.blocking_wait().expect("nobody breaks it");
+        }
+    }
+
+    /// The even turns. Each wait of the thread is for something that has not come yet, or that comes at the same time.
+    async fn attend(&self) {
+        for round in 0..Self::ROUNDS {
+            let mut turn = self.turn.lock().await;
+            *turn += 1;
+            self.changed.notify_all(&turn);
+            let next = 2 * round + 2;
+            drop(self.changed.wait_for(turn, |turn| *turn == next).await);
+            self.semaphore.add_permits(1);
+            self.event.set();
+            self.barrier.wait().await.expect("nobody breaks it");
+            self.event.clear();
+        }
+        assert_eq!(self.semaphore.available_permits(), 0);
+    }
 }
 
 /// A panic in a task leaves its worker's context as it was.

@@ -1,7 +1,7 @@
 //! Clauses 7 and 8 over the core's primitives: a waiter that goes away loses nothing, and waiters are served in turn.
 //!
-//! Every position in the line x the moment at which its waiter goes: before it was its turn, or after, when it has been given
-//! what it waited for and does not know yet.
+//! Every position in the line x the moment at which its waiter goes: before it was its turn; after, when it has been given
+//! what it waited for and does not know yet; or when it has gone on, and the next one has been given what it waited for.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,12 +23,13 @@ pub(super) const WAITERS: usize = 5;
 pub(super) enum Goes {
     BeforeItsTurn,
     InItsTurn,
+    HavingGoneOn,
 }
 
 /// Every position in a line of `WAITERS` x every moment.
 pub(super) fn departures() -> impl Iterator<Item = (usize, Goes)> {
     (0..WAITERS).flat_map(|position| {
-        [Goes::BeforeItsTurn, Goes::InItsTurn].map(move |goes| (position, goes))
+        [Goes::BeforeItsTurn, Goes::InItsTurn, Goes::HavingGoneOn].map(move |goes| (position, goes))
     })
 }
 
@@ -46,8 +47,11 @@ pub(super) async fn serve_all<F: Future>(
     if goes == Goes::BeforeItsTurn {
         drop(line.remove(position));
     }
-    for turn in 0..WAITERS - 1 {
+    let mut gone_on = None;
+    for turn in 0..expected((position, goes)).len() {
         serve();
+        // It takes nothing with it of what is the next one's.
+        drop(gone_on.take());
         if goes == Goes::InItsTurn && turn == position {
             // It was given what it waited for, and leaves without having noticed.
             drop(line.remove(0));
@@ -58,14 +62,19 @@ pub(super) async fn serve_all<F: Future>(
             "turn {turn}: waiter {number} was passed over"
         );
         served.push(*number);
-        line.remove(0);
+        let (number, waiter) = line.remove(0);
+        if goes == Goes::HavingGoneOn && number == position {
+            gone_on = Some(waiter);
+        }
     }
     served
 }
 
-/// All but the one who left, in the order of their coming.
-pub(super) fn all_but(position: usize) -> Vec<usize> {
-    (0..WAITERS).filter(|number| *number != position).collect()
+/// Who is served, in the order of their coming: all but the one who left without having gone on.
+pub(super) fn expected((position, goes): (usize, Goes)) -> Vec<usize> {
+    (0..WAITERS)
+        .filter(|number| *number != position || goes == Goes::HavingGoneOn)
+        .collect()
 }
 
 /// 7, 8: a waiter that leaves a semaphore's line passes its permit on, whenever it leaves.
@@ -78,7 +87,7 @@ pub fn c07_a_dropped_acquire_passes_its_permit_on<S: Subject>() {
                 .map(|_| Box::pin(async { semaphore.acquire().await.expect("open").forget() }))
                 .collect();
             let served = serve_all(line, departure, || semaphore.add_permits(1)).await;
-            assert_eq!(served, all_but(departure.0), "{departure:?}");
+            assert_eq!(served, expected(departure), "{departure:?}");
             assert_eq!(semaphore.available_permits(), 0, "{departure:?}");
         }
     });
@@ -96,7 +105,7 @@ pub fn c07_a_dropped_get_leaves_its_item<S: Subject>() {
                 item += 1;
                 queue.try_put(item).expect("there is room");
             });
-            assert_eq!(served.await, all_but(departure.0), "{departure:?}");
+            assert_eq!(served.await, expected(departure), "{departure:?}");
             assert!(queue.is_empty(), "{departure:?}");
         }
     });
@@ -106,22 +115,23 @@ pub fn c07_a_dropped_get_leaves_its_item<S: Subject>() {
 pub fn c07_a_dropped_put_leaves_its_room<S: Subject>() {
     let subject = S::start();
     subject.run(async {
-        for (position, goes) in departures() {
+        for departure in departures() {
             let queue = Queue::new(1);
             queue.try_put(usize::MAX).expect("there is room");
             let line = (0..WAITERS)
                 .map(|number| Box::pin(queue.put(number)))
                 .collect();
             let mut got = Vec::new();
-            let served = serve_all(line, (position, goes), || {
+            let served = serve_all(line, departure, || {
                 got.push(queue.try_get().expect("it is full"));
             });
             let served = served.await;
             got.extend(queue.try_get());
             // Who leaves in its turn may have put its item in already; then the one after it has to wait for room again.
-            assert_eq!(served, all_but(position), "position {position}, {goes:?}");
-            got.retain(|item| *item != usize::MAX && *item != position);
-            assert_eq!(got, all_but(position), "position {position}, {goes:?}");
+            let expected = expected(departure);
+            assert_eq!(served, expected, "{departure:?}");
+            got.retain(|item| expected.contains(item));
+            assert_eq!(got, expected, "{departure:?}");
         }
     });
 }
@@ -134,7 +144,7 @@ pub fn c07_a_dropped_wait_passes_its_notification_on<S: Subject>() {
             let signal = Signal::new();
             let line = (0..WAITERS).map(|_| Box::pin(signal.wait())).collect();
             let served = serve_all(line, departure, || assert!(signal.notify_one()));
-            assert_eq!(served.await, all_but(departure.0), "{departure:?}");
+            assert_eq!(served.await, expected(departure), "{departure:?}");
             assert_eq!(signal.waiters(), 0, "{departure:?}");
         }
     });

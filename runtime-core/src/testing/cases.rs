@@ -129,6 +129,7 @@ macro_rules! __conformance_cases {
                 c07_a_dropped_condition_wait_passes_its_notification_on
                 c07_a_dropped_lock_hands_it_on
                 c07_notifications_reach_as_many_as_were_notified
+                c08_a_condition_waits_until_its_predicate_is_true
                 c08_all_who_are_notified_go_on_in_turn
                 c08_an_event_set_and_cleared_releases_who_waited
                 c08_locks_are_handed_over_in_turn_at_random
@@ -146,6 +147,7 @@ macro_rules! __conformance_cases {
                 c07_random_programs_over_a_condition
                 c07_random_programs_over_a_mutex
                 c07_random_programs_over_a_queue
+                c07_random_programs_over_queues_of_other_orders
                 c07_random_programs_over_a_semaphore
                 c07_random_programs_over_an_event
             }

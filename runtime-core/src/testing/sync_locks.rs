@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_lite::future::poll_once;
 
 use super::Subject;
-use super::cancel_waiters::{WAITERS, all_but, departures, serve_all};
+use super::cancel_waiters::{WAITERS, departures, expected, serve_all};
 use super::event::Count;
 use super::outcome::Outcome;
 use super::stress::Xorshift;
@@ -24,7 +24,7 @@ async fn dropped_locks() {
         let line = (0..WAITERS).map(|_| Box::pin(mutex.lock())).collect();
         // Whoever is served unlocks at once, which serves the next.
         let served = serve_all(line, departure, || drop(held.take())).await;
-        assert_eq!(served, all_but(departure.0), "{departure:?}");
+        assert_eq!(served, expected(departure), "{departure:?}");
         assert!(!mutex.is_locked(), "{departure:?}");
     }
 }
@@ -49,7 +49,7 @@ async fn dropped_condition_waits() {
             let guard = mutex.try_lock().expect("nobody has gone on");
             assert!(condition.notify_one(&guard));
         });
-        assert_eq!(served.await, all_but(departure.0), "{departure:?}");
+        assert_eq!(served.await, expected(departure), "{departure:?}");
         assert_eq!(condition.waiters(), 0, "{departure:?}");
         assert!(!mutex.is_locked(), "{departure:?}");
     }
@@ -227,6 +227,37 @@ async fn condition_example(tasks: Tasks) {
             "worker 4 is released",
         ]
     );
+}
+
+/// 8: who waits for a predicate goes on when it is true, with the lock, and lets others have it until then. 7: dropped, it holds nothing.
+pub fn c08_a_condition_waits_until_its_predicate_is_true<S: Subject>() {
+    on::<S>(|_| Box::pin(until_true()));
+}
+
+async fn until_true() {
+    const ENOUGH: usize = 3;
+    let (level, changed) = (Mutex::new(0), Condition::new());
+    let mut at_once = Box::pin(changed.wait_for(level.lock().await, |level| *level == 0));
+    assert!(poll_once(&mut at_once).await.is_some(), "it is true");
+    for dropped in [true, false] {
+        *level.lock().await = 0;
+        let mut waits = Box::pin(changed.wait_for(level.lock().await, |level| *level >= ENOUGH));
+        for _ in 0..ENOUGH {
+            assert!(poll_once(&mut waits).await.is_none(), "it is not true");
+            let mut guard = level.try_lock().expect("who waits does not hold it");
+            *guard += 1;
+            changed.notify_all(&guard);
+        }
+        if dropped {
+            drop(waits);
+        } else {
+            let guard = waits.await;
+            assert_eq!(*guard, ENOUGH);
+            assert!(level.is_locked());
+        }
+        assert!(!level.is_locked());
+        assert_eq!(changed.waiters(), 0);
+    }
 }
 
 /// 8: many that are notified at once go on in the order of their coming, each with the lock, though all could run.

@@ -15,7 +15,9 @@ use super::event::Count;
 use super::outcome::Outcome;
 use super::stress::{Xorshift, seed, size};
 use super::sync_tasks::{Spawned, Tasks, on};
-use crate::sync::{Barrier, Condition, Event, Mutex, Queue, Semaphore};
+use crate::sync::{
+    Barrier, Condition, Event, Fifo, Lifo, Mutex, OrderedQueue, Semaphore, Smallest, Store,
+};
 
 /// How many programs each case runs.
 const PROGRAMS: usize = 25;
@@ -171,14 +173,32 @@ async fn mutex(tasks: Tasks, mut random: Xorshift) {
 
 /// 7: what was put is got, once, and in each one's order if one gets it all.
 pub fn c07_random_programs_over_a_queue<S: Subject>() {
-    on::<S>(|tasks| Box::pin(programs(move |random| queue(tasks.clone(), random))));
+    on::<S>(|tasks| {
+        Box::pin(programs(move |random| {
+            queue::<Fifo<_>>(tasks.clone(), random, true)
+        }))
+    });
 }
 
-async fn queue(tasks: Tasks, mut random: Xorshift) {
+/// 7: so is it where the last or the smallest comes first.
+pub fn c07_random_programs_over_queues_of_other_orders<S: Subject>() {
+    on::<S>(|tasks| {
+        Box::pin(async move {
+            programs(|random| queue::<Lifo<_>>(tasks.clone(), random, false)).await;
+            programs(|random| queue::<Smallest<_>>(tasks.clone(), random, true)).await;
+        })
+    });
+}
+
+/// `keeps_order`: each putter's items, which grow, come out as they went in.
+async fn queue<Q>(tasks: Tasks, mut random: Xorshift, keeps_order: bool)
+where
+    Q: Store<Item = (usize, usize)> + Send + 'static,
+{
     const PUTTERS: usize = 4;
     const ITEMS: usize = 20;
     type Items = StdMutex<Vec<(usize, usize)>>;
-    let queue = Arc::new(Queue::new(1 + random.below(4) as usize));
+    let queue = Arc::new(OrderedQueue::<Q>::new(1 + random.below(4) as usize));
     // Those that are certain: a `put` that is given up may have put its item before.
     let (put, got): (Arc<Items>, Arc<Items>) = Default::default();
     let getters = 1 + random.below(4) as usize;
@@ -228,7 +248,7 @@ async fn queue(tasks: Tasks, mut random: Xorshift) {
         getter.outcome().await;
     }
     let (mut put, mut got) = (put.lock().unwrap().clone(), got.lock().unwrap().clone());
-    if getters == 1 {
+    if keeps_order && getters == 1 {
         for putter in 0..PUTTERS {
             let numbers = got.iter().filter(|item| item.0 == putter);
             assert!(numbers.is_sorted(), "reordered: {got:?}");
