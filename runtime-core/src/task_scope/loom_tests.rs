@@ -78,8 +78,8 @@ impl Ambient for Queues {
     fn name(&self) -> &'static str {
         "model"
     }
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        self.0.erase()
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.0.erased())
     }
     fn launch(&self, task: Task) -> Result<(), Refused> {
         Queue::schedule(&self.0, task);
