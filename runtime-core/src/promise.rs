@@ -2,6 +2,15 @@
 //!
 //! [`oneshot`](crate::sync::oneshot) is for one receiver, and moves its value; this one clones it for each. All is under one short lock:
 //! the outcome, and the wakers of those who wait, each in a slot of its own, so that cancelling one takes constant time.
+//!
+//! **Why it does not stand on the wait queue of [`sync`](crate::sync).** There a waiter is a node inside of its future, which must be pinned and
+//! borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned, sent to other tasks, and polled as `&mut`: it owns its
+//! share and can be moved between two polls. What the queue is for is not needed either: a promise is kept once, and all are
+//! released by that, so there is no turn to keep and nothing that one who gives up would have to pass on.
+//!
+//! **Cost.** One allocation for a promise, and a list of wakers that grows with those who wait at a time, where the wait queue's waiters
+//! allocate nothing. Each poll and each drop of one who waits takes the lock for a moment; keeping the promise takes it once, and
+//! wakes outside of it.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -89,7 +89,8 @@ impl BatchLane {
         let mut state = self.state.lock();
         let hold = shared.clock.hold();
         state.queue.push_back(Due { task, hold });
-        if state.waiting > 0 || state.threads == self.most_threads {
+        // One that was told of the task before may not have got to it yet, and still counts as waiting.
+        if state.queue.len() <= state.waiting || state.threads == self.most_threads {
             self.due.notify_one();
             return;
         }

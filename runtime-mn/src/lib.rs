@@ -21,8 +21,8 @@ mod runtime;
 mod scheduler;
 mod shared;
 mod simulated;
-pub mod telling;
-mod worker;
+mod telling;
+pub mod worker;
 
 #[cfg(all(test, lab_shuttle))]
 mod shuttle_tests;

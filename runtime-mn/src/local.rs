@@ -263,7 +263,7 @@ impl Local {
         };
         if newest.id() == id && self.inline.admit() && !self.shared.closed.load(Relaxed) {
             self.run(policy, newest);
-            if self.spawned.is_empty() {
+            if self.spawned.is_empty() && self.woken.is_empty() {
                 self.ran_out();
             }
             return true;

@@ -20,6 +20,9 @@ use runtime_core::time::TimerShard;
 use crate::deque::Stealer;
 use crate::fork_join::JobRef;
 
+/// What [`Remote::current`] is while a closure of a fork-join is run outside of any poll: no task has this number.
+pub(crate) const CLOSURE: usize = 1;
+
 /// One worker's side that thieves, tellers and observers see. What is written often lies on cache lines of its own.
 pub(crate) struct Remote {
     pub(crate) spawned: Stealer<Task>,
@@ -155,6 +158,13 @@ impl Remote {
         let current = &self.counters.current;
         let outer = current.load(Relaxed);
         current.store(task.get(), Relaxed);
+        outer
+    }
+
+    /// As [`enter_poll`](Remote::enter_poll), of a closure that is run outside of any poll.
+    pub(crate) fn enter_closure(&self) -> usize {
+        let outer = self.counters.current.load(Relaxed);
+        self.counters.current.store(CLOSURE, Relaxed);
         outer
     }
 

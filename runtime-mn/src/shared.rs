@@ -194,7 +194,7 @@ impl Shared {
         told.is_some()
     }
 
-    /// How long a worker keeps work to itself. Not at all if there is no monitor to see to it that a long poll holds it up.
+    /// How long a worker keeps work to itself. Not at all without a monitor, which sees to it if a long poll holds that up.
     pub(crate) fn patience(&self) -> Duration {
         if self.monitor.is_on() {
             self.knobs.patience

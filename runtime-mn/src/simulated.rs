@@ -69,23 +69,25 @@ impl Local {
     /// the one to end who keeps time from passing. The caller has the poller's token: one worker at a time gets here.
     fn let_time_pass(&self) -> bool {
         let shared = &*self.shared;
+        // A look at the reactor may have used up a notification: then the worker looks around before it waits.
+        let mut looked = false;
         loop {
             // Before the workers: a job that has ended by now has queued what it woke.
             let Some(quiet) = shared.clock.quiet() else {
-                return false;
+                return looked;
             };
             if !shared.nobody_works() {
-                return false;
+                return looked;
             }
             let deadlines = shared
                 .reach()
                 .iter()
                 .filter_map(|remote| remote.timers.earliest());
             let Some(deadline) = deadlines.min() else {
-                return false;
+                return looked;
             };
             self.drive(Some(Duration::ZERO));
-            // From here on a notification may have been used up: the worker looks around before it waits.
+            looked = true;
             if !shared.nobody_works() || !shared.clock.advance(quiet, deadline) {
                 return true;
             }

@@ -9,8 +9,8 @@
 //!   patience, or when much has gathered, and turns eager again; if its queues run empty before, nobody was disturbed.
 //! - For what sockets and timers wake it is always patient, unless that is much at once.
 //!
-//! Nothing is lost: what lies there is the worker's own to run. It can be late, behind a poll that turns out to be long: once, as the
-//! worker is eager afterwards, and no longer than the monitor looks away. Without a monitor every worker is eager.
+//! Nothing is lost: what lies there is the worker's own to run. It can be late, behind a poll that turns out to be long, after which the
+//! worker is eager again; no longer than the monitor looks away. Without a monitor every worker is eager.
 //!
 //! The clock is read when work begins to lie, and then every few tasks.
 

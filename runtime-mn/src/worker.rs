@@ -12,7 +12,7 @@ use runtime_core::task::{SchedulerArc, Task};
 use crate::fork_join::JobRef;
 use crate::local::Local;
 use crate::policy::Policy;
-use crate::queues::{Found, Queues, Thief, Work};
+use crate::queues::{Found, Queues, Thief, Work, retry};
 use crate::remote::{Remote, add};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
@@ -103,6 +103,12 @@ impl<P: Policy> Worker<P> {
                 return;
             }
             self.local.tell_of_lying();
+            if self.is_turn_of_closures()
+                && let Some(job) = retry(|| self.shared().job_injector.steal())
+            {
+                self.found();
+                self.run_closures(job);
+            }
             if let Some(task) = self.next() {
                 self.found();
                 self.local.run_from_queue(self.policy(), task);
@@ -124,12 +130,23 @@ impl<P: Policy> Worker<P> {
         }
     }
 
+    /// Whether closures that came from outside are due before tasks: as seldom as injected tasks are, so that neither starves.
+    #[inline]
+    fn is_turn_of_closures(&self) -> bool {
+        let shared = self.shared();
+        let tick = self.local.tick.get();
+        tick.is_multiple_of(shared.knobs.injector_tick) && !shared.job_injector.is_empty()
+    }
+
     /// Runs a closure of somebody's, and what it has left in this worker's own deque: the one who waits for that may be asleep.
     fn run_closures(&self, first: JobRef) {
         let mut next = Some(first);
         while let Some(job) = next {
-            add(&self.remote().counters.closures, 1);
+            let remote = self.remote();
+            add(&remote.counters.closures, 1);
+            let outer = remote.enter_closure();
             job.execute();
+            remote.leave_poll(outer);
             next = self.local.jobs.pop();
         }
     }
@@ -149,7 +166,10 @@ impl<P: Policy> Worker<P> {
                 continue;
             }
             let patience = Instant::now().checked_add(monitor.spare_keep_alive);
+            let counters = &self.remote().counters;
+            counters.asleep_from(self.shared().now_ns());
             let was_called = self.local.parker.park(patience);
+            counters.awake_from(self.shared().now_ns());
             if !was_called && monitor.strike_off(self.local.index) {
                 if self.shared().one_worker_less() {
                     return Ended::ForWantOfWork;

@@ -115,6 +115,115 @@ fn a_spare_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
+/// The worker that waits for sockets is the one that runs what the first event wakes, and has nothing queued that others could take.
+#[test]
+fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
+    let runtime = quiet(2).build().unwrap();
+    let (told, hears) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    runtime.spawn(async move {
+        let stuck = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let echo = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = (stuck.local_addr().unwrap(), echo.local_addr().unwrap());
+        let of_stuck = told.clone();
+        drop(spawn(async move {
+            stuck.accept().await.unwrap();
+            of_stuck.send(addresses).unwrap();
+            // Disconnected when the test lets go.
+            released.recv().unwrap_err();
+        }));
+        drop(spawn(async move {
+            let (mut stream, _) = echo.accept().await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+        }));
+        told.send(addresses).unwrap();
+    });
+    let (stuck, echo) = hears.recv_timeout(PATIENCE).unwrap();
+    // Both workers sleep, one of them in the reactor.
+    until("nobody has anything to do", || {
+        runtime
+            .handle()
+            .metrics()
+            .workers
+            .iter()
+            .all(|worker| worker.parks > 0)
+    });
+    let _first = std::net::TcpStream::connect(stuck).unwrap();
+    hears.recv_timeout(PATIENCE).unwrap();
+    let mut second = std::net::TcpStream::connect(echo).unwrap();
+    second.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = [0; 5];
+    std::io::Read::read_exact(&mut second, &mut answer).unwrap();
+    assert_eq!(&answer, b"hello");
+    drop(release);
+}
+
+#[test]
+fn a_callback_that_panics_ends_neither_the_watch_nor_the_runtime() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let runtime = quiet(2)
+        .on_stuck(move |_| {
+            counted.fetch_add(1, SeqCst);
+            panic!("on purpose");
+        })
+        .build()
+        .unwrap();
+    for round in 1..=2 {
+        let seen = Arc::clone(&calls);
+        let stuck = runtime.spawn(async move {
+            until("the callback was called", || seen.load(SeqCst) >= round);
+        });
+        block_on_current_thread(stuck).unwrap();
+    }
+    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+}
+
+/// A fork-join that a plain thread began is no task, but tasks may not wait for it all the same.
+#[test]
+fn a_long_closure_holds_up_no_task() {
+    use runtime_core::ForkJoin as _;
+
+    let runtime = quiet(1).build().unwrap();
+    let handle = runtime.handle().clone();
+    let (told, hears) = mpsc::channel();
+    runtime.handle().fork_join().join(
+        move || {
+            drop(handle.spawn(async move { told.send(()).unwrap() }));
+            hears.recv_timeout(PATIENCE).unwrap();
+        },
+        || {},
+    );
+    assert_eq!(runtime.handle().metrics().stuck_polls, Some(0));
+}
+
+#[test]
+fn a_fork_join_from_outside_has_its_turn_among_tasks_that_never_rest() {
+    use runtime_core::ForkJoin as _;
+
+    let runtime = quiet(2).build().unwrap();
+    let ended = Arc::new(AtomicBool::new(false));
+    for _ in 0..4 {
+        let ended = Arc::clone(&ended);
+        drop(runtime.spawn(async move {
+            while !ended.load(Relaxed) {
+                yield_now().await;
+            }
+        }));
+    }
+    assert_eq!(runtime.handle().fork_join().join(|| 1, || 2), (1, 2));
+    ended.store(true, Relaxed);
+}
+
+/// Without a monitor nobody looks again later.
+#[test]
+fn the_last_worker_that_blocks_in_place_leaves_somebody_behind() {
+    let runtime = quiet(1).monitor(false).build().unwrap();
+    let handle = runtime.handle().clone();
+    let answer = runtime.block_on(async move { block_in_place(|| handle.block_on(async { 42 })) });
+    assert_eq!(answer, 42);
+}
+
 #[test]
 fn what_a_stuck_task_has_queued_itself_is_run_by_others() {
     for place in ["spawned", "woken"] {

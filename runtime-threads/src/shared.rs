@@ -37,9 +37,8 @@ impl Shared {
         if let Some(executor) = builder.default_executor {
             blocking.set_default(executor);
         }
-        Arc::new_cyclic(|me: &Weak<Self>| {
+        let shared = Arc::new_cyclic(|me: &Weak<Self>| {
             blocking.set_ambient(me.clone());
-            simulated::ask_when_released(&builder.clock, me);
             Self {
                 registry: Registry::new(builder.max_threads),
                 blocking,
@@ -51,7 +50,10 @@ impl Shared {
                 stops: Semaphore::new(0),
                 me: me.clone(),
             }
-        })
+        });
+        // Not before it can be found: whoever is asked and finds nothing is never asked again.
+        simulated::ask_when_released(&shared.clock, &shared.me);
+        shared
     }
 
     /// A name for the next thread.

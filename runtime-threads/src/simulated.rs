@@ -40,7 +40,9 @@ impl Shared {
             .while_all_wait(&self.clock, begins, |quiet, threads| {
                 let guests = self.simulated_guests.get().map(Arc::as_ref);
                 let timers = threads.iter().filter_map(|thread| thread.timers());
-                let deadlines = timers.chain(guests).filter_map(TimerShard::earliest);
+                let deadlines = timers.filter_map(TimerShard::earliest);
+                // Prepared anew: it may still tell only of what is earlier than a timer that is gone.
+                let deadlines = deadlines.chain(guests.and_then(TimerShard::prepare_park));
                 let Some(deadline) = deadlines.min() else {
                     return false;
                 };

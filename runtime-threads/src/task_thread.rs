@@ -253,7 +253,13 @@ impl TaskThread {
                     count(&self.parks);
                     let deadline = timers.and_then(|timers| timers.prepare_park());
                     if self.shared.clock.is_simulated() {
-                        parker.park_then(None, || self.shared.let_time_pass(Some(self)));
+                        parker.park_then(None, || {
+                            self.shared.let_time_pass(Some(self));
+                            // A timer that was fired just now, on this very thread, put the task here without a token.
+                            if !self.due.load(Relaxed).is_null() {
+                                parker.unpark();
+                            }
+                        });
                         self.shared.registry.waits_no_more(self);
                     } else {
                         parker.park(deadline);

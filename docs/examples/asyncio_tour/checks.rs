@@ -255,7 +255,7 @@ fn expected(example: &str) -> (Order, &'static [&'static str]) {
             ],
         ),
         "condition" => (
-            Order::Clock,
+            Order::Program,
             &[
                 "worker 0 waits",
                 "worker 1 waits",

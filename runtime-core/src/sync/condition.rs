@@ -89,7 +89,12 @@ impl Condition {
         }
     }
 
-    /// [Waits](Condition::wait) until `predicate` is true; not at all if it is already. It is called with the lock held.
+    /// [Waits](Condition::wait) until `predicate` is true; not at all if it is already. It is called with the lock held. asyncio's
+    /// `Condition.wait_for`.
+    ///
+    /// Cancel safe: dropped, it unlocks, and passes on a notification that it has not looked at yet; one after which the predicate was
+    /// false is used up. Fairness: after each such notification it stands behind all others again. Cost: one call of `predicate` at the
+    /// start and one for each notification; so let no more be notified than can go on.
     ///
     /// # Panics
     /// If others wait for this condition with another mutex.

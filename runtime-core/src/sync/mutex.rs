@@ -20,14 +20,16 @@ use crate::{context, park};
 /// Hold it across an `.await` if need be; if not, a lock of the standard library is cheaper.
 ///
 /// - *Fairness*: first come, first served. Who unlocks hands the lock to the first in line in the same step, and nobody
-///   overtakes, the one who has just unlocked it included. So each hand-over costs a switch of tasks as long as somebody waits:
-///   several times what a lock costs that lets newcomers overtake, such as Go's; in exchange nobody waits longer than it takes
+///   overtakes, the one who has just unlocked it included. So each hand-over costs a switch of tasks as long as somebody waits, which
+///   a lock that lets newcomers overtake, such as Go's, has now and then only; in exchange nobody waits longer than it takes
 ///   those before him.
 /// - *Cancelling*: a future that is dropped while it waits leaves the line, and one that was handed the lock and is dropped before
 ///   it noticed hands it on. Its place in line is lost.
 /// - *Panics*: a guard dropped by a panic unlocks. There is no poison; what the panic left half done is to be seen.
 /// - *Cost*: locking and unlocking are one atomic step each while nobody waits. Waiting allocates nothing; how many wait makes
-///   no difference.
+///   no difference. In one run on 2 cores, under M:N: 0.16 of what tokio's costs and 0.54 of async-lock's while nobody else wants it;
+///   0.12 of tokio's with eight tasks that all want it, and 0.18 if each unlock hands it over. `lab compare lock` and
+///   `lab compare mutex-contended --param held=0,1` measure it.
 ///
 /// A task that locks what it holds itself waits for ever.
 ///

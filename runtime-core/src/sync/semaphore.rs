@@ -132,7 +132,8 @@ impl Semaphore {
         self.permits.available()
     }
 
-    /// True if one who comes now has to wait, or would be refused: asyncio's `locked()`.
+    /// True while no permit is free: one who comes now has to wait, or would be refused. asyncio's `locked()`. False is no promise: who
+    /// comes now stands behind those in line, who may need more permits than are free.
     #[doc(alias = "locked")]
     pub fn is_exhausted(&self) -> bool {
         self.permits.available() == 0

@@ -12,7 +12,8 @@ use crate::budget;
 const LANE: usize = 0;
 
 /// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone. It is
-/// what trio calls a parking lot, and the ground on which condition-like types stand.
+/// what trio calls a parking lot, and the ground on which condition-like types stand. asyncio has none: [`notify`](Signal::notify) is like
+/// that of its `Condition` with no lock about it, and [`notify_all`](Signal::notify_all) like an `Event` that is set and cleared at once.
 ///
 /// Cost: a short lock for each operation, without allocating; notifying is linear in the number of those who are notified.
 ///

@@ -1,6 +1,5 @@
 //! The life of a single task, on one thread and every interleaving of two.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc as StdArc;
@@ -281,7 +280,7 @@ mod single {
 
     #[test]
     fn an_idle_task_is_found_by_a_walk_over_the_arena() {
-        thread_local!(static CACHE: RefCell<BlockCache> = RefCell::default());
+        thread_local!(static CACHE: std::cell::RefCell<BlockCache> = std::cell::RefCell::default());
         #[derive(Default)]
         struct WithArena {
             arena: Arena,

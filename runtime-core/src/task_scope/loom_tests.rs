@@ -18,10 +18,10 @@ use loom::thread;
 use super::future::run;
 use super::{ScopedHandle, TaskScope};
 use crate::blocking::BlockingPool;
-use crate::context::{Ambient, IoDriver, Refused};
+use crate::context::{Ambient, Binding, IoDriver, Refused};
 use crate::park::block_on_current_thread as block_on;
 use crate::primitives::Mutex;
-use crate::task::{Ran, Schedule, SchedulerArc, SchedulerRef, Task};
+use crate::task::{Ran, Schedule, SchedulerArc, Task};
 use crate::time::TimerShard;
 
 /// A scheduler that only queues; whichever thread of a model takes a task runs it.
@@ -78,8 +78,8 @@ impl Ambient for Queues {
     fn name(&self) -> &'static str {
         "model"
     }
-    fn scheduler_for_new_task(&self) -> SchedulerRef {
-        self.0.erase()
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.0.erased())
     }
     fn launch(&self, task: Task) -> Result<(), Refused> {
         Queue::schedule(&self.0, task);

@@ -32,7 +32,11 @@ pub struct Interval {
     sleep: Pin<Box<Sleep>>,
 }
 
-/// Ticks now and then every `period`.
+/// Ticks now and then every `period`. asyncio has none: its users write a loop around `sleep`, which drifts. To call a function again and
+/// again, see [`every`](crate::calls::every()).
+///
+/// Cancel safe: a dropped [`tick`](Interval::tick) loses no tick. Cost: one allocation for all of its ticks; each of them is a
+/// [`Sleep`]'s.
 ///
 /// ```no_run
 /// # async fn example() {

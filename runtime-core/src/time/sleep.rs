@@ -15,7 +15,8 @@ use crate::{budget, context};
 
 /// Completes at a deadline, never before; made by [`sleep`] and [`sleep_until`].
 ///
-/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. It may be polled by several tasks in turn; the one
+/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. Cost: a look at the clock, and if it has to wait a short lock
+/// for entering the wheel and one for leaving it. It may be polled by several tasks in turn; the one
 /// that polled it last is woken. Once complete it stays so.
 ///
 /// Cancel safe: dropped, it is taken out of the wheel at once.
@@ -33,7 +34,10 @@ unsafe impl Send for Sleep {}
 // SAFETY: as above; `&Sleep` gives access to the deadline and the state only.
 unsafe impl Sync for Sleep {}
 
-/// Waits for `duration`, and never less. Zero completes without waiting; one that exceeds the clock's range never completes.
+/// Waits for `duration`, and never less. Zero completes without waiting; one that exceeds the clock's range never completes. asyncio's
+/// `sleep`; for its `sleep(0)`, which lets others run, see [`yield_now`](crate::yield_now).
+///
+/// Cancel safe, and no allocation: see [`Sleep`].
 ///
 /// ```no_run
 /// # async fn example() {

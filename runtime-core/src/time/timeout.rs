@@ -43,7 +43,12 @@ pin_project! {
 }
 
 /// Awaits `future` for at most `duration`. A result that is ready beats a deadline that is due: the future is polled first,
-/// also with a limit of zero.
+/// also with a limit of zero. asyncio's `async with timeout(seconds)`, and its `wait_for` of a coroutine.
+///
+/// What ends with the time is the future alone. Over a [`JoinHandle`](crate::JoinHandle) that is the waiting, and the task goes on;
+/// [`wait_for`](crate::combine::wait_for()) aborts the task, too.
+///
+/// Cost: a look at the clock, and a [`Sleep`] beside the future if that has to wait. No allocation.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), runtime_core::time::Elapsed> {
@@ -63,10 +68,13 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout::after(clock::now(), duration, future)
 }
 
-/// Awaits `future` until `deadline` at most; see [`timeout`].
+/// Awaits `future` until `deadline` at most; see [`timeout()`]. asyncio's `timeout_at`.
 ///
 /// # Errors
 /// [`Elapsed`] when the deadline is reached first.
+///
+/// # Panics
+/// The returned future panics if it is polled outside of a runtime and has to wait.
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout {
         future,

@@ -199,5 +199,10 @@ impl Local {
                 });
             }
         }
+        // What a closure that was stolen meanwhile has left here: the one who waits for that may be asleep.
+        while let Some(job) = self.jobs.pop() {
+            add(&self.remote().counters.closures, 1);
+            job.execute();
+        }
     }
 }

@@ -61,9 +61,10 @@ impl<'a> Away<'a> {
         let remote = &shared.remotes[index];
         remote.observed.in_place.store(true, Relaxed);
         relief::leave(shared, index);
-        // Its timers go to the wheels of those who are there.
+        let away = Self { shared, index };
+        // Its timers go to the wheels of those who are there. That calls wakers, which may panic.
         remote.timers.hand_on();
-        Self { shared, index }
+        away
     }
 }
 

@@ -8,6 +8,7 @@ mod watch;
 #[cfg(all(test, lab_loom))]
 mod loom_tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use runtime_core::primitives::atomic::{
 };
 use runtime_core::primitives::{Mutex, thread};
 
+use crate::remote::CLOSURE;
 use crate::shared::Shared;
 use relief::Spares;
 use report::Report;
@@ -200,6 +202,8 @@ impl Monitor {
 struct Looks<'a> {
     shared: &'a Arc<Shared>,
     watches: Vec<Watch>,
+    /// Whether what was last caught there is a closure, which is not reported.
+    in_closure: Vec<bool>,
     /// The sum of all workers' progress at the last look.
     progress: u64,
 }
@@ -210,6 +214,7 @@ impl<'a> Looks<'a> {
         Self {
             shared,
             watches: shared.remotes.iter().map(|_| Watch::new(now)).collect(),
+            in_closure: vec![false; shared.remotes.len()],
             progress: 0,
         }
     }
@@ -220,7 +225,13 @@ impl<'a> Looks<'a> {
         let mut quiet_looks = 0;
         while !self.shared.closed.load(SeqCst) {
             let now = Instant::now();
-            let stuck = self.look(now);
+            // It calls the user's callback, and wakers of whoever waits for a timer. A panic of theirs must not end the watch.
+            let looked = catch_unwind(AssertUnwindSafe(|| self.look(now)));
+            let stuck = looked.unwrap_or_else(|payload| {
+                // Its destructor may panic, too.
+                std::mem::forget(payload);
+                1
+            });
             if stuck == 0 && self.is_quiet() {
                 quiet_looks += 1;
             } else {
@@ -259,8 +270,15 @@ impl<'a> Looks<'a> {
             let waited = || waited_for_processor(observed.thread());
             match watch.look(glance, now, shared.monitor.threshold, waited) {
                 Verdict::Fine => {}
+                Verdict::Returned(_) if self.in_closure[index] => {}
                 Verdict::Returned(lasted) => shared.monitor.report.returned(lasted),
+                // A closure of a fork-join may take its time; tasks must not wait for it.
+                Verdict::Caught(_) if task == CLOSURE => {
+                    self.in_closure[index] = true;
+                    caught += 1;
+                }
                 Verdict::Caught(lasted) => {
+                    self.in_closure[index] = false;
                     caught += 1;
                     let catch = report::Catch {
                         worker: index,

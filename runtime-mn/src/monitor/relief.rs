@@ -163,7 +163,9 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
     }
     share_out(shared, stuck);
     if shared.idle.somebody_sleeps() {
-        if remote.has_waiting() || shared.has_injected() {
+        // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when it finds nothing
+        // to run.
+        if remote.has_waiting() || shared.has_injected() || is_unwatched(shared) {
             shared.notify_one();
         }
         return;
@@ -174,6 +176,13 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
     {
         stand_in(shared, stuck);
     }
+}
+
+/// Whether there are sockets, and no worker waits for them. Asking for the poller's token would tell as much, but a worker that comes
+/// for it at that moment would not get it.
+fn is_unwatched(shared: &Shared) -> bool {
+    let is_polling = |remote: &Remote| remote.polling.load(Relaxed);
+    shared.reactor.has_sources() && !shared.reach().iter().any(is_polling)
 }
 
 /// Wakes a spare worker that sleeps although there is one too many: it goes by itself when it sees that, but an idle runtime would
@@ -260,9 +269,16 @@ fn start(shared: &Arc<Shared>, parts: Parts, index: usize, stuck: usize) -> bool
 pub(super) fn leave(shared: &Arc<Shared>, away: usize) {
     shared.monitor.spares.count.in_place.fetch_add(1, Relaxed);
     relieve(shared, away);
+    if shared.monitor.spares.count.all_stuck(shared.workers) {
+        // Even if there is nothing to do yet: whatever comes would find nobody.
+        stand_in(shared, away);
+    }
 }
 
 /// The worker is back. A spare that is one too many goes by itself.
 pub(super) fn come_back(shared: &Shared) {
     shared.monitor.spares.count.in_place.fetch_sub(1, Relaxed);
+    if !shared.monitor.is_on() {
+        call_off_surplus(shared);
+    }
 }

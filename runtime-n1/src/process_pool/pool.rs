@@ -109,6 +109,13 @@ impl Drop for CloseOnDrop {
 /// Processes of this program, each with an N:1 loop, for functions that were given to [`init`](super::init). See the
 /// [module](super) for how it works.
 ///
+/// asyncio's users know it as `ProcessPoolExecutor`.
+///
+/// Fairness: calls are given to processes in the order in which they came, each to the process with the fewest; those for a certain process
+/// come before those for any. Cost: a thread in this process, and for each child a process and a socket. A call is encoded, copied
+/// through the socket and decoded, and so is its answer; four threads are woken for it. A function that takes less time than that is
+/// quicker where it is.
+///
 /// Dropping it ends the processes, whatever they are doing, and waits until they are gone; calls that have no answer report
 /// [`CallError::Closed`]. To let the calls finish first, see [`close`](ProcessPool::close).
 pub struct ProcessPool {
