@@ -117,8 +117,22 @@ impl Executor {
     }
 
     /// Cancels the jobs that wait, waits up to `timeout` for those that run, and returns the names of those still running then.
-    /// Blocks the calling thread; from one of its own threads it does not wait.
+    /// Blocks the calling thread, unless `timeout` is zero; from one of its own threads it does not wait.
+    ///
+    /// # Panics
+    /// Inside of a task, unless `timeout` is zero.
     pub fn shutdown(&self, timeout: Duration) -> Vec<String> {
+        if !timeout.is_zero() {
+            context::assert_may_block(
+                "Executor::shutdown",
+                "await the jobs and call it with a timeout of zero instead, or call it in `spawn_blocking`",
+            );
+        }
+        self.shutdown_with_its_runtime(timeout)
+    }
+
+    /// As [`shutdown`](Executor::shutdown), for a runtime whose pool it replaces: whether that one may block is its own question.
+    pub(super) fn shutdown_with_its_runtime(&self, timeout: Duration) -> Vec<String> {
         self.pool.shutdown(timeout)
     }
 

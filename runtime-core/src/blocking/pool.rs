@@ -244,7 +244,7 @@ impl BlockingPool {
             let rest = deadline.map_or(Duration::MAX, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
-            busy.extend(executor.shutdown(rest));
+            busy.extend(executor.shutdown_with_its_runtime(rest));
         }
         busy
     }

@@ -1,10 +1,13 @@
 //! Executors under a scheduler: each case is a root task for a fresh runtime that enters the ambient context.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use super::blocking_entry::assert_explains;
+use super::outcome::Outcome;
 use crate::blocking::{Executor, run_in_executor, set_default_executor};
 use crate::task::JoinError;
 use crate::{spawn, spawn_blocking, yield_now};
@@ -126,7 +129,7 @@ pub async fn jobs_without_an_executor_go_to_the_default() {
     }
 }
 
-/// Shutting an executor down cancels what waits and names what runs.
+/// Shutting an executor down cancels what waits and names what runs. 5: it does not wait inside of a task.
 pub async fn shutting_an_executor_down() {
     let executor = Executor::new("ending", 1);
     let (started, has_started) = mpsc::channel();
@@ -143,6 +146,10 @@ pub async fn shutting_an_executor_down() {
         ends.shutdown(Duration::ZERO)
     });
     assert_eq!(names.await.expect("a job").len(), 1);
+    assert_eq!(executor.shutdown(Duration::ZERO).len(), 1);
+    let wait = AssertUnwindSafe(|| executor.shutdown(Duration::from_millis(1)));
+    let refused = Outcome::panicked(&*catch_unwind(wait).expect_err("it would block"));
+    assert_explains(&refused);
     assert!(waiting.await.expect_err("cancelled").is_cancelled());
     let late = executor.spawn(|| ()).await;
     assert!(matches!(late, Err(JoinError::Cancelled)));
