@@ -121,7 +121,7 @@ fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
     let runtime = quiet(2).build().unwrap();
     let (told, hears) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
-    runtime.spawn(async move {
+    drop(runtime.spawn(async move {
         let stuck = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let echo = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = (stuck.local_addr().unwrap(), echo.local_addr().unwrap());
@@ -137,7 +137,7 @@ fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
             stream.write_all(b"hello").await.unwrap();
         }));
         told.send(addresses).unwrap();
-    });
+    }));
     let (stuck, echo) = hears.recv_timeout(PATIENCE).unwrap();
     // Both workers sleep, one of them in the reactor.
     until("nobody has anything to do", || {
