@@ -128,6 +128,17 @@ impl Local {
         }
     }
 
+    /// A task was taken to be run. With the last one nothing lies here any more: a lone task that yields again and again needs no help.
+    #[inline]
+    pub(crate) fn took_one(&self) {
+        let telling = &self.telling;
+        let is_learning = telling.woke_at.get().is_some() || telling.lies_since.get().is_some();
+        if is_learning && self.woken.is_empty() && self.spawned.is_empty() {
+            telling.lies_since.set(None);
+            self.ran_out();
+        }
+    }
+
     /// This worker's queues have run empty.
     #[inline]
     pub(crate) fn ran_out(&self) {

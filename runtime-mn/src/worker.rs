@@ -111,6 +111,7 @@ impl<P: Policy> Worker<P> {
             }
             if let Some(task) = self.next() {
                 self.found();
+                self.local.took_one();
                 self.local.run_from_queue(self.policy(), task);
                 continue;
             }
