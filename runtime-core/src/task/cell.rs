@@ -1,6 +1,8 @@
 //! The one allocation of a task, and what can be done to it through its erased header.
 #![allow(unsafe_code)]
 
+mod joining;
+
 use std::alloc::Layout;
 use std::any::Any;
 use std::cell::Cell as StdCell;
@@ -18,6 +20,8 @@ use super::waker::{self, JoinWaker};
 use super::{JoinError, Task};
 use crate::budget;
 use crate::primitives::{UnsafeCell, thread_local};
+
+pub(super) use joining::{drop_join, park_join, poll_join};
 
 /// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it has three words.
 #[repr(C)]
@@ -47,7 +51,8 @@ pub(super) struct VTable {
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the output. The task is complete and the output the caller's.
     drop_output: unsafe fn(NonNull<Header>),
-    /// Gives the block back to the scheduler with this number, which is its own. Nobody else refers to it.
+    /// Gives the block back to the scheduler with this number, which is its own. Nobody else refers to it. Returns the task that awaited
+    /// it, with the reference that the block held.
     deallocate: unsafe fn(NonNull<Header>, u32) -> Option<NonNull<Header>>,
     label: unsafe fn(NonNull<Header>) -> Label,
 }
@@ -288,7 +293,6 @@ unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
     drop_quietly(output);
 }
 
-/// Returns the task that awaited this one: the reference on it, which the block held, is the caller's now.
 unsafe fn deallocate<F: Future, N: Name>(
     header: NonNull<Header>,
     scheduler: u32,
@@ -474,84 +478,6 @@ pub(super) unsafe fn abort(header: NonNull<Header>) {
         // SAFETY: the block's own, alive by the caller's reference on the block.
         unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
     }
-}
-
-/// The join handle's poll: the outcome, or `waker` is kept to be woken at the end.
-///
-/// # Safety
-/// The caller is the one handle, `T` is the task's output type, and it has not got the output yet.
-pub(super) unsafe fn poll_join<T>(
-    header: NonNull<Header>,
-    waker: &Waker,
-) -> Poll<Result<T, JoinError>> {
-    // SAFETY: alive by the handle's reference.
-    let head = unsafe { header.as_ref() };
-    let mut state = head.state.load();
-    if !state.has(COMPLETE) && state.has(SCHEDULED) {
-        // The task that we are about to wait for may be the very next that this thread would run.
-        // SAFETY: the block's own, alive by the handle's reference on the block.
-        let scheduler = unsafe { registry::scheduler(state.scheduler()) };
-        if scheduler.run_inline(super::TaskId::of(header)) {
-            state = head.state.load();
-        }
-    }
-    if state.has(COMPLETE) || !park_join(head, state.has(JOIN_WAKER), waker) {
-        let mut outcome = MaybeUninit::<Outcome<T>>::uninit();
-        // SAFETY: complete, and the handle has not taken the output yet.
-        unsafe { (head.vtable.take_output)(header, outcome.as_mut_ptr().cast()) };
-        // SAFETY: just written.
-        return Poll::Ready(unsafe { outcome.assume_init() }.map_err(JoinError::from));
-    }
-    Poll::Pending
-}
-
-/// Leaves `waker` for the completer. False: the task has completed.
-#[inline]
-pub(super) fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
-    if filled {
-        let same = head.join_waker.with(|slot| {
-            // SAFETY: while the bit is set nobody writes to the slot; a completer only reads it.
-            unsafe { (*slot).will_wake(waker) }
-        });
-        if same {
-            return !head.state.load().has(COMPLETE);
-        }
-        if !head.state.unset_join_waker() {
-            return false;
-        }
-    }
-    // SAFETY: the bit is not set: the slot is the handle's.
-    head.join_waker
-        .with_mut(|slot| unsafe { *slot = JoinWaker::of(waker) });
-    if head.state.set_join_waker() {
-        return true;
-    }
-    // SAFETY: the task has completed without seeing the bit: the slot is still the handle's.
-    head.join_waker
-        .with_mut(|slot| unsafe { *slot = JoinWaker::NONE });
-    false
-}
-
-/// The join handle goes without having got the output.
-///
-/// # Safety
-/// The caller is the one handle, and it has not got the output; its reference is given up.
-pub(super) unsafe fn drop_join(header: NonNull<Header>) {
-    // SAFETY: alive by the handle's reference.
-    let head = unsafe { header.as_ref() };
-    let before = head.state.drop_join_interest();
-    if before.has(COMPLETE) {
-        // SAFETY: complete while the handle was there: the output is ours.
-        unsafe { (head.vtable.drop_output)(header) };
-    } else if before.has(JOIN_WAKER) {
-        // SAFETY: the bit was cleared before completion: the slot is ours.
-        let waker = head
-            .join_waker
-            .with_mut(|slot| unsafe { mem::replace(&mut *slot, JoinWaker::NONE) });
-        drop(waker);
-    }
-    // SAFETY: this is the handle's reference.
-    unsafe { release(header) };
 }
 
 /// # Safety

@@ -81,8 +81,8 @@ mod loom_tests {
     use loom::thread;
 
     use super::*;
-    use crate::task::tests::queue;
-    use crate::task::{Ran, bind};
+    use crate::task::tests::{Queue, queue};
+    use crate::task::{Ran, SchedulerArc, Task, bind};
 
     /// Says that the future is gone.
     struct Gone(Arc<AtomicBool>);
@@ -101,6 +101,17 @@ mod loom_tests {
     }
 
     impl Seen {
+        /// A task that returns 7, and its scheduler.
+        fn task(&self) -> (SchedulerArc<Queue>, Task, JoinHandle<Box<u8>>) {
+            let queue = queue();
+            let gone = Gone(Arc::clone(&self.gone));
+            let (task, handle) = bind(&queue.erase(), async move {
+                let _gone = gone;
+                Box::new(7)
+            });
+            (queue, task, handle)
+        }
+
         fn register(&self, handle: JoinHandle<Box<u8>>) {
             let (gone, values, cancelled) = (
                 Arc::clone(&self.gone),
@@ -130,12 +141,8 @@ mod loom_tests {
     #[test]
     fn a_task_that_returns_meanwhile() {
         loom::model(|| {
-            let (queue, seen) = (queue(), Seen::default());
-            let gone = Gone(Arc::clone(&seen.gone));
-            let (task, handle) = bind(&queue.erase(), async move {
-                let _gone = gone;
-                Box::new(7)
-            });
+            let seen = Seen::default();
+            let (_queue, task, handle) = seen.task();
             let runner = thread::spawn(move || assert!(matches!(task.run(), Ran::Finished)));
             seen.register(handle);
             runner.join().unwrap();
@@ -147,12 +154,8 @@ mod loom_tests {
     #[test]
     fn a_task_that_is_dropped_meanwhile() {
         loom::model(|| {
-            let (queue, seen) = (queue(), Seen::default());
-            let gone = Gone(Arc::clone(&seen.gone));
-            let (task, handle) = bind(&queue.erase(), async move {
-                let _gone = gone;
-                Box::new(7)
-            });
+            let seen = Seen::default();
+            let (_queue, task, handle) = seen.task();
             // As a scheduler does that shuts down.
             let ender = thread::spawn(move || task.cancel());
             seen.register(handle);
@@ -168,12 +171,8 @@ mod loom_tests {
         // Three threads: all of their orders are too many.
         model.preemption_bound = Some(3);
         model.check(|| {
-            let (queue, seen) = (queue(), Seen::default());
-            let gone = Gone(Arc::clone(&seen.gone));
-            let (task, handle) = bind(&queue.erase(), async move {
-                let _gone = gone;
-                Box::new(7)
-            });
+            let seen = Seen::default();
+            let (_queue, task, handle) = seen.task();
             let abort = handle.abort_handle();
             let aborter = thread::spawn(move || abort.abort());
             let runner = thread::spawn(move || {

@@ -1,0 +1,89 @@
+//! The handle's side of a task's cell: taking the output, waiting for it, and doing without it.
+#![allow(unsafe_code)]
+
+use std::mem::{self, MaybeUninit};
+use std::ptr::NonNull;
+use std::task::{Poll, Waker};
+
+use super::{Header, Outcome, release};
+use crate::task::state::{COMPLETE, JOIN_WAKER, SCHEDULED};
+use crate::task::waker::JoinWaker;
+use crate::task::{JoinError, TaskId, registry};
+
+/// The join handle's poll: the outcome, or `waker` is kept to be woken at the end.
+///
+/// # Safety
+/// The caller is the one handle, `T` is the task's output type, and it has not got the output yet.
+pub(in crate::task) unsafe fn poll_join<T>(
+    header: NonNull<Header>,
+    waker: &Waker,
+) -> Poll<Result<T, JoinError>> {
+    // SAFETY: alive by the handle's reference.
+    let head = unsafe { header.as_ref() };
+    let mut state = head.state.load();
+    if !state.has(COMPLETE) && state.has(SCHEDULED) {
+        // The task that we are about to wait for may be the very next that this thread would run.
+        // SAFETY: the block's own, alive by the handle's reference on the block.
+        let scheduler = unsafe { registry::scheduler(state.scheduler()) };
+        if scheduler.run_inline(TaskId::of(header)) {
+            state = head.state.load();
+        }
+    }
+    if state.has(COMPLETE) || !park_join(head, state.has(JOIN_WAKER), waker) {
+        let mut outcome = MaybeUninit::<Outcome<T>>::uninit();
+        // SAFETY: complete, and the handle has not taken the output yet.
+        unsafe { (head.vtable.take_output)(header, outcome.as_mut_ptr().cast()) };
+        // SAFETY: just written.
+        return Poll::Ready(unsafe { outcome.assume_init() }.map_err(JoinError::from));
+    }
+    Poll::Pending
+}
+
+/// Leaves `waker` for the completer. False: the task has completed.
+#[inline]
+pub(in crate::task) fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
+    if filled {
+        let same = head.join_waker.with(|slot| {
+            // SAFETY: while the bit is set nobody writes to the slot; a completer only reads it.
+            unsafe { (*slot).will_wake(waker) }
+        });
+        if same {
+            return !head.state.load().has(COMPLETE);
+        }
+        if !head.state.unset_join_waker() {
+            return false;
+        }
+    }
+    // SAFETY: the bit is not set: the slot is the handle's.
+    head.join_waker
+        .with_mut(|slot| unsafe { *slot = JoinWaker::of(waker) });
+    if head.state.set_join_waker() {
+        return true;
+    }
+    // SAFETY: the task has completed without seeing the bit: the slot is still the handle's.
+    head.join_waker
+        .with_mut(|slot| unsafe { *slot = JoinWaker::NONE });
+    false
+}
+
+/// The join handle goes without having got the output.
+///
+/// # Safety
+/// The caller is the one handle, and it has not got the output; its reference is given up.
+pub(in crate::task) unsafe fn drop_join(header: NonNull<Header>) {
+    // SAFETY: alive by the handle's reference.
+    let head = unsafe { header.as_ref() };
+    let before = head.state.drop_join_interest();
+    if before.has(COMPLETE) {
+        // SAFETY: complete while the handle was there: the output is ours.
+        unsafe { (head.vtable.drop_output)(header) };
+    } else if before.has(JOIN_WAKER) {
+        // SAFETY: the bit was cleared before completion: the slot is ours.
+        let waker = head
+            .join_waker
+            .with_mut(|slot| unsafe { mem::replace(&mut *slot, JoinWaker::NONE) });
+        drop(waker);
+    }
+    // SAFETY: this is the handle's reference.
+    unsafe { release(header) };
+}
