@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject, executors};
 use runtime_core::time::Clock;
 use runtime_mn::{Handle, Runtime};
 
@@ -64,6 +64,17 @@ impl ClockSubject for Mn {
 }
 
 runtime_core::conformance!(Mn, ambient, forever, simulated, send_owner);
+
+#[test]
+fn the_builders_executor_is_the_default_and_ends_with_the_runtime() {
+    executors::the_builders_executor_is_the_default_and_ends_with_the_runtime(|executor| {
+        let builder = Runtime::builder().workers(2);
+        Mn(builder
+            .default_executor(executor)
+            .build()
+            .expect("a runtime"))
+    });
+}
 
 mod policies {
     use std::process::Command;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject, executors};
 use runtime_core::time::Clock;
 use runtime_n1::{Handle, Loop};
 
@@ -60,3 +60,13 @@ impl ClockSubject for N1 {
 }
 
 runtime_core::conformance!(N1, ambient, forever, simulated);
+
+#[test]
+fn the_builders_executor_is_the_default_and_ends_with_the_runtime() {
+    executors::the_builders_executor_is_the_default_and_ends_with_the_runtime(|executor| {
+        N1(Loop::builder()
+            .default_executor(executor)
+            .build()
+            .expect("a loop"))
+    });
+}

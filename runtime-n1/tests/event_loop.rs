@@ -245,29 +245,3 @@ fn a_child_that_is_awaited_at_once_cannot_starve_the_others() {
         greedy.await.unwrap();
     });
 }
-
-#[test]
-fn the_builders_executor_is_the_default_and_ends_with_the_runtime() {
-    let executor = Executor::new("given", 1);
-    let runtime = Loop::builder()
-        .default_executor(executor.clone())
-        .build()
-        .unwrap();
-    let name = || thread::current().name().map(str::to_owned);
-    let (free, named) = runtime.block_on(async move {
-        let file = runtime_core::fs::read("Cargo.toml").await;
-        assert!(file.is_ok_and(|bytes| !bytes.is_empty()));
-        let free = spawn_blocking(name).await.unwrap();
-        (free, run_in_executor(None, name).await.unwrap())
-    });
-    assert_eq!(free.as_deref(), Some("given-0"));
-    assert_eq!(named, free);
-    let handle = runtime.handle().clone();
-    set_default_executor_of(&handle, Executor::new("later", 1));
-    let later = handle.spawn_blocking(name);
-    let later = runtime_core::park::block_on_current_thread(later);
-    assert_eq!(later.unwrap().as_deref(), Some("later-0"));
-    assert!(runtime.shutdown(Duration::from_secs(60)).is_empty());
-    let late = runtime_core::park::block_on_current_thread(executor.spawn(|| ()));
-    assert!(matches!(late, Err(JoinError::Cancelled)));
-}

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::context::EnterGuard;
-use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject, executors};
 use runtime_core::time::Clock;
 use runtime_threads::{Handle, Runtime};
 
@@ -64,6 +64,18 @@ impl ClockSubject for Threads {
 }
 
 runtime_core::conformance!(Threads, ambient, forever, simulated, send_owner);
+
+#[test]
+fn the_builders_executor_is_the_default_and_ends_with_the_runtime() {
+    executors::the_builders_executor_is_the_default_and_ends_with_the_runtime(|executor| {
+        Threads(
+            Runtime::builder()
+                .default_executor(executor)
+                .build()
+                .expect("a runtime"),
+        )
+    });
+}
 
 #[test]
 fn hyper_serves_and_asks() {

@@ -6,11 +6,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use super::AmbientSubject;
 use super::blocking_entry::assert_explains;
 use super::outcome::Outcome;
-use crate::blocking::{Executor, run_in_executor, set_default_executor};
+use crate::blocking::{Executor, run_in_executor, set_default_executor, set_default_executor_of};
+use crate::park::block_on_current_thread;
 use crate::task::JoinError;
-use crate::{spawn, spawn_blocking, yield_now};
+use crate::{Native, Runtime as _, spawn, spawn_blocking, yield_now};
 
 fn thread_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
@@ -155,4 +157,30 @@ pub async fn shutting_an_executor_down() {
     assert!(matches!(late, Err(JoinError::Cancelled)));
     release.send(()).expect("the job waits");
     running.await.expect("it runs on").expect("released");
+}
+
+/// The executor that a runtime is built with is its default, until another one replaces it, and ends with the runtime. For a scheduler's own
+/// tests, as only its builder can make such a subject.
+pub fn the_builders_executor_is_the_default_and_ends_with_the_runtime<S>(
+    start: impl FnOnce(Executor) -> S,
+) where
+    S: AmbientSubject<Runtime: Native>,
+{
+    let executor = Executor::new("given", 1);
+    let subject = start(executor.clone());
+    let (free, named) = subject.run(async {
+        let file = crate::fs::read("Cargo.toml").await;
+        assert!(file.is_ok_and(|bytes| !bytes.is_empty()));
+        let free = spawn_blocking(thread_name).await.expect("it runs");
+        let named = run_in_executor(None, thread_name).await;
+        (free, named.expect("it runs"))
+    });
+    assert_eq!((&*free, &*named), ("given-0", "given-0"));
+    let runtime = subject.handle();
+    set_default_executor_of(&runtime, Executor::new("later", 1));
+    let later = S::block_on(&runtime, runtime.spawn_blocking(thread_name));
+    assert_eq!(later.expect("it runs"), "later-0");
+    assert!(subject.shutdown(S::PATIENCE).is_empty());
+    let late = block_on_current_thread(executor.spawn(|| ()));
+    assert!(matches!(late, Err(JoinError::Cancelled)));
 }
