@@ -103,12 +103,6 @@ impl<P: Policy> Worker<P> {
                 return;
             }
             self.local.tell_of_lying();
-            if self.is_turn_of_closures()
-                && let Some(job) = retry(|| self.shared().job_injector.steal())
-            {
-                self.found();
-                self.run_closures(job);
-            }
             if let Some(task) = self.next() {
                 self.found();
                 self.local.took_one();
@@ -129,14 +123,6 @@ impl<P: Policy> Worker<P> {
                 self.park();
             }
         }
-    }
-
-    /// Whether closures that came from outside are due before tasks: as seldom as injected tasks are, so that neither starves.
-    #[inline]
-    fn is_turn_of_closures(&self) -> bool {
-        let shared = self.shared();
-        let tick = self.local.tick.get();
-        tick.is_multiple_of(shared.knobs.injector_tick) && !shared.job_injector.is_empty()
     }
 
     /// Runs a closure of somebody's, and what it has left in this worker's own deque: the one who waits for that may be asleep.
@@ -191,10 +177,15 @@ impl<P: Policy> Worker<P> {
         if tick.is_multiple_of(knobs.poll_tick) {
             self.local.drive_without_waiting();
         }
-        if tick.is_multiple_of(knobs.injector_tick)
-            && let Some(task) = queues.injected()
-        {
-            return Some(task);
+        if tick.is_multiple_of(knobs.injector_tick) {
+            // Closures that were forked outside have their turn, too.
+            if let Some(job) = retry(|| self.shared().job_injector.steal()) {
+                self.found();
+                self.run_closures(job);
+            }
+            if let Some(task) = queues.injected() {
+                return Some(task);
+            }
         }
         self.policy()
             .next(&queues)
