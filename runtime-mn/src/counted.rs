@@ -1,7 +1,7 @@
 //! What all handles of a runtime share, and how they are counted.
 //!
 //! Programs clone a handle into every task that spawns others. If each clone wrote one shared count, workers would pass its cache
-//! line to and fro with every task: that was half of what a fork cost with two workers. So a worker takes references a thousand at a
+//! line to and fro with every task: that was more than half of what a fork cost with two workers. So a worker takes references a thousand at a
 //! time and keeps them in a [`Pool`] of its own; a clone takes one from there, and a dropped handle puts one back. The shared count is
 //! that of all handles and of what lies in the pools: exact when the last worker has ended, and never too low.
 #![allow(unsafe_code)]

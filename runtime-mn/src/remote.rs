@@ -51,7 +51,7 @@ impl Remote {
     pub(crate) fn unpark(&self, reactor: &Reactor) {
         self.observed.unparks.fetch_add(1, Relaxed);
         self.unparker.unpark();
-        // SeqCst: the token is left before this is read; pairs with `Worker::wait_in_reactor`, which does it the other way round.
+        // SeqCst: the token is left before this is read; pairs with `Local::wait_in_reactor` and `wait_simulated`, which do it the other way round.
         fence(SeqCst);
         if self.polling.load(Relaxed) {
             reactor.notify();

@@ -77,7 +77,8 @@ pub trait Policy: Send + Sync + 'static {
         }
     }
 
-    /// Whether a sleeping worker is told of a task that was put there; it is woken if nobody searches.
+    /// Whether a sleeping worker is told of a task that was put there; it is woken if nobody searches, and if this worker's work has not
+    /// lately been too short for that ([`Knobs::patience`]).
     fn tells(&self, place: Place) -> bool {
         // A slot is emptied by its own worker, as a rule, as soon as the current poll is over.
         place != Place::Slot
