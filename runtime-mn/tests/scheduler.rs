@@ -6,9 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use runtime_core::blocking::{Executor, run_in_executor, set_default_executor_of};
 use runtime_core::net::{TcpListener, TcpStream};
-use runtime_core::{ForkJoin, JoinError, Runtime as _, sleep, spawn, spawn_blocking, yield_now};
+use runtime_core::{ForkJoin, JoinError, Runtime as _, sleep, spawn, yield_now};
 use runtime_mn::Runtime;
 
 fn runtime(workers: usize) -> Runtime {

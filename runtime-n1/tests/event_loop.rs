@@ -9,9 +9,8 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use runtime_core::blocking::{Executor, run_in_executor, set_default_executor_of};
 use runtime_core::net::{TcpListener, TcpStream};
-use runtime_core::{JoinError, Metrics, Runtime, sleep, spawn, spawn_blocking, yield_now};
+use runtime_core::{JoinError, Metrics, Runtime, sleep, spawn, yield_now};
 use runtime_n1::{Loop, spawn_local};
 
 #[test]

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures_lite::future::{self, block_on};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use runtime_core::blocking::{Executor, run_in_executor, set_default_executor_of};
 use runtime_core::net::{TcpListener, TcpStream};
-use runtime_core::{JoinError, Launch, LaunchConfig, Runtime as _, spawn_blocking};
+use runtime_core::{JoinError, Launch, LaunchConfig, Runtime as _};
 use runtime_threads::{Runtime, Threads};
 
 const LONG: Duration = Duration::from_secs(3600);

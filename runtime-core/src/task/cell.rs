@@ -7,7 +7,7 @@ use std::alloc::Layout;
 use std::any::Any;
 use std::cell::Cell as StdCell;
 use std::future::Future;
-use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::registry;
 use super::scheduler::SchedulerRef;
-use super::state::{ABORTED, AfterPoll, COMPLETE, JOIN_INTEREST, JOIN_WAKER, SCHEDULED, State};
+use super::state::{ABORTED, AfterPoll, JOIN_INTEREST, JOIN_WAKER, State};
 use super::waker::{self, JoinWaker};
 use super::{JoinError, Task};
 use crate::budget;
