@@ -26,6 +26,18 @@ pub enum LifoSlot {
     NotStealable,
 }
 
+/// Whether a second worker helps with what sockets have woken, while that is much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketHelp {
+    /// As long as more is served with its help; the scheduler measures that. Counts as `Always` if the monitor is off, or if there is no
+    /// [`patience`](Knobs::patience).
+    Measured,
+    /// It does.
+    Always,
+    /// Only if the tasks run for longer than a wake-up takes.
+    Never,
+}
+
 /// The values that a scheduler runs with: a policy's own, or what the [`Builder`](crate::Builder) was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,6 +57,8 @@ pub struct Knobs {
     /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it
     /// wakes one at once. Counts only if the monitor is on.
     pub patience: Duration,
+    /// Whether a second worker helps with what sockets have woken.
+    pub socket_help: SocketHelp,
 }
 
 impl Default for Knobs {
@@ -57,6 +71,7 @@ impl Default for Knobs {
             poll_tick: 61,
             inline_joins: true,
             patience: Duration::from_micros(50),
+            socket_help: SocketHelp::Measured,
         }
     }
 }
@@ -71,6 +86,7 @@ pub(crate) struct KnobChanges {
     pub(crate) poll_tick: Option<u32>,
     pub(crate) inline_joins: Option<bool>,
     pub(crate) patience: Option<Duration>,
+    pub(crate) socket_help: Option<SocketHelp>,
 }
 
 impl KnobChanges {
@@ -83,6 +99,7 @@ impl KnobChanges {
             poll_tick: self.poll_tick.unwrap_or(policy.poll_tick).max(1),
             inline_joins: self.inline_joins.unwrap_or(policy.inline_joins),
             patience: self.patience.unwrap_or(policy.patience),
+            socket_help: self.socket_help.unwrap_or(policy.socket_help),
         }
     }
 }
@@ -119,6 +136,11 @@ pub(crate) const KNOBS: &[Knob] = &[
         "patience",
         "how many microseconds a worker keeps work to itself if that has lately been enough",
         "0 to 100000",
+    ),
+    knob(
+        "socket-help",
+        "whether a second worker helps with much that sockets have woken",
+        "measured, always, never",
     ),
     knob(
         "monitor",
@@ -186,6 +208,14 @@ impl crate::Builder {
             "patience" => {
                 let micros = number(value, 0, 100_000).ok_or_else(refuse)?;
                 self.knobs.patience = Some(Duration::from_micros(micros.into()));
+            }
+            "socket-help" => {
+                self.knobs.socket_help = Some(match value {
+                    "measured" => SocketHelp::Measured,
+                    "always" => SocketHelp::Always,
+                    "never" => SocketHelp::Never,
+                    _ => return Err(refuse()),
+                });
             }
             "monitor" => self.monitor.enabled = switch(value).ok_or_else(refuse)?,
             "batch-nice" => {

@@ -21,6 +21,7 @@ mod runtime;
 mod scheduler;
 mod shared;
 mod simulated;
+mod sockets;
 mod telling;
 pub mod worker;
 

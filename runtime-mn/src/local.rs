@@ -27,6 +27,7 @@ use crate::queues::Queues;
 use crate::remote::{Remote, add};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
+use crate::sockets::Help;
 use crate::telling::Telling;
 
 /// One worker's own side. Its thread finds it through a thread-local; no other touches it.
@@ -276,20 +277,28 @@ impl Local {
 
     pub(crate) fn drive_without_waiting(&self) {
         if self.shared.reactor.has_sources()
-            && let Some(_token) = self.shared.poller.try_lock()
+            && let Some(mut help) = self.shared.poller.try_lock()
         {
-            self.drive(Some(Duration::ZERO));
+            self.drive(&mut help, Some(Duration::ZERO));
         }
         self.fire_due();
     }
 
     /// Asks the reactor. The caller has the poller's token.
-    pub(crate) fn drive(&self, timeout: Option<Duration>) {
+    pub(crate) fn drive(&self, help: &mut Help, timeout: Option<Duration>) {
         add(&self.remote().counters.io_polls, 1);
         self.in_driver.set(true);
         let polled = self.shared.reactor.poll(timeout);
         self.in_driver.set(false);
-        polled.expect("the reactor's own descriptors stay valid");
+        let events = polled.expect("the reactor's own descriptors stay valid");
+        let keeper = &self.shared.keeper;
+        let keeps = if help.reported(events, Instant::now) {
+            keeper.remove();
+            false
+        } else {
+            keeper.is(self.index) || self.spawned.is_empty() && keeper.claim(self.index)
+        };
+        self.set_keeping(keeps);
         self.tell_of_woken();
     }
 
@@ -323,8 +332,9 @@ impl Local {
         if self.shared.clock.is_simulated() {
             self.wait_simulated(asleep_since);
         } else {
-            match self.shared.poller.try_lock() {
-                Some(_token) => self.wait_in_reactor(deadline, asleep_since),
+            let poller = &self.shared.poller;
+            match self.shared.keeper.turn(self.index, || poller.try_lock()) {
+                Some(mut help) => self.wait_in_reactor(&mut help, deadline, asleep_since),
                 None => {
                     self.parker.park(deadline);
                 }
@@ -337,13 +347,13 @@ impl Local {
         self.shared.monitor.worker_woke();
     }
 
-    fn wait_in_reactor(&self, deadline: Option<Instant>, now: Instant) {
+    fn wait_in_reactor(&self, help: &mut Help, deadline: Option<Instant>, now: Instant) {
         let polling = &self.remote().polling;
         // SeqCst: announced before the token is looked for; pairs with `Remote::unpark`, which does it the other way round.
         polling.store(true, SeqCst);
         fence(SeqCst);
         if !self.parker.park(Some(now)) {
-            self.drive(deadline.map(|at| at.saturating_duration_since(now)));
+            self.drive(help, deadline.map(|at| at.saturating_duration_since(now)));
         }
         polling.store(false, Relaxed);
     }
@@ -371,6 +381,7 @@ impl Local {
         while let Some(job) = self.jobs.pop() {
             self.shared.job_injector.push(job);
         }
+        self.shared.keeper.release(self.index);
         self.shared.notify_one();
     }
 

@@ -142,9 +142,10 @@ impl<'a> Thief<'a> {
         (0..workers)
             .map(move |offset| (start + offset) % workers)
             .filter(move |victim| *victim != thief.index)
-            .map(move |victim| Victim {
+            .map(move |index| Victim {
                 thief,
-                remote: &thief.shared.remotes[victim],
+                index,
+                remote: &thief.shared.remotes[index],
             })
     }
 
@@ -169,6 +170,7 @@ impl<'a> Thief<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Victim<'a> {
     thief: &'a Local,
+    index: usize,
     remote: &'a Remote,
 }
 
@@ -178,12 +180,15 @@ impl Victim<'_> {
         self.remote.queue_depth()
     }
 
-    /// What it has queued: woken tasks first, then spawned ones, then closures. As many as the knob `steal` says come along.
+    /// What it has queued: woken tasks first, then spawned ones, then closures. As many as the knob `steal` says come along. Who serves the
+    /// sockets without help ([`SocketHelp`](crate::policy::SocketHelp)) gives no woken tasks.
     pub fn steal(&self) -> Option<Found> {
         let counters = &self.thief.remote().counters;
         add(&counters.steals_tried, 1);
-        let found = self
-            .take(&self.remote.woken, &self.thief.woken)
+        let shares_woken = !self.thief.shared.keeper.is(self.index);
+        let found = shares_woken
+            .then(|| self.take(&self.remote.woken, &self.thief.woken))
+            .flatten()
             .or_else(|| self.take(&self.remote.spawned, &self.thief.spawned))
             .map(Work::Task)
             .or_else(|| retry(|| self.remote.jobs.steal()).map(Work::Closure))?;

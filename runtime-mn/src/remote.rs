@@ -59,18 +59,14 @@ impl Remote {
     }
 
     /// True if there is something that another worker should take. The slot is not counted: it wakes nobody, and keeps nobody
-    /// awake.
-    pub(crate) fn has_work(&self) -> bool {
-        self.has_tasks() || !self.jobs.is_empty()
-    }
-
-    fn has_tasks(&self) -> bool {
-        !self.spawned.is_empty() || !self.woken.is_empty()
+    /// awake. Nor are the woken tasks of who keeps the sockets to itself.
+    pub(crate) fn has_work(&self, is_keeper: bool) -> bool {
+        !self.spawned.is_empty() || !is_keeper && !self.woken.is_empty() || !self.jobs.is_empty()
     }
 
     /// True if tasks wait for this very worker, in the slot too.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.has_tasks() || self.slot.is_filled()
+        !self.spawned.is_empty() || !self.woken.is_empty() || self.slot.is_filled()
     }
 
     /// Tasks in its queues.

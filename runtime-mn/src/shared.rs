@@ -21,12 +21,13 @@ use crate::closed::Closed;
 use crate::deque::{Injector, Steal};
 use crate::fork_join::JobRef;
 use crate::idle::Idle;
-use crate::knobs::Knobs;
+use crate::knobs::{Knobs, SocketHelp};
 use crate::local::Parts;
 use crate::monitor::Monitor;
 use crate::policy::Policy;
 use crate::remote::Remote;
 use crate::simulated;
+use crate::sockets::{Help, Keeper};
 
 /// A runtime that can start more threads of its own.
 pub(crate) trait Start: Ambient {
@@ -46,7 +47,9 @@ pub(crate) struct Shared {
     pub(crate) idle: CachePadded<Idle>,
     pub(crate) reactor: Arc<Reactor>,
     /// The poller's token: whoever holds it may call `reactor.poll`. Never held while a task is polled.
-    pub(crate) poller: CachePadded<Mutex<()>>,
+    pub(crate) poller: CachePadded<Mutex<Help>>,
+    /// The worker that serves the sockets without help.
+    pub(crate) keeper: CachePadded<Keeper>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) closed: Closed,
     /// A permit for each `stop` that has ended no `run_forever` yet.
@@ -108,6 +111,12 @@ impl Shared {
             (0..workers + spares).map(|_| Parts::new(&reactor)).unzip();
         let spare_parts = parts.split_off(workers);
         let knobs = builder.knobs.apply(policy.knobs());
+        let is_patient = builder.monitor.enabled && !knobs.patience.is_zero();
+        let socket_help = if is_patient && !builder.clock.is_simulated() {
+            knobs.socket_help
+        } else {
+            SocketHelp::Always
+        };
         let blocking = BlockingPool::new(builder.blocking.clone());
         if let Some(executor) = &builder.default_executor {
             blocking.set_default(executor.clone());
@@ -120,7 +129,8 @@ impl Shared {
             remotes: remotes.into_boxed_slice(),
             workers,
             reactor,
-            poller: CachePadded::default(),
+            poller: CachePadded::new(Mutex::new(Help::new(socket_help))),
+            keeper: CachePadded::default(),
             blocking,
             closed: Closed::new(),
             stops: Semaphore::new(0),
@@ -233,7 +243,12 @@ impl Shared {
 
     /// The last look of a worker that goes to sleep: whether there is anything that it may take.
     pub(crate) fn has_work_for_others(&self) -> bool {
-        self.has_injected() || self.steals && self.reach().iter().any(Remote::has_work)
+        self.has_injected() || self.steals && self.anybody_shares()
+    }
+
+    fn anybody_shares(&self) -> bool {
+        let mut reach = self.reach().iter().enumerate();
+        reach.any(|(index, remote)| remote.has_work(self.keeper.is(index)))
     }
 
     pub(crate) fn cancel(&self, task: Task) {

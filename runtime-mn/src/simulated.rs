@@ -12,6 +12,7 @@ use runtime_core::time::Clock;
 
 use crate::local::Local;
 use crate::shared::Shared;
+use crate::sockets::Help;
 
 /// Has the worker with the poller's token look whether time may pass when nobody holds its clock any more.
 pub(crate) fn ask_when_released(clock: &Clock, reactor: &Arc<Reactor>) {
@@ -33,7 +34,7 @@ impl Shared {
             .map(|(index, _)| index);
         self.idle.all_asleep(working)
             && !self.has_injected()
-            && !reach().any(|(_, remote)| remote.has_work() || remote.has_waiting())
+            && !reach().any(|(_, remote)| remote.has_work(false) || remote.has_waiting())
     }
 
     /// A spare that stood in waits again for its next time. It may have been the last one that worked.
@@ -47,7 +48,7 @@ impl Shared {
 impl Local {
     /// As `wait`, which has announced that the worker sleeps: waits for a token or a socket, or lets time pass. Timers end no wait.
     pub(crate) fn wait_simulated(&self, now: Instant) {
-        let Some(_token) = self.shared.poller.try_lock() else {
+        let Some(mut help) = self.shared.poller.try_lock() else {
             // Whoever has the token may be waiting for this worker alone.
             if self.shared.nobody_works() {
                 self.shared.reactor.notify();
@@ -59,15 +60,15 @@ impl Local {
         // SeqCst: as in `wait_in_reactor`.
         polling.store(true, SeqCst);
         fence(SeqCst);
-        if !self.parker.park(Some(now)) && !self.let_time_pass() {
-            self.drive(None);
+        if !self.parker.park(Some(now)) && !self.let_time_pass(&mut help) {
+            self.drive(&mut help, None);
         }
         polling.store(false, Relaxed);
     }
 
     /// Jumps to the next deadline if nobody has anything to do. False: there is nothing for it but to wait, for a deadline to come or for
     /// the one to end who keeps time from passing. The caller has the poller's token: one worker at a time gets here.
-    fn let_time_pass(&self) -> bool {
+    fn let_time_pass(&self, help: &mut Help) -> bool {
         let shared = &*self.shared;
         // A look at the reactor may have used up a notification: then the worker looks around before it waits.
         let mut looked = false;
@@ -86,7 +87,7 @@ impl Local {
             let Some(deadline) = deadlines.min() else {
                 return looked;
             };
-            self.drive(Some(Duration::ZERO));
+            self.drive(help, Some(Duration::ZERO));
             looked = true;
             if !shared.nobody_works() || !shared.clock.advance(quiet, deadline) {
                 return true;

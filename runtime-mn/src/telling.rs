@@ -8,6 +8,8 @@
 //! - A *patient* worker queues the task and remembers since when work lies there. It wakes a sleeper when that has lasted for its
 //!   patience, or when much has gathered, and turns eager again; if its queues run empty before, nobody was disturbed.
 //! - For what sockets and timers wake it is always patient, unless that is much at once.
+//! - Who serves the sockets without help (see `sockets`) tells nobody of what they woke, unless its polls last longer than its patience, on the
+//!   average since it asked the reactor.
 //!
 //! Nothing is lost: what lies there is the worker's own to run. It can be late, behind a poll that turns out to be long, after which the
 //! worker is eager again; no longer than the monitor looks away. Without a monitor every worker is eager.
@@ -25,6 +27,8 @@ const MANY_WOKEN: usize = 16;
 const MUCH: u32 = 256;
 /// Every how many ticks a patient worker reads the clock; a power of two. Woken tasks count for more: it does for each.
 const CLOCK_TICK: u32 = 8;
+/// The same for the keeper of the sockets, whose polls have been short for some time.
+const KEPT_TICK: u32 = 4;
 
 /// What a worker has learned.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(crate) struct Telling {
     /// Since when there is work of which nobody was told.
     lies_since: Cell<Option<Instant>>,
     lies: Cell<u32>,
+    /// When this worker, which keeps the sockets to itself, asked the reactor, and its tick then.
+    keeps_since: Cell<Option<(Instant, u32)>>,
     /// When somebody was woken, until it is known whether that paid.
     woke_at: Cell<Option<Instant>>,
 }
@@ -46,6 +52,7 @@ impl Telling {
             is_patient: Cell::new(false),
             lies_since: Cell::new(None),
             lies: Cell::new(0),
+            keeps_since: Cell::new(None),
             woke_at: Cell::new(None),
         }
     }
@@ -100,7 +107,7 @@ impl Local {
     pub(crate) fn tell_of_woken(&self) {
         let telling = &self.telling;
         let woken = self.woken.len();
-        if self.shared.steals && woken > 1 {
+        if self.shared.steals && woken > 1 && telling.keeps_since.get().is_none() {
             if woken > MANY_WOKEN || telling.patience.is_zero() {
                 telling.lies_since.set(None);
                 self.shared.tell();
@@ -113,14 +120,42 @@ impl Local {
         }
     }
 
+    /// This worker has asked the reactor, and is the keeper of the sockets, or not.
+    pub(crate) fn set_keeping(&self, keeps: bool) {
+        let since = keeps.then(|| (Instant::now(), self.tick.get()));
+        self.telling.keeps_since.set(since);
+    }
+
+    /// Between two polls of the keeper: whether they last so long that another worker should help after all.
+    #[cold]
+    fn tell_of_kept(&self, since: Instant, tick: u32) {
+        let (telling, keeper) = (&self.telling, &self.shared.keeper);
+        if !keeper.is(self.index) {
+            // Somebody has removed it.
+            telling.keeps_since.set(None);
+            return;
+        }
+        let polls = self.tick.get().wrapping_sub(tick).max(1);
+        if since.elapsed() > telling.patience * polls && keeper.release(self.index) {
+            telling.keeps_since.set(None);
+            self.lose_patience();
+        }
+    }
+
     /// Between two polls: whether work has lain for so long that another worker should help.
     #[inline]
     pub(crate) fn tell_of_lying(&self) {
         let telling = &self.telling;
+        if let Some((since, tick)) = telling.keeps_since.get()
+            && self.tick.get().is_multiple_of(KEPT_TICK)
+        {
+            self.tell_of_kept(since, tick);
+        }
         let Some(since) = telling.lies_since.get() else {
             return;
         };
-        let woken = !self.woken.is_empty();
+        // What the keeper's sockets have woken does not lie: it was told of above.
+        let woken = telling.keeps_since.get().is_none() && !self.woken.is_empty();
         if !woken && self.spawned.is_empty() {
             telling.lies_since.set(None);
         } else if (woken || self.tick.get().is_multiple_of(CLOCK_TICK)) && telling.is_over(since) {

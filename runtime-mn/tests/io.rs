@@ -1,8 +1,37 @@
 //! Sockets, files and HTTP on this scheduler.
 
-use runtime_mn::Mn;
+use std::future::Future;
+use std::io;
+
+use runtime_core::{Launch, LaunchConfig};
+use runtime_mn::{Handle, Mn};
 
 runtime_core::io_conformance!(Mn);
+
+/// With one worker that serves all sockets.
+mod without_help {
+    use super::*;
+
+    struct WithoutHelp;
+
+    impl Launch for WithoutHelp {
+        type Runtime = Handle;
+
+        fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
+        where
+            F: FnOnce(Handle) -> R + Send + 'static,
+            R: Future + Send + 'static,
+            R::Output: Send + 'static,
+        {
+            let mut config = config.clone();
+            let knob = ("socket-help".to_owned(), "never".to_owned());
+            config.knobs.extend([knob]);
+            Mn::run(&config, root)
+        }
+    }
+
+    runtime_core::io_conformance!(WithoutHelp);
+}
 
 #[test]
 fn http_requests_over_one_connection() {

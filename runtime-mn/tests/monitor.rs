@@ -51,9 +51,17 @@ fn block_all(runtime: &Runtime, workers: usize) -> mpsc::Sender<()> {
     release
 }
 
-fn check_relief<P: Policy>(policy: P) {
-    let name = policy.name();
-    let runtime = quiet(2).build_with(policy).unwrap();
+/// The second one has the sockets served by one worker without help, which others rely on then.
+const SOCKET_HELP: [&str; 2] = ["always", "never"];
+
+fn check_relief<P: Policy + Copy>(policy: P) {
+    for help in SOCKET_HELP {
+        let builder = quiet(2).knob("socket-help", help).unwrap();
+        check_relief_of(builder.build_with(policy).unwrap(), policy.name());
+    }
+}
+
+fn check_relief_of(runtime: Runtime, name: &str) {
     let release = block_all(&runtime, 2);
     // Tasks, timers and sockets go on although no worker is left.
     let served = runtime.block_on(async {
@@ -116,9 +124,11 @@ fn a_spare_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when
 }
 
 /// The worker that waits for sockets is the one that runs what the first event wakes, and has nothing queued that others could take.
-#[test]
-fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
-    let runtime = quiet(2).build().unwrap();
+fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
+    // Nobody is to come across the sockets by chance, between two tasks.
+    let builder = quiet(2).knob("poll-tick", "65536").unwrap();
+    let builder = builder.knob("socket-help", help).unwrap();
+    let runtime = builder.build().unwrap();
     let (told, hears) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     drop(runtime.spawn(async move {
@@ -130,7 +140,7 @@ fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
             stuck.accept().await.unwrap();
             of_stuck.send(addresses).unwrap();
             // Disconnected when the test lets go.
-            released.recv().unwrap_err();
+            block(&released);
         }));
         drop(spawn(async move {
             let (mut stream, _) = echo.accept().await.unwrap();
@@ -156,6 +166,24 @@ fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
     std::io::Read::read_exact(&mut second, &mut answer).unwrap();
     assert_eq!(&answer, b"hello");
     drop(release);
+}
+
+#[test]
+fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
+    for help in SOCKET_HELP {
+        check_that_others_watch(help, |released| {
+            released.recv().unwrap_err();
+        });
+    }
+}
+
+#[test]
+fn sockets_are_watched_while_the_worker_that_watched_them_blocks_in_place() {
+    for help in SOCKET_HELP {
+        check_that_others_watch(help, |released| {
+            block_in_place(|| released.recv().unwrap_err());
+        });
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod tokio_like;
 
 use runtime_core::task::Task;
 
-pub use crate::knobs::{Knobs, LifoSlot, Steal};
+pub use crate::knobs::{Knobs, LifoSlot, SocketHelp, Steal};
 pub use crate::queues::{Found, Queues, Thief, Victim};
 pub use global_queue::GlobalQueue;
 pub use go_like::GoLike;
