@@ -196,7 +196,9 @@ pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
 
 /// True on a thread that is running tasks.
 pub fn in_task() -> bool {
-    CURRENT.try_with(|current| current.role.get() == Some(Role::Worker)) == Ok(true)
+    CURRENT
+        .try_with(|current| current.role.get() == Some(Role::Worker))
+        .unwrap_or(false)
 }
 
 /// Panics if the calling thread is running tasks: blocking it would hold up all of them.

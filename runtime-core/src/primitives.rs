@@ -3,7 +3,7 @@
 //!
 //! The cfgs are our own because `--cfg loom` itself changes tokio and concurrent-queue among the dependencies.
 //!
-//! Under shuttle all threads of a test are coroutines on one thread of the system. So whatever is a thread's own has to be a
+//! Under both, all threads of a test are coroutines on one thread of the system. So whatever is a thread's own has to be a
 //! thread-local of this facade, and whatever is held across one of its operations a lock of this facade: any other lock would stop
 //! them all.
 #![allow(missing_docs, unused_imports)]
@@ -12,6 +12,8 @@
 mod locks;
 #[cfg(all(lab_shuttle, not(lab_loom)))]
 mod switching;
+#[cfg(any(lab_loom, lab_shuttle))]
+mod thread_locals;
 
 #[cfg(not(any(lab_loom, lab_shuttle)))]
 mod imp {
@@ -49,19 +51,21 @@ mod imp {
 #[cfg(lab_loom)]
 mod imp {
     pub use super::locks::{Condvar, Mutex, MutexGuard};
+    pub use super::thread_locals::LocalKey;
+    pub use crate::__model_thread_local as thread_local;
     pub use loom::cell::UnsafeCell;
     pub use loom::hint::spin_loop;
     pub use loom::sync::Arc;
     pub use loom::sync::atomic;
     pub use loom::thread;
-    pub use std::thread_local;
 }
 
 #[cfg(all(lab_shuttle, not(lab_loom)))]
 mod imp {
     pub use super::locks::{Condvar, Mutex, MutexGuard};
-    pub use super::switching::{LocalKey, atomic, scheduling_point};
-    pub use crate::__shuttle_thread_local as thread_local;
+    pub use super::switching::{atomic, scheduling_point};
+    pub use super::thread_locals::LocalKey;
+    pub use crate::__model_thread_local as thread_local;
     pub use shuttle::hint::spin_loop;
     pub use shuttle::sync::Arc;
     pub use shuttle::thread;

@@ -1,11 +1,10 @@
-//! What shuttle runs on: atomics before whose operations another thread may get its turn, and thread-locals of its threads.
+//! What shuttle runs on: atomics before whose operations another thread may get its turn.
 //!
 //! The atomics are the standard ones, not shuttle's, which are larger: memory whose zeroes are a state word, or a state word that is
 //! used again, stays what it is. As with shuttle's, every operation is sequentially consistent; weaker orderings are loom's to check.
 
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
 use std::time::Duration;
 
 /// Another thread may get its turn here.
@@ -135,58 +134,4 @@ pub mod atomic {
             Self::new(std::ptr::null_mut())
         }
     }
-}
-
-/// A thread-local of shuttle's threads, with the parts of [`std::thread::LocalKey`]'s interface that are used here.
-#[derive(Debug)]
-pub struct LocalKey<T: 'static>(shuttle::thread::LocalKey<T>);
-
-impl<T: 'static> LocalKey<T> {
-    #[doc(hidden)]
-    pub const fn new(init: fn() -> T) -> Self {
-        Self(shuttle::thread::LocalKey {
-            init,
-            _p: std::marker::PhantomData,
-        })
-    }
-    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        self.0.with(f)
-    }
-    pub fn try_with<R>(
-        &'static self,
-        f: impl FnOnce(&T) -> R,
-    ) -> Result<R, shuttle::thread::AccessError> {
-        self.0.try_with(f)
-    }
-}
-
-impl<T: 'static> LocalKey<Cell<T>> {
-    pub fn set(&'static self, value: T) {
-        self.0.with(|cell| cell.set(value));
-    }
-    pub fn replace(&'static self, value: T) -> T {
-        self.0.with(|cell| cell.replace(value))
-    }
-    pub fn get(&'static self) -> T
-    where
-        T: Copy,
-    {
-        self.0.with(Cell::get)
-    }
-}
-
-/// `std::thread_local!` for shuttle's threads.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __shuttle_thread_local {
-    ($($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = const { $init:expr };)*) => {$(
-        $(#[$attribute])*
-        $visibility static $name: $crate::primitives::LocalKey<$type> =
-            $crate::primitives::LocalKey::new(|| $init);
-    )*};
-    ($($(#[$attribute:meta])* $visibility:vis static $name:ident: $type:ty = const { $init:expr });*) => {
-        $crate::__shuttle_thread_local! {
-            $($(#[$attribute])* $visibility static $name: $type = const { $init };)*
-        }
-    };
 }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::registry;
 use super::scheduler::SchedulerRef;
-use super::state::{ABORTED, AfterPoll, JOIN_INTEREST, JOIN_WAKER, State};
+use super::state::{ABORTED, AfterPoll, JOIN_INTEREST, JOIN_WAKER, STOCK, State, Woke};
 use super::waker::{self, JoinWaker};
 use super::{JoinError, Task};
 use crate::budget;
@@ -144,28 +144,79 @@ pub(super) enum Ran {
     Yielded,
 }
 
+/// A thread's poll, the innermost one.
+#[derive(Clone, Copy)]
+struct Current {
+    header: *const Header,
+    /// The task asked to be put behind the others.
+    yielded: bool,
+    /// How many references are in use of the stock that the poller took in advance.
+    taken: i32,
+}
+
+impl Current {
+    const fn of(header: *const Header) -> Self {
+        Self {
+            header,
+            yielded: false,
+            taken: 0,
+        }
+    }
+}
+
 thread_local! {
-    /// The task that this thread polls, innermost, and whether it asked to be put behind the others.
-    static CURRENT: StdCell<(*const Header, bool)> = const { StdCell::new((ptr::null(), false)) };
+    static CURRENT: StdCell<Current> = const { StdCell::new(Current::of(ptr::null())) };
 }
 
 /// Marks the calling thread's task as yielding, if `waker` is that task's own: its poller then queues it again, which saves
-/// two changes of the state word. A waker of something in between (a join, a select) must really be woken, or the part of
+/// changes of the state word. A waker of something in between (a join, a select) must really be woken, or the part of
 /// the task that yielded would not be polled again.
 pub(super) fn yield_current(waker: &Waker) -> bool {
-    CURRENT.with(|current| {
-        let (header, _) = current.get();
-        if header.is_null() || !waker::is_of(waker, header) {
+    CURRENT.with(|cell| {
+        let current = cell.get();
+        if current.header.is_null() || !waker::is_of(waker, current.header) {
             return false;
         }
-        current.set((header, true));
+        cell.set(Current {
+            yielded: true,
+            ..current
+        });
         true
     })
 }
 
 /// The task that this thread polls, innermost.
 pub(super) fn current() -> Option<NonNull<Header>> {
-    NonNull::new(CURRENT.get().0.cast_mut())
+    NonNull::new(CURRENT.get().header.cast_mut())
+}
+
+/// Counts references taken (or given back) in the stock of the calling thread's poll. False: it polls another task, or the stock is used up.
+#[inline]
+fn count_in_stock(header: NonNull<Header>, change: i32) -> bool {
+    // A waker may be dropped when the thread's locals are gone.
+    CURRENT
+        .try_with(|cell| {
+            let current = cell.get();
+            let taken = current.taken + change;
+            let counts = ptr::eq(current.header, header.as_ptr()) && taken.abs() < STOCK;
+            if counts {
+                cell.set(Current { taken, ..current });
+            }
+            counts
+        })
+        .unwrap_or(false)
+}
+
+/// Takes one more reference.
+///
+/// # Safety
+/// The caller has one.
+#[inline]
+pub(super) unsafe fn retain(header: NonNull<Header>) {
+    if !count_in_stock(header, 1) {
+        // SAFETY: alive by the caller's reference.
+        unsafe { header.as_ref() }.state.retain();
+    }
 }
 
 /// Allocates a task for a scheduler. It is marked as scheduled: the caller must queue it.
@@ -348,24 +399,26 @@ pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
         unsafe { end(header, JoinError::Cancelled) };
         return Ran::Finished;
     }
-    let outer = CURRENT.replace((header.as_ptr(), false));
+    let outer = CURRENT.replace(Current::of(header.as_ptr()));
     let budget = budget::arm();
     // SAFETY: the state is RUNNING by us.
     let polled = unsafe { (head.vtable.poll)(header) };
     drop(budget);
-    let (_, yielded) = CURRENT.replace(outer);
-    let after = match polled {
+    let Current { yielded, taken, .. } = CURRENT.replace(outer);
+    match polled {
         Polled::Ready => {
             // SAFETY: the state is RUNNING by us, and the output is stored.
-            unsafe { complete(header) };
+            unsafe { complete(header, taken) };
             return Ran::Finished;
         }
-        Polled::Pending if yielded => head.state.stop_running_scheduled(),
-        Polled::Pending => head.state.stop_running(),
-    };
-    match after {
+        Polled::Pending if yielded => {
+            head.state.stay_running(taken);
+            return Ran::Yielded;
+        }
+        Polled::Pending => {}
+    }
+    match head.state.stop_running(taken) {
         AfterPoll::Idle => Ran::Parked,
-        AfterPoll::Scheduled if yielded => Ran::Yielded,
         AfterPoll::Scheduled => Ran::Woken,
         AfterPoll::Aborted => {
             // It is SCHEDULED, and its entry is ours: at the suspension point that the abort waited for.
@@ -390,30 +443,30 @@ pub(super) unsafe fn cancel_entry(header: NonNull<Header>, error: JoinError) {
 
 /// SAFETY: the state is RUNNING by the caller, and the future is there.
 unsafe fn end(header: NonNull<Header>, error: JoinError) {
-    let outer = CURRENT.replace((header.as_ptr(), false));
+    let outer = CURRENT.replace(Current::of(header.as_ptr()));
     // SAFETY: by this function's contract; alive, as the task is not complete.
     unsafe { (header.as_ref().vtable.cancel)(header, error) };
-    CURRENT.set(outer);
+    let Current { taken, .. } = CURRENT.replace(outer);
     // SAFETY: the output is stored.
-    unsafe { complete(header) };
+    unsafe { complete(header, taken) };
 }
 
 /// SAFETY: the state is RUNNING by the caller, and the output is stored.
 #[inline]
-unsafe fn complete(header: NonNull<Header>) {
+unsafe fn complete(header: NonNull<Header>, taken: i32) {
     // SAFETY: alive: the runtime's reference is not given up yet.
-    if !unsafe { header.as_ref() }.state.complete_and_release() {
+    if !unsafe { header.as_ref() }.state.complete_and_release(taken) {
         // SAFETY: by this function's contract.
-        unsafe { complete_in_steps(header) };
+        unsafe { complete_in_steps(header, taken) };
     }
 }
 
 /// SAFETY: as `complete`.
 #[inline]
-unsafe fn complete_in_steps(header: NonNull<Header>) {
+unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
     // SAFETY: alive: the runtime's reference is given up below.
     let head = unsafe { header.as_ref() };
-    let before = head.state.complete();
+    let before = head.state.complete(taken);
     if !before.has(JOIN_INTEREST) {
         // SAFETY: complete, and there is no handle: the output is ours.
         unsafe { (head.vtable.drop_output)(header) };
@@ -435,22 +488,34 @@ unsafe fn complete_in_steps(header: NonNull<Header>) {
 
 /// Gives up one reference, and with the last one the block.
 ///
-/// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on one block: a loop,
-/// as no stack is deep enough for one call each.
-///
 /// # Safety
 /// The reference is the caller's.
 #[inline]
 pub(super) unsafe fn release(header: NonNull<Header>) {
-    let mut next = Some(header);
-    while let Some(header) = next {
-        // SAFETY: alive by the caller's reference, or by that of the block before.
-        let head = unsafe { header.as_ref() };
-        next = head
-            .state
-            .release()
-            // SAFETY: it was the last one.
-            .and_then(|scheduler| unsafe { (head.vtable.deallocate)(header, scheduler) });
+    if count_in_stock(header, -1) {
+        return;
+    }
+    // SAFETY: alive by the caller's reference.
+    if let Some(scheduler) = unsafe { header.as_ref() }.state.release() {
+        // SAFETY: it was the last one.
+        unsafe { free(header, scheduler) };
+    }
+}
+
+/// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on one block: a loop,
+/// as no stack is deep enough for one call each.
+///
+/// SAFETY: nobody refers to the block, which is this scheduler's.
+unsafe fn free(header: NonNull<Header>, scheduler: u32) {
+    let mut last = Some((header, scheduler));
+    while let Some((header, scheduler)) = last {
+        // SAFETY: by this function's contract, or the last reference was that of the block before.
+        let awaiter = unsafe { (header.as_ref().vtable.deallocate)(header, scheduler) };
+        last = awaiter.and_then(|awaiter| {
+            // SAFETY: alive by that reference.
+            let released = unsafe { awaiter.as_ref() }.state.release();
+            released.map(|scheduler| (awaiter, scheduler))
+        });
     }
 }
 
@@ -464,6 +529,21 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
     if let Some(scheduler) = head.state.wake() {
         // SAFETY: the block's own, alive by the caller's reference on the block.
         unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
+    }
+}
+
+/// Asks for a poll, and gives up a reference.
+///
+/// # Safety
+/// The reference is the caller's.
+pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
+    // SAFETY: alive by the caller's reference.
+    match unsafe { header.as_ref() }.state.wake_and_release() {
+        Woke::Nothing => {}
+        // SAFETY: the block's own, alive by the runtime's reference: the task is not complete, and its entry is ours.
+        Woke::Queue(scheduler) => unsafe { registry::scheduler(scheduler) }.schedule(Task(header)),
+        // SAFETY: it was the last one.
+        Woke::LastGone(scheduler) => unsafe { free(header, scheduler) },
     }
 }
 

@@ -172,7 +172,7 @@ mod loom_tests {
         model.preemption_bound = Some(3);
         model.check(|| {
             let seen = Seen::default();
-            let (_queue, task, handle) = seen.task();
+            let (queue, task, handle) = seen.task();
             let abort = handle.abort_handle();
             let aborter = thread::spawn(move || abort.abort());
             let runner = thread::spawn(move || {

@@ -12,7 +12,8 @@ use crate::primitives::atomic::{
 /// and its poller queues it.
 pub(super) const SCHEDULED: u64 = 1;
 
-/// A thread polls or drops the future. That thread alone may touch the stage.
+/// A thread polls or drops the future, and alone may touch the stage; or the task has yielded and stands in a queue, and that is
+/// whoever takes it out.
 pub(super) const RUNNING: u64 = 1 << 1;
 
 /// The future is gone and the outcome is settled. Never cleared.
@@ -35,6 +36,18 @@ const NUMBER_SHIFT: u32 = 7;
 
 /// One reference; the count is in all bits from here up.
 pub(super) const REFERENCE: u64 = 1 << (NUMBER_SHIFT + NUMBER_BITS);
+
+/// How many references a poller takes in advance, in the step in which it begins. What is cloned and dropped on its own thread during the
+/// poll is counted in its own stock, and settled when it ends: two contended additions less for each wait.
+pub(super) const STOCK: i32 = 1 << 20;
+
+/// What a poller takes when it begins.
+const POLLER: u64 = RUNNING + (STOCK as u64) * REFERENCE;
+
+/// What is left of a poller's stock, of which `taken` references are in use (or, below zero, so many more came back than went).
+const fn rest(taken: i32) -> u64 {
+    (STOCK as i64 - taken as i64) as u64 * REFERENCE
+}
 
 /// A new task: in the spawner's hand, to be queued; one reference of the runtime's, one of the handle's.
 const fn new(scheduler: u32) -> u64 {
@@ -67,6 +80,15 @@ pub(super) enum AfterPoll {
     Aborted,
 }
 
+/// What a waker that gives up its reference has to do.
+pub(super) enum Woke {
+    Nothing,
+    /// Queue the task, with this scheduler.
+    Queue(u32),
+    /// Free the block, which is of this scheduler.
+    LastGone(u32),
+}
+
 impl State {
     #[cfg(lab_loom)]
     fn new(scheduler: u32) -> Self {
@@ -95,6 +117,29 @@ impl State {
         queue.then(|| Snapshot(before).scheduler())
     }
 
+    /// A wake by somebody who gives up a reference, in one step.
+    ///
+    /// AcqRel: as in `wake` and in `release`.
+    pub(super) fn wake_and_release(&self) -> Woke {
+        let mut current = self.0.load(Relaxed);
+        loop {
+            let next = (current | SCHEDULED) - REFERENCE;
+            match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => current = now,
+            }
+        }
+        let before = Snapshot(current);
+        if before.0 / REFERENCE == 1 {
+            // Only of a task that has ended: the runtime has a reference until then.
+            Woke::LastGone(before.scheduler())
+        } else if before.has(SCHEDULED | RUNNING | COMPLETE) {
+            Woke::Nothing
+        } else {
+            Woke::Queue(before.scheduler())
+        }
+    }
+
     /// An abort. Some: the caller must queue the task, with this scheduler.
     pub(super) fn abort(&self) -> Option<u32> {
         let mut current = self.0.load(Relaxed);
@@ -118,20 +163,25 @@ impl State {
         }
     }
 
-    /// From SCHEDULED to RUNNING, by whoever took the task out of its queue. Returns the word as it was.
+    /// From SCHEDULED to RUNNING, by whoever took the task out of its queue. Returns the word as it was. A task that has yielded is RUNNING
+    /// already.
     ///
     /// Acquire: sees what wakers and the previous poller wrote.
     pub(super) fn start_running(&self) -> Snapshot {
-        let before = self.0.fetch_add(RUNNING - SCHEDULED, AcqRel);
-        debug_assert!(before & SCHEDULED != 0 && before & (RUNNING | COMPLETE) == 0);
-        Snapshot(before)
+        let current = self.0.load(Acquire);
+        if current & RUNNING == 0 {
+            let before = self.0.fetch_add(POLLER - SCHEDULED, AcqRel);
+            debug_assert!(before & SCHEDULED != 0 && before & (RUNNING | COMPLETE) == 0);
+            return Snapshot(before);
+        }
+        Snapshot(current)
     }
 
     /// The poll gave `Pending`.
     ///
     /// Release: the next poller sees this one's writes to the future. Acquire: if a wake came meanwhile, its writes.
-    pub(super) fn stop_running(&self) -> AfterPoll {
-        let before = self.0.fetch_sub(RUNNING, AcqRel);
+    pub(super) fn stop_running(&self, taken: i32) -> AfterPoll {
+        let before = self.0.fetch_sub(RUNNING + rest(taken), AcqRel);
         debug_assert!(before & RUNNING != 0);
         if before & ABORTED != 0 {
             AfterPoll::Aborted
@@ -142,23 +192,20 @@ impl State {
         }
     }
 
-    /// The poll gave `Pending` and the task asked to be queued again: RUNNING becomes SCHEDULED in one step.
-    pub(super) fn stop_running_scheduled(&self) -> AfterPoll {
-        let mut current = self.0.load(Relaxed);
-        loop {
-            let next = (current & !RUNNING) | SCHEDULED;
-            // AcqRel: as in `stop_running`.
-            match self.0.compare_exchange_weak(current, next, AcqRel, Relaxed) {
-                Ok(_) if current & ABORTED != 0 => return AfterPoll::Aborted,
-                Ok(_) => return AfterPoll::Scheduled,
-                Err(now) => current = now,
-            }
+    /// The poll gave `Pending` and the task asked to be queued again: it stays RUNNING, with a poller's stock, for whoever takes it out of
+    /// the queue. An abort meanwhile leaves its bit, and it is seen then; a wake leaves its bit, too, and means one more poll after that.
+    #[inline]
+    pub(super) fn stay_running(&self, taken: i32) {
+        if taken != 0 {
+            // Relaxed: as in `retain`. The queue hands over what was written.
+            self.0
+                .fetch_add((taken as i64 as u64).wrapping_mul(REFERENCE), Relaxed);
         }
     }
 
     /// Ends the task and gives up the runtime's reference in the same step, if nothing is left for the completer to do: the
     /// handle exists and nobody waits. False: nothing was changed.
-    pub(super) fn complete_and_release(&self) -> bool {
+    pub(super) fn complete_and_release(&self, taken: i32) -> bool {
         let current = self.0.load(Relaxed);
         if current & (JOIN_INTEREST | JOIN_WAKER) != JOIN_INTEREST {
             return false;
@@ -167,7 +214,7 @@ impl State {
         self.0
             .compare_exchange(
                 current,
-                (current & !(RUNNING | SCHEDULED)) + COMPLETE - REFERENCE,
+                (current & !(RUNNING | SCHEDULED)) + COMPLETE - REFERENCE - rest(taken),
                 AcqRel,
                 Relaxed,
             )
@@ -177,8 +224,8 @@ impl State {
     /// Ends the task. Returns the word as it was: who has to drop the output, and whether somebody waits.
     ///
     /// Release: publishes the output to the handle. Acquire: sees the join waker.
-    pub(super) fn complete(&self) -> Snapshot {
-        let before = self.0.fetch_add(COMPLETE - RUNNING, AcqRel);
+    pub(super) fn complete(&self, taken: i32) -> Snapshot {
+        let before = self.0.fetch_sub(RUNNING + rest(taken) - COMPLETE, AcqRel);
         debug_assert!(before & RUNNING != 0 && before & COMPLETE == 0);
         Snapshot(before)
     }

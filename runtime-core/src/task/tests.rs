@@ -1,4 +1,7 @@
-//! The life of a single task, on one thread and every interleaving of two.
+//! The life of a single task on one thread; under loom, every interleaving of two.
+
+#[cfg(lab_loom)]
+mod loom_tests;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -234,15 +237,17 @@ mod single {
         task.cancel();
     }
 
+    /// A scheduler that ends what it is to queue, and says when it goes.
+    struct Owner(#[allow(dead_code)] Probe);
+    // SAFETY: memory is from the default methods.
+    unsafe impl Schedule for Owner {
+        fn schedule(_: &SchedulerArc<Self>, task: Task) {
+            task.cancel();
+        }
+    }
+
     #[test]
     fn the_scheduler_goes_with_its_last_task() {
-        struct Owner(#[allow(dead_code)] Probe);
-        // SAFETY: memory is from the default methods.
-        unsafe impl Schedule for Owner {
-            fn schedule(_: &SchedulerArc<Self>, task: Task) {
-                task.cancel();
-            }
-        }
         let drops = StdArc::new(AtomicUsize::new(0));
         let owner = SchedulerArc::new(Owner(Probe(drops.clone())));
         let (task, handle) = bind(&owner.erase(), async {});
@@ -250,6 +255,88 @@ mod single {
         task.cancel();
         assert_eq!(drops.load(SeqCst), 0);
         drop(handle);
+        assert_eq!(drops.load(SeqCst), 1);
+    }
+
+    /// Whatever gives up the last reference, and in a poll of its own or not: the block is freed, and with it the scheduler goes.
+    #[test]
+    fn the_block_goes_with_its_last_reference() {
+        let ways: [fn(Waker); 4] = [
+            Waker::wake,
+            drop::<Waker>,
+            |waker| {
+                let more: Vec<_> = (0..3).map(|_| waker.clone()).collect();
+                waker.wake_by_ref();
+                more.into_iter().for_each(Waker::wake);
+            },
+            |waker| std::thread::spawn(|| waker.wake()).join().unwrap(),
+        ];
+        for last in ways {
+            let drops = StdArc::new(AtomicUsize::new(0));
+            let owner = SchedulerArc::new(Owner(Probe(drops.clone())));
+            let wakers = StdArc::new(Mutex::new(Vec::new()));
+            let of_task = StdArc::clone(&wakers);
+            let (task, handle) = bind(
+                &owner.erase(),
+                poll_fn(move |cx| {
+                    let mut wakers = of_task.lock();
+                    wakers.extend((0..3).map(|_| cx.waker().clone()));
+                    // In its own poll: one more goes than came in this poll, if it is the second one.
+                    wakers.truncate(2);
+                    Poll::<()>::Pending
+                }),
+            );
+            let Ran::Parked = task.run() else {
+                panic!("it waits")
+            };
+            drop(owner);
+            handle.abort();
+            drop(handle);
+            let mut wakers = std::mem::take(&mut *wakers.lock());
+            assert_eq!(wakers.len(), 2);
+            drop(wakers.pop());
+            assert_eq!(drops.load(SeqCst), 0, "a waker is left");
+            wakers.into_iter().for_each(last);
+            assert_eq!(drops.load(SeqCst), 1);
+        }
+    }
+
+    /// References of a task's own that come and go in its polls, also while it yields, are counted exactly.
+    #[test]
+    fn what_a_poll_takes_and_gives_back_is_settled() {
+        let drops = StdArc::new(AtomicUsize::new(0));
+        let owner = SchedulerArc::new(Owner(Probe(drops.clone())));
+        let wakers = StdArc::new(Mutex::new(Vec::<Waker>::new()));
+        let of_task = StdArc::clone(&wakers);
+        let (task, handle) = bind(&owner.erase(), async move {
+            for round in 0..6 {
+                poll_fn(|cx| {
+                    let mut wakers = of_task.lock();
+                    if round % 2 == 0 {
+                        wakers.extend((0..5).map(|_| cx.waker().clone()));
+                    } else {
+                        // More than came in this poll.
+                        wakers.truncate(1);
+                    }
+                    Poll::Ready(())
+                })
+                .await;
+                yield_now().await;
+            }
+        });
+        drop(owner);
+        let mut due = Some(task);
+        while let Some(task) = due {
+            due = match task.run() {
+                Ran::Yielded(task) => Some(task),
+                Ran::Finished => None,
+                Ran::Parked | Ran::Woken(_) => panic!("it only yields"),
+            };
+        }
+        assert!(handle.is_finished());
+        drop(handle);
+        assert_eq!(drops.load(SeqCst), 0, "a waker is left");
+        assert_eq!(wakers.lock().drain(..).len(), 1);
         assert_eq!(drops.load(SeqCst), 1);
     }
 
@@ -338,148 +425,5 @@ mod single {
         assert_eq!(scheduler.arena.live_names().len(), 1000);
         CACHE.with_borrow_mut(|cache| cache.flush(&scheduler.arena, &scheduler));
         std::mem::forget(scheduler);
-    }
-}
-
-#[cfg(lab_loom)]
-mod loom_tests {
-    use super::*;
-    use loom::thread;
-
-    /// Runs what is queued until the task has ended.
-    fn run_until(queue: &SchedulerArc<Queue>, done: impl Fn() -> bool) {
-        while !done() {
-            match queue.pop() {
-                Some(task) => {
-                    if let Ran::Woken(task) | Ran::Yielded(task) = task.run() {
-                        queue.0.lock().push_back(task);
-                    }
-                }
-                None => thread::yield_now(),
-            }
-        }
-    }
-
-    #[test]
-    fn loom_a_wake_is_never_lost() {
-        loom::model(|| {
-            let queue = queue();
-            let flag = loom::sync::Arc::new(loom::sync::atomic::AtomicBool::new(false));
-            let slot = loom::sync::Arc::new(Mutex::new(None::<Waker>));
-            let (of_task, of_slot) = (flag.clone(), slot.clone());
-            let (task, handle) = bind(
-                &queue.erase(),
-                poll_fn(move |cx| {
-                    *of_slot.lock() = Some(cx.waker().clone());
-                    if of_task.load(loom::sync::atomic::Ordering::Relaxed) {
-                        of_slot.lock().take();
-                        Poll::Ready(())
-                    } else {
-                        Poll::Pending
-                    }
-                }),
-            );
-            Queue::schedule(&queue, task);
-            let waker = thread::spawn(move || {
-                flag.store(true, loom::sync::atomic::Ordering::Relaxed);
-                let waker = slot.lock().take();
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            });
-            run_until(&queue, || handle.is_finished());
-            waker.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn loom_join_against_completion() {
-        loom::model(|| {
-            let queue = queue();
-            let (task, mut handle) = bind(&queue.erase(), async { Box::new(7) });
-            let runner = thread::spawn(move || assert!(matches!(task.run(), Ran::Finished)));
-            let output = loom::future::block_on(async move { (&mut handle).await });
-            assert_eq!(*output.unwrap(), 7);
-            runner.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn loom_a_task_that_awaits_a_task_is_woken_at_its_end() {
-        loom::model(|| {
-            let queue = queue();
-            let (child, of_child) = bind(&queue.erase(), async { Box::new(7) });
-            let (parent, handle) = bind(&queue.erase(), async move { *of_child.await.unwrap() });
-            let runner = thread::spawn(move || assert!(matches!(child.run(), Ran::Finished)));
-            Queue::schedule(&queue, parent);
-            run_until(&queue, || handle.is_finished());
-            runner.join().unwrap();
-            assert!(queue.pop().is_none());
-            drop(handle);
-        });
-    }
-
-    #[test]
-    fn loom_a_task_that_stops_awaiting_a_task_lets_go_of_it() {
-        loom::model(|| {
-            let queue = queue();
-            let (child, mut of_child) = bind(&queue.erase(), async {});
-            let (parent, handle) = bind(
-                &queue.erase(),
-                poll_fn(move |cx| {
-                    let _ = Pin::new(&mut of_child).poll(cx).is_ready();
-                    Poll::Ready(())
-                }),
-            );
-            let runner = thread::spawn(move || assert!(matches!(child.run(), Ran::Finished)));
-            assert!(matches!(parent.run(), Ran::Finished));
-            runner.join().unwrap();
-            drop(handle);
-            // Woken after its end at most, which queues nothing.
-            assert!(queue.pop().is_none());
-        });
-    }
-
-    #[test]
-    fn loom_a_dropped_handle_against_completion() {
-        loom::model(|| {
-            let queue = queue();
-            let drops = StdArc::new(AtomicUsize::new(0));
-            let probe = Probe(drops.clone());
-            let (task, mut handle) = bind(&queue.erase(), async move { probe });
-            let runner = thread::spawn(move || assert!(matches!(task.run(), Ran::Finished)));
-            let _ = poll(&mut handle).is_ready();
-            drop(handle);
-            runner.join().unwrap();
-            assert_eq!(drops.load(SeqCst), 1);
-        });
-    }
-
-    #[test]
-    fn loom_abort_wake_and_run() {
-        loom::model(|| {
-            let queue = queue();
-            let drops = StdArc::new(AtomicUsize::new(0));
-            let probe = Probe(drops.clone());
-            let waker = loom::sync::Arc::new(Mutex::new(None::<Waker>));
-            let of_task = waker.clone();
-            let (task, handle) = bind(
-                &queue.erase(),
-                poll_fn(move |cx| {
-                    let _probe = &probe;
-                    *of_task.lock() = Some(cx.waker().clone());
-                    Poll::<()>::Pending
-                }),
-            );
-            assert!(matches!(task.run(), Ran::Parked));
-            let abort = handle.abort_handle();
-            let aborter = thread::spawn(move || abort.abort());
-            let waker = waker.lock().take().unwrap();
-            waker.wake();
-            run_until(&queue, || handle.is_finished());
-            aborter.join().unwrap();
-            assert!(queue.pop().is_none(), "a task is queued once");
-            assert_eq!(drops.load(SeqCst), 1);
-        });
     }
 }

@@ -37,8 +37,8 @@ impl JoinWaker {
     #[inline]
     pub(super) fn of(waker: &Waker) -> Self {
         if ptr::eq(waker.vtable(), &VTABLE) {
-            // SAFETY: alive by the waker's reference.
-            unsafe { header(waker.data()).as_ref() }.state.retain();
+            // SAFETY: the waker has a reference.
+            unsafe { cell::retain(header(waker.data())) };
             Self(waker.data())
         } else {
             Self::boxed(waker)
@@ -128,16 +128,14 @@ unsafe fn header(data: *const ()) -> NonNull<Header> {
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: alive by the waker's reference.
-    unsafe { header(data).as_ref() }.state.retain();
+    // SAFETY: the waker has a reference.
+    unsafe { cell::retain(header(data)) };
     RawWaker::new(data, &VTABLE)
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: alive by the waker's reference.
-    unsafe { cell::wake(header(data)) };
     // SAFETY: the waker's own reference, given up once.
-    unsafe { cell::release(header(data)) };
+    unsafe { cell::wake_and_release(header(data)) };
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
