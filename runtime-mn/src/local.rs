@@ -45,6 +45,10 @@ pub(crate) struct Local {
     pub(crate) handles: Pool,
     inline: InlineLimit,
     pub(crate) tick: Cell<u32>,
+    /// Ticks until this worker asks for sockets and timers.
+    pub(crate) until_poll: Cell<u32>,
+    /// Ticks until it looks at the injector first.
+    pub(crate) until_injected: Cell<u32>,
     pub(crate) slot_streak: Cell<u32>,
     /// The reactor or the timers are waking tasks: they are told about together.
     in_driver: Cell<bool>,
@@ -111,6 +115,7 @@ impl Parts {
 
     pub(crate) fn into_local(self, shared: Arc<Shared>, index: usize) -> Local {
         let telling = Telling::new(shared.patience());
+        let (poll_tick, injector_tick) = (shared.knobs.poll_tick, shared.knobs.injector_tick);
         Local {
             shared,
             index,
@@ -122,6 +127,8 @@ impl Parts {
             handles: Pool::new(),
             inline: InlineLimit::default(),
             tick: Cell::new(0),
+            until_poll: Cell::new(poll_tick),
+            until_injected: Cell::new(injector_tick),
             slot_streak: Cell::new(0),
             in_driver: Cell::new(false),
             telling,

@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 use runtime_core::park::Unparker;
 use runtime_core::primitives::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
-    Ordering::{AcqRel, Relaxed, SeqCst},
+    Ordering::{AcqRel, Relaxed, Release, SeqCst},
     fence,
 };
 use runtime_core::reactor::Reactor;
@@ -81,11 +81,18 @@ impl Remote {
 pub(crate) struct Slot(AtomicPtr<()>);
 
 impl Slot {
-    /// Puts a task in; gives the one that stood there.
+    /// Puts a task in; gives the one that stood there. By its worker only.
     #[inline]
     pub(crate) fn put(&self, task: Task) -> Option<Task> {
-        // AcqRel: hands over what the task's waker wrote, as a queue does.
-        Self::task(self.0.swap(task.into_raw().as_ptr(), AcqRel))
+        let task = task.into_raw().as_ptr();
+        if !self.is_filled() {
+            // Others only ever empty it, so it stays empty until we write: no need to exchange.
+            // Release: hands over what the task's waker wrote, as a queue does.
+            self.0.store(task, Release);
+            return None;
+        }
+        // AcqRel: the same, and takes over what stood there.
+        Self::task(self.0.swap(task, AcqRel))
     }
 
     /// Takes the task out.
