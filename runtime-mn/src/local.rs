@@ -13,7 +13,7 @@ use runtime_core::primitives::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use runtime_core::primitives::thread_local;
+use runtime_core::primitives::{MutexGuard, spin_loop, thread_local};
 use runtime_core::reactor::Reactor;
 use runtime_core::task::{BlockCache, InlineLimit, Ran, SchedulerArc, Task, TaskId};
 use runtime_core::time::TimerShard;
@@ -29,6 +29,9 @@ use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 use crate::sockets::Help;
 use crate::telling::Telling;
+
+/// How often a worker that goes to sleep asks again for the poller's token, which somebody has who does not wait: some microseconds.
+const TOKEN_PATIENCE: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
 
 /// One worker's own side. Its thread finds it through a thread-local; no other touches it.
 pub(crate) struct Local {
@@ -339,8 +342,7 @@ impl Local {
         if self.shared.clock.is_simulated() {
             self.wait_simulated(asleep_since);
         } else {
-            let poller = &self.shared.poller;
-            match self.shared.keeper.turn(self.index, || poller.try_lock()) {
+            match self.turn_at_reactor() {
                 Some(mut help) => self.wait_in_reactor(&mut help, deadline, asleep_since),
                 None => {
                     self.parker.park(deadline);
@@ -352,6 +354,23 @@ impl Local {
         // Either the monitor, before it sleeps, sees this worker awake, or we see that it sleeps; pairs with `Monitor::sleep`.
         fence(SeqCst);
         self.shared.monitor.worker_woke();
+    }
+
+    /// The poller's token, if it is this worker's turn to wait in the reactor. Whoever has it and does not wait has it for a moment only: to
+    /// leave the sockets to such a one would be to leave them until it has nothing else to do.
+    fn turn_at_reactor(&self) -> Option<MutexGuard<'_, Help>> {
+        let shared = &*self.shared;
+        let attempt = || shared.keeper.turn(self.index, || shared.poller.try_lock());
+        let mut token = attempt();
+        for _ in 0..TOKEN_PATIENCE {
+            let is_waited_for = || shared.reach().iter().any(|it| it.polling.load(Relaxed));
+            if token.is_some() || shared.keeper.is_other_than(self.index) || is_waited_for() {
+                break;
+            }
+            spin_loop();
+            token = attempt();
+        }
+        token
     }
 
     fn wait_in_reactor(&self, help: &mut Help, deadline: Option<Instant>, now: Instant) {
@@ -389,6 +408,7 @@ impl Local {
             self.shared.job_injector.push(job);
         }
         self.shared.keeper.release(self.index);
+        self.set_keeping(false);
         self.shared.notify_one();
     }
 

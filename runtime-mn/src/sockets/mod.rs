@@ -33,11 +33,16 @@ impl Keeper {
         self.0.load(Relaxed) == worker
     }
 
+    /// Whether another worker than this one is the keeper.
+    pub(crate) fn is_other_than(&self, worker: usize) -> bool {
+        let keeper = self.0.load(Relaxed);
+        keeper != worker && keeper != NOBODY
+    }
+
     /// The poller's token for a worker that goes to sleep, if it is its turn to wait in the reactor. The caller has a sequentially consistent
     /// fence between its last socket's task and this.
     pub(crate) fn turn<T>(&self, worker: usize, try_lock: impl Fn() -> Option<T>) -> Option<T> {
-        let keeper = self.0.load(Relaxed);
-        if keeper != worker && keeper != NOBODY {
+        if self.is_other_than(worker) {
             return None;
         }
         try_lock().or_else(|| {
