@@ -29,7 +29,7 @@ thread_local! {
 
 /// Whether the calling thread is one of some batch lane's.
 pub(crate) fn is_on_this_thread() -> bool {
-    IN_LANE.try_with(Cell::get) == Ok(true)
+    IN_LANE.try_with(Cell::get).unwrap_or(false)
 }
 
 /// A poll that is shorter than this holds nobody up.
