@@ -1,27 +1,32 @@
 //! The one allocation of a task, and what can be done to it through its erased header.
 #![allow(unsafe_code)]
 
+mod current;
 mod joining;
+mod references;
 
 use std::alloc::Layout;
 use std::any::Any;
-use std::cell::Cell as StdCell;
 use std::future::Future;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::registry;
 use super::scheduler::SchedulerRef;
-use super::state::{ABORTED, AfterPoll, JOIN_INTEREST, JOIN_WAKER, STOCK, State, Woke};
+use super::state::{ABORTED, AfterPoll, JOIN_INTEREST, JOIN_WAKER, State, Woke};
 use super::waker::{self, JoinWaker};
 use super::{JoinError, Task};
 use crate::budget;
-use crate::primitives::{UnsafeCell, thread_local};
+use crate::primitives::UnsafeCell;
 
+use current::{CURRENT, Current};
+pub(super) use current::{current, yield_current};
 pub(super) use joining::{drop_join, park_join, poll_join};
+use references::free;
+pub(super) use references::{release, retain};
 
 /// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it has three words.
 #[repr(C)]
@@ -142,81 +147,6 @@ pub(super) enum Ran {
     Parked,
     Woken,
     Yielded,
-}
-
-/// A thread's poll, the innermost one.
-#[derive(Clone, Copy)]
-struct Current {
-    header: *const Header,
-    /// The task asked to be put behind the others.
-    yielded: bool,
-    /// How many references are in use of the stock that the poller took in advance.
-    taken: i32,
-}
-
-impl Current {
-    const fn of(header: *const Header) -> Self {
-        Self {
-            header,
-            yielded: false,
-            taken: 0,
-        }
-    }
-}
-
-thread_local! {
-    static CURRENT: StdCell<Current> = const { StdCell::new(Current::of(ptr::null())) };
-}
-
-/// Marks the calling thread's task as yielding, if `waker` is that task's own: its poller then queues it again, which saves
-/// changes of the state word. A waker of something in between (a join, a select) must really be woken, or the part of
-/// the task that yielded would not be polled again.
-pub(super) fn yield_current(waker: &Waker) -> bool {
-    CURRENT.with(|cell| {
-        let current = cell.get();
-        if current.header.is_null() || !waker::is_of(waker, current.header) {
-            return false;
-        }
-        cell.set(Current {
-            yielded: true,
-            ..current
-        });
-        true
-    })
-}
-
-/// The task that this thread polls, innermost.
-pub(super) fn current() -> Option<NonNull<Header>> {
-    NonNull::new(CURRENT.get().header.cast_mut())
-}
-
-/// Counts references taken (or given back) in the stock of the calling thread's poll. False: it polls another task, or the stock is used up.
-#[inline]
-fn count_in_stock(header: NonNull<Header>, change: i32) -> bool {
-    // A waker may be dropped when the thread's locals are gone.
-    CURRENT
-        .try_with(|cell| {
-            let current = cell.get();
-            let taken = current.taken + change;
-            let counts = ptr::eq(current.header, header.as_ptr()) && taken.abs() < STOCK;
-            if counts {
-                cell.set(Current { taken, ..current });
-            }
-            counts
-        })
-        .unwrap_or(false)
-}
-
-/// Takes one more reference.
-///
-/// # Safety
-/// The caller has one.
-#[inline]
-pub(super) unsafe fn retain(header: NonNull<Header>) {
-    if !count_in_stock(header, 1) {
-        // SAFETY: alive by the caller's reference.
-        unsafe { header.as_ref() }.state.retain();
-    }
 }
 
 /// Allocates a task for a scheduler. It is marked as scheduled: the caller must queue it.
@@ -484,39 +414,6 @@ unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
     }
     // SAFETY: this is the runtime's reference.
     unsafe { release(header) };
-}
-
-/// Gives up one reference, and with the last one the block.
-///
-/// # Safety
-/// The reference is the caller's.
-#[inline]
-pub(super) unsafe fn release(header: NonNull<Header>) {
-    if count_in_stock(header, -1) {
-        return;
-    }
-    // SAFETY: alive by the caller's reference.
-    if let Some(scheduler) = unsafe { header.as_ref() }.state.release() {
-        // SAFETY: it was the last one.
-        unsafe { free(header, scheduler) };
-    }
-}
-
-/// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on one block: a loop,
-/// as no stack is deep enough for one call each.
-///
-/// SAFETY: nobody refers to the block, which is this scheduler's.
-unsafe fn free(header: NonNull<Header>, scheduler: u32) {
-    let mut last = Some((header, scheduler));
-    while let Some((header, scheduler)) = last {
-        // SAFETY: by this function's contract, or the last reference was that of the block before.
-        let awaiter = unsafe { (header.as_ref().vtable.deallocate)(header, scheduler) };
-        last = awaiter.and_then(|awaiter| {
-            // SAFETY: alive by that reference.
-            let released = unsafe { awaiter.as_ref() }.state.release();
-            released.map(|scheduler| (awaiter, scheduler))
-        });
-    }
 }
 
 /// Asks for a poll.

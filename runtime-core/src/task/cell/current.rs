@@ -1,0 +1,73 @@
+//! The task that a thread polls: whether it has yielded, and what it has taken of its poller's stock of references.
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::task::Waker;
+
+use super::Header;
+use crate::primitives::thread_local;
+use crate::task::state::STOCK;
+use crate::task::waker;
+
+/// A thread's poll, the innermost one.
+#[derive(Clone, Copy)]
+pub(super) struct Current {
+    header: *const Header,
+    /// The task asked to be put behind the others.
+    pub(super) yielded: bool,
+    /// How many references are in use of the stock that the poller took in advance.
+    pub(super) taken: i32,
+}
+
+impl Current {
+    pub(super) const fn of(header: *const Header) -> Self {
+        Self {
+            header,
+            yielded: false,
+            taken: 0,
+        }
+    }
+}
+
+thread_local! {
+    pub(super) static CURRENT: Cell<Current> = const { Cell::new(Current::of(ptr::null())) };
+}
+
+/// Marks the calling thread's task as yielding, if `waker` is that task's own: its poller then queues it again, which saves
+/// changes of the state word. A waker of something in between (a join, a select) must really be woken, or the part of
+/// the task that yielded would not be polled again.
+pub(in crate::task) fn yield_current(waker: &Waker) -> bool {
+    CURRENT.with(|cell| {
+        let current = cell.get();
+        if current.header.is_null() || !waker::is_of(waker, current.header) {
+            return false;
+        }
+        cell.set(Current {
+            yielded: true,
+            ..current
+        });
+        true
+    })
+}
+
+/// The task that this thread polls, innermost.
+pub(in crate::task) fn current() -> Option<NonNull<Header>> {
+    NonNull::new(CURRENT.get().header.cast_mut())
+}
+
+/// Counts references taken (or given back) in the stock of the calling thread's poll. False: it polls another task, or the stock is used up.
+#[inline]
+pub(super) fn count_in_stock(header: NonNull<Header>, change: i32) -> bool {
+    // A waker may be dropped when the thread's locals are gone.
+    CURRENT
+        .try_with(|cell| {
+            let current = cell.get();
+            let taken = current.taken + change;
+            let counts = ptr::eq(current.header, header.as_ptr()) && taken.abs() < STOCK;
+            if counts {
+                cell.set(Current { taken, ..current });
+            }
+            counts
+        })
+        .unwrap_or(false)
+}
