@@ -38,7 +38,7 @@ const NUMBER_SHIFT: u32 = 7;
 pub(super) const REFERENCE: u64 = 1 << (NUMBER_SHIFT + NUMBER_BITS);
 
 /// How many references a poller takes in advance, in the step in which it begins. What is cloned and dropped on its own thread during the
-/// poll is counted in its own stock, and settled when it ends: two contended additions less for each wait.
+/// poll is counted in its own stock, and settled when it ends: a locked instruction less for each.
 pub(super) const STOCK: i32 = 1 << 20;
 
 /// What a poller takes when it begins.
