@@ -13,7 +13,7 @@ use crate::knobs::KnobChanges;
 use crate::launch::POLICIES;
 use crate::monitor::{self, StuckPoll};
 use crate::policy::{
-    GlobalQueue, GoLike, LifoSlot, NoSteal, Policy, RandomSteal, Steal, TokioLike,
+    GlobalQueue, GoLike, LifoSlot, NoSteal, Policy, RandomSteal, SocketHelp, Steal, TokioLike,
 };
 
 /// How a [`Runtime`] is made.
@@ -122,6 +122,29 @@ impl Builder {
     #[must_use]
     pub fn inline_joins(mut self, inline: bool) -> Self {
         self.knobs.inline_joins = Some(inline);
+        self
+    }
+
+    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it wakes one
+    /// at once. Default: the policy's.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.knobs.patience = Some(patience);
+        self
+    }
+
+    /// What a steal of spawned tasks is taken to cost; zero: nothing. See [`Knobs::steal_cost`](crate::policy::Knobs::steal_cost). Default: the
+    /// policy's.
+    #[must_use]
+    pub fn steal_cost(mut self, cost: Duration) -> Self {
+        self.knobs.steal_cost = Some(cost);
+        self
+    }
+
+    /// Whether a second worker helps with what sockets have woken. Default: the policy's.
+    #[must_use]
+    pub fn socket_help(mut self, help: SocketHelp) -> Self {
+        self.knobs.socket_help = Some(help);
         self
     }
 

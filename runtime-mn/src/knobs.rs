@@ -57,6 +57,9 @@ pub struct Knobs {
     /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it
     /// wakes one at once. Counts only if the monitor is on.
     pub patience: Duration,
+    /// What a steal of spawned tasks is taken to cost. If it brings in less on the average, as time until the thief needs the next one, stealing
+    /// them rests for a while. Zero: it never does. Counts only together with [`patience`](Knobs::patience), which is what a wake-up is taken to cost.
+    pub steal_cost: Duration,
     /// Whether a second worker helps with what sockets have woken.
     pub socket_help: SocketHelp,
 }
@@ -71,6 +74,7 @@ impl Default for Knobs {
             poll_tick: 61,
             inline_joins: true,
             patience: Duration::from_micros(50),
+            steal_cost: Duration::from_micros(4),
             socket_help: SocketHelp::Measured,
         }
     }
@@ -86,6 +90,7 @@ pub(crate) struct KnobChanges {
     pub(crate) poll_tick: Option<u32>,
     pub(crate) inline_joins: Option<bool>,
     pub(crate) patience: Option<Duration>,
+    pub(crate) steal_cost: Option<Duration>,
     pub(crate) socket_help: Option<SocketHelp>,
 }
 
@@ -99,6 +104,7 @@ impl KnobChanges {
             poll_tick: self.poll_tick.unwrap_or(policy.poll_tick).max(1),
             inline_joins: self.inline_joins.unwrap_or(policy.inline_joins),
             patience: self.patience.unwrap_or(policy.patience),
+            steal_cost: self.steal_cost.unwrap_or(policy.steal_cost),
             socket_help: self.socket_help.unwrap_or(policy.socket_help),
         }
     }
@@ -136,6 +142,11 @@ pub(crate) const KNOBS: &[Knob] = &[
         "patience",
         "how many microseconds a worker keeps work to itself if that has lately been enough",
         "0 to 100000",
+    ),
+    knob(
+        "steal-cost",
+        "how many microseconds of work a steal must bring in on the average, or stealing rests; 0: never",
+        "0 to 1000",
     ),
     knob(
         "socket-help",
@@ -208,6 +219,10 @@ impl crate::Builder {
             "patience" => {
                 let micros = number(value, 0, 100_000).ok_or_else(refuse)?;
                 self.knobs.patience = Some(Duration::from_micros(micros.into()));
+            }
+            "steal-cost" => {
+                let micros = number(value, 0, 1000).ok_or_else(refuse)?;
+                self.knobs.steal_cost = Some(Duration::from_micros(micros.into()));
             }
             "socket-help" => {
                 self.knobs.socket_help = Some(match value {

@@ -8,6 +8,7 @@ mod counted;
 mod deque;
 mod fork_join;
 mod handle;
+mod hauls;
 pub mod idle;
 mod knobs;
 mod launch;

@@ -21,6 +21,7 @@ use runtime_core::time::TimerShard;
 use crate::counted::Pool;
 use crate::deque::Worker as Deque;
 use crate::fork_join::JobRef;
+use crate::hauls::Haul;
 use crate::knobs::LifoSlot;
 use crate::policy::{Place, Policy, WokenBy};
 use crate::queues::Queues;
@@ -56,6 +57,8 @@ pub(crate) struct Local {
     /// The reactor or the timers are waking tasks: they are told about together.
     in_driver: Cell<bool>,
     pub(crate) telling: Telling,
+    /// What this worker's steals bring in.
+    pub(crate) haul: Haul,
     pub(crate) searching: Cell<bool>,
     pub(crate) random: Cell<u64>,
 }
@@ -135,6 +138,7 @@ impl Parts {
             slot_streak: Cell::new(0),
             in_driver: Cell::new(false),
             telling,
+            haul: Haul::default(),
             searching: Cell::new(false),
             random: Cell::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
         }

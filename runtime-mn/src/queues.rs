@@ -181,7 +181,8 @@ impl Victim<'_> {
     }
 
     /// What it has queued: woken tasks first, then spawned ones, then closures. As many as the knob `steal` says come along. Who serves the
-    /// sockets without help ([`SocketHelp`](crate::policy::SocketHelp)) gives no woken tasks.
+    /// sockets without help ([`SocketHelp`](crate::policy::SocketHelp)) gives no woken tasks, and nobody gives spawned ones while stealing
+    /// them does not pay ([`Knobs::steal_cost`](crate::policy::Knobs::steal_cost)).
     pub fn steal(&self) -> Option<Found> {
         let counters = &self.thief.remote().counters;
         add(&counters.steals_tried, 1);
@@ -189,7 +190,7 @@ impl Victim<'_> {
         let found = shares_woken
             .then(|| self.take(&self.remote.woken, &self.thief.woken))
             .flatten()
-            .or_else(|| self.take(&self.remote.spawned, &self.thief.spawned))
+            .or_else(|| self.take_spawned())
             .map(Work::Task)
             .or_else(|| retry(|| self.remote.jobs.steal()).map(Work::Closure))?;
         add(&counters.steals_done, 1);
@@ -215,6 +216,17 @@ impl Victim<'_> {
         add(&counters.steals_done, 1);
         add(&counters.tasks_stolen, 1);
         Some(Found(Work::Task(task)))
+    }
+
+    /// Unless that has lately brought in too little.
+    fn take_spawned(&self) -> Option<Task> {
+        let (thief, shared) = (self.thief, &*self.thief.shared);
+        if self.remote.spawned.is_empty() || shared.hauls.rests(|| shared.now_ns()) {
+            return None;
+        }
+        let task = self.take(&self.remote.spawned, &thief.spawned)?;
+        shared.hauls.begin(&thief.haul, || shared.now_ns());
+        Some(task)
     }
 
     fn take(&self, from: &Stealer<Task>, to: &Deque<Task>) -> Option<Task> {

@@ -59,9 +59,11 @@ impl Remote {
     }
 
     /// True if there is something that another worker should take. The slot is not counted: it wakes nobody, and keeps nobody
-    /// awake. Nor are the woken tasks of who keeps the sockets to itself.
-    pub(crate) fn has_work(&self, is_keeper: bool) -> bool {
-        !self.spawned.is_empty() || !is_keeper && !self.woken.is_empty() || !self.jobs.is_empty()
+    /// awake. Nor are spawned or woken tasks, if they are not shared.
+    pub(crate) fn has_work(&self, shares_spawned: bool, shares_woken: bool) -> bool {
+        shares_spawned && !self.spawned.is_empty()
+            || shares_woken && !self.woken.is_empty()
+            || !self.jobs.is_empty()
     }
 
     /// True if tasks wait for this very worker, in the slot too.

@@ -20,6 +20,7 @@ use crate::clocks::Clocks;
 use crate::closed::Closed;
 use crate::deque::{Injector, Steal};
 use crate::fork_join::JobRef;
+use crate::hauls::Hauls;
 use crate::idle::Idle;
 use crate::knobs::{Knobs, SocketHelp};
 use crate::local::Parts;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) poller: CachePadded<Mutex<Help>>,
     /// The worker that serves the sockets without help.
     pub(crate) keeper: CachePadded<Keeper>,
+    /// Whether it pays to steal what others have spawned.
+    pub(crate) hauls: CachePadded<Hauls>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) closed: Closed,
     /// A permit for each `stop` that has ended no `run_forever` yet.
@@ -112,10 +115,10 @@ impl Shared {
         let spare_parts = parts.split_off(workers);
         let knobs = builder.knobs.apply(policy.knobs());
         let is_patient = builder.monitor.enabled && !knobs.patience.is_zero();
-        let socket_help = if is_patient && !builder.clock.is_simulated() {
-            knobs.socket_help
+        let (steal_cost, socket_help) = if is_patient && !builder.clock.is_simulated() {
+            (knobs.steal_cost, knobs.socket_help)
         } else {
-            SocketHelp::Always
+            (Duration::ZERO, SocketHelp::Always)
         };
         let blocking = BlockingPool::new(builder.blocking.clone());
         if let Some(executor) = &builder.default_executor {
@@ -131,6 +134,7 @@ impl Shared {
             reactor,
             poller: CachePadded::new(Mutex::new(Help::new(socket_help))),
             keeper: CachePadded::default(),
+            hauls: CachePadded::new(Hauls::new(steal_cost, knobs.patience)),
             blocking,
             closed: Closed::new(),
             stops: Semaphore::new(0),
@@ -247,8 +251,9 @@ impl Shared {
     }
 
     fn anybody_shares(&self) -> bool {
+        let shares_spawned = !self.hauls.rests(|| self.now_ns());
         let mut reach = self.reach().iter().enumerate();
-        reach.any(|(index, remote)| remote.has_work(self.keeper.is(index)))
+        reach.any(|(index, remote)| remote.has_work(shares_spawned, !self.keeper.is(index)))
     }
 
     pub(crate) fn cancel(&self, task: Task) {

@@ -10,6 +10,7 @@
 //! - For what sockets and timers wake it is always patient, unless that is much at once.
 //! - Who serves the sockets without help (see `sockets`) tells nobody of what they woke, unless its polls last longer than its patience, on the
 //!   average since it asked the reactor.
+//! - While stealing does not pay (see `hauls`), nobody is woken for spawned tasks, unless what is done here takes so long apiece that it would.
 //!
 //! Nothing is lost: what lies there is the worker's own to run. It can be late, behind a poll that turns out to be long, after which the
 //! worker is eager again; no longer than the monitor looks away. Without a monitor every worker is eager.
@@ -17,6 +18,7 @@
 //! The clock is read when work begins to lie, and then every few tasks.
 
 use std::cell::Cell;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::local::Local;
@@ -38,7 +40,10 @@ pub(crate) struct Telling {
     is_patient: Cell<bool>,
     /// Since when there is work of which nobody was told.
     lies_since: Cell<Option<Instant>>,
+    /// What was queued since then.
     lies: Cell<u32>,
+    /// This worker's polls before that.
+    polls: Cell<u64>,
     /// When this worker, which keeps the sockets to itself, asked the reactor, and its tick then.
     keeps_since: Cell<Option<(Instant, u32)>>,
     /// When somebody was woken, until it is known whether that paid.
@@ -52,6 +57,7 @@ impl Telling {
             is_patient: Cell::new(false),
             lies_since: Cell::new(None),
             lies: Cell::new(0),
+            polls: Cell::new(0),
             keeps_since: Cell::new(None),
             woke_at: Cell::new(None),
         }
@@ -59,9 +65,10 @@ impl Telling {
 
     /// Work begins to lie.
     #[cold]
-    fn begin(&self) {
+    fn begin(&self, polls: u64) {
         self.lies_since.set(Some(Instant::now()));
         self.lies.set(0);
+        self.polls.set(polls);
     }
 
     fn is_over(&self, since: Instant) -> bool {
@@ -74,17 +81,17 @@ impl Local {
     #[inline]
     pub(crate) fn tell_of_own(&self) {
         let telling = &self.telling;
-        if !telling.is_patient.get() {
+        if !telling.is_patient.get() && !self.shared.hauls.may_rest() {
             self.wake_helper();
             return;
         }
         if telling.lies_since.get().is_none() {
-            telling.begin();
+            telling.begin(self.polls());
         }
         let lies = telling.lies.get() + 1;
         telling.lies.set(lies);
         if lies > MUCH {
-            self.lose_patience();
+            self.much_lies();
         }
     }
 
@@ -93,6 +100,28 @@ impl Local {
         if self.shared.tell() && !self.telling.patience.is_zero() {
             self.telling.woke_at.set(Some(Instant::now()));
         }
+    }
+
+    /// Spawned tasks lie here for long, or they are many: tells a sleeper, unless stealing does not pay.
+    #[cold]
+    fn much_lies(&self) {
+        let (telling, hauls) = (&self.telling, &self.shared.hauls);
+        if let Some(since) = telling.lies_since.get()
+            && hauls.rests(|| self.shared.now_ns())
+        {
+            let polls = self.polls() - telling.polls.get();
+            let pieces = polls + u64::from(telling.lies.get());
+            if !hauls.is_worth_a_steal(pieces, since.elapsed().as_nanos() as u64) {
+                telling.begin(self.polls());
+                return;
+            }
+        }
+        hauls.end_rest();
+        self.lose_patience();
+    }
+
+    fn polls(&self) -> u64 {
+        self.remote().counters.polls.load(Relaxed)
     }
 
     #[cold]
@@ -112,7 +141,7 @@ impl Local {
                 telling.lies_since.set(None);
                 self.shared.tell();
             } else if telling.lies_since.get().is_none() {
-                telling.begin();
+                telling.begin(self.polls());
             }
         }
         if !self.shared.injector.is_empty() {
@@ -158,8 +187,10 @@ impl Local {
         let woken = telling.keeps_since.get().is_none() && !self.woken.is_empty();
         if !woken && self.spawned.is_empty() {
             telling.lies_since.set(None);
-        } else if (woken || self.tick.get().is_multiple_of(CLOCK_TICK)) && telling.is_over(since) {
+        } else if woken && telling.is_over(since) {
             self.lose_patience();
+        } else if self.tick.get().is_multiple_of(CLOCK_TICK) && telling.is_over(since) {
+            self.much_lies();
         }
     }
 

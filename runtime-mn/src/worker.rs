@@ -111,6 +111,8 @@ impl<P: Policy> Worker<P> {
                 continue;
             }
             self.local.ran_out();
+            let shared = self.shared();
+            shared.hauls.end(&self.local.haul, || shared.now_ns());
             if let Some(job) = self.local.jobs.pop() {
                 self.found();
                 self.run_closures(job);
@@ -219,14 +221,18 @@ impl<P: Policy> Worker<P> {
     /// There is something to run. The last searcher that finds something wakes the next one.
     #[inline]
     fn found(&self) {
-        if self.local.searching.replace(false) && self.shared().idle.stop_searching() {
-            self.shared().notify_one();
+        if self.local.searching.replace(false) {
+            self.local.haul.found();
+            if self.shared().idle.stop_searching() {
+                self.shared().notify_one();
+            }
         }
     }
 
     /// Nothing to do: waits for a token, a socket or a timer. See the README of `idle`.
     fn park(&self) {
         let shared = self.shared();
+        shared.hauls.sleeps(&self.local.haul, || shared.now_ns());
         let timers = &self.remote().timers;
         let deadline = if shared.clock.is_simulated() {
             // Another worker may fire it, and then nothing would end this worker's park.
@@ -245,6 +251,7 @@ impl<P: Policy> Worker<P> {
         // the token stays behind and ends the next one at once, which does no harm.
         let taken_off = !shared.idle.cancel_sleep(self.local.index);
         self.local.searching.set(taken_off);
+        self.local.haul.woke(taken_off);
         self.local.fire_due();
     }
 

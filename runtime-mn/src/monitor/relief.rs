@@ -164,6 +164,7 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
     share_out(shared, stuck);
     // Before it is asked who sleeps: see the README of `sockets`.
     shared.keeper.release(stuck);
+    shared.hauls.end_rest();
     if shared.idle.somebody_sleeps() {
         // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when it finds nothing
         // to run.
