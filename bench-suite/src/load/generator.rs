@@ -2,7 +2,7 @@
 //!
 //! It is lean because it shares the machine with the server that it measures: a request costs one `write`, one `read`, one look
 //! at the clock and its share of an `epoll_wait`. Registrations are level-triggered, so that one `read` per event is enough. It
-//! never spins: with nothing to do it sleeps in `epoll_wait` until the next request is due, to the nanosecond.
+//! never spins: with nothing to do it sleeps until the next request is due, to the nanosecond.
 //!
 //! In the **closed loop** the rate adapts to the server, and a pause of the server hides the requests that would have been sent
 //! meanwhile (coordinated omission). In the **open loop** requests are due whatever the server does. The module's README
@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 
 use super::exchange::Exchange;
 use super::{LoadError, LoadOptions};
@@ -319,23 +320,34 @@ impl Generator {
 
     /// Waits for events, at most until `deadline`. They are in `self.events` afterwards.
     fn wait(&mut self, deadline: Option<Instant>) -> Result<(), LoadError> {
-        let timeout = deadline.map(|deadline| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            }
-        });
         self.events.clear();
         self.events.reserve(256);
-        match epoll::wait(
-            &self.epoll,
-            spare_capacity(&mut self.events),
-            timeout.as_ref(),
-        ) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        match self.wait_until(deadline) {
+            Ok(()) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(failed("epoll")(error)),
         }
+    }
+
+    fn wait_until(&mut self, deadline: Option<Instant>) -> Result<(), Errno> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if let Some(left) = left
+            && !left.is_zero()
+        {
+            // `epoll_wait` counts in milliseconds.
+            let timeout = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            let mut instance = [PollFd::new(&self.epoll, PollFlags::IN)];
+            rustix::event::poll(&mut instance, Some(&timeout))?;
+        }
+        let at_once = left.map(|_| Timespec::default());
+        epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut self.events),
+            at_once.as_ref(),
+        )?;
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use super::epoll_wait::Wait;
 use super::slab::{Sources, Token};
 use super::source::ready;
-use super::timespec;
 
 /// Events taken by one poll: 12 KiB of stack. More than that are reported by the next one.
 const EVENTS: usize = 1024;
@@ -23,6 +23,7 @@ const NOTIFIED: u64 = u64::MAX;
 pub(super) struct Epoll {
     epoll: OwnedFd,
     eventfd: OwnedFd,
+    wait: Wait,
     /// An edge of the eventfd is on its way to a poll: there is no need for another.
     notified: AtomicBool,
 }
@@ -38,24 +39,12 @@ impl Epoll {
             EventData::new_u64(NOTIFIED),
             EventFlags::IN | EventFlags::ET,
         )?;
-        let this = Self {
+        Ok(Self {
+            wait: Wait::probe(epoll.as_fd()),
             epoll,
             eventfd,
             notified: AtomicBool::new(false),
-        };
-        // An old kernel has no wait call with a timeout finer than milliseconds.
-        this.poll(Some(Duration::ZERO), &Sources::new())
-            .map_err(|error| {
-                if error.raw_os_error() == Some(Errno::NOSYS.raw_os_error()) {
-                    io::Error::new(
-                        io::ErrorKind::Unsupported,
-                        "the `epoll` reactor needs epoll_pwait2 (Linux 5.11): use `polling`",
-                    )
-                } else {
-                    error
-                }
-            })?;
-        Ok(this)
+        })
     }
 
     pub(super) fn register(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
@@ -75,11 +64,10 @@ impl Epoll {
     }
 
     pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<usize> {
-        let timeout = timeout.map(timespec);
         // On the stack and left uninitialised: it costs nothing, and pollers share nothing.
         let mut buffer = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
-        let events = match epoll::wait(&self.epoll, &mut buffer[..], timeout.as_ref()) {
-            Ok((events, _)) => events,
+        let events = match self.wait.wait(self.epoll.as_fd(), &mut buffer, timeout) {
+            Ok(events) => events,
             Err(Errno::INTR) => return Ok(0),
             Err(error) => return Err(error.into()),
         };
@@ -122,4 +110,65 @@ fn bits(flags: EventFlags) -> u8 {
         bits |= ready::WRITE_CLOSED;
     }
     bits
+}
+
+#[cfg(all(test, not(lab_loom)))]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_micros(300);
+    /// Long enough for any machine; nothing here waits for it unless it is broken.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Whatever the kernel allows, all three kinds of waits do what they should.
+    fn check_waits(wait: Wait) {
+        let epoll = Epoll {
+            wait,
+            ..Epoll::new().unwrap()
+        };
+        let sources = Sources::new();
+        let began = Instant::now();
+        assert_eq!(epoll.poll(Some(SHORT), &sources).unwrap(), 0);
+        assert!(began.elapsed() >= SHORT);
+
+        epoll.notify();
+        assert_eq!(epoll.poll(Some(PATIENCE), &sources).unwrap(), 0);
+        epoll.notify();
+        assert_eq!(epoll.poll(None, &sources).unwrap(), 0);
+        assert!(began.elapsed() < PATIENCE, "each was ended by its notify");
+        assert_eq!(epoll.poll(Some(Duration::ZERO), &sources).unwrap(), 0);
+    }
+
+    #[test]
+    fn it_waits_to_the_nanosecond_by_epoll_pwait2() {
+        check_waits(Wait::Pwait2);
+    }
+
+    #[test]
+    fn it_waits_to_the_nanosecond_where_the_kernel_has_no_epoll_pwait2() {
+        check_waits(Wait::Ppoll);
+    }
+
+    /// Which also reads what the kernel has written.
+    #[test]
+    fn either_way_the_events_are_the_same() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        near.write_all(b"x").unwrap();
+        for wait in [Wait::Pwait2, Wait::Ppoll] {
+            let instance = epoll::create(CreateFlags::CLOEXEC).unwrap();
+            epoll::add(&instance, &far, EventData::new_u64(7), EventFlags::IN).unwrap();
+            let mut buffer = [const { MaybeUninit::<Event>::uninit() }; 4];
+            for timeout in [None, Some(Duration::ZERO), Some(PATIENCE)] {
+                let events = wait.wait(instance.as_fd(), &mut buffer, timeout).unwrap();
+                let [Event { flags, data }] = *events else {
+                    panic!("one event: {}", events.len());
+                };
+                assert_eq!((flags, data.u64()), (EventFlags::IN, 7));
+            }
+        }
+    }
 }

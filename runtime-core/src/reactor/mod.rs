@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 #[cfg_attr(lab_shuttle, path = "without_sockets.rs")]
 mod epoll;
+#[cfg(all(target_os = "linux", not(lab_shuttle)))]
+mod epoll_wait;
 pub mod own_thread;
 mod portable;
 mod registration;
