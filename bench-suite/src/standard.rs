@@ -15,7 +15,7 @@ use crate::many_loops::{Loops, parts, servers};
 use crate::peers::rayon::Rayon;
 use crate::peers::smol::Smol;
 use crate::peers::tokio::{TokioCt, TokioMt};
-use crate::peers::{pool, rayon, std_blocking};
+use crate::peers::{epoll_loop, pool, rayon, std_blocking};
 use crate::registry::{Entry, Registry, RunFn, RuntimeInfo};
 use crate::workloads::crawl::Crawl;
 use crate::workloads::download::Download;
@@ -65,6 +65,10 @@ const RUNTIMES: &[RuntimeInfo] = &[
         "plain blocking sockets of the standard library, a thread for each connection",
     ),
     RuntimeInfo::new(
+        "epoll-loop",
+        "no runtime: one thread, one epoll instance, a loop written by hand",
+    ),
+    RuntimeInfo::new(
         "pool",
         "a plain thread pool as large as the cores: one queue under a lock",
     ),
@@ -96,6 +100,7 @@ pub(crate) fn standard() -> Registry {
 
     program::<Echo>(table);
     entry(table, "echo", "std-blocking", std_blocking::echo);
+    entry(table, "echo", "epoll-loop", epoll_loop::echo);
     program::<Http>(table);
     entry(table, "http", "std-blocking", std_blocking::http);
     program::<Timers>(table);

@@ -88,6 +88,7 @@ macro_rules! runtimes {
 
 runtimes! {
     std_blocking_runs_its_workloads: "std-blocking", 2;
+    epoll_loop_runs_its_workload: "epoll-loop", 1;
     pool_runs_its_workloads: "pool", 5;
     n1_runs_every_workload: "n1", 22;
     mn_runs_every_workload: "mn", 22;
