@@ -22,6 +22,7 @@ struct Waiter {
 
 /// The wakers of one direction. One is the rule, and needs no allocation.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct WaitList {
     first: Option<Waiter>,
     more: Vec<Waiter>,
@@ -122,8 +123,9 @@ impl WaitList {
     }
 }
 
-/// The lists of both directions, and the keys for their futures.
+/// The lists of both directions, and the keys for their futures. The order matters: see [`Source`](super::source::Source).
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Waiters {
     pub(crate) read: WaitList,
     pub(crate) write: WaitList,
