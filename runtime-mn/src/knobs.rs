@@ -74,7 +74,7 @@ impl Default for Knobs {
             poll_tick: 61,
             inline_joins: true,
             patience: Duration::from_micros(50),
-            steal_cost: Duration::from_micros(4),
+            steal_cost: Duration::from_micros(3),
             socket_help: SocketHelp::Measured,
         }
     }

@@ -22,13 +22,15 @@ pub(crate) struct Hauls {
     wake_ns: u64,
     /// When the rest is over, on the runtime's clock; 0 while there is none.
     until_ns: AtomicU64,
+    /// No rest begins before this.
+    awake_until_ns: AtomicU64,
     pause_ns: AtomicU64,
 }
 
 /// One thief's account.
 #[derive(Debug, Default)]
 pub(crate) struct Haul {
-    /// Somebody woke this worker, and it has found nothing yet.
+    /// Somebody woke this worker, and it has found nothing yet, or a haul.
     was_woken: Cell<bool>,
     /// When the current haul began.
     since_ns: Cell<Option<u64>>,
@@ -56,6 +58,7 @@ impl Hauls {
             steal_ns: steal.as_nanos() as u64,
             wake_ns: wake.as_nanos() as u64,
             until_ns: AtomicU64::new(0),
+            awake_until_ns: AtomicU64::new(0),
             pause_ns: AtomicU64::new(FIRST_PAUSE.as_nanos() as u64),
         }
     }
@@ -79,6 +82,12 @@ impl Hauls {
         }
     }
 
+    /// The rest is over, and no other begins until then: what lies with a worker that is stuck must be run elsewhere, at any cost.
+    pub(crate) fn stay_awake_until(&self, until_ns: u64) {
+        self.awake_until_ns.store(until_ns, Relaxed);
+        self.end_rest();
+    }
+
     /// Whether one of so many pieces of work, which took so long in all, would be worth a steal.
     pub(crate) fn is_worth_a_steal(&self, pieces: u64, took_ns: u64) -> bool {
         took_ns >= self.steal_ns.saturating_mul(pieces)
@@ -96,21 +105,12 @@ impl Hauls {
     pub(crate) fn end(&self, thief: &Haul, now_ns: impl FnOnce() -> u64) {
         if let Some(since_ns) = thief.since_ns.take() {
             let now_ns = now_ns();
-            let woken = if thief.was_woken.take() {
-                self.wake_ns
-            } else {
-                0
-            };
-            self.enter(
-                thief,
-                self.steal_ns + woken,
-                now_ns.saturating_sub(since_ns),
-                || now_ns,
-            );
+            let brought_ns = now_ns.saturating_sub(since_ns);
+            self.enter(thief, self.steal_ns, brought_ns, || now_ns);
         }
     }
 
-    /// The thief goes to sleep.
+    /// The thief goes to sleep. What it costs to wake it is weighed against all that it has brought in since.
     pub(crate) fn sleeps(&self, thief: &Haul, now_ns: impl FnOnce() -> u64) {
         if thief.was_woken.take() && self.steal_ns > 0 {
             self.enter(thief, self.wake_ns, 0, now_ns);
@@ -130,8 +130,11 @@ impl Hauls {
         let pause_ns = if brought_ns >= cost_ns {
             FIRST_PAUSE.as_nanos() as u64
         } else {
-            let pause_ns = self.pause_ns.load(Relaxed);
-            self.until_ns.store(now_ns() + pause_ns, Relaxed);
+            let (now_ns, pause_ns) = (now_ns(), self.pause_ns.load(Relaxed));
+            if now_ns < self.awake_until_ns.load(Relaxed) {
+                return;
+            }
+            self.until_ns.store(now_ns + pause_ns, Relaxed);
             (pause_ns * 2).min(LONGEST_PAUSE.as_nanos() as u64)
         };
         self.pause_ns.store(pause_ns, Relaxed);

@@ -152,6 +152,19 @@ fn the_rest_can_be_ended_and_a_steal_that_costs_nothing_begins_none() {
 }
 
 #[test]
+fn while_a_worker_is_stuck_no_rest_begins() {
+    let mut thief = Thief::new(STEAL);
+    thief.steal_until_rest(LITTLE).unwrap();
+    let until = thief.now + 1000 * LITTLE;
+    thief.hauls.stay_awake_until(until.as_nanos() as u64);
+    while thief.now + LITTLE < until {
+        thief.steal(LITTLE);
+        assert!(!thief.rests());
+    }
+    assert!(thief.steal_until_rest(LITTLE).is_some());
+}
+
+#[test]
 fn a_single_piece_is_worth_a_steal_if_it_takes_as_long() {
     let hauls = Hauls::new(STEAL, WAKE);
     let took_ns = 10 * STEAL.as_nanos() as u64;

@@ -164,7 +164,9 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
     share_out(shared, stuck);
     // Before it is asked who sleeps: see the README of `sockets`.
     shared.keeper.release(stuck);
-    shared.hauls.end_rest();
+    // Until the monitor looks again, twice over.
+    let until_ns = shared.now_ns() + shared.monitor.threshold.as_nanos() as u64;
+    shared.hauls.stay_awake_until(until_ns);
     if shared.idle.somebody_sleeps() {
         // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when it finds nothing
         // to run.
