@@ -435,7 +435,18 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
 /// The reference is the caller's.
 pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
-    match unsafe { header.as_ref() }.state.wake_and_release() {
+    let head = unsafe { header.as_ref() };
+    if !current::polls_for(head.state.scheduler()) {
+        // Once it is queued, the task may run, end, and take its scheduler with it, which has still to tell a worker: only our reference
+        // keeps it until then.
+        // SAFETY: the reference is the caller's.
+        unsafe {
+            wake(header);
+            release(header);
+        }
+        return;
+    }
+    match head.state.wake_and_release() {
         Woke::Nothing => {}
         // SAFETY: the block's own, alive by the runtime's reference: the task is not complete, and its entry is ours.
         Woke::Queue(scheduler) => unsafe { registry::scheduler(scheduler) }.schedule(Task(header)),

@@ -1,4 +1,5 @@
 //! The task that a thread polls: whether it has yielded, and what it has taken of its poller's stock of references.
+#![allow(unsafe_code)]
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
@@ -53,6 +54,18 @@ pub(in crate::task) fn yield_current(waker: &Waker) -> bool {
 /// The task that this thread polls, innermost.
 pub(in crate::task) fn current() -> Option<NonNull<Header>> {
     NonNull::new(CURRENT.get().header.cast_mut())
+}
+
+/// Whether this thread polls a task of the scheduler with that number: then the scheduler outlives the poll.
+#[inline]
+pub(super) fn polls_for(scheduler: u32) -> bool {
+    CURRENT
+        .try_with(|cell| {
+            // SAFETY: who polls a task has a reference on it.
+            let current = unsafe { cell.get().header.as_ref() };
+            current.is_some_and(|current| current.state.scheduler() == scheduler)
+        })
+        .unwrap_or(false)
 }
 
 /// Counts references taken (or given back) in the stock of the calling thread's poll. False: it polls another task, or the stock is used up.
