@@ -258,6 +258,40 @@ mod single {
         assert_eq!(drops.load(SeqCst), 1);
     }
 
+    /// Once the task is queued, another thread may run it to its end; who woke it has still to tell a worker.
+    #[test]
+    fn the_scheduler_outlives_the_queueing_of_its_last_task() {
+        struct RunsAtOnce(Probe);
+        // SAFETY: memory is from the default methods.
+        unsafe impl Schedule for RunsAtOnce {
+            fn schedule(this: &SchedulerArc<Self>, task: Task) {
+                let drops = StdArc::clone(&this.0.0);
+                std::thread::spawn(|| drop(task.run())).join().unwrap();
+                assert_eq!(drops.load(SeqCst), 0, "it is still used here");
+            }
+        }
+        let drops = StdArc::new(AtomicUsize::new(0));
+        let scheduler = SchedulerArc::new(RunsAtOnce(Probe(drops.clone())));
+        let waker = StdArc::new(std::sync::Mutex::new(None));
+        let (task, handle) = {
+            let waker = waker.clone();
+            let mut polled = false;
+            let future = std::future::poll_fn(move |cx| {
+                if std::mem::replace(&mut polled, true) {
+                    return Poll::Ready(());
+                }
+                *waker.lock().unwrap() = Some(cx.waker().clone());
+                Poll::Pending
+            });
+            bind(&scheduler.erase(), future)
+        };
+        drop((scheduler, handle));
+        drop(task.run());
+        let waker = waker.lock().unwrap().take().unwrap();
+        waker.wake();
+        assert_eq!(drops.load(SeqCst), 1);
+    }
+
     /// Whatever gives up the last reference, and in a poll of its own or not: the block is freed, and with it the scheduler goes.
     #[test]
     fn the_block_goes_with_its_last_reference() {
