@@ -126,15 +126,15 @@ impl Builder {
     }
 
     /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it wakes one
-    /// at once. Default: the policy's.
+    /// at once. At most an hour. Default: the policy's.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.knobs.patience = Some(patience);
         self
     }
 
-    /// What a steal of spawned tasks is taken to cost; zero: nothing. See [`Knobs::steal_cost`](crate::policy::Knobs::steal_cost). Default: the
-    /// policy's.
+    /// What a steal of spawned tasks is taken to cost; zero: nothing. See [`Knobs::steal_cost`](crate::policy::Knobs::steal_cost). At most an
+    /// hour. Default: the policy's.
     #[must_use]
     pub fn steal_cost(mut self, cost: Duration) -> Self {
         self.knobs.steal_cost = Some(cost);

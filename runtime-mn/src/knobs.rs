@@ -80,6 +80,9 @@ impl Default for Knobs {
     }
 }
 
+/// Longer ones count as this: it is for ever here, and can be multiplied.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// What the builder was told: `None` leaves the decision to the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KnobChanges {
@@ -103,8 +106,8 @@ impl KnobChanges {
             injector_tick: self.injector_tick.unwrap_or(policy.injector_tick).max(1),
             poll_tick: self.poll_tick.unwrap_or(policy.poll_tick).max(1),
             inline_joins: self.inline_joins.unwrap_or(policy.inline_joins),
-            patience: self.patience.unwrap_or(policy.patience),
-            steal_cost: self.steal_cost.unwrap_or(policy.steal_cost),
+            patience: self.patience.unwrap_or(policy.patience).min(LONGEST),
+            steal_cost: self.steal_cost.unwrap_or(policy.steal_cost).min(LONGEST),
             socket_help: self.socket_help.unwrap_or(policy.socket_help),
         }
     }
@@ -292,6 +295,25 @@ mod tests {
             error.contains("`steel`") && error.contains("steal"),
             "{error}"
         );
+    }
+
+    #[test]
+    #[cfg(not(lab_shuttle))]
+    fn absurd_durations_mean_for_ever() {
+        let builder = Builder::new().workers(2);
+        let builder = builder.patience(Duration::MAX).steal_cost(Duration::MAX);
+        let runtime = builder.build().unwrap();
+        let sum = runtime.block_on(async {
+            let tasks: Vec<_> = (0..10_000_u64)
+                .map(|number| runtime_core::spawn(async move { number }))
+                .collect();
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.unwrap();
+            }
+            sum
+        });
+        assert_eq!(sum, 49_995_000);
     }
 
     #[test]

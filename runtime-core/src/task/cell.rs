@@ -448,7 +448,7 @@ pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
     }
     match head.state.wake_and_release() {
         Woke::Nothing => {}
-        // SAFETY: the block's own, alive by the runtime's reference: the task is not complete, and its entry is ours.
+        // SAFETY: the block's own, and alive until the poll that this thread is in is over: that is of a task of the same scheduler.
         Woke::Queue(scheduler) => unsafe { registry::scheduler(scheduler) }.schedule(Task(header)),
         // SAFETY: it was the last one.
         Woke::LastGone(scheduler) => unsafe { free(header, scheduler) },

@@ -22,7 +22,8 @@ use crate::primitives::atomic::{
 /// `allocate` returns memory of the layout asked for that nobody else uses, and gives it back only through `deallocate`.
 /// The defaults do.
 pub unsafe trait Schedule: Sized + Send + Sync + 'static {
-    /// Queues a woken task. Called from any thread, also from wakers.
+    /// Queues a woken task. Called from any thread, also from wakers. Once it is queued the task may be run and end elsewhere; `this` lives
+    /// until the call returns all the same.
     fn schedule(this: &SchedulerArc<Self>, task: Task);
 
     /// Runs the task on the calling thread at once, if it is the next that this thread would take anyway: its parent is about
