@@ -10,12 +10,10 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use super::Reactor;
 use super::epoll_wait::Wait;
 use super::slab::{Sources, Token};
 use super::source::ready;
-
-/// Events taken by one poll: 12 KiB of stack. More than that are reported by the next one.
-const EVENTS: usize = 1024;
 
 /// The eventfd's token. No socket has it: see `Token::next_generation`.
 const NOTIFIED: u64 = u64::MAX;
@@ -65,7 +63,7 @@ impl Epoll {
 
     pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<usize> {
         // On the stack and left uninitialised: it costs nothing, and pollers share nothing.
-        let mut buffer = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+        let mut buffer = [const { MaybeUninit::<Event>::uninit() }; Reactor::EVENTS];
         let events = match self.wait.wait(self.epoll.as_fd(), &mut buffer, timeout) {
             Ok(events) => events,
             Err(Errno::INTR) => return Ok(0),

@@ -23,6 +23,7 @@ pub use registration::{Initially, Io, Ready, Registration};
 use rustix::event::Timespec;
 use slab::{Sources, Token};
 use source::ready;
+use waiters::Waiters;
 
 /// How readiness is asked of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,11 +134,17 @@ pub struct Reactor {
 }
 
 impl Reactor {
+    /// The most events that one poll takes; if it reports so many sockets, there may be more.
+    ///
+    /// No more than what the tasks of one batch touch, theirs and the kernel's some 10 KiB for each, stays in a processor's second cache from the
+    /// report to the attempt. The rest is as well off in the kernel's queue.
+    pub const EVENTS: usize = 64;
+
     /// A reactor without sockets.
     ///
     /// # Errors
     /// When descriptors are exhausted; [`Unsupported`](io::ErrorKind::Unsupported) if this system has no reactor of that
-    /// kind (`epoll` needs Linux 5.11).
+    /// kind (`epoll` needs Linux).
     pub fn new(kind: ReactorKind) -> io::Result<Arc<Self>> {
         let backend = match kind {
             #[cfg(target_os = "linux")]
@@ -218,11 +225,11 @@ impl Reactor {
     }
 
     /// A backend that reports once per request is told what is awaited now.
-    fn rearm(&self, token: Token, reading: bool, writing: bool) {
+    fn rearm(&self, token: Token, waiters: &Waiters) {
         match &self.backend {
             #[cfg(target_os = "linux")]
             Backend::Epoll(_) => {}
-            Backend::Portable(portable) => portable.rearm(token, reading, writing),
+            Backend::Portable(portable) => portable.rearm(token, waiters),
         }
     }
 

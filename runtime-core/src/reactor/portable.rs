@@ -15,8 +15,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
+use super::Reactor;
 use super::slab::{Sources, Token};
 use super::source::ready;
+use super::waiters::Waiters;
 
 pub(super) struct Portable {
     poller: Poller,
@@ -42,7 +44,7 @@ impl Portable {
             poller,
             mode,
             events: Mutex::new(Events::with_capacity(
-                NonZeroUsize::new(1024).unwrap_or(NonZeroUsize::MIN),
+                NonZeroUsize::new(Reactor::EVENTS).unwrap_or(NonZeroUsize::MIN),
             )),
             fds: Mutex::new(Vec::new()),
         }
@@ -88,7 +90,8 @@ impl Portable {
     }
 
     /// Requests a report of the directions that are awaited.
-    pub(super) fn rearm(&self, token: Token, reading: bool, writing: bool) {
+    pub(super) fn rearm(&self, token: Token, waiters: &Waiters) {
+        let (reading, writing) = (!waiters.read.is_empty(), !waiters.write.is_empty());
         if !self.is_oneshot() || !(reading || writing) {
             return;
         }
@@ -129,9 +132,7 @@ impl Portable {
                 reported += 1;
                 if self.is_oneshot() {
                     // This report used up the request of both directions.
-                    sources.with_waiting(token, |reading, writing| {
-                        self.rearm(token, reading, writing)
-                    });
+                    sources.with_waiting(token, |waiters| self.rearm(token, waiters));
                 }
             }
         }

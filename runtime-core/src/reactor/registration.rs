@@ -94,8 +94,8 @@ impl Registration {
         match &self.driver {
             Driver::Reactor { reactor, token, .. } => {
                 let source = reactor.sources.get(*token);
-                let event = ready!(source.poll_ready(cx, direction, key, |reading, writing| {
-                    reactor.rearm(*token, reading, writing);
+                let event = ready!(source.poll_ready(cx, direction, key, |waiters| {
+                    reactor.rearm(*token, waiters);
                 }));
                 Poll::Ready(if event.bits & bits::SHUT_DOWN == 0 {
                     Ok(event)

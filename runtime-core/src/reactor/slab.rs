@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::source::{Source, ready};
+use super::waiters::Waiters;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
 
@@ -126,7 +127,7 @@ impl Sources {
     }
 
     /// See [`Source::with_waiting`].
-    pub(super) fn with_waiting(&self, token: Token, f: impl FnOnce(bool, bool)) {
+    pub(super) fn with_waiting(&self, token: Token, f: impl FnOnce(&Waiters)) {
         if let Some(source) = self.at(token.index) {
             source.with_waiting(token.generation, f);
         }

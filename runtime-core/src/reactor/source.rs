@@ -128,13 +128,13 @@ impl Source {
         })
     }
 
-    /// Ready if `direction` is; else leaves the waker. `waiting` is called under the lock after a waker was left.
+    /// Ready if `direction` is; else leaves the waker. `waiting` is called under the lock after a waker was left, with who waits.
     pub(super) fn poll_ready(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         key: Option<&mut WaitKey>,
-        waiting: impl FnOnce(bool, bool),
+        waiting: impl FnOnce(&Waiters),
     ) -> Poll<ReadyEvent> {
         // Acquire pairs with the Release in `set_ready`.
         if let Some(event) = Self::event(self.word.load(Ordering::Acquire), direction) {
@@ -153,7 +153,7 @@ impl Source {
                 waiters.list(direction).add_keyed(key, cx.waker())
             }
         };
-        waiting(!waiters.read.is_empty(), !waiters.write.is_empty());
+        waiting(&waiters);
         drop(waiters);
         if let Some(displaced) = displaced {
             displaced.wake();
@@ -184,11 +184,11 @@ impl Source {
         drop(waker);
     }
 
-    /// Calls `f` under the lock with whether anyone waits to read and to write.
-    pub(super) fn with_waiting(&self, generation: u32, f: impl FnOnce(bool, bool)) {
+    /// Calls `f` under the lock with who waits.
+    pub(super) fn with_waiting(&self, generation: u32, f: impl FnOnce(&Waiters)) {
         let waiters = self.waiters.lock();
         if generation_of(self.word.load(Ordering::Acquire)) == generation {
-            f(!waiters.read.is_empty(), !waiters.write.is_empty());
+            f(&waiters);
         }
     }
 }
@@ -219,7 +219,7 @@ pub(super) mod loom_tests {
             &mut Context::from_waker(&waker),
             Direction::Read,
             None,
-            |_, _| {},
+            |_| {},
         )
     }
 

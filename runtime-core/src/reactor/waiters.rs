@@ -15,34 +15,44 @@ const UNKEYED_MAX: usize = 32;
 pub(crate) type WaitKey = Option<NonZeroU64>;
 
 #[derive(Debug)]
-struct Waiter {
+pub(crate) struct Waiter {
     key: WaitKey,
     waker: Waker,
 }
 
-/// The wakers of one direction. One is the rule, and needs no allocation.
+/// The wakers of one direction. One is the rule, and needs no allocation; nor does anybody look beyond it then, as the next cache line may be
+/// far away.
 #[derive(Debug, Default)]
-#[repr(C)]
-pub(crate) struct WaitList {
-    first: Option<Waiter>,
-    more: Vec<Waiter>,
+pub(crate) enum WaitList {
+    #[default]
+    Empty,
+    One(Waiter),
+    /// At least one.
+    Many(Vec<Waiter>),
 }
 
 impl WaitList {
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.is_empty()
+        matches!(self, Self::Empty)
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
-        self.first.iter_mut().chain(self.more.iter_mut())
+    fn all_mut(&mut self) -> &mut [Waiter] {
+        match self {
+            Self::Empty => &mut [],
+            Self::One(waiter) => std::slice::from_mut(waiter),
+            Self::Many(waiters) => waiters,
+        }
     }
 
     fn push(&mut self, waiter: Waiter) {
-        if self.first.is_none() && self.more.is_empty() {
-            self.first = Some(waiter);
-        } else {
-            self.more.push(waiter);
-        }
+        *self = match self.take() {
+            Self::Empty => Self::One(waiter),
+            Self::One(first) => Self::Many(vec![first, waiter]),
+            Self::Many(mut waiters) => {
+                waiters.push(waiter);
+                Self::Many(waiters)
+            }
+        };
     }
 
     /// Adds the waker of a `poll_*` caller, unless the same task waits already. The waker returned is displaced: it is
@@ -50,7 +60,7 @@ impl WaitList {
     #[must_use]
     pub(crate) fn add(&mut self, waker: &Waker) -> Option<Waker> {
         let mut unkeyed = 0;
-        for waiter in self.iter_mut() {
+        for waiter in self.all_mut() {
             if waiter.key.is_none() {
                 if waiter.waker.will_wake(waker) {
                     return None;
@@ -74,7 +84,7 @@ impl WaitList {
     /// woken after the lock is released (never dropped under it: that may run a task's destructor).
     #[must_use]
     pub(crate) fn add_keyed(&mut self, key: NonZeroU64, waker: &Waker) -> Option<Waker> {
-        for waiter in self.iter_mut() {
+        for waiter in self.all_mut() {
             if waiter.key == Some(key) {
                 if waiter.waker.will_wake(waker) {
                     return None;
@@ -96,11 +106,15 @@ impl WaitList {
     }
 
     fn remove_where(&mut self, matches: impl Fn(&Waiter) -> bool) -> Option<Waker> {
-        if self.first.as_ref().is_some_and(&matches) {
-            return self.first.take().map(|waiter| waiter.waker);
+        let position = self.all_mut().iter().position(matches)?;
+        match self {
+            Self::Many(waiters) if waiters.len() > 1 => Some(waiters.remove(position).waker),
+            last => match last.take() {
+                Self::Empty => None,
+                Self::One(waiter) => Some(waiter.waker),
+                Self::Many(mut waiters) => waiters.pop().map(|waiter| waiter.waker),
+            },
         }
-        let position = self.more.iter().position(matches)?;
-        Some(self.more.remove(position).waker)
     }
 
     /// Empties the list; the caller wakes what it held after releasing the lock.
@@ -114,11 +128,16 @@ impl WaitList {
     /// A waker of some other executor may panic. That is no reason to forget the others, or the rest of the events, which are
     /// reported only once; and there is nobody here to hand it to. The panic's message has been printed.
     pub(crate) fn wake_all(self) {
-        for waiter in self.first.into_iter().chain(self.more) {
+        let wake = |waiter: Waiter| {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake())) {
                 // Its destructor may panic, too.
                 std::mem::forget(payload);
             }
+        };
+        match self {
+            Self::Empty => {}
+            Self::One(waiter) => wake(waiter),
+            Self::Many(waiters) => waiters.into_iter().for_each(wake),
         }
     }
 }
@@ -208,7 +227,7 @@ mod tests {
                 displaced.wake();
             }
         }
-        assert!(waiters.write.more.len() <= UNKEYED_MAX);
+        assert!(waiters.write.all_mut().len() <= UNKEYED_MAX);
         waiters.write.take().wake_all();
         for (count, _) in &counters {
             assert_eq!(count.0.load(Ordering::Relaxed), 1);
