@@ -23,7 +23,7 @@ use crate::budget;
 use crate::primitives::UnsafeCell;
 
 use current::{CURRENT, Current};
-pub(super) use current::{current, yield_current};
+pub(super) use current::{current, serve, yield_current};
 pub(super) use joining::{drop_join, park_join, poll_join};
 use references::free;
 pub(super) use references::{release, retain};
@@ -436,7 +436,7 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
 pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
-    if !current::polls_for(head.state.scheduler()) {
+    if !current::keeps(head.state.scheduler()) {
         // Once it is queued, the task may run, end, and take its scheduler with it, which has still to tell a worker: only our reference
         // keeps it until then.
         // SAFETY: the reference is the caller's.
@@ -448,7 +448,7 @@ pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
     }
     match head.state.wake_and_release() {
         Woke::Nothing => {}
-        // SAFETY: the block's own, and alive until the poll that this thread is in is over: that is of a task of the same scheduler.
+        // SAFETY: the block's own, which lives on through this call, as was just seen.
         Woke::Queue(scheduler) => unsafe { registry::scheduler(scheduler) }.schedule(Task(header)),
         // SAFETY: it was the last one.
         Woke::LastGone(scheduler) => unsafe { free(header, scheduler) },

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::{Task, TaskId, registry};
+use super::{Task, TaskId, cell, registry};
 use crate::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
@@ -234,6 +234,12 @@ impl SchedulerRef {
     pub(super) unsafe fn of_task(number: u32) -> Self {
         // SAFETY: registered as long as there is a reference, and this is one.
         Self(unsafe { registry::scheduler(number) }.0)
+    }
+
+    /// Calls `body`, during which the calling thread works for this scheduler: wakers of its tasks need not see to it that it lives through a wake,
+    /// as it does by this reference.
+    pub fn serve<R>(&self, body: impl FnOnce() -> R) -> R {
+        cell::serve(self.number(), body)
     }
 
     /// SAFETY: there is no reference any more.

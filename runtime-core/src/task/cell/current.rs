@@ -32,6 +32,8 @@ impl Current {
 
 thread_local! {
     pub(super) static CURRENT: Cell<Current> = const { Cell::new(Current::of(ptr::null())) };
+    /// The scheduler whose thread this is.
+    static SERVED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 /// Marks the calling thread's task as yielding, if `waker` is that task's own: its poller then queues it again, which saves
@@ -56,9 +58,26 @@ pub(in crate::task) fn current() -> Option<NonNull<Header>> {
     NonNull::new(CURRENT.get().header.cast_mut())
 }
 
-/// Whether this thread polls a task of the scheduler with that number: then the scheduler outlives the poll.
+/// Calls `body` on a thread that has a reference on the scheduler with that number for as long as this takes.
+pub(in crate::task) fn serve<R>(scheduler: u32, body: impl FnOnce() -> R) -> R {
+    struct Return(Option<u32>);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            SERVED.set(self.0);
+        }
+    }
+    let _return = Return(SERVED.replace(Some(scheduler)));
+    body()
+}
+
+/// Whether the scheduler with that number lives on through whatever this thread does now: it serves it, or polls a task of its.
 #[inline]
-pub(super) fn polls_for(scheduler: u32) -> bool {
+pub(super) fn keeps(scheduler: u32) -> bool {
+    let serves = SERVED.try_with(|served| served.get() == Some(scheduler));
+    serves.unwrap_or(false) || polls_for(scheduler)
+}
+
+fn polls_for(scheduler: u32) -> bool {
     CURRENT
         .try_with(|cell| {
             // SAFETY: who polls a task has a reference on it.
