@@ -25,6 +25,9 @@ use crate::local::{CurrentGuard, Local};
 use crate::shared::Shared;
 use crate::simulated;
 
+/// So many times the interval are left between two looks at sockets and timers, if more tasks are ready than that.
+const LONGEST_LOOK: u32 = 4;
+
 /// How long a shutdown waits at a time for a waker on another thread to queue the task that it has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
 
@@ -49,6 +52,8 @@ pub struct Loop {
     io_interval: u32,
     /// Tasks run since the last look at sockets and timers.
     since_look: Cell<u32>,
+    /// Tasks to be run until the next one.
+    next_look: Cell<u32>,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -97,6 +102,7 @@ impl Loop {
             handle: Handle::new(shared, ambient),
             io_interval: builder.io_interval,
             since_look: Cell::new(0),
+            next_look: Cell::new(builder.io_interval),
             _not_send: PhantomData,
         })
     }
@@ -176,14 +182,16 @@ impl Loop {
     fn run(&self, done: impl Fn() -> bool) {
         let _entered = self.enter_as_worker();
         let shared = &self.local.shared;
-        while !done() {
-            if shared.stopped.load(Relaxed) {
-                // One stop ends one run.
-                shared.stopped.store(false, SeqCst);
-                break;
+        shared.erased().serve(|| {
+            while !done() {
+                if shared.stopped.load(Relaxed) {
+                    // One stop ends one run.
+                    shared.stopped.store(false, SeqCst);
+                    break;
+                }
+                self.turn();
             }
-            self.turn();
-        }
+        });
         self.publish_counters();
     }
 
@@ -198,7 +206,7 @@ impl Loop {
         let ready = local.ready.borrow().len();
         for _ in 0..ready {
             // However many tasks are ready, sockets, timers and other threads have their turn.
-            if self.since_look.get() >= self.io_interval {
+            if self.since_look.get() >= self.next_look.get() {
                 self.look(Some(Duration::ZERO));
                 local.shared.take_remote(&mut local.ready.borrow_mut());
             }
@@ -252,6 +260,12 @@ impl Loop {
         if shared.timers.next_deadline().is_some() {
             shared.timers.fire(shared.clock.now());
         }
+        // What is ready by now has its turn first, as what a further look wakes would have to wait for that anyway, while its sockets and
+        // tasks went out of the cache.
+        let ready = self.local.ready.borrow().len() as u32;
+        let interval = self.io_interval;
+        let longest = interval.saturating_mul(LONGEST_LOOK);
+        self.next_look.set(ready.clamp(interval, longest));
     }
 
     fn publish_counters(&self) {
