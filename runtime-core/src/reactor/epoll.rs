@@ -10,10 +10,10 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
-use super::Reactor;
 use super::epoll_wait::Wait;
 use super::slab::{Sources, Token};
 use super::source::ready;
+use super::{Polled, Reactor};
 
 /// The eventfd's token. No socket has it: see `Token::next_generation`.
 const NOTIFIED: u64 = u64::MAX;
@@ -61,15 +61,16 @@ impl Epoll {
         let _ = epoll::delete(&self.epoll, fd);
     }
 
-    pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<usize> {
+    pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<Polled> {
         // On the stack and left uninitialised: it costs nothing, and pollers share nothing.
         let mut buffer = [const { MaybeUninit::<Event>::uninit() }; Reactor::EVENTS];
         let events = match self.wait.wait(self.epoll.as_fd(), &mut buffer, timeout) {
             Ok(events) => events,
-            Err(Errno::INTR) => return Ok(0),
+            Err(Errno::INTR) => return Ok(Polled::default()),
             Err(error) => return Err(error.into()),
         };
-        let mut reported = 0;
+        let is_full = events.len() == Reactor::EVENTS;
+        let mut sockets = 0;
         for &mut Event { flags, data } in events {
             if data.u64() == NOTIFIED {
                 // Acquire pairs with the Release in `notify`: the caller, who looks at its queues next, sees what was
@@ -77,10 +78,10 @@ impl Epoll {
                 self.notified.swap(false, Ordering::AcqRel);
             } else {
                 let token = Token::from_key(data.u64() as usize);
-                reported += usize::from(sources.dispatch(token, bits(flags)));
+                sockets += usize::from(sources.dispatch(token, bits(flags)));
             }
         }
-        Ok(reported)
+        Ok(Polled { sockets, is_full })
     }
 
     pub(super) fn notify(&self) {
@@ -130,15 +131,24 @@ mod tests {
         };
         let sources = Sources::new();
         let began = Instant::now();
-        assert_eq!(epoll.poll(Some(SHORT), &sources).unwrap(), 0);
+        assert_eq!(
+            epoll.poll(Some(SHORT), &sources).unwrap(),
+            Polled::default()
+        );
         assert!(began.elapsed() >= SHORT);
 
         epoll.notify();
-        assert_eq!(epoll.poll(Some(PATIENCE), &sources).unwrap(), 0);
+        assert_eq!(
+            epoll.poll(Some(PATIENCE), &sources).unwrap(),
+            Polled::default()
+        );
         epoll.notify();
-        assert_eq!(epoll.poll(None, &sources).unwrap(), 0);
+        assert_eq!(epoll.poll(None, &sources).unwrap(), Polled::default());
         assert!(began.elapsed() < PATIENCE, "each was ended by its notify");
-        assert_eq!(epoll.poll(Some(Duration::ZERO), &sources).unwrap(), 0);
+        assert_eq!(
+            epoll.poll(Some(Duration::ZERO), &sources).unwrap(),
+            Polled::default()
+        );
     }
 
     #[test]

@@ -121,6 +121,15 @@ pub struct ReadyEvent {
     direction: Direction,
 }
 
+/// What a poll has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Polled {
+    /// How many sockets were reported.
+    pub sockets: usize,
+    /// The kernel has given as many events as a poll takes at once: there may be more.
+    pub is_full: bool,
+}
+
 enum Backend {
     #[cfg(target_os = "linux")]
     Epoll(epoll::Epoll),
@@ -134,7 +143,7 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// The most events that one poll takes; if it reports so many sockets, there may be more.
+    /// The most events that one poll takes.
     ///
     /// No more than what the tasks of one batch touch, theirs and the kernel's some 10 KiB for each, stays in a processor's second cache from the
     /// report to the attempt. The rest is as well off in the kernel's queue.
@@ -160,13 +169,13 @@ impl Reactor {
     }
 
     /// Waits up to `timeout` (`None`: for ever; zero: not at all) for events, notes them, wakes who waited for them, and
-    /// returns how many sockets were reported. It returns early, with 0, after a [`notify`](Reactor::notify) or a signal.
+    /// returns how many sockets were reported. It returns early, with none, after a [`notify`](Reactor::notify) or a signal.
     ///
     /// One caller at a time; the scheduler sees to it. Two would share the events between them.
     ///
     /// # Errors
     /// Those of the kernel's wait call, none of which an intact reactor meets.
-    pub fn poll(&self, timeout: Option<Duration>) -> io::Result<usize> {
+    pub fn poll(&self, timeout: Option<Duration>) -> io::Result<Polled> {
         match &self.backend {
             #[cfg(target_os = "linux")]
             Backend::Epoll(epoll) => epoll.poll(timeout, &self.sources),

@@ -15,10 +15,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
-use super::Reactor;
 use super::slab::{Sources, Token};
 use super::source::ready;
 use super::waiters::Waiters;
+use super::{Polled, Reactor};
 
 pub(super) struct Portable {
     poller: Poller,
@@ -110,15 +110,17 @@ impl Portable {
         }
     }
 
-    pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<usize> {
+    pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<Polled> {
         let mut events = self.events.lock();
         events.clear();
-        match self.poller.wait(&mut events, timeout) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(0),
+        let is_full = match self.poller.wait(&mut events, timeout) {
+            Ok(events) => events >= Reactor::EVENTS,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Polled::default());
+            }
             Err(error) => return Err(error),
-        }
-        let mut reported = 0;
+        };
+        let mut sockets = 0;
         for event in events.iter() {
             let mut bits = 0;
             if event.readable {
@@ -129,14 +131,14 @@ impl Portable {
             }
             let token = Token::from_key(event.key);
             if sources.dispatch(token, bits) {
-                reported += 1;
+                sockets += 1;
                 if self.is_oneshot() {
                     // This report used up the request of both directions.
                     sources.with_waiting(token, |waiters| self.rearm(token, waiters));
                 }
             }
         }
-        Ok(reported)
+        Ok(Polled { sockets, is_full })
     }
 
     pub(super) fn notify(&self) {

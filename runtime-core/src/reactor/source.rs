@@ -108,10 +108,10 @@ impl Source {
         let (mut readers, mut writers) = (WaitList::default(), WaitList::default());
         {
             let mut waiters = self.waiters.lock();
-            if bits & ready::READ != 0 || shut_down {
+            if (bits & ready::READ != 0 || shut_down) && !waiters.read.is_empty() {
                 readers = waiters.read.take();
             }
-            if bits & ready::WRITE != 0 || shut_down {
+            if (bits & ready::WRITE != 0 || shut_down) && !waiters.write.is_empty() {
                 writers = waiters.write.take();
             }
         }

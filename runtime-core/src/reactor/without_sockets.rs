@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::Polled;
 use super::slab::{Sources, Token};
 use crate::park::{Parker, Unparker};
 
@@ -28,10 +29,10 @@ impl Epoll {
 
     pub(super) fn deregister(&self, _fd: BorrowedFd<'_>) {}
 
-    pub(super) fn poll(&self, timeout: Option<Duration>, _sources: &Sources) -> io::Result<usize> {
+    pub(super) fn poll(&self, timeout: Option<Duration>, _sources: &Sources) -> io::Result<Polled> {
         self.parker
             .park(timeout.map(|timeout| Instant::now() + timeout));
-        Ok(0)
+        Ok(Polled::default())
     }
 
     pub(super) fn notify(&self) {

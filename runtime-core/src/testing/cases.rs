@@ -277,6 +277,7 @@ macro_rules! __conformance_cases {
                 c09_time_stands_still_beside_a_blocking_job
                 c09_time_stands_still_beside_a_job_of_an_executor
                 c09_time_stands_still_beside_a_socket_that_is_ready
+                c09_time_stands_still_beside_many_sockets_that_are_ready
                 c09_time_stands_still_while_a_task_works
                 c09_time_stands_still_while_a_thread_holds_it
                 c09_a_day_of_ticks_passes_at_once

@@ -14,6 +14,7 @@ use super::event::{Count, Event};
 use super::stress::Xorshift;
 use crate::blocking::{Executor, set_default_executor};
 use crate::calls::{call_at, call_later, every};
+use crate::net::UnixStream;
 use crate::time::{Clock, interval, now, sleep, sleep_until, timeout};
 use crate::{ChannelReceiver as _, ChannelSender as _, Runtime, TcpListener as _};
 
@@ -266,6 +267,28 @@ pub fn c09_time_stands_still_beside_a_socket_that_is_ready<S: ClockSubject>() {
         }
         server.await.expect("the server");
         assert_eq!(now(), start);
+    });
+}
+
+/// 9: it does also if so many sockets are ready that the kernel does not tell of all at once.
+pub fn c09_time_stands_still_beside_many_sockets_that_are_ready<S: ClockSubject>() {
+    run::<S, _>(|rt| async move {
+        let start = now();
+        // Each can be written to, which nobody waits for.
+        let pairs = (0..100).map(|_| UnixStream::pair().expect("two sockets"));
+        let pairs: Vec<_> = pairs.collect();
+        let (mut near, mut far) = UnixStream::pair().expect("two sockets");
+        let reader = rt.spawn(async move {
+            let mut byte = [0];
+            let read = timeout(MS, far.read_exact(&mut byte)).await;
+            read.expect("in time").expect("a byte");
+        });
+        // The reader waits by now, but for a runtime of threads.
+        rt.yield_now().await;
+        near.write_all(&[1]).await.expect("it is written");
+        reader.await.expect("the reader");
+        assert_eq!(now(), start);
+        drop(pairs);
     });
 }
 

@@ -103,3 +103,38 @@ pub(super) fn count_in_stock(header: NonNull<Header>, change: i32) -> bool {
         })
         .unwrap_or(false)
 }
+
+#[cfg(all(test, not(lab_loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::task::{Schedule, SchedulerArc, Task};
+
+    struct Nothing;
+    // SAFETY: memory is from the default methods.
+    unsafe impl Schedule for Nothing {
+        fn schedule(_: &SchedulerArc<Self>, _: Task) {
+            unreachable!("nothing is woken")
+        }
+    }
+
+    #[test]
+    fn a_thread_keeps_a_scheduler_while_it_serves_it_and_no_longer() {
+        let (outer, inner) = (SchedulerArc::new(Nothing), SchedulerArc::new(Nothing));
+        let keep = || [&outer, &inner].map(|it| keeps(it.erased().number()));
+        assert_eq!(keep(), [false, false]);
+        outer.erased().serve(|| {
+            assert_eq!(keep(), [true, false]);
+            inner.erased().serve(|| assert_eq!(keep(), [false, true]));
+            assert_eq!(keep(), [true, false]);
+            let serves = || inner.erased().serve(|| panic!("this is part of the test"));
+            assert!(catch_unwind(AssertUnwindSafe(serves)).is_err());
+            assert_eq!(keep(), [true, false]);
+            std::thread::scope(|scope| {
+                scope.spawn(|| assert_eq!(keep(), [false, false]));
+            });
+        });
+        assert_eq!(keep(), [false, false]);
+    }
+}
