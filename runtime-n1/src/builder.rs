@@ -49,7 +49,8 @@ impl Builder {
         self
     }
 
-    /// How many tasks run between two looks at sockets and timers while tasks are ready. At least 1; default 61.
+    /// How many tasks run between two looks at sockets and timers while tasks are ready; up to four times as many, if they were ready at the last look
+    /// already. At least 1; default 61.
     #[must_use]
     pub fn io_interval(mut self, tasks: u32) -> Self {
         self.io_interval = tasks.max(1);

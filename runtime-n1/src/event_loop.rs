@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use runtime_core::JoinHandle;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{self, EnterGuard, Role};
-use runtime_core::reactor::Reactor;
+use runtime_core::reactor::{Polled, Reactor};
 use runtime_core::task::{InlineLimit, SchedulerArc, Task, bind_local};
 use runtime_core::time::TimerShard;
 
@@ -245,14 +245,15 @@ impl Loop {
         self.look(timeout);
     }
 
-    /// Asks the reactor, then fires the timers that are due.
-    pub(crate) fn look(&self, timeout: Option<Duration>) {
+    /// Asks the reactor, then fires the timers that are due. True if the reactor may have more to report.
+    pub(crate) fn look(&self, timeout: Option<Duration>) -> bool {
         self.since_look.set(0);
+        let mut polled = Polled::default();
         let shared = &self.local.shared;
         // With nothing to wait for and no sockets there is nothing that the kernel could tell.
         if timeout != Some(Duration::ZERO) || shared.reactor.has_sources() {
             shared.counters.io_polls.fetch_add(1, Relaxed);
-            shared
+            polled = shared
                 .reactor
                 .poll(timeout)
                 .expect("the reactor's own descriptors stay valid");
@@ -266,6 +267,7 @@ impl Loop {
         let interval = self.io_interval;
         let longest = interval.saturating_mul(LONGEST_LOOK);
         self.next_look.set(ready.clamp(interval, longest));
+        polled.is_full
     }
 
     fn publish_counters(&self) {

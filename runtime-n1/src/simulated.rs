@@ -26,7 +26,8 @@ impl Loop {
         let Some((quiet, deadline)) = shared.clock.quiet().zip(deadline) else {
             return self.wait_up_to(None);
         };
-        self.look(Some(Duration::ZERO));
+        // All that is ready: what is left unreported is something to do, too.
+        while self.look(Some(Duration::ZERO)) {}
         let is_idle = self.local.ready.borrow().is_empty() && shared.is_asleep();
         if is_idle && shared.clock.advance(quiet, deadline) {
             shared.timers.fire(shared.clock.now());

@@ -206,6 +206,34 @@ fn an_idle_loop_asks_the_kernel_once() {
     assert!(waited <= 3, "{waited} polls of the reactor for one sleep");
 }
 
+/// Neither in the middle of what is ready, nor at its end only, if that is far away.
+#[test]
+fn a_busy_loop_asks_for_sockets_once_a_round_or_every_few_hundred_tasks() {
+    const YIELDS: u64 = 40_000;
+    // Polls of one look to the next: the round; four times the default interval, as the round is longer.
+    for (tasks, polls) in [(150, 140..220), (2_000, 200..400)] {
+        let event_loop = Loop::new().unwrap();
+        let handle = event_loop.handle().clone();
+        let looks = event_loop.block_on(async move {
+            let _socket = handle.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+            let looks = || handle.metrics().io_polls.unwrap();
+            let before = looks();
+            let yielding = (0..tasks).map(|_| {
+                spawn(async move {
+                    for _ in 0..YIELDS / tasks {
+                        yield_now().await;
+                    }
+                })
+            });
+            for task in yielding.collect::<Vec<_>>() {
+                task.await.unwrap();
+            }
+            looks() - before
+        });
+        assert!(polls.contains(&(YIELDS / looks)), "{tasks}: {looks} looks");
+    }
+}
+
 #[test]
 fn spawning_after_the_end_reports_cancelled() {
     let event_loop = Loop::new().unwrap();
