@@ -111,7 +111,8 @@ impl Builder {
         self
     }
 
-    /// Every how many ticks a busy worker asks for sockets and timers. At least 1. Default: the policy's.
+    /// Every how many ticks a busy worker asks for sockets and timers; for sockets up to four times as many, while tasks that are due already fill that
+    /// time. At least 1. Default: the policy's.
     #[must_use]
     pub fn poll_tick(mut self, ticks: u32) -> Self {
         self.knobs.poll_tick = Some(ticks);

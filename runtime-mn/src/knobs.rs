@@ -29,7 +29,8 @@ pub enum LifoSlot {
 /// Whether a second worker helps with what sockets have woken, while that is much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketHelp {
-    /// As long as more is served with its help; the scheduler measures that. Counts as `Always` if the monitor is off, or if there is no
+    /// As long as more is served with its help; the scheduler measures that. And for a moment when more is ready than is taken from the kernel at once,
+    /// several times in a row. Counts as `Always` if the monitor is off, or if there is no
     /// [`patience`](Knobs::patience).
     Measured,
     /// It does.
@@ -50,7 +51,8 @@ pub struct Knobs {
     pub spin: u32,
     /// Every how many ticks a worker looks at the injector before its own queues.
     pub injector_tick: u32,
-    /// Every how many ticks a busy worker asks the reactor and looks at its timers.
+    /// Every how many ticks a busy worker looks at its timers and asks the reactor; for the latter up to four times as many, while tasks that are due
+    /// already fill that time.
     pub poll_tick: u32,
     /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll.
     pub inline_joins: bool,

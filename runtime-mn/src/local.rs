@@ -34,6 +34,9 @@ use crate::telling::Telling;
 /// How often a worker that goes to sleep asks again for the poller's token, which somebody has who does not wait: some microseconds.
 const TOKEN_PATIENCE: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
 
+/// How many times in a row a busy worker may leave out the sockets when it is time to ask for them.
+const LEFT_OUT_MAX: usize = 3;
+
 /// One worker's own side. Its thread finds it through a thread-local; no other touches it.
 pub(crate) struct Local {
     pub(crate) shared: Arc<Shared>,
@@ -51,6 +54,10 @@ pub(crate) struct Local {
     pub(crate) tick: Cell<u32>,
     /// Ticks until this worker asks for sockets and timers.
     pub(crate) until_poll: Cell<u32>,
+    /// How many more times it then leaves out the sockets: what they woke before is not done yet.
+    sockets_left_out: Cell<u32>,
+    /// The reactor had as much to report as it does at once, and was not asked again.
+    more_sockets: Cell<bool>,
     /// Ticks until it looks at the injector first.
     pub(crate) until_injected: Cell<u32>,
     pub(crate) slot_streak: Cell<u32>,
@@ -134,6 +141,8 @@ impl Parts {
             inline: InlineLimit::default(),
             tick: Cell::new(0),
             until_poll: Cell::new(poll_tick),
+            sockets_left_out: Cell::new(0),
+            more_sockets: Cell::new(false),
             until_injected: Cell::new(injector_tick),
             slot_streak: Cell::new(0),
             in_driver: Cell::new(false),
@@ -289,31 +298,79 @@ impl Local {
 
     // ---- sockets and timers
 
+    /// Between two tasks: asks for sockets, if what they woke the last time is done, and fires timers.
     pub(crate) fn drive_without_waiting(&self) {
-        if self.shared.reactor.has_sources()
-            && let Some(mut help) = self.shared.poller.try_lock()
-        {
-            self.drive(&mut help, Some(Duration::ZERO));
+        let left_out = self.sockets_left_out.get();
+        if left_out == 0 {
+            self.ask_sockets();
+        } else {
+            self.sockets_left_out.set(left_out - 1);
         }
         self.fire_due();
     }
 
-    /// Asks the reactor. The caller has the poller's token.
-    pub(crate) fn drive(&self, help: &mut Help, timeout: Option<Duration>) {
+    /// There is nothing to run: asks for more sockets, if some were left unreported, and fires timers, as it may go on like this for long. True if
+    /// it has asked. While another worker keeps the sockets, they are that one's.
+    #[inline]
+    pub(crate) fn drive_for_more(&self) -> bool {
+        self.more_sockets.get() && {
+            self.more_sockets.set(false);
+            !self.shared.keeper.is_other_than(self.index) && self.ask_sockets() && {
+                self.fire_due();
+                true
+            }
+        }
+    }
+
+    /// Asks the reactor without waiting until it has no more to report. The caller has the poller's token.
+    pub(crate) fn drive_all(&self, help: &mut Help) {
+        self.more_sockets.set(true);
+        while self.more_sockets.get() {
+            self.drive(help, Some(Duration::ZERO));
+        }
+    }
+
+    /// Asks the reactor without waiting, if nobody else does.
+    fn ask_sockets(&self) -> bool {
+        if !self.shared.reactor.has_sources() {
+            return false;
+        }
+        let Some(mut help) = self.shared.poller.try_lock() else {
+            return false;
+        };
+        self.drive(&mut help, Some(Duration::ZERO));
+        true
+    }
+
+    /// Asks the reactor. The caller has the poller's token. Returns what time it was then.
+    pub(crate) fn drive(&self, help: &mut Help, timeout: Option<Duration>) -> Instant {
         add(&self.remote().counters.io_polls, 1);
         self.in_driver.set(true);
         let polled = self.shared.reactor.poll(timeout);
         self.in_driver.set(false);
-        let events = polled.expect("the reactor's own descriptors stay valid");
+        let polled = polled.expect("the reactor's own descriptors stay valid");
+        self.more_sockets.set(polled.is_full);
+        let now = Instant::now();
         let keeper = &self.shared.keeper;
-        let keeps = if help.reported(events, Instant::now) {
+        let keeps = if help.reported(polled, now) {
             keeper.remove();
             false
         } else {
             keeper.is(self.index) || self.spawned.is_empty() && keeper.claim(self.index)
         };
-        self.set_keeping(keeps);
+        self.set_keeping(keeps.then_some(now));
+        self.begin_round();
         self.tell_of_woken();
+        now
+    }
+
+    /// The reactor was asked: the next time is when all that is woken by now has had its turn, as it would have to wait for that anyway, while its
+    /// sockets and tasks went out of the cache. But not for long, as others may take from the queue.
+    fn begin_round(&self) {
+        let poll_tick = self.shared.knobs.poll_tick;
+        let round = self.woken.len() / poll_tick as usize;
+        self.sockets_left_out.set(round.min(LEFT_OUT_MAX) as u32);
+        self.until_poll.set(poll_tick);
     }
 
     pub(crate) fn fire_due(&self) {
@@ -343,18 +400,22 @@ impl Local {
         let asleep_since = Instant::now();
         counters.asleep_from(self.shared.nanoseconds(asleep_since));
         remote.observed.asleep.store(true, SeqCst);
+        let mut awake_since = None;
         if self.shared.clock.is_simulated() {
             self.wait_simulated(asleep_since);
         } else {
             match self.turn_at_reactor() {
-                Some(mut help) => self.wait_in_reactor(&mut help, deadline, asleep_since),
+                Some(mut help) => {
+                    awake_since = self.wait_in_reactor(&mut help, deadline, asleep_since);
+                }
                 None => {
                     self.parker.park(deadline);
                 }
             }
         }
         remote.observed.asleep.store(false, Relaxed);
-        counters.awake_from(self.shared.now_ns());
+        let awake_since = awake_since.unwrap_or_else(Instant::now);
+        counters.awake_from(self.shared.nanoseconds(awake_since));
         // Either the monitor, before it sleeps, sees this worker awake, or we see that it sleeps; pairs with `Monitor::sleep`.
         fence(SeqCst);
         self.shared.monitor.worker_woke();
@@ -377,15 +438,22 @@ impl Local {
         token
     }
 
-    fn wait_in_reactor(&self, help: &mut Help, deadline: Option<Instant>, now: Instant) {
+    /// Returns since when it is awake again, if it has waited.
+    fn wait_in_reactor(
+        &self,
+        help: &mut Help,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Option<Instant> {
         let polling = &self.remote().polling;
         // SeqCst: announced before the token is looked for; pairs with `Remote::unpark`, which does it the other way round.
         polling.store(true, SeqCst);
         fence(SeqCst);
-        if !self.parker.park(Some(now)) {
-            self.drive(help, deadline.map(|at| at.saturating_duration_since(now)));
-        }
+        let has_token = self.parker.park(Some(now));
+        let awake_since = (!has_token)
+            .then(|| self.drive(help, deadline.map(|at| at.saturating_duration_since(now))));
         polling.store(false, Relaxed);
+        awake_since
     }
 
     // ---- the end
@@ -412,7 +480,7 @@ impl Local {
             self.shared.job_injector.push(job);
         }
         self.shared.keeper.release(self.index);
-        self.set_keeping(false);
+        self.set_keeping(None);
         self.shared.notify_one();
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use runtime_core::reactor::Reactor;
 use runtime_core::time::Clock;
@@ -87,7 +87,8 @@ impl Local {
             let Some(deadline) = deadlines.min() else {
                 return looked;
             };
-            self.drive(help, Some(Duration::ZERO));
+            // All that is ready: what is left unreported is something to do, too.
+            self.drive_all(help);
             looked = true;
             if !shared.nobody_works() || !shared.clock.advance(quiet, deadline) {
                 return true;

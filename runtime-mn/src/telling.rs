@@ -9,7 +9,7 @@
 //!   patience, or when much has gathered, and turns eager again; if its queues run empty before, nobody was disturbed.
 //! - For what sockets and timers wake it is always patient, unless that is much at once.
 //! - Who serves the sockets without help (see `sockets`) tells nobody of what they woke, unless its polls last longer than its patience, on the
-//!   average since it asked the reactor.
+//!   average, two times in a row that it reads the clock.
 //! - While stealing does not pay (see `hauls`), nobody is woken for spawned tasks, unless what is done here takes so long apiece that it would.
 //!
 //! Nothing is lost: what lies there is the worker's own to run. It can be late, behind a poll that turns out to be long, after which the
@@ -29,8 +29,9 @@ const MANY_WOKEN: usize = 16;
 const MUCH: u32 = 256;
 /// Every how many ticks a patient worker reads the clock; a power of two. Woken tasks count for more: it does for each.
 const CLOCK_TICK: u32 = 8;
-/// The same for the keeper of the sockets, whose polls have been short for some time.
-const KEPT_TICK: u32 = 4;
+/// The keeper of the sockets reads it every so many polls at least, and as its polls go on to be short, twice, four times as many.
+const KEPT_POLLS: u32 = 4;
+const KEPT_POLLS_MAX: u32 = 16;
 
 /// What a worker has learned.
 #[derive(Debug)]
@@ -44,8 +45,14 @@ pub(crate) struct Telling {
     lies: Cell<u32>,
     /// This worker's polls before that.
     polls: Cell<u64>,
-    /// When this worker, which keeps the sockets to itself, asked the reactor, and its tick then.
+    /// When this worker, which keeps the sockets to itself, asked the reactor or read the clock last, and its tick then.
     keeps_since: Cell<Option<(Instant, u32)>>,
+    /// Polls until it reads the clock again.
+    until_kept: Cell<u32>,
+    /// Polls from one time that it reads the clock to the next.
+    kept_polls: Cell<u32>,
+    /// The last time, its polls had lasted long.
+    kept_long: Cell<bool>,
     /// When somebody was woken, until it is known whether that paid.
     woke_at: Cell<Option<Instant>>,
 }
@@ -59,6 +66,9 @@ impl Telling {
             lies: Cell::new(0),
             polls: Cell::new(0),
             keeps_since: Cell::new(None),
+            until_kept: Cell::new(KEPT_POLLS),
+            kept_polls: Cell::new(KEPT_POLLS),
+            kept_long: Cell::new(false),
             woke_at: Cell::new(None),
         }
     }
@@ -149,13 +159,20 @@ impl Local {
         }
     }
 
-    /// This worker has asked the reactor, and is the keeper of the sockets, or not.
-    pub(crate) fn set_keeping(&self, keeps: bool) {
-        let since = keeps.then(|| (Instant::now(), self.tick.get()));
-        self.telling.keeps_since.set(since);
+    /// This worker has asked the reactor just now, and is the keeper of the sockets; `None`: it is not.
+    pub(crate) fn set_keeping(&self, now: Option<Instant>) {
+        let telling = &self.telling;
+        if telling.keeps_since.get().is_none() {
+            telling.kept_long.set(false);
+            telling.until_kept.set(KEPT_POLLS);
+        }
+        telling
+            .keeps_since
+            .set(now.map(|now| (now, self.tick.get())));
     }
 
-    /// Between two polls of the keeper: whether they last so long that another worker should help after all.
+    /// Between two polls of the keeper: whether they last so long that another worker should help after all. Once is no reason: the kernel may
+    /// have given this thread's processor to another one.
     #[cold]
     fn tell_of_kept(&self, since: Instant, tick: u32) {
         let (telling, keeper) = (&self.telling, &self.shared.keeper);
@@ -164,21 +181,35 @@ impl Local {
             telling.keeps_since.set(None);
             return;
         }
-        let polls = self.tick.get().wrapping_sub(tick).max(1);
-        if since.elapsed() > telling.patience * polls && keeper.release(self.index) {
+        let (now, now_tick) = (Instant::now(), self.tick.get());
+        let lasted = now.duration_since(since);
+        let patience = telling.patience * now_tick.wrapping_sub(tick).max(1);
+        let is_long = lasted > patience;
+        if telling.kept_long.replace(is_long) && is_long && keeper.release(self.index) {
             telling.keeps_since.set(None);
             self.lose_patience();
+            return;
         }
+        telling.keeps_since.set(Some((now, now_tick)));
+        let polls = if lasted > patience / 4 {
+            KEPT_POLLS
+        } else {
+            (telling.kept_polls.get() * 2).min(KEPT_POLLS_MAX)
+        };
+        telling.kept_polls.set(polls);
+        telling.until_kept.set(polls);
     }
 
     /// Between two polls: whether work has lain for so long that another worker should help.
     #[inline]
     pub(crate) fn tell_of_lying(&self) {
         let telling = &self.telling;
-        if let Some((since, tick)) = telling.keeps_since.get()
-            && self.tick.get().is_multiple_of(KEPT_TICK)
-        {
-            self.tell_of_kept(since, tick);
+        if let Some((since, tick)) = telling.keeps_since.get() {
+            let left = telling.until_kept.get() - 1;
+            telling.until_kept.set(left.max(1));
+            if left == 0 {
+                self.tell_of_kept(since, tick);
+            }
         }
         let Some(since) = telling.lies_since.get() else {
             return;

@@ -57,7 +57,7 @@ impl<P: Policy> Worker<P> {
         let _abort = AbortOnUnwind;
         let entered = context::enter(ambient, Role::Worker);
         let mut ended = Ended::WithTheRuntime;
-        self.local.enter(|| {
+        let live = || {
             self.remote().observed.set_thread();
             if self.is_spare() {
                 ended = self.stand_in();
@@ -67,7 +67,8 @@ impl<P: Policy> Worker<P> {
             if ended == Ended::WithTheRuntime {
                 self.end();
             }
-        });
+        };
+        self.scheduler.erased().serve(|| self.local.enter(live));
         drop(entered);
         let shared = Arc::clone(self.shared());
         if ended == Ended::ForWantOfWork {
@@ -110,9 +111,12 @@ impl<P: Policy> Worker<P> {
                 self.local.run_from_queue(self.policy(), task);
                 continue;
             }
-            self.local.ran_out();
             let shared = self.shared();
             shared.hauls.end(&self.local.haul, || shared.now_ns());
+            if self.local.drive_for_more() {
+                continue;
+            }
+            self.local.ran_out();
             if let Some(job) = self.local.jobs.pop() {
                 self.found();
                 self.run_closures(job);

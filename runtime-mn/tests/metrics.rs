@@ -38,6 +38,34 @@ fn polls_and_live_tasks_are_counted() {
     until(&runtime, |metrics| metrics.live_tasks == Some(0));
 }
 
+/// Neither in the middle of what they woke, nor at its end only, if that is far away.
+#[test]
+fn a_busy_worker_asks_for_sockets_once_a_round_or_every_few_hundred_tasks() {
+    const YIELDS: u64 = 40_000;
+    // Polls from one look to the next: the round, in steps of the poll tick; four poll ticks, as the round is longer.
+    for (tasks, polls) in [(150, 140..220), (2_000, 200..400)] {
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let handle = runtime.handle().clone();
+        let looks = runtime.block_on(async move {
+            let _socket = handle.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+            let looks = || handle.metrics().io_polls.unwrap();
+            let before = looks();
+            let yielding = (0..tasks).map(|_| {
+                spawn(async move {
+                    for _ in 0..YIELDS / tasks {
+                        yield_now().await;
+                    }
+                })
+            });
+            for task in yielding.collect::<Vec<_>>() {
+                task.await.unwrap();
+            }
+            looks() - before
+        });
+        assert!(polls.contains(&(YIELDS / looks)), "{tasks}: {looks} looks");
+    }
+}
+
 #[test]
 fn every_worker_has_its_own_line() {
     let runtime = Runtime::builder().workers(3).build().unwrap();

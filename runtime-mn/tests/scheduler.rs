@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use runtime_core::net::{TcpListener, TcpStream};
+use runtime_core::net::{TcpListener, TcpStream, UnixStream};
 use runtime_core::{ForkJoin, JoinError, Runtime as _, sleep, spawn, yield_now};
 use runtime_mn::Runtime;
 
@@ -270,4 +270,36 @@ fn scopes_wait_for_their_closures_which_may_borrow() {
         }
     });
     assert_eq!(counter.load(SeqCst), 200);
+}
+
+/// A worker that always finds more sockets ready neither sleeps nor comes to the tick at which it looks at its timers.
+#[test]
+fn timers_fire_beside_sockets_that_are_always_ready() {
+    let runtime = Runtime::builder()
+        .workers(1)
+        .poll_tick(65_536)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let players: Vec<_> = (0..100)
+            .flat_map(|_| {
+                let (mut ours, theirs) = UnixStream::pair().unwrap();
+                let play = |mut stream: UnixStream| async move {
+                    let mut byte = [0];
+                    while stream.read_exact(&mut byte).await.is_ok() {
+                        stream.write_all(&byte).await.unwrap();
+                    }
+                };
+                [
+                    spawn(async move {
+                        ours.write_all(&[1]).await.unwrap();
+                        play(ours).await;
+                    }),
+                    spawn(play(theirs)),
+                ]
+            })
+            .collect();
+        sleep(Duration::from_millis(20)).await;
+        players.iter().for_each(|player| player.abort());
+    });
 }

@@ -1,6 +1,6 @@
 //! Whether the sockets' tasks are served faster with a second worker's help: measured, as nothing else tells.
 //!
-//! Time is divided into *spans* of some milliseconds, each with help or without. A *trial* is a span of the other kind between two of
+//! Time is divided into *spans* of some milliseconds, each with help or without (but for backlogs, see `backlog`). A *trial* is a span of the other kind between two of
 //! the current one, and the kind that served more events a second is the better one. Two trials in a row must say so before it becomes the
 //! current one (the first trial of all decides alone); the more often trials change nothing, the rarer they are. With few events there is no
 //! question: a second worker is welcome.
@@ -9,6 +9,9 @@
 
 use std::time::{Duration, Instant};
 
+use runtime_core::reactor::Polled;
+
+use super::backlog::Backlog;
 use crate::knobs::SocketHelp;
 
 /// How long a span lasts, at least.
@@ -23,7 +26,7 @@ const WORTH: f64 = 1.05;
 /// Spans from one trial to the next after a change, and at most.
 const FIRST_PAUSE: u32 = 16;
 const LONGEST_PAUSE: u32 = 128;
-/// The clock is read when so many events have come.
+/// The time is looked at when so many events have come.
 const EVENTS_A_LOOK: u32 = 32;
 
 /// What was learned. It belongs to the holder of the poller's token.
@@ -41,9 +44,11 @@ pub(crate) struct Help {
     before: f64,
     began: Option<Instant>,
     events: u32,
-    /// Events since the clock was read.
+    /// Events since the time was looked at.
     unseen: u32,
     light_spans: u32,
+    /// In spans without help.
+    backlog: Backlog,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,20 +73,24 @@ impl Help {
             events: 0,
             unseen: 0,
             light_spans: 0,
+            backlog: Backlog::new(),
         }
     }
 
-    /// The reactor has reported so many events. Returns whether other workers are to help with them.
+    /// What the reactor has reported. Returns whether other workers are to help with it.
     #[inline]
-    pub(crate) fn reported(&mut self, events: usize, now: impl FnOnce() -> Instant) -> bool {
-        if self.is_measured {
-            self.unseen += events as u32;
-            if self.unseen >= EVENTS_A_LOOK {
-                self.look(now());
-            }
+    pub(crate) fn reported(&mut self, polled: Polled, now: Instant) -> bool {
+        if !self.is_measured {
+            return self.pays;
         }
-        // A trial is of the other kind.
-        self.pays != (self.phase == Phase::Trial)
+        self.unseen += polled.sockets as u32;
+        if self.unseen >= EVENTS_A_LOOK {
+            self.look(now);
+        }
+        let is_helped = self.pays != (self.phase == Phase::Trial);
+        // What is compared has no other help.
+        let may_help = !is_helped && matches!(self.phase, Phase::Pause(1..));
+        self.backlog.reported(polled.is_full, may_help, now) || is_helped
     }
 
     fn look(&mut self, now: Instant) {
@@ -149,6 +158,8 @@ impl Help {
 
 #[cfg(all(test, not(lab_loom), not(lab_shuttle)))]
 mod tests {
+    use runtime_core::reactor::Reactor;
+
     use super::*;
 
     /// A machine that serves so many events a second with help and without, each span off by up to `noise`.
@@ -156,6 +167,8 @@ mod tests {
         with: f64,
         without: f64,
         noise: f64,
+        /// Events that are reported at a time. So many are a full report.
+        events: usize,
         random: u64,
         now: Instant,
     }
@@ -166,6 +179,7 @@ mod tests {
                 with,
                 without,
                 noise: 0.0,
+                events: 8,
                 random: 0x9E37_79B9_7F4A_7C15,
                 now: Instant::now(),
             }
@@ -178,19 +192,24 @@ mod tests {
             1.0 + self.noise * ((self.random >> 11) as f64 / (1_u64 << 52) as f64 - 1.0)
         }
 
-        /// Serves for so long, eight events at a time. Returns the part of the time during which there was help.
+        fn report(&self, help: &mut Help, sockets: usize) -> bool {
+            let is_full = sockets >= Reactor::EVENTS;
+            help.reported(Polled { sockets, is_full }, self.now)
+        }
+
+        /// Serves for so long. Returns the part of the time during which there was help.
         fn serve(&mut self, help: &mut Help, duration: Duration) -> f64 {
             let begun = self.now;
             let mut helped = Duration::ZERO;
-            let mut is_helped = help.reported(0, || begun);
+            let mut is_helped = self.report(help, 0);
             while self.now < begun + duration {
                 let rate = if is_helped { self.with } else { self.without };
-                let took = Duration::from_secs_f64(8.0 / (rate * self.noise()));
+                let took = Duration::from_secs_f64(self.events as f64 / (rate * self.noise()));
                 self.now += took;
                 if is_helped {
                     helped += took;
                 }
-                is_helped = help.reported(8, || self.now);
+                is_helped = self.report(help, self.events);
             }
             helped.as_secs_f64() / (self.now - begun).as_secs_f64()
         }
@@ -246,10 +265,43 @@ mod tests {
 
     #[test]
     fn the_knob_decides_without_measuring() {
-        let unread = || unreachable!("the clock is not read");
+        let machine = Machine::new(1.0, 1.0);
+        let (mut always, mut never) = (Help::new(SocketHelp::Always), Help::new(SocketHelp::Never));
         for _ in 0..1000 {
-            assert!(Help::new(SocketHelp::Always).reported(64, unread));
-            assert!(!Help::new(SocketHelp::Never).reported(64, unread));
+            assert!(machine.report(&mut always, Reactor::EVENTS));
+            assert!(!machine.report(&mut never, Reactor::EVENTS));
+        }
+        assert_eq!((always.began, never.began), (None, None));
+    }
+
+    #[test]
+    fn a_backlog_has_help_where_help_does_not_pay() {
+        let mut machine = Machine::new(250e3, 300e3);
+        let mut help = Help::new(SocketHelp::Measured);
+        machine.serve(&mut help, LONG);
+        while !matches!(help.phase, Phase::Pause(1..)) {
+            machine.serve(&mut help, SPAN);
+        }
+        let full = Reactor::EVENTS;
+        let helped: Vec<_> = (0..9).map(|_| machine.report(&mut help, full)).collect();
+        assert_eq!(helped.iter().position(|&is_helped| is_helped), Some(3));
+        assert!(!machine.report(&mut help, full - 1), "it is gone");
+    }
+
+    /// Reports that are always full are the load, not a backlog: what pays is found out all the same.
+    #[test]
+    fn help_with_backlogs_does_not_mislead() {
+        for (with, without, expected) in [
+            (450e3, 300e3, 0.95..1.01),
+            (250e3, 300e3, 0.0..0.1),
+            (300e3, 300e3, 0.0..0.1),
+        ] {
+            let mut machine = Machine::new(with, without);
+            (machine.events, machine.noise) = (Reactor::EVENTS, 0.1);
+            let mut help = Help::new(SocketHelp::Measured);
+            machine.serve(&mut help, LEARNING);
+            let helped = machine.serve(&mut help, LONG);
+            assert!(expected.contains(&helped), "{with}, {without}: {helped}");
         }
     }
 
@@ -263,7 +315,7 @@ mod tests {
         for _ in 0..10_000 {
             machine.now += SPAN;
             let events = LEAST_EVENTS + (10_000.0 * machine.noise()) as u32;
-            help.reported(events as usize, || machine.now);
+            let _ = machine.report(&mut help, events as usize);
             if help.phase == Phase::Trial {
                 (in_trial, since_trial) = (in_trial + 1, 0);
             } else {

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod backlog;
 mod help;
 
 #[cfg(all(test, lab_loom))]
