@@ -210,7 +210,7 @@ fn an_idle_loop_asks_the_kernel_once() {
 #[test]
 fn a_busy_loop_asks_for_sockets_once_a_round_or_every_few_hundred_tasks() {
     const YIELDS: u64 = 40_000;
-    // Polls of one look to the next: the round; four times the default interval, as the round is longer.
+    // Polls from one look to the next: the round; four times the default interval, as the round is longer.
     for (tasks, polls) in [(150, 140..220), (2_000, 200..400)] {
         let event_loop = Loop::new().unwrap();
         let handle = event_loop.handle().clone();
