@@ -71,18 +71,26 @@ impl Parker {
         }
     }
 
+    /// Takes the token if there is one, without waiting. True if there was.
+    ///
+    /// What was written before the [`unpark`](Unparker::unpark) that left the token is visible then.
+    #[inline]
+    pub fn take_token(&self) -> bool {
+        let state = &self.inner.state;
+        // A look before the locked instruction: as a rule there is none.
+        // Acquire: pairs with the Release swap in `unpark`. Nobody else takes a token.
+        state.load(Ordering::Relaxed) == NOTIFIED
+            && state.swap(EMPTY, Ordering::Acquire) == NOTIFIED
+    }
+
     /// Takes the token, waiting for it up to `deadline` (`None`: for ever). True if there was one; false at the deadline.
     ///
     /// What was written before the [`unpark`](Unparker::unpark) that left the token is visible afterwards.
     pub fn park(&self, deadline: Option<Instant>) -> bool {
-        let state = &self.inner.state;
-        // Acquire throughout: pairs with the Release swap in `unpark`.
-        if state
-            .compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-        {
+        if self.take_token() {
             return true;
         }
+        let state = &self.inner.state;
         if !cfg!(lab_shuttle) && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return false;
         }
@@ -90,7 +98,7 @@ impl Parker {
             .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed)
             .is_err()
         {
-            // A token arrived since the first look.
+            // A token arrived since the first look. Acquire, here and below: as in `take_token`.
             state.swap(EMPTY, Ordering::Acquire);
             return true;
         }

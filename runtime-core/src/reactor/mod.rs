@@ -7,6 +7,7 @@ mod epoll;
 mod epoll_wait;
 pub mod own_thread;
 mod portable;
+mod registered;
 mod registration;
 mod slab;
 mod source;
@@ -213,15 +214,12 @@ impl Reactor {
         }
     }
 
-    fn register(&self, fd: BorrowedFd<'_>, bits: u8) -> io::Result<Token> {
-        let token = self.sources.claim(bits).ok_or_else(shut_down_error)?;
-        let registered = match &self.backend {
+    fn register(&self, fd: BorrowedFd<'_>, token: Token) -> io::Result<()> {
+        match &self.backend {
             #[cfg(target_os = "linux")]
             Backend::Epoll(epoll) => epoll.register(fd, token),
             Backend::Portable(portable) => portable.register(fd, token),
-        };
-        registered.inspect_err(|_| self.sources.release(token))?;
-        Ok(token)
+        }
     }
 
     fn deregister(&self, fd: BorrowedFd<'_>, token: Token) {
@@ -230,7 +228,6 @@ impl Reactor {
             Backend::Epoll(epoll) => epoll.deregister(fd),
             Backend::Portable(portable) => portable.deregister(fd, token),
         }
-        self.sources.release(token);
     }
 
     /// A backend that reports once per request is told what is awaited now.

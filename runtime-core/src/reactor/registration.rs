@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::own_thread::ThreadSource;
-use super::slab::Token;
+use super::registered::Registered;
 use super::source::ready as bits;
-use super::waiters::WaitKey;
-use super::{Direction, Reactor, ReadyEvent, shut_down_error};
+use super::waiters::{WaitKey, Waiters};
+use super::{Direction, ReadyEvent, shut_down_error};
 use crate::budget;
 use crate::context::IoDriver;
 
@@ -24,11 +24,7 @@ pub struct Registration {
 }
 
 enum Driver {
-    Reactor {
-        reactor: Arc<Reactor>,
-        token: Token,
-        fd: OwnedFd,
-    },
+    Reactor { registered: Registered, fd: OwnedFd },
     OwnThread(Arc<ThreadSource>),
 }
 
@@ -53,8 +49,7 @@ impl Registration {
         };
         let driver = match driver {
             IoDriver::Reactor(reactor) => Driver::Reactor {
-                token: reactor.register(fd.as_fd(), ready)?,
-                reactor: Arc::clone(reactor),
+                registered: Registered::new(reactor, fd.as_fd(), ready)?,
                 fd,
             },
             IoDriver::OwnThread => Driver::OwnThread(ThreadSource::new(fd, ready)),
@@ -65,7 +60,9 @@ impl Registration {
     /// How this descriptor waits, for others that are to wait in the same way.
     pub fn driver(&self) -> IoDriver {
         match &self.driver {
-            Driver::Reactor { reactor, .. } => IoDriver::Reactor(Arc::clone(reactor)),
+            Driver::Reactor { registered, .. } => {
+                IoDriver::Reactor(Arc::clone(&registered.reactor))
+            }
             Driver::OwnThread(_) => IoDriver::OwnThread,
         }
     }
@@ -92,11 +89,12 @@ impl Registration {
         key: Option<&mut WaitKey>,
     ) -> Poll<io::Result<ReadyEvent>> {
         match &self.driver {
-            Driver::Reactor { reactor, token, .. } => {
-                let source = reactor.sources.get(*token);
-                let event = ready!(source.poll_ready(cx, direction, key, |waiters| {
+            Driver::Reactor { registered, .. } => {
+                let rearm = |waiters: &Waiters| {
+                    let Registered { reactor, token, .. } = registered;
                     reactor.rearm(*token, waiters);
-                }));
+                };
+                let event = ready!(registered.source().poll_ready(cx, direction, key, rearm));
                 Poll::Ready(if event.bits & bits::SHUT_DOWN == 0 {
                     Ok(event)
                 } else {
@@ -108,9 +106,9 @@ impl Registration {
     }
 
     #[cfg(test)]
-    pub(super) fn token(&self) -> Option<Token> {
+    pub(super) fn token(&self) -> Option<super::slab::Token> {
         match &self.driver {
-            Driver::Reactor { token, .. } => Some(*token),
+            Driver::Reactor { registered, .. } => Some(registered.token),
             Driver::OwnThread(_) => None,
         }
     }
@@ -118,36 +116,29 @@ impl Registration {
     fn cancel(&self, direction: Direction, key: WaitKey) {
         let Some(key) = key else { return };
         match &self.driver {
-            Driver::Reactor { reactor, token, .. } => {
-                reactor.sources.get(*token).cancel(direction, key);
-            }
+            Driver::Reactor { registered, .. } => registered.source().cancel(direction, key),
             Driver::OwnThread(source) => source.cancel(direction, key),
         }
     }
 
     /// To be called after an attempt said "would block". An event that came after `event` is not cleared.
     pub fn clear_ready(&self, event: ReadyEvent) {
-        self.clear(event, event.direction.mask());
+        match &self.driver {
+            Driver::Reactor { registered, .. } => registered.source().clear(event),
+            Driver::OwnThread(source) => source.clear(event.direction.mask()),
+        }
     }
 
     /// To be called after a transfer on a byte stream moved less than was asked for: another attempt would say "would
     /// block", unless the stream has ended. That is remembered, so that the end is seen.
     fn clear_after_short_transfer(&self, event: ReadyEvent) {
-        let clears = match &self.driver {
-            Driver::Reactor { reactor, .. } => reactor.short_transfer_clears(),
-            Driver::OwnThread(_) => true,
-        };
-        if clears {
-            self.clear(event, event.direction.transient());
-        }
-    }
-
-    fn clear(&self, event: ReadyEvent, mask: u8) {
         match &self.driver {
-            Driver::Reactor { reactor, token, .. } => {
-                reactor.sources.get(*token).clear(event, mask);
+            Driver::Reactor { registered, .. } => {
+                if registered.reactor.short_transfer_clears() {
+                    registered.source().use_up(event);
+                }
             }
-            Driver::OwnThread(source) => source.clear(mask),
+            Driver::OwnThread(source) => source.clear(event.direction.transient()),
         }
     }
 
@@ -253,7 +244,7 @@ impl AsFd for Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         match &self.driver {
-            Driver::Reactor { reactor, token, fd } => reactor.deregister(fd.as_fd(), *token),
+            Driver::Reactor { registered, fd } => registered.leave(fd.as_fd()),
             Driver::OwnThread(source) => source.close(),
         }
     }

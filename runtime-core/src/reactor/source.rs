@@ -1,12 +1,13 @@
-//! What is known of one registered socket.
+//! What is known of one registered socket: a word, and who waits. See the README for the protocol.
+#![allow(unsafe_code)]
 
 use std::num::NonZeroU64;
 use std::task::{Context, Poll, Waker};
 
 use super::waiters::{WaitKey, WaitList, Waiters};
 use super::{Direction, ReadyEvent};
-use crate::primitives::Mutex;
-use crate::primitives::atomic::{AtomicU64, Ordering};
+use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::primitives::{UnsafeCell, spin_loop, thread};
 
 /// Readiness bits, the lowest byte of a source's word.
 pub(super) mod ready {
@@ -26,21 +27,30 @@ pub(super) mod ready {
     pub(crate) const WRITE: u8 = WRITABLE | WRITE_CLOSED;
 }
 
+/// Somebody has the lists of waiters, and alone may write the word. In the byte of the readiness bits, and none of them.
+const LOCKED: u64 = 1 << 7;
 const TICK_SHIFT: u32 = 8;
 const TICK_MASK: u64 = (1 << 24) - 1;
 const GENERATION_SHIFT: u32 = 32;
 
-fn word(generation: u32, tick: u64, bits: u8) -> u64 {
-    u64::from(generation) << GENERATION_SHIFT | (tick & TICK_MASK) << TICK_SHIFT | u64::from(bits)
+/// Not a tick.
+const NEVER: u32 = u32::MAX;
+
+/// How often one looks for the lock to be free before giving up the processor: whoever has it may have lost his.
+const LOCK_SPINS: u32 = 32;
+
+/// Unlocked.
+fn word(generation: u32, tick: u32, bits: u8) -> u64 {
+    u64::from(generation) << GENERATION_SHIFT | u64::from(tick) << TICK_SHIFT | u64::from(bits)
 }
 fn generation_of(word: u64) -> u32 {
     (word >> GENERATION_SHIFT) as u32
 }
-fn tick_of(word: u64) -> u64 {
-    word >> TICK_SHIFT & TICK_MASK
+fn tick_of(word: u64) -> u32 {
+    (word >> TICK_SHIFT & TICK_MASK) as u32
 }
 fn bits_of(word: u64) -> u8 {
-    word as u8
+    (word & !LOCKED) as u8
 }
 
 /// One socket's readiness and waiters. On cache lines of its own: neighbours belong to other workers. In this order, so that all that one
@@ -48,14 +58,45 @@ fn bits_of(word: u64) -> u8 {
 #[repr(C, align(128))]
 pub(super) struct Source {
     word: AtomicU64,
-    waiters: Mutex<Waiters>,
+    /// For each direction the last tick at which a transfer was short: the event of that tick is used up. Apart from the word, so that who
+    /// finds that out writes it down with a plain store.
+    used_up: [AtomicU32; 2],
+    waiters: UnsafeCell<Waiters>,
+}
+
+// SAFETY: `waiters` is touched through `Locked` alone, of which there is one at a time, and wakers are `Send`.
+unsafe impl Sync for Source {}
+
+/// The lists of waiters, and the right to write the word, which is unlocked with `word` in the end.
+struct Locked<'a> {
+    source: &'a Source,
+    word: u64,
+}
+
+impl Locked<'_> {
+    #[inline]
+    fn waiters<R>(&mut self, f: impl FnOnce(&mut Waiters) -> R) -> R {
+        self.source
+            .waiters
+            // SAFETY: nobody else has the lock, and `self` is borrowed as long as `f` runs.
+            .with_mut(|waiters| f(unsafe { &mut *waiters }))
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // A store is enough, as nobody writes a word that is locked. Release: the next to lock it sees our writes to the lists, and who sees
+        // a bit sees what the event brought.
+        self.source.word.store(self.word, Ordering::Release);
+    }
 }
 
 impl Source {
     pub(super) fn new() -> Self {
         Self {
             word: AtomicU64::new(0),
-            waiters: Mutex::new(Waiters::default()),
+            used_up: [AtomicU32::new(NEVER), AtomicU32::new(NEVER)],
+            waiters: UnsafeCell::new(Waiters::default()),
         }
     }
 
@@ -64,71 +105,137 @@ impl Source {
         generation_of(self.word.load(Ordering::Relaxed))
     }
 
+    /// Locks the word, unless `refuses` finds a reason not to in what it is.
+    #[inline]
+    fn lock_unless<R>(&self, refuses: impl Fn(u64) -> Option<R>) -> Result<Locked<'_>, R> {
+        let mut spins = 0;
+        // Acquire, here and below: pairs with the Release in `Locked::drop`.
+        let mut current = self.word.load(Ordering::Acquire);
+        loop {
+            if let Some(refusal) = refuses(current) {
+                return Err(refusal);
+            }
+            if current & LOCKED != 0 {
+                current = self.look_again(&mut spins);
+                continue;
+            }
+            match self.word.compare_exchange_weak(
+                current,
+                current | LOCKED,
+                Ordering::Acquire,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => {
+                    return Ok(Locked {
+                        source: self,
+                        word: current,
+                    });
+                }
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// The lock is not free: what the word is after a moment.
+    #[cold]
+    fn look_again(&self, spins: &mut u32) -> u64 {
+        if *spins < LOCK_SPINS && cfg!(not(any(lab_loom, lab_shuttle))) {
+            *spins += 1;
+            spin_loop();
+        } else {
+            thread::yield_now();
+        }
+        self.word.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> Locked<'_> {
+        match self.lock_unless(|_| None::<std::convert::Infallible>) {
+            Ok(locked) => locked,
+            Err(never) => match never {},
+        }
+    }
+
     /// Hands the slot to another owner, or to none.
     pub(super) fn start(&self, generation: u32, bits: u8) {
-        // A swap and no store: a late event's exchange must come before it or fail after it, also in the model checker's eyes.
-        // Release pairs with the Acquire loads of who is handed the token.
-        self.word.swap(word(generation, 0, bits), Ordering::AcqRel);
+        let mut locked = self.lock();
+        for used_up in &self.used_up {
+            used_up.store(NEVER, Ordering::Relaxed);
+        }
+        locked.word = word(generation, 0, bits);
     }
 
     /// Marks it as shut down, whoever owns it, and wakes who waits.
     pub(super) fn shut_down(&self) {
-        self.word
-            .fetch_or(u64::from(ready::SHUT_DOWN), Ordering::AcqRel);
-        self.wake(ready::SHUT_DOWN);
+        let mut locked = self.lock();
+        locked.word |= u64::from(ready::SHUT_DOWN);
+        Self::wake_and_unlock(locked, ready::SHUT_DOWN);
     }
 
     /// Notes that `bits` were reported for the owner `generation` and wakes who waited for one of them. False, and
     /// nothing done, if the slot has another owner by now.
+    #[inline]
     pub(super) fn set_ready(&self, generation: u32, bits: u8) -> bool {
-        let mut current = self.word.load(Ordering::Relaxed);
-        loop {
-            if generation_of(current) != generation {
-                return false;
-            }
-            let next = word(generation, tick_of(current) + 1, bits_of(current) | bits);
-            // Release pairs with the Acquire loads in `poll_ready`: who sees the bit sees what the event brought.
-            match self.word.compare_exchange_weak(
-                current,
-                next,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break,
-                Err(changed) => current = changed,
-            }
-        }
-        self.wake(bits);
+        let is_late = |current| (generation_of(current) != generation).then_some(());
+        let Ok(mut locked) = self.lock_unless(is_late) else {
+            return false;
+        };
+        locked.word = self.with_event(locked.word, bits);
+        Self::wake_and_unlock(locked, bits);
         true
+    }
+
+    /// The word after an event. What is used up goes, and the new tick is none that is.
+    fn with_event(&self, current: u64, bits: u8) -> u64 {
+        let [read, write] = &self.used_up;
+        let used_up = [read.load(Ordering::Relaxed), write.load(Ordering::Relaxed)];
+        let mut tick = tick_of(current);
+        let left = bits_of(current) & !used_up_bits(used_up, tick);
+        while {
+            tick = (tick + 1) & TICK_MASK as u32;
+            used_up.contains(&tick)
+        } {}
+        word(generation_of(current), tick, left | bits)
     }
 
     /// Wakes who waits for one of `bits`.
     pub(super) fn wake(&self, bits: u8) {
+        Self::wake_and_unlock(self.lock(), bits);
+    }
+
+    #[inline]
+    fn wake_and_unlock(mut locked: Locked<'_>, bits: u8) {
         let shut_down = bits & ready::SHUT_DOWN != 0;
-        let (mut readers, mut writers) = (WaitList::default(), WaitList::default());
-        {
-            let mut waiters = self.waiters.lock();
+        let (readers, writers) = locked.waiters(|waiters| {
+            let (mut readers, mut writers) = (WaitList::default(), WaitList::default());
             if (bits & ready::READ != 0 || shut_down) && !waiters.read.is_empty() {
                 readers = waiters.read.take();
             }
             if (bits & ready::WRITE != 0 || shut_down) && !waiters.write.is_empty() {
                 writers = waiters.write.take();
             }
-        }
+            (readers, writers)
+        });
+        drop(locked);
         readers.wake_all();
         writers.wake_all();
     }
 
-    fn event(current: u64, direction: Direction) -> Option<ReadyEvent> {
-        let bits = bits_of(current);
-        (bits & (direction.mask() | ready::SHUT_DOWN) != 0).then(|| ReadyEvent {
-            tick: tick_of(current) as u32,
+    fn event(&self, current: u64, direction: Direction) -> Option<ReadyEvent> {
+        let tick = tick_of(current);
+        let mut bits = bits_of(current);
+        // Relaxed: who does not see another one's store makes an attempt in vain.
+        if self.used_up[direction as usize].load(Ordering::Relaxed) == tick {
+            bits &= !direction.transient();
+        }
+        (bits & (direction.mask() | ready::SHUT_DOWN) != 0).then_some(ReadyEvent {
+            tick,
             bits,
             direction,
         })
     }
 
     /// Ready if `direction` is; else leaves the waker. `waiting` is called under the lock after a waker was left, with who waits.
+    #[inline]
     pub(super) fn poll_ready(
         &self,
         cx: &mut Context<'_>,
@@ -136,61 +243,74 @@ impl Source {
         key: Option<&mut WaitKey>,
         waiting: impl FnOnce(&Waiters),
     ) -> Poll<ReadyEvent> {
-        // Acquire pairs with the Release in `set_ready`.
-        if let Some(event) = Self::event(self.word.load(Ordering::Acquire), direction) {
-            return Poll::Ready(event);
-        }
-        let mut waiters = self.waiters.lock();
-        // Again, under the lock: the poller writes the word before it takes the lock, so a bit that is not seen here
-        // belongs to an event whose poller will find the waker.
-        if let Some(event) = Self::event(self.word.load(Ordering::Acquire), direction) {
-            return Poll::Ready(event);
-        }
-        let displaced = match key {
-            None => waiters.list(direction).add(cx.waker()),
-            Some(key) => {
-                let key = *key.get_or_insert_with(|| waiters.new_key());
-                waiters.list(direction).add_keyed(key, cx.waker())
-            }
+        let mut locked = match self.lock_unless(|current| self.event(current, direction)) {
+            Ok(locked) => locked,
+            Err(event) => return Poll::Ready(event),
         };
-        waiting(&waiters);
-        drop(waiters);
+        let displaced = locked.waiters(|waiters| {
+            let displaced = match key {
+                None => waiters.list(direction).add(cx.waker()),
+                Some(key) => {
+                    let key = *key.get_or_insert_with(|| waiters.new_key());
+                    waiters.list(direction).add_keyed(key, cx.waker())
+                }
+            };
+            waiting(waiters);
+            displaced
+        });
+        drop(locked);
         if let Some(displaced) = displaced {
             displaced.wake();
         }
         Poll::Pending
     }
 
-    /// Clears the bits of `mask`, unless an event came after `event`.
-    pub(super) fn clear(&self, event: ReadyEvent, mask: u8) {
-        let mut current = self.word.load(Ordering::Relaxed);
-        while tick_of(current) as u32 == event.tick && bits_of(current) & mask != 0 {
-            let next = current & !u64::from(mask);
-            match self.word.compare_exchange_weak(
-                current,
-                next,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(changed) => current = changed,
-            }
+    /// Clears `direction`, of which an attempt has just said "would block", unless an event came after `event`.
+    pub(super) fn clear(&self, event: ReadyEvent) {
+        let mask = event.direction.mask();
+        let is_over = |current| {
+            (tick_of(current) != event.tick || bits_of(current) & mask == 0).then_some(())
+        };
+        if let Ok(mut locked) = self.lock_unless(is_over) {
+            locked.word &= !u64::from(mask);
         }
+    }
+
+    /// As [`clear`](Source::clear) after a transfer that was short: the end of the stream is remembered.
+    #[inline]
+    pub(super) fn use_up(&self, event: ReadyEvent) {
+        // Relaxed: the next attempt is the same task's, which sees it, or another one's; see `event`.
+        self.used_up[event.direction as usize].store(event.tick, Ordering::Relaxed);
     }
 
     /// Takes back a future's waker.
     pub(super) fn cancel(&self, direction: Direction, key: NonZeroU64) {
-        let waker: Option<Waker> = self.waiters.lock().list(direction).remove(key);
+        let remove = |waiters: &mut Waiters| waiters.list(direction).remove(key);
+        let waker: Option<Waker> = self.lock().waiters(remove);
+        // Not under the lock: it may be the last reference to a task.
         drop(waker);
     }
 
     /// Calls `f` under the lock with who waits.
     pub(super) fn with_waiting(&self, generation: u32, f: impl FnOnce(&Waiters)) {
-        let waiters = self.waiters.lock();
-        if generation_of(self.word.load(Ordering::Acquire)) == generation {
-            f(&waiters);
+        let mut locked = self.lock();
+        if generation_of(locked.word) == generation {
+            locked.waiters(|waiters| f(waiters));
         }
     }
+}
+
+/// The bits that mean nothing at `tick`, as a short transfer of their direction has used up its event.
+fn used_up_bits(used_up: [u32; 2], tick: u32) -> u8 {
+    let [read, write] = used_up;
+    let mut bits = 0;
+    if read == tick {
+        bits |= ready::READABLE;
+    }
+    if write == tick {
+        bits |= ready::WRITABLE;
+    }
+    bits
 }
 
 #[cfg(all(test, lab_loom))]
@@ -223,32 +343,53 @@ pub(super) mod loom_tests {
         )
     }
 
-    /// Two readers against one event: each either sees it or is woken.
+    /// One reader waits, another one comes together with the event: each either sees it or is woken. (Of three threads that meet at the lock
+    /// the model would let the two that spin take turns for ever.)
     #[test]
     fn who_misses_the_event_is_woken_by_it() {
         loom::model(|| {
             let source = Arc::new(Source::new());
-            let readers: Vec<_> = (0..2)
-                .map(|_| {
-                    let source = source.clone();
-                    thread::spawn(move || {
-                        let woken = std::sync::Arc::new(Counting(Count::new(0)));
-                        (poll(&source, &woken).is_pending(), woken)
-                    })
+            let first_woken = std::sync::Arc::new(Counting(Count::new(0)));
+            assert!(poll(&source, &first_woken).is_pending());
+            let reader = {
+                let source = source.clone();
+                thread::spawn(move || {
+                    let woken = std::sync::Arc::new(Counting(Count::new(0)));
+                    (poll(&source, &woken).is_pending(), woken)
                 })
-                .collect();
+            };
             assert!(source.set_ready(0, ready::READABLE));
-            for reader in readers {
-                let (waits, woken) = reader.join().unwrap();
-                assert_eq!(usize::from(waits), woken.0.load(Ordering::SeqCst));
-            }
+            let (waits, woken) = reader.join().unwrap();
+            assert_eq!(usize::from(waits), woken.0.load(Ordering::SeqCst));
+            assert_eq!(first_woken.0.load(Ordering::SeqCst), 1);
         });
     }
 
-    /// A reader clears what it saw before its attempt, while the next event comes: that one is not erased.
+    /// A future is dropped while the event comes: its waker is woken, or taken back, and none is left behind.
     #[test]
-    fn clearing_never_erases_a_newer_event() {
+    fn a_cancelled_reader_leaves_nothing_behind() {
         loom::model(|| {
+            let source = Arc::new(Source::new());
+            let woken = std::sync::Arc::new(Counting(Count::new(0)));
+            let waker = Waker::from(woken.clone());
+            let mut key = None;
+            let mut cx = Context::from_waker(&waker);
+            let polled = source.poll_ready(&mut cx, Direction::Read, Some(&mut key), |_| {});
+            assert!(polled.is_pending());
+            drop(waker);
+            let poller = {
+                let source = source.clone();
+                thread::spawn(move || assert!(source.set_ready(0, ready::READABLE)))
+            };
+            source.cancel(Direction::Read, key.expect("it waits"));
+            poller.join().unwrap();
+            assert_eq!(std::sync::Arc::strong_count(&woken), 1);
+        });
+    }
+
+    /// A reader clears what it saw before its attempt, or finds it used up, while the next event comes: that one is not erased.
+    fn a_newer_event_stays(clear: fn(&Source, ReadyEvent)) {
+        loom::model(move || {
             let source = Arc::new(Source::new());
             let woken = std::sync::Arc::new(Counting(Count::new(0)));
             assert!(source.set_ready(0, ready::READABLE));
@@ -259,11 +400,137 @@ pub(super) mod loom_tests {
                 let source = source.clone();
                 thread::spawn(move || assert!(source.set_ready(0, ready::READABLE)))
             };
-            source.clear(seen, ready::READ);
+            clear(&source, seen);
             let waits = poll(&source, &woken).is_pending();
             poller.join().unwrap();
             assert_eq!(usize::from(waits), woken.0.load(Ordering::SeqCst));
             assert!(poll(&source, &woken).is_ready());
         });
+    }
+
+    #[test]
+    fn clearing_never_erases_a_newer_event() {
+        a_newer_event_stays(Source::clear);
+    }
+
+    #[test]
+    fn a_short_transfer_never_uses_up_a_newer_event() {
+        a_newer_event_stays(Source::use_up);
+    }
+
+    /// Two readers have seen the same event. One finds it used up, the other may not have heard of it; a waiter is woken by the next event.
+    #[test]
+    fn readers_use_an_event_up_in_any_order() {
+        loom::model(|| {
+            let source = Arc::new(Source::new());
+            assert!(source.set_ready(0, ready::READABLE));
+            let reader = {
+                let source = source.clone();
+                move || {
+                    let woken = std::sync::Arc::new(Counting(Count::new(0)));
+                    if let Poll::Ready(seen) = poll(&source, &woken) {
+                        source.use_up(seen);
+                    }
+                    (poll(&source, &woken).is_pending(), woken)
+                }
+            };
+            let other = thread::spawn(reader.clone());
+            let (waits, woken) = reader();
+            assert!(waits, "it has used up the event itself");
+            let (other_waits, other_woken) = other.join().unwrap();
+            assert!(other_waits);
+            assert!(source.set_ready(0, ready::READABLE));
+            for woken in [woken, other_woken] {
+                assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+            }
+        });
+    }
+}
+
+#[cfg(all(test, not(lab_loom), not(lab_shuttle)))]
+mod tests {
+    use super::*;
+
+    const LAST_TICK: u32 = TICK_MASK as u32;
+
+    fn poll(source: &Source, direction: Direction) -> Poll<ReadyEvent> {
+        let mut cx = Context::from_waker(Waker::noop());
+        source.poll_ready(&mut cx, direction, None, |_| {})
+    }
+
+    fn source_at(tick: u32) -> Source {
+        let source = Source::new();
+        source.word.store(word(0, tick, 0), Ordering::Relaxed);
+        source
+    }
+
+    #[test]
+    fn a_short_transfer_uses_up_its_direction_alone() {
+        let source = Source::new();
+        assert!(source.set_ready(0, ready::READABLE | ready::WRITABLE));
+        let Poll::Ready(event) = poll(&source, Direction::Read) else {
+            panic!("it is readable");
+        };
+        source.use_up(event);
+        assert!(poll(&source, Direction::Read).is_pending());
+        assert!(poll(&source, Direction::Write).is_ready());
+        assert!(source.set_ready(0, ready::WRITABLE));
+        assert!(
+            poll(&source, Direction::Read).is_pending(),
+            "an event of the other direction says nothing of this one"
+        );
+        assert!(source.set_ready(0, ready::READ_CLOSED));
+        assert!(poll(&source, Direction::Read).is_ready());
+    }
+
+    #[test]
+    fn the_end_of_the_stream_outlives_a_short_transfer() {
+        let source = Source::new();
+        assert!(source.set_ready(0, ready::READABLE | ready::READ_CLOSED));
+        let Poll::Ready(event) = poll(&source, Direction::Read) else {
+            panic!("it is readable");
+        };
+        source.use_up(event);
+        assert!(poll(&source, Direction::Read).is_ready());
+        source.clear(event);
+        assert!(poll(&source, Direction::Read).is_pending());
+    }
+
+    /// Ticks come round, and what was used up long ago is still written down.
+    #[test]
+    fn an_event_is_never_taken_for_an_old_one_that_was_used_up() {
+        for (tick, used_up) in [
+            (6, [7, NEVER]),
+            (6, [7, 8]),
+            (6, [8, 7]),
+            (LAST_TICK, [0, 1]),
+            (LAST_TICK - 1, [LAST_TICK, 0]),
+        ] {
+            let source = source_at(tick);
+            for (cell, tick) in source.used_up.iter().zip(used_up) {
+                cell.store(tick, Ordering::Relaxed);
+            }
+            assert!(source.set_ready(0, ready::READABLE | ready::WRITABLE));
+            for direction in [Direction::Read, Direction::Write] {
+                assert!(
+                    poll(&source, direction).is_ready(),
+                    "at {tick}, {used_up:?}, {direction:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_owner_inherits_nothing() {
+        let source = Source::new();
+        source.start(0, ready::READABLE);
+        let Poll::Ready(event) = poll(&source, Direction::Read) else {
+            panic!("it is readable");
+        };
+        source.use_up(event);
+        source.start(1, ready::READABLE);
+        assert!(!source.set_ready(0, ready::WRITABLE));
+        assert!(poll(&source, Direction::Read).is_ready());
+        assert!(poll(&source, Direction::Write).is_pending());
     }
 }

@@ -32,6 +32,7 @@ pub(crate) enum WaitList {
 }
 
 impl WaitList {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
@@ -58,7 +59,19 @@ impl WaitList {
     /// Adds the waker of a `poll_*` caller, unless the same task waits already. The waker returned is displaced: it is
     /// to be woken after the lock is released.
     #[must_use]
+    #[inline]
     pub(crate) fn add(&mut self, waker: &Waker) -> Option<Waker> {
+        if self.is_empty() {
+            *self = Self::One(Waiter {
+                key: None,
+                waker: waker.clone(),
+            });
+            return None;
+        }
+        self.add_to_others(waker)
+    }
+
+    fn add_to_others(&mut self, waker: &Waker) -> Option<Waker> {
         let mut unkeyed = 0;
         for waiter in self.all_mut() {
             if waiter.key.is_none() {
@@ -127,6 +140,7 @@ impl WaitList {
     ///
     /// A waker of some other executor may panic. That is no reason to forget the others, or the rest of the events, which are
     /// reported only once; and there is nobody here to hand it to. The panic's message has been printed.
+    #[inline]
     pub(crate) fn wake_all(self) {
         let wake = |waiter: Waiter| {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake())) {
