@@ -311,3 +311,6 @@ fn write_whole(path: &Path, text: &str) -> Result<(), CommandError> {
             CommandError::Failed(format!("--json {}: {error}", path.display()))
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! An echo server without any runtime: one thread, one epoll instance, and the system calls that there must be.
 //!
 //! It is the reference for all that serve sockets: what a runtime costs beyond it is the price of tasks, wakers and fairness. The rest is the
-//! kernel's.
+//! kernel's. Edge-triggered, as that costs least: of a level-triggered socket the kernel asks after each event whether it is still ready.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -112,7 +112,7 @@ impl Loop {
                 match event.data.u64() {
                     END => return Ok(()),
                     LISTENER => self.accept()?,
-                    place => self.serve(place as usize),
+                    place => self.serve(place as usize, event.flags),
                 }
             }
         }
@@ -135,7 +135,7 @@ impl Loop {
                 &self.epoll,
                 &stream,
                 EventData::new_u64(place as u64),
-                EventFlags::IN,
+                EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET,
             )?;
             self.connections[place] = Some(Connection {
                 stream,
@@ -144,15 +144,11 @@ impl Loop {
         }
     }
 
-    /// Level-triggered: one read for each report, and what is left is reported again.
-    fn serve(&mut self, place: usize) {
+    fn serve(&mut self, place: usize, flags: EventFlags) {
         let Some(connection) = &mut self.connections[place] else {
             return;
         };
-        if connection
-            .serve(&self.epoll, place, &mut self.buffer)
-            .is_err()
-        {
+        if connection.serve(flags, &mut self.buffer).is_err() {
             // Closing takes it out of the epoll instance.
             self.connections[place] = None;
             self.free.push(place);
@@ -161,50 +157,42 @@ impl Loop {
 }
 
 impl Connection {
-    /// An error, or the end of the stream, which is one here, ends the connection.
-    fn serve(&mut self, epoll: &OwnedFd, place: usize, buffer: &mut [u8]) -> io::Result<()> {
-        if !self.unsent.is_empty() {
-            let sent = ignore_would_block(self.stream.write(&self.unsent))?;
-            self.unsent.drain(..sent);
-            if self.unsent.is_empty() {
-                epoll::modify(
-                    epoll,
-                    &self.stream,
-                    EventData::new_u64(place as u64),
-                    EventFlags::IN,
-                )?;
+    /// Reads and writes until one of both would have to wait, as nothing is reported twice. An error, or the end of the stream, which is one
+    /// here, ends the connection.
+    fn serve(&mut self, flags: EventFlags, buffer: &mut [u8]) -> io::Result<()> {
+        let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
+        loop {
+            if !self.unsent.is_empty() {
+                let sent = ignore_would_block(self.stream.write(&self.unsent))?;
+                self.unsent.drain(..sent);
+                if !self.unsent.is_empty() {
+                    return Ok(());
+                }
             }
-            return Ok(());
+            let length = match self.stream.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => ignore_would_block(read)?,
+            };
+            if length == 0 {
+                return Ok(());
+            }
+            let sent = ignore_would_block(self.stream.write(&buffer[..length]))?;
+            if sent < length {
+                self.unsent.extend_from_slice(&buffer[sent..length]);
+                return Ok(());
+            }
+            // A short read has emptied the socket; but the end may stand behind it.
+            if length < buffer.len() && !flags.intersects(ending) {
+                return Ok(());
+            }
         }
-        let length = match self.stream.read(buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => ignore_would_block(read)?,
-        };
-        let sent = ignore_would_block(self.stream.write(&buffer[..length]))?;
-        if sent < length {
-            self.unsent.extend_from_slice(&buffer[sent..length]);
-            epoll::modify(
-                epoll,
-                &self.stream,
-                EventData::new_u64(place as u64),
-                EventFlags::OUT,
-            )?;
-        }
-        Ok(())
     }
 }
 
-/// Nothing was moved, but may be later.
+/// Nothing was moved, but may be later: then it is reported.
 fn ignore_would_block(moved: io::Result<usize>) -> io::Result<usize> {
     match moved {
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-            ) =>
-        {
-            Ok(0)
-        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         moved => moved,
     }
 }
