@@ -399,10 +399,10 @@ impl Local {
         add(&counters.parks, 1);
         let asleep_since = Instant::now();
         counters.asleep_from(self.shared.nanoseconds(asleep_since));
-        remote.observed.asleep.store(true, SeqCst);
+        remote.observed.asleep.store(true, Relaxed);
         let mut awake_since = None;
         if self.shared.clock.is_simulated() {
-            self.wait_simulated(asleep_since);
+            self.wait_simulated();
         } else {
             match self.turn_at_reactor() {
                 Some(mut help) => {
@@ -446,10 +446,10 @@ impl Local {
         now: Instant,
     ) -> Option<Instant> {
         let polling = &self.remote().polling;
-        // SeqCst: announced before the token is looked for; pairs with `Remote::unpark`, which does it the other way round.
-        polling.store(true, SeqCst);
+        polling.store(true, Relaxed);
+        // Announced before the token is looked for; pairs with `Remote::unpark`, which does it the other way round.
         fence(SeqCst);
-        let has_token = self.parker.park(Some(now));
+        let has_token = self.parker.take_token();
         let awake_since = (!has_token)
             .then(|| self.drive(help, deadline.map(|at| at.saturating_duration_since(now))));
         polling.store(false, Relaxed);

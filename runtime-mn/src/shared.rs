@@ -251,7 +251,7 @@ impl Shared {
     }
 
     fn anybody_shares(&self) -> bool {
-        let shares_spawned = !self.hauls.rests(|| self.now_ns());
+        let shares_spawned = || !self.hauls.rests(|| self.now_ns());
         let mut reach = self.reach().iter().enumerate();
         reach.any(|(index, remote)| remote.has_work(shares_spawned, !self.keeper.is(index)))
     }

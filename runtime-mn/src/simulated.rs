@@ -5,7 +5,6 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::time::Instant;
 
 use runtime_core::reactor::Reactor;
 use runtime_core::time::Clock;
@@ -34,7 +33,7 @@ impl Shared {
             .map(|(index, _)| index);
         self.idle.all_asleep(working)
             && !self.has_injected()
-            && !reach().any(|(_, remote)| remote.has_work(true, true) || remote.has_waiting())
+            && !reach().any(|(_, remote)| remote.has_work(|| true, true) || remote.has_waiting())
     }
 
     /// A spare that stood in waits again for its next time. It may have been the last one that worked.
@@ -47,7 +46,7 @@ impl Shared {
 
 impl Local {
     /// As `wait`, which has announced that the worker sleeps: waits for a token or a socket, or lets time pass. Timers end no wait.
-    pub(crate) fn wait_simulated(&self, now: Instant) {
+    pub(crate) fn wait_simulated(&self) {
         let Some(mut help) = self.shared.poller.try_lock() else {
             // Whoever has the token may be waiting for this worker alone.
             if self.shared.nobody_works() {
@@ -57,10 +56,10 @@ impl Local {
             return;
         };
         let polling = &self.remote().polling;
-        // SeqCst: as in `wait_in_reactor`.
-        polling.store(true, SeqCst);
+        polling.store(true, Relaxed);
+        // As in `wait_in_reactor`.
         fence(SeqCst);
-        if !self.parker.park(Some(now)) && !self.let_time_pass(&mut help) {
+        if !self.parker.take_token() && !self.let_time_pass(&mut help) {
             self.drive(&mut help, None);
         }
         polling.store(false, Relaxed);
