@@ -69,6 +69,9 @@ impl Stream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
+        // What the system does not take in one call must not make a full read look short.
+        let count = buffers.len().min(MAX_BUFFERS);
+        let buffers = &mut buffers[..count];
         let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
         if wanted == 0 {
             return Poll::Ready(Ok(0));

@@ -83,6 +83,7 @@ macro_rules! __io_cases {
                 large_write_with_back_pressure
                 one_socket_read_and_written_by_two_tasks
                 peek_and_vectored
+                more_buffers_than_one_call_takes
                 reset
                 several_readers_of_one_stream
                 shutdown_of_each_direction

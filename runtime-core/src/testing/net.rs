@@ -347,6 +347,20 @@ pub async fn peek_and_vectored() {
     assert_eq!((&first, &second[..5]), (b"on", &b"e two"[..]));
 }
 
+/// More buffers than the system takes in one call: what it leaves is read next, without another event.
+pub async fn more_buffers_than_one_call_takes() {
+    const BUFFERS: usize = 3000;
+    let (mut client, mut server) = connected().await;
+    client.write_all(&[7; BUFFERS]).await.expect("write");
+    let mut bytes = vec![0; BUFFERS];
+    let mut read = 0;
+    while read < BUFFERS {
+        let mut into: Vec<_> = bytes[read..].chunks_mut(1).map(IoSliceMut::new).collect();
+        read += server.read_vectored(&mut into).await.expect("read");
+    }
+    assert_eq!(bytes, [7; BUFFERS]);
+}
+
 /// Halves are put together again, and only with their own.
 pub async fn halves_reunite() {
     let (client, server) = connected().await;
