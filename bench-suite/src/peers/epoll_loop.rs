@@ -163,20 +163,18 @@ impl Connection {
         let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
         loop {
             if !self.unsent.is_empty() {
-                let sent = ignore_would_block(self.stream.write(&self.unsent))?;
+                let sent = transfer(|| self.stream.write(&self.unsent))?.unwrap_or(0);
                 self.unsent.drain(..sent);
                 if !self.unsent.is_empty() {
                     return Ok(());
                 }
             }
-            let length = match self.stream.read(buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => ignore_would_block(read)?,
+            let length = match transfer(|| self.stream.read(buffer))? {
+                None => return Ok(()),
+                Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(length) => length,
             };
-            if length == 0 {
-                return Ok(());
-            }
-            let sent = ignore_would_block(self.stream.write(&buffer[..length]))?;
+            let sent = transfer(|| self.stream.write(&buffer[..length]))?.unwrap_or(0);
             if sent < length {
                 self.unsent.extend_from_slice(&buffer[sent..length]);
                 return Ok(());
@@ -189,11 +187,14 @@ impl Connection {
     }
 }
 
-/// Nothing was moved, but may be later: then it is reported.
-fn ignore_would_block(moved: io::Result<usize>) -> io::Result<usize> {
-    match moved {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        moved => moved,
+/// How much was moved; `None` if that would have to wait. When it need not any more is reported.
+fn transfer(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            moved => return moved.map(Some),
+        }
     }
 }
 

@@ -92,9 +92,9 @@ impl FromStr for ReactorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Reading, or accepting.
-    Read,
+    Read = 0,
     /// Writing, or being connected.
-    Write,
+    Write = 1,
 }
 
 impl Direction {

@@ -15,13 +15,15 @@ use super::{Reactor, shut_down_error};
 pub(super) struct Registered {
     pub(super) reactor: Arc<Reactor>,
     pub(super) token: Token,
-    source: NonNull<Source>,
+    source: SourcePointer,
 }
 
-// SAFETY: the pointer is a reference into what `reactor` shares between threads.
-unsafe impl Send for Registered {}
+struct SourcePointer(NonNull<Source>);
+
+// SAFETY: it stands for a `&Source`, and sources are shared between threads.
+unsafe impl Send for SourcePointer {}
 // SAFETY: as above.
-unsafe impl Sync for Registered {}
+unsafe impl Sync for SourcePointer {}
 
 impl Registered {
     /// Adds `fd` to the reactor, with the readiness `bits` to begin with. Who drops the result calls [`leave`](Registered::leave) before.
@@ -32,7 +34,7 @@ impl Registered {
             return Err(error);
         }
         Ok(Self {
-            source: NonNull::from(reactor.sources.get(token)),
+            source: SourcePointer(NonNull::from(reactor.sources.get(token))),
             reactor: Arc::clone(reactor),
             token,
         })
@@ -47,6 +49,6 @@ impl Registered {
     #[inline]
     pub(super) fn source(&self) -> &Source {
         // SAFETY: sources are never freed or moved as long as their reactor lives, and `reactor` keeps it.
-        unsafe { self.source.as_ref() }
+        unsafe { self.source.0.as_ref() }
     }
 }

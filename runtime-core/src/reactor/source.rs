@@ -1,8 +1,10 @@
 //! What is known of one registered socket: a word, and who waits. See the README for the protocol.
 #![allow(unsafe_code)]
 
+use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::waiters::{WaitKey, WaitList, Waiters};
 use super::{Direction, ReadyEvent};
@@ -39,6 +41,10 @@ const NEVER: u32 = u32::MAX;
 /// How often one looks for the lock to be free before giving up the processor: whoever has it may have lost his.
 const LOCK_SPINS: u32 = 32;
 
+/// How often one gives it up before sleeping: whoever has the lock may have a lower priority.
+const LOCK_YIELDS: u32 = 64;
+const LOCK_SLEEP: Duration = Duration::from_micros(50);
+
 /// Unlocked.
 fn word(generation: u32, tick: u32, bits: u8) -> u64 {
     u64::from(generation) << GENERATION_SHIFT | u64::from(tick) << TICK_SHIFT | u64::from(bits)
@@ -58,8 +64,8 @@ fn bits_of(word: u64) -> u8 {
 #[repr(C, align(128))]
 pub(super) struct Source {
     word: AtomicU64,
-    /// For each direction the last tick at which a transfer was short: the event of that tick is used up. Apart from the word, so that who
-    /// finds that out writes it down with a plain store.
+    /// For each direction the last tick at which a transfer was short: the event of that tick is used up, and stays so as long as the word has
+    /// the tick. Apart from the word, so that who finds that out writes it down with a plain store.
     used_up: [AtomicU32; 2],
     waiters: UnsafeCell<Waiters>,
 }
@@ -67,10 +73,11 @@ pub(super) struct Source {
 // SAFETY: `waiters` is touched through `Locked` alone, of which there is one at a time, and wakers are `Send`.
 unsafe impl Sync for Source {}
 
-/// The lists of waiters, and the right to write the word, which is unlocked with `word` in the end.
+/// The lists of waiters, and the right to write the word.
 struct Locked<'a> {
     source: &'a Source,
-    word: u64,
+    /// What the word is in the end. At first, what it was.
+    unlock_as: u64,
 }
 
 impl Locked<'_> {
@@ -87,7 +94,7 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         // A store is enough, as nobody writes a word that is locked. Release: the next to lock it sees our writes to the lists, and who sees
         // a bit sees what the event brought.
-        self.source.word.store(self.word, Ordering::Release);
+        self.source.word.store(self.unlock_as, Ordering::Release);
     }
 }
 
@@ -108,7 +115,7 @@ impl Source {
     /// Locks the word, unless `refuses` finds a reason not to in what it is.
     #[inline]
     fn lock_unless<R>(&self, refuses: impl Fn(u64) -> Option<R>) -> Result<Locked<'_>, R> {
-        let mut spins = 0;
+        let mut attempt = 0;
         // Acquire, here and below: pairs with the Release in `Locked::drop`.
         let mut current = self.word.load(Ordering::Acquire);
         loop {
@@ -116,7 +123,7 @@ impl Source {
                 return Err(refusal);
             }
             if current & LOCKED != 0 {
-                current = self.look_again(&mut spins);
+                current = self.look_again(&mut attempt);
                 continue;
             }
             match self.word.compare_exchange_weak(
@@ -128,7 +135,7 @@ impl Source {
                 Ok(_) => {
                     return Ok(Locked {
                         source: self,
-                        word: current,
+                        unlock_as: current,
                     });
                 }
                 Err(now) => current = now,
@@ -138,21 +145,23 @@ impl Source {
 
     /// The lock is not free: what the word is after a moment.
     #[cold]
-    fn look_again(&self, spins: &mut u32) -> u64 {
-        if *spins < LOCK_SPINS && cfg!(not(any(lab_loom, lab_shuttle))) {
-            *spins += 1;
-            spin_loop();
-        } else {
+    fn look_again(&self, attempt: &mut u32) -> u64 {
+        *attempt += 1;
+        if cfg!(any(lab_loom, lab_shuttle)) {
             thread::yield_now();
+        } else if *attempt <= LOCK_SPINS {
+            spin_loop();
+        } else if *attempt <= LOCK_SPINS + LOCK_YIELDS {
+            thread::yield_now();
+        } else {
+            std::thread::sleep(LOCK_SLEEP);
         }
         self.word.load(Ordering::Acquire)
     }
 
     fn lock(&self) -> Locked<'_> {
-        match self.lock_unless(|_| None::<std::convert::Infallible>) {
-            Ok(locked) => locked,
-            Err(never) => match never {},
-        }
+        let Ok(locked) = self.lock_unless(|_| None::<Infallible>);
+        locked
     }
 
     /// Hands the slot to another owner, or to none.
@@ -161,13 +170,13 @@ impl Source {
         for used_up in &self.used_up {
             used_up.store(NEVER, Ordering::Relaxed);
         }
-        locked.word = word(generation, 0, bits);
+        locked.unlock_as = word(generation, 0, bits);
     }
 
     /// Marks it as shut down, whoever owns it, and wakes who waits.
     pub(super) fn shut_down(&self) {
         let mut locked = self.lock();
-        locked.word |= u64::from(ready::SHUT_DOWN);
+        locked.unlock_as |= u64::from(ready::SHUT_DOWN);
         Self::wake_and_unlock(locked, ready::SHUT_DOWN);
     }
 
@@ -179,7 +188,7 @@ impl Source {
         let Ok(mut locked) = self.lock_unless(is_late) else {
             return false;
         };
-        locked.word = self.with_event(locked.word, bits);
+        locked.unlock_as = self.with_event(locked.unlock_as, bits);
         Self::wake_and_unlock(locked, bits);
         true
     }
@@ -187,6 +196,7 @@ impl Source {
     /// The word after an event. What is used up goes, and the new tick is none that is.
     fn with_event(&self, current: u64, bits: u8) -> u64 {
         let [read, write] = &self.used_up;
+        // Relaxed: a note that is overlooked costs an attempt in vain. None about a tick to come is possible.
         let used_up = [read.load(Ordering::Relaxed), write.load(Ordering::Relaxed)];
         let mut tick = tick_of(current);
         let left = bits_of(current) & !used_up_bits(used_up, tick);
@@ -272,7 +282,7 @@ impl Source {
             (tick_of(current) != event.tick || bits_of(current) & mask == 0).then_some(())
         };
         if let Ok(mut locked) = self.lock_unless(is_over) {
-            locked.word &= !u64::from(mask);
+            locked.unlock_as &= !u64::from(mask);
         }
     }
 
@@ -294,7 +304,7 @@ impl Source {
     /// Calls `f` under the lock with who waits.
     pub(super) fn with_waiting(&self, generation: u32, f: impl FnOnce(&Waiters)) {
         let mut locked = self.lock();
-        if generation_of(locked.word) == generation {
+        if generation_of(locked.unlock_as) == generation {
             locked.waiters(|waiters| f(waiters));
         }
     }
@@ -481,6 +491,30 @@ mod tests {
         );
         assert!(source.set_ready(0, ready::READ_CLOSED));
         assert!(poll(&source, Direction::Read).is_ready());
+    }
+
+    /// Two have read, the one who saw the older event writes it down last: that costs an attempt in vain, no more.
+    #[test]
+    fn a_late_note_hides_nothing() {
+        let source = Source::new();
+        let events = [1, 2].map(|_| {
+            assert!(source.set_ready(0, ready::READABLE));
+            match poll(&source, Direction::Read) {
+                Poll::Ready(event) => event,
+                Poll::Pending => panic!("it is readable"),
+            }
+        });
+        let [older, newer] = events;
+        source.use_up(newer);
+        source.use_up(older);
+        assert!(poll(&source, Direction::Read).is_ready());
+        assert!(source.set_ready(0, ready::WRITABLE));
+        let Poll::Ready(again) = poll(&source, Direction::Read) else {
+            panic!("nobody has cleared it");
+        };
+        source.clear(again);
+        assert!(poll(&source, Direction::Read).is_pending());
+        assert!(poll(&source, Direction::Write).is_ready());
     }
 
     #[test]
