@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use runtime_core::testing::rounds::polls_between_looks;
 use runtime_core::{Metrics, Runtime as _, sleep, spawn, yield_now};
 use runtime_mn::Runtime;
 
@@ -41,28 +42,11 @@ fn polls_and_live_tasks_are_counted() {
 /// Neither in the middle of what they woke, nor at its end only, if that is far away.
 #[test]
 fn a_busy_worker_asks_for_sockets_once_a_round_or_every_few_hundred_tasks() {
-    const YIELDS: u64 = 40_000;
-    // Polls from one look to the next: the round, in steps of the poll tick; four poll ticks, as the round is longer.
-    for (tasks, polls) in [(150, 140..220), (2_000, 200..400)] {
+    // The round, in steps of the poll tick; four poll ticks, as the round is longer.
+    for (tasks, expected) in [(150, 140..220), (2_000, 200..400)] {
         let runtime = Runtime::builder().workers(1).build().unwrap();
-        let handle = runtime.handle().clone();
-        let looks = runtime.block_on(async move {
-            let _socket = handle.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-            let looks = || handle.metrics().io_polls.unwrap();
-            let before = looks();
-            let yielding = (0..tasks).map(|_| {
-                spawn(async move {
-                    for _ in 0..YIELDS / tasks {
-                        yield_now().await;
-                    }
-                })
-            });
-            for task in yielding.collect::<Vec<_>>() {
-                task.await.unwrap();
-            }
-            looks() - before
-        });
-        assert!(polls.contains(&(YIELDS / looks)), "{tasks}: {looks} looks");
+        let polls = runtime.block_on(polls_between_looks(runtime.handle().clone(), tasks));
+        assert!(expected.contains(&polls), "{tasks} tasks: {polls} polls");
     }
 }
 

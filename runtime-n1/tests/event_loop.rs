@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_core::net::{TcpListener, TcpStream};
+use runtime_core::testing::rounds::polls_between_looks;
 use runtime_core::{JoinError, Metrics, Runtime, sleep, spawn, yield_now};
 use runtime_n1::{Loop, spawn_local};
 
@@ -209,28 +210,11 @@ fn an_idle_loop_asks_the_kernel_once() {
 /// Neither in the middle of what is ready, nor at its end only, if that is far away.
 #[test]
 fn a_busy_loop_asks_for_sockets_once_a_round_or_every_few_hundred_tasks() {
-    const YIELDS: u64 = 40_000;
-    // Polls from one look to the next: the round; four times the default interval, as the round is longer.
-    for (tasks, polls) in [(150, 140..220), (2_000, 200..400)] {
+    // The round; four times the default interval, as the round is longer.
+    for (tasks, expected) in [(150, 140..220), (2_000, 200..400)] {
         let event_loop = Loop::new().unwrap();
-        let handle = event_loop.handle().clone();
-        let looks = event_loop.block_on(async move {
-            let _socket = handle.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-            let looks = || handle.metrics().io_polls.unwrap();
-            let before = looks();
-            let yielding = (0..tasks).map(|_| {
-                spawn(async move {
-                    for _ in 0..YIELDS / tasks {
-                        yield_now().await;
-                    }
-                })
-            });
-            for task in yielding.collect::<Vec<_>>() {
-                task.await.unwrap();
-            }
-            looks() - before
-        });
-        assert!(polls.contains(&(YIELDS / looks)), "{tasks}: {looks} looks");
+        let polls = event_loop.block_on(polls_between_looks(event_loop.handle().clone(), tasks));
+        assert!(expected.contains(&polls), "{tasks} tasks: {polls} polls");
     }
 }
 

@@ -1,0 +1,110 @@
+//! Ticks, and what a short transfer uses up.
+
+use super::*;
+
+const LAST_TICK: u32 = TICK_MASK as u32;
+
+fn poll(source: &Source, direction: Direction) -> Poll<ReadyEvent> {
+    let mut cx = Context::from_waker(Waker::noop());
+    source.poll_ready(&mut cx, direction, None, |_| {})
+}
+
+fn source_at(tick: u32) -> Source {
+    let source = Source::new();
+    source.word.store(word(0, tick, 0), Ordering::Relaxed);
+    source
+}
+
+#[test]
+fn a_short_transfer_uses_up_its_direction_alone() {
+    let source = Source::new();
+    assert!(source.set_ready(0, ready::READABLE | ready::WRITABLE));
+    let Poll::Ready(event) = poll(&source, Direction::Read) else {
+        panic!("it is readable");
+    };
+    source.use_up(event);
+    assert!(poll(&source, Direction::Read).is_pending());
+    assert!(poll(&source, Direction::Write).is_ready());
+    assert!(source.set_ready(0, ready::WRITABLE));
+    assert!(
+        poll(&source, Direction::Read).is_pending(),
+        "an event of the other direction says nothing of this one"
+    );
+    assert!(source.set_ready(0, ready::READ_CLOSED));
+    assert!(poll(&source, Direction::Read).is_ready());
+}
+
+/// Two have read, the one who saw the older event writes it down last: that costs an attempt in vain, no more.
+#[test]
+fn a_late_note_hides_nothing() {
+    let source = Source::new();
+    let events = [1, 2].map(|_| {
+        assert!(source.set_ready(0, ready::READABLE));
+        match poll(&source, Direction::Read) {
+            Poll::Ready(event) => event,
+            Poll::Pending => panic!("it is readable"),
+        }
+    });
+    let [older, newer] = events;
+    source.use_up(newer);
+    source.use_up(older);
+    assert!(poll(&source, Direction::Read).is_ready());
+    assert!(source.set_ready(0, ready::WRITABLE));
+    let Poll::Ready(again) = poll(&source, Direction::Read) else {
+        panic!("nobody has cleared it");
+    };
+    source.clear(again);
+    assert!(poll(&source, Direction::Read).is_pending());
+    assert!(poll(&source, Direction::Write).is_ready());
+}
+
+#[test]
+fn the_end_of_the_stream_outlives_a_short_transfer() {
+    let source = Source::new();
+    assert!(source.set_ready(0, ready::READABLE | ready::READ_CLOSED));
+    let Poll::Ready(event) = poll(&source, Direction::Read) else {
+        panic!("it is readable");
+    };
+    source.use_up(event);
+    assert!(poll(&source, Direction::Read).is_ready());
+    source.clear(event);
+    assert!(poll(&source, Direction::Read).is_pending());
+}
+
+/// Ticks come round, and what was used up long ago is still written down.
+#[test]
+fn an_event_is_never_taken_for_an_old_one_that_was_used_up() {
+    for (tick, used_up) in [
+        (6, [7, NEVER]),
+        (6, [7, 8]),
+        (6, [8, 7]),
+        (LAST_TICK, [0, 1]),
+        (LAST_TICK - 1, [LAST_TICK, 0]),
+    ] {
+        let source = source_at(tick);
+        for (cell, tick) in source.used_up.iter().zip(used_up) {
+            cell.store(tick, Ordering::Relaxed);
+        }
+        assert!(source.set_ready(0, ready::READABLE | ready::WRITABLE));
+        for direction in [Direction::Read, Direction::Write] {
+            assert!(
+                poll(&source, direction).is_ready(),
+                "at {tick}, {used_up:?}, {direction:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_next_owner_inherits_nothing() {
+    let source = Source::new();
+    source.start(0, ready::READABLE);
+    let Poll::Ready(event) = poll(&source, Direction::Read) else {
+        panic!("it is readable");
+    };
+    source.use_up(event);
+    source.start(1, ready::READABLE);
+    assert!(!source.set_ready(0, ready::WRITABLE));
+    assert!(poll(&source, Direction::Read).is_ready());
+    assert!(poll(&source, Direction::Write).is_pending());
+}
