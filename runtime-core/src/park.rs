@@ -117,10 +117,7 @@ impl Parker {
                 },
             };
             self.inner.place.wait(state, remaining);
-            if state
-                .compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-            {
+            if self.take_token() {
                 return true;
             }
         }

@@ -71,6 +71,7 @@ impl WaitList {
         self.add_to_others(waker)
     }
 
+    /// The rest of [`add`](WaitList::add), for a list that is not empty.
     fn add_to_others(&mut self, waker: &Waker) -> Option<Waker> {
         let mut unkeyed = 0;
         for waiter in self.all_mut() {
