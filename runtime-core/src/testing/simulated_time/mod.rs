@@ -2,6 +2,8 @@
 //!
 //! A clock that stands still makes every bound exact: a sleep ends in the tick of its deadline, and what does not sleep takes no time at all.
 
+mod sockets;
+
 use std::future::pending;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -17,6 +19,12 @@ use crate::calls::{call_at, call_later, every};
 use crate::net::UnixStream;
 use crate::time::{Clock, interval, now, sleep, sleep_until, timeout};
 use crate::{ChannelReceiver as _, ChannelSender as _, Runtime, TcpListener as _};
+
+pub use sockets::{
+    c09_a_limit_over_an_idle_socket_is_reached,
+    c09_time_stands_still_beside_a_socket_that_is_ready,
+    c09_time_stands_still_beside_many_sockets_that_are_ready,
+};
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -228,91 +236,6 @@ pub fn c09_time_stands_still_while_a_thread_holds_it<S: ClockSubject>() {
         assert!(before.elapsed() >= BUSY / 2);
         assert_is_now(start + MS);
         holds.join().expect("the thread");
-    });
-}
-
-/// 9: no limit is reached while two tasks talk to one another over sockets.
-pub fn c09_time_stands_still_beside_a_socket_that_is_ready<S: ClockSubject>() {
-    const ROUNDS: u32 = 300;
-    run::<S, _>(|rt| async move {
-        let start = now();
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = rt.bind(address).await.expect("a listener");
-        let address = listener.local_addr().expect("its address");
-        let server = rt.spawn(async move {
-            let (mut stream, _) = timeout(MS, listener.accept())
-                .await
-                .expect("in time")
-                .expect("a connection");
-            let mut bytes = [0; 4];
-            for _ in 0..ROUNDS {
-                let read = timeout(MS, stream.read_exact(&mut bytes)).await;
-                read.expect("in time").expect("a request");
-                stream.write_all(&bytes).await.expect("an answer");
-            }
-        });
-        let mut stream = timeout(MS, rt.connect(address))
-            .await
-            .expect("in time")
-            .expect("a connection");
-        for round in 0..ROUNDS {
-            stream
-                .write_all(&round.to_le_bytes())
-                .await
-                .expect("a request");
-            let mut bytes = [0; 4];
-            let read = timeout(MS, stream.read_exact(&mut bytes)).await;
-            read.expect("in time").expect("an answer");
-            assert_eq!(u32::from_le_bytes(bytes), round);
-        }
-        server.await.expect("the server");
-        assert_eq!(now(), start);
-    });
-}
-
-/// 9: it does also if so many sockets are ready that the kernel does not tell of all at once.
-pub fn c09_time_stands_still_beside_many_sockets_that_are_ready<S: ClockSubject>() {
-    run::<S, _>(|rt| async move {
-        let start = now();
-        // Each can be written to, which nobody waits for.
-        let pairs = (0..100).map(|_| UnixStream::pair().expect("two sockets"));
-        let pairs: Vec<_> = pairs.collect();
-        let (mut near, mut far) = UnixStream::pair().expect("two sockets");
-        let reader = rt.spawn(async move {
-            let mut byte = [0];
-            let read = timeout(MS, far.read_exact(&mut byte)).await;
-            read.expect("in time").expect("a byte");
-        });
-        // The reader waits by now, but for a runtime of threads.
-        rt.yield_now().await;
-        near.write_all(&[1]).await.expect("it is written");
-        reader.await.expect("the reader");
-        assert_eq!(now(), start);
-        drop(pairs);
-    });
-}
-
-/// 9: a limit over a socket that never becomes ready is reached.
-pub fn c09_a_limit_over_an_idle_socket_is_reached<S: ClockSubject>() {
-    run::<S, _>(|rt| async move {
-        let start = now();
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = rt.bind(address).await.expect("a listener");
-        let address = listener.local_addr().expect("its address");
-        let (near, far) = futures_lite::future::zip(rt.connect(address), listener.accept()).await;
-        let (mut near, far) = (near.expect("a connection"), far.expect("a connection"));
-        assert_eq!(now(), start);
-        assert!(timeout(HOUR, near.read(&mut [0])).await.is_err());
-        assert_is_now(start + HOUR);
-        assert!(timeout(HOUR, listener.accept()).await.is_err());
-        drop(far);
-        assert_eq!(
-            timeout(HOUR, near.read(&mut [0]))
-                .await
-                .expect("its end")
-                .ok(),
-            Some(0)
-        );
     });
 }
 
