@@ -41,5 +41,5 @@ pub use runtime::{
     Runtime, Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
 };
 pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on};
-pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};
+pub use task::{AbortHandle, JoinError, JoinHandle, PanicPayload, yield_now};
 pub use time::{sleep, sleep_until, timeout};

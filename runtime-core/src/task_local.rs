@@ -4,9 +4,9 @@
 //! stack of the polling thread, and is taken off again when the poll returns, panics, or the future is dropped. So it is found on whichever
 //! worker the task runs, inner scopes hide outer ones, and destructors find what their future found.
 //!
-//! A task that runs *inside* of another one's poll (an awaited child may, see [`InlineLimit`](crate::task::InlineLimit)) must not find that
-//! one's values, or what it finds would depend on where it runs. Therefore each entry of the stack names its task, and a look-up ends at the
-//! first entry of another one.
+//! A task whose future is *dropped* inside another one's poll (a spawn after shutdown does that) must not find that one's values, or what
+//! it finds would depend on where it ends. Therefore each entry of the stack names its task, and a look-up ends at the first entry of
+//! another one.
 //!
 //! **Children.** A spawned task starts without values. To copy them, as asyncio always does, spawn [`inherit`]`(future)`, or keep a
 //! [`TaskLocals::capture`] for later. Copying by every spawn was rejected: it would cost each task of a million a word and a branch per

@@ -119,13 +119,6 @@ impl Builder {
         self
     }
 
-    /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll. Default: the policy's.
-    #[must_use]
-    pub fn inline_joins(mut self, inline: bool) -> Self {
-        self.knobs.inline_joins = Some(inline);
-        self
-    }
-
     /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it wakes one
     /// at once. At most an hour. Default: the policy's.
     #[must_use]

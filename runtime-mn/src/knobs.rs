@@ -54,8 +54,6 @@ pub struct Knobs {
     /// Every how many ticks a busy worker looks at its timers and asks the reactor; for the latter up to four times as many, while tasks that are due
     /// already fill that time.
     pub poll_tick: u32,
-    /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll.
-    pub inline_joins: bool,
     /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it
     /// wakes one at once. Counts only if the monitor is on.
     pub patience: Duration,
@@ -74,7 +72,6 @@ impl Default for Knobs {
             spin: 0,
             injector_tick: 61,
             poll_tick: 61,
-            inline_joins: true,
             patience: Duration::from_micros(50),
             steal_cost: Duration::from_micros(3),
             socket_help: SocketHelp::Measured,
@@ -93,7 +90,6 @@ pub(crate) struct KnobChanges {
     pub(crate) spin: Option<u32>,
     pub(crate) injector_tick: Option<u32>,
     pub(crate) poll_tick: Option<u32>,
-    pub(crate) inline_joins: Option<bool>,
     pub(crate) patience: Option<Duration>,
     pub(crate) steal_cost: Option<Duration>,
     pub(crate) socket_help: Option<SocketHelp>,
@@ -107,7 +103,6 @@ impl KnobChanges {
             spin: self.spin.unwrap_or(policy.spin),
             injector_tick: self.injector_tick.unwrap_or(policy.injector_tick).max(1),
             poll_tick: self.poll_tick.unwrap_or(policy.poll_tick).max(1),
-            inline_joins: self.inline_joins.unwrap_or(policy.inline_joins),
             patience: self.patience.unwrap_or(policy.patience).min(LONGEST),
             steal_cost: self.steal_cost.unwrap_or(policy.steal_cost).min(LONGEST),
             socket_help: self.socket_help.unwrap_or(policy.socket_help),
@@ -137,11 +132,6 @@ pub(crate) const KNOBS: &[Knob] = &[
         "poll-tick",
         "every how many ticks a busy worker asks for sockets and timers",
         "1 to 65536",
-    ),
-    knob(
-        "inline-joins",
-        "whether awaiting the task that was spawned last runs it at once",
-        "on, off",
     ),
     knob(
         "patience",
@@ -220,7 +210,6 @@ impl crate::Builder {
             "poll-tick" => {
                 self.knobs.poll_tick = Some(number(value, 1, 65_536).ok_or_else(refuse)?);
             }
-            "inline-joins" => self.knobs.inline_joins = Some(switch(value).ok_or_else(refuse)?),
             "patience" => {
                 let micros = number(value, 0, 100_000).ok_or_else(refuse)?;
                 self.knobs.patience = Some(Duration::from_micros(micros.into()));

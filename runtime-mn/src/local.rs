@@ -15,7 +15,7 @@ use runtime_core::primitives::atomic::{
 };
 use runtime_core::primitives::{MutexGuard, spin_loop, thread_local};
 use runtime_core::reactor::Reactor;
-use runtime_core::task::{BlockCache, InlineLimit, Ran, SchedulerArc, Task, TaskId};
+use runtime_core::task::{BlockCache, Ran, SchedulerArc, Task};
 use runtime_core::time::TimerShard;
 
 use crate::counted::Pool;
@@ -50,7 +50,6 @@ pub(crate) struct Local {
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) parker: Parker,
     pub(crate) handles: Pool,
-    inline: InlineLimit,
     pub(crate) tick: Cell<u32>,
     /// Ticks until this worker asks for sockets and timers.
     pub(crate) until_poll: Cell<u32>,
@@ -138,7 +137,6 @@ impl Parts {
             blocks: RefCell::default(),
             parker: self.parker,
             handles: Pool::new(),
-            inline: InlineLimit::default(),
             tick: Cell::new(0),
             until_poll: Cell::new(poll_tick),
             sockets_left_out: Cell::new(0),
@@ -257,13 +255,8 @@ impl Local {
 
     // ---- running
 
-    pub(crate) fn run_from_queue<P: Policy>(&self, policy: &P, task: Task) {
-        self.inline.reset();
-        self.run(policy, task);
-    }
-
     #[inline]
-    fn run<P: Policy>(&self, policy: &P, task: Task) {
+    pub(crate) fn run<P: Policy>(&self, policy: &P, task: Task) {
         let remote = self.remote();
         let counters = &remote.counters;
         let outer = remote.enter_poll(task.id());
@@ -278,22 +271,6 @@ impl Local {
             Ran::Parked => {}
             Ran::Woken(task) | Ran::Yielded(task) => self.put_woken(policy, task, WokenBy::Itself),
         }
-    }
-
-    /// Runs the newest spawned task inside the current poll, if it is the one that is about to be awaited.
-    pub(crate) fn run_inline<P: Policy>(&self, policy: &P, id: TaskId) -> bool {
-        let Some(newest) = self.spawned.pop() else {
-            return false;
-        };
-        if newest.id() == id && self.inline.admit() && !self.shared.closed.load(Relaxed) {
-            self.run(policy, newest);
-            if self.spawned.is_empty() && self.woken.is_empty() {
-                self.ran_out();
-            }
-            return true;
-        }
-        self.spawned.push(newest);
-        false
     }
 
     // ---- sockets and timers

@@ -10,7 +10,7 @@ use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
 use runtime_core::primitives::atomic::Ordering::Relaxed;
 use runtime_core::primitives::thread;
-use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
+use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task};
 use runtime_core::time::{Clock, TimerShard};
 
 use crate::local::{Local, Parts};
@@ -57,12 +57,6 @@ unsafe impl<P: Policy> Schedule for Scheduler<P> {
             Some(local) => local.put_woken(&this.policy, task, WokenBy::Task),
             None => this.shared.inject(task),
         }
-    }
-
-    #[inline]
-    fn run_inline(this: &SchedulerArc<Self>, id: TaskId) -> bool {
-        this.shared.knobs.inline_joins
-            && Local::current(&this.shared).is_some_and(|local| local.run_inline(&this.policy, id))
     }
 
     #[inline]

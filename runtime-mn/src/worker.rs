@@ -108,7 +108,7 @@ impl<P: Policy> Worker<P> {
             if let Some(task) = self.next() {
                 self.found();
                 self.local.took_one();
-                self.local.run_from_queue(self.policy(), task);
+                self.local.run(self.policy(), task);
                 continue;
             }
             let shared = self.shared();
@@ -123,7 +123,7 @@ impl<P: Policy> Worker<P> {
             } else if let Some(found) = self.search() {
                 self.found();
                 match found.0 {
-                    Work::Task(task) => self.local.run_from_queue(self.policy(), task),
+                    Work::Task(task) => self.local.run(self.policy(), task),
                     Work::Closure(job) => self.run_closures(job),
                 }
             } else {

@@ -14,7 +14,6 @@ use crate::Loop;
 pub struct Builder {
     pub(crate) reactor: ReactorKind,
     pub(crate) io_interval: u32,
-    pub(crate) inline_joins: bool,
     pub(crate) blocking: BlockingConfig,
     pub(crate) default_executor: Option<Executor>,
     pub(crate) clock: Clock,
@@ -25,7 +24,6 @@ impl Default for Builder {
         Self {
             reactor: ReactorKind::default(),
             io_interval: 61,
-            inline_joins: true,
             blocking: BlockingConfig {
                 thread_name: "n1-blocking".into(),
                 ..BlockingConfig::default()
@@ -54,13 +52,6 @@ impl Builder {
     #[must_use]
     pub fn io_interval(mut self, tasks: u32) -> Self {
         self.io_interval = tasks.max(1);
-        self
-    }
-
-    /// Whether awaiting the task that was spawned last runs it at once, inside the awaiting task's poll. Default: yes.
-    #[must_use]
-    pub fn inline_joins(mut self, inline: bool) -> Self {
-        self.inline_joins = inline;
         self
     }
 

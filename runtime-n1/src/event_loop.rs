@@ -16,7 +16,7 @@ use runtime_core::JoinHandle;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{self, EnterGuard, Role};
 use runtime_core::reactor::{Polled, Reactor};
-use runtime_core::task::{InlineLimit, SchedulerArc, Task, bind_local};
+use runtime_core::task::{SchedulerArc, Task, bind_local};
 use runtime_core::time::TimerShard;
 
 use crate::builder::Builder;
@@ -94,8 +94,6 @@ impl Loop {
                 shared: shared.clone(),
                 ready: RefCell::default(),
                 blocks: RefCell::default(),
-                inline: InlineLimit::default(),
-                inline_joins: builder.inline_joins,
                 closed: Cell::new(false),
                 polls: Cell::new(0),
             }),
@@ -215,7 +213,6 @@ impl Loop {
             let Some(task) = local.ready.borrow_mut().pop_front() else {
                 break;
             };
-            local.inline.reset();
             local.run(task);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ptr;
 
 use runtime_core::context::Refused;
-use runtime_core::task::{BlockCache, InlineLimit, Ran, SchedulerArc, Task, TaskId};
+use runtime_core::task::{BlockCache, Ran, SchedulerArc, Task};
 
 use crate::shared::Shared;
 
@@ -15,8 +15,6 @@ pub(crate) struct Local {
     pub(crate) shared: SchedulerArc<Shared>,
     pub(crate) ready: RefCell<VecDeque<Task>>,
     pub(crate) blocks: RefCell<BlockCache>,
-    pub(crate) inline: InlineLimit,
-    pub(crate) inline_joins: bool,
     pub(crate) closed: Cell<bool>,
     /// Tasks polled since the loop last published its counter.
     pub(crate) polls: Cell<u64>,
@@ -76,21 +74,6 @@ impl Local {
         if let Ran::Woken(task) | Ran::Yielded(task) = task.run() {
             self.push(task);
         }
-    }
-
-    /// Runs the newest ready task inside the current poll, if it is the one that is about to be awaited.
-    pub(crate) fn run_inline(&self, id: TaskId) -> bool {
-        if !self.inline_joins || self.closed.get() {
-            return false;
-        }
-        let newest = {
-            let mut ready = self.ready.borrow_mut();
-            match ready.back() {
-                Some(newest) if newest.id() == id && self.inline.admit() => ready.pop_back(),
-                _ => None,
-            }
-        };
-        newest.map(|task| self.run(task)).is_some()
     }
 }
 

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::Refused;
 use runtime_core::reactor::Reactor;
-use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task, TaskId};
+use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task};
 use runtime_core::time::{Clock, TimerShard};
 
 use crate::local::Local;
@@ -160,10 +160,6 @@ unsafe impl Schedule for Shared {
             Some(local) => local.push(task),
             None => this.push_remote(task),
         }
-    }
-
-    fn run_inline(this: &SchedulerArc<Self>, id: TaskId) -> bool {
-        Local::current(this).is_some_and(|local| local.run_inline(id))
     }
 
     fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {

@@ -210,7 +210,7 @@ impl<T> Future for Handle<T> {
             *inner = Inner::Taken;
             match outcome {
                 Some(Ok(output)) => Ok(output),
-                Some(Err(payload)) => Err(JoinError::Panicked(payload)),
+                Some(Err(payload)) => Err(JoinError::Panicked(payload.into())),
                 None => Err(JoinError::Cancelled),
             }
         })

@@ -208,7 +208,7 @@ impl<T: Send + 'static> TaskHandle<T> for Handle<T> {
 
 fn join_error(error: tokio::task::JoinError) -> JoinError {
     match error.try_into_panic() {
-        Ok(payload) => JoinError::Panicked(payload),
+        Ok(payload) => JoinError::Panicked(payload.into()),
         Err(_) => JoinError::Cancelled,
     }
 }

@@ -10,34 +10,52 @@
 //! which makes the memory *type-stable*: a shutdown can look at every block's state word without stopping anybody.
 #![allow(unsafe_code)]
 
+mod cache;
+
 use std::alloc::Layout;
 use std::array;
 use std::collections::HashSet;
 use std::mem;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Task;
-use super::cell::{self, Header};
+use super::cell::{self, Header, Reference};
 use super::join::AbortHandle;
 use super::pages::{PAGE_ALIGN, Page};
-use super::scheduler::{Schedule, SchedulerArc, SchedulerRef, allocate_global, deallocate_global};
+use super::scheduler::{allocate_global, deallocate_global};
+use super::state::State;
 use crate::primitives::Mutex;
+
+pub use cache::BlockCache;
 
 /// Block sizes are multiples of this. A task's size is, too, so that no byte is lost to rounding, and blocks of a page that starts at
 /// a multiple of an alignment keep it, as the size is a multiple of it.
 const GRAIN_BYTES: usize = 8;
+/// No block is smaller, so that it can be linked into a list.
+const SMALLEST_BYTES: usize = size_of::<FreeBlock>();
 /// Larger tasks come from the global allocator, one by one.
 const LARGEST_BYTES: usize = 1024;
 const CLASSES: usize = LARGEST_BYTES / GRAIN_BYTES;
 /// Blocks that change hands at a time.
 const MAGAZINE: usize = 256;
-/// Scheduler references that a worker takes and gives at a time.
-const REFERENCES: usize = 1024;
 
-/// The memory of one scheduler's tasks.
-#[derive(Default)]
+/// The memory of one scheduler's tasks, for [`Schedule::allocate`](super::Schedule::allocate) and its counterpart to use. It lives as
+/// long as the scheduler: keep it there.
 pub struct Arena {
+    /// No other arena has it or had it, so that a cache knows whose blocks it has. An address would be used again.
+    id: u64,
     shared: Mutex<Shared>,
+}
+
+impl Default for Arena {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT.fetch_add(1, Relaxed),
+            shared: Mutex::default(),
+        }
+    }
 }
 
 struct Shared {
@@ -132,23 +150,34 @@ impl Default for Blocks {
     }
 }
 
-/// The free blocks of one worker, and the scheduler references that its next tasks will hold.
-#[derive(Default)]
-pub struct BlockCache {
-    blocks: Blocks,
-    references: usize,
-}
-
-// SAFETY: free blocks belong to whoever has the list.
-unsafe impl Send for BlockCache {}
-// SAFETY: as above; the rest is behind the mutex.
+// SAFETY: free blocks belong to whoever has the list; the rest is behind the mutex.
 unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
 
+/// The class of a layout; none: it gets a block of its own. A size that is no multiple of its alignment would break the alignment of
+/// the blocks behind the first.
 fn class_of(layout: Layout) -> Option<usize> {
-    (layout.size() <= LARGEST_BYTES && layout.align() <= PAGE_ALIGN)
-        .then(|| layout.size().div_ceil(GRAIN_BYTES).max(1) - 1)
+    let is_padded = layout.size() & (layout.align() - 1) == 0;
+    (layout.size() <= LARGEST_BYTES && layout.align() <= PAGE_ALIGN && is_padded)
+        .then(|| layout.size().max(SMALLEST_BYTES).div_ceil(GRAIN_BYTES) - 1)
+}
+
+/// What a block of its own has at least: room and alignment for a state word.
+fn large_layout(layout: Layout) -> Layout {
+    let size = layout.size().max(SMALLEST_BYTES);
+    let align = layout.align().max(align_of::<Header>());
+    Layout::from_size_align(size, align)
+        .expect("the layout of a task is smaller than half of the address space")
+}
+
+/// The state word of a block, and no more of it: what follows may be written by whoever makes a task there.
+///
+/// SAFETY: `header` points to a block of an arena that is not freed for `'a`; the first word of a block is a state word at all times: zero,
+/// dead or alive.
+unsafe fn state_of<'a>(header: NonNull<Header>) -> &'a State {
+    // SAFETY: by this function's contract.
+    unsafe { &(*header.as_ptr()).state }
 }
 
 fn block_bytes(class: usize) -> usize {
@@ -254,9 +283,9 @@ impl Arena {
     }
 
     fn allocate_large(&self, layout: Layout) -> NonNull<u8> {
-        let block = allocate_global(layout);
+        let block = allocate_global(large_layout(layout));
         // A walker must find a dead state word until the task is there.
-        // SAFETY: the block is larger than a word, and ours.
+        // SAFETY: the block has room for a state word and its alignment, and is ours.
         unsafe { block.cast::<u64>().write(0) };
         self.shared.lock().large.insert(block.cast());
         block
@@ -266,46 +295,43 @@ impl Arena {
     unsafe fn deallocate_large(&self, block: NonNull<u8>, layout: Layout) {
         self.shared.lock().large.remove(&block.cast());
         // SAFETY: by this function's contract.
-        unsafe { deallocate_global(block, layout) };
+        unsafe { deallocate_global(block, large_layout(layout)) };
     }
 
     /// Aborts every task that is alive. Those that were idle are given to `due`, to be cancelled or queued by the caller; those
     /// in a queue, or running, end where they are. Returns how many were alive, so that a shutdown can go on until none is.
     ///
     /// `due` may be called while tasks are spawned, run and finished by others; tasks that come into being meanwhile may be missed.
+    /// If `due` panics, the rest is not aborted.
     pub fn abort_all(&self, mut due: impl FnMut(Task)) -> usize {
+        let mut alive = 0;
+        self.visit_live(|task| {
+            alive += 1;
+            if task.header().state.abort().is_some() {
+                due(Task(task.0));
+            }
+        });
+        alive
+    }
+
+    /// Calls `visit` with each task that is alive, outside of the lock.
+    fn visit_live(&self, mut visit: impl FnMut(&Reference)) {
         let (pages, large) = {
             let shared = self.shared.lock();
-            let large: Vec<_> = shared
-                .large
-                .iter()
-                .copied()
-                // SAFETY: what is in the set is allocated, and its first word is a state word.
-                .filter(|header| unsafe { header.as_ref() }.state.retain_if_live())
-                .collect();
+            // SAFETY: what is in the set is not freed while we have the lock.
+            let live = shared.large.iter().filter_map(|&it| unsafe { live(it) });
+            let large: Vec<_> = live.collect();
             (shared.pages.clone(), large)
-        };
-        let mut alive = 0;
-        let mut end = |header: NonNull<Header>| {
-            alive += 1;
-            // SAFETY: we have a reference.
-            if unsafe { header.as_ref() }.state.abort().is_some() {
-                due(Task(header));
-            }
-            // SAFETY: our reference.
-            unsafe { cell::release(header) };
         };
         for page in pages {
             for header in page.blocks().map(NonNull::cast::<Header>) {
-                // SAFETY: pages live as long as the arena, and the first word of a block is a state word at all times: zero, dead or alive.
-                let state = unsafe { &(*header.as_ptr()).state };
-                if state.retain_if_live() {
-                    end(header);
+                // SAFETY: pages live as long as the arena.
+                if let Some(task) = unsafe { live(header) } {
+                    visit(&task);
                 }
             }
         }
-        large.into_iter().for_each(&mut end);
-        alive
+        large.iter().for_each(visit);
     }
 
     /// The task whose [`TaskId`](super::TaskId) is that number, if it is alive and in this arena. For whoever saw the number somewhere and
@@ -319,49 +345,32 @@ impl Arena {
                 (start..start + page.len() * page.block_bytes).contains(&id)
                     && (id - start).is_multiple_of(page.block_bytes)
             });
-        // SAFETY: it is a block of ours, which stays mapped while the lock is held; its first word is a state word at all times.
-        if !is_block || !unsafe { header.as_ref() }.state.retain_if_live() {
-            return None;
-        }
+        // SAFETY: it is a block of ours, which stays where it is while the lock is held.
+        let task = is_block.then(|| unsafe { live(header) }).flatten()?;
         drop(shared);
-        // SAFETY: we have a reference, which the handle takes a copy of.
-        let handle = unsafe { AbortHandle::of(header) };
-        // SAFETY: our reference.
-        unsafe { cell::release(header) };
-        Some(handle)
+        // SAFETY: alive by our reference; the handle takes one of its own.
+        Some(unsafe { AbortHandle::of(task.0) })
     }
 
     /// The names of the tasks that are alive.
     pub fn live_names(&self) -> Vec<String> {
-        let pages = self.shared.lock().pages.clone();
         let mut names = Vec::new();
-        for page in pages {
-            for header in page.blocks().map(NonNull::cast::<Header>) {
-                // SAFETY: as in `abort_all`.
-                let state = unsafe { &(*header.as_ptr()).state };
-                if state.retain_if_live() {
-                    // SAFETY: we have a reference.
-                    names.push(unsafe { cell::name_of(header) }.to_owned());
-                    // SAFETY: our reference.
-                    unsafe { cell::release(header) };
-                }
-            }
-        }
-        let large: Vec<_> = {
-            let shared = self.shared.lock();
-            let live = shared.large.iter().copied();
-            // SAFETY: as in `abort_all`.
-            live.filter(|header| unsafe { header.as_ref() }.state.retain_if_live())
-                .collect()
-        };
-        for header in large {
+        self.visit_live(|task| {
             // SAFETY: we have a reference.
-            names.push(unsafe { cell::name_of(header) }.to_owned());
-            // SAFETY: our reference.
-            unsafe { cell::release(header) };
-        }
+            names.push(unsafe { cell::name_of(task.0) }.to_owned());
+        });
         names
     }
+}
+
+/// A reference on the task in a block, if there is one that is alive.
+///
+/// SAFETY: `header` points to a block of an arena that is not freed meanwhile.
+unsafe fn live(header: NonNull<Header>) -> Option<Reference> {
+    // SAFETY: by this function's contract.
+    let is_live = unsafe { state_of(header) }.retain_if_live();
+    // SAFETY: it was just taken.
+    is_live.then(|| unsafe { Reference::assume(header) })
 }
 
 impl Drop for Arena {
@@ -369,92 +378,6 @@ impl Drop for Arena {
         for page in &self.shared.get_mut().pages {
             // SAFETY: each block holds a reference on the scheduler that owns this arena: there are none left.
             unsafe { page.free() };
-        }
-    }
-}
-
-impl BlockCache {
-    /// Memory for a task, and the reference on the scheduler that the task will hold.
-    #[inline]
-    pub fn allocate<S: Schedule>(
-        &mut self,
-        arena: &Arena,
-        scheduler: &SchedulerArc<S>,
-        layout: Layout,
-    ) -> (NonNull<u8>, SchedulerRef) {
-        if self.references == 0 {
-            scheduler.take_references(REFERENCES);
-            self.references = REFERENCES;
-        }
-        self.references -= 1;
-        // SAFETY: it was taken, and is counted down.
-        let reference = unsafe { scheduler.assume_reference() };
-        let Some(class) = class_of(layout) else {
-            return (arena.allocate_large(layout), reference);
-        };
-        let local = &mut self.blocks.0[class];
-        let block = match local.pop(class) {
-            Some(block) => block,
-            None => {
-                arena.shared.lock().refill(class, local);
-                local.pop(class).expect("a refilled class has blocks")
-            }
-        };
-        (block, reference)
-    }
-
-    /// Takes back both.
-    ///
-    /// # Safety
-    /// `scheduler` (a reference of the task's) and `block` are from `allocate` with the same `layout`; the task in it is gone.
-    #[inline]
-    pub unsafe fn deallocate<S: Schedule>(
-        &mut self,
-        arena: &Arena,
-        scheduler: SchedulerArc<S>,
-        block: NonNull<u8>,
-        layout: Layout,
-    ) {
-        self.references += 1;
-        if self.references > 2 * REFERENCES {
-            self.references -= REFERENCES;
-            // SAFETY: they are counted in `references`; `scheduler` is another one.
-            unsafe { scheduler.give_references(REFERENCES) };
-        }
-        // It is counted in `references` now.
-        mem::forget(scheduler);
-        let Some(class) = class_of(layout) else {
-            // SAFETY: by this function's contract.
-            return unsafe { arena.deallocate_large(block, layout) };
-        };
-        let local = &mut self.blocks.0[class];
-        // SAFETY: by this function's contract; a dropped cell's state word is dead.
-        unsafe { local.loaded.push(block) };
-        if local.loaded.len == MAGAZINE {
-            let full = mem::replace(&mut local.spare, mem::take(&mut local.loaded));
-            if full.len > 0 {
-                arena.shared.lock().magazines[class].push(full);
-            }
-        }
-    }
-
-    /// Gives everything back: the worker ends.
-    pub fn flush<S: Schedule>(&mut self, arena: &Arena, scheduler: &SchedulerArc<S>) {
-        let mut shared = arena.shared.lock();
-        for (class, local) in self.blocks.0.iter_mut().enumerate() {
-            for magazine in [mem::take(&mut local.loaded), mem::take(&mut local.spare)] {
-                if magazine.len > 0 {
-                    shared.magazines[class].push(magazine);
-                }
-            }
-            // At most a magazine of never used blocks stays unused until the arena goes.
-            local.fresh = None;
-        }
-        drop(shared);
-        let references = mem::take(&mut self.references);
-        if references > 0 {
-            // SAFETY: they are counted in `references`; `scheduler` is another one.
-            unsafe { scheduler.give_references(references) };
         }
     }
 }

@@ -26,7 +26,7 @@ use current::{CURRENT, Current};
 pub(super) use current::{current, serve, yield_current};
 pub(super) use joining::{drop_join, park_join, poll_join};
 use references::free;
-pub(super) use references::{release, retain};
+pub(super) use references::{Reference, release, retain};
 
 /// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it has three words.
 #[repr(C)]
@@ -90,7 +90,7 @@ struct Failure(Option<Box<JoinError>>);
 impl Failure {
     #[cold]
     fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        JoinError::Panicked(payload).into()
+        JoinError::Panicked(payload.into()).into()
     }
 
     fn is_panic(&self) -> bool {
@@ -310,7 +310,7 @@ unsafe fn label<F: Future, N: Name>(header: NonNull<Header>) -> Label {
 }
 
 /// Drops something of the user's whose destructor may panic; the panic ends here.
-fn drop_quietly<T>(value: T) {
+pub(super) fn drop_quietly<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // The payload's own destructor may panic, too: there the chain is cut.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
@@ -440,10 +440,9 @@ pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
         // Once it is queued, the task may run, end, and take its scheduler with it, which has still to tell a worker: only our reference
         // keeps it until then.
         // SAFETY: the reference is the caller's.
-        unsafe {
-            wake(header);
-            release(header);
-        }
+        let reference = unsafe { Reference::assume(header) };
+        // SAFETY: alive by that reference, which goes last, also if a scheduler panics.
+        unsafe { wake(reference.0) };
         return;
     }
     match head.state.wake_and_release() {

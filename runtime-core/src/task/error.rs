@@ -4,13 +4,15 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 
+use super::PanicPayload;
+
 /// Why a task gave no value.
 #[non_exhaustive]
 pub enum JoinError {
     /// It was aborted, or its runtime shut down.
     Cancelled,
     /// It panicked, in a poll or in a destructor; the payload is what was thrown.
-    Panicked(Box<dyn Any + Send + 'static>),
+    Panicked(PanicPayload),
     /// The system gave no thread for it (1:1, and the blocking pool's first thread).
     SpawnFailed(io::Error),
 }
@@ -32,7 +34,7 @@ impl JoinError {
     /// Gives `self` back if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
         match self {
-            Self::Panicked(payload) => Ok(payload),
+            Self::Panicked(payload) => Ok(payload.into_inner()),
             other => Err(other),
         }
     }
@@ -49,27 +51,17 @@ impl JoinError {
     /// What the panic said, if it said it in words.
     pub fn panic_message(&self) -> Option<&str> {
         match self {
-            Self::Panicked(payload) => payload
-                .downcast_ref::<&'static str>()
-                .copied()
-                .or_else(|| payload.downcast_ref::<String>().map(String::as_str)),
+            Self::Panicked(payload) => payload.message(),
             _ => None,
         }
     }
 }
 
-// SAFETY: the payload, which is not `Sync`, is reached by value only (`into_panic`), or as `&str` and `&String`, which are.
-#[allow(unsafe_code)]
-unsafe impl Sync for JoinError {}
-
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("Cancelled"),
-            Self::Panicked(_) => f
-                .debug_tuple("Panicked")
-                .field(&self.panic_message().unwrap_or("..."))
-                .finish(),
+            Self::Panicked(payload) => f.debug_tuple("Panicked").field(payload).finish(),
             Self::SpawnFailed(error) => f.debug_tuple("SpawnFailed").field(error).finish(),
         }
     }

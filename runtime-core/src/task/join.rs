@@ -28,8 +28,7 @@ use crate::time::Elapsed;
 /// Cancel safe: a dropped `(&mut handle).await` loses nothing.
 ///
 /// Cost: the handle is a pointer and an id, and allocates nothing. Awaiting it leaves a waker in the task's own memory, which the handle
-/// keeps, with the outcome in it, until that is taken or the handle is dropped. Under N:1 and M:N a child that would be run next
-/// anyway is run inside of the poll that awaits it.
+/// keeps, with the outcome in it, until that is taken or the handle is dropped. A poll of the handle runs no other task.
 ///
 /// # Panics
 /// When it is polled again after it has yielded; when the task that it belongs to awaits it, which would never end. (Two tasks that await
@@ -156,8 +155,7 @@ impl<T> JoinHandle<T> {
         shared
     }
 
-    /// Leaves `waker` with the task, to be woken at its end; false if that was already. Unlike a poll it runs nothing inside of the
-    /// caller, who may hold locks.
+    /// Leaves `waker` with the task, to be woken at its end; false if that was already.
     pub(super) fn wake_at_end(&mut self, waker: &Waker) -> bool {
         let header = self.header.expect(YIELDED);
         // SAFETY: alive by the handle's reference.

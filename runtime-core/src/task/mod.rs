@@ -4,10 +4,10 @@
 mod arena;
 mod cell;
 mod error;
-mod inline;
 mod join;
 mod on_complete;
 mod pages;
+mod payload;
 mod registry;
 mod scheduler;
 mod state;
@@ -19,6 +19,7 @@ mod tests;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -28,18 +29,19 @@ use cell::{Header, Named, Ran as CellRan};
 
 pub use arena::{Arena, BlockCache};
 pub use error::JoinError;
-pub use inline::InlineLimit;
 pub use join::{AbortHandle, JoinHandle};
+pub use payload::PanicPayload;
 pub use scheduler::{Schedule, SchedulerArc, SchedulerRef};
 
 /// A task that is due to run. There is exactly one for each time that a task is scheduled; it goes into a queue, and comes out
 /// to be [`run`](Task::run) or [`cancel`](Task::cancel)led.
 ///
-/// Dropping it does neither: the task would never run again. The queues of a scheduler are emptied by cancelling.
+/// Dropping it cancels it: whoever loses a task, by a panic in the middle of a queue's code say, ends it, and nobody waits for it for ever.
+/// A task that is forgotten, or kept, never runs again, and a runtime that waits for its tasks waits for that one.
 #[must_use = "a task that is due must be queued, run or cancelled"]
 pub struct Task(NonNull<Header>);
 
-// SAFETY: the entry may travel; that a future which is not Send is run on its own thread is promised by whoever called
+// SAFETY: the entry may travel; that a future which is not Send is run and dropped on its own thread is promised by whoever called
 // `bind_local`.
 unsafe impl Send for Task {}
 
@@ -59,25 +61,31 @@ pub enum Ran {
 impl Task {
     /// Polls the task once.
     pub fn run(self) -> Ran {
+        let header = self.into_header();
         // SAFETY: a `Task` is the one entry of a scheduled task.
-        match unsafe { cell::run(self.0) } {
+        match unsafe { cell::run(header) } {
             CellRan::Finished => Ran::Finished,
             CellRan::Parked => Ran::Parked,
-            CellRan::Woken => Ran::Woken(self),
-            CellRan::Yielded => Ran::Yielded(self),
+            CellRan::Woken => Ran::Woken(Self(header)),
+            CellRan::Yielded => Ran::Yielded(Self(header)),
         }
     }
 
     /// Drops the task's future on this thread; its handle reports [`JoinError::Cancelled`].
     pub fn cancel(self) {
-        // SAFETY: a `Task` is the one entry of a scheduled task.
-        unsafe { cell::cancel_entry(self.0, JoinError::Cancelled) };
+        drop(self);
     }
 
     /// As [`cancel`](Task::cancel), for a task that the system gave no thread.
     pub fn fail_to_start(self, error: io::Error) {
         // SAFETY: a `Task` is the one entry of a scheduled task.
-        unsafe { cell::cancel_entry(self.0, JoinError::SpawnFailed(error)) };
+        unsafe { cell::cancel_entry(self.into_header(), JoinError::SpawnFailed(error)) };
+    }
+
+    /// The entry as a pointer, which somebody must make a `Task` again, or run.
+    #[inline]
+    fn into_header(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
     }
 
     /// The name that the task was spawned with, else the type of its future.
@@ -118,7 +126,7 @@ impl Task {
 
     /// For queues that hold plain pointers.
     pub fn into_raw(self) -> NonNull<()> {
-        self.0.cast()
+        self.into_header().cast()
     }
 
     /// Back from [`into_raw`](Task::into_raw).
@@ -127,6 +135,14 @@ impl Task {
     /// `raw` is from `into_raw`, and used once.
     pub unsafe fn from_raw(raw: NonNull<()>) -> Self {
         Self(raw.cast())
+    }
+}
+
+impl Drop for Task {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: a `Task` is the one entry of a scheduled task, and this one is not used again.
+        unsafe { cell::cancel_entry(self.0, JoinError::Cancelled) };
     }
 }
 
@@ -201,7 +217,7 @@ where
 /// As [`bind`], for a future that must stay on its thread.
 ///
 /// # Safety
-/// The scheduler runs and cancels the task on the calling thread only, or both the future and its output are `Send`.
+/// The scheduler runs, cancels and drops the task on the calling thread only, or both the future and its output are `Send`.
 pub unsafe fn bind_local<F>(scheduler: &SchedulerRef, future: F) -> (Task, JoinHandle<F::Output>)
 where
     F: Future + 'static,

@@ -3,18 +3,28 @@
 //! The handle is put into an allocation together with the callback, and that allocation's own waker into the task: whoever completes the task
 //! wakes it, and the wake takes the outcome and calls.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::cell::drop_quietly;
 use super::{JoinError, JoinHandle};
 use crate::budget;
 use crate::primitives::Mutex;
 
 /// A handle, and what is to be done with its outcome. The task's waker slot keeps it alive, until the task has ended.
 struct Completion<T, F> {
-    waiting: Mutex<Option<(JoinHandle<T>, F)>>,
+    stage: Mutex<Stage<T, F>>,
+}
+
+enum Stage<T, F> {
+    /// The task is being given the waker, and may end as soon as it has it.
+    Registering,
+    Waiting(JoinHandle<T>, F),
+    /// The task has ended, and whoever comes second calls.
+    Ended,
 }
 
 /// Calls `callback` with the outcome of the task: at its end, or at once.
@@ -24,16 +34,17 @@ where
     F: FnOnce(Result<T, JoinError>) + Send + 'static,
 {
     let completion = Arc::new(Completion {
-        waiting: Mutex::new(None),
+        stage: Mutex::new(Stage::Registering),
     });
     let waker = Waker::from(Arc::clone(&completion));
-    // Held until the handle is in its place: the task may end as soon as it has the waker.
-    let mut waiting = completion.waiting.lock();
+    // Outside of the lock: an earlier waker of the handle's goes, and its destructor is the user's.
     if handle.wake_at_end(&waker) {
-        *waiting = Some((handle, callback));
-        return;
+        let mut stage = completion.stage.lock();
+        if let Stage::Registering = *stage {
+            *stage = Stage::Waiting(handle, callback);
+            return;
+        }
     }
-    drop(waiting);
     finish(handle, callback);
 }
 
@@ -60,12 +71,11 @@ where
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let waiting = self.waiting.lock().take();
-        if let Some((handle, callback)) = waiting {
+        let stage = mem::replace(&mut *self.stage.lock(), Stage::Ended);
+        if let Stage::Waiting(handle, callback) = stage {
             // The callback's panic ends here: it is no failure of the task, nor of whoever completed it.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| finish(handle, callback))) {
-                // The payload's own destructor may panic, too: there the chain is cut.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
+                drop_quietly(payload);
             }
         }
     }

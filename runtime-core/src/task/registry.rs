@@ -42,35 +42,43 @@ struct Numbers {
     next: u32,
 }
 
-/// Gives a scheduler a number.
+impl Numbers {
+    /// One that nobody has. `None`: all are given out.
+    fn take(&mut self) -> Option<u32> {
+        self.free.pop().or_else(|| {
+            let number = self.next;
+            if number == 1 << NUMBER_BITS {
+                return None;
+            }
+            if number > 0 && (number as usize).is_multiple_of(SEGMENT) {
+                let segment = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT]);
+                // Release: pairs with the acquire in `slot`.
+                OTHERS[number as usize / SEGMENT].store(Box::into_raw(segment), Release);
+            }
+            self.next += 1;
+            Some(number)
+        })
+    }
+}
+
+/// Takes a number for a scheduler.
 ///
 /// # Panics
 /// When four million schedulers exist.
-pub(super) fn register(scheduler: NonNull<Shared<()>>) -> u32 {
-    let number = {
-        let mut numbers = NUMBERS.lock();
-        match numbers.free.pop() {
-            Some(number) => number,
-            None => {
-                let number = numbers.next;
-                assert!(
-                    number < 1 << NUMBER_BITS,
-                    "there are more schedulers than the {} that tasks can name",
-                    1 << NUMBER_BITS
-                );
-                if number > 0 && (number as usize).is_multiple_of(SEGMENT) {
-                    let segment = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT]);
-                    // Release: pairs with the acquire in `slot`.
-                    OTHERS[number as usize / SEGMENT].store(Box::into_raw(segment), Release);
-                }
-                numbers.next += 1;
-                number
-            }
-        }
-    };
+pub(super) fn reserve() -> u32 {
+    let number = NUMBERS.lock().take();
+    number.unwrap_or_else(|| {
+        panic!(
+            "there are more schedulers than the {} that tasks can name",
+            1 << NUMBER_BITS
+        )
+    })
+}
+
+/// Says where the scheduler is that has this number, which is from [`reserve`].
+pub(super) fn register(number: u32, scheduler: NonNull<Shared<()>>) {
     // Relaxed: whoever gets a task of this scheduler's gets this, too.
     slot(number).store(scheduler.as_ptr(), Relaxed);
-    number
 }
 
 /// Takes a scheduler's number back.

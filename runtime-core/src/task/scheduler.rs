@@ -8,7 +8,8 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::{Task, TaskId, cell, registry};
+use super::cell::drop_quietly;
+use super::{Task, cell, registry};
 use crate::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
@@ -19,19 +20,12 @@ use crate::primitives::atomic::{
 /// Only [`schedule`](Schedule::schedule) has to be written; the rest has working defaults.
 ///
 /// # Safety
-/// `allocate` returns memory of the layout asked for that nobody else uses, and gives it back only through `deallocate`.
-/// The defaults do.
+/// `allocate` returns memory of the layout asked for that nobody else uses until `deallocate` takes it back, and with it a reference on
+/// `this`. The defaults do.
 pub unsafe trait Schedule: Sized + Send + Sync + 'static {
-    /// Queues a woken task. Called from any thread, also from wakers. Once it is queued the task may be run and end elsewhere; `this` lives
-    /// until the call returns all the same.
+    /// Queues a woken task. Called from any thread, also from wakers, and inside of polls: it must not run the task, nor any other.
+    /// Once it is queued the task may be run and end elsewhere; `this` lives until the call returns all the same.
     fn schedule(this: &SchedulerArc<Self>, task: Task);
-
-    /// Runs the task on the calling thread at once, if it is the next that this thread would take anyway: its parent is about
-    /// to wait for it. True if it ran.
-    fn run_inline(this: &SchedulerArc<Self>, id: TaskId) -> bool {
-        let (_, _) = (this, id);
-        false
-    }
 
     /// Memory for a task. The task holds one reference on the scheduler as long as it has the memory; this hands it out.
     fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
@@ -71,11 +65,14 @@ struct Operations {
     /// The scheduler's type.
     type_id: TypeId,
     schedule: unsafe fn(&SchedulerRef, Task),
-    run_inline: unsafe fn(&SchedulerRef, TaskId) -> bool,
     allocate: unsafe fn(&SchedulerRef, Layout) -> (NonNull<u8>, SchedulerRef),
     deallocate: unsafe fn(SchedulerRef, NonNull<u8>, Layout),
     destroy: unsafe fn(NonNull<Shared<()>>),
 }
+
+/// The most references that a scheduler may have. So many more can be counted, by threads that overstep it at once, before the count
+/// wraps.
+const MOST: usize = isize::MAX as usize;
 
 /// The allocation behind `SchedulerArc` and `SchedulerRef`. `S = ()` stands for any scheduler: the fields before it lie the same.
 #[repr(C)]
@@ -111,10 +108,6 @@ impl<S: Schedule> SchedulerArc<S> {
             // SAFETY: pointers with this table are to a `Shared<S>`.
             S::schedule(unsafe { Self::from_erased(erased) }, task);
         },
-        run_inline: |erased, id| {
-            // SAFETY: as above.
-            S::run_inline(unsafe { Self::from_erased(erased) }, id)
-        },
         allocate: |erased, layout| {
             // SAFETY: as above.
             S::allocate(unsafe { Self::from_erased(erased) }, layout)
@@ -127,21 +120,27 @@ impl<S: Schedule> SchedulerArc<S> {
             // SAFETY: by the contract of `SchedulerRef::deallocate`, which is that of `Schedule`.
             unsafe { S::deallocate(this, block, layout) };
         },
-        // SAFETY: the last reference is gone; `new` made it from a box of this type.
-        destroy: |shared| drop(unsafe { Box::from_raw(shared.cast::<Shared<S>>().as_ptr()) }),
+        destroy: |shared| {
+            // SAFETY: the last reference is gone; `new` made it from a box of this type.
+            let scheduler = unsafe { Box::from_raw(shared.cast::<Shared<S>>().as_ptr()) };
+            // Whoever had the last reference is in the middle of something else: the end of a task, say.
+            drop_quietly(scheduler);
+        },
     };
 
     /// Moves a scheduler to where tasks can point to it.
+    ///
+    /// # Panics
+    /// When 4,194,304 schedulers exist.
     pub fn new(scheduler: S) -> Self {
+        let number = registry::reserve();
         let shared = NonNull::from(Box::leak(Box::new(Shared {
             operations: const { &Self::OPERATIONS },
-            number: 0,
+            number,
             references: AtomicUsize::new(1),
             scheduler,
         })));
-        let number = registry::register(shared.cast());
-        // SAFETY: nobody else has it yet.
-        unsafe { (&raw mut (*shared.as_ptr()).number).write(number) };
+        registry::register(number, shared.cast());
         Self {
             erased: SchedulerRef(shared.cast()),
             _scheduler: PhantomData,
@@ -165,9 +164,20 @@ impl<S: Schedule> SchedulerArc<S> {
         self.erased.clone()
     }
 
-    /// Takes `count` references at once, to be given out by [`assume_reference`](SchedulerArc::assume_reference).
+    /// Takes `count` references at once, to be given out by [`assume_reference`](SchedulerArc::assume_reference). Until they are given
+    /// up the scheduler lives.
+    ///
+    /// # Panics
+    /// When there would be more than `isize::MAX` references; none is taken then.
     pub fn take_references(&self, count: usize) {
-        self.erased.shared().references.fetch_add(count, Relaxed);
+        let more = |before: usize| before.checked_add(count).filter(|&after| after <= MOST);
+        let references = &self.erased.shared().references;
+        // Relaxed: whoever takes them has a reference already.
+        let taken = references.fetch_update(Relaxed, Relaxed, more);
+        assert!(
+            taken.is_ok(),
+            "a scheduler has at most {MOST} references: {count} more are too many"
+        );
     }
 
     /// One of the references taken by `take_references`.
@@ -184,14 +194,14 @@ impl<S: Schedule> SchedulerArc<S> {
     /// # Safety
     /// They are the caller's, and `self` is another one.
     pub unsafe fn give_references(&self, count: usize) {
-        let before = self.erased.shared().references.fetch_sub(count, AcqRel);
-        debug_assert!(before > count);
+        // SAFETY: by this function's contract.
+        unsafe { self.erased.give_references(count) };
     }
 
     /// True if both point to the same scheduler.
     #[inline]
     pub fn same(one: &Self, other: &Self) -> bool {
-        one.erased.0 == other.erased.0
+        SchedulerRef::same(&one.erased, &other.erased)
     }
 }
 
@@ -242,6 +252,23 @@ impl SchedulerRef {
         cell::serve(self.number(), body)
     }
 
+    /// As [`SchedulerArc::same`].
+    #[inline]
+    pub(super) fn same(one: &Self, other: &Self) -> bool {
+        one.0 == other.0
+    }
+
+    /// As [`SchedulerArc::give_references`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(super) unsafe fn give_references(&self, count: usize) {
+        // AcqRel: as in `drop`.
+        let before = self.shared().references.fetch_sub(count, AcqRel);
+        debug_assert!(before > count);
+    }
+
     /// SAFETY: there is no reference any more.
     #[cold]
     unsafe fn destroy(&self) {
@@ -264,12 +291,6 @@ impl SchedulerRef {
     }
 
     #[inline]
-    pub(super) fn run_inline(&self, id: TaskId) -> bool {
-        // SAFETY: the table belongs to this pointer.
-        unsafe { (self.shared().operations.run_inline)(self, id) }
-    }
-
-    #[inline]
     pub(super) fn allocate(&self, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
         // SAFETY: the table belongs to this pointer.
         unsafe { (self.shared().operations.allocate)(self, layout) }
@@ -286,7 +307,12 @@ impl SchedulerRef {
 
 impl Clone for SchedulerRef {
     fn clone(&self) -> Self {
-        self.shared().references.fetch_add(1, Relaxed);
+        // Relaxed: whoever clones has a reference already.
+        let before = self.shared().references.fetch_add(1, Relaxed);
+        // Clones that were forgotten must not bring the count round to zero; as for `Arc`.
+        if before > MOST {
+            std::process::abort();
+        }
         Self(self.0)
     }
 }

@@ -1,4 +1,4 @@
-//! The state word: five bits, a flag for the join waker, the scheduler's number, and a reference count. See the module's README
+//! The state word: seven flags, the scheduler's number, and a reference count. See the module's README
 //! for the protocol.
 #![allow(unsafe_code)]
 
@@ -41,6 +41,10 @@ pub(super) const REFERENCE: u64 = 1 << (NUMBER_SHIFT + NUMBER_BITS);
 /// poll is counted in its own stock, and settled when it ends: a locked instruction less for each.
 pub(super) const STOCK: i32 = 1 << 20;
 
+/// More references than this, and the process ends: clones of a waker that were forgotten must not bring the count round to zero while
+/// others live. A poll adds at most its [`STOCK`] without looking, and the next look is when the next poll begins: far from the end.
+const MOST: u64 = u64::MAX / 2;
+
 /// What a poller takes when it begins.
 const POLLER: u64 = RUNNING + (STOCK as u64) * REFERENCE;
 
@@ -52,6 +56,15 @@ const fn rest(taken: i32) -> u64 {
 /// A new task: in the spawner's hand, to be queued; one reference of the runtime's, one of the handle's.
 const fn new(scheduler: u32) -> u64 {
     SCHEDULED | JOIN_INTEREST | (2 * REFERENCE) | ((scheduler as u64) << NUMBER_SHIFT)
+}
+
+/// Ends the process if so many references were forgotten that their count could wrap. As `Arc` does: to panic would be to unwind through
+/// whoever forgets them, who goes on.
+#[inline]
+fn assert_countable(word: u64) {
+    if word > MOST {
+        std::process::abort();
+    }
 }
 
 pub(super) struct State(AtomicU64);
@@ -169,6 +182,8 @@ impl State {
     /// Acquire: sees what wakers and the previous poller wrote.
     pub(super) fn start_running(&self) -> Snapshot {
         let current = self.0.load(Acquire);
+        // What earlier polls have settled was added without a look.
+        assert_countable(current);
         if current & RUNNING == 0 {
             let before = self.0.fetch_add(POLLER - SCHEDULED, AcqRel);
             debug_assert!(before & SCHEDULED != 0 && before & (RUNNING | COMPLETE) == 0);
@@ -288,6 +303,19 @@ impl State {
         }
     }
 
+    /// Sets the count of references, for a test of its end.
+    #[cfg(all(test, not(lab_loom)))]
+    pub(super) fn preset_references(&self, references: u64) {
+        let below = self.0.load(Relaxed) % REFERENCE;
+        self.0.store(below + references * REFERENCE, Relaxed);
+    }
+
+    /// The count of references, with a poller's stock.
+    #[cfg(all(test, not(lab_loom)))]
+    pub(super) fn references(&self) -> u64 {
+        self.0.load(Relaxed) / REFERENCE
+    }
+
     pub(super) fn set_marked(&self, marked: bool) {
         // Relaxed: a hint.
         if marked {
@@ -303,11 +331,7 @@ impl State {
 
     pub(super) fn retain(&self) {
         // Relaxed: whoever clones has a reference already.
-        let before = self.0.fetch_add(REFERENCE, Relaxed);
-        // A leak of wakers in a loop must not wrap the count into a use after free.
-        if before > u64::MAX / 2 {
-            std::process::abort();
-        }
+        assert_countable(self.0.fetch_add(REFERENCE, Relaxed));
     }
 
     /// A reference for a walker over memory in which tasks come and go; only to one that is alive and not complete.

@@ -1,7 +1,7 @@
 //! A task's waker: one pointer to its header, and one reference. And the waker of whoever awaits a task, in one word.
 #![allow(unsafe_code)]
 
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -83,8 +83,9 @@ impl JoinWaker {
     #[inline(never)]
     unsafe fn let_go(&mut self) {
         match self.in_box() {
+            // Its destructor is the user's, and whoever drops it is in the middle of something.
             // SAFETY: the box is ours.
-            Some(waker) => mem::drop(unsafe { Box::from_raw(waker.as_ptr()) }),
+            Some(waker) => cell::drop_quietly(unsafe { Box::from_raw(waker.as_ptr()) }),
             // SAFETY: a header, and our reference.
             None => unsafe { cell::release(header(self.0)) },
         }

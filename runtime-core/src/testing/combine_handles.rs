@@ -191,7 +191,7 @@ pub fn c01_a_task_that_awaits_itself_panics<S: AmbientSubject>() {
             *kept.lock().unwrap() = Some(Outcome::of(
                 caught
                     .await
-                    .map_err(JoinError::Panicked)
+                    .map_err(|payload| JoinError::Panicked(payload.into()))
                     .and_then(|own| own),
             ));
         });

@@ -24,7 +24,7 @@ impl Outcome {
         match result {
             Ok(_) => Self::Returned,
             Err(error) if error.is_cancelled() => Self::Cancelled,
-            Err(JoinError::Panicked(payload)) => Self::panicked(&*payload),
+            Err(JoinError::Panicked(payload)) => Self::panicked(&*payload.into_inner()),
             Err(other) => Self::Other(other.to_string()),
         }
     }

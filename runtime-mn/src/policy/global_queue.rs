@@ -17,7 +17,6 @@ impl Policy for GlobalQueue {
     fn knobs(&self) -> Knobs {
         Knobs {
             lifo_slot: LifoSlot::Off,
-            inline_joins: false,
             ..Knobs::default()
         }
     }

@@ -36,7 +36,6 @@ impl Policy for TokioLike {
     fn knobs(&self) -> Knobs {
         Knobs {
             lifo_slot: LifoSlot::NotStealable,
-            inline_joins: false,
             patience: Duration::ZERO,
             ..Knobs::default()
         }

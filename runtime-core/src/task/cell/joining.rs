@@ -6,9 +6,9 @@ use std::ptr::NonNull;
 use std::task::{Poll, Waker};
 
 use super::{Header, Outcome, release};
-use crate::task::state::{COMPLETE, JOIN_WAKER, SCHEDULED};
+use crate::task::JoinError;
+use crate::task::state::{COMPLETE, JOIN_WAKER};
 use crate::task::waker::JoinWaker;
-use crate::task::{JoinError, TaskId, registry};
 
 /// The join handle's poll: the outcome, or `waker` is kept to be woken at the end.
 ///
@@ -20,15 +20,7 @@ pub(in crate::task) unsafe fn poll_join<T>(
 ) -> Poll<Result<T, JoinError>> {
     // SAFETY: alive by the handle's reference.
     let head = unsafe { header.as_ref() };
-    let mut state = head.state.load();
-    if !state.has(COMPLETE) && state.has(SCHEDULED) {
-        // The task that we are about to wait for may be the very next that this thread would run.
-        // SAFETY: the block's own, alive by the handle's reference on the block.
-        let scheduler = unsafe { registry::scheduler(state.scheduler()) };
-        if scheduler.run_inline(TaskId::of(header)) {
-            state = head.state.load();
-        }
-    }
+    let state = head.state.load();
     if state.has(COMPLETE) || !park_join(head, state.has(JOIN_WAKER), waker) {
         let mut outcome = MaybeUninit::<Outcome<T>>::uninit();
         // SAFETY: complete, and the handle has not taken the output yet.
@@ -40,6 +32,8 @@ pub(in crate::task) unsafe fn poll_join<T>(
 }
 
 /// Leaves `waker` for the completer. False: the task has completed.
+///
+/// The waker may be a foreign one, whose clone and drop are the user's code: they run while the slot and its bit agree.
 #[inline]
 pub(in crate::task) fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
     if filled {
@@ -50,20 +44,24 @@ pub(in crate::task) fn park_join(head: &Header, filled: bool, waker: &Waker) -> 
         if same {
             return !head.state.load().has(COMPLETE);
         }
-        if !head.state.unset_join_waker() {
-            return false;
-        }
     }
-    // SAFETY: the bit is not set: the slot is the handle's.
-    head.join_waker
-        .with_mut(|slot| unsafe { *slot = JoinWaker::of(waker) });
-    if head.state.set_join_waker() {
-        return true;
+    let waker = JoinWaker::of(waker);
+    if filled && !head.state.unset_join_waker() {
+        return false;
     }
-    // SAFETY: the task has completed without seeing the bit: the slot is still the handle's.
-    head.join_waker
-        .with_mut(|slot| unsafe { *slot = JoinWaker::NONE });
-    false
+    let put = |waker| {
+        head.join_waker
+            // SAFETY: the bit is not set: the slot is the handle's.
+            .with_mut(|slot| unsafe { mem::replace(&mut *slot, waker) })
+    };
+    let before = put(waker);
+    let waits = head.state.set_join_waker();
+    if !waits {
+        // The task has completed without seeing the bit: the slot is still the handle's.
+        drop(put(JoinWaker::NONE));
+    }
+    drop(before);
+    waits
 }
 
 /// The join handle goes without having got the output.

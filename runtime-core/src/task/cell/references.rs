@@ -6,6 +6,29 @@ use std::ptr::NonNull;
 use super::Header;
 use super::current::count_in_stock;
 
+/// One reference on a task, given up when it is dropped.
+pub(in crate::task) struct Reference(pub(in crate::task) NonNull<Header>);
+
+impl Reference {
+    /// # Safety
+    /// The reference is the caller's to give.
+    pub(in crate::task) unsafe fn assume(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(in crate::task) fn header(&self) -> &Header {
+        // SAFETY: alive by the reference.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // SAFETY: our reference, given up once.
+        unsafe { release(self.0) };
+    }
+}
+
 /// Takes one more reference.
 ///
 /// # Safety
