@@ -209,7 +209,6 @@ impl Loop {
                 local.shared.take_remote(&mut local.ready.borrow_mut());
             }
             self.since_look.set(self.since_look.get() + 1);
-            // Fewer than at the start are left if some ran inside the poll of another.
             let Some(task) = local.ready.borrow_mut().pop_front() else {
                 break;
             };

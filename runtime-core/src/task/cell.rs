@@ -26,7 +26,7 @@ use current::{CURRENT, Current};
 pub(super) use current::{current, serve, yield_current};
 pub(super) use joining::{drop_join, park_join, poll_join};
 use references::free;
-pub(super) use references::{Reference, release, retain};
+pub(super) use references::{Reference, release, release_last, retain};
 
 /// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it has three words.
 #[repr(C)]
@@ -407,7 +407,7 @@ unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
             // block goes, as the handle may be comparing it with another.
             let waker = unsafe { &*slot };
             // A foreign executor's waker may panic; that is not the task's doing, nor this worker's end.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref())) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_at_end())) {
                 drop_quietly(payload);
             }
         });
@@ -424,6 +424,19 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
     if let Some(scheduler) = head.state.wake() {
+        // SAFETY: the block's own, alive by the caller's reference on the block.
+        unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
+    }
+}
+
+/// Asks for a poll of a task that has waited for just this.
+///
+/// # Safety
+/// The caller has a reference.
+pub(super) unsafe fn wake_to_run(header: NonNull<Header>) {
+    // SAFETY: alive by the caller's reference.
+    let head = unsafe { header.as_ref() };
+    if let Some(scheduler) = head.state.wake_to_run() {
         // SAFETY: the block's own, alive by the caller's reference on the block.
         unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
     }

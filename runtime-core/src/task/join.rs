@@ -188,8 +188,8 @@ impl<T> Future for JoinHandle<T> {
         if output.is_ready() {
             spent.made_progress();
             self.header = None;
-            // SAFETY: the handle's reference, given up once.
-            unsafe { cell::release(header) };
+            // SAFETY: the handle's reference, given up once; the task has ended.
+            unsafe { cell::release_last(header) };
         } else {
             assert!(
                 TaskId::current() != Some(self.id),

@@ -130,6 +130,22 @@ impl State {
         queue.then(|| Snapshot(before).scheduler())
     }
 
+    /// As `wake`, of a task that is not expected to be woken by anybody else meanwhile: the step that wakes it begins its next poll, too, as if
+    /// it had yielded. A further wake before that poll means one more after it.
+    pub(super) fn wake_to_run(&self) -> Option<u32> {
+        let current = self.0.load(Relaxed);
+        let is_idle = current & (SCHEDULED | RUNNING | COMPLETE) == 0;
+        // AcqRel: as in `wake` and in `start_running`.
+        let claim = || {
+            let next = current + POLLER;
+            self.0.compare_exchange(current, next, AcqRel, Relaxed)
+        };
+        if is_idle && claim().is_ok() {
+            return Some(Snapshot(current).scheduler());
+        }
+        self.wake()
+    }
+
     /// A wake by somebody who gives up a reference, in one step.
     ///
     /// AcqRel: as in `wake` and in `release`.
@@ -350,6 +366,16 @@ impl State {
                 Err(now) => current = now,
             }
         }
+    }
+
+    /// As `release`, by somebody who is likely to have the last reference: then there is nobody else who could count, and nothing to write.
+    pub(super) fn release_last(&self) -> Option<u32> {
+        // Acquire: everybody's accesses come before the block is given back. Pairs with their `release`.
+        let current = self.load();
+        if current.0 / REFERENCE == 1 {
+            return Some(current.scheduler());
+        }
+        self.release()
     }
 
     /// Some: it was the last one, and the block, which is of this scheduler, is the caller's.

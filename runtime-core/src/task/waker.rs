@@ -66,14 +66,15 @@ impl JoinWaker {
         })
     }
 
+    /// Wakes whoever awaits: the task has ended.
     #[inline]
-    pub(super) fn wake_by_ref(&self) {
+    pub(super) fn wake_at_end(&self) {
         if let Some(waker) = self.in_box() {
             // SAFETY: the box is ours.
             unsafe { waker.as_ref() }.wake_by_ref();
         } else if !self.0.is_null() {
             // SAFETY: a header, alive by our reference.
-            unsafe { cell::wake(header(self.0)) };
+            unsafe { cell::wake_to_run(header(self.0)) };
         }
     }
 

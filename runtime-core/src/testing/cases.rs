@@ -180,6 +180,17 @@ macro_rules! __conformance_cases {
                 c10_yield_loops_starve_nobody
                 c10_yielding_lets_others_run
             }
+            apart {
+                c12_a_child_does_not_see_what_is_set_around_its_parents_poll
+                c12_a_limit_over_a_handle_ends_while_the_child_computes
+                c12_a_lock_held_around_the_poll_of_a_handle_is_free_for_the_child
+                c12_a_poll_of_a_handle_returns_while_the_child_computes
+                c12_an_owned_future_is_polled_within_its_owner
+                c12_no_call_runs_another_task_inside_of_the_caller
+            }
+            join_wakers {
+                c13_a_handles_waker_that_panics_harms_nobody
+            }
             stress {
                 storm_into_a_shutdown
                 storm_of_channels

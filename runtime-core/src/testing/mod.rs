@@ -8,6 +8,7 @@ use crate::time::Clock;
 
 pub mod alone;
 pub mod ambient;
+pub mod apart;
 pub mod blocking_entry;
 pub mod cancel_waiters;
 mod cases;
@@ -24,6 +25,7 @@ pub mod forever;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub mod io_cases;
+pub mod join_wakers;
 mod life;
 pub mod lifecycle;
 pub mod net;

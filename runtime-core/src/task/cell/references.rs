@@ -57,6 +57,20 @@ pub(in crate::task) unsafe fn release(header: NonNull<Header>) {
     }
 }
 
+/// As [`release`], by a handle that has the outcome: its reference is the last one, as a rule.
+///
+/// # Safety
+/// The reference is the caller's, and the task is complete.
+#[inline]
+pub(in crate::task) unsafe fn release_last(header: NonNull<Header>) {
+    // Not in the stock of a poll: a task does not take its own outcome.
+    // SAFETY: alive by the caller's reference.
+    if let Some(scheduler) = unsafe { header.as_ref() }.state.release_last() {
+        // SAFETY: it was the last one.
+        unsafe { free(header, scheduler) };
+    }
+}
+
 /// Frees a block, and those whose last reference goes with it.
 ///
 /// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on one block: a loop,
