@@ -1,6 +1,7 @@
 //! What is particular to N:1. What every scheduler has to do is in `conformance.rs`.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -56,6 +57,89 @@ fn ready_tasks_run_first_in_first_out() {
         }
     });
     assert_eq!(*order.borrow(), "abcabc");
+}
+
+/// Nor is a task that is awaited taken out of turn.
+#[test]
+fn a_child_that_is_awaited_runs_after_those_that_were_ready_before() {
+    let event_loop = Loop::new().unwrap();
+    let order = Rc::new(RefCell::new(String::new()));
+    let seen = Rc::clone(&order);
+    event_loop.block_on(async move {
+        let mut last = None;
+        for name in ["a", "b", "c"] {
+            let seen = Rc::clone(&seen);
+            last = Some(spawn_local(async move { seen.borrow_mut().push_str(name) }));
+        }
+        last.unwrap().await.unwrap();
+        seen.borrow_mut().push('.');
+    });
+    assert_eq!(*order.borrow(), "abc.");
+}
+
+/// The child borrows what its parent's poll has borrowed around the poll of the handle.
+#[test]
+fn a_child_does_not_run_while_its_parents_poll_borrows() {
+    let event_loop = Loop::new().unwrap();
+    let shared = Rc::new(RefCell::new(0));
+    event_loop.block_on(async {
+        for _ in 0..10 {
+            let of_child = Rc::clone(&shared);
+            let mut child = spawn_local(async move { *of_child.borrow_mut() += 1 });
+            let outcome = future::poll_fn(|cx| {
+                let _borrowed = shared.borrow_mut();
+                Pin::new(&mut child).poll(cx)
+            });
+            outcome.await.expect("the child");
+        }
+    });
+    assert_eq!(*shared.borrow(), 10);
+}
+
+/// To wake, to abort and to drop a handle run nothing inside of the caller either.
+#[test]
+fn no_call_runs_a_task_while_its_caller_borrows() {
+    let event_loop = Loop::new().unwrap();
+    /// Borrows when it is dropped.
+    struct Borrows(Rc<RefCell<u32>>);
+    impl Drop for Borrows {
+        fn drop(&mut self) {
+            *self.0.borrow_mut() += 1;
+        }
+    }
+    let shared = Rc::new(RefCell::new(0));
+    event_loop.block_on(async {
+        let wakers = Rc::new(RefCell::new(Vec::<Waker>::new()));
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let (borrows, of_task) = (Borrows(Rc::clone(&shared)), Rc::clone(&wakers));
+                let mut polled = false;
+                spawn_local(future::poll_fn(move |cx| {
+                    of_task.borrow_mut().push(cx.waker().clone());
+                    *borrows.0.borrow_mut() += 1;
+                    if std::mem::replace(&mut polled, true) {
+                        return Poll::Ready(());
+                    }
+                    Poll::Pending
+                }))
+            })
+            .collect();
+        yield_now().await;
+        assert_eq!(*shared.borrow(), 3);
+        let new = {
+            let _borrowed = shared.borrow_mut();
+            let of_new = Rc::clone(&shared);
+            let new = spawn_local(async move { *of_new.borrow_mut() += 1 });
+            waiting[0].abort();
+            wakers.borrow_mut().drain(..).for_each(Waker::wake);
+            drop(waiting);
+            new
+        };
+        new.await.unwrap();
+        yield_now().await;
+    });
+    // Three first polls, two second ones, three destructors, and the new task.
+    assert_eq!(*shared.borrow(), 9);
 }
 
 #[test]
