@@ -10,6 +10,7 @@ pub mod budget;
 pub mod calls;
 pub mod cancellation;
 pub mod combine;
+pub mod contain;
 pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
@@ -23,6 +24,7 @@ pub mod process;
 pub mod promise;
 pub mod reactor;
 pub mod runtime;
+mod saved_waker;
 pub mod signal;
 mod slots;
 mod spawn;

@@ -64,8 +64,7 @@ impl CancellationToken {
     /// Cancels this token and all that descend from it, and wakes all who wait for one of them. Once and for all: doing it again changes
     /// nothing.
     ///
-    /// # Panics
-    /// With the panic of a foreign waker, after all were woken. The wakers of this project do not panic.
+    /// A waker of some other executor that panics keeps nobody from being woken: its panic ends here.
     pub fn cancel(&self) {
         self.node.cancel();
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
+use crate::saved_waker::PollWaker;
 use crate::{budget, context, park};
 
 const LANE: usize = 0;
@@ -255,8 +256,9 @@ impl Future for WaitAll<'_> {
         let spent = ready!(budget::poll_proceed(cx));
         let this = self.project();
         let mut waiter = this.waiter;
+        let mut own = PollWaker::new(cx.waker());
         let outcome = loop {
-            let mut turn = waiter.as_mut().turn();
+            let mut turn = waiter.as_mut().turn(&mut own);
             match turn.status() {
                 Status::Granted => {
                     break Ok(Arrival {
@@ -266,8 +268,10 @@ impl Future for WaitAll<'_> {
                 }
                 Status::Dismissed => break Err(BrokenBarrier),
                 Status::Waiting => {
-                    turn.wait(LANE, 0, cx.waker());
-                    return Poll::Pending;
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                    continue;
                 }
                 Status::New => {}
             }
@@ -279,7 +283,7 @@ impl Future for WaitAll<'_> {
             if !last {
                 rounds.arrived += 1;
                 let round = rounds.round;
-                turn.wait(LANE, round, cx.waker());
+                turn.wait(LANE, round, &mut own);
                 return Poll::Pending;
             }
             if rounds.leaving > 0 && rounds.ended == Ended::Broken {

@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use super::mutex::{Mutex, MutexGuard};
 use super::permits::{self, InLine};
 use super::wait_queue::{Aside, Lobby, OtherQueue, Status};
+use crate::saved_waker::PollWaker;
 use crate::{context, park};
 
 /// Where tasks wait until another one says that what a [`Mutex`] protects has changed: asyncio's `Condition`.
@@ -207,8 +208,9 @@ impl<'a, T: ?Sized> Future for WaitNotified<'a, T> {
     // No budget is spent: each wait gives its poll up at least once, and a refused one would hold the lock meanwhile.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let mut own = PollWaker::new(cx.waker());
         if let Some(guard) = this.guard.take() {
-            if this.aside.stand_aside(cx.waker()).is_err() {
+            if this.aside.stand_aside(&mut own).is_err() {
                 drop(guard);
                 two_mutexes();
             }
@@ -216,7 +218,7 @@ impl<'a, T: ?Sized> Future for WaitNotified<'a, T> {
             drop(guard);
             return Poll::Pending;
         }
-        match this.aside.poll(cx.waker()) {
+        match this.aside.poll(&mut own) {
             Status::Granted => Poll::Ready(this.mutex.guard()),
             Status::Waiting => Poll::Pending,
             Status::New | Status::Dismissed => {

@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::saved_waker::PollWaker;
 use crate::{budget, context, park};
 
 const LANE: usize = 0;
@@ -155,27 +156,27 @@ impl Future for WaitSet<'_> {
             this.waiter.set(Some(Waiter::new(&event.queue)));
         }
         let mut waiter = this.waiter.as_pin_mut().expect("set above");
-        let released = waiter.as_mut().glance() == Status::Granted || {
-            let mut turn = waiter.turn();
+        let mut own = PollWaker::new(cx.waker());
+        let mut released = waiter.as_mut().glance() == Status::Granted;
+        while !released {
+            let mut turn = waiter.as_mut().turn(&mut own);
             match turn.status() {
-                Status::Granted | Status::Dismissed => true,
+                Status::Granted | Status::Dismissed => released = true,
                 // Under the lock it is not set between this look and the waiter's being in line.
-                Status::New if event.is_set() => true,
+                Status::New if event.is_set() => released = true,
                 Status::New => {
-                    let released = turn.locked().state();
-                    let ticket = released.next_ticket;
-                    released.next_ticket += 1;
-                    turn.wait(LANE, ticket, cx.waker());
-                    false
+                    let state = turn.locked().state();
+                    let ticket = state.next_ticket;
+                    state.next_ticket += 1;
+                    turn.wait(LANE, ticket, &mut own);
+                    return Poll::Pending;
                 }
                 Status::Waiting => {
-                    turn.wait(LANE, 0, cx.waker());
-                    false
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
                 }
             }
-        };
-        if !released {
-            return Poll::Pending;
         }
         spent.made_progress();
         Poll::Ready(())

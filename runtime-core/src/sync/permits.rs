@@ -16,6 +16,7 @@ use super::semaphore::{Closed, TryAcquireError};
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::budget;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::saved_waker::PollWaker;
 
 /// The lane of all who wait.
 pub(super) const LANE: usize = 0;
@@ -227,21 +228,28 @@ impl Take<'_> {
             Status::Dismissed => return Poll::Ready(Err(Closed)),
             Status::New | Status::Waiting => {}
         }
-        let mut turn = waiter.turn();
-        match turn.status() {
-            Status::Granted => return Poll::Ready(Ok(())),
-            Status::Dismissed => return Poll::Ready(Err(Closed)),
-            Status::Waiting => {}
-            Status::New => {
-                // Under the lock, in which the bit means what it says. Taking and announcing oneself are one step.
-                match permits.take_or(*this.need, |now| Some(now | WAITERS)) {
-                    Ok(()) => return Poll::Ready(Ok(())),
-                    Err(TryAcquireError::Closed) => return Poll::Ready(Err(Closed)),
-                    Err(TryAcquireError::NoPermits) => {}
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted => return Poll::Ready(Ok(())),
+                Status::Dismissed => return Poll::Ready(Err(Closed)),
+                Status::Waiting => {
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                }
+                Status::New => {
+                    // Under the lock, in which the bit means what it says. Taking and announcing oneself are one step.
+                    match permits.take_or(*this.need, |now| Some(now | WAITERS)) {
+                        Ok(()) => return Poll::Ready(Ok(())),
+                        Err(TryAcquireError::Closed) => return Poll::Ready(Err(Closed)),
+                        Err(TryAcquireError::NoPermits) => {}
+                    }
+                    turn.wait(LANE, *this.need, &mut own);
+                    return Poll::Pending;
                 }
             }
         }
-        turn.wait(LANE, *this.need, cx.waker());
-        Poll::Pending
     }
 }

@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::budget;
+use crate::saved_waker::PollWaker;
 
 const LANE: usize = 0;
 
@@ -147,22 +148,28 @@ impl Future for Wait<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let spent = ready!(budget::poll_proceed(cx));
-        let mut turn = self.project().waiter.turn();
-        match turn.status() {
-            Status::Granted | Status::Dismissed => {
-                spent.made_progress();
-                Poll::Ready(())
-            }
-            Status::Waiting => {
-                turn.wait(LANE, 0, cx.waker());
-                Poll::Pending
-            }
-            Status::New => {
-                let notices = turn.locked().state();
-                let ticket = notices.next_ticket;
-                notices.next_ticket += 1;
-                turn.wait(LANE, ticket, cx.waker());
-                Poll::Pending
+        let mut waiter = self.project().waiter;
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted | Status::Dismissed => {
+                    drop(turn);
+                    spent.made_progress();
+                    return Poll::Ready(());
+                }
+                Status::Waiting => {
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                }
+                Status::New => {
+                    let notices = turn.locked().state();
+                    let ticket = notices.next_ticket;
+                    notices.next_ticket += 1;
+                    turn.wait(LANE, ticket, &mut own);
+                    return Poll::Pending;
+                }
             }
         }
     }

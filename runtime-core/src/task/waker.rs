@@ -24,6 +24,12 @@ pub(super) fn is_of(waker: &Waker, header: *const Header) -> bool {
     waker.data() == header.cast() && std::ptr::eq(waker.vtable(), &VTABLE)
 }
 
+/// True if `waker` is a task's: its clone is a count, and runs no code but ours.
+#[inline]
+pub(crate) fn is_a_tasks(waker: &Waker) -> bool {
+    ptr::eq(waker.vtable(), &VTABLE)
+}
+
 /// The waker of whoever awaits a task, or none. Nearly always that is a task too, whose waker is known by its header alone; any other
 /// is boxed.
 pub(super) struct JoinWaker(*const ());

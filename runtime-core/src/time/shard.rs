@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::wheel::{Node, Wheel};
 use crate::primitives::Mutex;
+use crate::saved_waker::{PollWaker, SavedWaker};
 use crate::sync::wake_batch::WakeBatch;
 
 /// A time that never comes.
@@ -157,7 +158,7 @@ impl TimerShard {
     ///
     /// # Safety
     /// `node` is `IDLE`, pinned, and is not freed or moved before it leaves `LINKED` again.
-    pub(super) unsafe fn insert(&self, node: NonNull<Node>, now: u64, waker: Waker) {
+    pub(super) unsafe fn insert(&self, node: NonNull<Node>, now: u64, waker: SavedWaker) {
         let mut wheel = self.wheel.lock();
         // SAFETY: the caller's promise.
         let fires_at = unsafe { wheel.insert(node, now, waker) };
@@ -203,11 +204,12 @@ impl TimerShard {
     /// # Safety
     /// As for [`remove`](TimerShard::remove).
     pub(super) unsafe fn replace_waker(&self, node: NonNull<Node>, waker: &Waker) {
+        // Before the lock: a clone runs code of others.
+        let mut own = PollWaker::new(waker);
+        own.prepare();
         let mut wheel = self.wheel.lock();
         // SAFETY: the caller's promise.
-        let replaced = unsafe { wheel.replace_waker(node, waker) };
-        drop(wheel);
-        drop(replaced);
+        unsafe { wheel.replace_waker(node, &mut own) };
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::clock;
 use super::shard::{self, NEVER, TimerShard};
 use super::wheel::{self, Node};
+use crate::saved_waker::SavedWaker;
 use crate::{budget, context};
 
 /// Completes at a deadline, never before; made by [`sleep`] and [`sleep_until`].
@@ -132,8 +133,10 @@ impl Sleep {
         let shard = self
             .shard
             .insert(context::with("sleep", |ambient| ambient.timer_shard()));
+        // Before the lock: a clone runs code of others.
+        let waker = SavedWaker::of(cx.waker());
         // SAFETY: the node is IDLE, as the caller saw, and inside of a pinned `Sleep`, whose `drop` takes it out first.
-        unsafe { shard.insert(NonNull::from(&self.node), now, cx.waker().clone()) };
+        unsafe { shard.insert(NonNull::from(&self.node), now, waker) };
     }
 
     /// Brings a registered timer up to date. True if it will wake this task; false if its state is to be looked at again.

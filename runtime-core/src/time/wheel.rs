@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
 
 use super::prefetch::prefetch;
+use crate::saved_waker::{PollWaker, SavedWaker};
 use crate::sync::wake_batch::WakeBatch;
 
 /// A tick is `1 << TICK_SHIFT` nanoseconds.
@@ -62,7 +63,7 @@ pub(super) struct Node {
     /// Fixed while the node is `LINKED`.
     deadline_ns: u64,
     // While the node is `LINKED`: only under that lock. Else: only by the `Sleep`.
-    waker: UnsafeCell<Option<Waker>>,
+    waker: UnsafeCell<Option<SavedWaker>>,
     place: UnsafeCell<Place>,
     index: UnsafeCell<u32>,
     _pinned: PhantomPinned,
@@ -154,7 +155,12 @@ impl Wheel {
     ///
     /// # Safety
     /// `node` is `IDLE`, pinned, and is not freed or moved before it leaves `LINKED` again.
-    pub(super) unsafe fn insert(&mut self, node: NonNull<Node>, now_ns: u64, waker: Waker) -> u64 {
+    pub(super) unsafe fn insert(
+        &mut self,
+        node: NonNull<Node>,
+        now_ns: u64,
+        waker: SavedWaker,
+    ) -> u64 {
         if self.len == 0 {
             // Nothing to fire on the way: the wheel catches up with the clock for nothing.
             self.current = self.current.max(now_ns >> TICK_SHIFT);
@@ -238,7 +244,7 @@ impl Wheel {
     ///
     /// # Safety
     /// `node` is alive, and if it is `LINKED`, it is in this wheel.
-    pub(super) unsafe fn remove(&mut self, node: NonNull<Node>) -> Option<Waker> {
+    pub(super) unsafe fn remove(&mut self, node: NonNull<Node>) -> Option<SavedWaker> {
         // SAFETY: the caller's promise.
         let node = unsafe { node.as_ref() };
         // Relaxed: all who change it while it is LINKED hold the lock that the caller holds.
@@ -257,23 +263,17 @@ impl Wheel {
         waker
     }
 
-    /// Makes a linked timer wake `waker` and returns the one that it replaces, to be dropped outside of the lock.
+    /// Makes a linked timer be woken by `own`, which was prepared.
     ///
     /// # Safety
     /// As for [`remove`](Wheel::remove).
-    pub(super) unsafe fn replace_waker(
-        &mut self,
-        node: NonNull<Node>,
-        waker: &Waker,
-    ) -> Option<Waker> {
+    pub(super) unsafe fn replace_waker(&mut self, node: NonNull<Node>, own: &mut PollWaker<'_>) {
         // SAFETY: the caller's promise.
         let node = unsafe { node.as_ref() };
-        if node.state.load(Ordering::Relaxed) != LINKED {
-            return None;
+        if node.state.load(Ordering::Relaxed) == LINKED {
+            // SAFETY: under the lock.
+            let _ = own.store_in(unsafe { &mut *node.waker.get() });
         }
-        // SAFETY: under the lock.
-        let own = unsafe { &mut *node.waker.get() };
-        own.replace(waker.clone())
     }
 
     /// Whether a linked timer wakes the same task as `waker`.
@@ -346,7 +346,7 @@ impl Wheel {
     }
 
     /// Takes one timer out whatever its deadline, back to `IDLE`.
-    pub(super) fn pop_any(&mut self) -> Option<Waker> {
+    pub(super) fn pop_any(&mut self) -> Option<SavedWaker> {
         let (place, _) = self.next_slot()?;
         let last = slot_of(&mut self.levels, place).nodes.last().copied();
         let node = NonNull::new(last?.cast_mut())?;

@@ -278,8 +278,9 @@ impl ThreadParker {
 
 impl std::fmt::Debug for ThreadParker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let interests = self.interests.lock().len();
         f.debug_struct("ThreadParker")
-            .field("interests", &self.interests.lock().len())
+            .field("interests", &interests)
             .finish_non_exhaustive()
     }
 }

@@ -3,13 +3,14 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::waiters::{WaitKey, WaitList, Waiters};
 use super::{Direction, ReadyEvent};
 use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::primitives::{UnsafeCell, spin_loop, thread};
+use crate::saved_waker::PollWaker;
 
 /// Readiness bits, the lowest byte of a source's word.
 pub(super) mod ready {
@@ -253,16 +254,23 @@ impl Source {
         key: Option<&mut WaitKey>,
         waiting: impl FnOnce(&Waiters),
     ) -> Poll<ReadyEvent> {
+        // Acquire: pairs with the Release in `Locked::drop`.
+        if let Some(event) = self.event(self.word.load(Ordering::Acquire), direction) {
+            return Poll::Ready(event);
+        }
+        // Before the lock, which others spin for: a clone runs code of others.
+        let mut own = PollWaker::new(cx.waker());
+        own.prepare();
         let mut locked = match self.lock_unless(|current| self.event(current, direction)) {
             Ok(locked) => locked,
             Err(event) => return Poll::Ready(event),
         };
         let displaced = locked.waiters(|waiters| {
             let displaced = match key {
-                None => waiters.list(direction).add(cx.waker()),
+                None => waiters.list(direction).add(&mut own),
                 Some(key) => {
                     let key = *key.get_or_insert_with(|| waiters.new_key());
-                    waiters.list(direction).add_keyed(key, cx.waker())
+                    waiters.list(direction).add_keyed(key, &mut own)
                 }
             };
             waiting(waiters);
@@ -296,7 +304,7 @@ impl Source {
     /// Takes back a future's waker.
     pub(super) fn cancel(&self, direction: Direction, key: NonZeroU64) {
         let remove = |waiters: &mut Waiters| waiters.list(direction).remove(key);
-        let waker: Option<Waker> = self.lock().waiters(remove);
+        let waker = self.lock().waiters(remove);
         // Not under the lock: it may be the last reference to a task.
         drop(waker);
     }

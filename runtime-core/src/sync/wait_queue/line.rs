@@ -2,10 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::ptr;
-use std::task::Waker;
 
 use crate::primitives::UnsafeCell;
 use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::saved_waker::SavedWaker;
 
 /// The waiters of one lane, first come first. It stands inside of the lock that guards it and its nodes.
 #[derive(Debug)]
@@ -57,23 +57,13 @@ pub(super) struct Linked {
     next: *const Node,
     prev: *const Node,
     /// Wakes it when it is served.
-    pub(super) waker: Option<Waker>,
+    pub(super) waker: Option<SavedWaker>,
     /// How much it needs; once it was granted, what it was given.
     pub(super) need: usize,
     /// The lane that it is in or was in last.
     pub(super) lane: usize,
     /// It was called out of a lobby by a call that goes to the next one if this one goes away.
     pub(super) passes_on: bool,
-}
-
-/// Makes `own` wake what `waker` does; what it was before is to be dropped outside of the lock: dropping a waker may drop a
-/// task, and with it another waiter of the same line.
-#[inline]
-pub(super) fn replace(own: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
-    match own {
-        Some(own) if own.will_wake(waker) => None,
-        own => own.replace(waker.clone()),
-    }
 }
 
 impl Node {

@@ -22,7 +22,6 @@
 //! Source of the fence: the membarrier manual page; liburcu; folly's asymmetric fences.
 #![allow(unsafe_code)]
 
-use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use crate::primitives::atomic::{
@@ -117,12 +116,6 @@ impl<T> Lock<T> {
     fn wake_one(&self) {
         self.turn.fetch_add(1, Relaxed);
         self.place.wake_one(&self.turn);
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Lock<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lock").field(&*self.lock()).finish()
     }
 }
 

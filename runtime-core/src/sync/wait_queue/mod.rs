@@ -17,15 +17,15 @@ use std::fmt;
 use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::ptr;
-use std::task::Waker;
 
+use line::Node;
 pub(super) use line::{Line, Status};
-use line::{Node, replace};
 pub(super) use lobby::{Aside, Lobby, OtherQueue};
 
 use super::wake_batch::WakeBatch;
 #[cfg(not(all(target_os = "linux", not(any(lab_loom, lab_shuttle)))))]
 use crate::primitives::{Mutex as Lock, MutexGuard as LockGuard};
+use crate::saved_waker::PollWaker;
 #[cfg(all(target_os = "linux", not(any(lab_loom, lab_shuttle))))]
 use lock::{Lock, LockGuard};
 
@@ -55,13 +55,11 @@ pub(super) trait Resource: Sized {
 }
 
 /// State of type `S` under a lock, and those who wait for it.
-#[derive(Debug)]
 pub(super) struct WaitQueue<S: Resource> {
     open: S::Open,
     inner: Lock<Inner<S>>,
 }
 
-#[derive(Debug)]
 struct Inner<S: Resource> {
     state: S,
     lanes: S::Lanes,
@@ -112,6 +110,15 @@ impl<S: Resource> WaitQueue<S> {
         let result = change(&mut locked.inner.state);
         locked.serve();
         result
+    }
+}
+
+impl<S: Resource> fmt::Debug for WaitQueue<S> {
+    /// Without what is under the lock: whoever is written to may use the queue.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueue")
+            .field("open", &self.open)
+            .finish_non_exhaustive()
     }
 }
 
@@ -267,9 +274,13 @@ impl<'q, S: Resource> Waiter<'q, S> {
         }
     }
 
-    /// Takes the lock to see how things stand.
+    /// Takes the lock to see how things stand, after `own` was cloned for one who is in no line yet. A clone runs code of others, which may
+    /// use this very queue: so it comes before the lock.
     #[inline]
-    pub(super) fn turn(self: Pin<&mut Self>) -> Turn<'_, 'q, S> {
+    pub(super) fn turn(self: Pin<&mut Self>, own: &mut PollWaker<'_>) -> Turn<'_, 'q, S> {
+        if !self.queued {
+            own.prepare();
+        }
         let locked = self.queue.lock();
         self.turn_with(locked)
     }
@@ -339,34 +350,43 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         unsafe { self.node.with(|linked| linked.need) }
     }
 
-    /// Queues the waiter in `lane`, or, if it waits already, makes it wake `waker`; releases the lock.
+    /// Queues the waiter, which is `New`, in `lane`, to be woken by `own`; releases the lock.
+    ///
+    /// # Panics
+    /// If `own` was not [prepared](PollWaker::prepare).
     #[inline]
-    pub(super) fn wait(mut self, lane: usize, need: usize, waker: &Waker) {
-        if *self.queued {
-            return self.rewait(waker);
-        }
-        *self.queued = true;
+    pub(super) fn wait(mut self, lane: usize, need: usize, own: &mut PollWaker<'_>) {
+        debug_assert!(!*self.queued, "it stands in line already");
+        let waker = own.take();
         // SAFETY: under the lock.
-        let replaced = unsafe {
+        let before = unsafe {
             self.node.with(|linked| {
                 linked.need = need;
                 linked.lane = lane;
-                replace(&mut linked.waker, waker)
+                linked.waker.replace(waker)
             })
         };
+        *self.queued = true;
         self.node.set_status(Status::Waiting);
         // SAFETY: under the lock; the waiter is pinned, was in no line, and its `drop` takes the node out.
         unsafe { self.locked.inner.lane(lane).push_last(self.node) };
         drop(self.locked);
-        drop(replaced);
+        // None, as a rule: whoever is served has been deprived of it.
+        drop(before);
     }
 
-    /// Makes a waiter that waits wake `waker`, and releases the lock.
-    fn rewait(self, waker: &Waker) {
+    /// Makes a waiter that waits be woken by `own`, and releases the lock. False if that took a clone of it: the clone has been made, the
+    /// waiter may have been served meanwhile, and is to look again.
+    #[inline]
+    #[must_use]
+    pub(super) fn rewait(self, own: &mut PollWaker<'_>) -> bool {
         // SAFETY: under the lock.
-        let replaced = unsafe { self.node.with(|linked| replace(&mut linked.waker, waker)) };
+        let done = unsafe { self.node.with(|linked| own.store_in(&mut linked.waker)) };
         drop(self.locked);
-        drop(replaced);
+        if !done {
+            own.prepare();
+        }
+        done
     }
 
     /// Serves those whom the caller's change of the state allows to be served, and releases the lock.
