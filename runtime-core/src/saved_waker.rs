@@ -43,6 +43,11 @@ impl SavedWaker {
         contain(|| waker.wake());
     }
 
+    /// Wakes the task, which may have to be woken again. Call it while no lock is held.
+    pub(crate) fn wake_by_ref(&self) {
+        contain(|| self.0.wake_by_ref());
+    }
+
     /// The waker, for one who contains its panics himself.
     #[inline]
     pub(crate) fn into_waker(self) -> Waker {

@@ -193,10 +193,13 @@ impl BlockingPool {
     /// [`set_default_executor`](super::set_default_executor).
     pub fn set_default(&self, executor: Executor) {
         let mut replaced = self.replaced.lock();
-        if replaced.shut_down {
+        let too_late = replaced.shut_down;
+        replaced.executors.push(executor.clone());
+        drop(replaced);
+        // Not under the lock: jobs that are cancelled are dropped, and that may do anything.
+        if too_late {
             executor.begin_shutdown();
         }
-        replaced.executors.push(executor);
     }
 
     pub(super) fn config(&self) -> &BlockingConfig {

@@ -151,6 +151,13 @@ macro_rules! __conformance_cases {
                 c07_random_programs_over_a_semaphore
                 c07_random_programs_over_an_event
             }
+            user_values {
+                c08_items_go_to_their_getters_in_turn
+                c13_a_clone_may_ask_its_promise
+                c13_comparisons_are_made_outside_of_locks
+                c13_items_are_dropped_outside_of_locks
+                c13_values_nobody_took_are_dropped_outside_of_locks
+            }
             timers {
                 c09_a_dropped_sleep_wakes_nobody
                 c09_a_ready_result_beats_a_due_deadline
@@ -252,6 +259,11 @@ macro_rules! __conformance_cases {
                 queues_tell_what_is_in_them
                 semaphores_refuse_what_cannot_be
                 tasks_that_live_are_counted
+            }
+            user_wakers {
+                c13_a_waker_that_cannot_be_cloned_leaves_nothing_behind
+                c13_a_wakers_panic_keeps_nobody_from_being_woken
+                c13_wakers_may_use_what_they_wait_for
             }
         }
     };

@@ -21,6 +21,7 @@ pub mod executors;
 pub mod fairness;
 pub mod files;
 pub mod forever;
+mod hostile;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub mod io_cases;
@@ -45,6 +46,8 @@ pub mod sync_programs;
 pub mod sync_queues;
 mod sync_tasks;
 pub mod timers;
+pub mod user_values;
+pub mod user_wakers;
 pub mod waiting;
 pub mod wakers;
 mod watchdog;

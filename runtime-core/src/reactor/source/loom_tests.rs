@@ -1,7 +1,7 @@
 //! A source under loom: its waiters against its events.
 
 use std::sync::atomic::AtomicUsize as Count;
-use std::task::Wake;
+use std::task::{Wake, Waker};
 
 use loom::sync::Arc;
 use loom::thread;
