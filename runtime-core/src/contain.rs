@@ -1,11 +1,12 @@
 //! The one place where a panic of somebody else's code ends.
 //!
-//! Wakers, payloads, items and callbacks are made outside of this crate. They are called in the middle of our work: half a batch of timers is
-//! woken, half a queue is dropped. A panic that went through there would leave the rest of the batch unserved, end a worker, or meet another
-//! panic and abort the process. So whoever calls such code in a batch, or on behalf of somebody else, calls it by [`contain`].
+//! Wakers, payloads, items and callbacks are made outside of this crate. They are called in the middle of our work:
+//! half a batch of timers is woken, half a queue is dropped. A panic that went through there would leave the rest of
+//! the batch unserved, end a worker, or meet another panic and abort the process. So whoever calls such code in a
+//! batch, or on behalf of somebody else, calls it by [`contain`].
 //!
-//! A contained panic is reported once, by the panic hook, as any panic is. Nobody else hears of it: the caller of `Event::set` can't help
-//! that a waker of some other executor panics.
+//! A contained panic is reported once, by the panic hook, as any panic is. Nobody else hears of it: the caller of
+//! `Event::set` can't help that a waker of some other executor panics.
 
 use std::any::Any;
 use std::mem;
@@ -32,7 +33,8 @@ pub fn contain<R>(code: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
-/// Drops the payload of a panic that goes nowhere. Its destructor may panic too, and that one's payload's: there the chain is cut.
+/// Drops the payload of a panic that goes nowhere. Its destructor may panic too, and that one's payload's: there the
+/// chain is cut.
 #[cold]
 pub fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

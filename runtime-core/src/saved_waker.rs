@@ -1,10 +1,12 @@
 //! A waker that is kept until its task is to be woken.
 //!
-//! A waker is code of others: its clone, wake and drop may do anything, such as use the very thing that they wait for, and may panic. So
+//! A waker is code of others: its clone, wake and drop may do anything, such as use the very thing that they wait
+//! for, and may panic. So
 //! - a waker is cloned before a lock is taken, and dropped after it was released ([`PollWaker`]);
 //! - its wake and its drop are contained ([`SavedWaker`]).
 //!
-//! Its clone is not contained: it is called inside of the poll of the task that it wakes, and that poll can't go on without it.
+//! Its clone is not contained: it is called inside of the poll of the task that it wakes, and that poll can't go on
+//! without it.
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
@@ -68,8 +70,8 @@ impl Drop for SavedWaker {
 
 /// The waker of the poll that goes on, on its way to a place under a lock.
 ///
-/// Declare it before the guard of the lock, so that it is dropped after it: with it go the clone that was not used and the waker that was
-/// replaced.
+/// Declare it before the guard of the lock, so that it is dropped after it: with it go the clone that was not used
+/// and the waker that was replaced.
 pub(crate) struct PollWaker<'a> {
     waker: &'a Waker,
     clone: Option<SavedWaker>,
@@ -94,8 +96,8 @@ impl<'a> PollWaker<'a> {
         }
     }
 
-    /// Under a lock: as [`prepare`](PollWaker::prepare), if the waker is a task's, whose clone is a count and runs no code of others. False if
-    /// there is no clone: release the lock, [`prepare`](PollWaker::prepare), and look again.
+    /// Under a lock: as [`prepare`](PollWaker::prepare), if the waker is a task's, whose clone is a count and runs no
+    /// code of others. False if there is no clone: release the lock, [`prepare`](PollWaker::prepare), and look again.
     ///
     /// For those who learn only under the lock that they have to wait: it saves them taking it twice.
     #[inline]
@@ -112,8 +114,8 @@ impl<'a> PollWaker<'a> {
         place.will_wake(self.waker)
     }
 
-    /// Under the lock: makes `place` wake the task. False, and nothing was changed, if that takes a clone and there is none: release the
-    /// lock, [`prepare`](PollWaker::prepare), and look again.
+    /// Under the lock: makes `place` wake the task. False, and nothing was changed, if that takes a clone and there
+    /// is none: release the lock, [`prepare`](PollWaker::prepare), and look again.
     #[inline]
     pub(crate) fn store_in(&mut self, place: &mut Option<SavedWaker>) -> bool {
         if let Some(own) = place

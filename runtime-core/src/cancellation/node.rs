@@ -103,7 +103,8 @@ impl fmt::Debug for Node {
 impl Drop for Node {
     fn drop(&mut self) {
         let mut parent = self.parent.take();
-        // The parent may be held by this child alone, and so on up the tree: a loop, as a chain may be longer than the stack is deep.
+        // The parent may be held by this child alone, and so on up the tree: a loop, as a chain may be longer than
+        // the stack is deep.
         while let Some(Parent { node, number }) = parent {
             let entry = node.children.lock().remove(number);
             drop(entry);

@@ -1,5 +1,5 @@
-//! Clauses 8 and 13 over values: they may use what they are in, and may panic, whenever they are dropped, cloned or compared; and those who wait for
-//! items get them in their turn.
+//! Clauses 8 and 13 over values: they may use what they are in, and may panic, whenever they are dropped, cloned or
+//! compared; and those who wait for items get them in their turn.
 
 use std::cmp::Ordering;
 use std::future::Future;
@@ -431,7 +431,8 @@ where
     got
 }
 
-/// 8: those who wait for items get them in the order in which they began to wait, in whichever order they run then. asyncio's order.
+/// 8: those who wait for items get them in the order in which they began to wait, in whichever order they run then.
+/// asyncio's order.
 pub fn c08_items_go_to_their_getters_in_turn<S: Subject>() {
     on::<S>(|tasks| {
         Box::pin(async move {

@@ -1,7 +1,7 @@
 //! Clause 13 over wakers: a waker may use what it wakes for, and may panic, whenever it is cloned, woken or dropped.
 //!
-//! [`SCENES`] is the table of all that can be waited for. A new future of this crate has to be in it, or in the list of those that wait for nothing
-//! themselves: the suite's own tests look for it in the sources.
+//! [`SCENES`] is the table of all that can be waited for. A new future of this crate has to be in it, or in the list
+//! of those that wait for nothing themselves: the suite's own tests look for it in the sources.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -395,7 +395,7 @@ fn oneshot_received(_: usize) -> Scene {
         },
         move || {
             let sender = ends.lock().unwrap().0.take();
-            drop(sender.map(|sender| sender.send(7)));
+            _ = sender.map(|sender| sender.send(7));
         },
         move || {
             // Taken out, as the table's own lock is not to be held.
@@ -426,7 +426,7 @@ fn oneshot_closed(_: usize) -> Scene {
                 return;
             };
             receiver.is_finished();
-            drop(receiver.try_recv());
+            _ = receiver.try_recv();
             *touched.lock().unwrap() = Some(receiver);
         },
     )
@@ -602,10 +602,10 @@ fn socket(waiters: usize) -> Scene {
     scene(
         move || {
             let socket = Arc::clone(&waits);
-            Box::pin(async move { drop(socket.recv(&mut [0; 8]).await.expect("a datagram")) })
+            Box::pin(async move { _ = socket.recv(&mut [0; 8]).await.expect("a datagram") })
         },
         // One for each of those who wait, and some that a touch may take.
-        move || (0..8 * waiters).for_each(|_| drop(peer.send(b"x").expect("sent"))),
+        move || (0..8 * waiters).for_each(|_| _ = peer.send(b"x").expect("sent")),
         move || drop(glance(touched.recv(&mut [0; 8]))),
     )
 }

@@ -1,11 +1,12 @@
 //! What a queue keeps without its lock, as taking an item from it runs code of others.
 //!
-//! A [`PriorityQueue`](super::PriorityQueue) compares its items when one is taken. Its items need not be `Sync`, so one thread at a time
-//! compares them: it *enters*. It takes the queue's lock to claim an item and to fetch what has come in, releases it, and compares.
+//! A [`PriorityQueue`](super::PriorityQueue) compares its items when one is taken. Its items need not be `Sync`, so
+//! one thread at a time compares them: it *enters*. It takes the queue's lock to claim an item and to fetch what has
+//! come in, releases it, and compares.
 //!
-//! **What goes on meanwhile.** All but taking: items are put, waiters come and go, the queue is closed and asked for its length, by any thread and by the comparison
-//! itself. Another thread that takes waits until the one that is in has left. A comparison that takes from its own queue finds nothing: it
-//! would get an item from under its own feet.
+//! **What goes on meanwhile.** All but taking: items are put, waiters come and go, the queue is closed and asked for
+//! its length, by any thread and by the comparison itself. Another thread that takes waits until the one that is in
+//! has left. A comparison that takes from its own queue finds nothing: it would get an item from under its own feet.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -22,7 +23,8 @@ thread_local! {
 const NOBODY: usize = 0;
 
 pub(super) struct Apart<A> {
-    /// The thread that has entered. Relaxed: a thread only asks whether it is that one, and what it wrote itself it sees.
+    /// The thread that has entered. Relaxed: a thread only asks whether it is that one, and what it wrote itself it
+    /// sees.
     entered: AtomicUsize,
     value: Mutex<A>,
 }

@@ -15,8 +15,8 @@ pub(super) const PUT: usize = 1;
 /// The lane of those who wait until all items are done with.
 pub(super) const JOIN: usize = 2;
 
-/// A waiter that is granted something does not run at once. What it was granted stays in the queue under a reservation, so that
-/// nobody takes it meanwhile and nothing has to be moved back if the waiter is dropped.
+/// A waiter that is granted something does not run at once. What it was granted stays in the queue under a
+/// reservation, so that nobody takes it meanwhile and nothing has to be moved back if the waiter is dropped.
 ///
 /// Nothing here runs code of others: items are moved, and neither compared nor dropped.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(super) struct Items<S> {
     /// How many items are in, those that are kept apart included.
     len: usize,
     capacity: usize,
-    /// The tickets of getters that were granted an item and have not taken it, in the order of their grants. At most as many as there are
-    /// items, or those were drained.
+    /// The tickets of getters that were granted an item and have not taken it, in the order of their grants. At most
+    /// as many as there are items, or those were drained.
     granted: VecDeque<usize>,
     next_grant: usize,
     /// Places promised to putters; with the items at most `capacity`.
@@ -88,7 +88,8 @@ impl<S: Store> Items<S> {
         self.closed = true;
     }
 
-    /// Takes out what is in it, `apart` included if that could be entered: nobody will get it, so there is nothing to be done with it.
+    /// Takes out what is in it, `apart` included if that could be entered: nobody will get it, so there is nothing to
+    /// be done with it.
     pub(super) fn drain(&mut self, apart: Option<&mut S>) -> Drained<S> {
         // In the middle of a comparison what is apart stays, and can still be got.
         let count = if apart.is_some() {
@@ -118,8 +119,9 @@ impl<S: Store> Items<S> {
         Ok(())
     }
 
-    /// Claims an item for the getter that was granted one by this ticket: tells how many come out before it, those of the getters that were
-    /// granted one earlier and have not taken it. There is none if the queue was drained meanwhile.
+    /// Claims an item for the getter that was granted one by this ticket: tells how many come out before it, those of
+    /// the getters that were granted one earlier and have not taken it. There is none if the queue was drained
+    /// meanwhile.
     #[inline]
     pub(super) fn claim_granted(&mut self, ticket: usize) -> Result<usize, TryGetError> {
         let behind = self.withdraw(ticket);
@@ -203,7 +205,8 @@ impl<S: Store> Resource for Items<S> {
             } else if items.closed && items.len == 0 {
                 serving.dismiss(GET);
             } else {
-                // Also when it is closed and the last items are promised: should a getter be dropped, its item is free again.
+                // Also when it is closed and the last items are promised: should a getter be dropped, its item is
+                // free again.
                 break;
             }
         }

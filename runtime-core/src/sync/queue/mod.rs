@@ -19,7 +19,8 @@ use crate::{context, park};
 use apart::{Apart, Entered, Inside};
 use items::{GET, Items, try_push};
 
-/// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for all that it does.
+/// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for all
+/// that it does.
 ///
 /// [`channel`](super::channel) is the same with ends that close it when they are dropped.
 ///
@@ -52,12 +53,12 @@ pub type Queue<T> = OrderedQueue<Fifo<T>>;
 /// ```
 pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 
-/// A queue whose smallest item comes out first, and of equal ones the first in: asyncio's `PriorityQueue`. See [`OrderedQueue`]
-/// for all that it does. Putting takes constant time, getting is logarithmic in the number of items.
+/// A queue whose smallest item comes out first, and of equal ones the first in: asyncio's `PriorityQueue`. See
+/// [`OrderedQueue`] for all that it does. Putting takes constant time, getting is logarithmic in the number of items.
 ///
-/// Items are compared by those who get, never by those who put, and not under the queue's lock. So a comparison may use the queue: it may
-/// put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the comparison is over. A comparison that panics takes
-/// its panic to whoever gets; all items stay in.
+/// Items are compared by those who get, never by those who put, and not under the queue's lock. So a comparison may
+/// use the queue: it may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the
+/// comparison is over. A comparison that panics takes its panic to whoever gets; all items stay in.
 ///
 /// ```
 /// use runtime_core::sync::PriorityQueue;
@@ -72,20 +73,22 @@ pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 /// With [`Reverse`](std::cmp::Reverse) items the largest comes out first.
 pub type PriorityQueue<T> = OrderedQueue<Smallest<T>>;
 
-/// A queue for any number of producers and consumers, of which `S` says in which order items come out: [`Queue`], [`LifoQueue`]
-/// and [`PriorityQueue`].
+/// A queue for any number of producers and consumers, of which `S` says in which order items come out: [`Queue`],
+/// [`LifoQueue`] and [`PriorityQueue`].
 ///
-/// - *Fairness*: producers and consumers who wait are served first come, first served, and a newcomer does not overtake them. Consumers get
-///   items in the order in which they began to wait, whichever of them runs first: the first one gets the one that comes out first, the second
-///   one the next. Producers are let in in that order, and put their values as they run.
-/// - *Cancelling*: no item is lost or changes its place. What a dropped future was about to get, an item or a place, goes to the
-///   next in line.
+/// - *Fairness*: producers and consumers who wait are served first come, first served, and a newcomer does not
+///   overtake them. Consumers get items in the order in which they began to wait, whichever of them runs first: the
+///   first one gets the one that comes out first, the second one the next. Producers are let in in that order, and
+///   put their values as they run.
+/// - *Cancelling*: no item is lost or changes its place. What a dropped future was about to get, an item or a place,
+///   goes to the next in line.
 /// - *Closing*: [`close`](OrderedQueue::close) lets nothing in any more, and consumers get what is left;
 ///   [`close_and_drain`](OrderedQueue::close_and_drain) ends it at once. They are asyncio's `shutdown`.
 /// - *Joining*: [`join`](OrderedQueue::join) waits until all that was put is done with, as told by
 ///   [`task_done`](OrderedQueue::task_done), or by the [`Job`]s of [`get_job`](OrderedQueue::get_job).
-/// - *Cost*: a short lock for each operation, whether it waits or not; waiting allocates nothing, and how many wait makes no
-///   difference. Memory grows with the items in it and is kept: what has been as full before allocates nothing.
+/// - *Cost*: a short lock for each operation, whether it waits or not; waiting allocates nothing, and how many wait
+///   makes no difference. Memory grows with the items in it and is kept: what has been as full before allocates
+///   nothing.
 ///
 /// ```
 /// use runtime_core::sync::Queue;
@@ -116,7 +119,8 @@ impl<S: Store> OrderedQueue<S> {
     /// An empty queue for up to `capacity` items: asyncio's `maxsize`.
     ///
     /// # Panics
-    /// If `capacity` is zero, which asyncio takes for "without a bound": that is [`unbounded`](OrderedQueue::unbounded).
+    /// If `capacity` is zero, which asyncio takes for "without a bound": that is
+    /// [`unbounded`](OrderedQueue::unbounded).
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(
@@ -126,8 +130,8 @@ impl<S: Store> OrderedQueue<S> {
         Self::with_capacity(capacity)
     }
 
-    /// An empty queue for any number of items: putting never waits. A producer that is faster than the consumers fills the
-    /// memory.
+    /// An empty queue for any number of items: putting never waits. A producer that is faster than the consumers
+    /// fills the memory.
     pub fn unbounded() -> Self {
         Self::with_capacity(usize::MAX)
     }
@@ -142,8 +146,8 @@ impl<S: Store> OrderedQueue<S> {
 
     /// Waits for room and puts `value` in.
     ///
-    /// Cancel safe as far as the queue is concerned: a dropped future has either put its value before or never will, and its
-    /// place goes to the next in line. The value is dropped with the future.
+    /// Cancel safe as far as the queue is concerned: a dropped future has either put its value before or never will,
+    /// and its place goes to the next in line. The value is dropped with the future.
     ///
     /// # Errors
     /// Gives the value back if the queue is closed, now or while waiting.
@@ -268,7 +272,8 @@ impl<S: Store> OrderedQueue<S> {
         park::block_on_current_thread(self.get_job())
     }
 
-    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`]s it need not be called.
+    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`]s it need not
+    /// be called.
     ///
     /// # Panics
     /// If it is called more often than items were taken out.
@@ -290,8 +295,8 @@ impl<S: Store> OrderedQueue<S> {
         })
     }
 
-    /// Waits until all that was put in is done with, once: what is put in later does not hold up those who wait already when
-    /// that is the case. Nothing having been put, it does not wait.
+    /// Waits until all that was put in is done with, once: what is put in later does not hold up those who wait
+    /// already when that is the case. Nothing having been put, it does not wait.
     ///
     /// Items that nobody takes are never done with: have consumers, or drain the queue.
     ///
@@ -309,18 +314,19 @@ impl<S: Store> OrderedQueue<S> {
         park::block_on_current_thread(self.join());
     }
 
-    /// Lets nothing in any more: those who wait for room are sent away with their values, and once the items in it are gone,
-    /// so are those who wait for an item. asyncio's `shutdown()`.
+    /// Lets nothing in any more: those who wait for room are sent away with their values, and once the items in it
+    /// are gone, so are those who wait for an item. asyncio's `shutdown()`.
     #[doc(alias = "shutdown")]
     pub fn close(&self) {
         self.queue.update(Items::close);
     }
 
-    /// Closes the queue and takes out what is in it, in its order: asyncio's `shutdown(immediate=True)`. All who wait are sent
-    /// away. What is taken out counts as done with; what was taken before does not.
+    /// Closes the queue and takes out what is in it, in its order: asyncio's `shutdown(immediate=True)`. All who wait
+    /// are sent away. What is taken out counts as done with; what was taken before does not.
     #[doc(alias = "shutdown")]
     ///
-    /// Of a [`PriorityQueue`], a comparison that drains its own queue gets what has come in meanwhile; the rest can still be got.
+    /// Of a [`PriorityQueue`], a comparison that drains its own queue gets what has come in meanwhile; the rest can
+    /// still be got.
     pub fn close_and_drain(&self) -> impl Iterator<Item = S::Item> + use<S> {
         let apart = self.enter();
         let mut locked = self.queue.lock();

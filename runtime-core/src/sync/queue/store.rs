@@ -1,14 +1,16 @@
 //! In which order the items of a queue come out.
 //!
-//! What is called under the queue's lock moves items and does nothing else. Taking the smallest item compares items, which is code of
-//! others: so those of a [`Smallest`] are ordered in a store apart, without the queue's lock; see `apart.rs`.
+//! What is called under the queue's lock moves items and does nothing else. Taking the smallest item compares items,
+//! which is code of others: so those of a [`Smallest`] are ordered in a store apart, without the queue's lock; see
+//! `apart.rs`.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 
-/// Where a queue keeps its items: it decides which one comes out next. It is one of [`Fifo`], [`Lifo`] and [`Smallest`].
+/// Where a queue keeps its items: it decides which one comes out next. It is one of [`Fifo`], [`Lifo`] and
+/// [`Smallest`].
 #[allow(clippy::len_without_is_empty)]
 pub trait Store: Default + sealed::Sealed {
     /// What is kept.
@@ -26,8 +28,8 @@ pub trait Store: Default + sealed::Sealed {
     #[doc(hidden)]
     fn len(&self) -> usize;
 
-    /// Takes the item that comes out after `behind` others. Under the lock, but for a store apart: that runs code of others, and if it
-    /// panics, all items are still in.
+    /// Takes the item that comes out after `behind` others. Under the lock, but for a store apart: that runs code of
+    /// others, and if it panics, all items are still in.
     #[doc(hidden)]
     fn take(&mut self, behind: usize) -> Option<Self::Item>;
 
@@ -119,12 +121,12 @@ impl<T> Store for Lifo<T> {
 
 /// The smallest out first; of equal ones, the first in.
 ///
-/// Items are compared when one is taken, by whoever takes it and not under the queue's lock. A comparison may use the queue; see
-/// [`PriorityQueue`](super::PriorityQueue).
+/// Items are compared when one is taken, by whoever takes it and not under the queue's lock. A comparison may use the
+/// queue; see [`PriorityQueue`](super::PriorityQueue).
 ///
-/// A binary heap with the smallest item on top. Not the standard library's, which loses the item that it takes if a comparison panics then.
-/// Here items change places two at a time and are never out of the vector: after a panic all are in, in no order, and the next call orders
-/// them anew.
+/// A binary heap with the smallest item on top. Not the standard library's, which loses the item that it takes if a
+/// comparison panics then. Here items change places two at a time and are never out of the vector: after a panic all
+/// are in, in no order, and the next call orders them anew.
 pub struct Smallest<T> {
     items: Vec<Numbered<T>>,
     /// The first so many are a heap; the others have come since, or a comparison has panicked.
