@@ -1,8 +1,8 @@
 //! Everything that is not scheduling.
 //!
 //! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on this crate: it holds the trait that they
-//! implement, the task cell, timers, the reactor, sockets, files, synchronisation and the conformance suite. A scheduler only
-//! answers one question: where does this woken task go, and who must be told?
+//! implement, the task cell, timers, the reactor, sockets, files, synchronisation and the conformance suite. A
+//! scheduler only answers one question: where does this woken task go, and who must be told?
 
 pub mod blocking;
 mod blocking_wait;
@@ -10,6 +10,7 @@ pub mod budget;
 pub mod calls;
 pub mod cancellation;
 pub mod combine;
+pub mod contain;
 pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
@@ -23,6 +24,7 @@ pub mod process;
 pub mod promise;
 pub mod reactor;
 pub mod runtime;
+mod saved_waker;
 pub mod signal;
 mod slots;
 mod spawn;

@@ -1,39 +1,50 @@
 //! A value that is set once and awaited by any number: asyncio's `Future`.
 //!
-//! [`oneshot`](crate::sync::oneshot) is for one receiver, and moves its value; this one clones it for each. All is under one short lock:
-//! the outcome, and the wakers of those who wait, each in a slot of its own, so that cancelling one takes constant time.
+//! [`oneshot`](crate::sync::oneshot) is for one receiver, and moves its value; this one clones it for each. The
+//! wakers of those who wait are under a short lock, each in a slot of its own, so that cancelling one takes constant
+//! time.
 //!
-//! **Why it does not stand on the wait queue of [`sync`](crate::sync).** There a waiter is a node inside of its future, which must be pinned and
-//! borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned, sent to other tasks, and polled as `&mut`: it owns its
-//! share and can be moved between two polls. What the queue is for is not needed either: a promise is kept once, and all are
-//! released by that, so there is no turn to keep and nothing that one who gives up would have to pass on.
+//! **The value is not under the lock.** To clone it is to run code of others, which may use this very promise. It is
+//! set once and never changed, so everybody reads it in place, several threads at a time: its type has to be `Sync`
+//! if the promise is to be sent to another thread. A lock would do without that, and would be held while somebody
+//! else's code runs.
 //!
-//! **Cost.** One allocation for a promise, and a list of wakers that grows with those who wait at a time, where the wait queue's waiters
-//! allocate nothing. Each poll and each drop of one who waits takes the lock for a moment; keeping the promise takes it once, and
-//! wakes outside of it.
+//! **Why it does not stand on the wait queue of [`sync`](crate::sync).** There a waiter is a node inside of its
+//! future, which must be pinned and borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned,
+//! sent to other tasks, and polled as `&mut`: it owns its share and can be moved between two polls. What the queue is
+//! for is not needed either: a promise is kept once, and all are released by that, so there is no turn to keep and
+//! nothing that one who gives up would have to pass on.
+//!
+//! **Cost.** One allocation for a promise, and a list of wakers that grows with those who wait at a time, where the
+//! wait queue's waiters allocate nothing. Each poll and each drop of one who waits takes the lock for a moment;
+//! keeping the promise takes it once, and wakes outside of it.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::blocking_wait::wait_at_most;
 use crate::budget;
 use crate::primitives::Mutex;
+use crate::saved_waker::{PollWaker, SavedWaker};
 use crate::slots::Slots;
 use crate::sync::oneshot::Broken;
 use crate::time::Elapsed;
 
-#[derive(Debug)]
-struct State<T> {
-    outcome: Option<Result<T, Broken>>,
-    waiting: Slots<Waker>,
+struct Shared<T> {
+    /// Set under the lock of `waiting`, read without.
+    outcome: OnceLock<Result<T, Broken>>,
+    /// Those who wait for `outcome`; empty once that is set.
+    waiting: Mutex<Slots<SavedWaker>>,
 }
 
-type Place<T> = Arc<Mutex<State<T>>>;
+type Place<T> = Arc<Shared<T>>;
 
-/// The side that keeps the promise, once. Dropped before that, it breaks it. asyncio's `loop.create_future()` makes both sides in one.
+/// The side that keeps the promise, once. Dropped before that, it breaks it. asyncio's `loop.create_future()` makes
+/// both sides in one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +56,6 @@ type Place<T> = Arc<Mutex<State<T>>>;
 /// assert_eq!(one.result(Duration::MAX), Ok(Ok(42)));
 /// assert_eq!(other.result(Duration::MAX), Ok(Ok(42)));
 /// ```
-#[derive(Debug)]
 #[must_use = "a dropped promise is broken"]
 pub struct Promise<T> {
     place: Place<T>,
@@ -55,10 +65,10 @@ impl<T> Promise<T> {
     /// A promise that nobody awaits yet.
     pub fn new() -> Self {
         Self {
-            place: Arc::new(Mutex::new(State {
-                outcome: None,
-                waiting: Slots::new(),
-            })),
+            place: Arc::new(Shared {
+                outcome: OnceLock::new(),
+                waiting: Mutex::new(Slots::new()),
+            }),
         }
     }
 
@@ -70,8 +80,9 @@ impl<T> Promise<T> {
         }
     }
 
-    /// Sets the value and wakes all who wait. For an outcome that may be an error let `T` be a `Result`: asyncio's `set_exception` is
-    /// `set_result(Err(..))`. That it is set once only is seen to by the compiler, as this takes the promise.
+    /// Sets the value and wakes all who wait. For an outcome that may be an error let `T` be a `Result`: asyncio's
+    /// `set_exception` is `set_result(Err(..))`. That it is set once only is seen to by the compiler, as this takes
+    /// the promise.
     pub fn set_result(self, value: T) {
         settle(&self.place, Ok(value));
     }
@@ -99,37 +110,22 @@ impl<T> Drop for Promise<T> {
 /// The first outcome counts.
 fn settle<T>(place: &Place<T>, outcome: Result<T, Broken>) {
     let waiting = {
-        let mut state = place.lock();
-        if state.outcome.is_some() {
+        let mut waiting = place.waiting.lock();
+        if place.outcome.set(outcome).is_err() {
+            // Kept already, and this is the end of the `Promise`, which has no value to lose.
             return;
         }
-        state.outcome = Some(outcome);
-        state.waiting.take_all()
+        waiting.take_all()
     };
-    let mut waking = Waking(waiting);
-    waking.wake_rest();
-}
-
-/// Those who are to be woken. One whose waker panics keeps the others from nothing.
-struct Waking<I: Iterator<Item = Waker>>(I);
-
-impl<I: Iterator<Item = Waker>> Waking<I> {
-    fn wake_rest(&mut self) {
-        self.0.by_ref().for_each(Waker::wake);
-    }
-}
-
-impl<I: Iterator<Item = Waker>> Drop for Waking<I> {
-    fn drop(&mut self) {
-        self.wake_rest();
-    }
+    // A waker that panics keeps the others from nothing.
+    waiting.for_each(SavedWaker::wake);
 }
 
 /// A future of a [`Promise`]'s value. Each of its clones yields a clone of it, as often as it is awaited.
 ///
-/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its futures share it, and one that
-/// waits takes a place in a list that grows with their number; setting is linear in it, giving up is not.
-#[derive(Debug)]
+/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its
+/// futures share it, and one that waits takes a place in a list that grows with their number; setting is linear in
+/// it, giving up is not.
 #[must_use = "futures do nothing unless polled"]
 pub struct Promised<T> {
     place: Place<T>,
@@ -143,10 +139,11 @@ impl<T: Clone> Promised<T> {
     /// # Errors
     /// [`Broken`] if there will be none.
     pub fn try_result(&self) -> Option<Result<T, Broken>> {
-        self.place.lock().outcome.clone()
+        self.place.outcome.get().cloned()
     }
 
-    /// Waits for the value on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits without limit.
+    /// Waits for the value on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits
+    /// without limit.
     ///
     /// # Errors
     /// [`Elapsed`] when the time is over; inside, [`Broken`] if the promise was dropped without a value.
@@ -166,7 +163,7 @@ impl<T: Clone> Promised<T> {
 impl<T> Promised<T> {
     /// True if awaiting it would not wait. asyncio's `done()`.
     pub fn is_finished(&self) -> bool {
-        self.place.lock().outcome.is_some()
+        self.place.outcome.get().is_some()
     }
 }
 
@@ -178,26 +175,48 @@ impl<T: Clone> Future for Promised<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
         let this = &mut *self;
-        let mut state = this.place.lock();
-        if let Some(outcome) = &state.outcome {
-            let outcome = outcome.clone();
-            drop(state);
-            this.slot = None;
-            spent.made_progress();
-            return Poll::Ready(outcome);
-        }
-        let replaced = match this.slot.and_then(|slot| state.waiting.get_mut(slot)) {
-            Some(own) if own.will_wake(cx.waker()) => None,
-            Some(own) => Some(std::mem::replace(own, cx.waker().clone())),
-            None => {
-                this.slot = Some(state.waiting.insert(cx.waker().clone()));
-                None
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            if let Some(outcome) = this.place.outcome.get() {
+                this.slot = None;
+                let outcome = outcome.clone();
+                spent.made_progress();
+                return Poll::Ready(outcome);
             }
-        };
-        drop(state);
-        // Outside of the lock: a waker's destructor may be a task's.
-        drop(replaced);
-        Poll::Pending
+            if this.slot.is_none() {
+                own.prepare();
+            }
+            let mut waiting = this.place.waiting.lock();
+            if this.place.outcome.get().is_some() {
+                continue;
+            }
+            let kept = match this.slot.and_then(|slot| waiting.get_mut(slot)) {
+                Some(place) => own.replace(place),
+                None => {
+                    this.slot = Some(waiting.insert(own.take()));
+                    true
+                }
+            };
+            drop(waiting);
+            if kept {
+                return Poll::Pending;
+            }
+            own.prepare();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").finish_non_exhaustive()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Promised<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promised")
+            .field("outcome", &self.place.outcome.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -214,7 +233,7 @@ impl<T> Drop for Promised<T> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot {
             // After the outcome was set, all have been taken already, and no number is given out again.
-            let waiting = self.place.lock().waiting.remove(slot);
+            let waiting = self.place.waiting.lock().remove(slot);
             drop(waiting);
         }
     }
@@ -224,7 +243,7 @@ impl<T> Drop for Promised<T> {
 mod tests {
     use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
     use std::thread;
 
     use super::*;
@@ -320,6 +339,8 @@ mod tests {
 /// `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 #[cfg(all(test, lab_loom))]
 mod loom_tests {
+    use std::task::Waker;
+
     use loom::thread;
 
     use super::*;

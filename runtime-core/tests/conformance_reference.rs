@@ -2,6 +2,11 @@
 
 mod reference;
 
+use std::fs;
+use std::path::Path;
+
+use runtime_core::testing::user_wakers;
+
 mod one_worker {
     use super::reference::Reference;
 
@@ -34,6 +39,8 @@ fn every_case_is_listed() {
         include_str!("../src/testing/shutdown_waits.rs"),
         include_str!("../src/testing/stress.rs"),
         include_str!("../src/testing/timers.rs"),
+        include_str!("../src/testing/user_values.rs"),
+        include_str!("../src/testing/user_wakers.rs"),
         include_str!("../src/testing/waiting.rs"),
         include_str!("../src/testing/wakers.rs"),
     ];
@@ -46,5 +53,50 @@ fn every_case_is_listed() {
         };
         let listed = list.lines().any(|listed| listed.trim() == name);
         assert!(listed, "`{name}` is not in the list of cases");
+    }
+}
+
+/// A future that is not in the table of hostile wakers would be checked by nobody.
+#[test]
+fn every_future_is_in_the_table_of_wakers() {
+    fn visit(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.contains("test") {
+                continue;
+            }
+            if path.is_dir() {
+                visit(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a source");
+            // What is behind the first test module are tests.
+            let text = text.split("#[cfg(all(test").next().unwrap_or_default();
+            for line in text.lines().filter(|line| line.starts_with("impl")) {
+                for name in ["Future for ", "Stream for "] {
+                    let Some((_, implementor)) = line.split_once(name) else {
+                        continue;
+                    };
+                    let end = implementor.find(|letter: char| !letter.is_alphanumeric());
+                    found.push(implementor[..end.unwrap_or(implementor.len())].to_owned());
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    visit(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut found,
+    );
+    assert!(
+        found.len() > 20,
+        "the sources are not where they were: {found:?}"
+    );
+    for future in found {
+        assert!(
+            user_wakers::is_known(&future),
+            "`{future}` is new: put it into the table in `testing/user_wakers.rs`"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The tree of tokens. The protocol is in the module's README.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::fmt;
 use std::sync::{Arc, Weak};
 
 use crate::primitives::Mutex;
@@ -12,7 +12,6 @@ use crate::slots::Slots;
 use crate::sync::Signal;
 
 /// A token's place in the tree.
-#[derive(Debug)]
 pub(super) struct Node {
     /// Set under the lock of `children`, never cleared.
     cancelled: AtomicBool,
@@ -23,7 +22,6 @@ pub(super) struct Node {
     parent: Option<Parent>,
 }
 
-#[derive(Debug)]
 struct Parent {
     node: Arc<Node>,
     /// The child's number among the parent's.
@@ -74,16 +72,8 @@ impl Node {
             due.extend(node.mark().filter_map(|child| child.upgrade()));
             marked.push(node);
         }
-        let mut panicked = None;
         for node in marked {
-            // A foreign waker may panic: the others are woken before that goes on.
-            let notified = catch_unwind(AssertUnwindSafe(|| node.signal.notify_all()));
-            if let Err(payload) = notified {
-                panicked.get_or_insert(payload);
-            }
-        }
-        if let Some(payload) = panicked {
-            resume_unwind(payload);
+            node.signal.notify_all();
         }
     }
 
@@ -101,10 +91,20 @@ impl Node {
     }
 }
 
+impl fmt::Debug for Node {
+    /// Without what is under a lock: whoever is written to may use the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         let mut parent = self.parent.take();
-        // The parent may be held by this child alone, and so on up the tree: a loop, as a chain may be longer than the stack is deep.
+        // The parent may be held by this child alone, and so on up the tree: a loop, as a chain may be longer than
+        // the stack is deep.
         while let Some(Parent { node, number }) = parent {
             let entry = node.children.lock().remove(number);
             drop(entry);

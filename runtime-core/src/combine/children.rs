@@ -3,12 +3,15 @@
 
 use std::future::Future;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use super::ready_list::{EMPTY, ReadyList};
 use crate::budget;
+use crate::contain::discard;
 
 /// Children that one poll of a combinator polls at most: the other tasks have their turn, too.
 const POLLS_PER_TURN: usize = 128;
@@ -80,13 +83,14 @@ impl<F> Children<F> {
 
 /// One of the pinned futures.
 fn slot<F>(futures: Pin<&mut [Option<F>]>, index: u32) -> Pin<&mut Option<F>> {
-    // SAFETY: the elements of a pinned slice are pinned with it: none is moved out, but by `take_unfinished`, whose futures may be
-    // moved, and the box is dropped in place.
+    // SAFETY: the elements of a pinned slice are pinned with it: none is moved out, but by `take_unfinished`, whose
+    // futures may be moved, and the box is dropped in place.
     unsafe { futures.map_unchecked_mut(|futures| &mut futures[index as usize]) }
 }
 
 impl<F: Future> Children<F> {
-    /// Polls the children that are due, in the order in which they were woken, and hands over the outputs of those that end.
+    /// Polls the children that are due, in the order in which they were woken, and hands over the outputs of those
+    /// that end.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -95,7 +99,8 @@ impl<F: Future> Children<F> {
         self.poll_in_batches(cx, ended, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`poll`](Children::poll); asks `between` whether to stop whenever all have been polled that were due together.
+    /// As [`poll`](Children::poll); asks `between` whether to stop whenever all have been polled that were due
+    /// together.
     pub(super) fn poll_in_batches(
         &mut self,
         cx: &mut Context<'_>,
@@ -145,16 +150,36 @@ impl<F: Future> Children<F> {
         };
         let polled = future.poll(&mut Context::from_waker(waker.get()));
         if polled.is_ready() {
+            // Before its destructor, which may panic.
+            self.alive -= 1;
             // Here and not with the combinator: what it holds is free for others.
             slot.set(None);
-            self.alive -= 1;
         }
         polled
     }
 }
 
 impl<F> Drop for Children<F> {
+    /// A future whose destructor panics keeps the others from nothing. The first such panic goes on, as that of a
+    /// single future would: to the task that it belonged to.
     fn drop(&mut self) {
         self.ready.abandon();
+        let mut panicked = None;
+        for index in 0..self.futures.len() {
+            let mut slot = slot(self.futures.as_mut(), index as u32);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| slot.set(None))) {
+                match panicked {
+                    None => panicked = Some(payload),
+                    Some(_) => discard(payload),
+                }
+            }
+        }
+        if let Some(payload) = panicked {
+            if thread::panicking() {
+                discard(payload);
+            } else {
+                resume_unwind(payload);
+            }
+        }
     }
 }

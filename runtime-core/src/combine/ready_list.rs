@@ -8,6 +8,7 @@ use crate::primitives::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use crate::saved_waker::{PollWaker, SavedWaker};
 
 /// No child: the end of a list.
 pub(super) const EMPTY: u32 = u32::MAX;
@@ -20,7 +21,7 @@ pub(super) struct ReadyList {
     /// The child that was woken last, `EMPTY` or `PARKED`.
     head: AtomicU32,
     /// Whom to wake. Under a lock, which is taken once for each time that the combinator parks.
-    task: Mutex<Option<Waker>>,
+    task: Mutex<Option<SavedWaker>>,
     nodes: Box<[Node]>,
 }
 
@@ -67,8 +68,8 @@ impl ReadyList {
     /// A child was woken. From any thread, at any time.
     pub(super) fn wake(&self, index: u32) {
         let node = self.node(index);
-        // Release: what the waker's caller did is seen by the poll that it asks for, also if the child is due already. Pairs with
-        // the swap in `begin`.
+        // Release: what the waker's caller did is seen by the poll that it asks for, also if the child is due
+        // already. Pairs with the swap in `begin`.
         if node.queued.swap(true, AcqRel) {
             return;
         }
@@ -112,7 +113,8 @@ impl ReadyList {
         first
     }
 
-    /// The combinator is about to poll a child of its batch: returns the one after it. From here on a wake queues the child again.
+    /// The combinator is about to poll a child of its batch: returns the one after it. From here on a wake queues the
+    /// child again.
     pub(super) fn begin(&self, index: u32) -> u32 {
         let node = self.node(index);
         // Before `queued` is cleared: from then on the link is a waker's.
@@ -122,17 +124,14 @@ impl ReadyList {
         next
     }
 
-    /// The combinator has nothing to do: the next wake of a child is to wake `task`. False: a child was woken meanwhile.
+    /// The combinator has nothing to do: the next wake of a child is to wake `task`. False: a child was woken
+    /// meanwhile.
     pub(super) fn park(&self, task: &Waker) -> bool {
-        let replaced = {
-            let mut place = self.task.lock();
-            match &mut *place {
-                Some(own) if own.will_wake(task) => None,
-                place => place.replace(task.clone()),
-            }
-        };
-        // Outside of the lock: a waker's destructor may be a task's.
-        drop(replaced);
+        // Cloned before the lock is taken: that runs code of others. Nearly always it is needed, as a wake takes the
+        // last one.
+        let mut own = PollWaker::new(task);
+        own.prepare();
+        let _ = own.store_in(&mut self.task.lock());
         // Release: whoever replaces `PARKED` finds the waker.
         self.head
             .compare_exchange(EMPTY, PARKED, Release, Relaxed)

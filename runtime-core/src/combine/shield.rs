@@ -4,20 +4,21 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::primitives::Mutex;
 use crate::runtime::TaskHandle;
+use crate::saved_waker::{PollWaker, SavedWaker};
 use crate::task::JoinError;
 
-/// Puts a task behind a handle by which it cannot be aborted: aborting the shield, or whatever aborts it ([`gather`](super::gather) when
-/// it is dropped, [`wait_for`](super::wait_for) when its time is over), ends the shield with [`JoinError::Cancelled`], and the task
-/// goes on. asyncio's `shield`.
+/// Puts a task behind a handle by which it cannot be aborted: aborting the shield, or whatever aborts it
+/// ([`gather`](super::gather) when it is dropped, [`wait_for`](super::wait_for) when its time is over), ends the
+/// shield with [`JoinError::Cancelled`], and the task goes on. asyncio's `shield`.
 ///
 /// To shield a future that is no task, spawn it. A handle that is merely dropped detaches its task anyway.
 ///
-/// Cancel safe: a dropped `(&mut shield).await` loses nothing. Cost: a short lock for a poll that has to wait and for an abort; no
-/// allocation.
+/// Cancel safe: a dropped `(&mut shield).await` loses nothing. Cost: a short lock for a poll that has to wait and for
+/// an abort; no allocation.
 ///
 /// ```
 /// # fn main() {}
@@ -59,7 +60,7 @@ pub struct Shield<H, T> {
 /// The shield's own side: an abort ends here.
 struct Outer {
     cancelled: bool,
-    waiting: Option<Waker>,
+    waiting: Option<SavedWaker>,
 }
 
 impl<H, T> Shield<H, T> {
@@ -78,19 +79,18 @@ impl<H: TaskHandle<T>, T> Future for Shield<H, T> {
         if let Poll::Ready(outcome) = Pin::new(&mut self.handle).poll(cx) {
             return Poll::Ready(outcome);
         }
-        let replaced = {
+        let mut own = PollWaker::new(cx.waker());
+        loop {
             let mut outer = self.outer.lock();
             if outer.cancelled {
                 return Poll::Ready(Err(JoinError::Cancelled));
             }
-            match &mut outer.waiting {
-                Some(own) if own.will_wake(cx.waker()) => None,
-                place => place.replace(cx.waker().clone()),
+            if own.store_in(&mut outer.waiting) {
+                return Poll::Pending;
             }
-        };
-        // Outside of the lock: a waker's destructor may be a task's.
-        drop(replaced);
-        Poll::Pending
+            drop(outer);
+            own.prepare();
+        }
     }
 }
 
@@ -114,9 +114,11 @@ impl<H: TaskHandle<T>, T: Send + 'static> TaskHandle<T> for Shield<H, T> {
 
 impl<H: fmt::Debug, T> fmt::Debug for Shield<H, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not under the lock: whoever is written to may use the shield.
+        let cancelled = self.outer.lock().cancelled;
         f.debug_struct("Shield")
             .field("handle", &self.handle)
-            .field("cancelled", &self.outer.lock().cancelled)
+            .field("cancelled", &cancelled)
             .finish()
     }
 }

@@ -3,8 +3,8 @@
 //! Edge-triggered where the platform can, as with epoll. Elsewhere a report is given once per request: a direction is
 //! requested when someone starts to wait for it, and again after each report while others still wait.
 //!
-//! `polling` does not tell the end of a stream from data, so a short read does not clear readiness here: the end might have
-//! been reported together with the data, and would never be seen.
+//! `polling` does not tell the end of a stream from data, so a short read does not clear readiness here: the end
+//! might have been reported together with the data, and would never be seen.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -23,7 +23,8 @@ use super::{Polled, Reactor};
 pub(super) struct Portable {
     poller: Poller,
     mode: PollMode,
-    events: Mutex<Events>,
+    /// The buffer, while nobody polls. Taken out to poll: wakers are woken then.
+    events: Mutex<Option<Events>>,
     /// The descriptors by slot, for requests; empty in edge mode. An entry is removed before its descriptor is closed.
     fds: Mutex<Vec<Option<(Token, RawFd)>>>,
 }
@@ -43,9 +44,7 @@ impl Portable {
         Self {
             poller,
             mode,
-            events: Mutex::new(Events::with_capacity(
-                NonZeroUsize::new(Reactor::EVENTS).unwrap_or(NonZeroUsize::MIN),
-            )),
+            events: Mutex::new(None),
             fds: Mutex::new(Vec::new()),
         }
     }
@@ -111,9 +110,24 @@ impl Portable {
     }
 
     pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<Polled> {
-        let mut events = self.events.lock();
+        let kept = self.events.lock().take();
+        let mut events = kept.unwrap_or_else(|| {
+            Events::with_capacity(NonZeroUsize::new(Reactor::EVENTS).unwrap_or(NonZeroUsize::MIN))
+        });
+        let polled = self.poll_into(&mut events, timeout, sources);
+        let replaced = self.events.lock().replace(events);
+        drop(replaced);
+        polled
+    }
+
+    fn poll_into(
+        &self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+        sources: &Sources,
+    ) -> io::Result<Polled> {
         events.clear();
-        let is_full = match self.poller.wait(&mut events, timeout) {
+        let is_full = match self.poller.wait(events, timeout) {
             Ok(events) => events >= Reactor::EVENTS,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return Ok(Polled::default());

@@ -1,14 +1,14 @@
 //! Who waits for one direction of one socket.
 
 use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
+
+use crate::saved_waker::{PollWaker, SavedWaker};
 
 /// How many wakers of `poll_*` callers are kept for one direction.
 ///
 /// Such a caller has no destructor that could take its waker back. One that is polled with ever new wakers (in a
-/// `select` over a set of futures, say) would pile them up; beyond this many, the oldest is woken and dropped. Who still
-/// waits polls again and is back in the list; so nothing is lost, and the list is bounded.
+/// `select` over a set of futures, say) would pile them up; beyond this many, the oldest is woken and dropped. Who
+/// still waits polls again and is back in the list; so nothing is lost, and the list is bounded.
 const UNKEYED_MAX: usize = 32;
 
 /// The place of a waiting future in a list: it takes its waker back when it is dropped.
@@ -17,11 +17,11 @@ pub(crate) type WaitKey = Option<NonZeroU64>;
 #[derive(Debug)]
 pub(crate) struct Waiter {
     key: WaitKey,
-    waker: Waker,
+    waker: SavedWaker,
 }
 
-/// The wakers of one direction. One is the rule, and needs no allocation; nor does anybody look beyond it then, as the next cache line may be
-/// far away.
+/// The wakers of one direction. One is the rule, and needs no allocation; nor does anybody look beyond it then, as
+/// the next cache line may be far away.
 #[derive(Debug, Default)]
 pub(crate) enum WaitList {
     #[default]
@@ -58,25 +58,28 @@ impl WaitList {
 
     /// Adds the waker of a `poll_*` caller, unless the same task waits already. The waker returned is displaced: it is
     /// to be woken after the lock is released.
+    ///
+    /// # Panics
+    /// If `own` was not [prepared](PollWaker::prepare).
     #[must_use]
     #[inline]
-    pub(crate) fn add(&mut self, waker: &Waker) -> Option<Waker> {
+    pub(crate) fn add(&mut self, own: &mut PollWaker<'_>) -> Option<SavedWaker> {
         if self.is_empty() {
             *self = Self::One(Waiter {
                 key: None,
-                waker: waker.clone(),
+                waker: own.take(),
             });
             return None;
         }
-        self.add_to_others(waker)
+        self.add_to_others(own)
     }
 
     /// The rest of [`add`](WaitList::add), for a list that is not empty.
-    fn add_to_others(&mut self, waker: &Waker) -> Option<Waker> {
+    fn add_to_others(&mut self, own: &mut PollWaker<'_>) -> Option<SavedWaker> {
         let mut unkeyed = 0;
         for waiter in self.all_mut() {
             if waiter.key.is_none() {
-                if waiter.waker.will_wake(waker) {
+                if own.is_kept_in(&waiter.waker) {
                     return None;
                 }
                 unkeyed += 1;
@@ -89,37 +92,44 @@ impl WaitList {
         };
         self.push(Waiter {
             key: None,
-            waker: waker.clone(),
+            waker: own.take(),
         });
         displaced
     }
 
-    /// Adds or refreshes the waker of the future `key`. The waker returned is replaced; like a displaced one it is to be
-    /// woken after the lock is released (never dropped under it: that may run a task's destructor).
+    /// Adds or refreshes the waker of the future `key`. The waker returned is replaced; like a displaced one it is to
+    /// be woken after the lock is released (never dropped under it: that may run a task's destructor).
+    ///
+    /// # Panics
+    /// If `own` was not [prepared](PollWaker::prepare).
     #[must_use]
-    pub(crate) fn add_keyed(&mut self, key: NonZeroU64, waker: &Waker) -> Option<Waker> {
+    pub(crate) fn add_keyed(
+        &mut self,
+        key: NonZeroU64,
+        own: &mut PollWaker<'_>,
+    ) -> Option<SavedWaker> {
         for waiter in self.all_mut() {
             if waiter.key == Some(key) {
-                if waiter.waker.will_wake(waker) {
+                if own.is_kept_in(&waiter.waker) {
                     return None;
                 }
-                return Some(std::mem::replace(&mut waiter.waker, waker.clone()));
+                return Some(std::mem::replace(&mut waiter.waker, own.take()));
             }
         }
         self.push(Waiter {
             key: Some(key),
-            waker: waker.clone(),
+            waker: own.take(),
         });
         None
     }
 
     /// Takes back the waker of the future `key`; to be dropped after the lock is released.
     #[must_use]
-    pub(crate) fn remove(&mut self, key: NonZeroU64) -> Option<Waker> {
+    pub(crate) fn remove(&mut self, key: NonZeroU64) -> Option<SavedWaker> {
         self.remove_where(|waiter| waiter.key == Some(key))
     }
 
-    fn remove_where(&mut self, matches: impl Fn(&Waiter) -> bool) -> Option<Waker> {
+    fn remove_where(&mut self, matches: impl Fn(&Waiter) -> bool) -> Option<SavedWaker> {
         let position = self.all_mut().iter().position(matches)?;
         match self {
             Self::Many(waiters) if waiters.len() > 1 => Some(waiters.remove(position).waker),
@@ -137,27 +147,20 @@ impl WaitList {
         std::mem::take(self)
     }
 
-    /// Wakes everyone, in the order in which they came.
-    ///
-    /// A waker of some other executor may panic. That is no reason to forget the others, or the rest of the events, which are
-    /// reported only once; and there is nobody here to hand it to. The panic's message has been printed.
+    /// Wakes everyone, in the order in which they came. A panic of a waker of some other executor ends here: the
+    /// others, and the rest of the events, are reported only once.
     #[inline]
     pub(crate) fn wake_all(self) {
-        let wake = |waiter: Waiter| {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake())) {
-                // Its destructor may panic, too.
-                std::mem::forget(payload);
-            }
-        };
         match self {
             Self::Empty => {}
-            Self::One(waiter) => wake(waiter),
-            Self::Many(waiters) => waiters.into_iter().for_each(wake),
+            Self::One(waiter) => waiter.waker.wake(),
+            Self::Many(waiters) => waiters.into_iter().for_each(|waiter| waiter.waker.wake()),
         }
     }
 }
 
-/// The lists of both directions, and the keys for their futures. The order matters: see [`Source`](super::source::Source).
+/// The lists of both directions, and the keys for their futures. The order matters: see
+/// [`Source`](super::source::Source).
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Waiters {
@@ -184,7 +187,7 @@ impl Waiters {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
     use super::*;
 
@@ -194,6 +197,11 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+    fn own(waker: &Waker) -> PollWaker<'_> {
+        let mut own = PollWaker::new(waker);
+        own.prepare();
+        own
     }
     fn counter() -> (Arc<Count>, Waker) {
         let count = Arc::new(Count::default());
@@ -206,10 +214,10 @@ mod tests {
         let counters: Vec<_> = (0..5).map(|_| counter()).collect();
         for (index, (_, waker)) in counters.iter().enumerate() {
             if index % 2 == 0 {
-                assert!(waiters.read.add(waker).is_none());
+                assert!(waiters.read.add(&mut own(waker)).is_none());
             } else {
                 let key = waiters.new_key();
-                assert!(waiters.read.add_keyed(key, waker).is_none());
+                assert!(waiters.read.add_keyed(key, &mut own(waker)).is_none());
             }
         }
         waiters.read.take().wake_all();
@@ -225,8 +233,8 @@ mod tests {
         let ((cancelled, cancelled_waker), (kept, kept_waker)) = (counter(), counter());
         let key = waiters.new_key();
         let other = waiters.new_key();
-        let _ = waiters.read.add_keyed(key, &cancelled_waker);
-        let _ = waiters.read.add_keyed(other, &kept_waker);
+        let _ = waiters.read.add_keyed(key, &mut own(&cancelled_waker));
+        let _ = waiters.read.add_keyed(other, &mut own(&kept_waker));
         drop(waiters.read.remove(key));
         waiters.read.take().wake_all();
         assert_eq!(cancelled.0.load(Ordering::Relaxed), 0);
@@ -238,7 +246,7 @@ mod tests {
         let mut waiters = Waiters::default();
         let counters: Vec<_> = (0..100).map(|_| counter()).collect();
         for (_, waker) in &counters {
-            if let Some(displaced) = waiters.write.add(waker) {
+            if let Some(displaced) = waiters.write.add(&mut own(waker)) {
                 displaced.wake();
             }
         }
@@ -259,8 +267,8 @@ mod tests {
         }
         let mut waiters = Waiters::default();
         let (count, waker) = counter();
-        let _ = waiters.read.add(&Arc::new(Panics).into());
-        let _ = waiters.read.add(&waker);
+        let _ = waiters.read.add(&mut own(&Arc::new(Panics).into()));
+        let _ = waiters.read.add(&mut own(&waker));
         waiters.read.take().wake_all();
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
@@ -270,7 +278,7 @@ mod tests {
         let mut waiters = Waiters::default();
         let (count, waker) = counter();
         for _ in 0..10 {
-            assert!(waiters.read.add(&waker).is_none());
+            assert!(waiters.read.add(&mut own(&waker)).is_none());
         }
         waiters.read.take().wake_all();
         assert_eq!(count.0.load(Ordering::Relaxed), 1);

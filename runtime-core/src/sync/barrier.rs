@@ -9,16 +9,17 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
+use crate::saved_waker::PollWaker;
 use crate::{budget, context, park};
 
 const LANE: usize = 0;
 
-/// Holds tasks up until a number of them have come, and lets all of those go on: asyncio's `Barrier`. Then it holds the next
-/// ones up.
+/// Holds tasks up until a number of them have come, and lets all of those go on: asyncio's `Barrier`. Then it holds
+/// the next ones up.
 ///
 /// - *Fairness*: with more tasks than it takes, the first to come are the first to go on together.
-/// - *Cancelling*: one that is dropped while it waits is not counted any more. One that is dropped after the last one came has
-///   done its part.
+/// - *Cancelling*: one that is dropped while it waits is not counted any more. One that is dropped after the last one
+///   came has done its part.
 /// - *Cost*: a short lock, without allocating; the last to come wakes the others.
 ///
 /// ```
@@ -192,8 +193,8 @@ impl Barrier {
         park::block_on_current_thread(self.wait())
     }
 
-    /// Breaks the barrier: who waits, and whoever comes before the next [`reset`](Barrier::reset), gets [`BrokenBarrier`]. For one that
-    /// fails and can't come.
+    /// Breaks the barrier: who waits, and whoever comes before the next [`reset`](Barrier::reset), gets
+    /// [`BrokenBarrier`]. For one that fails and can't come.
     pub fn abort(&self) {
         self.break_round(true);
     }
@@ -255,8 +256,9 @@ impl Future for WaitAll<'_> {
         let spent = ready!(budget::poll_proceed(cx));
         let this = self.project();
         let mut waiter = this.waiter;
+        let mut own = PollWaker::new(cx.waker());
         let outcome = loop {
-            let mut turn = waiter.as_mut().turn();
+            let mut turn = waiter.as_mut().turn(&mut own);
             match turn.status() {
                 Status::Granted => {
                     break Ok(Arrival {
@@ -266,8 +268,10 @@ impl Future for WaitAll<'_> {
                 }
                 Status::Dismissed => break Err(BrokenBarrier),
                 Status::Waiting => {
-                    turn.wait(LANE, 0, cx.waker());
-                    return Poll::Pending;
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                    continue;
                 }
                 Status::New => {}
             }
@@ -279,7 +283,7 @@ impl Future for WaitAll<'_> {
             if !last {
                 rounds.arrived += 1;
                 let round = rounds.round;
-                turn.wait(LANE, round, cx.waker());
+                turn.wait(LANE, round, &mut own);
                 return Poll::Pending;
             }
             if rounds.leaving > 0 && rounds.ended == Ended::Broken {

@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::saved_waker::PollWaker;
 use crate::{budget, context, park};
 
 const LANE: usize = 0;
@@ -17,8 +18,8 @@ const LANE: usize = 0;
 /// - *Set and cleared*: setting it releases all who wait at that moment, even if it is cleared before they run.
 /// - *Fairness*: they are woken in the order of their coming.
 /// - *Cancelling*: a dropped waiter leaves; nobody else is concerned.
-/// - *Cost*: waiting for one that is set is one atomic load; else a short lock, without allocating. Setting is linear in the
-///   number of those who wait.
+/// - *Cost*: waiting for one that is set is one atomic load; else a short lock, without allocating. Setting is linear
+///   in the number of those who wait.
 ///
 /// ```
 /// use runtime_core::sync::Event;
@@ -41,7 +42,8 @@ pub struct Event {
     queue: WaitQueue<Released>,
 }
 
-/// A waiter's need is its ticket, which tells who waited before a given moment. Whether the event is set is in the open part.
+/// A waiter's need is its ticket, which tells who waited before a given moment. Whether the event is set is in the
+/// open part.
 #[derive(Debug)]
 struct Released {
     next_ticket: usize,
@@ -155,27 +157,27 @@ impl Future for WaitSet<'_> {
             this.waiter.set(Some(Waiter::new(&event.queue)));
         }
         let mut waiter = this.waiter.as_pin_mut().expect("set above");
-        let released = waiter.as_mut().glance() == Status::Granted || {
-            let mut turn = waiter.turn();
+        let mut own = PollWaker::new(cx.waker());
+        let mut released = waiter.as_mut().glance() == Status::Granted;
+        while !released {
+            let mut turn = waiter.as_mut().turn(&mut own);
             match turn.status() {
-                Status::Granted | Status::Dismissed => true,
+                Status::Granted | Status::Dismissed => released = true,
                 // Under the lock it is not set between this look and the waiter's being in line.
-                Status::New if event.is_set() => true,
+                Status::New if event.is_set() => released = true,
                 Status::New => {
-                    let released = turn.locked().state();
-                    let ticket = released.next_ticket;
-                    released.next_ticket += 1;
-                    turn.wait(LANE, ticket, cx.waker());
-                    false
+                    let state = turn.locked().state();
+                    let ticket = state.next_ticket;
+                    state.next_ticket += 1;
+                    turn.wait(LANE, ticket, &mut own);
+                    return Poll::Pending;
                 }
                 Status::Waiting => {
-                    turn.wait(LANE, 0, cx.waker());
-                    false
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
                 }
             }
-        };
-        if !released {
-            return Poll::Pending;
         }
         spent.made_progress();
         Poll::Ready(())

@@ -110,7 +110,41 @@ fn queue_step() -> impl Strategy<Value = QueueStep> {
 
 enum QueueWaiter<'a> {
     Put(Pin<Box<Put<'a, Fifo<u32>>>>, u32),
-    Get(Pin<Box<Get<'a, Fifo<u32>>>>),
+    /// With a number of its own.
+    Get(Pin<Box<Get<'a, Fifo<u32>>>>, usize),
+}
+
+/// What is in a queue, and which getters are to have it.
+#[derive(Default)]
+struct QueueModel {
+    items: VecDeque<u32>,
+    line: VecDeque<usize>,
+    /// Those that were granted an item, in the order of their grants: the first one is to have the first item.
+    granted: Vec<usize>,
+}
+
+impl QueueModel {
+    fn serve(&mut self) {
+        while self.items.len() > self.granted.len()
+            && let Some(getter) = self.line.pop_front()
+        {
+            self.granted.push(getter);
+        }
+    }
+
+    /// What a getter gets, that was granted something or comes now.
+    fn get(&mut self, getter: Option<usize>) -> Option<u32> {
+        let place = self.granted.iter().position(|own| Some(*own) == getter);
+        let item = self.items.remove(place.unwrap_or(self.granted.len()));
+        self.leave(getter);
+        item
+    }
+
+    fn leave(&mut self, getter: Option<usize>) {
+        self.line.retain(|own| Some(*own) != getter);
+        self.granted.retain(|own| Some(*own) != getter);
+        self.serve();
+    }
 }
 
 proptest! {
@@ -203,9 +237,9 @@ proptest! {
         steps in proptest::collection::vec(queue_step(), 1..100),
     ) {
         let queue = Queue::new(capacity);
-        let mut model = VecDeque::new();
+        let mut model = QueueModel::default();
         let mut waiters: Vec<QueueWaiter<'_>> = Vec::new();
-        let mut numbers = 0..;
+        let (mut numbers, mut getters) = (0.., 0..);
         let mut closed = false;
         for step in steps {
             // Who is polled in this step; a new waiter by having just been added.
@@ -216,31 +250,38 @@ proptest! {
                     waiters.len() - 1
                 }
                 QueueStep::Get => {
-                    waiters.push(QueueWaiter::Get(Box::pin(queue.get())));
+                    let getter = getters.next().unwrap();
+                    waiters.push(QueueWaiter::Get(Box::pin(queue.get()), getter));
                     waiters.len() - 1
                 }
                 QueueStep::Poll(index) if !waiters.is_empty() => index % waiters.len(),
                 QueueStep::Drop(index) if !waiters.is_empty() => {
-                    waiters.remove(index % waiters.len());
+                    if let QueueWaiter::Get(get, getter) = waiters.remove(index % waiters.len()) {
+                        drop(get);
+                        model.leave(Some(getter));
+                    }
                     continue;
                 }
                 QueueStep::TryPut => {
                     let number = numbers.next().unwrap();
                     match queue.try_put(number) {
-                        Ok(()) => model.push_back(number),
+                        Ok(()) => {
+                            model.items.push_back(number);
+                            model.serve();
+                        }
                         Err(TryPutError::Closed(_)) => prop_assert!(closed),
                         Err(TryPutError::Full(_)) => prop_assert!(
-                            model.len() == capacity || waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Put(..)))
+                            model.items.len() == capacity || waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Put(..)))
                         ),
                     }
                     continue;
                 }
                 QueueStep::TryGet => {
                     match queue.try_get() {
-                        Ok(number) => prop_assert_eq!(Some(number), model.pop_front()),
-                        Err(TryGetError::Closed) => prop_assert!(closed && model.is_empty()),
+                        Ok(number) => prop_assert_eq!(Some(number), model.get(None)),
+                        Err(TryGetError::Closed) => prop_assert!(closed && model.items.is_empty()),
                         Err(TryGetError::Empty) => prop_assert!(
-                            model.is_empty() || waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Get(_)))
+                            model.items.is_empty() || waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Get(..)))
                         ),
                     }
                     continue;
@@ -256,7 +297,8 @@ proptest! {
                 QueueWaiter::Put(put, number) => match poll_once(put.as_mut()) {
                     Poll::Pending => false,
                     Poll::Ready(Ok(())) => {
-                        model.push_back(*number);
+                        model.items.push_back(*number);
+                        model.serve();
                         true
                     }
                     Poll::Ready(Err(back)) => {
@@ -264,14 +306,20 @@ proptest! {
                         true
                     }
                 },
-                QueueWaiter::Get(get) => match poll_once(get.as_mut()) {
-                    Poll::Pending => false,
+                QueueWaiter::Get(get, getter) => match poll_once(get.as_mut()) {
+                    Poll::Pending => {
+                        prop_assert!(!model.granted.contains(getter));
+                        if !model.line.contains(getter) {
+                            model.line.push_back(*getter);
+                        }
+                        false
+                    }
                     Poll::Ready(Some(number)) => {
-                        prop_assert_eq!(Some(number), model.pop_front());
+                        prop_assert_eq!(Some(number), model.get(Some(*getter)));
                         true
                     }
                     Poll::Ready(None) => {
-                        prop_assert!(closed && model.is_empty());
+                        prop_assert!(closed && model.items.is_empty());
                         true
                     }
                 },
@@ -279,15 +327,15 @@ proptest! {
             if ended {
                 waiters.remove(polled);
             }
-            prop_assert_eq!(queue.len(), model.len());
+            prop_assert_eq!(queue.len(), model.items.len());
             prop_assert!(queue.len() <= capacity);
         }
         // With the waiters gone every promise is void: what was put comes out, and there is room for as much as ever.
         waiters.clear();
         while let Ok(number) = queue.try_get() {
-            prop_assert_eq!(Some(number), model.pop_front());
+            prop_assert_eq!(Some(number), model.items.pop_front());
         }
-        prop_assert!(model.is_empty());
+        prop_assert!(model.items.is_empty());
         for _ in 0..capacity {
             prop_assert_eq!(queue.try_put(0).is_ok(), !closed);
         }
@@ -311,7 +359,7 @@ proptest! {
                 QueueStep::Get => {
                     let mut get = Box::pin(queue.get());
                     if poll_once(get.as_mut()).is_pending() {
-                        waiters.push(QueueWaiter::Get(get));
+                        waiters.push(QueueWaiter::Get(get, 0));
                     }
                 }
                 QueueStep::Drop(index) if !waiters.is_empty() => {
@@ -325,14 +373,14 @@ proptest! {
             let before = waiters.len();
             waiters.retain_mut(|waiter| match waiter {
                 QueueWaiter::Put(put, _) => poll_once(put.as_mut()).is_pending(),
-                QueueWaiter::Get(get) => poll_once(get.as_mut()).is_pending(),
+                QueueWaiter::Get(get, _) => poll_once(get.as_mut()).is_pending(),
             });
             if waiters.len() == before {
                 break;
             }
         }
         let putters = waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Put(..)));
-        let getters = waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Get(_)));
+        let getters = waiters.iter().any(|waiter| matches!(waiter, QueueWaiter::Get(..)));
         prop_assert!(!putters || queue.len() == capacity);
         prop_assert!(!getters || queue.is_empty());
     }

@@ -1,19 +1,19 @@
 //! A promise: one value, from one task to another, once.
 //!
-//! Everything is under one short lock. A lock-free state word was rejected: it saves a few nanoseconds of an operation that
-//! happens once per allocation, and needs unsafe code for the value and two wakers.
+//! Everything is under one short lock. A lock-free state word was rejected: it saves a few nanoseconds of an
+//! operation that happens once per allocation, and needs unsafe code for the value and two wakers.
 
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use crate::primitives::Mutex;
+use crate::saved_waker::{PollWaker, SavedWaker};
 use crate::{budget, context, park};
 
-#[derive(Debug)]
 struct State<T> {
     value: Option<T>,
     /// The sender has sent or is gone: `value` is all that will come.
@@ -21,15 +21,16 @@ struct State<T> {
     /// The receiver is gone or has closed: nothing more is accepted.
     closed: bool,
     /// Waits for `complete`.
-    receiver: Option<Waker>,
+    receiver: Option<SavedWaker>,
     /// Waits for `closed`.
-    sender: Option<Waker>,
+    sender: Option<SavedWaker>,
 }
 
-/// Makes a promise: the [`Sender`] keeps or breaks it, the [`Receiver`] awaits it. asyncio's `Future` for one who awaits it; for several there is
-/// [`Promise`](crate::promise::Promise).
+/// Makes a promise: the [`Sender`] keeps or breaks it, the [`Receiver`] awaits it. asyncio's `Future` for one who
+/// awaits it; for several there is [`Promise`](crate::promise::Promise).
 ///
-/// Cancel safe on both sides: a dropped `(&mut receiver).await` loses nothing. Cost: one allocation, and a short lock for each operation.
+/// Cancel safe on both sides: a dropped `(&mut receiver).await` loses nothing. Cost: one allocation, and a short lock
+/// for each operation.
 ///
 /// ```
 /// use runtime_core::sync::oneshot;
@@ -86,16 +87,7 @@ impl fmt::Display for TryRecvError {
 
 impl Error for TryRecvError {}
 
-/// Replaces the waker unless it wakes the same task; the old one is to be dropped outside of the lock.
-fn register(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
-    match place {
-        Some(own) if own.will_wake(waker) => None,
-        _ => place.replace(waker.clone()),
-    }
-}
-
 /// The side that keeps the promise. Dropped without [`send`](Sender::send), it breaks it.
-#[derive(Debug)]
 pub struct Sender<T> {
     state: Arc<Mutex<State<T>>>,
 }
@@ -129,22 +121,27 @@ impl<T> Sender<T> {
     /// [`closed`](Sender::closed) as a poll.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let spent = ready!(budget::poll_proceed(cx));
-        let mut state = self.state.lock();
-        if state.closed {
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut state = self.state.lock();
+            if state.closed {
+                drop(state);
+                spent.made_progress();
+                return Poll::Ready(());
+            }
+            if own.store_in(&mut state.sender) {
+                return Poll::Pending;
+            }
             drop(state);
-            spent.made_progress();
-            return Poll::Ready(());
+            own.prepare();
         }
-        let replaced = register(&mut state.sender, cx.waker());
-        drop(state);
-        drop(replaced);
-        Poll::Pending
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        // Also the end of `send`: value and completion become visible together, as the receiver looks at `complete` first.
+        // Also the end of `send`: value and completion become visible together, as the receiver looks at `complete`
+        // first.
         let (receiver, sender) = {
             let mut state = self.state.lock();
             state.complete = true;
@@ -158,7 +155,6 @@ impl<T> Drop for Sender<T> {
 }
 
 /// The side that awaits the promise: a future of the value. Dropping it is seen by the sender.
-#[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Receiver<T> {
     state: Arc<Mutex<State<T>>>,
@@ -217,17 +213,21 @@ impl<T> Future for Receiver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let mut state = self.state.lock();
-        if state.complete {
-            let value = state.value.take();
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut state = self.state.lock();
+            if state.complete {
+                let value = state.value.take();
+                drop(state);
+                spent.made_progress();
+                return Poll::Ready(value.ok_or(Broken));
+            }
+            if own.store_in(&mut state.receiver) {
+                return Poll::Pending;
+            }
             drop(state);
-            spent.made_progress();
-            return Poll::Ready(value.ok_or(Broken));
+            own.prepare();
         }
-        let replaced = register(&mut state.receiver, cx.waker());
-        drop(state);
-        drop(replaced);
-        Poll::Pending
     }
 }
 
@@ -235,5 +235,22 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         // A value that nobody will take is dropped here, and not whenever the sender's side goes.
         self.close_with(|state| (state.value.take(), state.receiver.take()));
+    }
+}
+
+// Without the value: whatever formats it may use the promise, which is under its lock.
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let closed = self.is_closed();
+        f.debug_struct("Sender").field("closed", &closed).finish()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let finished = self.is_finished();
+        f.debug_struct("Receiver")
+            .field("finished", &finished)
+            .finish()
     }
 }

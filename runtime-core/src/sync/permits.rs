@@ -1,10 +1,10 @@
 //! What a semaphore and a mutex are made of: a number of permits in one word, and a line of those who wait for them.
 //!
-//! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that somebody
-//! does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock takes permits, for
-//! the first in line. So nobody overtakes, and a permit that is given back is seen by whoever queues at the same time: he sets
-//! the bit in the same step in which he sees that there are too few, so that the giver either comes before that step or finds
-//! the bit and goes by way of the lock.
+//! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that
+//! somebody does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock
+//! takes permits, for the first in line. So nobody overtakes, and a permit that is given back is seen by whoever
+//! queues at the same time: he sets the bit in the same step in which he sees that there are too few, so that the
+//! giver either comes before that step or finds the bit and goes by way of the lock.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +16,7 @@ use super::semaphore::{Closed, TryAcquireError};
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::budget;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
+use crate::saved_waker::PollWaker;
 
 /// The lane of all who wait.
 pub(super) const LANE: usize = 0;
@@ -53,7 +54,8 @@ impl Resource for InLine {
             if now & CLOSED != 0 {
                 serving.dismiss(LANE);
             } else if need <= now >> SHIFT {
-                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its status.
+                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its
+                // status.
                 word.fetch_sub(need << SHIFT, Ordering::Acquire);
                 serving.grant(LANE);
             } else {
@@ -107,7 +109,8 @@ impl Permits {
         self.take_or(need, |_| None)
     }
 
-    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any case.
+    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any
+    /// case.
     #[inline]
     fn take_or(
         &self,
@@ -227,21 +230,28 @@ impl Take<'_> {
             Status::Dismissed => return Poll::Ready(Err(Closed)),
             Status::New | Status::Waiting => {}
         }
-        let mut turn = waiter.turn();
-        match turn.status() {
-            Status::Granted => return Poll::Ready(Ok(())),
-            Status::Dismissed => return Poll::Ready(Err(Closed)),
-            Status::Waiting => {}
-            Status::New => {
-                // Under the lock, in which the bit means what it says. Taking and announcing oneself are one step.
-                match permits.take_or(*this.need, |now| Some(now | WAITERS)) {
-                    Ok(()) => return Poll::Ready(Ok(())),
-                    Err(TryAcquireError::Closed) => return Poll::Ready(Err(Closed)),
-                    Err(TryAcquireError::NoPermits) => {}
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted => return Poll::Ready(Ok(())),
+                Status::Dismissed => return Poll::Ready(Err(Closed)),
+                Status::Waiting => {
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                }
+                Status::New => {
+                    // Under the lock, in which the bit means what it says. Taking and announcing oneself are one step.
+                    match permits.take_or(*this.need, |now| Some(now | WAITERS)) {
+                        Ok(()) => return Poll::Ready(Ok(())),
+                        Err(TryAcquireError::Closed) => return Poll::Ready(Err(Closed)),
+                        Err(TryAcquireError::NoPermits) => {}
+                    }
+                    turn.wait(LANE, *this.need, &mut own);
+                    return Poll::Pending;
                 }
             }
         }
-        turn.wait(LANE, *this.need, cx.waker());
-        Poll::Pending
     }
 }

@@ -8,17 +8,20 @@ use pin_project_lite::pin_project;
 
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use crate::budget;
+use crate::saved_waker::PollWaker;
 
 const LANE: usize = 0;
 
-/// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone. It is
-/// what trio calls a parking lot, and the ground on which condition-like types stand. asyncio has none: [`notify`](Signal::notify) is like
-/// that of its `Condition` with no lock about it, and [`notify_all`](Signal::notify_all) like an `Event` that is set and cleared at once.
+/// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone.
+/// It is what trio calls a parking lot, and the ground on which condition-like types stand. asyncio has none:
+/// [`notify`](Signal::notify) is like that of its `Condition` with no lock about it, and
+/// [`notify_all`](Signal::notify_all) like an `Event` that is set and cleared at once.
 ///
-/// Cost: a short lock for each operation, without allocating; notifying is linear in the number of those who are notified.
+/// Cost: a short lock for each operation, without allocating; notifying is linear in the number of those who are
+/// notified.
 ///
-/// A waiter that was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped before it
-/// noticed passes the notification on to the next.
+/// A waiter that was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped
+/// before it noticed passes the notification on to the next.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -147,22 +150,28 @@ impl Future for Wait<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let spent = ready!(budget::poll_proceed(cx));
-        let mut turn = self.project().waiter.turn();
-        match turn.status() {
-            Status::Granted | Status::Dismissed => {
-                spent.made_progress();
-                Poll::Ready(())
-            }
-            Status::Waiting => {
-                turn.wait(LANE, 0, cx.waker());
-                Poll::Pending
-            }
-            Status::New => {
-                let notices = turn.locked().state();
-                let ticket = notices.next_ticket;
-                notices.next_ticket += 1;
-                turn.wait(LANE, ticket, cx.waker());
-                Poll::Pending
+        let mut waiter = self.project().waiter;
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted | Status::Dismissed => {
+                    drop(turn);
+                    spent.made_progress();
+                    return Poll::Ready(());
+                }
+                Status::Waiting => {
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                }
+                Status::New => {
+                    let notices = turn.locked().state();
+                    let ticket = notices.next_ticket;
+                    notices.next_ticket += 1;
+                    turn.wait(LANE, ticket, &mut own);
+                    return Poll::Pending;
+                }
             }
         }
     }

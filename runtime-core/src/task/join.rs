@@ -147,7 +147,7 @@ impl<T> JoinHandle<T> {
     /// ```
     pub fn shared(self) -> Promised<Result<T, Arc<JoinError>>>
     where
-        T: Clone + Send + 'static,
+        T: Clone + Send + Sync + 'static,
     {
         let promise = Promise::new();
         let shared = promise.future();

@@ -6,6 +6,7 @@ use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::cell::{self, Header};
+use crate::saved_waker::SavedWaker;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
 
@@ -22,6 +23,12 @@ pub(super) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
 /// True if `waker` wakes this very task, and not something in between.
 pub(super) fn is_of(waker: &Waker, header: *const Header) -> bool {
     waker.data() == header.cast() && std::ptr::eq(waker.vtable(), &VTABLE)
+}
+
+/// True if `waker` is a task's: its clone is a count, and runs no code but ours.
+#[inline]
+pub(crate) fn is_a_tasks(waker: &Waker) -> bool {
+    ptr::eq(waker.vtable(), &VTABLE)
 }
 
 /// The waker of whoever awaits a task, or none. Nearly always that is a task too, whose waker is known by its header alone; any other
@@ -47,7 +54,7 @@ impl JoinWaker {
 
     #[cold]
     fn boxed(waker: &Waker) -> Self {
-        let boxed = Box::into_raw(Box::new(waker.clone()));
+        let boxed = Box::into_raw(Box::new(SavedWaker::of(waker)));
         Self(
             boxed
                 .map_addr(|address| address | BOXED)
@@ -58,11 +65,11 @@ impl JoinWaker {
 
     /// The waker in its box, if it is in one.
     #[inline]
-    fn in_box(&self) -> Option<NonNull<Waker>> {
+    fn in_box(&self) -> Option<NonNull<SavedWaker>> {
         let is_boxed = self.0.addr() & BOXED != 0;
         // SAFETY: a pointer to a box, which is not null.
         is_boxed.then(|| unsafe {
-            NonNull::new_unchecked(self.0.cast::<Waker>().byte_sub(BOXED).cast_mut())
+            NonNull::new_unchecked(self.0.cast::<SavedWaker>().byte_sub(BOXED).cast_mut())
         })
     }
 

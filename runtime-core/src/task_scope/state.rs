@@ -6,6 +6,7 @@ use std::task::Waker;
 use crate::combine::TaskError;
 use crate::context::Ambient;
 use crate::primitives::{Mutex, MutexGuard};
+use crate::saved_waker::{PollWaker, SavedWaker};
 use crate::slots::Slots;
 use crate::task::{AbortHandle, JoinError};
 
@@ -21,7 +22,7 @@ struct State<E> {
     children: Slots<Option<AbortHandle>>,
     errors: Vec<TaskError<E>>,
     /// The scope's task, if it waits.
-    waiting: Option<Waker>,
+    waiting: Option<SavedWaker>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,33 +111,35 @@ impl<E> Shared<E> {
 
     /// The body waits: keeps the waker. False: something has failed meanwhile.
     pub(super) fn wait_with_body(&self, waker: &Waker) -> bool {
-        let state = self.state.lock();
-        if state.phase != Phase::Open {
-            return false;
+        let mut own = PollWaker::new(waker);
+        loop {
+            let mut state = self.state.lock();
+            if state.phase != Phase::Open {
+                return false;
+            }
+            if own.store_in(&mut state.waiting) {
+                return true;
+            }
+            drop(state);
+            own.prepare();
         }
-        Self::register(state, waker);
-        true
     }
 
     /// The body has ended: closes the scope if no child is left, and keeps the waker otherwise.
     pub(super) fn wait_for_children(&self, waker: &Waker) -> Rest<E> {
-        let mut state = self.state.lock();
-        if state.children.is_empty() {
-            state.phase = Phase::Closed;
-            return Rest::Done(std::mem::take(&mut state.errors));
+        let mut own = PollWaker::new(waker);
+        loop {
+            let mut state = self.state.lock();
+            if state.children.is_empty() {
+                state.phase = Phase::Closed;
+                return Rest::Done(std::mem::take(&mut state.errors));
+            }
+            if own.store_in(&mut state.waiting) {
+                return Rest::Children;
+            }
+            drop(state);
+            own.prepare();
         }
-        Self::register(state, waker);
-        Rest::Children
-    }
-
-    fn register(mut state: MutexGuard<'_, State<E>>, waker: &Waker) {
-        let replaced = match &mut state.waiting {
-            Some(own) if own.will_wake(waker) => None,
-            place => place.replace(waker.clone()),
-        };
-        drop(state);
-        // Outside of the lock: a waker's destructor may be a task's.
-        drop(replaced);
     }
 
     fn wake(mut state: MutexGuard<'_, State<E>>) {

@@ -2,13 +2,14 @@
 
 use super::Subject;
 
-/// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module `conformance`.
+/// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module
+/// `conformance`.
 ///
-/// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow the type:
-/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
-/// [`ForeverSubject`](crate::testing::ForeverSubject), `simulated` for a [`ClockSubject`](crate::testing::ClockSubject), and `send_owner`
-/// for a subject that is `Send`: `conformance!(Mine, ambient, forever, simulated, send_owner)`. For several subjects in a file, put each
-/// into a module of its own.
+/// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow
+/// the type: `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
+/// [`ForeverSubject`](crate::testing::ForeverSubject), `simulated` for a
+/// [`ClockSubject`](crate::testing::ClockSubject), and `send_owner` for a subject that is `Send`: `conformance!(Mine,
+/// ambient, forever, simulated, send_owner)`. For several subjects in a file, put each into a module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {
@@ -151,6 +152,13 @@ macro_rules! __conformance_cases {
                 c07_random_programs_over_a_semaphore
                 c07_random_programs_over_an_event
             }
+            user_values {
+                c08_items_go_to_their_getters_in_turn
+                c13_a_clone_may_ask_its_promise
+                c13_comparisons_are_made_outside_of_locks
+                c13_items_are_dropped_outside_of_locks
+                c13_values_nobody_took_are_dropped_outside_of_locks
+            }
             timers {
                 c09_a_dropped_sleep_wakes_nobody
                 c09_a_ready_result_beats_a_due_deadline
@@ -263,6 +271,11 @@ macro_rules! __conformance_cases {
                 queues_tell_what_is_in_them
                 semaphores_refuse_what_cannot_be
                 tasks_that_live_are_counted
+            }
+            user_wakers {
+                c13_a_waker_that_cannot_be_cloned_leaves_nothing_behind
+                c13_a_wakers_panic_keeps_nobody_from_being_woken
+                c13_wakers_may_use_what_they_wait_for
             }
         }
     };

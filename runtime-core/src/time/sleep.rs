@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use super::clock;
 use super::shard::{self, NEVER, TimerShard};
 use super::wheel::{self, Node};
+use crate::saved_waker::SavedWaker;
 use crate::{budget, context};
 
 /// Completes at a deadline, never before; made by [`sleep`] and [`sleep_until`].
 ///
-/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. Cost: a look at the clock, and if it has to wait a short lock
-/// for entering the wheel and one for leaving it. It may be polled by several tasks in turn; the one
-/// that polled it last is woken. Once complete it stays so.
+/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. Cost: a look at the clock, and if it has
+/// to wait a short lock for entering the wheel and one for leaving it. It may be polled by several tasks in turn; the
+/// one that polled it last is woken. Once complete it stays so.
 ///
 /// Cancel safe: dropped, it is taken out of the wheel at once.
 #[derive(Debug)]
@@ -28,14 +29,14 @@ pub struct Sleep {
     node: Node,
 }
 
-// SAFETY: the node's links and waker are touched under the shard's lock only, or by the `Sleep` itself through `&mut` while it
-// is in no wheel.
+// SAFETY: the node's links and waker are touched under the shard's lock only, or by the `Sleep` itself through `&mut`
+// while it is in no wheel.
 unsafe impl Send for Sleep {}
 // SAFETY: as above; `&Sleep` gives access to the deadline and the state only.
 unsafe impl Sync for Sleep {}
 
-/// Waits for `duration`, and never less. Zero completes without waiting; one that exceeds the clock's range never completes. asyncio's
-/// `sleep`; for its `sleep(0)`, which lets others run, see [`yield_now`](crate::yield_now).
+/// Waits for `duration`, and never less. Zero completes without waiting; one that exceeds the clock's range never
+/// completes. asyncio's `sleep`; for its `sleep(0)`, which lets others run, see [`yield_now`](crate::yield_now).
 ///
 /// Cancel safe, and no allocation: see [`Sleep`].
 ///
@@ -132,11 +133,14 @@ impl Sleep {
         let shard = self
             .shard
             .insert(context::with("sleep", |ambient| ambient.timer_shard()));
+        // Before the lock: a clone runs code of others.
+        let waker = SavedWaker::of(cx.waker());
         // SAFETY: the node is IDLE, as the caller saw, and inside of a pinned `Sleep`, whose `drop` takes it out first.
-        unsafe { shard.insert(NonNull::from(&self.node), now, cx.waker().clone()) };
+        unsafe { shard.insert(NonNull::from(&self.node), now, waker) };
     }
 
-    /// Brings a registered timer up to date. True if it will wake this task; false if its state is to be looked at again.
+    /// Brings a registered timer up to date. True if it will wake this task; false if its state is to be looked at
+    /// again.
     fn stays_registered(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(shard) = &self.shard else {
             unreachable!("a linked timer has a shard")

@@ -9,6 +9,7 @@ use std::task::{Wake, Waker};
 use proptest::prelude::*;
 
 use super::wheel::{FIRED, IDLE, Node, TICK_SHIFT, Wheel};
+use crate::saved_waker::SavedWaker;
 use crate::sync::wake_batch::WakeBatch;
 
 const TICK: u64 = 1 << TICK_SHIFT;
@@ -54,7 +55,7 @@ impl Bench {
         }));
         let node = NonNull::from(&*self.nodes[id]);
         // SAFETY: a new node, boxed, and taken out by `Drop` at the latest.
-        unsafe { self.wheel.insert(node, self.now, waker) };
+        unsafe { self.wheel.insert(node, self.now, SavedWaker::of(&waker)) };
         id
     }
 

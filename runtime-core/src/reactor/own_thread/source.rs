@@ -14,6 +14,7 @@ use super::super::source::ready;
 use super::super::waiters::{WaitKey, WaitList};
 use super::super::{Direction, ReadyEvent};
 use super::ThreadParker;
+use crate::saved_waker::PollWaker;
 
 /// A descriptor that is waited for by the threads of the tasks that use it.
 pub(in crate::reactor) struct ThreadSource {
@@ -133,6 +134,9 @@ impl ThreadSource {
         }
         let (parker, is_own) = ThreadParker::for_current_thread()?;
         self.remember(&parker);
+        // Before the lock: a clone runs code of others.
+        let mut own = PollWaker::new(cx.waker());
+        own.prepare();
         let displaced = {
             let mut interests = parker.interests.lock();
             let index = position(&interests, self).unwrap_or_else(|| {
@@ -145,10 +149,10 @@ impl ThreadSource {
             });
             let waiters = interests[index].list(direction);
             match key {
-                None => waiters.add(cx.waker()),
+                None => waiters.add(&mut own),
                 Some(key) => {
                     let key = *key.get_or_insert_with(|| self.new_key());
-                    waiters.add_keyed(key, cx.waker())
+                    waiters.add_keyed(key, &mut own)
                 }
             }
         };

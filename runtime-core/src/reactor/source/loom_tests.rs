@@ -1,7 +1,7 @@
 //! A source under loom: its waiters against its events.
 
 use std::sync::atomic::AtomicUsize as Count;
-use std::task::Wake;
+use std::task::{Wake, Waker};
 
 use loom::sync::Arc;
 use loom::thread;
@@ -28,8 +28,8 @@ pub(in crate::reactor) fn poll(
     )
 }
 
-/// One reader waits, another one comes together with the event: each either sees it or is woken. (Of three threads that meet at the lock
-/// the model would let the two that spin take turns for ever.)
+/// One reader waits, another one comes together with the event: each either sees it or is woken. (Of three threads
+/// that meet at the lock the model would let the two that spin take turns for ever.)
 #[test]
 fn who_misses_the_event_is_woken_by_it() {
     loom::model(|| {
@@ -72,7 +72,8 @@ fn a_cancelled_reader_leaves_nothing_behind() {
     });
 }
 
-/// A reader clears what it saw before its attempt, or finds it used up, while the next event comes: that one is not erased.
+/// A reader clears what it saw before its attempt, or finds it used up, while the next event comes: that one is not
+/// erased.
 fn a_newer_event_stays(clear: fn(&Source, ReadyEvent)) {
     loom::model(move || {
         let source = Arc::new(Source::new());
@@ -103,7 +104,8 @@ fn a_short_transfer_never_uses_up_a_newer_event() {
     a_newer_event_stays(Source::use_up);
 }
 
-/// Two readers have seen the same event. One finds it used up, the other may not have heard of it; a waiter is woken by the next event.
+/// Two readers have seen the same event. One finds it used up, the other may not have heard of it; a waiter is woken
+/// by the next event.
 #[test]
 fn readers_use_an_event_up_in_any_order() {
     loom::model(|| {

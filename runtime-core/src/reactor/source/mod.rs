@@ -3,13 +3,14 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::waiters::{WaitKey, WaitList, Waiters};
 use super::{Direction, ReadyEvent};
 use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::primitives::{UnsafeCell, spin_loop, thread};
+use crate::saved_waker::PollWaker;
 
 /// Readiness bits, the lowest byte of a source's word.
 pub(super) mod ready {
@@ -29,7 +30,8 @@ pub(super) mod ready {
     pub(crate) const WRITE: u8 = WRITABLE | WRITE_CLOSED;
 }
 
-/// Somebody has the lists of waiters, and alone may write the word. In the byte of the readiness bits, and none of them.
+/// Somebody has the lists of waiters, and alone may write the word. In the byte of the readiness bits, and none of
+/// them.
 const LOCKED: u64 = 1 << 7;
 const TICK_SHIFT: u32 = 8;
 const TICK_MASK: u64 = (1 << 24) - 1;
@@ -59,13 +61,14 @@ fn bits_of(word: u64) -> u8 {
     (word & !LOCKED) as u8
 }
 
-/// One socket's readiness and waiters. On cache lines of its own: neighbours belong to other workers. In this order, so that all that one
-/// reader needs is on the first of them.
+/// One socket's readiness and waiters. On cache lines of its own: neighbours belong to other workers. In this order,
+/// so that all that one reader needs is on the first of them.
 #[repr(C, align(128))]
 pub(super) struct Source {
     word: AtomicU64,
-    /// For each direction the last tick at which a transfer was short: the event of that tick is used up, and stays so as long as the word has
-    /// the tick. Apart from the word, so that who finds that out writes it down with a plain store.
+    /// For each direction the last tick at which a transfer was short: the event of that tick is used up, and stays
+    /// so as long as the word has the tick. Apart from the word, so that who finds that out writes it down with a
+    /// plain store.
     used_up: [AtomicU32; 2],
     waiters: UnsafeCell<Waiters>,
 }
@@ -92,8 +95,8 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // A store is enough, as nobody writes a word that is locked. Release: the next to lock it sees our writes to the lists, and who sees
-        // a bit sees what the event brought.
+        // A store is enough, as nobody writes a word that is locked. Release: the next to lock it sees our writes to
+        // the lists, and who sees a bit sees what the event brought.
         self.source.word.store(self.unlock_as, Ordering::Release);
     }
 }
@@ -244,7 +247,8 @@ impl Source {
         })
     }
 
-    /// Ready if `direction` is; else leaves the waker. `waiting` is called under the lock after a waker was left, with who waits.
+    /// Ready if `direction` is; else leaves the waker. `waiting` is called under the lock after a waker was left,
+    /// with who waits.
     #[inline]
     pub(super) fn poll_ready(
         &self,
@@ -253,16 +257,23 @@ impl Source {
         key: Option<&mut WaitKey>,
         waiting: impl FnOnce(&Waiters),
     ) -> Poll<ReadyEvent> {
+        // Acquire: pairs with the Release in `Locked::drop`.
+        if let Some(event) = self.event(self.word.load(Ordering::Acquire), direction) {
+            return Poll::Ready(event);
+        }
+        // Before the lock, which others spin for: a clone runs code of others.
+        let mut own = PollWaker::new(cx.waker());
+        own.prepare();
         let mut locked = match self.lock_unless(|current| self.event(current, direction)) {
             Ok(locked) => locked,
             Err(event) => return Poll::Ready(event),
         };
         let displaced = locked.waiters(|waiters| {
             let displaced = match key {
-                None => waiters.list(direction).add(cx.waker()),
+                None => waiters.list(direction).add(&mut own),
                 Some(key) => {
                     let key = *key.get_or_insert_with(|| waiters.new_key());
-                    waiters.list(direction).add_keyed(key, cx.waker())
+                    waiters.list(direction).add_keyed(key, &mut own)
                 }
             };
             waiting(waiters);
@@ -296,7 +307,7 @@ impl Source {
     /// Takes back a future's waker.
     pub(super) fn cancel(&self, direction: Direction, key: NonZeroU64) {
         let remove = |waiters: &mut Waiters| waiters.list(direction).remove(key);
-        let waker: Option<Waker> = self.lock().waiters(remove);
+        let waker = self.lock().waiters(remove);
         // Not under the lock: it may be the last reference to a task.
         drop(waker);
     }

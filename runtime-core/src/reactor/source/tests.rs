@@ -1,5 +1,7 @@
 //! Ticks, and what a short transfer uses up.
 
+use std::task::Waker;
+
 use super::*;
 
 const LAST_TICK: u32 = TICK_MASK as u32;

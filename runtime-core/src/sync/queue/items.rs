@@ -1,7 +1,11 @@
 //! The state of a queue, under its lock.
 
+use std::collections::VecDeque;
+use std::mem;
+
 use super::errors::{TryGetError, TryPutError};
 use super::store::Store;
+use crate::contain::contain;
 use crate::sync::wait_queue::{Line, Locked, Resource, Serving};
 
 /// The lane of those who wait for an item.
@@ -11,17 +15,23 @@ pub(super) const PUT: usize = 1;
 /// The lane of those who wait until all items are done with.
 pub(super) const JOIN: usize = 2;
 
-/// A waiter that is granted something does not run at once. What it was granted stays in the queue under a reservation, so that
-/// nobody takes it meanwhile and nothing has to be moved back if the waiter is dropped.
+/// A waiter that is granted something does not run at once. What it was granted stays in the queue under a
+/// reservation, so that nobody takes it meanwhile and nothing has to be moved back if the waiter is dropped.
+///
+/// Nothing here runs code of others: items are moved, and neither compared nor dropped.
 #[derive(Debug)]
 pub(super) struct Items<S> {
     store: S,
+    /// How many items are in, those that are kept apart included.
+    len: usize,
     capacity: usize,
-    /// Items promised to getters; at most as many as there are, or they were drained.
-    promised_items: usize,
+    /// The tickets of getters that were granted an item and have not taken it, in the order of their grants. At most
+    /// as many as there are items, or those were drained.
+    granted: VecDeque<usize>,
+    next_grant: usize,
     /// Places promised to putters; with the items at most `capacity`.
     promised_places: usize,
-    /// Items put that nobody has said to be done with: those in the store and those that were taken from it.
+    /// Items put that nobody has said to be done with: those that are in and those that were taken.
     unfinished: usize,
     /// Who waits in `JOIN` has a ticket, and those below this one are released.
     joined_below: usize,
@@ -33,8 +43,10 @@ impl<S: Store> Items<S> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             store: S::default(),
+            len: 0,
             capacity,
-            promised_items: 0,
+            granted: VecDeque::new(),
+            next_grant: 0,
             promised_places: 0,
             unfinished: 0,
             joined_below: 0,
@@ -45,22 +57,27 @@ impl<S: Store> Items<S> {
 
     #[inline]
     fn has_free_item(&self) -> bool {
-        self.store.len() > self.promised_items
+        self.len > self.granted.len()
     }
 
     #[inline]
     pub(super) fn has_free_place(&self) -> bool {
-        self.store.len() + self.promised_places < self.capacity
+        self.len + self.promised_places < self.capacity
     }
 
     #[inline]
     fn push(&mut self, value: S::Item) {
         self.store.push(value);
+        self.len += 1;
         self.unfinished += 1;
     }
 
+    pub(super) fn store(&mut self) -> &mut S {
+        &mut self.store
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.store.len()
+        self.len
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -71,11 +88,24 @@ impl<S: Store> Items<S> {
         self.closed = true;
     }
 
-    /// Takes out what is in it: nobody will get it, so there is nothing to be done with it.
-    pub(super) fn drain(&mut self) -> S {
-        let drained = std::mem::take(&mut self.store);
-        self.finish(drained.len());
-        drained
+    /// Takes out what is in it, `apart` included if that could be entered: nobody will get it, so there is nothing to
+    /// be done with it.
+    pub(super) fn drain(&mut self, apart: Option<&mut S>) -> Drained<S> {
+        // In the middle of a comparison what is apart stays, and can still be got.
+        let count = if apart.is_some() {
+            self.len
+        } else {
+            self.store.len()
+        };
+        self.len -= count;
+        self.finish(count);
+        let mut drained = apart.map(mem::take).unwrap_or_default();
+        if S::APART {
+            self.store.move_to(&mut drained);
+        } else {
+            drained = mem::take(&mut self.store);
+        }
+        Drained(drained)
     }
 
     /// The putter that a place was promised to puts its value.
@@ -89,11 +119,49 @@ impl<S: Store> Items<S> {
         Ok(())
     }
 
-    /// The getter that an item was promised to gets it. There is none if the queue was drained meanwhile.
+    /// Claims an item for the getter that was granted one by this ticket: tells how many come out before it, those of
+    /// the getters that were granted one earlier and have not taken it. There is none if the queue was drained
+    /// meanwhile.
     #[inline]
-    pub(super) fn get_promised(&mut self) -> Result<S::Item, TryGetError> {
-        self.promised_items -= 1;
-        self.store.pop().ok_or(TryGetError::Closed)
+    pub(super) fn claim_granted(&mut self, ticket: usize) -> Result<usize, TryGetError> {
+        let behind = self.withdraw(ticket);
+        if behind >= self.len {
+            return Err(TryGetError::Closed);
+        }
+        self.len -= 1;
+        Ok(behind)
+    }
+
+    /// As [`claim_granted`](Items::claim_granted), for one who does not wait.
+    #[inline]
+    pub(super) fn claim_free(&mut self, others_wait: bool) -> Result<usize, TryGetError> {
+        if !others_wait && self.has_free_item() {
+            self.len -= 1;
+            Ok(self.granted.len())
+        } else if self.closed && self.len == 0 {
+            Err(TryGetError::Closed)
+        } else {
+            Err(TryGetError::Empty)
+        }
+    }
+
+    /// What was claimed has stayed in.
+    pub(super) fn give_up_claim(&mut self) {
+        self.len += 1;
+    }
+
+    /// Forgets a grant; returns how many are before it.
+    #[inline]
+    fn withdraw(&mut self, ticket: usize) -> usize {
+        // Nearly always they take what they were granted in turn.
+        if self.granted.front() == Some(&ticket) {
+            self.granted.pop_front();
+            return 0;
+        }
+        let place = self.granted.binary_search(&ticket);
+        let place = place.expect("a grant is kept until it is used or given back");
+        self.granted.remove(place);
+        place
     }
 
     /// True if all that was put is done with.
@@ -103,7 +171,7 @@ impl<S: Store> Items<S> {
 
     /// True if an item that was taken out is not done with.
     pub(super) fn has_taken(&self) -> bool {
-        self.unfinished > self.store.len()
+        self.unfinished > self.len
     }
 
     /// `count` more are done with.
@@ -130,12 +198,15 @@ impl<S: Store> Resource for Items<S> {
         while serving.next_waiter(GET).is_some() {
             let items = serving.state();
             if items.has_free_item() {
-                items.promised_items += 1;
-                serving.grant(GET);
-            } else if items.closed && items.store.is_empty() {
+                let ticket = items.next_grant;
+                items.next_grant += 1;
+                items.granted.push_back(ticket);
+                serving.give(GET, ticket);
+            } else if items.closed && items.len == 0 {
                 serving.dismiss(GET);
             } else {
-                // Also when it is closed and the last items are promised: should a getter be dropped, its item is free again.
+                // Also when it is closed and the last items are promised: should a getter be dropped, its item is
+                // free again.
                 break;
             }
         }
@@ -157,11 +228,30 @@ impl<S: Store> Resource for Items<S> {
         }
     }
 
-    fn give_back(&mut self, (): &(), lane: usize, _: usize) {
+    fn give_back(&mut self, (): &(), lane: usize, given: usize) {
         match lane {
-            GET => self.promised_items -= 1,
+            GET => _ = self.withdraw(given),
             PUT => self.promised_places -= 1,
             _ => {}
+        }
+    }
+}
+
+/// What was in a queue, to be dropped without its lock. One whose destructor panics keeps the others from nothing.
+pub(super) struct Drained<S: Store>(S);
+
+impl<S: Store> Iterator for Drained<S> {
+    type Item = S::Item;
+
+    fn next(&mut self) -> Option<S::Item> {
+        self.0.take(0)
+    }
+}
+
+impl<S: Store> Drop for Drained<S> {
+    fn drop(&mut self) {
+        while let Some(item) = self.0.take_any() {
+            contain(|| drop(item));
         }
     }
 }
@@ -182,18 +272,4 @@ pub(super) fn try_push<S: Store>(
     }
     items.push(value);
     Ok(())
-}
-
-/// Gets without waiting if there is an item that is not promised.
-#[inline]
-pub(super) fn try_pop<S: Store>(locked: &mut Locked<'_, Items<S>>) -> Result<S::Item, TryGetError> {
-    let others_wait = locked.has_waiters(GET);
-    let items = locked.state();
-    if !others_wait && items.has_free_item() {
-        items.store.pop().ok_or(TryGetError::Empty)
-    } else if items.closed && items.store.is_empty() {
-        Err(TryGetError::Closed)
-    } else {
-        Err(TryGetError::Empty)
-    }
 }

@@ -1,5 +1,6 @@
 //! Queues between tasks, fair in both directions.
 
+mod apart;
 mod errors;
 mod items;
 mod job;
@@ -13,11 +14,13 @@ pub use job::Job;
 pub use store::{Fifo, Lifo, Smallest, Store};
 pub use waiting::{Get, Join, Put};
 
-use super::wait_queue::WaitQueue;
+use super::wait_queue::{Locked, WaitQueue};
 use crate::{context, park};
-use items::{Items, try_pop, try_push};
+use apart::{Apart, Entered, Inside};
+use items::{GET, Items, try_push};
 
-/// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for all that it does.
+/// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for all
+/// that it does.
 ///
 /// [`channel`](super::channel) is the same with ends that close it when they are dropped.
 ///
@@ -50,8 +53,12 @@ pub type Queue<T> = OrderedQueue<Fifo<T>>;
 /// ```
 pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 
-/// A queue whose smallest item comes out first, and of equal ones the first in: asyncio's `PriorityQueue`. See [`OrderedQueue`]
-/// for all that it does. Putting and getting are logarithmic in the number of items.
+/// A queue whose smallest item comes out first, and of equal ones the first in: asyncio's `PriorityQueue`. See
+/// [`OrderedQueue`] for all that it does. Putting takes constant time, getting is logarithmic in the number of items.
+///
+/// Items are compared by those who get, never by those who put, and not under the queue's lock. So a comparison may
+/// use the queue: it may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the
+/// comparison is over. A comparison that panics takes its panic to whoever gets; all items stay in.
 ///
 /// ```
 /// use runtime_core::sync::PriorityQueue;
@@ -66,18 +73,22 @@ pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 /// With [`Reverse`](std::cmp::Reverse) items the largest comes out first.
 pub type PriorityQueue<T> = OrderedQueue<Smallest<T>>;
 
-/// A queue for any number of producers and consumers, of which `S` says in which order items come out: [`Queue`], [`LifoQueue`]
-/// and [`PriorityQueue`].
+/// A queue for any number of producers and consumers, of which `S` says in which order items come out: [`Queue`],
+/// [`LifoQueue`] and [`PriorityQueue`].
 ///
-/// - *Fairness*: producers and consumers who wait are served first come, first served, and a newcomer does not overtake them.
-/// - *Cancelling*: no item is lost or changes its place. What a dropped future was about to get, an item or a place, goes to the
-///   next in line.
+/// - *Fairness*: producers and consumers who wait are served first come, first served, and a newcomer does not
+///   overtake them. Consumers get items in the order in which they began to wait, whichever of them runs first: the
+///   first one gets the one that comes out first, the second one the next. Producers are let in in that order, and
+///   put their values as they run.
+/// - *Cancelling*: no item is lost or changes its place. What a dropped future was about to get, an item or a place,
+///   goes to the next in line.
 /// - *Closing*: [`close`](OrderedQueue::close) lets nothing in any more, and consumers get what is left;
 ///   [`close_and_drain`](OrderedQueue::close_and_drain) ends it at once. They are asyncio's `shutdown`.
 /// - *Joining*: [`join`](OrderedQueue::join) waits until all that was put is done with, as told by
 ///   [`task_done`](OrderedQueue::task_done), or by the [`Job`]s of [`get_job`](OrderedQueue::get_job).
-/// - *Cost*: a short lock for each operation, whether it waits or not; waiting allocates nothing, and how many wait makes no
-///   difference. Memory grows with the items in it and is kept: what has been as full before allocates nothing.
+/// - *Cost*: a short lock for each operation, whether it waits or not; waiting allocates nothing, and how many wait
+///   makes no difference. Memory grows with the items in it and is kept: what has been as full before allocates
+///   nothing.
 ///
 /// ```
 /// use runtime_core::sync::Queue;
@@ -100,6 +111,7 @@ pub type PriorityQueue<T> = OrderedQueue<Smallest<T>>;
 /// ```
 pub struct OrderedQueue<S: Store> {
     queue: WaitQueue<Items<S>>,
+    apart: Apart<S>,
     capacity: usize,
 }
 
@@ -107,7 +119,8 @@ impl<S: Store> OrderedQueue<S> {
     /// An empty queue for up to `capacity` items: asyncio's `maxsize`.
     ///
     /// # Panics
-    /// If `capacity` is zero, which asyncio takes for "without a bound": that is [`unbounded`](OrderedQueue::unbounded).
+    /// If `capacity` is zero, which asyncio takes for "without a bound": that is
+    /// [`unbounded`](OrderedQueue::unbounded).
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(
@@ -117,8 +130,8 @@ impl<S: Store> OrderedQueue<S> {
         Self::with_capacity(capacity)
     }
 
-    /// An empty queue for any number of items: putting never waits. A producer that is faster than the consumers fills the
-    /// memory.
+    /// An empty queue for any number of items: putting never waits. A producer that is faster than the consumers
+    /// fills the memory.
     pub fn unbounded() -> Self {
         Self::with_capacity(usize::MAX)
     }
@@ -126,14 +139,15 @@ impl<S: Store> OrderedQueue<S> {
     fn with_capacity(capacity: usize) -> Self {
         Self {
             queue: WaitQueue::new(Items::new(capacity)),
+            apart: Apart::new(),
             capacity,
         }
     }
 
     /// Waits for room and puts `value` in.
     ///
-    /// Cancel safe as far as the queue is concerned: a dropped future has either put its value before or never will, and its
-    /// place goes to the next in line. The value is dropped with the future.
+    /// Cancel safe as far as the queue is concerned: a dropped future has either put its value before or never will,
+    /// and its place goes to the next in line. The value is dropped with the future.
     ///
     /// # Errors
     /// Gives the value back if the queue is closed, now or while waiting.
@@ -147,7 +161,7 @@ impl<S: Store> OrderedQueue<S> {
     /// Cancel safe: an item that a dropped future was about to get goes to the next in line.
     #[inline]
     pub fn get(&self) -> Get<'_, S> {
-        Get::new(&self.queue)
+        Get::new(self)
     }
 
     /// Puts without waiting and without overtaking anyone: asyncio's `put_nowait`.
@@ -168,10 +182,57 @@ impl<S: Store> OrderedQueue<S> {
     /// [`TryGetError`] says why not.
     #[doc(alias = "get_nowait")]
     pub fn try_get(&self) -> Result<S::Item, TryGetError> {
+        // A comparison that gets from its own queue finds nothing.
+        let apart = self.enter().map_err(|Inside| TryGetError::Empty)?;
         let mut locked = self.queue.lock();
-        let value = try_pop(&mut locked)?;
-        locked.serve();
-        Ok(value)
+        let others_wait = locked.has_waiters(GET);
+        let behind = locked.state().claim_free(others_wait)?;
+        Ok(self.fetch(locked, apart, behind))
+    }
+
+    /// Enters what is kept apart, if anything is. To be called before the lock is taken.
+    #[inline]
+    fn enter(&self) -> Result<Option<Entered<'_, S>>, Inside> {
+        if S::APART {
+            self.apart.enter().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Takes the item that was claimed, and serves those who wait for its place.
+    #[inline]
+    fn fetch(
+        &self,
+        mut locked: Locked<'_, Items<S>>,
+        apart: Option<Entered<'_, S>>,
+        behind: usize,
+    ) -> S::Item {
+        let Some(apart) = apart else {
+            let item = locked.state().store().take(behind);
+            locked.serve();
+            return item.expect(CLAIMED);
+        };
+        self.fetch_apart(locked, apart, behind)
+    }
+
+    /// As [`fetch`](OrderedQueue::fetch), where that compares items.
+    fn fetch_apart(
+        &self,
+        mut locked: Locked<'_, Items<S>>,
+        apart: Entered<'_, S>,
+        behind: usize,
+    ) -> S::Item {
+        // Dropped after it has left what is apart: then others can take the item.
+        let claim = Claim(&self.queue);
+        let mut apart = apart;
+        locked.state().store().move_to(&mut apart);
+        drop(locked);
+        let item = apart.take(behind).expect(CLAIMED);
+        drop(apart);
+        std::mem::forget(claim);
+        self.queue.lock().serve();
+        item
     }
 
     /// [`put`](OrderedQueue::put) for a thread that runs no tasks: blocks it.
@@ -211,7 +272,8 @@ impl<S: Store> OrderedQueue<S> {
         park::block_on_current_thread(self.get_job())
     }
 
-    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`]s it need not be called.
+    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`]s it need not
+    /// be called.
     ///
     /// # Panics
     /// If it is called more often than items were taken out.
@@ -233,8 +295,8 @@ impl<S: Store> OrderedQueue<S> {
         })
     }
 
-    /// Waits until all that was put in is done with, once: what is put in later does not hold up those who wait already when
-    /// that is the case. Nothing having been put, it does not wait.
+    /// Waits until all that was put in is done with, once: what is put in later does not hold up those who wait
+    /// already when that is the case. Nothing having been put, it does not wait.
     ///
     /// Items that nobody takes are never done with: have consumers, or drain the queue.
     ///
@@ -252,22 +314,31 @@ impl<S: Store> OrderedQueue<S> {
         park::block_on_current_thread(self.join());
     }
 
-    /// Lets nothing in any more: those who wait for room are sent away with their values, and once the items in it are gone,
-    /// so are those who wait for an item. asyncio's `shutdown()`.
+    /// Lets nothing in any more: those who wait for room are sent away with their values, and once the items in it
+    /// are gone, so are those who wait for an item. asyncio's `shutdown()`.
     #[doc(alias = "shutdown")]
     pub fn close(&self) {
         self.queue.update(Items::close);
     }
 
-    /// Closes the queue and takes out what is in it, in its order: asyncio's `shutdown(immediate=True)`. All who wait are sent
-    /// away. What is taken out counts as done with; what was taken before does not.
+    /// Closes the queue and takes out what is in it, in its order: asyncio's `shutdown(immediate=True)`. All who wait
+    /// are sent away. What is taken out counts as done with; what was taken before does not.
     #[doc(alias = "shutdown")]
+    ///
+    /// Of a [`PriorityQueue`], a comparison that drains its own queue gets what has come in meanwhile; the rest can
+    /// still be got.
     pub fn close_and_drain(&self) -> impl Iterator<Item = S::Item> + use<S> {
-        let mut drained = self.queue.update(|items| {
-            items.close();
-            items.drain()
-        });
-        std::iter::from_fn(move || drained.pop())
+        let apart = self.enter();
+        let mut locked = self.queue.lock();
+        let items = locked.state();
+        items.close();
+        let drained = match apart {
+            Ok(Some(mut apart)) => items.drain(Some(&mut apart)),
+            Ok(None) => items.drain(Some(&mut S::default())),
+            Err(Inside) => items.drain(None),
+        };
+        locked.serve();
+        drained
     }
 
     /// True after [`close`](OrderedQueue::close).
@@ -295,6 +366,25 @@ impl<S: Store> OrderedQueue<S> {
     #[doc(alias = "maxsize")]
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+}
+
+const CLAIMED: &str = "there are as many items as were counted";
+
+/// An item that was claimed and not taken yet. Dropped, by a comparison that panics, it is to be had again.
+struct Claim<'a, S: Store>(&'a WaitQueue<Items<S>>);
+
+impl<S: Store> Drop for Claim<'_, S> {
+    fn drop(&mut self) {
+        self.0.update(Items::give_up_claim);
+    }
+}
+
+impl<S: Store> Drop for OrderedQueue<S> {
+    fn drop(&mut self) {
+        let apart = Some(self.apart.get_mut());
+        let drained = self.queue.lock().state().drain(apart);
+        drop(drained);
     }
 }
 

@@ -1,29 +1,28 @@
 //! Waiters who stand aside until somebody calls them into the line of a queue: what a condition is made of.
 #![allow(unsafe_code)]
 
+use std::fmt;
 use std::pin::Pin;
 use std::ptr;
-use std::task::Waker;
 
 use pin_project_lite::pin_project;
 
-use super::line::{Line, Status, replace};
+use super::line::{Line, Status};
 use super::{Resource, WaitQueue, Waiter};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::Ordering;
+use crate::saved_waker::PollWaker;
 use crate::sync::wake_batch::WakeBatch;
 
-/// Those who wait to be called, in the order of their coming. Whoever is called goes to the end of the queue's line without
-/// being woken: it wakes when the queue serves it, and those called together are served in their order.
+/// Those who wait to be called, in the order of their coming. Whoever is called goes to the end of the queue's line
+/// without being woken: it wakes when the queue serves it, and those called together are served in their order.
 ///
-/// A node has one of two locks. While it is `aside` it is the lobby's; the step that ends that is made under both, the lobby's
-/// first, and is never undone; from then on it is the queue's.
-#[derive(Debug)]
+/// A node has one of two locks. While it is `aside` it is the lobby's; the step that ends that is made under both,
+/// the lobby's first, and is never undone; from then on it is the queue's.
 pub(in crate::sync) struct Lobby {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     line: Line,
     /// The address of the queue that those in the line belong to.
@@ -41,6 +40,13 @@ fn address<S: Resource>(queue: &WaitQueue<S>) -> *const () {
     ptr::from_ref(queue).cast()
 }
 
+impl fmt::Debug for Lobby {
+    /// Without what is under the lock: whoever is written to may use the condition.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lobby").finish_non_exhaustive()
+    }
+}
+
 impl Lobby {
     pub(in crate::sync) fn new() -> Self {
         Self {
@@ -56,8 +62,8 @@ impl Lobby {
         self.inner.lock().line.len()
     }
 
-    /// Calls the first `count` into `lane` of `queue`, where each needs `need`; returns how many there were. With `passes_on`,
-    /// one that goes away after it was called, and before it was done, calls the next one in its stead.
+    /// Calls the first `count` into `lane` of `queue`, where each needs `need`; returns how many there were. With
+    /// `passes_on`, one that goes away after it was called, and before it was done, calls the next one in its stead.
     ///
     /// # Errors
     /// If those who stand aside belong to another queue.
@@ -84,7 +90,8 @@ impl Lobby {
                 let Some(node) = inner.line.first().map(ptr::from_ref) else {
                     break;
                 };
-                // SAFETY: nodes in the line are alive, and this one is after it: it moves to a line under a lock that is held.
+                // SAFETY: nodes in the line are alive, and this one is after it: it moves to a line under a lock that
+                // is held.
                 let node = unsafe { &*node };
                 // SAFETY: under the lobby's lock, the first of its line.
                 unsafe { inner.line.unlink(node) };
@@ -97,8 +104,8 @@ impl Lobby {
                     });
                 }
                 node.aside.store(false, Ordering::Relaxed);
-                // SAFETY: under the queue's lock; the node is pinned, is in no line now, and belongs to a waiter of this queue,
-                // whose `drop` takes it out.
+                // SAFETY: under the queue's lock; the node is pinned, is in no line now, and belongs to a waiter of
+                // this queue, whose `drop` takes it out.
                 unsafe { locked.inner.lane(lane).push_last(node) };
                 called += 1;
             }
@@ -139,8 +146,9 @@ impl<'q, S: Resource> Aside<'q, S> {
     /// If they belong to another queue.
     pub(in crate::sync) fn stand_aside(
         self: Pin<&mut Self>,
-        waker: &Waker,
+        own: &mut PollWaker<'_>,
     ) -> Result<(), OtherQueue> {
+        own.prepare();
         let this = self.project();
         // SAFETY: nothing is moved out of it.
         let waiter = unsafe { this.waiter.get_unchecked_mut() };
@@ -152,49 +160,53 @@ impl<'q, S: Resource> Aside<'q, S> {
         } else if inner.queue != queue {
             return Err(OtherQueue);
         }
+        let waker = own.take();
         // SAFETY: the node is in no line, and its owner's.
-        unsafe {
-            waiter
-                .node
-                .with(|linked| linked.waker = Some(waker.clone()))
-        };
+        let before = unsafe { waiter.node.with(|linked| linked.waker.replace(waker)) };
         waiter.node.aside.store(true, Ordering::Relaxed);
         waiter.node.set_status(Status::Waiting);
         waiter.queued = true;
         // SAFETY: under the lock; the waiter is pinned, was in no line, and `go_away` takes the node out.
         unsafe { inner.line.push_last(&waiter.node) };
+        drop(inner);
+        drop(before);
         Ok(())
     }
 
-    /// Makes it wake `waker`, and says how it stands; after `Granted` it is `New` again: the caller has to use what was granted.
-    pub(in crate::sync) fn poll(self: Pin<&mut Self>, waker: &Waker) -> Status {
+    /// Makes it be woken by `own`, and says how it stands; after `Granted` it is `New` again: the caller has to use
+    /// what was granted.
+    pub(in crate::sync) fn poll(self: Pin<&mut Self>, own: &mut PollWaker<'_>) -> Status {
         let this = self.project();
-        let mut waiter = this.waiter;
-        let status = waiter.as_mut().glance();
-        if status != Status::Waiting {
-            return status;
-        }
-        let inner = this.lobby.inner.lock();
-        // SAFETY: nothing is moved out of it.
-        let node = unsafe { &waiter.as_mut().get_unchecked_mut().node };
-        if node.aside.load(Ordering::Relaxed) {
-            // SAFETY: under the lobby's lock, and in its line.
-            let replaced = unsafe { node.with(|linked| replace(&mut linked.waker, waker)) };
+        let (lobby, mut waiter) = (*this.lobby, this.waiter);
+        loop {
+            let status = waiter.as_mut().glance();
+            if status != Status::Waiting {
+                return status;
+            }
+            let inner = lobby.inner.lock();
+            // SAFETY: nothing is moved out of it.
+            let node = unsafe { &waiter.as_mut().get_unchecked_mut().node };
+            if node.aside.load(Ordering::Relaxed) {
+                // SAFETY: under the lobby's lock, and in its line.
+                let done = unsafe { node.with(|linked| own.store_in(&mut linked.waker)) };
+                drop(inner);
+                if done {
+                    return Status::Waiting;
+                }
+                own.prepare();
+                continue;
+            }
             drop(inner);
-            drop(replaced);
-            return Status::Waiting;
+            let mut turn = waiter.as_mut().turn(own);
+            let status = turn.status();
+            if status != Status::Waiting || turn.rewait(own) {
+                return status;
+            }
         }
-        drop(inner);
-        let mut turn = waiter.turn();
-        let status = turn.status();
-        if status == Status::Waiting {
-            turn.rewait(waker);
-        }
-        status
     }
 
-    /// Leaves those who stand aside; or, if it was called and that was not for all, calls the next one in its stead and leaves
-    /// the queue as any waiter does.
+    /// Leaves those who stand aside; or, if it was called and that was not for all, calls the next one in its stead
+    /// and leaves the queue as any waiter does.
     fn go_away(self: Pin<&mut Self>) {
         let this = self.project();
         // SAFETY: nothing is moved out of it.

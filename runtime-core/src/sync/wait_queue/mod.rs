@@ -1,12 +1,14 @@
-//! The one wait queue under all types of this module: a lock over some state, and those who wait for that state to change.
+//! The one wait queue under all types of this module: a lock over some state, and those who wait for that state to
+//! change.
 //!
-//! See the module's README for the protocol. All unsafe code of `sync` that concerns waiting is in this folder; a new type on top
-//! of it implements [`Resource`], a handful of safe lines.
+//! See the module's README for the protocol. All unsafe code of `sync` that concerns waiting is in this folder; a new
+//! type on top of it implements [`Resource`], a handful of safe lines.
 #![allow(unsafe_code)]
 
 mod line;
 mod lobby;
-// Elsewhere it is a lock of the platform's; under a model checker a lock that it knows, but in the test of this one itself.
+// Elsewhere it is a lock of the platform's; under a model checker a lock that it knows, but in the test of this one
+// itself.
 #[cfg(all(
     target_os = "linux",
     any(not(any(lab_loom, lab_shuttle)), all(test, lab_loom))
@@ -17,22 +19,22 @@ use std::fmt;
 use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::ptr;
-use std::task::Waker;
 
+use line::Node;
 pub(super) use line::{Line, Status};
-use line::{Node, replace};
 pub(super) use lobby::{Aside, Lobby, OtherQueue};
 
 use super::wake_batch::WakeBatch;
 #[cfg(not(all(target_os = "linux", not(any(lab_loom, lab_shuttle)))))]
 use crate::primitives::{Mutex as Lock, MutexGuard as LockGuard};
+use crate::saved_waker::PollWaker;
 #[cfg(all(target_os = "linux", not(any(lab_loom, lab_shuttle))))]
 use lock::{Lock, LockGuard};
 
 /// What is waited for. The state of a [`WaitQueue`] implements it.
 pub(super) trait Resource: Sized {
-    /// The lanes of the queue, an array of lines: kinds of waiters that are served independently of each other, each first
-    /// come, first served.
+    /// The lanes of the queue, an array of lines: kinds of waiters that are served independently of each other, each
+    /// first come, first served.
     type Lanes: AsRef<[Line]> + AsMut<[Line]> + Default + fmt::Debug;
 
     /// The part of the state that is touched without the lock too; `()` if there is none.
@@ -40,8 +42,9 @@ pub(super) trait Resource: Sized {
 
     /// Serves the waiters that can be served now. Called under the lock after every change.
     ///
-    /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or [`dismiss`](Serving::dismiss)
-    /// until there is none or the first cannot be served; a later waiter never overtakes an earlier one of its lane.
+    /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or
+    /// [`dismiss`](Serving::dismiss) until there is none or the first cannot be served; a later waiter never
+    /// overtakes an earlier one of its lane.
     fn serve(serving: &mut Serving<'_, Self>);
 
     /// Takes back what was granted to a waiter that was dropped before it used it. `serve` follows.
@@ -55,13 +58,11 @@ pub(super) trait Resource: Sized {
 }
 
 /// State of type `S` under a lock, and those who wait for it.
-#[derive(Debug)]
 pub(super) struct WaitQueue<S: Resource> {
     open: S::Open,
     inner: Lock<Inner<S>>,
 }
 
-#[derive(Debug)]
 struct Inner<S: Resource> {
     state: S,
     lanes: S::Lanes,
@@ -112,6 +113,15 @@ impl<S: Resource> WaitQueue<S> {
         let result = change(&mut locked.inner.state);
         locked.serve();
         result
+    }
+}
+
+impl<S: Resource> fmt::Debug for WaitQueue<S> {
+    /// Without what is under the lock: whoever is written to may use the queue.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueue")
+            .field("open", &self.open)
+            .finish_non_exhaustive()
     }
 }
 
@@ -186,8 +196,8 @@ impl<'a, S: Resource> Serving<'a, S> {
         self.inner.lanes.as_ref()[lane].len() > 0
     }
 
-    /// What the lane's first waiter needs; `None` if there is no waiter, or no room to note one more wake-up (`serve` is then
-    /// called again).
+    /// What the lane's first waiter needs; `None` if there is no waiter, or no room to note one more wake-up (`serve`
+    /// is then called again).
     #[inline]
     pub(super) fn next_waiter(&self, lane: usize) -> Option<usize> {
         let first = self.inner.lanes.as_ref()[lane].first()?;
@@ -245,12 +255,13 @@ impl<'a, S: Resource> Serving<'a, S> {
     }
 }
 
-/// One who may wait, inside of a future. Dropped while it waits, it leaves the queue; dropped after it was granted something
-/// that it did not take, it gives that back to be passed on.
+/// One who may wait, inside of a future. Dropped while it waits, it leaves the queue; dropped after it was granted
+/// something that it did not take, it gives that back to be passed on.
 #[derive(Debug)]
 pub(super) struct Waiter<'q, S: Resource> {
     queue: &'q WaitQueue<S>,
-    /// The status is other than `New`. Touched by the owner only, so that a waiter that never waited is dropped without the lock.
+    /// The status is other than `New`. Touched by the owner only, so that a waiter that never waited is dropped
+    /// without the lock.
     queued: bool,
     node: Node,
     _pinned: PhantomPinned,
@@ -267,9 +278,13 @@ impl<'q, S: Resource> Waiter<'q, S> {
         }
     }
 
-    /// Takes the lock to see how things stand.
+    /// Takes the lock to see how things stand, after `own` was cloned for one who is in no line yet. A clone runs
+    /// code of others, which may use this very queue: so it comes before the lock.
     #[inline]
-    pub(super) fn turn(self: Pin<&mut Self>) -> Turn<'_, 'q, S> {
+    pub(super) fn turn(self: Pin<&mut Self>, own: &mut PollWaker<'_>) -> Turn<'_, 'q, S> {
+        if !self.queued {
+            own.prepare();
+        }
         let locked = self.queue.lock();
         self.turn_with(locked)
     }
@@ -290,8 +305,8 @@ impl<'q, S: Resource> Waiter<'q, S> {
         }
     }
 
-    /// How it stands, without taking the lock; `Waiting` may be out of date. After `Granted` and `Dismissed` it is `New` again,
-    /// as with [`Turn::status`].
+    /// How it stands, without taking the lock; `Waiting` may be out of date. After `Granted` and `Dismissed` it is
+    /// `New` again, as with [`Turn::status`].
     #[inline]
     pub(super) fn glance(self: Pin<&mut Self>) -> Status {
         // SAFETY: nothing is moved out of it.
@@ -320,7 +335,8 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         &mut self.locked
     }
 
-    /// How the waiter stands. After `Granted` and `Dismissed` it is `New` again: the caller has to use what was granted.
+    /// How the waiter stands. After `Granted` and `Dismissed` it is `New` again: the caller has to use what was
+    /// granted.
     #[inline]
     pub(super) fn status(&mut self) -> Status {
         if !*self.queued {
@@ -339,34 +355,43 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         unsafe { self.node.with(|linked| linked.need) }
     }
 
-    /// Queues the waiter in `lane`, or, if it waits already, makes it wake `waker`; releases the lock.
+    /// Queues the waiter, which is `New`, in `lane`, to be woken by `own`; releases the lock.
+    ///
+    /// # Panics
+    /// If `own` was not [prepared](PollWaker::prepare).
     #[inline]
-    pub(super) fn wait(mut self, lane: usize, need: usize, waker: &Waker) {
-        if *self.queued {
-            return self.rewait(waker);
-        }
-        *self.queued = true;
+    pub(super) fn wait(mut self, lane: usize, need: usize, own: &mut PollWaker<'_>) {
+        debug_assert!(!*self.queued, "it stands in line already");
+        let waker = own.take();
         // SAFETY: under the lock.
-        let replaced = unsafe {
+        let before = unsafe {
             self.node.with(|linked| {
                 linked.need = need;
                 linked.lane = lane;
-                replace(&mut linked.waker, waker)
+                linked.waker.replace(waker)
             })
         };
+        *self.queued = true;
         self.node.set_status(Status::Waiting);
         // SAFETY: under the lock; the waiter is pinned, was in no line, and its `drop` takes the node out.
         unsafe { self.locked.inner.lane(lane).push_last(self.node) };
         drop(self.locked);
-        drop(replaced);
+        // None, as a rule: whoever is served has been deprived of it.
+        drop(before);
     }
 
-    /// Makes a waiter that waits wake `waker`, and releases the lock.
-    fn rewait(self, waker: &Waker) {
+    /// Makes a waiter that waits be woken by `own`, and releases the lock. False if that took a clone of it: the
+    /// clone has been made, the waiter may have been served meanwhile, and is to look again.
+    #[inline]
+    #[must_use]
+    pub(super) fn rewait(self, own: &mut PollWaker<'_>) -> bool {
         // SAFETY: under the lock.
-        let replaced = unsafe { self.node.with(|linked| replace(&mut linked.waker, waker)) };
+        let done = unsafe { self.node.with(|linked| own.store_in(&mut linked.waker)) };
         drop(self.locked);
-        drop(replaced);
+        if !done {
+            own.prepare();
+        }
+        done
     }
 
     /// Serves those whom the caller's change of the state allows to be served, and releases the lock.
