@@ -24,6 +24,7 @@ pub use queue::{
 };
 pub use semaphore::{Acquire, Closed, OwnedPermit, Permit, Semaphore, TryAcquireError};
 pub use signal::{Signal, Wait};
+pub(crate) use wait_queue::OVERTAKEN_FOR;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod lock_model_tests;

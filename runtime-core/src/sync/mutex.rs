@@ -115,7 +115,11 @@ impl<T: ?Sized> Mutex<T> {
     /// Inside of a task.
     pub fn blocking_lock(&self) -> MutexGuard<'_, T> {
         context::assert_may_block("Mutex::blocking_lock", "use `lock().await` instead");
-        park::block_on_current_thread(self.lock())
+        // Without all that waiting needs, as it is free nearly always.
+        match self.try_lock() {
+            Some(guard) => guard,
+            None => park::block_on_current_thread(self.lock()),
+        }
     }
 
     /// True while somebody holds the lock: asyncio's `locked()`.

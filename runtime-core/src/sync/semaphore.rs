@@ -250,7 +250,11 @@ impl Semaphore {
             "Semaphore::blocking_acquire",
             "use `acquire().await` instead",
         );
-        park::block_on_current_thread(self.acquire())
+        // Without all that waiting needs, as there is one nearly always.
+        match self.try_acquire() {
+            Ok(permit) => Ok(permit),
+            Err(_) => park::block_on_current_thread(self.acquire()),
+        }
     }
 
     /// Adds permits, for those who wait first: asyncio's `release()` of what was never acquired.
