@@ -34,11 +34,15 @@ mod lock_tests;
 #[allow(unsafe_code)]
 mod loom_lock_tests;
 #[cfg(all(test, lab_loom))]
+mod loom_overtaking_tests;
+#[cfg(all(test, lab_loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod meeting_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod model_tests;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod overtaking_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod polled;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
