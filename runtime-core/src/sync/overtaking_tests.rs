@@ -299,7 +299,7 @@ fn threads_and_tasks_in_one_line_lose_nothing() {
                     let mut acquire = Box::pin(semaphore.acquire_many(count));
                     if (round + number) % 5 == 0 {
                         // One that gives up, called or not.
-                        drop(poll_as_thread(acquire));
+                        drop(poll_as_thread(acquire.as_mut()));
                         continue;
                     }
                     let permit = if number % 2 == 0 {
@@ -309,7 +309,9 @@ fn threads_and_tasks_in_one_line_lose_nothing() {
                         loop {
                             match acquire.as_mut().poll(&mut Context::from_waker(&waker)) {
                                 Poll::Ready(permit) => break permit.unwrap(),
-                                Poll::Pending => drop(parker.park(None).then_some(())),
+                                Poll::Pending => {
+                                    parker.park(None);
+                                }
                             }
                         }
                     };

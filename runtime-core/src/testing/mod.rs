@@ -44,7 +44,7 @@ pub mod sync_locks;
 pub mod sync_programs;
 pub mod sync_queues;
 mod sync_tasks;
-mod sync_turns;
+pub mod sync_turns;
 pub mod timers;
 pub mod waiting;
 pub mod wakers;
