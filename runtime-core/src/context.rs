@@ -44,6 +44,11 @@ pub trait Ambient: Send + Sync + 'static {
     /// Where blocking functions run.
     fn blocking_pool(&self) -> &Arc<BlockingPool>;
 
+    /// Whether each task has a thread of its own (1:1), so that what is polled in a task is waited for by blocking that thread.
+    fn has_thread_per_task(&self) -> bool {
+        false
+    }
+
     /// Whether file operations run on the calling thread (1:1) rather than in the blocking pool.
     fn files_inline(&self) -> bool {
         false
@@ -199,6 +204,15 @@ pub fn in_task() -> bool {
     CURRENT
         .try_with(|current| current.role.get() == Some(Role::Worker))
         .unwrap_or(false)
+}
+
+/// True if what is polled on the calling thread is waited for by blocking that thread: in a task of 1:1, and in `block_on_current_thread`.
+pub(crate) fn waits_as_thread() -> bool {
+    if in_task() {
+        try_with(|ambient| ambient.has_thread_per_task()).unwrap_or(false)
+    } else {
+        crate::park::is_blocked_on()
+    }
 }
 
 /// Panics if the calling thread is running tasks: blocking it would hold up all of them.

@@ -18,6 +18,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::metrics::Metrics;
 use crate::reactor::ReactorKind;
+use crate::sync::OVERTAKEN_FOR;
 use crate::task::JoinError;
 use crate::time::Elapsed;
 
@@ -181,6 +182,18 @@ pub struct Capabilities {
     pub preemptive: bool,
     /// A task may continue on another thread than the one it paused on.
     pub migrates_tasks: bool,
+}
+
+impl Capabilities {
+    /// For how long newcomers may overtake a task whose turn at a mutex, a semaphore or a queue of [`sync`](crate::sync) has come; `None` if
+    /// none ever does.
+    ///
+    /// A task with a thread of its own is woken when its turn has come, and what it waits for is left to whoever runs first: to keep it for a
+    /// thread that sleeps would cost everybody a switch of threads. From this long on it is kept for that task. Those who wait never
+    /// overtake each other.
+    pub fn overtaken_for(&self) -> Option<Duration> {
+        self.workers.is_none().then_some(OVERTAKEN_FOR)
+    }
 }
 
 /// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores, but for a policy or a

@@ -98,6 +98,10 @@ impl Ambient for Shared {
         &self.blocking
     }
 
+    fn has_thread_per_task(&self) -> bool {
+        true
+    }
+
     fn files_inline(&self) -> bool {
         true
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use runtime_core::reactor::own_thread::ThreadParker;
+use runtime_core::reactor::own_thread::ThreadUnparker;
 use runtime_core::time::{Clock, TimerShard};
 
 use crate::shared::Shared;
@@ -47,7 +47,9 @@ impl Shared {
                     return false;
                 };
                 // One that is ready wakes its thread, which asks again when it waits again.
-                if ThreadParker::any_is_ready(threads.iter().filter_map(|thread| thread.parker())) {
+                if ThreadUnparker::any_is_ready(
+                    threads.iter().filter_map(|thread| thread.unparker()),
+                ) {
                     return false;
                 }
                 if !self.clock.advance(quiet, deadline) {
@@ -58,9 +60,9 @@ impl Shared {
                     if thread
                         .timers()
                         .is_some_and(|timers| timers.is_due(self.clock.now()))
-                        && let Some(parker) = thread.parker()
+                        && let Some(unparker) = thread.unparker()
                     {
-                        parker.unpark();
+                        unparker.unpark();
                     }
                 }
                 true

@@ -16,7 +16,7 @@ use std::time::Instant;
 use runtime_core::Native;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
-use runtime_core::reactor::own_thread::ThreadParker;
+use runtime_core::reactor::own_thread::{ThreadParker, ThreadUnparker};
 use runtime_core::task::{Ran, Schedule, SchedulerArc, Task, TaskId};
 use runtime_core::time::{Clock, TimerShard};
 
@@ -39,7 +39,7 @@ pub(crate) struct TaskThread {
     due: AtomicPtr<()>,
     phase: AtomicU8,
     /// The thread's own, put here before the first poll.
-    parker: OnceLock<Arc<ThreadParker>>,
+    unparker: OnceLock<ThreadUnparker>,
     /// Made when the task first waits for a timer.
     timers: OnceLock<Arc<TimerShard>>,
     /// In simulated time: the thread waits, or has just been woken. Written under the registry's lock.
@@ -63,8 +63,8 @@ unsafe impl Schedule for TaskThread {
             return;
         }
         // Before its first poll a task counts as due, so that nobody schedules it: the parker is there.
-        if let Some(parker) = this.parker.get() {
-            parker.unpark();
+        if let Some(unparker) = this.unparker.get() {
+            unparker.unpark();
         }
     }
 }
@@ -75,7 +75,7 @@ impl TaskThread {
             shared,
             due: AtomicPtr::new(ptr::null_mut()),
             phase: AtomicU8::new(0),
-            parker: OnceLock::new(),
+            unparker: OnceLock::new(),
             timers: OnceLock::new(),
             waits: AtomicBool::new(false),
             polls: AtomicU64::new(0),
@@ -147,15 +147,15 @@ impl TaskThread {
 
     /// Whether the thread waits, and nobody has woken it. To be called under the registry's lock.
     pub(crate) fn waits(&self) -> bool {
-        self.waits.load(Relaxed) && self.parker.get().is_some_and(|parker| parker.is_asleep())
+        self.waits.load(Relaxed) && self.unparker.get().is_some_and(ThreadUnparker::is_asleep)
     }
 
     pub(crate) fn set_waits(&self, waits: bool) {
         self.waits.store(waits, Relaxed);
     }
 
-    pub(crate) fn parker(&self) -> Option<&ThreadParker> {
-        self.parker.get().map(Arc::as_ref)
+    pub(crate) fn unparker(&self) -> Option<&ThreadUnparker> {
+        self.unparker.get()
     }
 
     pub(crate) fn timers(&self) -> Option<&TimerShard> {
@@ -171,9 +171,13 @@ impl TaskThread {
     }
 
     fn put(&self, task: Task) {
-        // Release: pairs with the acquire in `take`.
-        let before = self.due.swap(task.into_raw().as_ptr(), Release);
-        debug_assert!(before.is_null(), "a task is due once at a time");
+        // Release: pairs with the acquire in `take`, and here.
+        let before = self.due.swap(task.into_raw().as_ptr(), AcqRel);
+        // A task is due once at a time. So this is another one, that somebody has bound to this scheduler too: it has no thread.
+        // SAFETY: as in `take`.
+        if let Some(misbound) = NonNull::new(before).map(|raw| unsafe { Task::from_raw(raw) }) {
+            misbound.cancel();
+        }
     }
 
     fn take(&self) -> Option<Task> {
@@ -193,7 +197,7 @@ impl TaskThread {
         let _listed = Listed { this, id };
         OWN.set((Arc::as_ptr(&this.shared), ptr::from_ref::<Self>(this)));
         let parker = ThreadParker::current_or_install();
-        let _ = this.parker.set(Arc::clone(&parker));
+        let _ = this.unparker.set(parker.unparker());
         let entered = context::enter(Arc::new(OnThread(this.clone())), Role::Worker);
         this.work(&parker);
         drop(entered);
@@ -257,7 +261,7 @@ impl TaskThread {
                             self.shared.let_time_pass(Some(self));
                             // A timer that was fired just now, on this very thread, put the task here without a token.
                             if !self.due.load(Relaxed).is_null() {
-                                parker.unpark();
+                                parker.unparker().unpark();
                             }
                         });
                         self.shared.registry.waits_no_more(self);
@@ -331,13 +335,9 @@ impl Ambient for OnThread {
 
     fn timer_shard(&self) -> Arc<TimerShard> {
         let shard = self.0.timers.get_or_init(|| {
-            let parker = Arc::clone(
-                self.0
-                    .parker
-                    .get()
-                    .expect("put there before the first poll"),
-            );
-            TimerShard::new(Box::new(move || parker.unpark()))
+            let unparker = self.0.unparker.get();
+            let unparker = unparker.expect("put there before the first poll").clone();
+            TimerShard::new(Box::new(move || unparker.unpark()))
         });
         Arc::clone(shard)
     }
@@ -348,6 +348,10 @@ impl Ambient for OnThread {
 
     fn blocking_pool(&self) -> &Arc<BlockingPool> {
         &self.0.shared.blocking
+    }
+
+    fn has_thread_per_task(&self) -> bool {
+        true
     }
 
     fn files_inline(&self) -> bool {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::blocking::BlockingPool;
 use crate::context::{self, Ambient, Binding, IoDriver, Refused, Role};
-use crate::reactor::own_thread::ThreadParker;
+use crate::reactor::own_thread::{ThreadParker, ThreadUnparker};
 use crate::reactor::{Reactor, ReactorKind};
 use crate::task::{self, Ran, Schedule, SchedulerArc, SchedulerRef, Task};
 use crate::time::TimerShard;
@@ -17,14 +17,14 @@ use crate::time::TimerShard;
 #[derive(Clone)]
 enum Waits {
     Reactor(Arc<Reactor>),
-    Parker(Arc<ThreadParker>),
+    OwnThread(ThreadUnparker),
 }
 
 impl Waits {
     fn wake(&self) {
         match self {
             Self::Reactor(reactor) => reactor.notify(),
-            Self::Parker(parker) => parker.unpark(),
+            Self::OwnThread(unparker) => unparker.unpark(),
         }
     }
 
@@ -34,7 +34,8 @@ impl Waits {
                 let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
                 reactor.poll(timeout).expect("poll");
             }
-            Self::Parker(parker) => parker.park(deadline),
+            // The loop's thread, of which there is one.
+            Self::OwnThread(_) => ThreadParker::current_or_install().park(deadline),
         }
     }
 }
@@ -78,7 +79,7 @@ impl Ambient for OneLoop {
     fn io_driver(&self) -> IoDriver {
         match &self.waits {
             Waits::Reactor(reactor) => IoDriver::Reactor(reactor.clone()),
-            Waits::Parker(_) => IoDriver::OwnThread,
+            Waits::OwnThread(_) => IoDriver::OwnThread,
         }
     }
     fn timer_shard(&self) -> Arc<TimerShard> {
@@ -88,7 +89,7 @@ impl Ambient for OneLoop {
         &self.pool
     }
     fn files_inline(&self) -> bool {
-        matches!(self.waits, Waits::Parker(_))
+        matches!(self.waits, Waits::OwnThread(_))
     }
 }
 
@@ -153,7 +154,7 @@ where
         .collect();
     all.push((
         "own thread".to_owned(),
-        |_| Waits::Parker(ThreadParker::current_or_install()),
+        |_| Waits::OwnThread(ThreadParker::current_or_install().unparker()),
         ReactorKind::default(),
     ));
     for (name, make, kind) in all {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use super::Polled;
 use super::slab::{Sources, Token};
 use crate::park::{Parker, Unparker};
+use crate::primitives::Mutex;
 
 pub(super) struct Epoll {
-    /// One thread at a time polls.
-    parker: Parker,
+    /// One thread at a time polls: another one waits for it.
+    parker: Mutex<Parker>,
     unparker: Unparker,
 }
 
@@ -19,7 +20,7 @@ impl Epoll {
         let parker = Parker::new();
         Ok(Self {
             unparker: parker.unparker(),
-            parker,
+            parker: Mutex::new(parker),
         })
     }
 
@@ -31,6 +32,7 @@ impl Epoll {
 
     pub(super) fn poll(&self, timeout: Option<Duration>, _sources: &Sources) -> io::Result<Polled> {
         self.parker
+            .lock()
             .park(timeout.map(|timeout| Instant::now() + timeout));
         Ok(Polled::default())
     }

@@ -267,6 +267,7 @@ impl Future for WaitAll<'_> {
                     });
                 }
                 Status::Dismissed => break Err(BrokenBarrier),
+                Status::Called => unreachable!("nobody competes at a barrier"),
                 Status::Waiting => {
                     if turn.rewait(&mut own) {
                         return Poll::Pending;

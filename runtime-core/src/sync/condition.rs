@@ -225,6 +225,7 @@ impl<'a, T: ?Sized> Future for WaitNotified<'a, T> {
         match this.aside.poll(&mut own) {
             Status::Granted => Poll::Ready(this.mutex.guard()),
             Status::Waiting => Poll::Pending,
+            Status::Called => unreachable!("who was notified is handed the lock"),
             Status::New | Status::Dismissed => {
                 panic!("`WaitNotified` was polled after it completed")
             }

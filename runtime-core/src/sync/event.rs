@@ -163,6 +163,7 @@ impl Future for WaitSet<'_> {
             let mut turn = waiter.as_mut().turn(&mut own);
             match turn.status() {
                 Status::Granted | Status::Dismissed => released = true,
+                Status::Called => unreachable!("nobody competes for an event"),
                 // Under the lock it is not set between this look and the waiter's being in line.
                 Status::New if event.is_set() => released = true,
                 Status::New => {

@@ -24,6 +24,7 @@ pub use queue::{
 };
 pub use semaphore::{Acquire, Closed, OwnedPermit, Permit, Semaphore, TryAcquireError};
 pub use signal::{Signal, Wait};
+pub(crate) use wait_queue::OVERTAKEN_FOR;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod lock_model_tests;
@@ -33,11 +34,15 @@ mod lock_tests;
 #[allow(unsafe_code)]
 mod loom_lock_tests;
 #[cfg(all(test, lab_loom))]
+mod loom_overtaking_tests;
+#[cfg(all(test, lab_loom))]
 mod loom_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod meeting_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod model_tests;
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod overtaking_tests;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod polled;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]

@@ -19,10 +19,13 @@ use crate::{context, park};
 ///
 /// Hold it across an `.await` if need be; if not, a lock of the standard library is cheaper.
 ///
-/// - *Fairness*: first come, first served. Who unlocks hands the lock to the first in line in the same step, and nobody
-///   overtakes, the one who has just unlocked it included. So each hand-over costs a switch of tasks as long as somebody waits, which
-///   a lock that lets newcomers overtake, such as Go's, has now and then only; in exchange nobody waits longer than it takes
-///   those before him.
+/// - *Fairness*: first come, first served. An unlock hands the lock to the first in line in the same step, and nobody overtakes it,
+///   the one that has just unlocked included. So while somebody waits, each hand-over costs a switch of tasks. In exchange nobody
+///   waits longer than it takes those before it.
+/// - *Threads*: a waiter that is a thread (a task under 1:1, or a thread in [`blocking_lock`](Mutex::blocking_lock)) is woken when its
+///   turn has come, and the lock is left to whoever runs first: a newcomer that is a thread too may overtake it. This ends half a
+///   millisecond after the first such wake-up: then the next unlock hands the lock over. Those in line never overtake each other.
+///   See [`Capabilities::overtaken_for`](crate::runtime::Capabilities::overtaken_for).
 /// - *Cancelling*: a future that is dropped while it waits leaves the line, and one that was handed the lock and is dropped before
 ///   it noticed hands it on. Its place in line is lost.
 /// - *Panics*: a guard dropped by a panic unlocks. There is no poison; what the panic left half done is to be seen.
@@ -115,7 +118,11 @@ impl<T: ?Sized> Mutex<T> {
     /// Inside of a task.
     pub fn blocking_lock(&self) -> MutexGuard<'_, T> {
         context::assert_may_block("Mutex::blocking_lock", "use `lock().await` instead");
-        park::block_on_current_thread(self.lock())
+        // Without all that waiting needs, as it is free nearly always.
+        match self.try_lock() {
+            Some(guard) => guard,
+            None => park::block_on_current_thread(self.lock()),
+        }
     }
 
     /// True while somebody holds the lock: asyncio's `locked()`.

@@ -160,6 +160,7 @@ impl Future for Wait<'_> {
                     spent.made_progress();
                     return Poll::Ready(());
                 }
+                Status::Called => unreachable!("nobody competes for a notification"),
                 Status::Waiting => {
                     if turn.rewait(&mut own) {
                         return Poll::Pending;

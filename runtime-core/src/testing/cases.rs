@@ -143,6 +143,13 @@ macro_rules! __conformance_cases {
                 c07_joining_a_queue_waits_for_all_that_was_put
                 c08_queues_of_other_orders_keep_them
             }
+            sync_turns {
+                c08_a_lock_that_all_want_changes_hands
+                c08_a_queue_that_all_want_loses_no_item
+                c08_permits_that_all_want_are_never_more
+                c08_those_in_line_keep_their_order_beside_newcomers
+                c08_whoever_waits_has_a_turn_beside_one_who_keeps_coming
+            }
             sync_programs {
                 c07_random_programs_over_a_barrier
                 c07_random_programs_over_a_condition

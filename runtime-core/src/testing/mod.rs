@@ -47,6 +47,7 @@ pub mod sync_locks;
 pub mod sync_programs;
 pub mod sync_queues;
 mod sync_tasks;
+pub mod sync_turns;
 pub mod timers;
 pub mod user_values;
 pub mod user_wakers;

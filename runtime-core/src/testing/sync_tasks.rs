@@ -30,6 +30,7 @@ pub(super) struct Spawned(Box<dyn Handle>);
 trait Spawns: Send + Sync {
     fn spawn(&self, work: Work) -> Spawned;
     fn yield_now(&self) -> Work;
+    fn are_overtaken(&self) -> bool;
 }
 
 trait Handle: Future<Output = Result<(), JoinError>> + Send + Unpin {
@@ -46,6 +47,10 @@ impl<R: Runtime> Spawns for Of<R> {
     fn yield_now(&self) -> Work {
         Box::pin(self.0.yield_now())
     }
+
+    fn are_overtaken(&self) -> bool {
+        self.0.capabilities().overtaken_for().is_some()
+    }
 }
 
 impl<H: TaskHandle<()>> Handle for H {
@@ -61,6 +66,11 @@ impl Tasks {
 
     pub(super) async fn yield_now(&self) {
         self.0.yield_now().await;
+    }
+
+    /// Whether a newcomer may overtake a task whose turn has come, for a bounded time (clause 8).
+    pub(super) fn are_overtaken(&self) -> bool {
+        self.0.are_overtaken()
     }
 
     /// Lets others run until `condition` is true; it is the watchdog that ends it otherwise.

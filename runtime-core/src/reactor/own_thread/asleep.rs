@@ -7,20 +7,27 @@ use rustix::event::PollFd;
 use rustix::io::Errno;
 
 use super::super::timespec;
-use super::{Interest, ThreadParker};
+use super::{Interest, ThreadUnparker};
 
-impl ThreadParker {
+impl ThreadUnparker {
     /// Whether the owner sleeps, or is about to, and nobody has woken it. From any thread.
     pub fn is_asleep(&self) -> bool {
-        self.state.is_asleep()
+        self.shared.state.is_asleep()
     }
 
-    /// Whether some descriptor is ready that one of the owners of `parkers` awaits. One system call for all of them, and none if they await
+    /// Whether some descriptor is ready that one of the owners of `unparkers` awaits. One system call for all of them, and none if they await
     /// none. Nothing is noted and nobody is woken: an owner that sleeps is about to find out by itself.
-    pub fn any_is_ready<'a>(parkers: impl Iterator<Item = &'a Self>) -> bool {
+    pub fn any_is_ready<'a>(unparkers: impl Iterator<Item = &'a Self>) -> bool {
         let mut sources = Vec::new();
-        for parker in parkers {
-            sources.extend(parker.interests.lock().iter().map(Interest::to_poll));
+        for unparker in unparkers {
+            sources.extend(
+                unparker
+                    .shared
+                    .interests
+                    .lock()
+                    .iter()
+                    .map(Interest::to_poll),
+            );
         }
         let mut fds: Vec<_> = sources
             .iter()

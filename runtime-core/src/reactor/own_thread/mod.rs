@@ -6,6 +6,7 @@ mod state;
 
 use std::cell::RefCell;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,7 @@ use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use rustix::io::Errno;
 
+use crate::park::Patience;
 pub(super) use source::ThreadSource;
 use source::{Interest, report};
 use state::{FUTEX, POLL, ParkState};
@@ -28,18 +30,44 @@ const SKIPS: u32 = 16;
 /// Descriptors polled without an allocation.
 const INLINE: usize = 8;
 
-/// What one thread waits with. One thread owns it and parks; any thread unparks.
+/// What the calling thread waits with. It stays on its thread, so that no other parks there; what others have of it is a [`ThreadUnparker`].
 ///
 /// ```
 /// use runtime_core::reactor::own_thread::ThreadParker;
 ///
 /// let parker = ThreadParker::current_or_install();
-/// let other = parker.clone();
-/// let thread = std::thread::spawn(move || other.unpark());
+/// let unparker = parker.unparker();
+/// let thread = std::thread::spawn(move || unparker.unpark());
 /// parker.park(None); // returns after the unpark, even if that came first
 /// thread.join().unwrap();
 /// ```
+///
+/// ```compile_fail
+/// let parker = runtime_core::reactor::own_thread::ThreadParker::current_or_install();
+/// std::thread::spawn(move || parker.park(None)); // on another thread than its own
+/// ```
+///
+/// ```compile_fail
+/// let parker = runtime_core::reactor::own_thread::ThreadParker::current_or_install();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| parker.park(None)); // shared with another thread
+/// });
+/// ```
 pub struct ThreadParker {
+    shared: Arc<Shared>,
+    patience: Patience,
+    /// A token is for one thread, and the sockets polled on a thread are waited for there.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Wakes a thread that waits by a [`ThreadParker`], or keeps it from sleeping once. For any thread.
+#[derive(Clone)]
+pub struct ThreadUnparker {
+    shared: Arc<Shared>,
+}
+
+/// What the owner, those who wake it and the sockets that it awaits share.
+struct Shared {
     state: ParkState,
     /// Made by the first park that polls.
     eventfd: OnceLock<OwnedFd>,
@@ -50,10 +78,70 @@ pub struct ThreadParker {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<ThreadParker>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
 }
 
 impl ThreadParker {
+    /// The calling thread's parker; made at the first call.
+    ///
+    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on waited for
+    /// by its [`park`](ThreadParker::park).
+    pub fn current_or_install() -> Self {
+        let shared =
+            CURRENT.with_borrow_mut(|current| Arc::clone(current.get_or_insert_with(Shared::new)));
+        Self::of_this_thread(shared)
+    }
+
+    /// The calling thread is the only one that parks there.
+    fn of_this_thread(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            patience: Patience::new(),
+            _not_send: PhantomData,
+        }
+    }
+
+    /// What wakes this thread.
+    pub fn unparker(&self) -> ThreadUnparker {
+        ThreadUnparker {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Sleeps until [`unpark`](ThreadUnparker::unpark), until `deadline`, or until a descriptor that was awaited on this thread is
+    /// ready; in the last case its waiters' wakers are called before this returns. May return spuriously.
+    pub fn park(&self, deadline: Option<Instant>) {
+        self.park_then(deadline, || {});
+    }
+
+    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadUnparker::is_asleep) says so, just before the thread
+    /// sleeps. What it does then is not missed, if it unparks this very thread too. It is not called if the thread need not sleep.
+    pub fn park_then(&self, deadline: Option<Instant>, asleep: impl FnOnce()) {
+        let sources: Vec<_> = self
+            .shared
+            .interests
+            .lock()
+            .iter()
+            .map(Interest::to_poll)
+            .collect();
+        if !sources.is_empty() {
+            return self.shared.park_in_poll(&sources, deadline, asleep);
+        }
+        let woken = || self.shared.state.take_token();
+        let sleep = || self.shared.park_on_futex(deadline, asleep);
+        self.patience.wait(deadline, woken, sleep);
+    }
+}
+
+impl ThreadUnparker {
+    /// Wakes the owner; if it does not sleep, its next park returns at once. From any thread, costs a system call only
+    /// if the owner sleeps.
+    pub fn unpark(&self) {
+        self.shared.unpark();
+    }
+}
+
+impl Shared {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             state: ParkState::new(),
@@ -61,14 +149,6 @@ impl ThreadParker {
             interests: Mutex::new(Vec::new()),
             skipped: AtomicU32::new(0),
         })
-    }
-
-    /// The calling thread's parker; made at the first call.
-    ///
-    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on
-    /// waited for by its [`park`](ThreadParker::park).
-    pub fn current_or_install() -> Arc<Self> {
-        CURRENT.with_borrow_mut(|current| Arc::clone(current.get_or_insert_with(Self::new)))
     }
 
     /// The parker that is to wait for a socket polled on the calling thread: its own, or the helper thread's.
@@ -90,7 +170,7 @@ impl ThreadParker {
 
     /// The parker of the thread that waits for threads which don't park here themselves.
     fn helper() -> io::Result<Arc<Self>> {
-        static HELPER: Mutex<Option<Arc<ThreadParker>>> = Mutex::new(None);
+        static HELPER: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
         let mut helper = HELPER.lock();
         if let Some(parker) = &*helper {
             return Ok(Arc::clone(parker));
@@ -100,6 +180,7 @@ impl ThreadParker {
         std::thread::Builder::new()
             .name("socket-wait".to_owned())
             .spawn(move || {
+                let parks = ThreadParker::of_this_thread(parks);
                 loop {
                     parks.park(None);
                 }
@@ -118,35 +199,7 @@ impl ThreadParker {
         }) == Ok(true)
     }
 
-    /// Sleeps until [`unpark`](ThreadParker::unpark), until `deadline`, or until a descriptor that was awaited on
-    /// this thread is ready; in the last case its waiters' wakers are called before this returns. May return
-    /// spuriously.
-    ///
-    /// To be called by the owner thread only.
-    pub fn park(&self, deadline: Option<Instant>) {
-        self.park_then(deadline, || {});
-    }
-
-    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadParker::is_asleep) says so,
-    /// just before the thread sleeps. What it does then is not missed, if it unparks this very thread too. It is not
-    /// called if the thread need not sleep.
-    pub fn park_then(&self, deadline: Option<Instant>, asleep: impl FnOnce()) {
-        let sources: Vec<_> = self
-            .interests
-            .lock()
-            .iter()
-            .map(Interest::to_poll)
-            .collect();
-        if sources.is_empty() {
-            self.park_on_futex(deadline, asleep);
-        } else {
-            self.park_in_poll(&sources, deadline, asleep);
-        }
-    }
-
-    /// Wakes the owner; if it does not sleep, its next park returns at once. From any thread, costs a system call only
-    /// if the owner sleeps.
-    pub fn unpark(&self) {
+    fn unpark(&self) {
         match self.state.unpark() {
             FUTEX => self.wake_futex(),
             POLL => {
@@ -254,7 +307,7 @@ impl ThreadParker {
 
 /// The futex: the kernel compares and sleeps in one step.
 #[cfg(not(any(lab_loom, lab_shuttle)))]
-impl ThreadParker {
+impl Shared {
     fn wait_futex(&self, timeout: Option<Duration>) {
         use rustix::thread::futex::{Flags, wait};
         let timeout = timeout.map(super::timespec);
@@ -270,7 +323,7 @@ impl ThreadParker {
 
 /// Under a model checker there is no kernel to sleep in; the protocol is checked beside its steps, in `state.rs`.
 #[cfg(any(lab_loom, lab_shuttle))]
-impl ThreadParker {
+impl Shared {
     fn wait_futex(&self, _timeout: Option<Duration>) {
         crate::primitives::thread::yield_now();
     }
@@ -280,9 +333,17 @@ impl ThreadParker {
 
 impl std::fmt::Debug for ThreadParker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let interests = self.interests.lock().len();
+        let interests = self.shared.interests.lock().len();
         f.debug_struct("ThreadParker")
             .field("interests", &interests)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ThreadUnparker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ThreadUnparker")
+            .field("asleep", &self.is_asleep())
             .finish_non_exhaustive()
     }
 }

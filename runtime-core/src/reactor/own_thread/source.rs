@@ -13,7 +13,7 @@ use rustix::event::PollFlags;
 use super::super::source::ready;
 use super::super::waiters::{WaitKey, WaitList};
 use super::super::{Direction, ReadyEvent};
-use super::ThreadParker;
+use super::Shared;
 use crate::saved_waker::PollWaker;
 
 /// A descriptor that is waited for by the threads of the tasks that use it.
@@ -23,7 +23,7 @@ pub(in crate::reactor) struct ThreadSource {
     ready: AtomicU8,
     last_key: AtomicU64,
     /// Those that may have an interest in it, for the destructor.
-    parkers: Mutex<Vec<Weak<ThreadParker>>>,
+    parkers: Mutex<Vec<Weak<Shared>>>,
 }
 
 /// The waiters of one socket on one thread.
@@ -132,7 +132,7 @@ impl ThreadSource {
                 direction,
             }));
         }
-        let (parker, is_own) = ThreadParker::for_current_thread()?;
+        let (parker, is_own) = Shared::for_current_thread()?;
         self.remember(&parker);
         // Before the lock: a clone runs code of others.
         let mut own = PollWaker::new(cx.waker());
@@ -171,7 +171,7 @@ impl ThreadSource {
         NonZeroU64::new(last.wrapping_add(1)).unwrap_or(NonZeroU64::MIN)
     }
 
-    fn remember(&self, parker: &Arc<ThreadParker>) {
+    fn remember(&self, parker: &Arc<Shared>) {
         let mut parkers = self.parkers.lock();
         let known = parkers
             .iter()
@@ -222,7 +222,7 @@ impl ThreadSource {
         }
     }
 
-    fn known_parkers(&self) -> Vec<Arc<ThreadParker>> {
+    fn known_parkers(&self) -> Vec<Arc<Shared>> {
         self.parkers
             .lock()
             .iter()

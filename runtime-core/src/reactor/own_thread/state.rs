@@ -31,6 +31,12 @@ impl ParkState {
         begun
     }
 
+    /// The owner, which is awake, takes the wake that it was left, if there is one.
+    pub(super) fn take_token(&self) -> bool {
+        // A look first: as a rule there is none. Nobody else takes it.
+        self.0.load(Ordering::Relaxed) == NOTIFIED && self.end()
+    }
+
     /// The owner is awake again; true if it was woken. A read-modify-write: a plain store could erase a wake.
     pub(super) fn end(&self) -> bool {
         self.0.swap(EMPTY, Ordering::Acquire) == NOTIFIED

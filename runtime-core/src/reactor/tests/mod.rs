@@ -52,11 +52,11 @@ enum Waits {
     Reactor(Arc<Reactor>),
     /// The thread's own parker, which it may use because it runs tasks.
     Own(
-        Arc<ThreadParker>,
+        ThreadParker,
         #[allow(dead_code, reason = "left when dropped")] EnterGuard,
     ),
     /// Sockets are waited for by the helper thread.
-    Foreign(Arc<ThreadParker>),
+    Foreign(ThreadParker),
 }
 
 struct Executor {
@@ -91,8 +91,8 @@ impl Executor {
                 Box::new(move || reactor.notify())
             }
             Waits::Own(parker, _) | Waits::Foreign(parker) => {
-                let parker = parker.clone();
-                Box::new(move || parker.unpark())
+                let unparker = parker.unparker();
+                Box::new(move || unparker.unpark())
             }
         };
         let woken = Arc::new(Woken {

@@ -55,14 +55,26 @@ impl<S: Store> Items<S> {
         }
     }
 
+    /// Items that are promised to nobody. 0 also if there are fewer than were promised, as it was drained.
     #[inline]
-    fn has_free_item(&self) -> bool {
-        self.len > self.granted.len()
+    fn free_items(&self) -> usize {
+        self.len.saturating_sub(self.granted.len())
+    }
+
+    #[inline]
+    pub(super) fn has_free_item(&self) -> bool {
+        self.free_items() > 0
+    }
+
+    /// Places that are promised to nobody.
+    #[inline]
+    fn free_places(&self) -> usize {
+        self.capacity - self.len - self.promised_places
     }
 
     #[inline]
     pub(super) fn has_free_place(&self) -> bool {
-        self.len + self.promised_places < self.capacity
+        self.free_places() > 0
     }
 
     #[inline]
@@ -197,7 +209,13 @@ impl<S: Store> Resource for Items<S> {
     fn serve(serving: &mut Serving<'_, Self>) {
         while serving.next_waiter(GET).is_some() {
             let items = serving.state();
-            if items.has_free_item() {
+            let free = items.free_items();
+            if free > 0 {
+                // With more than one nobody has to compete.
+                if free == 1 && serving.call(GET) {
+                    break;
+                }
+                let items = serving.state();
                 let ticket = items.next_grant;
                 items.next_grant += 1;
                 items.granted.push_back(ticket);
@@ -212,10 +230,14 @@ impl<S: Store> Resource for Items<S> {
         }
         while serving.next_waiter(PUT).is_some() {
             let items = serving.state();
+            let free = items.free_places();
             if items.closed {
                 serving.dismiss(PUT);
-            } else if items.has_free_place() {
-                items.promised_places += 1;
+            } else if free > 0 {
+                if free == 1 && serving.call(PUT) {
+                    break;
+                }
+                serving.state().promised_places += 1;
                 serving.grant(PUT);
             } else {
                 break;
@@ -256,13 +278,24 @@ impl<S: Store> Drop for Drained<S> {
     }
 }
 
-/// Puts without waiting if there is room and nobody waits for it.
+/// True if a newcomer has to stand behind others in the lane. One who `overtakes` need not, if the first of them was called and has not come
+/// yet.
+#[inline]
+pub(super) fn must_stand_behind<S: Store>(
+    locked: &Locked<'_, Items<S>>,
+    lane: usize,
+    overtakes: bool,
+) -> bool {
+    locked.has_waiters(lane) && !(overtakes && locked.is_called(lane))
+}
+
+/// Puts without waiting if there is room, unless `others_wait` for it.
 #[inline]
 pub(super) fn try_push<S: Store>(
     locked: &mut Locked<'_, Items<S>>,
     value: S::Item,
+    others_wait: bool,
 ) -> Result<(), TryPutError<S::Item>> {
-    let others_wait = locked.has_waiters(PUT);
     let items = locked.state();
     if items.closed {
         return Err(TryPutError::Closed(value));

@@ -17,7 +17,7 @@ pub use waiting::{Get, Join, Put};
 use super::wait_queue::{Locked, WaitQueue};
 use crate::{context, park};
 use apart::{Apart, Entered, Inside};
-use items::{GET, Items, try_push};
+use items::{GET, Items, PUT, try_push};
 
 /// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for all
 /// that it does.
@@ -171,7 +171,8 @@ impl<S: Store> OrderedQueue<S> {
     #[doc(alias = "put_nowait")]
     pub fn try_put(&self, value: S::Item) -> Result<(), TryPutError<S::Item>> {
         let mut locked = self.queue.lock();
-        try_push(&mut locked, value)?;
+        let others_wait = locked.has_waiters(PUT);
+        try_push(&mut locked, value, others_wait)?;
         locked.serve();
         Ok(())
     }

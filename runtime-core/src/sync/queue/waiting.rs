@@ -9,11 +9,38 @@ use pin_project_lite::pin_project;
 use super::OrderedQueue;
 use super::apart::Inside;
 use super::errors::{TryGetError, TryPutError};
-use super::items::{GET, Items, JOIN, PUT, try_push};
+use super::items::{GET, Items, JOIN, PUT, must_stand_behind, try_push};
 use super::store::Store;
 use crate::budget;
+use crate::park::{Pause, Retries};
 use crate::saved_waker::PollWaker;
-use crate::sync::wait_queue::{Status, WaitQueue, Waiter};
+use crate::sync::wait_queue::{Status, WaitQueue, Waiter, waits_as_thread};
+
+/// How a newcomer goes about it: as a task, which queues if there is nothing for it, or as a thread, which looks a few times more before it
+/// does, and overtakes others of its kind.
+struct Approach {
+    is_thread: bool,
+    retries: Option<Retries>,
+}
+
+impl Approach {
+    /// As a task, for who need not wait does not have to be asked.
+    fn new() -> Self {
+        Self {
+            is_thread: false,
+            retries: None,
+        }
+    }
+
+    /// There was nothing for it. What is to precede the next look, if there is to be one.
+    fn look_again(&mut self) -> Option<Pause> {
+        if self.retries.is_none() {
+            self.is_thread = waits_as_thread();
+        }
+        let retries = self.retries.get_or_insert_with(Retries::new);
+        if self.is_thread { retries.next() } else { None }
+    }
+}
 
 pin_project! {
     /// The future of [`put`](super::OrderedQueue::put).
@@ -46,6 +73,7 @@ impl<S: Store> Future for Put<'_, S> {
         let spent = ready!(budget::poll_proceed(cx));
         let mut this = self.project();
         let mut own = PollWaker::new(cx.waker());
+        let mut approach = Approach::new();
         let result = loop {
             let Some(value) = this.value.take() else {
                 panic!("`Put` was polled after it completed")
@@ -53,16 +81,25 @@ impl<S: Store> Future for Put<'_, S> {
             let (result, locked) = match this.waiter.as_mut().as_pin_mut() {
                 None => {
                     let mut locked = this.queue.lock();
-                    (try_push(&mut locked, value), locked)
+                    let others_wait = must_stand_behind(&locked, PUT, approach.is_thread);
+                    (try_push(&mut locked, value, others_wait), locked)
                 }
                 Some(waiter) => {
                     let mut turn = waiter.turn(&mut own);
                     let result = match turn.status() {
                         Status::Granted => turn.locked().state().put_promised(value),
                         Status::Dismissed => Err(TryPutError::Closed(value)),
-                        Status::New => try_push(turn.locked(), value),
-                        Status::Waiting => {
+                        Status::New => {
+                            let others_wait = turn.locked().has_waiters(PUT);
+                            try_push(turn.locked(), value, others_wait)
+                        }
+                        Status::Called if turn.locked().state().has_free_place() => {
+                            turn.leave_line();
+                            try_push(turn.locked(), value, false)
+                        }
+                        Status::Called | Status::Waiting => {
                             *this.value = Some(value);
+                            turn.waits_as(waits_as_thread());
                             if turn.rewait(&mut own) {
                                 return Poll::Pending;
                             }
@@ -83,6 +120,13 @@ impl<S: Store> Future for Put<'_, S> {
                 }
                 Err(TryPutError::Full(value)) => {
                     *this.value = Some(value);
+                    if this.waiter.is_none()
+                        && let Some(pause) = approach.look_again()
+                    {
+                        drop(locked);
+                        pause.pass();
+                        continue;
+                    }
                     if !own.prepare_locked() {
                         drop(locked);
                         own.prepare();
@@ -92,7 +136,9 @@ impl<S: Store> Future for Put<'_, S> {
                         this.waiter.set(Some(Waiter::new(this.queue)));
                     }
                     let waiter = this.waiter.as_pin_mut().expect("set above");
-                    waiter.turn_with(locked).wait(PUT, 1, &mut own);
+                    let mut turn = waiter.turn_with(locked);
+                    turn.waits_as(approach.is_thread);
+                    turn.wait(PUT, 1, &mut own);
                     return Poll::Pending;
                 }
             }
@@ -132,6 +178,7 @@ impl<S: Store> Future for Get<'_, S> {
         let mut this = self.project();
         let queue = *this.queue;
         let mut own = PollWaker::new(cx.waker());
+        let mut approach = Approach::new();
         let result = loop {
             let apart = match queue.enter() {
                 Ok(apart) => apart,
@@ -144,7 +191,7 @@ impl<S: Store> Future for Get<'_, S> {
             let (claimed, locked) = match this.waiter.as_mut().as_pin_mut() {
                 None => {
                     let mut locked = queue.queue.lock();
-                    let others_wait = locked.has_waiters(GET);
+                    let others_wait = must_stand_behind(&locked, GET, approach.is_thread);
                     (locked.state().claim_free(others_wait), locked)
                 }
                 Some(waiter) => {
@@ -159,7 +206,12 @@ impl<S: Store> Future for Get<'_, S> {
                             let others_wait = turn.locked().has_waiters(GET);
                             turn.locked().state().claim_free(others_wait)
                         }
-                        Status::Waiting => {
+                        Status::Called if turn.locked().state().has_free_item() => {
+                            turn.leave_line();
+                            turn.locked().state().claim_free(false)
+                        }
+                        Status::Called | Status::Waiting => {
+                            turn.waits_as(waits_as_thread());
                             if turn.rewait(&mut own) {
                                 return Poll::Pending;
                             }
@@ -176,6 +228,13 @@ impl<S: Store> Future for Get<'_, S> {
                     break None;
                 }
                 Err(TryGetError::Empty) => {
+                    if this.waiter.is_none()
+                        && let Some(pause) = approach.look_again()
+                    {
+                        drop((locked, apart));
+                        pause.pass();
+                        continue;
+                    }
                     if !own.prepare_locked() {
                         drop((locked, apart));
                         own.prepare();
@@ -185,7 +244,9 @@ impl<S: Store> Future for Get<'_, S> {
                         this.waiter.set(Some(Waiter::new(&queue.queue)));
                     }
                     let waiter = this.waiter.as_pin_mut().expect("set above");
-                    waiter.turn_with(locked).wait(GET, 1, &mut own);
+                    let mut turn = waiter.turn_with(locked);
+                    turn.waits_as(approach.is_thread);
+                    turn.wait(GET, 1, &mut own);
                     return Poll::Pending;
                 }
             }
@@ -223,6 +284,7 @@ impl<S: Store> Future for Join<'_, S> {
             let mut turn = waiter.as_mut().turn(&mut own);
             match turn.status() {
                 Status::Granted | Status::Dismissed => break,
+                Status::Called => unreachable!("nobody competes for the end"),
                 Status::New if turn.locked().state().is_finished() => break,
                 Status::New => {
                     let ticket = turn.locked().state().ticket();

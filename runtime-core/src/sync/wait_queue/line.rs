@@ -3,6 +3,7 @@
 
 use std::ptr;
 
+use super::overtaking::TurnCame;
 use crate::primitives::UnsafeCell;
 use crate::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::saved_waker::SavedWaker;
@@ -26,6 +27,8 @@ pub(in crate::sync) enum Status {
     New,
     /// It is in the queue, or in a [`Lobby`](super::Lobby) before it.
     Waiting,
+    /// It is the first in its line, and was woken to come and take what it needs, if nobody is faster.
+    Called,
     /// It has been given what it needs, and is out of the queue.
     Granted,
     /// It was sent away: what it waits for will not come.
@@ -64,6 +67,10 @@ pub(super) struct Linked {
     pub(super) lane: usize,
     /// It was called out of a lobby by a call that goes to the next one if this one goes away.
     pub(super) passes_on: bool,
+    /// It waits by blocking its thread: see [`overtaking`](super::overtaking).
+    pub(super) is_thread: bool,
+    /// The first call.
+    pub(super) turn_came: TurnCame,
 }
 
 impl Node {
@@ -77,6 +84,8 @@ impl Node {
                 need: 0,
                 lane: 0,
                 passes_on: false,
+                is_thread: false,
+                turn_came: TurnCame::default(),
             }),
             status: AtomicU8::new(Status::New as u8),
             aside: AtomicBool::new(false),
@@ -90,6 +99,7 @@ impl Node {
         match self.status.load(Ordering::Acquire) {
             status if status == Status::New as u8 => Status::New,
             status if status == Status::Waiting as u8 => Status::Waiting,
+            status if status == Status::Called as u8 => Status::Called,
             status if status == Status::Granted as u8 => Status::Granted,
             _ => Status::Dismissed,
         }

@@ -14,6 +14,7 @@ mod lobby;
     any(not(any(lab_loom, lab_shuttle)), all(test, lab_loom))
 ))]
 mod lock;
+mod overtaking;
 
 use std::fmt;
 use std::marker::PhantomPinned;
@@ -23,6 +24,8 @@ use std::ptr;
 use line::Node;
 pub(super) use line::{Line, Status};
 pub(super) use lobby::{Aside, Lobby, OtherQueue};
+pub(crate) use overtaking::OVERTAKEN_FOR;
+pub(super) use overtaking::waits_as_thread;
 
 use super::wake_batch::WakeBatch;
 #[cfg(not(all(target_os = "linux", not(any(lab_loom, lab_shuttle)))))]
@@ -42,9 +45,9 @@ pub(super) trait Resource: Sized {
 
     /// Serves the waiters that can be served now. Called under the lock after every change.
     ///
-    /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or
-    /// [`dismiss`](Serving::dismiss) until there is none or the first cannot be served; a later waiter never
-    /// overtakes an earlier one of its lane.
+    /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or [`dismiss`](Serving::dismiss)
+    /// until there is none or the first cannot be served; a later waiter never overtakes an earlier one of its lane. What threads
+    /// compete for may be left to the first of them instead: [`call`](Serving::call).
     fn serve(serving: &mut Serving<'_, Self>);
 
     /// Takes back what was granted to a waiter that was dropped before it used it. `serve` follows.
@@ -163,6 +166,12 @@ impl<S: Resource> Locked<'_, S> {
     #[inline]
     pub(super) fn has_waiters(&self, lane: usize) -> bool {
         self.waiters(lane) > 0
+    }
+
+    /// True if the lane's first waiter was called: what it was called for is there for threads that are faster.
+    pub(super) fn is_called(&self, lane: usize) -> bool {
+        let first = self.inner.lanes.as_ref()[lane].first();
+        first.is_some_and(|first| first.status() == Status::Called)
     }
 
     /// How many wait in the lane.
@@ -343,7 +352,7 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
             return Status::New;
         }
         let status = self.node.status();
-        if status != Status::Waiting {
+        if !matches!(status, Status::Waiting | Status::Called) {
             *self.queued = false;
         }
         status
@@ -387,6 +396,10 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
     pub(super) fn rewait(self, own: &mut PollWaker<'_>) -> bool {
         // SAFETY: under the lock.
         let done = unsafe { self.node.with(|linked| own.store_in(&mut linked.waker)) };
+        if done {
+            // One that was called has looked, and waits on. If not done, it is about to look again.
+            self.node.set_status(Status::Waiting);
+        }
         drop(self.locked);
         if !done {
             own.prepare();
@@ -417,7 +430,7 @@ impl<S: Resource> Waiter<'_, S> {
                 .with(|linked| (linked.lane, linked.need, linked.waker.take()))
         };
         match self.node.status() {
-            Status::Waiting => {
+            Status::Waiting | Status::Called => {
                 // SAFETY: under the lock; a waiting node is in its lane's line.
                 unsafe { locked.inner.lane(lane).unlink(&self.node) };
                 locked.inner.state.left(lane, need);

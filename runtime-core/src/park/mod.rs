@@ -1,7 +1,8 @@
 //! A thread's own parking place: one token, on a futex.
 //!
 //! `std::thread::park` has one token per thread that every library on that thread shares: a wake-up meant for one of them can
-//! be consumed by another. A [`Parker`] belongs to whoever made it.
+//! be consumed by another. A [`Parker`] belongs to whoever made it. It can be moved to another thread and not shared, so that
+//! one thread at a time parks; what the others have of it is an [`Unparker`].
 //!
 //! States, all changed by read-modify-writes on one word:
 //! - `EMPTY`: no token, nobody parked.
@@ -13,14 +14,20 @@
 //! lock before it lets the owner sleep: either it sees `NOTIFIED` and returns at once, or the owner sleeps already and the
 //! futex wake that follows the swap finds it. Only in that case does `unpark` make a system call.
 
-use std::cell::RefCell;
-use std::future::Future;
-use std::pin::pin;
+mod block_on;
+mod patience;
+
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::primitives::atomic::{AtomicU32, Ordering};
+
+pub use block_on::block_on_current_thread;
+pub(crate) use block_on::is_blocked_on;
+pub(crate) use patience::{Patience, Pause, Retries};
 
 /// No token, nobody parked.
 const EMPTY: u32 = 0;
@@ -35,10 +42,20 @@ struct Inner {
     place: place::Place,
 }
 
-/// The owner's side: parks the calling thread. One thread at a time parks on it.
+/// The owner's side: parks the calling thread. There is one of it, and it is not `Sync`, so that one thread at a time parks.
+///
+/// ```compile_fail
+/// let parker = runtime_core::park::Parker::new();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| parker.park(None)); // shared with another thread
+///     parker.park(None);
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Parker {
     inner: Arc<Inner>,
+    /// A token is for one owner: two threads that park would take it from each other.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 /// The others' side: wakes the [`Parker`]'s owner, or keeps it from parking once.
@@ -61,6 +78,7 @@ impl Parker {
                 state: AtomicU32::new(EMPTY),
                 place: place::Place::new(),
             }),
+            _not_sync: PhantomData,
         }
     }
 
@@ -121,6 +139,16 @@ impl Parker {
                 return true;
             }
         }
+    }
+}
+
+impl Parker {
+    /// [`park`](Parker::park) without a deadline, after having looked for the token for as long as `patience` says.
+    pub(crate) fn park_patiently(&self, patience: &Patience) {
+        let sleep = || {
+            self.park(None);
+        };
+        patience.wait(None, || self.take_token(), sleep);
     }
 }
 
@@ -239,66 +267,6 @@ mod place {
     }
 }
 
-thread_local! {
-    /// The thread's parker and its waker while no `block_on_current_thread` uses them.
-    static CACHED: RefCell<Option<(Parker, Waker)>> = const { RefCell::new(None) };
-}
-
-/// Polls `future` to its end on the calling thread, which sleeps while there is nothing to do.
-///
-/// Timers and sockets do not advance by it: it is for futures that other threads complete, such as those of
-/// [`sync`](crate::sync). It may be nested.
-///
-/// # Panics
-/// On a thread that runs tasks, which it would block.
-pub fn block_on_current_thread<F: Future>(future: F) -> F::Output {
-    crate::context::assert_may_block(
-        "block_on_current_thread",
-        "await the future instead, or move the code into `spawn_blocking`",
-    );
-    let mut future = pin!(future);
-    let (parker, waker) = take_parker();
-    let mut cx = Context::from_waker(&waker);
-    let output = {
-        // A blocking job runs inside of a task's poll: nobody would renew its budget here.
-        let _lifted = crate::budget::lift();
-        loop {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                break output;
-            }
-            parker.park(None);
-        }
-    };
-    return_parker(parker, waker);
-    output
-}
-
-/// The thread's parker, or a new one if a caller further up the stack uses it. A token left over from its last use costs one
-/// poll too many and no more.
-fn take_parker() -> (Parker, Waker) {
-    // The model checkers run all their threads on one: there nothing is kept.
-    let cached = if cfg!(any(lab_loom, lab_shuttle)) {
-        None
-    } else {
-        CACHED
-            .try_with(|cached| cached.borrow_mut().take())
-            .ok()
-            .flatten()
-    };
-    cached.unwrap_or_else(|| {
-        let parker = Parker::new();
-        let waker = Waker::from(parker.unparker());
-        (parker, waker)
-    })
-}
-
-fn return_parker(parker: Parker, waker: Waker) {
-    if !cfg!(any(lab_loom, lab_shuttle)) {
-        // A thread that is past its thread-locals keeps none.
-        let _ = CACHED.try_with(|cached| cached.replace(Some((parker, waker))));
-    }
-}
-
 #[cfg(all(test, lab_loom))]
 mod loom_tests {
     use loom::thread;
@@ -346,7 +314,6 @@ mod loom_tests {
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests {
-    use std::future::poll_fn;
     use std::thread;
 
     use super::*;
@@ -396,51 +363,5 @@ mod tests {
             assert!(here.park(Some(Instant::now() + LONG)));
         }
         other.join().unwrap();
-    }
-
-    /// Pending once; another thread wakes it.
-    async fn woken_by_a_thread() {
-        let mut started = false;
-        poll_fn(|cx| {
-            if std::mem::replace(&mut started, true) {
-                return Poll::Ready(());
-            }
-            let waker = cx.waker().clone();
-            thread::spawn(move || waker.wake());
-            Poll::Pending
-        })
-        .await;
-    }
-
-    #[test]
-    fn block_on_may_be_nested() {
-        let output = block_on_current_thread(async {
-            woken_by_a_thread().await;
-            let inner = block_on_current_thread(async {
-                woken_by_a_thread().await;
-                1
-            });
-            woken_by_a_thread().await;
-            inner + 1
-        });
-        assert_eq!(output, 2);
-    }
-
-    #[test]
-    fn block_on_survives_a_panic_of_its_future() {
-        let panicked = std::panic::catch_unwind(|| block_on_current_thread(async { panic!("no") }));
-        assert!(panicked.is_err());
-        block_on_current_thread(woken_by_a_thread());
-    }
-
-    #[test]
-    fn block_on_is_not_limited_by_a_budget_around_it() {
-        let _armed = crate::budget::arm();
-        block_on_current_thread(poll_fn(|cx| {
-            for _ in 0..1000 {
-                std::task::ready!(crate::budget::poll_proceed(cx)).made_progress();
-            }
-            Poll::Ready(())
-        }));
     }
 }
