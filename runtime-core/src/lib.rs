@@ -23,6 +23,7 @@ pub mod process;
 pub mod promise;
 pub mod reactor;
 pub mod runtime;
+mod sequential;
 pub mod signal;
 mod slots;
 mod spawn;
@@ -33,13 +34,15 @@ pub mod task_scope;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod unwind;
 
 pub use metrics::Metrics;
 pub use native::Native;
 pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, Choice, ForkJoin, Knob, Launch, LaunchConfig,
-    Runtime, Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
+    Runtime, Scope, ScopeJob, TaskHandle, TcpListener,
 };
+pub use sequential::Sequential;
 pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on};
 pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};
 pub use time::{sleep, sleep_until, timeout};

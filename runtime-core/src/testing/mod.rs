@@ -21,6 +21,7 @@ pub mod executors;
 pub mod fairness;
 pub mod files;
 pub mod forever;
+pub mod fork_join;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub mod io_cases;

@@ -2,8 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+
+use runtime_core::unwind::drop_contained;
 
 use super::latch::Latch;
 
@@ -14,7 +16,7 @@ pub(crate) struct JobRef {
     execute: unsafe fn(*const ()),
 }
 
-// SAFETY: a `JobRef` is made from closures that are Send only.
+// SAFETY: a `JobRef` is made from closures that are Send, and whose results are, only.
 unsafe impl Send for JobRef {}
 
 impl JobRef {
@@ -30,7 +32,7 @@ impl JobRef {
         std::ptr::eq(self.data, other.data)
     }
 
-    /// Calls the closure. Its panic stays with it.
+    /// Calls the closure. Its panic stays with it, and so do those of destructors that run then: this never unwinds.
     pub(crate) fn execute(self) {
         // SAFETY: the contract of `new`; whoever has taken it out of a deque is the only one.
         unsafe { (self.execute)(self.data) };
@@ -83,11 +85,15 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
         function.expect("a job that was taken back has not run")()
     }
 
+    /// Drops the closure without calling it, after its reference was taken back out of the deque.
+    pub(super) fn give_up(self) {
+        drop_contained(self.function.into_inner());
+    }
+
     /// What the closure gave on another thread, or its panic. The latch is set.
-    pub(super) fn into_result(self) -> R {
+    pub(super) fn into_outcome(self) -> thread::Result<R> {
         match self.result.into_inner() {
-            Some(Ok(result)) => result,
-            Some(Err(payload)) => resume_unwind(payload),
+            Some(outcome) => outcome,
             None => unreachable!("the latch is set after the result"),
         }
     }

@@ -1,7 +1,6 @@
 //! Scopes: any number of closures that borrow from whoever opened the scope.
 #![allow(unsafe_code)]
 
-use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -10,6 +9,7 @@ use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
+use runtime_core::unwind::{AbortOnUnwind, Payload, drop_contained};
 use runtime_core::{Scope, ScopeJob};
 
 use super::job::JobRef;
@@ -22,7 +22,7 @@ struct Open<'env> {
     pending: AtomicUsize,
     latch: Latch,
     /// The first panic.
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    panic: Mutex<Option<Payload>>,
     opener: *const Local,
     _env: PhantomData<fn(&'env ()) -> &'env ()>,
 }
@@ -38,6 +38,7 @@ struct HeapJob<'env> {
 
 /// Opens a scope on a worker, and returns when all of its closures have ended.
 pub(super) fn run<'env, R>(worker: &Local, body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
+    let since = worker.closures.mark();
     let open = Open {
         pending: AtomicUsize::new(1),
         latch: Latch::of_worker(worker),
@@ -46,24 +47,22 @@ pub(super) fn run<'env, R>(worker: &Local, body: impl FnOnce(&dyn Scope<'env>) -
         _env: PhantomData,
     };
     let result = catch_unwind(AssertUnwindSafe(|| body(&open)));
+    let borrowed = AbortOnUnwind::new("the closures of a scope run");
     // SAFETY: `open` is alive: it is ours.
     unsafe { Open::ended(&raw const open) };
-    worker.wait_for(&open.latch);
+    worker.wait_for(&open.latch, since);
+    borrowed.disarm();
     match (result, open.panic.into_inner()) {
-        (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
         (Ok(result), None) => result,
-    }
-}
-
-/// A scope where no worker is left: every closure is called as it is spawned.
-pub(super) fn run_here<'env, R>(body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
-    struct Here;
-    impl<'env> Scope<'env> for Here {
-        fn spawn(&self, job: ScopeJob<'env>) {
-            job(self);
+        (Ok(result), Some(payload)) => {
+            drop_contained(result);
+            resume_unwind(payload)
+        }
+        (Err(payload), of_job) => {
+            drop_contained(of_job);
+            resume_unwind(payload)
         }
     }
-    body(&Here)
 }
 
 impl<'env> Scope<'env> for Open<'env> {
@@ -77,18 +76,31 @@ impl<'env> Scope<'env> for Open<'env> {
         let shared = unsafe { &(*self.opener).shared };
         match Local::current(shared) {
             Some(worker) => {
-                worker.jobs.push(reference);
+                worker.closures.push(reference);
                 shared.tell_of_job();
             }
-            None => {
-                shared.job_injector.push(reference);
-                shared.notify_one();
-            }
+            // The body or a closure runs where it is no worker: blocking in place, or with no worker left. Nobody else need come by.
+            None => reference.execute(),
         }
     }
 }
 
 impl Open<'_> {
+    /// A closure has panicked. Whoever opened the scope is handed the first panic; the others have been printed.
+    fn panicked(&self, payload: Payload) {
+        let later = {
+            let mut first = self.panic.lock();
+            match *first {
+                None => {
+                    *first = Some(payload);
+                    None
+                }
+                Some(_) => Some(payload),
+            }
+        };
+        drop_contained(later);
+    }
+
     /// The body, or a closure, has ended.
     ///
     /// # Safety
@@ -109,11 +121,11 @@ impl HeapJob<'_> {
     unsafe fn execute(data: *const ()) {
         // SAFETY: `spawn` made it from a box; the lifetime is over for nothing in it, as the scope waits.
         let this = unsafe { Box::from_raw(data.cast_mut().cast::<HeapJob<'_>>()) };
-        let scope = this.scope;
+        let HeapJob { job, scope } = *this;
         // SAFETY: the scope waits for this closure.
         let open = unsafe { &*scope };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (this.job)(open))) {
-            open.panic.lock().get_or_insert(payload);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(open))) {
+            open.panicked(payload);
         }
         // SAFETY: as above.
         unsafe { Open::ended(scope) };
