@@ -14,6 +14,7 @@ pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper_rt;
+pub mod in_turn;
 pub mod metrics;
 pub mod native;
 pub mod net;

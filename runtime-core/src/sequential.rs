@@ -1,11 +1,10 @@
 //! Fork-join on the caller's own thread.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::in_turn::InTurn;
 use crate::runtime::{ForkJoin, Scope, ScopeJob};
-use crate::unwind::{Held, Payload, drop_contained};
+use crate::unwind::{FirstPanic, Held};
 
 /// Fork-join on the caller's own thread, in program order: the reference that parallel ones are compared with, and the
 /// model's own fork-join under N:1.
@@ -35,54 +34,22 @@ impl ForkJoin for Sequential {
     {
         let jobs = Jobs::default();
         let result = catch_unwind(AssertUnwindSafe(|| body(&jobs)));
-        match (result, jobs.panic.into_inner()) {
-            (Ok(result), None) => result,
-            (Ok(result), Some(payload)) => {
-                drop_contained(result);
-                resume_unwind(payload)
-            }
-            (Err(payload), of_job) => {
-                drop_contained(of_job);
-                resume_unwind(payload)
-            }
-        }
+        jobs.panic.hand_on(result)
     }
 }
 
 #[derive(Default)]
 struct Jobs<'env> {
-    waiting: RefCell<VecDeque<ScopeJob<'env>>>,
-    /// One of them runs.
-    running: Cell<bool>,
-    /// The first panic.
-    panic: RefCell<Option<Payload>>,
+    in_turn: InTurn<ScopeJob<'env>>,
+    panic: FirstPanic,
 }
 
 impl<'env> Scope<'env> for Jobs<'env> {
     fn spawn(&self, job: ScopeJob<'env>) {
-        self.waiting.borrow_mut().push_back(job);
-        if self.running.replace(true) {
-            return;
-        }
-        while let Some(job) = self.next() {
+        self.in_turn.run(job, |job| {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(self))) {
-                self.panicked(payload);
+                self.panic.keep(payload);
             }
-        }
-        self.running.set(false);
-    }
-}
-
-impl<'env> Jobs<'env> {
-    fn next(&self) -> Option<ScopeJob<'env>> {
-        self.waiting.borrow_mut().pop_front()
-    }
-
-    fn panicked(&self, payload: Payload) {
-        if self.panic.borrow().is_some() {
-            drop_contained(payload);
-        } else {
-            self.panic.replace(Some(payload));
-        }
+        });
     }
 }

@@ -2,8 +2,11 @@
 
 use std::any::Any;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process;
+use std::thread;
+
+use crate::primitives::Mutex;
 
 /// How many payloads whose destructors panic, each with the next one, are dropped before the rest is leaked.
 const CHAIN: usize = 8;
@@ -56,6 +59,63 @@ impl<T> Drop for Held<T> {
             && let Some(value) = self.0.take()
         {
             drop_contained(value);
+        }
+    }
+}
+
+/// The first panic of several that work for one. Nobody is handed the others, whose messages have been printed.
+#[derive(Debug, Default)]
+pub struct FirstPanic(Mutex<Option<Payload>>);
+
+impl FirstPanic {
+    /// Keeps `payload` if it is the first one.
+    pub fn keep(&self, payload: Payload) {
+        let later = {
+            let mut first = self.0.lock();
+            match *first {
+                None => {
+                    *first = Some(payload);
+                    None
+                }
+                Some(_) => Some(payload),
+            }
+        };
+        drop_contained(later);
+    }
+
+    /// What the one for whom they worked gets: its own `result`, unless somebody has panicked. Its own panic comes before theirs.
+    ///
+    /// # Panics
+    /// With that panic.
+    pub fn hand_on<R>(self, result: thread::Result<R>) -> R {
+        match (result, self.0.into_inner()) {
+            (Ok(result), None) => result,
+            (Ok(result), Some(payload)) => {
+                drop_contained(result);
+                resume_unwind(payload)
+            }
+            (Err(payload), of_others) => {
+                drop_contained(of_others);
+                resume_unwind(payload)
+            }
+        }
+    }
+}
+
+/// What two closures gave.
+///
+/// # Panics
+/// With `a`'s panic, else with `b`'s.
+pub fn hand_on_both<A, B>(a: thread::Result<A>, b: thread::Result<B>) -> (A, B) {
+    match (a, b) {
+        (Ok(a), Ok(b)) => (a, b),
+        (Ok(a), Err(payload)) => {
+            drop_contained(a);
+            resume_unwind(payload)
+        }
+        (Err(payload), b) => {
+            drop_contained(b);
+            resume_unwind(payload)
         }
     }
 }
@@ -115,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_held_value_is_dropped_once_in_a_panic_and_not_when_released() {
-        struct Counted<'a>(&'a Cell<u32>, Bomb);
+        struct Counted<'a>(
+            &'a Cell<u32>,
+            #[expect(dead_code, reason = "for its destructor")] Bomb,
+        );
         impl Drop for Counted<'_> {
             fn drop(&mut self) {
                 self.0.set(self.0.get() + 1);

@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod owner;
 pub mod probe;
 pub mod processes;
+pub mod readiness;
 pub mod rounds;
 pub mod servers;
 pub mod shutdown;

@@ -1,4 +1,5 @@
 #![doc = include_str!("README.md")]
+#![allow(unsafe_code)]
 
 mod job;
 mod latch;
@@ -11,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use runtime_core::park::Parker;
 use runtime_core::primitives::spin_loop;
-use runtime_core::unwind::{AbortOnUnwind, Held, drop_contained};
+use runtime_core::unwind::{AbortOnUnwind, Held, hand_on_both};
 use runtime_core::{ForkJoin, Scope, Sequential};
 
 use crate::deque::Steal;
@@ -69,7 +70,9 @@ impl MnForkJoin {
             Latch::of_thread(parker.unparker()),
         );
         let borrowed = AbortOnUnwind::new("a worker runs a closure of another thread's");
-        self.shared.job_injector.push(job.reference());
+        // SAFETY: once, and the thread stays in this frame until the latch is set, or ends the process.
+        let reference = unsafe { job.reference() };
+        self.shared.job_injector.push(reference);
         // Either an ending worker sees the closure, or we see that the runtime has closed; see `Closed`.
         if self.shared.closed.since_push() {
             self.shared.run_injected_jobs();
@@ -153,14 +156,14 @@ where
 {
     let since = worker.closures.mark();
     let job = StackJob::new(b, Latch::of_worker(worker));
-    let reference = job.reference();
     let borrowed = AbortOnUnwind::new("another worker may run a forked closure");
-    worker.closures.push(reference);
+    // SAFETY: once, and the thread stays in this frame until it is taken back or the latch is set, or ends the process.
+    worker.closures.push(unsafe { job.reference() });
     worker.shared.tell_of_job();
     let a = catch_unwind(AssertUnwindSafe(a));
     let taken = loop {
         match worker.closures.pop_since(since) {
-            Some(top) if top.is(reference) => break false,
+            Some(top) if top.is_of(&job) => break false,
             // A closure of a scope that was opened further up.
             Some(other) => other.execute(),
             None => {
@@ -176,21 +179,11 @@ where
             let b = job.call();
             (a.release(), b)
         }
-        (Ok(a), true) => match job.into_outcome() {
-            Ok(b) => (a, b),
-            Err(payload) => {
-                drop_contained(a);
-                resume_unwind(payload)
-            }
-        },
         (Err(payload), false) => {
             job.give_up();
             resume_unwind(payload)
         }
-        (Err(payload), true) => {
-            drop_contained(job.into_outcome());
-            resume_unwind(payload)
-        }
+        (a, true) => hand_on_both(a, job.into_outcome()),
     }
 }
 

@@ -2,14 +2,14 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use runtime_core::primitives::Mutex;
+use runtime_core::in_turn::InTurn;
 use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
-use runtime_core::unwind::{AbortOnUnwind, Payload, drop_contained};
+use runtime_core::unwind::{AbortOnUnwind, FirstPanic};
 use runtime_core::{Scope, ScopeJob};
 
 use super::job::JobRef;
@@ -21,8 +21,9 @@ struct Open<'env> {
     /// The body, and the closures that have not ended.
     pending: AtomicUsize,
     latch: Latch,
-    /// The first panic.
-    panic: Mutex<Option<Payload>>,
+    panic: FirstPanic,
+    /// What was spawned where there was no worker.
+    in_turn: InTurn<JobRef>,
     opener: *const Local,
     _env: PhantomData<fn(&'env ()) -> &'env ()>,
 }
@@ -42,7 +43,8 @@ pub(super) fn run<'env, R>(worker: &Local, body: impl FnOnce(&dyn Scope<'env>) -
     let open = Open {
         pending: AtomicUsize::new(1),
         latch: Latch::of_worker(worker),
-        panic: Mutex::new(None),
+        panic: FirstPanic::default(),
+        in_turn: InTurn::default(),
         opener: worker,
         _env: PhantomData,
     };
@@ -52,17 +54,7 @@ pub(super) fn run<'env, R>(worker: &Local, body: impl FnOnce(&dyn Scope<'env>) -
     unsafe { Open::ended(&raw const open) };
     worker.wait_for(&open.latch, since);
     borrowed.disarm();
-    match (result, open.panic.into_inner()) {
-        (Ok(result), None) => result,
-        (Ok(result), Some(payload)) => {
-            drop_contained(result);
-            resume_unwind(payload)
-        }
-        (Err(payload), of_job) => {
-            drop_contained(of_job);
-            resume_unwind(payload)
-        }
-    }
+    open.panic.hand_on(result)
 }
 
 impl<'env> Scope<'env> for Open<'env> {
@@ -80,27 +72,12 @@ impl<'env> Scope<'env> for Open<'env> {
                 shared.tell_of_job();
             }
             // The body or a closure runs where it is no worker: blocking in place, or with no worker left. Nobody else need come by.
-            None => reference.execute(),
+            None => self.in_turn.run(reference, JobRef::execute),
         }
     }
 }
 
 impl Open<'_> {
-    /// A closure has panicked. Whoever opened the scope is handed the first panic; the others have been printed.
-    fn panicked(&self, payload: Payload) {
-        let later = {
-            let mut first = self.panic.lock();
-            match *first {
-                None => {
-                    *first = Some(payload);
-                    None
-                }
-                Some(_) => Some(payload),
-            }
-        };
-        drop_contained(later);
-    }
-
     /// The body, or a closure, has ended.
     ///
     /// # Safety
@@ -125,7 +102,7 @@ impl HeapJob<'_> {
         // SAFETY: the scope waits for this closure.
         let open = unsafe { &*scope };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(open))) {
-            open.panicked(payload);
+            open.panic.keep(payload);
         }
         // SAFETY: as above.
         unsafe { Open::ended(scope) };

@@ -100,6 +100,8 @@ impl ThreadParker {
         std::thread::Builder::new()
             .name("socket-wait".to_owned())
             .spawn(move || {
+                // It calls wakers, for whoever's tasks.
+                let _serves = crate::blocking::RunsFor::everybody();
                 loop {
                     parks.park(None);
                 }
