@@ -164,8 +164,9 @@ fn the_owner_dropped_in_a_blocking_job_only_begins_the_end() {
                 }
                 tell.send(7).unwrap();
             };
+            let executor = Executor::new("ends-it", 1);
             let _job = if by_executor {
-                Executor::new("ends-it", 1).spawn(end)
+                executor.spawn(end)
             } else {
                 spawn_blocking(end)
             };
