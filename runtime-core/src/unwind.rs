@@ -143,6 +143,10 @@ impl AbortOnUnwind {
 impl Drop for AbortOnUnwind {
     #[cold]
     fn drop(&mut self) {
+        // There the test reports it, with the seed.
+        if cfg!(lab_shuttle) {
+            return;
+        }
         eprintln!("a panic while {}: this is a bug of the scheduler", self.0);
         process::abort();
     }
