@@ -324,7 +324,15 @@ pub(crate) struct PartOf {
 impl PartOf {
     /// The calling thread does a part of it until the end of `part`.
     pub(crate) fn run<R>(self, part: impl FnOnce() -> R) -> R {
+        struct Done;
+        impl Drop for Done {
+            fn drop(&mut self) {
+                // Nobody waits for the thread's own destructors.
+                OWN.set((ptr::null(), ptr::null()));
+            }
+        }
         OWN.set((ptr::without_provenance(self.runtime), ptr::null()));
+        let _done = Done;
         let _job = self.job.begin();
         part()
     }
