@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::primitives::Mutex;
 
-/// Runs jobs one after the other: one that comes while another one runs waits for that one's end. So a chain of jobs, each of which brings
-/// the next, needs no more stack than one.
+/// Runs jobs one after the other: one that comes while another one runs waits for that one's end. So a chain of jobs,
+/// each of which brings the next, needs no more stack than one.
 pub struct InTurn<J>(Mutex<State<J>>);
 
 struct State<J> {
@@ -24,8 +24,8 @@ impl<J> Default for InTurn<J> {
 }
 
 impl<J> InTurn<J> {
-    /// Calls `run` with `job`, and with what comes meanwhile. If that is going on, further down this stack or on another thread, `job` is
-    /// left to it.
+    /// Calls `run` with `job`, and with what comes meanwhile. If that is going on, further down this stack or on
+    /// another thread, `job` is left to it.
     ///
     /// `run` must not panic: what waits would be lost.
     pub fn run(&self, job: J, run: impl Fn(J)) {

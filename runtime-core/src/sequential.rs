@@ -9,8 +9,8 @@ use crate::unwind::{FirstPanic, Held};
 /// Fork-join on the caller's own thread, in program order: the reference that parallel ones are compared with, and the
 /// model's own fork-join under N:1.
 ///
-/// A scope's job runs as it is spawned. What a job spawns into its own scope runs when that job has ended, so that a chain of jobs needs no
-/// more stack than one.
+/// A scope's job runs as it is spawned. What a job spawns into its own scope runs when that job has ended, so that a
+/// chain of jobs needs no more stack than one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequential;
 

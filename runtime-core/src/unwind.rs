@@ -14,10 +14,11 @@ const CHAIN: usize = 8;
 /// What a panic was thrown with.
 pub type Payload = Box<dyn Any + Send>;
 
-/// Drops `value`. A panic of its destructor stays here: its message has been printed, and its payload is dropped in the same way.
+/// Drops `value`. A panic of its destructor stays here: its message has been printed, and its payload is dropped in
+/// the same way.
 ///
-/// For values that nobody can be handed, such as the payload of a second panic, while something else must go on: a frame that others
-/// borrow, or the rest of a batch.
+/// For values that nobody can be handed, such as the payload of a second panic, while something else must go on: a
+/// frame that others borrow, or the rest of a batch.
 pub fn drop_contained<T>(value: T) {
     let mut dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
     for _ in 0..CHAIN {
@@ -30,8 +31,8 @@ pub fn drop_contained<T>(value: T) {
     mem::forget(dropped);
 }
 
-/// A value that is on its way to its owner. If a panic drops it on that way, its destructor's own panic is contained, as two panics at a
-/// time would end the process.
+/// A value that is on its way to its owner. If a panic drops it on that way, its destructor's own panic is contained,
+/// as two panics at a time would end the process.
 #[derive(Debug)]
 pub struct Held<T>(Option<T>);
 
@@ -83,7 +84,8 @@ impl FirstPanic {
         drop_contained(later);
     }
 
-    /// What the one for whom they worked gets: its own `result`, unless somebody has panicked. Its own panic comes before theirs.
+    /// What the one for whom they worked gets: its own `result`, unless somebody has panicked. Its own panic comes
+    /// before theirs.
     ///
     /// # Panics
     /// With that panic.
@@ -120,8 +122,8 @@ pub fn hand_on_both<A, B>(a: thread::Result<A>, b: thread::Result<B>) -> (A, B) 
     }
 }
 
-/// Ends the process if it is dropped by a panic: its scope holds what other threads borrow, and must not be left before they are done.
-/// [`disarm`](AbortOnUnwind::disarm) it at the scope's end.
+/// Ends the process if it is dropped by a panic: its scope holds what other threads borrow, and must not be left
+/// before they are done. [`disarm`](AbortOnUnwind::disarm) it at the scope's end.
 #[derive(Debug)]
 #[must_use = "it guards as long as it lives"]
 pub struct AbortOnUnwind(&'static str);

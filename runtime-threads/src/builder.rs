@@ -57,12 +57,12 @@ impl Builder {
         Self::default()
     }
 
-    /// Stack of each task's thread in bytes, without the guard page; rounded up to pages. 32 KiB to 1 TiB; default 2 MiB, as the
-    /// standard library's threads have.
+    /// Stack of each task's thread in bytes, without the guard page; rounded up to pages. 32 KiB to 1 TiB; default 2
+    /// MiB, as the standard library's threads have.
     ///
-    /// Only what is touched uses memory; the rest is address space, and 4 KiB of page table a thread. Give less where address space is
-    /// limited (`ulimit -v`, 32 bits). Deep recursion needs more: an overflow hits the guard page and ends the process. On Linux its last
-    /// words name the task, and this.
+    /// Only what is touched uses memory; the rest is address space, and 4 KiB of page table a thread. Give less where
+    /// address space is limited (`ulimit -v`, 32 bits). Deep recursion needs more: an overflow hits the guard page
+    /// and ends the process. On Linux its last words name the task, and this.
     #[must_use]
     pub fn stack_bytes(mut self, bytes: usize) -> Self {
         self.stack_bytes = bytes;

@@ -1,11 +1,13 @@
 //! Says whose stack has overflowed, and what to turn.
 //!
-//! A stack ends in a page that can't be touched. Whoever goes beyond is sent `SIGSEGV`, and the standard library's handler ends the process
-//! with the thread's name. That name is a number as a rule. So a handler of ours comes before it: if the address lies below the stack of
-//! one of our threads, it writes one line; in any case the handler that was there before has its turn.
+//! A stack ends in a page that can't be touched. Whoever goes beyond is sent `SIGSEGV`, and the standard library's
+//! handler ends the process with the thread's name. That name is a number as a rule. So a handler of ours comes
+//! before it: if the address lies below the stack of one of our threads, it writes one line; in any case the handler
+//! that was there before has its turn.
 //!
-//! The handler runs on the thread's signal stack, which the standard library has made, in the middle of whatever the thread was doing. It
-//! reads a thread-local without a destructor, formats into an array, and calls `write`: all of that is allowed there.
+//! The handler runs on the thread's signal stack, which the standard library has made, in the middle of whatever the
+//! thread was doing. It reads a thread-local without a destructor, formats into an array, and calls `write`: all of
+//! that is allowed there.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;

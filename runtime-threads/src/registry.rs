@@ -13,10 +13,11 @@ use runtime_core::time::{Clock, Quiet};
 
 use crate::task_thread::TaskThread;
 
-/// Threads that have left and wait to be joined, at most. (A detached thread could outlive the runtime's end by a moment.)
+/// Threads that have left and wait to be joined, at most. (A detached thread could outlive the runtime's end by a
+/// moment.)
 const UNJOINED: usize = 32;
-/// So many of those that left last are not joined at once even if they are about to exit: by the time that another one leaves they have
-/// exited, so that joining them costs nothing.
+/// So many of those that left last are not joined at once even if they are about to exit: by the time that another
+/// one leaves they have exited, so that joining them costs nothing.
 const JUST_LEFT: usize = 3;
 /// How often one that the system has refused a thread gives those that are about to exit the time to do so.
 const PATIENCE: u32 = 100;
@@ -154,7 +155,8 @@ impl Registry {
         let mut entry = state.live.remove(&id).expect("listed by `enter`");
         state.polls += entry.thread.polls();
         state.parks += entry.thread.parks();
-        // The leaver is not among them yet. Others may be anywhere, in a thread's last destructors too: they join nobody.
+        // The leaver is not among them yet. Others may be anywhere, in a thread's last destructors too: they join
+        // nobody.
         let join = if by_leaver {
             state.take_exited()
         } else {
@@ -165,8 +167,8 @@ impl Registry {
         Retired { entry, join }
     }
 
-    /// The system has refused a thread. Joins those that have left, which still have their stacks; false if there are none left that could be
-    /// joined: then there is no use in asking again.
+    /// The system has refused a thread. Joins those that have left, which still have their stacks; false if there are
+    /// none left that could be joined: then there is no use in asking again.
     pub(crate) fn make_room(&self) -> bool {
         for _ in 0..PATIENCE {
             let (exited, rest) = {

@@ -16,10 +16,10 @@ use crate::task_thread::TaskThread;
 
 /// A runtime that gives each task an OS thread of its own. It lives as long as this value.
 ///
-/// Dropping it ends all tasks: those that wait are dropped, those in a poll are waited for, and blocking jobs are left to
-/// themselves. [`shutdown`](Runtime::shutdown) waits for a limited time instead. Inside one of the runtime's own tasks, and in a branch of
-/// fork-join that such a task has forked, either of them only begins the end, as a task cannot wait for itself. So does dropping it in
-/// one of its blocking jobs, for which a task may wait.
+/// Dropping it ends all tasks: those that wait are dropped, those in a poll are waited for, and blocking jobs are
+/// left to themselves. [`shutdown`](Runtime::shutdown) waits for a limited time instead. Inside one of the runtime's
+/// own tasks, and in a branch of fork-join that such a task has forked, either of them only begins the end, as a task
+/// cannot wait for itself. So does dropping it in one of its blocking jobs, for which a task may wait.
 pub struct Runtime {
     handle: Handle,
     ended: bool,

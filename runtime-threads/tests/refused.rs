@@ -8,7 +8,8 @@ use runtime_core::{ForkJoin, JoinError};
 use runtime_threads::{Runtime, ThreadsForkJoin};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Of each task's thread, in bytes: so that the address space has room for a few only, fewer than a runtime leaves unjoined at a time.
+/// Of each task's thread, in bytes: so that the address space has room for a few only, fewer than a runtime leaves
+/// unjoined at a time.
 const STACK_BYTES: usize = 64 << 20;
 
 /// What the process has mapped, in bytes.

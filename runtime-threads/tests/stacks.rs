@@ -8,7 +8,8 @@ use std::process::Command;
 use runtime_core::{ForkJoin, spawn_named, yield_now};
 use runtime_threads::{Runtime, ThreadsForkJoin};
 
-/// Runs the test `name` of this file in a process of its own, in which `LAB_OVERFLOWS` is set: how it ends, and what it says.
+/// Runs the test `name` of this file in a process of its own, in which `LAB_OVERFLOWS` is set: how it ends, and what
+/// it says.
 fn in_a_child(name: &str) -> (Option<i32>, String) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])

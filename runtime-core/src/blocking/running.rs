@@ -59,8 +59,8 @@ impl OnBehalf {
     }
 }
 
-/// Whether the calling thread runs a blocking job for that runtime. A task of its may wait for the job, so the job must not wait for the
-/// runtime's tasks: an owner that is dropped there only begins the shutdown.
+/// Whether the calling thread runs a blocking job for that runtime. A task of its may wait for the job, so the job
+/// must not wait for the runtime's tasks: an owner that is dropped there only begins the shutdown.
 pub fn is_in_job_of(ambient: &Arc<dyn Ambient>) -> bool {
     let runs_for = RUNS_FOR.get();
     runs_for == EVERYBODY || runs_for == identity(ambient)

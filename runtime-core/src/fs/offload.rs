@@ -21,7 +21,8 @@ pub(super) fn pool(what: &str) -> Option<Arc<BlockingPool>> {
     })
 }
 
-/// The process's threads for what may wait for ever: no runtime's pool runs out of threads because of it, and no task's thread is stuck in it.
+/// The process's threads for what may wait for ever: no runtime's pool runs out of threads because of it, and no
+/// task's thread is stuck in it.
 pub(super) fn apart() -> &'static Arc<BlockingPool> {
     static APART: OnceLock<Arc<BlockingPool>> = OnceLock::new();
     APART.get_or_init(|| {

@@ -12,8 +12,9 @@ use crate::context;
 /// A name is looked up with the system's resolver, which blocks, in the ambient runtime's blocking pool. An
 /// address in text is not looked up, and needs no runtime.
 ///
-/// A look-up that is dropped is not begun if it still waits for a thread. One that has begun can't be stopped: it keeps its thread until
-/// the resolver gives up, by the limits of `resolv.conf` (by default 5 s for each of two attempts at each server).
+/// A look-up that is dropped is not begun if it still waits for a thread. One that has begun can't be stopped: it
+/// keeps its thread until the resolver gives up, by the limits of `resolv.conf` (by default 5 s for each of two
+/// attempts at each server).
 ///
 /// ```
 /// use runtime_core::net::ToSocketAddrs;

@@ -25,7 +25,8 @@ use crate::context::IoDriver;
 use crate::reactor::{Initially, Registration};
 use crate::time;
 
-/// Between two attempts to connect to a listener whose queue is full: first, and at most, each pause being twice the one before.
+/// Between two attempts to connect to a listener whose queue is full: first, and at most, each pause being twice the
+/// one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
@@ -135,8 +136,8 @@ pub struct UnixStream {
 impl UnixStream {
     /// Connects to the listener at `path`.
     ///
-    /// While the listener's queue is full, it tries again after pauses of 1 to 64 ms: Linux has no event for there being room. Those who
-    /// wait in a blocking `connect` come first then.
+    /// While the listener's queue is full, it tries again after pauses of 1 to 64 ms: Linux has no event for there
+    /// being room. Those who wait in a blocking `connect` come first then.
     ///
     /// Cancel safe: a dropped `connect` closes its socket, and the listener hears nothing of it.
     ///

@@ -1,5 +1,5 @@
-//! Clause 14 for fork-join: no frame is left while a job borrows from it, whoever panics, and no nesting of scopes overflows a stack that
-//! the program's own nesting does not.
+//! Clause 14 for fork-join: no frame is left while a job borrows from it, whoever panics, and no nesting of scopes
+//! overflows a stack that the program's own nesting does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -12,7 +12,8 @@ use crate::unwind::Payload;
 /// How long a case may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Generates the tests of a [`ForkJoin`] in the calling crate, one `#[test]` per case, in a module `fork_join_conformance`.
+/// Generates the tests of a [`ForkJoin`] in the calling crate, one `#[test]` per case, in a module
+/// `fork_join_conformance`.
 #[macro_export]
 macro_rules! fork_join_conformance {
     ($subject:ty) => {
@@ -121,7 +122,8 @@ fn panic_of(program: impl FnOnce()) -> Payload {
     }
 }
 
-/// 14: a job that borrows a local is waited for, although two others panic, the one with what panics when it is dropped.
+/// 14: a job that borrows a local is waited for, although two others panic, the one with what panics when it is
+/// dropped.
 pub fn c14_a_second_panic_leaves_no_frame_behind(fork_join: &impl ForkJoin) {
     for round in 0..50 {
         let ended = AtomicUsize::new(0);
@@ -169,7 +171,8 @@ pub fn c14_branches_that_panic_both(fork_join: &impl ForkJoin) {
     }
 }
 
-/// 14: the result that nobody gets, as the other branch panics, may panic when it is dropped; so may a closure that is not called.
+/// 14: the result that nobody gets, as the other branch panics, may panic when it is dropped; so may a closure that
+/// is not called.
 pub fn c14_destructors_of_results_that_nobody_gets(fork_join: &impl ForkJoin) {
     for _ in 0..50 {
         let payload = panic_of(|| {
@@ -267,7 +270,8 @@ pub fn c14_many_panics_at_once(fork_join: &impl ForkJoin) {
     assert_eq!(ran.load(SeqCst), 64 * 8);
 }
 
-/// 14: ten thousand jobs of a scope each open a scope of two empty jobs. To run one on top of another would overflow any stack.
+/// 14: ten thousand jobs of a scope each open a scope of two empty jobs. To run one on top of another would overflow
+/// any stack.
 pub fn c14_jobs_that_all_open_scopes(fork_join: &impl ForkJoin) {
     let ran = AtomicUsize::new(0);
     fork_join.scope(|scope| {

@@ -1,8 +1,8 @@
-//! What becomes ready between two polls is seen, although the future of the first one is gone: each case is a root task for a fresh
-//! runtime that enters the ambient context.
+//! What becomes ready between two polls is seen, although the future of the first one is gone: each case is a root
+//! task for a fresh runtime that enters the ambient context.
 //!
-//! An operation is polled once, with nothing there, and dropped. Then what it waits for comes, and the operation is polled again, made anew
-//! each time, with short sleeps in between: a runtime that forgets who gave up never sees it.
+//! An operation is polled once, with nothing there, and dropped. Then what it waits for comes, and the operation is
+//! polled again, made anew each time, with short sleeps in between: a runtime that forgets who gave up never sees it.
 
 use std::io;
 use std::time::Duration;

@@ -9,7 +9,8 @@ use runtime_core::unwind::drop_contained;
 
 use super::latch::Latch;
 
-/// A closure in a deque: a pointer to where it stands, and what to call. There is one of each closure, and calling uses it up.
+/// A closure in a deque: a pointer to where it stands, and what to call. There is one of each closure, and calling
+/// uses it up.
 #[derive(Debug)]
 pub(crate) struct JobRef {
     data: *const (),
@@ -21,7 +22,8 @@ unsafe impl Send for JobRef {}
 
 impl JobRef {
     /// # Safety
-    /// `data` stays valid until `execute` has been called with it, once, on any thread, or this has been taken back. It is made once.
+    /// `data` stays valid until `execute` has been called with it, once, on any thread, or this has been taken back.
+    /// It is made once.
     pub(super) unsafe fn new(data: *const (), execute: unsafe fn(*const ())) -> Self {
         Self { data, execute }
     }

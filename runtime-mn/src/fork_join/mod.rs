@@ -55,8 +55,8 @@ impl MnForkJoin {
         Self { shared }
     }
 
-    /// Calls `body` on a worker: the calling thread if it is one. It gets `None`, on this thread, with no worker left, or where the calling
-    /// thread's worker blocks in place, whose task no other worker need come by to help.
+    /// Calls `body` on a worker: the calling thread if it is one. It gets `None`, on this thread, with no worker
+    /// left, or where the calling thread's worker blocks in place, whose task no other worker need come by to help.
     fn on_worker<R: Send>(&self, body: impl FnOnce(Option<&Local>) -> R + Send) -> R {
         if let Some(worker) = Local::current(&self.shared) {
             return body(Some(worker));
@@ -157,7 +157,8 @@ where
     let since = worker.closures.mark();
     let job = StackJob::new(b, Latch::of_worker(worker));
     let borrowed = AbortOnUnwind::new("another worker may run a forked closure");
-    // SAFETY: once, and the thread stays in this frame until it is taken back or the latch is set, or ends the process.
+    // SAFETY: once, and the thread stays in this frame until it is taken back or the latch is set, or ends the
+    // process.
     worker.closures.push(unsafe { job.reference() });
     worker.shared.tell_of_job();
     let a = catch_unwind(AssertUnwindSafe(a));
@@ -191,7 +192,8 @@ where
 const SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 64 };
 
 impl Local {
-    /// Runs other closures until the latch is set: those that were pushed `since` the wait's own, and those of other workers.
+    /// Runs other closures until the latch is set: those that were pushed `since` the wait's own, and those of other
+    /// workers.
     fn wait_for(&self, latch: &Latch, since: Mark) {
         let mut idle_spins = 0;
         while !latch.is_set() {
@@ -220,7 +222,8 @@ impl Local {
             .flatten()
     }
 
-    /// Runs a closure of another thread's, and what it leaves in this worker's own deque: whoever waits for that may be asleep.
+    /// Runs a closure of another thread's, and what it leaves in this worker's own deque: whoever waits for that may
+    /// be asleep.
     pub(crate) fn run_stolen(&self, job: JobRef) {
         let since = self.closures.mark();
         let mut next = Some(job);

@@ -71,7 +71,8 @@ impl<'env> Scope<'env> for Open<'env> {
                 worker.closures.push(reference);
                 shared.tell_of_job();
             }
-            // The body or a closure runs where it is no worker: blocking in place, or with no worker left. Nobody else need come by.
+            // The body or a closure runs where it is no worker: blocking in place, or with no worker left. Nobody
+            // else need come by.
             None => self.in_turn.run(reference, JobRef::execute),
         }
     }

@@ -7,14 +7,15 @@ use crate::deque::{Stealer, Worker as Deque};
 
 /// How many stolen closures may lie on top of each other on one stack, each in the wait of the one below.
 ///
-/// A wait whose own closures are all taken helps others meanwhile; without a bound, each helper could wait, and help, in its turn. At the
-/// bound it sleeps until its latch is set. That harms nobody: see the module.
+/// A wait whose own closures are all taken helps others meanwhile; without a bound, each helper could wait, and help,
+/// in its turn. At the bound it sleeps until its latch is set. That harms nobody: see the module.
 const NESTED_MAX: u32 = 16;
 
 /// The closures that a worker has forked and nobody has taken, newest first.
 ///
-/// A closure's *height* is how many were below it when it was pushed. Thieves take from below, the worker from above; so what lies at a
-/// height and above is what was pushed since the worker was at that height, whoever took what lay below.
+/// A closure's *height* is how many were below it when it was pushed. Thieves take from below, the worker from above;
+/// so what lies at a height and above is what was pushed since the worker was at that height, whoever took what lay
+/// below.
 pub(crate) struct Closures {
     deque: Deque<JobRef>,
     /// Of the next one to be pushed. Those that thieves have taken still count.

@@ -21,8 +21,8 @@ pub(in crate::reactor) struct ThreadSource {
     fd: OwnedFd,
     /// A hint, as bits of [`ready`]: an attempt may succeed. Losing one costs a `poll(2)`.
     ready: AtomicU8,
-    /// The directions, as bits of [`ready`], in which nobody has waited to the end: there is no bit in `ready`, and no interest that would
-    /// set it. The next one to wait asks the kernel first.
+    /// The directions, as bits of [`ready`], in which nobody has waited to the end: there is no bit in `ready`, and
+    /// no interest that would set it. The next one to wait asks the kernel first.
     unwatched: AtomicU8,
     last_key: AtomicU64,
     /// Those that may have an interest in it, for the destructor.
@@ -193,8 +193,8 @@ impl ThreadSource {
         self.ready.fetch_or(bits, Ordering::Relaxed) | bits
     }
 
-    /// Whether somebody has ceased to wait in `direction` since the last time that this was asked. Whoever asks goes on to wait, and leaves
-    /// it unwatched again if that comes to nothing.
+    /// Whether somebody has ceased to wait in `direction` since the last time that this was asked. Whoever asks goes
+    /// on to wait, and leaves it unwatched again if that comes to nothing.
     fn is_unwatched(&self, direction: Direction) -> bool {
         let mask = direction.transient();
         // Relaxed, as all here: whoever has handed the socket over to another thread has done so with more than this.
