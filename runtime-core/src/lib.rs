@@ -15,6 +15,7 @@ pub mod context;
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper_rt;
+pub mod in_turn;
 pub mod metrics;
 pub mod native;
 pub mod net;
@@ -25,6 +26,7 @@ pub mod promise;
 pub mod reactor;
 pub mod runtime;
 mod saved_waker;
+mod sequential;
 pub mod signal;
 mod slots;
 mod spawn;
@@ -35,13 +37,15 @@ pub mod task_scope;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod unwind;
 
 pub use metrics::Metrics;
 pub use native::Native;
 pub use runtime::{
     Capabilities, ChannelReceiver, ChannelSender, Choice, ForkJoin, Knob, Launch, LaunchConfig,
-    Runtime, Scope, ScopeJob, Sequential, TaskHandle, TcpListener,
+    Runtime, Scope, ScopeJob, TaskHandle, TcpListener,
 };
+pub use sequential::Sequential;
 pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on};
 pub use task::{AbortHandle, JoinError, JoinHandle, PanicPayload, yield_now};
 pub use time::{sleep, sleep_until, timeout};

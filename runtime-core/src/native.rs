@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::context::Ambient;
+use crate::fs;
 use crate::metrics::Metrics;
 use crate::net;
 use crate::runtime::{Capabilities, Runtime};
@@ -123,13 +124,8 @@ impl<H: Native> Runtime for H {
     }
 
     async fn write_file(&self, path: PathBuf, contents: Vec<u8>) -> io::Result<()> {
-        if self.ambient().files_inline() {
-            return std::fs::write(path, contents);
-        }
-        let job = self
-            .ambient()
-            .blocking_pool()
-            .spawn(move || std::fs::write(path, contents));
-        job.await?
+        let ambient = self.ambient();
+        let pool = (!ambient.files_inline()).then(|| Arc::clone(ambient.blocking_pool()));
+        fs::write_in(pool, path, contents).await
     }
 }

@@ -302,34 +302,3 @@ pub trait Scope<'env> {
     /// Runs `job` at some time before the scope ends.
     fn spawn(&self, job: ScopeJob<'env>);
 }
-
-/// Fork-join on the caller's own thread, in program order: the reference that parallel ones are compared with, and the
-/// model's own fork-join under N:1.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sequential;
-
-impl ForkJoin for Sequential {
-    fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
-    where
-        A: FnOnce() -> RA + Send,
-        B: FnOnce() -> RB + Send,
-        RA: Send,
-        RB: Send,
-    {
-        (a(), b())
-    }
-
-    fn scope<'env, F, R>(&'env self, body: F) -> R
-    where
-        F: FnOnce(&dyn Scope<'env>) -> R + Send,
-        R: Send,
-    {
-        struct Inline;
-        impl<'env> Scope<'env> for Inline {
-            fn spawn(&self, job: ScopeJob<'env>) {
-                job(self);
-            }
-        }
-        body(&Inline)
-    }
-}

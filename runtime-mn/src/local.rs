@@ -20,7 +20,7 @@ use runtime_core::time::TimerShard;
 
 use crate::counted::Pool;
 use crate::deque::Worker as Deque;
-use crate::fork_join::JobRef;
+use crate::fork_join::{Closures, Mark};
 use crate::hauls::Haul;
 use crate::knobs::LifoSlot;
 use crate::policy::{Place, Policy, WokenBy};
@@ -45,8 +45,8 @@ pub(crate) struct Local {
     pub(crate) spawned: Deque<Task>,
     /// Oldest first.
     pub(crate) woken: Deque<Task>,
-    /// Forked closures, newest first.
-    pub(crate) jobs: Deque<JobRef>,
+    /// Forked closures.
+    pub(crate) closures: Closures,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) parker: Parker,
     pub(crate) handles: Pool,
@@ -79,13 +79,15 @@ impl std::fmt::Debug for Local {
 
 thread_local! {
     static CURRENT: Cell<*const Local> = const { Cell::new(ptr::null()) };
+    /// The runtime whose worker has left this thread for a while; for comparing only.
+    static AWAY: Cell<*const Shared> = const { Cell::new(ptr::null()) };
 }
 
 /// A worker that has no thread yet: its own parts.
 pub(crate) struct Parts {
     spawned: Deque<Task>,
     woken: Deque<Task>,
-    jobs: Deque<JobRef>,
+    closures: Closures,
     parker: Parker,
 }
 
@@ -95,7 +97,7 @@ impl Parts {
         let parts = Self {
             spawned: Deque::new_lifo(),
             woken: Deque::new_fifo(),
-            jobs: Deque::new_lifo(),
+            closures: Closures::new(),
             parker: Parker::new(),
         };
         let polling = Arc::new(AtomicBool::new(false));
@@ -114,7 +116,7 @@ impl Parts {
         let remote = Remote {
             spawned: parts.spawned.stealer(),
             woken: parts.woken.stealer(),
-            jobs: parts.jobs.stealer(),
+            jobs: parts.closures.stealer(),
             timers,
             unparker: parts.parker.unparker(),
             polling,
@@ -133,7 +135,7 @@ impl Parts {
             index,
             spawned: self.spawned,
             woken: self.woken,
-            jobs: self.jobs,
+            closures: self.closures,
             blocks: RefCell::default(),
             parker: self.parker,
             handles: Pool::new(),
@@ -160,7 +162,7 @@ impl Local {
         Parts {
             spawned: self.spawned,
             woken: self.woken,
-            jobs: self.jobs,
+            closures: self.closures,
             parker: self.parker,
         }
     }
@@ -181,6 +183,7 @@ impl Local {
         struct Return(*const Local);
         impl Drop for Return {
             fn drop(&mut self) {
+                AWAY.set(ptr::null());
                 CURRENT.set(self.0);
             }
         }
@@ -188,8 +191,14 @@ impl Local {
         // SAFETY: as in `current`; nobody uses it meanwhile.
         let worker = unsafe { local.as_ref() }?;
         CURRENT.set(ptr::null());
+        AWAY.set(Arc::as_ptr(&worker.shared));
         let _return = Return(local);
         Some(body(worker))
+    }
+
+    /// True where a worker of this runtime has [left](Local::leave) its thread to what runs there now.
+    pub(crate) fn is_away(shared: &Arc<Shared>) -> bool {
+        AWAY.try_with(Cell::get) == Ok(Arc::as_ptr(shared))
     }
 
     /// Calls `body` with this as the calling thread's worker.
@@ -441,8 +450,12 @@ impl Local {
             self.shared.cancel(task);
         }
         // Whoever waits for closures waits for all of them.
-        while let Some(job) = self.jobs.pop().or_else(|| self.steal_closure()) {
-            job.execute();
+        while let Some(job) = self
+            .closures
+            .pop_since(Mark::BOTTOM)
+            .or_else(|| self.steal_closure())
+        {
+            self.run_stolen(job);
         }
     }
 
@@ -453,7 +466,7 @@ impl Local {
         while let Some(task) = self.take_own() {
             self.shared.injector.push(task);
         }
-        while let Some(job) = self.jobs.pop() {
+        while let Some(job) = self.closures.pop_since(Mark::BOTTOM) {
             self.shared.job_injector.push(job);
         }
         self.shared.keeper.release(self.index);

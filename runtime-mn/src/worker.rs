@@ -10,11 +10,11 @@ use runtime_core::context::{self, Ambient, Role};
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::{SchedulerArc, Task};
 
-use crate::fork_join::JobRef;
+use crate::fork_join::{JobRef, Mark};
 use crate::local::Local;
 use crate::policy::Policy;
 use crate::queues::{Found, Queues, Thief, Work, retry};
-use crate::remote::{Remote, add};
+use crate::remote::Remote;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
@@ -117,7 +117,7 @@ impl<P: Policy> Worker<P> {
                 continue;
             }
             self.local.ran_out();
-            if let Some(job) = self.local.jobs.pop() {
+            if let Some(job) = self.local.closures.pop_since(Mark::BOTTOM) {
                 self.found();
                 self.run_closures(job);
             } else if let Some(found) = self.search() {
@@ -132,17 +132,12 @@ impl<P: Policy> Worker<P> {
         }
     }
 
-    /// Runs a closure of somebody's, and what it has left in this worker's own deque: the one who waits for that may be asleep.
+    /// Runs closures outside of any poll.
     fn run_closures(&self, first: JobRef) {
-        let mut next = Some(first);
-        while let Some(job) = next {
-            let remote = self.remote();
-            add(&remote.counters.closures, 1);
-            let outer = remote.enter_closure();
-            job.execute();
-            remote.leave_poll(outer);
-            next = self.local.jobs.pop();
-        }
+        let remote = self.remote();
+        let outer = remote.enter_closure();
+        self.local.run_stolen(first);
+        remote.leave_poll(outer);
     }
 
     /// A spare worker's life: it waits until a worker is stuck, takes its place, and waits again, but not for ever.

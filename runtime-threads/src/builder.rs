@@ -8,8 +8,8 @@ use runtime_core::time::Clock;
 
 use crate::Runtime;
 
-/// Stack of a task's thread unless the builder says otherwise.
-pub(crate) const DEFAULT_STACK_BYTES: usize = 128 * 1024;
+/// Stack of a task's thread unless the builder says otherwise: as much as the standard library gives its threads.
+pub(crate) const DEFAULT_STACK_BYTES: usize = 2 * 1024 * 1024;
 /// Less than this overflows in a panic's message.
 pub(crate) const MIN_STACK_BYTES: usize = 32 * 1024;
 /// More than this is a mistake: a hundredth of it is refused by most systems.
@@ -57,10 +57,12 @@ impl Builder {
         Self::default()
     }
 
-    /// Stack of each task's thread in bytes, without the guard page; rounded up to pages. 32 KiB to 1 TiB; default 128 KiB.
+    /// Stack of each task's thread in bytes, without the guard page; rounded up to pages. 32 KiB to 1 TiB; default 2
+    /// MiB, as the standard library's threads have.
     ///
-    /// Only what is touched uses memory. Unoptimised code and deep recursion need more; an overflow hits the guard page and ends
-    /// the process.
+    /// Only what is touched uses memory; the rest is address space, and 4 KiB of page table a thread. Give less where
+    /// address space is limited (`ulimit -v`, 32 bits). Deep recursion needs more: an overflow hits the guard page
+    /// and ends the process. On Linux its last words name the task, and this.
     #[must_use]
     pub fn stack_bytes(mut self, bytes: usize) -> Self {
         self.stack_bytes = bytes;

@@ -1,16 +1,19 @@
 //! Fork-join with a thread for each forked branch.
 
-use std::any::Any;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use parking_lot::Mutex;
+use runtime_core::in_turn::InTurn;
+use runtime_core::unwind::{FirstPanic, hand_on_both};
 use runtime_core::{ForkJoin, Scope, ScopeJob};
 
 use crate::builder::{DEFAULT_STACK_BYTES, check_stack_bytes};
+use crate::overflow::Stack;
+use crate::task_thread::TaskThread;
 use crate::thread_budget::Permit;
 
 /// Fork-join in which each forked branch gets a thread of its own: what 1:1 makes of recursion.
@@ -36,8 +39,6 @@ pub struct ThreadsForkJoin {
     refused: AtomicBool,
 }
 
-type Panic = Box<dyn Any + Send>;
-
 impl Default for ThreadsForkJoin {
     fn default() -> Self {
         Self::new()
@@ -45,7 +46,7 @@ impl Default for ThreadsForkJoin {
 }
 
 impl ThreadsForkJoin {
-    /// With stacks of the default size, 128 KiB.
+    /// With stacks of the default size, 2 MiB.
     pub fn new() -> Self {
         Self {
             stack_bytes: DEFAULT_STACK_BYTES,
@@ -75,12 +76,19 @@ impl ThreadsForkJoin {
     where
         F: FnOnce() + Send + 'scope,
     {
+        let stack = Stack {
+            whose: "thread",
+            name: "of a fork-join's branch",
+            bytes: self.stack_bytes,
+            knob: "`ThreadsForkJoin::with_stack_bytes`",
+        };
+        let part = TaskThread::part_of_current();
         let spawned = Permit::take().and_then(|permit| {
             thread::Builder::new()
                 .stack_size(self.stack_bytes)
                 .spawn_scoped(scope, move || {
                     let _permit = permit.started();
-                    branch();
+                    stack.watch(|| part.run(branch));
                 })
         });
         if spawned.is_err() {
@@ -115,10 +123,7 @@ impl ForkJoin for ThreadsForkJoin {
             a
         });
         let b = outcome.into_inner().expect("the branch has ended");
-        match (a, b) {
-            (Ok(a), Ok(b)) => (a, b),
-            (Err(panic), _) | (_, Err(panic)) => resume_unwind(panic),
-        }
+        hand_on_both(a, b)
     }
 
     fn scope<'env, F, R>(&'env self, body: F) -> R
@@ -126,35 +131,33 @@ impl ForkJoin for ThreadsForkJoin {
         F: FnOnce(&dyn Scope<'env>) -> R + Send,
         R: Send,
     {
-        let panicked = Mutex::new(None);
+        let panic = FirstPanic::default();
         let result = thread::scope(|threads| {
             let jobs = Jobs {
                 pool: self,
                 threads,
-                panicked: &panicked,
+                panic: &panic,
+                in_turn: InTurn::default(),
             };
             catch_unwind(AssertUnwindSafe(|| body(&jobs)))
         });
-        let result = result.unwrap_or_else(|panic| resume_unwind(panic));
-        if let Some(panic) = panicked.into_inner() {
-            resume_unwind(panic);
-        }
-        result
+        panic.hand_on(result)
     }
 }
 
-/// Where the jobs of a scope are spawned. `'local` is what lives in `scope`'s own frame.
+/// Where the jobs of a scope are spawned, on one thread. `'local` is what lives in `scope`'s own frame.
 struct Jobs<'scope, 'local: 'scope, 'env: 'local> {
     pool: &'env ThreadsForkJoin,
     threads: &'scope thread::Scope<'scope, 'local>,
-    /// The first panic of a job.
-    panicked: &'local Mutex<Option<Panic>>,
+    panic: &'local FirstPanic,
+    /// What has got no thread.
+    in_turn: InTurn<ScopeJob<'env>>,
 }
 
 impl<'env> Jobs<'_, '_, 'env> {
     fn run(&self, job: ScopeJob<'env>) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(self))) {
-            self.panicked.lock().get_or_insert(panic);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(self))) {
+            self.panic.keep(payload);
         }
     }
 }
@@ -164,14 +167,17 @@ impl<'env> Scope<'env> for Jobs<'_, '_, 'env> {
         // Shared with the closure, so that it is still there if the thread is refused.
         let job = Arc::new(Mutex::new(Some(job)));
         let taken = Arc::clone(&job);
-        let there = Jobs { ..*self };
+        let there = Jobs {
+            in_turn: InTurn::default(),
+            ..*self
+        };
         let forked = self.pool.fork(self.threads, move || {
             let job = taken.lock().take().expect("taken once");
-            there.run(job);
+            there.in_turn.run(job, |job| there.run(job));
         });
         if !forked {
             let job = job.lock().take().expect("no thread has taken it");
-            self.run(job);
+            self.in_turn.run(job, |job| self.run(job));
         }
     }
 }

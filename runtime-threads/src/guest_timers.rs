@@ -7,6 +7,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use runtime_core::blocking::RunsFor;
 use runtime_core::park::Parker;
 use runtime_core::time::TimerShard;
 
@@ -30,6 +31,8 @@ fn start() -> Arc<TimerShard> {
         .name("guest-timers".to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || {
+            // It calls wakers, for whoever's tasks.
+            let _serves = RunsFor::everybody();
             loop {
                 parker.park(fired.prepare_park());
                 fired.finish_park();

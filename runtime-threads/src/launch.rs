@@ -28,6 +28,12 @@ impl Launch for Threads {
                 ),
             ));
         }
+        if let Some(name) = config.knobs.keys().next() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("threads has no knob `{name}`: it has none, leave the knob out"),
+            ));
+        }
         let mut builder = Runtime::builder();
         if let Some(bytes) = config.stack_bytes {
             builder = builder.stack_bytes(bytes);

@@ -5,6 +5,8 @@ mod fork_join;
 mod guest_timers;
 mod handle;
 mod launch;
+#[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
+mod overflow;
 mod registry;
 mod runtime;
 mod shared;

@@ -13,9 +13,14 @@ use runtime_core::time::{Clock, Quiet};
 
 use crate::task_thread::TaskThread;
 
-/// Threads that have left and wait to be joined, at most: by then the oldest has almost certainly exited, so that joining it
-/// costs nothing. (A detached thread could outlive the runtime's end by a moment.)
+/// Threads that have left and wait to be joined, at most. (A detached thread could outlive the runtime's end by a
+/// moment.)
 const UNJOINED: usize = 32;
+/// So many of those that left last are not joined at once even if they are about to exit: by the time that another
+/// one leaves they have exited, so that joining them costs nothing.
+const JUST_LEFT: usize = 3;
+/// How often one that the system has refused a thread gives those that are about to exit the time to do so.
+const PATIENCE: u32 = 100;
 
 pub(crate) struct Registry {
     max_threads: Option<usize>,
@@ -61,7 +66,7 @@ pub(crate) struct Counts {
 #[must_use]
 struct Retired {
     entry: Entry,
-    join: Option<JoinHandle<()>>,
+    join: Vec<JoinHandle<()>>,
 }
 
 impl Registry {
@@ -112,12 +117,13 @@ impl Registry {
 
     /// The spawner: the thread runs, or has already left.
     pub(crate) fn started(&self, id: TaskId, os: JoinHandle<()>) {
+        let by_leaver = false;
         let retired = {
             let mut state = self.state.lock();
             let entry = state.live.get_mut(&id).expect("listed by `enter`");
             entry.os = Some(os);
             if entry.left {
-                Some(self.retire(&mut state, id))
+                Some(self.retire(&mut state, id, by_leaver))
             } else {
                 None
             }
@@ -129,12 +135,13 @@ impl Registry {
 
     /// The thread, as the last thing that it does: its task has ended.
     pub(crate) fn leave(&self, id: TaskId) {
+        let by_leaver = true;
         let retired = {
             let mut state = self.state.lock();
             let entry = state.live.get_mut(&id).expect("listed by `enter`");
             entry.left = true;
             if entry.os.is_some() {
-                Some(self.retire(&mut state, id))
+                Some(self.retire(&mut state, id, by_leaver))
             } else {
                 None
             }
@@ -144,18 +151,45 @@ impl Registry {
         }
     }
 
-    fn retire(&self, state: &mut MutexGuard<'_, State>, id: TaskId) -> Retired {
+    fn retire(&self, state: &mut MutexGuard<'_, State>, id: TaskId, by_leaver: bool) -> Retired {
         let mut entry = state.live.remove(&id).expect("listed by `enter`");
         state.polls += entry.thread.polls();
         state.parks += entry.thread.parks();
-        state.unjoined.extend(entry.os.take());
-        let join = if state.unjoined.len() > UNJOINED {
-            state.unjoined.pop_front()
+        // The leaver is not among them yet. Others may be anywhere, in a thread's last destructors too: they join
+        // nobody.
+        let join = if by_leaver {
+            state.take_exited()
         } else {
-            None
+            Vec::new()
         };
+        state.unjoined.extend(entry.os.take());
         self.tell(state);
         Retired { entry, join }
+    }
+
+    /// The system has refused a thread. Joins those that have left, which still have their stacks; false if there are
+    /// none left that could be joined: then there is no use in asking again.
+    pub(crate) fn make_room(&self) -> bool {
+        for _ in 0..PATIENCE {
+            let (exited, rest) = {
+                let mut state = self.state.lock();
+                let all = std::mem::take(&mut state.unjoined);
+                let (exited, rest): (Vec<_>, Vec<_>) =
+                    all.into_iter().partition(JoinHandle::is_finished);
+                state.unjoined = rest.into();
+                (exited, state.unjoined.len())
+            };
+            if !exited.is_empty() {
+                exited.into_iter().for_each(join);
+                return true;
+            }
+            if rest == 0 {
+                return false;
+            }
+            // They have nothing left to do.
+            std::thread::yield_now();
+        }
+        false
     }
 
     fn tell(&self, state: &State) {
@@ -259,6 +293,18 @@ impl Registry {
 }
 
 impl State {
+    /// Those who have left and exited since, but for the last ones; in any case the oldest of too many.
+    fn take_exited(&mut self) -> Vec<JoinHandle<()>> {
+        let mut exited = Vec::new();
+        while self.unjoined.len() > JUST_LEFT
+            && let Some(oldest) = self.unjoined.front()
+            && (oldest.is_finished() || self.unjoined.len() >= UNJOINED)
+        {
+            exited.extend(self.unjoined.pop_front());
+        }
+        exited
+    }
+
     fn polling(&self) -> Vec<String> {
         let polling = self.live.values().filter(|entry| entry.thread.is_polling());
         polling
@@ -270,9 +316,7 @@ impl State {
 impl Retired {
     fn settle(self) {
         drop(self.entry);
-        if let Some(oldest) = self.join {
-            join(oldest);
-        }
+        self.join.into_iter().for_each(join);
     }
 }
 

@@ -6,7 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime_core::context;
+use runtime_core::blocking::is_in_job_of;
+use runtime_core::{Native as _, context};
 
 use crate::builder::Builder;
 use crate::handle::Handle;
@@ -15,9 +16,10 @@ use crate::task_thread::TaskThread;
 
 /// A runtime that gives each task an OS thread of its own. It lives as long as this value.
 ///
-/// Dropping it ends all tasks: those that wait are dropped, those in a poll are waited for, and blocking jobs are left to
-/// themselves. [`shutdown`](Runtime::shutdown) waits for a limited time instead. Inside one of the runtime's own tasks either of them only
-/// begins the end, as a task cannot wait for itself.
+/// Dropping it ends all tasks: those that wait are dropped, those in a poll are waited for, and blocking jobs are
+/// left to themselves. [`shutdown`](Runtime::shutdown) waits for a limited time instead. Inside one of the runtime's
+/// own tasks, and in a branch of fork-join that such a task has forked, either of them only begins the end, as a task
+/// cannot wait for itself. So does dropping it in one of its blocking jobs, for which a task may wait.
 pub struct Runtime {
     handle: Handle,
     ended: bool,
@@ -106,7 +108,7 @@ impl Runtime {
         self.handle.shared()
     }
 
-    /// True in a task of this very runtime.
+    /// True in a task of this very runtime, and in a branch of fork-join that one has forked.
     fn is_inside(&self) -> bool {
         TaskThread::current_is_of(self.shared())
     }
@@ -127,10 +129,15 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if !self.ended {
-            self.end_tasks(None);
-            self.shared().blocking.shutdown(Duration::ZERO);
+        if self.ended {
+            return;
         }
+        if is_in_job_of(self.handle.ambient()) {
+            self.shared().registry.close();
+        } else {
+            self.end_tasks(None);
+        }
+        self.shared().blocking.shutdown(Duration::ZERO);
     }
 }
 

@@ -14,13 +14,14 @@ use std::thread;
 use std::time::Instant;
 
 use runtime_core::Native;
-use runtime_core::blocking::BlockingPool;
+use runtime_core::blocking::{BlockingPool, OnBehalf};
 use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
 use runtime_core::reactor::own_thread::{ThreadParker, ThreadUnparker};
-use runtime_core::task::{Ran, Schedule, SchedulerArc, Task, TaskId};
+use runtime_core::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
 use runtime_core::time::{Clock, TimerShard};
 
 use crate::handle::Handle;
+use crate::overflow::Stack;
 use crate::registry::Denied;
 use crate::shared::Shared;
 use crate::thread_budget::Permit;
@@ -88,6 +89,20 @@ impl TaskThread {
         OWN.get().0 == Arc::as_ptr(shared)
     }
 
+    /// True on a thread whose task has ended: in its last destructors.
+    fn has_left() -> bool {
+        let (shared, own) = OWN.get();
+        !shared.is_null() && own.is_null()
+    }
+
+    /// Whose task the calling thread runs, for one that does a part of it.
+    pub(crate) fn part_of_current() -> PartOf {
+        PartOf {
+            runtime: OWN.get().0.addr(),
+            job: OnBehalf::current(),
+        }
+    }
+
     /// Starts the thread of a task that was bound to its own `TaskThread`.
     ///
     /// # Errors
@@ -101,7 +116,8 @@ impl TaskThread {
         }
         let id = task.id();
         let shared = &this.shared;
-        match shared.registry.enter(this.clone(), task.abort_handle()) {
+        let abort = task.abort_handle();
+        match shared.registry.enter(this.clone(), abort.clone()) {
             Ok(()) => {}
             Err(Denied::Closed) => return Err(Refused { task, error: None }),
             Err(Denied::Full(max)) => {
@@ -112,13 +128,10 @@ impl TaskThread {
         }
         // In its place, so that it is not lost with the closure of a thread that is refused.
         this.put(task);
-        let spawned = Permit::take().and_then(|permit| {
-            let this = this.clone();
-            thread::Builder::new()
-                .name(shared.name_thread())
-                .stack_size(shared.stack_bytes)
-                .spawn(move || Self::run(&this, id, permit))
-        });
+        let mut spawned = Self::spawn(&this, id, &abort);
+        while spawned.is_err() && !Self::has_left() && shared.registry.make_room() {
+            spawned = Self::spawn(&this, id, &abort);
+        }
         match spawned {
             Ok(os) => {
                 shared.registry.started(id, os);
@@ -134,6 +147,27 @@ impl TaskThread {
                 })
             }
         }
+    }
+
+    fn spawn(
+        this: &SchedulerArc<Self>,
+        id: TaskId,
+        abort: &AbortHandle,
+    ) -> io::Result<thread::JoinHandle<()>> {
+        let permit = Permit::take()?;
+        let (named, abort, thread) = (this.shared.name_thread(), abort.clone(), this.clone());
+        thread::Builder::new()
+            .name(named)
+            .stack_size(this.shared.stack_bytes)
+            .spawn(move || {
+                let stack = Stack {
+                    whose: "task",
+                    name: abort.name().unwrap_or("without a name"),
+                    bytes: thread.shared.stack_bytes,
+                    knob: "`runtime_threads::Builder::stack_bytes`",
+                };
+                stack.watch(|| Self::run(&thread, id, permit));
+            })
     }
 
     /// The shutdown: no further poll.
@@ -281,6 +315,30 @@ impl TaskThread {
             // Its destructor may panic, too.
             std::mem::forget(payload);
         }
+    }
+}
+
+/// Whose task a thread does a part of. That one waits for the part, so the runtime is there.
+#[derive(Clone, Copy)]
+pub(crate) struct PartOf {
+    runtime: usize,
+    job: OnBehalf,
+}
+
+impl PartOf {
+    /// The calling thread does a part of it until the end of `part`.
+    pub(crate) fn run<R>(self, part: impl FnOnce() -> R) -> R {
+        struct Done;
+        impl Drop for Done {
+            fn drop(&mut self) {
+                // Nobody waits for the thread's own destructors.
+                OWN.set((ptr::null(), ptr::null()));
+            }
+        }
+        OWN.set((ptr::without_provenance(self.runtime), ptr::null()));
+        let _done = Done;
+        let _job = self.job.begin();
+        part()
     }
 }
 

@@ -3,8 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use runtime_core::ForkJoin;
-use runtime_threads::ThreadsForkJoin;
+use std::future::Future;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use runtime_core::blocking::Executor;
+use runtime_core::testing::fork_join::ForkJoinSubject;
+use runtime_core::{ForkJoin, sleep, spawn_blocking};
+use runtime_threads::{Runtime, ThreadsForkJoin};
 
 fn sum(pool: &ThreadsForkJoin, from: u64, to: u64) -> u64 {
     if to - from == 1 {
@@ -77,4 +85,128 @@ fn a_scope_hands_on_the_panic_of_a_job() {
 #[test]
 fn stacks_are_checked() {
     assert!(ThreadsForkJoin::with_stack_bytes(1).is_err());
+}
+
+struct OnThreads;
+
+impl ForkJoinSubject for OnThreads {
+    type ForkJoin = ThreadsForkJoin;
+
+    fn start() -> Self {
+        Self
+    }
+
+    fn fork_join(&self) -> ThreadsForkJoin {
+        ThreadsForkJoin::new()
+    }
+}
+
+runtime_core::fork_join_conformance!(OnThreads);
+
+/// Each case again, where no branch gets a thread.
+mod refused {
+    use super::*;
+
+    struct WithoutThreads;
+
+    impl ForkJoinSubject for WithoutThreads {
+        type ForkJoin = ThreadsForkJoin;
+
+        fn start() -> Self {
+            Self
+        }
+
+        fn fork_join(&self) -> ThreadsForkJoin {
+            // More than any address space has.
+            ThreadsForkJoin::with_stack_bytes(1 << 40).unwrap()
+        }
+    }
+
+    runtime_core::fork_join_conformance!(WithoutThreads);
+}
+
+/// The owner is dropped in a branch, while the task that has forked it waits for the branch.
+#[test]
+fn the_owner_dropped_in_a_branch_only_begins_the_end() {
+    for of_job in [false, true] {
+        let runtime = Runtime::new().unwrap();
+        let handle = runtime.handle();
+        let task = handle.spawn(async move {
+            let fork_join = ThreadsForkJoin::new();
+            if of_job {
+                fork_join.scope(|scope| scope.spawn(Box::new(|_| drop(runtime))));
+            } else {
+                // One further down, too.
+                fork_join.join(|| {}, || fork_join.join(|| {}, || drop(runtime)));
+            }
+            7
+        });
+        assert_eq!(futures_lite::future::block_on(task).unwrap(), 7);
+        let late = futures_lite::future::block_on(handle.spawn(async {}));
+        assert!(late.unwrap_err().is_cancelled());
+    }
+}
+
+/// The same in a blocking job that a task waits for, by a branch of that job, and on the job's own thread.
+#[test]
+fn the_owner_dropped_in_a_blocking_job_only_begins_the_end() {
+    for (by_executor, by_branch) in [(false, false), (false, true), (true, false), (true, true)] {
+        let runtime = Runtime::new().unwrap();
+        let handle = runtime.handle();
+        let (tell, told) = mpsc::channel();
+        let task = handle.spawn(async move {
+            let end = move || {
+                let drop_it = || drop(runtime);
+                if by_branch {
+                    ThreadsForkJoin::new().join(|| {}, drop_it);
+                } else {
+                    drop_it();
+                }
+                tell.send(7).unwrap();
+            };
+            let executor = Executor::new("ends-it", 1);
+            let _job = if by_executor {
+                executor.spawn(end)
+            } else {
+                spawn_blocking(end)
+            };
+            // This very thread waits: the task stays in its poll.
+            told.recv().unwrap()
+        });
+        assert_eq!(futures_lite::future::block_on(task).unwrap(), 7);
+    }
+}
+
+/// The same by a waker, which is called by the thread that waits for others' sockets or timers.
+#[test]
+fn the_owner_dropped_by_a_waker_only_begins_the_end() {
+    struct Ends(Mutex<Option<Runtime>>, mpsc::Sender<()>);
+    impl Wake for Ends {
+        fn wake(self: Arc<Self>) {
+            let runtime = self.0.lock().unwrap().take();
+            drop(runtime);
+            let _ = self.1.send(());
+        }
+    }
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle();
+    let (tell, told) = mpsc::channel();
+    let task = handle.spawn({
+        let handle = handle.clone();
+        async move {
+            let entered = thread::spawn(move || {
+                let _entered = handle.enter();
+                let mut sleep = Box::pin(sleep(Duration::from_millis(5)));
+                let waker = Waker::from(Arc::new(Ends(Mutex::new(Some(runtime)), tell)));
+                let polled = sleep.as_mut().poll(&mut Context::from_waker(&waker));
+                (polled.is_ready(), sleep)
+            });
+            let (was_ready, _sleep) = entered.join().unwrap();
+            assert!(!was_ready);
+            // This very thread waits: the task stays in its poll.
+            told.recv().unwrap();
+            7
+        }
+    });
+    assert_eq!(futures_lite::future::block_on(task).unwrap(), 7);
 }

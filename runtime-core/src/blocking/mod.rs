@@ -2,10 +2,14 @@
 
 mod executor;
 mod job;
+mod owned;
 mod pool;
+mod running;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;
 
 pub use executor::{Executor, run_in_executor, set_default_executor, set_default_executor_of};
+pub(crate) use owned::OwnedJob;
 pub use pool::{BlockingConfig, BlockingPool};
+pub use running::{OnBehalf, RunsFor, is_in_job_of};

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 
 use super::OpenOptions;
-use super::offload::{Job, pool, run};
+use super::offload::{self, Job, run};
 use crate::blocking::BlockingPool;
 use crate::budget;
 
@@ -25,6 +25,8 @@ const MAX_TRANSFER: usize = 1 << 20;
 #[derive(Debug)]
 pub struct File {
     file: Arc<std::fs::File>,
+    /// Reading and writing may wait for ever: it is done apart.
+    may_wait: bool,
     state: State,
     /// Of a write whose own call is long over; for the next write, flush or sync.
     write_error: Option<io::Error>,
@@ -135,6 +137,7 @@ impl File {
     /// A file that the standard library has opened.
     pub fn from_std(file: std::fs::File) -> Self {
         Self {
+            may_wait: offload::may_wait(&file.metadata()),
             file: Arc::new(file),
             state: State::Idle(Buffer::default()),
             write_error: None,
@@ -225,6 +228,15 @@ impl File {
         }
     }
 
+    /// The pool for reading and writing it; `None`: the calling thread.
+    fn pool(&self, what: &str) -> Option<Arc<BlockingPool>> {
+        if self.may_wait {
+            Some(Arc::clone(offload::apart()))
+        } else {
+            offload::pool(what)
+        }
+    }
+
     /// Starts `job` on the idle file.
     fn start(
         &mut self,
@@ -261,7 +273,7 @@ impl AsyncRead for File {
                 spent.made_progress();
                 return Poll::Ready(Ok(taken));
             }
-            let Some(pool) = pool("fs::File::poll_read") else {
+            let Some(pool) = self.pool("fs::File::poll_read") else {
                 // On this very thread, and nothing is unread: no need for the buffer.
                 spent.made_progress();
                 return Poll::Ready(retry(|| (&*self.file).read(target)));
@@ -291,7 +303,7 @@ impl AsyncWrite for File {
             return Poll::Ready(Ok(0));
         }
         spent.made_progress();
-        let Some(pool) = pool("fs::File::poll_write") else {
+        let Some(pool) = self.pool("fs::File::poll_write") else {
             let file = Arc::clone(&self.file);
             self.buffer().rewind(&file)?;
             return Poll::Ready(retry(|| (&*file).write(source)));
@@ -334,7 +346,7 @@ impl AsyncSeek for File {
             {
                 return Poll::Ready(position);
             }
-            let Some(pool) = pool("fs::File::poll_seek") else {
+            let Some(pool) = self.pool("fs::File::poll_seek") else {
                 let file = Arc::clone(&self.file);
                 return Poll::Ready(self.buffer().seek(&file, to));
             };

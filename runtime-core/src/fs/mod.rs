@@ -12,8 +12,10 @@ pub use options::OpenOptions;
 use std::fs::{Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use offload::run;
+use crate::blocking::BlockingPool;
+use offload::{open, open_in, run};
 
 /// The whole content of a file.
 ///
@@ -24,7 +26,7 @@ use offload::run;
 /// Outside of a runtime; so do all functions of this module.
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref().to_owned();
-    run("fs::read", move || std::fs::read(path)).await
+    open("fs::read", &[&path.clone()], move || std::fs::read(path)).await
 }
 
 /// The whole content of a file that is UTF-8.
@@ -33,7 +35,10 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// Those of opening and reading; [`InvalidData`](io::ErrorKind::InvalidData) if it is not UTF-8.
 pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     let path = path.as_ref().to_owned();
-    run("fs::read_to_string", move || std::fs::read_to_string(path)).await
+    open("fs::read_to_string", &[&path.clone()], move || {
+        std::fs::read_to_string(path)
+    })
+    .await
 }
 
 /// Makes a file of `contents`, replacing what was there. A `Vec` is not copied.
@@ -43,7 +48,22 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 pub async fn write(path: impl AsRef<Path>, contents: impl Into<Vec<u8>>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     let contents = contents.into();
-    run("fs::write", move || std::fs::write(path, contents)).await
+    open("fs::write", &[&path.clone()], move || {
+        std::fs::write(path, contents)
+    })
+    .await
+}
+
+/// [`write()`] with its job in `pool`, or on the calling thread.
+pub(crate) async fn write_in(
+    pool: Option<Arc<BlockingPool>>,
+    path: PathBuf,
+    contents: Vec<u8>,
+) -> io::Result<()> {
+    open_in(pool, &[&path.clone()], move || {
+        std::fs::write(path, contents)
+    })
+    .await
 }
 
 /// Makes a directory and those above it that are missing. It is no error if it is there.
@@ -106,7 +126,10 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// Those of reading and writing; part of it may be written then.
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
-    run("fs::copy", move || std::fs::copy(from, to)).await
+    open("fs::copy", &[&from.clone(), &to.clone()], move || {
+        std::fs::copy(from, to)
+    })
+    .await
 }
 
 /// Changes a file's permissions.

@@ -1,12 +1,16 @@
 //! Where a function that blocks on files runs.
 
+use std::fs::{FileType, Metadata};
 use std::future::Future;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::blocking::BlockingPool;
+use crate::blocking::{BlockingConfig, BlockingPool, OwnedJob};
 use crate::context;
 use crate::task::JoinHandle;
 
@@ -17,15 +21,76 @@ pub(super) fn pool(what: &str) -> Option<Arc<BlockingPool>> {
     })
 }
 
-/// Runs `job` where the ambient runtime has files handled.
+/// The process's threads for what may wait for ever: no runtime's pool runs out of threads because of it, and no
+/// task's thread is stuck in it.
+pub(super) fn apart() -> &'static Arc<BlockingPool> {
+    static APART: OnceLock<Arc<BlockingPool>> = OnceLock::new();
+    APART.get_or_init(|| {
+        BlockingPool::new(BlockingConfig {
+            keep_alive: Duration::from_secs(1),
+            thread_name: "special-file".to_owned(),
+            ..BlockingConfig::default()
+        })
+    })
+}
+
+/// Whether opening, reading or writing it may wait for somebody else without bound: a FIFO, a terminal.
+pub(super) fn may_wait(file: &io::Result<Metadata>) -> bool {
+    let waits = |kind: FileType| kind.is_fifo() || kind.is_char_device() || kind.is_socket();
+    file.as_ref().is_ok_and(|file| waits(file.file_type()))
+}
+
+/// Runs `job` where the ambient runtime has files handled. Dropped, it does not begin if it has not yet.
 pub(super) async fn run<T, F>(what: &'static str, job: F) -> io::Result<T>
 where
     F: FnOnce() -> io::Result<T> + Send + 'static,
     T: Send + 'static,
 {
-    match pool(what) {
+    run_in(pool(what), job).await
+}
+
+async fn run_in<T, F>(pool: Option<Arc<BlockingPool>>, job: F) -> io::Result<T>
+where
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    match pool {
         None => job(),
-        Some(pool) => Job(pool.spawn(job)).await?,
+        Some(pool) => OwnedJob::new(pool.spawn(job))
+            .await
+            .map_err(io::Error::other)?,
+    }
+}
+
+/// As [`run`], for a job that opens `paths`: [apart](apart()) if one of them may make it wait.
+pub(super) async fn open<T, F>(what: &'static str, paths: &[&Path], job: F) -> io::Result<T>
+where
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    open_in(pool(what), paths, job).await
+}
+
+/// As [`open`], with its files in `pool`, or on the calling thread.
+pub(super) async fn open_in<T, F>(
+    pool: Option<Arc<BlockingPool>>,
+    paths: &[&Path],
+    job: F,
+) -> io::Result<T>
+where
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
+    let attempt = move || {
+        if paths.iter().any(|path| may_wait(&std::fs::metadata(path))) {
+            return Ok(Err(job));
+        }
+        job().map(Ok)
+    };
+    match run_in(pool, attempt).await? {
+        Ok(done) => Ok(done),
+        Err(job) => run_in(Some(Arc::clone(apart())), job).await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::File;
-use super::offload::run;
+use super::offload;
 
 /// How a file is opened: as [`std::fs::OpenOptions`].
 ///
@@ -77,7 +77,11 @@ impl OpenOptions {
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let options = self.0.clone();
         let path = path.as_ref().to_owned();
-        let file = run("fs::OpenOptions::open", move || options.open(path)).await?;
+        let job = {
+            let path = path.clone();
+            move || options.open(path)
+        };
+        let file = offload::open("fs::OpenOptions::open", &[&path], job).await?;
         Ok(File::from_std(file))
     }
 }

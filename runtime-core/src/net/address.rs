@@ -4,12 +4,17 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use crate::blocking::OwnedJob;
 use crate::context;
 
 /// What stands for one or more socket addresses: an address, or a host's name and a port.
 ///
 /// A name is looked up with the system's resolver, which blocks, in the ambient runtime's blocking pool. An
 /// address in text is not looked up, and needs no runtime.
+///
+/// A look-up that is dropped is not begun if it still waits for a thread. One that has begun can't be stopped: it
+/// keeps its thread until the resolver gives up, by the limits of `resolv.conf` (by default 5 s for each of two
+/// attempts at each server).
 ///
 /// ```
 /// use runtime_core::net::ToSocketAddrs;
@@ -102,6 +107,7 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
                 .map(Iterator::collect::<Vec<_>>)
         })
     });
-    job.await
+    OwnedJob::new(job)
+        .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
 }

@@ -3,10 +3,13 @@
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, future};
 
+use crate::blocking::{Executor, set_default_executor};
 use crate::fs::{self, File, OpenOptions};
+use crate::{spawn, spawn_blocking, time};
 
 /// A directory of its own, removed at the end.
 pub(super) struct Scratch(PathBuf);
@@ -201,4 +204,63 @@ pub async fn a_cancelled_read_loses_nothing() {
         read.extend_from_slice(&buffer[..length]);
     }
     assert!(read == data);
+}
+
+/// A FIFO.
+fn fifo(scratch: &Scratch, name: &str) -> PathBuf {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let path = scratch.path(name);
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("mkfifo");
+    path
+}
+
+/// To open a FIFO that nobody else opens can be given up, and then keeps no thread that others need.
+pub async fn fifos_that_nobody_opens_hold_nobody_up() {
+    let scratch = Scratch::new("fifo");
+    let (fifo, plain) = (fifo(&scratch, "fifo"), scratch.path("plain"));
+    set_default_executor(Executor::new("two", 2));
+    let limit = Duration::from_millis(3);
+    for _ in 0..3 {
+        assert!(time::timeout(limit, File::open(&fifo)).await.is_err());
+        assert!(time::timeout(limit, fs::read(&fifo)).await.is_err());
+        let written = time::timeout(limit, fs::write(&fifo, "x"));
+        // By chance it meets one of the readers that were given up.
+        let _ = written.await;
+    }
+    assert_eq!(spawn_blocking(|| 1).await.expect("a job runs"), 1);
+    fs::write(&plain, "text").await.expect("write");
+    assert_eq!(fs::read(&plain).await.expect("read"), b"text");
+    // Whoever still waits in it meets this.
+    let both = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&fifo);
+    drop(both.expect("open"));
+}
+
+/// A FIFO that is opened from both sides carries bytes, and ends with its writer.
+pub async fn conversations_through_a_fifo() {
+    let scratch = Scratch::new("fifo");
+    let path = fifo(&scratch, "fifo");
+    let reader = spawn({
+        let path = path.clone();
+        async move {
+            let mut file = File::open(path).await?;
+            let mut text = String::new();
+            file.read_to_string(&mut text).await?;
+            io::Result::Ok(text)
+        }
+    });
+    let mut file = OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .await
+        .expect("open");
+    for word in ["one ", "two ", "three"] {
+        file.write_all(word.as_bytes()).await.expect("write");
+        file.flush().await.expect("flush");
+    }
+    drop(file);
+    let text = reader.await.expect("a task").expect("read");
+    assert_eq!(text, "one two three");
 }

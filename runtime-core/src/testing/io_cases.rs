@@ -112,9 +112,20 @@ macro_rules! __io_cases {
                 signals_coalesce_and_none_is_lost
                 signals_that_no_program_hears
             }
+            readiness {
+                bytes_that_come_between_two_polls
+                children_that_end_between_two_polls
+                connections_that_come_between_two_polls
+                datagrams_that_come_between_two_polls
+                readiness_outlives_the_task_that_gave_up
+                room_that_comes_between_two_polls
+                signals_that_come_between_two_polls
+            }
             sockets {
                 a_cancelled_accept_loses_no_connection
+                a_full_unix_listener_is_waited_for
                 a_task_that_always_has_work_hears_its_socket
+                abandoned_unix_connects_leave_nothing
                 datagrams
                 many_connections_on_one_edge
                 names
@@ -134,7 +145,9 @@ macro_rules! __io_cases {
             files {
                 a_cancelled_read_loses_nothing
                 a_failed_write_is_reported
+                conversations_through_a_fifo
                 directories
+                fifos_that_nobody_opens_hold_nobody_up
                 flushed_writes_are_there
                 reads_writes_and_seeks
                 whole_files

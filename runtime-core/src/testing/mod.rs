@@ -23,6 +23,7 @@ pub mod fairness;
 pub mod files;
 pub mod forever;
 mod hostile;
+pub mod fork_join;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub mod io_cases;
@@ -34,6 +35,7 @@ pub mod outcome;
 pub mod owner;
 pub mod probe;
 pub mod processes;
+pub mod readiness;
 pub mod rounds;
 pub mod servers;
 pub mod shutdown;

@@ -3,14 +3,18 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use super::net::{connected, echo, localhost};
+use crate::blocking::{Executor, set_default_executor};
 use crate::net::{BindOptions, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
-use crate::{spawn, yield_now};
+use crate::{spawn, spawn_blocking, time, yield_now};
 
 /// An address at which nobody listens.
 fn deserted() -> SocketAddr {
@@ -258,4 +262,85 @@ pub async fn unix_sockets() {
     assert_eq!(&two, b"hi");
     client.shutdown(Shutdown::Write).expect("shutdown");
     assert_eq!(server.read(&mut two).await.expect("read"), 0);
+}
+
+/// A Unix listener whose queue is full, and those who fill it.
+fn crowded(path: &std::path::Path) -> (std::os::unix::net::UnixListener, Vec<OwnedFd>) {
+    let listener = std::os::unix::net::UnixListener::bind(path).expect("bind");
+    // As short as the system has it.
+    rustix::net::listen(&listener, 0).expect("listen");
+    let address = SocketAddrUnix::new(path).expect("address");
+    let mut clients = Vec::new();
+    loop {
+        let client = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None);
+        let client = client.expect("socket");
+        rustix::io::ioctl_fionbio(&client, true).expect("non-blocking");
+        match rustix::net::connect(&client, &address) {
+            Ok(()) => clients.push(client),
+            Err(Errno::AGAIN) => return (listener, clients),
+            Err(error) => panic!("connect: {error}"),
+        }
+    }
+}
+
+/// How many connections wait in a listener's queue. They are taken out.
+fn arrived(listener: &std::os::unix::net::UnixListener) -> usize {
+    listener.set_nonblocking(true).expect("non-blocking");
+    let mut arrived = 0;
+    loop {
+        match listener.accept() {
+            Ok(_) => arrived += 1,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return arrived,
+            Err(error) => panic!("accept: {error}"),
+        }
+    }
+}
+
+/// Who connects to a listener whose queue is full gets in when there is room.
+pub async fn a_full_unix_listener_is_waited_for() {
+    let scratch = super::files::Scratch::new("full-listener");
+    let path = scratch.path("socket");
+    let (listener, clients) = crowded(&path);
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            let path = path.clone();
+            spawn(async move { UnixStream::connect(path).await })
+        })
+        .collect();
+    for _ in 0..clients.len() {
+        listener.accept().expect("accept");
+    }
+    // The order in which they get in is not theirs to choose.
+    let count = waiting.len();
+    let accepting = spawn_blocking(move || {
+        for _ in 0..count {
+            let (mut accepted, _) = listener.accept().expect("accept");
+            io::Write::write_all(&mut accepted, b"x").expect("write");
+        }
+    });
+    for client in waiting {
+        let mut client = client.await.expect("a task").expect("connect");
+        let mut byte = [0];
+        client.read_exact(&mut byte).await.expect("read");
+    }
+    accepting.await.expect("a job");
+}
+
+/// A `connect` that was given up keeps no thread, and never arrives.
+pub async fn abandoned_unix_connects_leave_nothing() {
+    let scratch = super::files::Scratch::new("abandoned-connects");
+    let path = scratch.path("socket");
+    let (listener, clients) = crowded(&path);
+    set_default_executor(Executor::new("two", 2));
+    for _ in 0..10 {
+        let limit = Duration::from_millis(3);
+        let connected = time::timeout(limit, UnixStream::connect(&path)).await;
+        assert!(connected.is_err(), "there is no room");
+    }
+    let job = spawn_blocking(|| 1);
+    assert_eq!(job.await.expect("a job runs"), 1);
+    assert_eq!(arrived(&listener), clients.len());
+    let client = UnixStream::connect(&path).await.expect("connect");
+    assert_eq!(arrived(&listener), 1, "one has connected");
+    drop(client);
 }

@@ -2,37 +2,41 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+
+use runtime_core::unwind::drop_contained;
 
 use super::latch::Latch;
 
-/// A closure in a deque: a pointer to where it stands, and what to call. Whoever takes it out calls it once.
-#[derive(Clone, Copy, Debug)]
+/// A closure in a deque: a pointer to where it stands, and what to call. There is one of each closure, and calling
+/// uses it up.
+#[derive(Debug)]
 pub(crate) struct JobRef {
     data: *const (),
     execute: unsafe fn(*const ()),
 }
 
-// SAFETY: a `JobRef` is made from closures that are Send only.
+// SAFETY: a `JobRef` is made from closures that are Send, and whose results are, only.
 unsafe impl Send for JobRef {}
 
 impl JobRef {
     /// # Safety
-    /// `data` stays valid until `execute` has been called with it, once, on any thread.
+    /// `data` stays valid until `execute` has been called with it, once, on any thread, or this has been taken back.
+    /// It is made once.
     pub(super) unsafe fn new(data: *const (), execute: unsafe fn(*const ())) -> Self {
         Self { data, execute }
     }
 
-    /// True if both are the same closure.
+    /// True if it is the closure of `job`.
     #[inline]
-    pub(super) fn is(self, other: Self) -> bool {
-        std::ptr::eq(self.data, other.data)
+    pub(super) fn is_of<F, R>(&self, job: &StackJob<F, R>) -> bool {
+        std::ptr::eq(self.data, std::ptr::from_ref(job).cast())
     }
 
-    /// Calls the closure. Its panic stays with it.
+    /// Calls the closure. Its panic stays with it, and so do those of destructors that run then: this never unwinds.
     pub(crate) fn execute(self) {
-        // SAFETY: the contract of `new`; whoever has taken it out of a deque is the only one.
+        // SAFETY: the contract of `new`; there was one of it, and it is used up.
         unsafe { (self.execute)(self.data) };
     }
 }
@@ -54,10 +58,13 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
         }
     }
 
-    /// To be put into a deque. The job must not be moved or dropped before it was taken back or its latch is set.
+    /// To be put into a deque.
+    ///
+    /// # Safety
+    /// Called once, and the job is not moved or dropped before the reference was taken back or the latch is set.
     #[inline]
-    pub(super) fn reference(&self) -> JobRef {
-        // SAFETY: every caller keeps the job on its stack until then.
+    pub(super) unsafe fn reference(&self) -> JobRef {
+        // SAFETY: this function's own contract.
         unsafe { JobRef::new(std::ptr::from_ref(self).cast(), Self::execute) }
     }
 
@@ -83,11 +90,15 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
         function.expect("a job that was taken back has not run")()
     }
 
+    /// Drops the closure without calling it, after its reference was taken back out of the deque.
+    pub(super) fn give_up(self) {
+        drop_contained(self.function.into_inner());
+    }
+
     /// What the closure gave on another thread, or its panic. The latch is set.
-    pub(super) fn into_result(self) -> R {
+    pub(super) fn into_outcome(self) -> thread::Result<R> {
         match self.result.into_inner() {
-            Some(Ok(result)) => result,
-            Some(Err(payload)) => resume_unwind(payload),
+            Some(outcome) => outcome,
             None => unreachable!("the latch is set after the result"),
         }
     }

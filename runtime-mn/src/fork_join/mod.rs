@@ -1,24 +1,19 @@
-//! Fork-join over closures.
-//!
-//! `join(a, b)` leaves `b` on the worker's own deque of closures, as a pointer into the caller's stack, and runs `a`. If nobody has
-//! taken `b` meanwhile, which is the common case, it is taken back and called like any function: no allocation, no wake-up. A
-//! thief takes the oldest one, which stands for the largest part of the tree. Waiting for a stolen closure, a worker runs other
-//! closures, never tasks: a task's poll could last, and would sit on top of the stack that the join has to return to. What a stolen
-//! closure spawns into its scope stands in the thief's deque, and is the thief's to run if nobody else takes it: whoever opened the
-//! scope may be asleep.
-//!
-//! Source: Cilk, by way of rayon's `join`.
+#![doc = include_str!("README.md")]
+#![allow(unsafe_code)]
 
 mod job;
 mod latch;
 mod scope;
+mod stack;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use runtime_core::park::Parker;
 use runtime_core::primitives::spin_loop;
-use runtime_core::{ForkJoin, Scope};
+use runtime_core::unwind::{AbortOnUnwind, Held, hand_on_both};
+use runtime_core::{ForkJoin, Scope, Sequential};
 
 use crate::deque::Steal;
 use crate::local::Local;
@@ -28,6 +23,7 @@ use crate::shared::Shared;
 pub(crate) use job::JobRef;
 use job::StackJob;
 use latch::Latch;
+pub(crate) use stack::{Closures, Mark};
 
 /// Fork-join on an M:N runtime's workers. Called on any other thread, it blocks that thread until the workers are done.
 ///
@@ -59,17 +55,24 @@ impl MnForkJoin {
         Self { shared }
     }
 
-    /// Calls `body` on a worker: the calling thread if it is one. With no worker left, it gets `None`, on this thread.
+    /// Calls `body` on a worker: the calling thread if it is one. It gets `None`, on this thread, with no worker
+    /// left, or where the calling thread's worker blocks in place, whose task no other worker need come by to help.
     fn on_worker<R: Send>(&self, body: impl FnOnce(Option<&Local>) -> R + Send) -> R {
         if let Some(worker) = Local::current(&self.shared) {
             return body(Some(worker));
+        }
+        if self.shared.closed.load(Relaxed) || Local::is_away(&self.shared) {
+            return body(None);
         }
         let parker = Parker::new();
         let job = StackJob::new(
             || body(Local::current(&self.shared)),
             Latch::of_thread(parker.unparker()),
         );
-        self.shared.job_injector.push(job.reference());
+        let borrowed = AbortOnUnwind::new("a worker runs a closure of another thread's");
+        // SAFETY: once, and the thread stays in this frame until the latch is set, or ends the process.
+        let reference = unsafe { job.reference() };
+        self.shared.job_injector.push(reference);
         // Either an ending worker sees the closure, or we see that the runtime has closed; see `Closed`.
         if self.shared.closed.since_push() {
             self.shared.run_injected_jobs();
@@ -79,7 +82,11 @@ impl MnForkJoin {
         while !job.latch.is_set() {
             parker.park(None);
         }
-        job.into_result()
+        borrowed.disarm();
+        match job.into_outcome() {
+            Ok(result) => result,
+            Err(payload) => resume_unwind(payload),
+        }
     }
 }
 
@@ -124,7 +131,7 @@ impl ForkJoin for MnForkJoin {
     {
         self.on_worker(|worker| match worker {
             Some(worker) => join_on(worker, a, b),
-            None => (a(), b()),
+            None => Sequential.join(a, b),
         })
     }
 
@@ -135,7 +142,7 @@ impl ForkJoin for MnForkJoin {
     {
         self.on_worker(|worker| match worker {
             Some(worker) => scope::run(worker, body),
-            None => scope::run_here(body),
+            None => Sequential.scope(body),
         })
     }
 }
@@ -147,34 +154,37 @@ where
     B: FnOnce() -> RB + Send,
     RB: Send,
 {
+    let since = worker.closures.mark();
     let job = StackJob::new(b, Latch::of_worker(worker));
-    let reference = job.reference();
-    worker.jobs.push(reference);
+    let borrowed = AbortOnUnwind::new("another worker may run a forked closure");
+    // SAFETY: once, and the thread stays in this frame until it is taken back or the latch is set, or ends the
+    // process.
+    worker.closures.push(unsafe { job.reference() });
     worker.shared.tell_of_job();
     let a = catch_unwind(AssertUnwindSafe(a));
-    let b = loop {
-        match worker.jobs.pop() {
-            // Nobody has taken it. If `a` has panicked, `b` is dropped without having run.
-            Some(top) if top.is(reference) => {
-                break match a {
-                    Ok(_) => job.call(),
-                    Err(payload) => resume_unwind(payload),
-                };
-            }
+    let taken = loop {
+        match worker.closures.pop_since(since) {
+            Some(top) if top.is_of(&job) => break false,
             // A closure of a scope that was opened further up.
             Some(other) => other.execute(),
             None => {
-                worker.wait_for(&job.latch);
-                break match a {
-                    Ok(_) => job.into_result(),
-                    Err(payload) => resume_unwind(payload),
-                };
+                worker.wait_for(&job.latch, since);
+                break true;
             }
         }
     };
-    match a {
-        Ok(a) => (a, b),
-        Err(_) => unreachable!("a panic of `a` was handed on above"),
+    borrowed.disarm();
+    match (a, taken) {
+        (Ok(a), false) => {
+            let a = Held::new(a);
+            let b = job.call();
+            (a.release(), b)
+        }
+        (Err(payload), false) => {
+            job.give_up();
+            resume_unwind(payload)
+        }
+        (a, true) => hand_on_both(a, job.into_outcome()),
     }
 }
 
@@ -182,14 +192,18 @@ where
 const SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 64 };
 
 impl Local {
-    /// Runs other closures until the latch is set.
-    fn wait_for(&self, latch: &Latch) {
+    /// Runs other closures until the latch is set: those that were pushed `since` the wait's own, and those of other
+    /// workers.
+    fn wait_for(&self, latch: &Latch, since: Mark) {
         let mut idle_spins = 0;
         while !latch.is_set() {
-            if let Some(job) = self.jobs.pop().or_else(|| self.steal_closure()) {
+            if let Some(job) = self.closures.pop_since(since) {
                 idle_spins = 0;
                 add(&self.remote().counters.closures, 1);
                 job.execute();
+            } else if let Some(job) = self.steal_to_help() {
+                idle_spins = 0;
+                self.closures.nest(|| self.run_stolen(job));
             } else if idle_spins < SPINS {
                 idle_spins += 1;
                 spin_loop();
@@ -199,10 +213,24 @@ impl Local {
                 });
             }
         }
-        // What a closure that was stolen meanwhile has left here: the one who waits for that may be asleep.
-        while let Some(job) = self.jobs.pop() {
+    }
+
+    fn steal_to_help(&self) -> Option<JobRef> {
+        self.closures
+            .may_nest()
+            .then(|| self.steal_closure())
+            .flatten()
+    }
+
+    /// Runs a closure of another thread's, and what it leaves in this worker's own deque: whoever waits for that may
+    /// be asleep.
+    pub(crate) fn run_stolen(&self, job: JobRef) {
+        let since = self.closures.mark();
+        let mut next = Some(job);
+        while let Some(job) = next {
             add(&self.remote().counters.closures, 1);
             job.execute();
+            next = self.closures.pop_since(since);
         }
     }
 }

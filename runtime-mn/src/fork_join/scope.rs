@@ -1,15 +1,15 @@
 //! Scopes: any number of closures that borrow from whoever opened the scope.
 #![allow(unsafe_code)]
 
-use std::any::Any;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use runtime_core::primitives::Mutex;
+use runtime_core::in_turn::InTurn;
 use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
+use runtime_core::unwind::{AbortOnUnwind, FirstPanic};
 use runtime_core::{Scope, ScopeJob};
 
 use super::job::JobRef;
@@ -21,8 +21,9 @@ struct Open<'env> {
     /// The body, and the closures that have not ended.
     pending: AtomicUsize,
     latch: Latch,
-    /// The first panic.
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    panic: FirstPanic,
+    /// What was spawned where there was no worker.
+    in_turn: InTurn<JobRef>,
     opener: *const Local,
     _env: PhantomData<fn(&'env ()) -> &'env ()>,
 }
@@ -38,32 +39,22 @@ struct HeapJob<'env> {
 
 /// Opens a scope on a worker, and returns when all of its closures have ended.
 pub(super) fn run<'env, R>(worker: &Local, body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
+    let since = worker.closures.mark();
     let open = Open {
         pending: AtomicUsize::new(1),
         latch: Latch::of_worker(worker),
-        panic: Mutex::new(None),
+        panic: FirstPanic::default(),
+        in_turn: InTurn::default(),
         opener: worker,
         _env: PhantomData,
     };
     let result = catch_unwind(AssertUnwindSafe(|| body(&open)));
+    let borrowed = AbortOnUnwind::new("the closures of a scope run");
     // SAFETY: `open` is alive: it is ours.
     unsafe { Open::ended(&raw const open) };
-    worker.wait_for(&open.latch);
-    match (result, open.panic.into_inner()) {
-        (Err(payload), _) | (Ok(_), Some(payload)) => resume_unwind(payload),
-        (Ok(result), None) => result,
-    }
-}
-
-/// A scope where no worker is left: every closure is called as it is spawned.
-pub(super) fn run_here<'env, R>(body: impl FnOnce(&dyn Scope<'env>) -> R) -> R {
-    struct Here;
-    impl<'env> Scope<'env> for Here {
-        fn spawn(&self, job: ScopeJob<'env>) {
-            job(self);
-        }
-    }
-    body(&Here)
+    worker.wait_for(&open.latch, since);
+    borrowed.disarm();
+    open.panic.hand_on(result)
 }
 
 impl<'env> Scope<'env> for Open<'env> {
@@ -77,13 +68,12 @@ impl<'env> Scope<'env> for Open<'env> {
         let shared = unsafe { &(*self.opener).shared };
         match Local::current(shared) {
             Some(worker) => {
-                worker.jobs.push(reference);
+                worker.closures.push(reference);
                 shared.tell_of_job();
             }
-            None => {
-                shared.job_injector.push(reference);
-                shared.notify_one();
-            }
+            // The body or a closure runs where it is no worker: blocking in place, or with no worker left. Nobody
+            // else need come by.
+            None => self.in_turn.run(reference, JobRef::execute),
         }
     }
 }
@@ -109,11 +99,11 @@ impl HeapJob<'_> {
     unsafe fn execute(data: *const ()) {
         // SAFETY: `spawn` made it from a box; the lifetime is over for nothing in it, as the scope waits.
         let this = unsafe { Box::from_raw(data.cast_mut().cast::<HeapJob<'_>>()) };
-        let scope = this.scope;
+        let HeapJob { job, scope } = *this;
         // SAFETY: the scope waits for this closure.
         let open = unsafe { &*scope };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (this.job)(open))) {
-            open.panic.lock().get_or_insert(payload);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(open))) {
+            open.panic.keep(payload);
         }
         // SAFETY: as above.
         unsafe { Open::ended(scope) };

@@ -181,6 +181,8 @@ impl Shared {
             .name("socket-wait".to_owned())
             .spawn(move || {
                 let parks = ThreadParker::of_this_thread(parks);
+                // It calls wakers, for whoever's tasks.
+                let _serves = crate::blocking::RunsFor::everybody();
                 loop {
                     parks.park(None);
                 }

@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags};
 
 use super::super::source::ready;
 use super::super::waiters::{WaitKey, WaitList};
@@ -21,6 +22,9 @@ pub(in crate::reactor) struct ThreadSource {
     fd: OwnedFd,
     /// A hint, as bits of [`ready`]: an attempt may succeed. Losing one costs a `poll(2)`.
     ready: AtomicU8,
+    /// The directions, as bits of [`ready`], in which nobody has waited to the end: there is no bit in `ready`, and
+    /// no interest that would set it. The next one to wait asks the kernel first.
+    unwatched: AtomicU8,
     last_key: AtomicU64,
     /// Those that may have an interest in it, for the destructor.
     parkers: Mutex<Vec<Weak<Shared>>>,
@@ -64,6 +68,27 @@ fn position(interests: &[Interest], source: &Arc<ThreadSource>) -> Option<usize>
         .position(|interest| Arc::ptr_eq(&interest.source, source))
 }
 
+fn is_readable(revents: PollFlags) -> bool {
+    revents.intersects(PollFlags::IN | PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
+}
+
+fn is_writable(revents: PollFlags) -> bool {
+    revents.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR)
+}
+
+/// A thread that ends waits for nothing any more.
+impl Drop for ThreadParker {
+    fn drop(&mut self) {
+        for interest in self.interests.get_mut() {
+            for direction in [Direction::Read, Direction::Write] {
+                if !interest.list(direction).is_empty() {
+                    interest.source.leave_unwatched(direction);
+                }
+            }
+        }
+    }
+}
+
 /// Notes what `poll(2)` said of `source`, removes the interests that this fulfils, and wakes their waiters.
 pub(super) fn report(
     interests: &Mutex<Vec<Interest>>,
@@ -72,18 +97,8 @@ pub(super) fn report(
 ) {
     // Closed behind our back: nothing will ever be reported of it, and polling it on would spin.
     let invalid = revents.contains(PollFlags::NVAL);
-    let both = PollFlags::HUP | PollFlags::ERR;
-    let readable = revents.intersects(PollFlags::IN | PollFlags::RDHUP | both);
-    let writable = revents.intersects(PollFlags::OUT | both);
-
-    let mut bits = 0;
-    if readable {
-        bits |= ready::READABLE;
-    }
-    if writable {
-        bits |= ready::WRITABLE;
-    }
-    source.ready.fetch_or(bits, Ordering::Relaxed);
+    let (readable, writable) = (is_readable(revents), is_writable(revents));
+    source.note(revents);
 
     let (mut readers, mut writers) = (WaitList::default(), WaitList::default());
     let mut removed = None;
@@ -113,6 +128,7 @@ impl ThreadSource {
         Arc::new(Self {
             fd,
             ready: AtomicU8::new(bits),
+            unwatched: AtomicU8::new((ready::READABLE | ready::WRITABLE) & !bits),
             last_key: AtomicU64::new(0),
             parkers: Mutex::new(Vec::new()),
         })
@@ -124,7 +140,10 @@ impl ThreadSource {
         direction: Direction,
         key: Option<&mut WaitKey>,
     ) -> Poll<io::Result<ReadyEvent>> {
-        let bits = self.ready.load(Ordering::Relaxed);
+        let mut bits = self.ready.load(Ordering::Relaxed);
+        if bits & direction.mask() == 0 && self.is_unwatched(direction) {
+            bits = self.ask();
+        }
         if bits & direction.mask() != 0 {
             return Poll::Ready(Ok(ReadyEvent {
                 tick: 0,
@@ -166,6 +185,44 @@ impl ThreadSource {
         Poll::Pending
     }
 
+    /// Adds what `poll(2)` says to what is known of its readiness.
+    fn note(&self, revents: PollFlags) -> u8 {
+        let mut bits = 0;
+        if is_readable(revents) {
+            bits |= ready::READABLE;
+        }
+        if is_writable(revents) {
+            bits |= ready::WRITABLE;
+        }
+        self.ready.fetch_or(bits, Ordering::Relaxed) | bits
+    }
+
+    /// Whether somebody has ceased to wait in `direction` since the last time that this was asked. Whoever asks goes
+    /// on to wait, and leaves it unwatched again if that comes to nothing.
+    fn is_unwatched(&self, direction: Direction) -> bool {
+        let mask = direction.transient();
+        // Relaxed, as all here: whoever has handed the socket over to another thread has done so with more than this.
+        self.unwatched.load(Ordering::Relaxed) & mask != 0
+            && self.unwatched.fetch_and(!mask, Ordering::Relaxed) & mask != 0
+    }
+
+    fn leave_unwatched(&self, direction: Direction) {
+        self.unwatched
+            .fetch_or(direction.transient(), Ordering::Relaxed);
+    }
+
+    /// What the kernel says of its readiness at this moment, in both directions.
+    fn ask(&self) -> u8 {
+        let flags = PollFlags::IN | PollFlags::RDHUP | PollFlags::OUT;
+        let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), flags)];
+        let at_once = super::super::timespec(Duration::ZERO);
+        match rustix::event::poll(&mut fds, Some(&at_once)) {
+            Ok(_) => self.note(fds[0].revents()),
+            // Out of kernel memory, or a signal came: an attempt will tell.
+            Err(_) => ready::READABLE | ready::WRITABLE,
+        }
+    }
+
     fn new_key(&self) -> NonZeroU64 {
         let last = self.last_key.fetch_add(1, Ordering::Relaxed);
         NonZeroU64::new(last.wrapping_add(1)).unwrap_or(NonZeroU64::MIN)
@@ -194,7 +251,12 @@ impl ThreadSource {
             {
                 let mut interests = parker.interests.lock();
                 if let Some(index) = position(&interests, self) {
-                    waker = interests[index].list(direction).remove(key);
+                    let waiters = interests[index].list(direction);
+                    waker = waiters.remove(key);
+                    if waker.is_some() && waiters.is_empty() {
+                        // What becomes of it from now on, nobody is told.
+                        self.leave_unwatched(direction);
+                    }
                     if interests[index].is_empty() {
                         removed = Some(interests.swap_remove(index));
                     }

@@ -1,0 +1,222 @@
+//! What becomes ready between two polls is seen, although the future of the first one is gone: each case is a root
+//! task for a fresh runtime that enters the ambient context.
+//!
+//! An operation is polled once, with nothing there, and dropped. Then what it waits for comes, and the operation is
+//! polled again, made anew each time, with short sleeps in between: a runtime that forgets who gave up never sees it.
+
+use std::io;
+use std::time::Duration;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use signal_hook::low_level::raise;
+
+use super::files::Scratch;
+use super::net::{connected, localhost};
+use crate::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
+use crate::process::{Command, Stdio};
+use crate::signal::{SignalKind, signal};
+use crate::{spawn, time};
+
+const PAUSE: Duration = Duration::from_millis(1);
+const ROUNDS: usize = 20;
+
+/// The operation's result, polled once at a time, and dropped in between.
+macro_rules! by_single_polls {
+    ($operation:expr) => {
+        loop {
+            if let Some(done) = future::poll_once($operation).await {
+                break done;
+            }
+            time::sleep(PAUSE).await;
+        }
+    };
+}
+
+/// The same with a limit of no time.
+macro_rules! by_zero_timeouts {
+    ($operation:expr) => {
+        loop {
+            if let Ok(done) = time::timeout(Duration::ZERO, $operation).await {
+                break done;
+            }
+            time::sleep(PAUSE).await;
+        }
+    };
+}
+
+macro_rules! assert_waits {
+    ($operation:expr) => {
+        assert!(
+            future::poll_once($operation).await.is_none(),
+            "ready with nothing there"
+        );
+    };
+}
+
+/// Datagrams: by sender, from the one peer, and looked at.
+pub async fn datagrams_that_come_between_two_polls() {
+    let socket = UdpSocket::bind(localhost()).await.expect("bind");
+    let other = UdpSocket::bind(localhost()).await.expect("bind");
+    let address = socket.local_addr().expect("address");
+    let from = other.local_addr().expect("address");
+    let mut buffer = [0; 8];
+    for round in 0..ROUNDS as u8 {
+        assert_waits!(socket.recv_from(&mut buffer));
+        other.send_to(&[round], address).await.expect("send");
+        let (bytes, sender) = by_single_polls!(socket.recv_from(&mut buffer)).expect("receive");
+        assert_eq!((bytes, sender, buffer[0]), (1, from, round));
+
+        assert_waits!(socket.peek_from(&mut buffer));
+        other.send_to(&[round], address).await.expect("send");
+        by_zero_timeouts!(socket.peek_from(&mut buffer)).expect("peek");
+        let (bytes, _) = by_zero_timeouts!(socket.recv_from(&mut buffer)).expect("receive");
+        assert_eq!((bytes, buffer[0]), (1, round));
+    }
+    socket.connect(from).await.expect("connect");
+    for round in 0..ROUNDS as u8 {
+        assert_waits!(socket.recv(&mut buffer));
+        other.send_to(&[round], address).await.expect("send");
+        assert_eq!(
+            by_single_polls!(socket.recv(&mut buffer)).expect("receive"),
+            1
+        );
+    }
+}
+
+/// Bytes on TCP and Unix streams, read or looked at.
+pub async fn bytes_that_come_between_two_polls() {
+    let (mut client, mut server) = connected().await;
+    let mut buffer = [0; 8];
+    for round in 0..ROUNDS as u8 {
+        assert_waits!(server.read(&mut buffer));
+        client.write_all(&[round]).await.expect("write");
+        assert_eq!(by_single_polls!(server.read(&mut buffer)).expect("read"), 1);
+        assert_eq!(buffer[0], round);
+
+        assert_waits!(server.peek(&mut buffer));
+        client.write_all(&[round]).await.expect("write");
+        assert_eq!(by_single_polls!(server.peek(&mut buffer)).expect("peek"), 1);
+        by_zero_timeouts!(server.readable()).expect("readable");
+        assert_eq!(
+            by_zero_timeouts!(server.read(&mut buffer)).expect("read"),
+            1
+        );
+    }
+    let (mut client, mut server) = UnixStream::pair().expect("pair");
+    for round in 0..ROUNDS as u8 {
+        assert_waits!(server.peek(&mut buffer));
+        client.write_all(&[round]).await.expect("write");
+        assert_eq!(by_single_polls!(server.peek(&mut buffer)).expect("peek"), 1);
+        assert_eq!(by_single_polls!(server.read(&mut buffer)).expect("read"), 1);
+        assert_eq!(buffer[0], round);
+    }
+    drop(client);
+    assert_eq!(
+        by_single_polls!(server.peek(&mut buffer)).expect("the end"),
+        0
+    );
+}
+
+/// Connections to TCP and Unix listeners.
+pub async fn connections_that_come_between_two_polls() {
+    let listener = TcpListener::bind(localhost()).await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    let scratch = Scratch::new("readiness");
+    let path = scratch.path("socket");
+    let unix = UnixListener::bind(&path).expect("bind");
+    for _ in 0..ROUNDS {
+        assert_waits!(listener.accept());
+        let client = TcpStream::connect(address).await.expect("connect");
+        let (_, peer) = by_single_polls!(listener.accept()).expect("accept");
+        assert_eq!(peer, client.local_addr().expect("address"));
+
+        assert_waits!(unix.accept());
+        let _client = UnixStream::connect(&path).await.expect("connect");
+        by_zero_timeouts!(unix.accept()).expect("accept");
+    }
+}
+
+/// Room to write, once the peer reads.
+pub async fn room_that_comes_between_two_polls() {
+    let (mut client, mut server) = connected().await;
+    let chunk = vec![7; 1 << 16];
+    for _ in 0..5 {
+        let mut written = 0;
+        while let Some(bytes) = future::poll_once(client.write(&chunk)).await {
+            written += bytes.expect("write");
+        }
+        // The kernel may have found more room meanwhile: either is right.
+        let _ = future::poll_once(client.writable()).await;
+        let mut left = written;
+        let mut buffer = vec![0; 1 << 16];
+        while left > 0 {
+            let wanted = left.min(buffer.len());
+            left -= server.read(&mut buffer[..wanted]).await.expect("read");
+        }
+        by_single_polls!(client.writable()).expect("writable");
+        written = by_zero_timeouts!(client.write(&chunk)).expect("write");
+        server
+            .read_exact(&mut buffer[..written])
+            .await
+            .expect("read");
+    }
+}
+
+/// The end of a child, and what it writes.
+pub async fn children_that_end_between_two_polls() {
+    for _ in 0..5 {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start");
+        let mut stdin = child.stdin.take().expect("piped");
+        let mut stdout = child.stdout.take().expect("piped");
+        let mut buffer = [0; 8];
+        assert_waits!(child.wait());
+        assert_waits!(stdout.read(&mut buffer));
+        stdin.write_all(b"x").await.expect("write");
+        assert_eq!(by_single_polls!(stdout.read(&mut buffer)).expect("read"), 1);
+        drop(stdin);
+        let status = by_single_polls!(child.wait()).expect("wait");
+        assert!(status.success());
+        assert_eq!(
+            by_zero_timeouts!(stdout.read(&mut buffer)).expect("the end"),
+            0
+        );
+    }
+}
+
+/// Signals.
+pub async fn signals_that_come_between_two_polls() {
+    // Of those that do nothing by default, the one that no other case uses.
+    let kind = SignalKind::from_raw(signal_hook::consts::SIGURG);
+    let mut stream = signal(kind).expect("listen");
+    for _ in 0..ROUNDS {
+        assert_waits!(stream.recv());
+        raise(kind.as_raw()).expect("raise");
+        by_single_polls!(stream.recv()).expect("it goes on");
+    }
+}
+
+/// The task that has polled it once has ended, and with it what it waited with.
+pub async fn readiness_outlives_the_task_that_gave_up() {
+    for _ in 0..ROUNDS {
+        let (mut client, mut server) = connected().await;
+        let given_up = spawn(async move {
+            let mut buffer = [0; 8];
+            assert_waits!(server.read(&mut buffer));
+            assert_waits!(server.peek(&mut buffer));
+            server
+        });
+        let mut server = given_up.await.expect("a task");
+        client.write_all(b"x").await.expect("write");
+        let read = spawn(async move {
+            let mut buffer = [0; 8];
+            by_single_polls!(server.peek(&mut buffer))?;
+            by_zero_timeouts!(server.read(&mut buffer))
+        });
+        let read: io::Result<usize> = read.await.expect("a task");
+        assert_eq!(read.expect("read"), 1);
+    }
+}

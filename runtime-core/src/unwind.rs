@@ -1,0 +1,206 @@
+//! Panics of code that is not ours: what is done with those that nobody can be handed.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process;
+use std::thread;
+
+use crate::primitives::Mutex;
+
+/// How many payloads whose destructors panic, each with the next one, are dropped before the rest is leaked.
+const CHAIN: usize = 8;
+
+/// What a panic was thrown with.
+pub type Payload = Box<dyn Any + Send>;
+
+/// Drops `value`. A panic of its destructor stays here: its message has been printed, and its payload is dropped in
+/// the same way.
+///
+/// For values that nobody can be handed, such as the payload of a second panic, while something else must go on: a
+/// frame that others borrow, or the rest of a batch.
+pub fn drop_contained<T>(value: T) {
+    let mut dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    for _ in 0..CHAIN {
+        match dropped {
+            Ok(()) => return,
+            Err(payload) => dropped = catch_unwind(AssertUnwindSafe(|| drop(payload))),
+        }
+    }
+    // A chain that may have no end.
+    mem::forget(dropped);
+}
+
+/// A value that is on its way to its owner. If a panic drops it on that way, its destructor's own panic is contained,
+/// as two panics at a time would end the process.
+#[derive(Debug)]
+pub struct Held<T>(Option<T>);
+
+impl<T> Held<T> {
+    /// Holds `value`.
+    #[inline]
+    pub fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    /// The value.
+    #[inline]
+    pub fn release(mut self) -> T {
+        match self.0.take() {
+            Some(value) => value,
+            None => unreachable!("it is taken once, here"),
+        }
+    }
+}
+
+impl<T> Drop for Held<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if mem::needs_drop::<T>()
+            && let Some(value) = self.0.take()
+        {
+            drop_contained(value);
+        }
+    }
+}
+
+/// The first panic of several that work for one. Nobody is handed the others, whose messages have been printed.
+#[derive(Debug, Default)]
+pub struct FirstPanic(Mutex<Option<Payload>>);
+
+impl FirstPanic {
+    /// Keeps `payload` if it is the first one.
+    pub fn keep(&self, payload: Payload) {
+        let later = {
+            let mut first = self.0.lock();
+            match *first {
+                None => {
+                    *first = Some(payload);
+                    None
+                }
+                Some(_) => Some(payload),
+            }
+        };
+        drop_contained(later);
+    }
+
+    /// What the one for whom they worked gets: its own `result`, unless somebody has panicked. Its own panic comes
+    /// before theirs.
+    ///
+    /// # Panics
+    /// With that panic.
+    pub fn hand_on<R>(self, result: thread::Result<R>) -> R {
+        match (result, self.0.into_inner()) {
+            (Ok(result), None) => result,
+            (Ok(result), Some(payload)) => {
+                drop_contained(result);
+                resume_unwind(payload)
+            }
+            (Err(payload), of_others) => {
+                drop_contained(of_others);
+                resume_unwind(payload)
+            }
+        }
+    }
+}
+
+/// What two closures gave.
+///
+/// # Panics
+/// With `a`'s panic, else with `b`'s.
+pub fn hand_on_both<A, B>(a: thread::Result<A>, b: thread::Result<B>) -> (A, B) {
+    match (a, b) {
+        (Ok(a), Ok(b)) => (a, b),
+        (Ok(a), Err(payload)) => {
+            drop_contained(a);
+            resume_unwind(payload)
+        }
+        (Err(payload), b) => {
+            drop_contained(b);
+            resume_unwind(payload)
+        }
+    }
+}
+
+/// Ends the process if it is dropped by a panic: its scope holds what other threads borrow, and must not be left
+/// before they are done. [`disarm`](AbortOnUnwind::disarm) it at the scope's end.
+#[derive(Debug)]
+#[must_use = "it guards as long as it lives"]
+pub struct AbortOnUnwind(&'static str);
+
+impl AbortOnUnwind {
+    /// `doing` is for the message: "a panic while {doing}".
+    #[inline]
+    pub const fn new(doing: &'static str) -> Self {
+        Self(doing)
+    }
+
+    /// Nothing is borrowed any more.
+    #[inline]
+    pub fn disarm(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for AbortOnUnwind {
+    #[cold]
+    fn drop(&mut self) {
+        // There the test reports it, with the seed.
+        if cfg!(lab_shuttle) {
+            return;
+        }
+        eprintln!("a panic while {}: this is a bug of the scheduler", self.0);
+        process::abort();
+    }
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::panic::panic_any;
+
+    /// Panics when it is dropped, as many times as it says, each time with the next one.
+    struct Bomb(usize);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                panic_any(Bomb(self.0 - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn destructors_that_panic_are_contained_however_many() {
+        for bombs in [0, 1, 2, CHAIN, CHAIN + 1, 10 * CHAIN] {
+            drop_contained(Bomb(bombs));
+            drop_contained(Box::new(Bomb(bombs)) as Payload);
+        }
+    }
+
+    #[test]
+    fn a_held_value_is_dropped_once_in_a_panic_and_not_when_released() {
+        struct Counted<'a>(
+            &'a Cell<u32>,
+            #[expect(dead_code, reason = "for its destructor")] Bomb,
+        );
+        impl Drop for Counted<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+            }
+        }
+        let drops = Cell::new(0);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let _held = Held::new(Counted(&drops, Bomb(2)));
+            panic!("on its way");
+        }));
+        let message = unwound.unwrap_err();
+        assert_eq!(message.downcast_ref(), Some(&"on its way"));
+        assert_eq!(drops.get(), 1);
+        let released = Held::new(Counted(&drops, Bomb(0))).release();
+        assert_eq!(drops.get(), 1);
+        drop(released);
+        assert_eq!(drops.get(), 2);
+    }
+}

@@ -1,0 +1,17 @@
+//! Where only the standard library says whose stack has overflowed, by the thread's name.
+
+/// What would be said.
+#[derive(Clone, Copy)]
+#[expect(dead_code, reason = "for systems that can say it")]
+pub(crate) struct Stack<'a> {
+    pub(crate) whose: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) bytes: usize,
+    pub(crate) knob: &'static str,
+}
+
+impl Stack<'_> {
+    pub(crate) fn watch<R>(self, body: impl FnOnce() -> R) -> R {
+        body()
+    }
+}
