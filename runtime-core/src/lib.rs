@@ -34,6 +34,7 @@ pub mod task_scope;
 pub mod testing;
 pub mod time;
 
+pub use budget::{consume_budget, unconstrained};
 pub use metrics::Metrics;
 pub use native::Native;
 pub use runtime::{

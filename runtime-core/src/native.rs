@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::budget::consume_budget;
 use crate::context::Ambient;
 use crate::metrics::Metrics;
 use crate::net;
@@ -108,6 +109,7 @@ impl<H: Native> Runtime for H {
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<net::TcpListener> {
+        consume_budget().await;
         let driver = self.ambient().io_driver();
         net::TcpListener::bind_on(driver, address, net::BindOptions::default())
     }
@@ -123,6 +125,7 @@ impl<H: Native> Runtime for H {
     }
 
     async fn write_file(&self, path: PathBuf, contents: Vec<u8>) -> io::Result<()> {
+        consume_budget().await;
         if self.ambient().files_inline() {
             return std::fs::write(path, contents);
         }

@@ -102,8 +102,8 @@ impl Handle {
         runtime_core::park::block_on_current_thread(future)
     }
 
-    /// Ends the loop's current run, or the next one if it does not run, after the tasks that are ready. Several that come before a run
-    /// ends are one.
+    /// Ends the loop's current run after the tasks that are ready, each of which is polled once more. If the loop does not run,
+    /// it ends the next run in the same way, after one round. Several that come before a run ends are one. asyncio's `stop`.
     pub fn stop(&self) {
         self.shared.stop();
     }

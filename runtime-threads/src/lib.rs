@@ -17,3 +17,4 @@ pub use fork_join::ThreadsForkJoin;
 pub use handle::Handle;
 pub use launch::Threads;
 pub use runtime::Runtime;
+pub use runtime_core::{consume_budget, unconstrained};

@@ -3,6 +3,7 @@
 mod executor;
 mod job;
 mod pool;
+mod queue;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::blocking::BlockingPool;
+use crate::budget::consume_budget;
 use crate::context;
 use crate::task::JoinHandle;
 
@@ -23,6 +24,7 @@ where
     F: FnOnce() -> io::Result<T> + Send + 'static,
     T: Send + 'static,
 {
+    consume_budget().await;
     match pool(what) {
         None => job(),
         Some(pool) => Job(pool.spawn(job)).await?,

@@ -20,6 +20,7 @@ use super::accept::Acceptor;
 use super::split::{self, HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::stream::Stream;
 use super::{ambient_driver, new_socket};
+use crate::budget::consume_budget;
 use crate::context::{self, IoDriver};
 use crate::reactor::{Initially, Registration};
 
@@ -135,6 +136,7 @@ impl UnixStream {
     /// # Panics
     /// Outside of a runtime.
     pub async fn connect(path: impl AsRef<Path> + Send) -> io::Result<Self> {
+        consume_budget().await;
         let driver = ambient_driver("UnixStream::connect");
         let path = path.as_ref();
         let socket = new_socket(AddressFamily::UNIX, SocketType::STREAM)?;

@@ -31,6 +31,7 @@ pub mod outcome;
 pub mod owner;
 pub mod probe;
 pub mod processes;
+pub mod ready;
 pub mod rounds;
 pub mod servers;
 pub mod shutdown;

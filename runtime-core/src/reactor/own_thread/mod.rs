@@ -68,7 +68,10 @@ impl ThreadParker {
     /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on waited for
     /// by its [`park`](ThreadParker::park).
     pub fn current_or_install() -> Arc<Self> {
-        CURRENT.with_borrow_mut(|current| Arc::clone(current.get_or_insert_with(Self::new)))
+        CURRENT
+            .try_with(|current| Arc::clone(current.borrow_mut().get_or_insert_with(Self::new)))
+            // Past the thread's locals: one that the sockets don't know, whose thread waits for them by the helper.
+            .unwrap_or_else(|_| Self::new())
     }
 
     /// The parker that is to wait for a socket polled on the calling thread: its own, or the helper thread's.
