@@ -216,11 +216,19 @@ pub struct EnterGuard {
     _not_send: PhantomData<*const ()>,
 }
 
-/// Makes `ambient` the calling thread's runtime until the guard is dropped.
+/// Makes `ambient` the calling thread's runtime until the guard is dropped. A thread that runs a task is no guest anywhere:
+/// whatever it enters, it must not block.
 pub fn enter(ambient: Arc<dyn Ambient>, role: Role) -> EnterGuard {
-    EnterGuard {
-        number: CURRENT.with(|current| current.push(ambient, role)),
-        _not_send: PhantomData,
+    let role = if in_task() { Role::Worker } else { role };
+    EnterGuard::push(ambient, role)
+}
+
+impl EnterGuard {
+    fn push(ambient: Arc<dyn Ambient>, role: Role) -> Self {
+        Self {
+            number: CURRENT.with(|current| current.push(ambient, role)),
+            _not_send: PhantomData,
+        }
     }
 }
 
@@ -293,7 +301,7 @@ pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
     let _lifted = budget::lift();
     match try_with(Arc::clone) {
         Some(ambient) => {
-            let _guest = enter(ambient, Role::Guest);
+            let _guest = EnterGuard::push(ambient, Role::Guest);
             function()
         }
         None => function(),

@@ -94,6 +94,7 @@ impl Loop {
         Ok(Self {
             local: Rc::new(Local {
                 shared: shared.clone(),
+                ambient: Arc::clone(&ambient),
                 ready: RefCell::default(),
                 blocks: RefCell::default(),
                 inline: InlineLimit::default(),

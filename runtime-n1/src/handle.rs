@@ -31,11 +31,9 @@ impl Handle {
     /// # Panics
     /// Outside of the tasks of an N:1 loop.
     pub fn current() -> Self {
-        let shared = Local::running().map(|local| local.shared.clone());
-        let ambient = context::try_with(Arc::clone);
-        shared
-            .zip(ambient)
-            .map(|(shared, ambient)| Self { shared, ambient })
+        // Not the context's runtime: the task may have entered another one.
+        Local::running()
+            .map(|local| Self::new(local.shared.clone(), Arc::clone(&local.ambient)))
             .unwrap_or_else(|| {
                 panic!("`Handle::current` was called outside of an N:1 loop's tasks")
             })

@@ -4,8 +4,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ptr;
+use std::sync::Arc;
 
-use runtime_core::context::Refused;
+use runtime_core::context::{Ambient, Refused};
 use runtime_core::task::{BlockCache, InlineLimit, Ran, SchedulerArc, Task, TaskId};
 
 use crate::shared::Shared;
@@ -14,6 +15,7 @@ use crate::slow_polls::Watch;
 /// No borrow of a cell in here is held while a task's code runs.
 pub(crate) struct Local {
     pub(crate) shared: SchedulerArc<Shared>,
+    pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) ready: RefCell<VecDeque<Task>>,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) inline: InlineLimit,

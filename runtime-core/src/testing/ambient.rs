@@ -144,6 +144,25 @@ pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
     drop(entered);
 }
 
+/// 5: a task that enters a runtime, its own or another, is still a task: it may not block.
+pub fn c05_a_task_that_has_entered_a_runtime_may_not_block<S: AmbientSubject>() {
+    let (subject, other) = (S::start(), S::start());
+    for entered in [&subject, &other] {
+        let ambient = {
+            let _entered = entered.enter();
+            context::try_with(Arc::clone).expect("entered")
+        };
+        let blocks = entered.handle();
+        let task = subject.handle().spawn(async move {
+            let _entered = context::enter(ambient, context::Role::Guest);
+            assert!(context::in_task());
+            S::block_on(&blocks, async {});
+        });
+        let outcome = subject.run(async move { Outcome::of(task.await) });
+        assert_explains(&outcome);
+    }
+}
+
 /// A runtime may be made, used and dropped by the destructor of a thread-local, when those of this project are gone.
 pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
     struct Last {

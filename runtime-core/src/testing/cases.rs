@@ -200,6 +200,7 @@ macro_rules! __conformance_cases {
                 abort_handles_abort
                 abort_handles_outlive_the_runtime
                 an_entered_thread_may_block
+                c05_a_task_that_has_entered_a_runtime_may_not_block
                 c05_blocking_forms_inside_a_task_panic
                 c05_blocking_forms_work_elsewhere
                 entering_nests
