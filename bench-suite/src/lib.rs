@@ -78,6 +78,9 @@ pub fn main(registry: Registry) -> ExitCode {
 /// Does the work of a child, if this process was started as one by a workload or a runtime that needs processes of its own: the code
 /// to exit with. The first thing to be called in a `main` that runs workloads without [`main`].
 pub fn serve_if_asked() -> Option<ExitCode> {
+    // `SIGCHLD` may be ignored by inheritance: then every run would end without a status. It fails for no known reason, and
+    // the runs tell.
+    let _ = runtime_core::process::keep_ended_children();
     let code = load::companion::serve_if_asked();
     if code.is_none() {
         // Ends the process itself, if it is one of its own.

@@ -6,9 +6,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use crate::blocking::BlockingPool;
+use crate::budget;
 use crate::primitives::thread_local;
 use crate::reactor::Reactor;
 use crate::task::{SchedulerRef, Task};
@@ -123,54 +126,163 @@ pub enum Role {
     Guest,
 }
 
+/// One entry of a thread's stack of contexts.
+struct Entered {
+    /// What tells it from the others of its thread; counted up from 1.
+    number: u64,
+    ambient: Arc<dyn Ambient>,
+    role: Role,
+}
+
+/// A thread's contexts. It has no destructor, so that it can be used while the thread's other thread-locals are destroyed:
+/// a runtime may be made and dropped there. Nothing is left in it then, as each entry goes with its guard.
 struct Current {
-    ambient: RefCell<Option<Arc<dyn Ambient>>>,
+    innermost: RefCell<ManuallyDrop<Option<Entered>>>,
+    /// Those around it, the outermost first. Empty, it has no memory.
+    outer: RefCell<ManuallyDrop<Vec<Entered>>>,
     role: Cell<Option<Role>>,
+    /// The innermost one's number; 0 outside of all.
+    number: Cell<u64>,
+    /// The last number that was given out.
+    last: Cell<u64>,
 }
 
 thread_local! {
-    static CURRENT: Current = const { Current { ambient: RefCell::new(None), role: Cell::new(None) } };
+    static CURRENT: Current = const {
+        Current {
+            innermost: RefCell::new(ManuallyDrop::new(None)),
+            outer: RefCell::new(ManuallyDrop::new(Vec::new())),
+            role: Cell::new(None),
+            number: Cell::new(0),
+            last: Cell::new(0),
+        }
+    };
 }
 
-type Previous = (Option<Arc<dyn Ambient>>, Option<Role>);
+impl Current {
+    fn push(&self, ambient: Arc<dyn Ambient>, role: Role) -> u64 {
+        let number = self.last.get() + 1;
+        self.last.set(number);
+        let entered = Entered {
+            number,
+            ambient,
+            role,
+        };
+        if let Some(around) = self.set_innermost(Some(entered)) {
+            self.outer.borrow_mut().push(around);
+        }
+        number
+    }
 
-/// Restores the previous context when dropped.
+    fn set_innermost(&self, entered: Option<Entered>) -> Option<Entered> {
+        self.role.set(entered.as_ref().map(|entered| entered.role));
+        self.number
+            .set(entered.as_ref().map_or(0, |entered| entered.number));
+        std::mem::replace(&mut **self.innermost.borrow_mut(), entered)
+    }
+
+    fn pop(&self) -> Option<Entered> {
+        let around = {
+            let mut outer = self.outer.borrow_mut();
+            let around = outer.pop();
+            if outer.is_empty() {
+                // The thread may end at any time.
+                **outer = Vec::new();
+            }
+            around
+        };
+        self.set_innermost(around)
+    }
+
+    /// Takes the entry out, wherever it stands; none if it is not there any more.
+    fn remove(&self, number: u64) -> Option<Entered> {
+        if self.number.get() == number {
+            return self.pop();
+        }
+        let mut outer = self.outer.borrow_mut();
+        let place = outer.iter().rposition(|entered| entered.number == number)?;
+        let removed = outer.remove(place);
+        if outer.is_empty() {
+            **outer = Vec::new();
+        }
+        Some(removed)
+    }
+}
+
+/// Leaves the context when it is dropped. The thread is then in the one that it had entered before and not left since:
+/// guards may be dropped in any order.
+///
+/// In a task, a guard holds until the end of the poll, and no longer: held over an `await`, it has no effect after it. The
+/// scheduler sees to that, as the thread's other tasks would find themselves in the wrong runtime.
 #[must_use = "the context is left when the guard is dropped"]
 pub struct EnterGuard {
-    previous: Option<Previous>,
+    number: u64,
     // The guard must be dropped on the thread that it was made on.
-    _not_send: std::marker::PhantomData<*const ()>,
+    _not_send: PhantomData<*const ()>,
 }
 
-/// Makes `ambient` the calling thread's runtime until the guard is dropped.
+/// Makes `ambient` the calling thread's runtime until the guard is dropped. A thread that runs a task is no guest anywhere:
+/// whatever it enters, it must not block.
 pub fn enter(ambient: Arc<dyn Ambient>, role: Role) -> EnterGuard {
-    CURRENT.with(|current| EnterGuard {
-        previous: Some((
-            current.ambient.replace(Some(ambient)),
-            current.role.replace(Some(role)),
-        )),
-        _not_send: std::marker::PhantomData,
-    })
+    let role = if in_task() { Role::Worker } else { role };
+    EnterGuard::push(ambient, role)
+}
+
+impl EnterGuard {
+    fn push(ambient: Arc<dyn Ambient>, role: Role) -> Self {
+        Self {
+            number: CURRENT.with(|current| current.push(ambient, role)),
+            _not_send: PhantomData,
+        }
+    }
 }
 
 impl Drop for EnterGuard {
     fn drop(&mut self) {
-        if let Some((ambient, role)) = self.previous.take() {
-            // The thread may be past the destruction of its thread-locals: then there is nothing to restore.
-            let left = CURRENT.try_with(|current| {
-                current.role.set(role);
-                current.ambient.replace(ambient)
-            });
-            // Dropped outside of the borrow: it may be the runtime's last reference.
+        let left = CURRENT.try_with(|current| current.remove(self.number));
+        // Dropped outside of the borrows: it may be the runtime's last reference.
+        drop(left);
+    }
+}
+
+/// Where a thread stands in its stack of contexts before a poll.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depth(u64);
+
+impl Depth {
+    #[inline]
+    pub(crate) fn now() -> Self {
+        Self(CURRENT.with(|current| current.number.get()))
+    }
+
+    /// Leaves what was entered since and not left: the poll has kept a guard, or has forgotten it.
+    #[inline]
+    pub(crate) fn restore(self) {
+        if CURRENT.with(|current| current.number.get()) != self.0 {
+            self.leave_the_rest();
+        }
+    }
+
+    #[cold]
+    fn leave_the_rest(self) {
+        // Numbers only grow, and what was entered later stands further in.
+        while let Some(left) = CURRENT
+            .with(|current| (current.number.get() > self.0).then(|| current.pop()))
+            .flatten()
+        {
             drop(left);
         }
     }
 }
 
-/// Calls `f` with the calling thread's runtime; `None` outside of one.
+/// Calls `f` with the calling thread's runtime; `None` outside of one. `f` must not enter or leave a runtime, and so must
+/// not run users' code, destructors included.
 pub fn try_with<R>(f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> Option<R> {
     CURRENT
-        .try_with(|current| current.ambient.borrow().as_ref().map(f))
+        .try_with(|current| {
+            let innermost = current.innermost.borrow();
+            innermost.as_ref().map(|entered| f(&entered.ambient))
+        })
         .ok()
         .flatten()
 }
@@ -190,9 +302,11 @@ pub fn with<R>(what: &str, f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> R {
 /// Calls `function` on a thread that may block meanwhile, although it is running a task: the caller has seen to it that no other
 /// task waits for this thread.
 pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
+    // It may poll on its own account, and its task's budget is not renewed meanwhile.
+    let _lifted = budget::lift();
     match try_with(Arc::clone) {
         Some(ambient) => {
-            let _guest = enter(ambient, Role::Guest);
+            let _guest = EnterGuard::push(ambient, Role::Guest);
             function()
         }
         None => function(),

@@ -39,6 +39,7 @@ pub mod testing;
 pub mod time;
 pub mod unwind;
 
+pub use budget::{consume_budget, unconstrained};
 pub use metrics::Metrics;
 pub use native::Native;
 pub use runtime::{

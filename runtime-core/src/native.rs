@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::budget::consume_budget;
 use crate::context::Ambient;
 use crate::fs;
 use crate::metrics::Metrics;
@@ -109,6 +110,7 @@ impl<H: Native> Runtime for H {
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<net::TcpListener> {
+        consume_budget().await;
         let driver = self.ambient().io_driver();
         net::TcpListener::bind_on(driver, address, net::BindOptions::default())
     }
@@ -124,6 +126,7 @@ impl<H: Native> Runtime for H {
     }
 
     async fn write_file(&self, path: PathBuf, contents: Vec<u8>) -> io::Result<()> {
+        consume_budget().await;
         let ambient = self.ambient();
         let pool = (!ambient.files_inline()).then(|| Arc::clone(ambient.blocking_pool()));
         fs::write_in(pool, path, contents).await

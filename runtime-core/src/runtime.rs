@@ -225,6 +225,35 @@ impl Default for LaunchConfig {
     }
 }
 
+impl LaunchConfig {
+    /// Refuses a policy and knobs that `L` does not have; `runtime` is its name, for the message. For implementations of
+    /// [`Launch::run`]. The values of knobs are theirs to check.
+    ///
+    /// # Errors
+    /// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput).
+    pub fn check_names<L: Launch>(&self, runtime: &str) -> io::Result<()> {
+        let policies: Vec<_> = L::POLICIES.iter().map(|policy| policy.name).collect();
+        let knobs: Vec<_> = L::KNOBS.iter().map(|knob| knob.name).collect();
+        let policy = self.policy.iter().map(|name| ("policy", name, &policies));
+        let named = policy.chain(self.knobs.keys().map(|name| ("knob", name, &knobs)));
+        for (kind, name, known) in named {
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            let message = if known.is_empty() {
+                format!("{runtime} has no {kind} `{name}`: it has none, leave the {kind} out")
+            } else {
+                format!(
+                    "{runtime} has no {kind} `{name}`: it has {}",
+                    known.join(", ")
+                )
+            };
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Ok(())
+    }
+}
+
 /// A name that can be chosen, and what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {

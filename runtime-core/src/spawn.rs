@@ -1,6 +1,7 @@
 //! Free functions over the ambient runtime.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::context::{self, Ambient, Refused};
 use crate::task::{self, JoinHandle};
@@ -62,9 +63,11 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    context::with("spawn_blocking", |ambient| {
-        ambient.blocking_pool().spawn(function)
-    })
+    // Not in the closure: a function that is refused is dropped, and that may do anything.
+    let pool = context::with("spawn_blocking", |ambient| {
+        Arc::clone(ambient.blocking_pool())
+    });
+    pool.spawn(function)
 }
 
 /// Starts a task on a runtime that is known by its ambient side only.

@@ -20,10 +20,11 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::budget;
 use crate::primitives::thread_local;
 use crate::task::TaskId;
 
@@ -237,6 +238,7 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let begun = ready!(budget::poll_begin(cx));
         let mut this = self.project();
         let _on = OnStack::put(this.entry);
         let Some(future) = this.future.as_mut().as_pin_mut() else {
@@ -244,6 +246,7 @@ impl<F: Future> Future for Scoped<F> {
         };
         let polled = future.poll(cx);
         if polled.is_ready() {
+            begun.completed();
             this.future.set(None);
         }
         polled

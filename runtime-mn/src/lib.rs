@@ -35,3 +35,4 @@ pub use handle::Handle;
 pub use launch::{Mn, MnWith};
 pub use monitor::block_in_place;
 pub use runtime::Runtime;
+pub use runtime_core::{consume_budget, unconstrained};

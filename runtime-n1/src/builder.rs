@@ -8,6 +8,7 @@ use runtime_core::reactor::ReactorKind;
 use runtime_core::time::Clock;
 
 use crate::Loop;
+use crate::slow_polls::{Settings, SlowPoll};
 
 /// How a [`Loop`] is made.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub struct Builder {
     pub(crate) blocking: BlockingConfig,
     pub(crate) default_executor: Option<Executor>,
     pub(crate) clock: Clock,
+    pub(crate) slow_polls: Option<Settings>,
 }
 
 impl Default for Builder {
@@ -30,6 +32,7 @@ impl Default for Builder {
             },
             default_executor: None,
             clock: Clock::real(),
+            slow_polls: None,
         }
     }
 }
@@ -102,10 +105,40 @@ impl Builder {
         self
     }
 
+    /// Calls `hook` for each poll of a task that lasts longer than `limit`, which is at least 1 ms. Meanwhile nothing else runs
+    /// on the loop: the poll computes, blocks its thread, or loops over futures that never wait and know no
+    /// [budget](runtime_core::budget). asyncio's `slow_callback_duration` in debug mode, whose default is 100 ms. Default: off.
+    ///
+    /// The hook is called when the poll has returned, by the loop's thread; a panic in it ends there. Before that it is called
+    /// once while the poll lasts, by a thread that exists for this purpose alone. So it names a poll that never returns, too.
+    /// Under M:N the monitor does the same.
+    ///
+    /// Cost: none if it is off; else a lock and two looks at the clock for each poll. The time that the loop's thread waits for
+    /// a processor counts.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = runtime_n1::Loop::builder()
+    ///     .on_slow_poll(Duration::from_millis(100), |poll| eprintln!("warning: {poll}"))
+    ///     .build()?;
+    /// # drop(event_loop);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_slow_poll(
+        mut self,
+        limit: Duration,
+        hook: impl Fn(&SlowPoll) + Send + Sync + 'static,
+    ) -> Self {
+        self.slow_polls = Some(Settings::new(limit, hook));
+        self
+    }
+
     /// Makes the loop. It runs nothing until it is told to.
     ///
     /// # Errors
-    /// When the system gives no descriptors for the reactor.
+    /// When the system gives no descriptors for the reactor, or no thread for [`on_slow_poll`](Builder::on_slow_poll).
     pub fn build(self) -> io::Result<Loop> {
         Loop::with(self)
     }

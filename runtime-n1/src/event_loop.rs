@@ -24,6 +24,7 @@ use crate::handle::{Handle, LoopAmbient};
 use crate::local::{CurrentGuard, Local};
 use crate::shared::Shared;
 use crate::simulated;
+use crate::slow_polls::Watch;
 
 /// So many times the interval are left between two looks at sockets and timers, if more tasks are ready than that.
 const LONGEST_LOOK: u32 = 4;
@@ -73,6 +74,7 @@ impl Loop {
 
     pub(crate) fn with(builder: Builder) -> io::Result<Self> {
         let reactor = Reactor::new(builder.reactor)?;
+        let watch = builder.slow_polls.map(Watch::start).transpose()?;
         // A timer that another thread sets must end a wait that would be too long.
         let notify = Arc::downgrade(&reactor);
         let timers = TimerShard::new(Box::new(move || {
@@ -92,10 +94,12 @@ impl Loop {
         Ok(Self {
             local: Rc::new(Local {
                 shared: shared.clone(),
+                ambient: Arc::clone(&ambient),
                 ready: RefCell::default(),
                 blocks: RefCell::default(),
                 closed: Cell::new(false),
                 polls: Cell::new(0),
+                watch,
             }),
             handle: Handle::new(shared, ambient),
             io_interval: builder.io_interval,
@@ -149,7 +153,7 @@ impl Loop {
         }
     }
 
-    /// Runs the loop until [`Handle::stop`].
+    /// Runs the loop until [`Handle::stop`]. One that came before lets it run one round: what is ready by now, each once.
     ///
     /// # Panics
     /// Inside a task of any runtime.
@@ -183,11 +187,15 @@ impl Loop {
         shared.erased().serve(|| {
             while !done() {
                 if shared.stopped.load(Relaxed) {
-                    // One stop ends one run.
+                    // It came before the run: one round all the same, for what is ready, sockets and timers included.
+                    self.look(Some(Duration::ZERO));
+                }
+                self.turn();
+                // One stop ends one run.
+                if shared.stopped.load(Relaxed) {
                     shared.stopped.store(false, SeqCst);
                     break;
                 }
-                self.turn();
             }
         });
         self.publish_counters();

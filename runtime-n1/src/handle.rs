@@ -31,11 +31,9 @@ impl Handle {
     /// # Panics
     /// Outside of the tasks of an N:1 loop.
     pub fn current() -> Self {
-        let shared = Local::running().map(|local| local.shared.clone());
-        let ambient = context::try_with(Arc::clone);
-        shared
-            .zip(ambient)
-            .map(|(shared, ambient)| Self { shared, ambient })
+        // Not the context's runtime: the task may have entered another one.
+        Local::running()
+            .map(|local| Self::new(local.shared.clone(), Arc::clone(&local.ambient)))
             .unwrap_or_else(|| {
                 panic!("`Handle::current` was called outside of an N:1 loop's tasks")
             })
@@ -102,8 +100,8 @@ impl Handle {
         runtime_core::park::block_on_current_thread(future)
     }
 
-    /// Ends the loop's current run, or the next one if it does not run, after the tasks that are ready. Several that come before a run
-    /// ends are one.
+    /// Ends the loop's current run after the tasks that are ready, each of which is polled once more. If the loop does not run,
+    /// it ends the next run in the same way, after one round. Several that come before a run ends are one. asyncio's `stop`.
     pub fn stop(&self) {
         self.shared.stop();
     }

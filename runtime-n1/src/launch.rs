@@ -20,12 +20,7 @@ impl Launch for N1 {
         R: Future + Send + 'static,
         R::Output: Send + 'static,
     {
-        if let Some(policy) = &config.policy {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("n1 has no policy `{policy}`: leave the policy out"),
-            ));
-        }
+        config.check_names::<Self>("n1")?;
         let event_loop = Loop::builder().reactor(config.reactor).build()?;
         let future = root(event_loop.handle().clone());
         Ok(event_loop.block_on(future))

@@ -9,8 +9,11 @@ mod local;
 pub mod process_pool;
 mod shared;
 mod simulated;
+mod slow_polls;
 
 pub use builder::Builder;
 pub use event_loop::{Loop, spawn_local};
 pub use handle::Handle;
 pub use launch::N1;
+pub use runtime_core::{consume_budget, unconstrained};
+pub use slow_polls::SlowPoll;

@@ -4,20 +4,25 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ptr;
+use std::sync::Arc;
 
-use runtime_core::context::Refused;
+use runtime_core::context::{Ambient, Refused};
 use runtime_core::task::{BlockCache, Ran, SchedulerArc, Task};
 
 use crate::shared::Shared;
+use crate::slow_polls::Watch;
 
 /// No borrow of a cell in here is held while a task's code runs.
 pub(crate) struct Local {
     pub(crate) shared: SchedulerArc<Shared>,
+    pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) ready: RefCell<VecDeque<Task>>,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) closed: Cell<bool>,
     /// Tasks polled since the loop last published its counter.
     pub(crate) polls: Cell<u64>,
+    /// Names slow polls, if that was asked for.
+    pub(crate) watch: Option<Watch>,
 }
 
 thread_local! {
@@ -71,7 +76,11 @@ impl Local {
     /// Polls a task out of the ready queue.
     pub(crate) fn run(&self, task: Task) {
         self.polls.set(self.polls.get() + 1);
-        if let Ran::Woken(task) | Ran::Yielded(task) = task.run() {
+        let ran = match &self.watch {
+            None => task.run(),
+            Some(watch) => watch.run(task),
+        };
+        if let Ran::Woken(task) | Ran::Yielded(task) = ran {
             self.push(task);
         }
     }

@@ -13,7 +13,8 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_core::net::{TcpListener, TcpStream};
 use runtime_core::testing::rounds::polls_between_looks;
 use runtime_core::{JoinError, Metrics, Runtime, sleep, spawn, yield_now};
-use runtime_n1::{Loop, spawn_local};
+use runtime_core::{Launch, LaunchConfig, context};
+use runtime_n1::{Loop, N1, spawn_local};
 
 #[test]
 fn tasks_need_not_be_send() {
@@ -339,4 +340,67 @@ fn a_child_that_is_awaited_at_once_cannot_starve_the_others() {
         spawn_local(async move { stop.set(true) }).await.unwrap();
         greedy.await.unwrap();
     });
+}
+
+#[test]
+fn a_guard_that_is_held_over_an_await_changes_nobody_elses_runtime() {
+    let (event_loop, other) = (Loop::new().unwrap(), Loop::new().unwrap());
+    let handle = other.handle().clone();
+    let is_own = |own: &Arc<dyn context::Ambient>| {
+        context::try_with(|ambient| Arc::ptr_eq(ambient, own)).unwrap()
+    };
+    event_loop.block_on(async move {
+        let own = context::try_with(Arc::clone).unwrap();
+        let seen = Arc::clone(&own);
+        let holds = spawn_local(async move {
+            let guard = handle.enter();
+            assert!(!is_own(&seen), "entered");
+            yield_now().await;
+            assert!(is_own(&seen), "left with the end of the poll");
+            let again = handle.enter();
+            assert!(!is_own(&seen));
+            // The first one is gone: it takes nothing away.
+            drop(guard);
+            assert!(!is_own(&seen));
+            drop(again);
+            assert!(is_own(&seen));
+            std::mem::forget(handle.enter());
+            yield_now().await;
+            assert!(is_own(&seen));
+        });
+        for _ in 0..10 {
+            yield_now().await;
+            assert!(is_own(&own), "another task's guard");
+            assert!(context::in_task());
+        }
+        holds.await.unwrap();
+    });
+    assert!(context::try_with(|_| ()).is_none());
+}
+
+#[test]
+fn a_guard_may_go_into_a_task_that_drops_it() {
+    let (event_loop, other) = (Loop::new().unwrap(), Loop::new().unwrap());
+    let guard = other.enter();
+    event_loop.block_on(async move {
+        drop(guard);
+        spawn(async { yield_now().await }).await.unwrap();
+    });
+    assert!(context::try_with(|_| ()).is_none());
+}
+
+#[test]
+fn unknown_policies_and_knobs_are_refused() {
+    let run = |config: &LaunchConfig| N1::run(config, |_| async { 1 });
+    assert_eq!(run(&LaunchConfig::default()).unwrap(), 1);
+    let mut config = LaunchConfig::default();
+    config.knobs.insert("steal".to_owned(), "one".to_owned());
+    let error = run(&config).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("no knob `steal`"), "{error}");
+    let mut config = LaunchConfig::default();
+    config.policy = Some("go-like".to_owned());
+    let error = run(&config).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("no policy `go-like`"), "{error}");
 }

@@ -19,3 +19,4 @@ pub use fork_join::ThreadsForkJoin;
 pub use handle::Handle;
 pub use launch::Threads;
 pub use runtime::Runtime;
+pub use runtime_core::{consume_budget, unconstrained};

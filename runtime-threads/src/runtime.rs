@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runtime_core::blocking::is_in_job_of;
-use runtime_core::{Native as _, context};
+use runtime_core::park::block_on_current_thread;
+use runtime_core::{Native as _, context, yield_now};
 
 use crate::builder::Builder;
 use crate::handle::Handle;
@@ -68,6 +69,9 @@ impl Runtime {
     /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of their own. asyncio's
     /// `run_forever`. From several threads at once too: one stop ends one of the waits.
     ///
+    /// After a stop that came before, it returns when a task that is spawned now has had its turn: what was spawned before
+    /// has begun by then, as a rule. Tasks need no `run_forever` to go on.
+    ///
     /// ```
     /// let runtime = runtime_threads::Runtime::new()?;
     /// let handle = runtime.handle();
@@ -84,7 +88,14 @@ impl Runtime {
             "Runtime::run_forever",
             "await something that the one who stops it completes",
         );
-        if let Ok(stop) = self.shared().stops.blocking_acquire() {
+        let stops = &self.shared().stops;
+        let stop = stops.try_acquire().inspect(|_| {
+            // It came before: one round all the same.
+            let round = self.handle().spawn(yield_now());
+            // An error says that the runtime has shut down.
+            let _ = block_on_current_thread(round);
+        });
+        if let Ok(stop) = stop.or_else(|_| stops.blocking_acquire()) {
             stop.forget();
         }
     }

@@ -53,6 +53,7 @@ impl Launch for Smol {
         R: Future + Send + 'static,
         R::Output: Send + 'static,
     {
+        config.check_names::<Self>("smol")?;
         let ambient = Arc::new(Ambient {
             executor: Executor::new(),
             threads: config.workers,

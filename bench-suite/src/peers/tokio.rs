@@ -92,6 +92,7 @@ impl<F: Flavour> Launch for Tokio<F> {
         R: Future + Send + 'static,
         R::Output: Send + 'static,
     {
+        config.check_names::<Self>(F::NAME)?;
         let runtime = F::builder(config).enable_all().build()?;
         let outcome = runtime.block_on(async { tokio::spawn(root(Self(PhantomData))).await });
         // A blocking job may be waiting for something that never comes.

@@ -70,7 +70,8 @@ impl Executor {
     /// Runs `function` on one of the threads as soon as one is free; jobs begin in the order in which they came.
     ///
     /// Inside of a runtime, the function may use it: `spawn` and the like find it. A panic stays in the handle. Aborting has an effect
-    /// until the function starts: a job that waits is taken out of turn and dropped, one that runs goes on. After
+    /// until the function starts: a job that waits is taken out of the queue and dropped at once, on the thread that aborts it; one that
+    /// runs goes on. After
     /// [`shutdown`](Executor::shutdown) the handle reports `Cancelled`; if the system gives no thread and there is none, `SpawnFailed`.
     #[doc(alias = "run_in_executor")]
     #[doc(alias = "submit")]
@@ -178,9 +179,13 @@ where
 {
     match executor.into() {
         Some(executor) => executor.spawn(function),
-        None => context::with("run_in_executor", |ambient| {
-            ambient.blocking_pool().spawn(function)
-        }),
+        None => {
+            // Not in the closure: a function that is refused is dropped, and that may do anything.
+            let pool = context::with("run_in_executor", |ambient| {
+                Arc::clone(ambient.blocking_pool())
+            });
+            pool.spawn(function)
+        }
     }
 }
 
@@ -207,9 +212,10 @@ where
 /// # }
 /// ```
 pub fn set_default_executor(executor: Executor) {
-    context::with("set_default_executor", |ambient| {
-        ambient.blocking_pool().set_default(executor);
+    let pool = context::with("set_default_executor", |ambient| {
+        Arc::clone(ambient.blocking_pool())
     });
+    pool.set_default(executor);
 }
 
 /// As [`set_default_executor`], for the runtime that `runtime` is a handle to; from any thread.

@@ -5,6 +5,7 @@ mod job;
 mod owned;
 mod pool;
 mod running;
+mod queue;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;

@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::mem;
@@ -13,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::executor::Executor;
 use super::job::BlockingJob;
+use super::queue::{Queue, Queued};
 use super::running::RunsFor;
 use crate::context::{self, Ambient, Role};
 use crate::primitives::{Condvar, Mutex, MutexGuard, thread, thread_local};
-use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task};
+use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
 use crate::time::{self, Hold};
 
 /// The bounds of a [`BlockingPool`].
@@ -75,15 +75,8 @@ struct Core {
     ended: Condvar,
 }
 
-/// A job that waits for a thread.
-struct Queued {
-    task: Task,
-    /// Simulated time does not pass while a job waits or runs. Dropped when whoever awaits it has been woken.
-    hold: Hold,
-}
-
 struct State {
-    queue: VecDeque<Queued>,
+    queue: Queue,
     /// Threads that exist or are being started.
     threads: usize,
     /// Threads that wait for a job and have not been claimed.
@@ -123,7 +116,7 @@ impl BlockingPool {
             core: SchedulerArc::new(Core {
                 config,
                 state: Mutex::new(State {
-                    queue: VecDeque::new(),
+                    queue: Queue::default(),
                     threads: 0,
                     idle: 0,
                     claims: 0,
@@ -288,6 +281,15 @@ unsafe impl Schedule for Core {
         let hold = Hold::default();
         Core::queue(this, Queued { task, hold });
     }
+
+    fn abort_queued(this: &SchedulerArc<Self>, id: TaskId) {
+        let aborted = this.state.lock().queue.remove(id);
+        // Outside of the lock: dropping the function may do anything. The hold goes after whoever awaits the job was woken.
+        if let Some(Queued { task, hold }) = aborted {
+            task.cancel();
+            drop(hold);
+        }
+    }
 }
 
 impl Core {
@@ -297,7 +299,7 @@ impl Core {
             drop(state);
             return job.task.cancel();
         }
-        state.queue.push_back(job);
+        state.queue.push(job);
         if state.idle > 0 {
             state.idle -= 1;
             state.claims += 1;
@@ -322,7 +324,7 @@ impl Core {
         let stranded = state.leave(place);
         this.announce_end(&state);
         drop(state);
-        for job in stranded {
+        for job in stranded.into_jobs() {
             // Each needs an error of its own.
             job.task.fail_to_start(match error.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
@@ -336,7 +338,7 @@ impl Core {
         POOL.set(self);
         let mut state = self.state.lock();
         loop {
-            if let Some(Queued { task, hold }) = state.queue.pop_front() {
+            if let Some(Queued { task, hold }) = state.queue.pop() {
                 let ambient = state.begin(place, &task);
                 drop(state);
                 run_job(task, ambient);
@@ -387,7 +389,7 @@ impl Core {
         };
         self.work.notify_all();
         // Outside of the lock: their destructors may do anything, spawning included.
-        for job in queued {
+        for job in queued.into_jobs() {
             job.task.cancel();
         }
     }
@@ -441,13 +443,13 @@ impl State {
     }
 
     /// A thread is gone, or did not come. The jobs that nobody is left to run, if it was the last.
-    fn leave(&mut self, place: usize) -> VecDeque<Queued> {
+    fn leave(&mut self, place: usize) -> Queue {
         self.running[place].taken = false;
         self.threads -= 1;
         if self.threads == 0 {
             mem::take(&mut self.queue)
         } else {
-            VecDeque::new()
+            Queue::default()
         }
     }
 }

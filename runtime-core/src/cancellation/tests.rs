@@ -147,17 +147,44 @@ fn an_output_that_is_ready_beats_the_cancel() {
 }
 
 #[test]
-fn without_budget_a_cancel_is_seen_all_the_same() {
+fn beside_a_busy_sibling_a_cancel_is_seen_all_the_same() {
     let token = CancellationToken::new();
     let _armed = crate::budget::arm();
     let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(spent) = crate::budget::poll_proceed(&mut cx) {
-        spent.made_progress();
-    }
+    while crate::budget::poll_consume(&mut cx).is_ready() {}
     let mut waits = pin!(token.cancelled());
     assert!(poll(waits.as_mut()).is_pending());
     token.cancel();
     assert!(poll(waits).is_ready());
+}
+
+#[test]
+fn a_future_that_uses_up_the_budget_is_cancelled_all_the_same() {
+    let token = CancellationToken::new();
+    token.cancel();
+    let _armed = crate::budget::arm();
+    let greedy = std::future::poll_fn(|cx| -> Poll<()> {
+        while crate::budget::poll_consume(cx).is_ready() {}
+        crate::budget::use_up(cx);
+        Poll::Pending
+    });
+    assert_eq!(
+        poll(pin!(token.run_until_cancelled(greedy))),
+        Poll::Ready(None)
+    );
+}
+
+#[test]
+fn a_loop_over_a_cancelled_token_returns_from_its_poll() {
+    let token = CancellationToken::new();
+    token.cancel();
+    let _armed = crate::budget::arm();
+    let looping = async {
+        loop {
+            token.cancelled().await;
+        }
+    };
+    assert!(poll(pin!(looping)).is_pending());
 }
 
 #[test]

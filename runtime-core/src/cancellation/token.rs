@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
 use super::node::Node;
+use crate::budget;
 use crate::sync::Wait;
 
 /// Tells tasks that they are to end, and lets them do it in their own way. Clones are the same token; a
@@ -96,10 +97,18 @@ impl CancellationToken {
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         let (mut future, mut cancelled) = (pin!(future), pin!(self.cancelled()));
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            cancelled.as_mut().poll(cx).map(|()| None)
+            let begun = ready!(budget::poll_begin(cx));
+            let output = match future.as_mut().poll(cx) {
+                Poll::Ready(output) => Some(output),
+                // Whatever the future has left of the budget: one that uses it up poll after poll is ended all the same.
+                Poll::Pending if self.is_cancelled() => None,
+                Poll::Pending => {
+                    ready!(cancelled.as_mut().poll(cx));
+                    None
+                }
+            };
+            begun.completed();
+            Poll::Ready(output)
         })
         .await
     }
@@ -145,17 +154,16 @@ impl Future for Cancelled<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let begun = ready!(budget::poll_begin(cx));
         let this = self.project();
-        if this.node.is_cancelled() {
-            return Poll::Ready(());
+        // In line first, and only then looked at again: see the README.
+        let noticed =
+            this.node.is_cancelled() || this.wait.poll(cx).is_ready() || this.node.is_cancelled();
+        if !noticed {
+            return Poll::Pending;
         }
-        // With no budget left it does not get into line, but is polled again soon.
-        let noticed = this.wait.poll(cx).is_ready();
-        // In line first, and only then: see the README.
-        if noticed || this.node.is_cancelled() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        begun.completed();
+        Poll::Ready(())
     }
 }
 

@@ -66,7 +66,7 @@ impl<F: Future> Stream for AsCompleted<F> {
     type Item = (usize, F::Output);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let spent = ready!(budget::poll_proceed(cx));
+        let begun = ready!(budget::poll_begin(cx));
         let mut next = None;
         let turn = self.children.poll(cx, |index, output| {
             next = Some((index, output));
@@ -75,7 +75,7 @@ impl<F: Future> Stream for AsCompleted<F> {
         if next.is_none() && turn != Turn::Ended {
             return Poll::Pending;
         }
-        spent.made_progress();
+        begun.completed();
         Poll::Ready(next)
     }
 

@@ -122,7 +122,10 @@ impl<F: Future> Children<F> {
                 }
             }
             // With no budget left a child could not even look for its result.
-            if polls == POLLS_PER_TURN || !budget::has_remaining() {
+            if budget::poll_begin(cx).is_pending() {
+                return Turn::Again;
+            }
+            if polls == POLLS_PER_TURN {
                 cx.waker().wake_by_ref();
                 return Turn::Again;
             }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::children::{Children, Turn};
 use super::rule::{EveryOutcome, FirstError, FirstFailure, Rule};
+use crate::budget;
 use crate::runtime::TaskHandle;
 
 /// The values of all `tasks`, in their order, or the first error. asyncio's `gather(*tasks)`.
@@ -128,6 +129,8 @@ impl<F: Future, R: Rule<F::Output>> Future for Gather<F, R> {
             !this.completed,
             "a gather was polled after it had completed"
         );
+        // It may have no future that spends.
+        let begun = ready!(budget::poll_begin(cx));
         let mut early = None;
         let turn = this
             .children
@@ -151,6 +154,7 @@ impl<F: Future, R: Rule<F::Output>> Future for Gather<F, R> {
             ),
             (None, Turn::Waiting | Turn::Again | Turn::Stopped) => return Poll::Pending,
         };
+        begun.completed();
         this.completed = true;
         Poll::Ready(output)
     }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use crate::budget;
 use crate::primitives::Mutex;
 use crate::runtime::TaskHandle;
 use crate::saved_waker::{PollWaker, SavedWaker};
@@ -76,13 +77,17 @@ impl<H: TaskHandle<T>, T> Future for Shield<H, T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The handle may be another runtime's, and an abort ends the shield without it.
+        let begun = ready!(budget::poll_begin(cx));
         if let Poll::Ready(outcome) = Pin::new(&mut self.handle).poll(cx) {
+            begun.completed();
             return Poll::Ready(outcome);
         }
         let mut own = PollWaker::new(cx.waker());
         loop {
             let mut outer = self.outer.lock();
             if outer.cancelled {
+                begun.completed();
                 return Poll::Ready(Err(JoinError::Cancelled));
             }
             if own.store_in(&mut outer.waiting) {

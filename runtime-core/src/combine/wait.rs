@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::{Future, Pending, pending};
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::children::{Children, Turn};
@@ -100,6 +100,8 @@ impl<F: Future + Unpin> Future for Wait<F> {
     type Output = Waited<F>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<F>> {
+        // A limit that is over and no futures cost nothing by themselves.
+        let begun = ready!(budget::poll_begin(cx));
         let this = &mut *self;
         let enough = Cell::new(this.enough);
         let turn = this.children.poll_in_batches(
@@ -125,6 +127,7 @@ impl<F: Future + Unpin> Future for Wait<F> {
         if !over {
             return Poll::Pending;
         }
+        begun.completed();
         Poll::Ready(Waited {
             done: std::mem::take(&mut this.done),
             pending: this.children.take_unfinished(),

@@ -8,9 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::offload::{Job, pool, run};
+use crate::budget;
 
 /// Entries read by one job.
 const BATCH: usize = 64;
@@ -60,6 +61,13 @@ impl ReadDir {
     }
 
     fn poll_next_entry(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<DirEntry>>> {
+        let begun = ready!(budget::poll_begin(cx));
+        let entry = ready!(self.poll_next_of_batch(cx));
+        begun.completed();
+        Poll::Ready(entry)
+    }
+
+    fn poll_next_of_batch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<DirEntry>>> {
         loop {
             if let Some(entry) = self.read.pop_front() {
                 return Poll::Ready(entry.map(|entry| Some(DirEntry(Arc::new(entry)))));

@@ -258,7 +258,19 @@ impl AsyncRead for File {
         cx: &mut Context<'_>,
         target: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let spent = ready!(budget::poll_proceed(cx));
+        let begun = ready!(budget::poll_begin(cx));
+        let read = ready!(self.poll_read_some(cx, target));
+        begun.completed();
+        Poll::Ready(read)
+    }
+}
+
+impl File {
+    fn poll_read_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut outcome = ready!(self.poll_idle(cx))?;
         loop {
             let ended = match outcome {
@@ -270,12 +282,10 @@ impl AsyncRead for File {
             };
             let taken = self.buffer().take_into(target);
             if taken > 0 || ended || target.is_empty() {
-                spent.made_progress();
                 return Poll::Ready(Ok(taken));
             }
             let Some(pool) = self.pool("fs::File::poll_read") else {
                 // On this very thread, and nothing is unread: no need for the buffer.
-                spent.made_progress();
                 return Poll::Ready(retry(|| (&*self.file).read(target)));
             };
             let wanted = target.len().min(MAX_TRANSFER);
@@ -293,7 +303,27 @@ impl AsyncWrite for File {
         cx: &mut Context<'_>,
         source: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let spent = ready!(budget::poll_proceed(cx));
+        let begun = ready!(budget::poll_begin(cx));
+        let written = ready!(self.poll_write_some(cx, source));
+        begun.completed();
+        Poll::Ready(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let begun = ready!(budget::poll_begin(cx));
+        let idle = ready!(self.poll_idle(cx));
+        begun.completed();
+        idle?;
+        Poll::Ready(self.write_error.take().map_or(Ok(()), Err))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+impl File {
+    fn poll_write_some(&mut self, cx: &mut Context<'_>, source: &[u8]) -> Poll<io::Result<usize>> {
         // A read that was dropped left its bytes unread, and its error is no concern of a write's.
         ready!(self.poll_idle(cx))?;
         if let Some(error) = self.write_error.take() {
@@ -302,7 +332,6 @@ impl AsyncWrite for File {
         if source.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        spent.made_progress();
         let Some(pool) = self.pool("fs::File::poll_write") else {
             let file = Arc::clone(&self.file);
             self.buffer().rewind(&file)?;
@@ -322,15 +351,6 @@ impl AsyncWrite for File {
         });
         Poll::Ready(Ok(taken.len()))
     }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_idle(cx))?;
-        Poll::Ready(self.write_error.take().map_or(Ok(()), Err))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
 }
 
 impl AsyncSeek for File {
@@ -339,6 +359,15 @@ impl AsyncSeek for File {
         cx: &mut Context<'_>,
         to: SeekFrom,
     ) -> Poll<io::Result<u64>> {
+        let begun = ready!(budget::poll_begin(cx));
+        let position = ready!(self.poll_seek_to(cx, to));
+        begun.completed();
+        Poll::Ready(position)
+    }
+}
+
+impl File {
+    fn poll_seek_to(&mut self, cx: &mut Context<'_>, to: SeekFrom) -> Poll<io::Result<u64>> {
         let mut outcome = ready!(self.poll_idle(cx))?;
         loop {
             if let Some(Outcome::Sought(asked, position)) = outcome

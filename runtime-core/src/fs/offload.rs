@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::blocking::{BlockingConfig, BlockingPool, OwnedJob};
+use crate::budget::consume_budget;
 use crate::context;
 use crate::task::JoinHandle;
 
@@ -54,6 +55,7 @@ where
     F: FnOnce() -> io::Result<T> + Send + 'static,
     T: Send + 'static,
 {
+    consume_budget().await;
     match pool {
         None => job(),
         Some(pool) => OwnedJob::new(pool.spawn(job))

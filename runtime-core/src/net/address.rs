@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::blocking::OwnedJob;
+use crate::budget::consume_budget;
 use crate::context;
 
 /// What stands for one or more socket addresses: an address, or a host's name and a port.
@@ -34,6 +35,7 @@ macro_rules! already_an_address {
     ($($type:ty),*) => {$(
         impl ToSocketAddrs for $type {
             async fn to_socket_addrs(self) -> io::Result<Vec<SocketAddr>> {
+                consume_budget().await;
                 Ok(vec![self.into()])
             }
         }
@@ -50,18 +52,21 @@ already_an_address!(
 
 impl ToSocketAddrs for &[SocketAddr] {
     async fn to_socket_addrs(self) -> io::Result<Vec<SocketAddr>> {
+        consume_budget().await;
         Ok(self.to_vec())
     }
 }
 
 impl ToSocketAddrs for Vec<SocketAddr> {
     async fn to_socket_addrs(self) -> io::Result<Self> {
+        consume_budget().await;
         Ok(self)
     }
 }
 
 impl ToSocketAddrs for &str {
     async fn to_socket_addrs(self) -> io::Result<Vec<SocketAddr>> {
+        consume_budget().await;
         if let Ok(address) = self.parse() {
             return Ok(vec![address]);
         }
@@ -86,6 +91,7 @@ impl ToSocketAddrs for String {
 
 impl ToSocketAddrs for (&str, u16) {
     async fn to_socket_addrs(self) -> io::Result<Vec<SocketAddr>> {
+        consume_budget().await;
         let (host, port) = self;
         match host.parse::<IpAddr>() {
             Ok(address) => Ok(vec![SocketAddr::new(address, port)]),

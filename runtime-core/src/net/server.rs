@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream, ToSocketAddrs, UnixListener};
 use super::{UnixStream, accept};
+use crate::budget::consume_budget;
 use crate::sync::{OwnedPermit, Semaphore};
 use crate::task::{AbortHandle, JoinError, JoinHandle};
 use crate::{spawn, time};
@@ -232,6 +233,7 @@ impl<L: Listener> Server<L> {
     /// Cancel safe: dropped, the server goes on. asyncio's `serve_forever`.
     pub async fn serve_forever(&mut self) -> io::Error {
         let Some(accepting) = &mut self.accepting else {
+            consume_budget().await;
             return io::Error::other("the server had stopped accepting before");
         };
         let ended = accepting.await;

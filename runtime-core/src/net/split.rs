@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::budget::poll_consume;
+
 /// A stream whose directions can be closed one by one, and that is read and written through a shared reference.
 pub trait HalfClose {
     /// Closes one direction or both.
@@ -220,8 +222,8 @@ where
     ) -> Poll<io::Result<usize>> {
         poll_write_vectored(self.0, cx, buffers)
     }
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll_consume(cx).map(Ok)
     }
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         poll_close(self.0, cx)
@@ -246,8 +248,8 @@ where
     ) -> Poll<io::Result<usize>> {
         poll_write_vectored(&*self.stream, cx, buffers)
     }
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll_consume(cx).map(Ok)
     }
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         poll_close(&*self.stream, cx)

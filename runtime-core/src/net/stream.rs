@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 
+use crate::budget::poll_consume;
 use crate::reactor::{Direction, Registration};
 
 /// A write to a connection that is gone is an error, never a signal.
@@ -56,7 +57,7 @@ impl Stream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_consume(cx).map(|()| Ok(0));
         }
         self.poll_transfer(cx, Direction::Read, buffer.len(), |fd| {
             let (_, read) = recv(fd, &mut *buffer, RecvFlags::empty())?;
@@ -74,7 +75,7 @@ impl Stream {
         let buffers = &mut buffers[..count];
         let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
         if wanted == 0 {
-            return Poll::Ready(Ok(0));
+            return poll_consume(cx).map(|()| Ok(0));
         }
         self.poll_transfer(cx, Direction::Read, wanted, |fd| {
             Ok(rustix::io::readv(fd, buffers)?)
@@ -87,7 +88,7 @@ impl Stream {
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
+            return poll_consume(cx).map(|()| Ok(0));
         }
         self.poll_transfer(cx, Direction::Write, buffer.len(), |fd| {
             Ok(send(fd, buffer, SEND)?)
@@ -103,7 +104,7 @@ impl Stream {
         let buffers = &buffers[..buffers.len().min(MAX_BUFFERS)];
         let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
         if wanted == 0 {
-            return Poll::Ready(Ok(0));
+            return poll_consume(cx).map(|()| Ok(0));
         }
         self.poll_transfer(cx, Direction::Write, wanted, |fd| {
             let mut control = SendAncillaryBuffer::default();
@@ -184,11 +185,11 @@ macro_rules! futures_io_by_reference {
             ) -> Poll<io::Result<usize>> {
                 self.stream.poll_write_vectored(cx, buffers)
             }
-            fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(Ok(()))
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                $crate::budget::poll_consume(cx).map(Ok)
             }
-            fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(self.stream.close_write())
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                $crate::budget::poll_consume(cx).map(|()| self.stream.close_write())
             }
         }
     )*};

@@ -9,6 +9,7 @@ use rustix::net::{SocketType, bind, getsockname, listen, sockopt};
 use super::accept::Acceptor;
 use super::address::ToSocketAddrs;
 use super::{TcpStream, ambient_driver, family, internet_address, new_socket, no_address};
+use crate::budget::consume_budget;
 use crate::context::IoDriver;
 use crate::reactor::{Initially, Registration};
 
@@ -111,6 +112,8 @@ impl TcpListener {
         addresses: impl ToSocketAddrs,
         options: BindOptions,
     ) -> io::Result<Self> {
+        // Binding waits for nothing, and the addresses may be of somebody else's type.
+        consume_budget().await;
         let mut failed = no_address();
         for address in addresses.to_socket_addrs().await? {
             let driver = ambient_driver("TcpListener::bind");

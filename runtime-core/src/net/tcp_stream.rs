@@ -15,6 +15,7 @@ use super::address::ToSocketAddrs;
 use super::split::{self, HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::stream::Stream;
 use super::{ambient_driver, family, internet_address, new_socket, no_address};
+use crate::budget::consume_budget;
 use crate::context::IoDriver;
 use crate::reactor::{Direction, Initially, Registration};
 
@@ -38,6 +39,7 @@ impl TcpStream {
     /// # Panics
     /// Outside of a runtime.
     pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        consume_budget().await;
         let mut failed = no_address();
         for address in addresses.to_socket_addrs().await? {
             let driver = ambient_driver("TcpStream::connect");
@@ -54,6 +56,8 @@ impl TcpStream {
     /// # Errors
     /// Those of `socket` and `connect`.
     pub async fn connect_on(driver: IoDriver, address: SocketAddr) -> io::Result<Self> {
+        // It may fail, or succeed, at once.
+        consume_budget().await;
         let socket = new_socket(family(&address), SocketType::STREAM)?;
         match connect(&socket, &address) {
             Ok(()) => return Self::from_fd(socket, &driver),

@@ -11,6 +11,7 @@ use rustix::net::{
 
 use super::address::ToSocketAddrs;
 use super::{ambient_driver, family, internet_address, new_socket, no_address};
+use crate::budget::consume_budget;
 use crate::context::IoDriver;
 use crate::reactor::{Direction, Initially, Registration};
 
@@ -32,6 +33,7 @@ impl UdpSocket {
     /// # Panics
     /// Outside of a runtime.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        consume_budget().await;
         let mut failed = no_address();
         for address in addresses.to_socket_addrs().await? {
             match Self::bind_on(ambient_driver("UdpSocket::bind"), address) {
@@ -76,6 +78,7 @@ impl UdpSocket {
     /// # Errors
     /// Those of resolving and of `connect`.
     pub async fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
+        consume_budget().await;
         let mut failed = no_address();
         for address in addresses.to_socket_addrs().await? {
             match connect(self, &address) {

@@ -21,6 +21,7 @@ use super::accept::Acceptor;
 use super::split::{self, HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::stream::Stream;
 use super::{ambient_driver, new_socket};
+use crate::budget::consume_budget;
 use crate::context::IoDriver;
 use crate::reactor::{Initially, Registration};
 use crate::time;
@@ -147,6 +148,7 @@ impl UnixStream {
     /// # Panics
     /// Outside of a runtime.
     pub async fn connect(path: impl AsRef<Path> + Send) -> io::Result<Self> {
+        consume_budget().await;
         let driver = ambient_driver("UnixStream::connect");
         let address = SocketAddrUnix::new(path.as_ref())?;
         let socket = new_socket(AddressFamily::UNIX, SocketType::STREAM)?;

@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::exit::Exit;
 use super::pipes::{ChildStderr, ChildStdin, ChildStdout};
 use super::reaper;
+use super::sigchld::explained;
+use crate::budget::consume_budget;
 use crate::context::IoDriver;
 use crate::signal::SignalKind;
 
@@ -88,9 +90,12 @@ impl Child {
         let running = &mut self.running;
         let child = running.child.as_mut().expect("taken by `drop` only");
         let status = match &mut running.exit {
-            Some(exit) => exit.wait(child).await?,
+            Some(exit) => exit.wait(child).await.map_err(explained)?,
             // The standard library remembers it.
-            None => child.wait()?,
+            None => {
+                consume_budget().await;
+                child.wait()?
+            }
         };
         running.exit = None;
         Ok(status)
@@ -102,7 +107,7 @@ impl Child {
     /// When somebody else in this program has waited for it.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let child = self.running.child.as_mut().expect("taken by `drop` only");
-        let status = child.try_wait()?;
+        let status = child.try_wait().map_err(explained)?;
         if status.is_some() {
             self.running.exit = None;
         }

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 
-use super::Child;
+use super::{Child, keep_ended_children};
+use crate::budget::consume_budget;
 use crate::context;
 
 /// A process to be started: the standard library's builder, with children that are awaited. asyncio's `create_subprocess_exec`.
@@ -109,7 +110,8 @@ impl Command {
         &mut self.inner
     }
 
-    /// Starts it. This takes the calling thread as long as the system needs, usually less than a millisecond.
+    /// Starts it. This takes the calling thread as long as the system needs, usually less than a millisecond. If the program
+    /// ignores `SIGCHLD`, it does so no more: see [`keep_ended_children`].
     ///
     /// # Errors
     /// Those of starting, such as [`NotFound`](io::ErrorKind::NotFound), and of registering its descriptors: then it was started and has been
@@ -119,6 +121,7 @@ impl Command {
     /// Outside of a runtime.
     pub fn spawn(&mut self) -> io::Result<Child> {
         let driver = context::with("Command::spawn", |ambient| ambient.io_driver());
+        keep_ended_children()?;
         Child::new(self.inner.spawn()?, &driver, self.kill_on_drop)
     }
 
@@ -132,6 +135,8 @@ impl Command {
     /// # Panics
     /// Outside of a runtime.
     pub async fn status(&mut self) -> io::Result<ExitStatus> {
+        // It may not start at all.
+        consume_budget().await;
         let mut child = self.spawn()?;
         drop((child.stdin.take(), child.stdout.take(), child.stderr.take()));
         child.wait().await
@@ -148,6 +153,7 @@ impl Command {
     /// # Panics
     /// Outside of a runtime.
     pub async fn output(&mut self) -> io::Result<Output> {
+        consume_budget().await;
         if !self.chosen.stdin {
             self.inner.stdin(Stdio::null());
         }

@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::budget::poll_consume;
 use crate::context::IoDriver;
 use crate::reactor::{Direction, Initially, Registration};
 
@@ -40,18 +41,19 @@ impl AsyncWrite for ChildStdin {
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
         let Some(pipe) = &self.pipe else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            return poll_consume(cx).map(|()| Err(io::ErrorKind::BrokenPipe.into()));
         };
         pipe.poll_io(cx, Direction::Write, |fd| {
             Ok(rustix::io::write(fd, buffer)?)
         })
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll_consume(cx).map(Ok)
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(poll_consume(cx));
         self.pipe = None;
         Poll::Ready(Ok(()))
     }
@@ -89,7 +91,7 @@ fn poll_read(
     buffer: &mut [u8],
 ) -> Poll<io::Result<usize>> {
     if buffer.is_empty() {
-        return Poll::Ready(Ok(0));
+        return poll_consume(cx).map(|()| Ok(0));
     }
     pipe.poll_io(cx, Direction::Read, |fd| {
         Ok(rustix::io::read(fd, &mut *buffer)?)

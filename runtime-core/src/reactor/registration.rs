@@ -67,7 +67,7 @@ impl Registration {
         }
     }
 
-    /// Waits until an attempt in `direction` may succeed.
+    /// Waits until an attempt in `direction` may succeed. Spends from the task's budget.
     ///
     /// The waker stays registered until the next event or until the descriptor is dropped; a later call from the same task
     /// does not add to it. See [`ready`](Registration::ready) for a future that takes its waker back.
@@ -79,7 +79,19 @@ impl Registration {
         cx: &mut Context<'_>,
         direction: Direction,
     ) -> Poll<io::Result<ReadyEvent>> {
-        self.poll_ready_as(cx, direction, None)
+        self.poll_ready_on_budget(cx, direction, None)
+    }
+
+    fn poll_ready_on_budget(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        key: Option<&mut WaitKey>,
+    ) -> Poll<io::Result<ReadyEvent>> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let event = ready!(self.poll_ready_as(cx, direction, key));
+        spent.made_progress();
+        Poll::Ready(event)
     }
 
     fn poll_ready_as(
@@ -174,7 +186,13 @@ impl Registration {
     ) -> Poll<io::Result<R>> {
         let spent = ready!(budget::poll_proceed(cx));
         loop {
-            let event = ready!(self.poll_ready_as(cx, direction, key.as_deref_mut()))?;
+            let event = match ready!(self.poll_ready_as(cx, direction, key.as_deref_mut())) {
+                Ok(event) => event,
+                Err(error) => {
+                    spent.made_progress();
+                    return Poll::Ready(Err(error));
+                }
+            };
             match operation(self.as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear_ready(event),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -200,7 +218,13 @@ impl Registration {
     ) -> Poll<io::Result<usize>> {
         let spent = ready!(budget::poll_proceed(cx));
         loop {
-            let event = ready!(self.poll_ready(cx, direction))?;
+            let event = match ready!(self.poll_ready_as(cx, direction, None)) {
+                Ok(event) => event,
+                Err(error) => {
+                    spent.made_progress();
+                    return Poll::Ready(Err(error));
+                }
+            };
             match operation(self.as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear_ready(event),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -276,7 +300,7 @@ impl Future for Ready<'_> {
             direction,
             key,
         } = &mut *self;
-        registration.poll_ready_as(cx, *direction, Some(key))
+        registration.poll_ready_on_budget(cx, *direction, Some(key))
     }
 }
 

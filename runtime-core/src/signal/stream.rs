@@ -13,6 +13,7 @@ use signal_hook::SigId;
 use signal_hook::low_level::{pipe, unregister};
 
 use super::SignalKind;
+use crate::budget::consume_budget;
 use crate::context::{self, IoDriver};
 use crate::reactor::{Direction, Initially, Registration};
 
@@ -67,7 +68,14 @@ pub fn signal(kind: SignalKind) -> io::Result<SignalStream> {
 /// # }
 /// ```
 pub async fn ctrl_c() -> io::Result<()> {
-    match signal(SignalKind::INTERRUPT)?.recv().await {
+    let mut signals = match signal(SignalKind::INTERRUPT) {
+        Ok(signals) => signals,
+        Err(error) => {
+            consume_budget().await;
+            return Err(error);
+        }
+    };
+    match signals.recv().await {
         Some(()) => Ok(()),
         None => Err(io::Error::other("the runtime has shut down")),
     }

@@ -11,7 +11,7 @@ use super::mutex::{Mutex, MutexGuard};
 use super::permits::{self, InLine};
 use super::wait_queue::{Aside, Lobby, OtherQueue, Status};
 use crate::saved_waker::PollWaker;
-use crate::{context, park};
+use crate::{budget, context, park};
 
 /// Where tasks wait until another one says that what a [`Mutex`] protects has changed: asyncio's `Condition`.
 ///
@@ -108,10 +108,17 @@ impl Condition {
         mut guard: MutexGuard<'a, T>,
         mut predicate: impl FnMut(&mut T) -> bool,
     ) -> MutexGuard<'a, T> {
-        while !predicate(&mut guard) {
-            guard = self.wait(guard).await;
+        if predicate(&mut guard) {
+            // A wait gives up its poll, so that no other way through here is without end.
+            budget::consume_budget().await;
+            return guard;
         }
-        guard
+        loop {
+            guard = self.wait(guard).await;
+            if predicate(&mut guard) {
+                return guard;
+            }
+        }
     }
 
     /// [`wait`](Condition::wait) for a thread that runs no tasks: blocks it.

@@ -16,14 +16,17 @@ use std::task::{Context, Poll};
 
 use super::registry;
 use super::scheduler::SchedulerRef;
-use super::state::{ABORTED, AfterPoll, JOIN_INTEREST, JOIN_WAKER, State, Woke};
+use super::state::{
+    ABORTED, AfterPoll, COMPLETE, JOIN_INTEREST, JOIN_WAKER, RUNNING, SCHEDULED, State, Woke,
+};
 use super::waker::{self, JoinWaker};
-use super::{JoinError, Task};
+use super::{JoinError, Task, TaskId};
 use crate::budget;
+use crate::context::Depth;
 use crate::primitives::UnsafeCell;
 
 use current::{CURRENT, Current};
-pub(super) use current::{current, serve, yield_current};
+pub(super) use current::{current, is_own_waker, serve, yield_current};
 pub(super) use joining::{drop_join, park_join, poll_join};
 use references::free;
 pub(super) use references::{Reference, release, release_last, retain};
@@ -224,6 +227,8 @@ unsafe fn cancel<F: Future, N: Name>(header: NonNull<Header>, error: JoinError) 
 unsafe fn settle<F: Future, N: Name>(header: NonNull<Header>, outcome: Result<F::Output, Failure>) {
     // SAFETY: a live cell of this type, as said above.
     let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
+    // A destructor is no poll that could be repeated on a full budget.
+    let _lifted = budget::lift();
     cell.stage.with_mut(|stage| {
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the state is RUNNING by us and the future is still there; it is not used again.
@@ -331,8 +336,10 @@ pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
     }
     let outer = CURRENT.replace(Current::of(header.as_ptr()));
     let budget = budget::arm();
+    let depth = Depth::now();
     // SAFETY: the state is RUNNING by us.
     let polled = unsafe { (head.vtable.poll)(header) };
+    depth.restore();
     drop(budget);
     let Current { yielded, taken, .. } = CURRENT.replace(outer);
     match polled {
@@ -477,6 +484,11 @@ pub(super) unsafe fn abort(header: NonNull<Header>) {
     if let Some(scheduler) = head.state.abort() {
         // SAFETY: the block's own, alive by the caller's reference on the block.
         unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
+        return;
+    }
+    let state = head.state.load();
+    if state.has(SCHEDULED) && !state.has(RUNNING) && !state.has(COMPLETE) {
+        head.scheduler().abort_queued(TaskId::of(header));
     }
 }
 

@@ -23,10 +23,11 @@ use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use cell::{Header, Named, Ran as CellRan};
 
+pub use crate::budget::{consume_budget, unconstrained};
 pub use arena::{Arena, BlockCache};
 pub use error::JoinError;
 pub use join::{AbortHandle, JoinHandle};
@@ -227,6 +228,11 @@ where
     let header = cell::allocate::<F, ()>(scheduler, (), future);
     // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
     (Task(header), unsafe { JoinHandle::new(header) })
+}
+
+/// Whether `waker` is that of the task that the calling thread polls, and no combinator's or other executor's.
+pub(crate) fn is_own_waker(waker: &Waker) -> bool {
+    cell::is_own_waker(waker)
 }
 
 /// Lets the other tasks that are ready run first. Under 1:1 the kernel decides who that is.

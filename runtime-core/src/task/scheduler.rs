@@ -32,6 +32,12 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
         (allocate_global(layout), this.erase())
     }
 
+    /// A task was aborted that was in a queue. It ends when it is taken out, and nothing has to be done about it. A scheduler
+    /// whose queue may be stuck takes it out and [cancels](Task::cancel) it here. The task may have been taken out by now.
+    fn abort_queued(this: &SchedulerArc<Self>, id: TaskId) {
+        let (_, _) = (this, id);
+    }
+
     /// Takes back the memory of a task, and its reference on the scheduler.
     ///
     /// # Safety
@@ -66,6 +72,7 @@ struct Operations {
     type_id: TypeId,
     schedule: unsafe fn(&SchedulerRef, Task),
     allocate: unsafe fn(&SchedulerRef, Layout) -> (NonNull<u8>, SchedulerRef),
+    abort_queued: unsafe fn(&SchedulerRef, TaskId),
     deallocate: unsafe fn(SchedulerRef, NonNull<u8>, Layout),
     destroy: unsafe fn(NonNull<Shared<()>>),
 }
@@ -111,6 +118,10 @@ impl<S: Schedule> SchedulerArc<S> {
         allocate: |erased, layout| {
             // SAFETY: as above.
             S::allocate(unsafe { Self::from_erased(erased) }, layout)
+        },
+        abort_queued: |erased, id| {
+            // SAFETY: as above.
+            S::abort_queued(unsafe { Self::from_erased(erased) }, id);
         },
         deallocate: |erased, block, layout| {
             let this = Self {
@@ -288,6 +299,11 @@ impl SchedulerRef {
     pub(super) fn schedule(&self, task: Task) {
         // SAFETY: the table belongs to this pointer.
         unsafe { (self.shared().operations.schedule)(self, task) }
+    }
+
+    pub(super) fn abort_queued(&self, id: TaskId) {
+        // SAFETY: the table belongs to this pointer.
+        unsafe { (self.shared().operations.abort_queued)(self, id) }
     }
 
     #[inline]

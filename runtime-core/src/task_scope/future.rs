@@ -6,7 +6,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
@@ -14,6 +14,7 @@ use super::error::ScopeError;
 use super::handle::TaskScope;
 use super::state::{Rest, Shared};
 use crate::Native;
+use crate::budget;
 use crate::context::{self, Ambient};
 
 /// Runs `body`, which spawns tasks into the scope that it is given, and waits for all of them. asyncio's `async with TaskGroup()`.
@@ -114,6 +115,8 @@ where
     type Output = Result<T, ScopeError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // It may have neither a body that spends nor children.
+        let begun = ready!(budget::poll_begin(cx));
         let mut this = self.project();
         while let Some(body) = this.body.as_mut().as_pin_mut() {
             let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -150,6 +153,7 @@ where
         let Rest::Done(errors) = this.shared.wait_for_children(cx.waker()) else {
             return Poll::Pending;
         };
+        begun.completed();
         if let Some(payload) = this.panic.take() {
             resume_unwind(payload);
         }

@@ -2,9 +2,10 @@
 //!
 //! For schedulers that run the core's own tasks and enter its context; see [`AmbientSubject`].
 
+use std::cell::RefCell;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -94,6 +95,124 @@ pub fn entering_nests<S: AmbientSubject>() {
     // Each was spawned on the runtime that was entered then: only that one needs to run.
     outer.run(async move { in_outer.wait().await });
     inner.run(async move { in_inner.wait().await });
+}
+
+/// Guards may be dropped in another order than that of their making: what is left is what was entered and not left, and a
+/// runtime that has ended is nobody's.
+pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
+    let subjects = [S::start(), S::start(), S::start()];
+    let names = |number: usize| {
+        let own = Event::new();
+        let tell = own.clone();
+        drop(crate::spawn(async move { tell.set() }));
+        subjects[number].run(async move { own.wait().await });
+    };
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let mut guards = [0, 1, 2].map(|number| Some(subjects[number].enter()));
+        for gone in order {
+            guards[gone] = None;
+            match (0..3).rev().find(|&number| guards[number].is_some()) {
+                // Else this hangs: the task is another runtime's, which does not run.
+                Some(innermost) => names(innermost),
+                None => assert_names_the_fix("spawn", || crate::spawn(async {})),
+            }
+        }
+    }
+    let (first, second) = (S::start(), S::start());
+    let (of_first, of_second) = (first.enter(), second.enter());
+    drop(of_first);
+    drop(of_second);
+    drop((first, second));
+    assert_names_the_fix("spawn", || crate::spawn(async {}));
+    // One that is forgotten stays, and harms none that is made before or after it.
+    let subject = S::start();
+    {
+        let entered = subject.enter();
+        std::mem::forget(S::start().enter());
+        drop(entered);
+    }
+    let entered = subject.enter();
+    let task = crate::spawn(async { 7 });
+    assert_eq!(subject.run(async move { task.await.expect("the task") }), 7);
+    drop(entered);
+}
+
+/// 5: a task that enters a runtime, its own or another, is still a task: it may not block.
+pub fn c05_a_task_that_has_entered_a_runtime_may_not_block<S: AmbientSubject>() {
+    let (subject, other) = (S::start(), S::start());
+    for entered in [&subject, &other] {
+        let ambient = {
+            let _entered = entered.enter();
+            context::try_with(Arc::clone).expect("entered")
+        };
+        let blocks = entered.handle();
+        let task = subject.handle().spawn(async move {
+            let _entered = context::enter(ambient, context::Role::Guest);
+            assert!(context::in_task());
+            S::block_on(&blocks, async {});
+        });
+        let outcome = subject.run(async move { Outcome::of(task.await) });
+        assert_explains(&outcome);
+    }
+}
+
+/// A runtime may be made, used and dropped by the destructor of a thread-local, when those of this project are gone.
+pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
+    struct Last {
+        work: fn() -> u32,
+        tell: mpsc::Sender<Result<u32, String>>,
+    }
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let outcome = catch_unwind(AssertUnwindSafe(self.work));
+            let outcome = outcome.map_err(|payload| super::probe::text_of(&*payload).to_owned());
+            let _ = self.tell.send(outcome);
+        }
+    }
+    std::thread_local! {
+        static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+    fn work<S: AmbientSubject>() -> u32 {
+        let subject = S::start();
+        let rt = subject.handle();
+        let sum = subject.run(async move {
+            let children = [1, 2, 3].map(|number| {
+                crate::spawn(async move {
+                    crate::time::sleep(MS).await;
+                    number
+                })
+            });
+            let mut sum = rt.spawn_blocking(|| 10).await.expect("the job");
+            for child in children {
+                sum += child.await.expect("the child");
+            }
+            sum
+        });
+        let entered = subject.enter();
+        let task = crate::spawn(async { 100 });
+        let sum = sum + subject.run(async move { task.await.expect("the task") });
+        drop(entered);
+        assert!(subject.shutdown(S::PATIENCE).is_empty());
+        sum
+    }
+    let (tell, told) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        // First, so that it is the last to be destroyed.
+        LAST.set(Some(Last {
+            work: work::<S>,
+            tell,
+        }));
+        assert_eq!(work::<S>(), 116);
+    });
+    thread.join().expect("the thread");
+    assert_eq!(told.recv().expect("it was destroyed"), Ok(116));
 }
 
 /// A thread that has entered a runtime may still block: it runs no tasks.

@@ -183,6 +183,8 @@ macro_rules! __conformance_cases {
                 c09_zero_and_past_deadlines_do_not_wait
             }
             fairness {
+                c10_a_busy_future_starves_no_sibling
+                c10_another_executor_inside_a_task_comes_to_its_end
                 c10_a_long_poll_strands_nobody
                 c10_chains_of_spawns_starve_nobody
                 c10_computing_tasks_are_preempted
@@ -217,11 +219,14 @@ macro_rules! __conformance_cases {
         $crate::$consumer! {
             { $($subject)* }
             ambient {
+                a_runtime_works_while_its_thread_ends
+                guards_may_be_dropped_in_any_order
                 a_panic_leaves_an_entered_runtime
                 a_panic_leaves_the_context
                 abort_handles_abort
                 abort_handles_outlive_the_runtime
                 an_entered_thread_may_block
+                c05_a_task_that_has_entered_a_runtime_may_not_block
                 c05_blocking_forms_inside_a_task_panic
                 c05_blocking_forms_work_elsewhere
                 entering_nests
@@ -271,6 +276,12 @@ macro_rules! __conformance_cases {
                 c11_spawning_into_a_scope_that_aborts_is_safe
                 c11_the_first_failure_of_a_scope_cancels_the_rest
             }
+            ready {
+                c10_ready_files_and_processes_let_others_run
+                c10_ready_operations_on_tasks_let_others_run
+                c10_ready_primitives_let_others_run
+                c10_ready_sockets_let_others_run
+            }
             surface {
                 a_broken_barrier_sends_tasks_away
                 a_handle_tells_how_its_task_ended
@@ -292,6 +303,7 @@ macro_rules! __conformance_cases {
             forever {
                 c05_a_call_from_another_thread_wakes_an_idle_run
                 c05_a_stop_before_a_run_ends_that_run_alone
+                c05_a_stop_before_a_run_leaves_it_a_round
                 c05_a_stop_by_a_task_ends_the_run
                 c05_a_stop_from_another_thread_ends_the_run
                 c05_calls_of_a_run_forever_are_made

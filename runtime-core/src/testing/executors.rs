@@ -10,6 +10,7 @@ use super::AmbientSubject;
 use super::blocking_entry::assert_explains;
 use super::outcome::Outcome;
 use crate::blocking::{Executor, run_in_executor, set_default_executor, set_default_executor_of};
+use crate::combine::wait_for;
 use crate::park::block_on_current_thread;
 use crate::task::JoinError;
 use crate::{Native, Runtime as _, spawn, spawn_blocking, yield_now};
@@ -72,6 +73,70 @@ pub async fn a_full_executor_holds_nobody_up() {
     assert_eq!(waiting.await.expect("a job"), "its turn came");
     let error = given_up.await.expect_err("aborted");
     assert!(error.is_cancelled());
+}
+
+/// Knows whether it was dropped.
+struct Captured(Arc<AtomicUsize>);
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A job that is aborted while it waits ends at once, although no thread of its executor comes to it.
+pub async fn an_aborted_job_leaves_the_queue_of_a_stuck_executor() {
+    let executor = Executor::new("stuck", 1);
+    let (release, held) = mpsc::channel::<()>();
+    let running = executor.spawn(move || held.recv());
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let queue = || {
+        let captured = Captured(dropped.clone());
+        executor.spawn(move || drop(captured))
+    };
+    eventually(|| executor.queued() == 0).await;
+    let late = wait_for(queue(), Duration::from_millis(20)).await;
+    assert!(late.is_err(), "nobody ran it");
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+    // From the front, the middle and the end; those between keep their order.
+    let jobs: Vec<_> = (0..1000).map(|_| queue()).collect();
+    let kept: Vec<_> = (0..2)
+        .map(|number| executor.spawn(move || number))
+        .collect();
+    let last = queue();
+    last.abort();
+    for job in jobs.into_iter().rev() {
+        job.abort();
+        assert!(job.await.expect_err("aborted").is_cancelled());
+    }
+    assert!(last.await.expect_err("aborted").is_cancelled());
+    assert_eq!(dropped.load(Ordering::SeqCst), 1002);
+    assert_eq!(executor.queued(), 2);
+    // A destructor of what it captured may use the executor, and may panic.
+    let own = executor.clone();
+    let uses = Uses(Some(Box::new(move || drop(own.spawn(|| ())))));
+    executor.spawn(move || drop(uses)).abort();
+    let panics = Uses(Some(Box::new(|| panic!("on purpose"))));
+    let panics = executor.spawn(move || drop(panics));
+    panics.abort();
+    let error = panics.await.expect_err("its destructor panicked");
+    assert_eq!(error.panic_message(), Some("on purpose"));
+    release.send(()).expect("the job waits");
+    running.await.expect("a job").expect("released");
+    for (number, job) in kept.into_iter().enumerate() {
+        assert_eq!(job.await.expect("a job"), number);
+    }
+}
+
+/// Calls something when it is dropped.
+struct Uses(Option<Box<dyn FnOnce() + Send>>);
+
+impl Drop for Uses {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
+    }
 }
 
 /// A job finds the runtime that sent it, also on a thread that another one used before.

@@ -5,7 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -196,6 +196,61 @@ pub fn c10_ready_leaf_operations_return_from_their_poll<S: Subject>() {
     });
     let ((), polls) = subject.run(async move { task.await.expect("the loop") });
     assert!(polls > 1, "{OPERATIONS} ready operations in a single poll");
+}
+
+/// 10: a future that always has work keeps no other future of the same task from being polled.
+pub fn c10_a_busy_future_starves_no_sibling<S: Subject>() {
+    let subject = S::start();
+    let rt = subject.handle();
+    let sleeper = rt.clone().spawn(async move {
+        let (sender, mut receiver) = rt.channel::<u32>(1);
+        let busy = async {
+            loop {
+                sender.send(1).await.expect("we hold the receiver");
+                assert_eq!(receiver.recv().await, Some(1));
+            }
+        };
+        let sleeps = rt.sleep(Duration::from_millis(5));
+        // The busy one is always polled first.
+        futures_lite::future::or(busy, sleeps).await;
+    });
+    subject.run(async move { sleeper.await.expect("the sleeper") });
+}
+
+/// Polls by a waker of its own until the future has ended, and never returns before that.
+fn spin_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        thread::yield_now();
+    }
+}
+
+/// 10: a budget is for who returns from the poll: an executor inside of a task, that polls on, comes to its end.
+pub fn c10_another_executor_inside_a_task_comes_to_its_end<S: Subject>() {
+    const OPERATIONS: usize = 2_000;
+    let subject = S::start();
+    let rt = subject.handle();
+    let task = rt.clone().spawn(async move {
+        let work = async || {
+            let (sender, mut receiver) = rt.channel::<usize>(1);
+            for number in 0..OPERATIONS {
+                sender.send(number).await.expect("we hold the receiver");
+                assert_eq!(receiver.recv().await, Some(number));
+            }
+        };
+        futures_lite::future::block_on(work());
+        spin_on(work());
+        // Each of them begins with what the others have left.
+        for _ in 0..OPERATIONS / 10 {
+            futures_lite::future::block_on(rt.sleep(Duration::ZERO));
+        }
+        futures_lite::future::block_on(futures_lite::future::zip(work(), work()));
+    });
+    subject.run(async move { task.await.expect("the task") });
 }
 
 /// 10: what a busy task's poll leaves behind on its worker is run by another one.

@@ -66,6 +66,33 @@ pub fn c05_a_stop_before_a_run_ends_that_run_alone<S: ForeverSubject>() {
     }
 }
 
+/// 5: a stop that comes before the run leaves it one round: what is ready by then has its turn, as in asyncio. Where tasks
+/// run on threads of their own they do so anyway.
+pub fn c05_a_stop_before_a_run_leaves_it_a_round<S: ForeverSubject>() {
+    const TASKS: usize = 10;
+    let subject = S::start();
+    let rt = subject.handle();
+    let alone = rt.capabilities().workers == Some(1);
+    for round in 1..=20 {
+        let (begun, ended) = (Count::new(), Count::new());
+        for _ in 0..TASKS {
+            let (begun, ended) = (begun.clone(), ended.clone());
+            drop(rt.spawn(async move {
+                begun.add();
+                yield_now().await;
+                ended.add();
+            }));
+        }
+        S::stop(&rt);
+        subject.run_forever();
+        if alone {
+            assert_eq!(begun.get(), TASKS, "in round {round}");
+            assert_eq!(ended.get(), 0, "more than a round, in round {round}");
+        }
+        subject.run(async move { ended.reach(TASKS).await });
+    }
+}
+
 /// 5: tasks that have not ended when a run does go on in the next one at the latest, from where they are.
 pub fn c05_tasks_go_on_in_the_next_run<S: ForeverSubject>() {
     const TASKS: usize = 20;

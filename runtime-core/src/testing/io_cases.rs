@@ -135,6 +135,7 @@ macro_rules! __io_cases {
                 unix_sockets
             }
             executors {
+                an_aborted_job_leaves_the_queue_of_a_stuck_executor
                 a_full_executor_holds_nobody_up
                 executors_are_bounded_and_queue
                 jobs_find_the_runtime_that_sent_them

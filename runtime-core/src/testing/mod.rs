@@ -36,6 +36,7 @@ pub mod owner;
 pub mod probe;
 pub mod processes;
 pub mod readiness;
+pub mod ready;
 pub mod rounds;
 pub mod servers;
 pub mod shutdown;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
@@ -107,16 +107,18 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let fair = budget::has_remaining();
-        if let Poll::Ready(output) = this.future.poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        if !fair {
-            // With no budget left the future could not even look for its result: it is asked once more, on a full one, before
-            // the clock is. (One that uses up its budget itself, poll after poll, is ended by the deadline all the same.)
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        this.sleep.poll_elapsed(cx).map(|()| Err(Elapsed))
+        // With no budget left the future could not even look for its result: it is asked on a full one, and then the clock
+        // is. (One that uses up its budget itself, poll after poll, is ended by the deadline all the same.)
+        let begun = ready!(budget::poll_begin(cx));
+        let outcome = match this.future.poll(cx) {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => {
+                ready!(this.sleep.poll_elapsed(cx));
+                Err(Elapsed)
+            }
+        };
+        // An expired limit spends, too: else a loop over it never returned.
+        begun.completed();
+        Poll::Ready(outcome)
     }
 }

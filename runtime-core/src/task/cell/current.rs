@@ -53,6 +53,11 @@ pub(in crate::task) fn yield_current(waker: &Waker) -> bool {
     })
 }
 
+/// Whether `waker` is that of the task that this thread polls.
+pub(in crate::task) fn is_own_waker(waker: &Waker) -> bool {
+    current().is_some_and(|header| waker::is_of(waker, header.as_ptr()))
+}
+
 /// The task that this thread polls, innermost.
 pub(in crate::task) fn current() -> Option<NonNull<Header>> {
     NonNull::new(CURRENT.get().header.cast_mut())

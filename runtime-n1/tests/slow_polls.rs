@@ -1,0 +1,139 @@
+//! Tasks that keep the loop are named: those that return from their poll late, and those that never do.
+
+use std::future::ready;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runtime_core::{sleep, yield_now};
+use runtime_n1::{Loop, SlowPoll, consume_budget, unconstrained};
+
+const LIMIT: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_secs(60);
+
+/// A loop, and what its hook was told.
+fn watched() -> (Loop, mpsc::Receiver<SlowPoll>) {
+    let (tell, told) = mpsc::channel();
+    let event_loop = Loop::builder()
+        .on_slow_poll(LIMIT, move |poll| {
+            let _ = tell.send(poll.clone());
+        })
+        .build()
+        .unwrap();
+    (event_loop, told)
+}
+
+#[test]
+fn a_task_that_never_returns_from_its_poll_is_named_while_it_lasts() {
+    let (event_loop, told) = watched();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let hog = event_loop.handle().spawn_named("hog", async move {
+        // A future of another library: always ready, and without a budget.
+        while !stopped.load(SeqCst) {
+            ready(()).await;
+        }
+    });
+    let watcher = thread::spawn(move || {
+        let stuck = told.recv_timeout(LONG).unwrap();
+        assert_eq!(stuck.task, "hog");
+        assert!(
+            stuck
+                .spawned_at
+                .is_some_and(|at| at.file().ends_with("slow_polls.rs"))
+        );
+        assert!(stuck.lasted >= LIMIT);
+        assert!(!stuck.returned);
+        assert!(stuck.to_string().contains("`hog`"), "{stuck}");
+        stop.store(true, SeqCst);
+        let ended = told.recv_timeout(LONG).unwrap();
+        assert_eq!(ended.task, "hog");
+        assert!(ended.returned && ended.lasted >= stuck.lasted);
+    });
+    event_loop.block_on(hog).unwrap();
+    watcher.join().unwrap();
+}
+
+#[test]
+fn a_task_without_a_name_is_named_by_its_future() {
+    async fn computes() {
+        let begun = Instant::now();
+        while begun.elapsed() < 2 * LIMIT {
+            std::hint::spin_loop();
+        }
+    }
+    let (event_loop, told) = watched();
+    event_loop.block_on(computes());
+    let ended = told.iter().find(|poll| poll.returned).unwrap();
+    assert!(ended.task.contains("computes"), "{ended}");
+}
+
+#[test]
+fn an_idle_loop_and_short_polls_are_not_told_of() {
+    let (event_loop, told) = watched();
+    event_loop.block_on(async {
+        sleep(5 * LIMIT).await;
+        for _ in 0..1000 {
+            yield_now().await;
+        }
+    });
+    drop(event_loop);
+    // A machine under load may keep the thread from its processor; what is told of then is no sleep.
+    assert!(told.iter().all(|poll| poll.lasted < 5 * LIMIT));
+}
+
+#[test]
+fn a_hook_that_panics_or_uses_the_loop_harms_nobody() {
+    let (tell, told) = mpsc::channel();
+    let event_loop = Loop::builder()
+        .on_slow_poll(LIMIT, move |poll| {
+            if poll.returned {
+                // On the loop's thread: it spawns there.
+                drop(runtime_core::spawn(async {}));
+                let _ = tell.send(());
+            }
+            panic!("on purpose");
+        })
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let handle = event_loop.handle().clone();
+        let value = event_loop.block_on(async move {
+            thread::sleep(2 * LIMIT);
+            handle.spawn(async { 7 }).await.unwrap()
+        });
+        assert_eq!(value, 7);
+        told.recv_timeout(LONG).unwrap();
+    }
+}
+
+#[test]
+fn with_consume_budget_a_loop_over_foreign_futures_lets_others_run() {
+    let event_loop = Loop::new().unwrap();
+    event_loop.block_on(async {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let hog = runtime_core::spawn(async move {
+            while !stopped.load(SeqCst) {
+                ready(()).await;
+                consume_budget().await;
+            }
+        });
+        sleep(Duration::from_millis(1)).await;
+        stop.store(true, SeqCst);
+        hog.await.unwrap();
+        // Without a budget, a thousand operations are one poll.
+        let before = runtime_n1::Handle::current();
+        let polls = || runtime_core::Runtime::metrics(&before).polls;
+        yield_now().await;
+        let begun = polls();
+        unconstrained(async {
+            for _ in 0..1000 {
+                consume_budget().await;
+            }
+        })
+        .await;
+        assert_eq!(polls(), begun);
+    });
+}
