@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll};
 
+use super::running::RunsFor;
 use crate::context::{self, Ambient, Role};
 
 /// Runs the function in its first poll. As a type it gives the task its name.
@@ -40,7 +41,12 @@ where
             .ambient
             .take()
             .and_then(|ambient| ambient.upgrade())
-            .map(|ambient| context::enter(ambient, Role::Guest));
+            .map(|ambient| {
+                (
+                    RunsFor::begin(&ambient),
+                    context::enter(ambient, Role::Guest),
+                )
+            });
         // It may take as long as it likes, and uses what a thread may use: a budget is for polls.
         let _lifted = crate::budget::lift();
         Poll::Ready(function())

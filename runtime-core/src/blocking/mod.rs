@@ -3,9 +3,11 @@
 mod executor;
 mod job;
 mod pool;
+mod running;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;
 
 pub use executor::{Executor, run_in_executor, set_default_executor, set_default_executor_of};
 pub use pool::{BlockingConfig, BlockingPool};
+pub use running::is_in_job_of;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::executor::Executor;
 use super::job::BlockingJob;
+use super::running::RunsFor;
 use crate::context::{self, Ambient, Role};
 use crate::primitives::{Condvar, Mutex, MutexGuard, thread, thread_local};
 use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task};
@@ -451,7 +452,12 @@ fn run_job(task: Task, ambient: Option<Weak<dyn Ambient>>) {
     // Entered for the job only: an idle thread does not keep a runtime alive.
     let _entered = ambient
         .and_then(|ambient| ambient.upgrade())
-        .map(|ambient| context::enter(ambient, Role::Guest));
+        .map(|ambient| {
+            (
+                RunsFor::begin(&ambient),
+                context::enter(ambient, Role::Guest),
+            )
+        });
     match task.run() {
         Ran::Finished | Ran::Parked => {}
         // A job ends in its first poll; if that ever changes, it is due again.
