@@ -33,6 +33,7 @@ pub mod probe;
 pub mod processes;
 pub mod rounds;
 pub mod servers;
+pub mod shared_out;
 pub mod shutdown;
 pub mod shutdown_waits;
 pub mod signals;
