@@ -102,6 +102,8 @@ impl BatchLane {
             if state.threads == 0 {
                 // The system gives no thread: better late than never.
                 let queue = std::mem::take(&mut state.queue);
+                // They go on elsewhere, and may end there.
+                state.short_polls.clear();
                 drop(state);
                 let inject = |Due { task, hold }| {
                     task.set_marked(false);
@@ -135,6 +137,7 @@ impl BatchLane {
         // Failing to be nice, it works all the same.
         let _ = rustix::process::nice(self.nice);
         IN_LANE.set(true);
+        shared.own_this_thread();
         if let Some(ambient) = shared.starter() {
             let entered = context::enter(ambient, Role::Worker);
             while let Some(Due { task, hold }) = self.wait(shared) {

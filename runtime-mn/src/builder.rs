@@ -127,14 +127,6 @@ impl Builder {
         self
     }
 
-    /// What a steal of spawned tasks is taken to cost; zero: nothing. See [`Knobs::steal_cost`](crate::policy::Knobs::steal_cost). At most an
-    /// hour. Default: the policy's.
-    #[must_use]
-    pub fn steal_cost(mut self, cost: Duration) -> Self {
-        self.knobs.steal_cost = Some(cost);
-        self
-    }
-
     /// Whether a second worker helps with what sockets have woken. Default: the policy's.
     #[must_use]
     pub fn socket_help(mut self, help: SocketHelp) -> Self {
@@ -142,7 +134,9 @@ impl Builder {
         self
     }
 
-    /// Whether a worker that is stuck in a poll is relieved by another one. Default: yes. See [`monitor`](crate::monitor).
+    /// Whether a worker that is stuck in a poll is relieved by another one, and whether what waits behind a poll is
+    /// found. Default: yes. See [`monitor`](crate::monitor). Without it wake-ups are never throttled, but a task in the
+    /// LIFO slot waits for the end of the poll in which it was woken.
     #[must_use]
     pub fn monitor(mut self, enabled: bool) -> Self {
         self.monitor.enabled = enabled;

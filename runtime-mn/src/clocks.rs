@@ -72,6 +72,12 @@ impl Clocks {
     pub(crate) fn queued(&self, worker: usize, task: TaskId) {
         let own = &self.workers[worker];
         let now = self.now_ns();
+        // It has ended unpolled: this is another task in its memory.
+        for queuer in &self.workers {
+            if queuer.sampled.load(Relaxed) == task.get() {
+                queuer.sampled.store(0, Relaxed);
+            }
+        }
         if own.sampled.load(Relaxed) == 0
             || now.saturating_sub(own.due_since_ns.load(Relaxed)) > FORGET_NS
         {

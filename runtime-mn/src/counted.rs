@@ -53,6 +53,18 @@ impl CoreRef {
     }
 }
 
+impl Core {
+    /// Counts references on behalf of whoever has one.
+    fn add(&self, references: usize) {
+        // Relaxed: the caller has a reference, so it can't be the end.
+        let before = self.references.fetch_add(references, Relaxed);
+        // So many can't be alive: they were forgotten. The count must not come round to zero.
+        if before > usize::MAX / 2 {
+            std::process::abort();
+        }
+    }
+}
+
 impl Deref for CoreRef {
     type Target = Core;
     #[inline]
@@ -68,8 +80,7 @@ impl Clone for CoreRef {
         match Local::current(&self.shared) {
             Some(worker) => worker.handles.take(self),
             None => {
-                // Relaxed: the caller has a reference, so it can't be the end.
-                self.references.fetch_add(1, Relaxed);
+                self.add(1);
             }
         }
         Self(self.0)
@@ -106,7 +117,7 @@ impl Pool {
     fn take(&self, core: &CoreRef) {
         let mut stock = self.stock.get();
         if stock == 0 {
-            core.references.fetch_add(BATCH, Relaxed);
+            core.add(BATCH);
             self.core.set(core.0.as_ptr());
             stock = BATCH;
         }

@@ -57,9 +57,6 @@ pub struct Knobs {
     /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it
     /// wakes one at once. Counts only if the monitor is on.
     pub patience: Duration,
-    /// What a steal of spawned tasks is taken to cost. If it brings in less on the average, as time until the thief needs the next one, stealing
-    /// them rests for a while. Zero: it never does. Counts only together with [`patience`](Knobs::patience), which is what a wake-up is taken to cost.
-    pub steal_cost: Duration,
     /// Whether a second worker helps with what sockets have woken.
     pub socket_help: SocketHelp,
 }
@@ -73,7 +70,6 @@ impl Default for Knobs {
             injector_tick: 61,
             poll_tick: 61,
             patience: Duration::from_micros(50),
-            steal_cost: Duration::from_micros(3),
             socket_help: SocketHelp::Measured,
         }
     }
@@ -81,6 +77,9 @@ impl Default for Knobs {
 
 /// Longer ones count as this: it is for ever here, and can be multiplied.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// More count as this: meanwhile a worker does not look at its timers.
+const MOST_SPINS: u32 = 10_000;
 
 /// What the builder was told: `None` leaves the decision to the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +90,6 @@ pub(crate) struct KnobChanges {
     pub(crate) injector_tick: Option<u32>,
     pub(crate) poll_tick: Option<u32>,
     pub(crate) patience: Option<Duration>,
-    pub(crate) steal_cost: Option<Duration>,
     pub(crate) socket_help: Option<SocketHelp>,
 }
 
@@ -100,11 +98,10 @@ impl KnobChanges {
         Knobs {
             steal: self.steal.unwrap_or(policy.steal),
             lifo_slot: self.lifo_slot.unwrap_or(policy.lifo_slot),
-            spin: self.spin.unwrap_or(policy.spin),
+            spin: self.spin.unwrap_or(policy.spin).min(MOST_SPINS),
             injector_tick: self.injector_tick.unwrap_or(policy.injector_tick).max(1),
             poll_tick: self.poll_tick.unwrap_or(policy.poll_tick).max(1),
             patience: self.patience.unwrap_or(policy.patience).min(LONGEST),
-            steal_cost: self.steal_cost.unwrap_or(policy.steal_cost).min(LONGEST),
             socket_help: self.socket_help.unwrap_or(policy.socket_help),
         }
     }
@@ -137,11 +134,6 @@ pub(crate) const KNOBS: &[Knob] = &[
         "patience",
         "how many microseconds a worker keeps work to itself if that has lately been enough",
         "0 to 100000",
-    ),
-    knob(
-        "steal-cost",
-        "how many microseconds of work a steal must bring in on the average, or stealing rests; 0: never",
-        "0 to 1000",
     ),
     knob(
         "socket-help",
@@ -203,7 +195,7 @@ impl crate::Builder {
                     _ => return Err(refuse()),
                 });
             }
-            "spin" => self.knobs.spin = Some(number(value, 0, 10_000).ok_or_else(refuse)?),
+            "spin" => self.knobs.spin = Some(number(value, 0, MOST_SPINS).ok_or_else(refuse)?),
             "injector-tick" => {
                 self.knobs.injector_tick = Some(number(value, 1, 65_536).ok_or_else(refuse)?);
             }
@@ -213,10 +205,6 @@ impl crate::Builder {
             "patience" => {
                 let micros = number(value, 0, 100_000).ok_or_else(refuse)?;
                 self.knobs.patience = Some(Duration::from_micros(micros.into()));
-            }
-            "steal-cost" => {
-                let micros = number(value, 0, 1000).ok_or_else(refuse)?;
-                self.knobs.steal_cost = Some(Duration::from_micros(micros.into()));
             }
             "socket-help" => {
                 self.knobs.socket_help = Some(match value {
@@ -292,7 +280,7 @@ mod tests {
     #[cfg(not(lab_shuttle))]
     fn absurd_durations_mean_for_ever() {
         let builder = Builder::new().workers(2);
-        let builder = builder.patience(Duration::MAX).steal_cost(Duration::MAX);
+        let builder = builder.patience(Duration::MAX);
         let runtime = builder.build().unwrap();
         let sum = runtime.block_on(async {
             let tasks: Vec<_> = (0..10_000_u64)

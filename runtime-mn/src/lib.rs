@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod ask;
 mod batch_lane;
 mod builder;
 mod clocks;
@@ -8,13 +9,13 @@ mod counted;
 mod deque;
 mod fork_join;
 mod handle;
-mod hauls;
 pub mod idle;
 mod knobs;
 mod launch;
 mod local;
 mod metrics;
 pub mod monitor;
+mod own_threads;
 pub mod policy;
 mod queues;
 mod remote;
@@ -23,7 +24,7 @@ mod scheduler;
 mod shared;
 mod simulated;
 mod sockets;
-mod telling;
+mod wake_throttling;
 pub mod worker;
 
 #[cfg(all(test, lab_shuttle))]

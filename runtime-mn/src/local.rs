@@ -21,15 +21,13 @@ use runtime_core::time::TimerShard;
 use crate::counted::Pool;
 use crate::deque::Worker as Deque;
 use crate::fork_join::{Closures, Mark};
-use crate::hauls::Haul;
 use crate::knobs::LifoSlot;
-use crate::policy::{Place, Policy, WokenBy};
-use crate::queues::Queues;
+use crate::policy::{Place, Policy, WokenBy, WorkerView};
 use crate::remote::{Remote, add};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 use crate::sockets::Help;
-use crate::telling::Telling;
+use crate::wake_throttling::WakeThrottling;
 
 /// How often a worker that goes to sleep asks again for the poller's token, which somebody has who does not wait: some microseconds.
 const TOKEN_PATIENCE: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
@@ -62,9 +60,9 @@ pub(crate) struct Local {
     pub(crate) slot_streak: Cell<u32>,
     /// The reactor or the timers are waking tasks: they are told about together.
     in_driver: Cell<bool>,
-    pub(crate) telling: Telling,
-    /// What this worker's steals bring in.
-    pub(crate) haul: Haul,
+    /// The policy is being asked.
+    pub(crate) is_asking: Cell<bool>,
+    pub(crate) throttling: WakeThrottling,
     pub(crate) searching: Cell<bool>,
     pub(crate) random: Cell<u64>,
 }
@@ -128,7 +126,7 @@ impl Parts {
     }
 
     pub(crate) fn into_local(self, shared: Arc<Shared>, index: usize) -> Local {
-        let telling = Telling::new(shared.patience());
+        let throttling = WakeThrottling::new(shared.patience());
         let (poll_tick, injector_tick) = (shared.knobs.poll_tick, shared.knobs.injector_tick);
         Local {
             shared,
@@ -146,8 +144,8 @@ impl Parts {
             until_injected: Cell::new(injector_tick),
             slot_streak: Cell::new(0),
             in_driver: Cell::new(false),
-            telling,
-            haul: Haul::default(),
+            is_asking: Cell::new(false),
+            throttling,
             searching: Cell::new(false),
             random: Cell::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
         }
@@ -227,11 +225,19 @@ impl Local {
         } else {
             by
         };
-        self.put(policy, policy.place_woken(&Queues(self), by), task);
+        let place = self.ask(|| policy.place_woken(&WorkerView(self), by));
+        self.put(place.unwrap_or(Place::Back), task);
+    }
+
+    /// A new task.
+    #[inline]
+    pub(crate) fn put_spawned<P: Policy>(&self, policy: &P, task: Task) {
+        let place = self.ask(|| policy.place_spawned(&WorkerView(self)));
+        self.put(place.unwrap_or(Place::Newest), task);
     }
 
     #[inline]
-    pub(crate) fn put<P: Policy>(&self, policy: &P, place: Place, task: Task) {
+    fn put(&self, place: Place, task: Task) {
         if let Some(clocks) = &self.shared.clocks {
             clocks.queued(self.index, task.id());
         }
@@ -250,14 +256,14 @@ impl Local {
             Place::Slot | Place::Back => self.woken.push(task),
             Place::Shared => {
                 self.shared.injector.push(task);
-                if !self.in_driver.get() && policy.tells(Place::Shared) {
+                if !self.in_driver.get() && self.shared.tells(Place::Shared) {
                     self.shared.notify_one();
                 }
                 return;
             }
         }
         // What the driver wakes is told about all together, when it is done.
-        if self.shared.steals && !self.in_driver.get() && policy.tells(place) {
+        if self.shared.steals && !self.in_driver.get() && self.shared.tells(place) {
             self.tell_of_own();
         }
     }

@@ -59,11 +59,9 @@ impl Remote {
     }
 
     /// True if there is something that another worker should take. The slot is not counted: it wakes nobody, and keeps nobody
-    /// awake. Nor are spawned or woken tasks, if they are not shared.
-    pub(crate) fn has_work(&self, shares_spawned: impl Fn() -> bool, shares_woken: bool) -> bool {
-        !self.spawned.is_empty() && shares_spawned()
-            || shares_woken && !self.woken.is_empty()
-            || !self.jobs.is_empty()
+    /// awake. Nor are woken tasks, if they are not shared.
+    pub(crate) fn has_work(&self, shares_woken: bool) -> bool {
+        !self.spawned.is_empty() || shares_woken && !self.woken.is_empty() || !self.jobs.is_empty()
     }
 
     /// True if tasks wait for this very worker, in the slot too.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use runtime_core::blocking::is_in_job_of;
 use runtime_core::context::{self, Ambient, EnterGuard};
 use runtime_core::park::block_on_current_thread;
 use runtime_core::task::SchedulerArc;
@@ -12,7 +13,6 @@ use runtime_core::{JoinHandle, yield_now};
 
 use crate::builder::Builder;
 use crate::handle::Handle;
-use crate::local::Local;
 use crate::monitor::Monitor;
 use crate::policy::Policy;
 use crate::scheduler::{MnAmbient, Scheduler};
@@ -61,10 +61,7 @@ impl Runtime {
     pub(crate) fn with<P: Policy>(builder: &Builder, policy: P) -> io::Result<Self> {
         let (shared, parts) = Shared::new(builder, &policy)?;
         let shared = Arc::new(shared);
-        let scheduler = SchedulerArc::new(Scheduler {
-            policy,
-            shared: Arc::clone(&shared),
-        });
+        let scheduler = SchedulerArc::new(Scheduler::new(policy, Arc::clone(&shared)));
         let mn = Arc::new(MnAmbient(scheduler));
         let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
         shared.set_starter(Arc::downgrade(&starter));
@@ -153,6 +150,9 @@ impl Runtime {
 
     /// Ends the runtime: drops all tasks that are not being polled, then waits up to `timeout` for the others and for blocking
     /// jobs. Returns the names of those that still run.
+    ///
+    /// On a thread of the runtime's own, whatever runs there, it only begins the end, and returns at once. So does
+    /// dropping the runtime, in a blocking job as well.
     pub fn shutdown(mut self, timeout: Duration) -> Vec<String> {
         self.end(Instant::now().checked_add(timeout), timeout)
     }
@@ -162,8 +162,10 @@ impl Runtime {
         self.ended = true;
         let shared = &self.handle.core.shared;
         shared.close();
-        if Local::current(shared).is_some() {
-            // In one of its own tasks: the workers end, and sweep, by themselves once its poll has returned.
+        let is_job = deadline.is_none() && is_in_job_of(&self.handle.core.ambient);
+        if is_job || shared.owns_this_thread() {
+            // Something of its own waits for this thread: the workers end, and sweep, by themselves once it has
+            // returned.
             shared.blocking.shutdown(Duration::ZERO);
             return Vec::new();
         }

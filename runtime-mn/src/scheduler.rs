@@ -3,6 +3,8 @@
 
 use std::alloc::Layout;
 use std::io;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -13,18 +15,40 @@ use runtime_core::primitives::thread;
 use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task};
 use runtime_core::time::{Clock, TimerShard};
 
+use crate::ask::dispose;
 use crate::local::{Local, Parts};
 use crate::policy::{Policy, WokenBy};
-use crate::queues::Queues;
 use crate::shared::{Shared, Start};
 use crate::worker::Worker;
 
 pub(crate) struct Scheduler<P: Policy> {
-    pub(crate) policy: P,
+    policy: ManuallyDrop<P>,
     pub(crate) shared: Arc<Shared>,
 }
 
+impl<P: Policy> Drop for Scheduler<P> {
+    fn drop(&mut self) {
+        // SAFETY: it is not used again.
+        let policy = unsafe { ManuallyDrop::take(&mut self.policy) };
+        // This may be a worker's thread, which must not be unwound by the policy's destructor.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(policy)));
+        dropped.unwrap_or_else(dispose);
+    }
+}
+
 impl<P: Policy> Scheduler<P> {
+    pub(crate) fn new(policy: P, shared: Arc<Shared>) -> Self {
+        Self {
+            policy: ManuallyDrop::new(policy),
+            shared,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn policy(&self) -> &P {
+        &self.policy
+    }
+
     /// Queues a new task, unless the runtime takes none any more.
     fn launch(&self, task: Task) -> Result<(), Refused> {
         let shared = &self.shared;
@@ -33,8 +57,7 @@ impl<P: Policy> Scheduler<P> {
         }
         if let Some(local) = Local::current(shared) {
             crate::remote::add(&local.remote().counters.spawned, 1);
-            let place = self.policy.place_spawned(&Queues(local));
-            local.put(&self.policy, place, task);
+            local.put_spawned(self.policy(), task);
             return Ok(());
         }
         shared.counters.spawned.fetch_add(1, Relaxed);
@@ -54,7 +77,7 @@ unsafe impl<P: Policy> Schedule for Scheduler<P> {
     #[inline]
     fn schedule(this: &SchedulerArc<Self>, task: Task) {
         match Local::current(&this.shared) {
-            Some(local) => local.put_woken(&this.policy, task, WokenBy::Task),
+            Some(local) => local.put_woken(this.policy(), task, WokenBy::Task),
             None => this.shared.inject(task),
         }
     }

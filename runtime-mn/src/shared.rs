@@ -20,12 +20,11 @@ use crate::clocks::Clocks;
 use crate::closed::Closed;
 use crate::deque::{Injector, Steal};
 use crate::fork_join::JobRef;
-use crate::hauls::Hauls;
 use crate::idle::Idle;
 use crate::knobs::{Knobs, SocketHelp};
 use crate::local::Parts;
 use crate::monitor::Monitor;
-use crate::policy::Policy;
+use crate::policy::{Place, Policy};
 use crate::remote::Remote;
 use crate::simulated;
 use crate::sockets::{Help, Keeper};
@@ -51,8 +50,6 @@ pub(crate) struct Shared {
     pub(crate) poller: CachePadded<Mutex<Help>>,
     /// The worker that serves the sockets without help.
     pub(crate) keeper: CachePadded<Keeper>,
-    /// Whether it pays to steal what others have spawned.
-    pub(crate) hauls: CachePadded<Hauls>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) closed: Closed,
     /// A permit for each `stop` that has ended no `run_forever` yet.
@@ -60,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) knobs: Knobs,
     /// Whether the policy lets workers take from one another.
     pub(crate) steals: bool,
+    /// Whether the policy has a sleeper told of what is put there; by [`Place`].
+    tells: [bool; 4],
     pub(crate) policy_name: &'static str,
     pub(crate) thread_name: String,
     pub(crate) monitor: Monitor,
@@ -115,10 +114,10 @@ impl Shared {
         let spare_parts = parts.split_off(workers);
         let knobs = builder.knobs.apply(policy.knobs());
         let is_patient = builder.monitor.enabled && !knobs.patience.is_zero();
-        let (steal_cost, socket_help) = if is_patient && !builder.clock.is_simulated() {
-            (knobs.steal_cost, knobs.socket_help)
+        let socket_help = if is_patient && !builder.clock.is_simulated() {
+            knobs.socket_help
         } else {
-            (Duration::ZERO, SocketHelp::Always)
+            SocketHelp::Always
         };
         let blocking = BlockingPool::new(builder.blocking.clone());
         if let Some(executor) = &builder.default_executor {
@@ -134,12 +133,12 @@ impl Shared {
             reactor,
             poller: CachePadded::new(Mutex::new(Help::new(socket_help))),
             keeper: CachePadded::default(),
-            hauls: CachePadded::new(Hauls::new(steal_cost, knobs.patience)),
             blocking,
             closed: Closed::new(),
             stops: Semaphore::new(0),
             knobs,
             steals: policy.steals(),
+            tells: Place::ALL.map(|place| policy.tells(place)),
             policy_name: policy.name(),
             thread_name: builder.thread_name.clone(),
             monitor: Monitor::new(builder.monitor.clone(), workers, spare_parts),
@@ -208,6 +207,12 @@ impl Shared {
         told.is_some()
     }
 
+    /// Whether a sleeper is told of what was put there.
+    #[inline]
+    pub(crate) fn tells(&self, place: Place) -> bool {
+        self.tells[place as usize]
+    }
+
     /// How long a worker keeps work to itself. Not at all without a monitor, which sees to it if a long poll holds that up.
     pub(crate) fn patience(&self) -> Duration {
         if self.monitor.is_on() {
@@ -251,9 +256,8 @@ impl Shared {
     }
 
     fn anybody_shares(&self) -> bool {
-        let shares_spawned = || !self.hauls.rests(|| self.now_ns());
         let mut reach = self.reach().iter().enumerate();
-        reach.any(|(index, remote)| remote.has_work(shares_spawned, !self.keeper.is(index)))
+        reach.any(|(index, remote)| remote.has_work(!self.keeper.is(index)))
     }
 
     pub(crate) fn cancel(&self, task: Task) {

@@ -33,7 +33,7 @@ impl Shared {
             .map(|(index, _)| index);
         self.idle.all_asleep(working)
             && !self.has_injected()
-            && !reach().any(|(_, remote)| remote.has_work(|| true, true) || remote.has_waiting())
+            && !reach().any(|(_, remote)| remote.has_work(true) || remote.has_waiting())
     }
 
     /// A spare that stood in waits again for its next time. It may have been the last one that worked.

@@ -12,9 +12,9 @@ use runtime_core::task::{SchedulerArc, Task};
 
 use crate::fork_join::{JobRef, Mark};
 use crate::local::Local;
-use crate::policy::Policy;
-use crate::queues::{Found, Queues, Thief, Work, retry};
-use crate::remote::Remote;
+use crate::policy::{GoLike, Policy, SearchView, Source, WorkerView};
+use crate::queues::{Work, retry};
+use crate::remote::{Remote, add};
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 
@@ -24,6 +24,8 @@ const FOREIGN_WAKER: Duration = Duration::from_millis(1);
 pub(crate) struct Worker<P: Policy> {
     scheduler: SchedulerArc<Scheduler<P>>,
     local: Local,
+    /// There was work when this worker was about to sleep, and its policy's search had not found it.
+    has_overlooked: Cell<bool>,
 }
 
 /// Why a worker's thread ends.
@@ -49,12 +51,17 @@ impl Drop for AbortOnUnwind {
 
 impl<P: Policy> Worker<P> {
     pub(crate) fn new(scheduler: SchedulerArc<Scheduler<P>>, local: Local) -> Self {
-        Self { scheduler, local }
+        Self {
+            scheduler,
+            local,
+            has_overlooked: Cell::new(false),
+        }
     }
 
     /// The whole life of a worker's thread.
     pub(crate) fn main(self, ambient: Arc<dyn Ambient>) {
         let _abort = AbortOnUnwind;
+        self.shared().own_this_thread();
         let entered = context::enter(ambient, Role::Worker);
         let mut ended = Ended::WithTheRuntime;
         let live = || {
@@ -86,7 +93,7 @@ impl<P: Policy> Worker<P> {
 
     #[inline]
     fn policy(&self) -> &P {
-        &self.scheduler.policy
+        self.scheduler.policy()
     }
 
     fn remote(&self) -> &Remote {
@@ -104,15 +111,13 @@ impl<P: Policy> Worker<P> {
             if is_spare && self.shared().monitor.retire_surplus() {
                 return;
             }
-            self.local.tell_of_lying();
+            self.local.tell_of_waiting();
             if let Some(task) = self.next() {
                 self.found();
                 self.local.took_one();
                 self.local.run(self.policy(), task);
                 continue;
             }
-            let shared = self.shared();
-            shared.hauls.end(&self.local.haul, || shared.now_ns());
             if self.local.drive_for_more() {
                 continue;
             }
@@ -122,7 +127,7 @@ impl<P: Policy> Worker<P> {
                 self.run_closures(job);
             } else if let Some(found) = self.search() {
                 self.found();
-                match found.0 {
+                match found {
                     Work::Task(task) => self.local.run(self.policy(), task),
                     Work::Closure(job) => self.run_closures(job),
                 }
@@ -173,7 +178,6 @@ impl<P: Policy> Worker<P> {
     #[inline]
     fn next(&self) -> Option<Task> {
         let knobs = &self.shared().knobs;
-        let queues = Queues(&self.local);
         let tick = self.local.tick.get().wrapping_add(1);
         self.local.tick.set(tick);
         // Counted down: to divide the tick cost more than all else here.
@@ -186,18 +190,28 @@ impl<P: Policy> Worker<P> {
                 self.found();
                 self.run_closures(job);
             }
-            if let Some(task) = queues.injected() {
+            if let Some(task) = self.local.take_injected() {
                 return Some(task);
             }
         }
-        self.policy()
-            .next(&queues)
-            // What the policy overlooks must not be lost.
-            .or_else(|| self.local.take_own())
+        if let Some(task) = self.local.take_in_turn() {
+            return Some(task);
+        }
+        let view = WorkerView(&self.local);
+        if let Some(Some(source)) = self.local.ask(|| self.policy().next(&view)) {
+            if source != Source::Slot {
+                self.local.slot_streak.set(0);
+            }
+            if let Some(task) = self.local.take(source) {
+                return Some(task);
+            }
+        }
+        // What the policy overlooks must not be lost.
+        self.local.take_own()
     }
 
     /// Looks at everybody's queues, if not enough workers do so already.
-    fn search(&self) -> Option<Found> {
+    fn search(&self) -> Option<Work> {
         let idle = &self.shared().idle;
         if !self.local.searching.get() {
             if !idle.start_searching() {
@@ -205,33 +219,55 @@ impl<P: Policy> Worker<P> {
             }
             self.local.searching.set(true);
         }
-        let thief = Thief(&self.local);
+        if self.has_overlooked.replace(false) {
+            return self.look(&GoLike);
+        }
         for _ in 0..self.shared().knobs.spin {
-            if let Some(found) = self.policy().search(&thief) {
+            if let Some(found) = self.look(self.policy()) {
                 return Some(found);
+            }
+            if self.shared().closed.load(Relaxed) {
+                return None;
             }
             for _ in 0..64 {
                 spin_loop();
             }
         }
-        self.policy().search(&thief)
+        self.look(self.policy())
+    }
+
+    /// Looks for work where that policy says, in its order, once.
+    fn look<Q: Policy>(&self, policy: &Q) -> Option<Work> {
+        let local = &self.local;
+        let view = SearchView(local);
+        let mut order = local.ask(|| policy.search(&view))?;
+        let mut found = None;
+        // An order may have no end.
+        for _ in 0..4 * view.workers() + 8 {
+            let Some(Some(attempt)) = local.ask(|| order.next()) else {
+                break;
+            };
+            found = local.attempt(attempt);
+            if found.is_some() {
+                break;
+            }
+        }
+        // Its destructor is the policy's, too.
+        let _ = local.ask(|| drop(order));
+        found
     }
 
     /// There is something to run. The last searcher that finds something wakes the next one.
     #[inline]
     fn found(&self) {
-        if self.local.searching.replace(false) {
-            self.local.haul.found();
-            if self.shared().idle.stop_searching() {
-                self.shared().notify_one();
-            }
+        if self.local.searching.replace(false) && self.shared().idle.stop_searching() {
+            self.shared().notify_one();
         }
     }
 
     /// Nothing to do: waits for a token, a socket or a timer. See the README of `idle`.
     fn park(&self) {
         let shared = self.shared();
-        shared.hauls.sleeps(&self.local.haul, || shared.now_ns());
         let timers = &self.remote().timers;
         let deadline = if shared.clock.is_simulated() {
             // Another worker may fire it, and then nothing would end this worker's park.
@@ -242,7 +278,9 @@ impl<P: Policy> Worker<P> {
         };
         let was_searching = self.local.searching.replace(false);
         let last_look = shared.idle.sleep(self.local.index, was_searching);
-        if !(shared.closed.load(SeqCst) || last_look && shared.has_work_for_others()) {
+        if last_look && shared.has_work_for_others() {
+            self.has_overlooked.set(true);
+        } else if !shared.closed.load(SeqCst) {
             self.local.wait(deadline);
         }
         timers.finish_park();
@@ -250,7 +288,6 @@ impl<P: Policy> Worker<P> {
         // the token stays behind and ends the next one at once, which does no harm.
         let taken_off = !shared.idle.cancel_sleep(self.local.index);
         self.local.searching.set(taken_off);
-        self.local.haul.woke(taken_off);
         self.local.fire_due();
     }
 

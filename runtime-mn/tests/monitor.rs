@@ -436,3 +436,50 @@ fn an_idle_runtime_is_not_watched() {
         threads() == before
     });
 }
+
+/// Each task is caught once and ends; the next one lies in the same memory, and is no hog for that.
+#[test]
+fn a_task_is_not_taken_for_another_one_that_has_ended() {
+    let (told, hears) = mpsc::channel();
+    let runtime = quiet(1)
+        .stuck_after(Duration::from_millis(2))
+        .on_stuck(move |poll| told.send(poll.times).unwrap())
+        .build()
+        .unwrap();
+    for _ in 0..20 {
+        let lane = runtime.block_on(async {
+            let task = spawn(async {
+                thread::sleep(Duration::from_millis(8));
+                yield_now().await;
+                thread::current().name().unwrap().ends_with("-batch")
+            });
+            task.await.unwrap()
+        });
+        assert!(!lane, "an innocent task was sent to the lane");
+    }
+    drop(runtime);
+    let times: Vec<_> = hears.iter().collect();
+    assert!(times.len() >= 5, "the test catches too few: {times:?}");
+    assert!(times.iter().all(|times| *times == 1), "{times:?}");
+}
+
+/// A callback that panics keeps the monitor from nothing.
+#[test]
+fn a_callback_that_panics_is_called_again_and_workers_are_relieved() {
+    let (told, hears) = mpsc::channel();
+    let runtime = quiet(2)
+        .on_stuck(move |_| {
+            told.send(()).unwrap();
+            panic!("this is part of the test");
+        })
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let release = block_all(&runtime, 2);
+        hears.recv_timeout(PATIENCE).unwrap();
+        hears.recv_timeout(PATIENCE).unwrap();
+        runtime.block_on(async { spawn(async {}).await.unwrap() });
+        drop(release);
+    }
+    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+}

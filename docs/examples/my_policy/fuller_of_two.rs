@@ -1,6 +1,8 @@
 //! A policy in a crate of its own.
 // ANCHOR: policy
-use runtime_mn::policy::{Found, Policy, Thief};
+use std::iter::once;
+
+use runtime_mn::policy::{Attempt, Policy, SearchView};
 
 /// As the default, but a thief draws two victims and robs the one that has more: the power of two choices.
 ///
@@ -13,23 +15,15 @@ impl Policy for FullerOfTwo {
         "fuller-of-two"
     }
 
-    fn search(&self, thief: &Thief<'_>) -> Option<Found> {
-        let fuller = || {
-            let (one, other) = (thief.random_victim()?, thief.random_victim()?);
-            let fuller = if one.queued() < other.queued() {
-                other
-            } else {
-                one
-            };
-            fuller.steal()
-        };
-        thief
-            .injected()
-            .or_else(fuller)
-            .or_else(|| thief.due_timers())
+    fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        let two = [thief.random_victim(), thief.random_victim()];
+        let fuller = two.into_iter().flatten().max_by_key(|it| thief.queued(*it));
+        once(Attempt::Injected)
+            .chain(fuller.map(Attempt::Steal))
+            .chain(once(Attempt::DueTimers))
             // Neither had anything: before a worker sleeps, it must have looked at all.
-            .or_else(|| thief.victims().find_map(|victim| victim.steal()))
-            .or_else(|| thief.victims().find_map(|victim| victim.steal_slot()))
+            .chain(thief.victims().map(Attempt::Steal))
+            .chain(thief.victims().map(Attempt::StealSlot))
     }
 }
 // ANCHOR_END: policy

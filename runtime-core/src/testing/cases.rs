@@ -188,6 +188,7 @@ macro_rules! __conformance_cases {
                 c10_a_long_poll_strands_nobody
                 c10_chains_of_spawns_starve_nobody
                 c10_computing_tasks_are_preempted
+                c10_a_multiplying_set_starves_nobody
                 c10_loops_over_due_timers_starve_nobody
                 c10_loops_over_ready_channels_starve_nobody
                 c10_pairs_that_wake_each_other_starve_nobody
@@ -207,6 +208,15 @@ macro_rules! __conformance_cases {
             }
             join_wakers {
                 c13_a_handles_waker_that_panics_harms_nobody
+            shared_out {
+                c15_a_socket_is_served_beside_a_poll
+                c15_a_spawned_task_runs_beside_its_parents_poll
+                c15_a_timer_fires_beside_a_poll
+                c15_a_woken_task_runs_beside_its_wakers_poll
+                c15_tasks_spawned_together_run_at_once
+                c15_tasks_whose_sockets_are_ready_together_run_at_once
+                c15_tasks_whose_timers_fire_together_run_at_once
+                c15_tasks_woken_together_run_beside_their_wakers_poll
             }
             stress {
                 storm_into_a_shutdown
@@ -340,6 +350,8 @@ macro_rules! __conformance_cases {
                 c04_a_task_that_ends_its_runtime_may_return
                 c04_shutdown_called_inside_its_own_task
                 c04_the_owner_dropped_in_a_blocking_job
+                c04_the_owner_dropped_in_a_destructor
+                c04_the_owner_dropped_in_a_job_that_a_poll_waits_for
                 c04_the_owner_dropped_in_another_runtimes_task
                 c04_the_owner_dropped_inside_its_own_task
                 c04_the_owner_moves_between_threads

@@ -5,6 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -276,6 +277,56 @@ pub fn c10_a_long_poll_strands_nobody<S: Subject>() {
             }
         }
     });
+}
+
+/// 10: beside tasks that each spawn two more, yield once and then wait, a task that yields comes back before the set
+/// has grown out of all proportion. Counts tasks, and no time.
+pub fn c10_a_multiplying_set_starves_nobody<S: Subject>() {
+    /// Served first come, first served, the set doubles with each yield. Served only every eighth time, it would have
+    /// 16 million tasks.
+    const YIELDS: usize = 8;
+    const MOST: usize = 300_000;
+    struct Set {
+        tasks: Count,
+        stop: Event,
+    }
+    fn multiply<R: Runtime>(rt: R, set: Arc<Set>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            set.tasks.add();
+            if set.stop.is_set() || set.tasks.get() > MOST {
+                return;
+            }
+            for _ in 0..2 {
+                drop(rt.spawn(multiply(rt.clone(), Arc::clone(&set))));
+            }
+            rt.yield_now().await;
+            set.stop.wait().await;
+        })
+    }
+    let subject = S::start();
+    let rt = subject.handle();
+    if rt.capabilities().preemptive {
+        // The system decides who runs, and such a set is more threads than it has.
+        return;
+    }
+    let tasks = subject.run(async move {
+        let set = Arc::new(Set {
+            tasks: Count::new(),
+            stop: Event::new(),
+        });
+        let of_yielder = Arc::clone(&set);
+        let yielder_rt = rt.clone();
+        let yielder = rt.spawn(async move {
+            for _ in 0..YIELDS {
+                yielder_rt.yield_now().await;
+            }
+            of_yielder.stop.set();
+            of_yielder.tasks.get()
+        });
+        drop(rt.spawn(multiply(rt.clone(), set)));
+        yielder.await.expect("the task that yields")
+    });
+    assert!(tasks <= MOST, "{tasks} tasks ran first");
 }
 
 /// 10: where tasks are preempted, more computing tasks than cores hold nobody up.

@@ -39,6 +39,7 @@ pub mod readiness;
 pub mod ready;
 pub mod rounds;
 pub mod servers;
+pub mod shared_out;
 pub mod shutdown;
 pub mod shutdown_waits;
 pub mod signals;

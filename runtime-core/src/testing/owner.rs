@@ -11,7 +11,7 @@ use super::blocking_entry::assert_explains;
 use super::event::Event;
 use super::outcome::Outcome;
 use super::probe::{Probe, Then};
-use crate::Runtime;
+use crate::{Runtime, TaskHandle};
 
 /// Has a task of `subject` call `end` on its own owner; then the other tasks are dropped, and it itself where it next waits.
 fn end_from_inside<S: Subject + Send>(end: fn(S)) {
@@ -82,6 +82,53 @@ pub fn c04_the_owner_dropped_in_a_blocking_job<S: Subject + Send>() {
         tell.set();
     }));
     dropped.wait_blocking();
+    assert_eq!(Outcome::of(block_on(waiting)), Outcome::Cancelled);
+    probe.assert_nothing_left(&"the waiting task");
+}
+
+/// 4: so may one in a blocking job that a task of its waits for in its poll: there it only begins the shutdown.
+pub fn c04_the_owner_dropped_in_a_job_that_a_poll_waits_for<S: Subject + Send>() {
+    let subject = S::start();
+    let rt = subject.handle();
+    let task = rt.clone().spawn(async move {
+        let dropped = Event::new();
+        let tell = dropped.clone();
+        drop(rt.spawn_blocking(move || {
+            drop(subject);
+            tell.set();
+        }));
+        // Which it should not do.
+        dropped.wait_blocking();
+        8
+    });
+    assert_eq!(block_on(task).expect("it finished in that poll"), 8);
+}
+
+/// 4: an owner may be dropped by the destructor of a future of its own, when the task is aborted.
+pub fn c04_the_owner_dropped_in_a_destructor<S: Subject + Send>() {
+    struct Owns<S>(Option<S>, Event);
+    impl<S> Drop for Owns<S> {
+        fn drop(&mut self) {
+            drop(self.0.take());
+            self.1.set();
+        }
+    }
+    let subject = S::start();
+    let rt = subject.handle();
+    let probe = Probe::new();
+    let waiting = rt.spawn(probe.future());
+    let (waits, dropped) = (Event::new(), Event::new());
+    let (tell, owns) = (waits.clone(), Owns(Some(subject), dropped.clone()));
+    let owning = rt.spawn(async move {
+        let _owns = owns;
+        tell.set();
+        std::future::pending::<()>().await;
+    });
+    waits.wait_blocking();
+    probe.polls().reach_blocking(1);
+    owning.abort();
+    dropped.wait_blocking();
+    assert!(block_on(owning).is_err());
     assert_eq!(Outcome::of(block_on(waiting)), Outcome::Cancelled);
     probe.assert_nothing_left(&"the waiting task");
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod block_in_place;
+mod guard;
 mod relief;
 mod report;
 mod watch;
@@ -20,10 +21,12 @@ use runtime_core::primitives::atomic::{
 };
 use runtime_core::primitives::{Mutex, thread};
 
+use crate::ask::dispose;
 use crate::remote::CLOSURE;
 use crate::shared::Shared;
+use guard::{CloseWatch, Guard};
 use relief::Spares;
-use report::Report;
+use report::{Memory, Report};
 use watch::{Glance, Verdict, Watch};
 
 pub use block_in_place::block_in_place;
@@ -32,6 +35,14 @@ pub use report::StuckPoll;
 
 /// So many looks at which nothing happened, and the monitor goes to sleep.
 const QUIET_LOOKS: u32 = 10;
+/// The pause between two looks while a worker is awake.
+const PAUSE: Duration = Duration::from_millis(1);
+/// The pause while all workers sleep.
+const IDLE_PAUSE: Duration = Duration::from_millis(5);
+/// The pause while wake-ups are throttled, or when something waits behind a poll.
+const CLOSE_PAUSE: Duration = Duration::from_micros(200);
+/// So many close looks at which nothing waited, and the monitor does not watch closely any more.
+const CLOSE_LOOKS: u32 = 50;
 /// The shortest pause between two looks.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(250);
 
@@ -96,6 +107,7 @@ pub(crate) struct Monitor {
     threshold: Duration,
     pub(crate) spare_keep_alive: Duration,
     gate: Gate,
+    close_watch: CloseWatch,
     pub(crate) spares: Spares,
     pub(crate) report: Report,
     unparker: Unparker,
@@ -145,6 +157,7 @@ impl Monitor {
             threshold: settings.threshold,
             spare_keep_alive: settings.spare_keep_alive,
             gate: Gate::new(),
+            close_watch: CloseWatch::default(),
             spares: Spares::new(workers, spares),
             unparker: parker.unparker(),
             parker: Mutex::new(settings.enabled.then_some(parker)),
@@ -164,6 +177,7 @@ impl Monitor {
         let started = thread::Builder::new()
             .name(format!("{}-monitor", shared.thread_name))
             .spawn(move || {
+                of_thread.own_this_thread();
                 Looks::new(&of_thread).run(&parker);
                 of_thread.thread_ended();
             });
@@ -192,6 +206,20 @@ impl Monitor {
         }
     }
 
+    /// Whether whatever waits behind a poll is found within a fraction of a millisecond, so that a worker need not wake
+    /// anybody for it.
+    #[inline]
+    pub(crate) fn watches_closely(&self) -> bool {
+        self.close_watch.is_on()
+    }
+
+    /// From now on it is.
+    pub(crate) fn watch_closely(&self) {
+        if self.is_on && self.close_watch.begin() {
+            self.unparker.unpark();
+        }
+    }
+
     /// The runtime has closed: the thread ends.
     pub(crate) fn close(&self) {
         self.unparker.unpark();
@@ -202,6 +230,12 @@ impl Monitor {
 struct Looks<'a> {
     shared: &'a Arc<Shared>,
     watches: Vec<Watch>,
+    guards: Vec<Guard>,
+    memory: Memory,
+    /// Something waited behind a poll at the last look: it is worth another look soon.
+    has_suspects: bool,
+    /// Close looks in a row at which nothing waited.
+    calm_looks: u32,
     /// Whether what was last caught there is a closure, which is not reported.
     in_closure: Vec<bool>,
     /// The sum of all workers' progress at the last look.
@@ -214,6 +248,10 @@ impl<'a> Looks<'a> {
         Self {
             shared,
             watches: shared.remotes.iter().map(|_| Watch::new(now)).collect(),
+            guards: shared.remotes.iter().map(|_| Guard::default()).collect(),
+            memory: Memory::default(),
+            has_suspects: false,
+            calm_looks: 0,
             in_closure: vec![false; shared.remotes.len()],
             progress: 0,
         }
@@ -225,29 +263,78 @@ impl<'a> Looks<'a> {
         let mut quiet_looks = 0;
         while !self.shared.closed.load(SeqCst) {
             let now = Instant::now();
-            // It calls the user's callback, and wakers of whoever waits for a timer. A panic of theirs must not end the watch.
-            let looked = catch_unwind(AssertUnwindSafe(|| self.look(now)));
+            // It calls wakers of whoever waits for a timer. A panic of theirs must not end the watch.
+            let looked = catch_unwind(AssertUnwindSafe(|| {
+                self.guard();
+                self.look(now)
+            }));
             let stuck = looked.unwrap_or_else(|payload| {
-                // Its destructor may panic, too.
-                std::mem::forget(payload);
+                dispose(payload);
                 1
             });
+            self.end_close_watch();
             if stuck == 0 && self.is_quiet() {
                 quiet_looks += 1;
             } else {
                 quiet_looks = 0;
             }
-            if quiet_looks >= QUIET_LOOKS {
+            if quiet_looks >= QUIET_LOOKS && !monitor.close_watch.is_on() {
                 monitor.gate.announce();
                 if self.all_asleep() && !self.shared.closed.load(SeqCst) {
                     parker.park(None);
                 }
                 monitor.gate.take_back();
+                self.memory.forget_ended();
                 quiet_looks = 0;
                 continue;
             }
-            let pause = self.next_timer_of_stuck(stuck, now, period);
+            let pause = self
+                .next_timer_of_stuck(stuck, now, period)
+                .min(self.pause());
             parker.park(Some(now + pause));
+        }
+    }
+
+    /// Wakes a sleeper for what waits behind a poll for longer than a wake-up takes, and of which nobody knows.
+    fn guard(&mut self) {
+        let shared = self.shared;
+        self.has_suspects = false;
+        let mut has_waiting = false;
+        let somebody_sleeps = shared.idle.sleeping() > 0;
+        let is_unwatched = somebody_sleeps && relief::is_unwatched(shared);
+        for (index, remote) in shared.reach().iter().enumerate() {
+            has_waiting |= remote.has_waiting();
+            let is_busy = remote.current() != 0 && !remote.observed.in_place.load(Relaxed);
+            let has_left =
+                is_busy && somebody_sleeps && (is_unwatched || relief::has_left(shared, index));
+            match self.guards[index].look(has_left, remote.progress()) {
+                guard::Verdict::Fine => {}
+                guard::Verdict::Suspect => self.has_suspects = true,
+                guard::Verdict::Waits => {
+                    self.has_suspects = true;
+                    relief::help(shared, index);
+                }
+            }
+        }
+        self.calm_looks = if has_waiting { 0 } else { self.calm_looks + 1 };
+    }
+
+    /// Nobody throttles wake-ups any more, as far as the monitor can see: workers wake others at once from now on.
+    fn end_close_watch(&mut self) {
+        let watch = &self.shared.monitor.close_watch;
+        if watch.is_on() && self.calm_looks >= CLOSE_LOOKS {
+            watch.end();
+        }
+    }
+
+    /// The pause until the next look, if no worker is stuck.
+    fn pause(&self) -> Duration {
+        if self.has_suspects || self.shared.monitor.close_watch.is_on() {
+            CLOSE_PAUSE
+        } else if self.all_asleep() {
+            IDLE_PAUSE
+        } else {
+            PAUSE
         }
     }
 
@@ -286,7 +373,8 @@ impl<'a> Looks<'a> {
                         progress: glance.progress,
                         lasted,
                     };
-                    shared.monitor.report.caught(shared, &catch, now);
+                    let report = &shared.monitor.report;
+                    report.caught(shared, &mut self.memory, &catch, now);
                 }
                 Verdict::Stuck => caught += 1,
             }

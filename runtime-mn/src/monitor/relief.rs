@@ -9,6 +9,7 @@ use runtime_core::primitives::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 
+use super::guard::Left;
 use crate::knobs::LifoSlot;
 use crate::local::Parts;
 use crate::queues::retry;
@@ -164,9 +165,6 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
     share_out(shared, stuck);
     // Before it is asked who sleeps: see the README of `sockets`.
     shared.keeper.release(stuck);
-    // Until the monitor looks again, twice over.
-    let until_ns = shared.now_ns() + shared.monitor.threshold.as_nanos() as u64;
-    shared.hauls.stay_awake_until(until_ns);
     if shared.idle.somebody_sleeps() {
         // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when it finds nothing
         // to run.
@@ -183,9 +181,35 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
     }
 }
 
+/// Wakes a sleeper for what waits behind the poll of a worker that may well return soon.
+pub(super) fn help(shared: &Shared, busy: usize) {
+    let (now, remote) = (shared.clock.now(), &shared.remotes[busy]);
+    // A policy need not let a sleeper fire them.
+    if remote.timers.is_due(now) {
+        let _hold = shared.clock.hold();
+        remote.timers.fire(now);
+    }
+    // A sleeper takes nothing that the keeper's sockets have woken.
+    shared.keeper.release(busy);
+    shared.notify_one();
+}
+
+/// What a worker that is in a poll has left to others: tasks that a sleeper may take, timers that are due.
+pub(super) fn left(shared: &Shared, busy: usize) -> Left {
+    let remote = &shared.remotes[busy];
+    let is_queued = shared.steals && remote.has_work(true);
+    if is_queued || remote.timers.is_due(shared.clock.now()) {
+        Left::Queued
+    } else if shared.steals && shared.knobs.lifo_slot == LifoSlot::On && remote.slot.is_filled() {
+        Left::Next
+    } else {
+        Left::Nothing
+    }
+}
+
 /// Whether there are sockets, and no worker waits for them. Asking for the poller's token would tell as much, but a worker that comes
 /// for it at that moment would not get it.
-fn is_unwatched(shared: &Shared) -> bool {
+pub(super) fn is_unwatched(shared: &Shared) -> bool {
     let is_polling = |remote: &Remote| remote.polling.load(Relaxed);
     shared.reactor.has_sources() && !shared.reach().iter().any(is_polling)
 }
@@ -230,18 +254,22 @@ fn stand_in(shared: &Arc<Shared>, stuck: usize) {
         return;
     }
     let mut waiting = spares.waiting.lock();
-    let sent = if let Some(spare) = waiting.retired.pop() {
+    let retired = waiting.retired.pop();
+    let unborn = if retired.is_none() {
+        waiting.unborn.pop()
+    } else {
+        None
+    };
+    drop(waiting);
+    let sent = if let Some(spare) = retired {
         let remote = &shared.remotes[spare];
         remote.observed.stands_in.store(true, Relaxed);
         remote.observed.assign(stuck);
         remote.unpark(&shared.reactor);
         true
-    } else if let Some((index, parts)) = waiting.unborn.pop() {
-        start(shared, parts, index, stuck)
     } else {
-        false
+        unborn.is_some_and(|(index, parts)| start(shared, parts, index, stuck))
     };
-    drop(waiting);
     if sent {
         spares.hand_offs.fetch_add(1, Relaxed);
     } else {

@@ -1,14 +1,15 @@
 //! Who was caught, how often, for how long; and who is told.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use runtime_core::primitives::Mutex;
-use runtime_core::task::TaskId;
+use runtime_core::task::AbortHandle;
 
+use crate::ask::dispose;
 use crate::shared::Shared;
 
 /// A task that is caught so often is marked.
@@ -65,12 +66,14 @@ pub(crate) struct Report {
     callback: Option<Callback>,
     pub(crate) stuck_polls: AtomicU64,
     pub(crate) stuck_ns: AtomicU64,
-    memory: Mutex<Memory>,
 }
 
+/// What the monitor's thread remembers.
 #[derive(Default)]
-struct Memory {
-    catches: HashMap<TaskId, u32>,
+pub(super) struct Memory {
+    /// The tasks that were caught, and how often. A handle keeps its task's memory from being used for another task,
+    /// which would be taken for this one.
+    catches: Vec<(AbortHandle, u32)>,
     warned_at: Option<Instant>,
     /// Catches since the last warning that were not told of.
     untold: u64,
@@ -83,7 +86,6 @@ impl Report {
             callback,
             stuck_polls: AtomicU64::new(0),
             stuck_ns: AtomicU64::new(0),
-            memory: Mutex::default(),
         }
     }
 
@@ -93,7 +95,7 @@ impl Report {
     }
 
     /// A poll was caught: it is counted, the task named, remembered, marked, and told of.
-    pub(super) fn caught(&self, shared: &Shared, catch: &Catch, now: Instant) {
+    pub(super) fn caught(&self, shared: &Shared, memory: &mut Memory, catch: &Catch, now: Instant) {
         self.stuck_polls.fetch_add(1, Relaxed);
         let Some(task) = shared.arena.find_live(catch.task) else {
             return;
@@ -103,15 +105,9 @@ impl Report {
             // It has returned just now; the block may be another task's already.
             return;
         }
-        let mut memory = self.memory.lock();
-        if memory.catches.len() >= REMEMBERED {
-            memory.catches.clear();
-        }
-        let times = memory.catches.entry(task.id()).or_default();
-        *times += 1;
-        let times = *times;
+        let times = memory.count(&task);
         if times >= CATCHES && shared.batch_lane.is_open() {
-            memory.catches.remove(&task.id());
+            memory.forget(&task);
             task.set_marked(true);
         }
         let event = StuckPoll {
@@ -122,23 +118,60 @@ impl Report {
             times,
         };
         let untold = self.warns.then(|| memory.may_warn(now)).flatten();
-        drop(memory);
         if let Some(untold) = untold {
             let more = match untold {
                 0 => String::new(),
                 untold => format!("; {untold} more such polls since the last warning"),
             };
-            eprintln!(
+            // Standard error may be closed.
+            let _ = writeln!(
+                std::io::stderr(),
                 "warning: {event}{more}; see `block_in_place`, `spawn_blocking`, `yield_now`"
             );
         }
         if let Some(callback) = &self.callback {
-            callback(&event);
+            // A panic there must not keep the monitor from the other workers.
+            let called = catch_unwind(AssertUnwindSafe(|| callback(&event)));
+            called.unwrap_or_else(dispose);
         }
     }
 }
 
+impl Drop for Report {
+    fn drop(&mut self) {
+        // With the callback goes what it has captured. This may be a worker's thread.
+        let callback = self.callback.take();
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(callback)));
+        dropped.unwrap_or_else(dispose);
+    }
+}
+
 impl Memory {
+    /// The task was caught once more. Returns how often it was, this time included.
+    fn count(&mut self, task: &AbortHandle) -> u32 {
+        self.forget_ended();
+        if self.catches.len() >= REMEMBERED {
+            self.catches.clear();
+        }
+        let known = self.catches.iter().position(|it| it.0.id() == task.id());
+        let at = known.unwrap_or_else(|| {
+            self.catches.push((task.clone(), 0));
+            self.catches.len() - 1
+        });
+        let times = &mut self.catches[at].1;
+        *times += 1;
+        *times
+    }
+
+    fn forget(&mut self, task: &AbortHandle) {
+        self.catches.retain(|it| it.0.id() != task.id());
+    }
+
+    /// Gives back the memory of tasks that have ended.
+    pub(super) fn forget_ended(&mut self) {
+        self.catches.retain(|it| !it.0.is_finished());
+    }
+
     /// Whether it is time for a warning; if so, how many catches were not told of since the last one.
     fn may_warn(&mut self, now: Instant) -> Option<u64> {
         let recently = self

@@ -29,7 +29,8 @@ pub(super) struct Watch {
     progress: u64,
     /// When this progress was first seen.
     since: Instant,
-    /// At the second look that saw the same progress: when, and how long the thread had waited for a processor until then.
+    /// At a look that saw the same progress half-way to the threshold: when, and how long the thread had waited for a
+    /// processor until then.
     baseline: Option<(Instant, Duration)>,
     caught: bool,
 }
@@ -68,11 +69,14 @@ impl Watch {
         if self.caught {
             return Verdict::Stuck;
         }
+        let elapsed = now.duration_since(self.since);
         let Some((began, waited_before)) = self.baseline else {
-            self.baseline = Some((now, waited()));
+            // Half-way and not before: most polls have returned by then, and to ask means to read a file.
+            if elapsed >= threshold / 2 {
+                self.baseline = Some((now, waited()));
+            }
             return Verdict::Fine;
         };
-        let elapsed = now.duration_since(self.since);
         if elapsed < threshold {
             return Verdict::Fine;
         }

@@ -1,8 +1,6 @@
 //! One queue for all.
 
-use runtime_core::task::Task;
-
-use super::{Found, Knobs, LifoSlot, Place, Policy, Queues, Thief, WokenBy};
+use super::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, WokenBy, WorkerView};
 
 /// Every task goes to the one shared queue, first come, first served, and every worker takes from it, one at a time: the simplest M:N
 /// scheduler, fair by construction, and every push and pop fights over the same cache lines.
@@ -25,19 +23,19 @@ impl Policy for GlobalQueue {
         false
     }
 
-    fn place_spawned(&self, _: &Queues<'_>) -> Place {
+    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
         Place::Shared
     }
 
-    fn place_woken(&self, _: &Queues<'_>, _: WokenBy) -> Place {
+    fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
         Place::Shared
     }
 
-    fn next(&self, own: &Queues<'_>) -> Option<Task> {
-        own.injected()
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        Some(Source::Injected)
     }
 
-    fn search(&self, thief: &Thief<'_>) -> Option<Found> {
-        thief.injected().or_else(|| thief.due_timers())
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        [Attempt::Injected, Attempt::DueTimers].into_iter()
     }
 }

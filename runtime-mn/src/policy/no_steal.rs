@@ -1,6 +1,8 @@
 //! Each worker its own.
 
-use super::{Found, Policy, Thief};
+use std::iter::once;
+
+use super::{Attempt, Policy, SearchView};
 
 /// A task stays with the worker that spawned or woke it, and nobody takes from another's queue; only what other threads inject is
 /// shared out. No cache line of a queue ever moves, and one busy worker can leave the others idle: what work stealing is for.
@@ -18,7 +20,7 @@ impl Policy for NoSteal {
         false
     }
 
-    fn search(&self, thief: &Thief<'_>) -> Option<Found> {
-        thief.injected()
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        once(Attempt::Injected)
     }
 }

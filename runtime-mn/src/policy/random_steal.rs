@@ -1,8 +1,9 @@
 //! Cilk's.
 
+use std::iter::once;
 use std::time::Duration;
 
-use super::{Found, Knobs, LifoSlot, Place, Policy, Queues, Steal, Thief, WokenBy};
+use super::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Steal, WokenBy, WorkerView};
 
 /// Each worker runs its newest task first; a thief takes the oldest one of a random victim, and only that one. For trees of tasks
 /// this is within a constant of the best possible, in time and in memory; for flat work it steals more often than need be.
@@ -25,19 +26,18 @@ impl Policy for RandomSteal {
         }
     }
 
-    fn place_woken(&self, _: &Queues<'_>, by: WokenBy) -> Place {
+    fn place_woken(&self, _: &WorkerView<'_>, by: WokenBy) -> Place {
         match by {
             WokenBy::Task => Place::Newest,
             WokenBy::Driver | WokenBy::Itself => Place::Back,
         }
     }
 
-    fn search(&self, thief: &Thief<'_>) -> Option<Found> {
-        thief
-            .injected()
-            .or_else(|| thief.random_victim()?.steal())
-            .or_else(|| thief.due_timers())
+    fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        once(Attempt::Injected)
+            .chain(thief.random_victim().map(Attempt::Steal))
+            .chain(once(Attempt::DueTimers))
             // The random one may have had nothing: before a worker sleeps, it must have looked at all.
-            .or_else(|| thief.victims().find_map(|victim| victim.steal()))
+            .chain(thief.victims().map(Attempt::Steal))
     }
 }

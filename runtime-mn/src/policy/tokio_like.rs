@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use runtime_core::task::Task;
-
-use super::{Knobs, LifoSlot, Place, Policy, Queues, WokenBy};
+use super::{Knobs, LifoSlot, Place, Policy, Source, WokenBy, WorkerView};
 
 /// How many tasks a worker's own queue holds before the injector gets the rest.
 const QUEUE_CAPACITY: usize = 256;
@@ -19,7 +17,7 @@ const QUEUE_CAPACITY: usize = 256;
 pub struct TokioLike;
 
 impl TokioLike {
-    fn queue(own: &Queues<'_>) -> Place {
+    fn queue(own: &WorkerView<'_>) -> Place {
         if own.woken_len() < QUEUE_CAPACITY {
             Place::Back
         } else {
@@ -41,7 +39,7 @@ impl Policy for TokioLike {
         }
     }
 
-    fn place_spawned(&self, own: &Queues<'_>) -> Place {
+    fn place_spawned(&self, own: &WorkerView<'_>) -> Place {
         match Self::queue(own) {
             // What the slot displaces would not fit.
             Place::Shared => Place::Shared,
@@ -49,16 +47,20 @@ impl Policy for TokioLike {
         }
     }
 
-    fn place_woken(&self, own: &Queues<'_>, by: WokenBy) -> Place {
+    fn place_woken(&self, own: &WorkerView<'_>, by: WokenBy) -> Place {
         match (by, Self::queue(own)) {
             (WokenBy::Task, Place::Back) => Place::Slot,
             (_, place) => place,
         }
     }
 
-    fn next(&self, own: &Queues<'_>) -> Option<Task> {
-        own.slot()
-            .or_else(|| own.front())
-            .or_else(|| own.injected())
+    fn next(&self, own: &WorkerView<'_>) -> Option<Source> {
+        if own.has_slot() {
+            Some(Source::Slot)
+        } else if own.has_woken() {
+            Some(Source::Front)
+        } else {
+            own.has_injected().then_some(Source::Injected)
+        }
     }
 }

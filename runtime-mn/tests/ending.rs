@@ -1,0 +1,218 @@
+//! Clause 4: on every thread that runs something for a runtime, dropping its owner only begins the shutdown.
+
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use futures_lite::AsyncReadExt;
+use runtime_core::net::{TcpListener, TcpStream};
+use runtime_core::park::block_on_current_thread;
+use runtime_core::{JoinError, sleep, spawn, yield_now};
+use runtime_mn::{Builder, Handle, Runtime, block_in_place};
+
+/// Long enough for any machine; nothing here waits for it unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the owner is kept until somebody ends it.
+#[derive(Clone, Default)]
+struct Owner(Arc<Mutex<Option<Runtime>>>);
+
+impl Owner {
+    fn end(&self) {
+        // Taken out first: nothing is dropped under the lock.
+        let runtime = self.0.lock().unwrap().take();
+        drop(runtime);
+    }
+}
+
+/// Has `begin` see to it that the owner is dropped and the sender is sent to after that. Then the runtime must end: a
+/// task that waits is cancelled.
+fn check(builder: Builder, begin: impl FnOnce(&Handle, Owner, mpsc::Sender<()>)) {
+    let owner = Owner::default();
+    let runtime = builder.warn_of_stuck(false).build().unwrap();
+    let handle = runtime.handle().clone();
+    let waiting = handle.spawn(pending::<()>());
+    *owner.0.lock().unwrap() = Some(runtime);
+    let (tell, told) = mpsc::channel();
+    begin(&handle, owner, tell);
+    told.recv_timeout(PATIENCE)
+        .expect("dropping the owner returns");
+    let outcome = block_on_current_thread(waiting);
+    assert!(matches!(outcome, Err(JoinError::Cancelled)), "{outcome:?}");
+}
+
+fn workers(workers: usize) -> Builder {
+    Runtime::builder().workers(workers)
+}
+
+#[test]
+fn inside_block_in_place() {
+    for count in [1, 2] {
+        check(workers(count), |handle, owner, tell| {
+            drop(handle.spawn(async move {
+                block_in_place(|| block_in_place(|| owner.end()));
+                tell.send(()).unwrap();
+            }));
+        });
+    }
+}
+
+#[test]
+fn inside_shutdown_in_place() {
+    check(workers(2), |handle, owner, tell| {
+        drop(handle.spawn(async move {
+            block_in_place(|| {
+                let runtime = owner.0.lock().unwrap().take().unwrap();
+                assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+            });
+            tell.send(()).unwrap();
+        }));
+    });
+}
+
+fn is_on_lane() -> bool {
+    thread::current().name().unwrap().ends_with("-batch")
+}
+
+#[test]
+fn on_the_lane_for_tasks_that_hog() {
+    let builder = workers(2).stuck_after(Duration::from_millis(2));
+    check(builder, |handle, owner, tell| {
+        drop(handle.spawn(async move {
+            while !is_on_lane() {
+                thread::sleep(Duration::from_millis(20));
+                yield_now().await;
+            }
+            owner.end();
+            tell.send(()).unwrap();
+        }));
+    });
+}
+
+#[test]
+fn in_on_stuck() {
+    let owner = Owner::default();
+    let (tell, told) = mpsc::channel();
+    let of_callback = owner.clone();
+    let builder = workers(2).on_stuck(move |_| {
+        of_callback.end();
+        let _ = tell.send(());
+    });
+    let runtime = builder.warn_of_stuck(false).build().unwrap();
+    let waiting = runtime.spawn(pending::<()>());
+    let (release, released) = mpsc::channel::<()>();
+    drop(runtime.spawn(async move {
+        // Disconnected when the test lets go.
+        released.recv().unwrap_err();
+    }));
+    *owner.0.lock().unwrap() = Some(runtime);
+    told.recv_timeout(PATIENCE)
+        .expect("dropping the owner returns");
+    drop(release);
+    let outcome = block_on_current_thread(waiting);
+    assert!(matches!(outcome, Err(JoinError::Cancelled)), "{outcome:?}");
+}
+
+/// Ends the runtime when it is woken.
+struct EndsWhenWoken(Owner, Mutex<mpsc::Sender<()>>);
+
+impl Wake for EndsWhenWoken {
+    fn wake(self: Arc<Self>) {
+        self.0.end();
+        let _ = self.1.lock().unwrap().send(());
+    }
+}
+
+/// Polls once with that waker, and never again.
+async fn leave_waker<F: Future>(future: F, waker: Waker) {
+    let mut future = pin!(future);
+    poll_fn(|_| {
+        let _ = future.as_mut().poll(&mut Context::from_waker(&waker));
+        Poll::Ready(())
+    })
+    .await;
+    pending::<()>().await;
+}
+
+#[test]
+fn in_a_waker_that_a_timer_wakes() {
+    check(workers(2), |handle, owner, tell| {
+        let waker = Waker::from(Arc::new(EndsWhenWoken(owner, Mutex::new(tell))));
+        drop(handle.spawn(async {
+            leave_waker(sleep(Duration::from_millis(1)), waker).await;
+        }));
+    });
+}
+
+#[test]
+fn in_a_waker_that_a_socket_wakes() {
+    check(workers(2), |handle, owner, tell| {
+        let waker = Waker::from(Arc::new(EndsWhenWoken(owner, Mutex::new(tell))));
+        drop(handle.spawn(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = spawn(async move { TcpStream::connect(address).await.unwrap() });
+            let (mut server, _) = listener.accept().await.unwrap();
+            let client = client.await.unwrap();
+            drop(spawn(async move {
+                sleep(Duration::from_millis(1)).await;
+                drop(client);
+            }));
+            let mut byte = [0];
+            leave_waker(server.read(&mut byte), waker).await;
+        }));
+    });
+}
+
+#[test]
+fn in_a_callback_of_a_task_that_has_ended() {
+    check(workers(2), |handle, owner, tell| {
+        let task = handle.spawn(yield_now());
+        task.on_complete(move |_| {
+            owner.end();
+            tell.send(()).unwrap();
+        });
+    });
+}
+
+#[test]
+fn on_a_replacement_worker() {
+    check(workers(1), |handle, owner, tell| {
+        drop(handle.spawn(async move {
+            let (told, wait) = mpsc::channel::<()>();
+            drop(spawn(async move {
+                owner.end();
+                told.send(()).unwrap();
+                tell.send(()).unwrap();
+            }));
+            // On the only worker.
+            block_in_place(|| wait.recv_timeout(PATIENCE).unwrap());
+        }));
+    });
+}
+
+#[test]
+fn in_a_destructor_that_the_shutdown_runs() {
+    struct EndsAnother(Option<Runtime>, mpsc::Sender<()>);
+    impl Drop for EndsAnother {
+        fn drop(&mut self) {
+            drop(self.0.take());
+            let _ = self.1.send(());
+        }
+    }
+    check(workers(2), |handle, owner, tell| {
+        let another = workers(1).build().unwrap();
+        let ends = EndsAnother(Some(another), tell);
+        let (begun, waits) = mpsc::channel();
+        drop(handle.spawn(async move {
+            let _ends = ends;
+            begun.send(()).unwrap();
+            pending::<()>().await;
+        }));
+        waits.recv_timeout(PATIENCE).unwrap();
+        drop(handle.spawn(async move { owner.end() }));
+    });
+}

@@ -1,0 +1,405 @@
+//! Clause 14: a policy loses no task, whatever it returns, and whatever it does when it is asked.
+
+use std::iter::{self, repeat};
+use std::panic::panic_any;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use runtime_core::sync::channel;
+use runtime_core::{sleep, spawn, yield_now};
+use runtime_mn::policy::{Attempt, Knobs, Place, Policy, SearchView, Source, WokenBy, WorkerView};
+use runtime_mn::{Handle, Runtime};
+
+/// Long enough for any machine; nothing here waits for it unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tasks from everywhere, woken by everything.
+async fn work(handle: Handle) -> usize {
+    let mut tasks: Vec<_> = (0..100)
+        .map(|number| {
+            spawn(async move {
+                yield_now().await;
+                let child = spawn(async move { number });
+                yield_now().await;
+                child.await.unwrap()
+            })
+        })
+        .collect();
+    tasks.extend((100..110).map(|number| {
+        spawn(async move {
+            sleep(Duration::from_micros(100 * (number as u64 % 3))).await;
+            number
+        })
+    }));
+    let (sender, receiver) = channel(1);
+    drop(spawn(async move {
+        for number in 0..20 {
+            sender.send(number).await.unwrap();
+        }
+    }));
+    let foreign = thread::spawn(move || {
+        let tasks = (110..130).map(|number| handle.spawn(async move { number }));
+        tasks.collect::<Vec<_>>()
+    });
+    let mut received = 0;
+    while receiver.recv().await.is_some() {
+        received += 1;
+    }
+    assert_eq!(received, 20);
+    tasks.extend(foreign.join().unwrap());
+    let mut sum = 0;
+    for task in tasks {
+        sum += task.await.unwrap();
+    }
+    sum
+}
+
+/// Everything runs under the policy, and the runtime ends. A policy that makes the runtime hang is left behind.
+fn check<P: Policy>(policy: P) {
+    let name = policy.name();
+    let (tell, ended) = mpsc::channel();
+    let checking = thread::spawn(move || {
+        check_here(policy);
+        tell.send(()).unwrap();
+    });
+    if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        panic!("`{name}` has not ended");
+    }
+    checking.join().unwrap();
+}
+
+fn check_here<P: Policy>(policy: P) {
+    let name = policy.name();
+    let builder = Runtime::builder().workers(2).warn_of_stuck(false);
+    let runtime = builder.build_with(policy).unwrap();
+    for _ in 0..5 {
+        let handle = runtime.handle().clone();
+        assert_eq!(runtime.block_on(work(handle)), (0..130).sum(), "{name}");
+    }
+    let waiting = runtime.spawn(std::future::pending::<()>());
+    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new(), "{name}");
+    assert!(waiting.is_finished(), "{name}");
+}
+
+/// Answers nothing, ever.
+struct Silent;
+
+impl Policy for Silent {
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        None
+    }
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        iter::empty()
+    }
+    fn tells(&self, _: Place) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_policy_that_answers_nothing_loses_nothing() {
+    check(Silent);
+}
+
+/// Names each of the places all the time, in turn, whatever is there, and workers that do not exist, itself among them;
+/// and never comes to an end.
+#[derive(Default)]
+struct Nonsense(AtomicUsize);
+
+impl Nonsense {
+    fn count(&self) -> usize {
+        self.0.fetch_add(1, Relaxed)
+    }
+}
+
+impl Policy for Nonsense {
+    fn name(&self) -> &'static str {
+        "nonsense"
+    }
+    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
+        Place::ALL[self.count() % 4]
+    }
+    fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
+        Place::ALL[self.count() % 4]
+    }
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        let sources = [
+            Source::Oldest,
+            Source::Injected,
+            Source::Slot,
+            Source::Front,
+            Source::Newest,
+        ];
+        Some(sources[self.count() % 5])
+    }
+    fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        let own = thief.worker();
+        assert_eq!(thief.queued(usize::MAX), 0);
+        let nobody = [own, usize::MAX, thief.workers(), 7].into_iter().cycle();
+        nobody.flat_map(|worker| [Attempt::Steal(worker), Attempt::StealSlot(worker)])
+    }
+    fn tells(&self, _: Place) -> bool {
+        self.count().is_multiple_of(2)
+    }
+}
+
+#[test]
+fn a_policy_that_answers_nonsense_loses_nothing() {
+    check(Nonsense::default());
+}
+
+/// Always names the same place.
+struct Stubborn(Place, Source);
+
+impl Policy for Stubborn {
+    fn name(&self) -> &'static str {
+        "stubborn"
+    }
+    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
+        self.0
+    }
+    fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
+        self.0
+    }
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        Some(self.1)
+    }
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        repeat(Attempt::DueTimers)
+    }
+}
+
+#[test]
+fn a_policy_that_always_names_one_place_starves_nothing() {
+    let sources = [
+        Source::Slot,
+        Source::Newest,
+        Source::Oldest,
+        Source::Front,
+        Source::Injected,
+    ];
+    for place in Place::ALL {
+        for source in sources {
+            check(Stubborn(place, source));
+        }
+    }
+}
+
+/// A payload that panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("a payload's destructor, part of the test");
+        }
+    }
+}
+
+/// Panics at every `n`th question, in whatever method, iterators and their destructors included.
+struct Panicking {
+    every: usize,
+    asked: AtomicUsize,
+}
+
+impl Panicking {
+    fn maybe(&self) {
+        if self.asked.fetch_add(1, Relaxed) % self.every == self.every - 1 {
+            panic_any(Bomb);
+        }
+    }
+}
+
+struct PanickingOrder<'a>(&'a Panicking, usize);
+
+impl Iterator for PanickingOrder<'_> {
+    type Item = Attempt;
+    fn next(&mut self) -> Option<Attempt> {
+        self.0.maybe();
+        self.1 += 1;
+        Some(Attempt::Steal(self.1 % 3))
+    }
+}
+
+impl Drop for PanickingOrder<'_> {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.0.maybe();
+        }
+    }
+}
+
+impl Policy for Panicking {
+    fn name(&self) -> &'static str {
+        "panicking"
+    }
+    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
+        self.maybe();
+        Place::Slot
+    }
+    fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
+        self.maybe();
+        Place::Newest
+    }
+    fn next(&self, own: &WorkerView<'_>) -> Option<Source> {
+        self.maybe();
+        own.has_woken().then_some(Source::Front)
+    }
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        self.maybe();
+        PanickingOrder(self, 0)
+    }
+}
+
+#[test]
+fn a_policy_that_panics_loses_nothing() {
+    for every in [1, 2, 3, 7, 50] {
+        check(Panicking {
+            every,
+            asked: AtomicUsize::new(0),
+        });
+    }
+}
+
+#[test]
+fn a_panic_of_the_policy_stays_out_of_the_task_that_spawns() {
+    let runtime = Runtime::builder().workers(1).build_with(Panicking {
+        every: 1,
+        asked: AtomicUsize::new(0),
+    });
+    let runtime = runtime.unwrap();
+    let child = runtime.block_on(async { spawn(async { 1 }).await });
+    assert_eq!(child.unwrap(), 1);
+}
+
+/// Spawns and wakes whenever it is asked.
+#[derive(Default)]
+struct Recursive {
+    wakers: Mutex<Vec<Waker>>,
+    spawned: AtomicUsize,
+}
+
+/// A task that keeps on being woken.
+struct Woken(Arc<Recursive>, usize);
+
+impl Future for Woken {
+    type Output = ();
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.1 += 1;
+        if self.1 > 3 {
+            return Poll::Ready(());
+        }
+        self.0.wakers.lock().unwrap().push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[derive(Clone, Default)]
+struct RecursivePolicy(Arc<Recursive>);
+
+impl RecursivePolicy {
+    fn act(&self) {
+        // The first ones may come before anybody could spawn.
+        if self.0.spawned.fetch_add(1, Relaxed) < 2_000 {
+            drop(spawn(Woken(Arc::clone(&self.0), 0)));
+        }
+        let wakers = std::mem::take(&mut *self.0.wakers.lock().unwrap());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Policy for RecursivePolicy {
+    fn name(&self) -> &'static str {
+        "recursive"
+    }
+    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
+        self.act();
+        Place::Newest
+    }
+    fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
+        self.act();
+        Place::Back
+    }
+    fn next(&self, own: &WorkerView<'_>) -> Option<Source> {
+        self.act();
+        own.has_woken().then_some(Source::Front)
+    }
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        self.act();
+        iter::once_with(|| {
+            self.act();
+            Attempt::Injected
+        })
+    }
+}
+
+#[test]
+fn a_policy_that_spawns_and_wakes_while_it_is_asked_loses_nothing() {
+    check(RecursivePolicy::default());
+}
+
+/// Says something else each time that it is asked, and impossible values.
+#[derive(Default)]
+struct Fickle(AtomicUsize);
+
+impl Policy for Fickle {
+    fn name(&self) -> &'static str {
+        "fickle"
+    }
+    fn steals(&self) -> bool {
+        self.0.fetch_add(1, Relaxed).is_multiple_of(2)
+    }
+    fn knobs(&self) -> Knobs {
+        let mut knobs = Knobs::default();
+        (knobs.spin, knobs.injector_tick, knobs.poll_tick) = (u32::MAX, 0, 0);
+        knobs.patience = Duration::MAX;
+        knobs
+    }
+}
+
+#[test]
+fn a_policy_with_impossible_knobs_loses_nothing() {
+    check(Fickle::default());
+    check(Fickle(AtomicUsize::new(1)));
+}
+
+/// Ends its own runtime when it is asked for the hundredth time.
+struct Ending(Arc<Mutex<Option<Runtime>>>, AtomicUsize);
+
+impl Policy for Ending {
+    fn name(&self) -> &'static str {
+        "ending"
+    }
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        if self.1.fetch_add(1, Relaxed) >= 100 {
+            drop(self.0.lock().unwrap().take());
+        }
+        None
+    }
+}
+
+#[test]
+fn a_policy_that_drops_its_runtime_only_begins_the_shutdown() {
+    let owner = Arc::new(Mutex::new(None));
+    let policy = Ending(Arc::clone(&owner), AtomicUsize::new(0));
+    let runtime = Runtime::builder().workers(2).build_with(policy).unwrap();
+    let busy = runtime.spawn(async {
+        loop {
+            yield_now().await;
+        }
+    });
+    *owner.lock().unwrap() = Some(runtime);
+    let patience = Instant::now() + PATIENCE;
+    while !busy.is_finished() {
+        assert!(Instant::now() < patience, "the runtime has not ended");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(owner.lock().unwrap().is_none());
+}

@@ -1,0 +1,78 @@
+//! Clause 15 where nothing else helps: no poll ever counts as stuck, so that nobody is relieved. What waits behind a
+//! poll must be found sooner than that.
+
+use std::future::Future;
+use std::time::Duration;
+
+use runtime_core::testing::{self, Subject, shared_out};
+use runtime_mn::policy::{GoLike, Policy, RandomSteal};
+use runtime_mn::{Handle, Runtime};
+
+const NEVER: Duration = Duration::from_secs(24 * 3600);
+
+struct Unrelieved<const WORKERS: usize, P>(Runtime, std::marker::PhantomData<P>);
+
+impl<const WORKERS: usize, P: Policy + Default> Subject for Unrelieved<WORKERS, P> {
+    type Runtime = Handle;
+
+    fn start() -> Self {
+        let builder = Runtime::builder().workers(WORKERS).stuck_after(NEVER);
+        let runtime = builder.build_with(P::default()).expect("a runtime");
+        Self(runtime, std::marker::PhantomData)
+    }
+    fn handle(&self) -> Handle {
+        self.0.handle().clone()
+    }
+    fn run<F>(&self, root: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.block_on(root)
+    }
+    fn block_on<F>(runtime: &Handle, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        runtime.block_on(future)
+    }
+    fn shutdown(self, timeout: Duration) -> Vec<String> {
+        self.0.shutdown(timeout)
+    }
+}
+
+macro_rules! unrelieved {
+    ($($case:ident)*) => {$(
+        #[test]
+        fn $case() {
+            let case = stringify!($case);
+            testing::run::<Unrelieved<2, GoLike>>(case, shared_out::$case::<Unrelieved<2, GoLike>>);
+            testing::run::<Unrelieved<4, GoLike>>(case, shared_out::$case::<Unrelieved<4, GoLike>>);
+        }
+    )*};
+}
+
+unrelieved! {
+    c15_a_socket_is_served_beside_a_poll
+    c15_a_spawned_task_runs_beside_its_parents_poll
+    c15_a_timer_fires_beside_a_poll
+    c15_a_woken_task_runs_beside_its_wakers_poll
+    c15_tasks_spawned_together_run_at_once
+    c15_tasks_whose_sockets_are_ready_together_run_at_once
+    c15_tasks_whose_timers_fire_together_run_at_once
+    c15_tasks_woken_together_run_beside_their_wakers_poll
+}
+
+#[test]
+fn a_policy_without_a_lifo_slot_shares_out_as_well() {
+    type Cilk = Unrelieved<2, RandomSteal>;
+    testing::run::<Cilk>(
+        "woken",
+        shared_out::c15_a_woken_task_runs_beside_its_wakers_poll::<Cilk>,
+    );
+    testing::run::<Cilk>(
+        "timers",
+        shared_out::c15_tasks_whose_timers_fire_together_run_at_once::<Cilk>,
+    );
+}
