@@ -22,17 +22,14 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::usage;
 
-/// More is not worth the time.
-const MOST_BYTES: u64 = 1 << 30;
 /// What is touched between two looks at the room.
 const PIECE_BYTES: usize = 16 << 20;
-const PAGE_BYTES: usize = 4096;
 
-/// Touches memory and gives it back.
-pub(crate) fn warm() {
+/// Touches memory, at most so much of it, and gives it back.
+pub(crate) fn warm(most_bytes: u64) {
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let mut touched = 0;
-    while touched < MOST_BYTES {
+    while touched < most_bytes {
         // What is touched already is no longer in the room: with as much again left three times, it was a quarter.
         let wanted = 3 * (touched + PIECE_BYTES as u64) + PIECE_BYTES as u64;
         if room_bytes("/".as_ref()).is_none_or(|room| room < wanted) {
@@ -42,11 +39,8 @@ pub(crate) fn warm() {
         if piece.try_reserve_exact(PIECE_BYTES).is_err() {
             break;
         }
-        // Within what is reserved: nothing is allocated that could fail.
-        piece.resize(PIECE_BYTES, 0);
-        for page in piece.chunks_mut(PAGE_BYTES) {
-            page[0] = 1;
-        }
+        // Within what is reserved: nothing is allocated that could fail. Each page is written to.
+        piece.resize(PIECE_BYTES, 1);
         pieces.push(std::hint::black_box(piece));
         touched += PIECE_BYTES as u64;
     }

@@ -126,8 +126,8 @@ impl Grid {
                 .chain([&self.columns[index].title])
                 .map(|text| text.chars().count())
                 .max();
-            // A space on each side.
-            widest.unwrap_or(0) + 2
+            // A space on each side, and one between two columns.
+            widest.unwrap_or(0) + 3
         };
         let keys: Vec<usize> = (0..self.keys).collect();
         let keys_width: usize = keys.iter().map(|&index| taken(index)).sum();
@@ -262,7 +262,8 @@ fn verdicts(text: &mut String, sections: &[Section], width: Option<usize>) {
         let said = match compared {
             _ if !judged.is_empty() => judged.join(", "),
             Some(processes) => format!(
-                "not enough data for a verdict ({processes} processes of each; {MIN_PROCESSES} and a full run needed)"
+                "not enough data for a verdict ({processes} process{} of each; {MIN_PROCESSES} and a full run needed)",
+                if processes == 1 { "" } else { "es" },
             ),
             None => "nothing to compare with".to_owned(),
         };
