@@ -1,7 +1,7 @@
 //! Tells the library what it was built from: compiler, profile, commit and the versions of what it depends on.
 //! Results without these could not be compared with others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
@@ -36,10 +36,60 @@ fn main() {
         }
     }
     set("LAB_RUSTC", output(&rustc(), &["--version"]));
-    set("LAB_PROFILE", env::var("PROFILE").ok());
+    set("LAB_PROFILE", profile());
+    set("LAB_PROFILE_SETTINGS", Some(profile_settings()));
     set("LAB_COMMIT", commit());
     let lock = fs::read_to_string("../Cargo.lock").unwrap_or_default();
     set("LAB_VERSIONS", Some(versions(&lock)));
+}
+
+/// The profile's name. `PROFILE` says no more than `debug` or `release`, also for a profile that inherits from one of them; but
+/// cargo builds in a folder of the profile's name: `TARGET/PROFILE/build/PACKAGE/out`.
+fn profile() -> Option<String> {
+    let out = env::var("OUT_DIR").ok()?;
+    let folder = Path::new(&out).ancestors().nth(3)?.file_name()?.to_str()?;
+    let is_known = Path::new(&out).ancestors().nth(2)?.file_name()? == "build";
+    if is_known {
+        Some(folder.to_owned())
+    } else {
+        env::var("PROFILE").ok()
+    }
+}
+
+/// What a build script is told of the profile's settings: `NAME=VALUE`, separated by semicolons.
+fn profile_settings() -> String {
+    let name = profile().unwrap_or_default();
+    // The profile `dev` builds in the folder `debug`.
+    let name = if name == "debug" {
+        "dev".to_owned()
+    } else {
+        name
+    };
+    let mut settings = BTreeMap::new();
+    settings.insert("opt-level", env::var("OPT_LEVEL").ok());
+    settings.insert("panic", env::var("CARGO_CFG_PANIC").ok());
+    for (setting, suffix) in [
+        ("lto", "LTO"),
+        ("codegen-units", "CODEGEN_UNITS"),
+        ("overflow-checks", "OVERFLOW_CHECKS"),
+    ] {
+        let variable = format!(
+            "CARGO_PROFILE_{}_{suffix}",
+            name.to_uppercase().replace('-', "_")
+        );
+        println!("cargo::rerun-if-env-changed={variable}");
+        settings.insert(setting, env::var(variable).ok());
+    }
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let flags = flags.replace('\u{1f}', " ");
+    settings.insert("rustflags", (!flags.is_empty()).then_some(flags));
+    settings
+        .into_iter()
+        .filter_map(|(setting, value)| {
+            Some(format!("{setting}={}", value?.replace([';', '\n'], " ")))
+        })
+        .collect::<Vec<_>>()
+        .join(";")
 }
 
 fn rustc() -> String {

@@ -79,7 +79,8 @@ Examples:
 
 The baseline is tokio-mt where it is among the runtimes, else the first one; it is measured twice
 in each round, and what the two arms differ by is the noise floor. Policies and knobs are compared
-with each other, too: with the default policy, or the first one named, and the first value of each knob.")]
+with each other, too: with the default policy, or the first one named, and the first value of each knob.
+Ctrl-C ends it with the results so far, and code 130.")]
 pub struct CompareArgs {
     /// Which workloads; `lab list` shows them. Without any, the default matrix.
     #[arg(value_name = "WORKLOAD")]
@@ -114,10 +115,10 @@ pub struct CompareArgs {
     /// Seed of the order and of all random input [default: a new one, printed].
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
-    /// Write the results here as well.
+    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Where results.json and report.html go [default: lab-out].
+    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Say nothing while measuring.
@@ -167,10 +168,10 @@ pub struct SweepArgs {
     /// Seed of the order and of all random input [default: a new one, printed].
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
-    /// Write the results here as well.
+    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Where results.json and report.html go [default: lab-out].
+    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Say nothing while measuring.
@@ -197,7 +198,8 @@ Examples:
   lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
 
 Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
-the runtime's counters for Prometheus, even while every worker is stuck. SIGINT and SIGTERM end it, with code 0.")]
+the runtime's counters for Prometheus, even while every worker is stuck. SIGINT, SIGTERM and SIGHUP end it, with
+code 0.")]
 pub struct ServeArgs {
     /// What to serve.
     #[arg(value_enum)]
@@ -234,7 +236,8 @@ Examples:
   lab load echo --addr 127.0.0.1:7000 --bytes 1024 --json load.json
 
 With --rate, latency counts from the intended start of each request (open loop);
-with --closed, a connection's next request starts when its last one has ended.")]
+with --closed, a connection's next request starts when its last one has ended. Ctrl-C ends it with a report
+of what was seen until then, and code 130.")]
 pub struct LoadArgs {
     /// What the server speaks.
     #[arg(value_enum)]
@@ -257,7 +260,7 @@ pub struct LoadArgs {
     /// How long, in seconds; `500ms` and `10s` work too.
     #[arg(long, value_name = "S", default_value = "5", value_parser = parse_duration)]
     pub duration: Duration,
-    /// Write what was measured here, as JSON.
+    /// Write what was measured here, as JSON; `-` is standard output, and nothing else is printed there then.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }

@@ -1,17 +1,19 @@
 //! The machine and the build that figures belong to, and the few limits of the process that measuring needs changed.
 
-use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Resource, Rlimit};
 
+use crate::provenance::{self, Build};
 use crate::results::Environment;
 use crate::usage;
 
-/// Describes this machine and this build. What cannot be found out is `None`.
-pub fn describe(seed: u64) -> Environment {
+/// Describes this machine and what `build` says of the program. What cannot be found out is `None`.
+pub fn describe(seed: u64, build: &Build) -> Environment {
     Environment {
         id: "e1".to_owned(),
         cpu: fs::read_to_string("/proc/cpuinfo")
@@ -26,20 +28,19 @@ pub fn describe(seed: u64) -> Environment {
             .to_str()
             .ok()
             .map(str::to_owned),
-        rustc: known(env!("LAB_RUSTC")),
-        profile: env!("LAB_PROFILE").to_owned(),
-        commit: known(env!("LAB_COMMIT")),
+        rustc: provenance::compiler(),
+        profile: provenance::profile(),
+        profile_settings: provenance::profile_settings(),
+        program: build.program.clone(),
+        commit: build.commit.clone(),
+        lab: Some(provenance::library()),
         seed,
-        versions: versions(env!("LAB_VERSIONS")),
+        versions: build.versions.clone(),
         started_unix_s: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .ok()
             .map(|since| since.as_secs()),
-        command: Some(
-            std::env::args()
-                .skip(1)
-                .fold("lab".to_owned(), |line, word| line + " " + &word),
-        ),
+        command: Some(command_line(std::env::args_os())),
     }
 }
 
@@ -62,32 +63,14 @@ pub fn raise_descriptor_limit() {
     );
 }
 
-/// Touches memory, so that the first process is not the one that pays for it: on a fresh virtual machine the host gives memory
-/// at the first touch of each page, which makes that touch several times slower than any later one.
-pub fn warm_memory() {
-    const MOST_BYTES: u64 = 1 << 30;
-    const PAGE_BYTES: usize = 4096;
-    let free = fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| usage::kibibytes(&text, "MemAvailable:"))
-        .unwrap_or(0);
-    let bytes = usize::try_from((free / 4).min(MOST_BYTES)).unwrap_or(0);
-    let mut memory = vec![0_u8; bytes];
-    for page in memory.chunks_mut(PAGE_BYTES) {
-        page[0] = 1;
-    }
-    std::hint::black_box(memory);
-}
-
-fn known(value: &str) -> Option<String> {
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
-fn versions(list: &str) -> BTreeMap<String, String> {
-    list.split(',')
-        .filter_map(|entry| entry.split_once('='))
-        .map(|(name, version)| (name.to_owned(), version.to_owned()))
-        .collect()
+/// The command line as it can be read: the program by its name, without its folder.
+fn command_line(mut words: impl Iterator<Item = OsString>) -> String {
+    let program = words.next().map(PathBuf::from);
+    let program = program.as_deref().and_then(Path::file_name);
+    let program = program.map_or("lab".into(), OsStr::to_string_lossy);
+    words.fold(program.into_owned(), |line, word| {
+        line + " " + &word.to_string_lossy()
+    })
 }
 
 fn cpu_model(cpuinfo: &str) -> Option<String> {
@@ -104,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_environment_names_machine_and_build() {
-        let environment = describe(7);
+        let environment = describe(7, &Build::of_this_project());
         assert_eq!(environment.seed, 7);
         assert!(environment.cores >= 1);
         assert!(
@@ -116,6 +99,15 @@ mod tests {
                 .rustc
                 .is_some_and(|rustc| rustc.starts_with("rustc "))
         );
+    }
+
+    #[test]
+    fn a_command_line_need_not_be_text() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let words = [&b"/some/where/lab"[..], b"compare", b"\xff"];
+        let words = words.map(|word| OsString::from_vec(word.to_vec()));
+        assert_eq!(command_line(words.into_iter()), "lab compare \u{fffd}");
+        assert_eq!(command_line([].into_iter()), "lab");
     }
 
     #[test]

@@ -14,7 +14,10 @@ pub mod load;
 pub mod many_loops;
 mod matrix;
 pub mod measure;
+mod memory;
+mod output;
 pub mod peers;
+pub mod provenance;
 pub mod registry;
 pub mod repetitions;
 pub mod report;
@@ -24,18 +27,20 @@ pub mod serve;
 pub mod soak;
 mod standard;
 pub mod statistics;
+mod stopping;
 mod suggest;
 pub mod summary;
 mod table;
+mod terminal;
 mod units;
 mod usage;
 pub mod workloads;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 pub use error::CommandError;
 pub use measure::Meter;
+pub use provenance::Build;
 pub use registry::{Entry, Failure, Params, Registry};
 
 use cli::{Command, Parsed};
@@ -44,6 +49,8 @@ use cli::{Command, Parsed};
 ///
 /// Errors become one line on standard error. The exit code is 0 when done, 1 when a workload failed its check or a peer
 /// crashed, 2 on wrong usage, 130 when interrupted.
+///
+/// Results say that nothing is known of the program's commit and dependencies; [`main_of`] takes what there is to be said.
 ///
 /// ```no_run
 /// use bench_suite::Registry;
@@ -55,21 +62,22 @@ use cli::{Command, Parsed};
 /// }
 /// ```
 pub fn main(registry: Registry) -> ExitCode {
+    main_of(Build::unknown(), registry)
+}
+
+/// [`main`] of a program that knows what it was built from; see [`build!`].
+pub fn main_of(build: Build, registry: Registry) -> ExitCode {
     if let Some(code) = serve_if_asked() {
         return code;
     }
     let outcome = cli::parse(std::env::args_os()).and_then(|parsed| match parsed {
-        Parsed::Run(cli) => run(&registry, *cli),
-        Parsed::Print(text) => {
-            // A closed pipe (`lab --help | head -1`) is no failure.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            Ok(())
-        }
+        Parsed::Run(cli) => run(&registry, &build, *cli),
+        Parsed::Print(text) => terminal::print(&text),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lab: {error}");
+            terminal::say(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
@@ -89,12 +97,12 @@ pub fn serve_if_asked() -> Option<ExitCode> {
     code
 }
 
-fn run(registry: &Registry, cli: cli::Cli) -> Result<(), CommandError> {
+fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandError> {
     environment::raise_descriptor_limit();
     match cli.command {
-        None => compare::run(registry, &cli::CompareArgs::default()),
-        Some(Command::Compare(arguments)) => compare::run(registry, &arguments),
-        Some(Command::Sweep(arguments)) => compare::sweep(registry, &arguments),
+        None => compare::run(registry, build, &cli::CompareArgs::default()),
+        Some(Command::Compare(arguments)) => compare::run(registry, build, &arguments),
+        Some(Command::Sweep(arguments)) => compare::sweep(registry, build, &arguments),
         Some(Command::List(arguments)) => list::run(registry, &arguments),
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),

@@ -1,7 +1,6 @@
 //! `lab list`: what can be measured.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
@@ -9,9 +8,13 @@ use crate::cli::ListArgs;
 use crate::error::CommandError;
 use crate::registry::{Group, Registry, RuntimeInfo, Workload};
 use crate::scheduler_counts::COUNTERS;
+use crate::terminal::{self, wrapped};
+
+/// Where the text of a line begins, behind a name.
+const INDENT: usize = 17;
 
 /// The figures of results and reports, each with one line.
-const METRICS: [(&str, &str); 9] = [
+const METRICS: [(&str, &str); 14] = [
     ("wall_ns_per_op", "time per operation"),
     (
         "cpu_ns_per_op",
@@ -32,18 +35,40 @@ const METRICS: [(&str, &str); 9] = [
     ("latency_p50_ns", "median latency"),
     ("latency_p99_ns", "99th percentile of latency"),
     ("latency_p999_ns", "99.9th percentile of latency"),
+    (
+        "client_late_p50_ns",
+        "open loop: how late the load generator itself was, median",
+    ),
+    (
+        "client_late_p99_ns",
+        "open loop: how late the load generator itself was, 99th percentile",
+    ),
     ("bytes_per_task", "memory per parked task"),
+    (
+        "beyond_future_bytes",
+        "memory per parked task, less that of its future",
+    ),
+    ("hog_cores", "cores that the hogs beside a server got"),
+    (
+        "unstarted_requests",
+        "open loop: requests that were due and never got a connection",
+    ),
 ];
 
 pub(crate) fn run(registry: &Registry, arguments: &ListArgs) -> Result<(), CommandError> {
     let text = if arguments.json {
         format!("{:#}\n", as_json(registry))
     } else {
-        as_text(registry)
+        let width = terminal::width();
+        // Long lines hang below the column where their text begins.
+        let lines = as_text(registry);
+        let lines = lines.lines().map(|line| {
+            let indent = if line.starts_with("  ") { INDENT } else { 0 };
+            wrapped(line, width, indent) + "\n"
+        });
+        lines.collect()
     };
-    // Whoever closes the pipe early, such as `head`, has read enough.
-    let _ = io::stdout().write_all(text.as_bytes());
-    Ok(())
+    terminal::print(&text)
 }
 
 fn runtimes_of<'a>(

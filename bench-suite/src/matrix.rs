@@ -77,6 +77,12 @@ fn matrix(sweep: &Sweep, section: &Section) -> Matrix {
         let values = rows.iter().map(|row| Some(choice(row, &dimension.name)));
         add(&dimension.name, false, values.collect());
     }
+    // What the ratio is about, if it is none of the figures below.
+    let judged = section.metric.as_str();
+    if !["wall_ns_per_op", "cpu_ns_per_op", "latency_p999_ns"].contains(&judged) {
+        let values = rows.iter().map(|row| median(row, judged));
+        add(&units::metric_column(judged), true, values.collect());
+    }
     for (title, figure) in FIGURES {
         add(title, true, rows.iter().map(|row| figure(row)).collect());
     }
@@ -118,12 +124,13 @@ fn choice(row: &Row, dimension: &str) -> String {
 type Figure = fn(&Row) -> Option<String>;
 
 /// The columns of figures; one that no row has is left out.
-const FIGURES: [(&str, Figure); 8] = [
+const FIGURES: [(&str, Figure); 9] = [
     ("ops/s", |row| {
         let wall = row.medians.get("wall_ns_per_op")?;
         (*wall > 0.0).then(|| units::rate(1e9 / wall))
     }),
     ("p99.9", |row| median(row, "latency_p999_ns")),
+    ("client late p99", |row| median(row, "client_late_p99_ns")),
     ("CPU/op", |row| median(row, "cpu_ns_per_op")),
     ("cores", |row| {
         let wall = row.medians.get("wall_ns_per_op")?;

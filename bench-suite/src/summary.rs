@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::comparisons::{self, ArmKey};
 use crate::results::{Comparison, LatencyNs, Results, Role, Run, Status, WorkloadInfo};
+use crate::scheduler_counts::COUNTERS;
 use crate::statistics::median;
 
 /// One workload with one set of parameters.
@@ -38,6 +39,39 @@ impl Section {
             None => self.workload.name.clone(),
         }
     }
+
+    /// The metrics that a table of this section shows: first what is judged, then what every table has, then what there is
+    /// of other figures, the workload's own among them.
+    pub fn columns(&self) -> Vec<String> {
+        const ALWAYS: [&str; 2] = ["wall_ns_per_op", "cpu_ns_per_op"];
+        const WHERE_MEASURED: [&str; 4] = [
+            "latency_p50_ns",
+            "latency_p99_ns",
+            "latency_p999_ns",
+            "client_late_p99_ns",
+        ];
+        const LAST: [&str; 3] = ["switches_per_op", "page_faults_per_op", "peak_rss_bytes"];
+        let has = |metric: &str| self.rows.iter().any(|row| row.medians.contains_key(metric));
+        let own = self.rows.iter().flat_map(|row| row.medians.keys());
+        let own = own.filter(|name| {
+            let metric = name.as_str();
+            !METRICS.contains(&metric) && COUNTERS.iter().all(|(counter, _)| *counter != metric)
+        });
+        let mut columns = vec![self.metric.clone()];
+        let others = ALWAYS
+            .into_iter()
+            .chain(WHERE_MEASURED.into_iter().filter(|metric| has(metric)))
+            .map(str::to_owned)
+            .chain([self.workload.metric.clone()])
+            .chain(own.cloned())
+            .chain(LAST.map(str::to_owned));
+        for metric in others {
+            if !columns.contains(&metric) {
+                columns.push(metric);
+            }
+        }
+        columns
+    }
 }
 
 /// One arm of a section.
@@ -70,13 +104,17 @@ pub struct Row {
 }
 
 /// Metrics that every row has a median of, where measured.
-const METRICS: [&str; 9] = [
+const METRICS: [&str; 13] = [
     "wall_ns_per_op",
     "cpu_ns_per_op",
     "switches_per_op",
     "page_faults_per_op",
     "peak_rss_bytes",
+    "latency_p50_ns",
+    "latency_p99_ns",
     "latency_p999_ns",
+    "client_late_p50_ns",
+    "client_late_p99_ns",
     "steals_done_per_op",
     "tasks_stolen_per_op",
     "unparks_per_op",
@@ -451,6 +489,48 @@ mod tests {
         assert_eq!(labels, ["tokio-mt", "mn", "tokio-mt, again (A/A)"]);
         let verdicts: Vec<String> = sections[0].rows.iter().map(verdict).collect();
         assert_eq!(verdicts, ["baseline", "not enough data", "noise"]);
+    }
+
+    #[test]
+    fn what_is_judged_is_shown_first_and_the_client_s_lateness_is_shown() {
+        let mut results = results();
+        for run in &mut results.runs {
+            run.latency_ns = Some(LatencyNs {
+                p50: 10,
+                p99: 990,
+                ..LatencyNs::default()
+            });
+            run.client_late_ns = Some(crate::results::LateNs { p50: 1, p99: 7 });
+            run.extra.insert("hog_cores".into(), 1.5);
+            run.extra.insert("polls".into(), 100.0);
+        }
+        results.workloads = vec![WorkloadInfo {
+            name: "echo".into(),
+            group: "IO-bound".into(),
+            about: String::new(),
+            op: String::new(),
+            metric: "latency_p99_ns".into(),
+        }];
+        let section = &sections(&results)[0];
+        assert_eq!(
+            section.columns(),
+            [
+                "latency_p99_ns",
+                "wall_ns_per_op",
+                "cpu_ns_per_op",
+                "latency_p50_ns",
+                "latency_p999_ns",
+                "client_late_p99_ns",
+                "hog_cores",
+                "switches_per_op",
+                "page_faults_per_op",
+                "peak_rss_bytes",
+            ]
+        );
+        let row = &section.rows[0];
+        assert_eq!(row.medians["latency_p99_ns"], 990.0);
+        assert_eq!(row.medians["client_late_p99_ns"], 7.0);
+        assert_eq!(row.points.len(), 3);
     }
 
     #[test]

@@ -1,43 +1,41 @@
-//! Results on the terminal: a table for each group of workloads, then the verdicts in words.
+//! Results on the terminal: a table for each workload, then the verdicts in words.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, TableComponent};
 
-use crate::matrix::{self, Matrix};
+use crate::matrix::{self, Column, Matrix};
 use crate::results::{Results, Role, Verdict};
 use crate::statistics::MIN_PROCESSES;
 use crate::summary::{self, Row, Section};
+use crate::terminal::wrapped;
 use crate::units;
 
-/// Everything that is printed on standard output about `results`.
-pub(crate) fn render(results: &Results) -> String {
+/// Everything that is printed on standard output about `results`, in lines of at most `width` as far as that can be.
+pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     let sections = summary::sections(results);
     let mut text = String::new();
     if results.sweep.is_some() {
-        swept(&mut text, &matrix::matrices(results, &sections));
-        failures(&mut text, &sections);
+        swept(&mut text, &matrix::matrices(results, &sections), width);
+        failures(&mut text, &sections, width);
     } else {
-        compared(&mut text, &sections);
-        verdicts(&mut text, &sections);
+        compared(&mut text, &sections, width);
+        verdicts(&mut text, &sections, width);
     }
     if let Some(method) = &results.method {
-        let _ = writeln!(
-            text,
-            "Ratios: runtime / baseline, less is better; {}.",
-            printable(method)
-        );
+        let line = format!("Ratios: runtime / baseline, less is better; {method}.");
+        let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 2));
     }
     for note in &results.notes {
-        let _ = writeln!(text, "Note: {}.", printable(note));
+        let line = format!("Note: {note}.");
+        let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 2));
     }
     text
 }
 
-/// A table for each group of workloads.
-fn compared(text: &mut String, sections: &[Section]) {
+/// A table for each workload, under the heading of its group.
+fn compared(text: &mut String, sections: &[Section], width: Option<usize>) {
     let mut groups: Vec<&str> = Vec::new();
     for section in sections {
         if !groups.contains(&section.workload.group.as_str()) {
@@ -45,36 +43,111 @@ fn compared(text: &mut String, sections: &[Section]) {
         }
     }
     for group in groups {
-        let members: Vec<&Section> = sections
+        let _ = writeln!(text, "\n{}", printable(group));
+        for section in sections
             .iter()
             .filter(|section| section.workload.group == group)
-            .collect();
-        let _ = writeln!(text, "\n{group}\n{}", table(&members));
+        {
+            let mut heading = title(section);
+            if !section.flags.is_empty() {
+                let _ = write!(heading, " [{}]", section.flags.join(", "));
+            }
+            let _ = writeln!(text, "\n{}", wrapped(&printable(&heading), width, 2));
+            grid(section).render(text, width);
+            for (runtime, reason) in &section.absent {
+                let line = format!("  {runtime}: {reason}");
+                let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 4));
+            }
+        }
     }
     text.push('\n');
 }
 
 /// A table for each workload.
-fn swept(text: &mut String, matrices: &[Matrix]) {
+fn swept(text: &mut String, matrices: &[Matrix], width: Option<usize>) {
     for matrix in matrices {
-        let _ = write!(text, "\n{}", printable(&matrix.title));
+        let mut heading = matrix.title.clone();
         if !matrix.op.is_empty() {
-            let _ = write!(text, "; one op: {}", printable(&matrix.op));
+            let _ = write!(heading, "; one op: {}", matrix.op);
         }
-        let mut table = empty_table();
-        table.set_header(
-            matrix
-                .columns
-                .iter()
-                .map(|column| cell(&column.title, column.figure).add_attribute(Attribute::Bold)),
-        );
-        for row in &matrix.rows {
-            let cells = row.iter().zip(&matrix.columns);
-            table.add_row(cells.map(|(text, column)| cell(text, column.figure)));
-        }
-        let _ = writeln!(text, "\n{table}");
+        let _ = writeln!(text, "\n{}", wrapped(&printable(&heading), width, 2));
+        // What tells the rows apart.
+        let keys = matrix
+            .columns
+            .iter()
+            .take_while(|column| !column.figure)
+            .count();
+        let grid = Grid {
+            columns: matrix.columns.clone(),
+            rows: matrix.rows.clone(),
+            keys,
+        };
+        grid.render(text, width);
     }
-    let _ = writeln!(text, "\nMedians over processes; {}.", matrix::LEGEND);
+    let legend = format!("Medians over processes; {}.", matrix::LEGEND);
+    let _ = writeln!(text, "\n{}", wrapped(&legend, width, 2));
+}
+
+/// A table that can be cut into several below each other, each with the key columns: a line that is broken by the terminal
+/// can't be read.
+struct Grid {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+    /// So many columns, the first ones, are repeated in each part.
+    keys: usize,
+}
+
+impl Grid {
+    fn render(&self, text: &mut String, width: Option<usize>) {
+        for part in self.parts(width) {
+            let mut table = empty_table();
+            let header = part.iter().map(|&index| &self.columns[index]);
+            table.set_header(
+                header.map(|column| {
+                    cell(&column.title, column.figure).add_attribute(Attribute::Bold)
+                }),
+            );
+            for row in &self.rows {
+                let cells = part.iter().map(|&index| {
+                    let text = row.get(index).map_or("", String::as_str);
+                    cell(text, self.columns[index].figure)
+                });
+                table.add_row(cells);
+            }
+            let _ = writeln!(text, "{table}");
+        }
+    }
+
+    /// The columns of each part: the keys, and as many others as fit, at least one.
+    fn parts(&self, width: Option<usize>) -> Vec<Vec<usize>> {
+        let taken = |index: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index));
+            let widest = cells
+                .chain([&self.columns[index].title])
+                .map(|text| text.chars().count())
+                .max();
+            // A space on each side, and one between two columns.
+            widest.unwrap_or(0) + 3
+        };
+        let keys: Vec<usize> = (0..self.keys).collect();
+        let keys_width: usize = keys.iter().map(|&index| taken(index)).sum();
+        let mut parts = vec![keys.clone()];
+        let mut used = keys_width;
+        for index in self.keys..self.columns.len() {
+            let last = parts.last_mut().expect("there is always one");
+            let fits = width.is_none_or(|width| used + taken(index) <= width);
+            if fits || last.len() == self.keys {
+                last.push(index);
+                used += taken(index);
+            } else {
+                let mut part = keys.clone();
+                part.push(index);
+                parts.push(part);
+                used = keys_width + taken(index);
+            }
+        }
+        parts
+    }
 }
 
 fn cell(text: &str, figure: bool) -> Cell {
@@ -89,7 +162,7 @@ fn cell(text: &str, figure: bool) -> Cell {
 fn empty_table() -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
-    // Lines around the arms of a workload would be noise: a blank row parts the workloads.
+    // Lines around the arms of a workload would be noise.
     for line in [
         TableComponent::HorizontalLines,
         TableComponent::LeftBorderIntersections,
@@ -98,103 +171,66 @@ fn empty_table() -> Table {
     ] {
         table.remove_style(line);
     }
-    if std::io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
+    table.set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 
-fn table(sections: &[&Section]) -> Table {
-    let mut table = empty_table();
-    table.set_header(
-        [
-            "workload",
-            "runtime",
-            "time/op",
-            "CPU/op",
-            "switches/op",
-            "faults/op",
-            "peak RSS",
-            "of",
-            "ratio [95% CI]",
-            "verdict",
-        ]
-        .map(|title| Cell::new(title).add_attribute(Attribute::Bold)),
+/// One row per arm: what is judged and the verdict on it, then the other figures.
+fn grid(section: &Section) -> Grid {
+    let metrics = section.columns();
+    let column = |title: String, figure| Column { title, figure };
+    let (judged, others) = metrics.split_first().expect("what is judged");
+    let mut columns = vec![
+        column("runtime".to_owned(), false),
+        column(units::metric_column(judged), true),
+        column(format!("ratio of {} [95% CI]", short_metric(judged)), true),
+        column("verdict".to_owned(), false),
+    ];
+    columns.extend(
+        others
+            .iter()
+            .map(|metric| column(units::metric_column(metric), true)),
     );
-    for (index, section) in sections.iter().enumerate() {
-        if index > 0 {
-            table.add_row([""]);
-        }
-        let mut name = printable(&section.name()).replace(": ", "\n");
-        let parameters = summary::parameters(&section.params);
-        if !parameters.is_empty() {
-            let _ = write!(name, "\n{}", printable(&parameters).replace(", ", "\n"));
-        }
-        if !section.flags.is_empty() {
-            let _ = write!(name, "\n[{}]", printable(&section.flags.join(", ")));
-        }
-        let mut lines = name.lines();
-        // One row per arm; what describes the workload goes down the first column beside them.
-        for row in &section.rows {
-            add(&mut table, lines.next().unwrap_or_default(), section, row);
-        }
-        for (runtime, reason) in &section.absent {
-            table.add_row(vec![
-                Cell::new(lines.next().unwrap_or_default()),
-                Cell::new(printable(runtime)),
-                Cell::new("n/a").set_alignment(CellAlignment::Right),
-                Cell::new("-").set_alignment(CellAlignment::Right),
-                Cell::new("-").set_alignment(CellAlignment::Right),
-                Cell::new("-").set_alignment(CellAlignment::Right),
-                Cell::new("-").set_alignment(CellAlignment::Right),
-                Cell::new(""),
-                Cell::new(""),
-                Cell::new(printable(reason)),
-            ]);
-        }
-        for rest in lines {
-            table.add_row(vec![Cell::new(rest)]);
-        }
+    let row = |row: &Row| {
+        let value = |metric: &String| {
+            row.medians
+                .get(metric)
+                .map_or_else(|| "-".to_owned(), |&value| units::metric(metric, value))
+        };
+        let ratio = match &row.comparison {
+            Some(comparison) if row.ok > 0 => units::ratio(comparison.ratio, comparison.ci95),
+            _ => String::new(),
+        };
+        let mut cells = vec![
+            row.label.clone(),
+            value(judged),
+            ratio,
+            summary::verdict(row),
+        ];
+        cells.extend(others.iter().map(value));
+        cells
+    };
+    Grid {
+        columns,
+        rows: section.rows.iter().map(row).collect(),
+        keys: 1,
     }
-    table
-}
-
-fn add(table: &mut Table, name: &str, section: &Section, row: &Row) {
-    let value = |metric: &str| {
-        let text = row
-            .medians
-            .get(metric)
-            .map_or_else(|| "-".to_owned(), |&value| units::metric(metric, value));
-        Cell::new(text).set_alignment(CellAlignment::Right)
-    };
-    let ratio = match &row.comparison {
-        Some(comparison) if row.ok > 0 => units::ratio(comparison.ratio, comparison.ci95),
-        _ => String::new(),
-    };
-    table.add_row(vec![
-        Cell::new(name),
-        Cell::new(printable(&row.label)),
-        value("wall_ns_per_op"),
-        value("cpu_ns_per_op"),
-        value("switches_per_op"),
-        value("page_faults_per_op"),
-        value("peak_rss_bytes"),
-        Cell::new(short_metric(&section.metric)),
-        Cell::new(ratio),
-        Cell::new(printable(&summary::verdict(row))),
-    ]);
 }
 
 fn short_metric(metric: &str) -> &str {
     match metric {
         "wall_ns_per_op" => "time",
         "cpu_ns_per_op" => "CPU",
+        "latency_p50_ns" => "p50",
+        "latency_p99_ns" => "p99",
+        "latency_p999_ns" => "p99.9",
+        "bytes_per_task" => "bytes",
         other => other,
     }
 }
 
 /// One line per workload: who is better or worse than whom, or that nothing can be said.
-fn verdicts(text: &mut String, sections: &[Section]) {
+fn verdicts(text: &mut String, sections: &[Section], width: Option<usize>) {
     for section in sections {
         let judged: Vec<String> = section
             .rows
@@ -207,7 +243,7 @@ fn verdicts(text: &mut String, sections: &[Section]) {
                     Verdict::NotEnoughData => return None,
                     verdict => verdict.to_string(),
                 };
-                Some(format!("{} {words} ({ratio})", printable(&row.label)))
+                Some(format!("{} {words} ({ratio})", row.label))
             })
             .collect();
         let metric = units::metric_title(&section.metric);
@@ -226,35 +262,29 @@ fn verdicts(text: &mut String, sections: &[Section]) {
         let said = match compared {
             _ if !judged.is_empty() => judged.join(", "),
             Some(processes) => format!(
-                "not enough data for a verdict ({processes} processes of each; {MIN_PROCESSES} and a full run needed)"
+                "not enough data for a verdict ({processes} process{} of each; {MIN_PROCESSES} and a full run needed)",
+                if processes == 1 { "" } else { "es" },
             ),
             None => "nothing to compare with".to_owned(),
         };
-        let _ = writeln!(
-            text,
-            "{}: {said}; {}, {floor}",
-            printable(&title(section)),
-            printable(&metric),
-        );
+        let line = format!("{}: {said}; {metric}, {floor}", title(section));
+        let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 2));
         for row in &section.rows {
             for failure in &row.failures {
-                let _ = writeln!(text, "  {}: {}", printable(&row.label), printable(failure));
+                let line = format!("  {}: {failure}", row.label);
+                let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 4));
             }
         }
     }
 }
 
 /// One line per kind of failure, for a display without verdicts.
-fn failures(text: &mut String, sections: &[Section]) {
+fn failures(text: &mut String, sections: &[Section], width: Option<usize>) {
     for section in sections {
         for row in &section.rows {
             for failure in &row.failures {
-                let (label, failure) = (printable(&row.label), printable(failure));
-                let _ = writeln!(
-                    text,
-                    "{} under {label}: {failure}",
-                    printable(&title(section))
-                );
+                let line = format!("{} under {}: {failure}", title(section), row.label);
+                let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 2));
             }
         }
     }
@@ -280,4 +310,50 @@ fn printable(text: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wide() -> Grid {
+        let column = |title: &str, figure| Column {
+            title: title.to_owned(),
+            figure,
+        };
+        Grid {
+            columns: vec![
+                column("runtime", false),
+                column("time/op", true),
+                column("verdict", false),
+                column("peak RSS", true),
+            ],
+            rows: vec![vec![
+                "tokio-mt, again (A/A)".to_owned(),
+                "12.3 µs".to_owned(),
+                "not enough data".to_owned(),
+                "4.20 MiB".to_owned(),
+            ]],
+            keys: 1,
+        }
+    }
+
+    #[test]
+    fn a_table_is_cut_between_columns_and_never_within_a_word() {
+        let grid = wide();
+        assert_eq!(grid.parts(None), [[0, 1, 2, 3].to_vec()]);
+        assert_eq!(grid.parts(Some(60)), [[0, 1, 2].to_vec(), [0, 3].to_vec()]);
+        // Each part has something to say, however narrow.
+        assert_eq!(grid.parts(Some(1)), [[0, 1], [0, 2], [0, 3]]);
+        for width in [33, 49, 60, 80] {
+            let mut text = String::new();
+            grid.render(&mut text, Some(width));
+            for line in text.lines() {
+                assert!(line.chars().count() <= width.max(41), "{width}: {line}");
+            }
+            for word in ["tokio-mt, again (A/A)", "not enough data", "4.20 MiB"] {
+                assert!(text.contains(word), "{width}: {text}");
+            }
+        }
+    }
 }

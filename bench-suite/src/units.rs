@@ -44,6 +44,29 @@ pub(crate) fn metric_title(name: &str) -> String {
     match name {
         "wall_ns_per_op" => "time per op".to_owned(),
         "cpu_ns_per_op" => "CPU time per op".to_owned(),
+        "latency_p50_ns" => "median latency".to_owned(),
+        "latency_p99_ns" => "p99 latency".to_owned(),
+        "latency_p999_ns" => "p99.9 latency".to_owned(),
+        "client_late_p50_ns" => "median lateness of the client".to_owned(),
+        "client_late_p99_ns" => "p99 lateness of the client".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// The name of a metric above a column.
+pub(crate) fn metric_column(name: &str) -> String {
+    match name {
+        "wall_ns_per_op" => "time/op".to_owned(),
+        "cpu_ns_per_op" => "CPU/op".to_owned(),
+        "switches_per_op" => "switches/op".to_owned(),
+        "page_faults_per_op" => "faults/op".to_owned(),
+        "peak_rss_bytes" => "peak RSS".to_owned(),
+        "latency_p50_ns" => "p50".to_owned(),
+        "latency_p99_ns" => "p99".to_owned(),
+        "latency_p999_ns" => "p99.9".to_owned(),
+        "client_late_p50_ns" => "client late p50".to_owned(),
+        "client_late_p99_ns" => "client late p99".to_owned(),
+        "bytes_per_task" => "bytes/task".to_owned(),
         other => other.replace('_', " "),
     }
 }
@@ -57,6 +80,38 @@ pub(crate) fn ratio(ratio: Option<f64>, interval: Option<[f64; 2]>) -> String {
         (Some(ratio), None) => format!("{}x", digits(ratio)),
         (None, _) => "n/a".to_owned(),
     }
+}
+
+/// A time as people read it, from seconds since 1970.
+pub(crate) fn utc(seconds: u64) -> String {
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// A time as part of a file's name, from seconds since 1970: names in order are times in order.
+pub(crate) fn utc_name(seconds: u64) -> String {
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}-{minute:02}-{second:02}Z")
+}
+
+/// Year, month and day, from days since 1970 (the civil calendar's rule for leap years; days from March on).
+fn date(days: u64) -> (i64, i64, i64) {
+    let days = i64::try_from(days).unwrap_or(i64::MAX / 2) + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 fn scaled(value: f64, step: f64, units: &[&str]) -> String {
@@ -91,6 +146,15 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_right_around_leap_days() {
+        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00 UTC");
+        assert_eq!(utc(1_709_251_199), "2024-02-29 23:59 UTC");
+        assert_eq!(utc(1_709_251_200), "2024-03-01 00:00 UTC");
+        assert_eq!(utc_name(1_709_251_199), "2024-02-29T23-59-59Z");
+    }
 
     #[test]
     fn three_digits_and_the_unit_that_fits() {

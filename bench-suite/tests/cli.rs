@@ -222,6 +222,14 @@ fn a_short_comparison_is_printed_stored_and_reported_again() {
         Results::read(&folder.path().join("lab-out/results.json")).unwrap()
     );
     assert_eq!(results.runs.len(), 2 * 2 * 3);
+    let environment = &results.environments[0];
+    assert!(environment.versions.contains_key("tokio"));
+    assert!(
+        environment
+            .program
+            .as_deref()
+            .is_some_and(|program| program.starts_with("lab "))
+    );
     for run in &results.runs {
         assert_eq!(
             (run.status, run.error.as_deref()),

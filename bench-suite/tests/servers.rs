@@ -210,6 +210,95 @@ fn http_answers_every_method_and_path_on_one_connection() {
     }
 }
 
+/// All that a server sends in answer to `request`, until it closes.
+fn answer_to(server: &Server, request: &[u8]) -> String {
+    let mut stream = server.connect();
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn http_wants_one_valid_host_from_1_1_on() {
+    for runtime in SERVERS {
+        let server = Server::start("http", runtime, &[]);
+        for (request, status) in [
+            ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                200,
+            ),
+            ("GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n", 200),
+            ("GET / HTTP/1.0\r\n\r\n", 200),
+        ] {
+            let answer = answer_to(&server, request.as_bytes());
+            let line = answer.lines().next().unwrap_or_default();
+            assert_eq!(
+                line.split(' ').nth(1),
+                Some(status.to_string().as_str()),
+                "{runtime}: {request:?}: {answer}"
+            );
+        }
+        server.end(Signal::TERM);
+    }
+}
+
+#[test]
+fn half_a_request_is_not_waited_for_for_ever_and_an_idle_connection_is() {
+    // All at once: each of them takes the servers' patience.
+    let waiting: Vec<_> = SERVERS
+        .into_iter()
+        .map(|runtime| {
+            std::thread::spawn(move || {
+                let server = Server::start("http", runtime, &["--metrics", "127.0.0.1:0"]);
+                let mut idle = server.connect();
+                let mut used = server.connect();
+                used.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    .unwrap();
+                let mut used = BufReader::new(used);
+                read_response(&mut used, false);
+                let mut halves: Vec<TcpStream> = [
+                    &b"G"[..],
+                    b"GET / HTTP/1.1\r\nHost: x\r\n",
+                    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+                    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe",
+                    b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /",
+                ]
+                .into_iter()
+                .map(|half| {
+                    let mut stream = server.connect();
+                    stream.write_all(half).unwrap();
+                    stream
+                })
+                .collect();
+                for (number, stream) in halves.iter_mut().enumerate() {
+                    let mut answer = Vec::new();
+                    let read = stream.read_to_end(&mut answer);
+                    assert!(
+                        read.is_ok(),
+                        "{runtime}: half {number} is still waited for: {read:?}"
+                    );
+                }
+                // Those that have sent nothing, or all of a request, are served as ever.
+                for stream in [&mut idle, used.get_mut()] {
+                    stream
+                        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                        .unwrap();
+                    read_response(&mut BufReader::new(stream), false);
+                }
+                server.end(Signal::TERM);
+            })
+        })
+        .collect();
+    for server in waiting {
+        server.join().unwrap();
+    }
+}
+
 fn load(arguments: &[&str]) -> Output {
     lab(&["load"]).args(arguments).output().unwrap()
 }

@@ -71,7 +71,7 @@ fn unlink(text: &str, fitted: &mut String) {
 }
 
 /// Where the code span ends with which `text` begins; after its first backticks if it is none.
-fn code_span(text: &str) -> usize {
+pub(crate) fn code_span(text: &str) -> usize {
     let ticks = text.len() - text.trim_start_matches('`').len();
     let close = &text[..ticks];
     text[ticks..]
@@ -86,12 +86,21 @@ fn rustdoc_link(text: &str) -> Option<(&str, usize)> {
     let after = &text[close + 1..];
     if let Some(target) = after.strip_prefix('(') {
         let end = target.find(')')?;
-        let path = target[..end].contains("::");
-        return path.then_some((label, close + 1 + end + 2));
+        let path = &target[..end];
+        let item = path.contains("::") || is_name(path);
+        return item.then_some((label, close + 1 + end + 2));
     }
     let one_name = label.len() > 2 && label.starts_with('`') && label.ends_with('`');
     // `[a][b]` and `[a]: b` are links that say where they lead.
     (one_name && !after.starts_with(['[', ':'])).then_some((label, close + 1))
+}
+
+/// Whether a link's target is the name of an item, which can be no file's: `Queue` in `[the queue](Queue)`.
+fn is_name(target: &str) -> bool {
+    target.starts_with(|first: char| first.is_alphabetic())
+        && target
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || letter == '_')
 }
 
 #[cfg(test)]
@@ -128,6 +137,7 @@ mod tests {
         assert_eq!(fitted("see [`a::b`]."), "see `a::b`.");
         assert_eq!(fitted("see [a\nb](crate::c), d"), "see a\nb, d");
         assert_eq!(fitted("[`A`] and [`B`](c::B)"), "`A` and `B`");
+        assert_eq!(fitted("[`A`](A), [b](b.rs)"), "`A`, [b](b.rs)");
     }
 
     #[test]

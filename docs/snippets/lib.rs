@@ -7,6 +7,7 @@ pub mod included;
 pub mod local;
 pub mod processes;
 pub mod servers;
+pub mod sources;
 pub mod tasks;
 pub mod time_in_tests;
 pub mod waiting;

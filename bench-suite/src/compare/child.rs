@@ -69,7 +69,7 @@ fn answer(registry: &Registry, request: &Request) -> Answer {
             Answer::Result(Box::new(Measured::from(meter)))
         }
         Ok(Err(failure)) => failure.into(),
-        Err(payload) => Failure::Crashed(format!("panicked: {}", panic_message(&*payload))).into(),
+        Err(payload) => Failure::of_panic(panic_message(&*payload)).into(),
     }
 }
 

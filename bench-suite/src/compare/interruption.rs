@@ -1,12 +1,13 @@
-//! Stopping on SIGINT or SIGTERM without losing what was measured.
+//! Stopping on SIGINT, SIGTERM or SIGHUP without losing what was measured.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+use crate::stopping;
 
 /// Shared between the measuring thread and the one that waits for signals.
 #[derive(Clone, Debug, Default)]
@@ -29,14 +30,14 @@ impl Interruption {
     /// When the handlers can't be installed.
     pub(super) fn listen() -> io::Result<Self> {
         let interruption = Self::default();
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new(stopping::signals())?;
         let requested = interruption.clone();
         thread::Builder::new()
             .name("lab-signals".to_owned())
             .spawn(move || {
                 for _ in signals.forever() {
                     if requested.request() {
-                        std::process::exit(130);
+                        std::process::exit(stopping::INTERRUPTED.into());
                     }
                 }
             })?;

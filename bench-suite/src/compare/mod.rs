@@ -17,10 +17,13 @@ use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons;
 use crate::environment;
 use crate::error::CommandError;
+use crate::memory;
+use crate::provenance::Build;
 use crate::registry::Registry;
 use crate::results::{Results, Run, SCHEMA, Status, WorkloadInfo};
 use crate::statistics;
 use crate::table;
+use crate::terminal;
 
 use interruption::Interruption;
 use outputs::Outputs;
@@ -35,23 +38,36 @@ use schedule::Schedule;
 /// [`CommandError::Usage`] before anything is measured; [`CommandError::Failed`] if a run crashed, timed out or gave a wrong
 /// answer, or if the results can't be written; [`CommandError::Interrupted`] after a signal. In the last two cases what was
 /// measured is written and shown.
-pub fn run(registry: &Registry, arguments: &CompareArgs) -> Result<(), CommandError> {
+pub fn run(
+    registry: &Registry,
+    build: &Build,
+    arguments: &CompareArgs,
+) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
     let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone())?;
-    carry_out(&plan, &outputs, arguments.no_progress)
+    carry_out(&plan, build, &outputs, arguments.no_progress)
 }
 
 /// `lab sweep`: the same with the same care, for every combination of policies, knobs and workers; shown as a matrix.
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn sweep(registry: &Registry, arguments: &SweepArgs) -> Result<(), CommandError> {
+pub fn sweep(
+    registry: &Registry,
+    build: &Build,
+    arguments: &SweepArgs,
+) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
     let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone())?;
-    carry_out(&plan, &outputs, arguments.no_progress)
+    carry_out(&plan, build, &outputs, arguments.no_progress)
 }
 
-fn carry_out(plan: &Plan, outputs: &Outputs, silent: bool) -> Result<(), CommandError> {
+fn carry_out(
+    plan: &Plan,
+    build: &Build,
+    outputs: &Outputs,
+    silent: bool,
+) -> Result<(), CommandError> {
     let system =
         |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
     let interruption =
@@ -60,10 +76,15 @@ fn carry_out(plan: &Plan, outputs: &Outputs, silent: bool) -> Result<(), Command
         process::own_program().map_err(|error| system("cannot find its own program", error))?;
 
     announce(plan, silent);
-    environment::warm_memory();
+    // A quick look has little time for it, and measures little.
+    memory::warm(if plan.effort.intervals_only {
+        1 << 28
+    } else {
+        1 << 30
+    });
     let mut results = Results {
         schema: SCHEMA.to_owned(),
-        environments: vec![environment::describe(plan.seed)],
+        environments: vec![environment::describe(plan.seed, build)],
         runs: Vec::new(),
         comparisons: Vec::new(),
         method: Some(statistics::METHOD.to_owned()),
@@ -94,10 +115,18 @@ fn carry_out(plan: &Plan, outputs: &Outputs, silent: bool) -> Result<(), Command
         ));
     }
     results.comparisons = compared(plan, &results.runs);
-    print!("{}", table::render(&results));
-    // Written even after an interruption: that is what was measured.
-    let written = outputs.write(&results)?;
-    println!("{written}");
+    // Before anything is printed, as nobody may read that; and after an interruption, too: that is what was measured.
+    let written = outputs.write(&results);
+    let printed = if outputs.take_standard_output() {
+        Ok(())
+    } else {
+        let tables = table::render(&results, terminal::width());
+        terminal::print(&format!(
+            "{tables}{}",
+            written.as_deref().unwrap_or_default()
+        ))
+    };
+    written?;
     if interruption.requested() {
         return Err(CommandError::Interrupted(format!(
             "interrupted after {} of {} processes; what was measured is written",
@@ -105,7 +134,7 @@ fn carry_out(plan: &Plan, outputs: &Outputs, silent: bool) -> Result<(), Command
             plan.round_size() as u64 * u64::from(plan.effort.rounds),
         )));
     }
-    failures(&results.runs).map_or(Ok(()), |line| Err(CommandError::Failed(line)))
+    failures(&results.runs).map_or(printed, |line| Err(CommandError::Failed(line)))
 }
 
 fn announce(plan: &Plan, silent: bool) {
@@ -117,13 +146,13 @@ fn announce(plan: &Plan, silent: bool) {
         Some(time_box) => format!("at most {} s in all", time_box.as_secs()),
         None => "without a limit on the whole".to_owned(),
     };
-    eprintln!(
-        "lab: {} workloads and settings, {} rounds of {} processes, {whole}; seed {}",
+    terminal::say(&format!(
+        "{} workloads and settings, {} rounds of {} processes, {whole}; seed {}",
         plan.cells.len(),
         effort.rounds,
         plan.round_size(),
         plan.seed,
-    );
+    ));
 }
 
 fn described(plan: &Plan) -> Vec<WorkloadInfo> {

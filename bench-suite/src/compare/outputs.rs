@@ -1,19 +1,28 @@
-//! Where results and report go. Found out to be writable before anything is measured; whole or not at all.
+//! Where results and report go. Found out to be writable before anything is measured; whole or not at all; and what was
+//! there before is kept.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::CommandError;
+use crate::output::{Output, probe};
 use crate::report;
-use crate::results::{self, Results};
+use crate::results::Results;
+use crate::units;
 
 const DEFAULT_FOLDER: &str = "lab-out";
+/// Below the folder: a folder for each earlier run, named by when it was written.
+const EARLIER: &str = "earlier";
+const RESULTS: &str = "results.json";
+const UNFINISHED: &str = "results.unfinished.json";
 
 pub(super) struct Outputs {
     folder: PathBuf,
-    json: Option<PathBuf>,
+    /// As it was named, and where that leads.
+    json: Option<(PathBuf, Output)>,
 }
 
 impl Outputs {
@@ -24,28 +33,33 @@ impl Outputs {
         json: Option<PathBuf>,
     ) -> Result<Self, CommandError> {
         let folder = folder.unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
+        let json = json
+            .map(|path| Output::prepare(&path, "--json").map(|output| (path, output)))
+            .transpose()?;
         ensure_folder(&folder, "--out")?;
-        if let Some(json) = &json {
-            let refuse = |why: &str| {
-                CommandError::Usage(format!(
-                    "--json {}: {why}; name another file",
-                    json.display()
-                ))
-            };
-            if json.is_dir() {
-                return Err(refuse("is a folder"));
-            }
-            probe(results::folder_of(json)).map_err(|error| refuse(&error.to_string()))?;
-        }
-        Ok(Self { folder, json })
+        let outputs = Self { folder, json };
+        // Left by a run that was killed: it may be all that there is of it.
+        outputs.keep(&[UNFINISHED]).map_err(|error| {
+            CommandError::Usage(format!(
+                "--out {}: cannot keep what an earlier run left unfinished there ({error}); name another folder",
+                outputs.folder.display()
+            ))
+        })?;
+        outputs.discard_unfinished();
+        Ok(outputs)
+    }
+
+    /// Whether standard output is for the results, and for nothing else.
+    pub(super) fn take_standard_output(&self) -> bool {
+        matches!(self.json, Some((_, Output::Standard)))
     }
 
     fn results(&self) -> PathBuf {
-        self.folder.join("results.json")
+        self.folder.join(RESULTS)
     }
 
     fn unfinished(&self) -> PathBuf {
-        self.folder.join("results.unfinished.json")
+        self.folder.join(UNFINISHED)
     }
 
     /// Keeps what has been measured so far, under a name that says that it is not all: for when this process is killed.
@@ -65,23 +79,82 @@ impl Outputs {
     pub(super) fn write(&self, results: &Results) -> Result<String, CommandError> {
         let mut said = String::new();
         let mut first_error = None;
-        let mut files = vec![("results", self.results())];
-        files.extend(self.json.iter().map(|path| ("results", path.clone())));
-        for (_, path) in &files {
-            note(&mut first_error, path, results.write(path));
-        }
         let page = report::file_in(&self.folder);
-        files.push(("report", page.clone()));
-        note(&mut first_error, &page, report::write(results, &page));
+        let kept = self.keep(&[RESULTS, "report.html"]);
+        if let Ok(Some(earlier)) = &kept {
+            let _ = writeln!(said, "earlier: {}", earlier.display());
+        }
+        match kept {
+            Ok(_) => {
+                let path = self.results();
+                note(&mut first_error, &path, results.write(&path));
+                note(&mut first_error, &page, report::write(results, &page));
+            }
+            // Not over what can't be kept.
+            Err(error) => {
+                self.keep_unfinished(results);
+                first_error = Some(CommandError::Failed(format!(
+                    "cannot keep the earlier results in {} ({error}); the new ones are in {}",
+                    self.folder.display(),
+                    self.unfinished().display()
+                )));
+            }
+        }
+        // Last: a FIFO waits for its reader.
+        if let Some((path, output)) = &self.json {
+            note(&mut first_error, path, results.write_to(output));
+        }
         if let Some(error) = first_error {
             return Err(error);
         }
         self.discard_unfinished();
-        for (what, path) in files {
-            let _ = writeln!(said, "{what}: {}", path.display());
+        let _ = writeln!(said, "results: {}", self.results().display());
+        if let Some((path, _)) = &self.json {
+            let _ = writeln!(said, "results: {}", path.display());
         }
-        Ok(said.trim_end().to_owned())
+        let _ = writeln!(said, "report: {}", page.display());
+        Ok(said)
     }
+
+    /// Puts the files of these names that are in the folder into a new folder below [`EARLIER`], from where nothing takes
+    /// them; they stay where they are, too. Where that is, if there were any.
+    fn keep(&self, names: &[&str]) -> io::Result<Option<PathBuf>> {
+        let there: Vec<(&str, PathBuf)> = names
+            .iter()
+            .map(|&name| (name, self.folder.join(name)))
+            .filter(|(_, path)| path.is_file())
+            .collect();
+        let Some((_, first)) = there.first() else {
+            return Ok(None);
+        };
+        let written = fs::metadata(first)?.modified().unwrap_or(UNIX_EPOCH);
+        let kept = new_folder(&self.folder.join(EARLIER), written)?;
+        for (name, path) in &there {
+            let copy = kept.join(name);
+            // A rename over the old name leaves this one alone. A link to a link would not do that.
+            if path.is_symlink() || fs::hard_link(path, &copy).is_err() {
+                fs::copy(path, &copy)?;
+            }
+        }
+        Ok(Some(kept))
+    }
+}
+
+/// Makes a folder in `parent` that is named by a time: `2026-01-31T09-05-59Z`, and `-2` and so on if there is one.
+fn new_folder(parent: &Path, time: SystemTime) -> io::Result<PathBuf> {
+    fs::create_dir_all(parent)?;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let name = units::utc_name(since.as_secs());
+    let mut path = parent.join(&name);
+    for number in 2.. {
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                path = parent.join(format!("{name}-{number}"));
+            }
+            outcome => return outcome.map(|()| path),
+        }
+    }
+    unreachable!("numbers do not end")
 }
 
 fn note(first: &mut Option<CommandError>, path: &Path, outcome: io::Result<()>) {
@@ -108,11 +181,4 @@ pub(crate) fn ensure_folder(folder: &Path, option: &str) -> Result<(), CommandEr
                 folder.display()
             ))
         })
-}
-
-fn probe(folder: &Path) -> io::Result<()> {
-    tempfile::Builder::new()
-        .prefix(".lab-")
-        .tempfile_in(folder)
-        .map(drop)
 }

@@ -82,7 +82,14 @@ pub(super) fn measure(
             Status::Crashed,
             format!("{} after its answer{}", ending(status), tail()),
         )),
-        (None, Ok(status)) => Err((Status::Crashed, format!("{}{}", ending(status), tail()))),
+        (None, Ok(status)) => {
+            let tail = tail();
+            // What the standard library says when an allocation fails, before it aborts.
+            if tail.starts_with(": memory allocation of") {
+                return Err((Status::Refused, tail.trim_start_matches(": ").to_owned()));
+            }
+            Err((Status::Crashed, format!("{}{tail}", ending(status))))
+        }
         (_, Err(error)) => Err((Status::Crashed, format!("cannot be waited for ({error})"))),
     }
 }
@@ -108,13 +115,19 @@ fn converse(
         )
     };
     let broken = |what: &str| (Status::Crashed, what.to_owned());
-    let lines = lines_of(child.stdout.take().ok_or_else(|| broken("has no output"))?);
-    let stderr = tail_of(
-        child
-            .stderr
-            .take()
-            .ok_or_else(|| broken("has no standard error"))?,
-    );
+    let no_thread = |error: io::Error| {
+        (
+            Status::Refused,
+            format!("the system gives no thread to listen to it ({error})"),
+        )
+    };
+    let stdout = child.stdout.take().ok_or_else(|| broken("has no output"))?;
+    let lines = lines_of(stdout).map_err(no_thread)?;
+    let stderr = child
+        .stderr
+        .take()
+        .ok_or_else(|| broken("has no standard error"))?;
+    let stderr = tail_of(stderr).map_err(no_thread)?;
     // Held open until the end: its end is the order to die.
     let mut stdin = child.stdin.take().ok_or_else(|| broken("has no input"))?;
     let mut line = serde_json::to_vec(request).map_err(|error| broken(&error.to_string()))?;
@@ -162,23 +175,23 @@ fn converse(
     Ok(Conversation { answer, stderr })
 }
 
-fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+fn lines_of(stdout: ChildStdout) -> io::Result<Receiver<String>> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             // Nobody listens any more once the child has been given up.
             if sender.send(line).is_err() {
                 break;
             }
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// Reads standard error to its end, so that the child never blocks on it, and sends its last part.
-fn tail_of(mut stderr: ChildStderr) -> Receiver<String> {
+fn tail_of(mut stderr: ChildStderr) -> io::Result<Receiver<String>> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut tail = Vec::new();
         let mut chunk = [0_u8; 4096];
         while let Ok(count @ 1..) = stderr.read(&mut chunk) {
@@ -189,8 +202,8 @@ fn tail_of(mut stderr: ChildStderr) -> Receiver<String> {
         }
         // The receiver is gone if the run went well.
         let _ = sender.send(String::from_utf8_lossy(&tail).into_owned());
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 fn ending(status: ExitStatus) -> String {

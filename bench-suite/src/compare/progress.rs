@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::terminal;
+
 /// Tells on standard error how far measuring is. Nothing is drawn while a child runs: drawing would cost it time.
 #[derive(Debug)]
 pub(super) enum Progress {
@@ -36,7 +38,7 @@ impl Progress {
     pub(super) fn round(&self, round: u32, rounds: u32, elapsed: Duration) {
         if let Self::Lines = self {
             let seconds = elapsed.as_secs_f64();
-            eprintln!("lab: round {} of {rounds}, {seconds:.0} s", round + 1);
+            terminal::say(&format!("round {} of {rounds}, {seconds:.0} s", round + 1));
         }
     }
 
@@ -57,8 +59,8 @@ impl Progress {
     /// Something that the user should know now.
     pub(super) fn say(&self, line: &str) {
         match self {
-            Self::Bar(bar) => bar.suspend(|| eprintln!("lab: {line}")),
-            Self::Lines => eprintln!("lab: {line}"),
+            Self::Bar(bar) => bar.suspend(|| terminal::say(line)),
+            Self::Lines => terminal::say(line),
             Self::Silent => {}
         }
     }

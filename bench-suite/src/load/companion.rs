@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::site::{self, SiteOptions};
 use super::{LoadError, LoadOptions, LoadReport, Ready};
-use crate::registry::Failure;
+use crate::registry::{Failure, is_refusal};
+use crate::terminal;
 
 /// The hidden command that starts a companion; its role follows as JSON.
 const COMMAND: &str = "__companion";
@@ -43,14 +44,15 @@ enum Message {
     Ready(Option<SocketAddr>),
     Done(Box<LoadReport>),
     WrongAnswer(String),
+    Refused(String),
     Failed(String),
 }
 
 /// Becomes a companion if the command line asks for it; else remembers that this executable can be one. To be called first in
 /// `main`.
 pub fn serve_if_asked() -> Option<ExitCode> {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some(COMMAND) {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|command| command != COMMAND) {
         // Relaxed: read by threads that are started later.
         AVAILABLE.store(true, Ordering::Relaxed);
         return None;
@@ -58,7 +60,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
     let served = arguments
         .next()
         .ok_or_else(|| io::Error::other("a companion needs a role"))
-        .and_then(|role| serde_json::from_str(&role).map_err(io::Error::other))
+        .and_then(|role| serde_json::from_slice(role.as_encoded_bytes()).map_err(io::Error::other))
         .and_then(|role| {
             let input = io::stdin().as_fd().try_clone_to_owned()?;
             let output = io::stdout().as_fd().try_clone_to_owned()?;
@@ -67,7 +69,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
     Some(match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lab {COMMAND}: {error}");
+            terminal::say(&format!("{COMMAND}: {error}"));
             ExitCode::FAILURE
         }
     })
@@ -80,12 +82,14 @@ fn serve(role: Role, input: PipeReader, mut output: PipeWriter) -> io::Result<()
             Ok(report) => Message::Done(Box::new(report)),
             Err(LoadError::Wrong(why)) => Message::WrongAnswer(why),
             Err(LoadError::Abandoned) => return Ok(()),
+            Err(error @ LoadError::Refused { .. }) => Message::Refused(error.to_string()),
             Err(error) => Message::Failed(error.to_string()),
         },
         Role::Site(options) => {
             let ready = |address| say(&mut output, &Message::Ready(Some(address)));
             match site::serve(options, input, ready) {
                 Ok(()) => return Ok(()),
+                Err(error) if is_refusal(&error) => Message::Refused(error.to_string()),
                 Err(error) => Message::Failed(error.to_string()),
             }
         }
@@ -210,6 +214,7 @@ impl Companion {
         }
         match serde_json::from_str(&line) {
             Ok(Message::WrongAnswer(why)) => Err(Failure::WrongAnswer(why)),
+            Ok(Message::Refused(why)) => Err(Failure::Refused(format!("the companion: {why}"))),
             Ok(Message::Failed(why)) => Err(Failure::Crashed(format!("the companion: {why}"))),
             Ok(message) => Ok(message),
             Err(error) => Err(Failure::Crashed(format!(

@@ -24,6 +24,7 @@ use rustix::io::Errno;
 use super::exchange::Exchange;
 use super::{LoadError, LoadOptions};
 use crate::measure::Latency;
+use crate::registry::is_refusal;
 
 /// The server may be silent for this long while requests are in flight.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +48,9 @@ const ENDING: epoll::EventFlags = epoll::EventFlags::RDHUP
 /// The event of the file descriptor given to [`Generator::end_with`].
 const END: u64 = u64::MAX;
 
+/// The event of the file descriptor given to [`Generator::stop_with`].
+const STOP: u64 = u64::MAX - 1;
+
 /// How requests are timed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
@@ -60,7 +64,11 @@ pub(super) struct Observed {
     pub(super) requests: u64,
     /// Open loop: requests that were due and never got a connection.
     pub(super) unstarted: u64,
-    /// From the start to the last response.
+    /// Requests that were in flight when the run was stopped.
+    pub(super) unanswered: u64,
+    /// It was stopped before its time was over.
+    pub(super) stopped: bool,
+    /// From the start to the last response; in the open loop at least for as long as requests were due.
     pub(super) wall: Duration,
     pub(super) cpu: Duration,
     pub(super) latency: Histogram<u64>,
@@ -102,11 +110,23 @@ impl Generator {
                     stream.set_nonblocking(true)?;
                     Ok(stream)
                 })
-                .map_err(|error| LoadError::Connect {
-                    server: options.server,
-                    number: number + 1,
-                    of: options.connections,
-                    error: error.to_string(),
+                .map_err(|error| {
+                    let (number, of) = (number + 1, options.connections);
+                    let (server, text) = (options.server, error.to_string());
+                    if is_refusal(&error) {
+                        LoadError::Refused {
+                            number,
+                            of,
+                            error: text,
+                        }
+                    } else {
+                        LoadError::Connect {
+                            server,
+                            number,
+                            of,
+                            error: text,
+                        }
+                    }
                 })?;
             let event = epoll::EventData::new_u64(number as u64);
             epoll::add(&epoll, &stream, event, INTEREST).map_err(failed("epoll"))?;
@@ -137,6 +157,12 @@ impl Generator {
         epoll::add(&self.epoll, fd, event, epoll::EventFlags::IN).map_err(failed("epoll"))
     }
 
+    /// Ends a run with what it has seen as soon as `fd` has something to read.
+    pub(super) fn stop_with(&self, fd: BorrowedFd<'_>) -> Result<(), LoadError> {
+        let event = epoll::EventData::new_u64(STOP);
+        epoll::add(&self.epoll, fd, event, epoll::EventFlags::IN).map_err(failed("epoll"))
+    }
+
     /// Puts load on for `duration` and waits for the last response.
     pub(super) fn run(&mut self, pace: Pace, duration: Duration) -> Result<Observed, LoadError> {
         let cpu_before = thread_cpu_time();
@@ -157,6 +183,7 @@ impl Generator {
             requests: 0,
             unstarted: 0,
             give_up: begun + 2 * duration,
+            stopped: false,
             latency: Latency::histogram(),
             last_response: begun,
         };
@@ -189,29 +216,44 @@ impl Generator {
                 self.handle(&mut run, event)?;
             }
             self.events = events;
+            if run.stopped {
+                break;
+            }
         }
+        let ended = match run.schedule {
+            // The last response came, or would have come, some time before.
+            Some(_) if run.stopped => Instant::now(),
+            Some(_) => run.last_response.max(run.end),
+            None => run.last_response,
+        };
         Ok(Observed {
             requests: run.requests,
             unstarted: run.unstarted,
-            wall: run.last_response - begun,
+            unanswered: run.in_flight as u64,
+            stopped: run.stopped,
+            wall: ended - begun,
             cpu: thread_cpu_time().saturating_sub(cpu_before),
             latency: run.latency,
             lateness: run.schedule.map(|schedule| schedule.lateness),
         })
     }
 
-    /// Open loop: starts what is due on the connections that are free. Returns when the next request is due; `None` if there
-    /// is none any more, or none that a free connection waits for.
+    /// Open loop: starts what is due on the connections that are free. Returns when the next request is due, or when the run
+    /// ends if none is due before; `None` if it is over, or if no free connection waits for anything.
     fn start_due(&mut self, run: &mut Run) -> Result<Option<Instant>, LoadError> {
         loop {
             let Some(schedule) = &mut run.schedule else {
                 return Ok(None);
             };
             let due = schedule.due();
-            if due >= run.end || schedule.free.is_empty() {
+            let now = Instant::now();
+            if due >= run.end {
+                // The time in which nothing more is due is part of the run: a rate is of all of it.
+                return Ok((now < run.end).then_some(run.end));
+            }
+            if schedule.free.is_empty() {
                 return Ok(None);
             }
-            let now = Instant::now();
             if due > now {
                 return Ok(Some(due));
             }
@@ -272,6 +314,10 @@ impl Generator {
     fn handle(&mut self, run: &mut Run, event: epoll::Event) -> Result<(), LoadError> {
         if event.data.u64() == END {
             return Err(LoadError::Abandoned);
+        }
+        if event.data.u64() == STOP {
+            run.stopped = true;
+            return Ok(());
         }
         let number = event.data.u64() as usize;
         let flags = event.flags;
@@ -392,6 +438,8 @@ struct Run {
     /// Requests that still wait for a connection by then are not started any more: a server that is too slow for the rate
     /// would keep the run going for ever.
     give_up: Instant,
+    /// Somebody asked to end now.
+    stopped: bool,
     latency: Histogram<u64>,
     last_response: Instant,
 }

@@ -9,12 +9,12 @@ pub mod companion;
 mod exchange;
 mod generator;
 pub mod site;
+mod stop;
 mod summary;
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::cli;
 use crate::error::CommandError;
 use crate::measure::Latency;
+use crate::output::Output;
+use crate::terminal;
 use generator::{Generator, Observed, Pace};
+use stop::Stop;
 
 /// The schema of [`LoadReport`] as JSON.
 pub const SCHEMA: &str = "lab.load/1";
@@ -69,7 +72,14 @@ pub struct LoadReport {
     pub requests: u64,
     /// Open loop: requests that were due and never got a free connection.
     pub unstarted: u64,
-    /// From the first request's start to the last response.
+    /// Requests that were in flight when the run was interrupted.
+    #[serde(default)]
+    pub unanswered: u64,
+    /// The run was interrupted: it is shorter than was asked for.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// From the first request's start to the last response. In the open loop it is at least the duration asked for, unless the
+    /// run was interrupted.
     pub wall_ns: u64,
     /// The generator's own CPU time.
     pub client_cpu_ns: u64,
@@ -116,6 +126,8 @@ impl LoadReport {
             options: options.clone(),
             requests: observed.requests,
             unstarted: observed.unstarted,
+            unanswered: observed.unanswered,
+            interrupted: observed.stopped,
             wall_ns: nanoseconds(observed.wall),
             client_cpu_ns: nanoseconds(observed.cpu),
             latency_ns: Percentiles::from(&latency),
@@ -151,6 +163,15 @@ pub enum LoadError {
         /// What the system said.
         error: String,
     },
+    /// This side has no more descriptors, ports or memory for a connection.
+    Refused {
+        /// The how manieth.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// What the system said.
+        error: String,
+    },
     /// The server's answer is wrong.
     Wrong(String),
     /// A connection broke, or something on this side failed.
@@ -170,6 +191,10 @@ impl fmt::Display for LoadError {
             } => write!(
                 f,
                 "connecting to {server} (connection {number} of {of}): {error}; is a server listening there?"
+            ),
+            Self::Refused { number, of, error } => write!(
+                f,
+                "connection {number} of {of}: {error}; ask for fewer connections, or raise the limit (`ulimit -n`)"
             ),
             Self::Wrong(why) | Self::Failed(why) => f.write_str(why),
             Self::Abandoned => f.write_str("nobody waits for the result"),
@@ -206,6 +231,14 @@ impl Ready {
         self.generator.end_with(fd)
     }
 
+    /// Makes [`run`](Ready::run) end with a report of what it has seen as soon as `fd` has something to read.
+    ///
+    /// # Errors
+    /// [`LoadError::Failed`].
+    pub fn stop_with(&self, fd: BorrowedFd<'_>) -> Result<(), LoadError> {
+        self.generator.stop_with(fd)
+    }
+
     /// Puts the load on.
     ///
     /// # Errors
@@ -221,22 +254,44 @@ impl Ready {
 ///
 /// # Errors
 /// [`CommandError::Usage`] for values that make no sense, [`CommandError::Failed`] when a connection is refused or breaks,
-/// an answer is wrong, or the report can't be written.
+/// an answer is wrong, or the report can't be written; [`CommandError::Interrupted`] after a signal, with what was seen until
+/// then reported.
 pub fn run(arguments: &cli::LoadArgs) -> Result<(), CommandError> {
     let options = options(arguments)?;
-    let report = Ready::new(options)
-        .and_then(|mut ready| ready.run())
-        .map_err(|error| CommandError::Failed(error.to_string()))?;
-    match &arguments.json {
-        Some(path) if path == Path::new("-") => {
-            println!("{}", to_json(&report));
-            return Ok(());
-        }
-        Some(path) => write_whole(path, &to_json(&report))?,
-        None => {}
+    let json = arguments.json.as_deref();
+    let json = json
+        .map(|path| Ok((path, Output::prepare(path, "--json")?)))
+        .transpose()?;
+    let failed = |error: LoadError| CommandError::Failed(error.to_string());
+    let stop = Stop::listen()
+        .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
+    let mut ready = Ready::new(options).map_err(failed)?;
+    ready.stop_with(stop.from_now_on()).map_err(failed)?;
+    let report = ready.run().map_err(failed)?;
+    if report.interrupted && report.requests == 0 {
+        return Err(CommandError::Interrupted(
+            "interrupted before any answer had come; nothing was written".to_owned(),
+        ));
     }
-    print!("{}", summary::of(&report));
-    Ok(())
+    // Before anything is printed, as nobody may read that.
+    let written = json.as_ref().map_or(Ok(()), |(path, output)| {
+        output
+            .write(to_json(&report).as_bytes())
+            .map_err(|error| CommandError::Failed(format!("--json {}: {error}", path.display())))
+    });
+    let printed = match json {
+        Some((_, Output::Standard)) => Ok(()),
+        _ => terminal::print(&summary::of(&report, terminal::width())),
+    };
+    written?;
+    if report.interrupted {
+        return Err(CommandError::Interrupted(format!(
+            "interrupted after {:.1} s of {:.1} s; what was measured is reported",
+            report.wall_ns as f64 / 1e9,
+            report.options.duration.as_secs_f64(),
+        )));
+    }
+    printed
 }
 
 fn options(arguments: &cli::LoadArgs) -> Result<LoadOptions, CommandError> {
@@ -298,18 +353,10 @@ pub(crate) fn resolve(address: &str) -> Result<SocketAddr, CommandError> {
 }
 
 fn to_json(report: &LoadReport) -> String {
-    serde_json::to_string_pretty(report).expect("a report has only numbers and strings")
-}
-
-/// Writes beside and renames, so that there is never a part of a report under the final name.
-fn write_whole(path: &Path, text: &str) -> Result<(), CommandError> {
-    let beside = path.with_added_extension("partial");
-    std::fs::write(&beside, format!("{text}\n"))
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
-            CommandError::Failed(format!("--json {}: {error}", path.display()))
-        })
+    let mut text =
+        serde_json::to_string_pretty(report).expect("a report has only numbers and strings");
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]

@@ -70,7 +70,13 @@ pub fn serve(
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let listener = socket.listen(16_384)?;
-        let ended = tokio::task::spawn_blocking(move || input.read(&mut [0]));
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        std::thread::Builder::new()
+            .name("site-input".to_owned())
+            .spawn(move || {
+                let _ = input.read(&mut [0]);
+                drop(end);
+            })?;
         ready(listener.local_addr()?)?;
         let end = async {
             let _ = ended.await;

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{LoadReport, Percentiles, Protocol};
+use crate::terminal::wrapped;
 
-pub(super) fn of(report: &LoadReport) -> String {
+/// What there is to be read, in lines of at most `width`.
+pub(super) fn of(report: &LoadReport, width: Option<usize>) -> String {
     let options = &report.options;
     let seconds = report.wall_ns as f64 / 1e9;
     let mut text = match options.protocol {
@@ -20,12 +22,22 @@ pub(super) fn of(report: &LoadReport) -> String {
         " at {}, {} connections, {pace}, {seconds:.2} s",
         options.server, options.connections
     );
+    let per_second = match report.requests {
+        0 => String::new(),
+        requests => format!(" ({} per second)", rate(requests as f64 / seconds)),
+    };
     let _ = writeln!(
         text,
-        "requests   {} ({:.0} per second), all answers right",
-        report.requests,
-        report.requests as f64 / seconds
+        "requests   {}{per_second}, all answers right",
+        report.requests
     );
+    if report.interrupted {
+        let _ = writeln!(
+            text,
+            "interrupted {} in flight: this is what had been seen by then",
+            report.unanswered
+        );
+    }
     if report.unstarted > 0 {
         let _ = writeln!(
             text,
@@ -44,7 +56,18 @@ pub(super) fn of(report: &LoadReport) -> String {
         ""
     };
     let _ = writeln!(text, "client     {busy:.0}% of one core{note}");
-    text
+    let lines = text.lines().map(|line| wrapped(line, width, 11) + "\n");
+    lines.collect()
+}
+
+/// So many a second: slow ones with what is behind the point.
+fn rate(per_second: f64) -> String {
+    let digits = match per_second {
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    format!("{per_second:.digits$}")
 }
 
 fn percentiles(p: &Percentiles) -> String {
@@ -73,7 +96,12 @@ fn duration(ns: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, rate};
+
+    #[test]
+    fn slow_rates_keep_their_digits() {
+        assert_eq!([0.5, 12.34, 1118.4].map(rate), ["0.50", "12.3", "1118"]);
+    }
 
     #[test]
     fn durations_have_the_unit_that_suits_them() {

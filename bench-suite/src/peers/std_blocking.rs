@@ -6,11 +6,13 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Params};
+use crate::registry::{Failure, Params, is_refusal};
+use crate::workloads::refusals::Refusals;
+use crate::workloads::slow_clients::PATIENCE;
 use crate::workloads::{client, echo, http};
 
 /// A request's head may be so long.
@@ -33,14 +35,15 @@ pub fn http(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
 }
 
 fn measured(protocol: Protocol, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
-    let server = Server::start(protocol, client::loopback())
-        .map_err(|error| Failure::Crashed(format!("the listener: {error}")))?;
+    let refusals = Refusals::default();
+    let server = Server::listen(protocol, client::loopback(), Some(refusals.clone()))
+        .map_err(echo::crashed)?;
     let duration = Duration::from_nanos(params.budget_ns);
     let mut options = client::options(protocol, server.address, params, duration);
     if protocol == Protocol::Http {
         options.body = Some(http::BODY.to_owned());
     }
-    client::measure_blocking(options, meter)
+    refusals.explain(client::measure_blocking(options, meter))
 }
 
 /// A server that accepts on a thread until it is dropped. Its connections end when their clients close them.
@@ -57,13 +60,23 @@ impl Server {
     /// # Errors
     /// Those of `bind`, and when the system gives no thread.
     pub fn start(protocol: Protocol, address: SocketAddr) -> io::Result<Self> {
+        Self::listen(protocol, address, None)
+    }
+
+    /// [`start`](Server::start); with `refusals` it accepts no more once the system refuses what a connection needs, and notes
+    /// that.
+    fn listen(
+        protocol: Protocol,
+        address: SocketAddr,
+        refusals: Option<Refusals>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let accepting = {
             let listener = listener.try_clone()?;
             thread::Builder::new()
                 .name("accept".to_owned())
-                .spawn(move || accept(protocol, &listener))?
+                .spawn(move || accept(protocol, listener, refusals.as_ref()))?
         };
         Ok(Self {
             address,
@@ -83,7 +96,7 @@ impl Drop for Server {
     }
 }
 
-fn accept(protocol: Protocol, listener: &TcpListener) {
+fn accept(protocol: Protocol, listener: TcpListener, refusals: Option<&Refusals>) {
     /// Out of descriptors or threads: no use to ask at once again.
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
@@ -91,17 +104,29 @@ fn accept(protocol: Protocol, listener: &TcpListener) {
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(_) => {
-                thread::sleep(PAUSE);
-                continue;
-            }
+            Err(error) => match refusals.filter(|_| is_refusal(&error)) {
+                Some(refusals) => return give_up(&listener, refusals, &error),
+                None => {
+                    thread::sleep(PAUSE);
+                    continue;
+                }
+            },
         };
         // Without a thread the connection is closed. What a client does wrong is its own affair.
-        let _ = thread::Builder::new().spawn(move || match protocol {
+        let started = thread::Builder::new().spawn(move || match protocol {
             Protocol::Echo => converse_echo(stream),
             Protocol::Http => converse_http(stream),
         });
+        if let (Err(error), Some(refusals)) = (started, refusals) {
+            return give_up(&listener, refusals, &error);
+        }
     }
+}
+
+/// Ends the connections that were not accepted, too: nobody shall wait for those.
+fn give_up(listener: &TcpListener, refusals: &Refusals, error: &io::Error) {
+    refusals.note(error);
+    let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
 fn converse_echo(mut stream: TcpStream) -> io::Result<()> {
@@ -123,6 +148,14 @@ fn converse_http(mut stream: TcpStream) -> io::Result<()> {
         let Some(request) = read_request(&mut stream, &mut input)? else {
             return Ok(());
         };
+        if !request.names_its_host {
+            let response = format!(
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+                http::NO_HOST.len(),
+                http::NO_HOST,
+            );
+            return stream.write_all(response.as_bytes());
+        }
         let connection = if request.close { "close" } else { "keep-alive" };
         let body = if request.is_head { "" } else { http::BODY };
         let response = format!(
@@ -142,10 +175,38 @@ struct Request {
     is_head: bool,
     /// No other request follows.
     close: bool,
+    /// It says which host it is for, as HTTP asks of it.
+    names_its_host: bool,
+}
+
+/// Where requests come from.
+trait Source: io::Read {
+    /// From now on a read fails when it lasts longer than this; `None` is for ever.
+    fn limit(&self, limit: Option<Duration>) -> io::Result<()>;
+}
+
+impl Source for TcpStream {
+    fn limit(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(limit)
+    }
 }
 
 /// Reads a request and its body off `input`, which keeps what comes after them. `None` at the end of the stream.
-fn read_request(stream: &mut impl io::Read, input: &mut Vec<u8>) -> io::Result<Option<Request>> {
+fn read_request(stream: &mut impl Source, input: &mut Vec<u8>) -> io::Result<Option<Request>> {
+    // A request that has begun has to end. Most are read at once and never need the limit.
+    let mut deadline: Option<Instant> = None;
+    let outcome = read_until(stream, input, &mut deadline);
+    if deadline.is_some() {
+        stream.limit(None)?;
+    }
+    outcome
+}
+
+fn read_until(
+    stream: &mut impl Source,
+    input: &mut Vec<u8>,
+    deadline: &mut Option<Instant>,
+) -> io::Result<Option<Request>> {
     loop {
         if let Some((request, mut length)) = parse(input)? {
             // The body is of no interest.
@@ -156,10 +217,14 @@ fn read_request(stream: &mut impl io::Read, input: &mut Vec<u8>) -> io::Result<O
                 if length == 0 {
                     return Ok(Some(request));
                 }
+                limit_rest(stream, deadline)?;
                 if !read_more(stream, input)? {
                     return Ok(None);
                 }
             }
+        }
+        if !input.is_empty() {
+            limit_rest(stream, deadline)?;
         }
         if input.len() > MAX_HEAD {
             return Err(io::Error::other("the request's head is too long"));
@@ -167,6 +232,15 @@ fn read_request(stream: &mut impl io::Read, input: &mut Vec<u8>) -> io::Result<O
         if !read_more(stream, input)? {
             return Ok(None);
         }
+    }
+}
+
+/// Before a read in the middle of a request.
+fn limit_rest(stream: &impl Source, deadline: &mut Option<Instant>) -> io::Result<()> {
+    let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+    match deadline.checked_duration_since(Instant::now()) {
+        Some(left) if !left.is_zero() => stream.limit(Some(left)),
+        _ => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -202,9 +276,19 @@ fn parse(input: &[u8]) -> io::Result<Option<(Request, usize)>> {
         Some(value) => value.eq_ignore_ascii_case("close"),
         None => request.version == Some(0),
     };
+    let mut hosts = request
+        .headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case("host"));
+    let names_its_host = match (hosts.next(), hosts.next()) {
+        (None, _) => request.version == Some(0),
+        (Some(host), None) => http::is_host(host.value),
+        (Some(_), Some(_)) => false,
+    };
     let request = Request {
         is_head: request.method == Some("HEAD"),
         close,
+        names_its_host,
     };
     Ok(Some((request, head.saturating_add(body))))
 }
@@ -213,16 +297,23 @@ fn parse(input: &[u8]) -> io::Result<Option<(Request, usize)>> {
 mod tests {
     use super::*;
 
+    impl Source for &[u8] {
+        fn limit(&self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn requests_follow_each_other_on_one_connection() {
-        let bytes = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcHEAD / HTTP/1.1\r\nConnection: close\r\n\r\n";
+        let bytes = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcHEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         let (mut stream, mut input) = (&bytes[..], Vec::new());
         let first = read_request(&mut stream, &mut input).unwrap().unwrap();
         assert_eq!(
             first,
             Request {
                 is_head: false,
-                close: false
+                close: false,
+                names_its_host: false,
             }
         );
         let second = read_request(&mut stream, &mut input).unwrap().unwrap();
@@ -230,7 +321,8 @@ mod tests {
             second,
             Request {
                 is_head: true,
-                close: true
+                close: true,
+                names_its_host: true,
             }
         );
         assert_eq!(read_request(&mut stream, &mut input).unwrap(), None);
@@ -239,6 +331,6 @@ mod tests {
     #[test]
     fn a_client_before_http_1_1_does_not_keep_the_connection() {
         let (request, _) = parse(b"GET / HTTP/1.0\r\n\r\n").unwrap().unwrap();
-        assert!(request.close);
+        assert!(request.close && request.names_its_host);
     }
 }

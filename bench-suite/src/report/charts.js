@@ -107,7 +107,12 @@
   const values = (section, width) => {
     const all = section.rows.flatMap((row) => [...row.points, row.median]).filter((value) => value > 0);
     const axis = section.logarithmic
-      ? { type: "logarithmic", min: Math.min(...all) / 1.5, max: Math.max(...all) * 1.5 }
+      ? {
+          type: "logarithmic",
+          min: Math.min(...all) / 1.5,
+          max: Math.max(...all) * 1.5,
+          afterBuildTicks: (axis) => { axis.ticks = valueTicks(axis.min, axis.max, width); },
+        }
       : { type: "linear", beginAtZero: true, grace: "4%", suggestedMax: Math.max(...all) };
     return {
       type: "bar",
@@ -171,6 +176,23 @@
       .flatMap((decade) => steps.map((step) => step * 10 ** decade))
       .filter((value) => value >= min && value <= max)
       .map((value) => ({ value }));
+  };
+
+  // As above for values: 1, 2 and 5 of each decade if they have room side by side, else fewer, and at last not every decade.
+  const valueTicks = (min, max, width) => {
+    const room = Math.max(2, Math.floor((width * 0.6) / 56));
+    const first = Math.floor(Math.log10(min));
+    const last = Math.ceil(Math.log10(max));
+    const between = (steps, stride) => {
+      const ticks = [];
+      for (let decade = first; decade <= last; decade += stride) {
+        for (const step of steps) ticks.push(step * 10 ** decade);
+      }
+      return ticks.filter((value) => value >= min && value <= max);
+    };
+    const choices = [[[1, 2, 5], 1], [[1, 3], 1], [[1], 1], [[1], 2], [[1], 3]].map(([steps, stride]) => between(steps, stride));
+    const fitting = choices.find((ticks) => ticks.length <= room && ticks.length > 0) ?? choices[choices.length - 1];
+    return fitting.map((value) => ({ value }));
   };
 
   let charts = [];

@@ -17,6 +17,7 @@ use crate::cli::ReportArgs;
 use crate::compare::outputs::ensure_folder;
 use crate::error::CommandError;
 use crate::results::{self, Results};
+use crate::terminal;
 
 /// `lab report`: makes the report again, from stored results.
 ///
@@ -33,8 +34,7 @@ pub fn run(arguments: &ReportArgs) -> Result<(), CommandError> {
             path.display()
         ))
     })?;
-    println!("report: {}", path.display());
-    Ok(())
+    terminal::print(&format!("report: {}\n", path.display()))
 }
 
 /// Where the report of a folder stands.

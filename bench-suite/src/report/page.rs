@@ -98,7 +98,7 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
             environment.seed,
             environment
                 .started_unix_s
-                .map_or_else(String::new, |at| format!("; {}", utc(at))),
+                .map_or_else(String::new, |at| format!("; {}", units::utc(at))),
         );
     }
 }
@@ -217,6 +217,20 @@ fn environments(html: &mut String, results: &Results) {
     html.push_str("</section>\n");
 }
 
+/// `release (debug-assertions false, opt-level 3)`.
+fn profile(environment: &Environment) -> String {
+    let settings: Vec<String> = environment
+        .profile_settings
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    if settings.is_empty() {
+        environment.profile.clone()
+    } else {
+        format!("{} ({})", environment.profile, settings.join(", "))
+    }
+}
+
 fn environment_list(html: &mut String, environment: &Environment) {
     let unknown = || "unknown".to_owned();
     let text = |value: &Option<String>| value.clone().unwrap_or_else(unknown);
@@ -236,12 +250,14 @@ fn environment_list(html: &mut String, environment: &Environment) {
         ),
         ("Kernel", text(&environment.kernel)),
         ("Compiler", text(&environment.rustc)),
-        ("Profile", environment.profile.clone()),
+        ("Profile", profile(environment)),
+        ("Program", text(&environment.program)),
         ("Commit", text(&environment.commit)),
+        ("Measured by", text(&environment.lab)),
         ("Seed", environment.seed.to_string()),
         (
             "Measured",
-            environment.started_unix_s.map_or_else(unknown, utc),
+            environment.started_unix_s.map_or_else(unknown, units::utc),
         ),
         ("Command", text(&environment.command)),
     ];
@@ -260,26 +276,6 @@ fn environment_list(html: &mut String, environment: &Environment) {
     }
 }
 
-/// A date as people read it, from seconds since 1970 (the civil calendar's rule for leap years; days from March on).
-fn utc(seconds: u64) -> String {
-    let days = i64::try_from(seconds / 86_400).unwrap_or(i64::MAX / 2) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
-}
-
 fn method(html: &mut String, results: &Results) {
     html.push_str(
         "<section id=\"method\">\n<h2>How it was measured</h2>\n\
@@ -294,17 +290,4 @@ fn method(html: &mut String, results: &Results) {
          Time per operation carries no verdict where client and server share the cores (<code>shares_cores</code>) or the client is the limit \
          (<code>client_bound</code>): CPU time per operation stands in for it.</p>\n</section>\n",
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_right_around_leap_days() {
-        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
-        assert_eq!(utc(951_782_400), "2000-02-29 00:00 UTC");
-        assert_eq!(utc(1_709_251_199), "2024-02-29 23:59 UTC");
-        assert_eq!(utc(1_709_251_200), "2024-03-01 00:00 UTC");
-    }
 }

@@ -98,32 +98,37 @@ fn plots(html: &mut String, index: usize, section: &Section) {
 }
 
 fn figures(html: &mut String, section: &Section) {
-    // The workload's own metric, if it is none of the columns that every table has.
-    let own = Some(section.workload.metric.as_str())
-        .filter(|metric| !["wall_ns_per_op", "cpu_ns_per_op"].contains(metric));
-    html.push_str("<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>");
-    if let Some(metric) = own {
+    let columns = section.columns();
+    let (judged, others) = columns.split_first().expect("what is judged");
+    // Latencies have a table of their own.
+    let others: Vec<&str> = others
+        .iter()
+        .map(String::as_str)
+        .filter(|metric| !metric.starts_with("latency_") && !metric.starts_with("client_late_"))
+        .collect();
+    let _ = write!(
+        html,
+        "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
+         <th scope=\"col\" class=\"figure\">{}</th>\
+         <th scope=\"col\" class=\"figure\">ratio [95% CI]<br><small>of {}</small></th><th scope=\"col\">verdict</th>",
+        Text(&units::metric_column(judged)),
+        Text(&units::metric_title(judged)),
+    );
+    for metric in &others {
         let _ = write!(
             html,
             "<th scope=\"col\" class=\"figure\">{}</th>",
-            Text(&units::metric_title(metric))
+            Text(&units::metric_column(metric))
         );
     }
-    let _ = write!(
-        html,
-        "<th scope=\"col\" class=\"figure\">time/op</th><th scope=\"col\" class=\"figure\">CPU/op</th>\
-         <th scope=\"col\" class=\"figure\">ratio [95% CI]<br><small>of {}</small></th><th scope=\"col\">verdict</th>\
-         <th scope=\"col\" class=\"figure\">switches/op</th><th scope=\"col\" class=\"figure\">faults/op</th>\
-         <th scope=\"col\" class=\"figure\">peak RSS</th><th scope=\"col\" class=\"figure\">processes</th></tr></thead>\n<tbody>\n",
-        Text(&units::metric_title(&section.metric)),
-    );
+    html.push_str("<th scope=\"col\" class=\"figure\">processes</th></tr></thead>\n<tbody>\n");
     for row in &section.rows {
-        figures_row(html, own, row);
+        figures_row(html, judged, &others, row);
     }
     html.push_str("</tbody></table></div>\n");
 }
 
-fn figures_row(html: &mut String, own: Option<&str>, row: &Row) {
+fn figures_row(html: &mut String, judged: &str, others: &[&str], row: &Row) {
     let value = |metric: &str| {
         row.medians
             .get(metric)
@@ -140,23 +145,15 @@ fn figures_row(html: &mut String, own: Option<&str>, row: &Row) {
         .as_ref()
         .map_or_else(|| "–".to_owned(), |one| units::ratio(one.ratio, one.ci95));
     let _ = write!(html, "<tr><th scope=\"row\">{}</th>", Text(&row.label));
-    if let Some(metric) = own {
+    let verdict = format!(
+        "<td class=\"{class}\">{}</td>",
+        Text(&summary::verdict(row))
+    );
+    html.push_str(&[cell(value(judged)), cell(ratio), verdict].concat());
+    for metric in others {
         html.push_str(&cell(value(metric)));
     }
-    let cells = [
-        cell(value("wall_ns_per_op")),
-        cell(value("cpu_ns_per_op")),
-        cell(ratio),
-        format!(
-            "<td class=\"{class}\">{}</td>",
-            Text(&summary::verdict(row))
-        ),
-        cell(value("switches_per_op")),
-        cell(value("page_faults_per_op")),
-        cell(value("peak_rss_bytes")),
-        cell(row.ok.to_string()),
-    ];
-    html.push_str(&cells.concat());
+    html.push_str(&cell(row.ok.to_string()));
     html.push_str("</tr>\n");
 }
 
@@ -167,8 +164,27 @@ fn latency(html: &mut String, section: &Section) {
     html.push_str(
         "<h3>Latency</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
          <th scope=\"col\" class=\"figure\">p50</th><th scope=\"col\" class=\"figure\">p90</th><th scope=\"col\" class=\"figure\">p99</th>\
-         <th scope=\"col\" class=\"figure\">p99.9</th><th scope=\"col\" class=\"figure\">max</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\" class=\"figure\">p99.9</th><th scope=\"col\" class=\"figure\">max</th>",
     );
+    // The client's own share: what it was late by is in the latencies of an open loop.
+    const LATE: [(&str, &str); 2] = [
+        ("client_late_p50_ns", "client late p50"),
+        ("client_late_p99_ns", "client late p99"),
+    ];
+    let is_timed = |metric: &str| {
+        section
+            .rows
+            .iter()
+            .any(|row| row.medians.contains_key(metric))
+    };
+    let late: Vec<(&str, &str)> = LATE
+        .into_iter()
+        .filter(|(metric, _)| is_timed(metric))
+        .collect();
+    for (_, title) in &late {
+        let _ = write!(html, "<th scope=\"col\" class=\"figure\">{title}</th>");
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
     for row in &section.rows {
         let Some(latency) = row.latency else { continue };
         let _ = write!(html, "<tr><th scope=\"row\">{}</th>", Text(&row.label));
@@ -185,6 +201,11 @@ fn latency(html: &mut String, section: &Section) {
                 units::duration_ns(value as f64)
             );
         }
+        for (metric, _) in &late {
+            let value = row.medians.get(*metric);
+            let text = value.map_or_else(|| "–".to_owned(), |&value| units::duration_ns(value));
+            let _ = write!(html, "<td class=\"figure\">{text}</td>");
+        }
         html.push_str("</tr>\n");
     }
     html.push_str(
@@ -193,6 +214,11 @@ fn latency(html: &mut String, section: &Section) {
     if section.mode == "closed" {
         html.push_str(
             " In a closed loop a slow server is asked less often, so these leave out the waiting that clients with a schedule of their own would see.",
+        );
+    }
+    if !late.is_empty() {
+        html.push_str(
+            " The client's own lateness is part of what it measures: where it comes near a latency, that one says little.",
         );
     }
     html.push_str("</p>\n");

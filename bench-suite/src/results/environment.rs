@@ -19,13 +19,22 @@ pub struct Environment {
     pub kernel: Option<String>,
     /// Compiler that built the measured program.
     pub rustc: Option<String>,
-    /// Build profile.
+    /// Build profile, by its name.
     pub profile: String,
-    /// Commit of the measured program, with `-dirty` if files were changed.
+    /// What is known of the profile's settings, by their names in `Cargo.toml`.
+    #[serde(default)]
+    pub profile_settings: BTreeMap<String, String>,
+    /// Name and version of the measured program; null if it does not say.
+    #[serde(default)]
+    pub program: Option<String>,
+    /// Commit of the measured program, with `-dirty` if files were changed; null if it does not say.
     pub commit: Option<String>,
+    /// Version and commit of the library that measured.
+    #[serde(default)]
+    pub lab: Option<String>,
     /// Seed of order and input.
     pub seed: u64,
-    /// Versions of the crates that matter.
+    /// Versions of the crates that matter in the measured program; empty if it does not say.
     pub versions: BTreeMap<String, String>,
     /// When measuring began, in seconds since 1970.
     #[serde(default)]

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Results, SCHEMA};
+use crate::output::{Output, write_whole};
 
 impl Results {
     /// Reads stored results.
@@ -55,33 +56,18 @@ impl Results {
     /// # Errors
     /// Those of [`write_whole`].
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut text = serde_json::to_string(self).map_err(io::Error::other)?;
-        text.push('\n');
-        write_whole(path, text.as_bytes())
+        write_whole(path, &self.to_bytes()?)
     }
-}
 
-/// Replaces the file at `path` in one step: it is written beside, then renamed, so that nothing partial ever stands there.
-///
-/// # Errors
-/// Those of creating, writing and renaming; the old file then stands as it was.
-pub fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mut file = tempfile::Builder::new()
-        .prefix(".lab-")
-        .permissions(fs::Permissions::from_mode(0o644))
-        .tempfile_in(folder_of(path))?;
-    file.write_all(contents)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
+    /// As [`write`](Results::write), to where a path was found to lead.
+    pub(crate) fn write_to(&self, output: &Output) -> io::Result<()> {
+        output.write(&self.to_bytes()?)
+    }
 
-/// The folder that a file of this name stands in.
-pub fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
+    fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec(self).map_err(io::Error::other)?;
+        text.push(b'\n');
+        Ok(text)
     }
 }
 
@@ -143,21 +129,5 @@ mod tests {
                 .unwrap_err()
                 .contains("does not follow")
         );
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("results.json");
-        write_whole(&path, b"old").unwrap();
-        write_whole(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        // A folder stands under the final name: the rename fails, and nothing is left beside it.
-        let taken = folder.path().join("taken");
-        fs::create_dir(&taken).unwrap();
-        fs::write(taken.join("file"), b"x").unwrap();
-        assert!(write_whole(&taken, b"new").is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

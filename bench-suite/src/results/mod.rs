@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::output::{folder_of, write_whole};
 pub use comparison::{Comparison, Verdict};
 pub use environment::Environment;
-pub use file::{ReadError, folder_of, write_whole};
+pub use file::ReadError;
 pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
 
 /// The value of the field `schema`.

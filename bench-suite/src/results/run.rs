@@ -194,6 +194,8 @@ impl Run {
             "peak_rss_bytes" => self.peak_rss_bytes.map(|bytes| bytes as f64),
             "latency_p50_ns" => self.latency_ns.map(|latency| latency.p50 as f64),
             "latency_p99_ns" => self.latency_ns.map(|latency| latency.p99 as f64),
+            "client_late_p50_ns" => self.client_late_ns.map(|late| late.p50 as f64),
+            "client_late_p99_ns" => self.client_late_ns.map(|late| late.p99 as f64),
             "latency_p999_ns" => self.latency_ns.map(|latency| latency.p999 as f64),
             // What the scheduler counted is stored as a total.
             other => self.extra.get(other).copied().or_else(|| {

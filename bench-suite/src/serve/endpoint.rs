@@ -21,6 +21,7 @@ use runtime_n1::N1;
 
 use super::exposition;
 use crate::workloads::echo::accept_with;
+use crate::workloads::slow_clients::Impatient;
 
 /// Makes the page, anew for each request.
 type Page = Arc<dyn Fn() -> String + Send + Sync>;
@@ -88,7 +89,8 @@ impl Drop for Endpoint {
 }
 
 async fn serve<R: Runtime>(rt: R, listener: R::TcpListener, page: Page) {
-    accept_with(&rt, &listener, |stream| {
+    accept_with(&rt, &listener, None, |stream| {
+        let stream = Impatient::new(stream, rt.clone());
         let page = Arc::clone(&page);
         let service = service_fn(move |request| {
             let response = answer(&request, &page);

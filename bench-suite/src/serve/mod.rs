@@ -1,7 +1,7 @@
 //! `lab serve`: a real server under any Rust runtime, for any client from outside.
 //!
 //! It is the servers of the workloads [`echo`] and [`http`], with hogs beside
-//! them if asked for. It prints `listening HOST:PORT` when it is ready, and ends on SIGINT or SIGTERM with code 0. With
+//! them if asked for. It prints `listening HOST:PORT` when it is ready, and ends on SIGINT, SIGTERM or SIGHUP with code 0. With
 //! `--metrics` it also answers Prometheus, on a loop of its own: what the runtime counts is of most interest while all of its
 //! workers are stuck.
 
@@ -9,13 +9,14 @@ mod endpoint;
 mod exposition;
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
-use runtime_core::{Launch, LaunchConfig, Metrics, Runtime, TcpListener as _};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use runtime_core::{
+    JoinError, Launch, LaunchConfig, Metrics, Runtime, TaskHandle as _, TcpListener as _,
+};
 use signal_hook::iterator::Signals;
 
 use crate::cli;
@@ -28,6 +29,7 @@ use crate::many_loops::{Loops, servers};
 use crate::peers::std_blocking;
 use crate::registry::{Failure, Params, Registry, RuntimeInfo};
 use crate::workloads::{echo, http, mixed};
+use crate::{stopping, terminal};
 
 use endpoint::Endpoint;
 
@@ -56,11 +58,12 @@ const OTHERS: &[(&str, ServeFn)] = &[
 /// Why a server did not serve.
 #[derive(Debug)]
 pub(crate) enum ServeError {
-    Asked(CommandError),
+    Command(CommandError),
     Start(io::Error),
     Bind(io::Error),
     Metrics(io::Error),
     Signals(io::Error),
+    Hog(io::Error),
     /// Only threads: where the kernel schedules, a hog is a thread like any other program's.
     NoHogs,
 }
@@ -115,7 +118,7 @@ pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), Comman
     };
     serve(&service).map_err(|error| match error {
         ServeError::NoHogs => CommandError::Usage(format!("--hogs: {name} has no tasks to hog")),
-        ServeError::Asked(error) => error,
+        ServeError::Command(error) => error,
         ServeError::Start(error) if error.kind() == io::ErrorKind::InvalidInput => {
             CommandError::Usage(error.to_string())
         }
@@ -138,8 +141,9 @@ impl fmt::Display for ServeError {
                 )
             }
             Self::Bind(error) | Self::Metrics(error) => write!(f, "can't listen there: {error}"),
-            Self::Asked(error) => error.fmt(f),
+            Self::Command(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "can't wait for signals: {error}"),
+            Self::Hog(error) => write!(f, "a hog did not start: {error}"),
             Self::NoHogs => f.write_str("no tasks to hog"),
         }
     }
@@ -153,7 +157,7 @@ pub(crate) fn under<L: Launch>(service: &Service) -> Result<(), ServeError> {
     let config = service
         .runtime
         .config(Launcher::of::<L>())
-        .map_err(ServeError::Asked)?;
+        .map_err(ServeError::Command)?;
     // Before the runtime starts, so that no signal is missed in between.
     let signals = signals()?;
     let counted = Counted::default();
@@ -202,9 +206,15 @@ async fn serve<R: Runtime>(
         Protocol::Http => rt.spawn(http::serve(rt.clone(), listener)),
     };
     for _ in 0..service.hogs {
-        drop(rt.spawn(mixed::hog(rt.clone(), Arc::new(AtomicU64::new(0)))));
+        let hog = rt.spawn(mixed::hog(rt.clone(), Arc::new(AtomicU64::new(0))));
+        // One that was given no thread.
+        if hog.is_finished()
+            && let Err(JoinError::SpawnFailed(error)) = hog.await
+        {
+            return Err(ServeError::Hog(error));
+        }
     }
-    announce(address, metrics);
+    announce(address, metrics)?;
     // Connections are dropped with the runtime when the root task returns.
     drop(accepting);
     let waited = rt.spawn_blocking(move || wait_for(signals)).await;
@@ -216,7 +226,7 @@ fn on_many_loops<L: Loops>(service: &Service) -> Result<(), ServeError> {
     service
         .runtime
         .expect_no_choices()
-        .map_err(ServeError::Asked)?;
+        .map_err(ServeError::Command)?;
     let mut config = LaunchConfig::default();
     if let Some(workers) = service.runtime.workers {
         config.workers = workers;
@@ -232,7 +242,7 @@ fn on_many_loops<L: Loops>(service: &Service) -> Result<(), ServeError> {
     loops
         .each::<servers::Hogs>(&Params::default(), &hogs)
         .map_err(start)?;
-    announce(address, endpoint.as_ref().map(Endpoint::address));
+    announce(address, endpoint.as_ref().map(Endpoint::address))?;
     wait_for(signals);
     Ok(())
 }
@@ -244,32 +254,31 @@ fn blocking(service: &Service) -> Result<(), ServeError> {
     service
         .runtime
         .expect_no_choices()
-        .map_err(ServeError::Asked)?;
+        .map_err(ServeError::Command)?;
     let signals = signals()?;
     // There is no scheduler: what remains is the process.
     let endpoint = metrics(service, &LaunchConfig::default(), &Counted::default())?;
     let server =
         std_blocking::Server::start(service.protocol, service.address).map_err(ServeError::Bind)?;
-    announce(server.address, endpoint.as_ref().map(Endpoint::address));
+    announce(server.address, endpoint.as_ref().map(Endpoint::address))?;
     wait_for(signals);
     Ok(())
 }
 
 /// Says that the server is ready, at once, also into a pipe.
-fn announce(address: SocketAddr, metrics: Option<SocketAddr>) {
+///
+/// # Errors
+/// When that can't be said. Nobody need listen; but whoever waits for it would wait for ever.
+fn announce(address: SocketAddr, metrics: Option<SocketAddr>) -> Result<(), ServeError> {
     let mut lines = format!("listening {address}\n");
     if let Some(address) = metrics {
         lines += &format!("metrics {address}\n");
     }
-    let mut output = io::stdout().lock();
-    // Nobody need listen.
-    let _ = output
-        .write_all(lines.as_bytes())
-        .and_then(|()| output.flush());
+    terminal::print(&lines).map_err(ServeError::Command)
 }
 
 fn signals() -> Result<Signals, ServeError> {
-    Signals::new([SIGINT, SIGTERM]).map_err(ServeError::Signals)
+    Signals::new(stopping::signals()).map_err(ServeError::Signals)
 }
 
 /// Blocks until one of the signals comes.

@@ -6,7 +6,6 @@ mod ledger;
 mod life;
 mod world;
 
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use runtime_core::LaunchConfig;
 use runtime_core::reactor::ReactorKind;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::SoakArgs;
 use crate::error::CommandError;
 use crate::launcher::{Asked, Launcher};
 use crate::registry::{Registry, RuntimeInfo};
+use crate::stopping;
 use crate::suggest;
+use crate::terminal;
 use crate::units;
 
 use census::Census;
@@ -48,11 +48,19 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
     let subjects = subjects(registry, arguments)?;
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
-            .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
+    for signal in stopping::signals() {
+        // In this order: the first signal asks to stop, and a second one ends the process.
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            stopping::INTERRUPTED.into(),
+            Arc::clone(&stop),
+        )
+        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+        .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
     }
-    let watchdog = Watchdog::start();
+    let watchdog = Watchdog::start().map_err(|error| {
+        CommandError::Failed(format!("soak: the system gives no thread ({error})"))
+    })?;
     let ledger = Ledger::of_process();
     let share = arguments.duration / u32::try_from(subjects.len()).unwrap_or(1);
     let names: Vec<&str> = subjects.iter().map(|subject| subject.info.name).collect();
@@ -60,7 +68,7 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
         "soaking {}, {} each; seed {seed}",
         names.join(", "),
         units::duration_ns(share.as_nanos() as f64),
-    ));
+    ))?;
     for subject in &subjects {
         let mut soak = Soak {
             subject,
@@ -80,7 +88,7 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
                 "{}: nothing is left. {}",
                 subject.info.name,
                 soak.summary()
-            )),
+            ))?,
             Err(what) => return Err(failed(what)),
         }
         if stop.load(Relaxed) {
@@ -201,7 +209,8 @@ impl Soak<'_> {
             }
             if elapsed >= next_line {
                 next_line = elapsed + interval;
-                say(&format!("{}: {}", self.subject.info.name, self.summary()));
+                // The last line tells whether it can be said.
+                let _ = say(&format!("{}: {}", self.subject.info.name, self.summary()));
             }
         }
         Ok(())
@@ -286,10 +295,8 @@ impl Soak<'_> {
     }
 }
 
-fn say(line: &str) {
-    let mut output = std::io::stdout().lock();
-    // Nobody need listen.
-    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+fn say(line: &str) -> Result<(), CommandError> {
+    terminal::print(&format!("{line}\n"))
 }
 
 /// Ends the process when what is expected to end does not: a deadlock is a finding, and has to be told.
@@ -300,11 +307,11 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    fn start() -> Self {
+    fn start() -> std::io::Result<Self> {
         let message = Arc::new(Mutex::new(None));
         let (changed, changes) = mpsc::channel();
         let watched: Arc<Mutex<Option<String>>> = Arc::clone(&message);
-        thread::spawn(move || {
+        thread::Builder::new().spawn(move || {
             loop {
                 match changes.recv_timeout(STUCK) {
                     Ok(()) => {}
@@ -312,14 +319,14 @@ impl Watchdog {
                     Err(RecvTimeoutError::Timeout) => {
                         let message = watched.lock().unwrap_or_else(PoisonError::into_inner);
                         if let Some(line) = &*message {
-                            eprintln!("lab: {line}");
+                            terminal::say(line);
                             std::process::exit(1);
                         }
                     }
                 }
             }
-        });
-        Self { message, changed }
+        })?;
+        Ok(Self { message, changed })
     }
 
     /// From now on, the end of something is expected, with these words if it does not come; or nothing is.

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
-use runtime_core::{Runtime, TaskHandle as _, TcpListener as _};
+use runtime_core::{JoinError, Runtime, TaskHandle as _, TcpListener as _};
 
+use super::refusals::Refusals;
 use super::{Program, client};
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
+use crate::registry::{Failure, Group, Mode, Params, Workload, is_refusal};
 
 /// Bytes that a connection reads at once.
 pub const BUFFER: usize = 4096;
@@ -38,12 +39,13 @@ impl Program for Echo {
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let listener = bind(&rt).await?;
         let server = listener.local_addr().map_err(crashed)?;
-        let accepting = rt.spawn(serve(rt.clone(), listener));
+        let refusals = Refusals::default();
+        let accepting = rt.spawn(serve_noting(rt.clone(), listener, refusals.clone()));
         let duration = Duration::from_nanos(params.budget_ns);
         let options = client::options(Protocol::Echo, server, params, duration);
         let measured = client::measure(&rt, options, meter).await;
         accepting.abort();
-        measured
+        refusals.explain(measured)
     }
 }
 
@@ -53,21 +55,32 @@ pub(super) async fn bind<R: Runtime>(rt: &R) -> Result<R::TcpListener, Failure> 
 }
 
 pub(crate) fn crashed(error: io::Error) -> Failure {
-    Failure::Crashed(format!("the listener: {error}"))
+    Failure::of_system("the listener", &error)
 }
 
 /// Accepts for ever, a task for each connection.
 pub async fn serve<R: Runtime>(rt: R, listener: R::TcpListener) {
-    accept_with(&rt, &listener, |stream| async move {
-        // A peer that resets its connection is no failure of the server.
-        let _ = converse(stream).await;
-    })
-    .await
+    accept_with(&rt, &listener, None, conversation).await
 }
 
-/// Accepts for ever and spawns what `converse` makes of each connection.
-pub(crate) async fn accept_with<R, F, C>(rt: &R, listener: &R::TcpListener, converse: F)
-where
+/// [`serve`] under measurement: ends when the system refuses what a connection needs, and notes that.
+pub(crate) async fn serve_noting<R: Runtime>(rt: R, listener: R::TcpListener, refusals: Refusals) {
+    accept_with(&rt, &listener, Some(&refusals), conversation).await
+}
+
+async fn conversation<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    // A peer that resets its connection is no failure of the server.
+    let _ = converse(stream).await;
+}
+
+/// Accepts for ever and spawns what `converse` makes of each connection. With `refusals` it ends at the first refusal of the
+/// system, and with it the connections that it has not accepted: a client need not wait for those.
+pub(crate) async fn accept_with<R, F, C>(
+    rt: &R,
+    listener: &R::TcpListener,
+    refusals: Option<&Refusals>,
+    converse: F,
+) where
     R: Runtime,
     F: Fn(R::TcpStream) -> C,
     C: Future<Output = ()> + Send + 'static,
@@ -76,10 +89,22 @@ where
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
         match listener.accept().await {
-            Ok((stream, _peer)) => drop(rt.spawn(converse(stream))),
+            Ok((stream, _peer)) => {
+                let task = rt.spawn(converse(stream));
+                // A task that was given no thread has ended already.
+                if let Some(refusals) = refusals
+                    && task.is_finished()
+                    && let Err(JoinError::SpawnFailed(error)) = task.await
+                {
+                    return refusals.note(&error);
+                }
+            }
             // The peer was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(_) => rt.sleep(PAUSE).await,
+            Err(error) => match refusals.filter(|_| is_refusal(&error)) {
+                Some(refusals) => return refusals.note(&error),
+                None => rt.sleep(PAUSE).await,
+            },
         }
     }
 }

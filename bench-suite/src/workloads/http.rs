@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode, Version};
 use runtime_core::hyper_rt::HyperIo;
 use runtime_core::{Runtime, TaskHandle as _, TcpListener as _};
 
+use super::refusals::Refusals;
+use super::slow_clients::{Impatient, PATIENCE};
 use super::{Program, client, echo};
 use crate::load::Protocol;
 use crate::measure::Meter;
@@ -43,38 +46,110 @@ impl Program for Http {
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let listener = echo::bind(&rt).await?;
         let server = listener.local_addr().map_err(echo::crashed)?;
-        let accepting = rt.spawn(serve(rt.clone(), listener));
+        let refusals = Refusals::default();
+        let accepting = rt.spawn(serve_noting(rt.clone(), listener, refusals.clone()));
         let duration = Duration::from_nanos(params.budget_ns);
         let mut options = client::options(Protocol::Http, server, params, duration);
         options.body = Some(BODY.to_owned());
         let measured = client::measure(&rt, options, meter).await;
         accepting.abort();
-        measured
+        refusals.explain(measured)
     }
 }
 
 /// Accepts for ever, a task for each connection.
 pub async fn serve<R: Runtime>(rt: R, listener: R::TcpListener) {
-    echo::accept_with(&rt, &listener, |stream| async move {
-        let conversation = http1::Builder::new()
-            // A client may shut its side down after its last request and still wants the response.
-            .half_close(true)
-            .serve_connection(HyperIo::new(stream), service_fn(answer));
-        // What a client does wrong is its own affair.
-        let _ = conversation.await;
+    let own = rt.clone();
+    echo::accept_with(&rt, &listener, None, |stream| converse(own.clone(), stream)).await
+}
+
+/// [`serve`] under measurement: ends when the system refuses what a connection needs, and notes that.
+async fn serve_noting<R: Runtime>(rt: R, listener: R::TcpListener, refusals: Refusals) {
+    let own = rt.clone();
+    echo::accept_with(&rt, &listener, Some(&refusals), |stream| {
+        converse(own.clone(), stream)
     })
     .await
 }
 
-/// Any method and any path get 200 and the same small body; hyper leaves it out for `HEAD`.
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn converse<R: Runtime>(rt: R, stream: R::TcpStream) {
+    let stream = HyperIo::new(Impatient::new(stream, rt.clone()));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let has_body = !request.body().is_end_stream();
+        answer(has_body.then(|| rt.clone()), request)
+    });
+    let conversation = http1::Builder::new()
+        // A client may shut its side down after its last request and still wants the response.
+        .half_close(true)
+        .serve_connection(stream, service);
+    // What a client does wrong is its own affair.
+    let _ = conversation.await;
+}
+
+/// Any method and any path get 200 and the same small body; hyper leaves it out for `HEAD`. `timed` is a clock for the
+/// request's body, if it has one.
+async fn answer<R: Runtime>(
+    timed: Option<R>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if !names_its_host(&request) {
+        return Ok(refused(StatusCode::BAD_REQUEST, NO_HOST));
+    }
     // A request's body is read to its end, or the connection could not be used again.
-    let mut body = request.into_body();
-    while let Some(Ok(_)) = body.frame().await {}
+    if let Some(rt) = timed {
+        let mut body = request.into_body();
+        let whole = async { while let Some(Ok(_)) = body.frame().await {} };
+        if rt.timeout(PATIENCE, whole).await.is_err() {
+            let late = "the request's body did not come\n";
+            return Ok(refused(StatusCode::REQUEST_TIMEOUT, late));
+        }
+    }
     let mut response = Response::new(Full::new(Bytes::from_static(BODY.as_bytes())));
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
     Ok(response)
+}
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The body of the response to a request that HTTP/1.1 forbids to answer otherwise.
+pub(crate) const NO_HOST: &str = "a request needs one valid Host\n";
+
+fn refused(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(why.as_bytes())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT);
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Whether a request says which host it is for, as RFC 9112, section 3.2, asks of it: from HTTP/1.1 on it must, once, and
+/// validly.
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Whether `value` is one that the header `Host` may have: `host`, `host:port`, or nothing at all.
+pub(crate) fn is_host(value: &[u8]) -> bool {
+    value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for host in ["", "x", "example.org:80", "127.0.0.1:8080", "[::1]:80"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["a b", "user@x", "x/y", "\u{e4}"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
 }

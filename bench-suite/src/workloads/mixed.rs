@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use runtime_core::{Runtime, TaskHandle as _, TcpListener as _};
 
-use super::{Program, client, echo};
+use super::refusals::Refusals;
+use super::{Program, client, echo, lost};
 use crate::load::Protocol;
 use crate::measure::Meter;
 use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
@@ -60,11 +61,19 @@ impl Program for Mixed {
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let listener = echo::bind(&rt).await?;
         let server = listener.local_addr().map_err(echo::crashed)?;
-        let accepting = rt.spawn(echo::serve(rt.clone(), listener));
+        let refusals = Refusals::default();
+        let accepting = rt.spawn(echo::serve_noting(rt.clone(), listener, refusals.clone()));
         let computed_ns = Arc::new(AtomicU64::new(0));
-        let hogs: Vec<_> = (0..params.value("hogs"))
-            .map(|_| rt.spawn(hog(rt.clone(), Arc::clone(&computed_ns))))
-            .collect();
+        let mut hogs = Vec::new();
+        for _ in 0..params.value("hogs") {
+            let hog = rt.spawn(hog(rt.clone(), Arc::clone(&computed_ns)));
+            // One that was given no thread: without its hogs, a server is fast for no merit of its own.
+            if hog.is_finished() {
+                hog.await.map_err(lost)?;
+            } else {
+                hogs.push(hog);
+            }
+        }
         let begun = Instant::now();
         let duration = Duration::from_millis(params.value("duration_ms"));
         let options = client::options(Protocol::Echo, server, params, duration);
@@ -76,7 +85,7 @@ impl Program for Mixed {
         for hog in hogs {
             hog.abort();
         }
-        measured
+        refusals.explain(measured)
     }
 }
 

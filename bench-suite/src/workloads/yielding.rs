@@ -3,6 +3,9 @@
 //! `size` tasks each yield `yields` times. Every run queue is full and nothing else happens, so this is the bare way from one
 //! task to the next: a queue's push and pop, and for 1:1 the kernel's.
 //!
+//! The sizes are such that a quick look has time for it where each task is a thread: there a yield is a system call and a
+//! switch of threads, some microseconds, and a repetition has to fit several times into the few seconds that a process has.
+//!
 //! One op is one yield. The check is the number of yields that the tasks report.
 
 use runtime_core::Runtime;
@@ -23,11 +26,11 @@ impl Program for Yield {
         about: "many tasks that do nothing but yield: the bare way from one task to the next",
         op: "one yield",
         parameters: &[
-            size("tasks", 1_000, 1, 1_000_000),
+            size("tasks", 100, 1, 1_000_000),
             Parameter {
                 name: "yields",
                 about: "yields of each task",
-                default: 1_000,
+                default: 500,
                 min: 1,
                 max: 100_000_000,
             },

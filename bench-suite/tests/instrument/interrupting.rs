@@ -16,6 +16,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         an_interrupted_comparison_keeps_what_it_has,
     ),
     (
+        "a_hang_up_that_is_ignored_stays_ignored",
+        a_hang_up_that_is_ignored_stays_ignored,
+    ),
+    (
         "a_second_interruption_ends_at_once",
         a_second_interruption_ends_at_once,
     ),
@@ -48,6 +52,12 @@ fn interrupt(child: &std::process::Child) {
 }
 
 fn an_interrupted_comparison_keeps_what_it_has() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        keeps_what_it_has(signal);
+    }
+}
+
+fn keeps_what_it_has(signal: Signal) {
     let folder = folder();
     let mut child = lab(
         folder.path(),
@@ -62,7 +72,7 @@ fn an_interrupted_comparison_keeps_what_it_has() {
     let mut last = String::new();
     for line in lines.map_while(Result::ok) {
         if line.contains("round 2 of") {
-            interrupt(&child);
+            rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
         }
         last = line;
     }
@@ -77,6 +87,31 @@ fn an_interrupted_comparison_keeps_what_it_has() {
         names(&folder.path().join("lab-out")),
         ["report.html", "results.json"]
     );
+}
+
+/// As `nohup` starts it.
+fn a_hang_up_that_is_ignored_stays_ignored() {
+    let folder = folder();
+    let program = std::env::current_exe().unwrap();
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(program)
+        .args(["compare", "sum", "--runtime", "plain", "--rounds", "20"])
+        .current_dir(folder.path())
+        .env(crate::UNDER_TEST, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        if line.contains("round 2 of") {
+            rustix::process::kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(results(folder.path()).runs.len(), 40);
 }
 
 fn a_second_interruption_ends_at_once() {

@@ -25,6 +25,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ),
     ("parameters_make_a_matrix", parameters_make_a_matrix),
     (
+        "a_program_of_somebody_else_is_not_taken_for_this_one",
+        a_program_of_somebody_else_is_not_taken_for_this_one,
+    ),
+    (
         "a_workload_that_prints_breaks_nothing",
         a_workload_that_prints_breaks_nothing,
     ),
@@ -157,6 +161,45 @@ fn parameters_make_a_matrix() {
         .collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [1000, 1000, 2000, 2000]);
+}
+
+/// This test program is one: it calls `bench_suite::main` and says nothing about itself.
+fn a_program_of_somebody_else_is_not_taken_for_this_one() {
+    let folder = folder();
+    let output = run(
+        folder.path(),
+        &["compare", "sum", "--runtime", "plain", "--rounds", "1"],
+    );
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let environment = &results(folder.path()).environments[0];
+    assert_eq!(environment.commit, None, "the lab's commit is not its own");
+    assert!(
+        environment.versions.is_empty(),
+        "{:?}",
+        environment.versions
+    );
+    assert_eq!(environment.program, None);
+    // How it was compiled is known.
+    let executable = std::env::current_exe().unwrap();
+    let built_in = executable.ancestors().any(|folder| {
+        folder
+            .file_name()
+            .is_some_and(|name| *name == *environment.profile)
+    });
+    assert!(built_in, "{} in {executable:?}", environment.profile);
+    let settings = &environment.profile_settings;
+    assert_eq!(
+        settings["debug-assertions"],
+        cfg!(debug_assertions).to_string()
+    );
+    assert!(
+        environment
+            .lab
+            .as_deref()
+            .is_some_and(|lab| lab.starts_with("bench-suite "))
+    );
+    let command = environment.command.as_deref().unwrap();
+    assert!(command.starts_with("instrument"), "{command}");
 }
 
 fn a_workload_that_prints_breaks_nothing() {

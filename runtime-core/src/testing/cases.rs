@@ -208,6 +208,7 @@ macro_rules! __conformance_cases {
             }
             join_wakers {
                 c13_a_handles_waker_that_panics_harms_nobody
+            }
             shared_out {
                 c15_a_socket_is_served_beside_a_poll
                 c15_a_spawned_task_runs_beside_its_parents_poll

@@ -1,0 +1,245 @@
+//! Where a file of results goes. A regular file appears whole or not at all; whatever else has the name is written into.
+//!
+//! A rename replaces what has the name. That is right for a regular file, and wrong for all else: root's `--json /dev/full`
+//! would put a file in place of the device. So a path is resolved first, links included:
+//!
+//! | what is there | what is done |
+//! |---|---|
+//! | nothing, or a regular file | a temporary file beside it, then a rename; mode and owner stay, and a link stays a link |
+//! | a device, a FIFO, a socket | it is opened and written into |
+//! | a descriptor of this process, as `/dev/stdout` is one | written to, at its end |
+//! | a folder | an error |
+//!
+//! `-` is standard output.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+
+use crate::error::CommandError;
+use crate::terminal;
+
+/// As many as the kernel follows.
+const MOST_LINKS: u32 = 40;
+
+/// Something that results can be written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Standard,
+    StandardError,
+    /// Neither a regular file nor a folder, or a descriptor of this process.
+    Stream(PathBuf),
+    /// A regular file, there or not yet; no link.
+    File(PathBuf),
+}
+
+impl Output {
+    /// What `path` leads to.
+    ///
+    /// # Errors
+    /// When its folder is not there, it is a folder itself, or its links go round in circles.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Standard);
+        }
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            let folder = fs::canonicalize(folder_of(&path))?;
+            let Some(name) = path.file_name() else {
+                return Err(io::ErrorKind::IsADirectory.into());
+            };
+            let here = folder.join(name);
+            match own_descriptor(&folder, name) {
+                Some(1) => return Ok(Self::Standard),
+                Some(2) => return Ok(Self::StandardError),
+                Some(_) => return Ok(Self::Stream(here)),
+                None => {}
+            }
+            match fs::symlink_metadata(&here) {
+                // A link that leads nowhere yet leads to the file that is made.
+                Ok(found) if found.is_symlink() => path = folder.join(fs::read_link(&here)?),
+                Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+                Ok(found) if found.is_file() => return Ok(Self::File(here)),
+                Ok(_) => return Ok(Self::Stream(here)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Self::File(here));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(rustix::io::Errno::LOOP.into())
+    }
+
+    /// What the option's `path` leads to, found to be writable as far as that can be told before it is written to.
+    ///
+    /// # Errors
+    /// One line that names the option.
+    pub(crate) fn prepare(path: &Path, option: &str) -> Result<Self, CommandError> {
+        let refuse = |error: io::Error| {
+            CommandError::Usage(format!(
+                "{option} {}: cannot be written to ({}); name another file",
+                path.display(),
+                match error.kind() {
+                    io::ErrorKind::IsADirectory => "is a folder".to_owned(),
+                    _ => error.to_string(),
+                }
+            ))
+        };
+        let output = Self::of(path).map_err(refuse)?;
+        output.check().map_err(refuse)?;
+        Ok(output)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self {
+            Self::Standard | Self::StandardError => Ok(()),
+            Self::Stream(path) => Ok(rustix::fs::access(path, Access::WRITE_OK)?),
+            Self::File(path) => {
+                writable_if_there(path)?;
+                probe(folder_of(path))
+            }
+        }
+    }
+
+    /// Writes `contents`, all of it.
+    ///
+    /// # Errors
+    /// Those of creating, writing and renaming; an old file then stands as it was. A reader of standard output that has gone
+    /// away has read enough.
+    pub(crate) fn write(&self, contents: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Standard => terminal::write_standard_output(contents),
+            Self::StandardError => io::stderr().write_all(contents),
+            Self::Stream(path) => fs::OpenOptions::new()
+                .append(true)
+                .open(path)?
+                .write_all(contents),
+            Self::File(path) => replace(path, contents),
+        }
+    }
+}
+
+/// The number of the descriptor of this process that `name` in the resolved `folder` is.
+fn own_descriptor(folder: &Path, name: &OsStr) -> Option<u32> {
+    let own = Path::new("/proc").join(std::process::id().to_string());
+    if !folder.starts_with(own) || folder.file_name() != Some(OsStr::new("fd")) {
+        return None;
+    }
+    name.to_str()?.parse().ok()
+}
+
+/// A rename would replace a file that says it is not to be written to.
+fn writable_if_there(path: &Path) -> io::Result<()> {
+    match rustix::fs::access(path, Access::WRITE_OK) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Replaces the regular file at `path` in one step.
+fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    writable_if_there(path)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".lab-")
+        // As any new file: less what the process's mask takes away.
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder_of(path))?;
+    if let Ok(old) = fs::metadata(path) {
+        let new = file.as_file().metadata()?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            // Only root may give a file away; for anybody else it becomes their own.
+            let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        }
+        let mode = fs::Permissions::from_mode(old.mode() & 0o7777);
+        file.as_file().set_permissions(mode)?;
+    }
+    file.write_all(contents)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Writes a file of this name: a regular one whole or not at all, and anything else is written into.
+///
+/// # Errors
+/// Those of creating, writing and renaming; an old file then stands as it was.
+pub fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
+    Output::of(path)?.write(contents)
+}
+
+/// The folder that a file of this name stands in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether `folder` takes files.
+///
+/// # Errors
+/// Why it does not.
+pub(crate) fn probe(folder: &Path) -> io::Result<()> {
+    tempfile::Builder::new()
+        .prefix(".lab-")
+        .tempfile_in(folder)
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // A folder stands under the final name: nothing is left beside it.
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        fs::write(taken.join("file"), b"x").unwrap();
+        assert!(write_whole(&taken, b"new").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn links_are_followed_to_the_end_also_where_nothing_is_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("below")).unwrap();
+        symlink("second", at("first")).unwrap();
+        symlink("below/real", at("second")).unwrap();
+        for contents in [&b"one"[..], b"two"] {
+            write_whole(&at("first"), contents).unwrap();
+            assert_eq!(fs::read(at("below/real")).unwrap(), contents);
+        }
+        assert!(at("first").is_symlink() && at("second").is_symlink());
+        symlink("round", at("round")).unwrap();
+        assert!(Output::of(&at("round")).is_err());
+        assert!(Output::of(&at("nowhere/x")).is_err());
+    }
+
+    #[test]
+    fn descriptors_of_this_process_are_known_by_all_their_names() {
+        for (name, output) in [
+            ("-", Output::Standard),
+            ("/dev/stdout", Output::Standard),
+            ("/proc/self/fd/1", Output::Standard),
+            ("/dev/fd/2", Output::StandardError),
+        ] {
+            assert_eq!(Output::of(Path::new(name)).unwrap(), output, "{name}");
+        }
+        let null = Output::of(Path::new("/dev/null")).unwrap();
+        assert_eq!(null, Output::Stream("/dev/null".into()));
+    }
+}

@@ -1,0 +1,45 @@
+//! The signals that ask a command to stop with what it has.
+//!
+//! All of them mean the same: end, keep what was measured, exit code 130. SIGHUP comes when the terminal goes away; under
+//! `nohup` it is ignored, and stays so.
+
+use std::ffi::c_int;
+use std::fs;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// The exit code after any of them.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The signals to listen for.
+pub(crate) fn signals() -> Vec<c_int> {
+    let mut signals = vec![SIGINT, SIGTERM];
+    if !is_ignored(SIGHUP) {
+        signals.push(SIGHUP);
+    }
+    signals
+}
+
+/// Whether this process was told to ignore `signal`. As long as no handler is installed, that is what it was started with.
+fn is_ignored(signal: c_int) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::SIGPIPE;
+
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_known() {
+        // The standard library ignores it in every Rust program.
+        assert!(is_ignored(SIGPIPE));
+        assert!(!is_ignored(SIGTERM));
+    }
+}

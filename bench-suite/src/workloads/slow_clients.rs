@@ -1,0 +1,126 @@
+//! Clients that send half a request and no more.
+//!
+//! Each of them would keep a connection, a task and, where tasks are threads, a thread for ever. hyper has a time-out for
+//! heads; but it counts while a connection is idle between two requests, too, which a client at a low rate must be free to be,
+//! and it sets a timer for each request. [`Impatient`] looks at what passes: it sets a timer only when it has to wait in
+//! the middle of something.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use runtime_core::Runtime;
+
+/// How long a request's head may take from where it had to be waited for, and so its body.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What ends a request's head.
+const END_OF_HEAD: [u8; 4] = *b"\r\n\r\n";
+
+/// A stream whose reads fail with [`TimedOut`](io::ErrorKind::TimedOut) when a head that has begun does not end.
+///
+/// What ended with a head's end is thought to be whole, and may be waited after for ever. What ended otherwise is the middle of a head
+/// or the end of a body; in both cases the next head's end has to come within [`PATIENCE`] of the first wait. A head that announces
+/// a body which does not come is for whoever reads the body.
+pub(crate) struct Impatient<S, R> {
+    stream: S,
+    rt: R,
+    /// The last bytes read.
+    tail: [u8; 4],
+    /// The time that is left, once it had to be waited for more.
+    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// Nothing in it is pinned where it stands.
+impl<S: Unpin, R> Unpin for Impatient<S, R> {}
+
+impl<S, R> Impatient<S, R> {
+    pub(crate) fn new(stream: S, rt: R) -> Self {
+        Self {
+            stream,
+            rt,
+            // Nothing has begun.
+            tail: END_OF_HEAD,
+            waiting: None,
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        for &byte in &bytes[bytes.len().saturating_sub(self.tail.len())..] {
+            self.tail.rotate_left(1);
+            self.tail[3] = byte;
+        }
+        if self.tail == END_OF_HEAD {
+            self.waiting = None;
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin, R: Runtime> AsyncRead for Impatient<S, R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        match &polled {
+            Poll::Ready(Ok(length)) => this.read(&buffer[..*length]),
+            Poll::Pending if this.tail != END_OF_HEAD => {
+                let rt = &this.rt;
+                let waiting = this
+                    .waiting
+                    .get_or_insert_with(|| Box::pin(rt.sleep(PATIENCE)));
+                if waiting.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin, R> AsyncWrite for Impatient<S, R> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // An answer: what is waited for from here on is another request.
+        self.waiting = None;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_s_end_is_found_across_reads() {
+        let mut stream = Impatient::new((), ());
+        for (bytes, is_whole) in [
+            (&b""[..], true),
+            (b"GET / HTTP/1.1\r\n", false),
+            (b"\r", false),
+            (b"\n", true),
+            (b"G", false),
+            (b"ET / HTTP/1.1\r\nHost: x\r\n\r\n", true),
+        ] {
+            stream.read(bytes);
+            assert_eq!(stream.tail == END_OF_HEAD, is_whole, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Words that are no text.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::process::{QUICK, assert_code, folder, lab, results};
+
+#[test]
+fn words_that_are_no_text_are_wrong_usage_and_files_may_have_such_names() {
+    let folder = folder();
+    let bad = OsStr::from_bytes(b"\xff\xfe");
+    for line in [
+        "",
+        "list",
+        "compare",
+        "compare --runtime",
+        "compare hash --param",
+        "sweep --knob",
+        "serve",
+        "serve echo --runtime n1 --addr",
+        "load echo --addr",
+        "soak --duration",
+        "child",
+        "report",
+    ] {
+        let output = lab(folder.path(), line).arg(bad).output().unwrap();
+        assert_code(&output, 2);
+    }
+    // The hidden commands are started by programs; a person gets a code all the same.
+    let output = lab(folder.path(), "__companion").arg(bad).output().unwrap();
+    assert_code(&output, 1);
+
+    let name = OsStr::from_bytes(b"results-\xff.json");
+    let output = lab(folder.path(), &format!("{QUICK} --json"))
+        .arg(name)
+        .output()
+        .unwrap();
+    assert_code(&output, 0);
+    let results = results(&folder.path().join(name));
+    let command = results.environments[0].command.as_deref().unwrap();
+    assert!(
+        command.starts_with("lab compare hash") && command.contains('\u{fffd}'),
+        "{command}"
+    );
+    let line = lab(folder.path(), "report")
+        .arg(name)
+        .args(["--out", "again"])
+        .output()
+        .unwrap();
+    assert_code(&line, 0);
+}
