@@ -93,6 +93,7 @@ fn run(registry: &Registry, cli: cli::Cli) -> Result<(), CommandError> {
         Some(Command::Compare(arguments)) => compare::run(registry, &arguments),
         Some(Command::Sweep(arguments)) => compare::sweep(registry, &arguments),
         Some(Command::List(arguments)) => list::run(registry, &arguments),
+        Some(Command::Peers(arguments)) => peers::external::command::run(registry, &arguments),
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),

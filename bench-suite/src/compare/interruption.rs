@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 
 /// Shared between the measuring thread and the one that waits for signals.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Interruption {
+pub(crate) struct Interruption {
     state: Arc<Mutex<State>>,
 }
 
@@ -27,7 +27,7 @@ impl Interruption {
     ///
     /// # Errors
     /// When the handlers can't be installed.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let interruption = Self::default();
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let requested = interruption.clone();
@@ -44,7 +44,7 @@ impl Interruption {
     }
 
     /// True once a signal has come.
-    pub(super) fn requested(&self) -> bool {
+    pub(crate) fn requested(&self) -> bool {
         self.lock().requested
     }
 

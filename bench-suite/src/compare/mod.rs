@@ -3,10 +3,10 @@
 mod arms;
 pub(crate) mod child;
 mod effort;
-mod interruption;
+pub(crate) mod interruption;
 pub(crate) mod outputs;
 mod plan;
-mod process;
+pub(crate) mod process;
 mod progress;
 pub mod protocol;
 mod schedule;
@@ -17,6 +17,7 @@ use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons;
 use crate::environment;
 use crate::error::CommandError;
+use crate::peers::external;
 use crate::registry::Registry;
 use crate::results::{Results, Run, SCHEMA, Status, WorkloadInfo};
 use crate::statistics;
@@ -60,6 +61,15 @@ fn carry_out(plan: &Plan, outputs: &Outputs, silent: bool) -> Result<(), Command
         process::own_program().map_err(|error| system("cannot find its own program", error))?;
 
     announce(plan, silent);
+    let runtimes = plan
+        .cells
+        .iter()
+        .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
+    let versions = external::prepare(runtimes, |line| {
+        if !silent {
+            eprintln!("lab: {line}");
+        }
+    });
     environment::warm_memory();
     let mut results = Results {
         schema: SCHEMA.to_owned(),
@@ -73,6 +83,7 @@ fn carry_out(plan: &Plan, outputs: &Outputs, silent: bool) -> Result<(), Command
         default_policies: plan.default_policies.clone(),
         sweep: plan.sweep.clone(),
     };
+    results.environments[0].versions.extend(versions);
     let mut measuring = Measuring {
         plan,
         outputs,
