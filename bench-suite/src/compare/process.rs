@@ -44,10 +44,11 @@ pub(crate) fn measure(
     interruption: &Interruption,
 ) -> Outcome {
     let deadline = Instant::now() + limit;
-    let others = tree::adopt();
+    tree::adopt();
     let mut child = Command::new(program)
         .arg0("lab")
         .arg("child")
+        .env(tree::MARK, std::process::id().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -67,7 +68,7 @@ pub(crate) fn measure(
     // Reaped only now, so that no other process can have had its id meanwhile.
     let reaped = child.wait();
     // What a killed child's peer had started, and what left the group.
-    tree::end(&others);
+    tree::end_marked();
     let (answer, stderr) = match outcome {
         Ok(Conversation { answer, stderr }) => (answer, stderr),
         Err(failure) => return Err(failure),

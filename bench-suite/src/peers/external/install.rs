@@ -74,7 +74,10 @@ fn look(peer: &Peer) -> Result<Installed, Failure> {
     if candidates.is_empty() {
         candidates.extend(manifest.command.first().or(manifest.serve.first()).cloned());
     }
-    let mut reason = format!("no {}", manifest.program.last().unwrap_or(&manifest.name));
+    let plain = candidates
+        .iter()
+        .find(|name| !name.contains(['/', '$', '{']));
+    let mut reason = format!("no {}", plain.unwrap_or(&manifest.name));
     for program in candidates
         .iter()
         .flat_map(|candidate| places(candidate, &dir, &build))

@@ -115,18 +115,39 @@ pub(super) fn left_behind(known: &[u32]) -> Vec<String> {
         }
         if Instant::now() >= deadline {
             let names = left.iter().map(|&id| name_of(id)).collect();
-            end(known);
+            end(|| strangers(known));
             return names;
         }
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Kills all children of this process but `known`, and what becomes a child of it by that.
-pub(crate) fn end(known: &[u32]) {
+/// The environment variable that marks a measured process and all that it starts, with the process that measures.
+pub(crate) const MARK: &str = "LAB_MEASURED_BY";
+
+/// Kills the marked children of this process: what a measured process left, and nothing that someone else started here.
+pub(crate) fn end_marked() {
+    let mark = format!("{MARK}={}", std::process::id());
+    let marked = |id: &u32| {
+        let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|&byte| byte == 0);
+        variables.any(|variable| variable == mark.as_bytes())
+    };
+    end(|| {
+        let children = children_of(std::process::id());
+        children
+            .into_iter()
+            .filter(marked)
+            .filter(|&id| runs(id))
+            .collect()
+    });
+}
+
+/// Kills what `find` finds, and what becomes a child of this process by that.
+fn end(find: impl Fn() -> Vec<u32>) {
     // Each pass kills at least one generation; a peer that forks for ever is not waited for.
     for _ in 0..1000 {
-        let left = strangers(known);
+        let left = find();
         if left.is_empty() {
             return;
         }
@@ -140,14 +161,14 @@ pub(crate) fn end(known: &[u32]) {
 /// Children of this process that still run; those that have ended are reaped.
 fn strangers(known: &[u32]) -> Vec<u32> {
     let children = children_of(std::process::id());
-    children
-        .into_iter()
-        .filter(|id| !known.contains(id))
-        .filter(|&id| {
-            let Some(id) = pid(id) else { return false };
-            matches!(process::waitpid(Some(id), WaitOptions::NOHANG), Ok(None))
-        })
-        .collect()
+    let strangers = children.into_iter().filter(|id| !known.contains(id));
+    strangers.filter(|&id| runs(id)).collect()
+}
+
+/// Whether a child runs; if not, it is reaped.
+fn runs(id: u32) -> bool {
+    let Some(id) = pid(id) else { return false };
+    matches!(process::waitpid(Some(id), WaitOptions::NOHANG), Ok(None))
 }
 
 fn pid(id: u32) -> Option<Pid> {
