@@ -20,6 +20,7 @@ fn main() {
     for path in [
         "build.rs",
         "src",
+        "peers",
         "../Cargo.lock",
         "../runtime-core/src",
         "../runtime-n1/src",
@@ -35,6 +36,7 @@ fn main() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+    embed_peers();
     set("LAB_RUSTC", output(&rustc(), &["--version"]));
     set("LAB_PROFILE", profile());
     set("LAB_PROFILE_SETTINGS", Some(profile_settings()));
@@ -90,6 +92,37 @@ fn profile_settings() -> String {
         })
         .collect::<Vec<_>>()
         .join(";")
+}
+
+/// Writes a list of the files in `peers`, each with what is in it, for `src/peers/external`.
+fn embed_peers() {
+    let mut list = String::from("&[\n");
+    let mut folders = vec![Path::new("peers").to_owned()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            // What tools leave there, such as `__pycache__`, `target` and hidden files, is not ours.
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(['.', '_']) || name == "target" {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    for path in files {
+        let whole = fs::canonicalize(&path).expect("it was just listed");
+        let name = path.strip_prefix("peers").expect("it is in there");
+        list.push_str(&format!("    ({name:?}, include_str!({whole:?})),\n"));
+    }
+    list.push_str("]\n");
+    let output = Path::new(&env::var_os("OUT_DIR").expect("cargo sets it")).join("peer_sources.rs");
+    fs::write(output, list).expect("the build's own folder takes files");
 }
 
 fn rustc() -> String {

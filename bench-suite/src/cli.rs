@@ -39,6 +39,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Measure one runtime with every combination of policies, knobs and workers; print a matrix.
     Sweep(SweepArgs),
+    /// Show the peers of other languages: there or not, in which version, and how to get them.
+    Peers(PeersArgs),
     /// Run a real server under one runtime, for any client.
     Serve(ServeArgs),
     /// Put load on a server.
@@ -59,6 +61,26 @@ Examples:
   lab list
   lab list --json | jq '.workloads[].name'")]
 pub struct ListArgs {
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lab peers`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab peers                              what is there, in which version, and how to get the rest
+  lab peers --check                      builds and runs each workload of each of them once, small
+  lab peers --check go asyncio
+  LAB_PEERS=my-peers lab peers           with the manifests in a folder of yours")]
+pub struct PeersArgs {
+    /// Which ones [default: all].
+    #[arg(value_name = "PEER")]
+    pub peers: Vec<String>,
+    /// Build them, run each of their workloads once at a small size, and check the answers.
+    #[arg(long)]
+    pub check: bool,
     /// Print JSON, for programs.
     #[arg(long)]
     pub json: bool,
@@ -439,7 +461,7 @@ mod tests {
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
-            "", "list", "compare", "sweep", "serve", "load", "soak", "report",
+            "", "list", "peers", "compare", "sweep", "serve", "load", "soak", "report",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

@@ -104,6 +104,7 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Compare(arguments)) => compare::run(registry, build, &arguments),
         Some(Command::Sweep(arguments)) => compare::sweep(registry, build, &arguments),
         Some(Command::List(arguments)) => list::run(registry, &arguments),
+        Some(Command::Peers(arguments)) => peers::external::command::run(registry, &arguments),
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),

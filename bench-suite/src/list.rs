@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::ListArgs;
 use crate::error::CommandError;
+use crate::peers::external;
 use crate::registry::{Group, Registry, RuntimeInfo, Workload};
 use crate::scheduler_counts::COUNTERS;
 use crate::terminal::{self, wrapped};
@@ -116,8 +117,11 @@ fn as_text(registry: &Registry) -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "Runtimes");
+    let states = external::states(registry);
     for runtime in &registry.runtimes {
-        let _ = writeln!(text, "  {:<14} {}", runtime.name, runtime.about);
+        let state = states.get(runtime.name);
+        let state = state.map_or_else(String::new, |state| format!(" [{}]", state.in_words()));
+        let _ = writeln!(text, "  {:<14} {}{state}", runtime.name, runtime.about);
     }
     choices(&mut text, registry);
     let _ = writeln!(text, "\nMetrics");
@@ -186,10 +190,18 @@ fn as_json(registry: &Registry) -> Value {
             })
         })
         .collect();
+    let states = external::states(registry);
     let runtimes: Vec<Value> = registry
         .runtimes
         .iter()
-        .map(|runtime| json!({"name": runtime.name, "about": runtime.about, "ours": runtime.ours}))
+        .map(|runtime| {
+            let state = states.get(runtime.name);
+            json!({
+                "name": runtime.name, "about": runtime.about, "ours": runtime.ours,
+                "installed": state.is_none_or(external::State::installed),
+                "version": state.and_then(external::State::version),
+            })
+        })
         .collect();
     let runtimes_with = |choices: fn(&RuntimeInfo) -> Vec<Value>| -> Vec<Value> {
         registry.runtimes.iter().flat_map(choices).collect()

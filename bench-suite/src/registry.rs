@@ -176,6 +176,10 @@ pub struct Entry {
 /// The values that one run is made with.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Params {
+    /// The workload's name, where a function is not told by its type.
+    pub workload: String,
+    /// The runtime's name, likewise.
+    pub runtime: String,
     /// Worker threads where there are several.
     pub workers: usize,
     /// The scheduling policy by name, or the runtime's default.

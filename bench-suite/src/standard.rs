@@ -15,7 +15,7 @@ use crate::many_loops::{Loops, parts, servers};
 use crate::peers::rayon::Rayon;
 use crate::peers::smol::Smol;
 use crate::peers::tokio::{TokioCt, TokioMt};
-use crate::peers::{epoll_loop, pool, rayon, std_blocking};
+use crate::peers::{epoll_loop, external, pool, rayon, std_blocking};
 use crate::registry::{Entry, Registry, RunFn, RuntimeInfo};
 use crate::workloads::crawl::Crawl;
 use crate::workloads::download::Download;
@@ -140,6 +140,7 @@ pub(crate) fn standard() -> Registry {
 
     many_loops::<ThreadLoops>(table, "n1xP");
     many_loops::<ProcessLoops>(table, "n1xProc");
+    external::register(table);
     registry
 }
 

@@ -11,7 +11,7 @@ use crate::stopping;
 
 /// Shared between the measuring thread and the one that waits for signals.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Interruption {
+pub(crate) struct Interruption {
     state: Arc<Mutex<State>>,
 }
 
@@ -28,7 +28,7 @@ impl Interruption {
     ///
     /// # Errors
     /// When the handlers can't be installed.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let interruption = Self::default();
         let mut signals = Signals::new(stopping::signals())?;
         let requested = interruption.clone();
@@ -45,7 +45,7 @@ impl Interruption {
     }
 
     /// True once a signal has come.
-    pub(super) fn requested(&self) -> bool {
+    pub(crate) fn requested(&self) -> bool {
         self.lock().requested
     }
 

@@ -3,10 +3,10 @@
 mod arms;
 pub(crate) mod child;
 mod effort;
-mod interruption;
+pub(crate) mod interruption;
 pub(crate) mod outputs;
 mod plan;
-mod process;
+pub(crate) mod process;
 mod progress;
 pub mod protocol;
 mod schedule;
@@ -19,6 +19,7 @@ use crate::environment;
 use crate::error::CommandError;
 use crate::memory;
 use crate::provenance::Build;
+use crate::peers::external;
 use crate::registry::Registry;
 use crate::results::{Results, Run, SCHEMA, Status, WorkloadInfo};
 use crate::statistics;
@@ -76,6 +77,15 @@ fn carry_out(
         process::own_program().map_err(|error| system("cannot find its own program", error))?;
 
     announce(plan, silent);
+    let runtimes = plan
+        .cells
+        .iter()
+        .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
+    let versions = external::prepare(runtimes, |line| {
+        if !silent {
+            eprintln!("lab: {line}");
+        }
+    });
     // A quick look has little time for it, and measures little.
     memory::warm(if plan.effort.intervals_only {
         1 << 28
@@ -94,6 +104,7 @@ fn carry_out(
         default_policies: plan.default_policies.clone(),
         sweep: plan.sweep.clone(),
     };
+    results.environments[0].versions.extend(versions);
     let mut measuring = Measuring {
         plan,
         outputs,

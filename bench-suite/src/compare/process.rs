@@ -12,6 +12,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::interruption::Interruption;
 use super::protocol::{Answer, Measured, Request};
+use crate::peers::external::tree;
 use crate::results::Status;
 
 /// How long a child may take to exit after its answer, and its pipes to drain after its exit.
@@ -21,10 +22,10 @@ const GRACE: Duration = Duration::from_secs(3);
 const TAIL_BYTES: usize = 4096;
 
 /// A run's figures, or how it failed and why.
-pub(super) type Outcome = Result<Measured, (Status, String)>;
+pub(crate) type Outcome = Result<Measured, (Status, String)>;
 
 /// The program that plays the child: this one. The link in `/proc` stays true when the file is replaced by a new build halfway.
-pub(super) fn own_program() -> io::Result<PathBuf> {
+pub(crate) fn own_program() -> io::Result<PathBuf> {
     let link = Path::new("/proc/self/exe");
     if link.exists() {
         Ok(link.to_owned())
@@ -36,16 +37,18 @@ pub(super) fn own_program() -> io::Result<PathBuf> {
 /// Runs one child to its end, for at most `limit`. What is returned after an interruption is the killed child's, not a figure.
 ///
 /// To be called from the main thread: the child's death signal is sent when the *thread* that started it ends.
-pub(super) fn measure(
+pub(crate) fn measure(
     program: &Path,
     request: &Request,
     limit: Duration,
     interruption: &Interruption,
 ) -> Outcome {
     let deadline = Instant::now() + limit;
+    tree::adopt();
     let mut child = Command::new(program)
         .arg0("lab")
         .arg("child")
+        .env(tree::MARK, std::process::id().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -64,6 +67,8 @@ pub(super) fn measure(
     interruption.end_group();
     // Reaped only now, so that no other process can have had its id meanwhile.
     let reaped = child.wait();
+    // What a killed child's peer had started, and what left the group.
+    tree::end_marked();
     let (answer, stderr) = match outcome {
         Ok(Conversation { answer, stderr }) => (answer, stderr),
         Err(failure) => return Err(failure),
@@ -189,7 +194,7 @@ fn lines_of(stdout: ChildStdout) -> io::Result<Receiver<String>> {
 }
 
 /// Reads standard error to its end, so that the child never blocks on it, and sends its last part.
-fn tail_of(mut stderr: ChildStderr) -> io::Result<Receiver<String>> {
+pub(crate) fn tail_of(mut stderr: ChildStderr) -> io::Result<Receiver<String>> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         let mut tail = Vec::new();
@@ -206,7 +211,7 @@ fn tail_of(mut stderr: ChildStderr) -> io::Result<Receiver<String>> {
     Ok(receiver)
 }
 
-fn ending(status: ExitStatus) -> String {
+pub(crate) fn ending(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(signal), _) => {
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("unnamed signal");
@@ -218,7 +223,7 @@ fn ending(status: ExitStatus) -> String {
     }
 }
 
-fn last_line(text: &str) -> String {
+pub(crate) fn last_line(text: &str) -> String {
     text.lines()
         .rev()
         .map(str::trim)
@@ -228,7 +233,7 @@ fn last_line(text: &str) -> String {
 }
 
 /// An error as it can stand in a table: no control characters, and not for ever.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let line: String = text
         .chars()
         .map(|character| {

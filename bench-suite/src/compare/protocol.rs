@@ -40,6 +40,8 @@ pub struct Request {
 impl From<&Request> for Params {
     fn from(request: &Request) -> Self {
         Self {
+            workload: request.workload.clone(),
+            runtime: request.runtime.clone(),
             workers: request.workers,
             policy: request.policy.clone(),
             knobs: request.knobs.clone(),

@@ -5,6 +5,7 @@
 //! to threads is theirs.
 
 pub mod epoll_loop;
+pub(crate) mod external;
 pub mod pool;
 pub mod rayon;
 pub mod smol;

@@ -91,7 +91,7 @@ pub(crate) fn measure_blocking(options: LoadOptions, meter: &mut Meter) -> Resul
     Ok(())
 }
 
-fn record(meter: &mut Meter, report: LoadReport, shares_process: bool) {
+pub(crate) fn record(meter: &mut Meter, report: LoadReport, shares_process: bool) {
     if let Some(sample) = meter.samples.last_mut().filter(|_| shares_process) {
         sample.cpu_ns = sample.cpu_ns.saturating_sub(report.client_cpu_ns);
     }

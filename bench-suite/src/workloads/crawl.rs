@@ -29,7 +29,7 @@ use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
 
 /// Bytes of a page.
-const PAGE: usize = 1024;
+pub(crate) const PAGE: usize = 1024;
 
 /// Results that may wait for the root.
 const RESULTS: usize = 64;

@@ -72,11 +72,7 @@ impl Program for Download {
     };
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
-        let options = SiteOptions {
-            seed: params.seed,
-            max_latency: Duration::from_millis(1),
-            bytes: FILE,
-        };
+        let options = site_options(params);
         let start = move || Companion::start(&Role::Site(options));
         let site = rt.spawn_blocking(start).await.map_err(lost)??;
         if site.shares_process() {
@@ -86,6 +82,15 @@ impl Program for Download {
         // It blocks until the site has ended.
         rt.spawn_blocking(move || drop(site)).await.map_err(lost)?;
         outcome
+    }
+}
+
+/// The site that the files are fetched from.
+pub(crate) fn site_options(params: &Params) -> SiteOptions {
+    SiteOptions {
+        seed: params.seed,
+        max_latency: Duration::from_millis(1),
+        bytes: FILE,
     }
 }
 
@@ -131,10 +136,10 @@ async fn repeat<R: Runtime>(
 
 /// What became of the URLs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Summary {
-    saved: u64,
+pub(crate) struct Summary {
+    pub(crate) saved: u64,
     already_there: u64,
-    bad: u64,
+    pub(crate) bad: u64,
 }
 
 /// What became of one URL.
@@ -303,15 +308,15 @@ async fn save<R: Runtime>(rt: &R, path: &Path, body: Vec<u8>) -> io::Result<()> 
     rename.await.map_err(io::Error::other)?
 }
 
-fn disk(error: io::Error) -> Failure {
+pub(crate) fn disk(error: io::Error) -> Failure {
     Failure::Crashed(format!("the download folder: {error}"))
 }
 
 /// The list of URLs. It is never in memory: URL `index` is made when it is asked for.
 #[derive(Clone, Copy, Debug)]
-struct List {
-    site: SocketAddr,
-    urls: u64,
+pub(crate) struct List {
+    pub(crate) site: SocketAddr,
+    pub(crate) urls: u64,
 }
 
 /// What kind of URL is at an index.
@@ -346,7 +351,7 @@ impl List {
         }
     }
 
-    fn expected(&self) -> Summary {
+    pub(crate) fn expected(&self) -> Summary {
         let mut summary = Summary::default();
         for index in 0..self.urls {
             match Self::kind(index) {
@@ -358,14 +363,14 @@ impl List {
         summary
     }
 
-    fn write_old_files(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn write_old_files(&self, folder: &Path) -> io::Result<()> {
         (0..self.urls)
             .filter(|&index| Self::kind(index) == Kind::AlreadyThere)
             .try_for_each(|index| std::fs::write(folder.join(index.to_string()), OLD))
     }
 
     /// Looks at every file.
-    fn verify(&self, folder: &Path, options: SiteOptions) -> Result<(), Failure> {
+    pub(crate) fn verify(&self, folder: &Path, options: SiteOptions) -> Result<(), Failure> {
         for index in 0..self.urls {
             let found = std::fs::read(folder.join(index.to_string())).ok();
             let expected = match Self::kind(index) {

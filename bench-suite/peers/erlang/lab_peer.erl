@@ -1,0 +1,54 @@
+%% Erlang's processes under the lab's workloads.
+%%
+%% As the Erlang efficiency guide and OTP's design principles advise: a process for each concurrent activity, no state shared,
+%% messages small, links so that a failure is not lost, passive or `{active, once}` sockets for back-pressure, iodata to write. The
+%% schedulers are as many as the lab's workers. What gen_server would add to the queue and the lock is left out: it is not the
+%% scheduler's.
+-module(lab_peer).
+-export([start/0]).
+
+start() ->
+    %% Nothing is written by others to standard output, which belongs to the lab.
+    logger:set_primary_config(level, none),
+    Port = lab:open(),
+    Status = try run(Port) of
+        _ -> 0
+    catch
+        _:Error ->
+            lab:fail(Port, <<"crashed">>, Error),
+            0
+    end,
+    erlang:halt(Status, [{flush, true}]).
+
+run(Port) ->
+    P = #{<<"workload">> := Workload, <<"seed">> := Seed} = lab:next_order(Port),
+    Workers = erlang:system_info(schedulers_online),
+    Number = fun(Name) -> lab:number(Name, P) end,
+    Serve = fun(Run) -> lab:serve_orders(Port, Workers, Run) end,
+    Size = lab:number(<<"size">>, P, 0),
+    case Workload of
+        <<"spawn">> -> Serve(fun(_) -> lab_scheduling:spawn_all(Size) end);
+        <<"spawn-batch">> -> Serve(fun(_) -> lab_scheduling:spawn_batch(Size) end);
+        <<"yield">> -> Serve(fun(_) -> lab_scheduling:yield(Size, Number(<<"yields">>)) end);
+        <<"pingpong">> -> Serve(fun(_) -> lab_scheduling:pingpong(Size) end);
+        <<"skynet-spawn">> -> Serve(fun(_) -> lab_scheduling:skynet(Size) end);
+        <<"fib-spawn">> ->
+            Forks = lab_scheduling:forks(Size),
+            Serve(fun(_) -> lab_scheduling:fib(Size, Forks) end);
+        <<"mpmc">> -> Serve(fun(_) -> lab_scheduling:mpmc(P) end);
+        <<"mutex-contended">> ->
+            Serve(fun(_) -> lab_scheduling:mutex(Size, Number(<<"tasks">>), Number(<<"held">>)) end);
+        <<"timers">> -> Serve(fun(_) -> lab_scheduling:timers(Size, Number(<<"span_ms">>), Seed) end);
+        <<"idle">> -> Serve(fun(_) -> lab_scheduling:idle(Size) end);
+        <<"crawl">> ->
+            Site = lab:text(<<"site">>, P),
+            Serve(fun(_) -> lab_network:crawl(Size, Number(<<"at_once">>), Site) end);
+        <<"download">> ->
+            Site = lab:text(<<"site">>, P),
+            Timeout = Number(<<"timeout_ms">>),
+            Serve(fun(Order) -> lab_network:download(Size, Timeout, Site, lab:text(<<"folder">>, Order)) end);
+        _ when Workload =:= <<"echo">>; Workload =:= <<"http">>; Workload =:= <<"mixed">> ->
+            lab_network:serve(Port, Workload, P, Workers);
+        _ ->
+            lab:fail(Port, <<"refused">>, Workload)
+    end.

@@ -1,0 +1,3 @@
+module lab/peer
+
+go 1.22

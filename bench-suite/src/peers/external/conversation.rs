@@ -1,0 +1,334 @@
+//! A peer's process: what is said to it and heard from it, and its end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use serde::{Deserialize, Serialize};
+
+use super::install::Installed;
+use super::manifest::{Peer, Placeholders, Style};
+use crate::compare::process::{ending, last_line, one_line, tail_of};
+use crate::registry::{Failure, Params};
+use crate::results::Status;
+
+/// How long a peer may take to end once it has been told to.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long a silent peer is not asked about.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The longest line that is listened to: the lateness of a few million sleeps.
+const LONGEST_LINE: u64 = 64 << 20;
+
+/// What the lab says to a peer after the request.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Order<'a> {
+    /// Do the work so many times.
+    Run {
+        repetitions: u64,
+        /// For `download`: where the files go.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        folder: Option<&'a str>,
+    },
+    /// For a server: no more requests come.
+    Stop,
+}
+
+/// What a peer says.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Word {
+    /// It lives.
+    Progress {},
+    /// It waits for an order.
+    Ready {
+        #[serde(default)]
+        workers: Option<u64>,
+    },
+    /// It serves.
+    Listening {
+        address: String,
+        #[serde(default)]
+        workers: Option<u64>,
+    },
+    /// The order is carried out.
+    Done(Box<Done>),
+    /// After `done` in `timers`: how late each sleep was; negative is early.
+    Late { late_ns: Vec<i64> },
+    /// Its own figures: instead of being ordered, or in a server at the end.
+    Result {
+        #[serde(default)]
+        samples: Vec<OwnSample>,
+        #[serde(default)]
+        extra: std::collections::BTreeMap<String, f64>,
+    },
+    /// It can't.
+    Failure { status: Status, error: String },
+}
+
+/// What a peer did at an order.
+#[derive(Debug, Deserialize)]
+pub(super) struct Done {
+    /// Operations.
+    pub(super) ops: u64,
+    /// Time, by its own clock.
+    pub(super) wall_ns: u64,
+    /// What the workload computes, added up over the repetitions.
+    pub(super) answer: u64,
+    /// `crawl`: how many were fetched at once at most.
+    #[serde(default)]
+    pub(super) most_at_once: Option<u64>,
+    /// `download`: URLs that were reported as bad.
+    #[serde(default)]
+    pub(super) bad: Option<u64>,
+}
+
+/// A sample that a peer measured by itself.
+#[derive(Debug, Deserialize)]
+pub(super) struct OwnSample {
+    pub(super) ops: u64,
+    pub(super) wall_ns: u64,
+    pub(super) cpu_ns: Option<u64>,
+}
+
+/// A peer that runs. Dropping it kills it.
+pub(super) struct Conversation {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<Vec<u8>>,
+    errors: Receiver<String>,
+    style: Style,
+}
+
+impl Conversation {
+    /// Starts the peer and gives it the request.
+    pub(super) fn start(
+        peer: &Peer,
+        installed: &Installed,
+        params: &Params,
+        request: &serde_json::Value,
+    ) -> Result<Self, Failure> {
+        let workload = &params.workload;
+        let Some((words, style)) = peer.manifest.command_for(workload) else {
+            return Err(Failure::Refused(format!("{} has no {workload}", peer.name)));
+        };
+        let words = Placeholders {
+            dir: &installed.dir,
+            build: &installed.build,
+            program: &installed.program.to_string_lossy(),
+            workers: params.workers.max(1),
+            workload,
+        }
+        .fill(words);
+        let (program, arguments) = words
+            .split_first()
+            .expect("a manifest's command has a word");
+        let mut child = Command::new(program)
+            .args(arguments)
+            .envs(&peer.manifest.environment)
+            .current_dir(&installed.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| Failure::Crashed(format!("{program} can't be started ({error})")))?;
+        let output = child.stdout.take().expect("piped");
+        let errors = tail_of(child.stderr.take().expect("piped"));
+        let mut conversation = Self {
+            input: child.stdin.take(),
+            lines: lines_of(output),
+            errors,
+            child,
+            style,
+        };
+        if style == Style::Protocol {
+            conversation.write(request);
+        }
+        Ok(conversation)
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn order(&mut self, order: &Order<'_>) {
+        let order = serde_json::to_value(order).expect("an order has only numbers and strings");
+        self.write(&order);
+    }
+
+    /// A peer that is gone can't be written to; what it says next, or how it ended, tells more than this error.
+    fn write(&mut self, value: &serde_json::Value) {
+        if let Some(input) = &mut self.input {
+            let _ = input.write_all(format!("{value}\n").as_bytes());
+        }
+    }
+
+    /// The next word but `progress`.
+    pub(super) fn hear(&mut self) -> Result<Word, Failure> {
+        loop {
+            match self.next()? {
+                Some(Word::Progress {}) => {}
+                Some(Word::Failure { status, error }) => return Err(failure(status, &error)),
+                Some(word) => return Ok(word),
+                None => return Err(self.ended_early()),
+            }
+        }
+    }
+
+    /// The next word, or `None` when the peer has ended: not when its output has, which what it left behind may hold open.
+    fn next(&mut self) -> Result<Option<Word>, Failure> {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => return parse(&line).map(Some),
+                Err(RecvTimeoutError::Timeout) if !self.exited() => {}
+                // What it said last may still be on the way.
+                Err(RecvTimeoutError::Timeout) => match self.lines.recv_timeout(PATIENCE) {
+                    Ok(line) => return parse(&line).map(Some),
+                    Err(_) => return Ok(None),
+                },
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether it has exited; it is not reaped, so that its id stays its own.
+    fn exited(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let seen = waitid(WaitId::Pid(Pid::from_child(&self.child)), options);
+        !matches!(seen, Ok(None))
+    }
+
+    /// Waits until it has exited by itself; else kills it.
+    fn wait(&mut self) -> Option<ExitStatus> {
+        let deadline = Instant::now() + GRACE;
+        while !self.exited() {
+            if Instant::now() >= deadline {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return None;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.child.wait().ok()
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended_early(&mut self) -> Failure {
+        match self.wait() {
+            Some(status) => Failure::Crashed(format!("{}{}", ending(status), self.last_words())),
+            None => Failure::Crashed("closed its output and does not end; killed".to_owned()),
+        }
+    }
+
+    /// [`ended_early`](Self::ended_early), if it has.
+    pub(super) fn has_ended(&mut self) -> Option<Failure> {
+        self.exited().then(|| self.ended_early())
+    }
+
+    fn last_words(&self) -> String {
+        last_line(
+            &self
+                .errors
+                .recv_timeout(Duration::from_millis(500))
+                .unwrap_or_default(),
+        )
+    }
+
+    /// Tells it to end and sees to it that it ends well; what it said last.
+    pub(super) fn end(mut self) -> Result<Option<Word>, Failure> {
+        match self.style {
+            Style::Protocol => self.order(&Order::Stop),
+            Style::Plain => {
+                let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            }
+        }
+        self.input = None;
+        let status = self.wait();
+        let mut last = None;
+        while self.style == Style::Protocol
+            && let Ok(line) = self.lines.recv_timeout(PATIENCE)
+        {
+            match parse(&line)? {
+                Word::Failure { status, error } => return Err(failure(status, &error)),
+                Word::Progress {} => {}
+                word => last = Some(word),
+            }
+        }
+        let by_request = |status: ExitStatus| {
+            self.style == Style::Plain && status.signal() == Some(Signal::TERM.as_raw())
+        };
+        match status {
+            Some(status) if status.success() || by_request(status) => Ok(last),
+            Some(status) => {
+                let words = self.last_words();
+                Err(Failure::Crashed(format!(
+                    "{} after its figures{words}",
+                    ending(status)
+                )))
+            }
+            None => Err(Failure::Crashed(
+                "does not end after its figures; killed".to_owned(),
+            )),
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends each line on. A line without end is cut, and then is no answer.
+fn lines_of(output: ChildStdout) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        loop {
+            let mut line = Vec::new();
+            let heard = output
+                .by_ref()
+                .take(LONGEST_LINE)
+                .read_until(b'\n', &mut line);
+            if !matches!(heard, Ok(length) if length > 0) || sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn parse(line: &[u8]) -> Result<Word, Failure> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim();
+    if let Some(address) = text.strip_prefix("listening ") {
+        let address = address.trim().to_owned();
+        return Ok(Word::Listening {
+            address,
+            workers: None,
+        });
+    }
+    serde_json::from_str(text).map_err(|error| {
+        let start: String = text.chars().take(60).collect();
+        let start = start.escape_debug();
+        Failure::Crashed(format!("said `{start}`, which is no answer ({error})"))
+    })
+}
+
+/// A failure as a peer tells it.
+fn failure(status: Status, error: &str) -> Failure {
+    let error = one_line(error);
+    match status {
+        Status::WrongAnswer => Failure::WrongAnswer(error),
+        Status::Refused => Failure::Refused(error),
+        Status::NotInstalled => Failure::NotInstalled(error),
+        Status::Ok | Status::Crashed | Status::TimedOut => Failure::Crashed(error),
+    }
+}
