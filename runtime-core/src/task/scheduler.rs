@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 
 use super::cell::drop_quietly;
-use super::{Task, cell, registry};
+use super::{Task, TaskId, cell, registry};
 use crate::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},

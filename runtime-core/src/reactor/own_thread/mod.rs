@@ -87,8 +87,10 @@ impl ThreadParker {
     /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on waited for
     /// by its [`park`](ThreadParker::park).
     pub fn current_or_install() -> Self {
-        let shared =
-            CURRENT.with_borrow_mut(|current| Arc::clone(current.get_or_insert_with(Shared::new)));
+        let shared = CURRENT
+            .try_with(|current| Arc::clone(current.borrow_mut().get_or_insert_with(Shared::new)))
+            // The thread's locals are destroyed: sockets don't know this one, and the helper thread waits for them.
+            .unwrap_or_else(|_| Shared::new());
         Self::of_this_thread(shared)
     }
 

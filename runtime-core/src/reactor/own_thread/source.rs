@@ -76,8 +76,8 @@ fn is_writable(revents: PollFlags) -> bool {
     revents.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR)
 }
 
-/// A thread that ends waits for nothing any more.
-impl Drop for ThreadParker {
+/// A thread that has ended waits for nothing any more.
+impl Drop for Shared {
     fn drop(&mut self) {
         for interest in self.interests.get_mut() {
             for direction in [Direction::Read, Direction::Write] {
