@@ -1,10 +1,10 @@
 //! What a semaphore and a mutex are made of: a number of permits in one word, and a line of those who wait for them.
 //!
-//! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that
-//! somebody does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock
-//! takes permits, for the first in line. So nobody overtakes, and a permit that is given back is seen by whoever
-//! queues at the same time: he sets the bit in the same step in which he sees that there are too few, so that the
-//! giver either comes before that step or finds the bit and goes by way of the lock.
+//! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that somebody
+//! does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock takes permits, for
+//! the first in line. So nobody overtakes, and a permit that is given back is seen by whoever queues at the same time: he sets
+//! the bit in the same step in which he sees that there are too few, so that the giver either comes before that step or finds
+//! the bit and goes by way of the lock.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -54,8 +54,7 @@ impl Resource for InLine {
             if now & CLOSED != 0 {
                 serving.dismiss(LANE);
             } else if need <= now >> SHIFT {
-                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its
-                // status.
+                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its status.
                 word.fetch_sub(need << SHIFT, Ordering::Acquire);
                 serving.grant(LANE);
             } else {
@@ -109,8 +108,7 @@ impl Permits {
         self.take_or(need, |_| None)
     }
 
-    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any
-    /// case.
+    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any case.
     #[inline]
     fn take_or(
         &self,

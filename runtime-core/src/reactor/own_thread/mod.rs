@@ -44,8 +44,8 @@ pub struct ThreadParker {
     /// Made by the first park that polls.
     eventfd: OnceLock<OwnedFd>,
     interests: Mutex<Vec<Interest>>,
-    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same.
-    /// Written by the owner only.
+    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same. Written by the
+    /// owner only.
     skipped: AtomicU32,
 }
 
@@ -65,8 +65,8 @@ impl ThreadParker {
 
     /// The calling thread's parker; made at the first call.
     ///
-    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on
-    /// waited for by its [`park`](ThreadParker::park).
+    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on waited for
+    /// by its [`park`](ThreadParker::park).
     pub fn current_or_install() -> Arc<Self> {
         CURRENT.with_borrow_mut(|current| Arc::clone(current.get_or_insert_with(Self::new)))
     }
@@ -118,18 +118,16 @@ impl ThreadParker {
         }) == Ok(true)
     }
 
-    /// Sleeps until [`unpark`](ThreadParker::unpark), until `deadline`, or until a descriptor that was awaited on
-    /// this thread is ready; in the last case its waiters' wakers are called before this returns. May return
-    /// spuriously.
+    /// Sleeps until [`unpark`](ThreadParker::unpark), until `deadline`, or until a descriptor that was awaited on this thread is
+    /// ready; in the last case its waiters' wakers are called before this returns. May return spuriously.
     ///
     /// To be called by the owner thread only.
     pub fn park(&self, deadline: Option<Instant>) {
         self.park_then(deadline, || {});
     }
 
-    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadParker::is_asleep) says so,
-    /// just before the thread sleeps. What it does then is not missed, if it unparks this very thread too. It is not
-    /// called if the thread need not sleep.
+    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadParker::is_asleep) says so, just before the thread
+    /// sleeps. What it does then is not missed, if it unparks this very thread too. It is not called if the thread need not sleep.
     pub fn park_then(&self, deadline: Option<Instant>, asleep: impl FnOnce()) {
         let sources: Vec<_> = self
             .interests
@@ -210,8 +208,8 @@ impl ThreadParker {
         if self.state.begin(POLL) {
             asleep();
         } else {
-            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each
-            // time would never come to it.
+            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each time would never
+            // come to it.
             let skipped = self.skipped.load(Ordering::Relaxed) + 1;
             self.skipped.store(skipped % SKIPS, Ordering::Relaxed);
             if skipped < SKIPS {
