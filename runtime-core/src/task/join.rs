@@ -166,15 +166,6 @@ impl<T> JoinHandle<T> {
         !state.has(COMPLETE) && cell::park_join(head, state.has(JOIN_WAKER), waker)
     }
 
-    /// Drops the waker that an earlier poll has left. That runs code of others: it is to be called while no lock is held.
-    pub(super) fn forget_waker(&mut self) {
-        let header = self.header.expect(YIELDED);
-        // SAFETY: alive by the handle's reference.
-        if unsafe { header.as_ref() }.state.load().has(JOIN_WAKER) {
-            self.wake_at_end(Waker::noop());
-        }
-    }
-
     /// A handle that can only abort, and that does not detach or wait.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {

@@ -27,7 +27,6 @@ where
         waiting: Mutex::new(None),
     });
     let waker = Waker::from(Arc::clone(&completion));
-    handle.forget_waker();
     // Held until the handle is in its place: the task may end as soon as it has the waker.
     let mut waiting = completion.waiting.lock();
     if handle.wake_at_end(&waker) {
