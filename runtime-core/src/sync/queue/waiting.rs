@@ -19,7 +19,7 @@ pin_project! {
     /// The future of [`put`](super::OrderedQueue::put).
     #[must_use = "futures do nothing unless polled"]
     pub struct Put<'a, S: Store> {
-        queue: &'a WaitQueue<Items<S>>,
+        queue: &'a OrderedQueue<S>,
         value: Option<S::Item>,
         // Made when it has to wait: who need not wait does not pay for it.
         #[pin]
@@ -29,7 +29,7 @@ pin_project! {
 
 impl<'a, S: Store> Put<'a, S> {
     #[inline]
-    pub(super) fn new(queue: &'a WaitQueue<Items<S>>, value: S::Item) -> Self {
+    pub(super) fn new(queue: &'a OrderedQueue<S>, value: S::Item) -> Self {
         Self {
             queue,
             value: Some(value),
@@ -45,6 +45,7 @@ impl<S: Store> Future for Put<'_, S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
         let mut this = self.project();
+        let queue = *this.queue;
         let mut own = PollWaker::new(cx.waker());
         let result = loop {
             let Some(value) = this.value.take() else {
@@ -52,7 +53,7 @@ impl<S: Store> Future for Put<'_, S> {
             };
             let (result, locked) = match this.waiter.as_mut().as_pin_mut() {
                 None => {
-                    let mut locked = this.queue.lock();
+                    let mut locked = queue.queue.lock();
                     (try_push(&mut locked, value), locked)
                 }
                 Some(waiter) => {
@@ -75,6 +76,7 @@ impl<S: Store> Future for Put<'_, S> {
             match result {
                 Ok(()) => {
                     locked.serve();
+                    queue.order();
                     break Ok(());
                 }
                 Err(TryPutError::Closed(value)) => {
@@ -89,7 +91,7 @@ impl<S: Store> Future for Put<'_, S> {
                         continue;
                     }
                     if this.waiter.is_none() {
-                        this.waiter.set(Some(Waiter::new(this.queue)));
+                        this.waiter.set(Some(Waiter::new(&queue.queue)));
                     }
                     let waiter = this.waiter.as_pin_mut().expect("set above");
                     waiter.turn_with(locked).wait(PUT, 1, &mut own);
