@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use super::children::{Children, Turn};
 use super::rule::{EveryOutcome, FirstError, FirstFailure, Rule};
 use crate::budget;
+use crate::contain::contain;
 use crate::runtime::TaskHandle;
 
 /// The values of all `tasks`, in their order, or the first error. asyncio's `gather(*tasks)`.
@@ -163,7 +164,11 @@ impl<F: Future, R: Rule<F::Output>> Future for Gather<F, R> {
 impl<F: Future, R: Rule<F::Output>> Drop for Gather<F, R> {
     fn drop(&mut self) {
         if !self.completed {
-            self.children.unfinished().for_each(self.abandon);
+            let abandon = self.abandon;
+            for child in self.children.unfinished() {
+                // One that panics keeps the others from nothing.
+                contain(|| abandon(child));
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use super::state::{Shared, failure};
 use crate::combine::TaskError;
+use crate::contain::contain;
 use crate::runtime::TaskHandle;
 use crate::spawn::{spawn_named_on, spawn_on};
 use crate::sync::oneshot;
@@ -63,8 +64,8 @@ impl<E: Send + 'static> TaskScope<E> {
         task.on_complete(move |outcome| {
             let error = match outcome {
                 Ok(Ok(value)) => {
-                    // If nobody wants it, it is dropped here.
-                    drop(sender.send(value));
+                    // If nobody wants it, it is dropped here. Its panic must not keep the scope from hearing of the end.
+                    contain(|| drop(sender.send(value)));
                     None
                 }
                 Ok(Err(error)) => Some(TaskError::Failed(error)),

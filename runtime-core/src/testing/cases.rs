@@ -2,14 +2,13 @@
 
 use super::Subject;
 
-/// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module
-/// `conformance`.
+/// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module `conformance`.
 ///
-/// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow
-/// the type: `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
-/// [`ForeverSubject`](crate::testing::ForeverSubject), `simulated` for a
-/// [`ClockSubject`](crate::testing::ClockSubject), and `send_owner` for a subject that is `Send`: `conformance!(Mine,
-/// ambient, forever, simulated, send_owner)`. For several subjects in a file, put each into a module of its own.
+/// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow the type:
+/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
+/// [`ForeverSubject`](crate::testing::ForeverSubject), `simulated` for a [`ClockSubject`](crate::testing::ClockSubject), and `send_owner`
+/// for a subject that is `Send`: `conformance!(Mine, ambient, forever, simulated, send_owner)`. For several subjects in a file, put each
+/// into a module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {
@@ -286,6 +285,7 @@ macro_rules! __conformance_cases {
                 c11_no_child_outlives_its_scope
                 c11_spawning_into_a_scope_that_aborts_is_safe
                 c11_the_first_failure_of_a_scope_cancels_the_rest
+                c13_destructors_that_panic_hold_nothing_up
             }
             ready {
                 c10_ready_files_and_processes_let_others_run

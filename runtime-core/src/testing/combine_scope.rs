@@ -2,15 +2,18 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::thread;
 use std::time::Duration;
+
+use futures_lite::future::poll_once;
 
 use super::AmbientSubject;
 use super::event::{Count, Event};
 use super::outcome::Outcome;
 use super::probe::Probe;
-use crate::combine::TaskError;
+use crate::combine::{TaskError, join_all};
 use crate::sync::oneshot;
 use crate::task_scope::{ScopedHandle, TaskScope, scope};
 use crate::{TaskHandle, spawn, yield_now};
@@ -256,4 +259,42 @@ fn spawn_some(scope: &TaskScope<&'static str>, children: usize, begun: &Count, e
             pending().await
         }));
     }
+}
+
+/// 13: a value that nobody wants, and whose destructor panics, keeps its scope from nothing; nor do futures whose
+/// destructors panic keep those beside them from being dropped.
+pub fn c13_destructors_that_panic_hold_nothing_up<S: AmbientSubject>() {
+    struct Bomb(Count);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.0.add();
+            std::panic::resume_unwind(Box::new("a destructor's panic, as planned"));
+        }
+    }
+    S::start().run(async {
+        let dropped = Count::new();
+        let counted = dropped.clone();
+        let ended = scope(|children| async move {
+            for _ in 0..3 {
+                let bomb = counted.clone();
+                drop(children.spawn(async move {
+                    yield_now().await;
+                    Ok::<_, Infallible>(Bomb(bomb))
+                }));
+            }
+            Ok(())
+        });
+        assert!(ended.await.is_ok());
+        assert_eq!(dropped.get(), 3);
+
+        let waits = |bomb: Bomb| async move {
+            let _bomb = bomb;
+            pending::<()>().await;
+        };
+        let mut joined = Box::pin(join_all((0..3).map(|_| waits(Bomb(dropped.clone())))));
+        assert!(poll_once(&mut joined).await.is_none());
+        let gone = catch_unwind(AssertUnwindSafe(|| drop(joined)));
+        assert!(gone.is_err(), "the first panic is the task's");
+        assert_eq!(dropped.get(), 6);
+    });
 }

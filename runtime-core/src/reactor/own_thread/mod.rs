@@ -72,8 +72,8 @@ struct Shared {
     /// Made by the first park that polls.
     eventfd: OnceLock<OwnedFd>,
     interests: Mutex<Vec<Interest>>,
-    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same.
-    /// Written by the owner only.
+    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same. Written by the
+    /// owner only.
     skipped: AtomicU32,
 }
 
@@ -267,8 +267,8 @@ impl Shared {
         if self.state.begin(POLL) {
             asleep();
         } else {
-            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each
-            // time would never come to it.
+            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each time would never
+            // come to it.
             let skipped = self.skipped.load(Ordering::Relaxed) + 1;
             self.skipped.store(skipped % SKIPS, Ordering::Relaxed);
             if skipped < SKIPS {

@@ -1,12 +1,15 @@
 //! What a queue keeps without its lock, as taking an item from it runs code of others.
 //!
-//! A [`PriorityQueue`](super::PriorityQueue) compares its items when one is taken. Its items need not be `Sync`, so
-//! one thread at a time compares them: it *enters*. It takes the queue's lock to claim an item and to fetch what has
-//! come in, releases it, and compares.
+//! A [`PriorityQueue`](super::PriorityQueue) compares its items. They need not be `Sync`, so one thread at a time
+//! compares them: it *enters*. It takes the queue's lock to claim an item and to fetch what has come in, releases it,
+//! and compares.
 //!
-//! **What goes on meanwhile.** All but taking: items are put, waiters come and go, the queue is closed and asked for
-//! its length, by any thread and by the comparison itself. Another thread that takes waits until the one that is in
-//! has left. A comparison that takes from its own queue finds nothing: it would get an item from under its own feet.
+//! **Who enters.** Whoever takes an item; and whoever has put one, if nobody is in: else that one, or the next who takes,
+//! puts it in order.
+//!
+//! **What goes on meanwhile.** All but taking: items are put, waiters come and go, the queue is closed and asked for its
+//! length, by any thread and by the comparison itself. Another thread that takes waits until the one that is in has
+//! left. A comparison that takes from its own queue finds nothing: it would get an item from under its own feet.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -47,9 +50,18 @@ impl<A: Default> Apart<A> {
         if self.entered.load(Ordering::Relaxed) == own {
             return Err(Inside);
         }
-        let value = self.value.lock();
-        self.entered.store(own, Ordering::Relaxed);
-        Ok(Entered { apart: self, value })
+        Ok(self.entered_by(own, self.value.lock()))
+    }
+
+    /// Enters if nobody is in.
+    pub(super) fn try_enter(&self) -> Option<Entered<'_, A>> {
+        let own = OWN.with(|own| std::ptr::from_ref(own).addr());
+        Some(self.entered_by(own, self.value.try_lock()?))
+    }
+
+    fn entered_by<'a>(&'a self, thread: usize, value: MutexGuard<'a, A>) -> Entered<'a, A> {
+        self.entered.store(thread, Ordering::Relaxed);
+        Entered { apart: self, value }
     }
 
     pub(super) fn get_mut(&mut self) -> &mut A {

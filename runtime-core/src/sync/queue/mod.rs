@@ -54,11 +54,11 @@ pub type Queue<T> = OrderedQueue<Fifo<T>>;
 pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 
 /// A queue whose smallest item comes out first, and of equal ones the first in: asyncio's `PriorityQueue`. See
-/// [`OrderedQueue`] for all that it does. Putting takes constant time, getting is logarithmic in the number of items.
+/// [`OrderedQueue`] for all that it does. Putting and getting are logarithmic in the number of items.
 ///
-/// Items are compared by those who get, never by those who put, and not under the queue's lock. So a comparison may
-/// use the queue: it may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the
-/// comparison is over. A comparison that panics takes its panic to whoever gets; all items stay in.
+/// Items are compared by whoever puts or gets one, and not under the queue's lock. So a comparison may use the queue: it
+/// may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the comparison is over. A
+/// comparison that panics takes its panic to whoever puts or gets. All items stay in, the one that is put among them.
 ///
 /// ```
 /// use runtime_core::sync::PriorityQueue;
@@ -153,7 +153,7 @@ impl<S: Store> OrderedQueue<S> {
     /// Gives the value back if the queue is closed, now or while waiting.
     #[inline]
     pub fn put(&self, value: S::Item) -> Put<'_, S> {
-        Put::new(&self.queue, value)
+        Put::new(self, value)
     }
 
     /// Waits for the next item; `None` if the queue is closed and empty.
@@ -174,6 +174,7 @@ impl<S: Store> OrderedQueue<S> {
         let others_wait = locked.has_waiters(PUT);
         try_push(&mut locked, value, others_wait)?;
         locked.serve();
+        self.order();
         Ok(())
     }
 
@@ -198,6 +199,17 @@ impl<S: Store> OrderedQueue<S> {
             self.apart.enter().map(Some)
         } else {
             Ok(None)
+        }
+    }
+
+    /// Puts in order what has come in, if that compares items and nobody is in the middle of it.
+    #[inline]
+    fn order(&self) {
+        if S::APART
+            && let Some(mut apart) = self.apart.try_enter()
+        {
+            self.queue.lock().state().store().move_to(&mut apart);
+            apart.order();
         }
     }
 

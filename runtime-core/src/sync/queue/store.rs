@@ -37,6 +37,10 @@ pub trait Store: Default + sealed::Sealed {
     #[doc(hidden)]
     fn move_to(&mut self, _apart: &mut Self) {}
 
+    /// Puts in order what has come in. Of a store apart: runs code of others; if it panics, all items are still in.
+    #[doc(hidden)]
+    fn order(&mut self) {}
+
     /// Takes any item, and runs no code of others.
     #[doc(hidden)]
     fn take_any(&mut self) -> Option<Self::Item>;
@@ -121,7 +125,7 @@ impl<T> Store for Lifo<T> {
 
 /// The smallest out first; of equal ones, the first in.
 ///
-/// Items are compared when one is taken, by whoever takes it and not under the queue's lock. A comparison may use the
+/// Items are compared by whoever puts or takes one, and not under the queue's lock. A comparison may use the
 /// queue; see [`PriorityQueue`](super::PriorityQueue).
 ///
 /// A binary heap with the smallest item on top. Not the standard library's, which loses the item that it takes if a
@@ -189,6 +193,16 @@ impl<T: Ord> Store for Smallest<T> {
         apart.items.append(&mut self.items);
     }
 
+    fn order(&mut self) {
+        // Zero as long as items are compared, as in `take`.
+        let mut ordered = mem::take(&mut self.ordered);
+        while ordered < self.items.len() {
+            self.sift_up(ordered);
+            ordered += 1;
+        }
+        self.ordered = ordered;
+    }
+
     fn take_any(&mut self) -> Option<T> {
         self.ordered = 0;
         Some(self.items.pop()?.item)
@@ -209,17 +223,6 @@ impl<T: Ord> Numbered<T> {
 }
 
 impl<T: Ord> Smallest<T> {
-    /// Makes all of it a heap.
-    fn order(&mut self) {
-        // As above.
-        let mut ordered = mem::take(&mut self.ordered);
-        while ordered < self.items.len() {
-            self.sift_up(ordered);
-            ordered += 1;
-        }
-        self.ordered = ordered;
-    }
-
     fn sift_up(&mut self, mut child: usize) {
         while child > 0 {
             let parent = (child - 1) / 2;

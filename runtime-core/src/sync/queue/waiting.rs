@@ -46,7 +46,7 @@ pin_project! {
     /// The future of [`put`](super::OrderedQueue::put).
     #[must_use = "futures do nothing unless polled"]
     pub struct Put<'a, S: Store> {
-        queue: &'a WaitQueue<Items<S>>,
+        queue: &'a OrderedQueue<S>,
         value: Option<S::Item>,
         // Made when it has to wait: who need not wait does not pay for it.
         #[pin]
@@ -56,7 +56,7 @@ pin_project! {
 
 impl<'a, S: Store> Put<'a, S> {
     #[inline]
-    pub(super) fn new(queue: &'a WaitQueue<Items<S>>, value: S::Item) -> Self {
+    pub(super) fn new(queue: &'a OrderedQueue<S>, value: S::Item) -> Self {
         Self {
             queue,
             value: Some(value),
@@ -72,6 +72,7 @@ impl<S: Store> Future for Put<'_, S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
         let mut this = self.project();
+        let queue = *this.queue;
         let mut own = PollWaker::new(cx.waker());
         let mut approach = Approach::new();
         let result = loop {
@@ -80,7 +81,7 @@ impl<S: Store> Future for Put<'_, S> {
             };
             let (result, locked) = match this.waiter.as_mut().as_pin_mut() {
                 None => {
-                    let mut locked = this.queue.lock();
+                    let mut locked = queue.queue.lock();
                     let others_wait = must_stand_behind(&locked, PUT, approach.is_thread);
                     (try_push(&mut locked, value, others_wait), locked)
                 }
@@ -112,6 +113,7 @@ impl<S: Store> Future for Put<'_, S> {
             match result {
                 Ok(()) => {
                     locked.serve();
+                    queue.order();
                     break Ok(());
                 }
                 Err(TryPutError::Closed(value)) => {
@@ -133,7 +135,7 @@ impl<S: Store> Future for Put<'_, S> {
                         continue;
                     }
                     if this.waiter.is_none() {
-                        this.waiter.set(Some(Waiter::new(this.queue)));
+                        this.waiter.set(Some(Waiter::new(&queue.queue)));
                     }
                     let waiter = this.waiter.as_pin_mut().expect("set above");
                     let mut turn = waiter.turn_with(locked);
