@@ -196,7 +196,8 @@ impl Local {
 
     /// True where a worker of this runtime has [left](Local::leave) its thread to what runs there now.
     pub(crate) fn is_away(shared: &Arc<Shared>) -> bool {
-        AWAY.try_with(Cell::get) == Ok(Arc::as_ptr(shared))
+        AWAY.try_with(Cell::get)
+            .is_ok_and(|away| ptr::eq(away, Arc::as_ptr(shared)))
     }
 
     /// Calls `body` with this as the calling thread's worker.
