@@ -118,9 +118,9 @@ impl Watch {
 
     /// Runs the task once, watched.
     pub(crate) fn run(&self, task: Task) -> Ran {
-        self.shared.begin(task.abort_handle());
+        let around = self.shared.begin(task.abort_handle());
         let ran = task.run();
-        self.shared.end();
+        self.shared.end(around);
         ran
     }
 }
@@ -133,9 +133,10 @@ impl Drop for Watch {
 }
 
 impl Shared {
-    fn begin(&self, task: AbortHandle) {
+    /// Returns the poll that this one runs inside of, if any.
+    fn begin(&self, task: AbortHandle) -> Option<Running> {
         let mut state = self.state.lock();
-        state.running = Some(Running {
+        let around = state.running.replace(Running {
             task,
             since: Instant::now(),
             told: false,
@@ -144,10 +145,11 @@ impl Shared {
             drop(state);
             self.wake.notify_one();
         }
+        around
     }
 
-    fn end(&self) {
-        let ended = self.state.lock().running.take();
+    fn end(&self, around: Option<Running>) {
+        let ended = std::mem::replace(&mut self.state.lock().running, around);
         // Outside of the lock: the handle may be the task's last.
         if let Some(Running { task, since, .. }) = ended {
             let lasted = since.elapsed();

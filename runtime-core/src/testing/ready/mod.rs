@@ -119,6 +119,8 @@ fn run<S: AmbientSubject>(operations: Vec<Operation<S::Runtime>>) {
     subject.run(async move {
         for operation in operations {
             let name = operation.name;
+            // Shown if it fails, or hangs.
+            eprintln!("{name}");
             let alone = runtime.capabilities().workers == Some(1);
             let seen = Arc::new(Seen {
                 others: alone.then(AtomicUsize::default),

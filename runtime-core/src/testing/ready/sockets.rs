@@ -166,11 +166,8 @@ async fn reads<R>(loops: &Loops<R>, mut stream: impl AsyncRead + Unpin) {
     }
 }
 
-/// All that writes, up to the close.
+/// All that writes nothing, up to the close.
 async fn writes<R>(loops: &Loops<R>, mut stream: impl AsyncWrite + Unpin) {
-    for _ in loops.rounds() {
-        assert_eq!(stream.write(b"x").await.expect("a byte"), 1);
-    }
     for _ in loops.rounds() {
         assert_eq!(stream.write(b"").await.expect("nothing"), 0);
     }
@@ -214,6 +211,10 @@ fn streams<R: Runtime>() -> Vec<Operation<R>> {
                 }
                 for _ in loops.rounds() {
                     here.writable().await.expect("room");
+                }
+                // Not of Unix sockets: fewer fill the buffer of one.
+                for _ in loops.rounds() {
+                    assert_eq!((&here).write(b"x").await.expect("a byte"), 1);
                 }
                 writes(&loops, &here).await;
                 let (here, there) = UnixStream::pair().expect("a pair");
