@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use runtime_core::testing::{self, Subject, shared_out};
+use runtime_core::testing::{self, Subject, fairness, shared_out};
 use runtime_mn::policy::{GoLike, Policy, RandomSteal};
 use runtime_mn::{Handle, Runtime};
 
@@ -75,4 +75,17 @@ fn a_policy_without_a_lifo_slot_shares_out_as_well() {
         "timers",
         shared_out::c15_tasks_whose_timers_fire_together_run_at_once::<Cilk>,
     );
+}
+
+/// Woken tasks take turns with spawned ones. Were they served every eighth time only, the set would have some 8^8 tasks.
+#[test]
+fn a_task_that_yields_keeps_up_with_a_set_that_multiplies() {
+    const MOST: usize = 300_000;
+    for _ in 0..10 {
+        let with_one = fairness::tasks_of_a_multiplying_set::<Unrelieved<1, GoLike>>(8, MOST);
+        assert!(with_one < Some(1_000), "{with_one:?}");
+        // The kernel may stop one worker and let the other go on.
+        let with_two = fairness::tasks_of_a_multiplying_set::<Unrelieved<2, GoLike>>(8, MOST);
+        assert!(with_two < Some(MOST), "{with_two:?}");
+    }
 }

@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -279,54 +280,56 @@ pub fn c10_a_long_poll_strands_nobody<S: Subject>() {
     });
 }
 
-/// 10: beside tasks that each spawn two more, yield once and then wait, a task that yields comes back before the set
-/// has grown out of all proportion. Counts tasks, and no time.
-pub fn c10_a_multiplying_set_starves_nobody<S: Subject>() {
-    /// Served first come, first served, the set doubles with each yield. Served only every eighth time, it would have
-    /// 16 million tasks.
-    const YIELDS: usize = 8;
-    const MOST: usize = 300_000;
-    struct Set {
-        tasks: Count,
-        stop: Event,
-    }
-    fn multiply<R: Runtime>(rt: R, set: Arc<Set>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+/// How many tasks of a set that multiplies have begun when a task beside them comes back from so many yields; `most` ends
+/// the set. Each of its tasks spawns two more, yields once, and then waits. Counts tasks, and no time.
+///
+/// `None` where the system decides who runs: such a set is more threads than it has.
+pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Option<usize> {
+    fn multiply<R: Runtime>(
+        rt: R,
+        begun: Arc<AtomicUsize>,
+        most: usize,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            set.tasks.add();
-            if set.stop.is_set() || set.tasks.get() > MOST {
+            if begun.fetch_add(1, Relaxed) >= most {
                 return;
             }
             for _ in 0..2 {
-                drop(rt.spawn(multiply(rt.clone(), Arc::clone(&set))));
+                drop(rt.spawn(multiply(rt.clone(), Arc::clone(&begun), most)));
             }
             rt.yield_now().await;
-            set.stop.wait().await;
+            // The end of the runtime drops it.
+            std::future::pending::<()>().await;
         })
     }
     let subject = S::start();
     let rt = subject.handle();
     if rt.capabilities().preemptive {
-        // The system decides who runs, and such a set is more threads than it has.
-        return;
+        return None;
     }
     let tasks = subject.run(async move {
-        let set = Arc::new(Set {
-            tasks: Count::new(),
-            stop: Event::new(),
-        });
-        let of_yielder = Arc::clone(&set);
-        let yielder_rt = rt.clone();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (of_yielder, yielder_rt) = (Arc::clone(&begun), rt.clone());
         let yielder = rt.spawn(async move {
-            for _ in 0..YIELDS {
+            for _ in 0..yields {
                 yielder_rt.yield_now().await;
             }
-            of_yielder.stop.set();
-            of_yielder.tasks.get()
+            // The set ends here.
+            of_yielder.swap(most, Relaxed)
         });
-        drop(rt.spawn(multiply(rt.clone(), set)));
+        drop(rt.spawn(multiply(rt.clone(), begun, most)));
         yielder.await.expect("the task that yields")
     });
-    assert!(tasks <= MOST, "{tasks} tasks ran first");
+    Some(tasks)
+}
+
+/// 10: beside a set of tasks that multiplies, a task that yields comes back before the set has grown out of all proportion.
+pub fn c10_a_multiplying_set_starves_nobody<S: Subject>() {
+    // Served first come, first served, the set doubles with each yield.
+    const MOST: usize = 100_000;
+    if let Some(tasks) = tasks_of_a_multiplying_set::<S>(3, MOST) {
+        assert!(tasks < MOST, "{tasks} tasks ran first");
+    }
 }
 
 /// 10: where tasks are preempted, more computing tasks than cores hold nobody up.

@@ -24,7 +24,7 @@ use runtime_core::primitives::{Mutex, thread};
 use crate::ask::dispose;
 use crate::remote::CLOSURE;
 use crate::shared::Shared;
-use guard::{CloseWatch, Guard};
+use guard::{CloseWatch, Guard, Left};
 use relief::Spares;
 use report::{Memory, Report};
 use watch::{Glance, Verdict, Watch};
@@ -305,9 +305,14 @@ impl<'a> Looks<'a> {
         for (index, remote) in shared.reach().iter().enumerate() {
             has_waiting |= remote.has_waiting();
             let is_busy = remote.current() != 0 && !remote.observed.in_place.load(Relaxed);
-            let has_left =
-                is_busy && somebody_sleeps && (is_unwatched || relief::has_left(shared, index));
-            match self.guards[index].look(has_left, remote.progress()) {
+            let left = if !is_busy || !somebody_sleeps {
+                Left::Nothing
+            } else if is_unwatched {
+                Left::Queued
+            } else {
+                relief::left(shared, index)
+            };
+            match self.guards[index].look(left, remote.progress()) {
                 guard::Verdict::Fine => {}
                 guard::Verdict::Suspect => self.has_suspects = true,
                 guard::Verdict::Waits => {
