@@ -98,8 +98,16 @@ async fn answer<R: Runtime>(
     // A request's body is read to its end, or the connection could not be used again.
     if let Some(rt) = timed {
         let mut body = request.into_body();
-        let whole = async { while let Some(Ok(_)) = body.frame().await {} };
-        if rt.timeout(PATIENCE, whole).await.is_err() {
+        let whole = async {
+            loop {
+                match body.frame().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => break false,
+                    None => break true,
+                }
+            }
+        };
+        if !matches!(rt.timeout(PATIENCE, whole).await, Ok(true)) {
             let late = "the request's body did not come\n";
             return Ok(refused(StatusCode::REQUEST_TIMEOUT, late));
         }

@@ -30,7 +30,7 @@ impl Program for Yield {
             Parameter {
                 name: "yields",
                 about: "yields of each task",
-                default: 500,
+                default: 200,
                 min: 1,
                 max: 100_000_000,
             },
