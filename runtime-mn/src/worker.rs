@@ -14,7 +14,7 @@ use crate::fork_join::{JobRef, Mark};
 use crate::local::Local;
 use crate::policy::{GoLike, Policy, SearchView, Source, WorkerView};
 use crate::queues::{Work, retry};
-use crate::remote::{Remote, add};
+use crate::remote::Remote;
 use crate::scheduler::Scheduler;
 use crate::shared::Shared;
 

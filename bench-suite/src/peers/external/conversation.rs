@@ -139,7 +139,16 @@ impl Conversation {
             .spawn()
             .map_err(|error| Failure::Crashed(format!("{program} can't be started ({error})")))?;
         let output = child.stdout.take().expect("piped");
-        let errors = tail_of(child.stderr.take().expect("piped"));
+        let errors = match tail_of(child.stderr.take().expect("piped")) {
+            Ok(errors) => errors,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Failure::Refused(format!(
+                    "the system gives no thread to listen to {program} ({error})"
+                )));
+            }
+        };
         let mut conversation = Self {
             input: child.stdin.take(),
             lines: lines_of(output),
