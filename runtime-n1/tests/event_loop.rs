@@ -83,7 +83,9 @@ fn a_child_that_is_awaited_runs_after_those_that_were_ready_before() {
 fn a_child_does_not_run_while_its_parents_poll_borrows() {
     let event_loop = Loop::new().unwrap();
     let shared = Rc::new(RefCell::new(0));
-    event_loop.block_on(async {
+    let of_root = Rc::clone(&shared);
+    event_loop.block_on(async move {
+        let shared = of_root;
         for _ in 0..10 {
             let of_child = Rc::clone(&shared);
             let mut child = spawn_local(async move { *of_child.borrow_mut() += 1 });
@@ -109,7 +111,9 @@ fn no_call_runs_a_task_while_its_caller_borrows() {
         }
     }
     let shared = Rc::new(RefCell::new(0));
-    event_loop.block_on(async {
+    let of_root = Rc::clone(&shared);
+    event_loop.block_on(async move {
+        let shared = of_root;
         let wakers = Rc::new(RefCell::new(Vec::<Waker>::new()));
         let waiting: Vec<_> = (0..3)
             .map(|_| {

@@ -4,8 +4,8 @@ mod executor;
 mod job;
 mod owned;
 mod pool;
-mod running;
 mod queue;
+mod running;
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;

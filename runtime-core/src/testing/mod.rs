@@ -22,8 +22,8 @@ pub mod executors;
 pub mod fairness;
 pub mod files;
 pub mod forever;
-mod hostile;
 pub mod fork_join;
+mod hostile;
 #[cfg(feature = "hyper")]
 pub mod http;
 pub mod io_cases;
