@@ -217,25 +217,28 @@ fn fifo(scratch: &Scratch, name: &str) -> PathBuf {
 /// To open a FIFO that nobody else opens can be given up, and then keeps no thread that others need.
 pub async fn fifos_that_nobody_opens_hold_nobody_up() {
     let scratch = Scratch::new("fifo");
-    let (fifo, plain) = (fifo(&scratch, "fifo"), scratch.path("plain"));
+    // Two of them, as a writer that was given up would let a reader in.
+    let (readers, writers) = (fifo(&scratch, "readers"), fifo(&scratch, "writers"));
+    let plain = scratch.path("plain");
     set_default_executor(Executor::new("two", 2));
     let limit = Duration::from_millis(3);
     for _ in 0..3 {
-        assert!(time::timeout(limit, File::open(&fifo)).await.is_err());
-        assert!(time::timeout(limit, fs::read(&fifo)).await.is_err());
-        let written = time::timeout(limit, fs::write(&fifo, "x"));
-        // By chance it meets one of the readers that were given up.
-        let _ = written.await;
+        assert!(time::timeout(limit, File::open(&readers)).await.is_err());
+        assert!(time::timeout(limit, fs::read(&readers)).await.is_err());
+        let written = time::timeout(limit, fs::write(&writers, "x"));
+        assert!(written.await.is_err());
     }
     assert_eq!(spawn_blocking(|| 1).await.expect("a job runs"), 1);
     fs::write(&plain, "text").await.expect("write");
     assert_eq!(fs::read(&plain).await.expect("read"), b"text");
-    // Whoever still waits in it meets this.
-    let both = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(&fifo);
-    drop(both.expect("open"));
+    // Whoever still waits in one of them meets this.
+    for fifo in [&readers, &writers] {
+        let both = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(fifo);
+        drop(both.expect("open"));
+    }
 }
 
 /// A FIFO that is opened from both sides carries bytes, and ends with its writer.
