@@ -1,4 +1,5 @@
-//! Peers in other languages, played by shell scripts: what works is measured, and what goes wrong is one failed run with a name.
+//! Peers in other languages, played by shell scripts: what works is measured, and what goes wrong is one failed run
+//! with a name.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -253,16 +254,16 @@ fn a_peer_is_measured_by_the_lab() {
 fn a_size_that_is_too_large_is_cut_and_the_row_says_so() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("fake.sh"), FAKE).unwrap();
-    let more = r#""command": ["sh", "{dir}/fake.sh", "x"], "limits": {"spawn": {"size": 5}}"#;
+    let more = r#""command": ["sh", "{dir}/fake.sh", "x"], "limits": {"spawn": {"size": 7}}"#;
     fs::write(folder.path().join("peer.json"), manifest("small", more)).unwrap();
     let (output, runs) = compare(folder.path(), "n1,small", &[]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(
         runs["small"]["flags"],
-        serde_json::json!(["small ran size=5"])
+        serde_json::json!(["small ran size=7"])
     );
-    assert_eq!(runs["small"]["ops"].as_u64().unwrap() % 5, 0);
-    assert!(text(&output.stdout).contains("small ran size=5"));
+    assert_eq!(runs["small"]["samples"][0]["ops"].as_u64().unwrap() % 7, 0);
+    assert!(text(&output.stdout).contains("small ran size=7"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-%% The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has used while it
-%% waits here for the next order. OTP has JSON from 27 on; the lab's lines are flat enough for a pattern.
+%% The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
+%% used while it waits here for the next order. OTP has JSON from 27 on; the lab's lines are flat enough for a pattern.
 -module(lab).
 -export([open/0, next_order/1, say/2, fail/3, serve_orders/3, number/2, number/3, text/2]).
 

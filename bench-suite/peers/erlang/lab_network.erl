@@ -57,7 +57,8 @@ answer(Socket) ->
             gen_tcp:close(Socket)
     end.
 
-%% Computes for 100 ms, sleeps for 10 ms, and again. It is preempted all the same: after 4000 reductions another has its turn.
+%% Computes for 100 ms, sleeps for 10 ms, and again. It is preempted all the same: after 4000 reductions another has
+%% its turn.
 hog() ->
     compute(erlang:monotonic_time(millisecond) + 100, 0),
     timer:sleep(10),

@@ -1,9 +1,9 @@
 %% Erlang's processes under the lab's workloads.
 %%
-%% As the Erlang efficiency guide and OTP's design principles advise: a process for each concurrent activity, no state shared,
-%% messages small, links so that a failure is not lost, passive or `{active, once}` sockets for back-pressure, iodata to write. The
-%% schedulers are as many as the lab's workers. What gen_server would add to the queue and the lock is left out: it is not the
-%% scheduler's.
+%% As the Erlang efficiency guide and OTP's design principles advise: a process for each concurrent activity, no state
+%% shared, messages small, links so that a failure is not lost, passive or `{active, once}` sockets for back-pressure,
+%% iodata to write. The schedulers are as many as the lab's workers. What gen_server would add to the queue and the
+%% lock is left out: it is not the scheduler's.
 -module(lab_peer).
 -export([start/0]).
 

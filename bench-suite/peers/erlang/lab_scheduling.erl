@@ -1,7 +1,8 @@
 %% Bare scheduling, recursion, locks and queues.
 %%
-%% Erlang's processes share nothing, so that there are no locks, queues or channels but processes: a bounded queue is a process that
-%% answers to put and get, a lock one that answers to acquire, as gen_server would have them. What a process computes it sends.
+%% Erlang's processes share nothing, so that there are no locks, queues or channels but processes: a bounded queue is a
+%% process that answers to put and get, a lock one that answers to acquire, as gen_server would have them. What a
+%% process computes it sends.
 -module(lab_scheduling).
 -export([spawn_all/1, spawn_batch/1, yield/2, pingpong/1, skynet/1, fib/2, forks/1, mpmc/1, mutex/3, timers/3, idle/1]).
 -export([queue_new/1, queue_put/2, queue_get/1, queue_close/1, call/2]).

@@ -1,7 +1,7 @@
 package main
 
-// The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has used while it
-// waits here for the next order.
+// The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
+// used while it waits here for the next order.
 
 import (
 	"bufio"

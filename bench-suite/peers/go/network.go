@@ -77,8 +77,8 @@ func echo(connection net.Conn) {
 
 var sink atomic.Uint64
 
-// hog computes for 100 ms without a pause, sleeps for 10 ms, and again. A goroutine has no CPU clock of its own, so that nothing
-// is told about what the hogs got.
+// hog computes for 100 ms without a pause, sleeps for 10 ms, and again. A goroutine has no CPU clock of its own, so
+// that nothing is told about what the hogs got.
 func hog() {
 	for state := uint64(0); ; {
 		for begun := time.Now(); time.Since(begun) < 100*time.Millisecond; {

@@ -1,5 +1,5 @@
-// The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has used while it
-// waits here for the next order.
+// The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
+// used while it waits here for the next order.
 
 import { createInterface } from "node:readline";
 import { writeSync } from "node:fs";

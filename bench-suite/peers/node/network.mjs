@@ -60,7 +60,8 @@ function get(agent, url, signal) {
 }
 
 export async function crawl({ size, at_once }, site) {
-  // A connection for each page, as in the workload. An agent could bound them; the loop below is the usual way to bound work.
+  // A connection for each page, as in the workload. An agent could bound them; the loop below is the usual way to
+  // bound work.
   const agent = new http.Agent({ keepAlive: false });
   let next = 0;
   let answer = 0;

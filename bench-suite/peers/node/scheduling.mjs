@@ -1,8 +1,9 @@
 // Bare scheduling, recursion, locks and queues.
 //
-// JavaScript has no tasks to spawn: an async function runs at once until its first await, and what it returns is a promise. So a
-// "task" is a call of an async function that first gives the loop a turn, as one does who does not want it to run at once:
-// `await null`. There are no channels, queues or locks either; those here are the short ones that everybody writes, of promises.
+// JavaScript has no tasks to spawn: an async function runs at once until its first await, and what it returns is a
+// promise. So a "task" is a call of an async function that first gives the loop a turn, as one does who does not want
+// it to run at once: `await null`. There are no channels, queues or locks either; those here are the short ones that
+// everybody writes, of promises.
 
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { randoms } from "./lab.mjs";

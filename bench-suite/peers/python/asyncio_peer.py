@@ -1,10 +1,11 @@
 """asyncio, and uvloop as its loop.
 
-As the documentation of Python 3.11 and later advises: `asyncio.run` or a Runner, structured tasks by `asyncio.TaskGroup`,
-`asyncio.timeout`, streams for sockets, `asyncio.to_thread` for files. A loop is kept from repetition to repetition by
-`asyncio.Runner`. Where results of many tasks are wanted, tasks are kept and their results read after the group. Servers that
-care use `asyncio.Protocol`, as the documentation says for performance; uvloop's own benchmarks do so, and so does echo here.
-There is no HTTP server in the standard library: the one here reads a head and answers, on a Protocol, like the fast ones do.
+As the documentation of Python 3.11 and later advises: `asyncio.run` or a Runner, structured tasks by
+`asyncio.TaskGroup`, `asyncio.timeout`, streams for sockets, `asyncio.to_thread` for files. A loop is kept from
+repetition to repetition by `asyncio.Runner`. Where results of many tasks are wanted, tasks are kept and their
+results read after the group. Servers that care use `asyncio.Protocol`, as the documentation says for performance;
+uvloop's own benchmarks do so, and so does echo here. There is no HTTP server in the standard library: the one here
+reads a head and answers, on a Protocol, like the fast ones do.
 """
 
 import asyncio

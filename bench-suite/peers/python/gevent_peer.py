@@ -1,13 +1,15 @@
 """gevent.
 
-As gevent's documentation advises: monkey-patch first, then write blocking code with the standard library; `gevent.spawn` and
-`joinall`, `gevent.queue.Queue` between greenlets, `gevent.Timeout`, a pool of threads for files, `StreamServer` and
-`pywsgi.WSGIServer` for servers, and a `backlog` that fits. `http.client` is the client, made cooperative by the patch.
+As gevent's documentation advises: monkey-patch first, then write blocking code with the standard library;
+`gevent.spawn` and `joinall`, `gevent.queue.Queue` between greenlets, `gevent.Timeout`, a pool of threads for files,
+`StreamServer` and `pywsgi.WSGIServer` for servers, and a `backlog` that fits. `http.client` is the client, made
+cooperative by the patch.
 """
 
 from gevent import monkey
 
-# Standard input stays as it is: between orders nothing else is to run. So do threads: the one that waits for the lab is a real one.
+# Standard input stays as it is: between orders nothing else is to run. Threads do, too: the one that waits for the lab
+# is a real one.
 monkey.patch_all(thread=False)
 
 import http.client

@@ -1,7 +1,7 @@
 """The lab's side of a Python peer: `lab.child/1` in lines of JSON over standard input and output.
 
-A batch workload is a function that does the work once and returns (ops, answer) or (ops, answer, more to tell). The lab reads
-what this process has used while it waits here for the next order.
+A batch workload is a function that does the work once and returns (ops, answer) or (ops, answer, more to tell). The
+lab reads what this process has used while it waits here for the next order.
 """
 
 import gc

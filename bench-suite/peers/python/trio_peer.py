@@ -1,10 +1,11 @@
 """trio.
 
-As trio's documentation advises: every task in a nursery, memory channels between tasks, `move_on_after` and `fail_after` for
-time-outs, `trio.to_thread` for files, `SocketStream` for sockets. A task's result is not trio's: what a task computes is put where
-its parent reads it. As there is no loop outside of `trio.run`, the whole conversation with the lab is one run; it waits for the
-lab's next order by reading it as any blocking program would, since nothing else is to run then. HTTP is read by hand, as in the
-other Python peers: h11, which trio's documentation points to, would be measured and not trio.
+As trio's documentation advises: every task in a nursery, memory channels between tasks, `move_on_after` and
+`fail_after` for time-outs, `trio.to_thread` for files, `SocketStream` for sockets. A task's result is not trio's:
+what a task computes is put where its parent reads it. As there is no loop outside of `trio.run`, the whole
+conversation with the lab is one run; it waits for the lab's next order by reading it as any blocking program would,
+since nothing else is to run then. HTTP is read by hand, as in the other Python peers: h11, which trio's
+documentation points to, would be measured and not trio.
 """
 
 import os

@@ -1,9 +1,9 @@
 //! may under the lab's workloads.
 //!
-//! As may's own README and examples advise: `go!` for each thing, join handles for results, `may::sync` and `may::net` instead of
-//! the standard library's, blocking code otherwise. The stack is may's default. Every coroutine maps a stack of its own with a guard
-//! page, which is two of the 65,530 mappings that Linux allows by default: hence the limits in the manifest. A coroutine that has
-//! slept is run by may's timer thread, until it next waits.
+//! As may's own README and examples advise: `go!` for each thing, join handles for results, `may::sync` and `may::net`
+//! instead of the standard library's, blocking code otherwise. The stack is may's default. Every coroutine maps a
+//! stack of its own with a guard page, which is two of the 65,530 mappings that Linux allows by default: hence the
+//! limits in the manifest. A coroutine that has slept is run by may's timer thread, until it next waits.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, Read, Write};

@@ -1,4 +1,5 @@
-//! What each workload's answer must be: checked here once more, so that a peer that only claims to have worked has no figure.
+//! What each workload's answer must be: checked here once more, so that a peer that only claims to have worked has no
+//! figure.
 
 use crate::registry::{Failure, Params};
 use crate::workloads::fib::{fib, forks};

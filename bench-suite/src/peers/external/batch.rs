@@ -143,7 +143,8 @@ impl Orders<'_> {
             repetitions,
             folder.as_ref().map(tempfile::TempDir::path),
         )?;
-        // By the peer's own clock, which is nearer to the work; the lab's own must agree that so much time can have passed.
+        // By the peer's own clock, which is nearer to the work; the lab's own must agree that so much time can have
+        // passed.
         let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         if done.wall_ns == 0
             || done.wall_ns > elapsed_ns.saturating_add(elapsed_ns / 100 + 1_000_000)

@@ -24,8 +24,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Shows the peers; with `--check`, runs them.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for a name that no peer has, [`CommandError::Failed`] if a peer that is there does not work or a
-/// manifest can't be used, [`CommandError::Interrupted`] after a signal.
+/// [`CommandError::Usage`] for a name that no peer has, [`CommandError::Failed`] if a peer that is there does not work
+/// or a manifest can't be used, [`CommandError::Interrupted`] after a signal.
 pub(crate) fn run(registry: &Registry, arguments: &PeersArgs) -> Result<(), CommandError> {
     let peers = || {
         registry

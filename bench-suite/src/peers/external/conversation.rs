@@ -190,7 +190,8 @@ impl Conversation {
         }
     }
 
-    /// The next word, or `None` when the peer has ended: not when its output has, which what it left behind may hold open.
+    /// The next word, or `None` when the peer has ended: not when its output has, which what it left behind may hold
+    /// open.
     fn next(&mut self) -> Result<Option<Word>, Failure> {
         loop {
             match self.lines.recv_timeout(PATIENCE) {

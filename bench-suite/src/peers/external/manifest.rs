@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use crate::registry::Workload;
 
-/// A peer's manifest, as it is written. `{dir}`, `{build}`, `{program}`, `{workers}` and `{workload}` stand for the folder of
-/// the manifest, the folder that the build may write to, the program that was found, the workers and the workload asked for.
+/// A peer's manifest, as it is written. `{dir}`, `{build}`, `{program}`, `{workers}` and `{workload}` stand for the
+/// folder of the manifest, the folder that the build may write to, the program that was found, the workers and the
+/// workload asked for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
@@ -18,11 +19,12 @@ pub(crate) struct Manifest {
     pub(crate) language: String,
     /// What it is, in one line.
     pub(crate) about: String,
-    /// Where the interpreter or compiler may be: names to look for on the path, or paths with `$VARIABLE` and one `*`. The first
-    /// one whose version will do is taken. Without it, the first word of `command`.
+    /// Where the interpreter or compiler may be: names to look for on the path, or paths with `$VARIABLE` and one `*`.
+    /// The first one whose version will do is taken. Without it, the first word of `command`.
     #[serde(default)]
     pub(crate) program: Vec<String>,
-    /// What prints the version, as the first number with a dot, or the first number. Without it, the version is unknown.
+    /// What prints the version, as the first number with a dot, or the first number. Without it, the version is
+    /// unknown.
     #[serde(default)]
     pub(crate) version: Vec<String>,
     /// The oldest version that will do.
@@ -34,8 +36,8 @@ pub(crate) struct Manifest {
     /// What runs it: a program that speaks `lab.child/1`.
     #[serde(default)]
     pub(crate) command: Vec<String>,
-    /// What runs it as a server, for `echo`, `http` and `mixed`: a program that prints `listening HOST:PORT` and serves until it
-    /// gets SIGTERM. Without it, `command` serves.
+    /// What runs it as a server, for `echo`, `http` and `mixed`: a program that prints `listening HOST:PORT` and
+    /// serves until it gets SIGTERM. Without it, `command` serves.
     #[serde(default)]
     pub(crate) serve: Vec<String>,
     /// How to get what it needs, in one line.
@@ -48,7 +50,8 @@ pub(crate) struct Manifest {
     pub(crate) timer_grain_ns: u64,
     /// What it can run.
     pub(crate) workloads: Vec<String>,
-    /// The largest values that it can carry, by workload and parameter. A run that asks for more is made with these, and says so.
+    /// The largest values that it can carry, by workload and parameter. A run that asks for more is made with these,
+    /// and says so.
     #[serde(default)]
     pub(crate) limits: BTreeMap<String, BTreeMap<String, u64>>,
     /// Environment variables that it is run and built with.

@@ -118,8 +118,8 @@ pub(crate) fn states(registry: &Registry) -> BTreeMap<&'static str, State> {
     })
 }
 
-/// Builds those of `runtimes` that are peers and have to be built, before anything is measured; versions of those that are there.
-/// What goes wrong is told by the peer's own runs.
+/// Builds those of `runtimes` that are peers and have to be built, before anything is measured; versions of those that
+/// are there. What goes wrong is told by the peer's own runs.
 pub(crate) fn prepare<'a>(
     runtimes: impl Iterator<Item = &'a str>,
     mut say: impl FnMut(&str),

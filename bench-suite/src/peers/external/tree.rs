@@ -97,8 +97,8 @@ fn children_of(id: u32) -> Vec<u32> {
         .collect()
 }
 
-/// From now on, processes whose parent ended become children of this one, even those that left its process group: nothing that a
-/// peer starts can get away. The children that there are already.
+/// From now on, processes whose parent ended become children of this one, even those that left its process group:
+/// nothing that a peer starts can get away. The children that there are already.
 pub(crate) fn adopt() -> Vec<u32> {
     // Where the system has no such thing, those in the process group are still ended with it.
     let _ = process::set_child_subreaper(Some(process::getpid()));
@@ -125,7 +125,8 @@ pub(super) fn left_behind(known: &[u32]) -> Vec<String> {
 /// The environment variable that marks a measured process and all that it starts, with the process that measures.
 pub(crate) const MARK: &str = "LAB_MEASURED_BY";
 
-/// Kills the marked children of this process: what a measured process left, and nothing that someone else started here.
+/// Kills the marked children of this process: what a measured process left, and nothing that someone else started
+/// here.
 pub(crate) fn end_marked() {
     let mark = format!("{MARK}={}", std::process::id());
     let marked = |id: &u32| {
