@@ -43,6 +43,12 @@ fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {
         .entries
         .iter()
         .filter(|entry| entry.workload == workload.name)
+        // Programs of other languages are measured in processes of their own, by `lab compare`.
+        .filter(|entry| {
+            registry
+                .runtime(entry.runtime)
+                .is_some_and(|info| !info.external)
+        })
     {
         let mut expected_ns_per_op = 1000.0;
         group.bench_function(BenchmarkId::from_parameter(entry.runtime), |bencher| {

@@ -118,6 +118,8 @@ pub struct RuntimeInfo {
     pub about: &'static str,
     /// True for the runtimes of this project.
     pub ours: bool,
+    /// True for a program of another language: its entries are to be run by `lab child` alone.
+    pub external: bool,
     /// What can be chosen about it and how it is started without a workload; `None` where there is no [`Launch`].
     pub launcher: Option<Launcher>,
     /// How its tasks learn that a socket is ready.
@@ -131,6 +133,7 @@ impl RuntimeInfo {
             name,
             about,
             ours: false,
+            external: false,
             launcher: None,
             reactor: Reactor::None,
         }

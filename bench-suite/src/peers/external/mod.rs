@@ -38,9 +38,9 @@ pub(crate) fn register(registry: &mut Registry) {
             continue;
         }
         registered.push(peer.name);
-        registry
-            .runtimes
-            .push(RuntimeInfo::new(peer.name, peer.about));
+        let mut info = RuntimeInfo::new(peer.name, peer.about);
+        info.external = true;
+        registry.runtimes.push(info);
         for workload in &registry.workloads {
             if peer
                 .manifest
