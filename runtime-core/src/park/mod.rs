@@ -27,7 +27,7 @@ use crate::primitives::atomic::{AtomicU32, Ordering};
 
 pub use block_on::block_on_current_thread;
 pub(crate) use block_on::is_blocked_on;
-pub(crate) use patience::{Patience, Pause, Retries};
+pub(crate) use patience::{Patience, Retries};
 
 /// No token, nobody parked.
 const EMPTY: u32 = 0;

@@ -10,6 +10,10 @@
 //! thread that it waits for. Rejected: spinning with pauses, which on two processors keeps the one that it waits for from running; and a fixed
 //! number of rounds, which idle threads pay for as well.
 //!
+//! A yield gives a time slice to whoever else wants the processor, and that may be a program that computes. It then costs milliseconds, while a
+//! thread that sleeps is run soon after it was woken. So each yield is timed, and after one that took long the thread does not yield in its next
+//! waits: in one, in three, and so on up to 63, if it goes on like that.
+//!
 //! Source of the rule: Linux, `halt_poll_ns` of KVM, which grows and shrinks in the same way.
 
 use std::cell::Cell;
@@ -22,6 +26,46 @@ const SHORT: Duration = Duration::from_micros(50);
 
 /// Looks without a yield before the first one with.
 const SPINS: u32 = 20;
+
+/// A yield that takes longer than this cost more than to sleep would have.
+const LONG_YIELD: Duration = Duration::from_micros(100);
+
+/// The most waits without a yield after one that took long.
+const MOST_SKIPPED: u8 = 63;
+
+thread_local! {
+    /// The waits that are still to go without a yield, and how many they were last time.
+    static SKIPPED: Cell<(u8, u8)> = const { Cell::new((0, 0)) };
+}
+
+/// Whether a wait may begin with yields. To be asked once for each wait.
+fn may_yield() -> bool {
+    let may = SKIPPED.try_with(|skipped| match skipped.get() {
+        (0, _) => true,
+        (left, last) => {
+            skipped.set((left - 1, last));
+            false
+        }
+    });
+    may.unwrap_or(false)
+}
+
+/// Lets others have the processor. False if that took long.
+fn yield_timed() -> bool {
+    let began = Instant::now();
+    thread::yield_now();
+    let was_short = began.elapsed() < LONG_YIELD;
+    let _ = SKIPPED.try_with(|skipped| {
+        let (_, last) = skipped.get();
+        skipped.set(if was_short {
+            (0, last / 2)
+        } else {
+            let next = (2 * last + 1).min(MOST_SKIPPED);
+            (next, next)
+        });
+    });
+    was_short
+}
 
 /// What a thread knows of its last wait.
 #[derive(Debug)]
@@ -59,8 +103,9 @@ impl Patience {
                 }
                 spin_loop();
             }
-            while is_short() {
-                thread::yield_now();
+            let mut goes_on = may_yield();
+            while goes_on {
+                goes_on = yield_timed() && is_short();
                 if woken() {
                     return;
                 }
@@ -71,13 +116,15 @@ impl Patience {
     }
 }
 
-/// The attempts at something that another thread is about to make possible, before one stands in line for it: the pauses before each.
+/// The attempts at something that another thread is about to make possible, before one stands in line for it.
 ///
 /// The first attempt is made at once, and some follow it quickly: whoever runs on another processor needs no longer than that. Then each is
 /// preceded by a yield: who could make it possible may be waiting for this processor.
 #[derive(Debug)]
 pub(crate) struct Retries {
     round: u32,
+    /// No yield has taken long.
+    may_yield: bool,
 }
 
 /// Attempts after pauses: 2, 4 and 8 turns long.
@@ -87,43 +134,44 @@ const YIELDS: u32 = 7;
 
 impl Retries {
     pub(crate) const fn new() -> Self {
-        Self { round: 0 }
+        Self {
+            round: 0,
+            may_yield: true,
+        }
     }
 }
 
-impl Iterator for Retries {
-    type Item = Pause;
-
-    fn next(&mut self) -> Option<Pause> {
+impl Retries {
+    /// Passes the time before the next attempt; false if there is to be none.
+    pub(crate) fn again(&mut self) -> bool {
         let round = self.round;
         self.round += 1;
         match round {
-            0 => Some(Pause::None),
+            0 => true,
             // To a model checker a yield is a switch like any other, and one attempt is as good as ten.
-            _ if cfg!(any(lab_loom, lab_shuttle)) => None,
-            1..=PAUSES => Some(Pause::Short(1 << round)),
-            _ if round <= PAUSES + YIELDS => Some(Pause::Yield),
-            _ => None,
+            _ if cfg!(any(lab_loom, lab_shuttle)) => false,
+            1..=PAUSES => {
+                (0..1 << round).for_each(|_| spin_loop());
+                true
+            }
+            _ if round <= PAUSES + YIELDS && self.may_yield => {
+                if round == PAUSES + 1 && !may_yield() {
+                    return false;
+                }
+                self.may_yield = yield_timed();
+                true
+            }
+            _ => false,
         }
     }
-}
 
-/// What precedes an attempt.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "an attempt without it comes too early"]
-pub(crate) enum Pause {
-    None,
-    /// So many turns of a loop.
-    Short(u32),
-    Yield,
-}
+    /// There is to be no further attempt.
+    pub(crate) fn is_over(&self) -> bool {
+        self.round > PAUSES + YIELDS
+    }
 
-impl Pause {
-    pub(crate) fn pass(self) {
-        match self {
-            Self::None => {}
-            Self::Short(turns) => (0..turns).for_each(|_| spin_loop()),
-            Self::Yield => thread::yield_now(),
-        }
+    /// Ends it early.
+    pub(crate) fn end(&mut self) {
+        self.round = PAUSES + YIELDS + 1;
     }
 }

@@ -133,8 +133,8 @@ impl Permits {
 
     /// What a thread gets that may overtake another one, once it has looked a few times.
     fn retry_take(&self, need: usize) -> Result<(), TryAcquireError> {
-        for pause in Retries::new() {
-            pause.pass();
+        let mut retries = Retries::new();
+        while retries.again() {
             match self.take_or(need, OPEN, |_| None) {
                 Err(TryAcquireError::NoPermits) => {}
                 outcome => return outcome,
@@ -145,12 +145,8 @@ impl Permits {
 
     /// A called waiter waits a moment for permits that others are faster to take. They may be gone when it takes the lock.
     fn look_out(&self, need: usize) {
-        for pause in Retries::new() {
-            pause.pass();
-            if self.available() >= need {
-                return;
-            }
-        }
+        let mut retries = Retries::new();
+        while self.available() < need && retries.again() {}
     }
 
     /// A called waiter takes the permits that it was called for, if they are still there; if not, nobody overtakes it from here on until it is

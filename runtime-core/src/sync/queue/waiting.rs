@@ -12,7 +12,7 @@ use super::errors::{TryGetError, TryPutError};
 use super::items::{GET, Items, JOIN, PUT, must_stand_behind, try_push};
 use super::store::Store;
 use crate::budget;
-use crate::park::{Pause, Retries};
+use crate::park::Retries;
 use crate::saved_waker::PollWaker;
 use crate::sync::wait_queue::{Status, WaitQueue, Waiter, waits_as_thread};
 
@@ -32,13 +32,22 @@ impl Approach {
         }
     }
 
-    /// There was nothing for it. What is to precede the next look, if there is to be one.
-    fn look_again(&mut self) -> Option<Pause> {
+    /// There was nothing for it. True if it is to look again, [after a pause](Approach::pause).
+    fn looks_again(&mut self) -> bool {
         if self.retries.is_none() {
             self.is_thread = waits_as_thread();
         }
         let retries = self.retries.get_or_insert_with(Retries::new);
-        if self.is_thread { retries.next() } else { None }
+        self.is_thread && !retries.is_over()
+    }
+
+    /// Without the lock. If this was the last look, the next one is the one before it queues.
+    fn pause(&mut self) {
+        if let Some(retries) = &mut self.retries
+            && !retries.again()
+        {
+            retries.end();
+        }
     }
 }
 
@@ -122,11 +131,9 @@ impl<S: Store> Future for Put<'_, S> {
                 }
                 Err(TryPutError::Full(value)) => {
                     *this.value = Some(value);
-                    if this.waiter.is_none()
-                        && let Some(pause) = approach.look_again()
-                    {
+                    if this.waiter.is_none() && approach.looks_again() {
                         drop(locked);
-                        pause.pass();
+                        approach.pause();
                         continue;
                     }
                     if !own.prepare_locked() {
@@ -230,11 +237,9 @@ impl<S: Store> Future for Get<'_, S> {
                     break None;
                 }
                 Err(TryGetError::Empty) => {
-                    if this.waiter.is_none()
-                        && let Some(pause) = approach.look_again()
-                    {
+                    if this.waiter.is_none() && approach.looks_again() {
                         drop((locked, apart));
-                        pause.pass();
+                        approach.pause();
                         continue;
                     }
                     if !own.prepare_locked() {
