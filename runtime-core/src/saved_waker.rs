@@ -9,7 +9,7 @@
 //! without it.
 #![allow(unsafe_code)]
 
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::task::Waker;
 
 use crate::contain::contain;
@@ -63,9 +63,14 @@ impl Drop for SavedWaker {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: taken once, as this is the end of `self`.
-        let waker = unsafe { ManuallyDrop::take(&mut self.0) };
-        contain(|| drop(waker));
+        drop_contained(unsafe { ManuallyDrop::take(&mut self.0) });
     }
+}
+
+/// Out of line: it is seldom needed, and stands where a waiter might go.
+#[inline(never)]
+fn drop_contained(waker: Waker) {
+    contain(|| drop(waker));
 }
 
 /// The waker of the poll that goes on, on its way to a place under a lock.
@@ -123,10 +128,10 @@ impl<'a> PollWaker<'a> {
         {
             return true;
         }
-        let Some(clone) = self.clone.take() else {
+        if !self.prepare_locked() {
             return false;
-        };
-        self.replaced = place.replace(clone);
+        }
+        self.replaced = place.replace(self.take());
         true
     }
 
@@ -136,10 +141,10 @@ impl<'a> PollWaker<'a> {
         if place.will_wake(self.waker) {
             return true;
         }
-        let Some(clone) = self.clone.take() else {
+        if !self.prepare_locked() {
             return false;
-        };
-        self.replaced = Some(std::mem::replace(place, clone));
+        }
+        self.replaced = Some(mem::replace(place, self.take()));
         true
     }
 

@@ -49,6 +49,13 @@ impl WakeBatch {
     /// Wakes all, first come, first served. One that panics keeps the others from nothing: its panic ends here.
     #[inline]
     pub(crate) fn wake_all(&mut self) {
+        if self.len > 0 {
+            self.wake_some();
+        }
+    }
+
+    #[inline(never)]
+    fn wake_some(&mut self) {
         let mut rest = Remaining {
             next: 0,
             len: std::mem::take(&mut self.len),
@@ -64,9 +71,7 @@ impl WakeBatch {
 impl Drop for WakeBatch {
     #[inline]
     fn drop(&mut self) {
-        if self.len > 0 {
-            self.wake_all();
-        }
+        self.wake_all();
     }
 }
 

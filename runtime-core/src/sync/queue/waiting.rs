@@ -221,6 +221,8 @@ impl<S: Store> Future for Get<'_, S> {
                         }
                         Status::Called | Status::Waiting => {
                             turn.waits_as(waits_as_thread());
+                            // A clone runs code of others: what is apart is left before.
+                            drop(apart);
                             if turn.rewait(&mut own) {
                                 return Poll::Pending;
                             }
