@@ -237,7 +237,8 @@ impl Local {
         self.put(place.unwrap_or(Place::Newest), task);
     }
 
-    #[inline]
+    // Always: it is part of each spawn and of each wake.
+    #[inline(always)]
     fn put(&self, place: Place, task: Task) {
         if let Some(clocks) = &self.shared.clocks {
             clocks.queued(self.index, task.id());
