@@ -266,7 +266,7 @@ pub fn run(arguments: &cli::LoadArgs) -> Result<(), CommandError> {
     let stop = Stop::listen()
         .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
     let mut ready = Ready::new(options).map_err(failed)?;
-    ready.stop_with(stop.from_now_on()).map_err(failed)?;
+    ready.stop_with(stop.when_asked()).map_err(failed)?;
     let report = ready.run().map_err(failed)?;
     if report.interrupted && report.requests == 0 {
         return Err(CommandError::Interrupted(

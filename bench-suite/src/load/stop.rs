@@ -31,8 +31,7 @@ impl Stop {
         thread::Builder::new()
             .name("lab-signals".to_owned())
             .spawn(move || {
-                let mut before = 0;
-                for _ in signals.forever() {
+                for (before, _) in signals.forever().enumerate() {
                     // Relaxed: nothing else is passed on by it.
                     if !begun.load(Ordering::Relaxed) {
                         terminal::say(
@@ -43,7 +42,6 @@ impl Stop {
                     if before > 0 {
                         process::exit(stopping::INTERRUPTED.into());
                     }
-                    before += 1;
                     // It is read while the run goes on; after that there is nothing to stop.
                     let _ = ask.write_all(b"stop");
                 }
@@ -51,8 +49,8 @@ impl Stop {
         Ok(Self { asked, measuring })
     }
 
-    /// From now on there is something to report: what becomes readable with the first signal.
-    pub(super) fn from_now_on(&self) -> BorrowedFd<'_> {
+    /// What becomes readable with the first signal. From now on there is something to report.
+    pub(super) fn when_asked(&self) -> BorrowedFd<'_> {
         self.measuring.store(true, Ordering::Relaxed);
         self.asked.as_fd()
     }
