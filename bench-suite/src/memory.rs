@@ -24,6 +24,8 @@ use crate::usage;
 
 /// What is touched between two looks at the room.
 const PIECE_BYTES: usize = 16 << 20;
+/// A part of a piece.
+static BLOCK: [u8; 64 << 10] = [1; 64 << 10];
 
 /// Touches memory, at most so much of it, and gives it back.
 pub(crate) fn warm(most_bytes: u64) {
@@ -39,8 +41,11 @@ pub(crate) fn warm(most_bytes: u64) {
         if piece.try_reserve_exact(PIECE_BYTES).is_err() {
             break;
         }
-        // Within what is reserved: nothing is allocated that could fail. Each page is written to.
-        piece.resize(PIECE_BYTES, 1);
+        // Within what is reserved: nothing is allocated that could fail. Each page is written to, and in whole blocks, as an
+        // unoptimised build would take seconds for single bytes.
+        while piece.len() < PIECE_BYTES {
+            piece.extend_from_slice(&BLOCK);
+        }
         pieces.push(std::hint::black_box(piece));
         touched += PIECE_BYTES as u64;
     }

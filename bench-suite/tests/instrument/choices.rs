@@ -66,7 +66,7 @@ fn policies_are_compared_with_the_baseline_and_with_each_other() {
     }
     let verdict = printed
         .lines()
-        .find(|line| line.starts_with("sum: choices of chooser ("))
+        .find(|line| line.starts_with("sum: choices of chooser (") && line.contains("noise floor"))
         .unwrap_or_else(|| panic!("{printed}"));
     assert!(verdict.contains("chooser (thorough) worse"), "{verdict}");
     assert!(!verdict.contains("plain"), "{verdict}");
