@@ -1,13 +1,14 @@
 //! Memory for tasks: recycled, hot, and walkable at shutdown.
 //!
-//! Spawning is mostly allocation, and a million tasks are paid for in page faults, so a finished task's block is used again at
-//! once by the worker that finished it. Each worker has a [`BlockCache`] that it alone touches; full and empty *magazines* of
-//! 256 blocks change hands through the [`Arena`], so that its lock is taken once per 256 blocks even when one worker spawns
-//! and another finishes. (The scheme is Bonwick's, "Magazines and Vmem", 2001.)
+//! Spawning is mostly allocation, and a million tasks are paid for in page faults, so a finished task's block is used
+//! again at once by the worker that finished it. Each worker has a [`BlockCache`] that it alone touches; full and
+//! empty *magazines* of 256 blocks change hands through the [`Arena`], so that its lock is taken once per 256 blocks
+//! even when one worker spawns and another finishes. (The scheme is Bonwick's, "Magazines and Vmem", 2001.)
 //!
-//! Rejected: the global allocator (four times as dear, and it gives no way to find idle tasks at shutdown), and a list of all
-//! tasks under a lock (a contended line on every spawn and completion). Pages are never given back before the scheduler goes,
-//! which makes the memory *type-stable*: a shutdown can look at every block's state word without stopping anybody.
+//! Rejected: the global allocator (four times as dear, and it gives no way to find idle tasks at shutdown), and a
+//! list of all tasks under a lock (a contended line on every spawn and completion). Pages are never given back before
+//! the scheduler goes, which makes the memory *type-stable*: a shutdown can look at every block's state word without
+//! stopping anybody.
 #![allow(unsafe_code)]
 
 mod cache;
@@ -29,8 +30,8 @@ use crate::primitives::Mutex;
 
 pub use cache::BlockCache;
 
-/// Block sizes are multiples of this. A task's size is, too, so that no byte is lost to rounding, and blocks of a page that starts at
-/// a multiple of an alignment keep it, as the size is a multiple of it.
+/// Block sizes are multiples of this. A task's size is, too, so that no byte is lost to rounding, and blocks of a
+/// page that starts at a multiple of an alignment keep it, as the size is a multiple of it.
 const GRAIN_BYTES: usize = 8;
 /// No block is smaller, so that it can be linked into a list.
 const SMALLEST_BYTES: usize = size_of::<FreeBlock>();
@@ -40,8 +41,8 @@ const CLASSES: usize = LARGEST_BYTES / GRAIN_BYTES;
 /// Blocks that change hands at a time.
 const MAGAZINE: usize = 256;
 
-/// The memory of one scheduler's tasks, for [`Schedule::allocate`](super::Schedule::allocate) and its counterpart to use. It lives as
-/// long as the scheduler: keep it there.
+/// The memory of one scheduler's tasks, for [`Schedule::allocate`](super::Schedule::allocate) and its counterpart to
+/// use. It lives as long as the scheduler: keep it there.
 pub struct Arena {
     /// No other arena has it or had it, so that a cache knows whose blocks it has. An address would be used again.
     id: u64,
@@ -155,8 +156,8 @@ unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
 
-/// The class of a layout; none: it gets a block of its own. A size that is no multiple of its alignment would break the alignment of
-/// the blocks behind the first.
+/// The class of a layout; none: it gets a block of its own. A size that is no multiple of its alignment would break
+/// the alignment of the blocks behind the first.
 fn class_of(layout: Layout) -> Option<usize> {
     let is_padded = layout.size() & (layout.align() - 1) == 0;
     (layout.size() <= LARGEST_BYTES && layout.align() <= PAGE_ALIGN && is_padded)
@@ -173,8 +174,8 @@ fn large_layout(layout: Layout) -> Layout {
 
 /// The state word of a block, and no more of it: what follows may be written by whoever makes a task there.
 ///
-/// SAFETY: `header` points to a block of an arena that is not freed for `'a`; the first word of a block is a state word at all times: zero,
-/// dead or alive.
+/// SAFETY: `header` points to a block of an arena that is not freed for `'a`; the first word of a block is a state
+/// word at all times: zero, dead or alive.
 unsafe fn state_of<'a>(header: NonNull<Header>) -> &'a State {
     // SAFETY: by this function's contract.
     unsafe { &(*header.as_ptr()).state }
@@ -298,11 +299,12 @@ impl Arena {
         unsafe { deallocate_global(block, large_layout(layout)) };
     }
 
-    /// Aborts every task that is alive. Those that were idle are given to `due`, to be cancelled or queued by the caller; those
-    /// in a queue, or running, end where they are. Returns how many were alive, so that a shutdown can go on until none is.
+    /// Aborts every task that is alive. Those that were idle are given to `due`, to be cancelled or queued by the
+    /// caller; those in a queue, or running, end where they are. Returns how many were alive, so that a shutdown can
+    /// go on until none is.
     ///
-    /// `due` may be called while tasks are spawned, run and finished by others; tasks that come into being meanwhile may be missed.
-    /// If `due` panics, the rest is not aborted.
+    /// `due` may be called while tasks are spawned, run and finished by others; tasks that come into being meanwhile
+    /// may be missed. If `due` panics, the rest is not aborted.
     pub fn abort_all(&self, mut due: impl FnMut(Task)) -> usize {
         let mut alive = 0;
         self.visit_live(|task| {
@@ -334,8 +336,9 @@ impl Arena {
         large.iter().for_each(visit);
     }
 
-    /// The task whose [`TaskId`](super::TaskId) is that number, if it is alive and in this arena. For whoever saw the number somewhere and
-    /// has no reference: the task may have ended meanwhile, and another one may live where it was.
+    /// The task whose [`TaskId`](super::TaskId) is that number, if it is alive and in this arena. For whoever saw the
+    /// number somewhere and has no reference: the task may have ended meanwhile, and another one may live where it
+    /// was.
     pub fn find_live(&self, id: usize) -> Option<AbortHandle> {
         let shared = self.shared.lock();
         let header = NonNull::new(ptr::with_exposed_provenance_mut::<Header>(id))?;

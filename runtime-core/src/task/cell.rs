@@ -31,7 +31,8 @@ pub(super) use joining::{drop_join, park_join, poll_join};
 use references::free;
 pub(super) use references::{Reference, release, release_last, retain};
 
-/// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it has three words.
+/// What is the same for every task. It lies at the start of its [`Cell`]. A million tasks are a normal number, so it
+/// has three words.
 #[repr(C)]
 pub(super) struct Header {
     /// Also says whose task it is. The block has a reference on that scheduler, which goes back with it.
@@ -59,8 +60,8 @@ pub(super) struct VTable {
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the output. The task is complete and the output the caller's.
     drop_output: unsafe fn(NonNull<Header>),
-    /// Gives the block back to the scheduler with this number, which is its own. Nobody else refers to it. Returns the task that awaited
-    /// it, with the reference that the block held.
+    /// Gives the block back to the scheduler with this number, which is its own. Nobody else refers to it. Returns
+    /// the task that awaited it, with the reference that the block held.
     deallocate: unsafe fn(NonNull<Header>, u32) -> Option<NonNull<Header>>,
     label: unsafe fn(NonNull<Header>) -> Label,
 }
@@ -161,8 +162,8 @@ pub(super) fn allocate<F: Future, N: Name>(
     let (block, reference) = scheduler.allocate(Layout::new::<Cell<F, N>>());
     let cell = block.cast::<Cell<F, N>>();
     // The state comes last and by an atomic store: a walker over the arena may be looking at it.
-    // SAFETY: the block is fresh memory of this layout, and nobody else writes to it. The fields are written one by one
-    // through raw pointers, so that no reference to an uninitialised one arises.
+    // SAFETY: the block is fresh memory of this layout, and nobody else writes to it. The fields are written one by
+    // one through raw pointers, so that no reference to an uninitialised one arises.
     unsafe {
         let header = &raw mut (*cell.as_ptr()).header;
         (&raw mut (*header).vtable).write(VTable::of::<F, N>());
@@ -193,8 +194,8 @@ impl VTable {
     }
 }
 
-// The six functions below get a pointer to the header of a live `Cell<F, N>` (only `allocate` pairs a header with this table), from
-// a caller who owns the stage in the way that the table's documentation says.
+// The six functions below get a pointer to the header of a live `Cell<F, N>` (only `allocate` pairs a header with
+// this table), from a caller who owns the stage in the way that the table's documentation says.
 
 unsafe fn poll<F: Future, N: Name>(header: NonNull<Header>) -> Polled {
     // SAFETY: a live cell of this type, as said above.
@@ -257,7 +258,8 @@ unsafe fn take_output<F: Future, N: Name>(header: NonNull<Header>, into: *mut ()
     // SAFETY: a live cell of this type, as said above.
     let cell = unsafe { header.cast::<Cell<F, N>>().as_ref() };
     cell.stage.with(|stage| {
-        // As a whole, and taken apart by the caller: a value that is written in parts and read as a whole stalls the processor.
+        // As a whole, and taken apart by the caller: a value that is written in parts and read as a whole stalls the
+        // processor.
         // SAFETY: complete, and the output is the caller's, who takes it once; `into` is of this type.
         unsafe {
             ptr::copy_nonoverlapping(
@@ -410,8 +412,8 @@ unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
     }
     if before.has(JOIN_WAKER) {
         head.join_waker.with(|slot| {
-            // SAFETY: the bit was set at completion: nobody writes to the slot any more. The waker stays in it until the
-            // block goes, as the handle may be comparing it with another.
+            // SAFETY: the bit was set at completion: nobody writes to the slot any more. The waker stays in it until
+            // the block goes, as the handle may be comparing it with another.
             let waker = unsafe { &*slot };
             // A foreign executor's waker may panic; that is not the task's doing, nor this worker's end.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_at_end())) {
@@ -457,8 +459,8 @@ pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
     if !current::keeps(head.state.scheduler()) {
-        // Once it is queued, the task may run, end, and take its scheduler with it, which has still to tell a worker: only our reference
-        // keeps it until then.
+        // Once it is queued, the task may run, end, and take its scheduler with it, which has still to tell a worker:
+        // only our reference keeps it until then.
         // SAFETY: the reference is the caller's.
         let reference = unsafe { Reference::assume(header) };
         // SAFETY: alive by that reference, which goes last, also if a scheduler panics.

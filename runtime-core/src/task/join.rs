@@ -27,12 +27,13 @@ use crate::time::Elapsed;
 ///
 /// Cancel safe: a dropped `(&mut handle).await` loses nothing.
 ///
-/// Cost: the handle is a pointer and an id, and allocates nothing. Awaiting it leaves a waker in the task's own memory, which the handle
-/// keeps, with the outcome in it, until that is taken or the handle is dropped. A poll of the handle runs no other task.
+/// Cost: the handle is a pointer and an id, and allocates nothing. Awaiting it leaves a waker in the task's own
+/// memory, which the handle keeps, with the outcome in it, until that is taken or the handle is dropped. A poll of
+/// the handle runs no other task.
 ///
 /// # Panics
-/// When it is polled again after it has yielded; when the task that it belongs to awaits it, which would never end. (Two tasks that await
-/// each other are not found out.)
+/// When it is polled again after it has yielded; when the task that it belongs to awaits it, which would never end.
+/// (Two tasks that await each other are not found out.)
 #[must_use = "a dropped handle detaches its task; drop it explicitly if that is meant"]
 pub struct JoinHandle<T> {
     /// None once the outcome was taken.
@@ -43,8 +44,8 @@ pub struct JoinHandle<T> {
 
 const YIELDED: &str = "a JoinHandle was polled after it had yielded its task's outcome";
 
-// SAFETY: all that a handle does to the shared cell goes through its state word; the output moves to the thread of the handle,
-// so `T` must be Send.
+// SAFETY: all that a handle does to the shared cell goes through its state word; the output moves to the thread of
+// the handle, so `T` must be Send.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: `&JoinHandle` reaches the atomic state word only.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
@@ -62,7 +63,8 @@ impl<T> JoinHandle<T> {
 
     /// Cancels the task at its next suspension point; the handle then yields [`JoinError::Cancelled`].
     ///
-    /// A task that finishes in the poll during which it is aborted yields its value; aborting a finished one changes nothing.
+    /// A task that finishes in the poll during which it is aborted yields its value; aborting a finished one changes
+    /// nothing.
     pub fn abort(&self) {
         if let Some(header) = self.header {
             // SAFETY: alive by the handle's reference.
@@ -83,19 +85,21 @@ impl<T> JoinHandle<T> {
         self.id
     }
 
-    /// The name that the task was spawned with, else the type of its future; none once the handle has yielded the outcome.
+    /// The name that the task was spawned with, else the type of its future; none once the handle has yielded the
+    /// outcome.
     pub fn name(&self) -> Option<&str> {
         // SAFETY: alive by the handle's reference, which the borrow keeps.
         self.header.map(|header| unsafe { cell::name_of(header) })
     }
 
-    /// Waits for the task on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits without limit.
-    /// It is `result(timeout)` of asyncio's `run_coroutine_threadsafe`.
+    /// Waits for the task on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits
+    /// without limit. It is `result(timeout)` of asyncio's `run_coroutine_threadsafe`.
     ///
     /// The task must be able to advance meanwhile: under N:1, some other thread runs the loop.
     ///
     /// # Errors
-    /// [`Elapsed`] when the time is over; the task goes on, and the handle can be asked again. Inside, the [`JoinError`] of the task.
+    /// [`Elapsed`] when the time is over; the task goes on, and the handle can be asked again. Inside, the
+    /// [`JoinError`] of the task.
     ///
     /// # Panics
     /// Inside of a task; when the handle has yielded the outcome already.
@@ -108,12 +112,12 @@ impl<T> JoinHandle<T> {
         )
     }
 
-    /// Calls `callback` with the task's outcome when the task has ended; at once, on the calling thread, if it has. asyncio's
-    /// `add_done_callback`.
+    /// Calls `callback` with the task's outcome when the task has ended; at once, on the calling thread, if it has.
+    /// asyncio's `add_done_callback`.
     ///
-    /// No task waits for that: the callback runs on the thread that ends the task, outside of any task, after the task's future was dropped.
-    /// It must not block, and should be short, as that worker's other tasks wait. A panic in it ends there. To be able to abort the
-    /// task, take an [`abort_handle`](JoinHandle::abort_handle) first.
+    /// No task waits for that: the callback runs on the thread that ends the task, outside of any task, after the
+    /// task's future was dropped. It must not block, and should be short, as that worker's other tasks wait. A panic
+    /// in it ends there. To be able to abort the task, take an [`abort_handle`](JoinHandle::abort_handle) first.
     ///
     /// Cost: one allocation.
     ///
@@ -127,15 +131,16 @@ impl<T> JoinHandle<T> {
         on_complete::call(self, callback);
     }
 
-    /// A handle that can be cloned and awaited by many; each gets a clone of the value. The error is counted, as a panic's
-    /// payload cannot be cloned. Like an asyncio task it can be awaited again after it has ended.
+    /// A handle that can be cloned and awaited by many; each gets a clone of the value. The error is counted, as a
+    /// panic's payload cannot be cloned. Like an asyncio task it can be awaited again after it has ended.
     ///
     /// The inner error, [`Broken`](crate::sync::oneshot::Broken), does not occur: a task always ends with an outcome.
     ///
-    /// A task that awaits a shared handle of its own **waits for ever**: unlike a `JoinHandle`, what is shared does not know whose
-    /// outcome it is, so that nobody panics.
+    /// A task that awaits a shared handle of its own **waits for ever**: unlike a `JoinHandle`, what is shared does
+    /// not know whose outcome it is, so that nobody panics.
     ///
-    /// Cost: an allocation for what is shared and one for the callback that fills it, and one more for an error; see [`Promised`].
+    /// Cost: an allocation for what is shared and one for the callback that fills it, and one more for an error; see
+    /// [`Promised`].
     ///
     /// ```
     /// # fn main() {}
@@ -234,8 +239,8 @@ pub struct AbortHandle {
     id: TaskId,
 }
 
-// SAFETY: all that it does to the shared cell goes through the atomic state word, and the scheduler's `schedule`, which may be
-// called from any thread.
+// SAFETY: all that it does to the shared cell goes through the atomic state word, and the scheduler's `schedule`,
+// which may be called from any thread.
 unsafe impl Send for AbortHandle {}
 // SAFETY: as above.
 unsafe impl Sync for AbortHandle {}

@@ -35,16 +35,17 @@ pub use payload::PanicPayload;
 pub use scheduler::{Schedule, SchedulerArc, SchedulerRef};
 pub(crate) use waker::is_a_tasks;
 
-/// A task that is due to run. There is exactly one for each time that a task is scheduled; it goes into a queue, and comes out
-/// to be [`run`](Task::run) or [`cancel`](Task::cancel)led.
+/// A task that is due to run. There is exactly one for each time that a task is scheduled; it goes into a queue, and
+/// comes out to be [`run`](Task::run) or [`cancel`](Task::cancel)led.
 ///
-/// Dropping it cancels it: whoever loses a task, by a panic in the middle of a queue's code say, ends it, and nobody waits for it for ever.
-/// A task that is forgotten, or kept, never runs again, and a runtime that waits for its tasks waits for that one.
+/// Dropping it cancels it: whoever loses a task, by a panic in the middle of a queue's code say, ends it, and nobody
+/// waits for it for ever. A task that is forgotten, or kept, never runs again, and a runtime that waits for its tasks
+/// waits for that one.
 #[must_use = "a task that is due must be queued, run or cancelled"]
 pub struct Task(NonNull<Header>);
 
-// SAFETY: the entry may travel; that a future which is not Send is run and dropped on its own thread is promised by whoever called
-// `bind_local`.
+// SAFETY: the entry may travel; that a future which is not Send is run and dropped on its own thread is promised by
+// whoever called `bind_local`.
 unsafe impl Send for Task {}
 
 /// What came of running a task once.
@@ -116,7 +117,8 @@ impl Task {
 
     /// The scheduler that the task was bound to.
     pub fn scheduler(&self) -> &SchedulerRef {
-        // SAFETY: a scheduled task is alive, and its scheduler never changes; the borrow keeps the entry from being run.
+        // SAFETY: a scheduled task is alive, and its scheduler never changes; the borrow keeps the entry from being
+        // run.
         unsafe { self.0.as_ref() }.scheduler()
     }
 
@@ -219,7 +221,8 @@ where
 /// As [`bind`], for a future that must stay on its thread.
 ///
 /// # Safety
-/// The scheduler runs, cancels and drops the task on the calling thread only, or both the future and its output are `Send`.
+/// The scheduler runs, cancels and drops the task on the calling thread only, or both the future and its output are
+/// `Send`.
 pub unsafe fn bind_local<F>(scheduler: &SchedulerRef, future: F) -> (Task, JoinHandle<F::Output>)
 where
     F: Future + 'static,

@@ -1,7 +1,7 @@
 //! What is called when a task has ended, without a task that waits for that.
 //!
-//! The handle is put into an allocation together with the callback, and that allocation's own waker into the task: whoever completes the task
-//! wakes it, and the wake takes the outcome and calls.
+//! The handle is put into an allocation together with the callback, and that allocation's own waker into the task:
+//! whoever completes the task wakes it, and the wake takes the outcome and calls.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};

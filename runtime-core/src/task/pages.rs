@@ -1,8 +1,9 @@
 //! Where the memory of tasks comes from: pages that are cut into blocks of one size.
 //!
-//! A page is mapped, not allocated: untouched memory costs nothing, so that a page may be larger than what is used of it, and what
-//! was never used is known to be zero. Kernels hand memory out by 4 KiB, at about a microsecond each; a class that has grown large
-//! asks for 2 MiB at a time. That is also one entry of the processor's address cache for 512, and tasks are visited in any order.
+//! A page is mapped, not allocated: untouched memory costs nothing, so that a page may be larger than what is used of
+//! it, and what was never used is known to be zero. Kernels hand memory out by 4 KiB, at about a microsecond each; a
+//! class that has grown large asks for 2 MiB at a time. That is also one entry of the processor's address cache for
+//! 512, and tasks are visited in any order.
 #![allow(unsafe_code)]
 
 use std::ptr::{self, NonNull};
@@ -18,7 +19,8 @@ const SMALL_BYTES: usize = if cfg!(lab_shuttle) { 4 } else { 256 } * 1024;
 const LARGE_BYTES: usize = 4 * HUGE_BYTES;
 /// What the kernel hands out at once in a large page.
 const HUGE_BYTES: usize = 2 * 1024 * 1024;
-/// Bytes in a class from which on its pages are large. Half of a huge page is in memory for nothing, on average: an eighth at first.
+/// Bytes in a class from which on its pages are large. Half of a huge page is in memory for nothing, on average: an
+/// eighth at first.
 const LARGE_FROM: usize = 8 * 1024 * 1024;
 
 /// Zeroed memory, in blocks of one size. It is not given back when it is dropped: blocks may outlive any copy of this.

@@ -7,8 +7,9 @@ use std::panic::resume_unwind;
 
 /// What a panic threw.
 ///
-/// A payload need not be `Sync`, but the [`JoinError`](crate::JoinError) that holds it is: an `Arc<JoinError>` goes to many threads. So
-/// whoever has a `&PanicPayload` gets no more than a `&T` of a `T` that is `Sync`. By value, and through `&mut`, you reach every payload.
+/// A payload need not be `Sync`, but the [`JoinError`](crate::JoinError) that holds it is: an `Arc<JoinError>` goes
+/// to many threads. So whoever has a `&PanicPayload` gets no more than a `&T` of a `T` that is `Sync`. By value, and
+/// through `&mut`, you reach every payload.
 ///
 /// ```
 /// use runtime_core::task::PanicPayload;
@@ -31,7 +32,8 @@ use std::panic::resume_unwind;
 /// ```
 pub struct PanicPayload(Box<dyn Any + Send + 'static>);
 
-// SAFETY: through `&PanicPayload` one reaches the payload's type, which is no data, and `&T` of a payload that is a `T: Sync`.
+// SAFETY: through `&PanicPayload` one reaches the payload's type, which is no data, and `&T` of a payload that is a
+// `T: Sync`.
 unsafe impl Sync for PanicPayload {}
 
 impl PanicPayload {

@@ -1,7 +1,8 @@
-//! Every scheduler's number, so that a task says in 22 bits of its state word whose it is, and needs no pointer for it.
+//! Every scheduler's number, so that a task says in 22 bits of its state word whose it is, and needs no pointer for
+//! it.
 //!
-//! Rejected: the scheduler in the header of an aligned page of tasks. It works for tasks from an arena only, not for large ones, nor
-//! for those of schedulers that take memory from the global allocator.
+//! Rejected: the scheduler in the header of an aligned page of tasks. It works for tasks from an arena only, not for
+//! large ones, nor for those of schedulers that take memory from the global allocator.
 #![allow(unsafe_code)]
 
 use std::ptr::{self, NonNull};
@@ -23,7 +24,8 @@ const SEGMENTS: usize = (1 << NUMBER_BITS) / SEGMENT;
 
 type Slot = AtomicPtr<Shared<()>>;
 
-/// Where the scheduler with a number is: one load away, for nearly every program. Each wake and each end of a task goes through here.
+/// Where the scheduler with a number is: one load away, for nearly every program. Each wake and each end of a task
+/// goes through here.
 static FIRST: [Slot; SEGMENT] = [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT];
 
 /// The segments after the first. They are never freed.

@@ -20,14 +20,16 @@ use crate::primitives::atomic::{
 /// Only [`schedule`](Schedule::schedule) has to be written; the rest has working defaults.
 ///
 /// # Safety
-/// `allocate` returns memory of the layout asked for that nobody else uses until `deallocate` takes it back, and with it a reference on
-/// `this`. The defaults do.
+/// `allocate` returns memory of the layout asked for that nobody else uses until `deallocate` takes it back, and with
+/// it a reference on `this`. The defaults do.
 pub unsafe trait Schedule: Sized + Send + Sync + 'static {
-    /// Queues a woken task. Called from any thread, also from wakers, and inside of polls: it must not run the task, nor any other.
-    /// Once it is queued the task may be run and end elsewhere; `this` lives until the call returns all the same.
+    /// Queues a woken task. Called from any thread, also from wakers, and inside of polls: it must not run the task,
+    /// nor any other. Once it is queued the task may be run and end elsewhere; `this` lives until the call returns
+    /// all the same.
     fn schedule(this: &SchedulerArc<Self>, task: Task);
 
-    /// Memory for a task. The task holds one reference on the scheduler as long as it has the memory; this hands it out.
+    /// Memory for a task. The task holds one reference on the scheduler as long as it has the memory; this hands it
+    /// out.
     fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
         (allocate_global(layout), this.erase())
     }
@@ -77,11 +79,12 @@ struct Operations {
     destroy: unsafe fn(NonNull<Shared<()>>),
 }
 
-/// The most references that a scheduler may have. So many more can be counted, by threads that overstep it at once, before the count
-/// wraps.
+/// The most references that a scheduler may have. So many more can be counted, by threads that overstep it at once,
+/// before the count wraps.
 const MOST: usize = isize::MAX as usize;
 
-/// The allocation behind `SchedulerArc` and `SchedulerRef`. `S = ()` stands for any scheduler: the fields before it lie the same.
+/// The allocation behind `SchedulerArc` and `SchedulerRef`. `S = ()` stands for any scheduler: the fields before it
+/// lie the same.
 #[repr(C)]
 pub(super) struct Shared<S> {
     operations: &'static Operations,
@@ -91,9 +94,9 @@ pub(super) struct Shared<S> {
     scheduler: S,
 }
 
-/// A counted pointer to a scheduler of a known type. Unlike `Arc`, many references can be taken or given up in one step
-/// ([`take_references`](SchedulerArc::take_references)), so that a worker which spawns a million tasks writes the shared
-/// count a few thousand times.
+/// A counted pointer to a scheduler of a known type. Unlike `Arc`, many references can be taken or given up in one
+/// step ([`take_references`](SchedulerArc::take_references)), so that a worker which spawns a million tasks writes
+/// the shared count a few thousand times.
 pub struct SchedulerArc<S: Schedule> {
     erased: SchedulerRef,
     _scheduler: PhantomData<S>,
@@ -175,8 +178,8 @@ impl<S: Schedule> SchedulerArc<S> {
         self.erased.clone()
     }
 
-    /// Takes `count` references at once, to be given out by [`assume_reference`](SchedulerArc::assume_reference). Until they are given
-    /// up the scheduler lives.
+    /// Takes `count` references at once, to be given out by [`assume_reference`](SchedulerArc::assume_reference).
+    /// Until they are given up the scheduler lives.
     ///
     /// # Panics
     /// When there would be more than `isize::MAX` references; none is taken then.
@@ -257,8 +260,8 @@ impl SchedulerRef {
         Self(unsafe { registry::scheduler(number) }.0)
     }
 
-    /// Calls `body`, during which the calling thread works for this scheduler: wakers of its tasks need not see to it that it lives through a wake,
-    /// as it does by this reference.
+    /// Calls `body`, during which the calling thread works for this scheduler: wakers of its tasks need not see to it
+    /// that it lives through a wake, as it does by this reference.
     pub fn serve<R>(&self, body: impl FnOnce() -> R) -> R {
         cell::serve(self.number(), body)
     }

@@ -8,12 +8,12 @@ use crate::primitives::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-/// The task stands in a queue, or whoever set this bit is about to put it there; with [`RUNNING`], it was woken while it ran
-/// and its poller queues it.
+/// The task stands in a queue, or whoever set this bit is about to put it there; with [`RUNNING`], it was woken while
+/// it ran and its poller queues it.
 pub(super) const SCHEDULED: u64 = 1;
 
-/// A thread polls or drops the future, and alone may touch the stage; or the task has yielded and stands in a queue, and that is
-/// whoever takes it out.
+/// A thread polls or drops the future, and alone may touch the stage; or the task has yielded and stands in a queue,
+/// and that is whoever takes it out.
 pub(super) const RUNNING: u64 = 1 << 1;
 
 /// The future is gone and the outcome is settled. Never cleared.
@@ -31,24 +31,28 @@ pub(super) const JOIN_WAKER: u64 = 1 << 5;
 /// The scheduler's own mark on the task. The cell takes no notice of it.
 const MARKED: u64 = 1 << 6;
 
-/// The number of the task's scheduler starts here. It never changes: what is added and subtracted stays below it or above it.
+/// The number of the task's scheduler starts here. It never changes: what is added and subtracted stays below it or
+/// above it.
 const NUMBER_SHIFT: u32 = 7;
 
 /// One reference; the count is in all bits from here up.
 pub(super) const REFERENCE: u64 = 1 << (NUMBER_SHIFT + NUMBER_BITS);
 
-/// How many references a poller takes in advance, in the step in which it begins. What is cloned and dropped on its own thread during the
-/// poll is counted in its own stock, and settled when it ends: a locked instruction less for each.
+/// How many references a poller takes in advance, in the step in which it begins. What is cloned and dropped on its
+/// own thread during the poll is counted in its own stock, and settled when it ends: a locked instruction less for
+/// each.
 pub(super) const STOCK: i32 = 1 << 20;
 
-/// More references than this, and the process ends: clones of a waker that were forgotten must not bring the count round to zero while
-/// others live. A poll adds at most its [`STOCK`] without looking, and the next look is when the next poll begins: far from the end.
+/// More references than this, and the process ends: clones of a waker that were forgotten must not bring the count
+/// round to zero while others live. A poll adds at most its [`STOCK`] without looking, and the next look is when the
+/// next poll begins: far from the end.
 const MOST: u64 = u64::MAX / 2;
 
 /// What a poller takes when it begins.
 const POLLER: u64 = RUNNING + (STOCK as u64) * REFERENCE;
 
-/// What is left of a poller's stock, of which `taken` references are in use (or, below zero, so many more came back than went).
+/// What is left of a poller's stock, of which `taken` references are in use (or, below zero, so many more came back
+/// than went).
 const fn rest(taken: i32) -> u64 {
     (STOCK as i64 - taken as i64) as u64 * REFERENCE
 }
@@ -58,8 +62,8 @@ const fn new(scheduler: u32) -> u64 {
     SCHEDULED | JOIN_INTEREST | (2 * REFERENCE) | ((scheduler as u64) << NUMBER_SHIFT)
 }
 
-/// Ends the process if so many references were forgotten that their count could wrap. As `Arc` does: to panic would be to unwind through
-/// whoever forgets them, who goes on.
+/// Ends the process if so many references were forgotten that their count could wrap. As `Arc` does: to panic would
+/// be to unwind through whoever forgets them, who goes on.
 #[inline]
 fn assert_countable(word: u64) {
     if word > MOST {
@@ -123,15 +127,15 @@ impl State {
     /// Release: what the waker did before is seen by the poll that it asks for; pairs with `start_running`, or with
     /// `stop_running` if the task runs.
     pub(super) fn wake(&self) -> Option<u32> {
-        // Wakes coalesce: one that finds the task scheduled may leave the word as it is, but it must still publish, so it
-        // is a read-modify-write all the same.
+        // Wakes coalesce: one that finds the task scheduled may leave the word as it is, but it must still publish,
+        // so it is a read-modify-write all the same.
         let before = self.0.fetch_or(SCHEDULED, AcqRel);
         let queue = before & (SCHEDULED | RUNNING | COMPLETE) == 0;
         queue.then(|| Snapshot(before).scheduler())
     }
 
-    /// As `wake`, of a task that is not expected to be woken by anybody else meanwhile: the step that wakes it begins its next poll, too, as if
-    /// it had yielded. A further wake before that poll means one more after it.
+    /// As `wake`, of a task that is not expected to be woken by anybody else meanwhile: the step that wakes it begins
+    /// its next poll, too, as if it had yielded. A further wake before that poll means one more after it.
     pub(super) fn wake_to_run(&self) -> Option<u32> {
         let current = self.0.load(Relaxed);
         let is_idle = current & (SCHEDULED | RUNNING | COMPLETE) == 0;
@@ -192,8 +196,8 @@ impl State {
         }
     }
 
-    /// From SCHEDULED to RUNNING, by whoever took the task out of its queue. Returns the word as it was. A task that has yielded is RUNNING
-    /// already.
+    /// From SCHEDULED to RUNNING, by whoever took the task out of its queue. Returns the word as it was. A task that
+    /// has yielded is RUNNING already.
     ///
     /// Acquire: sees what wakers and the previous poller wrote.
     pub(super) fn start_running(&self) -> Snapshot {
@@ -223,8 +227,9 @@ impl State {
         }
     }
 
-    /// The poll gave `Pending` and the task asked to be queued again: it stays RUNNING, with a poller's stock, for whoever takes it out of
-    /// the queue. An abort meanwhile leaves its bit, and it is seen then; a wake leaves its bit, too, and means one more poll after that.
+    /// The poll gave `Pending` and the task asked to be queued again: it stays RUNNING, with a poller's stock, for
+    /// whoever takes it out of the queue. An abort meanwhile leaves its bit, and it is seen then; a wake leaves its
+    /// bit, too, and means one more poll after that.
     #[inline]
     pub(super) fn stay_running(&self, taken: i32) {
         if taken != 0 {
@@ -234,8 +239,8 @@ impl State {
         }
     }
 
-    /// Ends the task and gives up the runtime's reference in the same step, if nothing is left for the completer to do: the
-    /// handle exists and nobody waits. False: nothing was changed.
+    /// Ends the task and gives up the runtime's reference in the same step, if nothing is left for the completer to
+    /// do: the handle exists and nobody waits. False: nothing was changed.
     pub(super) fn complete_and_release(&self, taken: i32) -> bool {
         let current = self.0.load(Relaxed);
         if current & (JOIN_INTEREST | JOIN_WAKER) != JOIN_INTEREST {
@@ -261,8 +266,8 @@ impl State {
         Snapshot(before)
     }
 
-    /// Hands the filled slot of the join waker to the completer. False: the task has completed, and the slot is still the
-    /// handle's.
+    /// Hands the filled slot of the join waker to the completer. False: the task has completed, and the slot is still
+    /// the handle's.
     pub(super) fn set_join_waker(&self) -> bool {
         let mut current = self.0.load(Acquire);
         loop {
@@ -297,8 +302,8 @@ impl State {
         }
     }
 
-    /// The handle goes. Returns the word as it was: if COMPLETE, the output is the caller's to drop; otherwise the join
-    /// waker's slot is.
+    /// The handle goes. Returns the word as it was: if COMPLETE, the output is the caller's to drop; otherwise the
+    /// join waker's slot is.
     pub(super) fn drop_join_interest(&self) -> Snapshot {
         let mut current = self.0.load(Acquire);
         loop {
@@ -368,7 +373,8 @@ impl State {
         }
     }
 
-    /// As `release`, by somebody who is likely to have the last reference: then there is nobody else who could count, and nothing to write.
+    /// As `release`, by somebody who is likely to have the last reference: then there is nobody else who could count,
+    /// and nothing to write.
     pub(super) fn release_last(&self) -> Option<u32> {
         // Acquire: everybody's accesses come before the block is given back. Pairs with their `release`.
         let current = self.load();

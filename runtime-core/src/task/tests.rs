@@ -58,8 +58,8 @@ mod single {
     use super::*;
     use std::sync::Mutex as StdMutex;
 
-    /// Each block holds a reference on the task that awaited it; the first one to go must not take the others with it one call deeper
-    /// each.
+    /// Each block holds a reference on the task that awaited it; the first one to go must not take the others with it
+    /// one call deeper each.
     #[test]
     fn the_blocks_of_a_long_chain_are_freed_on_a_small_stack() {
         let small = std::thread::Builder::new().stack_size(64 * 1024);
@@ -294,7 +294,8 @@ mod single {
         assert_eq!(drops.load(SeqCst), 1);
     }
 
-    /// Whatever gives up the last reference, and in a poll of its own or not: the block is freed, and with it the scheduler goes.
+    /// Whatever gives up the last reference, and in a poll of its own or not: the block is freed, and with it the
+    /// scheduler goes.
     #[test]
     fn the_block_goes_with_its_last_reference() {
         let ways: [fn(Waker); 4] = [

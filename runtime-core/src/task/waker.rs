@@ -15,8 +15,8 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 /// # Safety
 /// The header outlives it.
 pub(super) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
-    // SAFETY: the table's functions are for pointers to headers, and keep the rules of `RawWaker`: they may be called from any
-    // thread. It is not dropped, so it gives up no reference.
+    // SAFETY: the table's functions are for pointers to headers, and keep the rules of `RawWaker`: they may be called
+    // from any thread. It is not dropped, so it gives up no reference.
     ManuallyDrop::new(unsafe { Waker::new(header.as_ptr().cast(), &VTABLE) })
 }
 
@@ -31,8 +31,8 @@ pub(crate) fn is_a_tasks(waker: &Waker) -> bool {
     ptr::eq(waker.vtable(), &VTABLE)
 }
 
-/// The waker of whoever awaits a task, or none. Nearly always that is a task too, whose waker is known by its header alone; any other
-/// is boxed.
+/// The waker of whoever awaits a task, or none. Nearly always that is a task too, whose waker is known by its header
+/// alone; any other is boxed.
 pub(super) struct JoinWaker(*const ());
 
 /// Marks a pointer to a box; a header's lowest bit is 0.
@@ -128,8 +128,8 @@ impl Drop for JoinWaker {
     }
 }
 
-// The data of a waker with this table is a pointer to a header (`borrowed`). A cloned waker has a reference of its own, a borrowed
-// one is covered by its poller's.
+// The data of a waker with this table is a pointer to a header (`borrowed`). A cloned waker has a reference of its
+// own, a borrowed one is covered by its poller's.
 
 unsafe fn header(data: *const ()) -> NonNull<Header> {
     // SAFETY: the data of a waker is never null.

@@ -69,7 +69,8 @@ async fn looks_around<R: Runtime>(rt: R, waits: usize) {
     Apart::check();
 }
 
-/// 12: a child that is awaited inside of a span does not see the span, whoever runs it; nor does a grandchild see its parent's.
+/// 12: a child that is awaited inside of a span does not see the span, whoever runs it; nor does a grandchild see its
+/// parent's.
 pub fn c12_a_child_does_not_see_what_is_set_around_its_parents_poll<S: Subject>() {
     const ROUNDS: usize = 200;
     let subject = S::start();
@@ -170,7 +171,8 @@ fn computes<R: Runtime>(rt: &R) -> (Arc<AtomicBool>, R::JoinHandle<bool>) {
     (told, child)
 }
 
-/// 12: spawning, waking, aborting and dropping a handle run no other task inside of the caller either: neither a poll nor a destructor.
+/// 12: spawning, waking, aborting and dropping a handle run no other task inside of the caller either: neither a poll
+/// nor a destructor.
 pub fn c12_no_call_runs_another_task_inside_of_the_caller<S: Subject>() {
     const ROUNDS: usize = 100;
     let subject = S::start();

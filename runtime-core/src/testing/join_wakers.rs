@@ -58,7 +58,8 @@ enum Use {
     Abort,
 }
 
-/// 13: whatever of the waker panics, and whenever: the task ends as it would, who awaits it is told, and other tasks are served.
+/// 13: whatever of the waker panics, and whenever: the task ends as it would, who awaits it is told, and other tasks
+/// are served.
 pub fn c13_a_handles_waker_that_panics_harms_nobody<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();

@@ -1,7 +1,7 @@
 //! A worker's own blocks, and references on its scheduler in stock.
 //!
-//! Both belong to somebody: the blocks to one arena, the references to one scheduler. A cache remembers to whom, from its first block to its
-//! [`flush`](BlockCache::flush), and takes no part in what it is asked for others.
+//! Both belong to somebody: the blocks to one arena, the references to one scheduler. A cache remembers to whom, from
+//! its first block to its [`flush`](BlockCache::flush), and takes no part in what it is asked for others.
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
@@ -66,8 +66,8 @@ impl BlockCache {
     /// Takes back both.
     ///
     /// # Safety
-    /// `scheduler` (a reference of the task's) and `block` are from `allocate` with the same `layout`, `block` of `arena`; the task in it is
-    /// gone.
+    /// `scheduler` (a reference of the task's) and `block` are from `allocate` with the same `layout`, `block` of
+    /// `arena`; the task in it is gone.
     #[inline]
     pub unsafe fn deallocate<S: Schedule>(
         &mut self,

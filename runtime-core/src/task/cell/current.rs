@@ -36,9 +36,9 @@ thread_local! {
     static SERVED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// Marks the calling thread's task as yielding, if `waker` is that task's own: its poller then queues it again, which saves
-/// changes of the state word. A waker of something in between (a join, a select) must really be woken, or the part of
-/// the task that yielded would not be polled again.
+/// Marks the calling thread's task as yielding, if `waker` is that task's own: its poller then queues it again, which
+/// saves changes of the state word. A waker of something in between (a join, a select) must really be woken, or the
+/// part of the task that yielded would not be polled again.
 pub(in crate::task) fn yield_current(waker: &Waker) -> bool {
     CURRENT.with(|cell| {
         let current = cell.get();
@@ -75,7 +75,8 @@ pub(in crate::task) fn serve<R>(scheduler: u32, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Whether the scheduler with that number lives on through whatever this thread does now: it serves it, or polls a task of its.
+/// Whether the scheduler with that number lives on through whatever this thread does now: it serves it, or polls a
+/// task of its.
 #[inline]
 pub(super) fn keeps(scheduler: u32) -> bool {
     let serves = SERVED.try_with(|served| served.get() == Some(scheduler));
@@ -92,7 +93,8 @@ fn polls_for(scheduler: u32) -> bool {
         .unwrap_or(false)
 }
 
-/// Counts references taken (or given back) in the stock of the calling thread's poll. False: it polls another task, or the stock is used up.
+/// Counts references taken (or given back) in the stock of the calling thread's poll. False: it polls another task,
+/// or the stock is used up.
 #[inline]
 pub(super) fn count_in_stock(header: NonNull<Header>, change: i32) -> bool {
     // A waker may be dropped when the thread's locals are gone.

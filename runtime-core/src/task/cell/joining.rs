@@ -33,7 +33,8 @@ pub(in crate::task) unsafe fn poll_join<T>(
 
 /// Leaves `waker` for the completer. False: the task has completed.
 ///
-/// The waker may be a foreign one, whose clone and drop are the user's code: they run while the slot and its bit agree.
+/// The waker may be a foreign one, whose clone and drop are the user's code: they run while the slot and its bit
+/// agree.
 #[inline]
 pub(in crate::task) fn park_join(head: &Header, filled: bool, waker: &Waker) -> bool {
     if filled {

@@ -73,8 +73,8 @@ pub(in crate::task) unsafe fn release_last(header: NonNull<Header>) {
 
 /// Frees a block, and those whose last reference goes with it.
 ///
-/// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on one block: a loop,
-/// as no stack is deep enough for one call each.
+/// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on
+/// one block: a loop, as no stack is deep enough for one call each.
 ///
 /// # Safety
 /// Nobody refers to the block, which is this scheduler's.

@@ -183,8 +183,8 @@ fn preset(task: &Task, references: u64) {
         .preset_references(references);
 }
 
-/// Clones that are forgotten within the poller's stock are counted when the poll ends: then, or when the next begins, the process ends, and
-/// the count does not wrap.
+/// Clones that are forgotten within the poller's stock are counted when the poll ends: then, or when the next begins,
+/// the process ends, and the count does not wrap.
 #[test]
 #[cfg_attr(miri, ignore = "a process is started")]
 fn forgotten_wakers_of_many_polls_end_the_process() {
@@ -591,7 +591,8 @@ fn a_callback_is_called_whatever_an_earlier_wakers_destructor_does() {
     assert_eq!(calls.load(SeqCst), 7);
 }
 
-/// Threads that share an error see what it says, and none of them gets at a payload that is not `Sync`; one that owns it does.
+/// Threads that share an error see what it says, and none of them gets at a payload that is not `Sync`; one that owns
+/// it does.
 #[test]
 fn threads_share_an_error_but_not_its_payload() {
     let queue = queue();
