@@ -10,7 +10,8 @@ import java.util.regex.Pattern;
 
 /**
  * The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
- * used while it waits here for the next order. The JDK has no JSON; the lab's lines are flat enough for a pattern. /
+ * used while it waits here for the next order. The JDK has no JSON; the lab's lines are flat enough for a pattern.
+ */
 final class Lab {
     private static final BufferedReader INPUT =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

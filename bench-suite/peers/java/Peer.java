@@ -7,7 +7,8 @@ import java.net.http.HttpClient;
  * Executors.newVirtualThreadPerTaskExecutor, never pooled; the executor closed by try-with-resources, which waits for
  * its tasks; blocking code and java.util.concurrent in them; a Semaphore to bound how many do something; ReentrantLock
  * rather than synchronized around what blocks. StructuredTaskScope would be today's form of the recursion, and is
- * still a preview. The work runs for a while before anything counts: the JIT compiles by then what will be measured. /
+ * still a preview. The work runs for a while before anything counts: the JIT compiles by then what will be measured.
+ */
 final class Peer {
     public static void main(String[] arguments) throws Exception {
         var request = Lab.nextOrder();
