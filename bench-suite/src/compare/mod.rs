@@ -83,7 +83,7 @@ fn carry_out(
         .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
     let versions = external::prepare(runtimes, |line| {
         if !silent {
-            eprintln!("lab: {line}");
+            terminal::say(line);
         }
     });
     // A quick look has little time for it, and measures little.

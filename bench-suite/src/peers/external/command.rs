@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use crate::error::CommandError;
 use crate::registry::{Registry, Workload};
 use crate::results::Status;
 use crate::suggest;
+use crate::terminal;
 
 /// How long one small run may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -67,10 +68,9 @@ pub(crate) fn run(registry: &Registry, arguments: &PeersArgs) -> Result<(), Comm
         }
         text
     };
-    // Whoever closes the pipe early has read enough.
-    let _ = io::stdout().write_all(text.as_bytes());
+    let printed = terminal::print(&text);
     for problem in &problems {
-        eprintln!("lab: {problem}");
+        terminal::say(problem);
     }
     let failed: Vec<String> = checks
         .iter()
@@ -95,7 +95,7 @@ pub(crate) fn run(registry: &Registry, arguments: &PeersArgs) -> Result<(), Comm
         (None, Some(_)) if arguments.check => {
             Err(CommandError::Failed("a manifest can't be used".to_owned()))
         }
-        _ => Ok(()),
+        _ => printed,
     }
 }
 
@@ -111,7 +111,7 @@ fn check(
     let program = process::own_program().map_err(system)?;
     let mut checks = BTreeMap::new();
     for (&name, _) in states.iter().filter(|(_, state)| state.installed()) {
-        super::prepare([name].into_iter(), |line| eprintln!("lab: {line}"));
+        super::prepare([name].into_iter(), terminal::say);
         let mut of_peer = Vec::new();
         for workload in &registry.workloads {
             if registry.entry(workload.name, name).is_none() {
