@@ -20,20 +20,7 @@ impl Launch for Threads {
         R: Future + Send + 'static,
         R::Output: Send + 'static,
     {
-        if let Some(policy) = &config.policy {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "threads has no policy `{policy}`: the kernel schedules; leave the policy out"
-                ),
-            ));
-        }
-        if let Some(name) = config.knobs.keys().next() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("threads has no knob `{name}`: it has none, leave the knob out"),
-            ));
-        }
+        config.check_names::<Self>("threads")?;
         let mut builder = Runtime::builder();
         if let Some(bytes) = config.stack_bytes {
             builder = builder.stack_bytes(bytes);
