@@ -273,6 +273,8 @@ impl Future for Take<'_> {
 }
 
 impl Take<'_> {
+    /// Out of line, so that who need not wait has a short way.
+    #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let mut this = self.project();
         let (permits, need) = (*this.permits, *this.need);
