@@ -59,6 +59,7 @@ pub(super) fn explained(error: io::Error) -> io::Error {
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests {
+    use std::os::unix::process::CommandExt as _;
     use std::process::Command;
 
     use super::*;
@@ -87,15 +88,16 @@ mod tests {
 
     #[test]
     fn a_program_that_inherits_sigchld_ignored_learns_how_its_children_end() {
-        let own = std::env::current_exe().expect("the path of this test");
-        let output = Command::new("sh")
-            .args([
-                "-c",
-                "trap '' CHLD; exec \"$0\" --ignored --exact process::sigchld::tests::inner",
-            ])
-            .arg(own)
-            .output()
-            .expect("it starts");
+        let mut inner = Command::new(std::env::current_exe().expect("the path of this test"));
+        inner.args(["--ignored", "--exact", "process::sigchld::tests::inner"]);
+        // SAFETY: between `fork` and `exec` it makes one system call, and no more.
+        unsafe {
+            inner.pre_exec(|| {
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+                Ok(())
+            });
+        }
+        let output = inner.output().expect("it starts");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{text}");
         assert!(text.contains("1 passed"), "{text}");
