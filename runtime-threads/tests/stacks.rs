@@ -110,7 +110,17 @@ fn the_default_holds_large_buffers() {
             .map(|byte| usize::from(*byte))
             .sum()
     }
+    /// On the stack itself, whatever the compiler makes of futures.
+    #[inline(never)]
+    fn on_the_stack() -> usize {
+        let buffer = [1_u8; 1 << 20];
+        black_box(&buffer)
+            .iter()
+            .map(|byte| usize::from(*byte))
+            .sum()
+    }
     let runtime = Runtime::new().unwrap();
+    assert_eq!(runtime.block_on(async { on_the_stack() }), 1 << 20);
     assert_eq!(
         runtime.block_on(with_a_buffer::<{ 128 << 10 }>()),
         (128 << 10) + 1
