@@ -40,7 +40,7 @@ fn a_tidy_scheduler_passes() {
 }
 
 /// Soaks one of the leaky; the one line that it ends with.
-fn found(runtime: &str, _seconds: &str) -> String {
+fn found(runtime: &str, seconds: &str) -> String {
     let folder = folder();
     let output = run(
         folder.path(),
@@ -49,7 +49,7 @@ fn found(runtime: &str, _seconds: &str) -> String {
             "--runtime",
             runtime,
             "--duration",
-            "2",
+            seconds,
             "--seed",
             "3",
         ],
