@@ -45,8 +45,8 @@ fn main() {
     set("LAB_VERSIONS", Some(versions(&lock)));
 }
 
-/// The profile's name. `PROFILE` says no more than `debug` or `release`, also for a profile that inherits from one of them; but
-/// cargo builds in a folder of the profile's name: `TARGET/PROFILE/build/PACKAGE/out`.
+/// The profile's name. `PROFILE` says no more than `debug` or `release`, also for a profile that inherits from one
+/// of them; but cargo builds in a folder of the profile's name: `TARGET/PROFILE/build/PACKAGE/out`.
 fn profile() -> Option<String> {
     let out = env::var("OUT_DIR").ok()?;
     let folder = Path::new(&out).ancestors().nth(3)?.file_name()?.to_str()?;

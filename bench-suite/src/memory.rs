@@ -1,8 +1,8 @@
 //! Touching memory before anything is measured, without ever being what the system kills a run for.
 //!
-//! On a fresh virtual machine the host gives memory at the first touch of each page, which makes that touch several times
-//! slower than any later one; the first measured process shall not be the one that pays for it. How much may be touched is
-//! a quarter of the *smallest* room there is:
+//! On a fresh virtual machine the host gives memory at the first touch of each page, which makes that touch several
+//! times slower than any later one; the first measured process shall not be the one that pays for it. How much may
+//! be touched is a quarter of the *smallest* room there is:
 //!
 //! | limit | read from |
 //! |---|---|
@@ -12,8 +12,8 @@
 //! | address space, `ulimit -v` | `RLIMIT_AS` less `VmSize` |
 //! | data, `ulimit -d` | `RLIMIT_DATA` less `VmData` |
 //!
-//! Others use memory at the same time, so that the room is looked at again before each piece. A piece that the system refuses
-//! ends it, and is no error.
+//! Others use memory at the same time, so that the room is looked at again before each piece. A piece that the
+//! system refuses ends it, and is no error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ pub(crate) fn warm(most_bytes: u64) {
         if piece.try_reserve_exact(PIECE_BYTES).is_err() {
             break;
         }
-        // Within what is reserved: nothing is allocated that could fail. Each page is written to, and in whole blocks, as an
-        // unoptimised build would take seconds for single bytes.
+        // Within what is reserved: nothing is allocated that could fail. Each page is written to, and in whole
+        // blocks, as an unoptimised build would take seconds for single bytes.
         while piece.len() < PIECE_BYTES {
             piece.extend_from_slice(&BLOCK);
         }
@@ -51,8 +51,8 @@ pub(crate) fn warm(most_bytes: u64) {
     }
 }
 
-/// How many more bytes this process can have, by the smallest of all limits; `None` where the system does not say. Files are
-/// looked for below `root`.
+/// How many more bytes this process can have, by the smallest of all limits; `None` where the system does not say.
+/// Files are looked for below `root`.
 fn room_bytes(root: &Path) -> Option<u64> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let available = usage::kibibytes(&read("proc/meminfo"), "MemAvailable:")?;

@@ -1,7 +1,8 @@
-//! Where a file of results goes. A regular file appears whole or not at all; whatever else has the name is written into.
+//! Where a file of results goes. A regular file appears whole or not at all; whatever else has the name is written
+//! into.
 //!
-//! A rename replaces what has the name. That is right for a regular file, and wrong for all else: root's `--json /dev/full`
-//! would put a file in place of the device. So a path is resolved first, links included:
+//! A rename replaces what has the name. That is right for a regular file, and wrong for all else: root's `--json
+//! /dev/full` would put a file in place of the device. So a path is resolved first, links included:
 //!
 //! | what is there | what is done |
 //! |---|---|
@@ -108,8 +109,8 @@ impl Output {
     /// Writes `contents`, all of it.
     ///
     /// # Errors
-    /// Those of creating, writing and renaming; an old file then stands as it was. A reader of standard output that has gone
-    /// away has read enough.
+    /// Those of creating, writing and renaming; an old file then stands as it was. A reader of standard output that
+    /// has gone away has read enough.
     pub(crate) fn write(&self, contents: &[u8]) -> io::Result<()> {
         match self {
             Self::Standard => terminal::write_standard_output(contents),

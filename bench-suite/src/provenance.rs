@@ -1,8 +1,8 @@
 //! What the measuring program was built from. Results without it could not be compared with others.
 //!
-//! Commit and dependencies are the *program's*, the binary that is measured. This library can't know them: built for another
-//! project, its own repository and its own `Cargo.lock` say nothing about what was linked there. So a program says it, with
-//! [`build!`](crate::build!) and [`main_of`](crate::main_of); without that, they are unknown.
+//! Commit and dependencies are the *program's*, the binary that is measured. This library can't know them: built for
+//! another project, its own repository and its own `Cargo.lock` say nothing about what was linked there. So a
+//! program says it, with [`build!`](crate::build!) and [`main_of`](crate::main_of); without that, they are unknown.
 //!
 //! How it was compiled is known all the same, as cargo compiles this library for the program: profile and compiler.
 
@@ -39,7 +39,8 @@ impl Build {
         }
     }
 
-    /// The same, with a commit, if there is one: `option_env!("MY_COMMIT")` of a variable that the program's build script sets.
+    /// The same, with a commit, if there is one: `option_env!("MY_COMMIT")` of a variable that the program's build
+    /// script sets.
     #[must_use]
     pub fn commit(mut self, commit: Option<&str>) -> Self {
         self.commit = commit.and_then(known);
@@ -76,7 +77,8 @@ impl Build {
     }
 }
 
-/// The [`Build`] of the crate that this stands in: its name and version. What a macro can't know follows by its methods.
+/// The [`Build`] of the crate that this stands in: its name and version. What a macro can't know follows by its
+/// methods.
 ///
 /// ```no_run
 /// use bench_suite::Registry;
@@ -96,7 +98,8 @@ macro_rules! build {
     }};
 }
 
-/// How this library was compiled, which is how the program was: the profile by its name, and what of its settings is known.
+/// How this library was compiled, which is how the program was: the profile by its name, and what of its settings is
+/// known.
 pub(crate) fn profile() -> String {
     env!("LAB_PROFILE").to_owned()
 }

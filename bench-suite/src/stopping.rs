@@ -1,6 +1,7 @@
 //! The signals that ask a command to stop with what it has.
 //!
-//! All of them mean the same: end, keep what was measured, exit code 130. SIGHUP comes when the terminal goes away; under
+//! All of them mean the same: end, keep what was measured, exit code 130. SIGHUP comes when the terminal goes away;
+//! under
 //! `nohup` it is ignored, and stays so.
 
 use std::ffi::c_int;
@@ -20,7 +21,8 @@ pub(crate) fn signals() -> Vec<c_int> {
     signals
 }
 
-/// Whether this process was told to ignore `signal`. As long as no handler is installed, that is what it was started with.
+/// Whether this process was told to ignore `signal`. As long as no handler is installed, that is what it was started
+/// with.
 fn is_ignored(signal: c_int) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status

@@ -1,7 +1,9 @@
 //! What the command says: on standard output, on standard error, and how wide.
 //!
-//! `print!` and `eprintln!` panic when nobody reads any more or a disk is full. Here a reader that has gone away, such as
-//! `head`, has read enough; what can't be written otherwise is an error of one line; and a message that can't be said is lost.
+//! `print!` and `eprintln!` panic when nobody reads any more or a disk is full. Here a reader that has gone away,
+//! such as
+//! `head`, has read enough; what can't be written otherwise is an error of one line; and a message that can't be
+//! said is lost.
 
 use std::io::{self, Write as _};
 
@@ -39,7 +41,8 @@ pub(crate) fn say(line: &str) {
     let _ = io::stderr().write_all(format!("lab: {line}\n").as_bytes());
 }
 
-/// Columns that text may take: those of the terminal, or as many as `COLUMNS` says. `None`: nobody looks at lines' ends.
+/// Columns that text may take: those of the terminal, or as many as `COLUMNS` says. `None`: nobody looks at lines'
+/// ends.
 pub(crate) fn width() -> Option<usize> {
     let asked = std::env::var_os("COLUMNS");
     asked
@@ -48,8 +51,8 @@ pub(crate) fn width() -> Option<usize> {
         .or_else(|| Table::new().width().map(usize::from))
 }
 
-/// Breaks `text` between words into lines of at most `width` characters, the second and later ones indented by `indent`.
-/// A word that is longer has a line of its own. Spaces at the beginning stay.
+/// Breaks `text` between words into lines of at most `width` characters, the second and later ones indented by
+/// `indent`. A word that is longer has a line of its own. Spaces at the beginning stay.
 pub(crate) fn wrapped(text: &str, width: Option<usize>, indent: usize) -> String {
     let Some(width) = width else {
         return text.to_owned();

@@ -1,6 +1,6 @@
-//! Links from the book into the repository. In the repository they lead to files beside the book; in the built book, which may
-//! stand anywhere, those are not there. So each file that a page links to becomes a page of the book itself, and the links lead to
-//! those. Nothing outside of the book is needed to read it.
+//! Links from the book into the repository. In the repository they lead to files beside the book; in the built book,
+//! which may stand anywhere, those are not there. So each file that a page links to becomes a page of the book
+//! itself, and the links lead to those. Nothing outside of the book is needed to read it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,7 +24,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// For the repository `root`, of which `pages` is the folder of the book's sources, with these `chapters` below it.
+    /// For the repository `root`, of which `pages` is the folder of the book's sources, with these `chapters` below
+    /// it.
     pub fn new(root: &Path, pages: &Path, chapters: &[PathBuf]) -> Self {
         let mut included = BTreeMap::new();
         for chapter in chapters {
@@ -120,7 +121,8 @@ fn includes(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `markdown` with the targets of its links replaced by what `replacement` says, where it says anything. Code stays as it is.
+/// `markdown` with the targets of its links replaced by what `replacement` says, where it says anything. Code stays
+/// as it is.
 fn relinked(markdown: &str, replacement: &mut dyn FnMut(&str) -> Option<String>) -> String {
     let mut whole = String::with_capacity(markdown.len());
     let mut prose = String::new();

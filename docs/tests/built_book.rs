@@ -1,7 +1,7 @@
 //! The book as it is built: every link in it leads to a page that is there, and to a place on that page.
 //!
-//! It needs a built book, which `LAB_BUILT_BOOK` names; the CI step `book` builds one. Without that, there is nothing to look
-//! at, and `book.rs` looks at the sources.
+//! It needs a built book, which `LAB_BUILT_BOOK` names; the CI step `book` builds one. Without that, there is
+//! nothing to look at, and `book.rs` looks at the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

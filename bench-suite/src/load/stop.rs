@@ -12,14 +12,16 @@ use signal_hook::iterator::Signals;
 use crate::stopping;
 use crate::terminal;
 
-/// Listens for signals. The first one is something to read, once there is something to report; the second ends the process.
+/// Listens for signals. The first one is something to read, once there is something to report; the second ends the
+/// process.
 pub(super) struct Stop {
     asked: PipeReader,
     measuring: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Begins to listen. As long as nothing was measured, the first signal ends the process, too: connecting may take long.
+    /// Begins to listen. As long as nothing was measured, the first signal ends the process, too: connecting may
+    /// take long.
     ///
     /// # Errors
     /// When the handlers can't be installed.

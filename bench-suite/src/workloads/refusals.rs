@@ -1,7 +1,8 @@
 //! What the system refuses a server while it is measured.
 //!
-//! A server without a thread or a descriptor for a connection closes it, and its client sees a broken connection. That is no
-//! crash: the size is more than this system gives. The server notes the first refusal, and the run's failure names it.
+//! A server without a thread or a descriptor for a connection closes it, and its client sees a broken connection.
+//! That is no crash: the size is more than this system gives. The server notes the first refusal, and the run's
+//! failure names it.
 
 use std::io;
 use std::sync::{Arc, OnceLock};

@@ -1,9 +1,9 @@
 //! Clients that send half a request and no more.
 //!
-//! Each of them would keep a connection, a task and, where tasks are threads, a thread for ever. hyper has a time-out for
-//! heads; but it counts while a connection is idle between two requests, too, which a client at a low rate must be free to be,
-//! and it sets a timer for each request. [`Impatient`] looks at what passes: it sets a timer only when it has to wait in
-//! the middle of something.
+//! Each of them would keep a connection, a task and, where tasks are threads, a thread for ever. hyper has a
+//! time-out for heads; but it counts while a connection is idle between two requests, too, which a client at a low
+//! rate must be free to be, and it sets a timer for each request. [`Impatient`] looks at what passes: it sets a
+//! timer only when it has to wait in the middle of something.
 
 use std::future::Future;
 use std::io;
@@ -22,9 +22,9 @@ const END_OF_HEAD: [u8; 4] = *b"\r\n\r\n";
 
 /// A stream whose reads fail with [`TimedOut`](io::ErrorKind::TimedOut) when a head that has begun does not end.
 ///
-/// What ended with a head's end is thought to be whole, and may be waited after for ever. What ended otherwise is the middle of a head
-/// or the end of a body; in both cases the next head's end has to come within [`PATIENCE`] of the first wait. A head that announces
-/// a body which does not come is for whoever reads the body.
+/// What ended with a head's end is thought to be whole, and may be waited after for ever. What ended otherwise is
+/// the middle of a head or the end of a body; in both cases the next head's end has to come within [`PATIENCE`] of
+/// the first wait. A head that announces a body which does not come is for whoever reads the body.
 pub(crate) struct Impatient<S, R> {
     stream: S,
     rt: R,

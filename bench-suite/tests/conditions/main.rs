@@ -1,5 +1,5 @@
-//! The `lab` command where things go wrong around it: devices and pipes in place of files, output that nobody reads, limits,
-//! signals, narrow terminals, words that are no text. Each test starts the real program.
+//! The `lab` command where things go wrong around it: devices and pipes in place of files, output that nobody reads,
+//! limits, signals, narrow terminals, words that are no text. Each test starts the real program.
 
 mod arguments;
 mod display;

@@ -1,5 +1,5 @@
-//! A preprocessor for mdBook: see [`docs::included`] and [`docs::sources`]. mdBook writes `[context, book]` to standard input and
-//! reads the book back.
+//! A preprocessor for mdBook: see [`docs::included`] and [`docs::sources`]. mdBook writes `[context, book]` to
+//! standard input and reads the book back.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
