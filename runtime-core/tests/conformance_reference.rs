@@ -51,6 +51,10 @@ fn every_case_is_listed() {
         else {
             continue;
         };
+        // Cases return nothing; what returns something is a part of cases.
+        if line.contains("->") {
+            continue;
+        }
         let listed = list.lines().any(|listed| listed.trim() == name);
         assert!(listed, "`{name}` is not in the list of cases");
     }

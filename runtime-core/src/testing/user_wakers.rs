@@ -95,6 +95,7 @@ const OTHERS: &[&str] = &[
     "BlockingJob",
     // A blocking job's handle.
     "Job",
+    "OwnedJob",
     // It is woken at once.
     "YieldNow",
     // A socket.
