@@ -71,11 +71,11 @@ async fn random_locks(tasks: Tasks) {
         let mut held = mutex.clone().try_lock_owned();
         let (mut line, mut aborted) = (Vec::new(), [false; TASKS]);
         let mut stood = [true; TASKS];
-        for number in 0..TASKS {
+        for (number, stood) in stood.iter_mut().enumerate() {
             let mut lock = Box::pin(mutex.clone().lock_owned());
             // In line before the next one comes, whenever the task runs.
             let at_once = poll_once(&mut lock).await;
-            stood[number] = at_once.is_none() || !tasks.are_overtaken();
+            *stood = at_once.is_none() || !tasks.are_overtaken();
             let (own, yields) = (tasks.clone(), random.below(3));
             line.push(tasks.spawn(async move {
                 let mut guard = match at_once {

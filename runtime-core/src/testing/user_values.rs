@@ -150,12 +150,9 @@ pub fn c13_items_are_dropped_outside_of_locks<S: Subject>() {
 
 /// 13: so it is with a channel's, when its last receiver goes, and with a value that nobody took.
 pub fn c13_values_nobody_took_are_dropped_outside_of_locks<S: Subject>() {
+    type Touch = StdMutex<Option<Box<dyn Fn() + Send>>>;
     /// Uses the senders' side.
-    struct Sends(
-        Weak<StdMutex<Option<Box<dyn Fn() + Send>>>>,
-        Arc<AtomicUsize>,
-        bool,
-    );
+    struct Sends(Weak<Touch>, Arc<AtomicUsize>, bool);
     impl Drop for Sends {
         fn drop(&mut self) {
             self.1.fetch_add(1, SeqCst);
@@ -174,7 +171,7 @@ pub fn c13_values_nobody_took_are_dropped_outside_of_locks<S: Subject>() {
         Box::pin(async {
             for panics in [false, true] {
                 let drops = Arc::<AtomicUsize>::default();
-                let touch: Arc<StdMutex<Option<Box<dyn Fn() + Send>>>> = Arc::default();
+                let touch = Arc::<Touch>::default();
                 let value = || Sends(Arc::downgrade(&touch), Arc::clone(&drops), panics);
                 let (sender, receiver) = channel(4);
                 (0..4).for_each(|_| assert!(sender.try_send(value()).is_ok()));
