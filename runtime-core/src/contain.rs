@@ -27,19 +27,38 @@ pub fn contain<R>(code: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(code)) {
         Ok(result) => Some(result),
         Err(payload) => {
-            discard(payload);
+            discard_payload(payload);
             None
         }
     }
 }
 
-/// Drops the payload of a panic that goes nowhere. Its destructor may panic too, and that one's payload's: there the
-/// chain is cut.
-#[cold]
-pub fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(second);
+/// How many payloads whose destructors panic, each with the next one, are dropped before the rest is leaked.
+const CHAIN: usize = 8;
+
+/// Drops `value`. A panic of its destructor ends here: the hook has reported it, and its payload is dropped in the same
+/// way.
+///
+/// It is for values that nobody can be handed, such as the payload of a second panic, while something else must go on:
+/// a frame that others borrow, or the rest of a batch.
+#[inline]
+pub fn discard<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        discard_payload(payload);
     }
+}
+
+#[cold]
+fn discard_payload(payload: Box<dyn Any + Send>) {
+    let mut dropped = Err(payload);
+    for _ in 0..CHAIN {
+        match dropped {
+            Ok(()) => return,
+            Err(payload) => dropped = catch_unwind(AssertUnwindSafe(|| drop(payload))),
+        }
+    }
+    // A chain that may have no end.
+    mem::forget(dropped);
 }
 
 /// Drops each of `things`; one whose destructor panics keeps the others from nothing.
@@ -74,6 +93,23 @@ mod tests {
             }
         }
         assert_eq!(contain(|| -> u8 { panic_any(Payload) }), None);
+    }
+
+    #[test]
+    fn destructors_that_panic_are_contained_however_many() {
+        /// Panics as many times as it says, each time with the next one.
+        struct Chain(usize);
+        impl Drop for Chain {
+            fn drop(&mut self) {
+                if self.0 > 0 {
+                    panic_any(Chain(self.0 - 1));
+                }
+            }
+        }
+        for panics in [0, 1, 2, CHAIN, CHAIN + 1, 10 * CHAIN] {
+            discard(Chain(panics));
+            discard(Box::new(Chain(panics)) as Box<dyn Any + Send>);
+        }
     }
 
     #[test]

@@ -306,6 +306,15 @@ pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
     let _lifted = budget::lift();
     match try_with(Arc::clone) {
         Some(ambient) => {
+            /// What `function` has entered and not left ends with it: the thread is a worker again.
+            struct Leave(Depth);
+            impl Drop for Leave {
+                fn drop(&mut self) {
+                    self.0.restore();
+                }
+            }
+            // Dropped after the guest's guard.
+            let _leave = Leave(Depth::now());
             let _guest = EnterGuard::push(ambient, Role::Guest);
             function()
         }

@@ -2,34 +2,15 @@
 
 use std::any::Any;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::process;
 use std::thread;
 
+use crate::contain::discard;
 use crate::primitives::Mutex;
-
-/// How many payloads whose destructors panic, each with the next one, are dropped before the rest is leaked.
-const CHAIN: usize = 8;
 
 /// What a panic was thrown with.
 pub type Payload = Box<dyn Any + Send>;
-
-/// Drops `value`. A panic of its destructor stays here: its message has been printed, and its payload is dropped in
-/// the same way.
-///
-/// For values that nobody can be handed, such as the payload of a second panic, while something else must go on: a
-/// frame that others borrow, or the rest of a batch.
-pub fn drop_contained<T>(value: T) {
-    let mut dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
-    for _ in 0..CHAIN {
-        match dropped {
-            Ok(()) => return,
-            Err(payload) => dropped = catch_unwind(AssertUnwindSafe(|| drop(payload))),
-        }
-    }
-    // A chain that may have no end.
-    mem::forget(dropped);
-}
 
 /// A value that is on its way to its owner. If a panic drops it on that way, its destructor's own panic is contained,
 /// as two panics at a time would end the process.
@@ -59,7 +40,7 @@ impl<T> Drop for Held<T> {
         if mem::needs_drop::<T>()
             && let Some(value) = self.0.take()
         {
-            drop_contained(value);
+            discard(value);
         }
     }
 }
@@ -81,7 +62,7 @@ impl FirstPanic {
                 Some(_) => Some(payload),
             }
         };
-        drop_contained(later);
+        discard(later);
     }
 
     /// What the one for whom they worked gets: its own `result`, unless somebody has panicked. Its own panic comes
@@ -93,11 +74,11 @@ impl FirstPanic {
         match (result, self.0.into_inner()) {
             (Ok(result), None) => result,
             (Ok(result), Some(payload)) => {
-                drop_contained(result);
+                discard(result);
                 resume_unwind(payload)
             }
             (Err(payload), of_others) => {
-                drop_contained(of_others);
+                discard(of_others);
                 resume_unwind(payload)
             }
         }
@@ -112,11 +93,11 @@ pub fn hand_on_both<A, B>(a: thread::Result<A>, b: thread::Result<B>) -> (A, B) 
     match (a, b) {
         (Ok(a), Ok(b)) => (a, b),
         (Ok(a), Err(payload)) => {
-            drop_contained(a);
+            discard(a);
             resume_unwind(payload)
         }
         (Err(payload), b) => {
-            drop_contained(b);
+            discard(b);
             resume_unwind(payload)
         }
     }
@@ -158,7 +139,7 @@ impl Drop for AbortOnUnwind {
 mod tests {
     use super::*;
     use std::cell::Cell;
-    use std::panic::panic_any;
+    use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
     /// Panics when it is dropped, as many times as it says, each time with the next one.
     struct Bomb(usize);
@@ -168,14 +149,6 @@ mod tests {
             if self.0 > 0 {
                 panic_any(Bomb(self.0 - 1));
             }
-        }
-    }
-
-    #[test]
-    fn destructors_that_panic_are_contained_however_many() {
-        for bombs in [0, 1, 2, CHAIN, CHAIN + 1, 10 * CHAIN] {
-            drop_contained(Bomb(bombs));
-            drop_contained(Box::new(Bomb(bombs)) as Payload);
         }
     }
 

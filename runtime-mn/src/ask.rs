@@ -16,9 +16,12 @@ impl Local {
         if self.is_asking.replace(true) {
             return None;
         }
-        let answer = catch_unwind(AssertUnwindSafe(question));
+        // The payload's destructor is the policy's code, too.
+        let answer = catch_unwind(AssertUnwindSafe(question))
+            .map_err(dispose)
+            .ok();
         self.is_asking.set(false);
-        answer.map_err(dispose).ok()
+        answer
     }
 }
 

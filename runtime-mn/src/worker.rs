@@ -278,7 +278,9 @@ impl<P: Policy> Worker<P> {
         };
         let was_searching = self.local.searching.replace(false);
         let last_look = shared.idle.sleep(self.local.index, was_searching);
-        if last_look && shared.has_work_for_others() {
+        if self.remote().has_waiting() {
+            // The policy, or a waker that the search called, has queued it here. Nobody else need see it.
+        } else if last_look && shared.has_work_for_others() {
             self.has_overlooked.set(true);
         } else if !shared.closed.load(SeqCst) {
             self.local.wait(deadline);

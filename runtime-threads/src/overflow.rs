@@ -75,13 +75,20 @@ fn install() {
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
         let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_fault;
         action.sa_sigaction = handler as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         // SAFETY: as above.
         let mut before: libc::sigaction = unsafe { mem::zeroed() };
-        // SAFETY: both pointers are to structs of our own, and the handler has the form that the flags announce.
-        if unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, &raw mut before) } == 0 {
-            let _ = BEFORE.set(before);
+        // SAFETY: nothing is changed; the pointer is to a struct of our own.
+        if unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), &raw mut before) } != 0 {
+            return;
         }
+        // The one before runs inside ours: what it asked to be blocked is blocked, and no more.
+        action.sa_mask = before.sa_mask;
+        action.sa_flags =
+            libc::SA_SIGINFO | libc::SA_ONSTACK | (before.sa_flags & libc::SA_NODEFER);
+        // Before ours is installed: a fault may come at once.
+        let _ = BEFORE.set(before);
+        // SAFETY: the pointer is to a struct of our own, and the handler has the form that the flags announce.
+        unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, ptr::null_mut()) };
     });
 }
 

@@ -99,6 +99,7 @@ impl TaskThread {
     pub(crate) fn part_of_current() -> PartOf {
         PartOf {
             runtime: OWN.get().0.addr(),
+            has_left: Self::has_left(),
             job: OnBehalf::current(),
         }
     }
@@ -235,6 +236,7 @@ impl TaskThread {
         let entered = context::enter(Arc::new(OnThread(this.clone())), Role::Worker);
         this.work(&parker);
         drop(entered);
+        parker.leave();
         if let Some(timers) = this.timers.get() {
             timers.hand_on();
         }
@@ -322,6 +324,8 @@ impl TaskThread {
 #[derive(Clone, Copy)]
 pub(crate) struct PartOf {
     runtime: usize,
+    /// The task's thread is in its last destructors.
+    has_left: bool,
     job: OnBehalf,
 }
 
@@ -335,7 +339,13 @@ impl PartOf {
                 OWN.set((ptr::null(), ptr::null()));
             }
         }
-        OWN.set((ptr::without_provenance(self.runtime), ptr::null()));
+        // No task's side. Null says that the task has left, and only then.
+        let own = if self.has_left {
+            ptr::null()
+        } else {
+            ptr::dangling()
+        };
+        OWN.set((ptr::without_provenance(self.runtime), own));
         let _done = Done;
         let _job = self.job.begin();
         part()

@@ -12,6 +12,7 @@ use std::thread;
 use super::ready_list::{EMPTY, ReadyList};
 use crate::budget;
 use crate::contain::discard;
+use crate::unwind::Held;
 
 /// Children that one poll of a combinator polls at most: the other tasks have their turn, too.
 const POLLS_PER_TURN: usize = 128;
@@ -149,14 +150,17 @@ impl<F: Future> Children<F> {
         let Some(future) = slot.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let polled = future.poll(&mut Context::from_waker(waker.get()));
+        // Held: dropped by the panic of the child's destructor, its own panic must not end the process.
+        let polled = future
+            .poll(&mut Context::from_waker(waker.get()))
+            .map(Held::new);
         if polled.is_ready() {
             // Before its destructor, which may panic.
             self.alive -= 1;
             // Here and not with the combinator: what it holds is free for others.
             slot.set(None);
         }
-        polled
+        polled.map(Held::release)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{FileType, Metadata};
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -38,7 +38,13 @@ pub(super) fn apart() -> &'static Arc<BlockingPool> {
 /// Whether opening, reading or writing it may wait for somebody else without bound: a FIFO, a terminal.
 pub(super) fn may_wait(file: &io::Result<Metadata>) -> bool {
     let waits = |kind: FileType| kind.is_fifo() || kind.is_char_device() || kind.is_socket();
-    file.as_ref().is_ok_and(|file| waits(file.file_type()))
+    file.as_ref()
+        .is_ok_and(|file| waits(file.file_type()) && !is_memory_device(file))
+}
+
+/// `/dev/null`, `zero`, `urandom` and the like: Linux has them under the major number 1. They keep nobody waiting.
+fn is_memory_device(file: &Metadata) -> bool {
+    cfg!(target_os = "linux") && file.file_type().is_char_device() && (file.rdev() >> 8) == 1
 }
 
 /// Runs `job` where the ambient runtime has files handled. Dropped, it does not begin if it has not yet.

@@ -22,6 +22,7 @@ use super::state::{
 use super::waker::{self, JoinWaker};
 use super::{JoinError, Task, TaskId};
 use crate::budget;
+use crate::contain::discard;
 use crate::context::Depth;
 use crate::primitives::UnsafeCell;
 
@@ -240,11 +241,11 @@ unsafe fn settle<F: Future, N: Name>(header: NonNull<Header>, outcome: Result<F:
             // The first panic of a task is the one that is reported.
             Err(payload) => match outcome {
                 Err(first) if first.is_panic() => {
-                    drop_quietly(payload);
+                    discard(payload);
                     Err(first)
                 }
                 other => {
-                    drop_quietly(other);
+                    discard(other);
                     Err(Failure::panicked(payload))
                 }
             },
@@ -278,7 +279,7 @@ unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
         .stage
         // SAFETY: complete, and the output is the caller's, who takes it once.
         .with_mut(|stage| unsafe { ManuallyDrop::take(&mut (*stage).output) });
-    drop_quietly(output);
+    discard(output);
 }
 
 unsafe fn deallocate<F: Future, N: Name>(
@@ -313,14 +314,6 @@ unsafe fn label<F: Future, N: Name>(header: NonNull<Header>) -> Label {
             name: std::any::type_name::<F>(),
             spawned_at: None,
         },
-    }
-}
-
-/// Drops something of the user's whose destructor may panic; the panic ends here.
-pub(super) fn drop_quietly<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // The payload's own destructor may panic, too: there the chain is cut.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
     }
 }
 
@@ -417,7 +410,7 @@ unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
             let waker = unsafe { &*slot };
             // A foreign executor's waker may panic; that is not the task's doing, nor this worker's end.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_at_end())) {
-                drop_quietly(payload);
+                discard(payload);
             }
         });
     }

@@ -9,9 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::cell::drop_quietly;
 use super::{JoinError, JoinHandle};
 use crate::budget;
+use crate::contain::discard;
 use crate::primitives::Mutex;
 
 /// A handle, and what is to be done with its outcome. The task's waker slot keeps it alive, until the task has ended.
@@ -75,7 +75,7 @@ where
         if let Stage::Waiting(handle, callback) = stage {
             // The callback's panic ends here: it is no failure of the task, nor of whoever completed it.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| finish(handle, callback))) {
-                drop_quietly(payload);
+                discard(payload);
             }
         }
     }

@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::cell::drop_quietly;
 use super::{Task, TaskId, cell, registry};
+use crate::contain::discard;
 use crate::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
@@ -138,7 +138,7 @@ impl<S: Schedule> SchedulerArc<S> {
             // SAFETY: the last reference is gone; `new` made it from a box of this type.
             let scheduler = unsafe { Box::from_raw(shared.cast::<Shared<S>>().as_ptr()) };
             // Whoever had the last reference is in the middle of something else: the end of a task, say.
-            drop_quietly(scheduler);
+            discard(scheduler);
         },
     };
 

@@ -6,6 +6,7 @@ use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::cell::{self, Header};
+use crate::contain::discard;
 use crate::saved_waker::SavedWaker;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
@@ -93,7 +94,7 @@ impl JoinWaker {
         match self.in_box() {
             // Its destructor is the user's, and whoever drops it is in the middle of something.
             // SAFETY: the box is ours.
-            Some(waker) => cell::drop_quietly(unsafe { Box::from_raw(waker.as_ptr()) }),
+            Some(waker) => discard(unsafe { Box::from_raw(waker.as_ptr()) }),
             // SAFETY: a header, and our reference.
             None => unsafe { cell::release(header(self.0)) },
         }

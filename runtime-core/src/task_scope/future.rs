@@ -15,6 +15,7 @@ use super::handle::TaskScope;
 use super::state::{Rest, Shared};
 use crate::Native;
 use crate::budget;
+use crate::contain::{discard, drop_each};
 use crate::context::{self, Ambient};
 
 /// Runs `body`, which spawns tasks into the scope that it is given, and waits for all of them. asyncio's `async with TaskGroup()`.
@@ -146,7 +147,9 @@ where
                     this.shared.abort();
                     // What a panic has left of it. A second panic has nowhere to go.
                     let rest = catch_unwind(AssertUnwindSafe(|| this.body.set(None)));
-                    let _ = rest.map_err(std::mem::forget);
+                    if let Err(second) = rest {
+                        discard(second);
+                    }
                 }
             }
         }
@@ -155,6 +158,8 @@ where
         };
         begun.completed();
         if let Some(payload) = this.panic.take() {
+            // Not by the unwinding: a destructor that panics there would end the process.
+            drop_each(errors);
             resume_unwind(payload);
         }
         Poll::Ready(match ScopeError::new(errors) {

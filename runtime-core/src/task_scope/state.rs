@@ -82,6 +82,8 @@ impl<E> Shared<E> {
             self.abort_all(state);
         } else if left == 0 {
             Self::wake(state);
+        } else {
+            drop(state);
         }
         // Outside of the lock: it may be the last reference on a task.
         drop(child);

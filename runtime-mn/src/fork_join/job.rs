@@ -5,7 +5,7 @@ use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use runtime_core::unwind::drop_contained;
+use runtime_core::contain::discard;
 
 use super::latch::Latch;
 
@@ -92,7 +92,7 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
 
     /// Drops the closure without calling it, after its reference was taken back out of the deque.
     pub(super) fn give_up(self) {
-        drop_contained(self.function.into_inner());
+        discard(self.function.into_inner());
     }
 
     /// What the closure gave on another thread, or its panic. The latch is set.

@@ -9,6 +9,7 @@ mod stack;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use runtime_core::park::Parker;
 use runtime_core::primitives::spin_loop;
@@ -191,6 +192,9 @@ where
 /// How often a waiting worker looks for closures before it sleeps.
 const SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 64 };
 
+/// How long a waiting worker sleeps before it looks again for what others have forked meanwhile. Nobody tells it.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 impl Local {
     /// Runs other closures until the latch is set: those that were pushed `since` the wait's own, and those of other
     /// workers.
@@ -208,11 +212,18 @@ impl Local {
                 idle_spins += 1;
                 spin_loop();
             } else {
+                let until = self.looks_again().then(|| Instant::now() + LOOK_AGAIN);
                 latch.sleep(|| {
-                    self.parker.park(None);
+                    self.parker.park(until);
                 });
             }
         }
+    }
+
+    /// Whether a worker that sleeps in a wait looks for others' closures from time to time.
+    fn looks_again(&self) -> bool {
+        // A model checker has no time.
+        self.closures.may_nest() && !cfg!(lab_shuttle)
     }
 
     fn steal_to_help(&self) -> Option<JobRef> {

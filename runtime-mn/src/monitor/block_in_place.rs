@@ -35,6 +35,10 @@ pub fn block_in_place<R>(function: impl FnOnce() -> R) -> R {
     let mut call = || context::as_guest(function.take().expect("called once"));
     // Meanwhile this thread is no worker: what it spawns and wakes goes to the injector, so that others find it.
     let called = Local::leave(|local| {
+        // A waker or the policy may call this in the middle of a search, on which nobody must rely now.
+        if local.searching.replace(false) && local.shared.idle.stop_searching() {
+            local.shared.notify_one();
+        }
         let _away = Away::new(&local.shared, local.index);
         call()
     });

@@ -317,11 +317,12 @@ impl<'a> Looks<'a> {
                 guard::Verdict::Suspect => self.has_suspects = true,
                 guard::Verdict::Waits => {
                     self.has_suspects = true;
-                    relief::help(shared, index);
+                    relief::help(shared, index, left);
                 }
             }
         }
-        self.calm_looks = if has_waiting { 0 } else { self.calm_looks + 1 };
+        let counts = !has_waiting && shared.monitor.close_watch.is_on();
+        self.calm_looks = if counts { self.calm_looks + 1 } else { 0 };
     }
 
     /// Nobody throttles wake-ups any more, as far as the monitor can see: workers wake others at once from now on.

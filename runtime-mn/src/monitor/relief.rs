@@ -166,6 +166,10 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
     // Before it is asked who sleeps: see the README of `sockets`.
     shared.keeper.release(stuck);
     if shared.idle.somebody_sleeps() {
+        // A policy need not let a sleeper take it.
+        if let Some(task) = remote.slot.take() {
+            shared.injector.push(task);
+        }
         // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when it finds nothing
         // to run.
         if remote.has_waiting() || shared.has_injected() || is_unwatched(shared) {
@@ -182,12 +186,19 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
 }
 
 /// Wakes a sleeper for what waits behind the poll of a worker that may well return soon.
-pub(super) fn help(shared: &Shared, busy: usize) {
+pub(super) fn help(shared: &Shared, busy: usize, left: Left) {
     let (now, remote) = (shared.clock.now(), &shared.remotes[busy]);
+    // What is taken from the worker is in nobody's queue for a moment.
+    let _hold = shared.clock.hold();
     // A policy need not let a sleeper fire them.
     if remote.timers.is_due(now) {
-        let _hold = shared.clock.hold();
         remote.timers.fire(now);
+    }
+    // Nor take the task in the slot.
+    if left == Left::Next
+        && let Some(task) = remote.slot.take()
+    {
+        shared.injector.push(task);
     }
     // A sleeper takes nothing that the keeper's sockets have woken.
     shared.keeper.release(busy);

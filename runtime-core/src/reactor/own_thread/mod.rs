@@ -110,6 +110,12 @@ impl ThreadParker {
         }
     }
 
+    /// Call it when the thread parks no more. Whoever waits for a descriptor here is woken, so that it waits where it
+    /// is polled next. An interest that stayed would keep its task alive, and with it this very parker.
+    pub fn leave(&self) {
+        self.shared.leave();
+    }
+
     /// Sleeps until [`unpark`](ThreadUnparker::unpark), until `deadline`, or until a descriptor that was awaited on this thread is
     /// ready; in the last case its waiters' wakers are called before this returns. May return spuriously.
     pub fn park(&self, deadline: Option<Instant>) {

@@ -76,16 +76,33 @@ fn is_writable(revents: PollFlags) -> bool {
     revents.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR)
 }
 
+impl Shared {
+    /// The owner parks no more. Whoever waits here is woken, and waits where it is polled next: a future that tasks
+    /// share can outlive the task that polled it.
+    pub(super) fn leave(&self) {
+        let left = std::mem::take(&mut *self.interests.lock());
+        // Outside of the lock: wakers are user code.
+        for Interest {
+            source,
+            read,
+            write,
+        } in left
+        {
+            for (direction, list) in [(Direction::Read, &read), (Direction::Write, &write)] {
+                if !list.is_empty() {
+                    source.leave_unwatched(direction);
+                }
+            }
+            read.wake_all();
+            write.wake_all();
+        }
+    }
+}
+
 /// A thread that has ended waits for nothing any more.
 impl Drop for Shared {
     fn drop(&mut self) {
-        for interest in self.interests.get_mut() {
-            for direction in [Direction::Read, Direction::Write] {
-                if !interest.list(direction).is_empty() {
-                    interest.source.leave_unwatched(direction);
-                }
-            }
-        }
+        self.leave();
     }
 }
 

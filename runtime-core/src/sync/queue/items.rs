@@ -69,7 +69,9 @@ impl<S: Store> Items<S> {
     /// Places that are promised to nobody.
     #[inline]
     fn free_places(&self) -> usize {
-        self.capacity - self.len - self.promised_places
+        // 0 also if more is in than fits: what a comparison that panicked has left in, when its place was taken meanwhile.
+        let taken = self.len.saturating_add(self.promised_places);
+        self.capacity.saturating_sub(taken)
     }
 
     #[inline]
@@ -188,7 +190,8 @@ impl<S: Store> Items<S> {
 
     /// `count` more are done with.
     pub(super) fn finish(&mut self, count: usize) {
-        self.unfinished -= count;
+        // Fewer if `task_done` was called for an item that a comparison was about to take, and did not.
+        self.unfinished = self.unfinished.saturating_sub(count);
         if self.unfinished == 0 {
             self.joined_below = self.next_ticket;
         }
