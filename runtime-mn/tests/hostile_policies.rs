@@ -403,3 +403,80 @@ fn a_policy_that_drops_its_runtime_only_begins_the_shutdown() {
     }
     assert!(owner.lock().unwrap().is_none());
 }
+
+/// Shares nothing, and wakes a task in the middle of a search: the task goes to a queue of the worker that searches.
+#[derive(Clone, Default)]
+struct WakesInSearch(Arc<Mutex<Option<Waker>>>);
+
+impl Policy for WakesInSearch {
+    fn name(&self) -> &'static str {
+        "wakes-in-search"
+    }
+    fn steals(&self) -> bool {
+        false
+    }
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        let waker = self.0.lock().unwrap().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        iter::empty()
+    }
+}
+
+#[test]
+fn what_a_policy_wakes_in_a_search_runs_before_the_worker_sleeps() {
+    for monitor in [true, false] {
+        let policy = WakesInSearch::default();
+        let place = Arc::clone(&policy.0);
+        let builder = Runtime::builder().workers(1).monitor(monitor);
+        let runtime = builder.warn_of_stuck(false).build_with(policy).unwrap();
+        for _ in 0..200 {
+            let (place, mut woken) = (Arc::clone(&place), false);
+            let task = runtime.spawn(std::future::poll_fn(move |cx: &mut Context<'_>| {
+                if std::mem::replace(&mut woken, true) {
+                    return Poll::Ready(());
+                }
+                *place.lock().unwrap() = Some(cx.waker().clone());
+                Poll::Pending
+            }));
+            let (tell, ended) = mpsc::channel();
+            task.on_complete(move |_| tell.send(()).unwrap());
+            ended.recv_timeout(PATIENCE).expect("the task is never run");
+        }
+    }
+}
+
+/// Puts what is woken into the slot, and lets nobody take it from there.
+struct GuardsSlot;
+
+impl Policy for GuardsSlot {
+    fn name(&self) -> &'static str {
+        "guards-slot"
+    }
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        iter::empty()
+    }
+}
+
+#[test]
+fn a_slot_that_no_policy_empties_is_emptied_behind_a_worker_that_is_away() {
+    let builder = Runtime::builder().workers(2).warn_of_stuck(false);
+    let runtime = builder.build_with(GuardsSlot).unwrap();
+    let (tell, ended) = mpsc::channel();
+    let task = runtime.spawn(async move {
+        let (answer, answered) = mpsc::channel();
+        let event = Arc::new(runtime_core::sync::Event::new());
+        let waits = Arc::clone(&event);
+        drop(spawn(async move {
+            waits.wait().await;
+            answer.send(()).unwrap();
+        }));
+        yield_now().await;
+        yield_now().await;
+        event.set();
+        runtime_mn::block_in_place(|| answered.recv_timeout(PATIENCE)).expect("it is never run");
+    });
+    task.on_complete(move |outcome| tell.send(outcome.is_ok()).unwrap());
+    assert_eq!(ended.recv_timeout(2 * PATIENCE), Ok(true));
+}

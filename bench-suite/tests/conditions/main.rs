@@ -3,6 +3,8 @@
 
 mod arguments;
 mod display;
+#[path = "../hang_up/mod.rs"]
+mod hang_up;
 mod limits;
 mod outputs;
 mod process;

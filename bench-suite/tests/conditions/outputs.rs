@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-use rustix::process::Signal;
 
+use crate::hang_up::hang_up;
 use crate::process::{
     Echo, QUICK, SWEEP, Server, assert_code, assert_kept, folder, lab, names, results, stdout,
 };
@@ -282,7 +282,7 @@ fn a_server_serves_on_when_nobody_reads_what_it_said() {
     let output = lab(folder.path(), &load(&server.address)).output().unwrap();
     assert_code(&output, 0);
     // Its terminal went away: a clean end, as for the other signals.
-    assert_eq!(server.end(Signal::HUP), Some(0));
+    assert_eq!(server.end(hang_up()), Some(0));
 }
 
 #[test]

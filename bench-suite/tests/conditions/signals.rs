@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
+use crate::hang_up::hang_up;
 use crate::process::{Echo, assert_code, folder, lab, names, signal, stdout};
 
 #[test]
@@ -12,7 +13,7 @@ fn an_interrupted_load_reports_what_it_has_seen() {
     for (with, pace) in [
         (Signal::INT, "--closed"),
         (Signal::TERM, "--rate 2000"),
-        (Signal::HUP, "--closed"),
+        (hang_up(), "--closed"),
     ] {
         let folder = folder();
         let server = Echo::start();

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use bench_suite::results::Status;
 use rustix::process::{Pid, Signal};
 
+use crate::hang_up::hang_up;
 use crate::process::{eventually, folder, is_dead, lab, names, pids, results};
 
 /// What `main` runs.
@@ -52,7 +53,7 @@ fn interrupt(child: &std::process::Child) {
 }
 
 fn an_interrupted_comparison_keeps_what_it_has() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+    for signal in [Signal::INT, Signal::TERM, hang_up()] {
         keeps_what_it_has(signal);
     }
 }

@@ -6,6 +6,8 @@
 mod choices;
 mod chooser;
 mod failing;
+#[path = "../hang_up/mod.rs"]
+mod hang_up;
 mod interrupting;
 mod leaky;
 mod measuring;

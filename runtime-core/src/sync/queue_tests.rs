@@ -236,3 +236,52 @@ fn many_threads_join_after_all_is_done_with() {
         queue.close();
     });
 }
+
+thread_local! {
+    /// What the next comparison does.
+    static ARMED: std::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Runs what is armed when it is compared.
+#[derive(Debug, PartialEq, Eq)]
+struct Armed(u32);
+
+impl PartialOrd for Armed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Armed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        if let Some(armed) = ARMED.take() {
+            armed();
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+#[test]
+fn a_comparison_that_uses_its_queue_and_panics_leaves_it_bounded() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
+    let queue = Arc::new(PriorityQueue::new(2));
+    assert!(queue.try_put(Armed(2)).is_ok() && queue.try_put(Armed(1)).is_ok());
+    let own = Arc::clone(&queue);
+    ARMED.set(Some(Box::new(move || {
+        let _ = own.try_put(Armed(3));
+        own.task_done();
+        panic!("this comparison panics, as planned");
+    })));
+    assert!(catch_unwind(AssertUnwindSafe(|| queue.try_get())).is_err());
+    assert!(queue.is_full());
+    assert!(queue.try_put(Armed(4)).is_err());
+    let mut left = 0;
+    while queue.try_get().is_ok() {
+        left += 1;
+    }
+    assert!(left >= 2, "{left}");
+    assert!(queue.try_put(Armed(5)).is_ok());
+    assert_eq!(queue.close_and_drain().count(), 1);
+}

@@ -113,6 +113,7 @@ macro_rules! __io_cases {
                 signals_that_no_program_hears
             }
             readiness {
+                a_future_that_tasks_share_outlives_the_task_that_polled_it
                 bytes_that_come_between_two_polls
                 children_that_end_between_two_polls
                 connections_that_come_between_two_polls

@@ -4,7 +4,12 @@
 //! An operation is polled once, with nothing there, and dropped. Then what it waits for comes, and the operation is
 //! polled again, made anew each time, with short sleeps in between: a runtime that forgets who gave up never sees it.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
@@ -15,6 +20,7 @@ use super::net::{connected, localhost};
 use crate::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use crate::process::{Command, Stdio};
 use crate::signal::{SignalKind, signal};
+use crate::sync::Event;
 use crate::{spawn, time};
 
 const PAUSE: Duration = Duration::from_millis(1);
@@ -218,5 +224,77 @@ pub async fn readiness_outlives_the_task_that_gave_up() {
         });
         let read: io::Result<usize> = read.await.expect("a task");
         assert_eq!(read.expect("read"), 1);
+    }
+}
+
+/// A future that two tasks share was polled by the one that ends: the other one is woken all the same.
+///
+/// Like `Shared` of other libraries, the future notes who waits for it, and is polled by whoever is woken first.
+pub async fn a_future_that_tasks_share_outlives_the_task_that_polled_it() {
+    for _ in 0..ROUNDS {
+        let (socket, other) = datagram_sockets().await;
+        let address = socket.local_addr().expect("address");
+        let receiving = Box::pin(async move {
+            let mut buffer = [0; 8];
+            socket.recv(&mut buffer).await.expect("receive")
+        });
+        let shared = SharedFuture::new(receiving);
+        let (first, second) = (Arc::clone(&shared), Arc::clone(&shared));
+        let polled = Arc::new(Event::new());
+        let was_polled = Arc::clone(&polled);
+        let ends = spawn(async move {
+            assert!(
+                future::poll_once(future::poll_fn(|cx| first.poll(cx)))
+                    .await
+                    .is_none()
+            );
+            was_polled.set();
+        });
+        polled.wait().await;
+        let waits = spawn(async move { future::poll_fn(|cx| second.poll(cx)).await });
+        ends.await.expect("the first task");
+        other.send_to(b"x", address).await.expect("send");
+        assert_eq!(waits.await.expect("the second task"), 1);
+    }
+}
+
+async fn datagram_sockets() -> (UdpSocket, UdpSocket) {
+    let bind = async || UdpSocket::bind(localhost()).await.expect("bind");
+    (bind().await, bind().await)
+}
+
+/// Polls its future by a waker of its own, which wakes whoever waits for it.
+struct SharedFuture {
+    future: StdMutex<Pin<Box<dyn Future<Output = usize> + Send>>>,
+    waiting: StdMutex<Vec<Waker>>,
+    /// The future was woken since it was polled last.
+    is_due: AtomicBool,
+}
+
+impl SharedFuture {
+    fn new(future: Pin<Box<dyn Future<Output = usize> + Send>>) -> Arc<Self> {
+        Arc::new(Self {
+            future: StdMutex::new(future),
+            waiting: StdMutex::default(),
+            is_due: AtomicBool::new(true),
+        })
+    }
+
+    fn poll(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<usize> {
+        self.waiting.lock().unwrap().push(cx.waker().clone());
+        if !self.is_due.swap(false, Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(Arc::clone(self));
+        let mut future = self.future.lock().unwrap();
+        future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+}
+
+impl Wake for SharedFuture {
+    fn wake(self: Arc<Self>) {
+        self.is_due.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
+        waiting.into_iter().for_each(Waker::wake);
     }
 }

@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle as Thread};
 use std::time::{Duration, Instant};
 
-use runtime_core::blocking::{BlockingConfig, BlockingPool};
+use runtime_core::blocking::{BlockingConfig, BlockingPool, is_in_job_of};
 use runtime_core::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use runtime_core::park::block_on_current_thread;
 use runtime_core::reactor::{Reactor, ReactorKind};
@@ -280,14 +280,14 @@ impl<const WORKERS: usize> Reference<WORKERS> {
     fn end(&mut self, timeout: Option<Duration>) -> Vec<String> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.core.scheduler.shut_down();
-        let own = thread::current().id();
-        let mut names = if self
-            .workers
-            .iter()
-            .any(|worker| worker.thread().id() == own)
-        {
-            // In one of its own tasks: that poll cannot be waited for.
+        let this = thread::current().id();
+        let mut own = self.workers.iter().chain(&self.driver);
+        let is_own = own.any(|thread| thread.thread().id() == this);
+        let ambient = Arc::clone(&self.core) as Arc<dyn Ambient>;
+        let mut names = if is_own || timeout.is_none() && is_in_job_of(&ambient) {
+            // This thread runs something for the runtime, which waits for it: the others end by themselves.
             self.workers.clear();
+            self.driver = None;
             Vec::new()
         } else {
             self.core.scheduler.wait_for_the_end(deadline)
