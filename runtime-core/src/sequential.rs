@@ -22,8 +22,10 @@ impl ForkJoin for Sequential {
         RA: Send,
         RB: Send,
     {
+        // Held: dropped by the other one's panic, its own must not end the process.
+        let b = Held::new(b);
         let a = Held::new(a());
-        let b = b();
+        let b = (b.release())();
         (a.release(), b)
     }
 
