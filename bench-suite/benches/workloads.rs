@@ -1,8 +1,8 @@
 //! `cargo bench`: one group per workload with the runtimes in it, for watching one's own change.
 //!
-//! In one process, so what an earlier benchmark did to heap and caches is still there: verdicts come from `lab compare`.
-//! One criterion iteration is one op of the workload. A function of the registry does many ops in one call, so the time
-//! of an op is measured by the workload's own meter, and multiplied by the iterations asked for.
+//! In one process, so what an earlier benchmark did to heap and caches is still there: verdicts come from
+//! `lab compare`. One criterion iteration is one op of the workload. A function of the registry does many ops in one
+//! call, so the time of an op is measured by the workload's own meter, and multiplied by the iterations asked for.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

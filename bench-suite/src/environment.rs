@@ -49,8 +49,8 @@ pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Raises the soft limit on open files to the hard one: a thousand connections need more than the usual 1024. The library's
-/// crates leave limits alone; this is the program that decides.
+/// Raises the soft limit on open files to the hard one: a thousand connections need more than the usual 1024. The
+/// library's crates leave limits alone; this is the program that decides.
 pub fn raise_descriptor_limit() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     // A refusal is no error here: a run that needs more descriptors will say so itself.

@@ -7,8 +7,8 @@ use std::fmt;
 pub enum CommandError {
     /// A workload failed its check, a peer crashed, or what was measured could not be kept: exit code 1.
     Failed(String),
-    /// The command line asks for what does not exist, makes no sense or can't be had, such as a port in use or a folder that
-    /// takes no files: exit code 2.
+    /// The command line asks for what does not exist, makes no sense or can't be had, such as a port in use or a
+    /// folder that takes no files: exit code 2.
     Usage(String),
     /// A signal asked to stop; what was measured until then is written: exit code 130.
     Interrupted(String),

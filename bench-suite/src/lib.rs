@@ -1,7 +1,8 @@
 //! Workloads, peers, and the instrument that measures and compares runtimes.
 //!
-//! The `lab` command is this library with the registry of this project. Another crate brings its own runtime or workload
-//! by filling a [`Registry`] and handing it to [`main`]; every command, the child process included, then works on it.
+//! The `lab` command is this library with the registry of this project. Another crate brings its own runtime or
+//! workload by filling a [`Registry`] and handing it to [`main`]; every command, the child process included, then
+//! works on it.
 
 pub mod cli;
 pub mod compare;
@@ -50,7 +51,8 @@ use cli::{Command, Parsed};
 /// Errors become one line on standard error. The exit code is 0 when done, 1 when a workload failed its check or a peer
 /// crashed, 2 on wrong usage, 130 when interrupted.
 ///
-/// Results say that nothing is known of the program's commit and dependencies; [`main_of`] takes what there is to be said.
+/// Results say that nothing is known of the program's commit and dependencies; [`main_of`] takes what there is to be
+/// said.
 ///
 /// ```no_run
 /// use bench_suite::Registry;
@@ -83,11 +85,11 @@ pub fn main_of(build: Build, registry: Registry) -> ExitCode {
     }
 }
 
-/// Does the work of a child, if this process was started as one by a workload or a runtime that needs processes of its own: the code
-/// to exit with. The first thing to be called in a `main` that runs workloads without [`main`].
+/// Does the work of a child, if this process was started as one by a workload or a runtime that needs processes of its
+/// own: the code to exit with. The first thing to be called in a `main` that runs workloads without [`main`].
 pub fn serve_if_asked() -> Option<ExitCode> {
-    // `SIGCHLD` may be ignored by inheritance: then every run would end without a status. It fails for no known reason, and
-    // the runs tell.
+    // `SIGCHLD` may be ignored by inheritance: then every run would end without a status. It fails for no known
+    // reason, and the runs tell.
     let _ = runtime_core::process::keep_ended_children();
     let code = load::companion::serve_if_asked();
     if code.is_none() {

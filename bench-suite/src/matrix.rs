@@ -1,5 +1,5 @@
-//! What `lab sweep` measured, arranged as a matrix for each workload: a row for each combination, with its rate and its costs.
-//! The terminal and the report show the same cells.
+//! What `lab sweep` measured, arranged as a matrix for each workload: a row for each combination, with its rate and
+//! its costs. The terminal and the report show the same cells.
 
 use crate::results::{Results, Role, Sweep, Verdict};
 use crate::summary::{self, Row, Section};

@@ -1,4 +1,5 @@
-//! Measuring inside the measured process: CPU and counters are differences between marks, so that start-up is not counted.
+//! Measuring inside the measured process: CPU and counters are differences between marks, so that start-up is not
+//! counted.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -59,8 +60,8 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// An empty histogram of nanoseconds: from 1 ns to an hour, three significant digits. Larger values count as an hour
-    /// when recorded with `saturating_record`.
+    /// An empty histogram of nanoseconds: from 1 ns to an hour, three significant digits. Larger values count as an
+    /// hour when recorded with `saturating_record`.
     pub fn histogram() -> Histogram<u64> {
         Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are in order")
     }
@@ -171,8 +172,8 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 impl Meter {
-    /// From now on, what the scheduler counts in the timed repetitions is added up in [`extra`](Meter::extra): `tasks_stolen`,
-    /// `unparks` and the like, as far as `metrics` knows them.
+    /// From now on, what the scheduler counts in the timed repetitions is added up in [`extra`](Meter::extra):
+    /// `tasks_stolen`, `unparks` and the like, as far as `metrics` knows them.
     pub fn counts_of(&mut self, metrics: impl Fn() -> Metrics + Send + 'static) {
         self.counts = SchedulerCounts::of(metrics);
     }
@@ -211,9 +212,9 @@ impl Meter {
         self.peak_rss_bytes = peak_rss_bytes(&self.processes);
     }
 
-    /// Repeats `body` until `budget_ns` of measured time are used, and not once more if a sample as long as the mean would not
-    /// fit; however small the budget, once. One repetition before the others is not counted: it faults memory in and lets the
-    /// runtime settle. Short repetitions share a sample, as [`Repetitions`] says.
+    /// Repeats `body` until `budget_ns` of measured time are used, and not once more if a sample as long as the mean
+    /// would not fit; however small the budget, once. One repetition before the others is not counted: it faults
+    /// memory in and lets the runtime settle. Short repetitions share a sample, as [`Repetitions`] says.
     ///
     /// `body` is told which repetition it is, from 0, the uncounted one, and returns the operations that it did.
     ///

@@ -1,8 +1,8 @@
 //! What can be measured: workloads, runtimes, and the table that joins them.
 //!
-//! A workload is written once, generic over [`runtime_core::Runtime`]; the registry holds one monomorphised function per
-//! (workload, runtime) pair, so that no `dyn` stands on a measured path. Another crate adds a runtime or a workload to
-//! [`Registry`] and calls [`main`](crate::main) with it.
+//! A workload is written once, generic over [`runtime_core::Runtime`]; the registry holds one monomorphised function
+//! per (workload, runtime) pair, so that no `dyn` stands on a measured path. Another crate adds a runtime or a
+//! workload to [`Registry`] and calls [`main`](crate::main) with it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -139,7 +139,8 @@ impl RuntimeInfo {
         }
     }
 
-    /// The same, with the policies and knobs of `L`, and fit for the commands that start a runtime themselves, such as `lab soak`.
+    /// The same, with the policies and knobs of `L`, and fit for the commands that start a runtime themselves, such as
+    /// `lab soak`.
     ///
     /// ```
     /// use bench_suite::launcher::Reactor;
@@ -226,8 +227,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What a panic with this message comes to. Much code panics when the system gives it no thread, descriptor or memory: the
-    /// error that it was given is in the message.
+    /// What a panic with this message comes to. Much code panics when the system gives it no thread, descriptor or
+    /// memory: the error that it was given is in the message.
     pub(crate) fn of_panic(message: &str) -> Self {
         let refused = [
             io::Error::from_raw_os_error(libc::EAGAIN),

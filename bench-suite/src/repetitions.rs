@@ -1,7 +1,7 @@
 //! How often a workload repeats its timed part: as long as the time box allows.
 //!
-//! [`Meter::repeat`](crate::Meter::repeat) takes a closure, which an async workload cannot use without naming the future that
-//! the closure returns. A workload therefore asks before each repetition and tells after it:
+//! [`Meter::repeat`](crate::Meter::repeat) takes a closure, which an async workload cannot use without naming the
+//! future that the closure returns. A workload therefore asks before each repetition and tells after it:
 //!
 //! ```
 //! use bench_suite::repetitions::Repetitions;
@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use crate::measure::Meter;
 
-/// A budget is cut into at most this many samples: a sample of a few microseconds would measure the clock, and thousands of
-/// samples would only lengthen the results.
+/// A budget is cut into at most this many samples: a sample of a few microseconds would measure the clock, and
+/// thousands of samples would only lengthen the results.
 const SAMPLES: u32 = 50;
 
 /// Counts repetitions against a budget of time.
@@ -61,8 +61,9 @@ impl Repetitions {
         }
     }
 
-    /// As [`new`](Repetitions::new), with a sample for each repetition: for workloads with work between their repetitions that
-    /// is not to be measured. It belongs between [`more`](Repetitions::more) and [`next`](Repetitions::next).
+    /// As [`new`](Repetitions::new), with a sample for each repetition: for workloads with work between their
+    /// repetitions that is not to be measured. It belongs between [`more`](Repetitions::more) and
+    /// [`next`](Repetitions::next).
     pub fn each(budget_ns: u64) -> Self {
         Self {
             sample: Duration::ZERO,

@@ -1,7 +1,8 @@
 //! The table of this project: its workloads and runtimes, their peers, and the function for each pair.
 //!
-//! A line `program::<P>(..)` or `recursion::<C>(..)` adds a workload under every runtime that implements the seam it is
-//! written over, `synchronised::<W>(..)` one that also chooses its locks by runtime; `entry(..)` adds a pair with a function of its own. Order is the order of `lab list`.
+//! A line `program::<P>(..)` or `recursion::<C>(..)` adds a workload under every runtime that implements the seam it
+//! is written over, `synchronised::<W>(..)` one that also chooses its locks by runtime; `entry(..)` adds a pair with a
+//! function of its own. Order is the order of `lab list`.
 
 use runtime_core::Sequential;
 use runtime_mn::Mn;

@@ -1,8 +1,9 @@
 //! From runs to ratios, intervals and verdicts.
 //!
-//! The method is simple, and named wherever its figures are shown ([`METHOD`]): in each round the runtime and the baseline
-//! are measured next to each other, so the round's ratio is free of what drifts slowly. Ratios multiply, so their logarithms
-//! are averaged; the interval of that mean is Student's t, with one degree of freedom fewer than there are rounds.
+//! The method is simple, and named wherever its figures are shown ([`METHOD`]): in each round the runtime and the
+//! baseline are measured next to each other, so the round's ratio is free of what drifts slowly. Ratios multiply, so
+//! their logarithms are averaged; the interval of that mean is Student's t, with one degree of freedom fewer than
+//! there are rounds.
 
 use crate::results::Verdict;
 
@@ -23,8 +24,8 @@ pub struct Ratio {
     pub pairs: usize,
 }
 
-/// The ratio of paired values, as `(runtime, baseline)`. Pairs that are not both positive and finite have no ratio and are
-/// left out. `None` if none is left.
+/// The ratio of paired values, as `(runtime, baseline)`. Pairs that are not both positive and finite have no ratio and
+/// are left out. `None` if none is left.
 ///
 /// ```
 /// use bench_suite::statistics::paired_ratio;
@@ -57,8 +58,8 @@ pub fn paired_ratio(pairs: &[(f64, f64)]) -> Option<Ratio> {
 
 /// The verdict on a ratio of something of which less is better.
 ///
-/// A difference is one that the interval shows and that is larger than what the baseline differs from itself by. Without a
-/// measured noise floor there is no verdict, as there is no telling noise from difference.
+/// A difference is one that the interval shows and that is larger than what the baseline differs from itself by.
+/// Without a measured noise floor there is no verdict, as there is no telling noise from difference.
 pub fn verdict(ratio: &Ratio, noise_floor: Option<f64>) -> Verdict {
     let (Some([low, high]), Some(floor)) = (ratio.ci95, noise_floor) else {
         return Verdict::NotEnoughData;

@@ -15,7 +15,8 @@ pub(crate) fn unknown<'a>(
     }
 }
 
-/// The known name closest to `name`, if one is close: a slip in a third of the letters or fewer, swapped neighbours being one.
+/// The known name closest to `name`, if one is close: a slip in a third of the letters or fewer, swapped neighbours
+/// being one.
 fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

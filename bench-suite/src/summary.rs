@@ -40,8 +40,8 @@ impl Section {
         }
     }
 
-    /// The metrics that a table of this section shows: first what is judged, then what every table has, then what there is
-    /// of other figures, the workload's own among them.
+    /// The metrics that a table of this section shows: first what is judged, then what every table has, then what
+    /// there is of other figures, the workload's own among them.
     pub fn columns(&self) -> Vec<String> {
         const ALWAYS: [&str; 2] = ["wall_ns_per_op", "cpu_ns_per_op"];
         const WHERE_MEASURED: [&str; 4] = [

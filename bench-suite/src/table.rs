@@ -88,8 +88,8 @@ fn swept(text: &mut String, matrices: &[Matrix], width: Option<usize>) {
     let _ = writeln!(text, "\n{}", wrapped(&legend, width, 2));
 }
 
-/// A table that can be cut into several below each other, each with the key columns: a line that is broken by the terminal
-/// can't be read.
+/// A table that can be cut into several below each other, each with the key columns: a line that is broken by the
+/// terminal can't be read.
 struct Grid {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,

@@ -74,7 +74,8 @@ pub(crate) fn counters_of(id: u32) -> Counters {
         counters.involuntary_switches += count("nonvoluntary_ctxt_switches:");
     }
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // The name, in parentheses, may hold anything; behind it, minor and major faults are fields 10 and 12 of the whole line.
+    // The name, in parentheses, may hold anything; behind it, minor and major faults are fields 10 and 12 of the whole
+    // line.
     if let Some((_, rest)) = stat.rsplit_once(") ") {
         let fields: Vec<&str> = rest.split(' ').collect();
         let count = |field: usize| fields.get(field).and_then(|field| field.parse().ok());

@@ -1,5 +1,5 @@
-//! Loops in processes: measured as `lab compare` does it, by a child that is its own parent. (Loops on threads are measured in
-//! `workloads.rs`, with all other runtimes.)
+//! Loops in processes: measured as `lab compare` does it, by a child that is its own parent. (Loops on threads are
+//! measured in `workloads.rs`, with all other runtimes.)
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};

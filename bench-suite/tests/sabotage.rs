@@ -1,4 +1,5 @@
-//! A runtime that does its work wrongly fails the workloads' checks: what is fast because it is wrong is never a figure.
+//! A runtime that does its work wrongly fails the workloads' checks: what is fast because it is wrong is never a
+//! figure.
 
 use std::future::Future;
 use std::io;
@@ -26,7 +27,8 @@ use runtime_core::{
     Capabilities, ChannelReceiver, Launch, LaunchConfig, Metrics, Runtime, TcpListener,
 };
 
-/// tokio, but: sleeps do not wait, files are written in part, sockets change what is read, and channels end after two items.
+/// tokio, but: sleeps do not wait, files are written in part, sockets change what is read, and channels end after two
+/// items.
 #[derive(Clone)]
 struct Sabotaged(TokioCt);
 

@@ -1,7 +1,7 @@
 //! Reads results as a program in another language would: against their published schema.
 //!
-//! `cargo run -p docs --example check_results -- lab-out/results.json` says how many runs there are, and ends with 1 if the file does
-//! not follow `lab.results/1`, or if a run in it is not ok.
+//! `cargo run -p docs --example check_results -- lab-out/results.json` says how many runs there are, and ends with 1
+//! if the file does not follow `lab.results/1`, or if a run in it is not ok.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
-//! Text that the book includes was written to stand elsewhere: the modules' READMEs stand in rustdoc, where a name in brackets
-//! is a link, and parts of programs are indented as the code around them. Here both are made to fit the book.
+//! Text that the book includes was written to stand elsewhere: the modules' READMEs stand in rustdoc, where a name in
+//! brackets is a link, and parts of programs are indented as the code around them. Here both are made to fit the book.
 
-/// `markdown` with its rustdoc links replaced by their texts, ``[`Task`]`` and ``[the task](crate::task)``, and its code blocks
-/// moved to the left. Other links and code spans stay as they are.
+/// `markdown` with its rustdoc links replaced by their texts, ``[`Task`]`` and ``[the task](crate::task)``, and its
+/// code blocks moved to the left. Other links and code spans stay as they are.
 ///
 /// ```
 /// use docs::included::for_the_book;

@@ -172,7 +172,8 @@ fn every_row_is_linked_to_what_it_names_and_to_a_test_that_there_is() {
             let defined = [format!("fn {name}("), format!("fn {name}<")]
                 .iter()
                 .any(|begin| text.contains(begin));
-            // A case runs if the suite lists it; any other test, if it is marked as one or handed to the test's own `main`.
+            // A case runs if the suite lists it; any other test, if it is marked as one or handed to the test's own
+            // `main`.
             let runs = if target.contains("/testing/") {
                 suite.lines().any(|line| line.trim() == name)
             } else {

@@ -9,10 +9,11 @@ use crate::park::Parker;
 use crate::time::Elapsed;
 use crate::{budget, context};
 
-/// Polls `future` on the calling thread until it completes, for at most `limit`. Zero polls it once; a limit beyond the clock's range is none.
+/// Polls `future` on the calling thread until it completes, for at most `limit`. Zero polls it once; a limit beyond
+/// the clock's range is none.
 ///
-/// As [`block_on_current_thread`](crate::park::block_on_current_thread), it is for futures that other threads complete: no timer and
-/// no socket advances by it.
+/// As [`block_on_current_thread`](crate::park::block_on_current_thread), it is for futures that other threads
+/// complete: no timer and no socket advances by it.
 ///
 /// # Errors
 /// [`Elapsed`] when the time is over; the future may be polled further.

@@ -1,8 +1,8 @@
 //! What a thread knows of the runtime that it runs for: the ambient context.
 //!
-//! A scheduler enters its context once per worker thread (per `run` under N:1), not once per poll. Sockets, timers and the free
-//! functions [`spawn`](crate::spawn), [`sleep`](crate::sleep) and so on find their runtime through it. Code generic over
-//! [`Runtime`](crate::Runtime) needs none of it.
+//! A scheduler enters its context once per worker thread (per `run` under N:1), not once per poll. Sockets, timers and
+//! the free functions [`spawn`](crate::spawn), [`sleep`](crate::sleep) and so on find their runtime through it. Code
+//! generic over [`Runtime`](crate::Runtime) needs none of it.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -28,8 +28,8 @@ pub trait Ambient: Send + Sync + 'static {
     /// Starts a task that was bound to [`scheduler_for_new_task`](Ambient::scheduler_for_new_task).
     ///
     /// # Errors
-    /// Gives the task back if the runtime has shut down or the system gives no thread. The caller settles it, outside of any
-    /// lock: that runs the user's destructors.
+    /// Gives the task back if the runtime has shut down or the system gives no thread. The caller settles it, outside
+    /// of any lock: that runs the user's destructors.
     fn launch(&self, task: Task) -> Result<(), Refused>;
 
     /// How a socket made on this thread waits for readiness.
@@ -47,7 +47,8 @@ pub trait Ambient: Send + Sync + 'static {
     /// Where blocking functions run.
     fn blocking_pool(&self) -> &Arc<BlockingPool>;
 
-    /// Whether each task has a thread of its own (1:1), so that what is polled in a task is waited for by blocking that thread.
+    /// Whether each task has a thread of its own (1:1), so that what is polled in a task is waited for by blocking
+    /// that thread.
     fn has_thread_per_task(&self) -> bool {
         false
     }
@@ -58,8 +59,8 @@ pub trait Ambient: Send + Sync + 'static {
     }
 }
 
-/// What a new task is bound to. Where all tasks have the same scheduler it is lent, as counting would cost more than the rest of a
-/// spawn.
+/// What a new task is bound to. Where all tasks have the same scheduler it is lent, as counting would cost more than
+/// the rest of a spawn.
 #[derive(Debug)]
 pub enum Binding<'a> {
     /// The scheduler of all tasks (N:1, M:N).
@@ -134,8 +135,8 @@ struct Entered {
     role: Role,
 }
 
-/// A thread's contexts. It has no destructor, so that it can be used while the thread's other thread-locals are destroyed:
-/// a runtime may be made and dropped there. Nothing is left in it then, as each entry goes with its guard.
+/// A thread's contexts. It has no destructor, so that it can be used while the thread's other thread-locals are
+/// destroyed: a runtime may be made and dropped there. Nothing is left in it then, as each entry goes with its guard.
 struct Current {
     innermost: RefCell<ManuallyDrop<Option<Entered>>>,
     /// Those around it, the outermost first. Empty, it has no memory.
@@ -212,8 +213,8 @@ impl Current {
 /// Leaves the context when it is dropped. The thread is then in the one that it had entered before and not left since:
 /// guards may be dropped in any order.
 ///
-/// In a task, a guard holds until the end of the poll, and no longer: held over an `await`, it has no effect after it. The
-/// scheduler sees to that, as the thread's other tasks would find themselves in the wrong runtime.
+/// In a task, a guard holds until the end of the poll, and no longer: held over an `await`, it has no effect after it.
+/// The scheduler sees to that, as the thread's other tasks would find themselves in the wrong runtime.
 #[must_use = "the context is left when the guard is dropped"]
 pub struct EnterGuard {
     number: u64,
@@ -221,8 +222,8 @@ pub struct EnterGuard {
     _not_send: PhantomData<*const ()>,
 }
 
-/// Makes `ambient` the calling thread's runtime until the guard is dropped. A thread that runs a task is no guest anywhere:
-/// whatever it enters, it must not block.
+/// Makes `ambient` the calling thread's runtime until the guard is dropped. A thread that runs a task is no guest
+/// anywhere: whatever it enters, it must not block.
 pub fn enter(ambient: Arc<dyn Ambient>, role: Role) -> EnterGuard {
     let role = if in_task() { Role::Worker } else { role };
     EnterGuard::push(ambient, role)
@@ -275,8 +276,8 @@ impl Depth {
     }
 }
 
-/// Calls `f` with the calling thread's runtime; `None` outside of one. `f` must not enter or leave a runtime, and so must
-/// not run users' code, destructors included.
+/// Calls `f` with the calling thread's runtime; `None` outside of one. `f` must not enter or leave a runtime, and so
+/// must not run users' code, destructors included.
 pub fn try_with<R>(f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> Option<R> {
     CURRENT
         .try_with(|current| {
@@ -299,8 +300,8 @@ pub fn with<R>(what: &str, f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> R {
     })
 }
 
-/// Calls `function` on a thread that may block meanwhile, although it is running a task: the caller has seen to it that no other
-/// task waits for this thread.
+/// Calls `function` on a thread that may block meanwhile, although it is running a task: the caller has seen to it
+/// that no other task waits for this thread.
 pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
     // It may poll on its own account, and its task's budget is not renewed meanwhile.
     let _lifted = budget::lift();
@@ -329,7 +330,8 @@ pub fn in_task() -> bool {
         .unwrap_or(false)
 }
 
-/// True if what is polled on the calling thread is waited for by blocking that thread: in a task of 1:1, and in `block_on_current_thread`.
+/// True if what is polled on the calling thread is waited for by blocking that thread: in a task of 1:1, and in
+/// `block_on_current_thread`.
 pub(crate) fn waits_as_thread() -> bool {
     if in_task() {
         try_with(|ambient| ambient.has_thread_per_task()).unwrap_or(false)

@@ -42,9 +42,9 @@ const WINDOW: std::ops::RangeInclusive<usize> = 4 << 10..=256 << 10;
 pin_project! {
     /// A `futures-io` stream as hyper reads and writes it.
     ///
-    /// hyper lends memory that need not be initialised, `futures-io` takes only memory that is. So what a read may fill is
-    /// zeroed first: not all of what is lent, but a window that grows while reads fill it and shrinks when they use
-    /// little of it. There is no buffer in between.
+    /// hyper lends memory that need not be initialised, `futures-io` takes only memory that is. So what a read may
+    /// fill is zeroed first: not all of what is lent, but a window that grows while reads fill it and shrinks when
+    /// they use little of it. There is no buffer in between.
     #[derive(Debug)]
     pub struct HyperIo<T> {
         #[pin]
@@ -65,7 +65,8 @@ impl<T> HyperIo<T> {
         }
     }
 
-    /// Wraps a stream whose `poll_write_vectored` writes several buffers in one system call, as that of this crate's sockets.
+    /// Wraps a stream whose `poll_write_vectored` writes several buffers in one system call, as that of this crate's
+    /// sockets.
     pub fn vectored(stream: T) -> Self {
         Self {
             vectored: true,

@@ -1,8 +1,8 @@
 //! Everything that is not scheduling.
 //!
 //! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on this crate: it holds the trait that they
-//! implement, the task cell, timers, the reactor, sockets, files, synchronisation and the conformance suite. A scheduler only
-//! answers one question: where does this woken task go, and who must be told?
+//! implement, the task cell, timers, the reactor, sockets, files, synchronisation and the conformance suite. A
+//! scheduler only answers one question: where does this woken task go, and who must be told?
 
 pub mod blocking;
 mod blocking_wait;

@@ -1,7 +1,7 @@
 //! What the handles of this project's own schedulers have in common: everything but scheduling.
 //!
-//! A scheduler's handle says how a task is started and what its [`Ambient`] is; [`Runtime`] follows. A scheduler with sockets,
-//! timers or channels of its own implements `Runtime` directly instead.
+//! A scheduler's handle says how a task is started and what its [`Ambient`] is; [`Runtime`] follows. A scheduler with
+//! sockets, timers or channels of its own implements `Runtime` directly instead.
 
 use std::future::Future;
 use std::io;

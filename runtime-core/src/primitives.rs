@@ -1,11 +1,11 @@
-//! One facade over the atomics, cells, locks, thread-locals and threads that the protocols are written with: `std` in a build,
-//! `loom` under `--cfg lab_loom`, `shuttle` under `--cfg lab_shuttle`.
+//! One facade over the atomics, cells, locks, thread-locals and threads that the protocols are written with: `std` in
+//! a build, `loom` under `--cfg lab_loom`, `shuttle` under `--cfg lab_shuttle`.
 //!
 //! The cfgs are our own because `--cfg loom` itself changes tokio and concurrent-queue among the dependencies.
 //!
-//! Under both, all threads of a test are coroutines on one thread of the system. So whatever is a thread's own has to be a
-//! thread-local of this facade, and whatever is held across one of its operations a lock of this facade: any other lock would stop
-//! them all.
+//! Under both, all threads of a test are coroutines on one thread of the system. So whatever is a thread's own has to
+//! be a thread-local of this facade, and whatever is held across one of its operations a lock of this facade: any
+//! other lock would stop them all.
 #![allow(missing_docs, unused_imports)]
 
 #[cfg(any(lab_loom, lab_shuttle))]

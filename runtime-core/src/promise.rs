@@ -9,14 +9,15 @@
 //! if the promise is to be sent to another thread. A lock would do without that, and would be held while somebody
 //! else's code runs.
 //!
-//! **Why it does not stand on the wait queue of [`sync`](crate::sync).** There a waiter is a node inside of its future, which must be pinned and
-//! borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned, sent to other tasks, and polled as `&mut`: it owns its
-//! share and can be moved between two polls. What the queue is for is not needed either: a promise is kept once, and all are
-//! released by that, so there is no turn to keep and nothing that one who gives up would have to pass on.
+//! **Why it does not stand on the wait queue of [`sync`](crate::sync).** There a waiter is a node inside of its
+//! future, which must be pinned and borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned,
+//! sent to other tasks, and polled as `&mut`: it owns its share and can be moved between two polls. What the queue is
+//! for is not needed either: a promise is kept once, and all are released by that, so there is no turn to keep and
+//! nothing that one who gives up would have to pass on.
 //!
-//! **Cost.** One allocation for a promise, and a list of wakers that grows with those who wait at a time, where the wait queue's waiters
-//! allocate nothing. Each poll and each drop of one who waits takes the lock for a moment; keeping the promise takes it once, and
-//! wakes outside of it.
+//! **Cost.** One allocation for a promise, and a list of wakers that grows with those who wait at a time, where the
+//! wait queue's waiters allocate nothing. Each poll and each drop of one who waits takes the lock for a moment;
+//! keeping the promise takes it once, and wakes outside of it.
 
 use std::fmt;
 use std::future::Future;
@@ -42,7 +43,8 @@ struct Shared<T> {
 
 type Place<T> = Arc<Shared<T>>;
 
-/// The side that keeps the promise, once. Dropped before that, it breaks it. asyncio's `loop.create_future()` makes both sides in one.
+/// The side that keeps the promise, once. Dropped before that, it breaks it. asyncio's `loop.create_future()` makes
+/// both sides in one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,8 +80,9 @@ impl<T> Promise<T> {
         }
     }
 
-    /// Sets the value and wakes all who wait. For an outcome that may be an error let `T` be a `Result`: asyncio's `set_exception` is
-    /// `set_result(Err(..))`. That it is set once only is seen to by the compiler, as this takes the promise.
+    /// Sets the value and wakes all who wait. For an outcome that may be an error let `T` be a `Result`: asyncio's
+    /// `set_exception` is `set_result(Err(..))`. That it is set once only is seen to by the compiler, as this takes
+    /// the promise.
     pub fn set_result(self, value: T) {
         settle(&self.place, Ok(value));
     }
@@ -120,8 +123,9 @@ fn settle<T>(place: &Place<T>, outcome: Result<T, Broken>) {
 
 /// A future of a [`Promise`]'s value. Each of its clones yields a clone of it, as often as it is awaited.
 ///
-/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its futures share it, and one that
-/// waits takes a place in a list that grows with their number; setting is linear in it, giving up is not.
+/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its
+/// futures share it, and one that waits takes a place in a list that grows with their number; setting is linear in it,
+/// giving up is not.
 #[must_use = "futures do nothing unless polled"]
 pub struct Promised<T> {
     place: Place<T>,
@@ -138,7 +142,8 @@ impl<T: Clone> Promised<T> {
         self.place.outcome.get().cloned()
     }
 
-    /// Waits for the value on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits without limit.
+    /// Waits for the value on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits
+    /// without limit.
     ///
     /// # Errors
     /// [`Elapsed`] when the time is over; inside, [`Broken`] if the promise was dropped without a value.

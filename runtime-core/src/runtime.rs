@@ -1,11 +1,11 @@
 //! The one trait, and the two seams beside it.
 //!
-//! [`Runtime`] is what a concurrent program is written against: it runs unchanged under the three schedulers of this project
-//! and under any other that implements the trait. [`Launch`] starts a runtime, runs a root task and stops it again; it is all
-//! that a harness needs. [`ForkJoin`] is the seam for CPU-bound recursion, which needs no futures.
+//! [`Runtime`] is what a concurrent program is written against: it runs unchanged under the three schedulers of this
+//! project and under any other that implements the trait. [`Launch`] starts a runtime, runs a root task and stops it
+//! again; it is all that a harness needs. [`ForkJoin`] is the seam for CPU-bound recursion, which needs no futures.
 //!
-//! Nothing here is `dyn`: a program generic over `Runtime` is compiled once per scheduler, so that what is compared is the
-//! schedulers and not the indirection.
+//! Nothing here is `dyn`: a program generic over `Runtime` is compiled once per scheduler, so that what is compared is
+//! the schedulers and not the indirection.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -63,8 +63,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static;
 
-    /// The runtime's clock: the zero of [`sleep_until`](Runtime::sleep_until). It is the system's unless the runtime was built with
-    /// [another](crate::time::Clock). asyncio's `loop.time()`.
+    /// The runtime's clock: the zero of [`sleep_until`](Runtime::sleep_until). It is the system's unless the runtime
+    /// was built with [another](crate::time::Clock). asyncio's `loop.time()`.
     fn now(&self) -> Instant {
         Instant::now()
     }
@@ -100,8 +100,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpListener>> + Send;
 
-    /// Connects to `address`. As on accepted connections, `TCP_NODELAY` is set, so that programs over this trait behave the same
-    /// under every runtime.
+    /// Connects to `address`. As on accepted connections, `TCP_NODELAY` is set, so that programs over this trait
+    /// behave the same under every runtime.
     ///
     /// # Errors
     /// Those of `socket` and `connect`.
@@ -185,19 +185,19 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// For how long newcomers may overtake a task whose turn at a mutex, a semaphore or a queue of [`sync`](crate::sync) has come; `None` if
-    /// none ever does.
+    /// For how long newcomers may overtake a task whose turn at a mutex, a semaphore or a queue of
+    /// [`sync`](crate::sync) has come; `None` if none ever does.
     ///
-    /// A task with a thread of its own is woken when its turn has come, and what it waits for is left to whoever runs first: to keep it for a
-    /// thread that sleeps would cost everybody a switch of threads. From this long on it is kept for that task. Those who wait never
-    /// overtake each other.
+    /// A task with a thread of its own is woken when its turn has come, and what it waits for is left to whoever runs
+    /// first: to keep it for a thread that sleeps would cost everybody a switch of threads. From this long on it is
+    /// kept for that task. Those who wait never overtake each other.
     pub fn overtaken_for(&self) -> Option<Duration> {
         self.workers.is_none().then_some(OVERTAKEN_FOR)
     }
 }
 
-/// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores, but for a policy or a
-/// knob, which is an error.
+/// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores, but for a
+/// policy or a knob, which is an error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LaunchConfig {
@@ -226,8 +226,8 @@ impl Default for LaunchConfig {
 }
 
 impl LaunchConfig {
-    /// Refuses a policy and knobs that `L` does not have; `runtime` is its name, for the message. For implementations of
-    /// [`Launch::run`]. The values of knobs are theirs to check.
+    /// Refuses a policy and knobs that `L` does not have; `runtime` is its name, for the message. For implementations
+    /// of [`Launch::run`]. The values of knobs are theirs to check.
     ///
     /// # Errors
     /// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput).
@@ -279,7 +279,8 @@ pub trait Launch {
     /// The handle that the root task is given.
     type Runtime: Runtime;
 
-    /// The scheduling policies that [`LaunchConfig::policy`] may name; the first one is the default. Empty: there is no choice.
+    /// The scheduling policies that [`LaunchConfig::policy`] may name; the first one is the default. Empty: there is
+    /// no choice.
     const POLICIES: &'static [Choice] = &[];
 
     /// The decisions that [`LaunchConfig::knobs`] may change.
@@ -288,8 +289,8 @@ pub trait Launch {
     /// Runs `root` as a spawned task of a new runtime and returns its output; what it left running is dropped.
     ///
     /// # Errors
-    /// When the system refuses threads or descriptors; of kind [`InvalidInput`](io::ErrorKind::InvalidInput) when `config` names a
-    /// policy, a knob or a knob's value that the scheduler does not have.
+    /// When the system refuses threads or descriptors; of kind [`InvalidInput`](io::ErrorKind::InvalidInput) when
+    /// `config` names a policy, a knob or a knob's value that the scheduler does not have.
     ///
     /// # Panics
     /// With the root task's own panic.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::context::{self, Ambient, Refused};
 use crate::task::{self, JoinHandle};
 
-/// Starts a task on the runtime that the calling thread belongs to. It runs whether or not the handle is awaited. asyncio's
-/// `create_task`.
+/// Starts a task on the runtime that the calling thread belongs to. It runs whether or not the handle is awaited.
+/// asyncio's `create_task`.
 ///
 /// The task starts without the caller's task-locals, which asyncio copies: to hand them on, spawn
 /// [`inherit`](crate::task_local::inherit)`(future)`. To give it a name, see [`spawn_named`].
 ///
-/// Fairness: the scheduler decides when it is its turn, which is put off for ever by nobody. Cost: one block of memory for the task and
-/// its future; under 1:1 a thread besides.
+/// Fairness: the scheduler decides when it is its turn, which is put off for ever by nobody. Cost: one block of memory
+/// for the task and its future; under 1:1 a thread besides.
 ///
 /// # Panics
 /// Outside of a runtime.
@@ -52,9 +52,10 @@ where
 /// Runs a function that blocks on the calling thread's runtime's blocking pool, or on the executor that
 /// [took its place](crate::blocking::set_default_executor). asyncio's `to_thread`.
 ///
-/// A panic stays in the handle, and dropping the handle detaches the job. Jobs begin in the order in which they came. A job has no
-/// task-locals, which `to_thread` copies: capture them by [`TaskLocals::capture`](crate::task_local::TaskLocals::capture), and have the
-/// job apply them by [`sync_scope`](crate::task_local::TaskLocals::sync_scope).
+/// A panic stays in the handle, and dropping the handle detaches the job. Jobs begin in the order in which they came.
+/// A job has no task-locals, which `to_thread` copies: capture them by
+/// [`TaskLocals::capture`](crate::task_local::TaskLocals::capture), and have the job apply them by
+/// [`sync_scope`](crate::task_local::TaskLocals::sync_scope).
 ///
 /// # Panics
 /// Outside of a runtime.

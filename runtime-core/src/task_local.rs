@@ -1,16 +1,18 @@
 //! Values that belong to a task and follow it from thread to thread: asyncio's `contextvars`.
 //!
-//! A [`TaskLocal`] is a key. [`scope`](TaskLocal::scope) binds a value to it for a future: whenever that future is polled, the binding stands on a
-//! stack of the polling thread, and is taken off again when the poll returns, panics, or the future is dropped. So it is found on whichever
-//! worker the task runs, inner scopes hide outer ones, and destructors find what their future found.
+//! A [`TaskLocal`] is a key. [`scope`](TaskLocal::scope) binds a value to it for a future: whenever that future is
+//! polled, the binding stands on a stack of the polling thread, and is taken off again when the poll returns, panics,
+//! or the future is dropped. So it is found on whichever worker the task runs, inner scopes hide outer ones, and
+//! destructors find what their future found.
 //!
-//! A task whose future is *dropped* inside another one's poll (a spawn after shutdown does that) must not find that one's values, or what
-//! it finds would depend on where it ends. Therefore each entry of the stack names its task, and a look-up ends at the first entry of
-//! another one.
+//! A task whose future is *dropped* inside another one's poll (a spawn after shutdown does that) must not find that
+//! one's values, or what it finds would depend on where it ends. Therefore each entry of the stack names its task, and
+//! a look-up ends at the first entry of another one.
 //!
-//! **Children.** A spawned task starts without values. To copy them, as asyncio always does, spawn [`inherit`]`(future)`, or keep a
-//! [`TaskLocals::capture`] for later. Copying by every spawn was rejected: it would cost each task of a million a word and a branch per
-//! poll, and nearly none has values. The tasks of a [scope](crate::task_scope) and the calls of [`calls`](crate::calls) do inherit.
+//! **Children.** A spawned task starts without values. To copy them, as asyncio always does, spawn
+//! [`inherit`]`(future)`, or keep a [`TaskLocals::capture`] for later. Copying by every spawn was rejected: it would
+//! cost each task of a million a word and a branch per poll, and nearly none has values. The tasks of a
+//! [scope](crate::task_scope) and the calls of [`calls`](crate::calls) do inherit.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -44,8 +46,8 @@ use crate::task::TaskId;
 /// ```
 pub struct TaskLocal<T: 'static> {
     name: &'static str,
-    /// Its address is the key. An atomic, so that no two statics share it and a `const` cannot be used by mistake: what has interior
-    /// mutability is not promoted to `'static`.
+    /// Its address is the key. An atomic, so that no two statics share it and a `const` cannot be used by mistake:
+    /// what has interior mutability is not promoted to `'static`.
     place: AtomicU8,
     _value: PhantomData<fn() -> T>,
 }

@@ -1,4 +1,5 @@
-//! The primitives allocate nothing, neither where nobody waits nor where somebody does: a waiter's place in line is in its future.
+//! The primitives allocate nothing, neither where nobody waits nor where somebody does: a waiter's place in line is in
+//! its future.
 #![allow(unsafe_code)]
 #![cfg(not(any(lab_loom, lab_shuttle)))]
 
@@ -21,8 +22,8 @@ thread_local! {
 /// The system's allocator, with a count of what the calling thread allocates; what grows counts too.
 struct Counting;
 
-// SAFETY: both are the system's allocator's, which keeps the promises; the count allocates nothing itself. What is not overridden
-// is made of these two.
+// SAFETY: both are the system's allocator's, which keeps the promises; the count allocates nothing itself. What is not
+// overridden is made of these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // A thread that ends may allocate after its count is gone.

@@ -1,7 +1,7 @@
 //! The suite on schedulers that are broken in one way each: a test that cannot fail proves nothing.
 //!
-//! [`Broken`] is the reference scheduler with one flaw between it and its user. Every case named here passes without the flaw
-//! and fails with it.
+//! [`Broken`] is the reference scheduler with one flaw between it and its user. Every case named here passes without
+//! the flaw and fails with it.
 
 mod reference;
 

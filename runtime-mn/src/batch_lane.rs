@@ -1,9 +1,10 @@
 //! Threads of their own for tasks that hog.
 //!
-//! A task whose polls last holds up everything behind it, wherever it runs among the workers. Once the monitor has caught it
-//! several times it is *marked*, and each time that it is due it comes here: to a few threads at a low priority, which the
-//! kernel time-slices against the workers. So the workers' latency does not depend on it, and it still gets what they leave.
-//! After a number of short polls the mark is taken off, and the task goes back among the others.
+//! A task whose polls last holds up everything behind it, wherever it runs among the workers. Once the monitor has
+//! caught it several times it is *marked*, and each time that it is due it comes here: to a few threads at a low
+//! priority, which the kernel time-slices against the workers. So the workers' latency does not depend on it, and it
+//! still gets what they leave. After a number of short polls the mark is taken off, and the task goes back among the
+//! others.
 //!
 //! The threads are started when the first task comes, and end when none has come for a while.
 
@@ -200,7 +201,8 @@ impl BatchLane {
         }
     }
 
-    /// Whether the task's last polls were all short. It is asked before a poll, as afterwards the task may be another thread's.
+    /// Whether the task's last polls were all short. It is asked before a poll, as afterwards the task may be another
+    /// thread's.
     fn has_behaved(&self, id: TaskId) -> bool {
         let mut state = self.state.lock();
         let behaved = state.short_polls.get(&id) >= Some(&GOOD_BEHAVIOUR);

@@ -111,16 +111,16 @@ impl Builder {
         self
     }
 
-    /// Every how many ticks a busy worker asks for sockets and timers; for sockets up to four times as many, while tasks that are due already fill that
-    /// time. At least 1. Default: the policy's.
+    /// Every how many ticks a busy worker asks for sockets and timers; for sockets up to four times as many, while
+    /// tasks that are due already fill that time. At least 1. Default: the policy's.
     #[must_use]
     pub fn poll_tick(mut self, ticks: u32) -> Self {
         self.knobs.poll_tick = Some(ticks);
         self
     }
 
-    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it wakes one
-    /// at once. At most an hour. Default: the policy's.
+    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another
+    /// worker; zero: it wakes one at once. At most an hour. Default: the policy's.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.knobs.patience = Some(patience);
@@ -150,8 +150,8 @@ impl Builder {
         self
     }
 
-    /// How many spare workers may stand in for stuck ones, or for those that block in place. Default: 8. With 0, a stuck worker's tasks
-    /// wait until another worker takes them.
+    /// How many spare workers may stand in for stuck ones, or for those that block in place. Default: 8. With 0, a
+    /// stuck worker's tasks wait until another worker takes them.
     #[must_use]
     pub fn max_spare_workers(mut self, workers: usize) -> Self {
         self.monitor.most_spares = workers.min(1024);
@@ -165,23 +165,23 @@ impl Builder {
         self
     }
 
-    /// How many threads run the tasks that were caught again and again, at a low priority. Default: as many as there are workers.
-    /// With 0, such tasks stay among the others.
+    /// How many threads run the tasks that were caught again and again, at a low priority. Default: as many as there
+    /// are workers. With 0, such tasks stay among the others.
     #[must_use]
     pub fn batch_threads(mut self, threads: usize) -> Self {
         self.monitor.batch_threads = Some(threads);
         self
     }
 
-    /// How nice the threads of the batch lane are, 0 to 19; default 6. At 6 they get about a quarter of what a worker gets while both want
-    /// the same processor, at 0 as much, and the workers' latency suffers.
+    /// How nice the threads of the batch lane are, 0 to 19; default 6. At 6 they get about a quarter of what a worker
+    /// gets while both want the same processor, at 0 as much, and the workers' latency suffers.
     #[must_use]
     pub fn batch_nice(mut self, nice: u8) -> Self {
         self.monitor.batch_nice = i32::from(nice.min(19));
         self
     }
 
-    /// Whether a stuck poll is told of on standard error, at most once in ten seconds. Default: yes.
+    /// Whether the runtime reports a stuck poll on standard error, at most once in ten seconds. Default: yes.
     #[must_use]
     pub fn warn_of_stuck(mut self, warns: bool) -> Self {
         self.monitor.warns = warns;
@@ -197,15 +197,17 @@ impl Builder {
 
     /// Whether how long polls take and how long tasks wait for theirs is measured, for
     /// [`Metrics::poll_time`](runtime_core::Metrics::poll_time) and
-    /// [`Metrics::schedule_latency`](runtime_core::Metrics::schedule_latency). Default: no, as it costs two clock readings for each poll.
+    /// [`Metrics::schedule_latency`](runtime_core::Metrics::schedule_latency). Default: no, as it costs two clock
+    /// readings for each poll.
     #[must_use]
     pub fn histograms(mut self, measured: bool) -> Self {
         self.histograms = measured;
         self
     }
 
-    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`, files and host
-    /// names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
+    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`,
+    /// files and host names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's
+    /// own, which the next two bound.
     ///
     /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
     #[must_use]
@@ -228,8 +230,9 @@ impl Builder {
         self
     }
 
-    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the next deadline when every
-    /// worker has nothing to do. The monitor and all measurements stay with the system's clock.
+    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the
+    /// next deadline when every worker has nothing to do. The monitor and all measurements stay with the system's
+    /// clock.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -270,7 +273,8 @@ impl Builder {
     /// Starts the workers under the policy of that name in [`Launch::POLICIES`](runtime_core::Launch::POLICIES).
     ///
     /// # Errors
-    /// As [`build`](Builder::build); of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none of that name.
+    /// As [`build`](Builder::build); of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none of that
+    /// name.
     pub fn build_by_name(self, policy: &str) -> io::Result<Runtime> {
         match policy {
             "go-like" => self.build_with(GoLike),

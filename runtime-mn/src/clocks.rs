@@ -1,4 +1,5 @@
-//! How long polls take, and how long tasks wait for theirs: only on request, as it costs two clock readings for each poll.
+//! How long polls take, and how long tasks wait for theirs: only on request, as it costs two clock readings for each
+//! poll.
 
 use std::sync::atomic::{
     AtomicU64, AtomicUsize,

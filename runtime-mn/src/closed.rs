@@ -1,8 +1,8 @@
 //! Whether the runtime has closed, and that no task stays behind in the injector when it does.
 //!
-//! A thread that is no worker pushes first and then looks whether the runtime has closed; whoever ends it closes first and then
-//! empties the injector; between the two both have a sequentially consistent fence. So either the pusher sees that it has closed,
-//! and empties the injector itself, or whoever empties it sees the push.
+//! A thread that is no worker pushes first and then looks whether the runtime has closed; whoever ends it closes first
+//! and then empties the injector; between the two both have a sequentially consistent fence. So either the pusher sees
+//! that it has closed, and empties the injector itself, or whoever empties it sees the push.
 
 use runtime_core::primitives::atomic::{
     AtomicBool,
@@ -34,7 +34,8 @@ impl Closed {
         fence(SeqCst);
     }
 
-    /// Something was pushed. True: it has closed, and the caller must empty the injector. False: whoever closes it will.
+    /// Something was pushed. True: it has closed, and the caller must empty the injector. False: whoever closes it
+    /// will.
     pub(crate) fn since_push(&self) -> bool {
         // Pairs with the fences in `set` and `before_drain`.
         fence(SeqCst);

@@ -1,9 +1,10 @@
 //! What all handles of a runtime share, and how they are counted.
 //!
-//! Programs clone a handle into every task that spawns others. If each clone wrote one shared count, workers would pass its cache
-//! line to and fro with every task: that was more than half of what a fork cost with two workers. So a worker takes references a thousand at a
-//! time and keeps them in a [`Pool`] of its own; a clone takes one from there, and a dropped handle puts one back. The shared count is
-//! that of all handles and of what lies in the pools: exact when the last worker has ended, and never too low.
+//! Programs clone a handle into every task that spawns others. If each clone wrote one shared count, workers would
+//! pass its cache line to and fro with every task: that was more than half of what a fork cost with two workers. So a
+//! worker takes references a thousand at a time and keeps them in a [`Pool`] of its own; a clone takes one from there,
+//! and a dropped handle puts one back. The shared count is that of all handles and of what lies in the pools: exact
+//! when the last worker has ended, and never too low.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -35,7 +36,8 @@ pub(crate) struct Core {
 /// A counted pointer to the [`Core`].
 pub(crate) struct CoreRef(NonNull<Core>);
 
-// SAFETY: the core is Send and Sync, and its count is atomic; what a pool counts without atomics is the calling thread's own.
+// SAFETY: the core is Send and Sync, and its count is atomic; what a pool counts without atomics is the calling
+// thread's own.
 unsafe impl Send for CoreRef {}
 // SAFETY: as above.
 unsafe impl Sync for CoreRef {}

@@ -1,7 +1,7 @@
 //! The deques and the injector.
 //!
-//! Under shuttle each of their operations is one step, before which another thread may get its turn: what goes on inside of them
-//! is crossbeam's to check.
+//! Under shuttle each of their operations is one step, before which another thread may get its turn: what goes on
+//! inside of them is crossbeam's to check.
 
 #[cfg(not(lab_shuttle))]
 pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};

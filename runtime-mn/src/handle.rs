@@ -87,8 +87,8 @@ impl Handle {
         self.core.shared.policy_name
     }
 
-    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any thread, tasks among them.
-    /// Tasks go on.
+    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any
+    /// thread, tasks among them. Tasks go on.
     pub fn stop(&self) {
         self.core.shared.stops.add_permits(1);
     }

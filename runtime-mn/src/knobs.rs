@@ -15,7 +15,7 @@ pub enum Steal {
     One,
 }
 
-/// What becomes of the LIFO slot, where a task that another task woke is next to run.
+/// How the LIFO slot is used, where a task that another task woke is next to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifoSlot {
     /// It is used, and a thief may take from it if its worker is stuck in a poll.
@@ -29,9 +29,9 @@ pub enum LifoSlot {
 /// Whether a second worker helps with what sockets have woken, while that is much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketHelp {
-    /// As long as more is served with its help; the scheduler measures that. And for a moment when more is ready than is taken from the kernel at once,
-    /// several times in a row. Counts as `Always` if the monitor is off, or if there is no
-    /// [`patience`](Knobs::patience).
+    /// As long as more is served with its help; the scheduler measures that. And for a moment when more is ready than
+    /// is taken from the kernel at once, several times in a row. Counts as `Always` if the monitor is off, or if there
+    /// is no [`patience`](Knobs::patience).
     Measured,
     /// It does.
     Always,
@@ -51,11 +51,11 @@ pub struct Knobs {
     pub spin: u32,
     /// Every how many ticks a worker looks at the injector before its own queues.
     pub injector_tick: u32,
-    /// Every how many ticks a busy worker looks at its timers and asks the reactor; for the latter up to four times as many, while tasks that are due
-    /// already fill that time.
+    /// Every how many ticks a busy worker looks at its timers and asks the reactor; for the latter up to four times as
+    /// many, while tasks that are due already fill that time.
     pub poll_tick: u32,
-    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another worker; zero: it
-    /// wakes one at once. Counts only if the monitor is on.
+    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another
+    /// worker; zero: it wakes one at once. Counts only if the monitor is on.
     pub patience: Duration,
     /// Whether a second worker helps with what sockets have woken.
     pub socket_help: SocketHelp,

@@ -29,7 +29,8 @@ use crate::shared::Shared;
 use crate::sockets::Help;
 use crate::wake_throttling::WakeThrottling;
 
-/// How often a worker that goes to sleep asks again for the poller's token, which somebody has who does not wait: some microseconds.
+/// How often a worker that goes to sleep asks again for the poller's token, which somebody has who does not wait: some
+/// microseconds.
 const TOKEN_PATIENCE: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
 
 /// How many times in a row a busy worker may leave out the sockets when it is time to ask for them.
@@ -169,14 +170,14 @@ impl Local {
     #[inline]
     pub(crate) fn current<'a>(shared: &Arc<Shared>) -> Option<&'a Self> {
         let local = CURRENT.try_with(Cell::get).ok()?;
-        // SAFETY: `enter`'s caller keeps it further up on this thread's stack while it is current; the reference that we return does
-        // not leave the calls that come from there.
+        // SAFETY: `enter`'s caller keeps it further up on this thread's stack while it is current; the reference that
+        // we return does not leave the calls that come from there.
         let local = unsafe { local.as_ref() }?;
         Arc::ptr_eq(&local.shared, shared).then_some(local)
     }
 
-    /// Calls `body` with the calling thread's worker, whatever runtime's it is; meanwhile the thread is none. `None`: it is
-    /// none already.
+    /// Calls `body` with the calling thread's worker, whatever runtime's it is; meanwhile the thread is none. `None`:
+    /// it is none already.
     pub(crate) fn leave<R>(body: impl FnOnce(&Self) -> R) -> Option<R> {
         struct Return(*const Local);
         impl Drop for Return {
@@ -303,8 +304,8 @@ impl Local {
         self.fire_due();
     }
 
-    /// There is nothing to run: asks for more sockets, if some were left unreported, and fires timers, as it may go on like this for long. True if
-    /// it has asked. While another worker keeps the sockets, they are that one's.
+    /// There is nothing to run: asks for more sockets, if some were left unreported, and fires timers, as it may go on
+    /// like this for long. True if it has asked. While another worker keeps the sockets, they are that one's.
     #[inline]
     pub(crate) fn drive_for_more(&self) -> bool {
         self.more_sockets.get() && {
@@ -358,8 +359,9 @@ impl Local {
         now
     }
 
-    /// The reactor was asked: the next time is when all that is woken by now has had its turn, as it would have to wait for that anyway, while its
-    /// sockets and tasks went out of the cache. But not for long, as others may take from the queue.
+    /// The reactor was asked: the next time is when all that is woken by now has had its turn, as it would have to
+    /// wait for that anyway, while its sockets and tasks went out of the cache. But not for long, as others may take
+    /// from the queue.
     fn begin_round(&self) {
         let poll_tick = self.shared.knobs.poll_tick;
         let round = self.woken.len() / poll_tick as usize;
@@ -410,13 +412,14 @@ impl Local {
         remote.observed.asleep.store(false, Relaxed);
         let awake_since = awake_since.unwrap_or_else(Instant::now);
         counters.awake_from(self.shared.nanoseconds(awake_since));
-        // Either the monitor, before it sleeps, sees this worker awake, or we see that it sleeps; pairs with `Monitor::sleep`.
+        // Either the monitor, before it sleeps, sees this worker awake, or we see that it sleeps; pairs with
+        // `Monitor::sleep`.
         fence(SeqCst);
         self.shared.monitor.worker_woke();
     }
 
-    /// The poller's token, if it is this worker's turn to wait in the reactor. Whoever has it and does not wait has it for a moment only: to
-    /// leave the sockets to such a one would be to leave them until it has nothing else to do.
+    /// The poller's token, if it is this worker's turn to wait in the reactor. Whoever has it and does not wait has it
+    /// for a moment only: to leave the sockets to such a one would be to leave them until it has nothing else to do.
     fn turn_at_reactor(&self) -> Option<MutexGuard<'_, Help>> {
         let shared = &*self.shared;
         let attempt = || shared.keeper.turn(self.index, || shared.poller.try_lock());

@@ -12,7 +12,8 @@ use crate::local::Local;
 use crate::policy::{Attempt, SearchView, Source};
 use crate::remote::{Remote, add};
 
-/// How often in a row the LIFO slot comes first. More, and two tasks that wake each other keep all others from their worker.
+/// How often in a row the LIFO slot comes first. More, and two tasks that wake each other keep all others from their
+/// worker.
 const SLOT_STREAK: u32 = 16;
 /// Every so many ticks one of the worker's own queues has its turn, whatever the policy chooses.
 const OWN_TURN: u32 = 32;

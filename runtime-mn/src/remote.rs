@@ -51,15 +51,16 @@ impl Remote {
     pub(crate) fn unpark(&self, reactor: &Reactor) {
         self.observed.unparks.fetch_add(1, Relaxed);
         self.unparker.unpark();
-        // SeqCst: the token is left before this is read; pairs with `Local::wait_in_reactor` and `wait_simulated`, which do it the other way round.
+        // SeqCst: the token is left before this is read; pairs with `Local::wait_in_reactor` and `wait_simulated`,
+        // which do it the other way round.
         fence(SeqCst);
         if self.polling.load(Relaxed) {
             reactor.notify();
         }
     }
 
-    /// True if there is something that another worker should take. The slot is not counted: it wakes nobody, and keeps nobody
-    /// awake. Nor are woken tasks, if they are not shared.
+    /// True if there is something that another worker should take. The slot is not counted: it wakes nobody, and keeps
+    /// nobody awake. Nor are woken tasks, if they are not shared.
     pub(crate) fn has_work(&self, shares_woken: bool) -> bool {
         !self.spawned.is_empty() || shares_woken && !self.woken.is_empty() || !self.jobs.is_empty()
     }
@@ -75,8 +76,8 @@ impl Remote {
     }
 }
 
-/// The LIFO slot: the task that was woken last, next to run. Its worker takes it as a rule; a thief may on its last pass, so that
-/// the task does not starve behind a long poll.
+/// The LIFO slot: the task that was woken last, next to run. Its worker takes it as a rule; a thief may on its last
+/// pass, so that the task does not starve behind a long poll.
 #[derive(Default)]
 pub(crate) struct Slot(AtomicPtr<()>);
 

@@ -115,11 +115,11 @@ impl Runtime {
         wait_for_root("Runtime::block_on", || self.handle.spawn(root))
     }
 
-    /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of their own. asyncio's
-    /// `run_forever`. From several threads at once too: one stop ends one of the waits.
+    /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of
+    /// their own. asyncio's `run_forever`. From several threads at once too: one stop ends one of the waits.
     ///
-    /// After a stop that came before, it returns when a task that is spawned now has had its turn: what was spawned before
-    /// has begun by then, as a rule. Tasks need no `run_forever` to go on.
+    /// After a stop that came before, it returns when a task that is spawned now has had its turn: what was spawned
+    /// before has begun by then, as a rule. Tasks need no `run_forever` to go on.
     ///
     /// ```
     /// let runtime = runtime_mn::Runtime::new()?;
@@ -148,8 +148,8 @@ impl Runtime {
         }
     }
 
-    /// Ends the runtime: drops all tasks that are not being polled, then waits up to `timeout` for the others and for blocking
-    /// jobs. Returns the names of those that still run.
+    /// Ends the runtime: drops all tasks that are not being polled, then waits up to `timeout` for the others and for
+    /// blocking jobs. Returns the names of those that still run.
     ///
     /// On a thread of the runtime's own, whatever runs there, it only begins the end, and returns at once. So does
     /// dropping the runtime, in a blocking job as well.

@@ -207,13 +207,14 @@ impl Shared {
         told.is_some()
     }
 
-    /// Whether a sleeper is told of what was put there.
+    /// Whether a sleeper is woken for what was put there.
     #[inline]
     pub(crate) fn tells(&self, place: Place) -> bool {
         self.tells[place as usize]
     }
 
-    /// How long a worker keeps work to itself. Not at all without a monitor, which sees to it if a long poll holds that up.
+    /// How long a worker keeps work to itself. Not at all without a monitor, which sees to it if a long poll holds
+    /// that up.
     pub(crate) fn patience(&self) -> Duration {
         if self.monitor.is_on() {
             self.knobs.patience
@@ -275,8 +276,8 @@ impl Shared {
         }
     }
 
-    /// Cancels every task that is in a queue or idle. Returns how many were alive: those of them that are being polled, or are on
-    /// their way into a queue, still are.
+    /// Cancels every task that is in a queue or idle. Returns how many were alive: those of them that are being
+    /// polled, or are on their way into a queue, still are.
     pub(crate) fn sweep(&self) -> usize {
         self.cancel_injected();
         for worker in &self.remotes {

@@ -45,7 +45,8 @@ impl Shared {
 }
 
 impl Local {
-    /// As `wait`, which has announced that the worker sleeps: waits for a token or a socket, or lets time pass. Timers end no wait.
+    /// As `wait`, which has announced that the worker sleeps: waits for a token or a socket, or lets time pass. Timers
+    /// end no wait.
     pub(crate) fn wait_simulated(&self) {
         let Some(mut help) = self.shared.poller.try_lock() else {
             // Whoever has the token may be waiting for this worker alone.
@@ -65,8 +66,9 @@ impl Local {
         polling.store(false, Relaxed);
     }
 
-    /// Jumps to the next deadline if nobody has anything to do. False: there is nothing for it but to wait, for a deadline to come or for
-    /// the one to end who keeps time from passing. The caller has the poller's token: one worker at a time gets here.
+    /// Jumps to the next deadline if nobody has anything to do. False: there is nothing for it but to wait, for a
+    /// deadline to come or for the one to end who keeps time from passing. The caller has the poller's token: one
+    /// worker at a time gets here.
     fn let_time_pass(&self, help: &mut Help) -> bool {
         let shared = &*self.shared;
         // A look at the reactor may have used up a notification: then the worker looks around before it waits.

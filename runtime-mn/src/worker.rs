@@ -41,7 +41,7 @@ struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        // Under shuttle it is told of by its test, with the seed.
+        // Under shuttle the test reports it, with the seed.
         if thread::panicking() && !cfg!(lab_shuttle) {
             eprintln!("a worker of the M:N scheduler panicked outside of any task: this is a bug");
             std::process::abort();
@@ -286,8 +286,8 @@ impl<P: Policy> Worker<P> {
             self.local.wait(deadline);
         }
         timers.finish_park();
-        // Taken off by a teller, this worker counts as searching already. If it was not the teller's token that ended the wait,
-        // the token stays behind and ends the next one at once, which does no harm.
+        // Taken off by a teller, this worker counts as searching already. If it was not the teller's token that ended
+        // the wait, the token stays behind and ends the next one at once, which does no harm.
         let taken_off = !shared.idle.cancel_sleep(self.local.index);
         self.local.searching.set(taken_off);
         self.local.fire_due();
@@ -301,7 +301,8 @@ impl<P: Policy> Worker<P> {
         self.local.cancel_queued();
         shared.sweep();
         if shared.is_last_to_end() {
-            // A task may be woken, or marked by a waker elsewhere, while another one is dropped: until a walk finds none.
+            // A task may be woken, or marked by a waker elsewhere, while another one is dropped: until a walk finds
+            // none.
             while shared.sweep() > 0 {
                 self.local.parker.park(Some(Instant::now() + FOREIGN_WAKER));
             }

@@ -1,5 +1,5 @@
-//! The contract, checked on the M:N scheduler with two workers, under one policy: the default, or the one that the environment variable
-//! `LAB_POLICY` names. The tests in `policies` run this program again under each of the others.
+//! The contract, checked on the M:N scheduler with two workers, under one policy: the default, or the one that the
+//! environment variable `LAB_POLICY` names. The tests in `policies` run this program again under each of the others.
 
 use std::future::Future;
 use std::time::Duration;

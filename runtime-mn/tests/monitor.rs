@@ -123,7 +123,8 @@ fn a_spare_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
-/// The worker that waits for sockets is the one that runs what the first event wakes, and has nothing queued that others could take.
+/// The worker that waits for sockets is the one that runs what the first event wakes, and has nothing queued that
+/// others could take.
 fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
     // Nobody is to come across the sockets by chance, between two tasks.
     let builder = quiet(2).knob("poll-tick", "65536").unwrap();

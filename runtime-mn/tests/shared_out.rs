@@ -77,7 +77,8 @@ fn a_policy_without_a_lifo_slot_shares_out_as_well() {
     );
 }
 
-/// Woken tasks take turns with spawned ones. Were they served every eighth time only, the set would have some 8^8 tasks.
+/// Woken tasks take turns with spawned ones. Were they served every eighth time only, the set would have some 8^8
+/// tasks.
 #[test]
 fn a_task_that_yields_keeps_up_with_a_set_that_multiplies() {
     const MOST: usize = 300_000;

@@ -1,4 +1,5 @@
-//! Simulated time beside what only M:N has: workers that are away or stuck, spares, the batch lane, and the monitor that watches them.
+//! Simulated time beside what only M:N has: workers that are away or stuck, spares, the batch lane, and the monitor
+//! that watches them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -58,8 +59,8 @@ fn time_stands_still_while_tasks_block_in_place_and_passes_when_their_spares_hav
     }
 }
 
-/// Tasks whose polls last: the monitor relieves their workers, moves what they have queued, and sends them to the batch lane in the end. None
-/// of this may let time pass that they have not slept.
+/// Tasks whose polls last: the monitor relieves their workers, moves what they have queued, and sends them to the
+/// batch lane in the end. None of this may let time pass that they have not slept.
 fn check_beside_hogs<P: Policy>(policy: P) {
     let name = policy.name();
     let runtime = simulated(2).stuck_after(2 * MS).build_with(policy).unwrap();

@@ -50,16 +50,17 @@ impl Builder {
         self
     }
 
-    /// How many tasks run between two looks at sockets and timers while tasks are ready; up to four times as many, if they were ready at the last look
-    /// already. At least 1; default 61.
+    /// How many tasks run between two looks at sockets and timers while tasks are ready; up to four times as many, if
+    /// they were ready at the last look already. At least 1; default 61.
     #[must_use]
     pub fn io_interval(mut self, tasks: u32) -> Self {
         self.io_interval = tasks.max(1);
         self
     }
 
-    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`, files and host
-    /// names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
+    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`,
+    /// files and host names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's
+    /// own, which the next two bound.
     ///
     /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
     #[must_use]
@@ -82,8 +83,8 @@ impl Builder {
         self
     }
 
-    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, the loop jumps to the next deadline instead
-    /// of waiting for it:
+    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, the loop jumps to the
+    /// next deadline instead of waiting for it:
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -105,16 +106,17 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each poll of a task that lasts longer than `limit`, which is at least 1 ms. Meanwhile nothing else runs
-    /// on the loop: the poll computes, blocks its thread, or loops over futures that never wait and know no
-    /// [budget](runtime_core::budget). asyncio's `slow_callback_duration` in debug mode, whose default is 100 ms. Default: off.
+    /// Calls `hook` for each poll of a task that lasts longer than `limit`, which is at least 1 ms. Meanwhile nothing
+    /// else runs on the loop: the poll computes, blocks its thread, or loops over futures that never wait and know no
+    /// [budget](runtime_core::budget). asyncio's `slow_callback_duration` in debug mode, whose default is 100 ms.
+    /// Default: off.
     ///
-    /// The hook is called when the poll has returned, by the loop's thread; a panic in it ends there. Before that it is called
-    /// once while the poll lasts, by a thread that exists for this purpose alone. So it names a poll that never returns, too.
-    /// Under M:N the monitor does the same.
+    /// The hook is called when the poll has returned, by the loop's thread; a panic in it ends there. Before that it
+    /// is called once while the poll lasts, by a thread that exists for this purpose alone. So it names a poll that
+    /// never returns, too. Under M:N the monitor does the same.
     ///
-    /// Cost: none if it is off; else a lock and two looks at the clock for each poll. The time that the loop's thread waits for
-    /// a processor counts.
+    /// Cost: none if it is off; else a lock and two looks at the clock for each poll. The time that the loop's thread
+    /// waits for a processor counts.
     ///
     /// ```
     /// use std::time::Duration;

@@ -153,7 +153,8 @@ impl Loop {
         }
     }
 
-    /// Runs the loop until [`Handle::stop`]. One that came before lets it run one round: what is ready by now, each once.
+    /// Runs the loop until [`Handle::stop`]. One that came before lets it run one round: what is ready by now, each
+    /// once.
     ///
     /// # Panics
     /// Inside a task of any runtime.
@@ -169,8 +170,8 @@ impl Loop {
         );
     }
 
-    /// Ends the loop: drops all tasks, on this thread; then waits up to `timeout` for blocking jobs. Returns the names of those
-    /// that still run.
+    /// Ends the loop: drops all tasks, on this thread; then waits up to `timeout` for blocking jobs. Returns the names
+    /// of those that still run.
     pub fn shutdown(self, timeout: Duration) -> Vec<String> {
         self.drop_tasks();
         self.local.shared.blocking.shutdown(timeout)
@@ -265,8 +266,8 @@ impl Loop {
         if shared.timers.next_deadline().is_some() {
             shared.timers.fire(shared.clock.now());
         }
-        // What is ready by now has its turn first, as what a further look wakes would have to wait for that anyway, while its sockets and
-        // tasks went out of the cache.
+        // What is ready by now has its turn first, as what a further look wakes would have to wait for that anyway,
+        // while its sockets and tasks went out of the cache.
         let ready = self.local.ready.borrow().len() as u32;
         let interval = self.io_interval;
         let longest = interval.saturating_mul(LONGEST_LOOK);
@@ -340,7 +341,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    // SAFETY: tasks of this loop are run and cancelled by its own thread only, which is this one, as a `Local` does not travel.
+    // SAFETY: tasks of this loop are run and cancelled by its own thread only, which is this one, as a `Local` does
+    // not travel.
     let (task, handle) = unsafe { bind_local(local.shared.erased(), future) };
     if let Err(refused) = local.launch(task) {
         refused.settle();

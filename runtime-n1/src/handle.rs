@@ -14,7 +14,8 @@ use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 use crate::local::Local;
 use crate::shared::Shared;
 
-/// A handle to a [`Loop`](crate::Loop): spawns `Send` futures from any thread, and stops the loop. It keeps no loop alive.
+/// A handle to a [`Loop`](crate::Loop): spawns `Send` futures from any thread, and stops the loop. It keeps no loop
+/// alive.
 #[derive(Clone)]
 pub struct Handle {
     shared: SchedulerArc<Shared>,
@@ -86,8 +87,8 @@ impl Handle {
         context::enter(self.ambient_arc(), Role::Guest)
     }
 
-    /// Polls `future` on the calling thread until it has ended. Tasks, sockets and timers advance only while the loop runs, on
-    /// its own thread.
+    /// Polls `future` on the calling thread until it has ended. Tasks, sockets and timers advance only while the loop
+    /// runs, on its own thread.
     ///
     /// # Panics
     /// Inside a task of any runtime; with the future's own panic.
@@ -100,8 +101,9 @@ impl Handle {
         runtime_core::park::block_on_current_thread(future)
     }
 
-    /// Ends the loop's current run after the tasks that are ready, each of which is polled once more. If the loop does not run,
-    /// it ends the next run in the same way, after one round. Several that come before a run ends are one. asyncio's `stop`.
+    /// Ends the loop's current run after the tasks that are ready, each of which is polled once more. If the loop does
+    /// not run, it ends the next run in the same way, after one round. Several that come before a run ends are one.
+    /// asyncio's `stop`.
     pub fn stop(&self) {
         self.shared.stop();
     }

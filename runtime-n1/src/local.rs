@@ -48,8 +48,8 @@ impl Local {
     #[inline]
     pub(crate) fn current<'a>(shared: &SchedulerArc<Shared>) -> Option<&'a Self> {
         let local = CURRENT.try_with(Cell::get).ok()?;
-        // SAFETY: it is current only while `enter`'s caller keeps it alive, further up on this thread's stack; the reference that
-        // we return does not leave the calls that come from there.
+        // SAFETY: it is current only while `enter`'s caller keeps it alive, further up on this thread's stack; the
+        // reference that we return does not leave the calls that come from there.
         let local = unsafe { local.as_ref() }?;
         SchedulerArc::same(&local.shared, shared).then_some(local)
     }

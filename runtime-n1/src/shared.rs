@@ -93,7 +93,8 @@ impl Shared {
     }
 
     fn announce(&self) {
-        // SeqCst: this store comes before the load of `sleeping`; pairs with `go_to_sleep`, which does it the other way round.
+        // SeqCst: this store comes before the load of `sleeping`; pairs with `go_to_sleep`, which does it the other
+        // way round.
         self.remote_pending.store(true, SeqCst);
         if self.sleeping.load(SeqCst) {
             self.wake_loop();

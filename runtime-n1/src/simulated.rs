@@ -18,8 +18,8 @@ pub(crate) fn ask_when_released(clock: &Clock, reactor: &Arc<Reactor>) {
 }
 
 impl Loop {
-    /// Nothing is ready, and the loop has announced that it sleeps: lets time pass up to `deadline`, or waits for whoever keeps it from
-    /// passing.
+    /// Nothing is ready, and the loop has announced that it sleeps: lets time pass up to `deadline`, or waits for
+    /// whoever keeps it from passing.
     pub(crate) fn wait_simulated(&self, deadline: Option<Instant>) {
         let shared = &self.local.shared;
         // Before the last looks: a job that has ended by now has queued what it woke.

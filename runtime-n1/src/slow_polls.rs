@@ -1,12 +1,12 @@
 //! Naming the tasks whose polls last too long: asyncio's `slow_callback_duration`.
 //!
-//! The loop notes which task it polls, and since when. It asks for the time after the poll, and tells the hook if that was
-//! too long. A poll that never returns can't be told of by the loop itself. So there is a thread, which looks whether the
-//! poll that is noted has lasted too long. It sleeps without a time limit while the loop is idle, and is woken by the next
-//! poll.
+//! The loop notes which task it polls, and since when. It asks for the time after the poll, and tells the hook if that
+//! was too long. A poll that never returns can't be told of by the loop itself. So there is a thread, which looks
+//! whether the poll that is noted has lasted too long. It sleeps without a time limit while the loop is idle, and is
+//! woken by the next poll.
 //!
-//! All of this exists only if the builder was given a hook. The note is under a lock, which costs a few dozen nanoseconds for
-//! each poll. No hook runs under it.
+//! All of this exists only if the builder was given a hook. The note is under a lock, which costs a few dozen
+//! nanoseconds for each poll. No hook runs under it.
 
 use std::fmt;
 use std::io;

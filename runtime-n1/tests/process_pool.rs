@@ -1,4 +1,5 @@
-//! The process pool, by a program that is its own child: its `main` calls `init`, as users' do, and then runs the tests.
+//! The process pool, by a program that is its own child: its `main` calls `init`, as users' do, and then runs the
+//! tests.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

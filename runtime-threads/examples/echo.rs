@@ -1,4 +1,5 @@
-//! An echo server with a thread per connection: `cargo run --release -p runtime-threads --example echo -- 127.0.0.1:7777`.
+//! An echo server with a thread per connection:
+//! `cargo run --release -p runtime-threads --example echo -- 127.0.0.1:7777`.
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use runtime_core::net::TcpListener;

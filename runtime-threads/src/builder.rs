@@ -84,8 +84,9 @@ impl Builder {
         self
     }
 
-    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)` and host names; files
-    /// are read and written on the task's own thread. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's own, which the next two bound.
+    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`
+    /// and host names; files are read and written on the task's own thread. asyncio's `loop.set_default_executor`,
+    /// from the start. Default: a pool of the runtime's own, which the next two bound.
     ///
     /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
     #[must_use]
@@ -108,8 +109,8 @@ impl Builder {
         self
     }
 
-    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the next deadline when every
-    /// task's thread waits:
+    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the
+    /// next deadline when every task's thread waits:
     ///
     /// ```
     /// use std::time::{Duration, Instant};

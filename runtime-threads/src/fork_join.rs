@@ -18,8 +18,9 @@ use crate::thread_budget::Permit;
 
 /// Fork-join in which each forked branch gets a thread of its own: what 1:1 makes of recursion.
 ///
-/// `join(a, b)` starts a thread for `b` and runs `a` here. When the system gives no thread, the branch runs inline, on the thread that
-/// forked it, so that deep recursion ends in any case; [`refused`](ThreadsForkJoin::refused) tells whether that has happened.
+/// `join(a, b)` starts a thread for `b` and runs `a` here. When the system gives no thread, the branch runs inline, on
+/// the thread that forked it, so that deep recursion ends in any case; [`refused`](ThreadsForkJoin::refused) tells
+/// whether that has happened.
 ///
 /// ```
 /// use runtime_core::ForkJoin;

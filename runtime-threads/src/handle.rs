@@ -63,8 +63,8 @@ impl Handle {
         handle
     }
 
-    /// Runs a function that blocks on the runtime's blocking pool. (A task has a thread of its own, so that blocking there harms
-    /// nobody else; but it can't be aborted while it does, and its own sockets and timers wait.)
+    /// Runs a function that blocks on the runtime's blocking pool. (A task has a thread of its own, so that blocking
+    /// there harms nobody else; but it can't be aborted while it does, and its own sockets and timers wait.)
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -73,7 +73,8 @@ impl Handle {
         self.shared.blocking.spawn(function)
     }
 
-    /// Makes the runtime the calling thread's own until the guard is dropped: sockets, timers and the free functions find it.
+    /// Makes the runtime the calling thread's own until the guard is dropped: sockets, timers and the free functions
+    /// find it.
     pub fn enter(&self) -> EnterGuard {
         // A task's thread stays one: it may not block for other tasks.
         let role = if context::in_task() {
@@ -84,8 +85,8 @@ impl Handle {
         context::enter(Arc::clone(&self.ambient), role)
     }
 
-    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any thread, tasks among them.
-    /// Tasks go on.
+    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any
+    /// thread, tasks among them. Tasks go on.
     pub fn stop(&self) {
         self.shared.stops.add_permits(1);
     }

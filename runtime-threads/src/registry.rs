@@ -1,7 +1,7 @@
 //! The list of live tasks: who must be ended at a shutdown, and whose threads are to be joined.
 //!
-//! One lock: a task takes it three times in its life, and costs a thread's creation besides. No code of the user's runs under
-//! it: entries, whose last reference may free a task, are dropped outside.
+//! One lock: a task takes it three times in its life, and costs a thread's creation besides. No code of the user's
+//! runs under it: entries, whose last reference may free a task, are dropped outside.
 
 use std::collections::{HashMap, VecDeque};
 use std::thread::JoinHandle;
@@ -215,8 +215,8 @@ impl Registry {
         }
     }
 
-    /// After [`close`](Registry::close): waits until all tasks have ended, but for polls only until `deadline`. Returns the names of the
-    /// tasks that are still in theirs.
+    /// After [`close`](Registry::close): waits until all tasks have ended, but for polls only until `deadline`.
+    /// Returns the names of the tasks that are still in theirs.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Vec<String> {
         let mut state = self.state.lock();
         while !state.live.is_empty() {
@@ -232,8 +232,9 @@ impl Registry {
         state.polling()
     }
 
-    /// Calls `then` with all tasks if the thread of each [waits](TaskThread::waits), nobody holds `clock`, and nothing has closed the
-    /// registry. No thread begins or stops to wait while it runs. `begins` is one that waits from now on.
+    /// Calls `then` with all tasks if the thread of each [waits](TaskThread::waits), nobody holds `clock`, and nothing
+    /// has closed the registry. No thread begins or stops to wait while it runs. `begins` is one that waits from now
+    /// on.
     pub(crate) fn while_all_wait<R>(
         &self,
         clock: &Clock,
@@ -247,7 +248,8 @@ impl Registry {
         if state.closed {
             return None;
         }
-        // After `begins`: who lets go of the clock later finds it waiting. Before the others: who has let go has woken whom it was to wake.
+        // After `begins`: who lets go of the clock later finds it waiting. Before the others: who has let go has woken
+        // whom it was to wake.
         let quiet = clock.quiet()?;
         let mut threads = Vec::new();
         for entry in state.live.values().filter(|entry| !entry.left) {

@@ -52,12 +52,12 @@ impl Runtime {
         self.handle.clone()
     }
 
-    /// Runs `future` as a task, with a thread of its own, and blocks the calling thread until it has ended. From any number of
-    /// threads at once.
+    /// Runs `future` as a task, with a thread of its own, and blocks the calling thread until it has ended. From any
+    /// number of threads at once.
     ///
     /// # Panics
-    /// Inside a task of any runtime; with the future's own panic; when the system gives no thread for it, or the runtime ends
-    /// before it does.
+    /// Inside a task of any runtime; with the future's own panic; when the system gives no thread for it, or the
+    /// runtime ends before it does.
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -66,11 +66,11 @@ impl Runtime {
         self.handle.block_on_named("Runtime::block_on", future)
     }
 
-    /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of their own. asyncio's
-    /// `run_forever`. From several threads at once too: one stop ends one of the waits.
+    /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of
+    /// their own. asyncio's `run_forever`. From several threads at once too: one stop ends one of the waits.
     ///
-    /// After a stop that came before, it returns when a task that is spawned now has had its turn: what was spawned before
-    /// has begun by then, as a rule. Tasks need no `run_forever` to go on.
+    /// After a stop that came before, it returns when a task that is spawned now has had its turn: what was spawned
+    /// before has begun by then, as a rule. Tasks need no `run_forever` to go on.
     ///
     /// ```
     /// let runtime = runtime_threads::Runtime::new()?;
@@ -100,8 +100,8 @@ impl Runtime {
         }
     }
 
-    /// Ends the runtime: drops all tasks that are not being polled, and waits up to `timeout` for the others and for the
-    /// blocking jobs. Returns the names of those that still run; a task of those is dropped when its poll returns.
+    /// Ends the runtime: drops all tasks that are not being polled, and waits up to `timeout` for the others and for
+    /// the blocking jobs. Returns the names of those that still run; a task of those is dropped when its poll returns.
     pub fn shutdown(mut self, timeout: Duration) -> Vec<String> {
         // A deadline beyond the clock's range is none.
         let deadline = Instant::now().checked_add(timeout);
@@ -124,7 +124,8 @@ impl Runtime {
         TaskThread::current_is_of(self.shared())
     }
 
-    /// Refuses spawns and ends the tasks, all but those that are still in their polls at `deadline`, whose names it returns.
+    /// Refuses spawns and ends the tasks, all but those that are still in their polls at `deadline`, whose names it
+    /// returns.
     fn end_tasks(&mut self, deadline: Option<Instant>) -> Vec<String> {
         self.ended = true;
         let registry = &self.shared().registry;

@@ -20,9 +20,9 @@ pub(crate) fn ask_when_released(clock: &Clock, shared: &Weak<Shared>) {
 }
 
 impl Shared {
-    /// To be called after everything by which one may become the last that had something to do: a thread that is about to wait
-    /// (`begins`), one that ends, a hold that does. Moves simulated time to the next deadline if nobody has anything left to do, and wakes
-    /// whose deadline it is.
+    /// To be called after everything by which one may become the last that had something to do: a thread that is about
+    /// to wait (`begins`), one that ends, a hold that does. Moves simulated time to the next deadline if nobody has
+    /// anything left to do, and wakes whose deadline it is.
     pub(crate) fn let_time_pass(&self, begins: Option<&TaskThread>) {
         if !self.clock.is_simulated() {
             return;
@@ -55,7 +55,8 @@ impl Shared {
                 if !self.clock.advance(quiet, deadline) {
                     return false;
                 }
-                // Still under the lock, so that nobody takes those for waiting whose time has come. They fire their timers themselves.
+                // Still under the lock, so that nobody takes those for waiting whose time has come. They fire their
+                // timers themselves.
                 for thread in threads {
                     if thread
                         .timers()

@@ -208,8 +208,8 @@ impl TaskThread {
     fn put(&self, task: Task) {
         // Release: pairs with the acquire in `take`, and here.
         let before = self.due.swap(task.into_raw().as_ptr(), AcqRel);
-        // A task is due once at a time. So this is another one, that somebody has bound to this scheduler too: it has no thread.
-        // SAFETY: as in `take`.
+        // A task is due once at a time. So this is another one, that somebody has bound to this scheduler too: it has
+        // no thread. SAFETY: as in `take`.
         if let Some(misbound) = NonNull::new(before).map(|raw| unsafe { Task::from_raw(raw) }) {
             misbound.cancel();
         }

@@ -1,9 +1,9 @@
 //! How many threads the process can have without dying of them.
 //!
-//! Most limits on threads make the creation fail, which is an error like any other. The limit on memory mappings does so too,
-//! until it strikes in the new thread itself: the standard library maps a signal stack there, to report overflows, and ends the
-//! process if it can't. So that this does not happen, threads are created only while there is room for all of their
-//! mappings. The limit is the process's, hence so is the budget.
+//! Most limits on threads make the creation fail, which is an error like any other. The limit on memory mappings does
+//! so too, until it strikes in the new thread itself: the standard library maps a signal stack there, to report
+//! overflows, and ends the process if it can't. So that this does not happen, threads are created only while there is
+//! room for all of their mappings. The limit is the process's, hence so is the budget.
 //!
 //! The process's mappings are counted when permits run out, and of the room that is found only a half is given out at a
 //! time: others map memory, too. That makes a handful of counts on the way to the limit, each of some milliseconds.
@@ -119,7 +119,8 @@ fn threads_that_fit(used: usize, max: usize) -> usize {
     usable.saturating_sub(used) / MAPPINGS_PER_THREAD
 }
 
-/// The process's mappings (`guess` if they can't be counted) and how many it may have; none where there is no such limit.
+/// The process's mappings (`guess` if they can't be counted) and how many it may have; none where there is no such
+/// limit.
 #[cfg(target_os = "linux")]
 fn mappings(guess: usize) -> Option<(usize, usize)> {
     let max = std::fs::read_to_string("/proc/sys/vm/max_map_count");

@@ -1,4 +1,5 @@
-//! A read that was given up does not keep its thread awake. A process of its own, as it measures the process's CPU time.
+//! A read that was given up does not keep its thread awake. A process of its own, as it measures the process's CPU
+//! time.
 
 #[test]
 fn a_cancelled_read_does_not_spin() {

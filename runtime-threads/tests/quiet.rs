@@ -1,4 +1,5 @@
-//! What a runtime leaves behind, and what it does while there is nothing to do. A process of its own: it counts the process's threads.
+//! What a runtime leaves behind, and what it does while there is nothing to do. A process of its own: it counts the
+//! process's threads.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -19,7 +20,8 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Voluntary and other context switches of the threads whose names begin with `prefix`; none if one of them is not asleep.
+/// Voluntary and other context switches of the threads whose names begin with `prefix`; none if one of them is not
+/// asleep.
 fn switches(prefix: &str) -> Option<u64> {
     let mut sum = 0;
     for task in fs::read_dir("/proc/self/task").unwrap() {

@@ -254,8 +254,8 @@ impl Choices {
     }
 }
 
-/// The baselines of a cell with these arms: the first one for all, and that of each other runtime with a choice for its own.
-/// Each is measured once more, and its repetition is added to the arms.
+/// The baselines of a cell with these arms: the first one for all, and that of each other runtime with a choice for
+/// its own. Each is measured once more, and its repetition is added to the arms.
 pub(super) fn baselines(arms: &mut Vec<Arm>) -> Vec<Baseline> {
     let mut firsts: Vec<Arm> = Vec::new();
     for arm in arms.iter() {

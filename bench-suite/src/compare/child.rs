@@ -43,8 +43,8 @@ pub(crate) fn run(registry: &Registry) -> Result<(), CommandError> {
         },
     )?;
     send(&mut answers, &answer(registry, &request))?;
-    // Closed by the end of this process, not before: whoever sees its end lets go of standard input, and that would end us as a
-    // parent's death does.
+    // Closed by the end of this process, not before: whoever sees its end lets go of standard input, and that would
+    // end us as a parent's death does.
     mem::forget(answers);
     Ok(())
 }
@@ -81,8 +81,8 @@ fn panic_message(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("with a payload that is no text")
 }
 
-/// Keeps the real standard output for answers and points descriptor 1 to standard error, so that a workload that prints cannot
-/// break the protocol.
+/// Keeps the real standard output for answers and points descriptor 1 to standard error, so that a workload that
+/// prints cannot break the protocol.
 fn take_standard_output() -> io::Result<File> {
     let answers = io::Write::by_ref(&mut io::stdout().lock())
         .flush()
@@ -103,8 +103,8 @@ fn lost(error: io::Error) -> CommandError {
     ))
 }
 
-/// Ends this process, and those it started in its group, when standard input ends: when the parent is gone or has lost interest.
-/// The kernel's own signal covers a process too stuck to notice.
+/// Ends this process, and those it started in its group, when standard input ends: when the parent is gone or has lost
+/// interest. The kernel's own signal covers a process too stuck to notice.
 fn die_with_parent() {
     let parent = process::getppid();
     // Not to be had in some sandboxes; the watch on standard input remains.

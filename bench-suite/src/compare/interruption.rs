@@ -18,13 +18,14 @@ pub(crate) struct Interruption {
 #[derive(Debug, Default)]
 struct State {
     requested: bool,
-    /// The process group that runs now. Its leader is not reaped while it stands here, so the id can't belong to another.
+    /// The process group that runs now. Its leader is not reaped while it stands here, so the id can't belong to
+    /// another.
     group: Option<Pid>,
 }
 
 impl Interruption {
-    /// Begins to listen. The first signal kills the running child; the second ends this process with code 130, and the child dies
-    /// with it.
+    /// Begins to listen. The first signal kills the running child; the second ends this process with code 130, and the
+    /// child dies with it.
     ///
     /// # Errors
     /// When the handlers can't be installed.

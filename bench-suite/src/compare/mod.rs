@@ -36,9 +36,9 @@ use schedule::Schedule;
 /// `lab compare`: measures, prints tables and verdicts, writes results and the report.
 ///
 /// # Errors
-/// [`CommandError::Usage`] before anything is measured; [`CommandError::Failed`] if a run crashed, timed out or gave a wrong
-/// answer, or if the results can't be written; [`CommandError::Interrupted`] after a signal. In the last two cases what was
-/// measured is written and shown.
+/// [`CommandError::Usage`] before anything is measured; [`CommandError::Failed`] if a run crashed, timed out or gave a
+/// wrong answer, or if the results can't be written; [`CommandError::Interrupted`] after a signal. In the last two
+/// cases what was measured is written and shown.
 pub fn run(
     registry: &Registry,
     build: &Build,

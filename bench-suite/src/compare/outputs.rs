@@ -116,8 +116,8 @@ impl Outputs {
         Ok(said)
     }
 
-    /// Puts the files of these names that are in the folder into a new folder below [`EARLIER`], from where nothing takes
-    /// them; they stay where they are, too. Where that is, if there were any.
+    /// Puts the files of these names that are in the folder into a new folder below [`EARLIER`], from where nothing
+    /// takes them; they stay where they are, too. Where that is, if there were any.
     fn keep(&self, names: &[&str]) -> io::Result<Option<PathBuf>> {
         let there: Vec<(&str, PathBuf)> = names
             .iter()

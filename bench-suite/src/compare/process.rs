@@ -24,7 +24,8 @@ const TAIL_BYTES: usize = 4096;
 /// A run's figures, or how it failed and why.
 pub(crate) type Outcome = Result<Measured, (Status, String)>;
 
-/// The program that plays the child: this one. The link in `/proc` stays true when the file is replaced by a new build halfway.
+/// The program that plays the child: this one. The link in `/proc` stays true when the file is replaced by a new build
+/// halfway.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
     let link = Path::new("/proc/self/exe");
     if link.exists() {
@@ -34,7 +35,8 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     }
 }
 
-/// Runs one child to its end, for at most `limit`. What is returned after an interruption is the killed child's, not a figure.
+/// Runs one child to its end, for at most `limit`. What is returned after an interruption is the killed child's, not a
+/// figure.
 ///
 /// To be called from the main thread: the child's death signal is sent when the *thread* that started it ends.
 pub(crate) fn measure(

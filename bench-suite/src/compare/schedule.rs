@@ -47,8 +47,8 @@ impl<'a> Schedule<'a> {
         order
     }
 
-    /// The budget of each process of this round, so that all rounds that are left fit; `None` if not even short ones do.
-    /// The first round always takes place.
+    /// The budget of each process of this round, so that all rounds that are left fit; `None` if not even short ones
+    /// do. The first round always takes place.
     pub(super) fn budget(&self, round: u32, elapsed: Duration) -> Option<Duration> {
         let effort = &self.plan.effort;
         let Some(time_box) = effort.time_box else {

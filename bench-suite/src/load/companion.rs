@@ -1,12 +1,13 @@
 //! What runs beside the measured process: a client that puts load on it, or a site that it fetches from.
 //!
-//! A companion is this program's own executable in another process, so that its CPU time is not the measured one's. It talks in
-//! lines of JSON over its standard input and output: it says when it is ready, waits to be told to go, and gives its report. The
-//! end of its standard input ends it, so that it never outlives the measured process, however that ends.
+//! A companion is this program's own executable in another process, so that its CPU time is not the measured one's. It
+//! talks in lines of JSON over its standard input and output: it says when it is ready, waits to be told to go, and
+//! gives its report. The end of its standard input ends it, so that it never outlives the measured process, however
+//! that ends.
 //!
-//! A process whose `main` does not call [`serve_if_asked`] (a test, a criterion bench) can't be started as its own companion;
-//! there the companion is a thread, with the same lines over pipes. Its CPU time is then within the process's and is to be
-//! taken off: [`Companion::shares_process`].
+//! A process whose `main` does not call [`serve_if_asked`] (a test, a criterion bench) can't be started as its own
+//! companion; there the companion is a thread, with the same lines over pipes. Its CPU time is then within the
+//! process's and is to be taken off: [`Companion::shares_process`].
 
 use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Write};
 use std::net::SocketAddr;
@@ -48,8 +49,8 @@ enum Message {
     Failed(String),
 }
 
-/// Becomes a companion if the command line asks for it; else remembers that this executable can be one. To be called first in
-/// `main`.
+/// Becomes a companion if the command line asks for it; else remembers that this executable can be one. To be called
+/// first in `main`.
 pub fn serve_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|command| command != COMMAND) {
@@ -191,7 +192,8 @@ impl Companion {
     /// Tells a client to go and waits for its report. Blocks.
     ///
     /// # Errors
-    /// [`Failure::WrongAnswer`] when the server's answers were wrong, [`Failure::Crashed`] when the client failed otherwise.
+    /// [`Failure::WrongAnswer`] when the server's answers were wrong, [`Failure::Crashed`] when the client failed
+    /// otherwise.
     pub fn go(&mut self) -> Result<LoadReport, Failure> {
         let input = self.input.as_mut().expect("open until the drop");
         input

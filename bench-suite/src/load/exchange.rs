@@ -11,7 +11,8 @@ const MAX_RESPONSE: usize = 64 << 20;
 /// The exchange that goes on on one connection.
 pub(super) enum Exchange {
     Echo {
-        /// What is sent and must come back. It begins with the exchange's number, so that an answer to another one is noticed.
+        /// What is sent and must come back. It begins with the exchange's number, so that an answer to another one is
+        /// noticed.
         message: Vec<u8>,
         number: u64,
         received: usize,

@@ -1,13 +1,14 @@
 //! The load generator proper: one thread, one epoll instance, one request in flight on each connection.
 //!
-//! It is lean because it shares the machine with the server that it measures: a request costs one `write`, one `read`, one look
-//! at the clock and its share of an `epoll_wait`. Registrations are edge-triggered: of a level-triggered one the kernel asks each time whether
-//! it is still ready, which costs a twentieth of the request. One `read` per event is enough all the same, as a short one has emptied
-//! the socket. It never spins: with nothing to do it sleeps until the next request is due, to the nanosecond.
+//! It is lean because it shares the machine with the server that it measures: a request costs one `write`, one `read`,
+//! one look at the clock and its share of an `epoll_wait`. Registrations are edge-triggered: of a level-triggered one
+//! the kernel asks each time whether it is still ready, which costs a twentieth of the request. One `read` per event
+//! is enough all the same, as a short one has emptied the socket. It never spins: with nothing to do it sleeps until
+//! the next request is due, to the nanosecond.
 //!
-//! In the **closed loop** the rate adapts to the server, and a pause of the server hides the requests that would have been sent
-//! meanwhile (coordinated omission). In the **open loop** requests are due whatever the server does. The module's README
-//! has the rules.
+//! In the **closed loop** the rate adapts to the server, and a pause of the server hides the requests that would have
+//! been sent meanwhile (coordinated omission). In the **open loop** requests are due whatever the server does. The
+//! module's README has the rules.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -238,8 +239,8 @@ impl Generator {
         })
     }
 
-    /// Open loop: starts what is due on the connections that are free. Returns when the next request is due, or when the run
-    /// ends if none is due before; `None` if it is over, or if no free connection waits for anything.
+    /// Open loop: starts what is due on the connections that are free. Returns when the next request is due, or when
+    /// the run ends if none is due before; `None` if it is over, or if no free connection waits for anything.
     fn start_due(&mut self, run: &mut Run) -> Result<Option<Instant>, LoadError> {
         loop {
             let Some(schedule) = &mut run.schedule else {
@@ -369,7 +370,8 @@ impl Generator {
         Ok(may_be_more && !is_done)
     }
 
-    /// A response is there: the closed loop starts the next request at once. True if the connection has done its part of the run.
+    /// A response is there: the closed loop starts the next request at once. True if the connection has done its part
+    /// of the run.
     fn ended(&mut self, run: &mut Run, number: usize) -> Result<bool, LoadError> {
         let connection = &mut self.connections[number];
         let now = Instant::now();
@@ -435,8 +437,8 @@ struct Run {
     in_flight: usize,
     requests: u64,
     unstarted: u64,
-    /// Requests that still wait for a connection by then are not started any more: a server that is too slow for the rate
-    /// would keep the run going for ever.
+    /// Requests that still wait for a connection by then are not started any more: a server that is too slow for the
+    /// rate would keep the run going for ever.
     give_up: Instant,
     /// Somebody asked to end now.
     stopped: bool,

@@ -1,7 +1,7 @@
 //! `lab load`: puts load on an echo or HTTP server and says what it saw, its own lateness included.
 //!
-//! [`LoadOptions`] say what to do and [`LoadReport`] is what was seen; both are plain data, so that a workload can have the
-//! generator run in a process of its own ([`companion`]).
+//! [`LoadOptions`] say what to do and [`LoadReport`] is what was seen; both are plain data, so that a workload can
+//! have the generator run in a process of its own ([`companion`]).
 //!
 #![doc = include_str!("README.md")]
 
@@ -78,8 +78,8 @@ pub struct LoadReport {
     /// The run was interrupted: it is shorter than was asked for.
     #[serde(default)]
     pub interrupted: bool,
-    /// From the first request's start to the last response. In the open loop it is at least the duration asked for, unless the
-    /// run was interrupted.
+    /// From the first request's start to the last response. In the open loop it is at least the duration asked for,
+    /// unless the run was interrupted.
     pub wall_ns: u64,
     /// The generator's own CPU time.
     pub client_cpu_ns: u64,
@@ -253,9 +253,9 @@ impl Ready {
 /// The command `lab load`.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for values that make no sense, [`CommandError::Failed`] when a connection is refused or breaks,
-/// an answer is wrong, or the report can't be written; [`CommandError::Interrupted`] after a signal, with what was seen until
-/// then reported.
+/// [`CommandError::Usage`] for values that make no sense, [`CommandError::Failed`] when a connection is refused or
+/// breaks, an answer is wrong, or the report can't be written; [`CommandError::Interrupted`] after a signal, with what
+/// was seen until then reported.
 pub fn run(arguments: &cli::LoadArgs) -> Result<(), CommandError> {
     let options = options(arguments)?;
     let json = arguments.json.as_deref();

@@ -1,9 +1,10 @@
 //! A small web site with seeded pages and latencies, for the workloads that fetch.
 //!
-//! `/INDEX` answers after a latency that depends on the seed and the index alone, with a body that does too: whoever fetches
-//! knows what to expect without a list. `/stall` never answers; all else is 404.
+//! `/INDEX` answers after a latency that depends on the seed and the index alone, with a body that does too: whoever
+//! fetches knows what to expect without a list. `/stall` never answers; all else is 404.
 //!
-//! It runs on tokio's one-thread runtime, in a process of its own, whichever runtime is measured: all of them pay the same.
+//! It runs on tokio's one-thread runtime, in a process of its own, whichever runtime is measured: all of them pay the
+//! same.
 
 use std::convert::Infallible;
 use std::io::{self, PipeReader, Read as _};

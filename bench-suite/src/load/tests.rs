@@ -36,7 +36,8 @@ fn echo(stream: TcpStream) -> io::Result<()> {
     io::copy(&mut &stream, &mut &stream).map(drop)
 }
 
-/// Larger than the generator's buffer and the sockets' together: it has to wait for room, and reads several times for each event.
+/// Larger than the generator's buffer and the sockets' together: it has to wait for room, and reads several times for
+/// each event.
 #[test]
 fn a_message_beyond_all_buffers_comes_back_whole() {
     let bytes = 24 << 20;
@@ -45,7 +46,8 @@ fn a_message_beyond_all_buffers_comes_back_whole() {
     assert!(report.requests >= 2, "{} requests", report.requests);
 }
 
-/// Exactly what the generator's buffer holds, and a byte more or less: a read that fills it does not tell whether there is more.
+/// Exactly what the generator's buffer holds, and a byte more or less: a read that fills it does not tell whether
+/// there is more.
 #[test]
 fn a_message_as_large_as_the_buffer_is_one_response() {
     let server = serve(echo);

@@ -1,14 +1,15 @@
 //! Many loops: N:1 scaled as asyncio's users scale it, by repetition. The runtimes `n1xP` and `n1xProc`.
 //!
-//! Loops share nothing: no task moves from one to another, and none spawns on another. So a program does not run on many loops as it is; it is
-//! *split* first, and each loop is given its part. Servers need no splitting: every loop listens to the same port, and the kernel spreads the
-//! connections (`SO_REUSEPORT`).
+//! Loops share nothing: no task moves from one to another, and none spawns on another. So a program does not run on
+//! many loops as it is; it is *split* first, and each loop is given its part. Servers need no splitting: every loop
+//! listens to the same port, and the kernel spreads the connections (`SO_REUSEPORT`).
 //!
 //! * [`Loops`] are started and given parts: [`threads`] is one loop a thread, [`processes`] one a process.
 //! * [`Split`] is a workload cut into parts: [`parts`] has those that can be cut, [`servers`] those that listen.
 //!
-//! What can't be cut has no row: `pingpong` is one pair, `fib-join` and `skynet-join` are about a fork-join that loops do not have, `crawl`'s
-//! tasks share a semaphore and `download`'s a queue, `idle` measures the one process that it runs in.
+//! What can't be cut has no row: `pingpong` is one pair, `fib-join` and `skynet-join` are about a fork-join that loops
+//! do not have, `crawl`'s tasks share a semaphore and `download`'s a queue, `idle` measures the one process that it
+//! runs in.
 
 pub mod parts;
 pub mod processes;

@@ -1,7 +1,7 @@
 //! Computations and bare scheduling, cut by hand as asyncio's users cut them.
 //!
-//! Inside of its part, a loop does what the workload does: a task for each piece. What all loops need (a matrix, a buffer) each makes for
-//! itself, once: nothing is shared.
+//! Inside of its part, a loop does what the workload does: a task for each piece. What all loops need (a matrix, a
+//! buffer) each makes for itself, once: nothing is shared.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -156,7 +156,8 @@ pub fn nqueens<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failu
 /// `fib-spawn`: some subtrees of the recursion.
 pub struct FibSpawn;
 
-/// The numbers whose Fibonacci numbers add up to fib(n), a few for each of `loops` if n is large enough. The largest come first.
+/// The numbers whose Fibonacci numbers add up to fib(n), a few for each of `loops` if n is large enough. The largest
+/// come first.
 fn subtrees(n: u64, loops: usize) -> Vec<u64> {
     /// Smaller ones are not worth a loop.
     const SMALL: u64 = 10;

@@ -1,6 +1,8 @@
-//! Servers on many loops: each loop listens to the same port, and the kernel spreads the connections by their addresses.
+//! Servers on many loops: each loop listens to the same port, and the kernel spreads the connections by their
+//! addresses.
 //!
-//! That is a lottery: with 64 connections on 2 loops, one of them has 36 or more in two cases of five. No loop helps another.
+//! That is a lottery: with 64 connections on 2 loops, one of them has 36 or more in two cases of five. No loop helps
+//! another.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -91,7 +93,8 @@ impl Split for Hogged {
 /// Has every loop listen to `address`, or to one free port if its port is 0; the address.
 ///
 /// # Errors
-/// Those of binding, [`AddrInUse`](io::ErrorKind::AddrInUse) for a port that others share already too; else [`Other`](io::ErrorKind::Other).
+/// Those of binding, [`AddrInUse`](io::ErrorKind::AddrInUse) for a port that others share already too; else
+/// [`Other`](io::ErrorKind::Other).
 pub fn listen_on<L: Loops>(
     loops: &L,
     protocol: Protocol,

@@ -1,7 +1,8 @@
 //! An echo server without any runtime: one thread, one epoll instance, and the system calls that there must be.
 //!
-//! It is the reference for all that serve sockets: what a runtime costs beyond it is the price of tasks, wakers and fairness. The rest is the
-//! kernel's. Edge-triggered, as that costs least: of a level-triggered socket the kernel asks after each event whether it is still ready.
+//! It is the reference for all that serve sockets: what a runtime costs beyond it is the price of tasks, wakers and
+//! fairness. The rest is the kernel's. Edge-triggered, as that costs least: of a level-triggered socket the kernel
+//! asks after each event whether it is still ready.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -157,8 +158,8 @@ impl Loop {
 }
 
 impl Connection {
-    /// Reads and writes until one of both would have to wait, as nothing is reported twice. An error, or the end of the stream, which is one
-    /// here, ends the connection.
+    /// Reads and writes until one of both would have to wait, as nothing is reported twice. An error, or the end of
+    /// the stream, which is one here, ends the connection.
     fn serve(&mut self, flags: EventFlags, buffer: &mut [u8]) -> io::Result<()> {
         let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
         loop {

@@ -1,8 +1,8 @@
 //! A plain thread pool as large as the cores: one queue under a lock, workers that wait at a condition variable.
 //!
-//! It is what a program without any runtime would use for computing, and so the reference that every scheduler must be worth its
-//! complexity against. A job can't wait for another one: with all workers waiting nobody would be left to run it. That is why
-//! it has no row for recursion.
+//! It is what a program without any runtime would use for computing, and so the reference that every scheduler must be
+//! worth its complexity against. A job can't wait for another one: with all workers waiting nobody would be left to
+//! run it. That is why it has no row for recursion.
 
 use std::collections::VecDeque;
 use std::io;

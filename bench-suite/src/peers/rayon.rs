@@ -1,8 +1,8 @@
-//! rayon: fork-join for [`Recursion`](crate::workloads::Recursion), and through its own interface the workloads that rayon's
-//! users would give it: scopes for tasks that return, parallel iterators for data.
+//! rayon: fork-join for [`Recursion`](crate::workloads::Recursion), and through its own interface the workloads that
+//! rayon's users would give it: scopes for tasks that return, parallel iterators for data.
 //!
-//! Its jobs can't wait, and they live on their parent's stack: that is why it is so fast, and why it has no row where tasks
-//! sleep or talk to each other.
+//! Its jobs can't wait, and they live on their parent's stack: that is why it is so fast, and why it has no row where
+//! tasks sleep or talk to each other.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

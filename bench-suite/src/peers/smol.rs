@@ -1,9 +1,9 @@
 //! smol under our traits: async-executor on several threads, async-io's reactor, async-net, async-channel, blocking.
 //!
-//! Each thread drives the one executor and the reactor in turn (`async_io::block_on(executor.run(..))`), which is how smol's
-//! own documentation runs several threads. The executor is ambient, a thread-local of those threads: smol's users keep it in a
-//! `static`, and a counter shared by all tasks would be a cost that they don't have. The handle is therefore to be used from
-//! that runtime's tasks only.
+//! Each thread drives the one executor and the reactor in turn (`async_io::block_on(executor.run(..))`), which is how
+//! smol's own documentation runs several threads. The executor is ambient, a thread-local of those threads: smol's
+//! users keep it in a `static`, and a counter shared by all tasks would be a cost that they don't have. The handle is
+//! therefore to be used from that runtime's tasks only.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,7 +1,7 @@
 //! Plain blocking servers, a thread for each connection: what the standard library alone gives.
 //!
-//! It is the reference for 1:1: whatever `threads` costs beyond it is the price of time-outs, cancellation and select on a
-//! thread. HTTP is parsed by httparse, the parser that hyper uses too.
+//! It is the reference for 1:1: whatever `threads` costs beyond it is the price of time-outs, cancellation and select
+//! on a thread. HTTP is parsed by httparse, the parser that hyper uses too.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -63,8 +63,8 @@ impl Server {
         Self::listen(protocol, address, None)
     }
 
-    /// [`start`](Server::start); with `refusals` it accepts no more once the system refuses what a connection needs, and notes
-    /// that.
+    /// [`start`](Server::start); with `refusals` it accepts no more once the system refuses what a connection needs,
+    /// and notes that.
     fn listen(
         protocol: Protocol,
         address: SocketAddr,

@@ -1,8 +1,8 @@
 //! tokio under our traits, in both flavours: several workers that steal from each other, and one thread.
 //!
-//! The runtime handle holds nothing: it uses tokio's ambient runtime, as programs on tokio do (`tokio::spawn`). Carrying a
-//! `tokio::runtime::Handle` instead would clone an `Arc` for each task that spawns others, on a counter that all workers share.
-//! It is therefore to be used from that runtime's tasks and blocking threads only.
+//! The runtime handle holds nothing: it uses tokio's ambient runtime, as programs on tokio do (`tokio::spawn`).
+//! Carrying a `tokio::runtime::Handle` instead would clone an `Arc` for each task that spawns others, on a counter
+//! that all workers share. It is therefore to be used from that runtime's tasks and blocking threads only.
 
 use std::future::Future;
 use std::io;

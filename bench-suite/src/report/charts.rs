@@ -6,7 +6,8 @@ use crate::results::Role;
 use crate::summary::Section;
 use crate::units;
 
-/// Between largest and smallest value, from where on an axis is logarithmic: small bars could not be told apart otherwise.
+/// Between largest and smallest value, from where on an axis is logarithmic: small bars could not be told apart
+/// otherwise.
 const LOGARITHMIC_FROM: f64 = 25.0;
 
 /// One entry per section, in order.

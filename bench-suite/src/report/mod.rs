@@ -1,8 +1,9 @@
 //! The report: one HTML file that works offline, made from stored results.
 //!
-//! Everything stands in the file itself: style, script and the charting library (Chart.js, MIT, `assets/`). The page's own
-//! content policy forbids loading anything. All text from results is escaped; the charts' data is JSON inside an inert script element.
-//! Every figure of a chart stands in a table too, so that the page can be read without scripts, printed, and read aloud.
+//! Everything stands in the file itself: style, script and the charting library (Chart.js, MIT, `assets/`). The page's
+//! own content policy forbids loading anything. All text from results is escaped; the charts' data is JSON inside an
+//! inert script element. Every figure of a chart stands in a table too, so that the page can be read without scripts,
+//! printed, and read aloud.
 
 mod charts;
 mod html;

@@ -71,7 +71,8 @@ fn plots(html: &mut String, index: usize, section: &Section) {
     if drawn == 0 {
         return;
     }
-    // Room for the title and the axis, and for each row: a line, or as many as a long name may have beside a narrow chart.
+    // Room for the title and the axis, and for each row: a line, or as many as a long name may have beside a narrow
+    // chart.
     let longest = section.rows.iter().map(|row| row.label.len()).max();
     let row = if longest > Some(20) { 42 } else { 34 };
     let height = 84 + row * drawn;

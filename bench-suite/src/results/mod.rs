@@ -1,8 +1,9 @@
 //! Stored results, schema `lab.results/1`: what every other tool relies on.
 //!
-//! Units are in the field names; what is unknown is `null`, never 0. Fields are added freely, so a reader ignores those that
-//! it does not know, but it is strict about those that it does: a file that is cut short or of another schema is refused with
-//! one line that says so. `schema/lab.results-1.schema.json` says the same for programs in other languages.
+//! Units are in the field names; what is unknown is `null`, never 0. Fields are added freely, so a reader ignores
+//! those that it does not know, but it is strict about those that it does: a file that is cut short or of another
+//! schema is refused with one line that says so. `schema/lab.results-1.schema.json` says the same for programs in
+//! other languages.
 
 mod comparison;
 mod environment;

@@ -1,8 +1,8 @@
 //! Prometheus' text format, 0.0.4: what the runtime and the process count.
 //!
-//! Counters end in `_total`, times are in seconds, and a family's lines stand together, after its `HELP` and `TYPE`. What a
-//! scheduler does not count has no line: absent is not 0. Where a worker counts for itself there is a line per worker, and
-//! the sum over them is left to the one who asks.
+//! Counters end in `_total`, times are in seconds, and a family's lines stand together, after its `HELP` and `TYPE`.
+//! What a scheduler does not count has no line: absent is not 0. Where a worker counts for itself there is a line per
+//! worker, and the sum over them is left to the one who asks.
 
 use std::fmt::{self, Write as _};
 use std::fs;

@@ -58,7 +58,8 @@ async fn burst<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     world.expect("the sum of a burst", sum, tasks * (tasks - 1) / 2);
 }
 
-/// Tasks that would never end, ended in every state: not yet polled, in a queue, in a timer, in a channel, being polled.
+/// Tasks that would never end, ended in every state: not yet polled, in a queue, in a timer, in a channel, being
+/// polled.
 async fn aborts<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     let tasks = random.u64(1..=world.many / 4 + 1);
     let (sender, receiver) = world.rt.channel::<u64>(1);

@@ -11,8 +11,8 @@ const CAPACITY: usize = 1 << 20;
 
 /// A byte for each future.
 ///
-/// A token refers to it by number and for ever, so that a token that is dropped twice, which only unsound code can do, finds its
-/// byte and no freed memory.
+/// A token refers to it by number and for ever, so that a token that is dropped twice, which only unsound code can do,
+/// finds its byte and no freed memory.
 pub(crate) struct Ledger {
     states: Box<[AtomicU8]>,
     next: AtomicUsize,

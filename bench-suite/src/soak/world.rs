@@ -72,8 +72,8 @@ pub(super) struct World<R> {
     pub(super) ledger: &'static Ledger,
     pub(super) tally: Arc<Tally>,
     pub(super) faults: Arc<Faults>,
-    /// The root is about to return: from now on a task may be cancelled under the hands of another one that still runs, and
-    /// answers say nothing any more.
+    /// The root is about to return: from now on a task may be cancelled under the hands of another one that still
+    /// runs, and answers say nothing any more.
     pub(super) ending: Arc<AtomicBool>,
     /// Tasks of a large burst: a thread for each is another matter than a cell for each.
     pub(super) many: u64,

@@ -1,13 +1,13 @@
 //! `crawl`: fetch many pages, 50 at once, and use each as soon as it is there.
 //!
-//! Every page has a seeded latency, like servers far away: a task for each page waits for its turn, connects, sends its request and
-//! waits. A semaphore bounds how many of them do so at once, as neither side could bear all. The root gets the results
-//! through a channel in the order in which they complete. It stresses many connections in a short time, many waiting tasks, a
-//! line of waiters, and hyper's client. The site runs in a process of its own, the same one for all runtimes. So is the
-//! semaphore the same for all: it needs no runtime.
+//! Every page has a seeded latency, like servers far away: a task for each page waits for its turn, connects, sends
+//! its request and waits. A semaphore bounds how many of them do so at once, as neither side could bear all. The root
+//! gets the results through a channel in the order in which they complete. It stresses many connections in a short
+//! time, many waiting tasks, a line of waiters, and hyper's client. The site runs in a process of its own, the same
+//! one for all runtimes. So is the semaphore the same for all: it needs no runtime.
 //!
-//! One op is one page; the figure is CPU time for each, as most of the wall-clock time is the site's latency. The check: every
-//! page comes once, with the body that it must have, and no more were fetched at once than may be.
+//! One op is one page; the figure is CPU time for each, as most of the wall-clock time is the site's latency. The
+//! check: every page comes once, with the body that it must have, and no more were fetched at once than may be.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,15 +1,15 @@
 //! `download`: save a list of URLs that is far larger than what memory should hold.
 //!
-//! A producer walks the list and puts what is not on the disk yet into a queue that holds 1000; ten workers take from it. Each
-//! keeps one connection, gives a fetch 5 s, writes the body through the runtime's files, and goes on; a URL that is bad (no
-//! URL, refused, not found) is reported and skipped. It is the shape of most batch programs: back-pressure, time-outs,
-//! blocking work, errors that must not end the whole.
+//! A producer walks the list and puts what is not on the disk yet into a queue that holds 1000; ten workers take from
+//! it. Each keeps one connection, gives a fetch 5 s, writes the body through the runtime's files, and goes on; a URL
+//! that is bad (no URL, refused, not found) is reported and skipped. It is the shape of most batch programs:
+//! back-pressure, time-outs, blocking work, errors that must not end the whole.
 //!
-//! A file is written beside and renamed when it is whole: a file under its final name is always complete, so that a later run
-//! may skip it. Memory is bounded by the queue and the workers, however long the list is.
+//! A file is written beside and renamed when it is whole: a file under its final name is always complete, so that a
+//! later run may skip it. Memory is bounded by the queue and the workers, however long the list is.
 //!
-//! One op is one URL; the figure is CPU time for each. The check: every good URL's file has the content it must have, files
-//! that were there are untouched, and every bad URL was reported. The site runs in a process of its own.
+//! One op is one URL; the figure is CPU time for each. The check: every good URL's file has the content it must have,
+//! files that were there are untouched, and every bad URL was reported. The site runs in a process of its own.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,8 +1,9 @@
 //! `echo`: a TCP server that sends back what it gets, a task for each connection.
 //!
-//! Next to nothing is computed: what remains is the way from a socket that became readable to the task that waits for it, and
-//! the system calls. The client is another process, one thread that is never idle in the closed loop; both share the machine,
-//! so that the sturdy figure is the *server's CPU time* for each request and not requests per second.
+//! Next to nothing is computed: what remains is the way from a socket that became readable to the task that waits for
+//! it, and the system calls. The client is another process, one thread that is never idle in the closed loop; both
+//! share the machine, so that the sturdy figure is the *server's CPU time* for each request and not requests per
+//! second.
 //!
 //! One op is one request: `bytes` bytes there and back. The client checks that every byte comes back.
 
@@ -73,8 +74,8 @@ async fn conversation<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
     let _ = converse(stream).await;
 }
 
-/// Accepts for ever and spawns what `converse` makes of each connection. With `refusals` it ends at the first refusal of the
-/// system, and with it the connections that it has not accepted: a client need not wait for those.
+/// Accepts for ever and spawns what `converse` makes of each connection. With `refusals` it ends at the first refusal
+/// of the system, and with it the connections that it has not accepted: a client need not wait for those.
 pub(crate) async fn accept_with<R, F, C>(
     rt: &R,
     listener: &R::TcpListener,

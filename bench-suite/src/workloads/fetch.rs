@@ -18,8 +18,9 @@ type Driver<R> = http1::Connection<HyperIo<<R as Runtime>::TcpStream>, Empty<Byt
 
 /// A connection to one server.
 ///
-/// hyper splits a connection into a sender of requests and a future that moves the bytes. Here the second is polled along with
-/// each request, within the same task: a task of its own would, under 1:1, be one more thread for each connection.
+/// hyper splits a connection into a sender of requests and a future that moves the bytes. Here the second is polled
+/// along with each request, within the same task: a task of its own would, under 1:1, be one more thread for each
+/// connection.
 pub(super) struct Connection<R: Runtime> {
     requests: http1::SendRequest<Empty<Bytes>>,
     /// `None` when the server has closed the connection.

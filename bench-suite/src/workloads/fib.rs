@@ -1,10 +1,11 @@
 //! `fib-spawn` and `fib-join`: Fibonacci numbers the slow way, with a fork at every step and no cut-off.
 //!
-//! There is no work but the forks, so this is what a fork costs, and how a scheduler orders them: newest first keeps the tree's
-//! live part as small as its depth, oldest first builds the whole tree before it joins any of it.
+//! There is no work but the forks, so this is what a fork costs, and how a scheduler orders them: newest first keeps
+//! the tree's live part as small as its depth, oldest first builds the whole tree before it joins any of it.
 //!
-//! **`fib-spawn`**: `fib(n)` spawns a task for `fib(n - 1)`, computes `fib(n - 2)` itself (boxed recursion: an async function
-//! can't contain itself), and then awaits the task. **`fib-join`**: the two are given to the model's fork-join.
+//! **`fib-spawn`**: `fib(n)` spawns a task for `fib(n - 1)`, computes `fib(n - 2)` itself (boxed recursion: an async
+//! function can't contain itself), and then awaits the task. **`fib-join`**: the two are given to the model's
+//! fork-join.
 //!
 //! One op is one fork, that is one call with `n >= 2`. The check is the number itself.
 

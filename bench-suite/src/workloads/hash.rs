@@ -1,7 +1,7 @@
 //! `hash`: SHA-256 over the chunks of a large buffer, a task for each chunk.
 //!
-//! Computing that streams through memory: the chunks are shared, the digests are gathered in order and hashed once more, as a
-//! two-level hash tree. Chunks are 1 MiB, so that a task lasts about half a millisecond.
+//! Computing that streams through memory: the chunks are shared, the digests are gathered in order and hashed once
+//! more, as a two-level hash tree. Chunks are 1 MiB, so that a task lasts about half a millisecond.
 //!
 //! One op is one chunk of 1 MiB. The check is the digest that one thread gets in program order.
 

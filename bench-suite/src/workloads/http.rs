@@ -1,7 +1,8 @@
 //! `http`: an HTTP/1.1 server on hyper with keep-alive, a task for each connection.
 //!
-//! What echo is plus a real protocol library: allocation, parsing, larger futures, the adapters between the runtime's sockets
-//! and hyper's traits. The client is another process, as for `echo`; the figure is the server's CPU time for each request.
+//! What echo is plus a real protocol library: allocation, parsing, larger futures, the adapters between the runtime's
+//! sockets and hyper's traits. The client is another process, as for `echo`; the figure is the server's CPU time for
+//! each request.
 //!
 //! One op is one request: `GET /` answered with 200 and a small body. The client checks status and body.
 
@@ -131,8 +132,8 @@ fn refused(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-/// Whether a request says which host it is for, as RFC 9112, section 3.2, asks of it: from HTTP/1.1 on it must, once, and
-/// validly.
+/// Whether a request says which host it is for, as RFC 9112, section 3.2, asks of it: from HTTP/1.1 on it must, once,
+/// and validly.
 fn names_its_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {

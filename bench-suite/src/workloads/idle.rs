@@ -1,13 +1,13 @@
 //! `idle`: what a task costs while it does nothing.
 //!
-//! `size` tasks are spawned and park on a future that is never ready. When the last of them has been polled, the growth of the
-//! process's resident memory, but for code, is divided by their number. It counts all that a waiting task keeps: its cell, its handle's share,
-//! under 1:1 the touched part of its stack (not the kernel's own stack).
+//! `size` tasks are spawned and park on a future that is never ready. When the last of them has been polled, the
+//! growth of the process's resident memory, but for code, is divided by their number. It counts all that a waiting
+//! task keeps: its cell, its handle's share, under 1:1 the touched part of its stack (not the kernel's own stack).
 //!
 //! The future itself is two words, so that it hides nothing of what a runtime adds: `beyond_future_bytes` is the rest.
 //!
-//! One op is one task spawned and parked; the figure is `bytes_per_task`. The check: every task was polled, was still waiting,
-//! and ends as cancelled when it is aborted. Memory is only fresh once, so that there is one repetition.
+//! One op is one task spawned and parked; the figure is `bytes_per_task`. The check: every task was polled, was still
+//! waiting, and ends as cancelled when it is aborted. Memory is only fresh once, so that there is one repetition.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +89,8 @@ impl Program for Idle {
     }
 }
 
-/// Tells the root when all tasks have been polled. Not a channel: its sender and its `send` would be kept in every task.
+/// Tells the root when all tasks have been polled. Not a channel: its sender and its `send` would be kept in every
+/// task.
 struct Muster {
     missing: AtomicU64,
     root: Mutex<Option<Waker>>,
@@ -104,7 +105,8 @@ impl Muster {
     }
 
     fn report(&self) {
-        // AcqRel: whoever sees 0 sees all that was done before; the lock orders the last report against the root's look.
+        // AcqRel: whoever sees 0 sees all that was done before; the lock orders the last report against the root's
+        // look.
         if self.missing.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(root) = self.root().take()
         {
@@ -129,8 +131,8 @@ impl Muster {
     }
 }
 
-/// The process's resident memory but for its code, where the system tells. Not `/proc/self/status`, whose counts lag behind by some hundred
-/// pages on each processor.
+/// The process's resident memory but for its code, where the system tells. Not `/proc/self/status`, whose counts lag
+/// behind by some hundred pages on each processor.
 fn resident_bytes() -> Option<u64> {
     let sums = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = sums

@@ -1,11 +1,11 @@
 //! `matmul`: the product of two square matrices, split by rows over tasks.
 //!
-//! Plain computing with memory shared for reading: only more cores help, and a scheduler can do no more than not be in the way.
-//! The rows are cut into a few pieces for each worker; a piece is one task.
+//! Plain computing with memory shared for reading: only more cores help, and a scheduler can do no more than not be in
+//! the way. The rows are cut into a few pieces for each worker; a piece is one task.
 //!
-//! One op is one whole product. The check is Freivalds' (R. Freivalds, 1979): `A (B x) = C x` for a random `x`, which costs a
-//! thousandth of the product and misses a wrong matrix with probability next to none. All numbers are small integers, so that
-//! floating point is exact and the comparison too.
+//! One op is one whole product. The check is Freivalds' (R. Freivalds, 1979): `A (B x) = C x` for a random `x`, which
+//! costs a thousandth of the product and misses a wrong matrix with probability next to none. All numbers are small
+//! integers, so that floating point is exact and the comparison too.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,8 +83,8 @@ impl Input {
         product
     }
 
-    /// Adds one row of the product to `result`, which is zero before. The innermost loop runs along rows of `b` and of the
-    /// result, so that it is vectorised.
+    /// Adds one row of the product to `result`, which is zero before. The innermost loop runs along rows of `b` and of
+    /// the result, so that it is vectorised.
     pub fn product_row(&self, row: usize, result: &mut [f64]) {
         let n = self.n;
         for (factor, b_row) in self.a[row * n..][..n].iter().zip(self.b.chunks_exact(n)) {

@@ -1,12 +1,12 @@
 //! `mixed`: the echo server beside tasks that hog the processor.
 //!
-//! Each hog computes 100 ms without a pause, sleeps 10 ms, and again. A cooperative scheduler can't take a worker from a hog:
-//! this is what that does to everybody else's latency, and what a monitor, spare workers or the kernel's preemption are worth.
-//! In the closed loop few requests are stuck at any time and the many fast ones hide them; the open loop, 200 requests a second
-//! by default, counts every request from when it was due.
+//! Each hog computes 100 ms without a pause, sleeps 10 ms, and again. A cooperative scheduler can't take a worker from
+//! a hog: this is what that does to everybody else's latency, and what a monitor, spare workers or the kernel's
+//! preemption are worth. In the closed loop few requests are stuck at any time and the many fast ones hide them; the
+//! open loop, 200 requests a second by default, counts every request from when it was due.
 //!
-//! One op is one request; the figure is the 99th percentile of the latency. The client checks that every byte comes back.
-//! `hog_cores` is what was left to the hogs: a scheduler can always be fast by not letting them run.
+//! One op is one request; the figure is the 99th percentile of the latency. The client checks that every byte comes
+//! back. `hog_cores` is what was left to the hogs: a scheduler can always be fast by not letting them run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,13 +1,14 @@
 //! The workloads: concurrent programs, each written once and run unchanged under every scheduler.
 //!
-//! A [`Program`] is generic over [`Runtime`] and uses nothing but what that trait gives. [`under`] makes the function that the
-//! registry holds for one (program, runtime) pair: the compiler makes a copy of the program for each scheduler, and no `dyn`
-//! stands between them. Recursion without futures is a [`Recursion`] over [`ForkJoin`]. A program that measures locks and queues is
-//! [`Synchronised`](primitives::Synchronised), and gets those that go with the runtime.
+//! A [`Program`] is generic over [`Runtime`] and uses nothing but what that trait gives. [`under`] makes the function
+//! that the registry holds for one (program, runtime) pair: the compiler makes a copy of the program for each
+//! scheduler, and no `dyn` stands between them. Recursion without futures is a [`Recursion`] over [`ForkJoin`]. A
+//! program that measures locks and queues is [`Synchronised`](primitives::Synchronised), and gets those that go with
+//! the runtime.
 //!
 //! To add a workload: one file here, with a unit struct that implements [`Program`]; its name in the table of
-//! `standard.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: what is fast because it is wrong is a
-//! failed run.
+//! `standard.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: what is fast because it is wrong
+//! is a failed run.
 
 pub(crate) mod client;
 pub mod crawl;
@@ -123,7 +124,8 @@ impl LaunchForkJoin for Mn {
         F: FnOnce(&MnForkJoin) -> T + Send,
         T: Send,
     {
-        // Launched like any other run, so that policy and knobs count here, too. The root task lends the pool and sleeps.
+        // Launched like any other run, so that policy and knobs count here, too. The root task lends the pool and
+        // sleeps.
         let (lend, lent) = mpsc::sync_channel(1);
         let (ended, end) = oneshot::channel::<()>();
         thread::scope(|scope| {
@@ -227,8 +229,8 @@ pub(crate) fn lost(error: JoinError) -> Failure {
     }
 }
 
-/// How many pieces to cut a computation into: a few for each worker, so that an uneven piece is evened out. Where each task
-/// has its own thread, as many as for a worker for each core.
+/// How many pieces to cut a computation into: a few for each worker, so that an uneven piece is evened out. Where each
+/// task has its own thread, as many as for a worker for each core.
 pub(crate) fn pieces<R: Runtime>(rt: &R, params: &Params) -> usize {
     const PIECES_PER_WORKER: usize = 4;
     let asked = if params.workers > 0 {

@@ -1,12 +1,12 @@
 //! `mpmc`: a few producers and a few consumers over one bounded queue.
 //!
-//! Each side waits for the other now and then: the queue is full, or empty. On several workers its lock or its atomics are
-//! contended as well. Each runtime uses its own queue, as [`primitives`](super::primitives) pairs them.
+//! Each side waits for the other now and then: the queue is full, or empty. On several workers its lock or its atomics
+//! are contended as well. Each runtime uses its own queue, as [`primitives`](super::primitives) pairs them.
 //!
 //! With `alone=1` one task puts and gets in turn: what a queue costs while nobody waits.
 //!
-//! One op is one item through the queue. The check: every item comes out once, and each consumer sees each producer's items in
-//! their order.
+//! One op is one item through the queue. The check: every item comes out once, and each consumer sees each producer's
+//! items in their order.
 
 use runtime_core::Runtime;
 

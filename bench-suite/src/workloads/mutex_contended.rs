@@ -1,9 +1,9 @@
 //! `mutex-contended`: a few tasks want one async mutex all the time, and hold it for a moment.
 //!
-//! As nobody waits while holding it, tasks meet at the lock only where several workers run them, or when a budget ends. With
-//! `held=1` the holder lets the others run once: they all come to stand in line, and each unlock hands the lock to the next,
-//! which has to be scheduled before anyone gets on. That is the cost of fairness; a mutex that lets newcomers overtake is
-//! cheaper there and makes some wait longer.
+//! As nobody waits while holding it, tasks meet at the lock only where several workers run them, or when a budget
+//! ends. With `held=1` the holder lets the others run once: they all come to stand in line, and each unlock hands the
+//! lock to the next, which has to be scheduled before anyone gets on. That is the cost of fairness; a mutex that lets
+//! newcomers overtake is cheaper there and makes some wait longer.
 //!
 //! One op is a lock and an unlock by one of the tasks. The check: the number in the lock counts them.
 

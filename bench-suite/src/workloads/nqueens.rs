@@ -1,7 +1,7 @@
 //! `nqueens`: how many ways there are to put n queens on a board so that none attacks another.
 //!
-//! A search without memory traffic whose pieces differ in length: a task for every place of the queens of the first two rows.
-//! It shows whether work that is uneven gets evened out.
+//! A search without memory traffic whose pieces differ in length: a task for every place of the queens of the first
+//! two rows. It shows whether work that is uneven gets evened out.
 //!
 //! One op is one whole board. The check is the known number of solutions.
 

@@ -1,10 +1,10 @@
 //! `pingpong`: two tasks send one number back and forth through two channels that hold one item each.
 //!
-//! Nothing is ever parallel: it is the latency of a wake-up. On several workers it shows what it costs if a woken task is given
-//! to another core while this one goes idle.
+//! Nothing is ever parallel: it is the latency of a wake-up. On several workers it shows what it costs if a woken task
+//! is given to another core while this one goes idle.
 //!
-//! With `same_channel=0` each runtime uses its own idiomatic channel, as its users would; with `same_channel=1` all of them
-//! use `async-channel`, so that what differs is the scheduler alone.
+//! With `same_channel=0` each runtime uses its own idiomatic channel, as its users would; with `same_channel=1` all of
+//! them use `async-channel`, so that what differs is the scheduler alone.
 //!
 //! One op is one round trip. The check: the answer to `n` is `n + 1`, every time.
 

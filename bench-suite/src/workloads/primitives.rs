@@ -1,8 +1,8 @@
-//! The synchronisation that goes with each runtime, behind one face: the counterpart of [`Runtime`] for workloads that measure
-//! locks and queues.
+//! The synchronisation that goes with each runtime, behind one face: the counterpart of [`Runtime`] for workloads that
+//! measure locks and queues.
 //!
-//! Each of them works under any executor. They are paired as users pair them: ours with our runtimes, tokio's with tokio,
-//! async-lock and async-channel with smol.
+//! Each of them works under any executor. They are paired as users pair them: ours with our runtimes, tokio's with
+//! tokio, async-lock and async-channel with smol.
 
 use std::future::Future;
 use std::marker::PhantomData;

@@ -1,7 +1,7 @@
 //! Seeded numbers for the workloads' inputs: the same seed gives every runtime the same input.
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): one addition and a mix a number, and
-/// any seed is a good one.
+/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): one addition and a mix a
+/// number, and any seed is a good one.
 #[derive(Clone, Debug)]
 pub struct SplitMix64(u64);
 

@@ -1,12 +1,13 @@
 //! `skynet-spawn` and `skynet-join`: a tree in which every task starts ten others (A. Temelin's skynet benchmark).
 //!
-//! Below the root there are `size` levels; the leaves number themselves, the inner tasks add up what their ten children return.
-//! Unlike `fib` it is wide: it shows how fast work spreads, and what many live tasks cost in memory.
+//! Below the root there are `size` levels; the leaves number themselves, the inner tasks add up what their ten
+//! children return. Unlike `fib` it is wide: it shows how fast work spreads, and what many live tasks cost in memory.
 //!
-//! **`skynet-spawn`**: ten tasks are spawned, then awaited in order. **`skynet-join`**: the ten children are halved by the
-//! model's fork-join until one is left.
+//! **`skynet-spawn`**: ten tasks are spawned, then awaited in order. **`skynet-join`**: the ten children are halved by
+//! the model's fork-join until one is left.
 //!
-//! One op is one task, the root and the leaves included: 1,111 with three levels, 1,111,111 with six. The check is the sum.
+//! One op is one task, the root and the leaves included: 1,111 with three levels, 1,111,111 with six. The check is the
+//! sum.
 
 use runtime_core::{ForkJoin, JoinError, Runtime};
 
@@ -112,7 +113,8 @@ fn sum_of_leaves<F: ForkJoin>(pool: &F, first: u64, leaves: u64) -> u64 {
         return first;
     }
     let below = leaves / CHILDREN;
-    // Halving the ten children by `join` gives what each returns on the parent's stack; a scope would have to box each job.
+    // Halving the ten children by `join` gives what each returns on the parent's stack; a scope would have to box each
+    // job.
     sum_of_siblings(pool, first, below, CHILDREN)
 }
 

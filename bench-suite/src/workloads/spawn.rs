@@ -1,9 +1,9 @@
 //! `spawn` and `spawn-batch`: what it costs to start a task and to learn that it has ended.
 //!
-//! **`spawn`** starts `size` tasks from inside a task, keeps all their handles in a `Vec`, and then joins them in order. A task
-//! does nothing but return its number. With a million of them alive at once it stresses task memory (its size, its reuse, the
-//! page faults) as much as the queues. **`spawn-batch`** starts and joins them a hundred at a time: the same work with hot
-//! memory and short queues.
+//! **`spawn`** starts `size` tasks from inside a task, keeps all their handles in a `Vec`, and then joins them in
+//! order. A task does nothing but return its number. With a million of them alive at once it stresses task memory (its
+//! size, its reuse, the page faults) as much as the queues. **`spawn-batch`** starts and joins them a hundred at a
+//! time: the same work with hot memory and short queues.
 //!
 //! One op is one task, spawned and joined. The check is the sum of what the tasks returned.
 

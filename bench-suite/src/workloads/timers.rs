@@ -1,11 +1,11 @@
 //! `timers`: many sleeps at once.
 //!
-//! `size` tasks each sleep until a seeded deadline within the next `span_ms` milliseconds. Deadlines are drawn when a task is
-//! spawned, so that a runtime that serves no timer while tasks are being spawned is late. It stresses insertion into the timer
-//! structure, firing many timers at once, and the wake-ups that follow.
+//! `size` tasks each sleep until a seeded deadline within the next `span_ms` milliseconds. Deadlines are drawn when a
+//! task is spawned, so that a runtime that serves no timer while tasks are being spawned is late. It stresses
+//! insertion into the timer structure, firing many timers at once, and the wake-ups that follow.
 //!
-//! One op is one sleep; the figure is CPU time for each. The latencies are lateness: from the deadline to the moment when the
-//! task runs again. The check: no task runs before its deadline.
+//! One op is one sleep; the figure is CPU time for each. The latencies are lateness: from the deadline to the moment
+//! when the task runs again. The check: no task runs before its deadline.
 
 use std::time::Duration;
 

@@ -1,10 +1,11 @@
 //! `yield`: what it costs to let the others run.
 //!
-//! `size` tasks each yield `yields` times. Every run queue is full and nothing else happens, so this is the bare way from one
-//! task to the next: a queue's push and pop, and for 1:1 the kernel's.
+//! `size` tasks each yield `yields` times. Every run queue is full and nothing else happens, so this is the bare way
+//! from one task to the next: a queue's push and pop, and for 1:1 the kernel's.
 //!
-//! The sizes are such that a quick look has time for it where each task is a thread: there a yield is a system call and a
-//! switch of threads, some microseconds, and a repetition has to fit several times into the few seconds that a process has.
+//! The sizes are such that a quick look has time for it where each task is a thread: there a yield is a system call
+//! and a switch of threads, some microseconds, and a repetition has to fit several times into the few seconds that a
+//! process has.
 //!
 //! One op is one yield. The check is the number of yields that the tasks report.
 

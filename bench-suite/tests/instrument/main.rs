@@ -1,4 +1,5 @@
-//! The instrument with a registry of its own: workloads that behave and workloads that crash, hang, lie, print and refuse.
+//! The instrument with a registry of its own: workloads that behave and workloads that crash, hang, lie, print and
+//! refuse.
 //!
 //! This test program is its own `lab`: with `LAB_UNDER_TEST` in the environment it hands its command line to
 //! [`bench_suite::main`], as any other crate's binary would, so that the measured child is a real process of it.

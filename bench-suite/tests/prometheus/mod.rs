@@ -1,8 +1,9 @@
-//! A strict reader of Prometheus' text format 0.0.4: stricter than Prometheus itself, which is lenient about order and doubles.
+//! A strict reader of Prometheus' text format 0.0.4: stricter than Prometheus itself, which is lenient about order and
+//! doubles.
 //!
-//! Demanded: a line feed at the end; `HELP`, then `TYPE`, then the samples of a family, together and once; names and labels of
-//! the allowed letters; counters that end in `_total` and are not negative; no sample twice; histograms with rising bounds and
-//! counts, `+Inf`, `_sum` and `_count`, the last two in agreement.
+//! Demanded: a line feed at the end; `HELP`, then `TYPE`, then the samples of a family, together and once; names and
+//! labels of the allowed letters; counters that end in `_total` and are not negative; no sample twice; histograms with
+//! rising bounds and counts, `+Inf`, `_sum` and `_count`, the last two in agreement.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
-//! Checks a value against a JSON Schema, as far as the published schema of the results uses the language. A well-kept validator
-//! exists, but would be most of the workspace's dependencies. A keyword that is not known here fails the test that uses it.
+//! Checks a value against a JSON Schema, as far as the published schema of the results uses the language. A well-kept
+//! validator exists, but would be most of the workspace's dependencies. A keyword that is not known here fails the
+//! test that uses it.
 
 use serde_json::{Map, Value};
 

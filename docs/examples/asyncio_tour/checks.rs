@@ -1,7 +1,7 @@
 //! The tests of the examples: `cargo test -p docs --example asyncio_tour`.
 //!
-//! The program starts itself, once for each example and runtime, and looks at every line that it prints. What a clock says may
-//! be any figure that is not too small: how fast an example is decides nothing.
+//! The program starts itself, once for each example and runtime, and looks at every line that it prints. What a clock
+//! says may be any figure that is not too small: how fast an example is decides nothing.
 
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::thread;
@@ -55,8 +55,8 @@ fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
 enum Order {
     /// By the program: they always come in this one.
     Program,
-    /// By a clock alone, with times that are far apart. On a machine that is busy enough, two may change places: not three times
-    /// in a row.
+    /// By a clock alone, with times that are far apart. On a machine that is busy enough, two may change places: not
+    /// three times in a row.
     Clock,
     /// By chance.
     Chance,

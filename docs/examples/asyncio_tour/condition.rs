@@ -9,7 +9,8 @@ use runtime_core::sync::{Condition, Mutex};
 use runtime_core::{sleep, spawn};
 
 // ANCHOR: program
-/// What asyncio's `Condition` holds in one: a lock, and those who wait. What the lock protects is how many workers have come.
+/// What asyncio's `Condition` holds in one: a lock, and those who wait. What the lock protects is how many workers
+/// have come.
 #[derive(Default)]
 struct Shared {
     workers: Mutex<usize>,

@@ -1,4 +1,5 @@
-//! A bulk downloader: a file of addresses, however long, goes a few lines at a time into a queue, and ten workers fetch and save.
+//! A bulk downloader: a file of addresses, however long, goes a few lines at a time into a queue, and ten workers
+//! fetch and save.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,8 @@ async fn fetch_and_save(address: &str, path: &Path) -> io::Result<()> {
 }
 // ANCHOR_END: program
 
-/// Thirty images, three of which are there already, another one with a query, and four addresses that are bad in four ways.
+/// Thirty images, three of which are there already, another one with a query, and four addresses that are bad in four
+/// ways.
 async fn download_from_our_site() -> io::Result<()> {
     let site = Site::open().await?;
     let folder = tempfile::tempdir()?;

@@ -1,4 +1,5 @@
-//! A small load test of a web server: so many requests, at most 50 at once; how many a second, and what the answers were.
+//! A small load test of a web server: so many requests, at most 50 at once; how many a second, and what the answers
+//! were.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,8 +1,8 @@
-//! The examples of an introduction to asyncio, each run unchanged by a loop, by workers that steal, and by a thread for each task:
-//! `cargo run -p docs --example asyncio_tour -- as-completed --runtime mn`.
+//! The examples of an introduction to asyncio, each run unchanged by a loop, by workers that steal, and by a thread
+//! for each task: `cargo run -p docs --example asyncio_tour -- as-completed --runtime mn`.
 //!
-//! One file is one example, and `run` is where it begins. They fetch from a [`site`] of their own, with a small HTTP [`client`],
-//! so that they need no network. Built for testing, this program is its own test: see `checks.rs`.
+//! One file is one example, and `run` is where it begins. They fetch from a [`site`] of their own, with a small HTTP
+//! [`client`], so that they need no network. Built for testing, this program is its own test: see `checks.rs`.
 
 // A file's `pub` is for its neighbours: a program has no users outside.
 #![allow(unreachable_pub)]

@@ -1,4 +1,5 @@
-//! A file that is larger than the memory should be: it is read a few lines at a time, no further ahead than the queue is long.
+//! A file that is larger than the memory should be: it is read a few lines at a time, no further ahead than the queue
+//! is long.
 
 use std::io;
 use std::sync::Arc;

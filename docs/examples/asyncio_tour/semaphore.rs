@@ -1,5 +1,5 @@
-//! Coroutines cost so little that a million requests can be started at once, which neither client nor server can bear. A semaphore
-//! lets so many run, and the others wait.
+//! Coroutines cost so little that a million requests can be started at once, which neither client nor server can bear.
+//! A semaphore lets so many run, and the others wait.
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The `lab` command with a scheduling policy of one's own: `cargo run --release -p docs --example my_policy -- compare spawn
-//! --runtime mn,mine`.
+//! The `lab` command with a scheduling policy of one's own:
+//! `cargo run --release -p docs --example my_policy -- compare spawn --runtime mn,mine`.
 // ANCHOR: lab
 mod fuller_of_two;
 

@@ -1,8 +1,8 @@
 //! Executors: blocking pools that programs make, beside the one that each runtime has.
 //!
-//! A runtime's own pool is for functions that wait: it may grow to hundreds of threads. What computes, or what must not run more
-//! than a few times at once (a database with ten connections), belongs on an executor with as many threads as are wanted; what is
-//! more waits in its queue.
+//! A runtime's own pool is for functions that wait: it may grow to hundreds of threads. What computes, or what must
+//! not run more than a few times at once (a database with ten connections), belongs on an executor with as many
+//! threads as are wanted; what is more waits in its queue.
 //!
 //! asyncio's `ThreadPoolExecutor`, `loop.run_in_executor` and `loop.set_default_executor`.
 
@@ -17,13 +17,14 @@ use crate::task::JoinHandle;
 
 /// A named pool of threads for functions that block or compute, with a queue of its own. Clones are the same pool.
 ///
-/// It belongs to no runtime and can be used from several, and from outside of any: a function finds the runtime that it was sent
-/// from. When the last clone is dropped, jobs that still wait in the queue are cancelled, and those that run go on.
+/// It belongs to no runtime and can be used from several, and from outside of any: a function finds the runtime that
+/// it was sent from. When the last clone is dropped, jobs that still wait in the queue are cancelled, and those that
+/// run go on.
 ///
 /// - *Fairness*: jobs begin in the order in which they came.
 /// - *Cancel safety*: dropping a job's handle detaches it, as any task's.
-/// - *Cost*: a job is a task of its own: one allocation, a short lock to queue it, and a system call if a thread must be woken. A thread is
-///   started only if none is idle.
+/// - *Cost*: a job is a task of its own: one allocation, a short lock to queue it, and a system call if a thread must
+///   be woken. A thread is started only if none is idle.
 ///
 /// ```
 /// use runtime_core::blocking::Executor;
@@ -44,8 +45,8 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// An executor of at most `max_threads` threads, called `name` and a number. Threads come with the jobs and leave after 10 s
-    /// without any.
+    /// An executor of at most `max_threads` threads, called `name` and a number. Threads come with the jobs and leave
+    /// after 10 s without any.
     ///
     /// # Panics
     /// If `max_threads` is zero: its jobs would wait for ever.
@@ -69,10 +70,10 @@ impl Executor {
 
     /// Runs `function` on one of the threads as soon as one is free; jobs begin in the order in which they came.
     ///
-    /// Inside of a runtime, the function may use it: `spawn` and the like find it. A panic stays in the handle. Aborting has an effect
-    /// until the function starts: a job that waits is taken out of the queue and dropped at once, on the thread that aborts it; one that
-    /// runs goes on. After
-    /// [`shutdown`](Executor::shutdown) the handle reports `Cancelled`; if the system gives no thread and there is none, `SpawnFailed`.
+    /// Inside of a runtime, the function may use it: `spawn` and the like find it. A panic stays in the handle.
+    /// Aborting has an effect until the function starts: a job that waits is taken out of the queue and dropped at
+    /// once, on the thread that aborts it; one that runs goes on. After [`shutdown`](Executor::shutdown) the handle
+    /// reports `Cancelled`; if the system gives no thread and there is none, `SpawnFailed`.
     #[doc(alias = "run_in_executor")]
     #[doc(alias = "submit")]
     pub fn spawn<F, T>(&self, function: F) -> JoinHandle<T>
@@ -117,8 +118,9 @@ impl Executor {
         self.pool.queued()
     }
 
-    /// Cancels the jobs that wait, waits up to `timeout` for those that run, and returns the names of those still running then.
-    /// Blocks the calling thread, unless `timeout` is zero; from one of its own threads it does not wait.
+    /// Cancels the jobs that wait, waits up to `timeout` for those that run, and returns the names of those still
+    /// running then. Blocks the calling thread, unless `timeout` is zero; from one of its own threads it does not
+    /// wait.
     ///
     /// # Panics
     /// Inside of a task, unless `timeout` is zero.
@@ -132,7 +134,8 @@ impl Executor {
         self.shutdown_with_its_runtime(timeout)
     }
 
-    /// As [`shutdown`](Executor::shutdown), for a runtime whose pool it replaces: whether that one may block is its own question.
+    /// As [`shutdown`](Executor::shutdown), for a runtime whose pool it replaces: whether that one may block is its
+    /// own question.
     pub(super) fn shutdown_with_its_runtime(&self, timeout: Duration) -> Vec<String> {
         self.pool.shutdown(timeout)
     }
@@ -189,14 +192,15 @@ where
     }
 }
 
-/// From now on the ambient runtime runs on `executor` what [`spawn_blocking`](crate::spawn_blocking) is given, and all else for which it
-/// needs a thread that may block, such as files and host names.
+/// From now on the ambient runtime runs on `executor` what [`spawn_blocking`](crate::spawn_blocking) is given, and all
+/// else for which it needs a thread that may block, such as files and host names.
 ///
-/// The executor becomes the runtime's: it is shut down with it, and the jobs on it are waited for as the contract says. Jobs that
-/// were begun on the one before go on there, and so do those that wait in its queue. asyncio's `loop.set_default_executor`.
+/// The executor becomes the runtime's: it is shut down with it, and the jobs on it are waited for as the contract
+/// says. Jobs that were begun on the one before go on there, and so do those that wait in its queue. asyncio's
+/// `loop.set_default_executor`.
 ///
-/// The builders of the runtimes take one, too: there it is the default from the first job on. [`set_default_executor_of`] replaces that
-/// of a runtime from outside.
+/// The builders of the runtimes take one, too: there it is the default from the first job on.
+/// [`set_default_executor_of`] replaces that of a runtime from outside.
 ///
 /// # Panics
 /// Outside of a runtime.

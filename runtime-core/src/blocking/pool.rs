@@ -133,8 +133,9 @@ impl BlockingPool {
 
     /// Runs `function` on one of the pool's threads, as soon as one is free. A panic stays in the handle.
     ///
-    /// After [`shutdown`](BlockingPool::shutdown) it does not run, and the handle reports `Cancelled`. If the system gives no
-    /// thread and the pool has none, the handle reports `SpawnFailed`. Aborting has an effect until the function starts.
+    /// After [`shutdown`](BlockingPool::shutdown) it does not run, and the handle reports `Cancelled`. If the system
+    /// gives no thread and the pool has none, the handle reports `SpawnFailed`. Aborting has an effect until the
+    /// function starts.
     pub fn spawn<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -227,8 +228,8 @@ impl BlockingPool {
         self.core.state.lock().queue.len()
     }
 
-    /// Cancels the queued jobs, waits up to `timeout` for the running ones, and returns the names of those still running. The
-    /// same for executors in its place.
+    /// Cancels the queued jobs, waits up to `timeout` for the running ones, and returns the names of those still
+    /// running. The same for executors in its place.
     ///
     /// From one of the pool's own threads it does not wait.
     pub fn shutdown(&self, timeout: Duration) -> Vec<String> {
@@ -283,7 +284,8 @@ unsafe impl Schedule for Core {
 
     fn abort_queued(this: &SchedulerArc<Self>, id: TaskId) {
         let aborted = this.state.lock().queue.remove(id);
-        // Outside of the lock: dropping the function may do anything. The hold goes after whoever awaits the job was woken.
+        // Outside of the lock: dropping the function may do anything. The hold goes after whoever awaits the job was
+        // woken.
         if let Some(Queued { task, hold }) = aborted {
             task.cancel();
             drop(hold);

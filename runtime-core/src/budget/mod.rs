@@ -6,25 +6,25 @@
 //! `Pending`, so that the task goes to the back of the run queue. An operation that is made of other futures calls
 //! [`poll_begin`] instead: it spends a unit only if none of those futures did.
 //!
-//! **Whom it covers.** Every operation of this project. Futures of other libraries know nothing of it; a task that loops
-//! over them calls [`consume_budget`]. [`unconstrained`] polls a future without a budget.
+//! **Whom it covers.** Every operation of this project. Futures of other libraries know nothing of it; a task that
+//! loops over them calls [`consume_budget`]. [`unconstrained`] polls a future without a budget.
 //!
 //! **What a refusal does.** Whoever polls a refused operation should return from the task's poll. Two cases are
 //! different, and have rules of their own:
 //!
 //! - *Siblings.* `or(busy, sleep(..))` polls `busy` first. If `busy` used up everything in each poll, the sleep would
-//!   never be looked at. So each of the first refusals in a poll leaves a *reserve* to those that come after it: 64 units,
-//!   then 32, and so on down to 1. One poll completes fewer than 256 operations.
-//! - *A poller that does not return.* A `block_on` inside of a task polls again at once, and nobody renews the budget. So
-//!   refusals are counted, and after a certain number the budget is renewed. A refusal through another waker than the
-//!   task's own counts for much more: `block_on` has a waker of its own, as has each child of a combinator, but a
+//!   never be looked at. So each of the first refusals in a poll leaves a *reserve* to those that come after it: 64
+//!   units, then 32, and so on down to 1. One poll completes fewer than 256 operations.
+//! - *A poller that does not return.* A `block_on` inside of a task polls again at once, and nobody renews the budget.
+//!   So refusals are counted, and after a certain number the budget is renewed. A refusal through another waker than
+//!   the task's own counts for much more: `block_on` has a waker of its own, as has each child of a combinator, but a
 //!   combinator's child is refused once and its combinator returns. [`IMPATIENCE`] and [`FOREIGN_WAKER`] have the
 //!   numbers.
 //!
-//! **Where it ends.** A thread on which nobody arms a budget (another executor, a plain `block_on`) is not limited: with
-//! nobody to give a new budget, a used-up one would never end. For the same reason the limit is lifted where our own code
-//! polls or blocks on behalf of a task: in `block_on`, `block_in_place`, blocking jobs, the callbacks of tasks, and
-//! destructors of a task's future.
+//! **Where it ends.** A thread on which nobody arms a budget (another executor, a plain `block_on`) is not limited:
+//! with nobody to give a new budget, a used-up one would never end. For the same reason the limit is lifted where our
+//! own code polls or blocks on behalf of a task: in `block_on`, `block_in_place`, blocking jobs, the callbacks of
+//! tasks, and destructors of a task's future.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -42,11 +42,12 @@ mod tests;
 /// Leaf operations that a task may complete in one poll, before the first is refused.
 pub const UNITS_PER_POLL: u32 = 128;
 
-/// Refusals in one poll after which the budget is renewed, as the poller evidently does not return. More than any `select`
-/// has branches: a loop over one that is always ready is refused in each of them, and then returns.
+/// Refusals in one poll after which the budget is renewed, as the poller evidently does not return. More than any
+/// `select` has branches: a loop over one that is always ready is refused in each of them, and then returns.
 pub const IMPATIENCE: u32 = 1 << 16;
 
-/// So many refusals are counted for one through a waker that is not the task's own: a thousand of those renew the budget.
+/// So many refusals are counted for one through a waker that is not the task's own: a thousand of those renew the
+/// budget.
 pub const FOREIGN_WAKER: u32 = 64;
 
 /// What `Budget::remaining` is while no budget is armed.
@@ -117,8 +118,8 @@ pub fn has_remaining() -> bool {
 /// Takes one unit; `Pending`, with the task already woken, if none is left.
 ///
 /// Call it before the operation takes anything. Keep the [`Spent`] until the outcome is known: dropped without
-/// [`made_progress`](Spent::made_progress) it gives the unit back, so that an operation that has to wait costs nothing. An
-/// error is an outcome, too.
+/// [`made_progress`](Spent::made_progress) it gives the unit back, so that an operation that has to wait costs
+/// nothing. An error is an outcome, too.
 ///
 /// ```
 /// use std::task::{Context, Poll, ready};
@@ -270,8 +271,8 @@ pub fn poll_consume(cx: &mut Context<'_>) -> Poll<()> {
 /// Spends one unit of the task's budget; if none is left, the other tasks have their turn first. tokio's
 /// `task::consume_budget`.
 ///
-/// For loops over what knows no budget: futures of other libraries, or work of one's own. The operations of this project
-/// do it by themselves. It costs a few nanoseconds and needs no runtime. Cancel safe.
+/// For loops over what knows no budget: futures of other libraries, or work of one's own. The operations of this
+/// project do it by themselves. It costs a few nanoseconds and needs no runtime. Cancel safe.
 ///
 /// ```
 /// use runtime_core::{consume_budget, park::block_on_current_thread};
@@ -322,8 +323,8 @@ pin_project! {
     }
 }
 
-/// Polls `future` without a budget. It is then up to `future` to return from its polls: one that does not starves the other
-/// tasks of its worker. tokio's `task::unconstrained`.
+/// Polls `future` without a budget. It is then up to `future` to return from its polls: one that does not starves the
+/// other tasks of its worker. tokio's `task::unconstrained`.
 pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
     Unconstrained { future }
 }

@@ -10,11 +10,14 @@ use crate::task::JoinHandle;
 use crate::task_local::inherit;
 use crate::time::{now, sleep, sleep_until};
 
-/// A schedule that repeats every `period`, from now on. The job is given by [`run`](Every::run) or [`spawn`](Every::spawn).
+/// A schedule that repeats every `period`, from now on. The job is given by [`run`](Every::run) or
+/// [`spawn`](Every::spawn).
 ///
-/// * **No overlap**: a run that is due while the last one goes on is left out, and the phase stays: the runs begin at multiples of the period
-///   from the start, however long they take. A job of 90 minutes every hour begins every two hours.
-/// * **Jitter**: each run can be delayed by a random time, so that many programs with the same schedule do not all begin at once.
+/// * **No overlap**: a run that is due while the last one goes on is left out, and the phase stays: the runs begin at
+///   multiples of the period from the start, however long they take. A job of 90 minutes every hour begins every two
+///   hours.
+/// * **Jitter**: each run can be delayed by a random time, so that many programs with the same schedule do not all
+///   begin at once.
 /// * **Cost**: one task and one timer, however often it runs. Fairness is a task's.
 /// * **The end**: a schedule never ends by itself. Drop or abort it, or run it inside of
 ///   [`run_until_cancelled`](crate::cancellation::CancellationToken::run_until_cancelled). A panic of the job ends it.
@@ -66,7 +69,8 @@ impl Every {
         self
     }
 
-    /// Delays each run by a random time of less than `most`. The delay counts from the run's own time, and so does not add up.
+    /// Delays each run by a random time of less than `most`. The delay counts from the run's own time, and so does not
+    /// add up.
     pub fn jitter(mut self, most: Duration) -> Self {
         self.jitter = most;
         self
@@ -113,8 +117,9 @@ impl Every {
     }
 }
 
-/// When the run after the one due at `due`, which has ended by `now`, is due: the first multiple of the period that is not past. An
-/// [`Interval`](crate::time::Interval) would return the tick that was missed at once, whatever it does about the others.
+/// When the run after the one due at `due`, which has ended by `now`, is due: the first multiple of the period that is
+/// not past. An [`Interval`](crate::time::Interval) would return the tick that was missed at once, whatever it does
+/// about the others.
 fn following(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
     let next = due.checked_add(period)?;
     let late = now.saturating_duration_since(next).as_nanos();

@@ -10,8 +10,8 @@ use crate::task::{JoinError, JoinHandle};
 
 /// A call that was asked for. Dropping it cancels nothing. asyncio's `Handle` and `TimerHandle`.
 ///
-/// As a future it completes when the call has been made, with [`JoinError::Cancelled`] if it never will be. Cancel safe: a dropped
-/// `(&mut call).await` loses nothing.
+/// As a future it completes when the call has been made, with [`JoinError::Cancelled`] if it never will be. Cancel
+/// safe: a dropped `(&mut call).await` loses nothing.
 #[derive(Debug)]
 pub struct CallHandle<H = JoinHandle<()>> {
     when: Option<Instant>,

@@ -1,12 +1,14 @@
-//! Functions that are called soon, later, or again and again: asyncio's `call_soon`, `call_later` and `call_at`, and what its users write with
-//! them.
+//! Functions that are called soon, later, or again and again: asyncio's `call_soon`, `call_later` and `call_at`, and
+//! what its users write with them.
 //!
-//! A call is a small task: it waits for its time and calls. So it has a task's contract: a panic stays in it, a shutdown drops it, cancelling it is
-//! an abort, and it may be made from any thread (asyncio needs `call_soon_threadsafe` for that). Under 1:1 it has a thread of its own, as
-//! every task there. A call [inherits](crate::task_local::inherit) the caller's task-locals. It costs what a spawned task costs, and one for
+//! A call is a small task: it waits for its time and calls. So it has a task's contract: a panic stays in it, a
+//! shutdown drops it, cancelling it is an abort, and it may be made from any thread (asyncio needs
+//! `call_soon_threadsafe` for that). Under 1:1 it has a thread of its own, as every task there. A call
+//! [inherits](crate::task_local::inherit) the caller's task-locals. It costs what a spawned task costs, and one for
 //! later a timer besides; cancelling takes constant time.
 //!
-//! The free functions use the ambient runtime; [`Calls`] has the same for any [`Runtime`], by its handle and from any thread.
+//! The free functions use the ambient runtime; [`Calls`] has the same for any [`Runtime`], by its handle and from any
+//! thread.
 
 mod every;
 mod handle;
@@ -21,7 +23,8 @@ use crate::spawn::spawn;
 use crate::task_local::inherit;
 use crate::time::{self, sleep_until};
 
-/// Calls `function` as soon as those have had their turn that are ready now. asyncio's `call_soon` and `call_soon_threadsafe`.
+/// Calls `function` as soon as those have had their turn that are ready now. asyncio's `call_soon` and
+/// `call_soon_threadsafe`.
 ///
 /// Under N:1 calls are made in the order in which they were asked for; under the others they may overtake one another.
 ///
@@ -41,7 +44,8 @@ pub fn call_soon<F: FnOnce() + Send + 'static>(function: F) -> CallHandle {
     CallHandle::new(None, spawn(inherit(async move { function() })))
 }
 
-/// Calls `function` after `delay`, never earlier. A delay beyond the clock's range is never over. asyncio's `call_later`.
+/// Calls `function` after `delay`, never earlier. A delay beyond the clock's range is never over. asyncio's
+/// `call_later`.
 ///
 /// # Panics
 /// Outside of a runtime.

@@ -15,13 +15,14 @@ use crate::sync::Wait;
 /// Tells tasks that they are to end, and lets them do it in their own way. Clones are the same token; a
 /// [child](CancellationToken::child_token) is cancelled with its parent, but not the other way round.
 ///
-/// An [abort](crate::JoinHandle::abort) drops a task's future where it stands, so that its clean-up cannot await anything. A task that looks at a
-/// token can: asyncio's tasks do that when they catch `CancelledError`. It needs no runtime; any thread may cancel.
+/// An [abort](crate::JoinHandle::abort) drops a task's future where it stands, so that its clean-up cannot await
+/// anything. A task that looks at a token can: asyncio's tasks do that when they catch `CancelledError`. It needs no
+/// runtime; any thread may cancel.
 ///
 /// - *Cancel safety*: who waits for a token and is dropped leaves; nobody else is concerned.
 /// - *Fairness*: all who wait are woken at the cancel, those of one token in the order of their coming.
-/// - *Cost*: a token is one allocation. Looking is an atomic load, waiting allocates nothing, and a cancel is linear in the tokens
-///   that descend from it and in those who wait.
+/// - *Cost*: a token is one allocation. Looking is an atomic load, waiting allocates nothing, and a cancel is linear
+///   in the tokens that descend from it and in those who wait.
 ///
 /// ```
 /// use std::thread;
@@ -53,7 +54,8 @@ impl CancellationToken {
         Self { node: Node::root() }
     }
 
-    /// A token that is cancelled with this one, and can be cancelled without it. Of a cancelled token it is cancelled already.
+    /// A token that is cancelled with this one, and can be cancelled without it. Of a cancelled token it is cancelled
+    /// already.
     ///
     /// Constant time. The child lives on when this token is dropped, and is still cancelled from further up.
     pub fn child_token(&self) -> Self {
@@ -62,8 +64,8 @@ impl CancellationToken {
         }
     }
 
-    /// Cancels this token and all that descend from it, and wakes all who wait for one of them. Once and for all: doing it again changes
-    /// nothing.
+    /// Cancels this token and all that descend from it, and wakes all who wait for one of them. Once and for all:
+    /// doing it again changes nothing.
     ///
     /// A waker of some other executor that panics keeps nobody from being woken: its panic ends here.
     pub fn cancel(&self) {
@@ -89,15 +91,17 @@ impl CancellationToken {
         async move { token.cancelled().await }
     }
 
-    /// Awaits `future` until the token is cancelled: its output, or `None`, and then `future` is dropped. An output that is ready beats the
-    /// cancel; if the token is cancelled already, the future is polled once. As cancel safe as `future`.
+    /// Awaits `future` until the token is cancelled: its output, or `None`, and then `future` is dropped. An output
+    /// that is ready beats the cancel; if the token is cancelled already, the future is polled once. As cancel safe as
+    /// `future`.
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         let (mut future, mut cancelled) = (pin!(future), pin!(self.cancelled()));
         std::future::poll_fn(|cx| {
             let begun = ready!(budget::poll_begin(cx));
             let output = match future.as_mut().poll(cx) {
                 Poll::Ready(output) => Some(output),
-                // Whatever the future has left of the budget: one that uses it up poll after poll is ended all the same.
+                // Whatever the future has left of the budget: one that uses it up poll after poll is ended all the
+                // same.
                 Poll::Pending if self.is_cancelled() => None,
                 Poll::Pending => {
                     ready!(cancelled.as_mut().poll(cx));
@@ -110,7 +114,8 @@ impl CancellationToken {
         .await
     }
 
-    /// Cancels the token when the guard is dropped: for example when whoever started the tasks returns early, panics or is aborted.
+    /// Cancels the token when the guard is dropped: for example when whoever started the tasks returns early, panics
+    /// or is aborted.
     pub fn drop_guard(self) -> DropGuard {
         DropGuard { token: Some(self) }
     }

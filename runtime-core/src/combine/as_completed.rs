@@ -11,13 +11,14 @@ use futures_core::Stream;
 use super::children::{Children, Turn};
 use crate::budget;
 
-/// Yields the output of each of `futures` as soon as it has ended, first come first, with its index. asyncio's `as_completed`.
+/// Yields the output of each of `futures` as soon as it has ended, first come first, with its index. asyncio's
+/// `as_completed`.
 ///
-/// Takes any futures, and handles of tasks. It cancels nothing: dropped, it detaches the tasks whose handles it was given; futures that
-/// are no tasks are dropped.
+/// Takes any futures, and handles of tasks. It cancels nothing: dropped, it detaches the tasks whose handles it was
+/// given; futures that are no tasks are dropped.
 ///
-/// Cancel safe: a dropped [`next`](AsCompleted::next) loses nothing. Fairness: those that have ended come in the order in which they were
-/// woken. Cost: two allocations; one wake-up polls one future.
+/// Cancel safe: a dropped [`next`](AsCompleted::next) loses nothing. Fairness: those that have ended come in the order
+/// in which they were woken. Cost: two allocations; one wake-up polls one future.
 ///
 /// ```
 /// use runtime_core::{combine::as_completed, park::block_on_current_thread, sync::oneshot};

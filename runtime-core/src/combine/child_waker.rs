@@ -20,8 +20,8 @@ impl ReadyList {
     /// The waker of a child, without a reference of its own: for one poll. What the child clones has one.
     pub(super) fn waker(self: &Arc<Self>, index: u32) -> BorrowedWaker<'_> {
         let node = std::ptr::from_ref(self.node(index));
-        // SAFETY: the table's functions are for pointers to nodes, and keep the rules of `RawWaker`. The waker is never dropped, so
-        // that it gives up no reference, and is gone before `self` is.
+        // SAFETY: the table's functions are for pointers to nodes, and keep the rules of `RawWaker`. The waker is
+        // never dropped, so that it gives up no reference, and is gone before `self` is.
         let waker = ManuallyDrop::new(unsafe { Waker::new(node.cast(), &VTABLE) });
         BorrowedWaker { waker, _list: self }
     }

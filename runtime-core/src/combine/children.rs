@@ -84,13 +84,14 @@ impl<F> Children<F> {
 
 /// One of the pinned futures.
 fn slot<F>(futures: Pin<&mut [Option<F>]>, index: u32) -> Pin<&mut Option<F>> {
-    // SAFETY: the elements of a pinned slice are pinned with it: none is moved out, but by `take_unfinished`, whose futures may be
-    // moved, and the box is dropped in place.
+    // SAFETY: the elements of a pinned slice are pinned with it: none is moved out, but by `take_unfinished`, whose
+    // futures may be moved, and the box is dropped in place.
     unsafe { futures.map_unchecked_mut(|futures| &mut futures[index as usize]) }
 }
 
 impl<F: Future> Children<F> {
-    /// Polls the children that are due, in the order in which they were woken, and hands over the outputs of those that end.
+    /// Polls the children that are due, in the order in which they were woken, and hands over the outputs of those
+    /// that end.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -99,7 +100,8 @@ impl<F: Future> Children<F> {
         self.poll_in_batches(cx, ended, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`poll`](Children::poll); asks `between` whether to stop whenever all have been polled that were due together.
+    /// As [`poll`](Children::poll); asks `between` whether to stop whenever all have been polled that were due
+    /// together.
     pub(super) fn poll_in_batches(
         &mut self,
         cx: &mut Context<'_>,

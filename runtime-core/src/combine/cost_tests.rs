@@ -9,7 +9,8 @@ use super::*;
 
 const CHILDREN: usize = 100_000;
 
-/// Runs a combinator over children that end in an order far from theirs, and checks that each was polled when it came and when it ended.
+/// Runs a combinator over children that end in an order far from theirs, and checks that each was polled when it came
+/// and when it ended.
 fn each_is_polled_twice<F: Future + Unpin>(combinator: impl FnOnce(Vec<Child>) -> F) -> F::Output {
     let children: Vec<Child> = (0..CHILDREN).map(|_| Child::default()).collect();
     let total = || children.iter().map(Child::polls).sum::<usize>();

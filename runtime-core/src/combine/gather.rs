@@ -14,12 +14,13 @@ use crate::runtime::TaskHandle;
 
 /// The values of all `tasks`, in their order, or the first error. asyncio's `gather(*tasks)`.
 ///
-/// The first error (a panic, a task that was cancelled) is returned at once; **the other tasks go on**, without anybody who waits for
-/// them. Dropped before that, for example because a time-out is over or its own task is aborted, the gather **aborts** all tasks that
-/// have not ended. To have the rest cancelled and awaited at the first error, use a [scope](crate::task_scope).
+/// The first error (a panic, a task that was cancelled) is returned at once; **the other tasks go on**, without
+/// anybody who waits for them. Dropped before that, for example because a time-out is over or its own task is aborted,
+/// the gather **aborts** all tasks that have not ended. To have the rest cancelled and awaited at the first error, use
+/// a [scope](crate::task_scope).
 ///
-/// Fairness: tasks that have ended are taken in the order of their ends. Cost: two allocations and a vector of values; one wake-up
-/// polls one handle, however many there are.
+/// Fairness: tasks that have ended are taken in the order of their ends. Cost: two allocations and a vector of values;
+/// one wake-up polls one handle, however many there are.
 ///
 /// ```
 /// # fn main() {}
@@ -67,8 +68,9 @@ where
     Gather::new(tasks, H::abort)
 }
 
-/// The outputs of all `futures`, in their order. The futures are no tasks: they run inside of the one that awaits, one at a time, and
-/// are dropped with the returned future. Fairness and cost: as [`gather`]'s. asyncio's `gather` makes a task of each.
+/// The outputs of all `futures`, in their order. The futures are no tasks: they run inside of the one that awaits, one
+/// at a time, and are dropped with the returned future. Fairness and cost: as [`gather`]'s. asyncio's `gather` makes a
+/// task of each.
 ///
 /// ```
 /// use runtime_core::{combine::join_all, park::block_on_current_thread};
@@ -80,7 +82,8 @@ pub fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Gather<F, Ev
     Gather::new(futures, |_| ())
 }
 
-/// The values of all `futures`, in their order, or the first error; with that, the other futures are dropped. See [`join_all`].
+/// The values of all `futures`, in their order, or the first error; with that, the other futures are dropped. See
+/// [`join_all`].
 ///
 /// # Errors
 /// The first one in time, not in order.
@@ -91,7 +94,8 @@ where
     Gather::new(futures, |_| ())
 }
 
-/// The future of [`gather`], [`gather_outcomes`], [`try_gather`], [`join_all`] and [`try_join_all`]; the rule says which.
+/// The future of [`gather`], [`gather_outcomes`], [`try_gather`], [`join_all`] and [`try_join_all`]; the rule says
+/// which.
 ///
 /// Not cancel safe: with it go the values that it has got. To be able to give up waiting, await `&mut` of it.
 ///

@@ -13,7 +13,8 @@ use loom::thread;
 use super::{Gather, as_completed, join_all};
 use crate::park::block_on_current_thread as block_on;
 
-/// Ready once it was told `needed` times. What it is told is published by nothing but the wake-ups: the counter is relaxed.
+/// Ready once it was told `needed` times. What it is told is published by nothing but the wake-ups: the counter is
+/// relaxed.
 struct Told {
     times: AtomicUsize,
     needed: usize,

@@ -68,8 +68,8 @@ impl ReadyList {
     /// A child was woken. From any thread, at any time.
     pub(super) fn wake(&self, index: u32) {
         let node = self.node(index);
-        // Release: what the waker's caller did is seen by the poll that it asks for, also if the child is due already. Pairs with
-        // the swap in `begin`.
+        // Release: what the waker's caller did is seen by the poll that it asks for, also if the child is due already.
+        // Pairs with the swap in `begin`.
         if node.queued.swap(true, AcqRel) {
             return;
         }
@@ -113,7 +113,8 @@ impl ReadyList {
         first
     }
 
-    /// The combinator is about to poll a child of its batch: returns the one after it. From here on a wake queues the child again.
+    /// The combinator is about to poll a child of its batch: returns the one after it. From here on a wake queues the
+    /// child again.
     pub(super) fn begin(&self, index: u32) -> u32 {
         let node = self.node(index);
         // Before `queued` is cleared: from then on the link is a waker's.
@@ -123,7 +124,8 @@ impl ReadyList {
         next
     }
 
-    /// The combinator has nothing to do: the next wake of a child is to wake `task`. False: a child was woken meanwhile.
+    /// The combinator has nothing to do: the next wake of a child is to wake `task`. False: a child was woken
+    /// meanwhile.
     pub(super) fn park(&self, task: &Waker) -> bool {
         // Cloned before the lock is taken: that runs code of others. Nearly always it is needed, as a wake takes the
         // last one.

@@ -12,14 +12,14 @@ use crate::runtime::TaskHandle;
 use crate::saved_waker::{PollWaker, SavedWaker};
 use crate::task::JoinError;
 
-/// Puts a task behind a handle by which it cannot be aborted: aborting the shield, or whatever aborts it ([`gather`](super::gather) when
-/// it is dropped, [`wait_for`](super::wait_for) when its time is over), ends the shield with [`JoinError::Cancelled`], and the task
-/// goes on. asyncio's `shield`.
+/// Puts a task behind a handle by which it cannot be aborted: aborting the shield, or whatever aborts it
+/// ([`gather`](super::gather) when it is dropped, [`wait_for`](super::wait_for) when its time is over), ends the
+/// shield with [`JoinError::Cancelled`], and the task goes on. asyncio's `shield`.
 ///
 /// To shield a future that is no task, spawn it. A handle that is merely dropped detaches its task anyway.
 ///
-/// Cancel safe: a dropped `(&mut shield).await` loses nothing. Cost: a short lock for a poll that has to wait and for an abort; no
-/// allocation.
+/// Cancel safe: a dropped `(&mut shield).await` loses nothing. Cost: a short lock for a poll that has to wait and for
+/// an abort; no allocation.
 ///
 /// ```
 /// # fn main() {}

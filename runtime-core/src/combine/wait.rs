@@ -12,14 +12,15 @@ use super::children::{Children, Turn};
 use crate::budget;
 use crate::time::{Timeout, timeout};
 
-/// Waits for all of `futures`, or for some: see [`first_completed`](Wait::first_completed), [`first_error`](Wait::first_error) and
-/// [`timeout`](Wait::timeout). asyncio's `wait`.
+/// Waits for all of `futures`, or for some: see [`first_completed`](Wait::first_completed),
+/// [`first_error`](Wait::first_error) and [`timeout`](Wait::timeout). asyncio's `wait`.
 ///
-/// It **cancels nothing**: those that have not ended come back in [`Waited::pending`], to be awaited further, or aborted. A `Wait` that is
-/// dropped detaches the tasks whose handles it was given; to keep them, give it `&mut` of the handles.
+/// It **cancels nothing**: those that have not ended come back in [`Waited::pending`], to be awaited further, or
+/// aborted. A `Wait` that is dropped detaches the tasks whose handles it was given; to keep them, give it `&mut` of
+/// the handles.
 ///
-/// Fairness: all futures are polled at least once, in their order, then those that were woken, in that order. Cost: two allocations; one
-/// wake-up polls one future.
+/// Fairness: all futures are polled at least once, in their order, then those that were woken, in that order. Cost:
+/// two allocations; one wake-up polls one future.
 ///
 /// ```
 /// # fn main() {}
@@ -73,14 +74,15 @@ pub struct Wait<F: Future> {
 impl<F: Future> Unpin for Wait<F> {}
 
 impl<F: Future> Wait<F> {
-    /// Waits for the first to end, however it ends; with it come those that have ended by then. asyncio's `FIRST_COMPLETED`.
+    /// Waits for the first to end, however it ends; with it come those that have ended by then. asyncio's
+    /// `FIRST_COMPLETED`.
     pub fn first_completed(mut self) -> Self {
         self.suffices = |_| true;
         self
     }
 
-    /// Waits for at most `duration`, from now. Those that have ended by then are done, none of them an error; a result that is ready beats
-    /// the deadline.
+    /// Waits for at most `duration`, from now. Those that have ended by then are done, none of them an error; a result
+    /// that is ready beats the deadline.
     pub fn timeout(mut self, duration: Duration) -> Self {
         self.limit = Some(Box::pin(timeout(duration, pending())));
         self
@@ -88,8 +90,8 @@ impl<F: Future> Wait<F> {
 }
 
 impl<T, E, F: Future<Output = Result<T, E>>> Wait<F> {
-    /// Waits for the first error, or for all if there is none. asyncio's `FIRST_EXCEPTION`. Of a task's handle, a panic and a
-    /// cancellation are errors.
+    /// Waits for the first error, or for all if there is none. asyncio's `FIRST_EXCEPTION`. Of a task's handle, a
+    /// panic and a cancellation are errors.
     pub fn first_error(mut self) -> Self {
         self.suffices = Result::is_err;
         self

@@ -6,12 +6,12 @@ use crate::runtime::TaskHandle;
 use crate::task::JoinError;
 use crate::time::{Elapsed, timeout};
 
-/// Awaits a task for at most `limit`, from the first poll. When that is over, it **aborts** the task and **awaits its end**, so that
-/// nothing of it is left when the error is returned. asyncio's `wait_for`.
+/// Awaits a task for at most `limit`, from the first poll. When that is over, it **aborts** the task and **awaits its
+/// end**, so that nothing of it is left when the error is returned. asyncio's `wait_for`.
 ///
 /// Dropped before it has completed, it aborts the task and cannot wait for it. To wait and abort nothing, use
-/// [`timeout`] with `&mut handle`; to go on inside of a limit, [`shield`](super::shield). A future that is no task is dropped by
-/// [`timeout`] itself.
+/// [`timeout`] with `&mut handle`; to go on inside of a limit, [`shield`](super::shield). A future that is no task is
+/// dropped by [`timeout`] itself.
 ///
 /// Fairness: an outcome that is ready beats a limit that is over. Cost: a timer, and no allocation.
 ///
@@ -27,8 +27,8 @@ use crate::time::{Elapsed, timeout};
 /// ```
 ///
 /// # Errors
-/// [`Elapsed`] if the task was cancelled because the limit was over. One that ends by itself all the same, in the poll during which it was
-/// aborted or with a panic of a destructor, yields its outcome.
+/// [`Elapsed`] if the task was cancelled because the limit was over. One that ends by itself all the same, in the poll
+/// during which it was aborted or with a panic of a destructor, yields its outcome.
 ///
 /// # Panics
 /// The future panics when it has to wait and is polled outside of a runtime.

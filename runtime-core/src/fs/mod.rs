@@ -96,7 +96,7 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// Whether `path` leads to something. A broken link does not.
 ///
 /// # Errors
-/// If that can't be told, for want of a permission, say.
+/// If that can't be told, for example because a permission is missing.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     let path = path.as_ref().to_owned();
     run("fs::try_exists", move || path.try_exists()).await

@@ -102,7 +102,8 @@ where
     }
 }
 
-/// A job under way. It yields an error of its own if it was lost: it panicked, or the runtime shut down before it began.
+/// A job under way. It yields an error of its own if it was lost: it panicked, or the runtime shut down before it
+/// began.
 #[derive(Debug)]
 pub(super) struct Job<T>(pub(super) JoinHandle<T>);
 

@@ -21,7 +21,7 @@ const DOUBLINGS: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Acceptor {
     registration: Registration,
-    /// Accepts that failed for want of descriptors or memory since the last that did not.
+    /// Accepts that failed because descriptors or memory ran out, since the last one that did not.
     exhausted: AtomicU32,
     /// When the next accept may try; of meaning while `exhausted` is not 0.
     not_before: Mutex<Option<Instant>>,
@@ -129,8 +129,9 @@ fn is_exhaustion(error: &io::Error) -> bool {
     )
 }
 
-/// Whether a listener may be expected to accept again after this error: descriptors or memory were exhausted, or it was about the one
-/// connection, which is gone (a firewall forbade it, it could not be registered, its peer has no address any more).
+/// Whether a listener may be expected to accept again after this error: descriptors or memory were exhausted, or it
+/// was about the one connection, which is gone (a firewall forbade it, it could not be registered, its peer has no
+/// address any more).
 pub(super) fn is_passing(error: &io::Error) -> bool {
     is_exhaustion(error)
         || error.kind() == io::ErrorKind::NotConnected

@@ -1,8 +1,9 @@
 //! Servers: accept, a task for each connection, a limit on how many, and an end that lets them finish.
 //!
-//! asyncio's `start_server` and `asyncio.Server`. A connection is a stream with the `futures-io` traits; lines and the like come from
-//! extension traits, such as those of futures-lite: `BufReader::new(stream)` and `read_line` is asyncio's `readline`, `read_until` is
-//! `readuntil`, `flush` on a `BufWriter` is `drain`. (A plain `write_all` waits until the kernel has taken everything: nothing to drain.)
+//! asyncio's `start_server` and `asyncio.Server`. A connection is a stream with the `futures-io` traits; lines and the
+//! like come from extension traits, such as those of futures-lite: `BufReader::new(stream)` and `read_line` is
+//! asyncio's `readline`, `read_until` is `readuntil`, `flush` on a `BufWriter` is `drain`. (A plain `write_all` waits
+//! until the kernel has taken everything: nothing to drain.)
 
 use std::collections::HashMap;
 use std::fmt;
@@ -129,7 +130,8 @@ impl ServerOptions {
         Ok(self.serve(listener, handler))
     }
 
-    /// Serves what `listener` accepts: as [`start`](ServerOptions::start) for one that was made elsewhere, or for a Unix socket.
+    /// Serves what `listener` accepts: as [`start`](ServerOptions::start) for one that was made elsewhere, or for a
+    /// Unix socket.
     ///
     /// # Panics
     /// Outside of a runtime.
@@ -155,12 +157,14 @@ impl ServerOptions {
     }
 }
 
-/// Listens on the first of `addresses` that can be bound (port 0 takes a free one) and spawns what `handler` makes of each
-/// connection, as a task of the ambient runtime. What the task returns is dropped, and a panic ends its connection alone: what matters
-/// of either is the handler's to report. Accepted streams have `TCP_NODELAY` set. asyncio's function of that name.
+/// Listens on the first of `addresses` that can be bound (port 0 takes a free one) and spawns what `handler` makes of
+/// each connection, as a task of the ambient runtime. What the task returns is dropped, and a panic ends its
+/// connection alone: what matters of either is the handler's to report. Accepted streams have `TCP_NODELAY` set.
+/// asyncio's function of that name.
 ///
-/// Fairness: connections are accepted in the kernel's order, one by one, and each is a task like any other. Cost: one task for accepting and one
-/// for each connection, with a short lock to enter it and one to take it out. Cancel safe: dropped while it binds, it leaves nothing behind.
+/// Fairness: connections are accepted in the kernel's order, one by one, and each is a task like any other. Cost: one
+/// task for accepting and one for each connection, with a short lock to enter it and one to take it out. Cancel safe:
+/// dropped while it binds, it leaves nothing behind.
 ///
 /// # Errors
 /// Those of [`TcpListener::bind`].
@@ -179,11 +183,12 @@ where
     ServerOptions::default().start(addresses, handler).await
 }
 
-/// Connects to the first of `addresses` that accepts, and gives the two halves of the stream, for two tasks or for one. asyncio's
-/// function of that name. `TCP_NODELAY` is set, as asyncio does.
+/// Connects to the first of `addresses` that accepts, and gives the two halves of the stream, for two tasks or for
+/// one. asyncio's function of that name. `TCP_NODELAY` is set, as asyncio does.
 ///
-/// Cancel safe: dropped, it closes its socket; a name that is being looked up then is looked up for nobody. Cost: a socket, its
-/// registration, and an allocation that the halves share; for a name a job in the blocking pool. Addresses are tried one after the other.
+/// Cancel safe: dropped, it closes its socket; a name that is being looked up then is looked up for nobody. Cost: a
+/// socket, its registration, and an allocation that the halves share; for a name a job in the blocking pool. Addresses
+/// are tried one after the other.
 ///
 /// # Errors
 /// Those of [`TcpStream::connect`].
@@ -198,8 +203,8 @@ pub async fn open_connection(
     Ok(stream.into_split())
 }
 
-/// A server that accepts. Dropping it ends it at once: accepting stops and its connections are aborted. To let them finish, see
-/// [`shutdown`](Server::shutdown); to serve for ever, await [`serve_forever`](Server::serve_forever).
+/// A server that accepts. Dropping it ends it at once: accepting stops and its connections are aborted. To let them
+/// finish, see [`shutdown`](Server::shutdown); to serve for ever, await [`serve_forever`](Server::serve_forever).
 #[must_use = "a dropped server ends, and its connections with it"]
 pub struct Server<L: Listener> {
     /// Taken by `shutdown` only, which takes the server.
@@ -227,8 +232,8 @@ impl<L: Listener> Server<L> {
         self.connections.accepted.load(Ordering::Relaxed)
     }
 
-    /// Waits until it accepts no more, and says why: because the listener has failed, or because the runtime shuts down. Running out
-    /// of descriptors is no such failure, as it passes. Connections that there are go on.
+    /// Waits until it accepts no more, and says why: because the listener has failed, or because the runtime shuts
+    /// down. Running out of descriptors is no such failure, as it passes. Connections that there are go on.
     ///
     /// Cancel safe: dropped, the server goes on. asyncio's `serve_forever`.
     pub async fn serve_forever(&mut self) -> io::Error {
@@ -241,8 +246,9 @@ impl<L: Listener> Server<L> {
         ended.unwrap_or_else(io::Error::other)
     }
 
-    /// Ends it well: stops accepting, waits up to `grace` for the connections to finish, then aborts those that are left and waits
-    /// until they are gone. Returns how many it aborted. Connections that nobody had accepted are reset by the kernel.
+    /// Ends it well: stops accepting, waits up to `grace` for the connections to finish, then aborts those that are
+    /// left and waits until they are gone. Returns how many it aborted. Connections that nobody had accepted are reset
+    /// by the kernel.
     ///
     /// Dropped while it waits, it ends the server at once.
     pub async fn shutdown(mut self, grace: Duration) -> usize {
@@ -335,8 +341,8 @@ where
     }
 }
 
-/// A connection whose handler has not been called yet. The place is the last to be dropped, here as later: once it is free, nothing is
-/// left of the connection.
+/// A connection whose handler has not been called yet. The place is the last to be dropped, here as later: once it is
+/// free, nothing is left of the connection.
 struct Arrived<H, S, A> {
     handler: Arc<H>,
     stream: S,
@@ -355,7 +361,8 @@ struct Connections {
     accepted: AtomicU64,
 }
 
-/// One connection's place, in the set and under the limit. It is part of the connection's future, and goes with it however that ends.
+/// One connection's place, in the set and under the limit. It is part of the connection's future, and goes with it
+/// however that ends.
 struct Place {
     number: u64,
     connections: Arc<Connections>,
@@ -390,8 +397,8 @@ impl Connections {
         if let Some(entry) = self.live.lock().get_mut(&number) {
             *entry = Some(task.abort_handle());
         }
-        // Looked at after the entry was made: a server that is dropped closes the places and then aborts what it finds entered, so that
-        // either it has found this entry or the places are closed by now.
+        // Looked at after the entry was made: a server that is dropped closes the places and then aborts what it finds
+        // entered, so that either it has found this entry or the places are closed by now.
         if self.places.is_closed() {
             task.abort();
         }

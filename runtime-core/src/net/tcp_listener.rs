@@ -45,7 +45,8 @@ impl BindOptions {
         self
     }
 
-    /// Whether several listeners may be bound to one port; the kernel spreads the connections over them. Default: false.
+    /// Whether several listeners may be bound to one port; the kernel spreads the connections over them. Default:
+    /// false.
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
@@ -162,8 +163,9 @@ impl TcpListener {
     /// Cancel safe: a dropped `accept` loses no connection.
     ///
     /// # Errors
-    /// Those of `accept` that are the listener's own. After one that says that descriptors or memory are exhausted, the next
-    /// call waits (50 ms and more while it lasts) before it tries again: a caller that just loops does not spin.
+    /// Those of `accept` that are the listener's own. After one that says that descriptors or memory are exhausted,
+    /// the next call waits (50 ms and more while it lasts) before it tries again: a caller that just loops does not
+    /// spin.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = self.acceptor.accept().await?;
         let peer = match peer {

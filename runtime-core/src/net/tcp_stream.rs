@@ -21,8 +21,9 @@ use crate::reactor::{Direction, Initially, Registration};
 
 /// A connected TCP socket, read and written with the `futures-io` traits, through `&mut` or through `&`.
 ///
-/// Reads and writes are cancel safe: one that did not complete has moved nothing. (Not so `write_all` and `read_exact`, which are made of
-/// several.) Closing (`poll_close`) closes the writing direction only; dropping closes the connection.
+/// Reads and writes are cancel safe: one that did not complete has moved nothing. (Not so `write_all` and
+/// `read_exact`, which are made of several.) Closing (`poll_close`) closes the writing direction only; dropping closes
+/// the connection.
 #[derive(Debug)]
 pub struct TcpStream {
     stream: Stream,
@@ -172,7 +173,8 @@ impl TcpStream {
         internet_address(getsockname(self)?)
     }
 
-    /// Sets whether small writes are sent at once (true) or collected while earlier data is under way (false, the default).
+    /// Sets whether small writes are sent at once (true) or collected while earlier data is under way (false, the
+    /// default).
     ///
     /// # Errors
     /// Those of `setsockopt`.
@@ -204,8 +206,8 @@ impl TcpStream {
         Ok(sockopt::ip_ttl(self)?)
     }
 
-    /// Sets how long closing waits for unsent data. `None`, the default: it does not, the data is sent all the same. Zero: the
-    /// connection is reset. More than zero blocks the thread that drops the stream.
+    /// Sets how long closing waits for unsent data. `None`, the default: it does not, the data is sent all the same.
+    /// Zero: the connection is reset. More than zero blocks the thread that drops the stream.
     ///
     /// # Errors
     /// Those of `setsockopt`.

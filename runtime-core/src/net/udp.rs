@@ -17,8 +17,8 @@ use crate::reactor::{Direction, Initially, Registration};
 
 /// A UDP socket. Any number of tasks may send and receive at the same time, through `&`.
 ///
-/// All operations are cancel safe: one that did not complete has sent or taken nothing. A datagram longer than the buffer
-/// is cut, and its rest is lost.
+/// All operations are cancel safe: one that did not complete has sent or taken nothing. A datagram longer than the
+/// buffer is cut, and its rest is lost.
 #[derive(Debug)]
 pub struct UdpSocket {
     registration: Registration,
@@ -72,8 +72,8 @@ impl UdpSocket {
         })
     }
 
-    /// From now on [`send`](UdpSocket::send) sends to the first of `addresses` that is acceptable, and only datagrams from
-    /// there are received. Nothing is sent by it.
+    /// From now on [`send`](UdpSocket::send) sends to the first of `addresses` that is acceptable, and only datagrams
+    /// from there are received. Nothing is sent by it.
     ///
     /// # Errors
     /// Those of resolving and of `connect`.
@@ -134,7 +134,8 @@ impl UdpSocket {
     /// Sends a datagram to the [connected](UdpSocket::connect) address; returns its length.
     ///
     /// # Errors
-    /// Those of `send`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) tells that nobody received an earlier one.
+    /// Those of `send`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) tells that nobody received an earlier
+    /// one.
     pub async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.registration
             .io(Direction::Write, |fd| {
@@ -146,8 +147,8 @@ impl UdpSocket {
     /// Receives a datagram from the [connected](UdpSocket::connect) address; its length in `buffer`.
     ///
     /// # Errors
-    /// Those of `recv`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) tells that nobody received an earlier one that
-    /// was sent.
+    /// Those of `recv`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) tells that nobody received an earlier
+    /// one that was sent.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.registration
             .io(Direction::Read, |fd| {

@@ -46,7 +46,8 @@ fn unix_address(address: SocketAddrAny) -> io::Result<SocketAddr> {
     SocketAddr::from_pathname(Path::new(OsStr::from_bytes(path)))
 }
 
-/// A listening Unix socket. Any number of tasks may accept from it. Dropping it leaves its file, which is the binder's to remove.
+/// A listening Unix socket. Any number of tasks may accept from it. Dropping it leaves its file, which is the binder's
+/// to remove.
 #[derive(Debug)]
 pub struct UnixListener {
     acceptor: Acceptor,
@@ -100,7 +101,8 @@ impl UnixListener {
     /// Cancel safe: a dropped `accept` loses no connection.
     ///
     /// # Errors
-    /// As those of [`TcpListener::accept`](super::TcpListener::accept), with the same pause when descriptors are exhausted.
+    /// As those of [`TcpListener::accept`](super::TcpListener::accept), with the same pause when descriptors are
+    /// exhausted.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (socket, peer) = self.acceptor.accept().await?;
         let peer = match peer {
@@ -128,7 +130,8 @@ impl AsFd for UnixListener {
 
 /// A connected Unix socket, read and written with the `futures-io` traits, through `&mut` or through `&`.
 ///
-/// Reads and writes are cancel safe. Closing (`poll_close`) closes the writing direction only; dropping closes the connection.
+/// Reads and writes are cancel safe. Closing (`poll_close`) closes the writing direction only; dropping closes the
+/// connection.
 #[derive(Debug)]
 pub struct UnixStream {
     stream: Stream,

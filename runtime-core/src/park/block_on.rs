@@ -79,8 +79,8 @@ pub fn block_on_current_thread<F: Future>(future: F) -> F::Output {
     output
 }
 
-/// The thread's parker, or a new one if a caller further up the stack uses it. A token left over from its last use costs one
-/// poll too many and no more.
+/// The thread's parker, or a new one if a caller further up the stack uses it. A token left over from its last use
+/// costs one poll too many and no more.
 fn take_own() -> Own {
     // The model checkers run all their threads on one: there nothing is kept.
     let cached = if cfg!(any(lab_loom, lab_shuttle)) {

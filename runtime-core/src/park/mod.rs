@@ -1,18 +1,19 @@
 //! A thread's own parking place: one token, on a futex.
 //!
-//! `std::thread::park` has one token per thread that every library on that thread shares: a wake-up meant for one of them can
-//! be consumed by another. A [`Parker`] belongs to whoever made it. It can be moved to another thread and not shared, so that
-//! one thread at a time parks; what the others have of it is an [`Unparker`].
+//! `std::thread::park` has one token per thread that every library on that thread shares: a wake-up meant for one of
+//! them can be consumed by another. A [`Parker`] belongs to whoever made it. It can be moved to another thread and not
+//! shared, so that one thread at a time parks; what the others have of it is an [`Unparker`].
 //!
 //! States, all changed by read-modify-writes on one word:
 //! - `EMPTY`: no token, nobody parked.
 //! - `PARKED`: the owner sleeps, or is about to. Only the owner sets it, and only from `EMPTY`.
 //! - `NOTIFIED`: a token waits. Anyone sets it; only the owner takes it, back to `EMPTY`.
 //!
-//! No wake-up is lost: `unpark` swaps `NOTIFIED` in. If the owner had not yet announced itself (`EMPTY`), its step to `PARKED`
-//! fails on the token and it does not sleep. If it had (`PARKED`), the kernel compares the word with `PARKED` under its own
-//! lock before it lets the owner sleep: either it sees `NOTIFIED` and returns at once, or the owner sleeps already and the
-//! futex wake that follows the swap finds it. Only in that case does `unpark` make a system call.
+//! No wake-up is lost: `unpark` swaps `NOTIFIED` in. If the owner had not yet announced itself (`EMPTY`), its step to
+//! `PARKED` fails on the token and it does not sleep. If it had (`PARKED`), the kernel compares the word with `PARKED`
+//! under its own lock before it lets the owner sleep: either it sees `NOTIFIED` and returns at once, or the owner
+//! sleeps already and the futex wake that follows the swap finds it. Only in that case does `unpark` make a system
+//! call.
 
 mod block_on;
 mod patience;
@@ -42,7 +43,8 @@ struct Inner {
     place: place::Place,
 }
 
-/// The owner's side: parks the calling thread. There is one of it, and it is not `Sync`, so that one thread at a time parks.
+/// The owner's side: parks the calling thread. There is one of it, and it is not `Sync`, so that one thread at a time
+/// parks.
 ///
 /// ```compile_fail
 /// let parker = runtime_core::park::Parker::new();
@@ -101,7 +103,8 @@ impl Parker {
             && state.swap(EMPTY, Ordering::Acquire) == NOTIFIED
     }
 
-    /// Takes the token, waiting for it up to `deadline` (`None`: for ever). True if there was one; false at the deadline.
+    /// Takes the token, waiting for it up to `deadline` (`None`: for ever). True if there was one; false at the
+    /// deadline.
     ///
     /// What was written before the [`unpark`](Unparker::unpark) that left the token is visible afterwards.
     pub fn park(&self, deadline: Option<Instant>) -> bool {

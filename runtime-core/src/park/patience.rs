@@ -1,18 +1,20 @@
 //! How long a thread that has to wait looks for its wake-up before it sleeps.
 //!
-//! To sleep and to be woken costs two system calls and two switches of threads: some 5 us if the processor is shared, and 20 us and more if
-//! it has gone idle meanwhile. One who is answered sooner than that had better not sleep. What the answer takes is not known beforehand, so
-//! the last wait decides: if it was short, whether slept through or not, the next one begins with a look-out; if it was long, the
-//! thread sleeps at once. Thus a thread that waits for a clock or a client pays for two looks at the clock and no more, and one that plays
-//! ping-pong with another thread does not sleep.
+//! To sleep and to be woken costs two system calls and two switches of threads: some 5 us if the processor is shared,
+//! and 20 us and more if it has gone idle meanwhile. One who is answered sooner than that had better not sleep. What
+//! the answer takes is not known beforehand, so the last wait decides: if it was short, whether slept through or not,
+//! the next one begins with a look-out; if it was long, the thread sleeps at once. Thus a thread that waits for a
+//! clock or a client pays for two looks at the clock and no more, and one that plays ping-pong with another thread
+//! does not sleep.
 //!
-//! A thread on the look-out yields its processor between any two looks: on a machine with fewer processors than threads it is another
-//! thread that it waits for. Rejected: spinning with pauses, which on two processors keeps the one that it waits for from running; and a fixed
-//! number of rounds, which idle threads pay for as well.
+//! A thread on the look-out yields its processor between any two looks: on a machine with fewer processors than
+//! threads it is another thread that it waits for. Rejected: spinning with pauses, which on two processors keeps the
+//! one that it waits for from running; and a fixed number of rounds, which idle threads pay for as well.
 //!
-//! A yield gives a time slice to whoever else wants the processor, and that may be a program that computes. It then costs milliseconds, while a
-//! thread that sleeps is run soon after it was woken. So each yield is timed, and after one that took long the thread does not yield in its next
-//! waits: in one, in three, and so on up to 63, if it goes on like that.
+//! A yield gives a time slice to whoever else wants the processor, and that may be a program that computes. It then
+//! costs milliseconds, while a thread that sleeps is run soon after it was woken. So each yield is timed, and after
+//! one that took long the thread does not yield in its next waits: in one, in three, and so on up to 63, if it goes on
+//! like that.
 //!
 //! Source of the rule: Linux, `halt_poll_ns` of KVM, which grows and shrinks in the same way.
 
@@ -118,8 +120,8 @@ impl Patience {
 
 /// The attempts at something that another thread is about to make possible, before one stands in line for it.
 ///
-/// The first attempt is made at once, and some follow it quickly: whoever runs on another processor needs no longer than that. Then each is
-/// preceded by a yield: who could make it possible may be waiting for this processor.
+/// The first attempt is made at once, and some follow it quickly: whoever runs on another processor needs no longer
+/// than that. Then each is preceded by a yield: who could make it possible may be waiting for this processor.
 #[derive(Debug)]
 pub(crate) struct Retries {
     round: u32,

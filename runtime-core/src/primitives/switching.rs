@@ -1,7 +1,8 @@
 //! What shuttle runs on: atomics before whose operations another thread may get its turn.
 //!
-//! The atomics are the standard ones, not shuttle's, which are larger: memory whose zeroes are a state word, or a state word that is
-//! used again, stays what it is. As with shuttle's, every operation is sequentially consistent; weaker orderings are loom's to check.
+//! The atomics are the standard ones, not shuttle's, which are larger: memory whose zeroes are a state word, or a
+//! state word that is used again, stays what it is. As with shuttle's, every operation is sequentially consistent;
+//! weaker orderings are loom's to check.
 
 #![allow(unsafe_code)]
 

@@ -7,7 +7,8 @@ use loom::thread as model;
 #[cfg(not(lab_loom))]
 use shuttle::thread as model;
 
-/// A thread-local of a model checker's threads, with the parts of [`std::thread::LocalKey`]'s interface that are used here.
+/// A thread-local of a model checker's threads, with the parts of [`std::thread::LocalKey`]'s interface that are used
+/// here.
 #[derive(Debug)]
 pub struct LocalKey<T: 'static>(model::LocalKey<T>);
 

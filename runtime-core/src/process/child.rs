@@ -18,8 +18,9 @@ use crate::budget::consume_budget;
 use crate::context::IoDriver;
 use crate::signal::SignalKind;
 
-/// A started process. Dropping it leaves the process running, unless [`kill_on_drop`](super::Command::kill_on_drop) was asked for; in both cases it
-/// is waited for in the background, so that it does not stay a zombie. asyncio's `Process`.
+/// A started process. Dropping it leaves the process running, unless [`kill_on_drop`](super::Command::kill_on_drop)
+/// was asked for; in both cases it is waited for in the background, so that it does not stay a zombie. asyncio's
+/// `Process`.
 ///
 /// Cost: a descriptor for the process and one for each pipe; waiting costs no thread.
 ///
@@ -78,8 +79,9 @@ impl Child {
         self.running.exit.as_ref().map(|_| self.running.id)
     }
 
-    /// Awaits its end, closing its input first, if that is piped and was not taken: it might wait for that. A process that writes more
-    /// than a pipe holds ends only if somebody reads: see [`wait_with_output`](Child::wait_with_output).
+    /// Awaits its end, closing its input first, if that is piped and was not taken: it might wait for that. A process
+    /// that writes more than a pipe holds ends only if somebody reads: see
+    /// [`wait_with_output`](Child::wait_with_output).
     ///
     /// Cancel safe. Called again, it gives the same status.
     ///
@@ -114,8 +116,9 @@ impl Child {
         Ok(status)
     }
 
-    /// Awaits its end and collects what it writes to those of its output and error that are piped and were not taken. asyncio's
-    /// `communicate`, without the input: to send some, have another task write to `stdin` meanwhile, or both will wait for ever once the pipes are full.
+    /// Awaits its end and collects what it writes to those of its output and error that are piped and were not taken.
+    /// asyncio's `communicate`, without the input: to send some, have another task write to `stdin` meanwhile, or both
+    /// will wait for ever once the pipes are full.
     ///
     /// # Errors
     /// Those of reading, and of [`wait`](Child::wait).

@@ -9,7 +9,8 @@ use super::{Child, keep_ended_children};
 use crate::budget::consume_budget;
 use crate::context;
 
-/// A process to be started: the standard library's builder, with children that are awaited. asyncio's `create_subprocess_exec`.
+/// A process to be started: the standard library's builder, with children that are awaited. asyncio's
+/// `create_subprocess_exec`.
 ///
 /// ```no_run
 /// use runtime_core::process::Command;
@@ -36,8 +37,8 @@ struct Chosen {
 }
 
 impl Command {
-    /// A command without arguments, in the environment and folder of this process, on its standard streams. A name without a slash is
-    /// looked for in `PATH`.
+    /// A command without arguments, in the environment and folder of this process, on its standard streams. A name
+    /// without a slash is looked for in `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         std::process::Command::new(program).into()
     }
@@ -99,7 +100,8 @@ impl Command {
         self
     }
 
-    /// Whether a [`Child`] that is dropped before its end has been awaited is killed. Default: no, it goes on by itself.
+    /// Whether a [`Child`] that is dropped before its end has been awaited is killed. Default: no, it goes on by
+    /// itself.
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.kill_on_drop = kill;
         self
@@ -110,12 +112,12 @@ impl Command {
         &mut self.inner
     }
 
-    /// Starts it. This takes the calling thread as long as the system needs, usually less than a millisecond. If the program
-    /// ignores `SIGCHLD`, it does so no more: see [`keep_ended_children`].
+    /// Starts it. This takes the calling thread as long as the system needs, usually less than a millisecond. If the
+    /// program ignores `SIGCHLD`, it does so no more: see [`keep_ended_children`].
     ///
     /// # Errors
-    /// Those of starting, such as [`NotFound`](io::ErrorKind::NotFound), and of registering its descriptors: then it was started and has been
-    /// killed.
+    /// Those of starting, such as [`NotFound`](io::ErrorKind::NotFound), and of registering its descriptors: then it
+    /// was started and has been killed.
     ///
     /// # Panics
     /// Outside of a runtime.
@@ -125,9 +127,11 @@ impl Command {
         Child::new(self.inner.spawn()?, &driver, self.kill_on_drop)
     }
 
-    /// Starts it and awaits its end. A pipe that was asked for is closed at once: see [`spawn`](Command::spawn) to use it.
+    /// Starts it and awaits its end. A pipe that was asked for is closed at once: see [`spawn`](Command::spawn) to use
+    /// it.
     ///
-    /// Dropped before that, it leaves the process running, or kills it, as [`kill_on_drop`](Command::kill_on_drop) says.
+    /// Dropped before that, it leaves the process running, or kills it, as [`kill_on_drop`](Command::kill_on_drop)
+    /// says.
     ///
     /// # Errors
     /// As those of [`spawn`](Command::spawn) and [`Child::wait`].
@@ -142,10 +146,11 @@ impl Command {
         child.wait().await
     }
 
-    /// Starts it, awaits its end, and collects what it wrote on the way. Unless chosen otherwise, its output and error are piped and its
-    /// input is empty.
+    /// Starts it, awaits its end, and collects what it wrote on the way. Unless chosen otherwise, its output and error
+    /// are piped and its input is empty.
     ///
-    /// Dropped before that, it leaves the process running, or kills it, as [`kill_on_drop`](Command::kill_on_drop) says.
+    /// Dropped before that, it leaves the process running, or kills it, as [`kill_on_drop`](Command::kill_on_drop)
+    /// says.
     ///
     /// # Errors
     /// As those of [`spawn`](Command::spawn) and [`Child::wait_with_output`].

@@ -7,10 +7,11 @@ use std::ptr;
 
 /// Sees to it that the system keeps how a child has ended until somebody asks.
 ///
-/// A program whose `SIGCHLD` is ignored has no such children: the system forgets them at once, and waiting for one fails.
-/// It may be so without the program's doing, as what is ignored is inherited from the program that started this one (a
-/// shell after `trap '' CHLD`, some supervisors). Then the signal gets its default action, which is to do nothing and to
-/// keep the child. A handler stays, without the flag `SA_NOCLDWAIT`, which has the same effect as ignoring.
+/// A program whose `SIGCHLD` is ignored has no such children: the system forgets them at once, and waiting for one
+/// fails. It may be so without the program's doing, as what is ignored is inherited from the program that started this
+/// one (a shell after `trap '' CHLD`, some supervisors). Then the signal gets its default action, which is to do
+/// nothing and to keep the child. A handler stays, without the flag `SA_NOCLDWAIT`, which has the same effect as
+/// ignoring.
 ///
 /// [`Command`](super::Command) does it before each start. A program that starts children by other means does it once.
 ///

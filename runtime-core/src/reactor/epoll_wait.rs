@@ -1,7 +1,8 @@
 //! How the epoll reactor waits: to the nanosecond, whatever the kernel.
 //!
-//! `epoll_pwait2` does that in one system call. Kernels before 5.11 do not have it, some sandboxes forbid it, and plain `epoll_wait` counts in
-//! milliseconds; there the epoll instance is itself waited for by `ppoll` first, which every kernel has.
+//! `epoll_pwait2` does that in one system call. Kernels before 5.11 do not have it, some sandboxes forbid it, and
+//! plain `epoll_wait` counts in milliseconds; there the epoll instance is itself waited for by `ppoll` first, which
+//! every kernel has.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;

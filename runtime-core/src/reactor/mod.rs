@@ -146,15 +146,15 @@ pub struct Reactor {
 impl Reactor {
     /// The most events that one poll takes.
     ///
-    /// No more than what the tasks of one batch touch, theirs and the kernel's some 10 KiB for each, stays in a processor's second cache from the
-    /// report to the attempt. The rest is as well off in the kernel's queue.
+    /// No more than what the tasks of one batch touch, theirs and the kernel's some 10 KiB for each, stays in a
+    /// processor's second cache from the report to the attempt. The rest is as well off in the kernel's queue.
     pub const EVENTS: usize = 64;
 
     /// A reactor without sockets.
     ///
     /// # Errors
-    /// When descriptors are exhausted; [`Unsupported`](io::ErrorKind::Unsupported) if this system has no reactor of that
-    /// kind (`epoll` needs Linux).
+    /// When descriptors are exhausted; [`Unsupported`](io::ErrorKind::Unsupported) if this system has no reactor of
+    /// that kind (`epoll` needs Linux).
     pub fn new(kind: ReactorKind) -> io::Result<Arc<Self>> {
         let backend = match kind {
             #[cfg(target_os = "linux")]
@@ -169,8 +169,9 @@ impl Reactor {
         }))
     }
 
-    /// Waits up to `timeout` (`None`: for ever; zero: not at all) for events, notes them, wakes who waited for them, and
-    /// returns how many sockets were reported. It returns early, with none, after a [`notify`](Reactor::notify) or a signal.
+    /// Waits up to `timeout` (`None`: for ever; zero: not at all) for events, notes them, wakes who waited for them,
+    /// and returns how many sockets were reported. It returns early, with none, after a [`notify`](Reactor::notify) or
+    /// a signal.
     ///
     /// One caller at a time; the scheduler sees to it. Two would share the events between them.
     ///

@@ -3,8 +3,8 @@
 //! Edge-triggered where the platform can, as with epoll. Elsewhere a report is given once per request: a direction is
 //! requested when someone starts to wait for it, and again after each report while others still wait.
 //!
-//! `polling` does not tell the end of a stream from data, so a short read does not clear readiness here: the end might have
-//! been reported together with the data, and would never be seen.
+//! `polling` does not tell the end of a stream from data, so a short read does not clear readiness here: the end might
+//! have been reported together with the data, and would never be seen.
 #![allow(unsafe_code)]
 
 use std::io;

@@ -10,8 +10,8 @@ use super::slab::Token;
 use super::source::Source;
 use super::{Reactor, shut_down_error};
 
-/// A registered socket's token and source. An operation looks at the source several times; to find it in the slab each time would cost more
-/// than the looks.
+/// A registered socket's token and source. An operation looks at the source several times; to find it in the slab each
+/// time would cost more than the looks.
 pub(super) struct Registered {
     pub(super) reactor: Arc<Reactor>,
     pub(super) token: Token,
@@ -26,7 +26,8 @@ unsafe impl Send for SourcePointer {}
 unsafe impl Sync for SourcePointer {}
 
 impl Registered {
-    /// Adds `fd` to the reactor, with the readiness `bits` to begin with. Who drops the result calls [`leave`](Registered::leave) before.
+    /// Adds `fd` to the reactor, with the readiness `bits` to begin with. Who drops the result calls
+    /// [`leave`](Registered::leave) before.
     pub(super) fn new(reactor: &Arc<Reactor>, fd: BorrowedFd<'_>, bits: u8) -> io::Result<Self> {
         let token = reactor.sources.claim(bits).ok_or_else(shut_down_error)?;
         if let Err(error) = reactor.register(fd, token) {

@@ -69,8 +69,8 @@ impl Registration {
 
     /// Waits until an attempt in `direction` may succeed. Spends from the task's budget.
     ///
-    /// The waker stays registered until the next event or until the descriptor is dropped; a later call from the same task
-    /// does not add to it. See [`ready`](Registration::ready) for a future that takes its waker back.
+    /// The waker stays registered until the next event or until the descriptor is dropped; a later call from the same
+    /// task does not add to it. See [`ready`](Registration::ready) for a future that takes its waker back.
     ///
     /// # Errors
     /// When the reactor was shut down.

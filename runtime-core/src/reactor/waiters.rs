@@ -7,8 +7,8 @@ use crate::saved_waker::{PollWaker, SavedWaker};
 /// How many wakers of `poll_*` callers are kept for one direction.
 ///
 /// Such a caller has no destructor that could take its waker back. One that is polled with ever new wakers (in a
-/// `select` over a set of futures, say) would pile them up; beyond this many, the oldest is woken and dropped. Who still
-/// waits polls again and is back in the list; so nothing is lost, and the list is bounded.
+/// `select` over a set of futures, say) would pile them up; beyond this many, the oldest is woken and dropped. Who
+/// still waits polls again and is back in the list; so nothing is lost, and the list is bounded.
 const UNKEYED_MAX: usize = 32;
 
 /// The place of a waiting future in a list: it takes its waker back when it is dropped.
@@ -20,8 +20,8 @@ pub(crate) struct Waiter {
     waker: SavedWaker,
 }
 
-/// The wakers of one direction. One is the rule, and needs no allocation; nor does anybody look beyond it then, as the next cache line may be
-/// far away.
+/// The wakers of one direction. One is the rule, and needs no allocation; nor does anybody look beyond it then, as the
+/// next cache line may be far away.
 #[derive(Debug, Default)]
 pub(crate) enum WaitList {
     #[default]
@@ -97,8 +97,8 @@ impl WaitList {
         displaced
     }
 
-    /// Adds or refreshes the waker of the future `key`. The waker returned is replaced; like a displaced one it is to be
-    /// woken after the lock is released (never dropped under it: that may run a task's destructor).
+    /// Adds or refreshes the waker of the future `key`. The waker returned is replaced; like a displaced one it is to
+    /// be woken after the lock is released (never dropped under it: that may run a task's destructor).
     ///
     /// # Panics
     /// If `own` was not [prepared](PollWaker::prepare).
@@ -159,7 +159,8 @@ impl WaitList {
     }
 }
 
-/// The lists of both directions, and the keys for their futures. The order matters: see [`Source`](super::source::Source).
+/// The lists of both directions, and the keys for their futures. The order matters: see
+/// [`Source`](super::source::Source).
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Waiters {

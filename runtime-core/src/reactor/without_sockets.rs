@@ -1,4 +1,5 @@
-//! In epoll's place under shuttle, whose threads may not block in the kernel: a reactor that can be waited in and notified.
+//! In epoll's place under shuttle, whose threads may not block in the kernel: a reactor that can be waited in and
+//! notified.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -49,8 +49,8 @@ impl SignalKind {
         self.0
     }
 
-    /// Whether a program may listen to it: not to `SIGKILL` and `SIGSTOP`, which can't be caught, nor to those by which the processor
-    /// reports an error, as returning from their handlers would repeat it.
+    /// Whether a program may listen to it: not to `SIGKILL` and `SIGSTOP`, which can't be caught, nor to those by
+    /// which the processor reports an error, as returning from their handlers would repeat it.
     pub fn can_be_received(self) -> bool {
         !consts::FORBIDDEN.contains(&self.0)
     }

@@ -17,16 +17,16 @@ use crate::budget::consume_budget;
 use crate::context::{self, IoDriver};
 use crate::reactor::{Direction, Initially, Registration};
 
-/// Listens to signals of `kind`, from now on: any number of streams may listen to one kind, and each hears all of them. asyncio's
-/// `loop.add_signal_handler`.
+/// Listens to signals of `kind`, from now on: any number of streams may listen to one kind, and each hears all of
+/// them. asyncio's `loop.add_signal_handler`.
 ///
 /// The signal's default action is off from now on, and stays off when the stream is dropped.
 ///
 /// Cost: two descriptors and a registration; a signal is a byte to each stream of its kind, written by the handler.
 ///
 /// # Errors
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) for a kind that [can't be received](SignalKind::can_be_received) or does not exist;
-/// else when descriptors are exhausted.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) for a kind that [can't be received](SignalKind::can_be_received) or
+/// does not exist; else when descriptors are exhausted.
 ///
 /// # Panics
 /// Outside of a runtime.

@@ -14,12 +14,12 @@ use crate::{budget, context, park};
 
 const LANE: usize = 0;
 
-/// Holds tasks up until a number of them have come, and lets all of those go on: asyncio's `Barrier`. Then it holds the next
-/// ones up.
+/// Holds tasks up until a number of them have come, and lets all of those go on: asyncio's `Barrier`. Then it holds
+/// the next ones up.
 ///
 /// - *Fairness*: with more tasks than it takes, the first to come are the first to go on together.
-/// - *Cancelling*: one that is dropped while it waits is not counted any more. One that is dropped after the last one came has
-///   done its part.
+/// - *Cancelling*: one that is dropped while it waits is not counted any more. One that is dropped after the last one
+///   came has done its part.
 /// - *Cost*: a short lock, without allocating; the last to come wakes the others.
 ///
 /// ```
@@ -193,8 +193,8 @@ impl Barrier {
         park::block_on_current_thread(self.wait())
     }
 
-    /// Breaks the barrier: who waits, and whoever comes before the next [`reset`](Barrier::reset), gets [`BrokenBarrier`]. For one that
-    /// fails and can't come.
+    /// Breaks the barrier: who waits, and whoever comes before the next [`reset`](Barrier::reset), gets
+    /// [`BrokenBarrier`]. For one that fails and can't come.
     pub fn abort(&self) {
         self.break_round(true);
     }

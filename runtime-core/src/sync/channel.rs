@@ -14,11 +14,11 @@ struct Shared<T> {
     receivers: AtomicUsize,
 }
 
-/// A bounded channel for any number of senders and receivers; each value reaches one of the receivers. In asyncio it is a `Queue` with
-/// somebody to shut it down.
+/// A bounded channel for any number of senders and receivers; each value reaches one of the receivers. In asyncio it
+/// is a `Queue` with somebody to shut it down.
 ///
-/// Fairness, cancel safety and cost are those of a [`Queue`]: both sides are served first come, first served, a dropped future loses no
-/// value, each operation takes a short lock, and waiting allocates nothing.
+/// Fairness, cancel safety and cost are those of a [`Queue`]: both sides are served first come, first served, a
+/// dropped future loses no value, each operation takes a short lock, and waiting allocates nothing.
 ///
 /// ```
 /// use runtime_core::sync::channel;
@@ -113,14 +113,16 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// The receiving end of a [`channel`]. When the last one is dropped, what is in the channel is dropped and sending fails.
+/// The receiving end of a [`channel`]. When the last one is dropped, what is in the channel is dropped and sending
+/// fails.
 #[derive(Debug)]
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
 }
 
 impl<T> Receiver<T> {
-    /// Waits for the next value; `None` if every sender is gone and the channel is empty. As cancel safe as [`Queue::get`].
+    /// Waits for the next value; `None` if every sender is gone and the channel is empty. As cancel safe as
+    /// [`Queue::get`].
     pub fn recv(&self) -> Get<'_, Fifo<T>> {
         self.shared.queue.get()
     }

@@ -15,21 +15,22 @@ use crate::{budget, context, park};
 
 /// Where tasks wait until another one says that what a [`Mutex`] protects has changed: asyncio's `Condition`.
 ///
-/// Waiting and notifying take the mutex's guard, so that neither compiles without the lock. Any number of conditions may share
-/// a mutex: "not empty" and "not full", say.
+/// Waiting and notifying take the mutex's guard, so that neither compiles without the lock. Any number of conditions
+/// may share a mutex: "not empty" and "not full", say.
 ///
-/// A waiter gives the lock up while it waits. Notified, it is put in the mutex's own line, behind those who stand there, without
-/// being woken: it wakes when the lock is its own. So who was notified first goes on first, notifying many wakes them one after
-/// the other and not all at once, and a notification takes effect when the notifier unlocks.
+/// A waiter gives the lock up while it waits. Notified, it is put in the mutex's own line, behind those who stand
+/// there, without being woken: it wakes when the lock is its own. So who was notified first goes on first, notifying
+/// many wakes them one after the other and not all at once, and a notification takes effect when the notifier unlocks.
 ///
-/// As with any condition, [`wait`](Condition::wait) belongs in a loop that looks at the value again: others may have had the
-/// lock before. [`wait_for`](Condition::wait_for) is that loop.
+/// As with any condition, [`wait`](Condition::wait) belongs in a loop that looks at the value again: others may have
+/// had the lock before. [`wait_for`](Condition::wait_for) is that loop.
 ///
 /// - *Fairness*: first come, first served, in the condition as in the mutex.
-/// - *Cancelling*: a waiter that is dropped before it was notified leaves. One that is dropped after it, and before it has gone on,
-///   passes the notification to the next who waits; if all were notified there is nobody whom it concerns. A dropped waiter
-///   does not hold the lock.
-/// - *Cost*: a short lock each for waiting and notifying, without allocating; notifying `n` is linear in `n` however many wait.
+/// - *Cancelling*: a waiter that is dropped before it was notified leaves. One that is dropped after it, and before it
+///   has gone on, passes the notification to the next who waits; if all were notified there is nobody whom it
+///   concerns. A dropped waiter does not hold the lock.
+/// - *Cost*: a short lock each for waiting and notifying, without allocating; notifying `n` is linear in `n` however
+///   many wait.
 ///
 /// ```
 /// use runtime_core::park::block_on_current_thread;
@@ -74,10 +75,11 @@ impl Condition {
         }
     }
 
-    /// Unlocks, waits until notified, and locks again. It returns without a notification only as one passed on by a waiter
-    /// that was dropped.
+    /// Unlocks, waits until notified, and locks again. It returns without a notification only as one passed on by a
+    /// waiter that was dropped.
     ///
-    /// Cancel safe; see the type. The guard is the future's from the start: dropped at any time, it leaves the mutex unlocked.
+    /// Cancel safe; see the type. The guard is the future's from the start: dropped at any time, it leaves the mutex
+    /// unlocked.
     ///
     /// # Panics
     /// When polled, if others wait for this condition with another mutex.
@@ -90,12 +92,13 @@ impl Condition {
         }
     }
 
-    /// [Waits](Condition::wait) until `predicate` is true; not at all if it is already. It is called with the lock held. asyncio's
-    /// `Condition.wait_for`.
+    /// [Waits](Condition::wait) until `predicate` is true; not at all if it is already. It is called with the lock
+    /// held. asyncio's `Condition.wait_for`.
     ///
-    /// Cancel safe: dropped, it unlocks, and passes on a notification that it has not looked at yet; one after which the predicate was
-    /// false is used up. Fairness: after each such notification it stands behind all others again. Cost: one call of `predicate` at the
-    /// start and one for each notification; so let no more be notified than can go on.
+    /// Cancel safe: dropped, it unlocks, and passes on a notification that it has not looked at yet; one after which
+    /// the predicate was false is used up. Fairness: after each such notification it stands behind all others again.
+    /// Cost: one call of `predicate` at the start and one for each notification; so let no more be notified than can
+    /// go on.
     ///
     /// # Panics
     /// If others wait for this condition with another mutex.
@@ -142,8 +145,8 @@ impl Condition {
         park::block_on_current_thread(self.wait_for(guard, predicate))
     }
 
-    /// Notifies the one who waits longest: asyncio's `notify()`. False if nobody waits. It goes on once `guard` and those in
-    /// line before it have unlocked.
+    /// Notifies the one who waits longest: asyncio's `notify()`. False if nobody waits. It goes on once `guard` and
+    /// those in line before it have unlocked.
     ///
     /// # Panics
     /// If those who wait do so with another mutex than `guard`'s.

@@ -18,8 +18,8 @@ const LANE: usize = 0;
 /// - *Set and cleared*: setting it releases all who wait at that moment, even if it is cleared before they run.
 /// - *Fairness*: they are woken in the order of their coming.
 /// - *Cancelling*: a dropped waiter leaves; nobody else is concerned.
-/// - *Cost*: waiting for one that is set is one atomic load; else a short lock, without allocating. Setting is linear in the
-///   number of those who wait.
+/// - *Cost*: waiting for one that is set is one atomic load; else a short lock, without allocating. Setting is linear
+///   in the number of those who wait.
 ///
 /// ```
 /// use runtime_core::sync::Event;
@@ -42,7 +42,8 @@ pub struct Event {
     queue: WaitQueue<Released>,
 }
 
-/// A waiter's need is its ticket, which tells who waited before a given moment. Whether the event is set is in the open part.
+/// A waiter's need is its ticket, which tells who waited before a given moment. Whether the event is set is in the
+/// open part.
 #[derive(Debug)]
 struct Released {
     next_ticket: usize,

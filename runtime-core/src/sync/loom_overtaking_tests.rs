@@ -1,6 +1,7 @@
 //! Every interleaving of calling a thread, overtaking it, giving back, cancelling and closing, in small.
 //!
-//! What is polled inside of `block_on` waits as a thread. In a model a thread is called once, and the second time handed what it waits for.
+//! What is polled inside of `block_on` waits as a thread. In a model a thread is called once, and the second time
+//! handed what it waits for.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 

@@ -165,7 +165,8 @@ fn a_broken_barrier_sends_all_away_until_it_is_reset() {
 #[test]
 fn rounds_that_overlap_are_kept_apart() {
     const PARTIES: usize = 100;
-    /// Goes through the next round, breaks one, and goes through another while the first one's waiters are still being woken.
+    /// Goes through the next round, breaks one, and goes through another while the first one's waiters are still being
+    /// woken.
     struct GoesOn(Arc<Barrier>, AtomicUsize);
     impl Wake for GoesOn {
         fn wake(self: Arc<Self>) {

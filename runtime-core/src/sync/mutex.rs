@@ -19,20 +19,21 @@ use crate::{context, park};
 ///
 /// Hold it across an `.await` if need be; if not, a lock of the standard library is cheaper.
 ///
-/// - *Fairness*: first come, first served. An unlock hands the lock to the first in line in the same step, and nobody overtakes it,
-///   the one that has just unlocked included. So while somebody waits, each hand-over costs a switch of tasks. In exchange nobody
-///   waits longer than it takes those before it.
-/// - *Threads*: a waiter that is a thread (a task under 1:1, or a thread in [`blocking_lock`](Mutex::blocking_lock)) is woken when its
-///   turn has come, and the lock is left to whoever runs first: a newcomer that is a thread too may overtake it. This ends half a
-///   millisecond after the first such wake-up: then the next unlock hands the lock over. Those in line never overtake each other.
-///   See [`Capabilities::overtaken_for`](crate::runtime::Capabilities::overtaken_for).
-/// - *Cancelling*: a future that is dropped while it waits leaves the line, and one that was handed the lock and is dropped before
-///   it noticed hands it on. Its place in line is lost.
-/// - *Panics*: a guard dropped by a panic unlocks. There is no poison; what the panic left half done is to be seen.
-/// - *Cost*: locking and unlocking are one atomic step each while nobody waits. Waiting allocates nothing; how many wait makes
-///   no difference. In one run on 2 cores, under M:N: 0.16 of what tokio's costs and 0.54 of async-lock's while nobody else wants it;
-///   0.12 of tokio's with eight tasks that all want it, and 0.18 if each unlock hands it over. `lab compare lock` and
-///   `lab compare mutex-contended --param held=0,1` measure it.
+/// - *Fairness*: first come, first served. An unlock hands the lock to the first in line in the same step, and nobody
+///   overtakes it, the one that has just unlocked included. So while somebody waits, each hand-over costs a switch of
+///   tasks. In exchange nobody waits longer than it takes those before it.
+/// - *Threads*: a waiter that is a thread (a task under 1:1, or a thread in [`blocking_lock`](Mutex::blocking_lock))
+///   is woken when its turn has come, and the lock is left to whoever runs first: a newcomer that is a thread too may
+///   overtake it. This ends half a millisecond after the first such wake-up: then the next unlock hands the lock over.
+///   Those in line never overtake each other. See
+///   [`Capabilities::overtaken_for`](crate::runtime::Capabilities::overtaken_for).
+/// - *Cancelling*: a future that is dropped while it waits leaves the line, and one that was handed the lock and is
+///   dropped before it noticed hands it on. Its place in line is lost.
+/// - *Panics*: a guard dropped by a panic unlocks. There is no poison: you see what the panic left half done.
+/// - *Cost*: locking and unlocking are one atomic step each while nobody waits. Waiting allocates nothing; how many
+///   wait makes no difference. In one run on 2 cores, under M:N: 0.16 of what tokio's costs and 0.54 of async-lock's
+///   while nobody else wants it; 0.12 of tokio's with eight tasks that all want it, and 0.18 if each unlock hands it
+///   over. `lab compare lock` and `lab compare mutex-contended --param held=0,1` measure it.
 ///
 /// A task that locks what it holds itself waits for ever.
 ///
@@ -55,7 +56,8 @@ pub struct Mutex<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached by whoever has the one permit, or by `&mut self`: one thread at a time, to which it is sent.
+// SAFETY: the value is reached by whoever has the one permit, or by `&mut self`: one thread at a time, to which it is
+// sent.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {

@@ -1,7 +1,7 @@
 //! A promise: one value, from one task to another, once.
 //!
-//! Everything is under one short lock. A lock-free state word was rejected: it saves a few nanoseconds of an operation that
-//! happens once per allocation, and needs unsafe code for the value and two wakers.
+//! Everything is under one short lock. A lock-free state word was rejected: it saves a few nanoseconds of an operation
+//! that happens once per allocation, and needs unsafe code for the value and two wakers.
 
 use std::error::Error;
 use std::fmt;
@@ -26,10 +26,11 @@ struct State<T> {
     sender: Option<SavedWaker>,
 }
 
-/// Makes a promise: the [`Sender`] keeps or breaks it, the [`Receiver`] awaits it. asyncio's `Future` for one who awaits it; for several there is
-/// [`Promise`](crate::promise::Promise).
+/// Makes a promise: the [`Sender`] keeps or breaks it, the [`Receiver`] awaits it. asyncio's `Future` for one who
+/// awaits it; for several there is [`Promise`](crate::promise::Promise).
 ///
-/// Cancel safe on both sides: a dropped `(&mut receiver).await` loses nothing. Cost: one allocation, and a short lock for each operation.
+/// Cancel safe on both sides: a dropped `(&mut receiver).await` loses nothing. Cost: one allocation, and a short lock
+/// for each operation.
 ///
 /// ```
 /// use runtime_core::sync::oneshot;
@@ -139,7 +140,8 @@ impl<T> Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        // Also the end of `send`: value and completion become visible together, as the receiver looks at `complete` first.
+        // Also the end of `send`: value and completion become visible together, as the receiver looks at `complete`
+        // first.
         let (receiver, sender) = {
             let mut state = self.state.lock();
             state.complete = true;

@@ -1,15 +1,15 @@
 //! What a semaphore and a mutex are made of: a number of permits in one word, and a line of those who wait for them.
 //!
-//! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that somebody
-//! does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock takes permits, for
-//! the first in line. So nobody overtakes, and a permit that is given back is seen by whoever queues at the same time: he sets
-//! the bit in the same step in which he sees that there are too few, so that the giver either comes before that step or finds
-//! the bit and goes by way of the lock.
+//! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that
+//! somebody does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock
+//! takes permits, for the first in line. So nobody overtakes, and a permit that is given back is seen by whoever
+//! queues at the same time: he sets the bit in the same step in which he sees that there are too few, so that the
+//! giver either comes before that step or finds the bit and goes by way of the lock.
 //!
-//! The bit `OPEN` is an exception to that for threads: the first in line was called, and until it has looked, others of its kind may
-//! take permits, and one permit may be given back, by the fast path. It is set and cleared under the lock alone, too: set by
-//! one who gives back, together with the call, and cleared by the one that was called before it looks. So a permit that is given back is
-//! seen by that look, or by way of the lock leads to another call.
+//! The bit `OPEN` is an exception to that for threads: the first in line was called, and until it has looked, others
+//! of its kind may take permits, and one permit may be given back, by the fast path. It is set and cleared under the
+//! lock alone, too: set by one who gives back, together with the call, and cleared by the one that was called before
+//! it looks. So a permit that is given back is seen by that look, or by way of the lock leads to another call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -58,18 +58,21 @@ impl Resource for InLine {
         let word = serving.open();
         close_gate(word);
         while let Some(need) = serving.next_waiter(LANE) {
-            // Relaxed: the bits are changed under this lock alone, and permits while `WAITERS` is set and `OPEN` is not, too.
+            // Relaxed: the bits are changed under this lock alone, and permits while `WAITERS` is set and `OPEN` is
+            // not, too.
             let now = word.load(Ordering::Relaxed);
             let available = now >> SHIFT;
             if now & CLOSED != 0 {
                 serving.dismiss(LANE);
             } else if need <= available {
-                // With more than it needs nobody has to compete: it is handed over, and the rest is for those behind it.
+                // With more than it needs nobody has to compete: it is handed over, and the rest is for those behind
+                // it.
                 if need == available && serving.call(LANE) {
                     word.fetch_or(OPEN, Ordering::Relaxed);
                     return;
                 }
-                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its status.
+                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its
+                // status.
                 word.fetch_sub(need << SHIFT, Ordering::Acquire);
                 serving.grant(LANE);
             } else {
@@ -91,7 +94,8 @@ impl Resource for InLine {
     }
 }
 
-/// From here on permits are taken and given back under the lock alone, as long as somebody is in line. To be called under the lock.
+/// From here on permits are taken and given back under the lock alone, as long as somebody is in line. To be called
+/// under the lock.
 #[inline]
 fn close_gate(word: &AtomicUsize) {
     if word.load(Ordering::Relaxed) & OPEN != 0 {
@@ -143,14 +147,15 @@ impl Permits {
         Err(TryAcquireError::NoPermits)
     }
 
-    /// A called waiter waits a moment for permits that others are faster to take. They may be gone when it takes the lock.
+    /// A called waiter waits a moment for permits that others are faster to take. They may be gone when it takes the
+    /// lock.
     fn look_out(&self, need: usize) {
         let mut retries = Retries::new();
         while self.available() < need && retries.again() {}
     }
 
-    /// A called waiter takes the permits that it was called for, if they are still there; if not, nobody overtakes it from here on until it is
-    /// called again. Under the lock.
+    /// A called waiter takes the permits that it was called for, if they are still there; if not, nobody overtakes it
+    /// from here on until it is called again. Under the lock.
     fn take_called(&self, need: usize) -> bool {
         close_gate(self.word());
         let there = need <= self.available();
@@ -161,8 +166,8 @@ impl Permits {
         there
     }
 
-    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any case. With `OPEN` for
-    /// `gate`, it overtakes where it may.
+    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any
+    /// case. With `OPEN` for `gate`, it overtakes where it may.
     #[inline]
     fn take_or(
         &self,

@@ -15,12 +15,12 @@ use crate::{context, park};
 
 /// A number of permits: asyncio's `Semaphore`, and with [`bounded`](Semaphore::bounded) its `BoundedSemaphore`.
 ///
-/// - *Fairness*: permits are handed out first come, first served. A newcomer does not overtake one who waits, not even one who
-///   waits for more permits than there are. Threads that wait may be overtaken for half a millisecond, as those at a
-///   [`Mutex`](super::Mutex).
+/// - *Fairness*: permits are handed out first come, first served. A newcomer does not overtake one who waits, not even
+///   one who waits for more permits than there are. Threads that wait may be overtaken for half a millisecond, as
+///   those at a [`Mutex`](super::Mutex).
 /// - *Cancelling*: a permit that a dropped future was about to get goes to the next in line.
-/// - *Cost*: taking and giving back are one atomic step each while nobody waits, and a short lock when somebody does. Waiting
-///   allocates nothing; how many wait makes no difference.
+/// - *Cost*: taking and giving back are one atomic step each while nobody waits, and a short lock when somebody does.
+///   Waiting allocates nothing; how many wait makes no difference.
 ///
 /// ```
 /// use runtime_core::park::block_on_current_thread;
@@ -94,8 +94,8 @@ impl Semaphore {
 
     /// A semaphore that never has more permits than these: asyncio's `BoundedSemaphore`.
     ///
-    /// A [`Permit`] gives back what it took and no more, so that releasing what was not taken does not compile. What is left to
-    /// go wrong is [`add_permits`](Semaphore::add_permits), and here it adds nothing but what was
+    /// A [`Permit`] gives back what it took and no more, so that releasing what was not taken does not compile. What
+    /// is left to go wrong is [`add_permits`](Semaphore::add_permits), and here it adds nothing but what was
     /// [forgotten](Permit::forget).
     ///
     /// ```should_panic
@@ -133,8 +133,8 @@ impl Semaphore {
         self.permits.available()
     }
 
-    /// True while no permit is free: one who comes now has to wait, or would be refused. asyncio's `locked()`. False is no promise: who
-    /// comes now stands behind those in line, who may need more permits than are free.
+    /// True while no permit is free: one who comes now has to wait, or would be refused. asyncio's `locked()`. False
+    /// is no promise: who comes now stands behind those in line, who may need more permits than are free.
     #[doc(alias = "locked")]
     pub fn is_exhausted(&self) -> bool {
         self.permits.available() == 0
@@ -142,7 +142,8 @@ impl Semaphore {
 
     /// Waits for one permit, which is given back when the [`Permit`] is dropped.
     ///
-    /// Cancel safe: a permit that a dropped future was about to get goes to the next in line. Its place in line is lost.
+    /// Cancel safe: a permit that a dropped future was about to get goes to the next in line. Its place in line is
+    /// lost.
     ///
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
@@ -150,8 +151,8 @@ impl Semaphore {
         self.line_up(1)
     }
 
-    /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). If the semaphore has fewer in all it waits, and holds up
-    /// those behind it, until some are added.
+    /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). If the semaphore has fewer in all it
+    /// waits, and holds up those behind it, until some are added.
     ///
     /// # Panics
     /// If `count` is more than the semaphore may ever have, so that it would wait for ever: more than a
@@ -261,8 +262,8 @@ impl Semaphore {
     /// Adds permits, for those who wait first: asyncio's `release()` of what was never acquired.
     ///
     /// # Panics
-    /// If the semaphore has more than its bound then, held ones included: [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or, of a
-    /// [`bounded`](Semaphore::bounded) one, what it was made with.
+    /// If the semaphore has more than its bound then, held ones included: [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or,
+    /// of a [`bounded`](Semaphore::bounded) one, what it was made with.
     #[doc(alias = "release")]
     #[track_caller]
     pub fn add_permits(&self, count: usize) {

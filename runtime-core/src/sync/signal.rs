@@ -12,14 +12,16 @@ use crate::saved_waker::PollWaker;
 
 const LANE: usize = 0;
 
-/// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone. It is
-/// what trio calls a parking lot, and the ground on which condition-like types stand. asyncio has none: [`notify`](Signal::notify) is like
-/// that of its `Condition` with no lock about it, and [`notify_all`](Signal::notify_all) like an `Event` that is set and cleared at once.
+/// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone.
+/// It is what trio calls a parking lot, and the ground on which condition-like types stand. asyncio has none:
+/// [`notify`](Signal::notify) is like that of its `Condition` with no lock about it, and
+/// [`notify_all`](Signal::notify_all) like an `Event` that is set and cleared at once.
 ///
-/// Cost: a short lock for each operation, without allocating; notifying is linear in the number of those who are notified.
+/// Cost: a short lock for each operation, without allocating; notifying is linear in the number of those who are
+/// notified.
 ///
-/// A waiter that was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped before it
-/// noticed passes the notification on to the next.
+/// A waiter that was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped
+/// before it noticed passes the notification on to the next.
 ///
 /// ```
 /// # use std::sync::Arc;

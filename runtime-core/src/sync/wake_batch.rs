@@ -9,8 +9,8 @@ use crate::saved_waker::SavedWaker;
 
 const CAPACITY: usize = WakeBatch::CAPACITY;
 
-/// Up to 32 wakers on the stack; waking never happens under a lock, as a waker may run anything. What is left in the batch
-/// when it is dropped is woken.
+/// Up to 32 wakers on the stack; waking never happens under a lock, as a waker may run anything. What is left in the
+/// batch when it is dropped is woken.
 pub(crate) struct WakeBatch {
     /// The first `len` are initialised. An array of options would cost 512 bytes to clear for each batch.
     wakers: [MaybeUninit<Waker>; CAPACITY],
@@ -86,8 +86,8 @@ impl Remaining<'_> {
     #[inline]
     fn wake_rest(&mut self) {
         while self.next < self.len {
-            // SAFETY: the batch's first `len` were initialised and handed over to `self`, and each is read once, as `next`
-            // only grows and is stepped before the waker can panic.
+            // SAFETY: the batch's first `len` were initialised and handed over to `self`, and each is read once, as
+            // `next` only grows and is stepped before the waker can panic.
             let waker = unsafe { self.wakers[self.next].assume_init_read() };
             self.next += 1;
             waker.wake();

@@ -34,8 +34,9 @@ pub unsafe trait Schedule: Sized + Send + Sync + 'static {
         (allocate_global(layout), this.erase())
     }
 
-    /// A task was aborted that was in a queue. It ends when it is taken out, and nothing has to be done about it. A scheduler
-    /// whose queue may be stuck takes it out and [cancels](Task::cancel) it here. The task may have been taken out by now.
+    /// A task was aborted that was in a queue. It ends when it is taken out, and nothing has to be done about it. A
+    /// scheduler whose queue may be stuck takes it out and [cancels](Task::cancel) it here. The task may have been
+    /// taken out by now.
     fn abort_queued(this: &SchedulerArc<Self>, id: TaskId) {
         let (_, _) = (this, id);
     }

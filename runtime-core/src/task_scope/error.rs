@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::combine::TaskError;
 
-/// All errors of a scope, in the order in which they came: the first one is why the rest was cancelled. asyncio's `ExceptionGroup`.
+/// All errors of a scope, in the order in which they came: the first one is why the rest was cancelled. asyncio's
+/// `ExceptionGroup`.
 #[derive(Debug)]
 pub struct ScopeError<E> {
     /// Never empty.

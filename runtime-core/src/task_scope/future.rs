@@ -18,18 +18,20 @@ use crate::budget;
 use crate::contain::{discard, drop_each};
 use crate::context::{self, Ambient};
 
-/// Runs `body`, which spawns tasks into the scope that it is given, and waits for all of them. asyncio's `async with TaskGroup()`.
+/// Runs `body`, which spawns tasks into the scope that it is given, and waits for all of them. asyncio's
+/// `async with TaskGroup()`.
 ///
 /// * **No child outlives it**: it completes when the body and every child have ended, and their futures are gone.
-/// * **The first failure cancels the rest**: if the body or a child returns an error, or a child panics, the body is dropped and all
-///   children are aborted. **All errors are collected**, also those that come meanwhile.
-/// * **Dropped**, for example because its task is aborted or a time-out is over, it cancels its children. It cannot wait for them then: each ends
-///   at its next suspension point.
+/// * **The first failure cancels the rest**: if the body or a child returns an error, or a child panics, the body is
+///   dropped and all children are aborted. **All errors are collected**, also those that come meanwhile.
+/// * **Dropped**, for example because its task is aborted or a time-out is over, it cancels its children. It cannot
+///   wait for them then: each ends at its next suspension point.
 ///
 /// The body runs inside of the awaiting task. Children run on the ambient runtime; [`scope_on`] names another.
 ///
-/// Cancel safe in that nothing is left behind; the values and errors that it has got go with it. Fairness: children are ordinary tasks. Cost: one
-/// allocation, and for each child what [`TaskScope::spawn`] says; a failure aborts all children, which is linear in their number.
+/// Cancel safe in that nothing is left behind; the values and errors that it has got go with it. Fairness: children
+/// are ordinary tasks. Cost: one allocation, and for each child what [`TaskScope::spawn`] says; a failure aborts all
+/// children, which is linear in their number.
 ///
 /// ```
 /// # fn main() {}
@@ -48,8 +50,8 @@ use crate::context::{self, Ambient};
 /// ```
 ///
 /// # Errors
-/// [`ScopeError`] with all that failed: errors that were returned and panics, the body's among them. A child that somebody else cancelled
-/// is no error.
+/// [`ScopeError`] with all that failed: errors that were returned and panics, the body's among them. A child that
+/// somebody else cancelled is no error.
 ///
 /// # Panics
 /// Outside of a runtime. With the body's own panic, after all children have ended.

@@ -15,17 +15,18 @@ use crate::sync::oneshot;
 use crate::task::{AbortHandle, JoinError, JoinHandle, TaskId};
 use crate::task_local::inherit;
 
-/// Where the tasks of a [`scope`](super::scope) are spawned. Clones are the same scope: children may have one, and spawn siblings.
+/// Where the tasks of a [`scope`](super::scope) are spawned. Clones are the same scope: children may have one, and
+/// spawn siblings.
 pub struct TaskScope<E> {
     pub(super) shared: Arc<Shared<E>>,
 }
 
 impl<E: Send + 'static> TaskScope<E> {
-    /// Starts a child. An error that it returns, or a panic, fails the scope: all children are cancelled. It inherits the caller's
-    /// [task-locals](crate::task_local).
+    /// Starts a child. An error that it returns, or a panic, fails the scope: all children are cancelled. It inherits
+    /// the caller's [task-locals](crate::task_local).
     ///
-    /// The handle is for those who want the value. While the scope aborts, and after it has completed, nothing is started, the future is
-    /// dropped and the handle reports [`JoinError::Cancelled`].
+    /// The handle is for those who want the value. While the scope aborts, and after it has completed, nothing is
+    /// started, the future is dropped and the handle reports [`JoinError::Cancelled`].
     ///
     /// Cost: that of a spawned task, and two allocations. asyncio's `TaskGroup.create_task`.
     pub fn spawn<F, T>(&self, future: F) -> ScopedHandle<T>
@@ -64,7 +65,8 @@ impl<E: Send + 'static> TaskScope<E> {
         task.on_complete(move |outcome| {
             let error = match outcome {
                 Ok(Ok(value)) => {
-                    // If nobody wants it, it is dropped here. Its panic must not keep the scope from hearing of the end.
+                    // If nobody wants it, it is dropped here. Its panic must not keep the scope from hearing of the
+                    // end.
                     contain(|| drop(sender.send(value)));
                     None
                 }

@@ -19,7 +19,8 @@ fn cpu_time() -> Duration {
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
-/// A server that just loops over `accept` while descriptors are exhausted burns no CPU, and goes on when some are free again.
+/// A server that just loops over `accept` while descriptors are exhausted burns no CPU, and goes on when some are free
+/// again.
 ///
 /// Lowers the process's limit of descriptors and raises it again.
 pub async fn accept_when_descriptors_are_exhausted() {

@@ -97,8 +97,8 @@ pub fn entering_nests<S: AmbientSubject>() {
     inner.run(async move { in_inner.wait().await });
 }
 
-/// Guards may be dropped in another order than that of their making: what is left is what was entered and not left, and a
-/// runtime that has ended is nobody's.
+/// Guards may be dropped in another order than that of their making: what is left is what was entered and not left,
+/// and a runtime that has ended is nobody's.
 pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
     let subjects = [S::start(), S::start(), S::start()];
     let names = |number: usize| {

@@ -1,7 +1,8 @@
 //! Clauses 7 and 8 over the core's primitives: a waiter that goes away loses nothing, and waiters are served in turn.
 //!
-//! Every position in the line x the moment at which its waiter goes: before it was its turn; after, when it has been given
-//! what it waited for and does not know yet; or when it has gone on, and the next one has been given what it waited for.
+//! Every position in the line x the moment at which its waiter goes: before it was its turn; after, when it has been
+//! given what it waited for and does not know yet; or when it has gone on, and the next one has been given what it
+//! waited for.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +34,8 @@ pub(super) fn departures() -> impl Iterator<Item = (usize, Goes)> {
     })
 }
 
-/// A line of waiters, of which the one at `position` leaves; `serve` serves the next. Returns who was served, in that order.
+/// A line of waiters, of which the one at `position` leaves; `serve` serves the next. Returns who was served, in that
+/// order.
 pub(super) async fn serve_all<F: Future>(
     mut line: Vec<Pin<Box<F>>>,
     (position, goes): (usize, Goes),
@@ -127,7 +129,8 @@ pub fn c07_a_dropped_put_leaves_its_room<S: Subject>() {
             });
             let served = served.await;
             got.extend(queue.try_get());
-            // Who leaves in its turn may have put its item in already; then the one after it has to wait for room again.
+            // Who leaves in its turn may have put its item in already; then the one after it has to wait for room
+            // again.
             let expected = expected(departure);
             assert_eq!(served, expected, "{departure:?}");
             got.retain(|item| expected.contains(item));
@@ -360,7 +363,8 @@ pub fn c07_queues_lose_nothing_between_many_tasks<S: Subject>() {
         for getter in getters {
             getter.await.expect("a getter");
         }
-        // Aborted getters may have been in the middle of a poll, and still hold the list then: all that was put was got.
+        // Aborted getters may have been in the middle of a poll, and still hold the list then: all that was put was
+        // got.
         loop {
             let mut got = got.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if got.len() >= ITEMS {

@@ -2,13 +2,15 @@
 
 use super::Subject;
 
-/// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module `conformance`.
+/// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module
+/// `conformance`.
 ///
-/// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow the type:
-/// `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
-/// [`ForeverSubject`](crate::testing::ForeverSubject), `simulated` for a [`ClockSubject`](crate::testing::ClockSubject), and `send_owner`
-/// for a subject that is `Send`: `conformance!(Mine, ambient, forever, simulated, send_owner)`. For several subjects in a file, put each
-/// into a module of its own.
+/// `conformance!(Mine)` is the contract, for any [`Subject`](crate::testing::Subject). Groups of further cases follow
+/// the type: `ambient` for an [`AmbientSubject`](crate::testing::AmbientSubject), `forever` for a
+/// [`ForeverSubject`](crate::testing::ForeverSubject), `simulated` for a
+/// [`ClockSubject`](crate::testing::ClockSubject), and `send_owner` for a subject that is `Send`:
+/// `conformance!(Mine, ambient, forever, simulated, send_owner)`. For several subjects in a file, put each into a
+/// module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {

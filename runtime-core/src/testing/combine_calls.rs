@@ -123,7 +123,8 @@ fn name() -> Option<u32> {
     NAME.try_with(|name| *name)
 }
 
-/// A task's values follow it from worker to worker, and no other task finds them, not even a child that is awaited at once.
+/// A task's values follow it from worker to worker, and no other task finds them, not even a child that is awaited at
+/// once.
 pub fn task_locals_follow_their_task<S: AmbientSubject>() {
     S::start().run(async {
         let tasks: Vec<_> = (0..50)

@@ -174,7 +174,8 @@ pub fn c11_as_completed_follows_the_order_of_the_ends<S: AmbientSubject>() {
     });
 }
 
-/// 10, 11: a hundred thousand futures in one task, which another task completes: linear in their number, and others have their turn.
+/// 10, 11: a hundred thousand futures in one task, which another task completes: linear in their number, and others
+/// have their turn.
 pub fn c11_a_hundred_thousand_futures_complete<S: AmbientSubject>() {
     const FUTURES: usize = 100_000;
     S::start().run(async {

@@ -61,8 +61,8 @@ pub fn c05_result_inside_a_task_panics<S: AmbientSubject>() {
     });
 }
 
-/// 1 to 3: a callback is called once with the outcome, whatever that is, and whether the task has ended before or not; without a task of
-/// its own.
+/// 1 to 3: a callback is called once with the outcome, whatever that is, and whether the task has ended before or not;
+/// without a task of its own.
 pub fn c01_a_callback_gets_the_outcome<S: AmbientSubject>() {
     let subject = S::start();
     let rt = subject.handle();

@@ -1,7 +1,7 @@
 //! What the cases wait for: a count that others raise, and an event that happens once.
 //!
-//! Both can be awaited by a task and waited for by a thread, and both belong to no runtime, so that a broken scheduler cannot
-//! hide behind a broken primitive: they are a mutex, a condition variable and a list of wakers.
+//! Both can be awaited by a task and waited for by a thread, and both belong to no runtime, so that a broken scheduler
+//! cannot hide behind a broken primitive: they are a mutex, a condition variable and a list of wakers.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -224,8 +224,8 @@ pub async fn shutting_an_executor_down() {
     running.await.expect("it runs on").expect("released");
 }
 
-/// The executor that a runtime is built with is its default, until another one replaces it, and ends with the runtime. For a scheduler's own
-/// tests, as only its builder can make such a subject.
+/// The executor that a runtime is built with is its default, until another one replaces it, and ends with the runtime.
+/// For a scheduler's own tests, as only its builder can make such a subject.
 pub fn the_builders_executor_is_the_default_and_ends_with_the_runtime<S>(
     start: impl FnOnce(Executor) -> S,
 ) where

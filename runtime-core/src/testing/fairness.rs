@@ -1,7 +1,7 @@
 //! Clauses 8 and 10: nobody waits for ever because others always have work.
 //!
-//! Each case sets up tasks that always have work, more of them than there are workers, then something that must get through
-//! all the same; what does not get through is found by the watchdog.
+//! Each case sets up tasks that always have work, more of them than there are workers, then something that must get
+//! through all the same; what does not get through is found by the watchdog.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -280,8 +280,8 @@ pub fn c10_a_long_poll_strands_nobody<S: Subject>() {
     });
 }
 
-/// How many tasks of a set that multiplies have begun when a task beside them comes back from so many yields; `most` ends
-/// the set. Each of its tasks spawns two more, yields once, and then waits. Counts tasks, and no time.
+/// How many tasks of a set that multiplies have begun when a task beside them comes back from so many yields; `most`
+/// ends the set. Each of its tasks spawns two more, yields once, and then waits. Counts tasks, and no time.
 ///
 /// `None` where the system decides who runs: such a set is more threads than it has.
 pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Option<usize> {
@@ -323,7 +323,8 @@ pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Opt
     Some(tasks)
 }
 
-/// 10: beside a set of tasks that multiplies, a task that yields comes back before the set has grown out of all proportion.
+/// 10: beside a set of tasks that multiplies, a task that yields comes back before the set has grown out of all
+/// proportion.
 pub fn c10_a_multiplying_set_starves_nobody<S: Subject>() {
     // Served first come, first served, the set doubles with each yield.
     const MOST: usize = 100_000;

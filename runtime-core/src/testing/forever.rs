@@ -66,8 +66,8 @@ pub fn c05_a_stop_before_a_run_ends_that_run_alone<S: ForeverSubject>() {
     }
 }
 
-/// 5: a stop that comes before the run leaves it one round: what is ready by then has its turn, as in asyncio. Where tasks
-/// run on threads of their own they do so anyway.
+/// 5: a stop that comes before the run leaves it one round: what is ready by then has its turn, as in asyncio. Where
+/// tasks run on threads of their own they do so anyway.
 pub fn c05_a_stop_before_a_run_leaves_it_a_round<S: ForeverSubject>() {
     const TASKS: usize = 10;
     let subject = S::start();

@@ -77,8 +77,9 @@ pub trait Subject: Sized + 'static {
     /// A handle to it.
     fn handle(&self) -> Self::Runtime;
 
-    /// Runs `root` as a task and returns its output when it ends; the other tasks stay, to go on in the next `run` at the
-    /// latest. Called on the thread that called [`start`](Subject::start), outside of any task, any number of times.
+    /// Runs `root` as a task and returns its output when it ends; the other tasks stay, to go on in the next `run` at
+    /// the latest. Called on the thread that called [`start`](Subject::start), outside of any task, any number of
+    /// times.
     ///
     /// # Panics
     /// With the root's panic.
@@ -87,8 +88,8 @@ pub trait Subject: Sized + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// The handle's own blocking entry: awaits `future` on the calling thread, whichever that is, while another thread may
-    /// be in [`run`](Subject::run).
+    /// The handle's own blocking entry: awaits `future` on the calling thread, whichever that is, while another thread
+    /// may be in [`run`](Subject::run).
     ///
     /// # Panics
     /// Inside of a task, and with the future's panic.
@@ -97,13 +98,13 @@ pub trait Subject: Sized + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Stops the runtime as clause 4 of the contract has it; the names of the tasks and blocking jobs that still run after
-    /// `timeout`.
+    /// Stops the runtime as clause 4 of the contract has it; the names of the tasks and blocking jobs that still run
+    /// after `timeout`.
     fn shutdown(self, timeout: Duration) -> Vec<String>;
 }
 
-/// A [`Subject`] whose threads enter the core's ambient context, so that the free functions ([`crate::spawn`] and the like)
-/// work in its tasks.
+/// A [`Subject`] whose threads enter the core's ambient context, so that the free functions ([`crate::spawn`] and the
+/// like) work in its tasks.
 pub trait AmbientSubject: Subject {
     /// Makes the runtime the calling thread's own until the guard is dropped.
     fn enter(&self) -> EnterGuard;

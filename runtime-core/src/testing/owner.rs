@@ -13,7 +13,8 @@ use super::outcome::Outcome;
 use super::probe::{Probe, Then};
 use crate::{Runtime, TaskHandle};
 
-/// Has a task of `subject` call `end` on its own owner; then the other tasks are dropped, and it itself where it next waits.
+/// Has a task of `subject` call `end` on its own owner; then the other tasks are dropped, and it itself where it next
+/// waits.
 fn end_from_inside<S: Subject + Send>(end: fn(S)) {
     let subject = S::start();
     let rt = subject.handle();

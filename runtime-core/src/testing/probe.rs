@@ -79,7 +79,8 @@ impl Probe {
         Self::with(Destructors::Quiet, false)
     }
 
-    /// A probe that panics in `destructors`, and that keeps a clone of the waker of each of its polls if `keeps_wakers`.
+    /// A probe that panics in `destructors`, and that keeps a clone of the waker of each of its polls if
+    /// `keeps_wakers`.
     pub fn with(destructors: Destructors, keeps_wakers: bool) -> Self {
         Self(Arc::new(Record {
             destructors,

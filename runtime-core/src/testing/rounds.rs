@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use crate::{Runtime, spawn, yield_now};
 
-/// Polls of tasks from one look at the sockets to the next, while so many tasks are always ready. To be awaited as the root.
+/// Polls of tasks from one look at the sockets to the next, while so many tasks are always ready. To be awaited as the
+/// root.
 ///
 /// # Panics
 /// If the runtime does not count its looks, or does not look at all.

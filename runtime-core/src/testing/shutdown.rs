@@ -1,4 +1,4 @@
-//! Clause 4: what becomes of tasks, handles and wakers when their runtime ends.
+//! Clause 4: what happens to tasks, handles and wakers when their runtime ends.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -52,7 +52,8 @@ enum Use {
     DroppedAfterwards,
 }
 
-/// Every use of the handle x whether the destructor panics x whether wakers outlive the runtime x whether the task ran at all.
+/// Every use of the handle x whether the destructor panics x whether wakers outlive the runtime x whether the task ran
+/// at all.
 fn end_with_tasks<S: Subject>(by: By, polled: bool) {
     let subject = S::start();
     let rt = subject.handle();

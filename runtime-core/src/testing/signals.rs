@@ -1,6 +1,7 @@
 //! Signals under a scheduler: each case is a root task for a fresh runtime that enters the ambient context.
 //!
-//! Handlers belong to the whole process, in which other cases may run: each case has a signal of its own, and sends none before it listens.
+//! Handlers belong to the whole process, in which other cases may run: each case has a signal of its own, and sends
+//! none before it listens.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! Listeners, names, datagrams and Unix sockets under a scheduler: each case is a root task for a fresh runtime that enters
-//! the ambient context.
+//! Listeners, names, datagrams and Unix sockets under a scheduler: each case is a root task for a fresh runtime that
+//! enters the ambient context.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -36,7 +36,8 @@ pub async fn refused_connect() {
     assert_eq!(stream.peer_addr().expect("peer"), there);
 }
 
-/// A task that awaits a socket and, beside it, something that always wakes it at once, hears of the socket all the same.
+/// A task that awaits a socket and, beside it, something that always wakes it at once, hears of the socket all the
+/// same.
 pub async fn a_task_that_always_has_work_hears_its_socket() {
     let (mut here, mut there) = connected().await;
     let listening = spawn(async move {
@@ -60,8 +61,8 @@ pub async fn a_task_that_always_has_work_hears_its_socket() {
     assert_eq!(listening.await.expect("a task"), [7]);
 }
 
-/// Connections that are all there before the first accept, so that one edge stands for all of them, are all accepted, by several
-/// tasks at once; and so are those that come while they accept.
+/// Connections that are all there before the first accept, so that one edge stands for all of them, are all accepted,
+/// by several tasks at once; and so are those that come while they accept.
 pub async fn many_connections_on_one_edge() {
     const CONNECTIONS: usize = 200;
     const ACCEPTORS: usize = 4;

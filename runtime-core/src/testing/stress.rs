@@ -1,5 +1,5 @@
-//! Storms: threads and tasks that spawn, wake, abort, panic, detach and sleep at random, and an account at the end that has
-//! to balance.
+//! Storms: threads and tasks that spawn, wake, abort, panic, detach and sleep at random, and an account at the end
+//! that has to balance.
 //!
 //! `LAB_STRESS` multiplies the size (1 is a second or so), `LAB_STRESS_SEED` repeats a storm; a failure names its seed.
 

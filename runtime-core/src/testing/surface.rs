@@ -1,4 +1,5 @@
-//! What newcomers from asyncio ask first, in the order of the book's table: the calls that no clause of the contract is about.
+//! What newcomers from asyncio ask first, in the order of the book's table: the calls that no clause of the contract
+//! is about.
 //!
 //! The bodies use the ambient runtime and are not generic, so that they are compiled once for all schedulers.
 

@@ -55,8 +55,8 @@ async fn dropped_condition_waits() {
     }
 }
 
-/// 8: tasks in a mutex's line go on in the order of their coming, although some are aborted at any moment; 7: and all others do. Where
-/// newcomers may overtake those in line, for a bounded time, that is so of those who stood in line.
+/// 8: tasks in a mutex's line go on in the order of their coming, although some are aborted at any moment; 7: and all
+/// others do. Where newcomers may overtake those in line, for a bounded time, that is so of those who stood in line.
 pub fn c08_locks_are_handed_over_in_turn_at_random<S: Subject>() {
     on::<S>(|tasks| Box::pin(random_locks(tasks)));
 }
@@ -112,7 +112,8 @@ async fn random_locks(tasks: Tasks) {
     }
 }
 
-/// 7, 8: notifications at random against aborts at random: as many go on as were notified, in the order of their coming.
+/// 7, 8: notifications at random against aborts at random: as many go on as were notified, in the order of their
+/// coming.
 pub fn c07_notifications_reach_as_many_as_were_notified<S: Subject>() {
     on::<S>(|tasks| Box::pin(random_notifications(tasks)));
 }
@@ -169,8 +170,8 @@ async fn random_notifications(tasks: Tasks) {
     }
 }
 
-/// 8: the example by which conditions are explained: five wait; none, one and two are notified, with a pause after each, and
-/// then all. What they say comes in one order.
+/// 8: the example by which conditions are explained: five wait; none, one and two are notified, with a pause after
+/// each, and then all. What they say comes in one order.
 pub fn c08_the_condition_example_comes_in_order<S: Subject>() {
     on::<S>(|tasks| Box::pin(condition_example(tasks)));
 }
@@ -233,7 +234,8 @@ async fn condition_example(tasks: Tasks) {
     );
 }
 
-/// 8: who waits for a predicate goes on when it is true, with the lock, and lets others have it until then. 7: dropped, it holds nothing.
+/// 8: who waits for a predicate goes on when it is true, with the lock, and lets others have it until then. 7:
+/// dropped, it holds nothing.
 pub fn c08_a_condition_waits_until_its_predicate_is_true<S: Subject>() {
     on::<S>(|_| Box::pin(until_true()));
 }

@@ -1,7 +1,9 @@
-//! Clause 7 by random programs: tasks acquire, give up, are aborted and release at random, and a simple model says what may be seen.
+//! Clause 7 by random programs: tasks acquire, give up, are aborted and release at random, and a simple model says
+//! what may be seen.
 //!
-//! Each case runs many small programs, all from one seed, which it prints: `LAB_STRESS_SEED` repeats them, `LAB_STRESS` makes them more.
-//! What a model cannot see, a wake-up that is lost, shows as a program that does not end.
+//! Each case runs many small programs, all from one seed, which it prints: `LAB_STRESS_SEED` repeats them,
+//! `LAB_STRESS` makes them more. What a model cannot see, a wake-up that is lost, shows as a program that does not
+//! end.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -237,7 +239,8 @@ where
         })
         .collect();
     disturb(&tasks, &mut random, spawned, 0).await;
-    // The first getter stays, so that all is got. One that is aborted may have been given an item, which is then another's.
+    // The first getter stays, so that all is got. One that is aborted may have been given an item, which is then
+    // another's.
     for getter in getting.iter().skip(1) {
         if random.once_in(2) {
             getter.abort();

@@ -1,4 +1,5 @@
-//! Clause 8 where many tasks want the same thing all the time: each has its turn, and the turns change at a rate that can be borne.
+//! Clause 8 where many tasks want the same thing all the time: each has its turn, and the turns change at a rate that
+//! can be borne.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -275,8 +275,8 @@ pub fn c06_wakers_outlive_everything<S: Subject>() {
     }
 }
 
-/// 6, 4: when the last waker of a detached, unfinished task is dropped on a foreign thread, the future is not dropped there,
-/// and the shutdown still drops it.
+/// 6, 4: when the last waker of a detached, unfinished task is dropped on a foreign thread, the future is not dropped
+/// there, and the shutdown still drops it.
 pub fn c06_the_last_waker_dropped_elsewhere_drops_no_future<S: Subject>() {
     let probe = Probe::new();
     let subject = S::start();

@@ -21,8 +21,8 @@ fn patience_factor() -> u32 {
 
 /// Runs `case` on a thread of its own, named after it, and hands its panic on.
 ///
-/// A case that has not ended after `patience` is left behind, still running, so that the remaining cases have their turn. All
-/// that a case waits for is bounded by this, and by nothing else.
+/// A case that has not ended after `patience` is left behind, still running, so that the remaining cases have their
+/// turn. All that a case waits for is bounded by this, and by nothing else.
 ///
 /// # Panics
 /// With the case's own panic, or with `name` when the patience is over.
@@ -40,7 +40,8 @@ pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + '
         .expect("a thread for the case");
     match ended.recv_timeout(patience) {
         Err(RecvTimeoutError::Timeout) => {
-            // Little CPU: it waits for a wake-up that was lost. Much: something spins, or starves it, or the machine is slow.
+            // Little CPU: it waits for a wake-up that was lost. Much: something spins, or starves it, or the machine
+            // is slow.
             let cpu = cpu_time() - cpu_before;
             panic!(
                 "`{name}` has not ended after {patience:?}, in which the process used {cpu:?} of CPU: a wake-up was lost, or a task starves"

@@ -12,24 +12,29 @@ use super::shard;
 use crate::contain::contain;
 use crate::context;
 
-/// Whether there ever was a simulated clock. While there was none, nobody looks for the runtime whose clock it might be.
+/// Whether there ever was a simulated clock. While there was none, nobody looks for the runtime whose clock it might
+/// be.
 static ANY_SIMULATED: AtomicBool = AtomicBool::new(false);
 
 /// What a runtime's timers go by: the system's clock, or simulated time. The builders of the runtimes take one.
 ///
-/// **Simulated time** stands still as long as anybody has something to do. When every task waits, no blocking job runs or is queued, and
-/// no socket has anything to tell, it jumps to the next deadline. So a test that sleeps an hour takes as long as what it does, and what
-/// happens at which time does not depend on how fast the machine is. tokio's `pause` and trio's `MockClock` are the same idea.
+/// **Simulated time** stands still as long as anybody has something to do. When every task waits, no blocking job runs
+/// or is queued, and no socket has anything to tell, it jumps to the next deadline. So a test that sleeps an hour
+/// takes as long as what it does, and what happens at which time does not depend on how fast the machine is. tokio's
+/// `pause` and trio's `MockClock` are the same idea.
 ///
-/// * It moves what reads the runtime's clock: [`sleep`](super::sleep()), [`timeout`](super::timeout()), [`interval`](super::interval()), the
-///   [`calls`](crate::calls), [`now`] and [`Runtime::now`](crate::Runtime::now). `Instant::now` and `SystemTime` stay the system's, and so
-///   do time limits on threads that block ([`JoinHandle::result`](crate::JoinHandle::result), `shutdown`) and what a runtime measures of itself.
-/// * What comes from outside of the runtime (another thread, process or machine) does not keep time from jumping, unless a
-///   [`hold`](Clock::hold) does. A time limit around it is therefore over at once if everything else waits.
+/// * It moves what reads the runtime's clock: [`sleep`](super::sleep()), [`timeout`](super::timeout()),
+///   [`interval`](super::interval()), the [`calls`](crate::calls), [`now`] and [`Runtime::now`](crate::Runtime::now).
+///   `Instant::now` and `SystemTime` stay the system's, and so do time limits on threads that block
+///   ([`JoinHandle::result`](crate::JoinHandle::result), `shutdown`) and what a runtime measures of itself.
+/// * What comes from outside of the runtime (another thread, process or machine) does not keep time from jumping,
+///   unless a [`hold`](Clock::hold) does. A time limit around it is therefore over at once if everything else waits.
 /// * A blocking job holds time. One that itself waits for the runtime's time waits for ever.
-/// * A task that repeats something for ever keeps a runtime busy that has nothing else to do, as no hour is too long for it.
+/// * A task that repeats something for ever keeps a runtime busy that has nothing else to do, as no hour is too long
+///   for it.
 ///
-/// Clones are the same clock. A simulated one is for one runtime at a time: each that has it moves it without regard to the others.
+/// Clones are the same clock. A simulated one is for one runtime at a time: each that has it moves it without regard
+/// to the others.
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,7 +66,8 @@ struct Holds {
     ever: u64,
 }
 
-/// The instant by the clock of the runtime that the calling thread works for; outside of a runtime, the system's. asyncio's `loop.time()`.
+/// The instant by the clock of the runtime that the calling thread works for; outside of a runtime, the system's.
+/// asyncio's `loop.time()`.
 ///
 /// ```
 /// let before = runtime_core::time::now();
@@ -72,7 +78,8 @@ pub fn now() -> Instant {
     now_by(|| context::try_with(|ambient| ambient.clock().clone()))
 }
 
-/// The instant by the clock that `clock` finds, which is asked only if it could be a simulated one. `None`: the system's.
+/// The instant by the clock that `clock` finds, which is asked only if it could be a simulated one. `None`: the
+/// system's.
 #[inline]
 pub(crate) fn now_by(clock: impl FnOnce() -> Option<Clock>) -> Instant {
     if any_simulated() {
@@ -120,8 +127,8 @@ impl Clock {
         }
     }
 
-    /// Keeps simulated time from passing until the hold is dropped: for threads that a runtime does not know of, but that are going to
-    /// wake its tasks. On a real clock it does nothing.
+    /// Keeps simulated time from passing until the hold is dropped: for threads that a runtime does not know of, but
+    /// that are going to wake its tasks. On a real clock it does nothing.
     ///
     /// ```
     /// use runtime_core::time::Clock;
@@ -145,15 +152,15 @@ impl Clock {
 
     /// For schedulers: the first of two steps by which time passes. `None` if this is a real clock, or is held.
     ///
-    /// Between the two the scheduler sees for itself that no task can run. What whoever held the clock has done until now is visible
-    /// to it.
+    /// Between the two the scheduler sees for itself that no task can run. What whoever held the clock has done until
+    /// now is visible to it.
     pub fn quiet(&self) -> Option<Quiet> {
         let holds = self.0.as_ref()?.holds.lock();
         (holds.now == 0).then_some(Quiet { ever: holds.ever })
     }
 
-    /// For schedulers: the second step. Moves the time to `instant`, unless the clock has been held since `quiet`; false if so, or if it is
-    /// a real one. Whoever holds it asks the scheduler again when it lets go.
+    /// For schedulers: the second step. Moves the time to `instant`, unless the clock has been held since `quiet`;
+    /// false if so, or if it is a real one. Whoever holds it asks the scheduler again when it lets go.
     pub fn advance(&self, quiet: Quiet, instant: Instant) -> bool {
         let Some(simulated) = &self.0 else {
             return false;
@@ -168,8 +175,8 @@ impl Clock {
         true
     }
 
-    /// For schedulers: `ask` is called, from any thread, whenever a clock that was held is no longer. It is forgotten once it returns
-    /// false.
+    /// For schedulers: `ask` is called, from any thread, whenever a clock that was held is no longer. It is forgotten
+    /// once it returns false.
     pub fn when_released(&self, ask: impl Fn() -> bool + Send + Sync + 'static) {
         if let Some(simulated) = &self.0 {
             simulated.runtimes.lock().push(Arc::new(ask));

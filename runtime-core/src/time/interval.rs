@@ -10,7 +10,8 @@ use super::shard::{self, NEVER};
 use super::{Sleep, sleep_until};
 use crate::budget;
 
-/// What an [`Interval`] does about ticks that it missed, that is when a tick is taken so late that the next is due already.
+/// What an [`Interval`] does about ticks that it missed, that is when a tick is taken so late that the next is due
+/// already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MissedTickBehavior {
     /// Makes up for all of them without a pause: the number of ticks stays right. The default.
@@ -32,11 +33,11 @@ pub struct Interval {
     sleep: Pin<Box<Sleep>>,
 }
 
-/// Ticks now and then every `period`. asyncio has none: its users write a loop around `sleep`, which drifts. To call a function again and
-/// again, see [`every`](crate::calls::every()).
+/// Ticks now and then every `period`. asyncio has none: its users write a loop around `sleep`, which drifts. To call a
+/// function again and again, see [`every`](crate::calls::every()).
 ///
-/// Cancel safe: a dropped [`tick`](Interval::tick) loses no tick. Cost: one allocation for all of its ticks; each of them is a
-/// [`Sleep`]'s.
+/// Cancel safe: a dropped [`tick`](Interval::tick) loses no tick. Cost: one allocation for all of its ticks; each of
+/// them is a [`Sleep`]'s.
 ///
 /// ```no_run
 /// # async fn example() {

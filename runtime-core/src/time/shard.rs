@@ -40,8 +40,8 @@ pub(super) fn instant(nanoseconds: u64) -> Option<Instant> {
 
 /// Timers that one thread fires: one shard for each worker (M:N), loop (N:1) or task thread (1:1).
 ///
-/// The owner calls, in this order and again and again: [`fire`](TimerShard::fire), then, if there is nothing else to do,
-/// [`prepare_park`](TimerShard::prepare_park), parks until the deadline that it returned, and
+/// The owner calls, in this order and again and again: [`fire`](TimerShard::fire), then, if there is nothing else to
+/// do, [`prepare_park`](TimerShard::prepare_park), parks until the deadline that it returned, and
 /// [`finish_park`](TimerShard::finish_park). Any other thread may fire it too.
 pub struct TimerShard {
     /// The earliest deadline, or something before it; [`NEVER`] when there is none. Written under the lock only.
@@ -53,8 +53,8 @@ pub struct TimerShard {
 }
 
 impl TimerShard {
-    /// An empty shard. `unpark` ends the owner's park, or the next one if it is not parked; it is called from any thread that
-    /// inserts a timer, outside of all locks.
+    /// An empty shard. `unpark` ends the owner's park, or the next one if it is not parked; it is called from any
+    /// thread that inserts a timer, outside of all locks.
     pub fn new(unpark: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         Arc::new(Self {
             earliest: AtomicU64::new(NEVER),
@@ -64,8 +64,8 @@ impl TimerShard {
         })
     }
 
-    /// Owner, before it parks: the earliest deadline (`None`: no timer), remembered so that an earlier insertion from another
-    /// thread calls `unpark`.
+    /// Owner, before it parks: the earliest deadline (`None`: no timer), remembered so that an earlier insertion from
+    /// another thread calls `unpark`.
     pub fn prepare_park(&self) -> Option<Instant> {
         let earliest = {
             let wheel = self.wheel.lock();
@@ -77,16 +77,18 @@ impl TimerShard {
         instant(earliest)
     }
 
-    /// Owner, before it parks without a deadline, because somebody else fires in its place: every insertion from another thread calls
-    /// `unpark`.
+    /// Owner, before it parks without a deadline, because somebody else fires in its place: every insertion from
+    /// another thread calls `unpark`.
     pub fn prepare_untimed_park(&self) {
-        // Under the lock: an insertion that does not see this is seen by whoever asks for the earliest deadline from now on.
+        // Under the lock: an insertion that does not see this is seen by whoever asks for the earliest deadline from
+        // now on.
         let wheel = self.wheel.lock();
         self.parked_until.store(NEVER, Ordering::Relaxed);
         drop(wheel);
     }
 
-    /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it; never after it. `None`: no timer.
+    /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it; never after it.
+    /// `None`: no timer.
     pub fn earliest(&self) -> Option<Instant> {
         let wheel = self.wheel.lock();
         let earliest = wheel.earliest();
@@ -133,8 +135,8 @@ impl TimerShard {
         fired
     }
 
-    /// Owner, when it will fire no more: hands the timers on by waking their tasks, which register with the shard of the
-    /// thread that polls them next.
+    /// Owner, when it will fire no more: hands the timers on by waking their tasks, which register with the shard of
+    /// the thread that polls them next.
     ///
     /// Under 1:1 a timer can outlive the task that polled it first, inside of a future that tasks share.
     pub fn hand_on(&self) {
@@ -168,8 +170,8 @@ impl TimerShard {
         // Relaxed: the lock orders it after a `prepare_park` that did not see this timer.
         let wakes_owner = fires_at < self.parked_until.load(Ordering::Relaxed);
         if wakes_owner {
-            // Those that follow with later deadlines need not unpark again. Should `finish_park` have come between the two
-            // lines, the owner is awake and only unparked more often than needed.
+            // Those that follow with later deadlines need not unpark again. Should `finish_park` have come between the
+            // two lines, the owner is awake and only unparked more often than needed.
             self.parked_until.store(fires_at, Ordering::Relaxed);
         }
         drop(wheel);

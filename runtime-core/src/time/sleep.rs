@@ -16,9 +16,9 @@ use crate::{budget, context};
 
 /// Completes at a deadline, never before; made by [`sleep`] and [`sleep_until`].
 ///
-/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. Cost: a look at the clock, and if it has to wait a short lock
-/// for entering the wheel and one for leaving it. It may be polled by several tasks in turn; the one
-/// that polled it last is woken. Once complete it stays so.
+/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. Cost: a look at the clock, and if it has
+/// to wait a short lock for entering the wheel and one for leaving it. It may be polled by several tasks in turn; the
+/// one that polled it last is woken. Once complete it stays so.
 ///
 /// Cancel safe: dropped, it is taken out of the wheel at once.
 #[derive(Debug)]
@@ -29,14 +29,14 @@ pub struct Sleep {
     node: Node,
 }
 
-// SAFETY: the node's links and waker are touched under the shard's lock only, or by the `Sleep` itself through `&mut` while it
-// is in no wheel.
+// SAFETY: the node's links and waker are touched under the shard's lock only, or by the `Sleep` itself through `&mut`
+// while it is in no wheel.
 unsafe impl Send for Sleep {}
 // SAFETY: as above; `&Sleep` gives access to the deadline and the state only.
 unsafe impl Sync for Sleep {}
 
-/// Waits for `duration`, and never less. Zero completes without waiting; one that exceeds the clock's range never completes. asyncio's
-/// `sleep`; for its `sleep(0)`, which lets others run, see [`yield_now`](crate::yield_now).
+/// Waits for `duration`, and never less. Zero completes without waiting; one that exceeds the clock's range never
+/// completes. asyncio's `sleep`; for its `sleep(0)`, which lets others run, see [`yield_now`](crate::yield_now).
 ///
 /// Cancel safe, and no allocation: see [`Sleep`].
 ///
@@ -139,7 +139,8 @@ impl Sleep {
         unsafe { shard.insert(NonNull::from(&self.node), now, waker) };
     }
 
-    /// Brings a registered timer up to date. True if it will wake this task; false if its state is to be looked at again.
+    /// Brings a registered timer up to date. True if it will wake this task; false if its state is to be looked at
+    /// again.
     fn stays_registered(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(shard) = &self.shard else {
             unreachable!("a linked timer has a shard")

@@ -42,11 +42,11 @@ pin_project! {
     }
 }
 
-/// Awaits `future` for at most `duration`. A result that is ready beats a deadline that is due: the future is polled first,
-/// also with a limit of zero. asyncio's `async with timeout(seconds)`, and its `wait_for` of a coroutine.
+/// Awaits `future` for at most `duration`. A result that is ready beats a deadline that is due: the future is polled
+/// first, also with a limit of zero. asyncio's `async with timeout(seconds)`, and its `wait_for` of a coroutine.
 ///
-/// What ends with the time is the future alone. Over a [`JoinHandle`](crate::JoinHandle) that is the waiting, and the task goes on;
-/// [`wait_for`](crate::combine::wait_for()) aborts the task, too.
+/// What ends with the time is the future alone. Over a [`JoinHandle`](crate::JoinHandle) that is the waiting, and the
+/// task goes on; [`wait_for`](crate::combine::wait_for()) aborts the task, too.
 ///
 /// Cost: a look at the clock, and a [`Sleep`] beside the future if that has to wait. No allocation.
 ///
@@ -107,8 +107,8 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // With no budget left the future could not even look for its result: it is asked on a full one, and then the clock
-        // is. (One that uses up its budget itself, poll after poll, is ended by the deadline all the same.)
+        // With no budget left the future could not even look for its result: it is asked on a full one, and then the
+        // clock is. (One that uses up its budget itself, poll after poll, is ended by the deadline all the same.)
         let begun = ready!(budget::poll_begin(cx));
         let outcome = match this.future.poll(cx) {
             Poll::Ready(output) => Ok(output),

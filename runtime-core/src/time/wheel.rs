@@ -1,10 +1,11 @@
 //! The hierarchical timing wheel: where timers stand, and which are due.
 //!
-//! Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987). A heap was rejected: it costs twice the CPU at a million
-//! timers, and cancelling from its middle needs an index in every node that each sift has to maintain.
+//! Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987). A heap was rejected: it costs twice the CPU at
+//! a million timers, and cancelling from its middle needs an index in every node that each sift has to maintain.
 //!
-//! A slot is an array of pointers to its nodes. A list through the nodes was rejected: with many timers every node is a cache miss,
-//! and the misses of a list come one after the other, as only a node tells where the next one is. An array tells in advance.
+//! A slot is an array of pointers to its nodes. A list through the nodes was rejected: with many timers every node is
+//! a cache miss, and the misses of a list come one after the other, as only a node tells where the next one is. An
+//! array tells in advance.
 //!
 //! The wheel knows neither clock nor lock: [`TimerShard`](super::TimerShard) has both.
 #![allow(unsafe_code)]
@@ -88,8 +89,8 @@ impl Node {
         }
     }
 
-    /// The state. Acquire: pairs with the Release stores below, so that who sees that the node has left its wheel may reuse
-    /// or free it.
+    /// The state. Acquire: pairs with the Release stores below, so that who sees that the node has left its wheel may
+    /// reuse or free it.
     pub(super) fn state(&self) -> u8 {
         self.state.load(Ordering::Acquire)
     }
@@ -136,8 +137,8 @@ struct Slot {
     len: usize,
 }
 
-// SAFETY: the nodes that the pointers lead to are `Sync` in effect: what is in them is touched under the wheel's lock only, and
-// wakers are `Send`.
+// SAFETY: the nodes that the pointers lead to are `Sync` in effect: what is in them is touched under the wheel's lock
+// only, and wakers are `Send`.
 unsafe impl Send for Wheel {}
 
 impl Wheel {
@@ -240,7 +241,8 @@ impl Wheel {
         }
     }
 
-    /// Takes a timer out and returns its waker, to be dropped outside of the lock; `None` if it is not `LINKED` any more.
+    /// Takes a timer out and returns its waker, to be dropped outside of the lock; `None` if it is not `LINKED` any
+    /// more.
     ///
     /// # Safety
     /// `node` is alive, and if it is `LINKED`, it is in this wheel.
@@ -286,8 +288,8 @@ impl Wheel {
         own.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
-    /// Takes steps towards `now_ns`, each of which fires a timer or moves one to a lower level: at most as many as `due`, an empty
-    /// batch, has room for. What is to be woken is put into it. False when nothing more is due.
+    /// Takes steps towards `now_ns`, each of which fires a timer or moves one to a lower level: at most as many as
+    /// `due`, an empty batch, has room for. What is to be woken is put into it. False when nothing more is due.
     pub(super) fn take_due(&mut self, now_ns: u64, due: &mut WakeBatch) -> bool {
         let now = now_ns >> TICK_SHIFT;
         for _ in 0..WakeBatch::CAPACITY {
@@ -364,8 +366,8 @@ impl Wheel {
             .sum()
     }
 
-    /// A lower bound of the deadlines in the wheel, in nanoseconds; `u64::MAX` when it is empty. It is exact up to the tick
-    /// unless the next slot is crowded, and [`take_due`](Wheel::take_due) at that time always gets further.
+    /// A lower bound of the deadlines in the wheel, in nanoseconds; `u64::MAX` when it is empty. It is exact up to the
+    /// tick unless the next slot is crowded, and [`take_due`](Wheel::take_due) at that time always gets further.
     pub(super) fn earliest(&self) -> u64 {
         let tick = match self.draining {
             Some(_) => self.current,
@@ -393,8 +395,8 @@ impl Wheel {
 
     /// The next slot with timers in it and the tick at which it starts.
     ///
-    /// All timers of a level share the current tick's bits above that level and none stands before the current slot. So the
-    /// lowest occupied bit is the level's next slot, and all of a level is due before anything above it.
+    /// All timers of a level share the current tick's bits above that level and none stands before the current slot.
+    /// So the lowest occupied bit is the level's next slot, and all of a level is due before anything above it.
     fn next_slot(&self) -> Option<(Place, u64)> {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
         let slot = self.occupied[level].trailing_zeros();

@@ -1,7 +1,8 @@
 //! How to add a runtime: a whole one, as simple as it can be, from the parts of the core.
 //!
-//! One queue under one lock, a few threads that run what is in it, and one more thread that waits for sockets and timers. It
-//! is slow and it scales badly, but nothing is missing: it passes the conformance suite. The order to read it in:
+//! One queue under one lock, a few threads that run what is in it, and one more thread that waits for sockets and
+//! timers. It is slow and it scales badly, but nothing is missing: it passes the conformance suite. The order to read
+//! it in:
 //!
 //! 1. [`Scheduler`] answers the one question of a scheduler: where does this woken task go, and who must be told?
 //! 2. [`Core`] is all that the threads share; as an [`Ambient`] it is what sockets, timers and the free functions find.

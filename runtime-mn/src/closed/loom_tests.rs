@@ -1,5 +1,5 @@
-//! The injector's hand-over under loom, on a mock injector: from threads that are no workers, from workers that give away what they
-//! have, and while the runtime closes.
+//! The injector's hand-over under loom, on a mock injector: from threads that are no workers, from workers that give
+//! away what they have, and while the runtime closes.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -121,7 +121,8 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// A worker goes to sleep while a thread that is none hands a task over: it runs. (Else all threads are blocked, which loom tells.)
+/// A worker goes to sleep while a thread that is none hands a task over: it runs. (Else all threads are blocked, which
+/// loom tells.)
 #[test]
 fn loom_what_is_injected_is_run() {
     check(|| {
@@ -155,8 +156,8 @@ fn loom_what_is_given_away_is_run_by_those_who_stay() {
     });
 }
 
-/// `relieve`: what a stuck worker has queued is shared out, and a sleeper told if there is one. One who is just going to sleep is
-/// either seen, or sees.
+/// `relieve`: what a stuck worker has queued is shared out, and a sleeper told if there is one. One who is just going
+/// to sleep is either seen, or sees.
 #[test]
 fn loom_what_is_shared_out_is_run() {
     check(|| {
@@ -176,7 +177,8 @@ fn loom_what_is_shared_out_is_run() {
     });
 }
 
-/// A task is handed over while the runtime closes: it is run, or cancelled by the worker that ends or by the one who brought it.
+/// A task is handed over while the runtime closes: it is run, or cancelled by the worker that ends or by the one who
+/// brought it.
 #[test]
 fn loom_closing_leaves_nothing_behind() {
     check(|| {

@@ -72,7 +72,8 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
     unsafe fn execute(data: *const ()) {
         // SAFETY: the waiting thread keeps the job alive until the latch is set.
         let job = unsafe { &*data.cast::<Self>() };
-        // SAFETY: whoever has taken the reference out of a deque is the only one to touch these cells until the latch is set.
+        // SAFETY: whoever has taken the reference out of a deque is the only one to touch these cells until the latch
+        // is set.
         let function = unsafe { (*job.function.get()).take() };
         let function = function.expect("a job is executed once");
         let result = catch_unwind(AssertUnwindSafe(function));

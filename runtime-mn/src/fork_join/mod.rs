@@ -111,8 +111,8 @@ impl Shared {
         }
     }
 
-    /// A closure was forked. Without a fence: if a worker that is just going to sleep is missed, the forker runs the closure
-    /// itself, and the next fork tells.
+    /// A closure was forked. Without a fence: if a worker that is just going to sleep is missed, the forker runs the
+    /// closure itself, and the next fork tells.
     #[inline]
     fn tell_of_job(&self) {
         if self.steals && self.idle.sleeping() > 0 {

@@ -69,8 +69,8 @@ impl Idle {
         searching(state) == 0
     }
 
-    /// A sleeper woke by itself. True: it has taken itself off, and runs. False: a teller has taken it off, and it searches; there
-    /// is a token for it, or will be at once.
+    /// A sleeper woke by itself. True: it has taken itself off, and runs. False: a teller has taken it off, and it
+    /// searches; there is a token for it, or will be at once.
     pub(crate) fn cancel_sleep(&self, worker: usize) -> bool {
         let mut sleepers = self.sleepers.lock();
         let Some(at) = sleepers.iter().position(|sleeper| *sleeper == worker) else {
@@ -81,7 +81,8 @@ impl Idle {
         true
     }
 
-    /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as searching.
+    /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as
+    /// searching.
     #[inline]
     pub(crate) fn notify_one(&self) -> Option<usize> {
         // Pairs with the fence in `sleep`: the queue was written before, the counts are read after.
@@ -89,8 +90,8 @@ impl Idle {
         self.should_notify().then(|| self.take_sleeper()).flatten()
     }
 
-    /// As [`notify_one`](Idle::notify_one), of what was put into the calling worker's own queue: without a fence, as that worker
-    /// takes it itself if a sleeper was overlooked. See the README.
+    /// As [`notify_one`](Idle::notify_one), of what was put into the calling worker's own queue: without a fence, as
+    /// that worker takes it itself if a sleeper was overlooked. See the README.
     #[inline]
     pub(crate) fn tell(&self) -> Option<usize> {
         self.should_notify().then(|| self.take_sleeper()).flatten()
@@ -121,7 +122,8 @@ impl Idle {
         searching(self.state.load(SeqCst)) == 0 && workers.all(|worker| sleepers.contains(&worker))
     }
 
-    /// Something was queued where all look: whether there is a sleeper to be told. If not, who is awake sees it, before it sleeps.
+    /// Something was queued where all look: whether there is a sleeper to be told. If not, who is awake sees it,
+    /// before it sleeps.
     pub(crate) fn somebody_sleeps(&self) -> bool {
         // Pairs with the fence in `sleep`, as in `notify_one`.
         fence(SeqCst);

@@ -11,13 +11,14 @@ use crate::shared::Shared;
 
 /// Calls `function`, which may block, on the calling worker's thread; another worker takes over its queues at once.
 ///
-/// `spawn_blocking` is the better choice as a rule: it needs no worker, can be awaited with a timeout, and does not hold up the other
-/// futures of the same task, as this does. This is for code that can't be moved to another thread. Inside of `function`, blocking entry
-/// points (`Handle::block_on`) may be called. Outside of any runtime the function is just called.
+/// `spawn_blocking` is the better choice as a rule: it needs no worker, can be awaited with a timeout, and does not
+/// hold up the other futures of the same task, as this does. This is for code that can't be moved to another thread.
+/// Inside of `function`, blocking entry points (`Handle::block_on`) may be called. Outside of any runtime the function
+/// is just called.
 ///
 /// The task can't be cancelled meanwhile. At most as many spare workers stand in as
-/// [`Builder::max_spare_workers`](crate::Builder::max_spare_workers) says; past that the worker's tasks wait for other workers to take
-/// them.
+/// [`Builder::max_spare_workers`](crate::Builder::max_spare_workers) says; past that the worker's tasks wait for other
+/// workers to take them.
 ///
 /// # Panics
 /// With the function's own panic. In a task of a runtime that is not M:N: under N:1 nobody could take over.

@@ -12,8 +12,8 @@ use runtime_core::primitives::atomic::{
 use super::Gate;
 use super::relief::Count;
 
-/// A worker wakes up while the monitor goes to sleep: the monitor does not sleep through it. loom fails the test if the monitor
-/// parks for ever.
+/// A worker wakes up while the monitor goes to sleep: the monitor does not sleep through it. loom fails the test if
+/// the monitor parks for ever.
 #[test]
 fn loom_a_worker_that_wakes_up_wakes_the_monitor() {
     loom::model(|| {
@@ -41,8 +41,8 @@ fn loom_a_worker_that_wakes_up_wakes_the_monitor() {
     });
 }
 
-/// Two spares ask to go, and the monitor sends another one, while a stuck worker comes back: never more spares than were
-/// admitted, and none is counted twice.
+/// Two spares ask to go, and the monitor sends another one, while a stuck worker comes back: never more spares than
+/// were admitted, and none is counted twice.
 #[test]
 fn loom_spares_come_and_go_one_by_one() {
     loom::model(|| {
@@ -74,8 +74,8 @@ fn loom_spares_come_and_go_one_by_one() {
     });
 }
 
-/// A stuck worker's task goes on queueing while a spare takes over and, the poll being over, gives away what is left: every task
-/// is taken once, by one of the two.
+/// A stuck worker's task goes on queueing while a spare takes over and, the poll being over, gives away what is left:
+/// every task is taken once, by one of the two.
 #[test]
 fn loom_taking_over_loses_and_doubles_nothing() {
     loom::model(|| {

@@ -142,7 +142,8 @@ impl super::Monitor {
         self.spares.waiting.lock().retired.push(spare);
     }
 
-    /// A spare worker has waited for long enough, and wants its thread to end. True: nobody sends it any more. False: somebody just has.
+    /// A spare worker has waited for long enough, and wants its thread to end. True: nobody sends it any more. False:
+    /// somebody just has.
     pub(crate) fn strike_off(&self, spare: usize) -> bool {
         let retired = &mut self.spares.waiting.lock().retired;
         let at = retired.iter().position(|waiting| *waiting == spare);
@@ -170,8 +171,8 @@ pub(super) fn relieve(shared: &Arc<Shared>, stuck: usize) {
         if let Some(task) = remote.slot.take() {
             shared.injector.push(task);
         }
-        // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when it finds nothing
-        // to run.
+        // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when
+        // it finds nothing to run.
         if remote.has_waiting() || shared.has_injected() || is_unwatched(shared) {
             shared.notify_one();
         }
@@ -218,15 +219,15 @@ pub(super) fn left(shared: &Shared, busy: usize) -> Left {
     }
 }
 
-/// Whether there are sockets, and no worker waits for them. Asking for the poller's token would tell as much, but a worker that comes
-/// for it at that moment would not get it.
+/// Whether there are sockets, and no worker waits for them. Asking for the poller's token would tell as much, but a
+/// worker that comes for it at that moment would not get it.
 pub(super) fn is_unwatched(shared: &Shared) -> bool {
     let is_polling = |remote: &Remote| remote.polling.load(Relaxed);
     shared.reactor.has_sources() && !shared.reach().iter().any(is_polling)
 }
 
-/// Wakes a spare worker that sleeps although there is one too many: it goes by itself when it sees that, but an idle runtime would
-/// never let it see.
+/// Wakes a spare worker that sleeps although there is one too many: it goes by itself when it sees that, but an idle
+/// runtime would never let it see.
 pub(super) fn call_off_surplus(shared: &Shared) {
     if !shared.monitor.spares.count.has_surplus() {
         return;
@@ -240,8 +241,8 @@ pub(super) fn call_off_surplus(shared: &Shared) {
     }
 }
 
-/// Gives to all what the policy lets nobody take from a stuck worker. A spare takes it over once, but the stuck task may go on
-/// queueing.
+/// Gives to all what the policy lets nobody take from a stuck worker. A spare takes it over once, but the stuck task
+/// may go on queueing.
 fn share_out(shared: &Shared, stuck: usize) {
     let remote = &shared.remotes[stuck];
     if !shared.steals {

@@ -49,8 +49,8 @@ impl Watch {
         self.caught
     }
 
-    /// Judges the worker. `waited` tells how long its thread has waited for a processor in all (a thread that the kernel does not let
-    /// run is not stuck); it is asked only when the same poll is seen again.
+    /// Judges the worker. `waited` tells how long its thread has waited for a processor in all (a thread that the
+    /// kernel does not let run is not stuck); it is asked only when the same poll is seen again.
     pub(super) fn look(
         &mut self,
         glance: Glance,

@@ -79,7 +79,8 @@ pub enum Attempt {
     DueTimers,
 }
 
-/// The decisions of an M:N scheduler. Everything has the default of [`GoLike`]; a policy overrides what it does otherwise.
+/// The decisions of an M:N scheduler. Everything has the default of [`GoLike`]; a policy overrides what it does
+/// otherwise.
 ///
 /// A policy is a function from a view to a decision: it sees numbers and answers where. The scheduler moves the tasks,
 /// and no policy ever holds one. So whatever a policy answers, and even if it panics, the scheduler keeps the contract:
@@ -111,8 +112,8 @@ pub trait Policy: Send + Sync + 'static {
         true
     }
 
-    /// Whether a sleeping worker is told of a task that was put there; it is woken if nobody searches, and if wake-ups
-    /// are not throttled ([`Knobs::patience`]). Asked once for each place, when the runtime is built.
+    /// Whether a sleeping worker is woken for a task that was put there; it is woken if nobody searches, and if
+    /// wake-ups are not throttled ([`Knobs::patience`]). Asked once for each place, when the runtime is built.
     fn tells(&self, place: Place) -> bool {
         // A slot is emptied by its own worker, as a rule, as soon as the current poll is over.
         place != Place::Slot

@@ -4,8 +4,9 @@ use std::iter::once;
 
 use super::{Attempt, Policy, SearchView};
 
-/// A task stays with the worker that spawned or woke it, and nobody takes from another's queue; only what other threads inject is
-/// shared out. No cache line of a queue ever moves, and one busy worker can leave the others idle: what work stealing is for.
+/// A task stays with the worker that spawned or woke it, and nobody takes from another's queue; only what other
+/// threads inject is shared out. No cache line of a queue ever moves, and one busy worker can leave the others idle:
+/// what work stealing is for.
 ///
 /// (A worker that is stuck in a poll is relieved by the monitor all the same.)
 #[derive(Clone, Copy, Debug, Default)]

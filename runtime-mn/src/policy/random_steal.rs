@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Steal, WokenBy, WorkerView};
 
-/// Each worker runs its newest task first; a thief takes the oldest one of a random victim, and only that one. For trees of tasks
-/// this is within a constant of the best possible, in time and in memory; for flat work it steals more often than need be.
+/// Each worker runs its newest task first; a thief takes the oldest one of a random victim, and only that one. For
+/// trees of tasks this is within a constant of the best possible, in time and in memory; for flat work it steals more
+/// often than need be.
 ///
 /// Source: Blumofe and Leiserson, "Scheduling multithreaded computations by work stealing", 1999.
 #[derive(Clone, Copy, Debug, Default)]

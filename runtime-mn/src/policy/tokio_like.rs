@@ -7,10 +7,12 @@ use super::{Knobs, LifoSlot, Place, Policy, Source, WokenBy, WorkerView};
 /// How many tasks a worker's own queue holds before the injector gets the rest.
 const QUEUE_CAPACITY: usize = 256;
 
-/// What tokio's multi-thread scheduler decides: tasks that are spawned or woken by a task go to the LIFO slot, what they displace to the back
-/// of one bounded queue, the overflow to the injector; thieves take half; the slot cannot be stolen.
+/// What tokio's multi-thread scheduler decides: tasks that are spawned or woken by a task go to the LIFO slot, what
+/// they displace to the back of one bounded queue, the overflow to the injector; thieves take half; the slot cannot be
+/// stolen.
 ///
-/// One difference remains: tokio moves half of a full queue to the injector at once, this policy each task that finds it full.
+/// One difference remains: tokio moves half of a full queue to the injector at once, this policy each task that finds
+/// it full.
 ///
 /// Source: tokio, `runtime/scheduler/multi_thread/worker.rs`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -28,8 +28,8 @@ fn two_threads_block_on_one_runtime() {
     });
 }
 
-/// The task blocks until another one has run that stands behind it in the same worker's queue: another worker takes that over, or a
-/// spare one if all are blocked.
+/// The task blocks until another one has run that stands behind it in the same worker's queue: another worker takes
+/// that over, or a spare one if all are blocked.
 #[test]
 fn a_task_that_blocks_in_place_is_stood_in_for() {
     let turn = AtomicUsize::new(0);

@@ -132,8 +132,8 @@ fn a_runtime_that_is_dropped_by_one_of_its_tasks_ends() {
     });
 }
 
-/// It looks, goes to sleep when all workers do, is woken by those who wake up, and ends. No poll lasts long enough to be caught, as
-/// that would depend on the clock.
+/// It looks, goes to sleep when all workers do, is woken by those who wake up, and ends. No poll lasts long enough to
+/// be caught, as that would depend on the clock.
 #[test]
 fn the_monitor_is_in_nobodys_way_and_ends() {
     check(|| {

@@ -48,7 +48,8 @@ fn a_scope_waits_for_all_that_was_spawned_in_it() {
     });
 }
 
-/// The thief is the only other worker, and whoever opened the scope may be asleep by the time that there is something more to do.
+/// The thief is the only other worker, and whoever opened the scope may be asleep by the time that there is something
+/// more to do.
 #[test]
 fn what_a_stolen_closure_spawns_is_run() {
     check(|| {

@@ -1,7 +1,8 @@
 //! The whole scheduler, with three workers, under random and under priority-based schedules.
 //!
-//! All threads are shuttle's, and the reactor has no sockets. Every program here ends by itself: if a wake-up is lost, shuttle finds
-//! all threads blocked and says so. A failure prints the seed, by which the test repeats it (`SHUTTLE_RANDOM_SEED`).
+//! All threads are shuttle's, and the reactor has no sockets. Every program here ends by itself: if a wake-up is lost,
+//! shuttle finds all threads blocked and says so. A failure prints the seed, by which the test repeats it
+//! (`SHUTTLE_RANDOM_SEED`).
 
 mod blocking;
 mod ending;

@@ -1,11 +1,13 @@
 //! A backlog of ready sockets, and help until it is gone.
 //!
-//! A worker that keeps up with its sockets finds what they brought in the processors' caches. Once it is late (the kernel gave its
-//! processor to another for a moment), everything has gone out of them by the time that it is its turn: a request costs a third more, and
-//! with clients that wait for their answers the backlog stays for ever. A few milliseconds of help end it.
+//! A worker that keeps up with its sockets finds what they brought in the processors' caches. Once it is late (the
+//! kernel gave its processor to another for a moment), everything has gone out of them by the time that it is its
+//! turn: a request costs a third more, and with clients that wait for their answers the backlog stays for ever. A few
+//! milliseconds of help end it.
 //!
-//! There is one when the reactor's reports are full several times in a row. Where help does not end it, the load is more than that, and
-//! whether help pays in the long run is measured (`help`); until then it is tried more and more seldom.
+//! There is one when the reactor's reports are full several times in a row. Where help does not end it, the load is
+//! more than that, and whether help pays in the long run is measured (`help`); until then it is tried more and more
+//! seldom.
 
 use std::time::{Duration, Instant};
 
@@ -36,8 +38,8 @@ impl Backlog {
         }
     }
 
-    /// The reactor has reported as many sockets as it does at once, or fewer. Returns whether other workers are to help, if they may: they may not
-    /// where they help anyway, or are not to for the sake of a comparison.
+    /// The reactor has reported as many sockets as it does at once, or fewer. Returns whether other workers are to
+    /// help, if they may: they may not where they help anyway, or are not to for the sake of a comparison.
     #[inline]
     pub(super) fn reported(&mut self, is_full: bool, may_help: bool, now: Instant) -> bool {
         if !is_full {

@@ -1,11 +1,13 @@
 //! Whether the sockets' tasks are served faster with a second worker's help: measured, as nothing else tells.
 //!
-//! Time is divided into *spans* of some milliseconds, each with help or without (but for backlogs, see `backlog`). A *trial* is a span of the other kind between two of
-//! the current one, and the kind that served more events a second is the better one. Two trials in a row must say so before it becomes the
-//! current one (the first trial of all decides alone); the more often trials change nothing, the rarer they are. With few events there is no
-//! question: a second worker is welcome.
+//! Time is divided into *spans* of some milliseconds, each with help or without (but for backlogs, see `backlog`). A
+//! *trial* is a span of the other kind between two of the current one, and the kind that served more events a second
+//! is the better one. Two trials in a row must say so before it becomes the current one (the first trial of all
+//! decides alone); the more often trials change nothing, the rarer they are. With few events there is no question: a
+//! second worker is welcome.
 //!
-//! Source of the idea: the hill climbing of .NET's thread pool, which varies its number of threads and watches the throughput.
+//! Source of the idea: the hill climbing of .NET's thread pool, which varies its number of threads and watches the
+//! throughput.
 
 use std::time::{Duration, Instant};
 

@@ -11,7 +11,8 @@ use runtime_core::primitives::atomic::{
 
 use super::Keeper;
 
-/// The poller's token. loom's own lock would do, but that a thread which *tries* to get it waits there for whoever has it.
+/// The poller's token. loom's own lock would do, but that a thread which *tries* to get it waits there for whoever has
+/// it.
 #[derive(Default)]
 struct Token(AtomicBool);
 
@@ -109,8 +110,8 @@ impl Model {
     }
 }
 
-/// Two workers that look at the reactor between tasks, and sleep; sockets become ready meanwhile. loom fails the test if both sleep
-/// elsewhere.
+/// Two workers that look at the reactor between tasks, and sleep; sockets become ready meanwhile. loom fails the test
+/// if both sleep elsewhere.
 #[test]
 fn loom_somebody_waits_for_the_sockets() {
     let mut builder = loom::model::Builder::new();
@@ -137,7 +138,8 @@ fn loom_somebody_waits_for_the_sockets() {
     });
 }
 
-/// The keeper goes away and tells a sleeper, while that one goes to sleep: it either hears of it, or waits in the reactor itself.
+/// The keeper goes away and tells a sleeper, while that one goes to sleep: it either hears of it, or waits in the
+/// reactor itself.
 #[test]
 fn loom_a_keeper_that_goes_away_is_replaced() {
     loom::model(|| {

@@ -18,7 +18,8 @@ const NOBODY: usize = usize::MAX;
 
 /// The worker that serves the sockets without help, if there is one.
 ///
-/// Relaxed throughout: what is agreed upon is this word alone; where others are told of a change, the tellers' fence comes between.
+/// Relaxed throughout: what is agreed upon is this word alone; where others are told of a change, the tellers' fence
+/// comes between.
 #[derive(Debug)]
 pub(crate) struct Keeper(AtomicUsize);
 
@@ -40,8 +41,8 @@ impl Keeper {
         keeper != worker && keeper != NOBODY
     }
 
-    /// The poller's token for a worker that goes to sleep, if it is its turn to wait in the reactor. The caller has a sequentially consistent
-    /// fence between its last socket's task and this.
+    /// The poller's token for a worker that goes to sleep, if it is its turn to wait in the reactor. The caller has a
+    /// sequentially consistent fence between its last socket's task and this.
     pub(crate) fn turn<T>(&self, worker: usize, try_lock: impl Fn() -> Option<T>) -> Option<T> {
         if self.is_other_than(worker) {
             return None;
@@ -50,7 +51,8 @@ impl Keeper {
             if !self.release(worker) {
                 return None;
             }
-            // Either we get it now, or its holder's next turn sees that there is no keeper; pairs with the fence that it has before.
+            // Either we get it now, or its holder's next turn sees that there is no keeper; pairs with the fence that
+            // it has before.
             fence(SeqCst);
             try_lock()
         })

@@ -17,10 +17,12 @@ use super::supervisor::{Inbox, Order};
 /// What the supervisor promises: the result's bytes.
 pub(super) type Answer = Result<Vec<u8>, CallError>;
 
-/// A call to a function in another process: a future of its result. It can be awaited under any runtime, and outside of all.
+/// A call to a function in another process: a future of its result. It can be awaited under any runtime, and outside
+/// of all.
 ///
-/// Dropping it before it has yielded cancels the call: one that waits for a process is not made; an async one that runs is aborted at its
-/// next suspension point; a blocking one runs to its end, which its process can't do anything else before, and its result is dropped.
+/// Dropping it before it has yielded cancels the call: one that waits for a process is not made; an async one that
+/// runs is aborted at its next suspension point; a blocking one runs to its end, which its process can't do anything
+/// else before, and its result is dropped.
 #[must_use = "a dropped call is cancelled"]
 pub struct Call<R> {
     answer: oneshot::Receiver<Answer>,

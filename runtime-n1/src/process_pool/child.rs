@@ -65,8 +65,8 @@ fn die_with_parent(parent: i32) {
     }
 }
 
-/// Moves the socket away from standard input, which is empty from now on: neither the functions nor processes that they start are to
-/// read, or hold, what is the pool's.
+/// Moves the socket away from standard input, which is empty from now on: neither the functions nor processes that
+/// they start are to read, or hold, what is the pool's.
 fn take_standard_input() -> io::Result<std::os::unix::net::UnixStream> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;

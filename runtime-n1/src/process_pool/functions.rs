@@ -36,10 +36,11 @@ struct Entry {
 /// Set by [`init`].
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
 
-/// To be called first of all in `main`, by every program that makes a [`ProcessPool`](super::ProcessPool): adds the functions that its processes may
-/// run. In a process that a pool has started it runs them and never returns.
+/// To be called first of all in `main`, by every program that makes a [`ProcessPool`](super::ProcessPool): adds the
+/// functions that its processes may run. In a process that a pool has started it runs them and never returns.
 ///
-/// What stands before it in `main` happens in each of those processes too. It must add the same functions in all of them.
+/// What stands before it in `main` happens in each of those processes too. It must add the same functions in all of
+/// them.
 ///
 /// # Panics
 /// If it is called twice.
@@ -95,8 +96,8 @@ pub(super) fn registered() -> &'static Functions {
 }
 
 impl Functions {
-    /// Adds a function that computes or blocks. Its process does nothing else while it runs: it is given no other call, and async ones
-    /// that it has wait.
+    /// Adds a function that computes or blocks. Its process does nothing else while it runs: it is given no other
+    /// call, and async ones that it has wait.
     ///
     /// Only a function itself can be added, or a closure that captures nothing: it is told by its type.
     pub fn add<F, A, R>(&mut self, function: F) -> &mut Self

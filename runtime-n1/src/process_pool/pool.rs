@@ -111,13 +111,13 @@ impl Drop for CloseOnDrop {
 ///
 /// asyncio's users know it as `ProcessPoolExecutor`.
 ///
-/// Fairness: calls are given to processes in the order in which they came, each to the process with the fewest; those for a certain process
-/// come before those for any. Cost: a thread in this process, and for each child a process and a socket. A call is encoded, copied
-/// through the socket and decoded, and so is its answer; four threads are woken for it. A function that takes less time than that is
-/// quicker where it is.
+/// Fairness: calls are given to processes in the order in which they came, each to the process with the fewest; those
+/// for a certain process come before those for any. Cost: a thread in this process, and for each child a process and a
+/// socket. A call is encoded, copied through the socket and decoded, and so is its answer; four threads are woken for
+/// it. A function that takes less time than that is quicker where it is.
 ///
-/// Dropping it ends the processes, whatever they are doing, and waits until they are gone; calls that have no answer report
-/// [`CallError::Closed`]. To let the calls finish first, see [`close`](ProcessPool::close).
+/// Dropping it ends the processes, whatever they are doing, and waits until they are gone; calls that have no answer
+/// report [`CallError::Closed`]. To let the calls finish first, see [`close`](ProcessPool::close).
 pub struct ProcessPool {
     inbox: Arc<Inbox>,
     next_call: AtomicU64,
@@ -141,8 +141,8 @@ impl ProcessPool {
         Builder::default()
     }
 
-    /// Calls a function that computes or blocks, on the process that has the fewest calls. A process runs one such function at a time and is
-    /// given no other call meanwhile; further calls wait in turn. This never waits itself.
+    /// Calls a function that computes or blocks, on the process that has the fewest calls. A process runs one such
+    /// function at a time and is given no other call meanwhile; further calls wait in turn. This never waits itself.
     ///
     /// # Panics
     /// If the function was not added in [`init`](super::init).
@@ -157,8 +157,8 @@ impl ProcessPool {
     }
 
     /// Calls an async function: it runs on a process's loop, beside others there, as many as
-    /// [`calls_per_process`](Builder::calls_per_process) says. What computes without a pause holds the others up: that is for
-    /// [`call`](ProcessPool::call).
+    /// [`calls_per_process`](Builder::calls_per_process) says. What computes without a pause holds the others up: that
+    /// is for [`call`](ProcessPool::call).
     ///
     /// # Panics
     /// If the function was not added in [`init`](super::init).
@@ -173,8 +173,8 @@ impl ProcessPool {
         self.request::<F, C::Output>(false, None, encode(&argument))
     }
 
-    /// Calls an async function once in each process, for example to have each of them listen to the same port, or load what later calls
-    /// use. A process that is started later, in the place of one that died, was not called.
+    /// Calls an async function once in each process, for example to have each of them listen to the same port, or load
+    /// what later calls use. A process that is started later, in the place of one that died, was not called.
     ///
     /// # Panics
     /// If the function was not added in [`init`](super::init).
@@ -246,7 +246,8 @@ impl ProcessPool {
         let Some(supervisor) = self.supervisor.take() else {
             return;
         };
-        // Dropped on the supervisor's own thread, by the destructor of something that a call's waker held, it can't wait for itself.
+        // Dropped on the supervisor's own thread, by the destructor of something that a call's waker held, it can't
+        // wait for itself.
         if supervisor.thread().id() != thread::current().id() {
             let _ = supervisor.join();
         }

@@ -176,8 +176,8 @@ impl Pool {
         }
     }
 
-    /// Gives waiting calls to processes that have room: those for a certain one first, then the others, each to the one with the
-    /// fewest calls.
+    /// Gives waiting calls to processes that have room: those for a certain one first, then the others, each to the
+    /// one with the fewest calls.
     fn place_calls(&self) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
@@ -276,8 +276,8 @@ impl Pool {
         self.place_calls();
     }
 
-    /// A process ended before it was ready. Returns how many did in a row; when they are too many and none is ready, the calls that
-    /// wait are given up.
+    /// A process ended before it was ready. Returns how many did in a row; when they are too many and none is ready,
+    /// the calls that wait are given up.
     pub(super) fn start_failed(&self, place: usize, why: &str) -> u32 {
         let mut given_up = VecDeque::new();
         let failed_starts = {

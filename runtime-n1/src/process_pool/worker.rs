@@ -25,7 +25,8 @@ use crate::spawn_local;
 const START: Duration = Duration::from_secs(60);
 /// How long a process may take to end by itself once its socket was closed.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The same for one that runs calls: those end with it either way. A process that is dying already is not to be called killed by us.
+/// The same for one that runs calls: those end with it either way. A process that is dying already is not to be called
+/// killed by us.
 const BUSY_FAREWELL: Duration = Duration::from_millis(10);
 /// Pauses between starts that fail; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -82,8 +83,8 @@ struct Process {
 }
 
 impl Process {
-    /// Starts this program once more. To be called on the thread that lives as long as the pool: the kernel kills the process when that
-    /// thread ends.
+    /// Starts this program once more. To be called on the thread that lives as long as the pool: the kernel kills the
+    /// process when that thread ends.
     fn start() -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let mut command = Command::new(own_program()?);

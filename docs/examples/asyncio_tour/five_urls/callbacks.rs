@@ -1,5 +1,5 @@
-//! With callbacks and deferreds, as in Twisted: nothing ever waits. Each function says what is to be called with its result, and
-//! returns at once; what has to be known later moves into the callbacks.
+//! With callbacks and deferreds, as in Twisted: nothing ever waits. Each function says what is to be called with its
+//! result, and returns at once; what has to be known later moves into the callbacks.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a callback is given, and what it returns: the next callback is called with a value, the next errback with an error.
+/// What a callback is given, and what it returns: the next callback is called with a value, the next errback with an
+/// error.
 pub type Outcome<T> = io::Result<T>;
 
 type Callback<T> = Box<dyn FnOnce(Outcome<T>) + Send>;

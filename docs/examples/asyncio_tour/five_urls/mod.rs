@@ -1,4 +1,5 @@
-//! Five URLs are fetched at once, and the cost of each is printed, and the total: in three styles, as they followed one another.
+//! Five URLs are fetched at once, and the cost of each is printed, and the total: in three styles, as they followed
+//! one another.
 //!
 //! The site answers nobody before all five are there. So the program ends only if it does fetch them at once.
 

@@ -1,8 +1,8 @@
-//! With state machines, which is what Tornado's generators were: a function that `yield`s where it waits, and is called again to go on
-//! from there, with what it has kept.
+//! With state machines, which is what Tornado's generators were: a function that `yield`s where it waits, and is
+//! called again to go on from there, with what it has kept.
 //!
-//! Python made the machine of the generator, as Rust makes one of an `async fn`. Here they are written out by hand: each
-//! variant is a place where the function can stand, with the variables that live on there.
+//! Python made the machine of the generator, as Rust makes one of an `async fn`. Here they are written out by hand:
+//! each variant is a place where the function can stand, with the variables that live on there.
 
 use std::future::Future;
 use std::io;

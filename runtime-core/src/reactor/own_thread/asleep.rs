@@ -15,8 +15,9 @@ impl ThreadUnparker {
         self.shared.state.is_asleep()
     }
 
-    /// Whether some descriptor is ready that one of the owners of `unparkers` awaits. One system call for all of them, and none if they await
-    /// none. Nothing is noted and nobody is woken: an owner that sleeps is about to find out by itself.
+    /// Whether some descriptor is ready that one of the owners of `unparkers` awaits. One system call for all of them,
+    /// and none if they await none. Nothing is noted and nobody is woken: an owner that sleeps is about to find out by
+    /// itself.
     pub fn any_is_ready<'a>(unparkers: impl Iterator<Item = &'a Self>) -> bool {
         let mut sources = Vec::new();
         for unparker in unparkers {

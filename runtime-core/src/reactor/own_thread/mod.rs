@@ -30,7 +30,8 @@ const SKIPS: u32 = 16;
 /// Descriptors polled without an allocation.
 const INLINE: usize = 8;
 
-/// What the calling thread waits with. It stays on its thread, so that no other parks there; what others have of it is a [`ThreadUnparker`].
+/// What the calling thread waits with. It stays on its thread, so that no other parks there; what others have of it is
+/// a [`ThreadUnparker`].
 ///
 /// ```
 /// use runtime_core::reactor::own_thread::ThreadParker;
@@ -72,8 +73,8 @@ struct Shared {
     /// Made by the first park that polls.
     eventfd: OnceLock<OwnedFd>,
     interests: Mutex<Vec<Interest>>,
-    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same. Written by the
-    /// owner only.
+    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same.
+    /// Written by the owner only.
     skipped: AtomicU32,
 }
 
@@ -84,8 +85,8 @@ thread_local! {
 impl ThreadParker {
     /// The calling thread's parker; made at the first call.
     ///
-    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on waited for
-    /// by its [`park`](ThreadParker::park).
+    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on
+    /// waited for by its [`park`](ThreadParker::park).
     pub fn current_or_install() -> Self {
         let shared = CURRENT
             .try_with(|current| Arc::clone(current.borrow_mut().get_or_insert_with(Shared::new)))
@@ -116,14 +117,16 @@ impl ThreadParker {
         self.shared.leave();
     }
 
-    /// Sleeps until [`unpark`](ThreadUnparker::unpark), until `deadline`, or until a descriptor that was awaited on this thread is
-    /// ready; in the last case its waiters' wakers are called before this returns. May return spuriously.
+    /// Sleeps until [`unpark`](ThreadUnparker::unpark), until `deadline`, or until a descriptor that was awaited on
+    /// this thread is ready; in the last case its waiters' wakers are called before this returns. May return
+    /// spuriously.
     pub fn park(&self, deadline: Option<Instant>) {
         self.park_then(deadline, || {});
     }
 
-    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadUnparker::is_asleep) says so, just before the thread
-    /// sleeps. What it does then is not missed, if it unparks this very thread too. It is not called if the thread need not sleep.
+    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadUnparker::is_asleep) says
+    /// so, just before the thread sleeps. What it does then is not missed, if it unparks this very thread too. It is
+    /// not called if the thread need not sleep.
     pub fn park_then(&self, deadline: Option<Instant>, asleep: impl FnOnce()) {
         let sources: Vec<_> = self
             .shared
@@ -273,8 +276,8 @@ impl Shared {
         if self.state.begin(POLL) {
             asleep();
         } else {
-            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each time would never
-            // come to it.
+            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each
+            // time would never come to it.
             let skipped = self.skipped.load(Ordering::Relaxed) + 1;
             self.skipped.store(skipped % SKIPS, Ordering::Relaxed);
             if skipped < SKIPS {

@@ -18,7 +18,8 @@ impl ParkState {
         Self(AtomicU32::new(EMPTY))
     }
 
-    /// The owner announces how it is going to sleep, [`FUTEX`] or [`POLL`]. False if it was woken instead: that wake is used up.
+    /// The owner announces how it is going to sleep, [`FUTEX`] or [`POLL`]. False if it was woken instead: that wake
+    /// is used up.
     pub(super) fn begin(&self, how: u32) -> bool {
         // Acquire, here and in `end`, pairs with the Release in `unpark`: the owner sees what it was woken for.
         let begun = self

@@ -30,7 +30,8 @@ pub(super) mod ready {
     pub(crate) const WRITE: u8 = WRITABLE | WRITE_CLOSED;
 }
 
-/// Somebody has the lists of waiters, and alone may write the word. In the byte of the readiness bits, and none of them.
+/// Somebody has the lists of waiters, and alone may write the word. In the byte of the readiness bits, and none of
+/// them.
 const LOCKED: u64 = 1 << 7;
 const TICK_SHIFT: u32 = 8;
 const TICK_MASK: u64 = (1 << 24) - 1;
@@ -60,13 +61,14 @@ fn bits_of(word: u64) -> u8 {
     (word & !LOCKED) as u8
 }
 
-/// One socket's readiness and waiters. On cache lines of its own: neighbours belong to other workers. In this order, so that all that one
-/// reader needs is on the first of them.
+/// One socket's readiness and waiters. On cache lines of its own: neighbours belong to other workers. In this order,
+/// so that all that one reader needs is on the first of them.
 #[repr(C, align(128))]
 pub(super) struct Source {
     word: AtomicU64,
-    /// For each direction the last tick at which a transfer was short: the event of that tick is used up, and stays so as long as the word has
-    /// the tick. Apart from the word, so that who finds that out writes it down with a plain store.
+    /// For each direction the last tick at which a transfer was short: the event of that tick is used up, and stays so
+    /// as long as the word has the tick. Apart from the word, so that who finds that out writes it down with a plain
+    /// store.
     used_up: [AtomicU32; 2],
     waiters: UnsafeCell<Waiters>,
 }
@@ -93,8 +95,8 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // A store is enough, as nobody writes a word that is locked. Release: the next to lock it sees our writes to the lists, and who sees
-        // a bit sees what the event brought.
+        // A store is enough, as nobody writes a word that is locked. Release: the next to lock it sees our writes to
+        // the lists, and who sees a bit sees what the event brought.
         self.source.word.store(self.unlock_as, Ordering::Release);
     }
 }
@@ -245,7 +247,8 @@ impl Source {
         })
     }
 
-    /// Ready if `direction` is; else leaves the waker. `waiting` is called under the lock after a waker was left, with who waits.
+    /// Ready if `direction` is; else leaves the waker. `waiting` is called under the lock after a waker was left, with
+    /// who waits.
     #[inline]
     pub(super) fn poll_ready(
         &self,

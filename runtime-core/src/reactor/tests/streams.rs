@@ -129,8 +129,8 @@ fn one_socket_is_read_and_written_by_two_threads() {
                     server.read_exact(&mut buffer).await.unwrap();
                     server.write_all(&buffer).await.unwrap();
                 }
-                // Until the reader has its last byte, this thread has to go on collecting events: it waits for a byte that the
-                // reader's end of the test sends.
+                // Until the reader has its last byte, this thread has to go on collecting events: it waits for a byte
+                // that the reader's end of the test sends.
                 let mut done = done;
                 done.read_exact(&mut [0]).await.unwrap();
             });

@@ -4,12 +4,12 @@
 //! compares them: it *enters*. It takes the queue's lock to claim an item and to fetch what has come in, releases it,
 //! and compares.
 //!
-//! **Who enters.** Whoever takes an item; and whoever has put one, if nobody is in: else that one, or the next who takes,
-//! puts it in order.
+//! **Who enters.** Whoever takes an item; and whoever has put one, if nobody is in: else that one, or the next who
+//! takes, puts it in order.
 //!
-//! **What goes on meanwhile.** All but taking: items are put, waiters come and go, the queue is closed and asked for its
-//! length, by any thread and by the comparison itself. Another thread that takes waits until the one that is in has
-//! left. A comparison that takes from its own queue finds nothing: it would get an item from under its own feet.
+//! **What goes on meanwhile.** All but taking: items are put, waiters come and go, the queue is closed and asked for
+//! its length, by any thread and by the comparison itself. Another thread that takes waits until the one that is in
+//! has left. A comparison that takes from its own queue finds nothing: it would get an item from under its own feet.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};

@@ -69,7 +69,8 @@ impl<S: Store> Items<S> {
     /// Places that are promised to nobody.
     #[inline]
     fn free_places(&self) -> usize {
-        // 0 also if more is in than fits: what a comparison that panicked has left in, when its place was taken meanwhile.
+        // 0 also if more is in than fits: what a comparison that panicked has left in, when its place was taken
+        // meanwhile.
         let taken = self.len.saturating_add(self.promised_places);
         self.capacity.saturating_sub(taken)
     }
@@ -281,8 +282,8 @@ impl<S: Store> Drop for Drained<S> {
     }
 }
 
-/// True if a newcomer has to stand behind others in the lane. One who `overtakes` need not, if the first of them was called and has not come
-/// yet.
+/// True if a newcomer has to stand behind others in the lane. One who `overtakes` need not, if the first of them was
+/// called and has not come yet.
 #[inline]
 pub(super) fn must_stand_behind<S: Store>(
     locked: &Locked<'_, Items<S>>,

@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 use super::OrderedQueue;
 use super::store::Store;
 
-/// An item of a queue that counts as [done](OrderedQueue::task_done) when this is dropped, a panic included: with it the calls
-/// can be neither too many nor forgotten.
+/// An item of a queue that counts as [done](OrderedQueue::task_done) when this is dropped, a panic included: with it
+/// the calls can be neither too many nor forgotten.
 #[must_use = "dropped at once, the item counts as done at once"]
 pub struct Job<'a, S: Store> {
     // The item is dropped before it counts as done.

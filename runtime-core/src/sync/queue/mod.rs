@@ -56,9 +56,10 @@ pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 /// A queue whose smallest item comes out first, and of equal ones the first in: asyncio's `PriorityQueue`. See
 /// [`OrderedQueue`] for all that it does. Putting and getting are logarithmic in the number of items.
 ///
-/// Items are compared by whoever puts or gets one, and not under the queue's lock. So a comparison may use the queue: it
-/// may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the comparison is over. A
-/// comparison that panics takes its panic to whoever puts or gets. All items stay in, the one that is put among them.
+/// Items are compared by whoever puts or gets one, and not under the queue's lock. So a comparison may use the queue:
+/// it may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the comparison is
+/// over. A comparison that panics takes its panic to whoever puts or gets. All items stay in, the one that is put
+/// among them.
 ///
 /// ```
 /// use runtime_core::sync::PriorityQueue;
@@ -384,7 +385,7 @@ impl<S: Store> OrderedQueue<S> {
 
 const CLAIMED: &str = "there are as many items as were counted";
 
-/// An item that was claimed and not taken yet. Dropped, by a comparison that panics, it is to be had again.
+/// An item that was claimed and not taken yet. If a comparison that panics drops it, others can take the item.
 struct Claim<'a, S: Store>(&'a WaitQueue<Items<S>>);
 
 impl<S: Store> Drop for Claim<'_, S> {

@@ -16,8 +16,8 @@ use crate::park::Retries;
 use crate::saved_waker::PollWaker;
 use crate::sync::wait_queue::{Status, WaitQueue, Waiter, waits_as_thread};
 
-/// How a newcomer goes about it: as a task, which queues if there is nothing for it, or as a thread, which looks a few times more before it
-/// does, and overtakes others of its kind.
+/// How a newcomer goes about it: as a task, which queues if there is nothing for it, or as a thread, which looks a few
+/// times more before it does, and overtakes others of its kind.
 struct Approach {
     is_thread: bool,
     retries: Option<Retries>,

@@ -35,17 +35,17 @@ pub(in crate::sync) enum Status {
     Dismissed,
 }
 
-/// A waiter as the line sees it. It lives in a pinned [`Waiter`](super::Waiter), which takes it out of the line before it is
-/// freed.
+/// A waiter as the line sees it. It lives in a pinned [`Waiter`](super::Waiter), which takes it out of the line before
+/// it is freed.
 #[derive(Debug)]
 pub(super) struct Node {
     /// Touched under the lock of the line that the node is in; by its owner alone while it is in none.
     linked: UnsafeCell<Linked>,
-    /// Changed under the lock. The step to `Granted` or `Dismissed` is the last touch of whoever serves: from then on the node
-    /// is its owner's, who may look without the lock.
+    /// Changed under the lock. The step to `Granted` or `Dismissed` is the last touch of whoever serves: from then on
+    /// the node is its owner's, who may look without the lock.
     status: AtomicU8,
-    /// It waits in a lobby: nobody serves it before it is called. Changed and read under the lobby's lock; called under the
-    /// queue's too.
+    /// It waits in a lobby: nobody serves it before it is called. Changed and read under the lobby's lock; called
+    /// under the queue's too.
     pub(super) aside: AtomicBool,
 }
 
@@ -112,8 +112,8 @@ impl Node {
     }
 
     /// # Safety
-    /// The caller holds the lock of the line that the node is in or will be in, or owns a node that is in none. `f` does not
-    /// come back to this node.
+    /// The caller holds the lock of the line that the node is in or will be in, or owns a node that is in none. `f`
+    /// does not come back to this node.
     #[inline]
     pub(super) unsafe fn with<R>(&self, f: impl FnOnce(&mut Linked) -> R) -> R {
         // SAFETY: the caller has exclusive access.
@@ -140,7 +140,8 @@ impl Line {
     /// The first in line.
     #[inline]
     pub(super) fn first(&self) -> Option<&Node> {
-        // SAFETY: nodes in the line are alive: they leave it, under the lock that the caller holds, before they are freed.
+        // SAFETY: nodes in the line are alive: they leave it, under the lock that the caller holds, before they are
+        // freed.
         unsafe { self.first.as_ref() }
     }
 

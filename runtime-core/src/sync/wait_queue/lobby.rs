@@ -14,11 +14,11 @@ use crate::primitives::atomic::Ordering;
 use crate::saved_waker::PollWaker;
 use crate::sync::wake_batch::WakeBatch;
 
-/// Those who wait to be called, in the order of their coming. Whoever is called goes to the end of the queue's line without
-/// being woken: it wakes when the queue serves it, and those called together are served in their order.
+/// Those who wait to be called, in the order of their coming. Whoever is called goes to the end of the queue's line
+/// without being woken: it wakes when the queue serves it, and those called together are served in their order.
 ///
-/// A node has one of two locks. While it is `aside` it is the lobby's; the step that ends that is made under both, the lobby's
-/// first, and is never undone; from then on it is the queue's.
+/// A node has one of two locks. While it is `aside` it is the lobby's; the step that ends that is made under both, the
+/// lobby's first, and is never undone; from then on it is the queue's.
 pub(in crate::sync) struct Lobby {
     inner: Mutex<Inner>,
 }
@@ -62,8 +62,8 @@ impl Lobby {
         self.inner.lock().line.len()
     }
 
-    /// Calls the first `count` into `lane` of `queue`, where each needs `need`; returns how many there were. With `passes_on`,
-    /// one that goes away after it was called, and before it was done, calls the next one in its stead.
+    /// Calls the first `count` into `lane` of `queue`, where each needs `need`; returns how many there were. With
+    /// `passes_on`, one that goes away after it was called, and before it was done, calls the next one in its stead.
     ///
     /// # Errors
     /// If those who stand aside belong to another queue.
@@ -90,7 +90,8 @@ impl Lobby {
                 let Some(node) = inner.line.first().map(ptr::from_ref) else {
                     break;
                 };
-                // SAFETY: nodes in the line are alive, and this one is after it: it moves to a line under a lock that is held.
+                // SAFETY: nodes in the line are alive, and this one is after it: it moves to a line under a lock that
+                // is held.
                 let node = unsafe { &*node };
                 // SAFETY: under the lobby's lock, the first of its line.
                 unsafe { inner.line.unlink(node) };
@@ -103,8 +104,8 @@ impl Lobby {
                     });
                 }
                 node.aside.store(false, Ordering::Relaxed);
-                // SAFETY: under the queue's lock; the node is pinned, is in no line now, and belongs to a waiter of this queue,
-                // whose `drop` takes it out.
+                // SAFETY: under the queue's lock; the node is pinned, is in no line now, and belongs to a waiter of
+                // this queue, whose `drop` takes it out.
                 unsafe { locked.inner.lane(lane).push_last(node) };
                 called += 1;
             }
@@ -204,8 +205,8 @@ impl<'q, S: Resource> Aside<'q, S> {
         }
     }
 
-    /// Leaves those who stand aside; or, if it was called and that was not for all, calls the next one in its stead and leaves
-    /// the queue as any waiter does.
+    /// Leaves those who stand aside; or, if it was called and that was not for all, calls the next one in its stead
+    /// and leaves the queue as any waiter does.
     fn go_away(self: Pin<&mut Self>) {
         let this = self.project();
         // SAFETY: nothing is moved out of it.

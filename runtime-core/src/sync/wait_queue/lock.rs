@@ -1,23 +1,26 @@
 //! The lock of a wait queue: one locked instruction to take it, none to release it.
 //!
-//! It is held for some dozen instructions, and nearly always free. Then half of what an ordinary lock costs is the exchange by which it is
-//! released, and which is there to learn whether anybody sleeps. Here it is released by a plain store and a plain look, and whoever goes to
-//! sleep pays for the order between the two: by `membarrier(2)`, which makes every thread of the process pass a fence.
+//! It is held for some dozen instructions, and nearly always free. Then half of what an ordinary lock costs is the
+//! exchange by which it is released, and which is there to learn whether anybody sleeps. Here it is released by a
+//! plain store and a plain look, and whoever goes to sleep pays for the order between the two: by `membarrier(2)`,
+//! which makes every thread of the process pass a fence.
 //!
 //! **State.** `locked`; `sleepers`, how many threads sleep or are about to; `turn`, the word on which they sleep.
 //!
-//! **Going to sleep.** A thread that does not get the lock, also after it has let others run, counts itself among the sleepers, reads `turn`, passes the *heavy
-//! fence*, and tries once more. If it still does not get the lock, it sleeps as long as `turn` has not changed.
+//! **Going to sleep.** A thread that does not get the lock, also after it has let others run, counts itself among the
+//! sleepers, reads `turn`, passes the *heavy fence*, and tries once more. If it still does not get the lock, it sleeps
+//! as long as `turn` has not changed.
 //!
-//! **Releasing.** `locked` is cleared, and then, behind the *light fence*, `sleepers` is read. If there are any, `turn` is changed and one
-//! is woken.
+//! **Releasing.** `locked` is cleared, and then, behind the *light fence*, `sleepers` is read. If there are any,
+//! `turn` is changed and one is woken.
 //!
-//! **Why no wake-up is lost.** The sleeper writes `sleepers` and then reads `locked`; the releaser writes `locked` and then reads
-//! `sleepers`. Between the two there is a fence on both sides, so that at least one sees what the other wrote: the sleeper gets the lock, or
-//! the releaser wakes somebody. If that is before the sleeper sleeps, `turn` is not what it read, and it does not. The light fence is nothing
-//! but an order to the compiler: a heavy fence is a fence on every processor that runs a thread of ours, at some moment while it lasts, and
-//! that moment is before the releaser's store or after it, but never between a store that is late and a read that was early. Where the
-//! kernel has no such call, both are ordinary fences.
+//! **Why no wake-up is lost.** The sleeper writes `sleepers` and then reads `locked`; the releaser writes `locked` and
+//! then reads `sleepers`. Between the two there is a fence on both sides, so that at least one sees what the other
+//! wrote: the sleeper gets the lock, or the releaser wakes somebody. If that is before the sleeper sleeps, `turn` is
+//! not what it read, and it does not. The light fence is nothing but an order to the compiler: a heavy fence is a
+//! fence on every processor that runs a thread of ours, at some moment while it lasts, and that moment is before the
+//! releaser's store or after it, but never between a store that is late and a read that was early. Where the kernel
+//! has no such call, both are ordinary fences.
 //!
 //! Source of the fence: the membarrier manual page; liburcu; folly's asymmetric fences.
 #![allow(unsafe_code)]
@@ -30,8 +33,8 @@ use crate::primitives::atomic::{
 };
 use crate::primitives::{UnsafeCell, spin_loop, thread};
 
-/// Times that a thread offers its processor to others before it sleeps. To spin instead keeps asking for the cache line of whoever has the
-/// lock: with two workers at one queue it took twice as long.
+/// Times that a thread offers its processor to others before it sleeps. To spin instead keeps asking for the cache
+/// line of whoever has the lock: with two workers at one queue it took twice as long.
 const YIELDS: u32 = if cfg!(lab_loom) { 0 } else { 10 };
 
 /// Some value, and the right to touch it, for one thread at a time.

@@ -1,12 +1,14 @@
-//! The one wait queue under all types of this module: a lock over some state, and those who wait for that state to change.
+//! The one wait queue under all types of this module: a lock over some state, and those who wait for that state to
+//! change.
 //!
-//! See the module's README for the protocol. All unsafe code of `sync` that concerns waiting is in this folder; a new type on top
-//! of it implements [`Resource`], a handful of safe lines.
+//! See the module's README for the protocol. All unsafe code of `sync` that concerns waiting is in this folder; a new
+//! type on top of it implements [`Resource`], a handful of safe lines.
 #![allow(unsafe_code)]
 
 mod line;
 mod lobby;
-// Elsewhere it is a lock of the platform's; under a model checker a lock that it knows, but in the test of this one itself.
+// Elsewhere it is a lock of the platform's; under a model checker a lock that it knows, but in the test of this one
+// itself.
 #[cfg(all(
     target_os = "linux",
     any(not(any(lab_loom, lab_shuttle)), all(test, lab_loom))
@@ -34,8 +36,8 @@ use lock::{Lock, LockGuard};
 
 /// What is waited for. The state of a [`WaitQueue`] implements it.
 pub(super) trait Resource: Sized {
-    /// The lanes of the queue, an array of lines: kinds of waiters that are served independently of each other, each first
-    /// come, first served.
+    /// The lanes of the queue, an array of lines: kinds of waiters that are served independently of each other, each
+    /// first come, first served.
     type Lanes: AsRef<[Line]> + AsMut<[Line]> + Default + fmt::Debug;
 
     /// The part of the state that is touched without the lock too; `()` if there is none.
@@ -43,9 +45,10 @@ pub(super) trait Resource: Sized {
 
     /// Serves the waiters that can be served now. Called under the lock after every change.
     ///
-    /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or [`dismiss`](Serving::dismiss)
-    /// until there is none or the first cannot be served; a later waiter never overtakes an earlier one of its lane. What threads
-    /// compete for may be left to the first of them instead: [`call`](Serving::call).
+    /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or
+    /// [`dismiss`](Serving::dismiss) until there is none or the first cannot be served; a later waiter never overtakes
+    /// an earlier one of its lane. What threads compete for may be left to the first of them instead:
+    /// [`call`](Serving::call).
     fn serve(serving: &mut Serving<'_, Self>);
 
     /// Takes back what was granted to a waiter that was dropped before it used it. `serve` follows.
@@ -203,8 +206,8 @@ impl<'a, S: Resource> Serving<'a, S> {
         self.inner.lanes.as_ref()[lane].len() > 0
     }
 
-    /// What the lane's first waiter needs; `None` if there is no waiter, or no room to note one more wake-up (`serve` is then
-    /// called again).
+    /// What the lane's first waiter needs; `None` if there is no waiter, or no room to note one more wake-up (`serve`
+    /// is then called again).
     #[inline]
     pub(super) fn next_waiter(&self, lane: usize) -> Option<usize> {
         let first = self.inner.lanes.as_ref()[lane].first()?;
@@ -262,12 +265,13 @@ impl<'a, S: Resource> Serving<'a, S> {
     }
 }
 
-/// One who may wait, inside of a future. Dropped while it waits, it leaves the queue; dropped after it was granted something
-/// that it did not take, it gives that back to be passed on.
+/// One who may wait, inside of a future. Dropped while it waits, it leaves the queue; dropped after it was granted
+/// something that it did not take, it gives that back to be passed on.
 #[derive(Debug)]
 pub(super) struct Waiter<'q, S: Resource> {
     queue: &'q WaitQueue<S>,
-    /// The status is other than `New`. Touched by the owner only, so that a waiter that never waited is dropped without the lock.
+    /// The status is other than `New`. Touched by the owner only, so that a waiter that never waited is dropped
+    /// without the lock.
     queued: bool,
     node: Node,
     _pinned: PhantomPinned,
@@ -311,8 +315,8 @@ impl<'q, S: Resource> Waiter<'q, S> {
         }
     }
 
-    /// How it stands, without taking the lock; `Waiting` may be out of date. After `Granted` and `Dismissed` it is `New` again,
-    /// as with [`Turn::status`].
+    /// How it stands, without taking the lock; `Waiting` may be out of date. After `Granted` and `Dismissed` it is
+    /// `New` again, as with [`Turn::status`].
     #[inline]
     pub(super) fn glance(self: Pin<&mut Self>) -> Status {
         // SAFETY: nothing is moved out of it.
@@ -341,7 +345,8 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         &mut self.locked
     }
 
-    /// How the waiter stands. After `Granted` and `Dismissed` it is `New` again: the caller has to use what was granted.
+    /// How the waiter stands. After `Granted` and `Dismissed` it is `New` again: the caller has to use what was
+    /// granted.
     #[inline]
     pub(super) fn status(&mut self) -> Status {
         if !*self.queued {

@@ -1,15 +1,16 @@
 //! Calling a waiter instead of handing over to it: what makes waiting affordable for a thread.
 //!
-//! To hand something over to a thread that sleeps keeps it from everybody until the kernel has run that thread, and meanwhile all others come to
-//! stand in line too: from then on each turn costs a switch of threads, some hundred times what a lock costs. A task of N:1 or M:N has
-//! no such cost: its worker runs it next.
+//! To hand something over to a thread that sleeps keeps it from everybody until the kernel has run that thread, and
+//! meanwhile all others come to stand in line too: from then on each turn costs a switch of threads, some hundred
+//! times what a lock costs. A task of N:1 or M:N has no such cost: its worker runs it next.
 //!
-//! So a waiter that is a thread is *called*: woken, and left in the line, first, while what it needs stays where it was. Whoever comes first
-//! takes it: the one that was called, or a thread that runs already and has not queued. If the called one finds nothing it waits on, still the
-//! first, and is called again by whoever gives back next. Those in line never overtake each other.
+//! So a waiter that is a thread is *called*: woken, and left in the line, first, while what it needs stays where it
+//! was. Whoever comes first takes it: the one that was called, or a thread that runs already and has not queued. If
+//! the called one finds nothing it waits on, still the first, and is called again by whoever gives back next. Those in
+//! line never overtake each other.
 //!
-//! That is for a bounded time, [`OVERTAKEN_FOR`] from the first call on. Who has been called for longer and comes in vain is handed what is given
-//! back next.
+//! That is for a bounded time, [`OVERTAKEN_FOR`] from the first call on. Who has been called for longer and comes in
+//! vain is handed what is given back next.
 //!
 //! Source of the rule: parking_lot's eventual fairness, Go's `sync.Mutex`.
 
@@ -38,7 +39,8 @@ impl TurnCame {
     }
 }
 
-/// True if one who waits on the calling thread waits by blocking it: it may overtake others of its kind, and is overtaken.
+/// True if one who waits on the calling thread waits by blocking it: it may overtake others of its kind, and is
+/// overtaken.
 #[inline]
 pub(in crate::sync) fn waits_as_thread() -> bool {
     context::waits_as_thread()
@@ -75,7 +77,8 @@ impl<S: Resource> Serving<'_, S> {
 }
 
 impl<S: Resource> Turn<'_, '_, S> {
-    /// Says whether it is a thread that is about to wait. To be called before each `wait` and `rewait` by one who may be [called](Serving::call).
+    /// Says whether it is a thread that is about to wait. To be called before each `wait` and `rewait` by one who may
+    /// be [called](Serving::call).
     #[inline]
     pub(in crate::sync) fn waits_as(&mut self, is_thread: bool) {
         // SAFETY: under the lock.

@@ -1,7 +1,8 @@
-//! Clause 10: each operation of this project that can complete at once returns from a task's poll when it is looped over.
+//! Clause 10: each operation of this project that can complete at once returns from a task's poll when it is looped
+//! over.
 //!
-//! The operations are in a table, with a program for each that does it so often that one poll's budget does not suffice. A
-//! test of this crate reads the sources and compares: an operation that is not in the table fails it.
+//! The operations are in a table, with a program for each that does it so often that one poll's budget does not
+//! suffice. A test of this crate reads the sources and compares: an operation that is not in the table fails it.
 
 mod files;
 mod sockets;

@@ -56,7 +56,8 @@ pub(super) fn operations<R: Runtime>() -> Vec<Operation<R>> {
                 let events: Vec<Event> = (0..2000).map(|_| Event::new()).collect();
                 events.iter().for_each(Event::set);
                 for _ in loops.rounds() {
-                    // A select in order, by the task's own waker: with no budget left, all of them are refused in one poll.
+                    // A select in order, by the task's own waker: with no budget left, all of them are refused in one
+                    // poll.
                     poll_fn(|cx| {
                         let ready = |event: &Event| pin!(event.wait()).poll(cx).is_ready();
                         if events.iter().any(ready) {

@@ -1,6 +1,7 @@
 //! Simulated time: it jumps when nobody has anything to do, and stands still as long as anybody has.
 //!
-//! A clock that stands still makes every bound exact: a sleep ends in the tick of its deadline, and what does not sleep takes no time at all.
+//! A clock that stands still makes every bound exact: a sleep ends in the tick of its deadline, and what does not
+//! sleep takes no time at all.
 
 mod sockets;
 
@@ -130,7 +131,8 @@ pub fn c09_time_stands_still_while_a_task_works<S: ClockSubject>() {
 /// What a case sends to be run elsewhere.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Sends a job elsewhere by `begin`, and sees that no time passes before it has ended: neither if it is awaited, nor if it is not.
+/// Sends a job elsewhere by `begin`, and sees that no time passes before it has ended: neither if it is awaited, nor
+/// if it is not.
 async fn assert_holds_time<F>(rt: &impl Runtime, begin: impl Fn(Job) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -261,7 +263,8 @@ pub fn c09_a_day_of_ticks_passes_at_once<S: ClockSubject>() {
     });
 }
 
-/// 9: a run that is due while the last one goes on is left out, and the next begins at a multiple of the period: with jitter, not before it.
+/// 9: a run that is due while the last one goes on is left out, and the next begins at a multiple of the period: with
+/// jitter, not before it.
 pub fn c09_a_long_job_begins_at_multiples_of_its_period<S: ClockSubject>() {
     run::<S, _>(|_| async move {
         for jitter in [Duration::ZERO, HOUR / 2] {
@@ -380,7 +383,8 @@ pub fn c04_a_shutdown_lets_no_time_pass<S: ClockSubject>() {
     }
 }
 
-/// 9: whatever else goes on, time passes for nobody who could run: each sleep ends exactly when it should, and all else takes no time.
+/// 9: whatever else goes on, time passes for nobody who could run: each sleep ends exactly when it should, and all
+/// else takes no time.
 pub fn c09_no_sleep_is_overslept<S: ClockSubject>() {
     const TASKS: u64 = 24;
     const STEPS: u32 = 60;
