@@ -266,22 +266,24 @@ fn a_comparison_that_uses_its_queue_and_panics_leaves_it_bounded() {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
 
-    let queue = Arc::new(PriorityQueue::new(2));
-    assert!(queue.try_put(Armed(2)).is_ok() && queue.try_put(Armed(1)).is_ok());
+    let queue = Arc::new(PriorityQueue::new(3));
+    for number in [3, 1, 2] {
+        assert!(queue.try_put(Armed(number)).is_ok());
+    }
     let own = Arc::clone(&queue);
     ARMED.set(Some(Box::new(move || {
-        let _ = own.try_put(Armed(3));
+        let _ = own.try_put(Armed(4));
         own.task_done();
         panic!("this comparison panics, as planned");
     })));
     assert!(catch_unwind(AssertUnwindSafe(|| queue.try_get())).is_err());
     assert!(queue.is_full());
-    assert!(queue.try_put(Armed(4)).is_err());
+    assert!(queue.try_put(Armed(5)).is_err());
     let mut left = 0;
     while queue.try_get().is_ok() {
         left += 1;
     }
-    assert!(left >= 2, "{left}");
-    assert!(queue.try_put(Armed(5)).is_ok());
+    assert_eq!(left, 4);
+    assert!(queue.try_put(Armed(6)).is_ok());
     assert_eq!(queue.close_and_drain().count(), 1);
 }

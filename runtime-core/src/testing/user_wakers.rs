@@ -1,6 +1,6 @@
 //! Clause 13 over wakers: a waker may use what it wakes for, and may panic, whenever it is cloned, woken or dropped.
 //!
-//! [`SCENES`] is the table of all that can be waited for. A new future of this crate has to be in it, or in the list
+//! `SCENES` is the table of all that can be waited for. A new future of this crate has to be in it, or in the list
 //! of those that wait for nothing themselves: the suite's own tests look for it in the sources.
 
 use std::convert::Infallible;

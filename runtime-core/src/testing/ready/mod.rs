@@ -192,6 +192,7 @@ pub const WITHOUT_PROGRAM: &[(&str, &str)] = &[
         "combine/wait_for.rs: wait_for",
         "a `timeout` and a handle, which have theirs",
     ),
+    ("fs/offload.rs: Future for Job", "private: a handle"),
     (
         "blocking/owned.rs: Future for OwnedJob",
         "private: a handle",
