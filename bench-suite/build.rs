@@ -58,7 +58,7 @@ fn profile() -> Option<String> {
     }
 }
 
-/// What a build script is told of the profile's settings: `NAME=VALUE`, separated by semicolons.
+/// What cargo tells a build script about the profile's settings: `NAME=VALUE`, separated by semicolons.
 fn profile_settings() -> String {
     let name = profile().unwrap_or_default();
     // The profile `dev` builds in the folder `debug`.

@@ -57,8 +57,8 @@ fn a_storm_of_yields_with_thieves_loses_no_task() {
     });
 }
 
-/// Two of three workers are held up for good unless the third one is told of what is queued: whoever stops searching,
-/// and was the last one to search, tells.
+/// Two of three workers are held up for good unless the third one is woken for what is queued. The last worker that
+/// stops searching wakes it.
 #[test]
 fn a_worker_that_is_held_up_keeps_no_other_task_from_running() {
     check(|| {

@@ -271,7 +271,7 @@ impl ThreadSource {
                     let waiters = interests[index].list(direction);
                     waker = waiters.remove(key);
                     if waker.is_some() && waiters.is_empty() {
-                        // What becomes of it from now on, nobody is told.
+                        // From now on nobody reports what happens to it.
                         self.leave_unwatched(direction);
                     }
                     if interests[index].is_empty() {
