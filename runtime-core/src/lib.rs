@@ -47,6 +47,8 @@ pub use runtime::{
     Runtime, Scope, ScopeJob, TaskHandle, TcpListener,
 };
 pub use sequential::Sequential;
-pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on};
-pub use task::{AbortHandle, JoinError, JoinHandle, PanicPayload, yield_now};
+pub use spawn::{
+    spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on, spawn_with, spawn_with_on,
+};
+pub use task::{AbortHandle, Attributes, JoinError, JoinHandle, PanicPayload, yield_now};
 pub use time::{sleep, sleep_until, timeout};

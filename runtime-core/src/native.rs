@@ -18,7 +18,7 @@ use crate::net;
 use crate::runtime::{Capabilities, Runtime};
 use crate::spawn::spawn_on;
 use crate::sync::{Receiver, Sender, channel};
-use crate::task::{self, JoinHandle};
+use crate::task::{self, Attributes, JoinHandle};
 use crate::time::{self, Elapsed, Sleep, Timeout};
 
 /// A handle to a scheduler that uses this crate's tasks, sockets, timers and channels.
@@ -42,6 +42,17 @@ pub trait Native: Clone + Send + Sync + 'static {
         F::Output: Send + 'static,
     {
         spawn_on(&**self.ambient(), future)
+    }
+
+    /// See [`Runtime::spawn_with`]. A scheduler that has a use for attributes takes them by
+    /// [`bind_with`](task::bind_with).
+    fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let _ = attributes;
+        Native::spawn(self, future)
     }
 }
 
@@ -70,6 +81,14 @@ impl<H: Native> Runtime for H {
         F::Output: Send + 'static,
     {
         Native::spawn(self, future)
+    }
+
+    fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Native::spawn_with(self, attributes, future)
     }
 
     fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>

@@ -19,7 +19,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use crate::metrics::Metrics;
 use crate::reactor::ReactorKind;
 use crate::sync::OVERTAKEN_FOR;
-use crate::task::JoinError;
+use crate::task::{Attributes, JoinError};
 use crate::time::Elapsed;
 
 /// A handle to a running scheduler: cheap to clone, and it never keeps the runtime alive.
@@ -56,6 +56,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
+
+    /// As [`spawn`](Runtime::spawn), with attributes. This runtime ignores those that it has no use for: by default all.
+    fn spawn_with<F>(&self, attributes: Attributes, future: F) -> Self::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let _ = attributes;
+        self.spawn(future)
+    }
 
     /// Runs a function that blocks, on a thread where that harms nobody.
     fn spawn_blocking<F, T>(&self, function: F) -> Self::JoinHandle<T>

@@ -9,6 +9,7 @@ use crate::time::Clock;
 pub mod alone;
 pub mod ambient;
 pub mod apart;
+pub mod attributes;
 pub mod blocking_entry;
 pub mod cancel_waiters;
 mod cases;
