@@ -1,0 +1,44 @@
+//! Cilk's.
+
+use core::iter::once;
+use core::time::Duration;
+
+use crate::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Steal, WokenBy, WorkerView};
+
+/// Each worker runs its newest task first; a thief takes the oldest one of a random victim, and only that one. For
+/// trees of tasks this is within a constant of the best possible, in time and in memory; for flat work it steals more
+/// often than need be.
+///
+/// Source: Blumofe and Leiserson, "Scheduling multithreaded computations by work stealing", 1999.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RandomSteal;
+
+impl Policy for RandomSteal {
+    fn name(&self) -> &'static str {
+        "random-steal"
+    }
+
+    fn knobs(&self) -> Knobs {
+        Knobs {
+            steal: Steal::One,
+            lifo_slot: LifoSlot::Off,
+            patience: Duration::ZERO,
+            ..Knobs::default()
+        }
+    }
+
+    fn place_woken(&self, _: &WorkerView<'_>, by: WokenBy) -> Place {
+        match by {
+            WokenBy::Task => Place::Newest,
+            WokenBy::Driver | WokenBy::Itself => Place::Back,
+        }
+    }
+
+    fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        once(Attempt::Injected)
+            .chain(thief.random_victim().map(Attempt::Steal))
+            .chain(once(Attempt::DueTimers))
+            // The random one may have had nothing: before a worker sleeps, it must have looked at all.
+            .chain(thief.victims().map(Attempt::Steal))
+    }
+}
