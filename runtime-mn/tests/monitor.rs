@@ -106,7 +106,7 @@ fn this_thread() -> PathBuf {
 #[test]
 fn a_spare_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when_it_is() {
     let runtime = quiet(1)
-        .spare_keep_alive(Duration::from_millis(1))
+        .replacement_keep_alive(Duration::from_millis(1))
         .build()
         .unwrap();
     for round in 1..=3 {
