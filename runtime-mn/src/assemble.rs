@@ -13,15 +13,17 @@ use runtime_core::time::{Clock, TimerShard};
 
 use crate::builder::Builder;
 use crate::parts::list::Installed;
-use crate::policy::{Place, Policy};
-use crate::scheduler::placement::Scheduler;
+use crate::policy::{Place, Policy, SleeperView};
+use crate::scheduler::placement::{Scheduler, ask_for_sleeper};
 use crate::scheduler::worker::Worker;
 use crate::scheduler::{Hooks, Local, Plan, Shared, Start, Unstarted};
+use crate::topology;
 
 /// A runtime as the code on its threads sees it.
 struct Mn<P: Policy> {
     scheduler: SchedulerArc<Scheduler<P, Installed>>,
     blocking: Arc<BlockingPool>,
+    pins_workers: bool,
 }
 
 /// A runtime whose workers have no threads yet.
@@ -43,8 +45,9 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         clock: builder.clock.clone(),
         knobs,
         steals: policy.steals(),
-        wakes_for: Place::ALL.map(|place| policy.tells(place)),
+        wakes_for: Place::KINDS.map(|place| policy.tells(place)),
         thread_name: builder.thread_name.clone(),
+        topology: builder.topology_or_read()?,
     };
     let parts = Installed::new(&builder.parts, &plan);
     let (shared, mut workers) = Shared::new(plan, parts);
@@ -58,7 +61,12 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
     for extra in workers.split_off(builder.workers).into_iter().rev() {
         Installed::take_back(&shared, extra);
     }
-    let blocking = BlockingPool::new(builder.blocking.clone());
+    let mut blocking = builder.blocking.clone();
+    if builder.pins_workers {
+        topology::before_pinning();
+        blocking.on_thread_start = Some(topology::unpin);
+    }
+    let blocking = BlockingPool::new(blocking);
     if let Some(executor) = &builder.default_executor {
         blocking.set_default(executor.clone());
     }
@@ -66,6 +74,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
     let mn = Arc::new(Mn {
         scheduler: SchedulerArc::new(Scheduler::new(policy, Arc::clone(&shared))),
         blocking,
+        pins_workers: builder.pins_workers,
     });
     let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
     let is_first = shared.starter.set(Arc::downgrade(&starter)).is_ok();
@@ -118,7 +127,19 @@ impl<P: Policy> Start for Mn<P> {
     fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()> {
         let shared = &self.scheduler.shared;
         let name = format!("{}-{}", shared.thread_name, worker.queues.index);
-        let life = move || Worker::new(self.scheduler.clone(), worker).main(self);
+        let life = move || {
+            let queues = &worker.queues;
+            if self.pins_workers && queues.index < queues.all.regular {
+                topology::pin(queues.all.topology.cpu(queues.index).number);
+            } else if self.pins_workers {
+                topology::unpin();
+            }
+            Worker::new(self.scheduler.clone(), worker).main(self);
+        };
         thread::Builder::new().name(name).spawn(life).map(drop)
+    }
+
+    fn choose_sleeper(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
+        ask_for_sleeper(self.scheduler.policy(), sleepers)
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use runtime_core::context::{self, Ambient, EnterGuard, Role};
-use runtime_core::task::{Attributes, Task, bind, bind_named, bind_with};
 use runtime_core::park::block_on_current_thread;
+use runtime_core::task::{Attributes, Task, bind, bind_named, bind_with};
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::handle_refs::CoreRef;

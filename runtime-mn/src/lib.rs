@@ -13,8 +13,10 @@ mod launch;
 pub mod parts;
 pub mod policy;
 mod prepaid;
+mod ranked;
 mod runtime;
 pub mod scheduler;
+mod topology;
 mod turn;
 
 #[cfg(all(test, any(lab_loom, not(lab_shuttle))))]

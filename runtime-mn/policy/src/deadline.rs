@@ -41,6 +41,8 @@ impl Deadline {
 }
 
 impl Policy for Deadline {
+    const PLACES_INJECTED: bool = true;
+
     fn name(&self) -> &'static str {
         "deadline"
     }
@@ -49,13 +51,9 @@ impl Policy for Deadline {
         Knobs {
             steal: Steal::One,
             lifo_slot: LifoSlot::Off,
-            patience: Duration::ZERO,
+            wake_delay: Duration::ZERO,
             ..Knobs::default()
         }
-    }
-
-    fn places_injected(&self) -> bool {
-        true
     }
 
     fn place_injected(&self, own: &WorkerView<'_>) -> Place {
@@ -70,10 +68,8 @@ impl Policy for Deadline {
         self.place(own)
     }
 
-    fn next(&self, own: &WorkerView<'_>) -> Option<Source> {
-        // First, as what is there may have less time left.
-        let source = own.has_injected().then_some(Source::Injected);
-        source.or(Some(Source::Ranked))
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        Some(Source::Ranked)
     }
 
     fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {

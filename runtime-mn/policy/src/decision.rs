@@ -73,7 +73,7 @@ pub enum Source {
     /// The oldest task of the `woken` queue.
     Front,
     /// The injector. If workers steal from one another, more of its tasks come along into the `woken` queue. If the
-    /// policy [places](crate::Policy::places_injected) injected tasks, they go where it says, and this is no answer.
+    /// policy [places](crate::Policy::PLACES_INJECTED) injected tasks, there are none, as a rule.
     Injected,
     /// The task of the lowest rank in the worker's own ranked queue.
     Ranked,
@@ -89,7 +89,7 @@ pub enum Attempt {
     /// The queues of the worker with this number: woken tasks first, then spawned ones, then the first ranked one,
     /// then its inbox, then closures. Of the first two kinds as many tasks come along as the knob `steal` says.
     /// Nothing if there is no such worker, if it is the one that searches, or if workers do not
-    /// [steal](crate::Policy::steals). Who serves the sockets without help ([`SocketHelp`](crate::SocketHelp)) gives
+    /// [steal](crate::Policy::steals). Who serves the sockets without help ([`IoSharing`](crate::IoSharing)) gives
     /// no woken tasks.
     Steal(usize),
     /// The LIFO slot of the worker with this number, if that worker is stuck in a poll and the knob `lifo-slot` is

@@ -24,10 +24,9 @@ pub enum LifoSlot {
 
 /// Whether a second worker helps with what sockets have woken, while that is much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SocketHelp {
-    /// As long as more is served with its help; the scheduler measures that. And for a moment when more is ready than
-    /// is taken from the kernel at once, several times in a row. Counts as `Always` if the monitor is off, or if there
-    /// is no [`patience`](Knobs::patience).
+pub enum IoSharing {
+    /// As long as more is served with its help; the scheduler measures that. Counts as `Always` if the monitor is off,
+    /// or if there is no [`wake_delay`](Knobs::wake_delay).
     Measured,
     /// It does.
     Always,
@@ -43,8 +42,6 @@ pub struct Knobs {
     pub steal: Steal,
     /// The LIFO slot.
     pub lifo_slot: LifoSlot,
-    /// How many more times a worker searches before it goes to sleep.
-    pub spin: u32,
     /// Every how many ticks a worker looks at the injector before its own queues.
     pub injector_tick: u32,
     /// Every how many ticks a busy worker looks at its timers and asks the reactor; for the latter up to four times as
@@ -52,9 +49,9 @@ pub struct Knobs {
     pub poll_tick: u32,
     /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another
     /// worker; zero: it wakes one at once. Counts only if the monitor is on.
-    pub patience: Duration,
+    pub wake_delay: Duration,
     /// Whether a second worker helps with what sockets have woken.
-    pub socket_help: SocketHelp,
+    pub io_sharing: IoSharing,
 }
 
 impl Default for Knobs {
@@ -62,11 +59,10 @@ impl Default for Knobs {
         Self {
             steal: Steal::Half,
             lifo_slot: LifoSlot::On,
-            spin: 0,
             injector_tick: 61,
             poll_tick: 61,
-            patience: Duration::from_micros(50),
-            socket_help: SocketHelp::Measured,
+            wake_delay: Duration::from_micros(50),
+            io_sharing: IoSharing::Measured,
         }
     }
 }

@@ -25,7 +25,7 @@ mod tokio_like;
 mod tests;
 
 pub use decision::{Attempt, Place, Source, WokenBy};
-pub use knobs::{Knobs, LifoSlot, SocketHelp, Steal};
+pub use knobs::{IoSharing, Knobs, LifoSlot, Steal};
 pub use policy::Policy;
 pub use topology::{Cpu, Distance, Topology};
 pub use view::{

@@ -48,6 +48,12 @@ use crate::{Attempt, Knobs, Place, SearchView, SleeperView, Source, WokenBy, Wor
 /// The worker asks on its own thread, in the middle of the hot path. The calls are statically dispatched, and should
 /// neither block nor allocate.
 pub trait Policy: Send + Sync + 'static {
+    /// Whether injected tasks go where [`place_injected`](Policy::place_injected) says: a worker that looks for its next
+    /// task takes them out of the injector first, and runs none from there. If not, it runs what it takes from there.
+    ///
+    /// Constant, so that a policy without it pays nothing.
+    const PLACES_INJECTED: bool = false;
+
     /// What tables and commands call it. Asked once, when the runtime is built.
     fn name(&self) -> &'static str;
 
@@ -64,21 +70,15 @@ pub trait Policy: Send + Sync + 'static {
     }
 
     /// Whether a sleeping worker is woken for a task that was put there; it is woken if nobody searches, and if
-    /// wake-ups are not throttled ([`Knobs::patience`]). Asked once for each place, when the runtime is built.
+    /// wake-ups are not throttled ([`Knobs::wake_delay`]). Asked once for each place, when the runtime is built.
     fn tells(&self, place: Place) -> bool {
         // A slot is emptied by its own worker, as a rule, as soon as the current poll is over.
         place != Place::Slot
     }
 
-    /// Whether a task that a worker takes from the injector goes where [`place_injected`](Policy::place_injected) says.
-    /// If not, the worker runs it. Asked once, when the runtime is built.
-    fn places_injected(&self) -> bool {
-        false
-    }
-
     /// Where a task goes that a worker has taken from the injector. It came from a thread that is no worker, or from a
-    /// worker whose policy put it there. Asked only if [`places_injected`](Policy::places_injected). No answer, and
-    /// [`Shared`](Place::Shared): [`Back`](Place::Back).
+    /// worker whose policy put it there. Asked only if the policy [places injected tasks](Policy::PLACES_INJECTED). No
+    /// answer, and [`Shared`](Place::Shared): [`Back`](Place::Back).
     fn place_injected(&self, own: &WorkerView<'_>) -> Place {
         let _ = own;
         Place::Back

@@ -38,13 +38,19 @@ impl Priority {
     fn place(&self, own: &WorkerView<'_>) -> Place {
         let highest = self.levels.saturating_sub(1);
         let below_highest = highest - own.task().tag().min(highest);
-        let ageing_ns = u64::try_from(self.ageing.as_nanos()).unwrap_or(u64::MAX);
-        let handicap_ns = ageing_ns.saturating_mul(below_highest.into());
-        Place::Ranked(own.now_ns().saturating_add(handicap_ns))
+        // However long it is, levels stay apart, and there is room for the time.
+        let longest_ns = u64::MAX / 2 / u64::from(self.levels.max(1));
+        let ageing_ns = self.ageing.as_nanos().min(longest_ns.into()) as u64;
+        Place::Ranked(
+            own.now_ns()
+                .saturating_add(ageing_ns * u64::from(below_highest)),
+        )
     }
 }
 
 impl Policy for Priority {
+    const PLACES_INJECTED: bool = true;
+
     fn name(&self) -> &'static str {
         "priority"
     }
@@ -53,13 +59,9 @@ impl Policy for Priority {
         Knobs {
             steal: Steal::One,
             lifo_slot: LifoSlot::Off,
-            patience: Duration::ZERO,
+            wake_delay: Duration::ZERO,
             ..Knobs::default()
         }
-    }
-
-    fn places_injected(&self) -> bool {
-        true
     }
 
     fn place_injected(&self, own: &WorkerView<'_>) -> Place {
@@ -74,10 +76,8 @@ impl Policy for Priority {
         self.place(own)
     }
 
-    fn next(&self, own: &WorkerView<'_>) -> Option<Source> {
-        // First, as what is there may be more urgent.
-        let source = own.has_injected().then_some(Source::Injected);
-        source.or(Some(Source::Ranked))
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        Some(Source::Ranked)
     }
 
     fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {

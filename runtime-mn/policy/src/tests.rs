@@ -52,6 +52,16 @@ fn priority_counts_a_task_that_waits_as_higher() {
 }
 
 #[test]
+fn priority_without_ageing_is_strict() {
+    let policy = Priority {
+        ageing: Duration::MAX,
+        ..Priority::default()
+    };
+    let year_ns = 365 * 86_400_000 * MS;
+    assert_eq!(order(&policy, &[0, 1, 7, 0, 3], year_ns), [7, 3, 1, 0, 0]);
+}
+
+#[test]
 fn priority_takes_a_tag_that_is_out_of_range_for_the_highest_level() {
     let policy = Priority::default();
     assert_eq!(order(&policy, &[u32::MAX, 7, 8], 0), [u32::MAX, 7, 8]);

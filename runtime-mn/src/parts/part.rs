@@ -2,7 +2,7 @@
 
 use runtime_core::{Choice, Knob};
 
-use crate::knobs::Knobs;
+use crate::policy::Knobs;
 use crate::scheduler::{Hooks, Local, Plan, Shared, State};
 
 /// A list of parts that `T` is in.

@@ -31,7 +31,7 @@ use runtime_core::reactor::{Polled, Reactor};
 use runtime_core::task::{AbortHandle, Arena, BlockCache, Ran, Task, TaskId};
 use runtime_core::time::{Clock, TimerShard};
 
-use crate::knobs::Knobs;
+use crate::policy::{Knobs, Place, SleeperView, Topology};
 use idle::Idle;
 use queues::{OwnQueues, SharedQueues};
 use shutdown::{Closed, Threads};
@@ -247,7 +247,7 @@ pub(crate) struct Shared<H: State> {
     /// Whether the policy lets workers take from one another.
     pub(crate) steals: bool,
     /// Whether the policy has a sleeper woken for what is put there, by [`Place`](crate::policy::Place).
-    pub(crate) wakes_for: [bool; 4],
+    pub(crate) wakes_for: [bool; Place::KINDS.len()],
     pub(crate) thread_name: String,
     pub(crate) starter: OnceLock<Weak<dyn Start>>,
     pub(crate) parts: H,
@@ -257,6 +257,9 @@ pub(crate) struct Shared<H: State> {
 pub(crate) trait Start: Ambient {
     /// Starts a worker's thread. The caller has counted it by [`Shared::admit`].
     fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()>;
+
+    /// Which sleeper the policy has woken. Called outside of any lock.
+    fn choose_sleeper(&self, sleepers: &SleeperView<'_>) -> Option<usize>;
 }
 
 /// One worker, as the other threads see it; for its queues see [`SharedQueues`].
@@ -394,6 +397,14 @@ impl<H: Hooks> Local<H> {
         Some(body(unsafe { &*current.local.cast::<Self>() }))
     }
 
+    /// The number of the calling thread's worker, if it is one of this runtime's.
+    fn current_index(shared: &Shared<H>) -> Option<usize> {
+        let current = CURRENT.try_with(Cell::get).ok()?;
+        // SAFETY: as in `current`: at that address is the caller's `Shared<H>`, and so the worker is a `Local<H>`.
+        ptr::eq(current.shared, ptr::from_ref(shared).cast())
+            .then(|| unsafe { &*current.local.cast::<Self>() }.index())
+    }
+
     /// Whether a worker of this runtime has [left](Local::leave) the calling thread to what runs there now.
     pub(crate) fn is_away(shared: &Arc<Shared<H>>) -> bool {
         let away = AWAY.try_with(Cell::get).unwrap_or(ptr::null());
@@ -410,14 +421,16 @@ pub(crate) struct Plan {
     pub(crate) clock: Clock,
     pub(crate) knobs: Knobs,
     pub(crate) steals: bool,
-    pub(crate) wakes_for: [bool; 4],
+    pub(crate) wakes_for: [bool; Place::KINDS.len()],
     pub(crate) thread_name: String,
+    pub(crate) topology: Topology,
 }
 
 impl<H: Hooks> Shared<H> {
     pub(crate) fn new(plan: Plan, parts: H) -> (Self, Vec<Unstarted>) {
         let slots = plan.workers + plan.extra_workers;
-        let (queues, own_queues) = SharedQueues::new(slots, plan.workers);
+        let (queues, own_queues) =
+            SharedQueues::new(slots, plan.workers, plan.topology, plan.clock.clone());
         let workers = own_queues.into_iter().map(|queues| Unstarted {
             queues,
             parker: Parker::new(),

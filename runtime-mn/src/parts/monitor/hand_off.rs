@@ -12,8 +12,8 @@ use runtime_core::primitives::atomic::{
 
 use super::Monitor;
 use super::guard::Left;
-use crate::knobs::LifoSlot;
 use crate::parts::part::{Has, seen};
+use crate::policy::LifoSlot;
 use crate::scheduler::queues::retry;
 use crate::scheduler::{Ended, Event, Local, Origin, Remote, Shared, SharedEvent, Unstarted};
 
@@ -186,6 +186,10 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
             H::observe(local, Event::Stole(to.len().saturating_sub(before)));
         }
     }
+    victim.ranked.move_to(&own.shared().ranked);
+    while let Some(task) = retry(|| victim.inbox.steal()) {
+        own.fifo.push(task);
+    }
     if let Some(task) = victim.slot.take() {
         own.fifo.push(task);
     }
@@ -293,6 +297,9 @@ fn share_out<H: Has<Monitor>>(shared: &Shared<H>, stuck: usize) {
             while let Some(task) = retry(|| queue.steal()) {
                 shared.queues.injector.push(task);
             }
+        }
+        while let Some(task) = queues.take_sorted() {
+            shared.queues.injector.push(task);
         }
     }
     if (!shared.steals || shared.knobs.lifo_slot != LifoSlot::On)

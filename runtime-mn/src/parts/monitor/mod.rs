@@ -25,8 +25,8 @@ use runtime_core::primitives::atomic::{
 use runtime_core::primitives::{Mutex, thread, thread_local};
 use runtime_core::{Choice, Knob, Metrics};
 
-use crate::knobs::Knobs;
 use crate::parts::part::{Has, Install, seen, switch};
+use crate::policy::Knobs;
 use crate::scheduler::shutdown::own_this_thread;
 use crate::scheduler::{
     Duty, Ended, Event, Hooks, Local, Plan, Shared, SharedEvent, State, Unstarted,
