@@ -3,8 +3,10 @@
 #![cfg_attr(not(feature = "default"), allow(dead_code, unused_imports))]
 
 mod assemble;
+mod binding;
 mod build;
 mod builder;
+mod current;
 mod deque;
 mod handle;
 mod handle_refs;
@@ -16,6 +18,7 @@ mod prepaid;
 mod ranked;
 mod runtime;
 pub mod scheduler;
+mod seam;
 mod topology;
 mod turn;
 

@@ -342,11 +342,11 @@ fn a_hog_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves() {
         })
     };
     let last_place = || places.lock().unwrap().last().cloned().unwrap_or_default();
-    until("the hog is in the batch lane", || {
-        last_place().ends_with("-batch")
+    until("the hog is in the pool for CPU-bound tasks", || {
+        last_place().ends_with("-cpu")
     });
     behave.store(true, SeqCst);
-    until("the task is back", || !last_place().ends_with("-batch"));
+    until("the task is back", || !last_place().ends_with("-cpu"));
     stop.store(true, SeqCst);
     block_on_current_thread(hog).unwrap();
 }
@@ -477,7 +477,7 @@ fn a_task_is_not_taken_for_another_one_that_has_ended() {
             let task = spawn(async {
                 thread::sleep(Duration::from_millis(8));
                 yield_now().await;
-                thread::current().name().unwrap().ends_with("-batch")
+                thread::current().name().unwrap().ends_with("-cpu")
             });
             task.await.unwrap()
         });

@@ -11,9 +11,10 @@ use super::part::{Absent, Has, Install};
 use crate::knobs::{NO_CHOICE, concat, count};
 use crate::policy::Knobs;
 use crate::prepaid::Prepaid;
-use crate::scheduler::{
-    Duty, Ended, Event, Hooks, Local, Origin, Plan, Shared, SharedEvent, State, Unstarted,
-};
+use crate::scheduler::{Local, Shared, Unstarted};
+use crate::seam::Hooks;
+use crate::seam::facts::{Duty, Ended, Event, Origin, SharedEvent, State};
+use crate::seam::plan::Plan;
 
 #[cfg(feature = "counters")]
 use super::counters::Counters;
