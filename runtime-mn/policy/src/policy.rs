@@ -4,8 +4,8 @@ use core::iter::once;
 
 use crate::{Attempt, Knobs, Place, SearchView, SleeperView, Source, WokenBy, WorkerView};
 
-/// The decisions of an M:N scheduler. Everything has the default of [`GoLike`](crate::GoLike); a policy overrides what it does
-/// otherwise.
+/// The decisions of an M:N scheduler. Everything has the default of [`GoLike`](crate::GoLike); a policy overrides what
+/// it does otherwise.
 ///
 /// A policy is a function from a view to a decision: it sees numbers and answers where. The scheduler moves the tasks,
 /// and no policy ever holds one. So whatever a policy answers, and even if it panics, the scheduler keeps the contract:
@@ -48,8 +48,8 @@ use crate::{Attempt, Knobs, Place, SearchView, SleeperView, Source, WokenBy, Wor
 /// The worker asks on its own thread, in the middle of the hot path. The calls are statically dispatched, and should
 /// neither block nor allocate.
 pub trait Policy: Send + Sync + 'static {
-    /// Whether injected tasks go where [`place_injected`](Policy::place_injected) says: a worker that looks for its next
-    /// task takes them out of the injector first, and runs none from there. If not, it runs what it takes from there.
+    /// Whether injected tasks go where [`place_injected`](Policy::place_injected) says: a worker that looks for its
+    /// next task takes them out of the injector first, and runs none from there. If not, it runs what it takes there.
     ///
     /// Constant, so that a policy without it pays nothing.
     const PLACES_INJECTED: bool = false;
