@@ -4,7 +4,7 @@ use std::iter::{self, repeat};
 use std::panic::panic_any;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -631,7 +631,8 @@ impl Policy for Falling {
 #[test]
 fn no_rank_starves_a_task() {
     check(Falling(AtomicUsize::new(0)));
-    let builder = Runtime::builder().workers(1).warn_of_stuck(false);
+    // Without help from a replacement worker.
+    let builder = Runtime::builder().workers(1).monitor(false);
     let runtime = builder.build_with(Falling(AtomicUsize::new(0))).unwrap();
     let root = runtime.spawn(async {
         let ended = Arc::new(AtomicUsize::new(0));
@@ -658,4 +659,39 @@ fn no_rank_starves_a_task() {
     let (tell, ended) = mpsc::channel();
     root.on_complete(move |outcome| tell.send(outcome.is_ok()).unwrap());
     assert_eq!(ended.recv_timeout(PATIENCE), Ok(true), "it starves");
+}
+
+#[test]
+fn a_shutdown_cancels_what_is_queued_wherever_that_is() {
+    for place in Place::KINDS.into_iter().chain([Place::Worker(1)]) {
+        let builder = Runtime::builder().workers(2).monitor(false);
+        let runtime = builder.build_with(Stubborn(place, Source::Front)).unwrap();
+        let both_there = Arc::new(Barrier::new(2));
+        let (tell, spawned) = mpsc::channel();
+        let opens = (0..2).map(|number| {
+            let (there, tell) = (Arc::clone(&both_there), tell.clone());
+            let (open, gate) = mpsc::channel::<()>();
+            drop(runtime.spawn(async move {
+                // Each on a worker of its own, so that nobody runs what is spawned.
+                there.wait();
+                if number == 0 {
+                    let tasks = (0..20).map(|_| spawn(yield_forever()));
+                    tell.send(tasks.collect::<Vec<_>>()).unwrap();
+                }
+                let _ = gate.recv();
+            }));
+            open
+        });
+        let opens: Vec<_> = opens.collect();
+        let tasks = spawned.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(runtime.shutdown(Duration::ZERO).len(), 2, "{place:?}");
+        assert!(tasks.iter().all(|task| task.is_finished()), "{place:?}");
+        drop(opens);
+    }
+}
+
+async fn yield_forever() {
+    loop {
+        yield_now().await;
+    }
 }

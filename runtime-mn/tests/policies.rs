@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use runtime_core::sync::Mutex as AsyncMutex;
 use runtime_core::time::Clock;
-use runtime_core::{Attributes, Native as _, spawn, spawn_with, yield_now};
+use runtime_core::{Attributes, Native as _, spawn, spawn_blocking, spawn_with, yield_now};
 use runtime_mn::policy::{
     Attempt, Cpu, Deadline, Distance, GlobalQueue, GoLike, Locality, NoSteal, Place, Policy,
     Priority, SearchView, Shed, SleeperView, Topology, WorkerView,
@@ -20,6 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// No monitor, which would send help to workers that are busy on purpose.
 fn builder(workers: usize) -> Builder {
     Runtime::builder().workers(workers).monitor(false)
+}
+
+/// Calls `test` on a thread that is left behind if it hangs.
+fn bounded(test: impl FnOnce() + Send + 'static) {
+    let (tell, ended) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        test();
+        tell.send(()).unwrap();
+    });
+    if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("it has not ended");
+    }
+    thread.join().unwrap();
 }
 
 /// The number of the worker whose thread this is.
@@ -151,14 +164,16 @@ fn polls_of_the_middle(ageing: Duration) -> usize {
 
 #[test]
 fn ageing_ends_a_priority_inversion() {
-    // With ageing at once it is a queue: some polls of each while the lowest has four. Without, those between keep the
-    // lowest away, and with it the highest; only the turn that every policy's oldest task has ends that.
-    let (aged, not_aged) = (
-        polls_of_the_middle(Duration::ZERO),
-        polls_of_the_middle(Duration::MAX),
-    );
-    assert!(aged < 50, "{aged} polls of those between");
-    assert!(not_aged > 2 * 256, "{not_aged} polls of those between");
+    bounded(|| {
+        // With ageing at once it is a queue: some polls of each while the lowest has four. Without, those between keep the
+        // lowest away, and with it the highest; only the turn that every policy's oldest task has ends that.
+        let (aged, not_aged) = (
+            polls_of_the_middle(Duration::ZERO),
+            polls_of_the_middle(Duration::MAX),
+        );
+        assert!(aged < 50, "{aged} polls of those between");
+        assert!(not_aged > 2 * 256, "{not_aged} polls of those between");
+    });
 }
 
 /// How many of 64 tasks are late that take one unit of time each, on one worker. Their tags are their deadlines.
@@ -323,30 +338,32 @@ impl Policy for ByTag {
 
 #[test]
 fn a_task_that_is_sent_to_a_worker_runs_there_and_wakes_it() {
-    let runtime = builder(4).build_with(ByTag).unwrap();
-    for round in 0..100 {
-        // From outside and from a task, at rest and in work.
-        let root = runtime
-            .handle()
-            .spawn_with(Attributes::tagged(round % 4), async {
-                let tasks = (0..8).map(|number| {
-                    let task = async move {
-                        let before = worker();
-                        yield_now().await;
-                        (before, worker())
-                    };
-                    (
-                        number,
-                        spawn_with(Attributes::tagged(number as u32 % 4), task),
-                    )
+    bounded(|| {
+        let runtime = builder(4).build_with(ByTag).unwrap();
+        for round in 0..100 {
+            // From outside and from a task, at rest and in work.
+            let root = runtime
+                .handle()
+                .spawn_with(Attributes::tagged(round % 4), async {
+                    let tasks = (0..8).map(|number| {
+                        let task = async move {
+                            let before = worker();
+                            yield_now().await;
+                            (before, worker())
+                        };
+                        (
+                            number,
+                            spawn_with(Attributes::tagged(number as u32 % 4), task),
+                        )
+                    });
+                    for (number, task) in tasks.collect::<Vec<_>>() {
+                        assert_eq!(task.await.unwrap(), (number % 4, number % 4));
+                    }
+                    worker()
                 });
-                for (number, task) in tasks.collect::<Vec<_>>() {
-                    assert_eq!(task.await.unwrap(), (number % 4, number % 4));
-                }
-                worker()
-            });
-        assert_eq!(runtime.block_on(root).unwrap(), (round % 4) as usize);
-    }
+            assert_eq!(runtime.block_on(root).unwrap(), (round % 4) as usize);
+        }
+    });
 }
 
 /// Wakes that worker and no other, if it sleeps, and counts how often it was asked while all sleep.
@@ -367,24 +384,26 @@ impl Policy for Wakes {
 
 #[test]
 fn the_policy_chooses_who_is_woken() {
-    for chosen in 0..4 {
-        let all_slept = Arc::new(AtomicUsize::new(0));
-        let policy = Wakes(chosen, Arc::clone(&all_slept));
-        let runtime = builder(4).build_with(policy).unwrap();
-        let (mut asked, mut hits) = (0, 0);
-        while asked < 20 {
-            // Until the workers sleep again: rounds in which one is still awake do not count.
-            thread::sleep(Duration::from_millis(1));
-            let before = all_slept.load(SeqCst);
-            let ran = runtime.spawn(async { worker() });
-            let ran = runtime.block_on(async { ran.await.unwrap() });
-            if all_slept.load(SeqCst) > before {
-                asked += 1;
-                hits += usize::from(ran == chosen);
+    bounded(|| {
+        for chosen in 0..4 {
+            let all_slept = Arc::new(AtomicUsize::new(0));
+            let policy = Wakes(chosen, Arc::clone(&all_slept));
+            let runtime = builder(4).build_with(policy).unwrap();
+            let (mut asked, mut hits) = (0, 0);
+            while asked < 20 {
+                // Until the workers sleep again: rounds in which one is still awake do not count.
+                thread::sleep(Duration::from_millis(1));
+                let before = all_slept.load(SeqCst);
+                let ran = runtime.spawn(async { worker() });
+                let ran = runtime.block_on(async { ran.await.unwrap() });
+                if all_slept.load(SeqCst) > before {
+                    asked += 1;
+                    hits += usize::from(ran == chosen);
+                }
             }
+            assert!(hits > 10, "worker {chosen} ran {hits} of {asked} tasks");
         }
-        assert!(hits > 10, "worker {chosen} ran {hits} of {asked} tasks");
-    }
+    });
 }
 
 #[test]
@@ -399,10 +418,11 @@ fn a_worker_that_is_pinned_stays_on_its_processor_and_others_do_not() {
     };
     let of_worker = runtime.block_on(async move { allowed("thread-self") });
     assert!(of_worker.parse::<u32>().is_ok(), "{of_worker}");
-    let of_blocking = runtime
-        .handle()
-        .spawn_blocking(move || (allowed("thread-self"), allowed("self")));
-    let (thread, process) = runtime.block_on(of_blocking).unwrap();
+    // Its thread is started by a worker.
+    let of_blocking = runtime.block_on(async move {
+        spawn_blocking(move || (allowed("thread-self"), allowed("self"))).await
+    });
+    let (thread, process) = of_blocking.unwrap();
     assert_eq!(thread, process);
 }
 
