@@ -8,6 +8,7 @@ mod build;
 mod builder;
 mod current;
 mod deque;
+mod ending;
 mod handle;
 mod handle_refs;
 mod knobs;
@@ -19,6 +20,7 @@ mod ranked;
 mod runtime;
 pub mod scheduler;
 mod seam;
+mod slot;
 mod topology;
 mod turn;
 

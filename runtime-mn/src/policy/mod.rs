@@ -3,3 +3,7 @@
 pub(crate) mod view;
 
 pub use runtime_policy::*;
+
+/// The former name of [`IoSharing`].
+#[deprecated(note = "use `IoSharing`")]
+pub type SocketHelp = IoSharing;
