@@ -231,7 +231,7 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
                 // Each of the four on a worker of its own.
                 there.wait();
                 let own = worker();
-                if own % 2 == 0 {
+                if own.is_multiple_of(2) {
                     for _ in 0..50 {
                         let (order, tell) = (Arc::clone(&order), tell.clone());
                         drop(spawn(async move {
