@@ -57,7 +57,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// As [`spawn`](Runtime::spawn), with attributes. This runtime ignores those that it has no use for: by default all.
+    /// As [`spawn`](Runtime::spawn), with attributes. A runtime ignores those that it has no use for, by default all.
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> Self::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -177,9 +177,9 @@ impl Builder {
         self
     }
 
-    /// Whether each worker stays on its processor in the [topology](Builder::topology). Default: no. Replacement workers
-    /// and blocking threads run anywhere. A thread that a task starts by `std::thread` begins on the worker's processor,
-    /// and stays there.
+    /// Whether each worker stays on its processor in the [topology](Builder::topology). Default: no. Replacement
+    /// workers and blocking threads run anywhere. A thread that a task starts by `std::thread` begins on the worker's
+    /// processor, and stays there.
     ///
     /// With it, [`build`](Builder::build) refuses a topology that names processors on which the process may not run.
     #[must_use]

@@ -165,8 +165,8 @@ fn polls_of_the_middle(ageing: Duration) -> usize {
 #[test]
 fn ageing_ends_a_priority_inversion() {
     bounded(|| {
-        // With ageing at once it is a queue: some polls of each while the lowest has four. Without, those between keep the
-        // lowest away, and with it the highest; only the turn that every policy's oldest task has ends that.
+        // With ageing at once it is a queue: some polls of each while the lowest has four. Without, those between keep
+        // the lowest away, and with it the highest; only the turn that every policy's oldest task has ends that.
         let (aged, not_aged) = (
             polls_of_the_middle(Duration::ZERO),
             polls_of_the_middle(Duration::MAX),

@@ -182,8 +182,8 @@ impl<H: Hooks> Shared<H> {
             self.wakes(worker);
             return true;
         }
-        // The fence of `notify_worker` lies between: either this is seen here, or whoever hands the worker's queues over
-        // sees the task.
+        // The fence of `notify_worker` lies between: either this is seen here, or whoever hands the worker's queues
+        // over sees the task.
         if is_away() {
             while let Some(task) = retry(|| inbox.steal()) {
                 self.queues.injector.push(task);
