@@ -58,7 +58,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         steals: policy.steals(),
         wakes_for: Place::KINDS.map(|place| policy.tells(place)),
         thread_name: builder.thread_name.clone(),
-        topology: builder.topology_or_read()?,
+        topology: builder.checked_topology()?,
     };
     let parts = Installed::new(&builder.parts, &plan);
     let (shared, mut workers) = new_scheduler(plan, parts);
@@ -192,7 +192,7 @@ impl<P: Policy> Start for Mn<P> {
         let life = move || {
             let queues = &worker.queues;
             if self.pins_workers && queues.index < queues.all.regular {
-                topology::pin(queues.all.topology.cpu(queues.index).number);
+                topology::pin(queues.all.topology().cpu(queues.index).number);
             } else if self.pins_workers {
                 topology::unpin();
             }

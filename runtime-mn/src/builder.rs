@@ -188,13 +188,13 @@ impl Builder {
         self
     }
 
-    /// What was chosen, or what the system tells.
-    pub(crate) fn topology_or_read(&self) -> io::Result<Topology> {
-        let topology = self.topology.clone().unwrap_or_else(topology::read);
+    /// What was chosen; the machine's if nothing was.
+    pub(crate) fn checked_topology(&self) -> io::Result<Option<Topology>> {
         if self.pins_workers {
-            topology::check(&topology)?;
+            let topology = self.topology.as_ref();
+            topology::check(topology.unwrap_or_else(|| topology::machine()))?;
         }
-        Ok(topology)
+        Ok(self.topology.clone())
     }
 
     /// The plain scheduler: none of the [parts](crate::parts), so it neither adapts nor observes.

@@ -11,10 +11,14 @@ use crate::policy::{Cpu, Topology};
 
 const ROOT: &str = "/sys/devices/system";
 
-/// The processors of this process. If what they share can't be read, they count as one node.
-pub(crate) fn read() -> Topology {
-    read_from(&allowed(), &|path| {
-        fs::read_to_string(format!("{ROOT}/{path}")).ok()
+/// The processors of this process, as they are when somebody first asks. If what they share can't be read, they count
+/// as one node.
+pub(crate) fn machine() -> &'static Topology {
+    static MACHINE: OnceLock<Topology> = OnceLock::new();
+    MACHINE.get_or_init(|| {
+        read_from(&allowed(), &|path| {
+            fs::read_to_string(format!("{ROOT}/{path}")).ok()
+        })
     })
 }
 
@@ -73,7 +77,7 @@ pub(crate) fn check(topology: &Topology) -> io::Result<()> {
     }
 }
 
-/// As [`read`], of those processors, from files by their paths below [`ROOT`].
+/// As [`machine`], of those processors, from files by their paths below [`ROOT`].
 fn read_from(cpus: &[u32], file: &dyn Fn(&str) -> Option<String>) -> Topology {
     let nodes = nodes(file);
     let read = |number: u32| {
@@ -239,11 +243,11 @@ mod tests {
 
     #[test]
     fn this_machine_has_the_processors_that_this_process_may_use() {
-        let topology = read();
+        let topology = machine();
         let mut numbers: Vec<_> = topology.cpus().iter().map(|cpu| cpu.number).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, allowed());
-        check(&topology).unwrap();
+        check(topology).unwrap();
         let beyond = Cpu {
             number: 1 << 20,
             core: 0,

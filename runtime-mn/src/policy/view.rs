@@ -122,7 +122,7 @@ impl Numbers for Shown<'_> {
         self.queues.state[slot].set(value);
     }
     fn topology(&self) -> &Topology {
-        &self.queues.all.topology
+        self.queues.all.topology()
     }
 }
 
@@ -144,6 +144,6 @@ impl SleeperNumbers for Sleepers<'_> {
         queues.is_some_and(|it| it.asleep.load(Relaxed))
     }
     fn topology(&self) -> &Topology {
-        &self.queues.topology
+        self.queues.topology()
     }
 }

@@ -15,6 +15,7 @@ use crate::deque::{Injector, Steal, Stealer, Worker as Deque};
 use crate::policy::{STATE_SLOTS, Topology};
 use crate::ranked::RankedQueue;
 use crate::slot::Slot;
+use crate::topology;
 
 /// The most tasks that are taken from a queue at once.
 pub(crate) const BATCH_LIMIT: usize = 32;
@@ -27,7 +28,7 @@ pub(crate) struct SharedQueues {
     active: AtomicUsize,
     /// How many of them the builder was told to start. Policies number those.
     pub(crate) regular: usize,
-    pub(crate) topology: Topology,
+    topology: Option<Topology>,
     clock: Clock,
     /// The zero of what policies are told about time.
     epoch: Instant,
@@ -66,7 +67,7 @@ impl SharedQueues {
     pub(crate) fn new(
         slots: usize,
         regular: usize,
-        topology: Topology,
+        topology: Option<Topology>,
         clock: Clock,
     ) -> (Arc<Self>, Vec<OwnQueues>) {
         let ends: Vec<_> = (0..slots)
@@ -113,6 +114,12 @@ impl SharedQueues {
     /// The worker begins to exist.
     pub(crate) fn activate(&self, index: usize) {
         self.active.fetch_max(index + 1, Relaxed);
+    }
+
+    /// Where the workers run: as the builder was told, else as the machine says. Only some policies ask.
+    pub(crate) fn topology(&self) -> &Topology {
+        let chosen = self.topology.as_ref();
+        chosen.unwrap_or_else(|| topology::machine())
     }
 
     /// Nanoseconds since these queues were made, by the runtime's clock.

@@ -18,5 +18,6 @@ pub(crate) struct Plan {
     pub(crate) steals: bool,
     pub(crate) wakes_for: [bool; Place::KINDS.len()],
     pub(crate) thread_name: String,
-    pub(crate) topology: Topology,
+    /// What the builder was told; the machine's if nothing.
+    pub(crate) topology: Option<Topology>,
 }
