@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_the_processors_that_this_process_may_use() {
-        let topology = machine();
+        let topology = super::machine();
         let mut numbers: Vec<_> = topology.cpus().iter().map(|cpu| cpu.number).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, allowed());
