@@ -142,7 +142,8 @@ impl<H: Has<Self> + Has<Monitor>> Hooks<H> for WakeThrottling {
         false
     }
 
-    #[inline]
+    // Always: which event it is, is known at each call, and all else folds away.
+    #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         match event {
             Event::BetweenTasks => look_at_clock(local),
