@@ -84,7 +84,7 @@ impl Handle {
 
     /// Makes the loop the calling thread's runtime until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
-        context::enter(self.ambient_arc(), Role::Guest)
+        context::enter(self.ambient_arc(), Role::NonWorker)
     }
 
     /// Polls `future` on the calling thread until it has ended. Tasks, sockets and timers advance only while the loop

@@ -80,7 +80,7 @@ impl Handle {
         let role = if context::in_task() {
             Role::Worker
         } else {
-            Role::Guest
+            Role::NonWorker
         };
         context::enter(Arc::clone(&self.ambient), role)
     }
