@@ -14,7 +14,8 @@
 //!
 //! # Features
 //! - `hyper`: [`hyper_rt`](https://docs.rs/hyper/latest/hyper/rt/index.html), hyper's traits for every runtime;
-//! - `testing`: the conformance suite.
+//! - `testing`: the conformance suite;
+//! - `process-pool`: child processes with a loop each, for typed calls.
 
 #[doc(inline)]
 pub use runtime_kernel::spawn::spawn;
@@ -33,6 +34,9 @@ pub use runtime_kernel::{
 #[cfg(feature = "hyper")]
 #[doc(inline)]
 pub use runtime_library::hyper_rt;
+#[cfg(feature = "process-pool")]
+#[doc(inline)]
+pub use runtime_library::process_pool;
 #[doc(inline)]
 pub use runtime_library::{
     ChannelReceiver, ChannelSender, Choice, Knob, Launch, LaunchConfig, Runtime, TcpListener,

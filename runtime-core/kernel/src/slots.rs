@@ -61,10 +61,7 @@ impl<T> Slots<T> {
 
     /// Takes everything, and the memory with it.
     pub fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
-        std::mem::replace(self, Self::new())
-            .slots
-            .into_iter()
-            .flatten()
+        std::mem::take(self).slots.into_iter().flatten()
     }
 }
 

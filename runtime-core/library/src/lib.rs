@@ -17,6 +17,8 @@ mod native;
 pub mod net;
 mod owned_job;
 pub mod process;
+#[cfg(feature = "process-pool")]
+pub mod process_pool;
 pub mod runtime;
 pub mod signal;
 pub mod sync;

@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use runtime_core::sync::oneshot;
+use crate::sync::oneshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, CallError};
-use super::functions::registered;
+use super::functions::{event_loop, registered};
 use super::supervisor::{Inbox, Order, Request, supervise};
-use crate::Loop;
 
 /// How a [`ProcessPool`] is made.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +69,7 @@ impl Builder {
     /// When the system gives no thread or no descriptors. That it gives no *processes* is learned by the calls.
     ///
     /// # Panics
-    /// Before [`init`](super::init).
+    /// Before [`init_on`](super::init_on).
     pub fn build(self) -> io::Result<ProcessPool> {
         registered();
         let inbox = Inbox::new(self.processes);
@@ -78,14 +77,17 @@ impl Builder {
         let supervisor = {
             let inbox = Arc::clone(&inbox);
             let thread = thread::Builder::new().name("process-pool".to_owned());
-            thread.spawn(move || match Loop::new() {
-                Ok(event_loop) => {
-                    let _ = started.send(Ok(()));
+            thread.spawn(move || {
+                let runs = started.clone();
+                let supervised = async move {
+                    let _ = runs.send(Ok(()));
                     // Closed however it ends, so that no call waits for a supervisor that is gone.
                     let _closing = CloseOnDrop(Arc::clone(&inbox));
-                    event_loop.block_on(supervise(inbox, self.calls_per_process));
+                    supervise(inbox, self.calls_per_process).await;
+                };
+                if let Err(error) = (event_loop().run)(Box::pin(supervised)) {
+                    drop(started.send(Err(error)));
                 }
-                Err(error) => drop(started.send(Err(error))),
             })?
         };
         // It takes as long as making a loop does, whatever thread this is.
@@ -106,7 +108,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Processes of this program, each with an N:1 loop, for functions that were given to [`init`](super::init). See the
+/// Processes of this program, each with a loop of its own, for functions that were given to [`init_on`](super::init_on). See the
 /// [module](super) for how it works.
 ///
 /// asyncio's users know it as `ProcessPoolExecutor`.
@@ -131,7 +133,7 @@ impl ProcessPool {
     /// As those of [`Builder::build`].
     ///
     /// # Panics
-    /// Before [`init`](super::init).
+    /// Before [`init_on`](super::init_on).
     pub fn new() -> io::Result<Self> {
         Builder::default().build()
     }
@@ -145,7 +147,7 @@ impl ProcessPool {
     /// function at a time and is given no other call meanwhile; further calls wait in turn. This never waits itself.
     ///
     /// # Panics
-    /// If the function was not added in [`init`](super::init).
+    /// If the function was not added in [`init_on`](super::init_on).
     pub fn call<F, A, R>(&self, function: F, argument: A) -> Call<R>
     where
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
@@ -161,7 +163,7 @@ impl ProcessPool {
     /// is for [`call`](ProcessPool::call).
     ///
     /// # Panics
-    /// If the function was not added in [`init`](super::init).
+    /// If the function was not added in [`init_on`](super::init_on).
     pub fn call_async<F, A, C>(&self, function: F, argument: A) -> Call<C::Output>
     where
         F: Fn(A) -> C + Copy + Send + Sync + 'static,
@@ -177,7 +179,7 @@ impl ProcessPool {
     /// what later calls use. A process that is started later, in the place of one that died, was not called.
     ///
     /// # Panics
-    /// If the function was not added in [`init`](super::init).
+    /// If the function was not added in [`init_on`](super::init_on).
     pub fn call_on_each<F, A, C>(
         &self,
         function: F,
@@ -234,7 +236,7 @@ impl ProcessPool {
     /// # Panics
     /// Inside of a task of any runtime: await the calls there, and drop the pool.
     pub fn close(mut self) {
-        runtime_core::context::assert_may_block(
+        runtime_kernel::context::assert_may_block(
             "ProcessPool::close",
             "await the calls and drop the pool instead, or close it in `spawn_blocking`",
         );

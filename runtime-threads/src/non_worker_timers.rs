@@ -1,19 +1,19 @@
 //! Timers that are polled on threads which run no task of ours.
 //!
-//! A task's thread fires its own timers. A guest (a thread that has entered the runtime and polls a sleep under an
+//! A task's thread fires its own timers. A non-worker thread (one that has entered the runtime and polls a sleep under an
 //! executor of its own) does not know of them: one helper thread of the process fires those, started at the first
-//! need, as there is one for the guests' sockets.
+//! need, as there is one for the non-worker threads' sockets.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use runtime_core::blocking::RunsFor;
-use runtime_core::park::Parker;
-use runtime_core::time::TimerShard;
+use runtime_kernel::blocking::RunsFor;
+use runtime_kernel::park::Parker;
+use runtime_kernel::time::TimerShard;
 
 const STACK_BYTES: usize = 64 * 1024;
 
-/// The guests' shard.
+/// The non-worker threads' shard.
 ///
 /// # Panics
 /// When the system gives no thread for it.
@@ -28,7 +28,7 @@ fn start() -> Arc<TimerShard> {
     let shard = TimerShard::new(Box::new(move || unparker.unpark()));
     let fired = Arc::clone(&shard);
     std::thread::Builder::new()
-        .name("guest-timers".to_owned())
+        .name("non-worker-timers".to_owned())
         .stack_size(STACK_BYTES)
         .spawn(move || {
             // It calls wakers, for whoever's tasks.

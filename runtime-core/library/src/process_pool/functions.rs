@@ -7,10 +7,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::Pin;
 use std::sync::OnceLock;
 
+use runtime_kernel::task::JoinHandle;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::child;
+use super::event_loop::EventLoop;
 use super::wire::Kind;
 
 /// A call as the child runs it: the argument's bytes in, an answer's bytes out.
@@ -33,51 +35,23 @@ struct Entry {
     run: Run,
 }
 
-/// Set by [`init`].
-static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
+/// Set by [`init_on`].
+static REGISTERED: OnceLock<(Functions, EventLoop)> = OnceLock::new();
 
-/// To be called first of all in `main`, by every program that makes a [`ProcessPool`](super::ProcessPool): adds the
-/// functions that its processes may run. In a process that a pool has started it runs them and never returns.
+/// To be called first of all in `main`, by every program that makes a [`ProcessPool`](super::ProcessPool): says what
+/// loop its processes have, and adds the functions that they may run. In a process that a pool has started it runs them
+/// and never returns. `runtime_n1::process_pool::init` calls it with N:1's loop.
 ///
 /// What stands before it in `main` happens in each of those processes too. It must add the same functions in all of
 /// them.
 ///
 /// # Panics
 /// If it is called twice.
-///
-/// ```no_run
-/// use runtime_n1::process_pool::{self, ProcessPool};
-///
-/// fn fib(n: u64) -> u64 {
-///     if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
-/// }
-///
-/// async fn nap((seconds, name): (u64, String)) -> String {
-///     runtime_core::sleep(std::time::Duration::from_secs(seconds)).await;
-///     format!("{name} slept")
-/// }
-///
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     process_pool::init(|functions| {
-///         functions.add(fib).add_async(nap);
-///     });
-///     let pool = ProcessPool::new()?;
-///     let numbers: Vec<_> = (30..35).map(|n| pool.call(fib, n)).collect();
-///     let slept = pool.call_async(nap, (1, "one".to_owned()));
-///     runtime_n1::Loop::new()?.block_on(async move {
-///         for number in numbers {
-///             println!("{}", number.await?);
-///         }
-///         println!("{}", slept.await?);
-///         Ok(())
-///     })
-/// }
-/// ```
-pub fn init(add: impl FnOnce(&mut Functions)) {
+pub fn init_on(event_loop: EventLoop, add: impl FnOnce(&mut Functions)) {
     let mut functions = Functions::default();
     add(&mut functions);
     assert!(
-        FUNCTIONS.set(functions).is_ok(),
+        REGISTERED.set((functions, event_loop)).is_ok(),
         "`process_pool::init` was called twice: add all functions in one call"
     );
     if let Some(parent) = child::parent_if_child() {
@@ -85,14 +59,35 @@ pub fn init(add: impl FnOnce(&mut Functions)) {
     }
 }
 
+/// What this program was given.
+///
+/// # Panics
+/// Before [`init_on`]: a child would not know that it is one, run `main` instead, and start children of its own.
+fn given() -> &'static (Functions, EventLoop) {
+    REGISTERED.get().unwrap_or_else(|| {
+        panic!("a process pool was made before `process_pool::init`: call that first in `main`, with the functions to be called")
+    })
+}
+
 /// The functions of this program.
 ///
 /// # Panics
-/// Before [`init`]: a child would not know that it is one, run `main` instead, and start children of its own.
+/// As [`given`].
 pub(super) fn registered() -> &'static Functions {
-    FUNCTIONS.get().unwrap_or_else(|| {
-        panic!("a process pool was made before `process_pool::init`: call that first in `main`, with the functions to be called")
-    })
+    &given().0
+}
+
+/// The loop of this program's processes.
+///
+/// # Panics
+/// As [`given`].
+pub(super) fn event_loop() -> EventLoop {
+    given().1
+}
+
+/// Starts a task on the loop that the calling thread runs.
+pub(super) fn spawn_local(future: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+    (event_loop().spawn)(Box::pin(future))
 }
 
 impl Functions {

@@ -5,13 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::sync::{Queue, Semaphore, oneshot};
 use parking_lot::Mutex;
-use runtime_core::sync::{Queue, Semaphore, oneshot};
 
 use super::call::{Answer, CallError};
+use super::functions::spawn_local;
 use super::wire::{Frame, Kind};
 use super::worker;
-use crate::spawn_local;
 
 /// A queue's capacity where nothing may be refused: memory grows with what is in it.
 const UNBOUNDED: usize = usize::MAX >> 3;

@@ -2,6 +2,7 @@
 
 mod call;
 mod child;
+mod event_loop;
 mod functions;
 mod pool;
 mod supervisor;
@@ -9,5 +10,6 @@ mod wire;
 mod worker;
 
 pub use call::{Call, CallError};
-pub use functions::{Functions, init};
+pub use event_loop::{EventLoop, LocalFuture};
+pub use functions::{Functions, init_on};
 pub use pool::{Builder, ProcessPool};

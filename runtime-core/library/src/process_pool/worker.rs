@@ -8,18 +8,18 @@ use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::net::{OwnedReadHalf, OwnedWriteHalf, UnixStream};
+use crate::process::{Child, Command};
 use futures_lite::future;
 use futures_lite::io::BufReader;
-use runtime_core::net::{OwnedReadHalf, OwnedWriteHalf, UnixStream};
-use runtime_core::process::{Child, Command};
-use runtime_core::{sleep, timeout};
+use runtime_kernel::time::{sleep, timeout};
 
 use super::call::CallError;
 use super::child::MARK;
 use super::functions::registered;
+use super::functions::spawn_local;
 use super::supervisor::{PATIENCE, Pool};
 use super::wire::{Frame, Kind};
-use crate::spawn_local;
 
 /// How long a process may take from its start until it is ready; only one that does not call `init` reaches it.
 const START: Duration = Duration::from_secs(60);
@@ -162,7 +162,7 @@ impl Process {
 }
 
 /// The writing half is within the task.
-struct AbortOnDrop(runtime_core::JoinHandle<()>);
+struct AbortOnDrop(runtime_kernel::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

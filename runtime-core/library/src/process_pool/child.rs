@@ -1,7 +1,7 @@
 //! A child's life: read calls, run them on the loop, answer.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -10,17 +10,17 @@ use std::panic::AssertUnwindSafe;
 use std::process;
 use std::rc::Rc;
 
+use crate::net::UnixStream;
+use crate::signal::{SignalKind, signal};
+use crate::sync::{Sender, channel};
 use futures_lite::FutureExt as _;
 use futures_lite::io::BufReader;
-use runtime_core::AbortHandle;
-use runtime_core::net::UnixStream;
-use runtime_core::signal::{SignalKind, signal};
-use runtime_core::sync::{Sender, channel};
+use runtime_kernel::task::AbortHandle;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::functions::Functions;
+use super::functions::{event_loop, spawn_local};
 use super::wire::{Frame, Kind};
-use crate::{Loop, spawn_local};
 
 /// The first argument of a process that a pool has started; the second one is the parent's number.
 pub(super) const MARK: &str = "--process-pool-child";
@@ -40,11 +40,7 @@ pub(super) fn parent_if_child() -> Option<i32> {
 /// Serves calls until the parent closes the socket, which is standard input, and ends the process.
 pub(super) fn serve(functions: &'static Functions, parent: i32) -> ! {
     die_with_parent(parent);
-    let code = match Loop::new().and_then(|event_loop| {
-        let socket = take_standard_input()?;
-        event_loop.block_on(answer_calls(socket, functions))
-        // The loop drops what still runs.
-    }) {
+    let code = match run(functions) {
         Ok(()) => 0,
         // The parent is gone, or was in haste: answers were on their way to it.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
@@ -54,6 +50,17 @@ pub(super) fn serve(functions: &'static Functions, parent: i32) -> ! {
         }
     };
     process::exit(code)
+}
+
+fn run(functions: &'static Functions) -> io::Result<()> {
+    let socket = take_standard_input()?;
+    let outcome = Rc::new(Cell::new(Ok(())));
+    let told = Rc::clone(&outcome);
+    // The loop drops what still runs.
+    (event_loop().run)(Box::pin(async move {
+        told.set(answer_calls(socket, functions).await);
+    }))?;
+    outcome.replace(Ok(()))
 }
 
 fn die_with_parent(parent: i32) {
@@ -137,7 +144,7 @@ fn begin(functions: &Functions, frame: Frame, calls: &Calls, answers: &Sender<Fr
 /// Answers a call that was aborted, once its future has been dropped.
 async fn confirm(aborted: AbortHandle, call: u64, answers: Sender<Frame>) {
     while !aborted.is_finished() {
-        runtime_core::yield_now().await;
+        runtime_kernel::task::yield_now().await;
     }
     send(&answers, Kind::Cancelled, call, Vec::new()).await;
 }

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use runtime_core::sync::oneshot;
+use crate::sync::oneshot;
 use serde::de::DeserializeOwned;
 
 use super::supervisor::{Inbox, Order};
