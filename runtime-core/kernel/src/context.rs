@@ -13,9 +13,10 @@ use std::sync::Arc;
 use crate::blocking::BlockingPool;
 use crate::budget;
 use crate::primitives::thread_local;
-use crate::reactor::Reactor;
 use crate::task::{SchedulerRef, Task};
 use crate::time::{Clock, TimerShard};
+
+pub use crate::reactor::IoDriver;
 
 /// A runtime as the code on its threads sees it.
 pub trait Ambient: Send + Sync + 'static {
@@ -107,15 +108,6 @@ impl Refused {
             None => self.task.cancel(),
         }
     }
-}
-
-/// How sockets wait.
-#[derive(Clone)]
-pub enum IoDriver {
-    /// Registered once, edge-triggered, with a reactor that the scheduler polls (N:1, M:N).
-    Reactor(Arc<Reactor>),
-    /// The task's own thread waits in `poll(2)` (1:1).
-    OwnThread,
 }
 
 /// What a thread that has entered a context is.

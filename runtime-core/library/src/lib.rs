@@ -12,7 +12,6 @@ pub mod combine;
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper_rt;
-mod launch;
 mod native;
 pub mod net;
 mod owned_job;

@@ -60,7 +60,6 @@ pub(super) fn operations<R: Runtime>() -> Vec<Operation<R>> {
         operation(
             "open files",
             &[
-                "fs/options.rs: open",
                 "fs/file.rs: open",
                 "fs/file.rs: create",
                 "fs/file.rs: metadata",

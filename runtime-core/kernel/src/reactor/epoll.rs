@@ -11,9 +11,9 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use super::epoll_wait::Wait;
+use super::polled::{EVENTS, Polled};
+use super::readiness::ready;
 use super::slab::{Sources, Token};
-use super::source::ready;
-use super::{Polled, Reactor};
 
 /// The eventfd's token. No socket has it: see `Token::next_generation`.
 const NOTIFIED: u64 = u64::MAX;
@@ -63,13 +63,13 @@ impl Epoll {
 
     pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<Polled> {
         // On the stack and left uninitialised: it costs nothing, and pollers share nothing.
-        let mut buffer = [const { MaybeUninit::<Event>::uninit() }; Reactor::EVENTS];
+        let mut buffer = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
         let events = match self.wait.wait(self.epoll.as_fd(), &mut buffer, timeout) {
             Ok(events) => events,
             Err(Errno::INTR) => return Ok(Polled::default()),
             Err(error) => return Err(error.into()),
         };
-        let is_full = events.len() == Reactor::EVENTS;
+        let is_full = events.len() == EVENTS;
         let mut sockets = 0;
         for &mut Event { flags, data } in events {
             if data.u64() == NOTIFIED {

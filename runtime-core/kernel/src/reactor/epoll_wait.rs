@@ -14,7 +14,7 @@ use rustix::event::epoll::{self, Event};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use super::timespec;
+use super::timespec::timespec;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {

@@ -15,10 +15,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
+use super::polled::{EVENTS, Polled};
+use super::readiness::ready;
 use super::slab::{Sources, Token};
-use super::source::ready;
 use super::waiters::Waiters;
-use super::{Polled, Reactor};
 
 pub(super) struct Portable {
     poller: Poller,
@@ -111,7 +111,7 @@ impl Portable {
     pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<Polled> {
         let kept = self.events.lock().take();
         let mut events = kept.unwrap_or_else(|| {
-            Events::with_capacity(NonZeroUsize::new(Reactor::EVENTS).unwrap_or(NonZeroUsize::MIN))
+            Events::with_capacity(NonZeroUsize::new(EVENTS).unwrap_or(NonZeroUsize::MIN))
         });
         let polled = self.poll_into(&mut events, timeout, sources);
         let replaced = self.events.lock().replace(events);
@@ -127,7 +127,7 @@ impl Portable {
     ) -> io::Result<Polled> {
         events.clear();
         let is_full = match self.poller.wait(events, timeout) {
-            Ok(events) => events >= Reactor::EVENTS,
+            Ok(events) => events >= EVENTS,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return Ok(Polled::default());
             }

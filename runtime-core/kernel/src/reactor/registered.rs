@@ -6,9 +6,13 @@ use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::backend::Reactor;
 use super::slab::Token;
 use super::source::Source;
-use super::{Reactor, shut_down_error};
+
+pub(super) fn shut_down_error() -> io::Error {
+    io::Error::other("the runtime that this socket belongs to has shut down")
+}
 
 /// A registered socket's token and source. An operation looks at the source several times; to find it in the slab each
 /// time would cost more than the looks.

@@ -7,13 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use super::driver::IoDriver;
 use super::own_thread::ThreadSource;
-use super::registered::Registered;
-use super::source::ready as bits;
+use super::readiness::{Direction, ReadyEvent, ready as bits};
+use super::registered::{Registered, shut_down_error};
 use super::waiters::{WaitKey, Waiters};
-use super::{Direction, ReadyEvent, shut_down_error};
 use crate::budget;
-use crate::context::IoDriver;
 
 /// A non-blocking descriptor that can be awaited: it owns the descriptor, was registered when it was made, and is
 /// deregistered before the descriptor is closed, when it is dropped. Whoever waits for it then is woken.

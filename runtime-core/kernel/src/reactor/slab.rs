@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use super::source::{Source, ready};
+use super::readiness::ready;
+use super::source::Source;
 use super::waiters::Waiters;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};

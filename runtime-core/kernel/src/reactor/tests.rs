@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::task::{Context, Poll, Waker};
 
+use super::readiness::ready;
 use super::*;
 use crate::context::IoDriver;
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use super::readiness::Direction;
 use crate::saved_waker::{PollWaker, SavedWaker};
 
 /// How many wakers of `poll_*` callers are kept for one direction.
@@ -170,10 +171,10 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    pub(crate) fn list(&mut self, direction: super::Direction) -> &mut WaitList {
+    pub(crate) fn list(&mut self, direction: Direction) -> &mut WaitList {
         match direction {
-            super::Direction::Read => &mut self.read,
-            super::Direction::Write => &mut self.write,
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::Polled;
+use super::polled::Polled;
 use super::slab::{Sources, Token};
 use crate::park::{Parker, Unparker};
 use crate::primitives::Mutex;

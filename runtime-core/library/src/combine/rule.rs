@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 
-use super::TaskError;
+use super::error::TaskError;
 use runtime_kernel::task::JoinError;
 
 /// What a [`Gather`](super::Gather) makes of outputs of type `O`. The rules are [`EveryOutcome`], [`FirstError`] and

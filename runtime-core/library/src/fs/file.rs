@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 
-use super::OpenOptions;
 use super::offload::{self, Job, run};
+use super::options::OpenOptions;
 use runtime_kernel::blocking::BlockingPool;
 use runtime_kernel::budget;
 
@@ -103,6 +103,26 @@ fn retry<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+impl OpenOptions {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// Those of `open`; [`InvalidInput`](io::ErrorKind::InvalidInput) for options that contradict one another.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let options = self.as_std().clone();
+        let path = path.as_ref().to_owned();
+        let job = {
+            let path = path.clone();
+            move || options.open(path)
+        };
+        let file = offload::open("fs::OpenOptions::open", &[&path], job).await?;
+        Ok(File::from_std(file))
     }
 }
 

@@ -1,11 +1,5 @@
 //! How a file is opened.
 
-use std::io;
-use std::path::Path;
-
-use super::File;
-use super::offload;
-
 /// How a file is opened: as [`std::fs::OpenOptions`].
 ///
 /// ```no_run
@@ -67,22 +61,9 @@ impl OpenOptions {
         self
     }
 
-    /// Opens a file.
-    ///
-    /// # Errors
-    /// Those of `open`; [`InvalidInput`](io::ErrorKind::InvalidInput) for options that contradict one another.
-    ///
-    /// # Panics
-    /// Outside of a runtime.
-    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
-        let options = self.0.clone();
-        let path = path.as_ref().to_owned();
-        let job = {
-            let path = path.clone();
-            move || options.open(path)
-        };
-        let file = offload::open("fs::OpenOptions::open", &[&path], job).await?;
-        Ok(File::from_std(file))
+    /// As the standard library has them.
+    pub(super) fn as_std(&self) -> &std::fs::OpenOptions {
+        &self.0
     }
 }
 

@@ -15,8 +15,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{OwnedReadHalf, OwnedWriteHalf, TcpListener, TcpStream, ToSocketAddrs, UnixListener};
-use super::{UnixStream, accept};
+use super::accept;
+use super::address::ToSocketAddrs;
+use super::split::{OwnedReadHalf, OwnedWriteHalf};
+use super::tcp_listener::TcpListener;
+use super::tcp_stream::TcpStream;
+use super::unix::{UnixListener, UnixStream};
 use crate::sync::{OwnedPermit, Semaphore};
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::task::{AbortHandle, JoinError, JoinHandle};

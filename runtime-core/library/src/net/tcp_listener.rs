@@ -8,7 +8,8 @@ use rustix::net::{SocketType, bind, getsockname, listen, sockopt};
 
 use super::accept::Acceptor;
 use super::address::ToSocketAddrs;
-use super::{TcpStream, ambient_driver, family, internet_address, new_socket, no_address};
+use super::socket::{ambient_driver, family, internet_address, new_socket, no_address};
+use super::tcp_stream::TcpStream;
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Initially, Registration};

@@ -12,9 +12,9 @@ use rustix::io::Errno;
 use rustix::net::{SocketType, connect, getpeername, getsockname, sockopt};
 
 use super::address::ToSocketAddrs;
+use super::socket::{ambient_driver, family, internet_address, new_socket, no_address};
 use super::split::{self, HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::stream::Stream;
-use super::{ambient_driver, family, internet_address, new_socket, no_address};
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Direction, Initially, Registration};

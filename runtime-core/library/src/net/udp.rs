@@ -10,7 +10,7 @@ use rustix::net::{
 };
 
 use super::address::ToSocketAddrs;
-use super::{ambient_driver, family, internet_address, new_socket, no_address};
+use super::socket::{ambient_driver, family, internet_address, new_socket, no_address};
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Direction, Initially, Registration};

@@ -18,9 +18,9 @@ use rustix::net::{
 };
 
 use super::accept::Acceptor;
+use super::socket::{ambient_driver, new_socket};
 use super::split::{self, HalfClose, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use super::stream::Stream;
-use super::{ambient_driver, new_socket};
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Initially, Registration};

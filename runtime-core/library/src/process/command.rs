@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 
-use super::{Child, keep_ended_children};
+use super::child::Child;
+use super::sigchld::keep_ended_children;
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context;
 

@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, recv};
 use signal_hook::SigId;
 use signal_hook::low_level::{pipe, unregister};
 
-use super::SignalKind;
+use super::kind::SignalKind;
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::{self, IoDriver};
 use runtime_kernel::reactor::{Direction, Initially, Registration};

@@ -2,6 +2,7 @@
 
 mod barrier;
 mod channel;
+mod closed;
 mod condition;
 mod event;
 mod mutex;
@@ -14,6 +15,7 @@ mod wait_queue;
 
 pub use barrier::{Arrival, Barrier, BrokenBarrier, WaitAll};
 pub use channel::{Receiver, Sender, channel};
+pub use closed::{Closed, TryAcquireError};
 pub use condition::{Condition, WaitNotified};
 pub use event::{Event, WaitSet};
 pub use mutex::{Lock, Mutex, MutexGuard, OwnedMutexGuard};
@@ -21,7 +23,7 @@ pub use queue::{
     Fifo, Get, Job, Join, Lifo, LifoQueue, OrderedQueue, PriorityQueue, Put, Queue, Smallest,
     Store, TryGetError, TryPutError,
 };
-pub use semaphore::{Acquire, Closed, OwnedPermit, Permit, Semaphore, TryAcquireError};
+pub use semaphore::{Acquire, OwnedPermit, Permit, Semaphore};
 pub use signal::{Signal, Wait};
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]

@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::semaphore::{Closed, TryAcquireError};
+use super::closed::{Closed, TryAcquireError};
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter, waits_as_thread};
 use runtime_kernel::budget;
 use runtime_kernel::park::Backoff;

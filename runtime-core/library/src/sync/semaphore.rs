@@ -1,7 +1,5 @@
 //! A fair counting semaphore.
 
-use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::closed::{Closed, TryAcquireError};
 use super::permits::{self, Permits, Take};
 use runtime_kernel::primitives::atomic::{AtomicUsize, Ordering};
 use runtime_kernel::{context, park};
@@ -44,38 +43,6 @@ pub struct Semaphore {
     /// The most that `total` may be.
     bound: usize,
 }
-
-/// The semaphore or queue was closed: what is waited for will not come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("closed")
-    }
-}
-
-impl Error for Closed {}
-
-/// Why [`Semaphore::try_acquire`] gave no permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TryAcquireError {
-    /// The semaphore was closed.
-    Closed,
-    /// There are too few permits, or others wait already.
-    NoPermits,
-}
-
-impl fmt::Display for TryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::NoPermits => "no permits available",
-        })
-    }
-}
-
-impl Error for TryAcquireError {}
 
 impl Semaphore {
     /// The most permits that a semaphore may have.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::event::PollFd;
 use rustix::io::Errno;
 
-use super::super::timespec;
+use super::super::timespec::timespec;
 use super::{Interest, ThreadUnparker};
 
 impl ThreadUnparker {

@@ -285,7 +285,7 @@ impl Shared {
             }
             timeout = Some(Duration::ZERO);
         }
-        let timeout = timeout.map(super::timespec);
+        let timeout = timeout.map(super::timespec::timespec);
         let reported = rustix::event::poll(fds, timeout.as_ref());
         // Before anyone is woken: a waker of this very thread's task need not write the eventfd.
         self.state.end();
@@ -323,7 +323,7 @@ impl Shared {
 impl Shared {
     fn wait_futex(&self, timeout: Option<Duration>) {
         use rustix::thread::futex::{Flags, wait};
-        let timeout = timeout.map(super::timespec);
+        let timeout = timeout.map(super::timespec::timespec);
         // It returns early when the word changed, at a signal, and at the time-out: the caller looks again.
         let _ = wait(self.state.word(), Flags::PRIVATE, FUTEX, timeout.as_ref());
     }

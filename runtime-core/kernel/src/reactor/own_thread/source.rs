@@ -11,9 +11,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags};
 
-use super::super::source::ready;
+use super::super::readiness::{Direction, ReadyEvent, ready};
+use super::super::timespec::timespec;
 use super::super::waiters::{WaitKey, WaitList};
-use super::super::{Direction, ReadyEvent};
 use super::Shared;
 use crate::saved_waker::PollWaker;
 
@@ -232,7 +232,7 @@ impl ThreadSource {
     fn ask(&self) -> u8 {
         let flags = PollFlags::IN | PollFlags::RDHUP | PollFlags::OUT;
         let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), flags)];
-        let at_once = super::super::timespec(Duration::ZERO);
+        let at_once = timespec(Duration::ZERO);
         match rustix::event::poll(&mut fds, Some(&at_once)) {
             Ok(_) => self.note(fds[0].revents()),
             // Out of kernel memory, or a signal came: an attempt will tell.

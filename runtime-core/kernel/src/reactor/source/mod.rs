@@ -6,29 +6,11 @@ use std::num::NonZeroU64;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::readiness::{Direction, ReadyEvent, ready};
 use super::waiters::{WaitKey, WaitList, Waiters};
-use super::{Direction, ReadyEvent};
 use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::primitives::{UnsafeCell, spin_loop, thread};
 use crate::saved_waker::PollWaker;
-
-/// Readiness bits, the lowest byte of a source's word.
-pub(super) mod ready {
-    /// A read may succeed.
-    pub(crate) const READABLE: u8 = 1;
-    /// A write may succeed.
-    pub(crate) const WRITABLE: u8 = 1 << 1;
-    /// The peer has finished sending: reads never wait again. Not cleared by a short read.
-    pub(crate) const READ_CLOSED: u8 = 1 << 2;
-    /// The connection is gone: writes never wait again. Not cleared by a short write.
-    pub(crate) const WRITE_CLOSED: u8 = 1 << 3;
-    /// The reactor was closed: nothing will ever be reported again.
-    pub(crate) const SHUT_DOWN: u8 = 1 << 4;
-    /// Everything that lets a reader try.
-    pub(crate) const READ: u8 = READABLE | READ_CLOSED;
-    /// Everything that lets a writer try.
-    pub(crate) const WRITE: u8 = WRITABLE | WRITE_CLOSED;
-}
 
 /// Somebody has the lists of waiters, and alone may write the word. In the byte of the readiness bits, and none of
 /// them.

@@ -6,7 +6,7 @@ use std::io;
 
 use runtime_kernel::reactor::ReactorKind;
 
-use crate::runtime::Runtime;
+use super::traits::Runtime;
 
 /// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores, but for a
 /// policy or a knob, which is an error.
