@@ -126,7 +126,7 @@ fn passing<R: Runtime>() -> Vec<Operation<R>> {
                 "sync/queue/waiting.rs: Future for Put",
                 "sync/queue/waiting.rs: Future for Get",
                 "sync/queue/waiting.rs: Future for Join",
-                "sync/queue/mod.rs: get_job",
+                "sync/queue/job.rs: get_job",
             ],
             |loops: Loops<R>| async move {
                 let queue = Queue::new(2 * ROUNDS);

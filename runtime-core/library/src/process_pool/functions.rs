@@ -11,7 +11,6 @@ use runtime_kernel::task::JoinHandle;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::child;
 use super::event_loop::EventLoop;
 use super::wire::Kind;
 
@@ -35,34 +34,24 @@ struct Entry {
     run: Run,
 }
 
-/// Set by [`init_on`].
+/// Set by [`register`].
 static REGISTERED: OnceLock<(Functions, EventLoop)> = OnceLock::new();
 
-/// To be called first of all in `main`, by every program that makes a [`ProcessPool`](super::ProcessPool): says what
-/// loop its processes have, and adds the functions that they may run. In a process that a pool has started it runs them
-/// and never returns. `runtime_n1::process_pool::init` calls it with N:1's loop.
-///
-/// What stands before it in `main` happens in each of those processes too. It must add the same functions in all of
-/// them.
+/// Notes what this program may run, and on what.
 ///
 /// # Panics
 /// If it is called twice.
-pub fn init_on(event_loop: EventLoop, add: impl FnOnce(&mut Functions)) {
-    let mut functions = Functions::default();
-    add(&mut functions);
+pub(super) fn register(functions: Functions, event_loop: EventLoop) {
     assert!(
         REGISTERED.set((functions, event_loop)).is_ok(),
         "`process_pool::init` was called twice: add all functions in one call"
     );
-    if let Some(parent) = child::parent_if_child() {
-        child::serve(registered(), parent);
-    }
 }
 
 /// What this program was given.
 ///
 /// # Panics
-/// Before [`init_on`]: a child would not know that it is one, run `main` instead, and start children of its own.
+/// Before [`register`]: a child would not know that it is one, run `main` instead, and start children of its own.
 fn given() -> &'static (Functions, EventLoop) {
     REGISTERED.get().unwrap_or_else(|| {
         panic!("a process pool was made before `process_pool::init`: call that first in `main`, with the functions to be called")

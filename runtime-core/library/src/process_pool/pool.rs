@@ -12,9 +12,11 @@ use crate::sync::oneshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::call::{Call, CallError};
+use super::call::Call;
+use super::error::CallError;
 use super::functions::{event_loop, registered};
-use super::supervisor::{Inbox, Order, Request, supervise};
+use super::inbox::{Inbox, Order, Request};
+use super::supervisor::supervise;
 
 /// How a [`ProcessPool`] is made.
 #[derive(Clone, Copy, Debug)]

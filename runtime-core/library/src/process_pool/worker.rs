@@ -14,11 +14,11 @@ use futures_lite::future;
 use futures_lite::io::BufReader;
 use runtime_kernel::time::{sleep, timeout};
 
-use super::call::CallError;
+use super::calls::{PATIENCE, Pool};
 use super::child::MARK;
+use super::error::CallError;
 use super::functions::registered;
 use super::functions::spawn_local;
-use super::supervisor::{PATIENCE, Pool};
 use super::wire::{Frame, Kind};
 
 /// How long a process may take from its start until it is ready; only one that does not call `init` reaches it.

@@ -3,8 +3,28 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use super::OrderedQueue;
+use super::ordered::{OrderedQueue, too_many_done};
 use super::store::Store;
+use runtime_kernel::{context, park};
+
+/// Items as jobs.
+impl<S: Store> OrderedQueue<S> {
+    /// [`get`](OrderedQueue::get) for an item that counts as done when the [`Job`] is dropped.
+    ///
+    /// Cancel safe, as `get` is.
+    pub async fn get_job(&self) -> Option<Job<'_, S>> {
+        self.get().await.map(|item| Job::new(self, item))
+    }
+
+    /// [`get_job`](OrderedQueue::get_job) for a thread that runs no tasks: blocks it.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn blocking_get_job(&self) -> Option<Job<'_, S>> {
+        context::assert_may_block("Queue::blocking_get_job", "use `get_job().await` instead");
+        park::block_on_current_thread(self.get_job())
+    }
+}
 
 /// An item of a queue that counts as [done](OrderedQueue::task_done) when this is dropped, a panic included: with it
 /// the calls can be neither too many nor forgotten.
@@ -21,7 +41,7 @@ impl<S: Store> Drop for Done<'_, S> {
     fn drop(&mut self) {
         // A surplus `task_done` took this one's place: that is to be told, but not by a panic within a panic.
         if !self.0.finish_one() && !std::thread::panicking() {
-            super::too_many_done();
+            too_many_done();
         }
     }
 }

@@ -6,15 +6,15 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::OrderedQueue;
 use super::apart::Inside;
 use super::errors::{TryGetError, TryPutError};
 use super::items::{GET, Items, JOIN, PUT, must_stand_behind, try_push};
+use super::ordered::OrderedQueue;
 use super::store::Store;
 use crate::sync::wait_queue::{Status, WaitQueue, Waiter, waits_as_thread};
-use runtime_kernel::budget;
 use runtime_kernel::park::Backoff;
 use runtime_kernel::saved_waker::PollWaker;
+use runtime_kernel::{budget, context, park};
 
 /// How a newcomer goes about it: as a task, which queues if there is nothing for it, or as a thread, which looks a few
 /// times more before it does, and overtakes others of its kind.
@@ -48,6 +48,69 @@ impl Approach {
         {
             backoff.end();
         }
+    }
+}
+
+/// What waits.
+impl<S: Store> OrderedQueue<S> {
+    /// Waits for room and puts `value` in.
+    ///
+    /// Cancel safe as far as the queue is concerned: a dropped future has either put its value before or never will,
+    /// and its place goes to the next in line. The value is dropped with the future.
+    ///
+    /// # Errors
+    /// Gives the value back if the queue is closed, now or while waiting.
+    #[inline]
+    pub fn put(&self, value: S::Item) -> Put<'_, S> {
+        Put::new(self, value)
+    }
+
+    /// Waits for the next item; `None` if the queue is closed and empty.
+    ///
+    /// Cancel safe: an item that a dropped future was about to get goes to the next in line.
+    #[inline]
+    pub fn get(&self) -> Get<'_, S> {
+        Get::new(self)
+    }
+
+    /// [`put`](OrderedQueue::put) for a thread that runs no tasks: blocks it.
+    ///
+    /// # Errors
+    /// Gives the value back if the queue is closed, now or while waiting.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn blocking_put(&self, value: S::Item) -> Result<(), S::Item> {
+        context::assert_may_block("Queue::blocking_put", "use `put(..).await` instead");
+        park::block_on_current_thread(self.put(value))
+    }
+
+    /// [`get`](OrderedQueue::get) for a thread that runs no tasks: blocks it.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn blocking_get(&self) -> Option<S::Item> {
+        context::assert_may_block("Queue::blocking_get", "use `get().await` instead");
+        park::block_on_current_thread(self.get())
+    }
+
+    /// Waits until all that was put in is done with, once: what is put in later does not hold up those who wait
+    /// already when that is the case. Nothing having been put, it does not wait.
+    ///
+    /// Items that nobody takes are never done with: have consumers, or drain the queue.
+    ///
+    /// Cancel safe.
+    pub fn join(&self) -> Join<'_, S> {
+        Join::new(&self.queue)
+    }
+
+    /// [`join`](OrderedQueue::join) for a thread that runs no tasks: blocks it.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn blocking_join(&self) {
+        context::assert_may_block("Queue::blocking_join", "use `join().await` instead");
+        park::block_on_current_thread(self.join());
     }
 }
 

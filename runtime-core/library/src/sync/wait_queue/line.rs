@@ -3,7 +3,7 @@
 
 use std::ptr;
 
-use super::overtaking::TurnCame;
+use super::turn_came::TurnCame;
 use runtime_kernel::primitives::UnsafeCell;
 use runtime_kernel::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
 use runtime_kernel::saved_waker::SavedWaker;

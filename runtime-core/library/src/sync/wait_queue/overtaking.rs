@@ -13,29 +13,12 @@
 //! vain is handed what is given back next.
 //!
 //! Source of the rule: parking_lot's eventual fairness, Go's `sync.Mutex`.
-
-use std::time::Instant;
+#![allow(unsafe_code)]
 
 use super::line::Status;
-use super::{Resource, Serving, Turn};
-use runtime_kernel::capabilities::OVERTAKEN_FOR;
+use super::turn_came::TurnCame;
+use super::waiter::{Resource, Serving, Turn};
 use runtime_kernel::context;
-
-/// Since when a waiter could have had what it waits for, but for those who overtook it.
-#[derive(Debug, Default)]
-pub(super) struct TurnCame(Option<Instant>);
-
-impl TurnCame {
-    /// Notes the call, if it is the first. True if it may be called again.
-    fn may_be_called(&mut self) -> bool {
-        // A model checker has no time: there one call is all.
-        if cfg!(any(lab_loom, lab_shuttle)) && self.0.is_some() {
-            return false;
-        }
-        let now = Instant::now();
-        now.duration_since(*self.0.get_or_insert(now)) < OVERTAKEN_FOR
-    }
-}
 
 /// True if one who waits on the calling thread waits by blocking it: it may overtake others of its kind, and is
 /// overtaken.

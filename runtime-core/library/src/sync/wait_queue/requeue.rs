@@ -8,7 +8,7 @@ use std::ptr;
 use pin_project_lite::pin_project;
 
 use super::line::{Line, Status};
-use super::{Resource, WaitQueue, Waiter};
+use super::waiter::{Resource, WaitQueue, Waiter};
 use runtime_kernel::primitives::Mutex;
 use runtime_kernel::primitives::atomic::Ordering;
 use runtime_kernel::saved_waker::PollWaker;
