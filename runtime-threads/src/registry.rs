@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use runtime_core::task::{AbortHandle, SchedulerArc, TaskId};
-use runtime_core::time::{Clock, Quiet};
+use runtime_kernel::task::{AbortHandle, SchedulerArc, TaskId};
+use runtime_kernel::time::{Clock, Quiet};
 
 use crate::task_thread::TaskThread;
 

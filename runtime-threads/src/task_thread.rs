@@ -10,12 +10,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
-use runtime_core::Native;
-use runtime_core::blocking::{BlockingPool, OnBehalf};
-use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
-use runtime_core::reactor::own_thread::{ThreadParker, ThreadUnparker};
-use runtime_core::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
-use runtime_core::time::{Clock, TimerShard};
+use runtime_kernel::Native;
+use runtime_kernel::blocking::{BlockingPool, OnBehalf};
+use runtime_kernel::context::{self, Ambient, Binding, IoDriver, Refused, Role};
+use runtime_kernel::reactor::own_thread::{ThreadParker, ThreadUnparker};
+use runtime_kernel::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
+use runtime_kernel::time::{Clock, TimerShard};
 
 use crate::due::Due;
 use crate::handle::Handle;
