@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runtime_core::blocking::is_in_job_of;
-use runtime_core::context::{self, Ambient, EnterGuard};
+use runtime_core::context::{self, EnterGuard};
 use runtime_core::park::block_on_current_thread;
-use runtime_core::task::SchedulerArc;
 use runtime_core::{JoinHandle, yield_now};
 
+use crate::assemble::{Assembled, assemble};
 use crate::builder::Builder;
-use crate::handle::Handle;
-use crate::monitor::Monitor;
+use crate::handle::{Handle, wait_for_root};
+use crate::parts::list::Installed;
 use crate::policy::Policy;
-use crate::scheduler::{MnAmbient, Scheduler};
-use crate::shared::{Shared, Start};
+use crate::scheduler::Hooks;
+use crate::scheduler::shutdown::owns_this_thread;
 
 /// How long a shutdown waits at a time for workers before it sweeps again.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
@@ -53,34 +53,33 @@ impl Runtime {
         Builder::default().build()
     }
 
-    /// The knobs.
+    /// What can be chosen.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     pub(crate) fn with<P: Policy>(builder: &Builder, policy: P) -> io::Result<Self> {
-        let (shared, parts) = Shared::new(builder, &policy)?;
-        let shared = Arc::new(shared);
-        let scheduler = SchedulerArc::new(Scheduler::new(policy, Arc::clone(&shared)));
-        let mn = Arc::new(MnAmbient(scheduler));
-        let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
-        shared.set_starter(Arc::downgrade(&starter));
-        let ambient: Arc<dyn Ambient> = mn;
-        shared.blocking.set_ambient(Arc::downgrade(&ambient));
+        let policy_name = policy.name();
+        let Assembled {
+            shared,
+            ambient,
+            starter,
+            workers,
+        } = assemble(builder, policy)?;
         // Dropped on a failure, it ends what has started.
         let runtime = Self {
-            handle: Handle::new(Arc::clone(&shared), ambient),
+            handle: Handle::new(Arc::clone(&shared), ambient, policy_name),
             ended: false,
         };
-        for (index, parts) in parts.into_iter().enumerate() {
-            assert!(shared.admit_worker(), "nobody has closed it yet");
-            if let Err(error) = Arc::clone(&starter).start_worker(parts, index) {
-                shared.is_last_to_end();
-                shared.thread_ended();
+        for worker in workers {
+            let is_open = shared.threads.admit(&shared.closed, true);
+            assert!(is_open, "nobody has closed it yet");
+            if let Err(error) = Arc::clone(&starter).start_worker(worker) {
+                shared.threads.worker_failed();
                 return Err(error);
             }
         }
-        Monitor::start(&shared)?;
+        Installed::started(&shared)?;
         Ok(runtime)
     }
 
@@ -136,7 +135,7 @@ impl Runtime {
             "Runtime::run_forever",
             "await something that the one who stops it completes",
         );
-        let stops = &self.handle.core.shared.stops;
+        let stops = &self.handle.core.stops;
         let stop = stops.try_acquire().inspect(|_| {
             // It came before: one round all the same.
             let round = self.handle.spawn(yield_now());
@@ -160,13 +159,13 @@ impl Runtime {
     /// `deadline` is `None` for one that is too far away to be told.
     fn end(&mut self, deadline: Option<Instant>, blocking: Duration) -> Vec<String> {
         self.ended = true;
-        let shared = &self.handle.core.shared;
+        let (core, shared) = (&self.handle.core, &self.handle.core.shared);
         shared.close();
-        let is_job = deadline.is_none() && is_in_job_of(&self.handle.core.ambient);
-        if is_job || shared.owns_this_thread() {
+        let is_job = deadline.is_none() && is_in_job_of(&core.ambient);
+        if is_job || owns_this_thread(Arc::as_ptr(shared)) {
             // Something of its own waits for this thread: the workers end, and sweep, by themselves once it has
             // returned.
-            shared.blocking.shutdown(Duration::ZERO);
+            core.blocking.shutdown(Duration::ZERO);
             return Vec::new();
         }
         let _entered = self.handle.enter();
@@ -175,7 +174,10 @@ impl Runtime {
             shared.sweep();
             let now = Instant::now();
             let next = now + SWEEP_INTERVAL;
-            if shared.wait_for_threads(Some(deadline.map_or(next, |at| at.min(next)))) {
+            if shared
+                .threads
+                .wait_for_end(deadline.map_or(next, |at| at.min(next)))
+            {
                 break true;
             }
             if deadline.is_some_and(|at| at <= now) {
@@ -189,7 +191,7 @@ impl Runtime {
             shared.arena.live_names()
         };
         let left = deadline.map_or(blocking, |at| at.saturating_duration_since(Instant::now()));
-        names.extend(shared.blocking.shutdown(left));
+        names.extend(core.blocking.shutdown(left));
         if names.is_empty() {
             shared.reactor.shut_down();
         }
@@ -202,17 +204,5 @@ impl Drop for Runtime {
         if !self.ended {
             self.end(None, Duration::ZERO);
         }
-    }
-}
-
-/// Blocks the calling thread until the task that `spawn` starts has ended.
-pub(crate) fn wait_for_root<T>(what: &str, spawn: impl FnOnce() -> JoinHandle<T>) -> T {
-    context::assert_may_block(what, "await the future, or spawn it and await its handle");
-    match block_on_current_thread(spawn()) {
-        Ok(output) => output,
-        Err(error) => match error.try_into_panic() {
-            Ok(payload) => std::panic::resume_unwind(payload),
-            Err(error) => panic!("the root task of `{what}` gave no value: {error}"),
-        },
     }
 }

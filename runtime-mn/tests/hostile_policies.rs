@@ -359,7 +359,7 @@ impl Policy for Fickle {
     fn knobs(&self) -> Knobs {
         let mut knobs = Knobs::default();
         (knobs.spin, knobs.injector_tick, knobs.poll_tick) = (u32::MAX, 0, 0);
-        knobs.patience = Duration::MAX;
+        knobs.wake_delay = Duration::MAX;
         knobs
     }
 }
