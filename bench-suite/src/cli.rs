@@ -247,6 +247,9 @@ pub struct ServeArgs {
     /// A decision of the policy; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=VALUE")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// `lab load`.
@@ -316,6 +319,9 @@ pub struct SoakArgs {
     /// A decision of the policy; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=VALUE")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// `lab report`.

@@ -4,11 +4,15 @@
 //! workload by filling a [`Registry`] and handing it to [`main`]; every command, the child process included, then
 //! works on it.
 
+mod any_runtime;
+mod catalogue;
 pub mod cli;
 pub mod compare;
 mod comparisons;
 pub mod environment;
 pub mod error;
+pub mod foreign;
+mod launch_request;
 pub mod launcher;
 mod list;
 pub mod load;
@@ -35,6 +39,7 @@ mod table;
 mod terminal;
 mod units;
 mod usage;
+mod vocabulary;
 pub mod workloads;
 
 use std::process::ExitCode;
@@ -114,3 +119,8 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Child) => compare::child::run(registry),
     }
 }
+
+/// The programs in the guide for contributors, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../.github/CONTRIBUTING.md")]
+struct Contributing;

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use crate::cli::ListArgs;
 use crate::error::CommandError;
 use crate::peers::external;
-use crate::registry::{Group, Registry, RuntimeInfo, Workload};
+use crate::registry::{Registry, RuntimeInfo};
 use crate::scheduler_counts::COUNTERS;
 use crate::terminal::{self, wrapped};
+use crate::vocabulary::{Group, Workload};
 
 /// Where the text of a line begins, behind a name.
 const INDENT: usize = 17;

@@ -245,7 +245,7 @@ impl Choices {
         config.workers = arm.workers;
         config.policy.clone_from(&arm.policy);
         config.knobs.clone_from(&arm.knobs);
-        match (launcher.probe)(&config) {
+        match launcher.probe(&config) {
             Ok(capabilities) => Ok(capabilities.workers),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
             // A lack of threads or descriptors is for the measured process to tell.

@@ -9,7 +9,7 @@ use runtime_n1::Handle;
 use runtime_n1::process_pool::{self, CallError, ProcessPool};
 
 use super::{Loops, Share, Split, parts, servers};
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 
 /// Set by [`serve_if_asked`]: this executable can be started as a pool's process.
 static AVAILABLE: AtomicBool = AtomicBool::new(false);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use runtime_core::LaunchConfig;
 use runtime_core::net::{self, BindOptions};
 use runtime_n1::Handle;
 use rustix::net::{
@@ -20,7 +21,8 @@ use rustix::net::{
 use super::{Loops, Share, Split, start};
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
+use crate::workloads::server::{ServeError, Service, Session};
 use crate::workloads::{client, echo, http, mixed};
 
 /// Listens, and answers as `echo`'s server does, for as long as the loop lives.
@@ -126,6 +128,25 @@ fn reserve(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
     bind(&socket, &address)?;
     let address = SocketAddr::try_from(getsockname(&socket)?)?;
     Ok((socket, address))
+}
+
+/// Serves clients from outside until the session ends: a loop on each thread or in each process, which share the port.
+/// There is no one scheduler whose counters could be given.
+pub(crate) fn serve<L: Loops>(
+    config: &LaunchConfig,
+    service: Service,
+    session: Session,
+) -> Result<(), ServeError> {
+    let start = |failure: Failure| ServeError::Start(io::Error::other(failure));
+    let loops = L::start(config).map_err(start)?;
+    let address = listen_on(&loops, service.protocol, service.address).map_err(ServeError::Bind)?;
+    let cpu_bound_tasks = service.cpu_bound_tasks as u64;
+    loops
+        .each::<Hogs>(&Params::default(), &cpu_bound_tasks)
+        .map_err(start)?;
+    (session.ready)(address)?;
+    (session.until)();
+    Ok(())
 }
 
 /// `echo` and `http`: a server on every loop and a client process.

@@ -18,7 +18,7 @@ use super::refusals::Refusals;
 use super::{Program, client, echo, lost};
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// How long a hog computes without a pause.
 const COMPUTE: Duration = Duration::from_millis(100);

@@ -14,10 +14,11 @@ use crate::compare::process;
 use crate::compare::protocol::{PROTOCOL, Request};
 use crate::environment;
 use crate::error::CommandError;
-use crate::registry::{Registry, Workload};
+use crate::registry::Registry;
 use crate::results::Status;
 use crate::suggest;
 use crate::terminal;
+use crate::vocabulary::Workload;
 
 /// How long one small run may take.
 const LIMIT: Duration = Duration::from_secs(60);
