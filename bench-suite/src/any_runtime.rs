@@ -329,10 +329,17 @@ impl<T: Send + 'static> ChannelReceiver<T> for AnyReceiver<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::time::Duration;
+
     use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+    use runtime_core::{
+        ChannelReceiver as _, ChannelSender as _, JoinError, Runtime as _, TaskHandle as _,
+        TcpListener as _,
+    };
     use runtime_n1::N1;
 
-    use super::*;
+    use super::AnyRuntime;
     use crate::launcher::Launcher;
 
     /// Runs `root` under N:1, behind `dyn`.

@@ -4,7 +4,7 @@ use runtime_core::LaunchConfig;
 
 use crate::error::CommandError;
 use crate::launcher::Launcher;
-use crate::suggest;
+use crate::{parts, suggest};
 
 /// What was asked about a runtime, as it was written.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +24,7 @@ impl LaunchRequest {
     /// # Errors
     /// [`CommandError::Usage`] for a policy, a knob or a part that `launcher` does not have.
     pub(crate) fn config(&self, launcher: Option<Launcher>) -> Result<LaunchConfig, CommandError> {
-        let (policies, knobs, parts) = match &launcher {
+        let (policies, knobs, all_parts) = match &launcher {
             Some(launcher) => (launcher.policies, launcher.knobs, launcher.parts),
             None => Default::default(),
         };
@@ -33,7 +33,10 @@ impl LaunchRequest {
             config.workers = workers;
         }
         if let Some(policy) = &self.policy {
-            check("policy", policy, policies.iter().map(|one| one.name))?;
+            let known = || policies.iter().map(|one| one.name);
+            if !known().any(|one| one == policy) {
+                return Err(unknown("policy", policy, known()));
+            }
             config.policy = Some(policy.clone());
         }
         for knob in &self.knobs {
@@ -50,22 +53,14 @@ impl LaunchRequest {
             config.knobs.insert(name.to_owned(), value.to_owned());
         }
         for part in &self.without {
-            check("part", part, parts.iter().map(|one| one.name))?;
+            let known = || all_parts.iter().map(|one| one.name);
+            if !known().any(|one| one == part) {
+                return Err(CommandError::Usage(parts::unknown(part, known())));
+            }
             config.without.insert(part.clone());
         }
         Ok(config)
     }
-}
-
-fn check(
-    kind: &str,
-    name: &str,
-    mut known: impl Iterator<Item = &'static str> + Clone,
-) -> Result<(), CommandError> {
-    if known.clone().any(|one| one == name) {
-        return Ok(());
-    }
-    Err(unknown(kind, name, &mut known))
 }
 
 fn unknown(kind: &str, name: &str, known: impl Iterator<Item = &'static str>) -> CommandError {

@@ -4,6 +4,7 @@
 //! workload by filling a [`Registry`] and handing it to [`main`]; every command, the child process included, then
 //! works on it.
 
+mod ablation;
 mod any_runtime;
 mod catalogue;
 pub mod cli;
@@ -19,8 +20,10 @@ pub mod load;
 pub mod many_loops;
 mod matrix;
 pub mod measure;
+mod median_interval;
 mod memory;
 mod output;
+mod parts;
 pub mod peers;
 pub mod provenance;
 pub mod registry;

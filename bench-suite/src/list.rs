@@ -125,6 +125,7 @@ fn as_text(registry: &Registry) -> String {
         let _ = writeln!(text, "  {:<14} {}{state}", runtime.name, runtime.about);
     }
     choices(&mut text, registry);
+    parts(&mut text, registry);
     let _ = writeln!(text, "\nMetrics");
     for (name, about) in METRICS {
         let _ = writeln!(text, "  {name:<20} {about}");
@@ -166,6 +167,25 @@ fn choices(text: &mut String, registry: &Registry) {
     }
     if text.len() == none {
         let _ = writeln!(text, "  none");
+    }
+}
+
+/// What can be left out of runtimes.
+fn parts(text: &mut String, registry: &Registry) {
+    let with_parts = || {
+        registry
+            .runtimes
+            .iter()
+            .filter(|info| !info.parts().is_empty())
+    };
+    if with_parts().next().is_none() {
+        return;
+    }
+    let _ = writeln!(text, "\nParts that can be left out");
+    for runtime in with_parts() {
+        for part in runtime.parts() {
+            let _ = writeln!(text, "  {:<14} {}: {}", part.name, runtime.name, part.about);
+        }
     }
 }
 
@@ -223,6 +243,12 @@ fn as_json(registry: &Registry) -> Value {
             })
             .collect()
     });
+    let parts = runtimes_with(|runtime| {
+        let parts = runtime.parts().iter();
+        parts
+            .map(|part| json!({"name": part.name, "runtime": runtime.name, "about": part.about}))
+            .collect()
+    });
     let metrics: Vec<Value> = METRICS
         .iter()
         .map(|(name, about)| json!({"name": name, "about": about}))
@@ -232,5 +258,5 @@ fn as_json(registry: &Registry) -> Value {
                 .map(|(name, about)| json!({"name": format!("{name}_per_op"), "about": about})),
         )
         .collect();
-    json!({"workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "metrics": metrics})
+    json!({"workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "parts": parts, "metrics": metrics})
 }

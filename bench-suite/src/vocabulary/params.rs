@@ -1,6 +1,6 @@
 //! What one run is made with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ pub struct Params {
     pub policy: Option<String>,
     /// Single decisions of the policy, by name.
     pub knobs: BTreeMap<String, String>,
+    /// Parts of the runtime that are left out.
+    #[serde(default)]
+    pub without: BTreeSet<String>,
     /// `epoll` or `polling`.
     pub reactor: Option<String>,
     /// How long the measured part may take in all, in nanoseconds; a workload stops repeating when it is over.

@@ -220,6 +220,7 @@ pub fn launch_config(params: &Params) -> Result<LaunchConfig, Failure> {
     }
     config.policy.clone_from(&params.policy);
     config.knobs.clone_from(&params.knobs);
+    config.without.clone_from(&params.without);
     if let Some(name) = &params.reactor {
         config.reactor = name
             .parse()

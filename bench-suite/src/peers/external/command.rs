@@ -1,6 +1,6 @@
 //! `lab peers`: which peers are there, and whether they work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -125,6 +125,7 @@ fn check(
                 workers: environment::cores(),
                 policy: None,
                 knobs: BTreeMap::new(),
+                without: BTreeSet::new(),
                 reactor: None,
                 budget_ns: 20_000_000,
                 seed: 1,
