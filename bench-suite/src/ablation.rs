@@ -20,8 +20,8 @@ const FIGURES: [&str; 6] = [
 const COMPARED: [&str; 2] = ["wall_ns_per_op", "cpu_ns_per_op"];
 
 /// The meaning of the intervals, for people.
-pub(crate) const LEGEND: &str = "behind a median stands where the true one is with 95% (with fewer than 6 processes: the whole range); \
-     the parts are those of the scheduler: all, none, all but one, only one";
+pub(crate) const LEGEND: &str = "behind a median stands where the true one is with 95% \
+     (with fewer than 6 processes: the whole range); the parts are those of the scheduler: all, none, all but one, only one";
 
 /// Whether parts are a dimension of the matrix.
 pub(crate) fn is_asked(dimensions: &[Dimension]) -> bool {

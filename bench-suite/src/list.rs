@@ -50,7 +50,10 @@ const METRICS: [(&str, &str); 14] = [
         "beyond_future_bytes",
         "memory per parked task, less that of its future",
     ),
-    ("hog_cores", "cores that the hogs beside a server got"),
+    (
+        "hog_cores",
+        "cores that the CPU-bound tasks beside a server got",
+    ),
     (
         "unstarted_requests",
         "open loop: requests that were due and never got a connection",
@@ -258,5 +261,8 @@ fn as_json(registry: &Registry) -> Value {
                 .map(|(name, about)| json!({"name": format!("{name}_per_op"), "about": about})),
         )
         .collect();
-    json!({"workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "parts": parts, "metrics": metrics})
+    json!({
+        "workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "parts": parts,
+        "metrics": metrics,
+    })
 }

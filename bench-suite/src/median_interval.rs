@@ -7,8 +7,8 @@ pub struct MedianInterval {
     pub low: f64,
     /// The upper one.
     pub high: f64,
-    /// How probable it is that the true median lies between them, at least 0.95 with 6 values or more; with fewer, they
-    /// are the smallest and the largest value, and it is less.
+    /// How probable it is that the true median is between them. With 6 values or more it is at least 0.95. With fewer it
+    /// is less, and they are the smallest and the largest value.
     pub coverage: f64,
 }
 

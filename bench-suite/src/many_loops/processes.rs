@@ -32,8 +32,8 @@ pub fn serve_if_asked() {
             .add_async(part::<parts::Ready>)
             .add_async(part::<servers::ListenEcho>)
             .add_async(part::<servers::ListenHttp>)
-            .add_async(part::<servers::Hogs>)
-            .add_async(part::<servers::Hogged>);
+            .add_async(part::<servers::CpuBoundTasks>)
+            .add_async(part::<servers::ComputedNs>);
     });
     // Relaxed: set before anything that asks is started.
     AVAILABLE.store(true, Ordering::Relaxed);

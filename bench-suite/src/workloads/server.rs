@@ -96,7 +96,10 @@ async fn serve<R: Runtime>(rt: R, service: Service, session: Session) -> Result<
         Protocol::Http => rt.spawn(http::serve(rt.clone(), listener)),
     };
     for _ in 0..service.cpu_bound_tasks {
-        let task = rt.spawn(mixed::hog(rt.clone(), Arc::new(AtomicU64::new(0))));
+        let task = rt.spawn(mixed::cpu_bound_task(
+            rt.clone(),
+            Arc::new(AtomicU64::new(0)),
+        ));
         // One that was given no thread.
         if task.is_finished()
             && let Err(JoinError::SpawnFailed(error)) = task.await
