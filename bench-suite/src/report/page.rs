@@ -33,7 +33,8 @@ pub(super) fn render(results: &Results) -> String {
     lead(&mut html, results, &sections);
     html.push_str("</header>\n<main>\n");
     if results.sweep.is_some() {
-        sweep::render(&mut html, &matrix::matrices(results, &sections));
+        let matrices = matrix::matrices(results, &sections);
+        sweep::render(&mut html, &matrices, &matrix::legend(results));
     } else {
         overview(&mut html, &sections);
     }

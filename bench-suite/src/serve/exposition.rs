@@ -106,7 +106,7 @@ fn of_runtime(page: &mut Page, metrics: &Metrics) {
     one(
         "lab_hand_offs_total",
         Kind::Counter,
-        "Times that a spare worker took over from one that was stuck in a poll.",
+        "Times that a replacement worker took over from one that was stuck in a poll.",
         metrics.hand_offs,
     );
 }
