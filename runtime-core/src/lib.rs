@@ -1,21 +1,33 @@
 //! Everything that is not scheduling, under one name.
 //!
-//! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on what is here. A scheduler only answers one
-//! question: where does this woken task go, and who must be told? This crate has no code of its own. It is the name
-//! for three others, so that a program finds everything in one place:
+//! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on what is here. A scheduler answers one
+//! question: where does this woken task go, and who must be told? This crate has no code of its own. It is one name
+//! for three crates, so that a program finds everything in one place:
 //!
-//! | crate | for | what |
-//! |---|---|---|
-//! | `runtime-kernel` | the author of a scheduler | [`task`], [`context`], [`time`], [`reactor`], [`park`], [`blocking`], [`budget`], [`metrics`] |
-//! | `runtime-library` | the author of a program | [`runtime`], [`sync`], [`net`], [`fs`], [`process`], [`signal`], [`combine`], [`task_scope`], [`cancellation`], [`task_local`], [`calls`] |
-//! | `runtime-conformance` | the author of a scheduler | `testing`, with the feature `testing`: the contract as a suite of tests |
+//! - `runtime-kernel` is for the author of a scheduler: [`task`], [`context`], [`time`], [`reactor`], [`park`],
+//!   [`blocking`], [`budget`], [`metrics`], [`native`].
+//! - `runtime-library` is for the author of a program: [`runtime`], [`sync`], [`net`], [`fs`], [`process`], [`signal`],
+//!   [`combine`], [`task_scope`], [`cancellation`], [`task_local`], [`calls`].
+//! - `runtime-conformance` is the contract as a suite of tests, for the author of a scheduler: `testing`.
 //!
-//! The library stands on the kernel, the suite on both, and the kernel on neither.
+//! The library stands on the kernel and the suite on both. The kernel stands on neither.
 //!
 //! # Features
-//! - `hyper`: [`hyper_rt`](https://docs.rs/hyper/latest/hyper/rt/index.html), hyper's traits for every runtime;
-//! - `testing`: the conformance suite;
+//! - `hyper`: `hyper_rt`, hyper's runtime traits for every runtime.
+//! - `testing`: the conformance suite.
 //! - `process-pool`: child processes with a loop each, for typed calls.
+//!
+//! # Example
+//! The primitives need no runtime:
+//! ```
+//! use runtime_core::park::block_on_current_thread;
+//! use runtime_core::sync::Semaphore;
+//!
+//! let semaphore = Semaphore::new(1);
+//! let permit = block_on_current_thread(semaphore.acquire()).expect("it is open");
+//! assert_eq!(semaphore.available_permits(), 0);
+//! drop(permit);
+//! ```
 
 #[doc(inline)]
 pub use runtime_kernel::spawn::spawn;

@@ -1,7 +1,7 @@
 //! Timers that are polled on threads which run no task of ours.
 //!
-//! A task's thread fires its own timers. A non-worker thread (one that has entered the runtime and polls a sleep under an
-//! executor of its own) does not know of them: one helper thread of the process fires those, started at the first
+//! A task's thread fires its own timers. A non-worker thread (one that has entered the runtime and polls a sleep under
+//! an executor of its own) does not know of them: one helper thread of the process fires those, started at the first
 //! need, as there is one for the non-worker threads' sockets.
 
 use std::sync::{Arc, OnceLock};

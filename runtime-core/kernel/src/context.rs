@@ -2,7 +2,7 @@
 //!
 //! A scheduler enters its context once per worker thread (per `run` under N:1), not once per poll. Sockets, timers and
 //! the free functions [`spawn`](crate::spawn), [`sleep`](crate::sleep) and so on find their runtime through it. Code
-//! generic over [`Runtime`](runtime_library::Runtime) needs none of it.
+//! generic over `Runtime` needs none of it.
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -3,7 +3,8 @@
 //! A scheduler answers one question: where does this woken task go, and who must be told? This crate has all that such
 //! an answer needs, and nothing that only programs use:
 //! - [`task`] is the task cell: future, state, output and waker in one block of memory;
-//! - [`context`] is what a thread knows of the runtime that it runs for, and [`spawn`](mod@spawn) finds the runtime by it;
+//! - [`context`] is what a thread knows of the runtime that it runs for, and [`spawn`](mod@spawn) finds the runtime by
+//!   it;
 //! - [`reactor`], [`time`] and [`park`] are the three things that an idle thread waits for;
 //! - [`blocking`] is the pool for functions that block, and [`budget`] bounds what a task does in one poll;
 //! - [`native`] is what a scheduler says of itself: the library makes a whole `Runtime` of it;

@@ -1,6 +1,6 @@
 //! A value that is set once and awaited by any number: asyncio's `Future`.
 //!
-//! [`oneshot`](runtime_library::sync::oneshot) is for one receiver, and moves its value; this one clones it for each. The
+//! `oneshot` is for one receiver, and moves its value; this one clones it for each. The
 //! wakers of those who wait are under a short lock, each in a slot of its own, so that cancelling one takes constant
 //! time.
 //!
@@ -9,7 +9,7 @@
 //! if the promise is to be sent to another thread. A lock would do without that, and would be held while somebody
 //! else's code runs.
 //!
-//! **Why it does not stand on the wait queue of [`sync`](runtime_library::sync).** There a waiter is a node inside of its
+//! **Why it does not stand on the wait queue of `sync`.** There a waiter is a node inside of its
 //! future, which must be pinned and borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned,
 //! sent to other tasks, and polled as `&mut`: it owns its share and can be moved between two polls. What the queue is
 //! for is not needed either: a promise is kept once, and all are released by that, so there is no turn to keep and

@@ -10,7 +10,7 @@ use crate::task::{self, JoinHandle};
 /// asyncio's `create_task`.
 ///
 /// The task starts without the caller's task-locals, which asyncio copies: to hand them on, spawn
-/// [`inherit`](runtime_library::task_local::inherit)`(future)`. To give it a name, see [`spawn_named`].
+/// `inherit``(future)`. To give it a name, see [`spawn_named`].
 ///
 /// Fairness: the scheduler decides when it is its turn, which is put off for ever by nobody. Cost: one block of memory
 /// for the task and its future; under 1:1 a thread besides.
@@ -54,8 +54,8 @@ where
 ///
 /// A panic stays in the handle, and dropping the handle detaches the job. Jobs begin in the order in which they came.
 /// A job has no task-locals, which `to_thread` copies: capture them by
-/// [`TaskLocals::capture`](runtime_library::task_local::TaskLocals::capture), and have the job apply them by
-/// [`sync_scope`](runtime_library::task_local::TaskLocals::sync_scope).
+/// `TaskLocals::capture`, and have the job apply them by
+/// `sync_scope`.
 ///
 /// # Panics
 /// Outside of a runtime.

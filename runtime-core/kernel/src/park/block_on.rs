@@ -52,7 +52,7 @@ impl Drop for BlockedOn {
 /// Polls `future` to its end on the calling thread, which sleeps while there is nothing to do.
 ///
 /// Timers and sockets do not advance by it: it is for futures that other threads complete, such as those of
-/// [`sync`](runtime_library::sync). It may be nested.
+/// `sync`. It may be nested.
 ///
 /// # Panics
 /// On a thread that runs tasks, which it would block.

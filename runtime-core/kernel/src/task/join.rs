@@ -133,7 +133,7 @@ impl<T> JoinHandle<T> {
     /// A handle that can be cloned and awaited by many; each gets a clone of the value. The error is counted, as a
     /// panic's payload cannot be cloned. Like an asyncio task it can be awaited again after it has ended.
     ///
-    /// The inner error, [`Broken`](runtime_library::sync::oneshot::Broken), does not occur: a task always ends with an outcome.
+    /// The inner error, `Broken`, does not occur: a task always ends with an outcome.
     ///
     /// A task that awaits a shared handle of its own **waits for ever**: unlike a `JoinHandle`, what is shared does
     /// not know whose outcome it is, so that nobody panics.

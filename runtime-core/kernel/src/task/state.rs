@@ -39,8 +39,8 @@ const NUMBER_SHIFT: u32 = 7;
 pub(super) const REFERENCE: u64 = 1 << (NUMBER_SHIFT + NUMBER_BITS);
 
 /// How many references a poller takes in advance, in the step in which it begins. What is cloned and dropped on its
-/// own thread during the poll is counted among its prepaid references, and settled when it ends: a locked instruction less for
-/// each.
+/// own thread during the poll is counted among its prepaid references, and settled when it ends: a locked instruction
+/// less for each.
 pub(super) const PREPAID: i32 = 1 << 20;
 
 /// More references than this, and the process ends: clones of a waker that were forgotten must not bring the count
@@ -227,9 +227,9 @@ impl State {
         }
     }
 
-    /// The poll gave `Pending` and the task asked to be queued again: it stays RUNNING, with a poller's prepaid references, for
-    /// whoever takes it out of the queue. An abort meanwhile leaves its bit, and it is seen then; a wake leaves its
-    /// bit, too, and means one more poll after that.
+    /// The poll gave `Pending` and the task asked to be queued again: it stays RUNNING, with a poller's prepaid
+    /// references, for whoever takes it out of the queue. An abort meanwhile leaves its bit, and it is seen then; a
+    /// wake leaves its bit, too, and means one more poll after that.
     #[inline]
     pub(super) fn stay_running(&self, taken: i32) {
         if taken != 0 {

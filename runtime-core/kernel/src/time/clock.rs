@@ -24,7 +24,7 @@ static ANY_SIMULATED: AtomicBool = AtomicBool::new(false);
 /// `pause` and trio's `MockClock` are the same idea.
 ///
 /// * It moves what reads the runtime's clock: [`sleep`](super::sleep()), [`timeout`](super::timeout()),
-///   [`interval`](super::interval()), the [`calls`](runtime_library::calls), [`now`] and [`Runtime::now`](runtime_library::Runtime::now).
+///   [`interval`](super::interval()), the `calls`, [`now`] and `Runtime::now`.
 ///   `Instant::now` and `SystemTime` stay the system's, and so do time limits on threads that block
 ///   ([`JoinHandle::result`](crate::JoinHandle::result), `shutdown`) and what a runtime measures of itself.
 /// * What comes from outside of the runtime (another thread, process or machine) does not keep time from jumping,

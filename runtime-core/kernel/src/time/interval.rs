@@ -34,7 +34,7 @@ pub struct Interval {
 }
 
 /// Ticks now and then every `period`. asyncio has none: its users write a loop around `sleep`, which drifts. To call a
-/// function again and again, see [`every`](runtime_library::calls::every()).
+/// function again and again, see `every`).
 ///
 /// Cancel safe: a dropped [`tick`](Interval::tick) loses no tick. Cost: one allocation for all of its ticks; each of
 /// them is a [`Sleep`]'s.

@@ -46,7 +46,7 @@ pin_project! {
 /// first, also with a limit of zero. asyncio's `async with timeout(seconds)`, and its `wait_for` of a coroutine.
 ///
 /// What ends with the time is the future alone. Over a [`JoinHandle`](crate::JoinHandle) that is the waiting, and the
-/// task goes on; [`wait_for`](runtime_library::combine::wait_for()) aborts the task, too.
+/// task goes on; `wait_for`) aborts the task, too.
 ///
 /// Cost: a look at the clock, and a [`Sleep`] beside the future if that has to wait. No allocation.
 ///

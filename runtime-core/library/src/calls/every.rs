@@ -118,8 +118,8 @@ impl Every {
 }
 
 /// When the run after the one due at `due`, which has ended by `now`, is due: the first multiple of the period that is
-/// not past. An [`Interval`](runtime_kernel::time::Interval) would return the tick that was missed at once, whatever it does
-/// about the others.
+/// not past. An [`Interval`](runtime_kernel::time::Interval) would return the tick that was missed at once, whatever it
+/// does about the others.
 fn following(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
     let next = due.checked_add(period)?;
     let late = now.saturating_duration_since(next).as_nanos();

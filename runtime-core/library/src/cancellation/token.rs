@@ -15,9 +15,9 @@ use runtime_kernel::budget;
 /// Tells tasks that they are to end, and lets them do it in their own way. Clones are the same token; a
 /// [child](CancellationToken::child_token) is cancelled with its parent, but not the other way round.
 ///
-/// An [abort](runtime_kernel::JoinHandle::abort) drops a task's future where it stands, so that its clean-up cannot await
-/// anything. A task that looks at a token can: asyncio's tasks do that when they catch `CancelledError`. It needs no
-/// runtime; any thread may cancel.
+/// An [abort](runtime_kernel::JoinHandle::abort) drops a task's future where it stands, so that its clean-up cannot
+/// await anything. A task that looks at a token can: asyncio's tasks do that when they catch `CancelledError`. It needs
+/// no runtime; any thread may cancel.
 ///
 /// - *Cancel safety*: who waits for a token and is dropped leaves; nobody else is concerned.
 /// - *Fairness*: all who wait are woken at the cancel, those of one token in the order of their coming.

@@ -110,8 +110,8 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Processes of this program, each with a loop of its own, for functions that were given to [`init_on`](super::init_on). See the
-/// [module](super) for how it works.
+/// Processes of this program, each with a loop of its own, for functions that were given to
+/// [`init_on`](super::init_on). See the [module](super) for how it works.
 ///
 /// asyncio's users know it as `ProcessPoolExecutor`.
 ///

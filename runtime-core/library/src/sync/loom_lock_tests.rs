@@ -1,4 +1,5 @@
-//! Every interleaving of locking, notifying, setting, passing a barrier and joining, each against one who goes away, in small.
+//! Every interleaving of locking, notifying, setting, passing a barrier and joining, each against one who goes away, in
+//! small.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 

@@ -93,8 +93,8 @@ fn polls_for(scheduler: u32) -> bool {
         .unwrap_or(false)
 }
 
-/// Counts references taken (or given back) among the prepaid references of the calling thread's poll. False: it polls another task,
-/// or they are used up.
+/// Counts references taken (or given back) among the prepaid references of the calling thread's poll. False: it polls
+/// another task, or they are used up.
 #[inline]
 pub(super) fn count_in_prepaid(header: NonNull<Header>, change: i32) -> bool {
     // A waker may be dropped when the thread's locals are gone.

@@ -140,8 +140,8 @@ fn loom_abort_wake_and_run() {
     });
 }
 
-/// A task that yields, hands out wakers and drops some of its own, against a waker elsewhere: its poller's prepaid references of
-/// references is settled whatever comes between.
+/// A task that yields, hands out wakers and drops some of its own, against a waker elsewhere: its poller's prepaid
+/// references of references is settled whatever comes between.
 #[test]
 fn loom_yield_wake_and_end() {
     loom::model(|| {

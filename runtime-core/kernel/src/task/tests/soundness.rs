@@ -183,8 +183,8 @@ fn preset(task: &Task, references: u64) {
         .preset_references(references);
 }
 
-/// Clones that are forgotten within the poller's prepaid references are counted when the poll ends: then, or when the next begins,
-/// the process ends, and the count does not wrap.
+/// Clones that are forgotten within the poller's prepaid references are counted when the poll ends: then, or when the
+/// next begins, the process ends, and the count does not wrap.
 #[test]
 #[cfg_attr(miri, ignore = "a process is started")]
 fn forgotten_wakers_of_many_polls_end_the_process() {

@@ -17,8 +17,8 @@ use runtime_kernel::wake_batch::WakeBatch;
 /// Those who wait to be called, in the order of their coming. Whoever is called goes to the end of the queue's line
 /// without being woken: it wakes when the queue serves it, and those called together are served in their order.
 ///
-/// A node has one of two locks. While it is `in_requeue_list` it is the list's; the step that ends that is made under both, the
-/// list's first, and is never undone; from then on it is the queue's.
+/// A node has one of two locks. While it is `in_requeue_list` it is the list's; the step that ends that is made under
+/// both, the list's first, and is never undone; from then on it is the queue's.
 pub(in crate::sync) struct RequeueList {
     inner: Mutex<Inner>,
 }
