@@ -21,6 +21,7 @@ use runtime_core::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId}
 use runtime_core::time::{Clock, TimerShard};
 
 use crate::handle::Handle;
+use crate::os_thread::OsThread;
 use crate::overflow::Stack;
 use crate::registry::Denied;
 use crate::shared::Shared;
@@ -150,11 +151,7 @@ impl TaskThread {
         }
     }
 
-    fn spawn(
-        this: &SchedulerArc<Self>,
-        id: TaskId,
-        abort: &AbortHandle,
-    ) -> io::Result<thread::JoinHandle<()>> {
+    fn spawn(this: &SchedulerArc<Self>, id: TaskId, abort: &AbortHandle) -> io::Result<OsThread> {
         let permit = Permit::take()?;
         let (named, abort, thread) = (this.shared.name_thread(), abort.clone(), this.clone());
         thread::Builder::new()
@@ -169,6 +166,7 @@ impl TaskThread {
                 };
                 stack.watch(|| Self::run(&thread, id, permit));
             })
+            .map(OsThread::new)
     }
 
     /// The shutdown: no further poll.
