@@ -6,6 +6,7 @@ mod fork_join;
 mod handle;
 mod launch;
 mod non_worker_timers;
+mod os_thread;
 #[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
 mod overflow;
 mod phase;
