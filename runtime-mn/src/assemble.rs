@@ -2,21 +2,31 @@
 //! of it.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crossbeam_utils::CachePadded;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
+use runtime_core::park::Parker;
+use runtime_core::primitives::atomic::AtomicBool;
 use runtime_core::primitives::thread;
 use runtime_core::reactor::Reactor;
+use runtime_core::task::Arena;
 use runtime_core::task::{SchedulerArc, Task};
 use runtime_core::time::{Clock, TimerShard};
 
+use crate::binding::Scheduler;
 use crate::builder::Builder;
-use crate::parts::list::Installed;
+use crate::parts::list::{Installed, OfRemote};
 use crate::policy::{Place, Policy};
-use crate::scheduler::placement::Scheduler;
+use crate::scheduler::driver::unpark;
+use crate::scheduler::idle::Idle;
+use crate::scheduler::queues::SharedQueues;
+use crate::scheduler::shutdown::{Closed, Threads};
 use crate::scheduler::worker::Worker;
-use crate::scheduler::{Hooks, Local, Plan, Shared, Start, Unstarted};
+use crate::scheduler::{Local, Remote, Shared, Start, Unstarted};
+use crate::seam::Hooks;
+use crate::seam::plan::Plan;
 
 /// A runtime as the code on its threads sees it.
 struct Mn<P: Policy> {
@@ -47,7 +57,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         thread_name: builder.thread_name.clone(),
     };
     let parts = Installed::new(&builder.parts, &plan);
-    let (shared, mut workers) = Shared::new(plan, parts);
+    let (shared, mut workers) = new_scheduler(plan, parts);
     if shared.clock.is_simulated() && !Installed::has_own_time(&shared) {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -82,6 +92,56 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
     })
 }
 
+/// The scheduler's shared state, and its workers.
+fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstarted>) {
+    let slots = plan.workers + plan.extra_workers;
+    let (queues, own_queues) = SharedQueues::new(slots, plan.workers);
+    let workers = own_queues.into_iter().map(|queues| Unstarted {
+        queues,
+        parker: Parker::new(),
+    });
+    let workers: Vec<_> = workers.collect();
+    let shared = Shared {
+        queues,
+        remotes: workers
+            .iter()
+            .map(|it| new_remote(it, &plan.reactor))
+            .collect(),
+        workers: plan.workers,
+        idle: CachePadded::new(Idle::new(plan.workers)),
+        closed: Closed::new(),
+        threads: Threads::new(),
+        reactor: plan.reactor,
+        poller: CachePadded::default(),
+        clock: plan.clock,
+        arena: Arena::default(),
+        knobs: plan.knobs,
+        steals: plan.steals,
+        wakes_for: plan.wakes_for,
+        thread_name: plan.thread_name,
+        starter: OnceLock::new(),
+        parts,
+    };
+    (shared, workers)
+}
+
+fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Remote<Installed> {
+    let polling = Arc::new(AtomicBool::new(false));
+    let (unparker, of_timers) = (worker.parker.unparker(), Arc::clone(&polling));
+    let reactor = Arc::downgrade(reactor);
+    // A timer that another thread sets must end a wait that would be too long.
+    let timers = TimerShard::new(Box::new(move || {
+        unpark(&unparker, &of_timers, reactor.upgrade().as_deref());
+    }));
+    Remote {
+        timers,
+        unparker: worker.parker.unparker(),
+        polling,
+        polls: CachePadded::default(),
+        parts: OfRemote::default(),
+    }
+}
+
 impl<P: Policy> Ambient for Mn<P> {
     fn name(&self) -> &'static str {
         "mn"
@@ -92,7 +152,7 @@ impl<P: Policy> Ambient for Mn<P> {
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {
-        self.scheduler.launch(task)
+        self.scheduler.shared.launch(self.scheduler.policy(), task)
     }
 
     fn io_driver(&self) -> IoDriver {

@@ -12,7 +12,8 @@ use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::handle_refs::CoreRef;
 use crate::parts::list::Installed;
-use crate::scheduler::{Hooks, Shared};
+use crate::scheduler::Shared;
+use crate::seam::Hooks;
 
 /// A handle to a [`Runtime`](crate::Runtime): spawns from any thread. It keeps no runtime alive.
 #[derive(Clone)]

@@ -3,8 +3,10 @@
 #![cfg_attr(not(feature = "default"), allow(dead_code, unused_imports))]
 
 mod assemble;
+mod binding;
 mod build;
 mod builder;
+mod current;
 mod deque;
 mod handle;
 mod handle_refs;
@@ -15,6 +17,7 @@ pub mod policy;
 mod prepaid;
 mod runtime;
 pub mod scheduler;
+mod seam;
 mod turn;
 
 #[cfg(all(test, any(lab_loom, not(lab_shuttle))))]

@@ -15,8 +15,8 @@ use crate::builder::Builder;
 use crate::handle::{Handle, wait_for_root};
 use crate::parts::list::Installed;
 use crate::policy::Policy;
-use crate::scheduler::Hooks;
 use crate::scheduler::shutdown::owns_this_thread;
+use crate::seam::Hooks;
 
 /// How long a shutdown waits at a time for workers before it sweeps again.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
@@ -203,6 +203,59 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         if !self.ended {
             self.end(None, Duration::ZERO);
+        }
+    }
+}
+
+#[cfg(all(test, not(lab_loom)))]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use crate::{Handle, Runtime};
+
+    /// More than a worker keeps in stock.
+    const MANY: usize = 3 * crate::prepaid::BATCH;
+
+    fn clones(handle: &Handle) -> Vec<Handle> {
+        vec![handle.clone(); MANY]
+    }
+
+    /// Handles made on workers and dropped elsewhere, and the other way round, and from worker to worker.
+    #[test]
+    fn the_last_handle_of_an_ended_runtime_frees_what_they_share() {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let shared = std::sync::Arc::downgrade(&runtime.handle().core.shared);
+        let handle = runtime.handle().clone();
+        let from_outside = clones(&handle);
+        let from_inside = runtime.block_on(async move {
+            let dropping = handle.spawn(async move { drop(from_outside) });
+            let passing: Vec<_> = (0..8)
+                .map(|_| {
+                    let handle = handle.clone();
+                    handle.clone().spawn(async move { clones(&handle) })
+                })
+                .collect();
+            dropping.await.unwrap();
+            let mut handles = clones(&handle);
+            for passed in passing {
+                // The former ones are dropped by whichever worker this runs on.
+                handles = passed.await.unwrap();
+            }
+            handles
+        });
+        let last = from_inside[0].clone();
+        assert_eq!(
+            runtime.shutdown(Duration::from_secs(60)),
+            Vec::<String>::new()
+        );
+        drop(from_inside);
+        assert!(shared.upgrade().is_some(), "a handle leads to it");
+        drop(last);
+        // A worker's thread is counted off just before it lets go of its own reference.
+        let patience = Instant::now() + Duration::from_secs(20);
+        while shared.upgrade().is_some() {
+            assert!(Instant::now() < patience, "nobody has a handle any more");
+            std::thread::yield_now();
         }
     }
 }

@@ -8,7 +8,10 @@ use runtime_core::metrics::WorkerMetrics;
 use runtime_core::{Choice, Metrics};
 
 use super::part::{Has, Install, seen};
-use crate::scheduler::{Event, Hooks, Local, Plan, Shared, SharedEvent, State, add};
+use crate::scheduler::{Local, Shared, add};
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, SharedEvent, State};
+use crate::seam::plan::Plan;
 
 /// The part.
 #[derive(Debug)]

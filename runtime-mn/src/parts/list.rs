@@ -10,9 +10,10 @@ use runtime_core::{Choice, Knob, Metrics};
 use super::part::{Absent, Has, Install};
 use crate::knobs::{Knobs, NO_CHOICE, concat, count};
 use crate::prepaid::Prepaid;
-use crate::scheduler::{
-    Duty, Ended, Event, Hooks, Local, Origin, Plan, Shared, SharedEvent, State, Unstarted,
-};
+use crate::scheduler::{Local, Shared, Unstarted};
+use crate::seam::Hooks;
+use crate::seam::facts::{Duty, Ended, Event, Origin, SharedEvent, State};
+use crate::seam::plan::Plan;
 
 #[cfg(feature = "counters")]
 use super::counters::Counters;

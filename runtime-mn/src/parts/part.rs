@@ -3,7 +3,10 @@
 use runtime_core::{Choice, Knob};
 
 use crate::knobs::Knobs;
-use crate::scheduler::{Hooks, Local, Plan, Shared, State};
+use crate::scheduler::{Local, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::State;
+use crate::seam::plan::Plan;
 
 /// A list of parts that `T` is in.
 pub(crate) trait Has<T: State>: Hooks {

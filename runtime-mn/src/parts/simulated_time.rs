@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::part::{Has, Install};
-use crate::scheduler::{Duty, Hooks, Local, Origin, Plan, Shared, State};
+use crate::scheduler::{Local, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::{Duty, Origin, State};
+use crate::seam::plan::Plan;
 
 /// The part.
 #[derive(Debug)]

@@ -3,14 +3,19 @@
 
 use std::time::{Duration, Instant};
 
+use runtime_core::park::Unparker;
 use runtime_core::primitives::atomic::{
+    AtomicBool,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
 use runtime_core::primitives::{MutexGuard, spin_loop};
+use runtime_core::reactor::Reactor;
 use runtime_core::time::TimerShard;
 
-use super::{Event, Hooks, Local};
+use super::{Local, Remote, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::{Duty, Event, SharedEvent};
 
 /// How often a worker that goes to sleep asks again for the poller's token while its holder does not wait: some
 /// microseconds.
@@ -155,5 +160,32 @@ impl<H: Hooks> Local<H> {
             spin_loop();
         }
         None
+    }
+}
+
+impl<H: Hooks> Shared<H> {
+    /// Wakes a worker wherever it waits.
+    pub(crate) fn unpark(&self, worker: usize) {
+        H::observe_shared(self, SharedEvent::Unparks(worker));
+        let remote = &self.remotes[worker];
+        unpark(&remote.unparker, &remote.polling, Some(&self.reactor));
+    }
+
+    /// A worker for what belongs to none, such as the timers of other threads.
+    pub(crate) fn any_worker(&self) -> &Remote<H> {
+        let here = (0..self.workers).find(|worker| H::duty(self, *worker) != Duty::Away);
+        &self.remotes[here.unwrap_or(0)]
+    }
+}
+
+/// Ends a worker's wait, on its parker or in the reactor.
+pub(crate) fn unpark(unparker: &Unparker, polling: &AtomicBool, reactor: Option<&Reactor>) {
+    unparker.unpark();
+    // The token is left before this is read; pairs with `Local::wait_in_reactor`, which does it the other way round.
+    fence(SeqCst);
+    if polling.load(Relaxed)
+        && let Some(reactor) = reactor
+    {
+        reactor.notify();
     }
 }

@@ -1,104 +1,18 @@
 //! Where a task goes, and who must be told: for each spawn and each wake-up, from any thread.
-#![allow(unsafe_code)]
 
-use std::alloc::Layout;
 use std::any::Any;
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 use runtime_core::context::Refused;
 use runtime_core::primitives::atomic::Ordering::Relaxed;
-use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task};
+use runtime_core::task::Task;
 
-use super::{Event, Hooks, Local, Shared, SharedEvent};
+use super::{Local, Shared};
 use crate::knobs::LifoSlot;
 use crate::policy::{Place, Policy, WokenBy, WorkerView};
-
-/// What tasks are bound to: the policy, and the state that all threads share.
-pub(crate) struct Scheduler<P: Policy, H: Hooks> {
-    policy: ManuallyDrop<P>,
-    pub(crate) shared: Arc<Shared<H>>,
-}
-
-impl<P: Policy, H: Hooks> Drop for Scheduler<P, H> {
-    fn drop(&mut self) {
-        // SAFETY: it is not used again.
-        let policy = unsafe { ManuallyDrop::take(&mut self.policy) };
-        // This may be a worker's thread, which must not be unwound by the policy's destructor.
-        catch_unwind(AssertUnwindSafe(|| drop(policy))).unwrap_or_else(dispose);
-    }
-}
-
-impl<P: Policy, H: Hooks> Scheduler<P, H> {
-    pub(crate) fn new(policy: P, shared: Arc<Shared<H>>) -> Self {
-        Self {
-            policy: ManuallyDrop::new(policy),
-            shared,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn policy(&self) -> &P {
-        &self.policy
-    }
-
-    /// Queues a new task, unless the runtime takes none any more.
-    pub(crate) fn launch(&self, task: Task) -> Result<(), Refused> {
-        let shared = &self.shared;
-        if shared.closed.load(Relaxed) {
-            return Err(Refused { task, error: None });
-        }
-        if let Some(local) = Local::current(shared) {
-            H::observe(local, Event::Spawned);
-            local.place_spawned(self.policy(), task);
-            return Ok(());
-        }
-        H::observe_shared(shared, SharedEvent::SpawnedOutside);
-        shared.queues.injector.push(task);
-        // Either a closing sweep sees the task, or we see that there was one; see `Closed`.
-        if shared.closed.since_push() {
-            shared.cancel_queued();
-        } else {
-            shared.wake_one();
-        }
-        Ok(())
-    }
-}
-
-// SAFETY: memory is from the arena, or from a cache over it.
-unsafe impl<P: Policy, H: Hooks> Schedule for Scheduler<P, H> {
-    #[inline]
-    fn schedule(this: &SchedulerArc<Self>, task: Task) {
-        match Local::current(&this.shared) {
-            Some(local) => local.place_woken(this.policy(), task, WokenBy::Task),
-            None => this.shared.inject(task),
-        }
-    }
-
-    #[inline]
-    fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
-        let arena = &this.shared.arena;
-        match Local::current(&this.shared) {
-            Some(local) => local.blocks.borrow_mut().allocate(arena, this, layout),
-            None => (arena.allocate(layout), this.erase()),
-        }
-    }
-
-    #[inline]
-    unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
-        let Some(local) = Local::current(&this.shared) else {
-            // SAFETY: by this function's contract.
-            return unsafe { this.shared.arena.deallocate(block, layout) };
-        };
-        // By way of the worker's own reference, as the task's is given away.
-        let arena = &local.shared.arena;
-        let mut blocks = local.blocks.borrow_mut();
-        // SAFETY: by this function's contract.
-        unsafe { blocks.deallocate(arena, this, block, layout) };
-    }
-}
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, SharedEvent};
 
 impl<H: Hooks> Local<H> {
     /// A task that is due again.
@@ -192,6 +106,31 @@ impl<H: Hooks> Local<H> {
 }
 
 impl<H: Hooks> Shared<H> {
+    /// Queues a new task, unless the runtime takes none any more.
+    pub(crate) fn launch<P: Policy>(
+        self: &Arc<Self>,
+        policy: &P,
+        task: Task,
+    ) -> Result<(), Refused> {
+        if self.closed.load(Relaxed) {
+            return Err(Refused { task, error: None });
+        }
+        if let Some(local) = Local::current(self) {
+            H::observe(local, Event::Spawned);
+            local.place_spawned(policy, task);
+            return Ok(());
+        }
+        H::observe_shared(self, SharedEvent::SpawnedOutside);
+        self.queues.injector.push(task);
+        // Either a closing sweep sees the task, or we see that there was one; see `Closed`.
+        if self.closed.since_push() {
+            self.cancel_queued();
+        } else {
+            self.wake_one();
+        }
+        Ok(())
+    }
+
     /// Queues a task that is due again, from a thread that is no worker.
     pub(crate) fn inject(self: &Arc<Self>, task: Task) {
         if let Some(task) = H::divert(self, task) {

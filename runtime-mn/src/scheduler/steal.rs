@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::Task;
 
+use super::Local;
 use super::queues::{BATCH_LIMIT, WorkerQueues, retry};
-use super::{Event, Hooks, Local, Origin};
 use crate::deque::{Stealer, Worker as Deque};
 use crate::knobs::{LifoSlot, Steal};
 use crate::policy::{Attempt, Source};
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, Origin};
 
 /// How often in a row the LIFO slot comes first. More, and two tasks that wake each other keep all others from their
 /// worker.

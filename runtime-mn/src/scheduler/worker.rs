@@ -1,7 +1,9 @@
 //! A worker's life: what runs next, when to search, when to sleep, and the end. Where it looks is its policy's
 //! decision.
 
-use std::cell::Cell;
+use std::any::TypeId;
+use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::thread;
@@ -10,11 +12,14 @@ use std::time::{Duration, Instant};
 use runtime_core::context::{self, Ambient, Role};
 use runtime_core::task::{Ran, SchedulerArc, Task};
 
-use super::placement::Scheduler;
 use super::shutdown::own_this_thread;
 use super::steal::Found;
-use super::{Ended, Event, Hooks, Local, Origin, Shared, SharedEvent, Unstarted, add};
+use super::{Local, Shared, Unstarted, add};
+use crate::binding::Scheduler;
+use crate::current;
 use crate::policy::{GoLike, Policy, SearchView, Source, WokenBy, WorkerView};
+use crate::seam::Hooks;
+use crate::seam::facts::{Ended, Event, Origin, SharedEvent};
 
 /// How long the last worker waits at a time for a waker elsewhere to queue the task that it has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
@@ -260,6 +265,38 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
 }
 
 impl<H: Hooks> Local<H> {
+    fn new(shared: Arc<Shared<H>>, worker: Unstarted) -> Self {
+        Self {
+            in_driver: Cell::new(false),
+            until_poll: Cell::new(shared.knobs.poll_tick),
+            polls_left_out: Cell::new(0),
+            has_more_io: Cell::new(false),
+            until_injected: Cell::new(shared.knobs.injector_tick),
+            parts: H::local(&shared, worker.queues.index),
+            shared,
+            queues: worker.queues,
+            parker: worker.parker,
+            blocks: RefCell::default(),
+            is_asking: Cell::new(false),
+            searching: Cell::new(false),
+            slot_streak: Cell::new(0),
+        }
+    }
+
+    /// Calls `body` with this as the calling thread's worker.
+    fn enter(&self, body: impl FnOnce()) {
+        let runtime = Arc::as_ptr(&self.shared).cast();
+        current::enter(
+            ptr::from_ref(self).cast(),
+            runtime,
+            TypeId::of::<H>(),
+            || {
+                H::observe(self, Event::Wakes(Instant::now()));
+                body();
+            },
+        );
+    }
+
     /// There is something to do. The last searcher that finds something wakes the next one.
     #[inline]
     pub(crate) fn found(&self) {

@@ -23,8 +23,11 @@ use runtime_core::{Choice, Knob};
 
 use crate::parts::monitor;
 use crate::parts::part::{Has, Install, number};
+use crate::scheduler::Shared;
 use crate::scheduler::shutdown::own_this_thread;
-use crate::scheduler::{Hooks, Plan, Shared, SharedEvent, State};
+use crate::seam::Hooks;
+use crate::seam::facts::{SharedEvent, State};
+use crate::seam::plan::Plan;
 
 /// A task that is caught so often is marked, and again after as many more times.
 const CATCHES: u32 = 2;

@@ -7,7 +7,8 @@ use runtime_core::primitives::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-use crate::scheduler::{Hooks, Local};
+use crate::scheduler::Local;
+use crate::seam::Hooks;
 
 const UNSET: u8 = 0;
 /// The waiter is parked, or about to be: the setter unparks it.

@@ -19,9 +19,13 @@ use runtime_core::unwind::{AbortOnUnwind, Held, hand_on_both};
 use runtime_core::{Choice, Scope, Sequential};
 
 use super::part::{Has, Install, own, seen};
+use crate::current::is_away_from;
 use crate::deque::{Injector, Stealer};
 use crate::scheduler::queues::retry;
-use crate::scheduler::{Event, Hooks, Local, Origin, Plan, Shared, State};
+use crate::scheduler::{Local, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, Origin, State};
+use crate::seam::plan::Plan;
 use job::{JobRef, StackJob};
 use latch::Latch;
 use stack::{Closures, Mark};
@@ -170,7 +174,7 @@ impl<H: Has<ForkJoin>> Forker<H> {
         if let Some(worker) = Local::current(&self.shared) {
             return body(Some(worker));
         }
-        if self.shared.closed.load(Relaxed) || Local::is_away(&self.shared) {
+        if self.shared.closed.load(Relaxed) || is_away_from(Arc::as_ptr(&self.shared).cast()) {
             return body(None);
         }
         let parker = Parker::new();

@@ -15,7 +15,10 @@ use runtime_core::task::{Ran, Task, TaskId};
 use runtime_core::{Choice, Metrics};
 
 use crate::parts::part::{Has, Install, seen};
-use crate::scheduler::{Event, Hooks, Local, Plan, Shared, State, add};
+use crate::scheduler::{Local, Shared, add};
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, State};
+use crate::seam::plan::Plan;
 
 /// Buckets by powers of two: up to 9 minutes.
 const BUCKETS: usize = 40;

@@ -15,7 +15,10 @@ use runtime_core::{Choice, Knob};
 
 use crate::knobs::{IoSharing as Rule, Knobs};
 use crate::parts::part::{Has, Install, own};
-use crate::scheduler::{Event, Hooks, Local, Plan, Shared, SharedEvent, State};
+use crate::scheduler::{Local, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, SharedEvent, State};
+use crate::seam::plan::Plan;
 use measure::Measure;
 use owner::IoOwner;
 

@@ -15,7 +15,8 @@ use super::guard::Left;
 use crate::knobs::LifoSlot;
 use crate::parts::part::{Has, seen};
 use crate::scheduler::queues::retry;
-use crate::scheduler::{Ended, Event, Local, Origin, Remote, Shared, SharedEvent, Unstarted};
+use crate::scheduler::{Local, Remote, Shared, Unstarted};
+use crate::seam::facts::{Ended, Event, Origin, SharedEvent};
 
 /// The replacement workers.
 pub(super) struct Replacements {
@@ -193,7 +194,7 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
 }
 
 /// Sees to it that somebody does what the stuck worker should.
-pub(super) fn relieve<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
+pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
     let now = shared.clock.now();
     let (remote, queues) = (&shared.remotes[stuck], &shared.queues.active()[stuck]);
     if remote.timers.is_due(now) {
@@ -362,7 +363,7 @@ pub(super) fn leave<H: Has<Monitor>>(shared: &Arc<Shared<H>>, away: usize) {
         .count
         .in_place
         .fetch_add(1, Relaxed);
-    relieve(shared, away);
+    hand_off(shared, away);
     if shared
         .parts
         .part()

@@ -148,7 +148,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         }
     }
 
-    /// Looks at each worker, and relieves those that are stuck. Returns how many are.
+    /// Looks at each worker, and hands off the queues of those that are stuck. Returns how many are.
     fn look(&mut self, now: Instant) -> usize {
         let shared = self.shared;
         let (mut caught, mut away) = (0, 0);
@@ -196,7 +196,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             for index in 0..shared.active().len() {
                 let is_away = self.observed(index).in_place.load(Relaxed);
                 if self.watches[index].is_caught() || is_away {
-                    hand_off::relieve(shared, index);
+                    hand_off::hand_off(shared, index);
                 }
             }
         }

@@ -28,9 +28,10 @@ use runtime_core::{Choice, Knob, Metrics};
 use crate::knobs::Knobs;
 use crate::parts::part::{Has, Install, seen, switch};
 use crate::scheduler::shutdown::own_this_thread;
-use crate::scheduler::{
-    Duty, Ended, Event, Hooks, Local, Plan, Shared, SharedEvent, State, Unstarted,
-};
+use crate::scheduler::{Local, Shared, Unstarted};
+use crate::seam::Hooks;
+use crate::seam::facts::{Duty, Ended, Event, SharedEvent, State};
+use crate::seam::plan::Plan;
 use guard::CloseWatch;
 pub(crate) use guard::POLLS_A_CLOCK;
 use hand_off::Replacements;

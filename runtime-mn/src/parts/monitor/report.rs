@@ -11,8 +11,9 @@ use runtime_core::task::AbortHandle;
 
 use super::Monitor;
 use crate::parts::part::{Has, seen};
+use crate::scheduler::Shared;
 use crate::scheduler::placement::dispose;
-use crate::scheduler::{Shared, SharedEvent};
+use crate::seam::facts::SharedEvent;
 
 /// A warning at most so often; those in between are counted in the next one.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);

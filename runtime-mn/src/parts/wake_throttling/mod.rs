@@ -25,7 +25,10 @@ use runtime_core::{Choice, Knob};
 use crate::knobs::Knobs;
 use crate::parts::monitor::{Monitor, POLLS_A_CLOCK};
 use crate::parts::part::{Has, Install, number, own};
-use crate::scheduler::{Event, Hooks, Local, Plan, Shared, State};
+use crate::scheduler::{Local, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, State};
+use crate::seam::plan::Plan;
 
 /// When sockets or timers wake more tasks than this at once, another worker is woken at once.
 const MANY_WOKEN: usize = 16;
