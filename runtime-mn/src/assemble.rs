@@ -17,12 +17,12 @@ use runtime_core::time::{Clock, TimerShard};
 
 use crate::binding::Scheduler;
 use crate::builder::Builder;
+use crate::ending::{Closed, Threads};
 use crate::parts::list::{Installed, OfRemote};
 use crate::policy::{Place, Policy};
 use crate::scheduler::driver::unpark;
 use crate::scheduler::idle::Idle;
 use crate::scheduler::queues::SharedQueues;
-use crate::scheduler::shutdown::{Closed, Threads};
 use crate::scheduler::worker::Worker;
 use crate::scheduler::{Local, Remote, Shared, Start, Unstarted};
 use crate::seam::Hooks;

@@ -8,6 +8,7 @@ mod build;
 mod builder;
 mod current;
 mod deque;
+mod ending;
 mod handle;
 mod handle_refs;
 mod knobs;
@@ -18,6 +19,7 @@ mod prepaid;
 mod runtime;
 pub mod scheduler;
 mod seam;
+mod slot;
 mod turn;
 
 #[cfg(all(test, any(lab_loom, not(lab_shuttle))))]

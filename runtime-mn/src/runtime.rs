@@ -12,10 +12,10 @@ use runtime_core::{JoinHandle, yield_now};
 
 use crate::assemble::{Assembled, assemble};
 use crate::builder::Builder;
+use crate::ending::owns_this_thread;
 use crate::handle::{Handle, wait_for_root};
 use crate::parts::list::Installed;
 use crate::policy::Policy;
-use crate::scheduler::shutdown::owns_this_thread;
 use crate::seam::Hooks;
 
 /// How long a shutdown waits at a time for workers before it sweeps again.

@@ -114,8 +114,6 @@ impl Builder {
 
 #[cfg(all(test, not(lab_loom)))]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::knobs::{KnobChanges, Knobs};
 
@@ -142,25 +140,6 @@ mod tests {
             error.contains("`steel`") && error.contains("steal"),
             "{error}"
         );
-    }
-
-    #[test]
-    #[cfg(not(lab_shuttle))]
-    fn absurd_durations_mean_for_ever() {
-        let builder = Builder::new().workers(2);
-        let builder = builder.wake_delay(Duration::MAX);
-        let runtime = builder.build().unwrap();
-        let sum = runtime.block_on(async {
-            let tasks: Vec<_> = (0..10_000_u64)
-                .map(|number| runtime_core::spawn(async move { number }))
-                .collect();
-            let mut sum = 0;
-            for task in tasks {
-                sum += task.await.unwrap();
-            }
-            sum
-        });
-        assert_eq!(sum, 49_995_000);
     }
 
     #[test]

@@ -25,6 +25,8 @@ fn missing(parts: &[&str], is_simulated: bool) -> Option<&'static str> {
         ("simulated-time", is_simulated),
         // Whoever waits behind a long poll, unknown to those who sleep, is found by the monitor.
         ("monitor", is_about("c15_")),
+        // The timer of a worker in a long poll.
+        ("monitor", is_about("c12_a_limit_over_a_handle")),
     ];
     let missing = |(part, needed): &(&'static str, bool)| *needed && !parts.contains(part);
     needs.into_iter().find(missing).map(|(part, _)| part)

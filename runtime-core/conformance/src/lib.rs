@@ -132,9 +132,9 @@ pub trait ClockSubject: AmbientSubject {
     fn start_with(clock: Clock) -> Self;
 }
 
-/// Declines the case that the calling thread runs, because the scheduler lacks something that it has a right to lack. To
-/// be called in a [`Subject`]'s methods, on the case's own thread, which bears the case's name. The case does not fail,
-/// and `skipped`, its name and the reason are printed on standard error.
+/// Declines the case that the calling thread runs, because the scheduler lacks something that it has a right to lack.
+/// To be called in a [`Subject`]'s methods, on the case's own thread, which bears the case's name. The case does not
+/// fail, and `skipped`, its name and the reason are printed on standard error.
 pub fn skip(reason: &str) -> ! {
     watchdog::skip(reason)
 }

@@ -6,8 +6,8 @@ use loom::thread;
 use runtime_core::park::{Parker, Unparker};
 use runtime_core::primitives::atomic::AtomicUsize;
 
+use crate::ending::Closed;
 use crate::scheduler::idle::Idle;
-use crate::scheduler::shutdown::Closed;
 use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
 
 /// Workers over an injector that is a count of tasks. It orders nothing by itself.

@@ -10,6 +10,10 @@ mod view;
 use std::iter::once;
 
 pub use crate::knobs::{IoSharing, Knobs, LifoSlot, Steal};
+
+/// The former name of [`IoSharing`].
+#[deprecated(note = "use `IoSharing`")]
+pub type SocketHelp = IoSharing;
 pub use global_queue::GlobalQueue;
 pub use go_like::GoLike;
 pub use no_steal::NoSteal;

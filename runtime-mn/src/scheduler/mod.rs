@@ -25,11 +25,11 @@ use runtime_core::task::{Arena, BlockCache};
 use runtime_core::time::{Clock, TimerShard};
 
 use crate::current;
+use crate::ending::{Closed, Threads};
 use crate::knobs::Knobs;
 use crate::seam::facts::State;
 use idle::Idle;
 use queues::{OwnQueues, SharedQueues};
-use shutdown::{Closed, Threads};
 
 /// What all threads of a runtime share.
 pub(crate) struct Shared<H: State> {

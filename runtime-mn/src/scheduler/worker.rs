@@ -1,5 +1,4 @@
-//! A worker's life: what runs next, when to search, when to sleep, and the end. Where it looks is its policy's
-//! decision.
+//! A worker's life: what runs next, when to search, when to sleep. Where it looks is its policy's decision.
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
@@ -7,22 +6,19 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use runtime_core::context::{self, Ambient, Role};
 use runtime_core::task::{Ran, SchedulerArc, Task};
 
-use super::shutdown::own_this_thread;
 use super::steal::Found;
 use super::{Local, Shared, Unstarted, add};
 use crate::binding::Scheduler;
 use crate::current;
+use crate::ending::own_this_thread;
 use crate::policy::{GoLike, Policy, SearchView, Source, WokenBy, WorkerView};
 use crate::seam::Hooks;
-use crate::seam::facts::{Ended, Event, Origin, SharedEvent};
-
-/// How long the last worker waits at a time for a waker elsewhere to queue the task that it has marked.
-const FOREIGN_WAKER: Duration = Duration::from_millis(1);
+use crate::seam::facts::{Ended, Event, Origin};
 
 pub(crate) struct Worker<P: Policy, H: Hooks> {
     scheduler: SchedulerArc<Scheduler<P, H>>,
@@ -63,7 +59,9 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
         let live = || {
             ended = H::live(&self.local, &|| self.work());
             if ended == Ended::WithTheRuntime {
-                self.end();
+                self.local.end();
+                let mut blocks = self.local.blocks.borrow_mut();
+                blocks.flush(&self.shared().arena, &self.scheduler);
             }
         };
         self.scheduler.erased().serve(|| self.local.enter(live));
@@ -234,34 +232,6 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
             .set(!shared.idle.cancel_sleep(local.index()));
         local.fire_due();
     }
-
-    // ---- The end
-
-    /// Cancels what this worker has queued; the last worker, all that is left.
-    fn end(&self) {
-        let (shared, local) = (self.shared(), &self.local);
-        local.found();
-        shared.closed.before_drain();
-        while let Some(task) = local.queues.pop_any() {
-            shared.cancel(task);
-        }
-        // Whoever waits for work that is no task waits for all of it.
-        let others = || local.queues.victims().map(Origin::Worker);
-        let everywhere = || [Origin::Own, Origin::Outside].into_iter().chain(others());
-        while everywhere().any(|origin| H::do_other_work(local, origin)) {}
-        shared.sweep();
-        if shared.threads.is_last_to_end() {
-            // A task may be woken, or marked by a waker elsewhere, while another one is dropped: until a walk finds
-            // none.
-            while shared.sweep() > 0 {
-                local.parker.park(Some(Instant::now() + FOREIGN_WAKER));
-            }
-        }
-        local
-            .blocks
-            .borrow_mut()
-            .flush(&shared.arena, &self.scheduler);
-    }
 }
 
 impl<H: Hooks> Local<H> {
@@ -304,17 +274,6 @@ impl<H: Hooks> Local<H> {
             self.shared.wake_one();
         }
     }
-
-    /// Gives what this worker has queued to the others.
-    pub(crate) fn give_away(&self) {
-        // First: this puts tasks into the queues, the slot among them, which nobody else empties.
-        self.remote().timers.hand_on();
-        while let Some(task) = self.queues.pop_any() {
-            self.queues.all.injector.push(task);
-        }
-        H::observe(self, Event::Leaves);
-        self.shared.wake_one();
-    }
 }
 
 impl<H: Hooks> Shared<H> {
@@ -331,30 +290,6 @@ impl<H: Hooks> Shared<H> {
 
     pub(crate) fn has_injected(&self) -> bool {
         !self.queues.injector.is_empty() || H::has_other_work(self, Origin::Outside)
-    }
-
-    /// Begins the shutdown: spawns are refused, and workers end after their current poll.
-    pub(crate) fn close(&self) {
-        self.closed.set();
-        (0..self.remotes.len()).for_each(|worker| self.unpark(worker));
-        H::observe_shared(self, SharedEvent::Closed);
-    }
-
-    pub(crate) fn cancel(&self, task: Task) {
-        H::observe_shared(self, SharedEvent::Cancelled);
-        task.cancel();
-    }
-
-    pub(crate) fn cancel_queued(&self) {
-        self.queues.drain(|task| self.cancel(task));
-    }
-
-    /// Cancels every task that is in a queue or idle. Returns how many were alive: those of them that are being
-    /// polled, or are on their way into a queue, still are.
-    pub(crate) fn sweep(&self) -> usize {
-        self.cancel_queued();
-        H::observe_shared(self, SharedEvent::Sweep);
-        self.arena.abort_all(|task| self.cancel(task))
     }
 }
 

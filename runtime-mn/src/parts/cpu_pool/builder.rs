@@ -11,8 +11,8 @@ impl Builder {
         self
     }
 
-    /// How nice the threads of the CPU-bound pool are, 0 to 19; default 6. At 6 they get about a quarter of what a worker
-    /// gets while both want the same processor, at 0 as much, and the workers' latency suffers.
+    /// How nice the threads of the CPU-bound pool are, 0 to 19; default 6. At 6 they get about a quarter of what a
+    /// worker gets while both want the same processor, at 0 as much, and the workers' latency suffers.
     #[must_use]
     pub fn cpu_pool_nice(mut self, nice: u8) -> Self {
         self.parts.cpu_pool.nice = i32::from(nice.min(19));

@@ -21,10 +21,10 @@ use runtime_core::task::{Ran, Task, TaskId};
 use runtime_core::time::Hold;
 use runtime_core::{Choice, Knob};
 
+use crate::ending::own_this_thread;
 use crate::parts::monitor;
 use crate::parts::part::{Has, Install, number};
 use crate::scheduler::Shared;
-use crate::scheduler::shutdown::own_this_thread;
 use crate::seam::Hooks;
 use crate::seam::facts::{SharedEvent, State};
 use crate::seam::plan::Plan;

@@ -140,6 +140,7 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
         }
     }
 
+    #[inline]
     fn observe(local: &Local<H>, event: Event) {
         if let Event::Leaves = event {
             while let Some(job) = closures(local).pop_since(Mark::BOTTOM) {

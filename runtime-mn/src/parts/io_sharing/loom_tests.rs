@@ -87,7 +87,7 @@ impl Model {
         found
     }
 
-    /// As `Local::drive_without_waiting`.
+    /// As `Local::drive_in_passing`.
     fn look(&self, index: usize) {
         let token = self.token.try_lock();
         if token.is_some() && self.ask(index, false) {
@@ -100,7 +100,12 @@ impl Model {
     fn sleep(&self, index: usize, parker: &Parker) {
         // That of `Idle::sleep`.
         fence(SeqCst);
-        let token = self.owner.turn(index, || self.token.try_lock());
+        let again = || self.owner.step_back(index).then(|| self.token.try_lock());
+        let token = if self.owner.is_other_than(index) {
+            None
+        } else {
+            self.token.try_lock().or_else(|| again().flatten())
+        };
         if token.is_none() {
             parker.park(None);
         } else if self.ask(index, true) {

@@ -7,9 +7,9 @@ use super::report::StuckPoll;
 use crate::builder::Builder;
 
 impl Builder {
-    /// Whether a worker that is stuck in a poll hands its queues to another one, and whether what waits behind a poll is
-    /// found. Default: yes. See [`parts::monitor`](crate::parts::monitor). Without it wake-ups are never throttled, but a task in the
-    /// LIFO slot waits for the end of the poll in which it was woken.
+    /// Whether a worker that is stuck in a poll hands its queues to another one, and whether what waits behind a poll
+    /// is found. Default: yes. See [`parts::monitor`](crate::parts::monitor). Without it wake-ups are never throttled,
+    /// but a task in the LIFO slot waits for the end of the poll in which it was woken.
     #[must_use]
     pub fn monitor(mut self, enabled: bool) -> Self {
         self.parts.monitor.enabled = enabled;
@@ -23,8 +23,8 @@ impl Builder {
         self
     }
 
-    /// How many more workers there may be at a time, in place of those that are stuck or block in place. Default: 8. With 0, a
-    /// stuck worker's tasks wait until another worker takes them.
+    /// How many more workers there may be at a time, in place of those that are stuck or block in place. Default: 8.
+    /// With 0, a stuck worker's tasks wait until another worker takes them.
     #[must_use]
     pub fn max_replacement_workers(mut self, workers: usize) -> Self {
         self.parts.monitor.max_replacements = workers.min(1024);

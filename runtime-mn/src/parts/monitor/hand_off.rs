@@ -269,8 +269,8 @@ pub(super) fn is_unwatched<H: Has<Monitor>>(shared: &Shared<H>) -> bool {
     shared.reactor.has_sources() && !shared.active().iter().any(is_polling)
 }
 
-/// Wakes a replacement worker that sleeps although there is one too many: it goes by itself when it sees that, but an idle
-/// runtime would never let it see.
+/// Wakes a replacement worker that sleeps although there is one too many: it goes by itself when it sees that, but an
+/// idle runtime would never let it see.
 pub(super) fn call_off_surplus<H: Has<Monitor>>(shared: &Shared<H>) {
     if !shared.parts.part().replacements.count.has_surplus() {
         return;
@@ -285,8 +285,8 @@ pub(super) fn call_off_surplus<H: Has<Monitor>>(shared: &Shared<H>) {
     }
 }
 
-/// Gives to all what the policy lets nobody take from a stuck worker. A replacement worker takes it over once, but the stuck task
-/// may go on queueing.
+/// Gives to all what the policy lets nobody take from a stuck worker. A replacement worker takes it over once, but the
+/// stuck task may go on queueing.
 fn share_out<H: Has<Monitor>>(shared: &Shared<H>, stuck: usize) {
     let queues = &shared.queues.active()[stuck];
     if !shared.steals {

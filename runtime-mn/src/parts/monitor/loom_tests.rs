@@ -41,8 +41,8 @@ fn loom_a_worker_that_wakes_up_wakes_the_monitor() {
     });
 }
 
-/// Two replacements ask to go, and the monitor sends another one, while a stuck worker comes back: never more replacements than
-/// were admitted, and none is counted twice.
+/// Two replacements ask to go, and the monitor sends another one, while a stuck worker comes back: never more
+/// replacements than were admitted, and none is counted twice.
 #[test]
 fn loom_replacements_come_and_go_one_by_one() {
     loom::model(|| {
@@ -74,8 +74,8 @@ fn loom_replacements_come_and_go_one_by_one() {
     });
 }
 
-/// A stuck worker's task goes on queueing while a replacement worker takes over and, the poll being over, gives away what is left:
-/// every task is taken once, by one of the two.
+/// A stuck worker's task goes on queueing while a replacement worker takes over and, the poll being over, gives away
+/// what is left: every task is taken once, by one of the two.
 #[test]
 fn loom_taking_over_loses_and_doubles_nothing() {
     loom::model(|| {

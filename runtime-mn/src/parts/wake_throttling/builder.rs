@@ -20,3 +20,26 @@ impl Builder {
         self.wake_delay(duration)
     }
 }
+
+#[cfg(all(test, not(lab_loom), not(lab_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_durations_mean_for_ever() {
+        let builder = Builder::new().workers(2);
+        let builder = builder.wake_delay(Duration::MAX);
+        let runtime = builder.build().unwrap();
+        let sum = runtime.block_on(async {
+            let tasks: Vec<_> = (0..10_000_u64)
+                .map(|number| runtime_core::spawn(async move { number }))
+                .collect();
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.unwrap();
+            }
+            sum
+        });
+        assert_eq!(sum, 49_995_000);
+    }
+}
