@@ -409,33 +409,51 @@ fn many_workers_block_in_place_at_once_and_come_back() {
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
+/// How often the threads whose names begin so have gone to sleep, in all.
+fn times_slept(names: &str) -> u64 {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let name = std::fs::read_to_string(path.join("comm")).ok()?;
+            let status = std::fs::read_to_string(path.join("status")).ok()?;
+            let switches = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            name.starts_with(names)
+                .then(|| switches.trim().parse::<u64>().unwrap())
+        })
+        .sum()
+}
+
 #[test]
 fn an_idle_runtime_is_not_watched() {
-    let runtime = quiet(2).build().unwrap();
-    let threads = || {
-        std::fs::read_dir("/proc/self/task")
-            .unwrap()
-            .filter_map(|entry| {
-                let path = entry.unwrap().path();
-                let name = std::fs::read_to_string(path.join("comm")).ok()?;
-                let status = std::fs::read_to_string(path.join("status")).ok()?;
-                let switches = status
-                    .lines()
-                    .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-                name.starts_with("idle-watch")
-                    .then(|| switches.trim().parse::<u64>().unwrap())
-            })
-            .sum::<u64>()
-    };
-    drop(runtime);
     let runtime = quiet(2).thread_name("idle-watch").build().unwrap();
     runtime.block_on(yield_now());
     // After some looks at which nothing happened, there are none.
     until("nothing wakes up any more", || {
-        let before = threads();
+        let before = times_slept("idle-watch");
         thread::sleep(Duration::from_millis(300));
-        threads() == before
+        times_slept("idle-watch") == before
     });
+}
+
+/// There is no poll that could get stuck, and so no reason to look often.
+#[test]
+fn a_worker_that_blocks_in_place_is_watched_no_more_often_than_one_that_sleeps() {
+    let runtime = quiet(2).thread_name("away").build().unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let task = runtime.spawn(async move { block_in_place(|| released.recv()) });
+    until("there are fewer than 300 looks a second", || {
+        let (before, began) = (times_slept("away-monitor"), Instant::now());
+        thread::sleep(Duration::from_millis(300));
+        let looks = times_slept("away-monitor") - before;
+        let looks = u32::try_from(looks).unwrap();
+        // No look at all: the thread has just begun, or has another name.
+        looks > 0 && began.elapsed() > Duration::from_secs(1) / 300 * looks
+    });
+    drop(release);
+    assert!(runtime.block_on(task).unwrap().is_err());
 }
 
 /// Each task is caught once and ends; the next one lies in the same memory, and is no hog for that.

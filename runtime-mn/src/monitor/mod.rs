@@ -22,7 +22,7 @@ use runtime_core::primitives::atomic::{
 use runtime_core::primitives::{Mutex, thread};
 
 use crate::ask::dispose;
-use crate::remote::CLOSURE;
+use crate::remote::{CLOSURE, Observed};
 use crate::shared::Shared;
 use guard::{CloseWatch, Guard, Left};
 use relief::Spares;
@@ -37,7 +37,7 @@ pub use report::StuckPoll;
 const QUIET_LOOKS: u32 = 10;
 /// The pause between two looks while a worker is awake.
 const PAUSE: Duration = Duration::from_millis(1);
-/// The pause while all workers sleep.
+/// The pause while all workers sleep or wait in `block_in_place`.
 const IDLE_PAUSE: Duration = Duration::from_millis(5);
 /// The pause while wake-ups are throttled, or when something waits behind a poll.
 const CLOSE_PAUSE: Duration = Duration::from_micros(200);
@@ -337,7 +337,7 @@ impl<'a> Looks<'a> {
     fn pause(&self) -> Duration {
         if self.has_suspects || self.shared.monitor.close_watch.is_on() {
             CLOSE_PAUSE
-        } else if self.all_asleep() {
+        } else if self.nobody_polls() {
             IDLE_PAUSE
         } else {
             PAUSE
@@ -427,11 +427,21 @@ impl<'a> Looks<'a> {
     }
 
     fn all_asleep(&self) -> bool {
-        let all = self.shared.reach().iter().enumerate();
-        all.into_iter().all(|(index, remote)| {
+        self.all(|observed| observed.asleep.load(Relaxed))
+    }
+
+    /// Whether each worker sleeps or waits in `block_in_place`: there is no poll that could get stuck.
+    fn nobody_polls(&self) -> bool {
+        self.all(|it| it.asleep.load(Relaxed) || it.in_place.load(Relaxed))
+    }
+
+    /// Whether it holds for each worker, and each spare one that stands in.
+    fn all(&self, holds: impl Fn(&Observed) -> bool) -> bool {
+        let mut all = self.shared.reach().iter().enumerate();
+        all.all(|(index, remote)| {
             let is_retired =
                 index >= self.shared.workers && !remote.observed.stands_in.load(Relaxed);
-            is_retired || remote.observed.asleep.load(Relaxed)
+            is_retired || holds(&remote.observed)
         })
     }
 }
