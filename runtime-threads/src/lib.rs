@@ -6,6 +6,7 @@ mod fork_join;
 mod guest_timers;
 mod handle;
 mod launch;
+mod os_thread;
 #[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
 mod overflow;
 mod phase;

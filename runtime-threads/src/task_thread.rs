@@ -19,6 +19,7 @@ use runtime_core::time::{Clock, TimerShard};
 
 use crate::due::Due;
 use crate::handle::Handle;
+use crate::os_thread::OsThread;
 use crate::overflow::Stack;
 use crate::phase::Phase;
 use crate::registry::Denied;
@@ -141,11 +142,7 @@ impl TaskThread {
         }
     }
 
-    fn spawn(
-        this: &SchedulerArc<Self>,
-        id: TaskId,
-        abort: &AbortHandle,
-    ) -> io::Result<thread::JoinHandle<()>> {
+    fn spawn(this: &SchedulerArc<Self>, id: TaskId, abort: &AbortHandle) -> io::Result<OsThread> {
         let permit = Permit::take()?;
         let (named, abort, thread) = (this.shared.name_thread(), abort.clone(), this.clone());
         thread::Builder::new()
@@ -160,6 +157,7 @@ impl TaskThread {
                 };
                 stack.watch(|| Self::run(&thread, id, permit));
             })
+            .map(OsThread::new)
     }
 
     /// The shutdown: no further poll.
