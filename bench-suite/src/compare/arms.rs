@@ -6,9 +6,8 @@ use std::io;
 use runtime_core::LaunchConfig;
 
 use super::parts::Parts;
-use super::plan::usage;
 use crate::comparisons::{Against, ArmKey, Baseline};
-use crate::error::CommandError;
+use crate::error::{CommandError, usage};
 use crate::parts;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::results::{Config, Role};

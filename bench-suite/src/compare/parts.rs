@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::usage;
-use crate::error::CommandError;
+use crate::error::{CommandError, usage};
 use crate::parts;
 use crate::registry::{Registry, RuntimeInfo};
 

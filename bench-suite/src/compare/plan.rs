@@ -8,7 +8,7 @@ use super::parts::Parts;
 use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons::Baseline;
 use crate::environment;
-use crate::error::CommandError;
+use crate::error::{CommandError, usage};
 use crate::registry::{Parameter, Registry, RuntimeInfo, Workload};
 use crate::results::{Absent, Dimension, Sweep};
 use crate::suggest;
@@ -229,10 +229,6 @@ impl Plan {
     pub(super) fn round_size(&self) -> usize {
         self.cells.iter().map(|cell| cell.arms.len()).sum()
     }
-}
-
-pub(super) fn usage(line: String) -> CommandError {
-    CommandError::Usage(line)
 }
 
 fn chosen_workloads<'a>(

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::html::Text;
-use super::page::plural;
+use super::html::{Text, plural};
 use crate::matrix::{Column, Matrix};
 
 pub(super) fn render(html: &mut String, matrices: &[Matrix], legend: &str) {
