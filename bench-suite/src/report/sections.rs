@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::charts;
-use super::html::Text;
+use super::html::{Text, anchor};
 use crate::results::Verdict;
 use crate::summary::{self, Row, Section};
 use crate::units;
