@@ -33,7 +33,10 @@ mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
     use runtime_core::park::{Parker, Unparker};
-    use runtime_core::primitives::atomic::AtomicUsize;
+    use runtime_core::primitives::atomic::{
+        AtomicUsize,
+        Ordering::{Relaxed, SeqCst},
+    };
 
     /// Workers over one mock queue, which is a count of tasks.
     struct Model {
@@ -60,7 +63,7 @@ mod loom_tests {
 
         fn push(&self) {
             self.queue.fetch_add(1, Relaxed);
-            self.notify_helper();
+            self.tell();
         }
 
         fn tell(&self) {
@@ -77,7 +80,7 @@ mod loom_tests {
                 if is_searching && self.take() {
                     is_searching = false;
                     if self.idle.stop_searching() {
-                        self.notify_helper();
+                        self.tell();
                     }
                     if self.run.fetch_add(1, SeqCst) + 1 == total {
                         self.unparkers.iter().for_each(Unparker::unpark);

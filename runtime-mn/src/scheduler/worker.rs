@@ -72,8 +72,11 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
                 queues,
                 parker,
                 blocks,
+                parts,
                 ..
             } = self.local;
+            // Another thread may begin as soon as it is taken back.
+            drop(parts);
             blocks.into_inner().flush(&shared.arena, &self.scheduler);
             H::take_back(&shared, Unstarted { queues, parker });
         }

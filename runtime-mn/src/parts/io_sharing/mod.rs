@@ -27,6 +27,9 @@ use owner::IoOwner;
 const CLOCK_POLLS: u32 = 4;
 const CLOCK_POLLS_MAX: u32 = 16;
 
+/// Longer ones count as this.
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+
 /// The part.
 #[derive(Debug)]
 pub(crate) struct IoSharing {
@@ -99,7 +102,8 @@ impl Install for IoSharing {
         Self {
             owner: CachePadded::default(),
             measure: Mutex::new(Measure::new(rule)),
-            wake_delay: knobs.wake_delay,
+            // It is multiplied.
+            wake_delay: knobs.wake_delay.min(LONGEST_DELAY),
         }
     }
 
