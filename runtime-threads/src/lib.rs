@@ -1,12 +1,14 @@
 #![doc = include_str!("README.md")]
 
 mod builder;
+mod due;
 mod fork_join;
 mod guest_timers;
 mod handle;
 mod launch;
 #[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
 mod overflow;
+mod phase;
 mod registry;
 mod runtime;
 mod shared;
