@@ -108,7 +108,7 @@ fn the_matrix_has_all_none_each_left_out_and_each_alone() {
         "time/op",
         "CPU/op",
         "switches/op",
-        "steals",
+        "steals/op",
         "ratio of CPU time",
     ] {
         assert!(printed.contains(column), "{column}: {printed}");
