@@ -6,21 +6,22 @@ use crate::results::{Comparison, Dimension};
 use crate::summary::Row;
 use crate::{parts, units};
 
-/// The figures of each row, by metric.
-const FIGURES: [&str; 6] = [
-    "wall_ns_per_op",
-    "cpu_ns_per_op",
-    "switches_per_op",
-    "steals_done_per_op",
-    "unparks_per_op",
-    "latency_p99_ns",
+/// The figures of each row: title and metric.
+const FIGURES: [(&str, &str); 6] = [
+    ("time/op", "wall_ns_per_op"),
+    ("CPU/op", "cpu_ns_per_op"),
+    ("switches/op", "switches_per_op"),
+    ("steals/op", "steals_done_per_op"),
+    ("wake-ups/op", "unparks_per_op"),
+    ("p99", "latency_p99_ns"),
 ];
 
 /// What is compared in every workload.
 const COMPARED: [&str; 2] = ["wall_ns_per_op", "cpu_ns_per_op"];
 
-/// The meaning of the intervals, for people.
-pub(crate) const LEGEND: &str = "behind a median stands where the true one is with 95% \
+/// The meaning of the columns, for people.
+pub(crate) const LEGEND: &str = "steals: times that a worker found something in another one's queue; \
+     wake-ups: of sleeping workers; behind a median stands where the true one is with 95% \
      (with fewer than 6 processes: the whole range); the parts are those of the scheduler: all, none, all but one, only one";
 
 /// Whether parts are a dimension of the matrix.
@@ -43,9 +44,9 @@ pub(crate) type Figures = (String, Vec<Option<String>>);
 
 /// The columns of `rows`: the figures, then the ratios beyond that in the metric `judged`.
 pub(crate) fn columns(rows: &[&Row], judged: &str, compared: &[Comparison]) -> Vec<Figures> {
-    let figures = FIGURES.iter().map(|metric| {
+    let figures = FIGURES.iter().map(|(title, metric)| {
         let cells = rows.iter().map(|row| figure(row, metric));
-        (units::metric_column(metric), cells.collect())
+        ((*title).to_owned(), cells.collect())
     });
     let ratios = COMPARED.iter().filter(|metric| **metric != judged);
     let ratios = ratios.map(|metric| {

@@ -33,9 +33,7 @@ const LEGEND: &str = "cores: CPU-seconds per second; steals: times that a worker
 /// The meaning of the columns of `results`, for people.
 pub(crate) fn legend(results: &Results) -> String {
     match &results.sweep {
-        Some(sweep) if ablation::is_asked(&sweep.dimensions) => {
-            format!("{LEGEND}; {}", ablation::LEGEND)
-        }
+        Some(sweep) if ablation::is_asked(&sweep.dimensions) => ablation::LEGEND.to_owned(),
         _ => LEGEND.to_owned(),
     }
 }

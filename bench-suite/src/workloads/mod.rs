@@ -40,6 +40,7 @@ pub mod yielding;
 use std::future::Future;
 use std::io;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::mpsc;
 use std::thread;
 
@@ -189,11 +190,23 @@ pub fn under<L: Launch, P: Program>(params: &Params, meter: &mut Meter) -> Resul
     let config = launch_config(params)?;
     let params = params.clone();
     let measured = std::mem::take(meter);
-    let (outcome, measured) = L::run(&config, |rt| root::<L::Runtime, P>(rt, params, measured))
+    let root = move |rt| -> RootFuture { Box::pin(root::<L::Runtime, P>(rt, params, measured)) };
+    let (outcome, measured) = launch::<L>(&config, Box::new(root))
         .map_err(|error| Failure::Refused(format!("the runtime did not start: {error}")))?;
     *meter = measured;
     meter.launched = Some(config);
     outcome
+}
+
+type RootFuture = Pin<Box<dyn Future<Output = (Result<(), Failure>, Meter)> + Send>>;
+
+/// Runs a root task that stands behind `dyn`, so that what starts and ends a runtime is compiled once for each runtime
+/// and not for each pair. A poll of the root costs one indirect call; all that the root does is monomorphised.
+fn launch<L: Launch>(
+    config: &LaunchConfig,
+    root: Box<dyn FnOnce(L::Runtime) -> RootFuture + Send>,
+) -> io::Result<(Result<(), Failure>, Meter)> {
+    L::run(config, root)
 }
 
 /// The root task. It does not depend on how the runtime was launched, so that it is compiled once for each handle.

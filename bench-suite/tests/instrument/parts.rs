@@ -108,7 +108,9 @@ fn the_matrix_has_all_none_each_left_out_and_each_alone() {
         "time/op",
         "CPU/op",
         "switches/op",
-        "steals",
+        "steals/op",
+        "wake-ups/op",
+        "p99",
         "ratio of CPU time",
     ] {
         assert!(printed.contains(column), "{column}: {printed}");
@@ -120,6 +122,8 @@ fn the_matrix_has_all_none_each_left_out_and_each_alone() {
         .find(|line| line.trim_start().starts_with("-sharing"));
     let row = row.unwrap_or_else(|| panic!("{printed}"));
     assert!(row.contains(" [") && row.contains(']'), "{row}");
+    // The same in every process, but for the precision of a histogram.
+    assert!(report.contains("8.00 µs [8.00 µs, 8.00 µs]"), "{report}");
 
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../schema/lab.results-1.schema.json")).unwrap();
