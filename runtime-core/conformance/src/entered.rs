@@ -15,7 +15,7 @@ struct Forgets(Arc<dyn Ambient>, Event);
 
 impl Drop for Forgets {
     fn drop(&mut self) {
-        std::mem::forget(context::enter(Arc::clone(&self.0), Role::Guest));
+        std::mem::forget(context::enter(Arc::clone(&self.0), Role::NonWorker));
         self.1.set();
     }
 }
