@@ -185,10 +185,10 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
             }
             self.local.searching.set(true);
         }
-        if self.has_overlooked.replace(false) {
-            return self.look(&GoLike);
-        }
-        self.look(self.policy())
+        // What was overlooked may be gone by now. The policy is asked before each sleep all the same.
+        let overlooked = self.has_overlooked.replace(false);
+        let found = overlooked.then(|| self.look(&GoLike)).flatten();
+        found.or_else(|| self.look(self.policy()))
     }
 
     /// Looks for work where that policy says, in its order, once.
