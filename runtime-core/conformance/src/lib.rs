@@ -17,6 +17,7 @@ pub mod combine_calls;
 pub mod combine_gather;
 pub mod combine_handles;
 pub mod combine_scope;
+pub mod erased;
 pub mod event;
 pub mod executors;
 pub mod fairness;

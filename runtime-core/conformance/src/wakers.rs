@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 
 use super::Subject;
+use super::erased::maker::Inherited;
 use super::event::{Count, Event};
 use super::outcome::Outcome;
 use super::probe::{Destructors, Probe, Then};
@@ -320,7 +321,9 @@ pub fn c06_two_runtimes_wake_each_other<S: Subject>() {
     }
     let (ping, pong) = (Count::new(), Count::new());
     let (heard, said) = (ping.clone(), pong.clone());
+    let inherited = Inherited::of_this_thread();
     let other = thread::spawn(move || {
+        inherited.here();
         let subject = S::start();
         subject.run(answer(heard, said, false));
     });
