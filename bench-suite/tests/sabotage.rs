@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bench_suite::peers::tokio::{Handle, Listener, Receiver, Sender, Stream, TokioCt};
+use bench_suite::peers::tokio::{Handle, Listener, Receiver, Sender, Stream, Tokio, TokioCt};
 use bench_suite::workloads::download::Download;
 use bench_suite::workloads::echo::Echo;
 use bench_suite::workloads::lock::Lock;
@@ -29,7 +29,7 @@ use runtime_core::{
 /// tokio, but: sleeps do not wait, sockets change what is read, and channels end after two
 /// items.
 #[derive(Clone)]
-struct Sabotaged(TokioCt);
+struct Sabotaged(Tokio);
 
 impl Launch for Sabotaged {
     type Runtime = Self;

@@ -9,6 +9,7 @@ mod local;
 pub mod process_pool;
 mod shared;
 mod simulated;
+mod sleep;
 mod slow_polls;
 
 pub use builder::Builder;

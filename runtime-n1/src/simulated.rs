@@ -28,7 +28,7 @@ impl Loop {
         };
         // All that is ready: what is left unreported is something to do, too.
         while self.look(Some(Duration::ZERO)) {}
-        let is_idle = self.local.ready.borrow().is_empty() && shared.is_asleep();
+        let is_idle = self.local.ready.borrow().is_empty() && shared.sleep.is_uninterrupted();
         if is_idle && shared.clock.advance(quiet, deadline) {
             shared.timers.fire(shared.clock.now());
         }

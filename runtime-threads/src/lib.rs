@@ -1,12 +1,15 @@
 #![doc = include_str!("README.md")]
 
 mod builder;
+mod due;
 mod fork_join;
 mod handle;
 mod launch;
 mod non_worker_timers;
+mod os_thread;
 #[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
 mod overflow;
+mod phase;
 mod registry;
 mod runtime;
 mod shared;

@@ -134,7 +134,7 @@ impl Runtime {
             return registry.polling();
         }
         let names = registry.wait(deadline);
-        registry.join();
+        registry.join(deadline);
         names
     }
 }

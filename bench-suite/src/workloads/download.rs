@@ -27,8 +27,8 @@ use super::{Program, check, lost, size};
 use crate::load::companion::{Companion, Role};
 use crate::load::site::SiteOptions;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// URLs that wait for a worker.
 const QUEUE: usize = 1000;

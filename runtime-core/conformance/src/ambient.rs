@@ -24,7 +24,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// Asserts that `call` panics and that its message names the way out.
 #[track_caller]
-fn assert_names_the_fix<T>(name: &str, call: impl FnOnce() -> T) {
+pub(super) fn assert_names_the_fix<T>(name: &str, call: impl FnOnce() -> T) {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(_) => panic!("`{name}` works outside of a runtime"),
         Err(payload) => {

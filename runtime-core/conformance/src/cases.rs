@@ -296,6 +296,9 @@ macro_rules! __conformance_cases {
                 c11_the_first_failure_of_a_scope_cancels_the_rest
                 c13_destructors_that_panic_hold_nothing_up
             }
+            entered {
+                a_guard_that_a_destructor_forgets_ends_with_it
+            }
             ready {
                 c10_ready_files_and_processes_let_others_run
                 c10_ready_operations_on_tasks_let_others_run

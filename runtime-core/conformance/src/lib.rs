@@ -17,6 +17,7 @@ pub mod combine_calls;
 pub mod combine_gather;
 pub mod combine_handles;
 pub mod combine_scope;
+pub mod entered;
 pub mod erased;
 pub mod event;
 pub mod executors;
@@ -131,6 +132,13 @@ pub trait ForeverSubject: AmbientSubject {
 pub trait ClockSubject: AmbientSubject {
     /// As [`start`](Subject::start), with timers that go by `clock`.
     fn start_with(clock: Clock) -> Self;
+}
+
+/// Declines the case that the calling thread runs, because the scheduler lacks something that it has a right to lack.
+/// To be called in a [`Subject`]'s methods, on the case's own thread, which bears the case's name. The case does not
+/// fail, and `skipped`, its name and the reason are printed on standard error.
+pub fn skip(reason: &str) -> ! {
+    watchdog::skip(reason)
 }
 
 /// Runs one case for `S`, bounded by its patience: what the generated tests call.

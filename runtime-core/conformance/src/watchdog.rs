@@ -1,5 +1,6 @@
 //! Bounds every case in time: a scheduler that loses a wake-up is to fail a test, not to hang a build.
 
+use std::io::Write;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -17,6 +18,15 @@ fn cpu_time() -> Duration {
 fn patience_factor() -> u32 {
     let given = std::env::var("LAB_PATIENCE").ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// What a case that is skipped ends with.
+struct Skipped(String);
+
+/// Ends the case that calls it, which then counts neither as failed nor, to a reader, as passed: the reason is printed.
+pub(super) fn skip(reason: &str) -> ! {
+    // Not by `panic!`, whose hook would report it.
+    resume_unwind(Box::new(Skipped(reason.to_owned())))
 }
 
 /// Runs `case` on a thread of its own, named after it, and hands its panic on.
@@ -48,8 +58,15 @@ pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + '
             )
         }
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
-            if let Err(panic) = thread.join() {
-                resume_unwind(panic);
+            let Err(panic) = thread.join() else {
+                return;
+            };
+            match panic.downcast::<Skipped>() {
+                // Past the test harness, which would show it for failed tests only.
+                Ok(skipped) => {
+                    let _ = writeln!(std::io::stderr(), "skipped {name}: {}", skipped.0);
+                }
+                Err(panic) => resume_unwind(panic),
             }
         }
     }
@@ -62,6 +79,13 @@ mod tests {
     #[test]
     fn a_case_that_ends_passes() {
         run("ends", Duration::from_secs(60), || {});
+    }
+
+    #[test]
+    fn a_case_that_is_skipped_does_not_fail() {
+        run("is skipped", Duration::from_secs(60), || {
+            skip("it needs what nobody has")
+        });
     }
 
     #[test]

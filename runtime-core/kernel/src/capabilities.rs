@@ -24,8 +24,9 @@ impl Capabilities {
     /// `sync` has come; `None` if none ever does.
     ///
     /// A task with a thread of its own is woken when its turn has come, and what it waits for is left to whoever runs
-    /// first: to keep it for a thread that sleeps would cost everybody a switch of threads. From this long on it is
-    /// kept for that task. Those who wait never overtake each other.
+    /// first: to keep it for a thread that sleeps would cost everybody a switch of threads. If the task runs this long
+    /// after it was first woken, or later, and comes in vain, the next release is kept for it. So the bound is this
+    /// time, and what the kernel takes to run the task's thread after it. Those who wait never overtake each other.
     pub fn overtaken_for(&self) -> Option<Duration> {
         self.workers.is_none().then_some(OVERTAKEN_FOR)
     }

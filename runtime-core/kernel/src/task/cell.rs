@@ -324,14 +324,14 @@ unsafe fn label<F: Future, N: Name>(header: NonNull<Header>) -> Label {
 pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
     // SAFETY: alive, as the task is not complete.
     let head = unsafe { header.as_ref() };
+    let depth = Depth::now();
     if head.state.start_running().has(ABORTED) {
         // SAFETY: the state is RUNNING by us.
-        unsafe { end(header, JoinError::Cancelled) };
+        unsafe { end(header, JoinError::Cancelled, depth) };
         return Ran::Finished;
     }
     let outer = CURRENT.replace(Current::of(header.as_ptr()));
     let budget = budget::arm();
-    let depth = Depth::now();
     // SAFETY: the state is RUNNING by us.
     let polled = unsafe { (head.vtable.poll)(header) };
     depth.restore();
@@ -340,7 +340,7 @@ pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
     match polled {
         Polled::Ready => {
             // SAFETY: the state is RUNNING by us, and the output is stored.
-            unsafe { complete(header, taken) };
+            unsafe { complete(header, taken, depth) };
             return Ran::Finished;
         }
         Polled::Pending if yielded => {
@@ -356,7 +356,7 @@ pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
             // It is SCHEDULED, and its entry is ours: at the suspension point that the abort waited for.
             head.state.start_running();
             // SAFETY: the state is RUNNING by us.
-            unsafe { end(header, JoinError::Cancelled) };
+            unsafe { end(header, JoinError::Cancelled, depth) };
             Ran::Finished
         }
     }
@@ -370,26 +370,32 @@ pub(super) unsafe fn cancel_entry(header: NonNull<Header>, error: JoinError) {
     // SAFETY: alive, as the task is not complete.
     unsafe { header.as_ref() }.state.start_running();
     // SAFETY: the state is RUNNING by us.
-    unsafe { end(header, error) };
+    unsafe { end(header, error, Depth::now()) };
 }
 
+/// The thread is back at `depth` when the destructors have run: they may have entered a runtime for good.
+///
 /// SAFETY: the state is RUNNING by the caller, and the future is there.
-unsafe fn end(header: NonNull<Header>, error: JoinError) {
+unsafe fn end(header: NonNull<Header>, error: JoinError, depth: Depth) {
     let outer = CURRENT.replace(Current::of(header.as_ptr()));
     // SAFETY: by this function's contract; alive, as the task is not complete.
     unsafe { (header.as_ref().vtable.cancel)(header, error) };
+    depth.restore();
     let Current { taken, .. } = CURRENT.replace(outer);
     // SAFETY: the output is stored.
-    unsafe { complete(header, taken) };
+    unsafe { complete(header, taken, depth) };
 }
 
+/// The thread is back at `depth` at the end, whatever the destructor of an output has entered.
+///
 /// SAFETY: the state is RUNNING by the caller, and the output is stored.
 #[inline]
-unsafe fn complete(header: NonNull<Header>, taken: i32) {
+unsafe fn complete(header: NonNull<Header>, taken: i32, depth: Depth) {
     // SAFETY: alive: the runtime's reference is not given up yet.
     if !unsafe { header.as_ref() }.state.complete_and_release(taken) {
         // SAFETY: by this function's contract.
         unsafe { complete_in_steps(header, taken) };
+        depth.restore();
     }
 }
 

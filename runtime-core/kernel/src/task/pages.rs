@@ -13,8 +13,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 /// Every page starts at a multiple of at least this.
 pub(super) const PAGE_ALIGN: usize = 4096;
 
-/// The first pages of a class. For shuttle, to whom each look at a block is a step, smaller ones.
-const SMALL_BYTES: usize = if cfg!(lab_shuttle) { 4 } else { 256 } * 1024;
+/// The first pages of a class. Smaller ones for shuttle and Miri, to which each look at a block is a step.
+const SMALL_BYTES: usize = if cfg!(any(lab_shuttle, miri)) { 4 } else { 256 } * 1024;
 /// The later ones.
 const LARGE_BYTES: usize = 4 * HUGE_BYTES;
 /// What the kernel hands out at once in a large page.

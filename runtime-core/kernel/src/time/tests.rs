@@ -301,6 +301,7 @@ fn a_sleep_can_be_set_anew_before_and_after_it_ended() {
 
 #[test]
 fn wakers_run_and_drop_outside_of_the_lock() {
+    const MANY: usize = if cfg!(miri) { 50 } else { 1000 };
     /// Uses the shard while it is woken and while it is dropped: a deadlock if the lock were held.
     struct UsesShard(Arc<TimerShard>);
     impl Wake for UsesShard {
@@ -315,7 +316,7 @@ fn wakers_run_and_drop_outside_of_the_lock() {
     }
     let (shard, _) = shard();
     let _entered = enter(&shard);
-    let mut sleeps: Vec<_> = (0..1000)
+    let mut sleeps: Vec<_> = (0..MANY)
         .map(|_| {
             let mut sleep = Box::pin(sleep(HOUR));
             let waker = Waker::from(Arc::new(UsesShard(shard.clone())));
@@ -326,12 +327,13 @@ fn wakers_run_and_drop_outside_of_the_lock() {
     for sleep in &mut sleeps[..10] {
         assert!(poll_once(sleep.as_mut(), Waker::noop()).is_pending());
     }
-    sleeps.truncate(900);
-    assert_eq!(shard.fire(Instant::now() + 2 * HOUR), 900);
+    sleeps.truncate(MANY - 10);
+    assert_eq!(shard.fire(Instant::now() + 2 * HOUR), MANY - 10);
 }
 
 #[test]
 fn sleeps_may_be_dropped_while_others_fire_them() {
+    const ROUNDS: u64 = if cfg!(miri) { 2 } else { 50 };
     let (shard, _) = shard();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -348,7 +350,7 @@ fn sleeps_may_be_dropped_while_others_fire_them() {
                 let shard = &shard;
                 scope.spawn(move || {
                     let _entered = enter(shard);
-                    for round in 0..50u64 {
+                    for round in 0..ROUNDS {
                         let start = Instant::now();
                         let mut sleeps: Vec<_> = (0..64)
                             .map(|index| {
@@ -384,7 +386,8 @@ fn sleeps_may_be_dropped_while_others_fire_them() {
 
 #[test]
 fn an_insertion_from_another_thread_ends_the_owners_park() {
-    for _ in 0..200 {
+    const ROUNDS: usize = if cfg!(miri) { 10 } else { 200 };
+    for _ in 0..ROUNDS {
         let parker = Parker::new();
         let unparker = parker.unparker();
         let shard = TimerShard::new(Box::new(move || unparker.unpark()));

@@ -1,6 +1,6 @@
 //! How a harness starts a runtime: by settings that every scheduler understands, for one root task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 
@@ -9,7 +9,7 @@ use runtime_kernel::reactor::ReactorKind;
 use super::traits::Runtime;
 
 /// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores, but for a
-/// policy or a knob, which is an error.
+/// policy, a knob or a part, which is an error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LaunchConfig {
@@ -19,6 +19,8 @@ pub struct LaunchConfig {
     pub policy: Option<String>,
     /// Single decisions of the policy, by the names in [`Launch::KNOBS`].
     pub knobs: BTreeMap<String, String>,
+    /// Parts to leave out, by the names in [`Launch::PARTS`].
+    pub without: BTreeSet<String>,
     /// How readiness is asked of the kernel.
     pub reactor: ReactorKind,
     /// Stack of each task's thread in bytes, under 1:1; `None` is the scheduler's default.
@@ -31,6 +33,7 @@ impl Default for LaunchConfig {
             workers: num_cpus::get(),
             policy: None,
             knobs: BTreeMap::new(),
+            without: BTreeSet::new(),
             reactor: ReactorKind::default(),
             stack_bytes: None,
         }
@@ -38,16 +41,19 @@ impl Default for LaunchConfig {
 }
 
 impl LaunchConfig {
-    /// Refuses a policy and knobs that `L` does not have; `runtime` is its name, for the message. For implementations
-    /// of [`Launch::run`]. The values of knobs are theirs to check.
+    /// Refuses a policy, knobs and parts that `L` does not have; `runtime` is its name, for the message. For
+    /// implementations of [`Launch::run`]. The values of knobs are theirs to check.
     ///
     /// # Errors
     /// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput).
     pub fn check_names<L: Launch>(&self, runtime: &str) -> io::Result<()> {
         let policies: Vec<_> = L::POLICIES.iter().map(|policy| policy.name).collect();
         let knobs: Vec<_> = L::KNOBS.iter().map(|knob| knob.name).collect();
+        let parts: Vec<_> = L::PARTS.iter().map(|part| part.name).collect();
         let policy = self.policy.iter().map(|name| ("policy", name, &policies));
-        let named = policy.chain(self.knobs.keys().map(|name| ("knob", name, &knobs)));
+        let named = policy
+            .chain(self.knobs.keys().map(|name| ("knob", name, &knobs)))
+            .chain(self.without.iter().map(|name| ("part", name, &parts)));
         for (kind, name, known) in named {
             if known.contains(&name.as_str()) {
                 continue;
@@ -98,11 +104,15 @@ pub trait Launch {
     /// The decisions that [`LaunchConfig::knobs`] may change.
     const KNOBS: &'static [Knob] = &[];
 
+    /// The parts that [`LaunchConfig::without`] may leave out, in the order in which they are shown. A part that was
+    /// left out when the program was built is not among them.
+    const PARTS: &'static [Choice] = &[];
+
     /// Runs `root` as a spawned task of a new runtime and returns its output; what it left running is dropped.
     ///
     /// # Errors
     /// When the system refuses threads or descriptors; of kind [`InvalidInput`](io::ErrorKind::InvalidInput) when
-    /// `config` names a policy, a knob or a knob's value that the scheduler does not have.
+    /// `config` names a policy, a knob, a knob's value or a part that the scheduler does not have.
     ///
     /// # Panics
     /// With the root task's own panic.

@@ -81,7 +81,8 @@ fn one_who_leaves_an_event_at_any_moment_concerns_nobody_else() {
 
 #[test]
 fn threads_see_what_was_done_before_the_set() {
-    for _ in 0..200 {
+    const ROUNDS: usize = if cfg!(miri) { 10 } else { 200 };
+    for _ in 0..ROUNDS {
         let (event, value) = (Event::new(), AtomicUsize::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -207,11 +208,12 @@ fn rounds_that_overlap_are_kept_apart() {
 #[test]
 fn threads_that_wait_for_each_other_keep_in_step() {
     const THREADS: usize = 3;
+    const ROUNDS: usize = if cfg!(miri) { 10 } else { 300 };
     let (barrier, steps) = (Barrier::new(THREADS), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                for round in 0..300 {
+                for round in 0..ROUNDS {
                     steps.fetch_add(1, Ordering::Relaxed);
                     barrier.blocking_wait().unwrap();
                     assert_eq!(steps.load(Ordering::Relaxed), (round + 1) * THREADS);

@@ -91,12 +91,13 @@ fn a_panic_with_the_lock_held_unlocks() {
 
 #[test]
 fn threads_and_futures_that_hold_the_lock_exclude_each_other() {
+    const ROUNDS: u64 = if cfg!(miri) { 20 } else { 3000 };
     let mutex = Mutex::new(0_u64);
     thread::scope(|scope| {
         for number in 0..4 {
             let mutex = &mutex;
             scope.spawn(move || {
-                for round in 0..3000 {
+                for round in 0..ROUNDS {
                     if (round + number) % 3 == 0 {
                         // A waiter that gives up, most of the time.
                         drop(poll_once(std::pin::pin!(mutex.lock())));
@@ -113,7 +114,7 @@ fn threads_and_futures_that_hold_the_lock_exclude_each_other() {
             });
         }
     });
-    assert_eq!(mutex.into_inner(), 12_000);
+    assert_eq!(mutex.into_inner(), 4 * ROUNDS);
 }
 
 /// When a waiter goes away.
@@ -339,17 +340,18 @@ fn wait_for_looks_again_after_each_notification_and_first_of_all() {
 
 #[test]
 fn two_conditions_share_a_mutex() {
+    const TURNS: usize = if cfg!(miri) { 20 } else { 500 };
     let (slot, full, empty) = (Mutex::new(None), Condition::new(), Condition::new());
     thread::scope(|scope| {
         scope.spawn(|| {
-            for number in 0..500 {
+            for number in 0..TURNS {
                 let mut guard =
                     empty.blocking_wait_for(slot.blocking_lock(), |slot| slot.is_none());
                 *guard = Some(number);
                 full.notify_one(&guard);
             }
         });
-        for number in 0..500 {
+        for number in 0..TURNS {
             let mut guard = full.blocking_wait_for(slot.blocking_lock(), |slot| slot.is_some());
             assert_eq!(guard.take(), Some(number));
             empty.notify_one(&guard);

@@ -15,8 +15,8 @@ use runtime_kernel::{context, park};
 /// A number of permits: asyncio's `Semaphore`, and with [`bounded`](Semaphore::bounded) its `BoundedSemaphore`.
 ///
 /// - *Fairness*: permits are handed out first come, first served. A newcomer does not overtake one who waits, not even
-///   one who waits for more permits than there are. Threads that wait may be overtaken for half a millisecond, as
-///   those at a [`Mutex`](super::Mutex).
+///   one who waits for more permits than there are. Threads that wait may be overtaken for as long as those at
+///   a [`Mutex`](super::Mutex).
 /// - *Cancelling*: a permit that a dropped future was about to get goes to the next in line.
 /// - *Cost*: taking and giving back are one atomic step each while nobody waits, and a short lock when somebody does.
 ///   Waiting allocates nothing; how many wait makes no difference.

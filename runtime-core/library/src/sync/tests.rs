@@ -121,12 +121,13 @@ fn owned_permits_come_back_and_forgotten_ones_do_not() {
 
 #[test]
 fn threads_that_hold_a_permit_exclude_each_other() {
+    const ROUNDS: usize = if cfg!(miri) { 20 } else { 2000 };
     let semaphore = Semaphore::new(1);
     let inside = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..2000 {
+                for _ in 0..ROUNDS {
                     let _permit = semaphore.blocking_acquire().unwrap();
                     assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
                     inside.fetch_sub(1, Ordering::Relaxed);
@@ -321,7 +322,7 @@ fn the_last_sender_ends_the_channel_and_the_last_receiver_refuses_and_drops() {
 
 #[test]
 fn many_threads_pass_every_item_once_although_waiters_give_up() {
-    const ITEMS: usize = 4000;
+    const ITEMS: usize = if cfg!(miri) { 60 } else { 4000 };
     let (sender, receiver) = channel(3);
     let received = std::sync::Mutex::new(BTreeSet::new());
     thread::scope(|scope| {

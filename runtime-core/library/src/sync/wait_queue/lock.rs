@@ -165,10 +165,10 @@ mod fences {
     const UNKNOWN: u8 = 0;
     /// Threads that sleep pay for all.
     const ASYMMETRIC: u8 = 1;
-    /// The kernel has no membarrier, or forbids it.
+    /// The kernel has no membarrier, or forbids it, as Miri's does.
     const SYMMETRIC: u8 = 2;
 
-    static KIND: AtomicU8 = AtomicU8::new(UNKNOWN);
+    static KIND: AtomicU8 = AtomicU8::new(if cfg!(miri) { SYMMETRIC } else { UNKNOWN });
 
     #[inline]
     pub(super) fn prepare() {
