@@ -9,9 +9,9 @@ use super::Subject;
 /// the type: `ambient` for an [`AmbientSubject`](crate::AmbientSubject), `forever` for a
 /// [`ForeverSubject`](crate::ForeverSubject), `simulated` for a
 /// [`ClockSubject`](crate::ClockSubject), and `send_owner` for a subject that is `Send`:
-/// `conformance!(Mine, ambient, forever, simulated, send_owner)`. The cases are compiled once for all schedulers, but
-/// for those of a task's life and of `send_owner`: see [`erased`](crate::erased). For several subjects in a file, put each into a
-/// module of its own.
+/// `conformance!(Mine, ambient, forever, simulated, send_owner)`. The cases are compiled once for all schedulers,
+/// except those of a task's life and of `send_owner`: see [`erased`](crate::erased). For several subjects in a file,
+/// put each into a module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use runtime_library::{ChannelReceiver, ChannelSender};
 
-use super::{AnyBox, BoxFuture, known};
+use super::boxed::{AnyBox, BoxFuture, known};
 
 /// A sender as an object.
 pub(super) trait DynSender: Send + Sync {

@@ -3,28 +3,13 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use super::subject::{DynSubject, Owner};
+use super::abilities::Abilities;
+use super::owner::{DynSubject, Owner};
 use crate::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
-use runtime_kernel::context::EnterGuard;
 use runtime_kernel::time::Clock;
 
-/// What a subject can do beyond a [`Subject`]; `None` where the group of the case does not ask for it.
-pub(super) struct Abilities<S: Subject> {
-    pub(super) enter: Option<fn(&S) -> EnterGuard>,
-    pub(super) run_forever: Option<fn(&S)>,
-    pub(super) stop: Option<fn(&S::Runtime)>,
-    pub(super) start_with: Option<fn(Clock) -> S>,
-}
-
-impl<S: Subject> Clone for Abilities<S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<S: Subject> Copy for Abilities<S> {}
-
 /// Starts the scheduler under test.
-pub(super) trait Make {
+pub(super) trait Make: Sync {
     fn start(&self) -> Box<dyn DynSubject>;
     fn start_with(&self, clock: Clock) -> Box<dyn DynSubject>;
 }
@@ -62,10 +47,6 @@ impl<S: Subject> Maker<S> {
 /// The scheduler under test, on its way to another thread of the same case.
 #[derive(Clone, Copy)]
 pub(crate) struct Inherited(Option<&'static dyn Make>);
-
-// SAFETY: all makers are `Abilities`: function pointers that nothing changes.
-#[allow(unsafe_code)]
-unsafe impl Send for Inherited {}
 
 impl Inherited {
     /// The calling thread's.

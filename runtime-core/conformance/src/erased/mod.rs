@@ -12,13 +12,16 @@
 //! | file | what it erases |
 //! |---|---|
 //! | [`maker`] | how the scheduler is started, and which of its abilities a group needs |
-//! | `subject` | its owner |
+//! | `owner`, `subject` | its owner |
 //! | `runtime` | its handle |
 //! | `task` | its tasks' handles, futures and outputs |
 //! | `channel`, `sockets` | what the handle makes |
 
+mod abilities;
+mod boxed;
 mod channel;
 pub mod maker;
+mod owner;
 mod runtime;
 mod sockets;
 mod subject;
@@ -26,21 +29,6 @@ mod task;
 
 pub use runtime::AnyRuntime;
 pub use subject::AnySubject;
-
-use std::any::Any;
-use std::future::Future;
-use std::pin::Pin;
-
-/// A future whose type is forgotten.
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// A value whose type is forgotten.
-type AnyBox = Box<dyn Any + Send>;
-
-/// The value, whose type the caller knows.
-fn known<T: 'static>(value: AnyBox) -> T {
-    *value.downcast().expect("it went in with this type")
-}
 
 /// A group of cases, each compiled once.
 macro_rules! group {

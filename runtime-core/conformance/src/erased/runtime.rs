@@ -11,10 +11,10 @@ use runtime_kernel::time::Elapsed;
 use runtime_kernel::{Capabilities, Metrics};
 use runtime_library::Runtime;
 
+use super::boxed::{AnyBox, BoxFuture};
 use super::channel::{AnyReceiver, AnySender, DynReceiver, DynSender};
 use super::sockets::{AnyListener, AnyStream};
 use super::task::{AnyHandle, Boxed, DynHandle};
-use super::{AnyBox, BoxFuture};
 use crate::Subject;
 
 /// A future that is awaited in place.

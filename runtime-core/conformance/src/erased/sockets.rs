@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_library::TcpListener;
 
-use super::BoxFuture;
+use super::boxed::BoxFuture;
 
 /// A stream as an object.
 trait DynStream: AsyncRead + AsyncWrite + Send + Unpin {}

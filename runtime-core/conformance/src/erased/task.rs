@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use runtime_kernel::task::{JoinError, TaskHandle};
 
-use super::{AnyBox, known};
+use super::boxed::{AnyBox, known};
 
 pin_project! {
     /// A future whose output is boxed. It is dropped when its task drops it, and not when it completes.
