@@ -96,10 +96,12 @@ impl Install for WakeThrottling {
     }
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
-        let is_on = settings.is_on;
-        Self {
-            wake_delay: is_on.then_some(plan.knobs.wake_delay).unwrap_or_default(),
-        }
+        let wake_delay = if settings.is_on {
+            plan.knobs.wake_delay
+        } else {
+            Duration::ZERO
+        };
+        Self { wake_delay }
     }
 
     fn leave_out(settings: &mut Settings) {
