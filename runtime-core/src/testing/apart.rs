@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Subject;
 use super::event::{Count, Event};
 use super::outcome::Outcome;
+use super::skipped::skip;
 use crate::{Runtime, TaskHandle};
 
 /// How long a child computes if nobody tells it to stop: far longer than any right scheduler needs to tell it.
@@ -146,7 +147,7 @@ pub fn c12_a_limit_over_a_handle_ends_while_the_child_computes<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     if !rt.capabilities().parallel {
-        return;
+        return skip("no other thread can compute");
     }
     subject.run(async move {
         let (told, mut child) = computes(&rt);

@@ -45,6 +45,7 @@ pub mod shutdown;
 pub mod shutdown_waits;
 pub mod signals;
 pub mod simulated_time;
+pub mod skipped;
 pub mod sockets;
 pub mod stress;
 pub mod surface;

@@ -13,6 +13,7 @@ use super::Subject;
 use super::event::{Count, Event};
 use super::outcome::Outcome;
 use super::probe::{Destructors, Probe, Then};
+use super::skipped::skip;
 use crate::{Runtime, TaskHandle};
 
 /// A wake that gives the waker away, which has a path of its own through most schedulers.
@@ -189,7 +190,7 @@ pub fn c06_wakes_of_a_parked_task_coalesce<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     if rt.capabilities().parallel {
-        return; // The task runs meanwhile: each wake may rightly be a poll.
+        return skip("the task runs meanwhile, and each wake may rightly be a poll");
     }
     subject.run(async move {
         let probe = Probe::with(Destructors::Quiet, true);
