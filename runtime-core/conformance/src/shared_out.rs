@@ -76,7 +76,7 @@ where
     let subject = S::start();
     let rt = subject.handle();
     if !rt.capabilities().parallel {
-        return skip("there is no other worker");
+        skip("there is no other worker");
     }
     subject.run(async move {
         for history in HISTORIES {

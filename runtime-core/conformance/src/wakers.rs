@@ -192,7 +192,7 @@ pub fn c06_wakes_of_a_parked_task_coalesce<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     if rt.capabilities().parallel {
-        return skip("the task runs meanwhile, and each wake may rightly be a poll");
+        skip("the task runs meanwhile, and each wake may rightly be a poll");
     }
     subject.run(async move {
         let probe = Probe::with(Destructors::Quiet, true);
