@@ -67,3 +67,31 @@ impl Grants {
         place + 1
     }
 }
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A number withdraws the grant at that place among those that are left, if there are so many; else one more
+        /// is granted.
+        #[test]
+        fn a_grant_that_is_withdrawn_tells_how_many_are_before_it(
+            script in proptest::collection::vec(proptest::option::of(0usize..6), 0..60),
+        ) {
+            let (mut grants, mut model) = (Grants::new(), Vec::new());
+            for step in script {
+                match step {
+                    Some(place) if place < model.len() => {
+                        prop_assert_eq!(grants.withdraw(model.remove(place)), place);
+                    }
+                    _ => model.push(grants.grant()),
+                }
+                prop_assert_eq!(grants.len(), model.len());
+                prop_assert!(model.is_sorted());
+            }
+        }
+    }
+}
