@@ -14,6 +14,7 @@ use super::erased::maker::Inherited;
 use super::event::{Count, Event};
 use super::outcome::Outcome;
 use super::probe::{Destructors, Probe, Then};
+use super::skip;
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
@@ -191,7 +192,7 @@ pub fn c06_wakes_of_a_parked_task_coalesce<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     if rt.capabilities().parallel {
-        return; // The task runs meanwhile: each wake may rightly be a poll.
+        skip("the task runs meanwhile, and each wake may rightly be a poll");
     }
     subject.run(async move {
         let probe = Probe::with(Destructors::Quiet, true);

@@ -17,7 +17,7 @@ pub(crate) const BATCH_LIMIT: usize = 32;
 /// All queues, as every thread may use them.
 pub(crate) struct SharedQueues {
     pub(crate) injector: CachePadded<Injector<Task>>,
-    workers: Box<[WorkerQueues]>,
+    workers: Box<[Arc<WorkerQueues>]>,
     /// How many workers exist or ever did: the first so many.
     active: AtomicUsize,
 }
@@ -33,6 +33,8 @@ pub(crate) struct WorkerQueues {
 pub(crate) struct OwnQueues {
     pub(crate) all: Arc<SharedQueues>,
     pub(crate) index: usize,
+    /// The same queues, as the others see them.
+    pub(crate) shared: Arc<WorkerQueues>,
     /// The newest first; thieves take the oldest.
     pub(crate) lifo: Deque<Task>,
     /// The oldest first, for everybody.
@@ -48,10 +50,12 @@ impl SharedQueues {
         let ends: Vec<_> = (0..slots)
             .map(|_| (Deque::new_lifo(), Deque::new_fifo()))
             .collect();
-        let workers = ends.iter().map(|(lifo, fifo)| WorkerQueues {
-            slot: CachePadded::default(),
-            lifo: lifo.stealer(),
-            fifo: fifo.stealer(),
+        let workers = ends.iter().map(|(lifo, fifo)| {
+            Arc::new(WorkerQueues {
+                slot: CachePadded::default(),
+                lifo: lifo.stealer(),
+                fifo: fifo.stealer(),
+            })
         });
         let all = Arc::new(Self {
             injector: CachePadded::default(),
@@ -64,6 +68,7 @@ impl SharedQueues {
             .map(|(index, (lifo, fifo))| OwnQueues {
                 all: Arc::clone(&all),
                 index,
+                shared: Arc::clone(&all.workers[index]),
                 lifo,
                 fifo,
                 tick: Cell::new(0),
@@ -74,7 +79,7 @@ impl SharedQueues {
     }
 
     #[inline]
-    pub(crate) fn active(&self) -> &[WorkerQueues] {
+    pub(crate) fn active(&self) -> &[Arc<WorkerQueues>] {
         &self.workers[..self.active.load(Relaxed)]
     }
 
@@ -118,13 +123,8 @@ impl WorkerQueues {
 
 impl OwnQueues {
     #[inline]
-    pub(crate) fn shared(&self) -> &WorkerQueues {
-        &self.all.workers[self.index]
-    }
-
-    #[inline]
     pub(crate) fn slot(&self) -> &Slot {
-        &self.shared().slot
+        &self.shared.slot
     }
 
     /// Whatever there is, in no order.

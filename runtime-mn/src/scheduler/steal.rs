@@ -36,7 +36,7 @@ impl<H: Hooks> Local<H> {
         match source {
             Source::Slot => self.take_slot(),
             Source::Newest => self.queues.lifo.pop(),
-            Source::Oldest => retry(|| self.queues.shared().lifo.steal()),
+            Source::Oldest => retry(|| self.queues.shared.lifo.steal()),
             Source::Front => self.queues.fifo.pop(),
             Source::Injected => self.take_injected(),
         }
@@ -111,9 +111,8 @@ impl<H: Hooks> Local<H> {
     /// Another worker that this one may take from; `None` for any other number.
     fn victim(&self, worker: usize) -> Option<&WorkerQueues> {
         let may_steal = self.shared.steals && worker != self.index();
-        may_steal
-            .then(|| self.queues.all.active().get(worker))
-            .flatten()
+        let queues = may_steal.then(|| self.queues.all.active().get(worker));
+        queues.flatten().map(|queues| &**queues)
     }
 
     fn steal(&self, worker: usize) -> Option<Found> {

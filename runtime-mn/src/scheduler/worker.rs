@@ -220,7 +220,7 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
         };
         let was_searching = local.searching.replace(false);
         let last_look = shared.idle.sleep(local.index(), was_searching);
-        if local.queues.shared().has_waiting() {
+        if local.queues.shared.has_waiting() {
             // The policy, or a waker that the search called, has queued it here. Nobody else need see it.
         } else if last_look && shared.has_work_for_others() {
             self.has_overlooked.set(true);
@@ -246,6 +246,7 @@ impl<H: Hooks> Local<H> {
             has_more_io: Cell::new(false),
             until_injected: Cell::new(shared.knobs.injector_tick),
             parts: H::local(&shared, worker.queues.index),
+            remote: Arc::clone(&shared.remotes[worker.queues.index]),
             shared,
             queues: worker.queues,
             parker: worker.parker,

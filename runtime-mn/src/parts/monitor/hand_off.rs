@@ -15,7 +15,7 @@ use super::guard::Left;
 use crate::knobs::LifoSlot;
 use crate::parts::part::{Has, seen};
 use crate::scheduler::queues::retry;
-use crate::scheduler::{Local, Remote, Shared, Unstarted};
+use crate::scheduler::{Local, Shared, Unstarted};
 use crate::seam::facts::{Ended, Event, Origin, SharedEvent};
 
 /// The replacement workers.
@@ -265,8 +265,8 @@ pub(super) fn left<H: Has<Monitor>>(shared: &Shared<H>, busy: usize) -> Left {
 /// Whether there are sockets, and no worker waits for them. Asking for the poller's token would tell as much, but a
 /// worker that comes for it at that moment would not get it.
 pub(super) fn is_unwatched<H: Has<Monitor>>(shared: &Shared<H>) -> bool {
-    let is_polling = |remote: &Remote<H>| remote.polling.load(Relaxed);
-    shared.reactor.has_sources() && !shared.active().iter().any(is_polling)
+    let mut active = shared.active().iter();
+    shared.reactor.has_sources() && !active.any(|remote| remote.polling.load(Relaxed))
 }
 
 /// Wakes a replacement worker that sleeps although there is one too many: it goes by itself when it sees that, but an
