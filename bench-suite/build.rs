@@ -7,9 +7,11 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The packages whose dependencies are recorded: what they link decides what is measured.
-const RECORDED: [&str; 5] = [
+const RECORDED: [&str; 7] = [
     "bench-suite",
     "runtime-core",
+    "runtime-kernel",
+    "runtime-library",
     "runtime-mn",
     "runtime-n1",
     "runtime-threads",
@@ -23,6 +25,8 @@ fn main() {
         "peers",
         "../Cargo.lock",
         "../runtime-core/src",
+        "../runtime-core/kernel/src",
+        "../runtime-core/library/src",
         "../runtime-n1/src",
         "../runtime-mn/src",
         "../runtime-threads/src",

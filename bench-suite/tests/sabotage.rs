@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ use runtime_core::{
     Capabilities, ChannelReceiver, Launch, LaunchConfig, Metrics, Runtime, TcpListener,
 };
 
-/// tokio, but: sleeps do not wait, files are written in part, sockets change what is read, and channels end after two
+/// tokio, but: sleeps do not wait, sockets change what is read, and channels end after two
 /// items.
 #[derive(Clone)]
 struct Sabotaged(Tokio);
@@ -115,15 +114,6 @@ impl Runtime for Sabotaged {
     fn channel<T: Send + 'static>(&self, capacity: usize) -> (Sender<T>, Short<T>) {
         let (sender, receiver) = self.0.channel(capacity);
         (sender, Short { receiver, left: 2 })
-    }
-
-    fn write_file(
-        &self,
-        path: PathBuf,
-        mut contents: Vec<u8>,
-    ) -> impl Future<Output = io::Result<()>> + Send {
-        contents.pop();
-        self.0.write_file(path, contents)
     }
 }
 

@@ -358,8 +358,8 @@ impl Policy for Fickle {
     }
     fn knobs(&self) -> Knobs {
         let mut knobs = Knobs::default();
-        (knobs.spin, knobs.injector_tick, knobs.poll_tick) = (u32::MAX, 0, 0);
-        knobs.patience = Duration::MAX;
+        (knobs.injector_tick, knobs.poll_tick) = (0, 0);
+        knobs.wake_delay = Duration::MAX;
         knobs
     }
 }
