@@ -98,6 +98,7 @@ Examples:
   lab compare spawn --runtime mn --workers 1 --seed 7
   lab compare pingpong --runtime mn,tokio-mt --policy go-like,no-steal
   lab compare echo --runtime mn --knob lifo-slot=on,off
+  lab compare spawn --runtime mn --without wake-throttling
 
 The baseline is tokio-mt where it is among the runtimes, else the first one; it is measured twice
 in each round, and what the two arms differ by is the noise floor. Policies and knobs are compared
@@ -125,6 +126,9 @@ pub struct CompareArgs {
     /// A decision of the policy and its values, each of them an arm of its own for the runtimes that have it.
     #[arg(long = "knob", value_name = "NAME=V1,V2")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out, in an arm beside the whole one; once more for another arm.
+    #[arg(long, value_name = "PART,PART")]
+    pub without: Vec<String>,
     /// Processes for each runtime and workload. Lifts the limit on the whole time.
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
@@ -156,10 +160,17 @@ Examples:
   lab sweep --knob steal=half,one --knob lifo-slot=on,off --workload pingpong,spawn-batch
   lab sweep --workers 1,2,4,8 --workload fib-spawn --size 22
   lab sweep --policy go-like,random-steal --workers 2,4 --rounds 12 --json sweep.json
+  lab sweep --ablate spawn-batch echo --rounds 8
 
-Every combination is measured, as `lab compare` does it: in processes of their own, interleaved, in an
+With --ablate the rows are the scheduler's parts: all, none, each left out, each alone. Every combination is measured, as `lab compare` does it: in processes of their own, interleaved, in an
 order drawn from the printed seed. The first combination is the baseline of the ratios.")]
 pub struct SweepArgs {
+    /// Which workloads [default: echo, spawn-batch, yield, pingpong].
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// What each part of a scheduler is worth: all parts, none, each one left out, each one alone.
+    #[arg(long)]
+    pub ablate: bool,
     /// A decision of the policy, and the values to give it; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=V1,V2")]
     pub knobs: Vec<String>,
@@ -169,9 +180,9 @@ pub struct SweepArgs {
     /// Numbers of worker threads [default: the cores].
     #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
     pub workers: Vec<usize>,
-    /// Which workloads [default: echo, spawn-batch, yield, pingpong].
+    /// Which workloads, the same in another form.
     #[arg(long = "workload", value_name = "W1,W2", value_delimiter = ',')]
-    pub workloads: Vec<String>,
+    pub more_workloads: Vec<String>,
     /// Which runtimes [default: mn].
     #[arg(long = "runtime", value_name = "R", value_delimiter = ',')]
     pub runtimes: Vec<String>,
@@ -247,6 +258,9 @@ pub struct ServeArgs {
     /// A decision of the policy; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=VALUE")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// `lab load`.
@@ -316,6 +330,9 @@ pub struct SoakArgs {
     /// A decision of the policy; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=VALUE")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// `lab report`.

@@ -1,6 +1,6 @@
 //! From runs to comparisons: which metrics, against which baseline, and where no verdict may be given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::results::{Comparison, Config, Role, Run, Status, Verdict};
 use crate::statistics::{self, Ratio};
@@ -16,6 +16,7 @@ pub(crate) struct ArmKey {
     pub(crate) runtime: String,
     pub(crate) policy: Option<String>,
     pub(crate) knobs: BTreeMap<String, String>,
+    pub(crate) without: BTreeSet<String>,
     pub(crate) workers: Option<u64>,
     pub(crate) role: Role,
 }
@@ -27,6 +28,7 @@ impl ArmKey {
             runtime: runtime.to_owned(),
             policy: config.policy.clone(),
             knobs: config.knobs.clone(),
+            without: config.without.clone(),
             workers: config.workers_asked,
             role,
         }

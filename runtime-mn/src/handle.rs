@@ -72,7 +72,7 @@ impl Handle {
 
     /// Makes the runtime the calling thread's until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
-        context::enter(Arc::clone(&self.core.ambient), Role::Guest)
+        context::enter(Arc::clone(&self.core.ambient), Role::NonWorker)
     }
 
     /// Runs `root` as a task and blocks the calling thread until it has ended. May be called from many threads at once.

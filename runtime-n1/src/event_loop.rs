@@ -12,12 +12,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use runtime_core::JoinHandle;
-use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{self, EnterGuard, Role};
-use runtime_core::reactor::{Polled, Reactor};
-use runtime_core::task::{SchedulerArc, Task, bind_local};
-use runtime_core::time::TimerShard;
+use runtime_kernel::JoinHandle;
+use runtime_kernel::blocking::BlockingPool;
+use runtime_kernel::context::{self, EnterGuard, Role};
+use runtime_kernel::reactor::{Polled, Reactor};
+use runtime_kernel::task::{SchedulerArc, Task, bind_local};
+use runtime_kernel::time::TimerShard;
 
 use crate::builder::Builder;
 use crate::handle::{Handle, LoopAmbient};

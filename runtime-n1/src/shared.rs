@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
-use runtime_core::blocking::BlockingPool;
-use runtime_core::context::Refused;
-use runtime_core::reactor::Reactor;
-use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task};
-use runtime_core::time::{Clock, TimerShard};
+use runtime_kernel::blocking::BlockingPool;
+use runtime_kernel::context::Refused;
+use runtime_kernel::reactor::Reactor;
+use runtime_kernel::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task};
+use runtime_kernel::time::{Clock, TimerShard};
 
 use crate::local::Local;
 use crate::sleep::Sleep;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime_core::reactor::Reactor;
-use runtime_core::time::Clock;
+use runtime_kernel::reactor::Reactor;
+use runtime_kernel::time::Clock;
 
 use crate::Loop;
 

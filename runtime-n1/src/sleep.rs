@@ -10,7 +10,7 @@
 //! Both write before they look, so at least one of them sees what the other wrote. A notification that comes before the
 //! wait ends the wait at once.
 
-use runtime_core::primitives::atomic::{
+use runtime_kernel::primitives::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
     fence,

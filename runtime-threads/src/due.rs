@@ -6,7 +6,7 @@
 
 use std::ptr::{self, NonNull};
 
-use runtime_core::primitives::atomic::{
+use runtime_kernel::primitives::atomic::{
     AtomicPtr,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
@@ -46,7 +46,7 @@ mod loom_tests {
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread;
-    use runtime_core::park::Parker;
+    use runtime_kernel::park::Parker;
 
     use super::*;
 

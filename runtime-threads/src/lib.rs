@@ -3,9 +3,10 @@
 mod builder;
 mod due;
 mod fork_join;
-mod guest_timers;
 mod handle;
 mod launch;
+mod non_worker_timers;
+mod os_thread;
 #[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
 mod overflow;
 mod phase;
@@ -21,4 +22,4 @@ pub use fork_join::ThreadsForkJoin;
 pub use handle::Handle;
 pub use launch::Threads;
 pub use runtime::Runtime;
-pub use runtime_core::{consume_budget, unconstrained};
+pub use runtime_kernel::{consume_budget, unconstrained};

@@ -4,7 +4,7 @@
 //! *closing*. So after it has set that, the shutdown knows one of two things: the task is in a poll, which may last. Or no
 //! poll begins any more, and the thread is about to drop the task.
 
-use runtime_core::primitives::atomic::{
+use runtime_kernel::primitives::atomic::{
     AtomicU8,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };

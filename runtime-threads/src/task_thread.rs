@@ -10,15 +10,16 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
-use runtime_core::Native;
-use runtime_core::blocking::{BlockingPool, OnBehalf};
-use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
-use runtime_core::reactor::own_thread::{ThreadParker, ThreadUnparker};
-use runtime_core::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
-use runtime_core::time::{Clock, TimerShard};
+use runtime_kernel::Native;
+use runtime_kernel::blocking::{BlockingPool, OnBehalf};
+use runtime_kernel::context::{self, Ambient, Binding, IoDriver, Refused, Role};
+use runtime_kernel::reactor::own_thread::{ThreadParker, ThreadUnparker};
+use runtime_kernel::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
+use runtime_kernel::time::{Clock, TimerShard};
 
 use crate::due::Due;
 use crate::handle::Handle;
+use crate::os_thread::OsThread;
 use crate::overflow::Stack;
 use crate::phase::Phase;
 use crate::registry::Denied;
@@ -141,11 +142,7 @@ impl TaskThread {
         }
     }
 
-    fn spawn(
-        this: &SchedulerArc<Self>,
-        id: TaskId,
-        abort: &AbortHandle,
-    ) -> io::Result<thread::JoinHandle<()>> {
+    fn spawn(this: &SchedulerArc<Self>, id: TaskId, abort: &AbortHandle) -> io::Result<OsThread> {
         let permit = Permit::take()?;
         let (named, abort, thread) = (this.shared.name_thread(), abort.clone(), this.clone());
         thread::Builder::new()
@@ -160,6 +157,7 @@ impl TaskThread {
                 };
                 stack.watch(|| Self::run(&thread, id, permit));
             })
+            .map(OsThread::new)
     }
 
     /// The shutdown: no further poll.

@@ -149,6 +149,7 @@ mod tests {
                     runtime,
                     policy: None,
                     knobs: BTreeMap::new(),
+                    without: Default::default(),
                     workers: 2,
                     role: Role::Arm,
                 })

@@ -1,6 +1,6 @@
 //! One measured process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,9 @@ pub struct Config {
     /// Single decisions of the policy that were asked for.
     #[serde(default)]
     pub knobs: BTreeMap<String, String>,
+    /// Parts of the runtime that were left out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<String>,
     /// Readiness backend.
     pub reactor: Option<String>,
     /// Memory allocator.

@@ -35,7 +35,7 @@ use crate::scheduler::{Local, Shared};
 /// ```
 pub fn block_in_place<R>(function: impl FnOnce() -> R) -> R {
     let mut function = Some(function);
-    let mut call = || context::as_guest(function.take().expect("called once"));
+    let mut call = || context::as_non_worker(function.take().expect("called once"));
     // Meanwhile this thread is no worker: what it spawns and wakes goes to the injector, so that others find it.
     let called = Local::<Installed>::leave(|local| {
         // A waker or the policy may call this in the middle of a search, on which nobody must rely now.
