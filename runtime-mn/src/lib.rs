@@ -19,10 +19,12 @@ mod launch;
 pub mod parts;
 pub mod policy;
 mod prepaid;
+mod ranked;
 mod runtime;
 pub mod scheduler;
 mod seam;
 mod slot;
+mod topology;
 mod turn;
 
 #[cfg(all(test, any(lab_loom, not(lab_shuttle))))]
