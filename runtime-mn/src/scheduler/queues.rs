@@ -190,7 +190,7 @@ impl OwnQueues {
     pub(crate) fn pop_any(&self) -> Option<Task> {
         let slot = self.slot().take();
         let own = slot.or_else(|| self.lifo.pop()).or_else(|| self.fifo.pop());
-        own.or_else(|| self.shared().take_sorted())
+        own.or_else(|| self.shared.take_sorted())
     }
 
     /// The other workers, beginning at a random one.

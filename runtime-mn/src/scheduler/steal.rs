@@ -38,8 +38,8 @@ impl<H: Hooks> Local<H> {
             Source::Oldest => retry(|| self.queues.shared.lifo.steal()),
             Source::Front => self.queues.fifo.pop(),
             Source::Injected => self.take_injected(),
-            Source::Ranked => self.queues.shared().ranked.pop_first(),
-            Source::Inbox => retry(|| self.queues.shared().inbox.steal()),
+            Source::Ranked => self.queues.shared.ranked.pop_first(),
+            Source::Inbox => retry(|| self.queues.shared.inbox.steal()),
         }
     }
 
@@ -51,7 +51,7 @@ impl<H: Hooks> Local<H> {
         if !tick.is_multiple_of(OWN_TURN) {
             return None;
         }
-        let shared = self.queues.shared();
+        let shared = &self.queues.shared;
         match tick / OWN_TURN % 8 {
             0 | 2 | 4 | 6 => self.take(Source::Oldest),
             1 => self.take(Source::Front),

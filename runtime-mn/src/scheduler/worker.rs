@@ -231,7 +231,7 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
             timers.prepare_park()
         };
         let was_searching = local.searching.replace(false);
-        let asleep = &local.queues.shared().asleep;
+        let asleep = &local.queues.shared.asleep;
         asleep.store(true, Relaxed);
         let last_look = shared.idle.sleep(local.index(), was_searching);
         if local.queues.shared.has_waiting() {

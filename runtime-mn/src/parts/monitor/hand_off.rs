@@ -187,7 +187,7 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
             H::observe(local, Event::Stole(to.len().saturating_sub(before)));
         }
     }
-    victim.ranked.move_to(&own.shared().ranked);
+    victim.ranked.move_to(&own.shared.ranked);
     while let Some(task) = retry(|| victim.inbox.steal()) {
         own.fifo.push(task);
     }
