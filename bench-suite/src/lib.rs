@@ -4,9 +4,11 @@
 //! workload by filling a [`Registry`] and handing it to [`main`]; every command, the child process included, then
 //! works on it.
 
+mod answer;
 pub mod cli;
 pub mod compare;
 mod comparisons;
+mod diff;
 pub mod environment;
 pub mod error;
 pub mod launcher;
@@ -18,6 +20,7 @@ pub mod measure;
 mod memory;
 mod output;
 pub mod peers;
+pub mod prove;
 pub mod provenance;
 pub mod registry;
 pub mod repetitions;
@@ -110,6 +113,8 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Diff(arguments)) => diff::run(&arguments),
+        Some(Command::Prove(arguments)) => prove::run(registry, build, &arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
     }

@@ -109,6 +109,8 @@ pub struct Meter {
     pub reactor: Option<String>,
     /// What the runtime was started with, if it was started by its [`Launch`](runtime_core::Launch).
     pub(crate) launched: Option<LaunchConfig>,
+    /// How much longer each timed part is to take, as a share of itself.
+    pub(crate) slowdown: f64,
     counts: SchedulerCounts,
     /// Child processes that belong to the runtime under test: what they use counts as its own.
     pub(crate) processes: Vec<u32>,
@@ -189,6 +191,13 @@ impl Meter {
     /// # Panics
     /// Without a `start` before it.
     pub fn stop(&mut self, ops: u64) {
+        if let Some(start) = self.mark.as_ref().filter(|_| self.slowdown > 0.0) {
+            // Spins inside the timed part: time and CPU time both grow.
+            let whole = start.at.elapsed().mul_f64(1.0 + self.slowdown);
+            while start.at.elapsed() < whole {
+                std::hint::spin_loop();
+            }
+        }
         let end = Mark::end(&self.processes);
         let start = self.mark.take().expect("`stop` follows `start`");
         self.counts.stop(&mut self.extra);
@@ -306,6 +315,21 @@ mod tests {
         );
         assert!(sample.wall_ns > 0 && sample.cpu_ns > 0, "{sample:?}");
         assert!(meter.peak_rss_bytes.is_none_or(|bytes| bytes >= 4 << 20));
+    }
+
+    #[test]
+    fn a_slowdown_lengthens_the_timed_part_by_its_share() {
+        let mut meter = Meter {
+            slowdown: 1.0,
+            ..Meter::default()
+        };
+        meter.start();
+        std::thread::sleep(Duration::from_millis(5));
+        meter.stop(1);
+        // Half of it is slept, and half is spun.
+        let sample = meter.samples[0];
+        assert!(sample.wall_ns >= 10_000_000, "{sample:?}");
+        assert!(sample.cpu_ns > 0, "{sample:?}");
     }
 
     #[test]

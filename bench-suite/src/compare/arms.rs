@@ -25,6 +25,8 @@ pub(super) struct Arm {
     pub(super) knobs: BTreeMap<String, String>,
     /// Those asked for.
     pub(super) workers: usize,
+    /// The name of the other build that it runs in; `None` for this one.
+    pub(super) binary: Option<String>,
     pub(super) role: Role,
 }
 
@@ -36,12 +38,13 @@ impl Arm {
             workers_asked: Some(self.workers as u64),
             policy: self.policy.clone(),
             knobs: self.knobs.clone(),
+            binary: self.binary.clone(),
             reactor: None,
             allocator: None,
         }
     }
 
-    fn key(&self) -> ArmKey {
+    pub(super) fn key(&self) -> ArmKey {
         ArmKey::new(self.runtime, &self.config(), self.role)
     }
 
@@ -209,6 +212,7 @@ impl Choices {
                     policy: policy.clone(),
                     knobs: BTreeMap::new(),
                     workers,
+                    binary: None,
                     role: Role::Arm,
                 });
             }
