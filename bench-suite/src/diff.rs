@@ -169,40 +169,52 @@ fn changes_of_cell(old: &[&Run], new: &[&Run], metric: &str, margin: f64) -> Vec
             })
         })
         .fold(0.0, f64::max);
-    let samples: Vec<(&ArmKey, Vec<f64>, Vec<f64>, Option<RankTest>)> = common
+    let samples: Vec<Sample> = common
         .iter()
         .map(|key| {
             let (before, after) = (logs(old, key), logs(new, key));
-            let test = rank_sum(&after, &before);
-            (key, before, after, test)
-        })
-        .collect();
-    let p_values: Vec<f64> = samples
-        .iter()
-        .map(|(.., test)| test.as_ref().map_or(1.0, |test| test.p_value(0.0)))
-        .collect();
-    let tested = holm(&p_values, LEVEL, 0);
-    samples
-        .iter()
-        .zip(tested)
-        .map(|((key, before, after, test), (_, level))| {
-            let interval = test.as_ref().and_then(|test| test.interval(level));
-            let estimate = test.as_ref().map(RankTest::estimate);
-            Change {
+            Sample {
                 name: name(key, old[0]),
-                metric: metric.to_owned(),
+                test: rank_sum(&after, &before),
                 values: [before.len(), after.len()],
-                ratio: estimate.map(f64::exp),
-                interval: interval.map(|ends| ends.map(f64::exp)),
-                verdict: match (estimate, interval) {
-                    (Some(estimate), Some(interval)) => {
-                        verdict_of(estimate, interval, margin.ln_1p(), noise)
-                    }
-                    _ => Verdict::NotEnoughData,
-                },
             }
         })
+        .collect();
+    let p_value = |sample: &Sample| sample.test.as_ref().map_or(1.0, |test| test.p_value(0.0));
+    let p_values: Vec<f64> = samples.iter().map(p_value).collect();
+    let tested = holm(&p_values, LEVEL, 0);
+    samples
+        .into_iter()
+        .zip(tested)
+        .map(|(sample, (_, level))| sample.judge(metric, margin, level, noise))
         .collect()
+}
+
+/// The rounds of an arm in both results.
+struct Sample {
+    name: String,
+    test: Option<RankTest>,
+    values: [usize; 2],
+}
+
+impl Sample {
+    fn judge(self, metric: &str, margin: f64, level: f64, noise: f64) -> Change {
+        let interval = self.test.as_ref().and_then(|test| test.interval(level));
+        let estimate = self.test.as_ref().map(RankTest::estimate);
+        Change {
+            name: self.name,
+            metric: metric.to_owned(),
+            values: self.values,
+            ratio: estimate.map(f64::exp),
+            interval: interval.map(|ends| ends.map(f64::exp)),
+            verdict: match (estimate, interval) {
+                (Some(estimate), Some(interval)) => {
+                    verdict_of(estimate, interval, margin.ln_1p(), noise)
+                }
+                _ => Verdict::NotEnoughData,
+            },
+        }
+    }
 }
 
 /// `echo (connections=64) under mn`.

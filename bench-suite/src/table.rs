@@ -31,12 +31,13 @@ pub(crate) fn answer(results: &Results, width: Option<usize>) -> String {
                 if one.cores == 1 { "" } else { "s" }
             )
         });
-    let _ = writeln!(text, "\nThe answer on this machine{}", printable(&machine));
+    let heading = format!("The answer on this machine{}", printable(&machine));
+    let _ = writeln!(text, "\n{}", wrapped(&heading, width, 2));
     let _ = writeln!(
         text,
         "{}",
         wrapped(
-            "Ratios to the best model of each workload; open: not enough data.",
+            "Ratios to the model that says 1; less is better; open: not enough data.",
             width,
             2
         )

@@ -12,9 +12,8 @@ use crate::units;
 pub(super) fn answer(section: &Section, cores: u64) -> Option<Answer> {
     let models = models(section);
     let kind = Kind::of(&section.workload.name)?;
-    if models.len() < 2
-        || !models[0].1.baseline && models.iter().all(|(_, row)| row.comparison.is_none())
-    {
+    // With a peer as the baseline no model was compared with another.
+    if models.len() < 2 || !models[0].1.baseline {
         return None;
     }
     let metric = units::metric_title(&section.metric);

@@ -4,6 +4,9 @@
 //! that stop when they are decided, and a clock that ends some runs early. What differs is that the true ratios are
 //! drawn, and the noise is made.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use super::certificate::{Power, Share, Simulated};
 use crate::results::Verdict;
 use crate::statistics::{
@@ -61,20 +64,27 @@ impl Noise {
 const MODE: f64 = 0.14; // ln(1.15)
 const IN_MODE: f64 = 0.3;
 
-/// Judges `tables` tables of each kind of noise.
+/// Judges `tables` tables of each kind of noise, each kind on a thread of its own.
 pub(super) fn simulate(tables: u32, margin: f64, seed: u64) -> Vec<Simulated> {
-    Noise::ALL
-        .into_iter()
-        .enumerate()
-        .map(|(index, noise)| {
-            let mut random = fastrand::Rng::with_seed(seed.wrapping_add(index as u64));
-            let mut counts = Counts::default();
-            for _ in 0..tables {
-                Table::draw(noise, &mut random).judge(margin, &mut random, &mut counts);
-            }
-            counts.simulated(noise, tables)
-        })
-        .collect()
+    let simulate_kind = |index: usize, noise: Noise| {
+        let mut random = fastrand::Rng::with_seed(seed.wrapping_add(index as u64));
+        let mut counts = Counts::default();
+        for _ in 0..tables {
+            Table::draw(noise, &mut random).judge(margin, &mut random, &mut counts);
+        }
+        counts.simulated(noise, tables)
+    };
+    thread::scope(|scope| {
+        let kinds: Vec<_> = Noise::ALL
+            .into_iter()
+            .enumerate()
+            .map(|(index, noise)| scope.spawn(move || simulate_kind(index, noise)))
+            .collect();
+        kinds
+            .into_iter()
+            .map(|kind| kind.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// A table's truth, and the noise around it.

@@ -14,7 +14,7 @@ pub(super) fn render(html: &mut String, results: &Results, sections: &[Section])
     };
     html.push_str(
         "<section id=\"answer\">\n<h2>The answer on this machine</h2>\n\
-         <p>Ratios to the best model of each workload; open: not enough data.</p>\n<div class=\"scroll\"><table>\n<thead><tr>",
+         <p>Ratios to the model that says 1; less is better; open: not enough data.</p>\n<div class=\"scroll\"><table>\n<thead><tr>",
     );
     let class = |index: usize| if index > 1 { " class=\"figure\"" } else { "" };
     for (index, title) in overview.header.iter().enumerate() {
