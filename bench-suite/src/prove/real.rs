@@ -2,7 +2,8 @@
 //!
 //! A block is one comparison of each kind. In each of its rounds the same program runs five times in a random order:
 //! as the baseline, once more as it is, and slowed by 1, 3 and 10%. What slows it is a spin inside each timed part,
-//! for that share of the part's own time. The looks are those of `lab compare`.
+//! for that share of the part's own CPU time. CPU time is what is judged: on a machine that others use, too, time is
+//! theirs as much as the program's. The looks are those of `lab compare`.
 
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ impl Blocks<'_> {
                     ));
                 }
                 measured
-                    .map(|measured| time_per_op(&measured.samples))
+                    .map(|measured| cpu_time_per_op(&measured.samples))
                     .map_err(|(status, error)| {
                         failed(format!("{}: {}: {error}", workload.name, status.describe()))
                     })
@@ -173,10 +174,10 @@ fn hypothesis(logs: &[Series], arm: usize) -> Hypothesis {
     }
 }
 
-fn time_per_op(samples: &[Sample]) -> Option<f64> {
+fn cpu_time_per_op(samples: &[Sample]) -> Option<f64> {
     let ops: u64 = samples.iter().map(|sample| sample.ops).sum();
-    let wall_ns: u64 = samples.iter().map(|sample| sample.wall_ns).sum();
-    (ops > 0 && wall_ns > 0).then(|| wall_ns as f64 / ops as f64)
+    let cpu_ns: u64 = samples.iter().map(|sample| sample.cpu_ns).sum();
+    (ops > 0 && cpu_ns > 0).then(|| cpu_ns as f64 / ops as f64)
 }
 
 fn in_words(judged: &[Judgement]) -> String {

@@ -111,14 +111,15 @@ impl Sample {
 
     fn judge(&self, margin: f64, level: f64) -> Judgement {
         let mut judged = judgement(&self.values, self.test.as_ref(), level);
+        let least = rounds_to_reject(level).saturating_sub(judged.pairs);
         let (Some(estimate), Some(interval)) = (judged.estimate, judged.interval) else {
+            judged.more_rounds = Some(least);
             return judged;
         };
         if judged.exact {
             judged.verdict = verdict_of(estimate, interval, margin, self.noise);
         }
         if judged.verdict == Verdict::NotEnoughData {
-            let least = rounds_to_reject(level).saturating_sub(judged.pairs);
             judged.more_rounds = rounds_missing(estimate, interval, margin, judged.pairs)
                 .map(|rounds| rounds.max(least));
         }
@@ -199,6 +200,12 @@ mod tests {
             && one.verdict == Verdict::NotEnoughData
             && one.more_rounds == Some(1)));
         assert_eq!(verdicts(&family[..4], &one_look(8)), [Verdict::Worse; 4]);
+    }
+
+    #[test]
+    fn one_round_has_no_interval_and_says_how_many_it_takes() {
+        let judged = judge(&[around(0.5, 0.1, 1)], 0.02, &one_look(1));
+        assert_eq!((judged[0].interval, judged[0].more_rounds), (None, Some(5)));
     }
 
     #[test]
