@@ -7,9 +7,11 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The packages whose dependencies are recorded: what they link decides what is measured.
-const RECORDED: [&str; 5] = [
+const RECORDED: [&str; 7] = [
     "bench-suite",
     "runtime-core",
+    "runtime-kernel",
+    "runtime-library",
     "runtime-mn",
     "runtime-n1",
     "runtime-threads",
@@ -23,6 +25,8 @@ fn main() {
         "peers",
         "../Cargo.lock",
         "../runtime-core/src",
+        "../runtime-core/kernel/src",
+        "../runtime-core/library/src",
         "../runtime-n1/src",
         "../runtime-mn/src",
         "../runtime-threads/src",
@@ -37,6 +41,7 @@ fn main() {
         }
     }
     embed_peers();
+    list_peers_in_rust();
     set("LAB_RUSTC", output(&rustc(), &["--version"]));
     set("LAB_PROFILE", profile());
     set("LAB_PROFILE_SETTINGS", Some(profile_settings()));
@@ -121,8 +126,29 @@ fn embed_peers() {
         list.push_str(&format!("    ({name:?}, include_str!({whole:?})),\n"));
     }
     list.push_str("]\n");
-    let output = Path::new(&env::var_os("OUT_DIR").expect("cargo sets it")).join("peer_sources.rs");
-    fs::write(output, list).expect("the build's own folder takes files");
+    write_to_out("peer_sources.rs", &list);
+}
+
+/// Lists the modules of `src/peers` as a table, so that a peer is a file and the line that declares it.
+fn list_peers_in_rust() {
+    let declared = fs::read_to_string("src/peers/mod.rs").expect("this package has peers");
+    let mut list =
+        String::from("/// The peers in Rust.\npub(crate) const IN_RUST: &[Register] = &[\n");
+    for line in declared.lines() {
+        if let Some(name) = line
+            .strip_prefix("pub mod ")
+            .and_then(|rest| rest.strip_suffix(';'))
+        {
+            list.push_str(&format!("    {name}::register,\n"));
+        }
+    }
+    list.push_str("];\n");
+    write_to_out("peers_in_rust.rs", &list);
+}
+
+fn write_to_out(name: &str, text: &str) {
+    let output = Path::new(&env::var_os("OUT_DIR").expect("cargo sets it")).join(name);
+    fs::write(output, text).expect("the build's own folder takes files");
 }
 
 fn rustc() -> String {

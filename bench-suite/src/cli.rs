@@ -106,6 +106,7 @@ Examples:
   lab compare echo --runtime mn --knob lifo-slot=on,off
   lab compare --baseline tokio-mt
   lab compare echo --runtime mn --binary before=/tmp/lab-before --margin 1
+  lab compare spawn --runtime mn --without wake-throttling
 
 The baseline is the best of n1, mn and threads where several of them are measured, else tokio-mt if it is,
 else the first one. One arm is measured twice in each round, and what the two differ by is the noise floor.
@@ -138,6 +139,9 @@ pub struct CompareArgs {
     /// A decision of the policy and its values, each of them an arm of its own for the runtimes that have it.
     #[arg(long = "knob", value_name = "NAME=V1,V2")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out, in an arm beside the whole one; once more for another arm.
+    #[arg(long, value_name = "PART,PART")]
+    pub without: Vec<String>,
     /// What the others are compared with: a runtime, or a build named by --binary [default: the best of the models].
     #[arg(long, value_name = "NAME")]
     pub baseline: Option<String>,
@@ -181,10 +185,17 @@ Examples:
   lab sweep --knob steal=half,one --knob lifo-slot=on,off --workload pingpong,spawn-batch
   lab sweep --workers 1,2,4,8 --workload fib-spawn --size 22
   lab sweep --policy go-like,random-steal --workers 2,4 --rounds 12 --json sweep.json
+  lab sweep --ablate spawn-batch echo --rounds 8
 
-Every combination is measured, as `lab compare` does it: in processes of their own, interleaved, in an
+With --ablate the rows are the scheduler's parts: all, none, each left out, each alone. Every combination is measured, as `lab compare` does it: in processes of their own, interleaved, in an
 order drawn from the printed seed. The first combination is the baseline of the ratios.")]
 pub struct SweepArgs {
+    /// Which workloads [default: echo, spawn-batch, yield, pingpong].
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// What each part of a scheduler is worth: all parts, none, each one left out, each one alone.
+    #[arg(long)]
+    pub ablate: bool,
     /// A decision of the policy, and the values to give it; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=V1,V2")]
     pub knobs: Vec<String>,
@@ -194,9 +205,9 @@ pub struct SweepArgs {
     /// Numbers of worker threads [default: the cores].
     #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
     pub workers: Vec<usize>,
-    /// Which workloads [default: echo, spawn-batch, yield, pingpong].
+    /// Which workloads, the same in another form.
     #[arg(long = "workload", value_name = "W1,W2", value_delimiter = ',')]
-    pub workloads: Vec<String>,
+    pub more_workloads: Vec<String>,
     /// Which runtimes [default: mn].
     #[arg(long = "runtime", value_name = "R", value_delimiter = ',')]
     pub runtimes: Vec<String>,
@@ -272,6 +283,9 @@ pub struct ServeArgs {
     /// A decision of the policy; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=VALUE")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// `lab load`.
@@ -341,6 +355,9 @@ pub struct SoakArgs {
     /// A decision of the policy; `lab list` shows them.
     #[arg(long = "knob", value_name = "NAME=VALUE")]
     pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
 }
 
 /// `lab diff`.

@@ -17,6 +17,7 @@ pub(crate) struct ArmKey {
     pub(crate) binary: Option<String>,
     pub(crate) policy: Option<String>,
     pub(crate) knobs: BTreeMap<String, String>,
+    pub(crate) without: BTreeSet<String>,
     pub(crate) workers: Option<u64>,
     pub(crate) role: Role,
 }
@@ -29,6 +30,7 @@ impl ArmKey {
             binary: config.binary.clone(),
             policy: config.policy.clone(),
             knobs: config.knobs.clone(),
+            without: config.without.clone(),
             workers: config.workers_asked,
             role,
         }

@@ -25,6 +25,11 @@ impl CommandError {
     }
 }
 
+/// [`CommandError::Usage`].
+pub(crate) fn usage(line: String) -> CommandError {
+    CommandError::Usage(line)
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,26 +2,25 @@
 
 use std::fmt;
 use std::io;
+use std::sync::mpsc;
 
 use runtime_core::{Capabilities, Choice, Knob, Launch, LaunchConfig, Runtime as _};
 
-use crate::error::CommandError;
-use crate::serve::{self, ServeError, Service};
-use crate::{soak, suggest};
+use crate::any_runtime::{AnyRuntime, BoxFuture};
 
-/// A scheduler's choices and the functions that start it: [`Launch`], as a value in a table.
+/// A root task, of whichever runtime it is given.
+pub(crate) type Root = Box<dyn FnOnce(AnyRuntime) -> BoxFuture<'static, ()> + Send>;
+
+/// A scheduler's choices and how to start it: [`Launch`], as a value in a table.
 #[derive(Clone, Copy)]
 pub struct Launcher {
     /// The scheduling policies; the first one is the default. Empty: there is no choice.
     pub policies: &'static [Choice],
     /// The decisions that can be changed one by one.
     pub knobs: &'static [Knob],
-    /// Starts the scheduler, lets it do nothing, and ends it: says what it would be, or why it can't.
-    pub probe: fn(&LaunchConfig) -> io::Result<Capabilities>,
-    /// Serves under it.
-    pub(crate) serve: fn(&Service) -> Result<(), ServeError>,
-    /// Gives it one life of `lab soak`.
-    pub(crate) soak: fn(&LaunchConfig, soak::Orders) -> io::Result<Option<u64>>,
+    /// The parts that can be left out.
+    pub parts: &'static [Choice],
+    run: fn(&LaunchConfig, Root) -> io::Result<()>,
 }
 
 impl Launcher {
@@ -30,10 +29,40 @@ impl Launcher {
         Self {
             policies: L::POLICIES,
             knobs: L::KNOBS,
-            probe: probe::<L>,
-            serve: serve::under::<L>,
-            soak: soak::live::<L>,
+            parts: L::PARTS,
+            run: run::<L>,
         }
+    }
+
+    /// Starts the scheduler, lets it do nothing, and ends it: says what it would be.
+    ///
+    /// # Errors
+    /// Why it can't be started; of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if `config` is to blame.
+    pub fn probe(&self, config: &LaunchConfig) -> io::Result<Capabilities> {
+        self.run(config, |rt| async move { rt.capabilities() })
+    }
+
+    /// [`Launch::run`], for what is not measured.
+    ///
+    /// # Errors
+    /// See [`Launch::run`].
+    pub(crate) fn run<F, R>(&self, config: &LaunchConfig, root: F) -> io::Result<R::Output>
+    where
+        F: FnOnce(AnyRuntime) -> R + Send + 'static,
+        R: Future + Send + 'static,
+        R::Output: Send + 'static,
+    {
+        let (give, output) = mpsc::channel();
+        let root = move |rt| -> BoxFuture<'static, ()> {
+            // Called where the runtime calls it: inside of the task, for some.
+            let future = root(rt);
+            Box::pin(async move {
+                // Received below, or the runtime has failed.
+                let _ = give.send(future.await);
+            })
+        };
+        (self.run)(config, Box::new(root))?;
+        output.recv().map_err(io::Error::other)
     }
 }
 
@@ -42,71 +71,13 @@ impl fmt::Debug for Launcher {
         f.debug_struct("Launcher")
             .field("policies", &self.policies)
             .field("knobs", &self.knobs)
+            .field("parts", &self.parts)
             .finish_non_exhaustive()
     }
 }
 
-fn probe<L: Launch>(config: &LaunchConfig) -> io::Result<Capabilities> {
-    L::run(config, |rt| async move { rt.capabilities() })
-}
-
-/// What a command that starts one runtime was asked about it, as it was written.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
-    pub(crate) workers: Option<usize>,
-    pub(crate) policy: Option<String>,
-    /// As `NAME=VALUE`.
-    pub(crate) knobs: Vec<String>,
-}
-
-impl Asked {
-    /// The configuration, with all names checked; the values are checked by whoever starts the scheduler.
-    ///
-    /// # Errors
-    /// [`CommandError::Usage`] for a policy or a knob that `launcher` does not have.
-    pub(crate) fn config(&self, launcher: Launcher) -> Result<LaunchConfig, CommandError> {
-        self.checked(launcher.policies, launcher.knobs)
-    }
-
-    fn checked(&self, policies: &[Choice], knobs: &[Knob]) -> Result<LaunchConfig, CommandError> {
-        let unknown = |kind: &str, name: &str, known: Vec<&str>| {
-            Err(CommandError::Usage(suggest::unknown(kind, name, known)))
-        };
-        let mut config = LaunchConfig::default();
-        if let Some(workers) = self.workers {
-            config.workers = workers;
-        }
-        let policies: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
-        if let Some(policy) = &self.policy
-            && !policies.contains(&policy.as_str())
-        {
-            return unknown("policy", policy, policies);
-        }
-        config.policy.clone_from(&self.policy);
-        for knob in &self.knobs {
-            let (name, value) = knob.split_once('=').unwrap_or((knob, ""));
-            let Some(known) = knobs.iter().find(|knob| knob.name == name) else {
-                let names = knobs.iter().map(|knob| knob.name).collect();
-                return unknown("knob", name, names);
-            };
-            if value.is_empty() {
-                let takes = known.values;
-                return Err(CommandError::Usage(format!(
-                    "--knob {name} lacks a value; write NAME=VALUE; `{name}` takes {takes}"
-                )));
-            }
-            config.knobs.insert(name.to_owned(), value.to_owned());
-        }
-        Ok(config)
-    }
-
-    /// For what is no scheduler.
-    ///
-    /// # Errors
-    /// [`CommandError::Usage`] if a policy or a knob was named.
-    pub(crate) fn expect_no_choices(&self) -> Result<(), CommandError> {
-        self.checked(&[], &[]).map(drop)
-    }
+fn run<L: Launch>(config: &LaunchConfig, root: Root) -> io::Result<()> {
+    L::run(config, |rt| root(AnyRuntime::new(rt)))
 }
 
 /// How a runtime's tasks learn that a socket is ready.
@@ -144,7 +115,7 @@ mod tests {
     fn a_probe_tells_what_would_run() {
         let mut config = LaunchConfig::default();
         config.workers = 7;
-        let capabilities = (Launcher::of::<N1>().probe)(&config).unwrap();
+        let capabilities = Launcher::of::<N1>().probe(&config).unwrap();
         assert_eq!(capabilities.workers, Some(1));
     }
 

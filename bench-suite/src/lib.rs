@@ -4,21 +4,28 @@
 //! workload by filling a [`Registry`] and handing it to [`main`]; every command, the child process included, then
 //! works on it.
 
+mod ablation;
 mod answer;
+mod any_runtime;
+mod catalogue;
 pub mod cli;
 pub mod compare;
 mod comparisons;
 mod diff;
 pub mod environment;
 pub mod error;
+pub mod foreign;
+mod launch_request;
 pub mod launcher;
 mod list;
 pub mod load;
 pub mod many_loops;
 mod matrix;
 pub mod measure;
+mod median_interval;
 mod memory;
 mod output;
+mod parts;
 pub mod peers;
 pub mod prove;
 pub mod provenance;
@@ -38,6 +45,7 @@ mod table;
 mod terminal;
 mod units;
 mod usage;
+mod vocabulary;
 pub mod workloads;
 
 use std::process::ExitCode;
@@ -119,3 +127,8 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Child) => compare::child::run(registry),
     }
 }
+
+/// The programs in the guide for contributors, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../.github/CONTRIBUTING.md")]
+struct Contributing;

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use crate::cli::ListArgs;
 use crate::error::CommandError;
 use crate::peers::external;
-use crate::registry::{Group, Registry, RuntimeInfo, Workload};
+use crate::registry::{Registry, RuntimeInfo};
 use crate::scheduler_counts::COUNTERS;
 use crate::terminal::{self, wrapped};
+use crate::vocabulary::{Group, Workload};
 
 /// Where the text of a line begins, behind a name.
 const INDENT: usize = 17;
@@ -49,7 +50,10 @@ const METRICS: [(&str, &str); 14] = [
         "beyond_future_bytes",
         "memory per parked task, less that of its future",
     ),
-    ("hog_cores", "cores that the hogs beside a server got"),
+    (
+        "hog_cores",
+        "cores that the CPU-bound tasks beside a server got",
+    ),
     (
         "unstarted_requests",
         "open loop: requests that were due and never got a connection",
@@ -124,6 +128,7 @@ fn as_text(registry: &Registry) -> String {
         let _ = writeln!(text, "  {:<14} {}{state}", runtime.name, runtime.about);
     }
     choices(&mut text, registry);
+    parts(&mut text, registry);
     let _ = writeln!(text, "\nMetrics");
     for (name, about) in METRICS {
         let _ = writeln!(text, "  {name:<20} {about}");
@@ -165,6 +170,25 @@ fn choices(text: &mut String, registry: &Registry) {
     }
     if text.len() == none {
         let _ = writeln!(text, "  none");
+    }
+}
+
+/// What can be left out of runtimes.
+fn parts(text: &mut String, registry: &Registry) {
+    let with_parts = || {
+        registry
+            .runtimes
+            .iter()
+            .filter(|info| !info.parts().is_empty())
+    };
+    if with_parts().next().is_none() {
+        return;
+    }
+    let _ = writeln!(text, "\nParts that can be left out");
+    for runtime in with_parts() {
+        for part in runtime.parts() {
+            let _ = writeln!(text, "  {:<14} {}: {}", part.name, runtime.name, part.about);
+        }
     }
 }
 
@@ -222,6 +246,12 @@ fn as_json(registry: &Registry) -> Value {
             })
             .collect()
     });
+    let parts = runtimes_with(|runtime| {
+        let parts = runtime.parts().iter();
+        parts
+            .map(|part| json!({"name": part.name, "runtime": runtime.name, "about": part.about}))
+            .collect()
+    });
     let metrics: Vec<Value> = METRICS
         .iter()
         .map(|(name, about)| json!({"name": name, "about": about}))
@@ -231,5 +261,8 @@ fn as_json(registry: &Registry) -> Value {
                 .map(|(name, about)| json!({"name": format!("{name}_per_op"), "about": about})),
         )
         .collect();
-    json!({"workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "metrics": metrics})
+    json!({
+        "workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "parts": parts,
+        "metrics": metrics,
+    })
 }

@@ -1,7 +1,9 @@
 //! What `lab sweep` measured, arranged as a matrix for each workload: a row for each combination, with its rate and
 //! its costs. The terminal and the report show the same cells.
 
-use crate::results::{Results, Role, Sweep, Verdict};
+use crate::ablation;
+use crate::parts;
+use crate::results::{Comparison, Results, Role, Sweep, Verdict};
 use crate::summary::{self, Row, Section};
 use crate::units;
 
@@ -25,8 +27,16 @@ pub(crate) struct Column {
 }
 
 /// The meaning of the columns, for people.
-pub(crate) const LEGEND: &str = "cores: CPU-seconds per second; steals: times that a worker found something in another one's queue; \
+const LEGEND: &str = "cores: CPU-seconds per second; steals: times that a worker found something in another one's queue; \
      stolen: tasks that it took there; wake-ups: of sleeping workers";
+
+/// The meaning of the columns of `results`, for people.
+pub(crate) fn legend(results: &Results) -> String {
+    match &results.sweep {
+        Some(sweep) if ablation::is_asked(&sweep.dimensions) => ablation::LEGEND.to_owned(),
+        _ => LEGEND.to_owned(),
+    }
+}
 
 /// The matrices of `results`; none if nothing was swept.
 pub(crate) fn matrices(results: &Results, sections: &[Section]) -> Vec<Matrix> {
@@ -37,16 +47,21 @@ pub(crate) fn matrices(results: &Results, sections: &[Section]) -> Vec<Matrix> {
         .iter()
         // A ratio to each runtime's own baseline stands in the sections; one matrix holds all rows.
         .filter(|section| section.choices_of.is_none())
-        .map(|section| matrix(sweep, section))
+        .map(|section| matrix(sweep, section, &results.comparisons))
         .collect()
 }
 
-fn matrix(sweep: &Sweep, section: &Section) -> Matrix {
+fn matrix(sweep: &Sweep, section: &Section, compared: &[Comparison]) -> Matrix {
     let mut rows: Vec<&Row> = section
         .rows
         .iter()
         .filter(|row| row.role == Role::Arm)
         .collect();
+    let all = rows.clone();
+    let choice = |row: &Row, dimension: &str| match dimension {
+        parts::DIMENSION => ablation::row_name(row, &all),
+        name => choice(row, name),
+    };
     // In the order in which the values were asked for: sections have the baseline first and names by the alphabet.
     rows.sort_by_cached_key(|row| -> Vec<usize> {
         sweep
@@ -83,8 +98,14 @@ fn matrix(sweep: &Sweep, section: &Section) -> Matrix {
         let values = rows.iter().map(|row| median(row, judged));
         add(&units::metric_column(judged), true, values.collect());
     }
-    for (title, figure) in FIGURES {
-        add(title, true, rows.iter().map(|row| figure(row)).collect());
+    if ablation::is_asked(&sweep.dimensions) {
+        for (title, column) in ablation::columns(&rows, &section.metric, compared) {
+            add(&title, true, column);
+        }
+    } else {
+        for (title, figure) in FIGURES {
+            add(title, true, rows.iter().map(|row| figure(row)).collect());
+        }
     }
     let ratio = format!("ratio of {} [95% CI]", units::metric_title(&section.metric));
     add(&ratio, true, rows.iter().map(|row| ratio_of(row)).collect());

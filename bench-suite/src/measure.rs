@@ -8,8 +8,6 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Serializer as _;
 use runtime_core::{LaunchConfig, Metrics};
 
-use crate::registry::Failure;
-use crate::repetitions::Repetitions;
 use crate::scheduler_counts::SchedulerCounts;
 use crate::usage;
 
@@ -222,40 +220,9 @@ impl Meter {
         self.peak_rss_bytes = peak_rss_bytes(&self.processes);
     }
 
-    /// Repeats `body` until `budget_ns` of measured time are used, and not once more if a sample as long as the mean
-    /// would not fit; however small the budget, once. One repetition before the others is not counted: it faults
-    /// memory in and lets the runtime settle. Short repetitions share a sample, as [`Repetitions`] says.
-    ///
-    /// `body` is told which repetition it is, from 0, the uncounted one, and returns the operations that it did.
-    ///
-    /// # Errors
-    /// The first failure of `body`, at once. The samples before it are kept.
-    ///
-    /// ```
-    /// use bench_suite::Meter;
-    ///
-    /// let mut meter = Meter::default();
-    /// meter.repeat(1_000_000, |_| Ok((0..1000_u64).map(std::hint::black_box).count() as u64))?;
-    /// assert!(meter.samples.iter().all(|sample| sample.ops % 1000 == 0));
-    /// # Ok::<(), bench_suite::Failure>(())
-    /// ```
-    pub fn repeat<F>(&mut self, budget_ns: u64, mut body: F) -> Result<(), Failure>
-    where
-        F: FnMut(u64) -> Result<u64, Failure>,
-    {
-        let mut repetitions = Repetitions::new(budget_ns);
-        let mut repetition = 0;
-        while repetitions.next(self) {
-            match body(repetition) {
-                Ok(ops) => repetitions.done(self, ops),
-                Err(failure) => {
-                    self.mark = None;
-                    return Err(failure);
-                }
-            }
-            repetition += 1;
-        }
-        Ok(())
+    /// Forgets the repetition that [`start`](Meter::start) began: it has failed.
+    pub(crate) fn abandon(&mut self) {
+        self.mark = None;
     }
 
     /// Stores the percentiles of `histogram`, in nanoseconds, and the histogram itself.
@@ -269,36 +236,6 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_repetition_is_not_counted_and_at_least_one_is() {
-        let mut seen = Vec::new();
-        let mut meter = Meter::default();
-        meter
-            .repeat(0, |repetition| {
-                seen.push(repetition);
-                Ok(7)
-            })
-            .unwrap();
-        assert_eq!(seen, [0, 1]);
-        assert_eq!(meter.samples.len(), 1);
-        assert_eq!(meter.samples[0].ops, 7);
-    }
-
-    #[test]
-    fn a_failure_ends_the_repetitions_and_keeps_what_was_measured() {
-        let mut meter = Meter::default();
-        // A fiftieth of the budget is a sample, and each repetition is longer than that.
-        let outcome = meter.repeat(1_000_000_000, |repetition| match repetition {
-            3 => Err(Failure::WrongAnswer("3".into())),
-            _ => {
-                std::thread::sleep(Duration::from_millis(21));
-                Ok(1)
-            }
-        });
-        assert_eq!(outcome, Err(Failure::WrongAnswer("3".into())));
-        assert_eq!(meter.samples.len(), 2);
-    }
 
     #[test]
     fn counters_are_differences_between_marks() {

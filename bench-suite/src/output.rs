@@ -191,6 +191,21 @@ pub(crate) fn probe(folder: &Path) -> io::Result<()> {
         .map(drop)
 }
 
+/// Makes sure that `folder` is there and takes files.
+///
+/// # Errors
+/// One line that names the option it was given with.
+pub(crate) fn ensure_folder(folder: &Path, option: &str) -> Result<(), CommandError> {
+    fs::create_dir_all(folder)
+        .and_then(|()| probe(folder))
+        .map_err(|error| {
+            CommandError::Usage(format!(
+                "{option} {}: cannot be written to ({error}); name another folder",
+                folder.display()
+            ))
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;

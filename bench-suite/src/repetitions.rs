@@ -20,6 +20,7 @@
 use std::time::{Duration, Instant};
 
 use crate::measure::Meter;
+use crate::vocabulary::Failure;
 
 /// A budget is cut into at most this many samples: a sample of a few microseconds would measure the clock, and
 /// thousands of samples would only lengthen the results.
@@ -118,6 +119,44 @@ impl Repetitions {
     }
 }
 
+impl Meter {
+    /// Repeats `body` until `budget_ns` of measured time are used, and not once more if a sample as long as the mean
+    /// would not fit; however small the budget, once. One repetition before the others is not counted: it faults
+    /// memory in and lets the runtime settle. Short repetitions share a sample, as [`Repetitions`] says.
+    ///
+    /// `body` is told which repetition it is, from 0, the uncounted one, and returns the operations that it did.
+    ///
+    /// # Errors
+    /// The first failure of `body`, at once. The samples before it are kept.
+    ///
+    /// ```
+    /// use bench_suite::Meter;
+    ///
+    /// let mut meter = Meter::default();
+    /// meter.repeat(1_000_000, |_| Ok((0..1000_u64).map(std::hint::black_box).count() as u64))?;
+    /// assert!(meter.samples.iter().all(|sample| sample.ops % 1000 == 0));
+    /// # Ok::<(), bench_suite::Failure>(())
+    /// ```
+    pub fn repeat<F>(&mut self, budget_ns: u64, mut body: F) -> Result<(), Failure>
+    where
+        F: FnMut(u64) -> Result<u64, Failure>,
+    {
+        let mut repetitions = Repetitions::new(budget_ns);
+        let mut repetition = 0;
+        while repetitions.next(self) {
+            match body(repetition) {
+                Ok(ops) => repetitions.done(self, ops),
+                Err(failure) => {
+                    self.abandon();
+                    return Err(failure);
+                }
+            }
+            repetition += 1;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +188,35 @@ mod tests {
         assert_eq!(ops, (runs - 1) * 3);
         assert!(meter.samples.len() <= SAMPLES as usize);
         assert!(runs > meter.samples.len() as u64);
+    }
+
+    #[test]
+    fn the_first_repetition_is_not_counted_and_at_least_one_is() {
+        let mut seen = Vec::new();
+        let mut meter = Meter::default();
+        meter
+            .repeat(0, |repetition| {
+                seen.push(repetition);
+                Ok(7)
+            })
+            .unwrap();
+        assert_eq!(seen, [0, 1]);
+        assert_eq!(meter.samples.len(), 1);
+        assert_eq!(meter.samples[0].ops, 7);
+    }
+
+    #[test]
+    fn a_failure_ends_the_repetitions_and_keeps_what_was_measured() {
+        let mut meter = Meter::default();
+        // A fiftieth of the budget is a sample, and each repetition is longer than that.
+        let outcome = meter.repeat(1_000_000_000, |repetition| match repetition {
+            3 => Err(Failure::WrongAnswer("3".into())),
+            _ => {
+                std::thread::sleep(Duration::from_millis(21));
+                Ok(1)
+            }
+        });
+        assert_eq!(outcome, Err(Failure::WrongAnswer("3".into())));
+        assert_eq!(meter.samples.len(), 2);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) const COUNTERS: [(&str, &str); 10] = [
     ("io_polls", "times that the reactor was asked for readiness"),
     (
         "hand_offs",
-        "times that a spare worker took over from a stuck one",
+        "times that a replacement worker took over from a stuck one",
     ),
     ("stuck_polls", "polls that were caught lasting too long"),
 ];

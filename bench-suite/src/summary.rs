@@ -1,9 +1,11 @@
 //! Stored results arranged for reading: one section per workload and parameters, one row per arm. The tables on the
 //! terminal and the report both show this, so they can't disagree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::comparisons::{self, ArmKey};
+use crate::median_interval::MedianInterval;
+use crate::parts;
 use crate::results::{Comparison, LatencyNs, Results, Role, Run, Status, Verdict, WorkloadInfo};
 use crate::scheduler_counts::COUNTERS;
 use crate::statistics::{MOST_ROUNDS, median};
@@ -109,8 +111,12 @@ pub struct Row {
     pub role: Role,
     /// Runs that ended well.
     pub ok: usize,
+    /// Parts that are left out.
+    pub without: BTreeSet<String>,
     /// Medians over those runs, by metric; what no run measured is not in it.
     pub medians: BTreeMap<String, f64>,
+    /// Intervals of these medians.
+    pub intervals: BTreeMap<String, MedianInterval>,
     /// Each run's value of the section's metric, with its round.
     pub points: Vec<(u32, f64)>,
     /// Latency of the median run by p99, if there is any.
@@ -348,7 +354,7 @@ fn label(key: &ArmKey, all: &[ArmKey], default_policies: &BTreeMap<String, Strin
         let plural = if workers == 1 { "" } else { "s" };
         choices.push(format!("{workers} worker{plural}"));
     }
-    let mut label = key.runtime.clone();
+    let mut label = format!("{}{}", key.runtime, parts::suffix(&key.without));
     if !choices.is_empty() {
         label = format!("{label} ({})", choices.join(", "));
     }
@@ -370,10 +376,13 @@ fn row(
         .iter()
         .flat_map(|run| run.extra.keys().map(String::as_str));
     let mut medians = BTreeMap::new();
+    let mut intervals = BTreeMap::new();
     for name in METRICS.into_iter().chain(extra) {
         let values: Vec<f64> = runs.iter().filter_map(|run| run.value(name)).collect();
         if let Some(value) = median(&values) {
             medians.insert(name.to_owned(), value);
+            intervals
+                .extend(MedianInterval::of(&values).map(|interval| (name.to_owned(), interval)));
         }
     }
     let mut points: Vec<(u32, f64)> = runs
@@ -408,7 +417,9 @@ fn row(
             .first()
             .map(|run| run.status)
             .filter(|_| runs.iter().all(|run| run.status != Status::Ok)),
+        without: key.without.clone(),
         medians,
+        intervals,
         points,
         latency: latencies.get(latencies.len() / 2).copied(),
         comparison,
@@ -522,6 +533,7 @@ mod tests {
             binary: None,
             policy: Some(policy.into()),
             knobs: BTreeMap::new(),
+            without: BTreeSet::new(),
             workers: Some(workers),
             role: Role::Arm,
         };

@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, TableComponent};
 
 use crate::answer;
-use crate::matrix::{self, Column, Matrix};
+use crate::matrix::{self, Column};
 use crate::results::{Results, Role};
 use crate::summary::{self, Row, Section};
 use crate::terminal::wrapped;
@@ -68,7 +68,7 @@ pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     let sections = summary::sections(results);
     let mut text = String::new();
     if results.sweep.is_some() {
-        swept(&mut text, &matrix::matrices(results, &sections), width);
+        swept(&mut text, results, &sections, width);
         failures(&mut text, &sections, width);
     } else {
         compared(&mut text, &sections, width);
@@ -122,8 +122,8 @@ fn compared(text: &mut String, sections: &[Section], width: Option<usize>) {
 }
 
 /// A table for each workload.
-fn swept(text: &mut String, matrices: &[Matrix], width: Option<usize>) {
-    for matrix in matrices {
+fn swept(text: &mut String, results: &Results, sections: &[Section], width: Option<usize>) {
+    for matrix in matrix::matrices(results, sections) {
         let mut heading = matrix.title.clone();
         if !matrix.op.is_empty() {
             let _ = write!(heading, "; one op: {}", matrix.op);
@@ -136,13 +136,13 @@ fn swept(text: &mut String, matrices: &[Matrix], width: Option<usize>) {
             .take_while(|column| !column.figure)
             .count();
         let grid = Grid {
-            columns: matrix.columns.clone(),
-            rows: matrix.rows.clone(),
+            columns: matrix.columns,
+            rows: matrix.rows,
             keys,
         };
         grid.render(text, width);
     }
-    let legend = format!("Medians over processes; {}.", matrix::LEGEND);
+    let legend = format!("Medians over processes; {}.", matrix::legend(results));
     let _ = writeln!(text, "\n{}", wrapped(&legend, width, 2));
 }
 

@@ -130,7 +130,7 @@ fn counters_follow_what_the_server_does() {
 
 #[test]
 fn it_answers_while_every_worker_is_stuck() {
-    // One loop and hogs that compute nearly all the time: whatever runs on that loop waits for 0.8 s at a time.
+    // One loop and tasks that compute nearly all the time: whatever runs on that loop waits for 0.8 s at a time.
     for runtime in ["n1", "mn", "tokio-ct"] {
         let server = Server::start(&format!(
             "serve echo --runtime {runtime} --workers 1 --hogs 8"
@@ -140,7 +140,7 @@ fn it_answers_while_every_worker_is_stuck() {
         for _ in 0..pages {
             server.page();
         }
-        // Each of them would have waited for hogs.
+        // Each of them would have waited for them.
         let took = begun.elapsed();
         assert!(
             took < Duration::from_millis(800) * pages,

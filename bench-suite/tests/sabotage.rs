@@ -4,12 +4,11 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bench_suite::peers::tokio::{Handle, Listener, Receiver, Sender, Stream, TokioCt};
+use bench_suite::peers::tokio::{Handle, Listener, Receiver, Sender, Stream, Tokio, TokioCt};
 use bench_suite::workloads::download::Download;
 use bench_suite::workloads::echo::Echo;
 use bench_suite::workloads::lock::Lock;
@@ -27,10 +26,10 @@ use runtime_core::{
     Capabilities, ChannelReceiver, Launch, LaunchConfig, Metrics, Runtime, TcpListener,
 };
 
-/// tokio, but: sleeps do not wait, files are written in part, sockets change what is read, and channels end after two
+/// tokio, but: sleeps do not wait, sockets change what is read, and channels end after two
 /// items.
 #[derive(Clone)]
-struct Sabotaged(TokioCt);
+struct Sabotaged(Tokio);
 
 impl Launch for Sabotaged {
     type Runtime = Self;
@@ -115,15 +114,6 @@ impl Runtime for Sabotaged {
     fn channel<T: Send + 'static>(&self, capacity: usize) -> (Sender<T>, Short<T>) {
         let (sender, receiver) = self.0.channel(capacity);
         (sender, Short { receiver, left: 2 })
-    }
-
-    fn write_file(
-        &self,
-        path: PathBuf,
-        mut contents: Vec<u8>,
-    ) -> impl Future<Output = io::Result<()>> + Send {
-        contents.pop();
-        self.0.write_file(path, contents)
     }
 }
 

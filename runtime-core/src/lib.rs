@@ -1,52 +1,64 @@
-//! Everything that is not scheduling.
+//! Everything that is not scheduling, under one name.
 //!
-//! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on this crate: it holds the trait that they
-//! implement, the task cell, timers, the reactor, sockets, files, synchronisation and the conformance suite. A
-//! scheduler only answers one question: where does this woken task go, and who must be told?
+//! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on what is here. A scheduler answers one
+//! question: where does this woken task go, and who must be told? This crate has no code of its own. It is one name
+//! for three crates, so that a program finds everything in one place:
+//!
+//! - `runtime-kernel` is for the author of a scheduler: [`task`], [`context`], [`time`], [`reactor`], [`park`],
+//!   [`blocking`], [`budget`], [`metrics`], [`native`].
+//! - `runtime-library` is for the author of a program: [`runtime`], [`sync`], [`net`], [`fs`], [`process`], [`signal`],
+//!   [`combine`], [`task_scope`], [`cancellation`], [`task_local`], [`calls`].
+//! - `runtime-conformance` is the contract as a suite of tests, for the author of a scheduler: `testing`.
+//!
+//! The library stands on the kernel and the suite on both. The kernel stands on neither.
+//!
+//! # Features
+//! - `hyper`: `hyper_rt`, hyper's runtime traits for every runtime.
+//! - `testing`: the conformance suite.
+//! - `process-pool`: child processes with a loop each, for typed calls.
+//!
+//! # Example
+//! The primitives need no runtime:
+//! ```
+//! use runtime_core::park::block_on_current_thread;
+//! use runtime_core::sync::Semaphore;
+//!
+//! let semaphore = Semaphore::new(1);
+//! let permit = block_on_current_thread(semaphore.acquire()).expect("it is open");
+//! assert_eq!(semaphore.available_permits(), 0);
+//! drop(permit);
+//! ```
 
-pub mod blocking;
-mod blocking_wait;
-pub mod budget;
-pub mod calls;
-pub mod cancellation;
-pub mod combine;
-pub mod contain;
-pub mod context;
-pub mod fs;
-#[cfg(feature = "hyper")]
-pub mod hyper_rt;
-pub mod in_turn;
-pub mod metrics;
-pub mod native;
-pub mod net;
-pub mod park;
-pub mod primitives;
-pub mod process;
-pub mod promise;
-pub mod reactor;
-pub mod runtime;
-mod saved_waker;
-mod sequential;
-pub mod signal;
-mod slots;
-mod spawn;
-pub mod sync;
-pub mod task;
-pub mod task_local;
-pub mod task_scope;
-#[cfg(feature = "testing")]
-pub mod testing;
-pub mod time;
-pub mod unwind;
-
-pub use budget::{consume_budget, unconstrained};
-pub use metrics::Metrics;
-pub use native::Native;
-pub use runtime::{
-    Capabilities, ChannelReceiver, ChannelSender, Choice, ForkJoin, Knob, Launch, LaunchConfig,
-    Runtime, Scope, ScopeJob, TaskHandle, TcpListener,
+#[doc(inline)]
+pub use runtime_kernel::spawn::spawn;
+#[doc(inline)]
+pub use runtime_kernel::{
+    AbortHandle, Capabilities, ForkJoin, JoinError, JoinHandle, Metrics, Native, PanicPayload,
+    Scope, ScopeJob, Sequential, TaskHandle, consume_budget, sleep, sleep_until, spawn_blocking,
+    spawn_named, spawn_named_on, spawn_on, timeout, unconstrained, yield_now,
 };
-pub use sequential::Sequential;
-pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on};
-pub use task::{AbortHandle, JoinError, JoinHandle, PanicPayload, yield_now};
-pub use time::{sleep, sleep_until, timeout};
+#[doc(inline)]
+pub use runtime_kernel::{
+    blocking, budget, contain, context, in_turn, metrics, native, park, primitives, promise,
+    reactor, task, time, unwind,
+};
+
+#[cfg(feature = "hyper")]
+#[doc(inline)]
+pub use runtime_library::hyper_rt;
+#[cfg(feature = "process-pool")]
+#[doc(inline)]
+pub use runtime_library::process_pool;
+#[doc(inline)]
+pub use runtime_library::{
+    ChannelReceiver, ChannelSender, Choice, Knob, Launch, LaunchConfig, Runtime, TcpListener,
+    calls, cancellation, combine, fs, net, process, runtime, signal, sync, task_local, task_scope,
+};
+
+/// The conformance suite: see `runtime-conformance`.
+#[cfg(feature = "testing")]
+#[doc(inline)]
+pub use runtime_conformance as testing;
+#[cfg(feature = "testing")]
+#[doc(inline)]
+pub use runtime_conformance::{conformance, fork_join_conformance, io_conformance};

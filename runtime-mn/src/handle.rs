@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use runtime_core::context::{self, Ambient, EnterGuard, Role};
+use runtime_core::park::block_on_current_thread;
 use runtime_core::task::{Task, bind, bind_named};
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
-use crate::MnForkJoin;
-use crate::counted::CoreRef;
-use crate::runtime::wait_for_root;
-use crate::shared::Shared;
+use crate::handle_refs::CoreRef;
+use crate::parts::list::Installed;
+use crate::scheduler::Shared;
+use crate::seam::Hooks;
 
 /// A handle to a [`Runtime`](crate::Runtime): spawns from any thread. It keeps no runtime alive.
 #[derive(Clone)]
@@ -21,9 +22,13 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>, ambient: Arc<dyn Ambient>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared<Installed>>,
+        ambient: Arc<dyn Ambient>,
+        policy: &'static str,
+    ) -> Self {
         Self {
-            core: CoreRef::new(shared, ambient),
+            core: CoreRef::new(shared, ambient, policy),
         }
     }
 
@@ -62,12 +67,12 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.core.shared.blocking.spawn(function)
+        self.core.blocking.spawn(function)
     }
 
     /// Makes the runtime the calling thread's until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
-        context::enter(Arc::clone(&self.core.ambient), Role::Guest)
+        context::enter(Arc::clone(&self.core.ambient), Role::NonWorker)
     }
 
     /// Runs `root` as a task and blocks the calling thread until it has ended. May be called from many threads at once.
@@ -84,18 +89,13 @@ impl Handle {
 
     /// The name of the policy by which the workers decide.
     pub fn policy(&self) -> &'static str {
-        self.core.shared.policy_name
+        self.core.policy
     }
 
     /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any
     /// thread, tasks among them. Tasks go on.
     pub fn stop(&self) {
-        self.core.shared.stops.add_permits(1);
-    }
-
-    /// Fork-join over closures, on this runtime's workers.
-    pub fn fork_join(&self) -> MnForkJoin {
-        MnForkJoin::new(self.core.shared.clone())
+        self.core.stops.add_permits(1);
     }
 }
 
@@ -126,7 +126,10 @@ impl Native for Handle {
     }
 
     fn metrics(&self) -> Metrics {
-        self.core.shared.metrics()
+        let mut metrics = Metrics::default();
+        metrics.blocking_threads = Some(self.core.blocking.threads() as u64);
+        Installed::report(&self.core.shared, &mut metrics);
+        metrics
     }
 
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
@@ -141,3 +144,15 @@ impl Native for Handle {
 // A scheduler keeps its tasks' panics apart: none can leave it broken for a caller that catches one.
 impl std::panic::UnwindSafe for Handle {}
 impl std::panic::RefUnwindSafe for Handle {}
+
+/// Blocks the calling thread until the task that `spawn` starts has ended.
+pub(crate) fn wait_for_root<T>(what: &str, spawn: impl FnOnce() -> JoinHandle<T>) -> T {
+    context::assert_may_block(what, "await the future, or spawn it and await its handle");
+    match block_on_current_thread(spawn()) {
+        Ok(output) => output,
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => std::panic::resume_unwind(payload),
+            Err(error) => panic!("the root task of `{what}` gave no value: {error}"),
+        },
+    }
+}

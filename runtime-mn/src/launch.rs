@@ -6,37 +6,13 @@ use std::marker::PhantomData;
 
 use runtime_core::{Choice, Knob, Launch, LaunchConfig};
 
-use crate::knobs::KNOBS;
+use crate::build::POLICIES;
+use crate::builder::Builder;
+use crate::handle::Handle;
+use crate::parts::list::PARTS;
 use crate::policy::Policy;
-use crate::{Builder, Handle, Runtime};
-
-/// The policies by name, the default first.
-pub(crate) const POLICIES: &[Choice] = &[
-    choice(
-        "go-like",
-        "a deque for each worker, newest first, a LIFO slot that is stolen from stuck workers only, batch steals",
-    ),
-    choice(
-        "tokio-like",
-        "one bounded queue for each worker, first come, first served, behind a LIFO slot that is not stolen",
-    ),
-    choice(
-        "global-queue",
-        "one queue for all workers, first come, first served",
-    ),
-    choice(
-        "no-steal",
-        "a task stays with the worker that spawned or woke it",
-    ),
-    choice(
-        "random-steal",
-        "Cilk's: newest first, and a thief takes the oldest one of a random victim",
-    ),
-];
-
-const fn choice(name: &'static str, about: &'static str) -> Choice {
-    Choice { name, about }
-}
+use crate::runtime::Runtime;
+use crate::turn::KNOBS;
 
 /// The M:N scheduler, as [`Launch`] starts it.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +23,7 @@ impl Launch for Mn {
 
     const POLICIES: &'static [Choice] = POLICIES;
     const KNOBS: &'static [Knob] = KNOBS;
+    const PARTS: &'static [Choice] = PARTS;
 
     fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
     where
@@ -71,6 +48,7 @@ impl<P: Policy + Default> Launch for MnWith<P> {
     type Runtime = Handle;
 
     const KNOBS: &'static [Knob] = KNOBS;
+    const PARTS: &'static [Choice] = PARTS;
 
     fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
     where
@@ -92,15 +70,16 @@ impl<P: Policy + Default> Launch for MnWith<P> {
 }
 
 fn builder(config: &LaunchConfig) -> io::Result<Builder> {
+    let refuse = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
     let mut builder = Runtime::builder()
         .workers(config.workers)
-        .reactor(config.reactor)
-        // A harness counts what was stuck, and its programs are stuck on purpose.
-        .warn_of_stuck(false);
+        .reactor(config.reactor);
+    builder.parts.for_a_harness();
     for (name, value) in &config.knobs {
-        builder = builder
-            .knob(name, value)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        builder = builder.knob(name, value).map_err(refuse)?;
+    }
+    for part in &config.without {
+        builder = builder.without(part).map_err(refuse)?;
     }
     Ok(builder)
 }

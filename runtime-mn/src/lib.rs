@@ -1,39 +1,35 @@
 #![doc = include_str!("README.md")]
+// Without all parts, some of what the seam offers has no user.
+#![cfg_attr(not(feature = "default"), allow(dead_code, unused_imports))]
 
-mod ask;
-mod batch_lane;
+mod assemble;
+mod binding;
+mod build;
 mod builder;
-mod clocks;
-mod closed;
-mod counted;
+mod current;
 mod deque;
-mod fork_join;
+mod ending;
 mod handle;
-pub mod idle;
+mod handle_refs;
 mod knobs;
 mod launch;
-mod local;
-mod metrics;
-pub mod monitor;
-mod own_threads;
+pub mod parts;
 pub mod policy;
-mod queues;
-mod remote;
+mod prepaid;
 mod runtime;
-mod scheduler;
-mod shared;
-mod simulated;
-mod sockets;
-mod wake_throttling;
-pub mod worker;
+pub mod scheduler;
+mod seam;
+mod slot;
+mod turn;
 
+#[cfg(all(test, any(lab_loom, not(lab_shuttle))))]
+mod loom_tests;
 #[cfg(all(test, lab_shuttle))]
 mod shuttle_tests;
 
 pub use builder::Builder;
-pub use fork_join::MnForkJoin;
 pub use handle::Handle;
 pub use launch::{Mn, MnWith};
-pub use monitor::block_in_place;
+pub use parts::*;
 pub use runtime::Runtime;
 pub use runtime_core::{consume_budget, unconstrained};

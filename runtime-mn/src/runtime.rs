@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runtime_core::blocking::is_in_job_of;
-use runtime_core::context::{self, Ambient, EnterGuard};
+use runtime_core::context::{self, EnterGuard};
 use runtime_core::park::block_on_current_thread;
-use runtime_core::task::SchedulerArc;
 use runtime_core::{JoinHandle, yield_now};
 
+use crate::assemble::{Assembled, assemble};
 use crate::builder::Builder;
-use crate::handle::Handle;
-use crate::monitor::Monitor;
+use crate::ending::owns_this_thread;
+use crate::handle::{Handle, wait_for_root};
+use crate::parts::list::Installed;
 use crate::policy::Policy;
-use crate::scheduler::{MnAmbient, Scheduler};
-use crate::shared::{Shared, Start};
+use crate::seam::Hooks;
 
 /// How long a shutdown waits at a time for workers before it sweeps again.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
@@ -53,34 +53,33 @@ impl Runtime {
         Builder::default().build()
     }
 
-    /// The knobs.
+    /// What can be chosen.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     pub(crate) fn with<P: Policy>(builder: &Builder, policy: P) -> io::Result<Self> {
-        let (shared, parts) = Shared::new(builder, &policy)?;
-        let shared = Arc::new(shared);
-        let scheduler = SchedulerArc::new(Scheduler::new(policy, Arc::clone(&shared)));
-        let mn = Arc::new(MnAmbient(scheduler));
-        let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
-        shared.set_starter(Arc::downgrade(&starter));
-        let ambient: Arc<dyn Ambient> = mn;
-        shared.blocking.set_ambient(Arc::downgrade(&ambient));
+        let policy_name = policy.name();
+        let Assembled {
+            shared,
+            ambient,
+            starter,
+            workers,
+        } = assemble(builder, policy)?;
         // Dropped on a failure, it ends what has started.
         let runtime = Self {
-            handle: Handle::new(Arc::clone(&shared), ambient),
+            handle: Handle::new(Arc::clone(&shared), ambient, policy_name),
             ended: false,
         };
-        for (index, parts) in parts.into_iter().enumerate() {
-            assert!(shared.admit_worker(), "nobody has closed it yet");
-            if let Err(error) = Arc::clone(&starter).start_worker(parts, index) {
-                shared.is_last_to_end();
-                shared.thread_ended();
+        for worker in workers {
+            let is_open = shared.threads.admit(&shared.closed, true);
+            assert!(is_open, "nobody has closed it yet");
+            if let Err(error) = Arc::clone(&starter).start_worker(worker) {
+                shared.threads.worker_failed();
                 return Err(error);
             }
         }
-        Monitor::start(&shared)?;
+        Installed::started(&shared)?;
         Ok(runtime)
     }
 
@@ -136,7 +135,7 @@ impl Runtime {
             "Runtime::run_forever",
             "await something that the one who stops it completes",
         );
-        let stops = &self.handle.core.shared.stops;
+        let stops = &self.handle.core.stops;
         let stop = stops.try_acquire().inspect(|_| {
             // It came before: one round all the same.
             let round = self.handle.spawn(yield_now());
@@ -160,13 +159,13 @@ impl Runtime {
     /// `deadline` is `None` for one that is too far away to be told.
     fn end(&mut self, deadline: Option<Instant>, blocking: Duration) -> Vec<String> {
         self.ended = true;
-        let shared = &self.handle.core.shared;
+        let (core, shared) = (&self.handle.core, &self.handle.core.shared);
         shared.close();
-        let is_job = deadline.is_none() && is_in_job_of(&self.handle.core.ambient);
-        if is_job || shared.owns_this_thread() {
+        let is_job = deadline.is_none() && is_in_job_of(&core.ambient);
+        if is_job || owns_this_thread(Arc::as_ptr(shared)) {
             // Something of its own waits for this thread: the workers end, and sweep, by themselves once it has
             // returned.
-            shared.blocking.shutdown(Duration::ZERO);
+            core.blocking.shutdown(Duration::ZERO);
             return Vec::new();
         }
         let _entered = self.handle.enter();
@@ -175,7 +174,10 @@ impl Runtime {
             shared.sweep();
             let now = Instant::now();
             let next = now + SWEEP_INTERVAL;
-            if shared.wait_for_threads(Some(deadline.map_or(next, |at| at.min(next)))) {
+            if shared
+                .threads
+                .wait_for_end(deadline.map_or(next, |at| at.min(next)))
+            {
                 break true;
             }
             if deadline.is_some_and(|at| at <= now) {
@@ -189,7 +191,7 @@ impl Runtime {
             shared.arena.live_names()
         };
         let left = deadline.map_or(blocking, |at| at.saturating_duration_since(Instant::now()));
-        names.extend(shared.blocking.shutdown(left));
+        names.extend(core.blocking.shutdown(left));
         if names.is_empty() {
             shared.reactor.shut_down();
         }
@@ -205,14 +207,55 @@ impl Drop for Runtime {
     }
 }
 
-/// Blocks the calling thread until the task that `spawn` starts has ended.
-pub(crate) fn wait_for_root<T>(what: &str, spawn: impl FnOnce() -> JoinHandle<T>) -> T {
-    context::assert_may_block(what, "await the future, or spawn it and await its handle");
-    match block_on_current_thread(spawn()) {
-        Ok(output) => output,
-        Err(error) => match error.try_into_panic() {
-            Ok(payload) => std::panic::resume_unwind(payload),
-            Err(error) => panic!("the root task of `{what}` gave no value: {error}"),
-        },
+#[cfg(all(test, not(lab_loom)))]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use crate::{Handle, Runtime};
+
+    /// More than a worker keeps in stock.
+    const MANY: usize = 3 * crate::prepaid::BATCH;
+
+    fn clones(handle: &Handle) -> Vec<Handle> {
+        vec![handle.clone(); MANY]
+    }
+
+    /// Handles made on workers and dropped elsewhere, and the other way round, and from worker to worker.
+    #[test]
+    fn the_last_handle_of_an_ended_runtime_frees_what_they_share() {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let shared = std::sync::Arc::downgrade(&runtime.handle().core.shared);
+        let handle = runtime.handle().clone();
+        let from_outside = clones(&handle);
+        let from_inside = runtime.block_on(async move {
+            let dropping = handle.spawn(async move { drop(from_outside) });
+            let passing: Vec<_> = (0..8)
+                .map(|_| {
+                    let handle = handle.clone();
+                    handle.clone().spawn(async move { clones(&handle) })
+                })
+                .collect();
+            dropping.await.unwrap();
+            let mut handles = clones(&handle);
+            for passed in passing {
+                // The former ones are dropped by whichever worker this runs on.
+                handles = passed.await.unwrap();
+            }
+            handles
+        });
+        let last = from_inside[0].clone();
+        assert_eq!(
+            runtime.shutdown(Duration::from_secs(60)),
+            Vec::<String>::new()
+        );
+        drop(from_inside);
+        assert!(shared.upgrade().is_some(), "a handle leads to it");
+        drop(last);
+        // A worker's thread is counted off just before it lets go of its own reference.
+        let patience = Instant::now() + Duration::from_secs(20);
+        while shared.upgrade().is_some() {
+            assert!(Instant::now() < patience, "nobody has a handle any more");
+            std::thread::yield_now();
+        }
     }
 }

@@ -74,7 +74,7 @@ fn inside_shutdown_in_place() {
 }
 
 fn is_on_lane() -> bool {
-    thread::current().name().unwrap().ends_with("-batch")
+    thread::current().name().unwrap().ends_with("-cpu")
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn fork_join_works_in_place() {
     for spares in [0, 1] {
         let runtime = Runtime::builder()
             .workers(1)
-            .max_spare_workers(spares)
+            .max_replacement_workers(spares)
             .build()
             .unwrap();
         let fork_join = runtime.handle().fork_join();
@@ -117,7 +117,7 @@ fn fork_join_works_in_place() {
 fn a_job_that_blocks_in_place_spawns_into_its_scope() {
     let runtime = Runtime::builder()
         .workers(1)
-        .max_spare_workers(0)
+        .max_replacement_workers(0)
         .build()
         .unwrap();
     let (tell, told) = mpsc::channel();

@@ -106,7 +106,7 @@ fn this_thread() -> PathBuf {
 #[test]
 fn a_spare_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when_it_is() {
     let runtime = quiet(1)
-        .spare_keep_alive(Duration::from_millis(1))
+        .replacement_keep_alive(Duration::from_millis(1))
         .build()
         .unwrap();
     for round in 1..=3 {
@@ -335,11 +335,11 @@ fn a_hog_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves() {
         })
     };
     let last_place = || places.lock().unwrap().last().cloned().unwrap_or_default();
-    until("the hog is in the batch lane", || {
-        last_place().ends_with("-batch")
+    until("the hog is in the pool for CPU-bound tasks", || {
+        last_place().ends_with("-cpu")
     });
     behave.store(true, SeqCst);
-    until("the task is back", || !last_place().ends_with("-batch"));
+    until("the task is back", || !last_place().ends_with("-cpu"));
     stop.store(true, SeqCst);
     block_on_current_thread(hog).unwrap();
 }
@@ -409,33 +409,51 @@ fn many_workers_block_in_place_at_once_and_come_back() {
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
+/// How often the threads whose names begin so have gone to sleep, in all.
+fn times_slept(names: &str) -> u64 {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let name = std::fs::read_to_string(path.join("comm")).ok()?;
+            let status = std::fs::read_to_string(path.join("status")).ok()?;
+            let switches = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            name.starts_with(names)
+                .then(|| switches.trim().parse::<u64>().unwrap())
+        })
+        .sum()
+}
+
 #[test]
 fn an_idle_runtime_is_not_watched() {
-    let runtime = quiet(2).build().unwrap();
-    let threads = || {
-        std::fs::read_dir("/proc/self/task")
-            .unwrap()
-            .filter_map(|entry| {
-                let path = entry.unwrap().path();
-                let name = std::fs::read_to_string(path.join("comm")).ok()?;
-                let status = std::fs::read_to_string(path.join("status")).ok()?;
-                let switches = status
-                    .lines()
-                    .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-                name.starts_with("idle-watch")
-                    .then(|| switches.trim().parse::<u64>().unwrap())
-            })
-            .sum::<u64>()
-    };
-    drop(runtime);
     let runtime = quiet(2).thread_name("idle-watch").build().unwrap();
     runtime.block_on(yield_now());
     // After some looks at which nothing happened, there are none.
     until("nothing wakes up any more", || {
-        let before = threads();
+        let before = times_slept("idle-watch");
         thread::sleep(Duration::from_millis(300));
-        threads() == before
+        times_slept("idle-watch") == before
     });
+}
+
+/// There is no poll that could get stuck, and so no reason to look often.
+#[test]
+fn a_worker_that_blocks_in_place_is_watched_no_more_often_than_one_that_sleeps() {
+    let runtime = quiet(2).thread_name("away").build().unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let task = runtime.spawn(async move { block_in_place(|| released.recv()) });
+    until("there are fewer than 300 looks a second", || {
+        let (before, began) = (times_slept("away-monitor"), Instant::now());
+        thread::sleep(Duration::from_millis(300));
+        let looks = times_slept("away-monitor") - before;
+        let looks = u32::try_from(looks).unwrap();
+        // No look at all: the thread has just begun, or has another name.
+        looks > 0 && began.elapsed() > Duration::from_secs(1) / 300 * looks
+    });
+    drop(release);
+    assert!(runtime.block_on(task).unwrap().is_err());
 }
 
 /// Each task is caught once and ends; the next one lies in the same memory, and is no hog for that.
@@ -452,7 +470,7 @@ fn a_task_is_not_taken_for_another_one_that_has_ended() {
             let task = spawn(async {
                 thread::sleep(Duration::from_millis(8));
                 yield_now().await;
-                thread::current().name().unwrap().ends_with("-batch")
+                thread::current().name().unwrap().ends_with("-cpu")
             });
             task.await.unwrap()
         });

@@ -3,9 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use runtime_core::blocking::{BlockingConfig, Executor};
-use runtime_core::reactor::ReactorKind;
-use runtime_core::time::Clock;
+use runtime_kernel::blocking::{BlockingConfig, Executor};
+use runtime_kernel::reactor::ReactorKind;
+use runtime_kernel::time::Clock;
 
 use crate::Loop;
 use crate::slow_polls::{Settings, SlowPoll};
@@ -108,7 +108,7 @@ impl Builder {
 
     /// Calls `hook` for each poll of a task that lasts longer than `limit`, which is at least 1 ms. Meanwhile nothing
     /// else runs on the loop: the poll computes, blocks its thread, or loops over futures that never wait and know no
-    /// [budget](runtime_core::budget). asyncio's `slow_callback_duration` in debug mode, whose default is 100 ms.
+    /// [budget](runtime_kernel::budget). asyncio's `slow_callback_duration` in debug mode, whose default is 100 ms.
     /// Default: off.
     ///
     /// The hook is called when the poll has returned, by the loop's thread; a panic in it ends there. Before that it

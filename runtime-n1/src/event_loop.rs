@@ -8,16 +8,16 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use runtime_core::JoinHandle;
-use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{self, EnterGuard, Role};
-use runtime_core::reactor::{Polled, Reactor};
-use runtime_core::task::{SchedulerArc, Task, bind_local};
-use runtime_core::time::TimerShard;
+use runtime_kernel::JoinHandle;
+use runtime_kernel::blocking::BlockingPool;
+use runtime_kernel::context::{self, EnterGuard, Role};
+use runtime_kernel::reactor::{Polled, Reactor};
+use runtime_kernel::task::{SchedulerArc, Task, bind_local};
+use runtime_kernel::time::TimerShard;
 
 use crate::builder::Builder;
 use crate::handle::{Handle, LoopAmbient};
@@ -187,14 +187,14 @@ impl Loop {
         let shared = &self.local.shared;
         shared.erased().serve(|| {
             while !done() {
-                if shared.stopped.load(Relaxed) {
+                if shared.sleep.is_stopped() {
                     // It came before the run: one round all the same, for what is ready, sockets and timers included.
                     self.look(Some(Duration::ZERO));
                 }
                 self.turn();
                 // One stop ends one run.
-                if shared.stopped.load(Relaxed) {
-                    shared.stopped.store(false, SeqCst);
+                if shared.sleep.is_stopped() {
+                    shared.sleep.take_stop();
                     break;
                 }
             }
@@ -229,14 +229,14 @@ impl Loop {
     fn wait(&self) {
         let shared = &self.local.shared;
         let deadline = shared.timers.prepare_park();
-        if shared.go_to_sleep() {
+        if shared.sleep.begin() {
             self.publish_counters();
             if shared.clock.is_simulated() {
                 self.wait_simulated(deadline);
             } else {
                 self.wait_up_to(deadline.map(|at| at.saturating_duration_since(Instant::now())));
             }
-            shared.woke_up();
+            shared.sleep.end();
         }
         shared.timers.finish_park();
         shared.take_remote(&mut self.local.ready.borrow_mut());
@@ -297,9 +297,9 @@ impl Loop {
             }
             if due.is_empty() {
                 // All that are left were marked by wakers on other threads, which are about to queue them.
-                if shared.go_to_sleep() {
+                if shared.sleep.begin() {
                     let _ = shared.reactor.poll(Some(FOREIGN_WAKER));
-                    shared.woke_up();
+                    shared.sleep.end();
                 }
             }
             due.into_iter().for_each(Task::cancel);

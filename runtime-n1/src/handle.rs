@@ -5,11 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
-use runtime_core::task::{SchedulerArc, Task, bind, bind_named};
-use runtime_core::time::{Clock, TimerShard};
-use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
+use runtime_kernel::blocking::BlockingPool;
+use runtime_kernel::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
+use runtime_kernel::task::{SchedulerArc, Task, bind, bind_named};
+use runtime_kernel::time::{Clock, TimerShard};
+use runtime_kernel::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::local::Local;
 use crate::shared::Shared;
@@ -84,7 +84,7 @@ impl Handle {
 
     /// Makes the loop the calling thread's runtime until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
-        context::enter(self.ambient_arc(), Role::Guest)
+        context::enter(self.ambient_arc(), Role::NonWorker)
     }
 
     /// Polls `future` on the calling thread until it has ended. Tasks, sockets and timers advance only while the loop
@@ -98,7 +98,7 @@ impl Handle {
             "await the future, or spawn it and await its handle",
         );
         let _entered = self.enter();
-        runtime_core::park::block_on_current_thread(future)
+        runtime_kernel::park::block_on_current_thread(future)
     }
 
     /// Ends the loop's current run after the tasks that are ready, each of which is polled once more. If the loop does

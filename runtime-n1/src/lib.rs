@@ -9,11 +9,12 @@ mod local;
 pub mod process_pool;
 mod shared;
 mod simulated;
+mod sleep;
 mod slow_polls;
 
 pub use builder::Builder;
 pub use event_loop::{Loop, spawn_local};
 pub use handle::Handle;
 pub use launch::N1;
-pub use runtime_core::{consume_budget, unconstrained};
+pub use runtime_kernel::{consume_budget, unconstrained};
 pub use slow_polls::SlowPoll;

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::ptr;
 use std::sync::Arc;
 
-use runtime_core::context::{Ambient, Refused};
-use runtime_core::task::{BlockCache, Ran, SchedulerArc, Task};
+use runtime_kernel::context::{Ambient, Refused};
+use runtime_kernel::task::{BlockCache, Ran, SchedulerArc, Task};
 
 use crate::shared::Shared;
 use crate::slow_polls::Watch;

@@ -5,19 +5,17 @@ use std::alloc::Layout;
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
-use runtime_core::blocking::BlockingPool;
-use runtime_core::context::Refused;
-use runtime_core::reactor::Reactor;
-use runtime_core::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task};
-use runtime_core::time::{Clock, TimerShard};
+use runtime_kernel::blocking::BlockingPool;
+use runtime_kernel::context::Refused;
+use runtime_kernel::reactor::Reactor;
+use runtime_kernel::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task};
+use runtime_kernel::time::{Clock, TimerShard};
 
 use crate::local::Local;
+use crate::sleep::Sleep;
 
 /// What the loop, its handles and its tasks share.
 pub(crate) struct Shared {
@@ -27,11 +25,7 @@ pub(crate) struct Shared {
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) clock: Clock,
     remote: Mutex<Remote>,
-    /// Something is in `remote`.
-    remote_pending: AtomicBool,
-    /// The loop waits in the kernel, or is about to.
-    sleeping: AtomicBool,
-    pub(crate) stopped: AtomicBool,
+    pub(crate) sleep: Sleep,
     pub(crate) counters: Counters,
 }
 
@@ -64,9 +58,7 @@ impl Shared {
             blocking,
             clock,
             remote: Mutex::default(),
-            remote_pending: AtomicBool::new(false),
-            sleeping: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
+            sleep: Sleep::new(),
             counters: Counters::default(),
         }
     }
@@ -93,48 +85,16 @@ impl Shared {
     }
 
     fn announce(&self) {
-        // SeqCst: this store comes before the load of `sleeping`; pairs with `go_to_sleep`, which does it the other
-        // way round.
-        self.remote_pending.store(true, SeqCst);
-        if self.sleeping.load(SeqCst) {
-            self.wake_loop();
-        }
-    }
-
-    /// Ends the loop's wait, or keeps the next one from starting.
-    pub(crate) fn wake_loop(&self) {
-        // Whoever takes the flag writes; the others need not.
-        if self.sleeping.swap(false, SeqCst) {
+        if self.sleep.announce() {
             self.reactor.notify();
         }
     }
 
-    /// True if the loop may wait in the kernel: from now on, whoever queues something notifies the reactor.
-    pub(crate) fn go_to_sleep(&self) -> bool {
-        // SeqCst: pairs with `announce`, and with `stop`.
-        self.sleeping.store(true, SeqCst);
-        let may = !self.remote_pending.load(SeqCst) && !self.stopped.load(SeqCst);
-        if !may {
-            self.sleeping.store(false, Relaxed);
-        }
-        may
-    }
-
-    /// False if somebody has queued something, or stopped the loop, since it went to sleep.
-    pub(crate) fn is_asleep(&self) -> bool {
-        self.sleeping.load(SeqCst)
-    }
-
-    pub(crate) fn woke_up(&self) {
-        self.sleeping.store(false, Relaxed);
-    }
-
     /// Moves what other threads queued to `ready`.
     pub(crate) fn take_remote(&self, ready: &mut VecDeque<Task>) {
-        if self.remote_pending.load(Relaxed) {
+        if self.sleep.is_pending() {
             let mut remote = self.remote.lock();
-            // Under the lock: what is queued later sets it again.
-            self.remote_pending.store(false, SeqCst);
+            self.sleep.take_pending();
             ready.append(&mut remote.queue);
         }
     }
@@ -147,10 +107,11 @@ impl Shared {
         self.remote.lock().closed
     }
 
+    /// Ends the loop's run, or the next one.
     pub(crate) fn stop(&self) {
-        // SeqCst: pairs with `go_to_sleep`.
-        self.stopped.store(true, SeqCst);
-        self.wake_loop();
+        if self.sleep.stop() {
+            self.reactor.notify();
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime_core::reactor::Reactor;
-use runtime_core::time::Clock;
+use runtime_kernel::reactor::Reactor;
+use runtime_kernel::time::Clock;
 
 use crate::Loop;
 
@@ -28,7 +28,7 @@ impl Loop {
         };
         // All that is ready: what is left unreported is something to do, too.
         while self.look(Some(Duration::ZERO)) {}
-        let is_idle = self.local.ready.borrow().is_empty() && shared.is_asleep();
+        let is_idle = self.local.ready.borrow().is_empty() && shared.sleep.is_uninterrupted();
         if is_idle && shared.clock.advance(quiet, deadline) {
             shared.timers.fire(shared.clock.now());
         }

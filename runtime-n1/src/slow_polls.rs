@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use runtime_core::task::{AbortHandle, Ran, Task};
+use runtime_kernel::task::{AbortHandle, Ran, Task};
 
 /// The shortest limit: the watching thread looks that often, at most.
 const SHORTEST_LIMIT: Duration = Duration::from_millis(1);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use runtime_core::net::{TcpListener, TcpStream};
-use runtime_core::testing::rounds::polls_between_looks;
+use runtime_core::testing::poll_batches::polls_between_looks;
 use runtime_core::{JoinError, Metrics, Runtime, sleep, spawn, yield_now};
 use runtime_core::{Launch, LaunchConfig, context};
 use runtime_n1::{Loop, N1, spawn_local};

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use runtime_core::blocking::{BlockingConfig, Executor};
-use runtime_core::time::Clock;
+use runtime_kernel::blocking::{BlockingConfig, Executor};
+use runtime_kernel::time::Clock;
 
 use crate::Runtime;
 
@@ -77,7 +77,7 @@ impl Builder {
     }
 
     /// The most tasks that may live at the same time; the handles of further ones report
-    /// [`SpawnFailed`](runtime_core::JoinError::SpawnFailed). Default: as many as the system gives.
+    /// [`SpawnFailed`](runtime_kernel::JoinError::SpawnFailed). Default: as many as the system gives.
     #[must_use]
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.max_threads = Some(threads);

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use parking_lot::Mutex;
-use runtime_core::in_turn::InTurn;
-use runtime_core::unwind::{FirstPanic, hand_on_both};
-use runtime_core::{ForkJoin, Scope, ScopeJob};
+use runtime_kernel::in_turn::InTurn;
+use runtime_kernel::unwind::{FirstPanic, hand_on_both};
+use runtime_kernel::{ForkJoin, Scope, ScopeJob};
 
 use crate::builder::{DEFAULT_STACK_BYTES, check_stack_bytes};
 use crate::overflow::Stack;

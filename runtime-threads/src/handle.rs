@@ -5,10 +5,10 @@ use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use runtime_core::context::{self, Ambient, EnterGuard, Role};
-use runtime_core::park::block_on_current_thread;
-use runtime_core::task::{bind, bind_named};
-use runtime_core::{Capabilities, JoinError, JoinHandle, Metrics, Native};
+use runtime_kernel::context::{self, Ambient, EnterGuard, Role};
+use runtime_kernel::park::block_on_current_thread;
+use runtime_kernel::task::{bind, bind_named};
+use runtime_kernel::{Capabilities, JoinError, JoinHandle, Metrics, Native};
 
 use crate::shared::Shared;
 use crate::task_thread::TaskThread;
@@ -17,7 +17,7 @@ use crate::task_thread::TaskThread;
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    /// The same, as the code on guest threads sees it.
+    /// The same, as the code on non-worker threads sees it.
     ambient: Arc<dyn Ambient>,
 }
 
@@ -80,7 +80,7 @@ impl Handle {
         let role = if context::in_task() {
             Role::Worker
         } else {
-            Role::Guest
+            Role::NonWorker
         };
         context::enter(Arc::clone(&self.ambient), role)
     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use runtime_core::{Launch, LaunchConfig};
+use runtime_library::{Launch, LaunchConfig};
 
 use crate::{Handle, Runtime};
 

@@ -1,12 +1,15 @@
 #![doc = include_str!("README.md")]
 
 mod builder;
+mod due;
 mod fork_join;
-mod guest_timers;
 mod handle;
 mod launch;
+mod non_worker_timers;
+mod os_thread;
 #[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
 mod overflow;
+mod phase;
 mod registry;
 mod runtime;
 mod shared;
@@ -19,4 +22,4 @@ pub use fork_join::ThreadsForkJoin;
 pub use handle::Handle;
 pub use launch::Threads;
 pub use runtime::Runtime;
-pub use runtime_core::{consume_budget, unconstrained};
+pub use runtime_kernel::{consume_budget, unconstrained};

@@ -4,21 +4,19 @@
 //! runs under it: entries, whose last reference may free a task, are dropped outside.
 
 use std::collections::{HashMap, VecDeque};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use runtime_core::task::{AbortHandle, SchedulerArc, TaskId};
-use runtime_core::time::{Clock, Quiet};
+use runtime_kernel::task::{AbortHandle, SchedulerArc, TaskId};
+use runtime_kernel::time::{Clock, Quiet};
 
+use crate::os_thread::OsThread;
 use crate::task_thread::TaskThread;
 
-/// Threads that have left and wait to be joined, at most. (A detached thread could outlive the runtime's end by a
-/// moment.)
-const UNJOINED: usize = 32;
-/// So many of those that left last are not joined at once even if they are about to exit: by the time that another
-/// one leaves they have exited, so that joining them costs nothing.
+/// So many of those that left last are not joined yet: they are about to exit.
 const JUST_LEFT: usize = 3;
+/// So many of the others a thread that leaves looks at: more than come, and so few that it costs little.
+const LOOKED_AT: usize = 2;
 /// How often one that the system has refused a thread gives those that are about to exit the time to do so.
 const PATIENCE: u32 = 100;
 
@@ -32,8 +30,8 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct State {
     live: HashMap<TaskId, Entry>,
-    /// Left, but not joined; the oldest first.
-    unjoined: VecDeque<JoinHandle<()>>,
+    /// Left, but not joined: in their last destructors, or exited. Those first that were not looked at for longest.
+    unjoined: VecDeque<OsThread>,
     closed: bool,
     /// Of the threads that have left.
     polls: u64,
@@ -44,7 +42,7 @@ struct Entry {
     thread: SchedulerArc<TaskThread>,
     abort: AbortHandle,
     /// None until the spawner has put it here, which may be after the thread has left.
-    os: Option<JoinHandle<()>>,
+    os: Option<OsThread>,
     left: bool,
 }
 
@@ -62,11 +60,11 @@ pub(crate) struct Counts {
     pub(crate) parks: u64,
 }
 
-/// What is to be dropped and joined outside of the lock.
+/// What is to be dropped, and joined if it has exited, outside of the lock.
 #[must_use]
 struct Retired {
     entry: Entry,
-    join: Vec<JoinHandle<()>>,
+    unjoined: Vec<OsThread>,
 }
 
 impl Registry {
@@ -116,7 +114,7 @@ impl Registry {
     }
 
     /// The spawner: the thread runs, or has already left.
-    pub(crate) fn started(&self, id: TaskId, os: JoinHandle<()>) {
+    pub(crate) fn started(&self, id: TaskId, os: OsThread) {
         let by_leaver = false;
         let retired = {
             let mut state = self.state.lock();
@@ -129,7 +127,7 @@ impl Registry {
             }
         };
         if let Some(retired) = retired {
-            retired.settle();
+            self.settle(retired);
         }
     }
 
@@ -147,7 +145,7 @@ impl Registry {
             }
         };
         if let Some(retired) = retired {
-            retired.settle();
+            self.settle(retired);
         }
     }
 
@@ -155,38 +153,42 @@ impl Registry {
         let mut entry = state.live.remove(&id).expect("listed by `enter`");
         state.polls += entry.thread.polls();
         state.parks += entry.thread.parks();
-        // The leaver is not among them yet. Others may be anywhere, in a thread's last destructors too: they join
-        // nobody.
-        let join = if by_leaver {
-            state.take_exited()
+        // The leaver is not among them yet. It leaves anyway; others may have better to do.
+        let unjoined = if by_leaver {
+            state.take_unjoined()
         } else {
             Vec::new()
         };
         state.unjoined.extend(entry.os.take());
         self.tell(state);
-        Retired { entry, join }
+        Retired { entry, unjoined }
     }
 
-    /// The system has refused a thread. Joins those that have left, which still have their stacks; false if there are
-    /// none left that could be joined: then there is no use in asking again.
+    /// Waits for nobody: those that have not exited are looked at again later. (Until then the leaver that has them is
+    /// itself among the unjoined, see [`join`](Registry::join).)
+    fn settle(&self, Retired { entry, unjoined }: Retired) {
+        drop(entry);
+        let running: Vec<_> = try_join(unjoined).collect();
+        if !running.is_empty() {
+            self.state.lock().unjoined.extend(running);
+        }
+    }
+
+    /// The system has refused a thread. Joins those that have exited, which still have their stacks; false if there
+    /// are none: then there is no use in asking again.
     pub(crate) fn make_room(&self) -> bool {
         for _ in 0..PATIENCE {
-            let (exited, rest) = {
-                let mut state = self.state.lock();
-                let all = std::mem::take(&mut state.unjoined);
-                let (exited, rest): (Vec<_>, Vec<_>) =
-                    all.into_iter().partition(JoinHandle::is_finished);
-                state.unjoined = rest.into();
-                (exited, state.unjoined.len())
-            };
-            if !exited.is_empty() {
-                exited.into_iter().for_each(join);
-                return true;
+            let mut state = self.state.lock();
+            let unjoined = std::mem::take(&mut state.unjoined);
+            let before = unjoined.len();
+            // Under the lock, as it waits for nobody and runs nobody's code.
+            state.unjoined = try_join(unjoined).collect();
+            match state.unjoined.len() {
+                0 if before == 0 => return false,
+                now if now < before => return true,
+                _ => drop(state),
             }
-            if rest == 0 {
-                return false;
-            }
-            // They have nothing left to do.
+            // Most have nothing left to do.
             std::thread::yield_now();
         }
         false
@@ -272,10 +274,21 @@ impl Registry {
         self.state.lock().polling()
     }
 
-    /// Waits until the threads that have left have exited.
-    pub(crate) fn join(&self) {
-        let unjoined = std::mem::take(&mut self.state.lock().unjoined);
-        unjoined.into_iter().for_each(join);
+    /// Waits until the threads that have left have exited, or until `deadline`.
+    pub(crate) fn join(&self, deadline: Option<Instant>) {
+        loop {
+            let unjoined = std::mem::take(&mut self.state.lock().unjoined);
+            if unjoined.is_empty() {
+                return;
+            }
+            for thread in unjoined {
+                match deadline {
+                    Some(deadline) => thread.join_until(deadline),
+                    None => thread.join(),
+                }
+            }
+            // It may have put some back before it exited.
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -295,16 +308,10 @@ impl Registry {
 }
 
 impl State {
-    /// Those who have left and exited since, but for the last ones; in any case the oldest of too many.
-    fn take_exited(&mut self) -> Vec<JoinHandle<()>> {
-        let mut exited = Vec::new();
-        while self.unjoined.len() > JUST_LEFT
-            && let Some(oldest) = self.unjoined.front()
-            && (oldest.is_finished() || self.unjoined.len() >= UNJOINED)
-        {
-            exited.extend(self.unjoined.pop_front());
-        }
-        exited
+    /// Some of those that have left, not the last ones.
+    fn take_unjoined(&mut self) -> Vec<OsThread> {
+        let ready = self.unjoined.len().saturating_sub(JUST_LEFT);
+        self.unjoined.drain(..ready.min(LOOKED_AT)).collect()
     }
 
     fn polling(&self) -> Vec<String> {
@@ -315,14 +322,8 @@ impl State {
     }
 }
 
-impl Retired {
-    fn settle(self) {
-        drop(self.entry);
-        self.join.into_iter().for_each(join);
-    }
-}
-
-fn join(thread: JoinHandle<()>) {
-    // What a task panics with is in its outcome; a thread's own end says nothing more.
-    let _ = thread.join();
+/// Joins those that have exited. Those that have not are left.
+fn try_join(threads: impl IntoIterator<Item = OsThread>) -> impl Iterator<Item = OsThread> {
+    let threads = threads.into_iter();
+    threads.filter_map(|thread| thread.try_join().err())
 }

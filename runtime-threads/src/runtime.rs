@@ -6,9 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime_core::blocking::is_in_job_of;
-use runtime_core::park::block_on_current_thread;
-use runtime_core::{Native as _, context, yield_now};
+use runtime_kernel::blocking::is_in_job_of;
+use runtime_kernel::park::block_on_current_thread;
+use runtime_kernel::{Native as _, context, yield_now};
 
 use crate::builder::Builder;
 use crate::handle::Handle;
@@ -134,7 +134,7 @@ impl Runtime {
             return registry.polling();
         }
         let names = registry.wait(deadline);
-        registry.join();
+        registry.join(deadline);
         names
     }
 }

@@ -3,16 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 
-use runtime_core::Native;
-use runtime_core::blocking::BlockingPool;
-use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
-use runtime_core::sync::Semaphore;
-use runtime_core::task::Task;
-use runtime_core::time::{Clock, TimerShard};
+use runtime_kernel::Native;
+use runtime_kernel::blocking::BlockingPool;
+use runtime_kernel::context::{Ambient, Binding, IoDriver, Refused};
+use runtime_kernel::task::Task;
+use runtime_kernel::time::{Clock, TimerShard};
+use runtime_library::sync::Semaphore;
 
 use crate::builder::Builder;
-use crate::guest_timers;
 use crate::handle::Handle;
+use crate::non_worker_timers;
 use crate::registry::Registry;
 use crate::simulated;
 use crate::task_thread::TaskThread;
@@ -21,8 +21,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) clock: Clock,
-    /// The timers of guests, if they go by simulated time.
-    pub(crate) simulated_guests: OnceLock<Arc<TimerShard>>,
+    /// The timers of non-worker threads, if they go by simulated time.
+    pub(crate) simulated_non_workers: OnceLock<Arc<TimerShard>>,
     pub(crate) stack_bytes: usize,
     thread_name: String,
     threads_named: AtomicU64,
@@ -43,7 +43,7 @@ impl Shared {
                 registry: Registry::new(builder.max_threads),
                 blocking,
                 clock: builder.clock,
-                simulated_guests: OnceLock::new(),
+                simulated_non_workers: OnceLock::new(),
                 stack_bytes: builder.stack_bytes,
                 thread_name: builder.thread_name,
                 threads_named: AtomicU64::new(0),
@@ -63,7 +63,7 @@ impl Shared {
     }
 }
 
-/// The runtime as guest threads see it: those of the blocking pool, and those that called `enter`.
+/// The runtime as non-worker threads see it: those of the blocking pool, and those that called `enter`.
 impl Ambient for Shared {
     fn name(&self) -> &'static str {
         Handle::NAME
@@ -84,9 +84,9 @@ impl Ambient for Shared {
 
     fn timer_shard(&self) -> Arc<TimerShard> {
         if self.clock.is_simulated() {
-            self.simulated_guest_timers()
+            self.simulated_non_worker_timers()
         } else {
-            guest_timers::shard()
+            non_worker_timers::shard()
         }
     }
 

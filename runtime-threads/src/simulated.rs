@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use runtime_core::reactor::own_thread::ThreadUnparker;
-use runtime_core::time::{Clock, TimerShard};
+use runtime_kernel::reactor::own_thread::ThreadUnparker;
+use runtime_kernel::time::{Clock, TimerShard};
 
 use crate::shared::Shared;
 use crate::task_thread::TaskThread;
@@ -27,7 +27,7 @@ impl Shared {
         if !self.clock.is_simulated() {
             return;
         }
-        // Guests are nobody's threads: they are woken, and not waited for.
+        // Non-worker threads are no task's: they are woken, and not waited for.
         if self.step(begins) {
             while self.fire_guests() && self.step(None) {}
         }
@@ -38,11 +38,11 @@ impl Shared {
         let moved = self
             .registry
             .while_all_wait(&self.clock, begins, |quiet, threads| {
-                let guests = self.simulated_guests.get().map(Arc::as_ref);
+                let non_workers = self.simulated_non_workers.get().map(Arc::as_ref);
                 let timers = threads.iter().filter_map(|thread| thread.timers());
                 let deadlines = timers.filter_map(TimerShard::earliest);
                 // Prepared anew: it may still tell only of what is earlier than a timer that is gone.
-                let deadlines = deadlines.chain(guests.and_then(TimerShard::prepare_park));
+                let deadlines = deadlines.chain(non_workers.and_then(TimerShard::prepare_park));
                 let Some(deadline) = deadlines.min() else {
                     return false;
                 };
@@ -71,9 +71,9 @@ impl Shared {
         moved == Some(true)
     }
 
-    /// Wakes the guests whose time has come. False if there are none.
+    /// Wakes the non-worker threads whose time has come. False if there are none.
     fn fire_guests(&self) -> bool {
-        let Some(timers) = self.simulated_guests.get() else {
+        let Some(timers) = self.simulated_non_workers.get() else {
             return false;
         };
         let any_due = timers.is_due(self.clock.now());
@@ -82,9 +82,9 @@ impl Shared {
         any_due
     }
 
-    /// The timers of guests. No thread waits for them: whoever lets time pass fires them.
-    pub(crate) fn simulated_guest_timers(&self) -> Arc<TimerShard> {
-        let made = self.simulated_guests.get_or_init(|| {
+    /// The timers of non-worker threads. No thread waits for them: whoever lets time pass fires them.
+    pub(crate) fn simulated_non_worker_timers(&self) -> Arc<TimerShard> {
+        let made = self.simulated_non_workers.get_or_init(|| {
             let shared = self.me.clone();
             let timers = TimerShard::new(Box::new(move || {
                 if let Some(shared) = shared.upgrade() {

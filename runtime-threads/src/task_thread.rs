@@ -4,41 +4,33 @@
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
-use runtime_core::Native;
-use runtime_core::blocking::{BlockingPool, OnBehalf};
-use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
-use runtime_core::reactor::own_thread::{ThreadParker, ThreadUnparker};
-use runtime_core::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
-use runtime_core::time::{Clock, TimerShard};
+use runtime_kernel::Native;
+use runtime_kernel::blocking::{BlockingPool, OnBehalf};
+use runtime_kernel::context::{self, Ambient, Binding, IoDriver, Refused, Role};
+use runtime_kernel::reactor::own_thread::{ThreadParker, ThreadUnparker};
+use runtime_kernel::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
+use runtime_kernel::time::{Clock, TimerShard};
 
+use crate::due::Due;
 use crate::handle::Handle;
+use crate::os_thread::OsThread;
 use crate::overflow::Stack;
+use crate::phase::Phase;
 use crate::registry::Denied;
 use crate::shared::Shared;
 use crate::thread_budget::Permit;
 
-/// The thread has been asked for. Set once.
-const STARTED: u8 = 1;
-/// The thread polls its task. Set by the thread, and only while the runtime is not closing.
-const POLLING: u8 = 1 << 1;
-/// The runtime is ending: no poll begins any more. Set once, by the shutdown.
-const CLOSING: u8 = 1 << 2;
-
 /// The scheduler of one task: its thread, as wakers and the shutdown see it.
 pub(crate) struct TaskThread {
     shared: Arc<Shared>,
-    /// The task while it is due; null otherwise.
-    due: AtomicPtr<()>,
-    phase: AtomicU8,
+    due: Due,
+    phase: Phase,
     /// The thread's own, put here before the first poll.
     unparker: OnceLock<ThreadUnparker>,
     /// Made when the task first waits for a timer.
@@ -74,8 +66,8 @@ impl TaskThread {
     pub(crate) fn new(shared: Arc<Shared>) -> SchedulerArc<Self> {
         SchedulerArc::new(Self {
             shared,
-            due: AtomicPtr::new(ptr::null_mut()),
-            phase: AtomicU8::new(0),
+            due: Due::new(),
+            phase: Phase::new(),
             unparker: OnceLock::new(),
             timers: OnceLock::new(),
             waits: AtomicBool::new(false),
@@ -112,7 +104,7 @@ impl TaskThread {
         let Some(this) = task.scheduler().downcast::<Self>().cloned() else {
             return Err(misbound(task));
         };
-        if this.phase.fetch_or(STARTED, Relaxed) & STARTED != 0 {
+        if !this.phase.start() {
             return Err(misbound(task));
         }
         let id = task.id();
@@ -150,11 +142,7 @@ impl TaskThread {
         }
     }
 
-    fn spawn(
-        this: &SchedulerArc<Self>,
-        id: TaskId,
-        abort: &AbortHandle,
-    ) -> io::Result<thread::JoinHandle<()>> {
+    fn spawn(this: &SchedulerArc<Self>, id: TaskId, abort: &AbortHandle) -> io::Result<OsThread> {
         let permit = Permit::take()?;
         let (named, abort, thread) = (this.shared.name_thread(), abort.clone(), this.clone());
         thread::Builder::new()
@@ -169,15 +157,16 @@ impl TaskThread {
                 };
                 stack.watch(|| Self::run(&thread, id, permit));
             })
+            .map(OsThread::new)
     }
 
     /// The shutdown: no further poll.
     pub(crate) fn close(&self) {
-        self.phase.fetch_or(CLOSING, AcqRel);
+        self.phase.close();
     }
 
     pub(crate) fn is_polling(&self) -> bool {
-        self.phase.load(Acquire) & POLLING != 0
+        self.phase.is_polling()
     }
 
     /// Whether the thread waits, and nobody has woken it. To be called under the registry's lock.
@@ -206,23 +195,17 @@ impl TaskThread {
     }
 
     fn put(&self, task: Task) {
-        // Release: pairs with the acquire in `take`, and here.
-        let before = self.due.swap(task.into_raw().as_ptr(), AcqRel);
+        let before = self.due.put(task.into_raw());
         // A task is due once at a time. So this is another one, that somebody has bound to this scheduler too: it has
         // no thread. SAFETY: as in `take`.
-        if let Some(misbound) = NonNull::new(before).map(|raw| unsafe { Task::from_raw(raw) }) {
+        if let Some(misbound) = before.map(|raw| unsafe { Task::from_raw(raw) }) {
             misbound.cancel();
         }
     }
 
     fn take(&self) -> Option<Task> {
-        // A look first: the line is the wakers' to write.
-        if self.due.load(Relaxed).is_null() {
-            return None;
-        }
-        let raw = self.due.swap(ptr::null_mut(), Acquire);
-        // SAFETY: what is in the place is from `put`, and was taken out by this swap alone.
-        NonNull::new(raw).map(|raw| unsafe { Task::from_raw(raw) })
+        // SAFETY: what is in the place is from `put`, and comes out of it once.
+        self.due.take().map(|raw| unsafe { Task::from_raw(raw) })
     }
 
     /// All that the thread does.
@@ -261,18 +244,13 @@ impl TaskThread {
     }
 
     fn poll(&self, task: Task) -> Ran {
-        // AcqRel, with the same in `close`: either the shutdown sees this poll, or this sees the shutdown.
-        if self
-            .phase
-            .compare_exchange(STARTED, STARTED | POLLING, AcqRel, Relaxed)
-            .is_err()
-        {
+        if !self.phase.begin_poll() {
             task.cancel();
             return Ran::Finished;
         }
         count(&self.polls);
         let ran = task.run();
-        self.phase.fetch_and(!POLLING, Release);
+        self.phase.end_poll();
         ran
     }
 
@@ -296,7 +274,7 @@ impl TaskThread {
                         parker.park_then(None, || {
                             self.shared.let_time_pass(Some(self));
                             // A timer that was fired just now, on this very thread, put the task here without a token.
-                            if !self.due.load(Relaxed).is_null() {
+                            if !self.due.is_empty() {
                                 parker.unparker().unpark();
                             }
                         });

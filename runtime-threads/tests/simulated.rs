@@ -1,5 +1,5 @@
-//! Simulated time beside what only 1:1 has: threads that come and go, and guests without a thread that would wait for
-//! them.
+//! Simulated time beside what only 1:1 has: threads that come and go, and non-worker threads without a thread that
+//! would wait for them.
 
 use std::thread;
 use std::time::Duration;

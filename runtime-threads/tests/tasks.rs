@@ -247,7 +247,7 @@ fn a_busy_task_sees_its_timers_and_sockets() {
     });
 }
 
-/// Guests: sleeps polled on a thread that runs no task, inside and outside of a shut-down runtime.
+/// Non-worker threads: sleeps polled on a thread that runs no task, inside and outside of a shut-down runtime.
 #[test]
 fn sleeps_complete_on_guest_threads() {
     let runtime = Runtime::new().unwrap();

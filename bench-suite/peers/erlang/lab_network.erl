@@ -13,7 +13,7 @@ serve(Port, Workload, P, Workers) ->
     Options = [binary, {packet, Packet}, {active, false}, {nodelay, true}, {backlog, 16384}, {ip, {127, 0, 0, 1}}],
     {ok, Listener} = gen_tcp:listen(0, Options),
     {ok, Number} = inet:port(Listener),
-    [spawn(fun hog/0) || _ <- lists:seq(1, lab:number(<<"hogs">>, P, 0))],
+    [spawn(fun cpu_bound_task/0) || _ <- lists:seq(1, lab:number(<<"hogs">>, P, 0))],
     spawn_link(fun() -> accept(Listener, Packet) end),
     lab:say(Port, io_lib:format(
         "{\"type\":\"listening\",\"address\":\"127.0.0.1:~b\",\"workers\":~b}", [Number, Workers])),
@@ -59,10 +59,10 @@ answer(Socket) ->
 
 %% Computes for 100 ms, sleeps for 10 ms, and again. It is preempted all the same: after 4000 reductions another has
 %% its turn.
-hog() ->
+cpu_bound_task() ->
     compute(erlang:monotonic_time(millisecond) + 100, 0),
     timer:sleep(10),
-    hog().
+    cpu_bound_task().
 
 compute(Until, State) ->
     case erlang:monotonic_time(millisecond) < Until of

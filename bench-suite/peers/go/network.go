@@ -32,7 +32,7 @@ func serve(workload string, p map[string]uint64, workers int) {
 		fail("refused", err)
 	}
 	for i := uint64(0); i < p["hogs"]; i++ {
-		go hog()
+		go cpuBoundTask()
 	}
 	if workload == "http" {
 		go http.Serve(listener, http.HandlerFunc(answer))
@@ -77,9 +77,9 @@ func echo(connection net.Conn) {
 
 var sink atomic.Uint64
 
-// hog computes for 100 ms without a pause, sleeps for 10 ms, and again. A goroutine has no CPU clock of its own, so
-// that nothing is told about what the hogs got.
-func hog() {
+// cpuBoundTask computes for 100 ms without a pause, sleeps for 10 ms, and again. A goroutine has no CPU clock of its
+// own, so that nothing is told about what these tasks got.
+func cpuBoundTask() {
 	for state := uint64(0); ; {
 		for begun := time.Now(); time.Since(begun) < 100*time.Millisecond; {
 			for i := 0; i < 1000; i++ {

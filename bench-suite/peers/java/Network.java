@@ -50,7 +50,7 @@ final class Network {
             port = listener.getLocalPort();
         }
         for (long i = 0; i < hogs; i++) {
-            Thread.startVirtualThread(Network::hog);
+            Thread.startVirtualThread(Network::cpuBoundTask);
         }
         Lab.say("{\"type\":\"listening\",\"address\":\"127.0.0.1:" + port + "\",\"workers\":" + workers + "}");
         while (Lab.nextOrder() != null) {}
@@ -85,7 +85,7 @@ final class Network {
     private static volatile long sink;
 
     /** Computes for 100 ms without a pause, sleeps for 10 ms, and again. */
-    private static void hog() {
+    private static void cpuBoundTask() {
         long state = 0;
         for (;;) {
             long begun = System.nanoTime();

@@ -14,7 +14,7 @@ const WORKERS = 10;
 let state = 0;
 
 /** Computes for 100 ms without a pause, sleeps for 10 ms, and again. */
-async function hog() {
+async function cpuBoundTask() {
   for (;;) {
     for (const begun = performance.now(); performance.now() - begun < 100; ) {
       for (let i = 0; i < 1000; i++) state = (Math.imul(state, 0x4c957f2d) + 1) | 0;
@@ -39,7 +39,7 @@ export async function serve(workload, { hogs = 0 }) {
   await new Promise((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 16384 }, resolve));
   const { address, port } = server.address();
   say({ type: "listening", address: `${address}:${port}`, workers: 1 });
-  for (let i = 0; i < hogs; i++) hog();
+  for (let i = 0; i < hogs; i++) cpuBoundTask();
   while ((await nextOrder()) !== null);
   process.exit(0);
 }

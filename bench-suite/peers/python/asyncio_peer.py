@@ -294,10 +294,10 @@ class Http(asyncio.Protocol):
             self.transport.write(lab.RESPONSE * len(heads))
 
 
-async def hog():
+async def cpu_bound_task():
     while True:
-        lab.hog_once()
-        await asyncio.sleep(lab.HOG_SLEEPS)
+        lab.compute_once()
+        await asyncio.sleep(lab.CPU_BOUND_SLEEPS)
 
 
 async def serve(workload, params):
@@ -305,14 +305,14 @@ async def serve(workload, params):
     protocol = Http if workload == "http" else Echo
     server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=16384)
     begun = time.perf_counter()
-    hogs = [asyncio.create_task(hog()) for _ in range(params.get("hogs", 0))]
+    cpu_bound = [asyncio.create_task(cpu_bound_task()) for _ in range(params.get("hogs", 0))]
     host, port = server.sockets[0].getsockname()
     lab.say(type="listening", address=f"{host}:{port}", workers=1)
-    # It ends the process: hogs may keep the loop from hearing anything for long.
+    # It ends the process: CPU-bound tasks may keep the loop from hearing anything for long.
     end = lambda: os._exit(0)
     threading.Thread(target=lab.end_with_stop, args=(begun, end), daemon=True).start()
     await server.serve_forever()
-    del hogs
+    del cpu_bound
 
 
 async def idle(params, event, tasks):

@@ -281,10 +281,10 @@ def answer(_environ, start_response):
     return [lab.BODY]
 
 
-def hog():
+def cpu_bound_task():
     while True:
-        lab.hog_once()
-        gevent.sleep(lab.HOG_SLEEPS)
+        lab.compute_once()
+        gevent.sleep(lab.CPU_BOUND_SLEEPS)
 
 
 def serve(workload, params):
@@ -295,9 +295,9 @@ def serve(workload, params):
     server.start()
     begun = time.perf_counter()
     for _ in range(params.get("hogs", 0)):
-        gevent.spawn(hog)
+        gevent.spawn(cpu_bound_task)
     lab.say(type="listening", address=f"127.0.0.1:{server.server_port}", workers=1)
-    # A real thread, and it ends the process: hogs may keep the loop from hearing anything for long.
+    # A real thread, and it ends the process: CPU-bound tasks may keep the loop from hearing anything for long.
     end = lambda: os._exit(0)
     threading.Thread(target=lab.end_with_stop, args=(begun, end), daemon=True).start()
     server.serve_forever()

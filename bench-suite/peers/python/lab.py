@@ -133,27 +133,27 @@ RESPONSE = (
     % (len(BODY), BODY)
 )
 
-HOG_COMPUTES = 0.1
-HOG_SLEEPS = 0.01
-hogged = 0.0
+CPU_BOUND_COMPUTES = 0.1
+CPU_BOUND_SLEEPS = 0.01
+computed_s = 0.0
 
 
-def hog_once():
+def compute_once():
     """Computes for 100 ms without a pause, and counts the CPU time that it got."""
-    global hogged
+    global computed_s
     cpu = time.thread_time()
-    until = time.perf_counter() + HOG_COMPUTES
+    until = time.perf_counter() + CPU_BOUND_COMPUTES
     state = 0
     while time.perf_counter() < until:
         for _ in range(100):
             state = (state * 0x5851F42D4C957F2D + 1) & 0xFFFFFFFFFFFFFFFF
-    hogged += time.thread_time() - cpu
+    computed_s += time.thread_time() - cpu
 
 
 def end_with_stop(begun, end):
-    """For a server, in a thread: waits for the lab to say stop, tells what the hogs got, and calls `end`."""
+    """For a server, in a thread: waits for the lab to say stop, tells what the tasks computed, and calls `end`."""
     for _ in orders():
         pass
-    extra = {"hog_cores": hogged / (time.perf_counter() - begun)} if hogged else {}
+    extra = {"hog_cores": computed_s / (time.perf_counter() - begun)} if computed_s else {}
     say(type="result", extra=extra)
     end()

@@ -327,10 +327,10 @@ async def http(stream):
             pass
 
 
-async def hog():
+async def cpu_bound_task():
     while True:
-        lab.hog_once()
-        await trio.sleep(lab.HOG_SLEEPS)
+        lab.compute_once()
+        await trio.sleep(lab.CPU_BOUND_SLEEPS)
 
 
 async def serve(workload, params):
@@ -339,9 +339,9 @@ async def serve(workload, params):
     begun = time.perf_counter()
     async with trio.open_nursery() as nursery:
         for _ in range(params.get("hogs", 0)):
-            nursery.start_soon(hog)
+            nursery.start_soon(cpu_bound_task)
         lab.say(type="listening", address=f"{host}:{port}", workers=1)
-        # It ends the process: hogs may keep the loop from hearing anything for long.
+        # It ends the process: CPU-bound tasks may keep the loop from hearing anything for long.
         end = lambda: os._exit(0)
         threading.Thread(target=lab.end_with_stop, args=(begun, end), daemon=True).start()
         await trio.serve_listeners(http if workload == "http" else echo, [listener])

@@ -5,9 +5,10 @@ use std::io;
 
 use runtime_core::LaunchConfig;
 
-use super::plan::usage;
+use super::parts::Parts;
 use crate::comparisons::{Against, ArmKey, Baseline};
-use crate::error::CommandError;
+use crate::error::{CommandError, usage};
+use crate::parts;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::results::{Config, Role};
 use crate::suggest;
@@ -23,6 +24,8 @@ pub(super) struct Arm {
     pub(super) policy: Option<String>,
     /// Those asked for.
     pub(super) knobs: BTreeMap<String, String>,
+    /// Parts that are left out.
+    pub(super) without: BTreeSet<String>,
     /// Those asked for.
     pub(super) workers: usize,
     /// The name of the other build that it runs in; `None` for this one.
@@ -39,6 +42,7 @@ impl Arm {
             policy: self.policy.clone(),
             knobs: self.knobs.clone(),
             binary: self.binary.clone(),
+            without: self.without.clone(),
             reactor: None,
             allocator: None,
         }
@@ -52,7 +56,11 @@ impl Arm {
     fn choices(&self) -> impl Iterator<Item = (&str, String)> {
         let policy = self.policy.iter().map(|name| ("policy", name.clone()));
         let knobs = self.knobs.iter();
-        policy.chain(knobs.map(|(name, value)| (name.as_str(), value.clone())))
+        let parts: Vec<&str> = self.without.iter().map(String::as_str).collect();
+        let without = (!parts.is_empty()).then(|| ("without", parts.join(",")));
+        policy
+            .chain(knobs.map(|(name, value)| (name.as_str(), value.clone())))
+            .chain(without)
     }
 }
 
@@ -62,6 +70,7 @@ pub(super) struct Choices {
     policies: Vec<String>,
     knobs: Vec<(String, Vec<String>)>,
     workers: Vec<usize>,
+    parts: Parts,
 }
 
 impl Choices {
@@ -73,11 +82,13 @@ impl Choices {
         policies: &[String],
         knobs: &[String],
         workers: Vec<usize>,
+        parts: Parts,
     ) -> Result<Self, CommandError> {
         let mut choices = Self {
             policies: Vec::new(),
             knobs: Vec::new(),
             workers,
+            parts,
         };
         for name in policies {
             let names = |info: &RuntimeInfo| info.policies().iter().map(|policy| policy.name);
@@ -114,7 +125,7 @@ impl Choices {
     }
 
     /// What is varied, with its values: for whoever asks for a matrix.
-    pub(super) fn varied(&self) -> Vec<(String, Vec<String>)> {
+    pub(super) fn varied(&self, runtimes: &[&RuntimeInfo]) -> Vec<(String, Vec<String>)> {
         let mut varied = Vec::new();
         if !self.policies.is_empty() {
             varied.push(("policy".to_owned(), self.policies.clone()));
@@ -124,6 +135,11 @@ impl Choices {
             let workers = self.workers.iter().map(usize::to_string).collect();
             varied.push(("workers".to_owned(), workers));
         }
+        varied.extend(
+            self.parts
+                .rows(runtimes)
+                .map(|rows| (parts::DIMENSION.to_owned(), rows)),
+        );
         varied
     }
 
@@ -151,7 +167,12 @@ impl Choices {
             match self.workers_of(info, &arm) {
                 Ok(workers) => {
                     // One loop remains one loop, however many workers are asked for.
-                    let same = (arm.policy.clone(), arm.knobs.clone(), workers);
+                    let same = (
+                        arm.policy.clone(),
+                        arm.knobs.clone(),
+                        arm.without.clone(),
+                        workers,
+                    );
                     if seen.insert(same) {
                         arms.push(arm);
                     }
@@ -211,6 +232,7 @@ impl Choices {
                     runtime: info.name,
                     policy: policy.clone(),
                     knobs: BTreeMap::new(),
+                    without: BTreeSet::new(),
                     workers,
                     binary: None,
                     role: Role::Arm,
@@ -233,7 +255,15 @@ impl Choices {
                     .collect();
             }
         }
-        all
+        let without = self.parts.of(info);
+        all.iter()
+            .flat_map(|arm| {
+                without.iter().map(|parts| Arm {
+                    without: parts.clone(),
+                    ..arm.clone()
+                })
+            })
+            .collect()
     }
 
     /// The workers that the arm would have, as the scheduler itself says; it is only asked where something was chosen.
@@ -241,7 +271,10 @@ impl Choices {
     /// # Errors
     /// What the scheduler says against the choices.
     fn workers_of(&self, info: &RuntimeInfo, arm: &Arm) -> io::Result<Option<usize>> {
-        let chosen = !self.policies.is_empty() || !arm.knobs.is_empty() || self.workers.len() > 1;
+        let chosen = !self.policies.is_empty()
+            || !arm.knobs.is_empty()
+            || !arm.without.is_empty()
+            || self.workers.len() > 1;
         let Some(launcher) = info.launcher.filter(|_| chosen) else {
             return Ok(Some(arm.workers));
         };
@@ -249,7 +282,8 @@ impl Choices {
         config.workers = arm.workers;
         config.policy.clone_from(&arm.policy);
         config.knobs.clone_from(&arm.knobs);
-        match (launcher.probe)(&config) {
+        config.without.clone_from(&arm.without);
+        match launcher.probe(&config) {
             Ok(capabilities) => Ok(capabilities.workers),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
             // A lack of threads or descriptors is for the measured process to tell.

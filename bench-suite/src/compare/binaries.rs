@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::arms::Arm;
-use super::plan::usage;
-use crate::error::CommandError;
+use crate::error::{CommandError, usage};
 
 /// Another build, asked and found to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

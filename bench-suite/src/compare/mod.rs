@@ -6,6 +6,7 @@ pub(crate) mod child;
 mod effort;
 pub(crate) mod interruption;
 pub(crate) mod outputs;
+mod parts;
 mod plan;
 pub(crate) mod process;
 mod progress;
@@ -428,6 +429,7 @@ impl Measuring<'_> {
             workers: arm.workers,
             policy: arm.policy.clone(),
             knobs: arm.knobs.clone(),
+            without: arm.without.clone(),
             reactor: None,
             budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
             // The same input for all arms of a round, another one in the next.

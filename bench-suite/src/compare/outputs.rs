@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::CommandError;
-use crate::output::{Output, probe};
+use crate::output::{Output, ensure_folder};
 use crate::prove::{self, certificate::Certificate};
 use crate::report;
 use crate::results::Results;
@@ -190,19 +190,4 @@ fn note(first: &mut Option<CommandError>, path: &Path, outcome: io::Result<()>) 
             ))
         });
     }
-}
-
-/// Makes sure that `folder` is there and takes files.
-///
-/// # Errors
-/// One line that names the option it was given with.
-pub(crate) fn ensure_folder(folder: &Path, option: &str) -> Result<(), CommandError> {
-    fs::create_dir_all(folder)
-        .and_then(|()| probe(folder))
-        .map_err(|error| {
-            CommandError::Usage(format!(
-                "{option} {}: cannot be written to ({error}); name another folder",
-                folder.display()
-            ))
-        })
 }

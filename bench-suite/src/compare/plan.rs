@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::arms::{self, Arm, Choices};
 use super::binaries::{self, Binary};
 use super::effort::Effort;
+use super::parts::Parts;
 use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons::{ArmKey, Baseline};
 use crate::environment;
-use crate::error::CommandError;
+use crate::error::{CommandError, usage};
 use crate::registry::{Parameter, Registry, RuntimeInfo, Workload};
 use crate::results::{Absent, Dimension, Sweep};
 use crate::suggest;
@@ -65,6 +66,10 @@ pub(crate) struct Asked {
     knobs: Vec<String>,
     baseline: Option<String>,
     binaries: Vec<String>,
+    /// Sets of parts to leave out, each in an arm of its own.
+    without: Vec<String>,
+    /// The matrix of parts.
+    ablate: bool,
     seed: Option<u64>,
     effort: Effort,
     sweep: bool,
@@ -84,6 +89,8 @@ impl From<&CompareArgs> for Asked {
             knobs: arguments.knobs.clone(),
             baseline: arguments.baseline.clone(),
             binaries: arguments.binaries.clone(),
+            without: arguments.without.clone(),
+            ablate: false,
             seed: arguments.seed,
             effort: Effort::of_comparison(arguments),
             sweep: false,
@@ -94,7 +101,7 @@ impl From<&CompareArgs> for Asked {
 impl From<&SweepArgs> for Asked {
     fn from(arguments: &SweepArgs) -> Self {
         Self {
-            workloads: arguments.workloads.clone(),
+            workloads: [&arguments.workloads[..], &arguments.more_workloads].concat(),
             default_workloads: &SWEEP_WORKLOADS,
             runtimes: arguments.runtimes.clone(),
             default_runtimes: &SWEEP_RUNTIMES,
@@ -105,6 +112,8 @@ impl From<&SweepArgs> for Asked {
             knobs: arguments.knobs.clone(),
             baseline: None,
             binaries: Vec::new(),
+            without: Vec::new(),
+            ablate: arguments.ablate,
             seed: arguments.seed,
             effort: Effort::of_sweep(arguments),
             sweep: true,
@@ -159,10 +168,18 @@ impl Plan {
                 "--rounds {rounds} is out of range; 1 to {MAX_ROUNDS}"
             )));
         }
-        let choices = Choices::new(registry, &names, &asked.policies, &asked.knobs, workers)?;
+        let parts = Parts::new(registry, &names, &asked.without, asked.ablate)?;
+        let choices = Choices::new(
+            registry,
+            &names,
+            &asked.policies,
+            &asked.knobs,
+            workers,
+            parts,
+        )?;
         let sweep = asked
             .sweep
-            .then(|| swept(&names, choices.varied()))
+            .then(|| swept(&names, choices.varied(&runtimes)))
             .transpose()?;
 
         let mut candidates: Vec<Arm> = Vec::new();
@@ -244,10 +261,6 @@ impl Plan {
     pub(super) fn round_size(&self) -> usize {
         self.cells.iter().map(|cell| cell.arms.len()).sum()
     }
-}
-
-pub(super) fn usage(line: String) -> CommandError {
-    CommandError::Usage(line)
 }
 
 fn chosen_workloads<'a>(
@@ -369,7 +382,8 @@ fn chosen_workers(asked: &[usize]) -> Result<Vec<usize>, CommandError> {
 fn swept(runtimes: &[&str], varied: Vec<(String, Vec<String>)>) -> Result<Sweep, CommandError> {
     if varied.is_empty() {
         return Err(usage(
-            "nothing to sweep over; name --knob NAME=V1,V2, --policy A,B or --workers N1,N2 (`lab list` shows policies and knobs)"
+            "nothing to sweep over; name --knob NAME=V1,V2, --policy A,B or --workers N1,N2 (`lab list` shows policies and \
+             knobs), or --ablate"
                 .to_owned(),
         ));
     }

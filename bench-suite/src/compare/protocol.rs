@@ -1,6 +1,6 @@
 //! The lines that parent and child exchange; the module's README tells the whole protocol.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub struct Request {
     /// Single decisions of the policy, by name.
     #[serde(default)]
     pub knobs: BTreeMap<String, String>,
+    /// Parts of the runtime to leave out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<String>,
     /// Readiness backend; null is the runtime's default.
     pub reactor: Option<String>,
     /// How long the measured part may take.
@@ -48,6 +51,7 @@ impl From<&Request> for Params {
             workers: request.workers,
             policy: request.policy.clone(),
             knobs: request.knobs.clone(),
+            without: request.without.clone(),
             reactor: request.reactor.clone(),
             budget_ns: request.budget_ns,
             seed: request.seed,

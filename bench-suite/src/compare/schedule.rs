@@ -173,6 +173,7 @@ mod tests {
                     runtime,
                     policy: None,
                     knobs: BTreeMap::new(),
+                    without: Default::default(),
                     workers: 2,
                     binary: None,
                     role: Role::Arm,

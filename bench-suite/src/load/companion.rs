@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::site::{self, SiteOptions};
 use super::{LoadError, LoadOptions, LoadReport, Ready};
-use crate::registry::{Failure, is_refusal};
 use crate::terminal;
+use crate::vocabulary::{Failure, is_refusal};
 
 /// The hidden command that starts a companion; its role follows as JSON.
 const COMMAND: &str = "__companion";

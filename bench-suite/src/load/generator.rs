@@ -25,7 +25,7 @@ use rustix::io::Errno;
 use super::exchange::Exchange;
 use super::{LoadError, LoadOptions};
 use crate::measure::Latency;
-use crate::registry::is_refusal;
+use crate::vocabulary::is_refusal;
 
 /// The server may be silent for this long while requests are in flight.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -13,6 +13,7 @@
 
 pub mod parts;
 pub mod processes;
+pub(crate) mod register;
 pub mod servers;
 pub mod threads;
 
@@ -24,8 +25,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Meter;
-use crate::registry::{Failure, Params};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::launch_config;
 
 /// Which part of a program a loop is to run.

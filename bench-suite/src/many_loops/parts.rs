@@ -13,7 +13,7 @@ use runtime_n1::Handle;
 
 use super::{Loops, Share, Split, repeat, start};
 use crate::measure::{Latency, Meter};
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::{check, fib, hash, lost, matmul, nqueens, skynet, spawn, timers, yielding};
 
 /// Pieces that a loop cuts its part into.

@@ -9,7 +9,7 @@ use runtime_n1::Handle;
 use runtime_n1::process_pool::{self, CallError, ProcessPool};
 
 use super::{Loops, Share, Split, parts, servers};
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 
 /// Set by [`serve_if_asked`]: this executable can be started as a pool's process.
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
@@ -32,8 +32,8 @@ pub fn serve_if_asked() {
             .add_async(part::<parts::Ready>)
             .add_async(part::<servers::ListenEcho>)
             .add_async(part::<servers::ListenHttp>)
-            .add_async(part::<servers::Hogs>)
-            .add_async(part::<servers::Hogged>);
+            .add_async(part::<servers::CpuBoundTasks>)
+            .add_async(part::<servers::ComputedNs>);
     });
     // Relaxed: set before anything that asks is started.
     AVAILABLE.store(true, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use runtime_core::LaunchConfig;
 use runtime_core::net::{self, BindOptions};
 use runtime_n1::Handle;
 use rustix::net::{
@@ -20,7 +21,8 @@ use rustix::net::{
 use super::{Loops, Share, Split, start};
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
+use crate::workloads::server::{ServeError, Service, Session};
 use crate::workloads::{client, echo, http, mixed};
 
 /// Listens, and answers as `echo`'s server does, for as long as the loop lives.
@@ -58,35 +60,35 @@ async fn listen(address: SocketAddr) -> Result<net::TcpListener, Failure> {
 }
 
 thread_local! {
-    /// CPU time that this loop's hogs had, in nanoseconds.
-    static HOGGED: Arc<AtomicU64> = Arc::default();
+    /// CPU time that this loop's CPU-bound tasks had, in nanoseconds.
+    static COMPUTED_NS: Arc<AtomicU64> = Arc::default();
 }
 
-/// Starts this loop's share of so many hogs.
-pub struct Hogs;
+/// Starts this loop's share of so many CPU-bound tasks.
+pub struct CpuBoundTasks;
 
-impl Split for Hogs {
+impl Split for CpuBoundTasks {
     type Plan = u64;
     type Part = ();
 
-    async fn part(rt: Handle, share: Share, hogs: u64) -> Result<(), Failure> {
-        for _ in share.of(hogs) {
-            let computed_ns = HOGGED.with(Arc::clone);
-            drop(rt.spawn(mixed::hog(rt.clone(), computed_ns)));
+    async fn part(rt: Handle, share: Share, tasks: u64) -> Result<(), Failure> {
+        for _ in share.of(tasks) {
+            let computed_ns = COMPUTED_NS.with(Arc::clone);
+            drop(rt.spawn(mixed::cpu_bound_task(rt.clone(), computed_ns)));
         }
         Ok(())
     }
 }
 
-/// How many nanoseconds of CPU time this loop's hogs had.
-pub struct Hogged;
+/// How many nanoseconds of CPU time this loop's CPU-bound tasks had.
+pub struct ComputedNs;
 
-impl Split for Hogged {
+impl Split for ComputedNs {
     type Plan = ();
     type Part = u64;
 
     async fn part(_: Handle, _: Share, (): ()) -> Result<u64, Failure> {
-        Ok(HOGGED.with(|hogged| hogged.load(Ordering::Relaxed)))
+        Ok(COMPUTED_NS.with(|computed| computed.load(Ordering::Relaxed)))
     }
 }
 
@@ -128,6 +130,25 @@ fn reserve(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
     Ok((socket, address))
 }
 
+/// Serves clients from outside until the session ends: a loop on each thread or in each process, which share the port.
+/// There is no one scheduler whose counters could be given.
+pub(crate) fn serve<L: Loops>(
+    config: &LaunchConfig,
+    service: Service,
+    session: Session,
+) -> Result<(), ServeError> {
+    let start = |failure: Failure| ServeError::Start(io::Error::other(failure));
+    let loops = L::start(config).map_err(start)?;
+    let address = listen_on(&loops, service.protocol, service.address).map_err(ServeError::Bind)?;
+    let cpu_bound_tasks = service.cpu_bound_tasks as u64;
+    loops
+        .each::<CpuBoundTasks>(&Params::default(), &cpu_bound_tasks)
+        .map_err(start)?;
+    (session.ready)(address)?;
+    (session.until)();
+    Ok(())
+}
+
 /// `echo` and `http`: a server on every loop and a client process.
 fn measure<L: Loops>(
     protocol: Protocol,
@@ -160,22 +181,22 @@ pub fn http<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure>
     measure::<L>(Protocol::Http, params, meter)
 }
 
-/// `mixed`: a server on every loop, and the hogs spread over them.
+/// `mixed`: a server on every loop, and the CPU-bound tasks spread over them.
 ///
 /// # Errors
 /// See [`echo()`].
 pub fn mixed<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let loops = start::<L>(params, meter)?;
     let server = listen_on(&loops, Protocol::Echo, client::loopback()).map_err(echo::crashed)?;
-    loops.each::<Hogs>(params, &params.value("hogs"))?;
+    loops.each::<CpuBoundTasks>(params, &params.value("hogs"))?;
     let begun = Instant::now();
     let duration = Duration::from_millis(params.value("duration_ms"));
     let options = client::options(Protocol::Echo, server, params, duration);
     let measured = client::measure_blocking(options, meter);
     let elapsed = begun.elapsed();
-    let hogged: u64 = loops.each::<Hogged>(params, &())?.into_iter().sum();
+    let computed_ns: u64 = loops.each::<ComputedNs>(params, &())?.into_iter().sum();
     meter
         .extra
-        .insert("hog_cores", hogged as f64 / elapsed.as_nanos() as f64);
+        .insert("hog_cores", computed_ns as f64 / elapsed.as_nanos() as f64);
     measured
 }

@@ -8,7 +8,7 @@ use runtime_core::park::block_on_current_thread;
 use runtime_n1::{Handle, Loop};
 
 use super::{Loops, Share, Split};
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::lost;
 
 /// Loops on threads of this process.

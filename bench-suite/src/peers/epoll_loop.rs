@@ -17,13 +17,22 @@ use rustix::io::Errno;
 
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Params};
+use crate::registry::{Registry, RuntimeInfo};
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::{client, echo};
 
 /// Events taken at once.
 const EVENTS: usize = 1024;
 const LISTENER: u64 = u64::MAX;
 const END: u64 = u64::MAX - 1;
+
+/// A row of its own, with the one server.
+pub(crate) fn register(registry: &mut Registry) {
+    let about = "no runtime: one thread, one epoll instance, a loop written by hand";
+    let info = RuntimeInfo::new("epoll-loop", about);
+    registry.runtimes.push(info);
+    registry.add("echo", info.name, echo);
+}
 
 /// `echo`: what is read is written, and only what does not fit is kept.
 ///

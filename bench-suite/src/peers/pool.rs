@@ -12,9 +12,22 @@ use std::thread;
 use parking_lot::{Condvar, Mutex};
 
 use crate::measure::Meter;
-use crate::registry::{Failure, Params};
+use crate::registry::{Registry, RuntimeInfo};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::{check, hash, launch_config, matmul, nqueens, spawn};
+
+/// A row of its own, with what jobs that can't wait are able to do.
+pub(crate) fn register(registry: &mut Registry) {
+    let about = "a plain thread pool as large as the cores: one queue under a lock";
+    let info = RuntimeInfo::new("pool", about);
+    registry.runtimes.push(info);
+    registry.add("matmul", info.name, matmul);
+    registry.add("hash", info.name, hash);
+    registry.add("nqueens", info.name, nqueens);
+    registry.add("spawn", info.name, spawn);
+    registry.add("spawn-batch", info.name, spawn_batch);
+}
 
 type Job = Box<dyn FnOnce() + Send>;
 

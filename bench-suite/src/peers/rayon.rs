@@ -11,11 +11,27 @@ use rayon::prelude::*;
 use runtime_core::{ForkJoin, LaunchConfig, Scope};
 
 use crate::measure::Meter;
-use crate::registry::{Failure, Params};
+use crate::registry::{Registry, RuntimeInfo};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::{
     LaunchForkJoin, check, fib, hash, launch_config, matmul, nqueens, skynet, spawn,
 };
+
+/// A row of its own: fork-join, and what else its users would give it.
+pub(crate) fn register(registry: &mut Registry) {
+    let about = "rayon: fork-join by work stealing, without tasks that wait";
+    let info = RuntimeInfo::new("rayon", about);
+    registry.runtimes.push(info);
+    registry.add_fork_join::<Rayon>(info.name);
+    registry.add("fib-spawn", info.name, fib_spawn);
+    registry.add("skynet-spawn", info.name, skynet_spawn);
+    registry.add("matmul", info.name, matmul);
+    registry.add("hash", info.name, hash);
+    registry.add("nqueens", info.name, nqueens);
+    registry.add("spawn", info.name, spawn);
+    registry.add("spawn-batch", info.name, spawn_batch);
+}
 
 /// rayon's pool of the calling thread. Launches itself.
 #[derive(Clone, Copy, Debug)]

@@ -19,9 +19,20 @@ use async_executor::Executor;
 use futures_lite::FutureExt as _;
 use runtime_core::time::Elapsed;
 use runtime_core::{
-    Capabilities, ChannelReceiver, ChannelSender, JoinError, Launch, LaunchConfig, Metrics,
-    Runtime, TaskHandle, TcpListener,
+    Capabilities, JoinError, Launch, LaunchConfig, Metrics, Runtime, TaskHandle, TcpListener,
 };
+
+use crate::foreign::Foreign;
+use crate::launcher::Reactor;
+use crate::registry::{Registry, RuntimeInfo};
+use crate::workloads::primitives::Smols;
+
+/// smol, under every workload over the one trait.
+pub(crate) fn register(registry: &mut Registry) {
+    let about = "smol: async-executor on several threads, async-io";
+    let info = RuntimeInfo::new("smol", about).launched_by::<Smol>(Reactor::Fixed("polling"));
+    registry.add_runtime::<Smol, Smols>(info);
+}
 
 thread_local! {
     static EXECUTOR: RefCell<Option<Arc<Ambient>>> = const { RefCell::new(None) };
@@ -163,7 +174,7 @@ impl Runtime for Smol {
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<Listener> {
-        async_net::TcpListener::bind(address).await.map(Listener)
+        async_net::TcpListener::bind(address).await.map(Foreign)
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<async_net::TcpStream> {
@@ -174,7 +185,7 @@ impl Runtime for Smol {
 
     fn channel<T: Send + 'static>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
         let (sender, receiver) = async_channel::bounded(capacity);
-        (Sender(sender), Receiver(receiver))
+        (Foreign(sender), Foreign(receiver))
     }
 }
 
@@ -256,7 +267,7 @@ impl<T> Drop for Handle<T> {
 }
 
 /// async-net's `TcpListener`.
-pub struct Listener(async_net::TcpListener);
+pub type Listener = Foreign<async_net::TcpListener>;
 
 impl TcpListener for Listener {
     type Stream = async_net::TcpStream;
@@ -273,25 +284,7 @@ impl TcpListener for Listener {
 }
 
 /// The sending half of an async-channel.
-pub struct Sender<T>(pub async_channel::Sender<T>);
-
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<T: Send + 'static> ChannelSender<T> for Sender<T> {
-    async fn send(&self, value: T) -> Result<(), T> {
-        self.0.send(value).await.map_err(|error| error.0)
-    }
-}
+pub type Sender<T> = Foreign<async_channel::Sender<T>>;
 
 /// The receiving half of an async-channel.
-pub struct Receiver<T>(pub async_channel::Receiver<T>);
-
-impl<T: Send + 'static> ChannelReceiver<T> for Receiver<T> {
-    async fn recv(&mut self) -> Option<T> {
-        self.0.recv().await.ok()
-    }
-}
+pub type Receiver<T> = Foreign<async_channel::Receiver<T>>;

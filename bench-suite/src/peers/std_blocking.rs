@@ -8,15 +8,28 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use runtime_core::LaunchConfig;
+
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Params, is_refusal};
+use crate::registry::{Registry, RuntimeInfo};
+use crate::vocabulary::{Failure, Params, is_refusal};
 use crate::workloads::refusals::Refusals;
+use crate::workloads::server::{ServeError, Service, Session};
 use crate::workloads::slow_clients::PATIENCE;
 use crate::workloads::{client, echo, http};
 
 /// A request's head may be so long.
 const MAX_HEAD: usize = 64 << 10;
+
+/// A row of its own, with the two servers.
+pub(crate) fn register(registry: &mut Registry) {
+    let about = "plain blocking sockets of the standard library, a thread for each connection";
+    let info = RuntimeInfo::new("std-blocking", about);
+    registry.runtimes.push(info.served_by(serve));
+    registry.add("echo", info.name, echo);
+    registry.add("http", info.name, http);
+}
 
 /// `echo`: read, write, on a thread of its own.
 ///
@@ -44,6 +57,17 @@ fn measured(protocol: Protocol, params: &Params, meter: &mut Meter) -> Result<()
         options.body = Some(http::BODY.to_owned());
     }
     refusals.explain(client::measure_blocking(options, meter))
+}
+
+/// Serves clients from outside until the session ends. There is no scheduler that counts anything.
+fn serve(_: &LaunchConfig, service: Service, session: Session) -> Result<(), ServeError> {
+    if service.cpu_bound_tasks > 0 {
+        return Err(ServeError::NoCpuBoundTasks);
+    }
+    let server = Server::start(service.protocol, service.address).map_err(ServeError::Bind)?;
+    (session.ready)(server.address)?;
+    (session.until)();
+    Ok(())
 }
 
 /// A server that accepts on a thread until it is dropped. Its connections end when their clients close them.

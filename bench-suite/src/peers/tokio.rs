@@ -3,10 +3,12 @@
 //! The runtime handle holds nothing: it uses tokio's ambient runtime, as programs on tokio do (`tokio::spawn`).
 //! Carrying a `tokio::runtime::Handle` instead would clone an `Arc` for each task that spawns others, on a counter
 //! that all workers share. It is therefore to be used from that runtime's tasks and blocking threads only.
+//!
+//! Both flavours are started in ways of their own and have one handle: `tokio::spawn` and the rest look the flavour up
+//! in any case, and so a program is compiled once for both.
 
 use std::future::Future;
 use std::io;
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,94 +21,87 @@ use runtime_core::{
     Runtime, TaskHandle, TcpListener,
 };
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, RuntimeFlavor};
 use tokio::sync::mpsc;
 
-/// What tells tokio's flavours apart.
-pub trait Flavour: Send + Sync + 'static {
-    /// The name in the lab's tables.
-    const NAME: &'static str;
+use crate::foreign::Foreign;
+use crate::launcher::Reactor;
+use crate::registry::{Registry, RuntimeInfo};
+use crate::workloads::primitives::Tokios;
 
-    /// How tokio is started.
-    fn builder(config: &LaunchConfig) -> Builder;
-
-    /// Worker threads of the ambient runtime.
-    fn workers() -> usize;
+/// Both flavours, under every workload over the one trait.
+pub(crate) fn register(registry: &mut Registry) {
+    let info = RuntimeInfo::new(MULTI_THREAD, "tokio with several workers");
+    let info = info.launched_by::<TokioMt>(Reactor::Fixed("epoll"));
+    registry.add_runtime::<TokioMt, Tokios>(info);
+    let info = RuntimeInfo::new(CURRENT_THREAD, "tokio on one thread");
+    let info = info.launched_by::<TokioCt>(Reactor::Fixed("epoll"));
+    registry.add_runtime::<TokioCt, Tokios>(info);
 }
 
-/// The flavour with several workers: a queue each, a LIFO slot, work stealing.
-#[derive(Debug)]
-pub struct MultiThread;
+const MULTI_THREAD: &str = "tokio-mt";
+const CURRENT_THREAD: &str = "tokio-ct";
 
-impl Flavour for MultiThread {
-    const NAME: &'static str = "tokio-mt";
+/// tokio with several workers: a queue each, a LIFO slot, work stealing.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioMt;
 
-    fn builder(config: &LaunchConfig) -> Builder {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(config.workers);
-        builder
-    }
+impl Launch for TokioMt {
+    type Runtime = Tokio;
 
-    fn workers() -> usize {
-        tokio::runtime::Handle::current().metrics().num_workers()
-    }
-}
-
-/// The flavour with one loop on one thread, whose tasks are `Send` all the same.
-#[derive(Debug)]
-pub struct CurrentThread;
-
-impl Flavour for CurrentThread {
-    const NAME: &'static str = "tokio-ct";
-
-    fn builder(_config: &LaunchConfig) -> Builder {
-        Builder::new_current_thread()
-    }
-
-    fn workers() -> usize {
-        1
-    }
-}
-
-/// A flavour of tokio. It launches itself and is its own handle.
-pub struct Tokio<F>(PhantomData<F>);
-
-/// tokio with several workers.
-pub type TokioMt = Tokio<MultiThread>;
-
-/// tokio on one thread.
-pub type TokioCt = Tokio<CurrentThread>;
-
-impl<F> Clone for Tokio<F> {
-    fn clone(&self) -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<F: Flavour> Launch for Tokio<F> {
-    type Runtime = Self;
-
-    fn run<G, R>(config: &LaunchConfig, root: G) -> io::Result<R::Output>
+    fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
     where
-        G: FnOnce(Self) -> R + Send + 'static,
+        F: FnOnce(Tokio) -> R + Send + 'static,
         R: Future + Send + 'static,
         R::Output: Send + 'static,
     {
-        config.check_names::<Self>(F::NAME)?;
-        let runtime = F::builder(config).enable_all().build()?;
-        let outcome = runtime.block_on(async { tokio::spawn(root(Self(PhantomData))).await });
-        // A blocking job may be waiting for something that never comes.
-        runtime.shutdown_timeout(Duration::from_secs(1));
-        Ok(
-            outcome.unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(payload) => std::panic::resume_unwind(payload),
-                Err(error) => panic!("the root task ended without an output: {error}"),
-            }),
-        )
+        config.check_names::<Self>(MULTI_THREAD)?;
+        let mut builder = Builder::new_multi_thread();
+        run_on(builder.worker_threads(config.workers), root)
     }
 }
 
-impl<F: Flavour> Runtime for Tokio<F> {
+/// tokio with one loop on one thread, whose tasks are `Send` all the same.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioCt;
+
+impl Launch for TokioCt {
+    type Runtime = Tokio;
+
+    fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
+    where
+        F: FnOnce(Tokio) -> R + Send + 'static,
+        R: Future + Send + 'static,
+        R::Output: Send + 'static,
+    {
+        config.check_names::<Self>(CURRENT_THREAD)?;
+        run_on(&mut Builder::new_current_thread(), root)
+    }
+}
+
+fn run_on<F, R>(builder: &mut Builder, root: F) -> io::Result<R::Output>
+where
+    F: FnOnce(Tokio) -> R,
+    R: Future + Send + 'static,
+    R::Output: Send + 'static,
+{
+    let runtime = builder.enable_all().build()?;
+    let outcome = runtime.block_on(async { tokio::spawn(root(Tokio)).await });
+    // A blocking job may be waiting for something that never comes.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(
+        outcome.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(payload) => std::panic::resume_unwind(payload),
+            Err(error) => panic!("the root task ended without an output: {error}"),
+        }),
+    )
+}
+
+/// The handle of either flavour.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokio;
+
+impl Runtime for Tokio {
     type JoinHandle<T: Send + 'static> = Handle<T>;
     type TcpListener = Listener;
     type TcpStream = Stream;
@@ -114,11 +109,14 @@ impl<F: Flavour> Runtime for Tokio<F> {
     type Receiver<T: Send + 'static> = Receiver<T>;
 
     fn name(&self) -> &'static str {
-        F::NAME
+        match tokio::runtime::Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => CURRENT_THREAD,
+            _ => MULTI_THREAD,
+        }
     }
 
     fn capabilities(&self) -> Capabilities {
-        let workers = F::workers();
+        let workers = tokio::runtime::Handle::current().metrics().num_workers();
         Capabilities {
             workers: Some(workers),
             parallel: workers > 1,
@@ -140,7 +138,7 @@ impl<F: Flavour> Runtime for Tokio<F> {
         T: Future + Send + 'static,
         T::Output: Send + 'static,
     {
-        Handle(tokio::spawn(future))
+        Foreign(tokio::spawn(future))
     }
 
     fn spawn_blocking<G, T>(&self, function: G) -> Handle<T>
@@ -148,7 +146,7 @@ impl<F: Flavour> Runtime for Tokio<F> {
         G: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        Handle(tokio::task::spawn_blocking(function))
+        Foreign(tokio::task::spawn_blocking(function))
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
@@ -172,22 +170,24 @@ impl<F: Flavour> Runtime for Tokio<F> {
         tokio::task::yield_now()
     }
 
-    fn bind(&self, address: SocketAddr) -> impl Future<Output = io::Result<Listener>> + Send {
-        Listener::bind(address)
+    async fn bind(&self, address: SocketAddr) -> io::Result<Listener> {
+        tokio::net::TcpListener::bind(address).await.map(Foreign)
     }
 
-    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Stream>> + Send {
-        Stream::connect(address)
+    async fn connect(&self, address: SocketAddr) -> io::Result<Stream> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Foreign(stream))
     }
 
     fn channel<T: Send + 'static>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
         let (sender, receiver) = mpsc::channel(capacity);
-        (Sender(sender), Receiver(receiver))
+        (Foreign(sender), Foreign(receiver))
     }
 }
 
 /// tokio's `JoinHandle`.
-pub struct Handle<T>(tokio::task::JoinHandle<T>);
+pub type Handle<T> = Foreign<tokio::task::JoinHandle<T>>;
 
 impl<T> Future for Handle<T> {
     type Output = Result<T, JoinError>;
@@ -215,13 +215,7 @@ fn join_error(error: tokio::task::JoinError) -> JoinError {
 }
 
 /// tokio's `TcpListener`.
-pub struct Listener(tokio::net::TcpListener);
-
-impl Listener {
-    async fn bind(address: SocketAddr) -> io::Result<Self> {
-        tokio::net::TcpListener::bind(address).await.map(Self)
-    }
-}
+pub type Listener = Foreign<tokio::net::TcpListener>;
 
 impl TcpListener for Listener {
     type Stream = Stream;
@@ -229,7 +223,7 @@ impl TcpListener for Listener {
     async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((Stream(stream), peer))
+        Ok((Foreign(stream), peer))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -238,15 +232,7 @@ impl TcpListener for Listener {
 }
 
 /// tokio's `TcpStream` with the `futures-io` traits.
-pub struct Stream(pub(crate) tokio::net::TcpStream);
-
-impl Stream {
-    async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = tokio::net::TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self(stream))
-    }
-}
+pub type Stream = Foreign<tokio::net::TcpStream>;
 
 impl AsyncRead for Stream {
     fn poll_read(
@@ -287,13 +273,7 @@ impl AsyncWrite for Stream {
 }
 
 /// The sending half of `tokio::sync::mpsc`.
-pub struct Sender<T>(mpsc::Sender<T>);
-
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
+pub type Sender<T> = Foreign<mpsc::Sender<T>>;
 
 impl<T: Send + 'static> ChannelSender<T> for Sender<T> {
     async fn send(&self, value: T) -> Result<(), T> {
@@ -302,7 +282,7 @@ impl<T: Send + 'static> ChannelSender<T> for Sender<T> {
 }
 
 /// The receiving half of `tokio::sync::mpsc`.
-pub struct Receiver<T>(mpsc::Receiver<T>);
+pub type Receiver<T> = Foreign<mpsc::Receiver<T>>;
 
 impl<T: Send + 'static> ChannelReceiver<T> for Receiver<T> {
     async fn recv(&mut self) -> Option<T> {

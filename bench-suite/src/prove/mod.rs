@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::ProveArgs;
-use crate::compare::outputs::ensure_folder;
 use crate::environment;
 use crate::error::CommandError;
+use crate::output::ensure_folder;
 use crate::provenance::Build;
 use crate::registry::Registry;
 use crate::results::write_whole;

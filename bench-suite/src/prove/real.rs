@@ -101,6 +101,7 @@ impl Blocks<'_> {
             workers: environment::cores(),
             policy: None,
             knobs: std::collections::BTreeMap::new(),
+            without: std::collections::BTreeSet::new(),
             reactor: None,
             budget_ns: BUDGET.as_nanos() as u64,
             seed: self.seed.wrapping_add(u64::from(round)),

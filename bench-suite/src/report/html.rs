@@ -30,8 +30,18 @@ pub(super) fn script_json(value: &serde_json::Value) -> String {
         .replace('>', "\\u003e")
 }
 
+/// The plural's letter.
+pub(super) fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// What a link to a section is called; the index keeps two sets of parameters apart.
+pub(super) fn anchor(index: usize, section: &str) -> String {
+    format!("w{index}-{}", slug(section))
+}
+
 /// A name as an id or a link's target: letters, digits and `-`.
-pub(super) fn slug(name: &str) -> String {
+fn slug(name: &str) -> String {
     name.chars()
         .map(|character| {
             if character.is_ascii_alphanumeric() {

@@ -16,8 +16,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::ReportArgs;
-use crate::compare::outputs::ensure_folder;
 use crate::error::CommandError;
+use crate::output::ensure_folder;
 use crate::results::{self, Results};
 use crate::terminal;
 

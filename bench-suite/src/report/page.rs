@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::answer;
 use super::charts;
-use super::html::{Text, script_json, slug};
+use super::html::{Text, anchor, plural, script_json};
 use super::sections;
 use super::sweep;
 use crate::matrix;
@@ -35,7 +35,8 @@ pub(super) fn render(results: &Results) -> String {
     html.push_str("</header>\n<main>\n");
     answer::render(&mut html, results, &sections);
     if results.sweep.is_some() {
-        sweep::render(&mut html, &matrix::matrices(results, &sections));
+        let matrices = matrix::matrices(results, &sections);
+        sweep::render(&mut html, &matrices, &matrix::legend(results));
     } else {
         overview(&mut html, &sections);
     }
@@ -105,10 +106,6 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
     }
 }
 
-pub(super) fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
-}
-
 fn notes(html: &mut String, results: &Results) {
     if results.notes.is_empty() {
         return;
@@ -146,7 +143,7 @@ fn overview(html: &mut String, sections: &[Section]) {
         let _ = write!(
             html,
             "<tr><th scope=\"row\"><a href=\"#{}\">{}</a> <small>{}</small></th><td>{}</td>",
-            anchor(index, section),
+            anchor(index, &section.name()),
             Text(&section.name()),
             Text(&parameters),
             Text(&units::metric_title(&section.metric)),
@@ -204,11 +201,6 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
             format!("<td class=\"figure failed\">{kind}</td>")
         }
     }
-}
-
-/// What a link to a section is called; the index keeps two sets of parameters apart.
-pub(super) fn anchor(index: usize, section: &Section) -> String {
-    format!("w{index}-{}", slug(&section.name()))
 }
 
 fn environments(html: &mut String, results: &Results) {

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::charts;
-use super::html::Text;
-use super::page::anchor;
+use super::html::{Text, anchor};
 use crate::results::Verdict;
 use crate::summary::{self, Row, Section};
 use crate::units;
@@ -14,7 +13,7 @@ pub(super) fn render(html: &mut String, index: usize, section: &Section) {
     let _ = writeln!(
         html,
         "<section class=\"workload\" id=\"{}\">\n<h2>{} <small>{}</small></h2>",
-        anchor(index, section),
+        anchor(index, &section.name()),
         Text(&section.name()),
         Text(&section.workload.group),
     );

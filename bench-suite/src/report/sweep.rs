@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::html::Text;
-use super::page::plural;
-use crate::matrix::{self, Column, Matrix};
+use super::html::{Text, plural};
+use crate::matrix::{Column, Matrix};
 
-pub(super) fn render(html: &mut String, matrices: &[Matrix]) {
+pub(super) fn render(html: &mut String, matrices: &[Matrix], legend: &str) {
     let _ = write!(
         html,
         "<section id=\"sweep\">\n<h2>Every combination</h2>\n<p>The median over processes; {}. Ratios are to the row that has 1.</p>\n",
-        Text(matrix::LEGEND),
+        Text(legend),
     );
     for matrix in matrices {
         let _ = writeln!(

@@ -1,6 +1,6 @@
 //! One measured process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,9 @@ pub struct Config {
     /// The other build of the program that it was measured in, by the name given to it; null for the one that measured.
     #[serde(default)]
     pub binary: Option<String>,
+    /// Parts of the runtime that were left out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<String>,
     /// Readiness backend.
     pub reactor: Option<String>,
     /// Memory allocator.

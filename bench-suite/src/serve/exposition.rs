@@ -39,7 +39,7 @@ pub(super) fn page(metrics: Option<&Metrics>, config: &LaunchConfig) -> String {
     page.0
 }
 
-/// The policy and the knobs that were asked for, as labels of a constant.
+/// The policy, the knobs and the parts left out that were asked for, as labels of a constant.
 fn choices(page: &mut Page, config: &LaunchConfig) {
     let mut labels: Vec<(String, String)> = Vec::new();
     labels.extend(
@@ -51,6 +51,10 @@ fn choices(page: &mut Page, config: &LaunchConfig) {
     for (name, value) in &config.knobs {
         // A label has no hyphens.
         labels.push((format!("knob_{}", name.replace('-', "_")), value.clone()));
+    }
+    if !config.without.is_empty() {
+        let parts: Vec<&str> = config.without.iter().map(String::as_str).collect();
+        labels.push(("without".to_owned(), parts.join(",")));
     }
     let labels: Vec<(&str, &str)> = labels
         .iter()
@@ -106,7 +110,7 @@ fn of_runtime(page: &mut Page, metrics: &Metrics) {
     one(
         "lab_hand_offs_total",
         Kind::Counter,
-        "Times that a spare worker took over from one that was stuck in a poll.",
+        "Times that a replacement worker took over from one that was stuck in a poll.",
         metrics.hand_offs,
     );
 }
@@ -357,6 +361,7 @@ mod tests {
         let mut config = LaunchConfig::default();
         config.policy = Some("a \"quoted\" \\ name\n".to_owned());
         config.knobs.insert("lifo-slot".into(), "off".into());
+        config.without = ["sharing", "monitor"].map(str::to_owned).into();
         let text = page(Some(metrics), &config);
         parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
@@ -385,6 +390,7 @@ mod tests {
         let info = [
             ("policy", "a \"quoted\" \\ name\n"),
             ("knob_lifo_slot", "off"),
+            ("without", "monitor,sharing"),
         ];
         assert_eq!(page.value("lab_runtime_info", &info), Some(1.0));
         assert!(page.value("process_cpu_seconds_total", &[]) > Some(0.0));

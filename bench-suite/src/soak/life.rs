@@ -6,18 +6,19 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use runtime_core::{JoinError, Launch, LaunchConfig, Runtime};
+use runtime_core::{JoinError, LaunchConfig, Runtime};
 
 use super::activities;
 use super::ledger::Ledger;
 use super::world::{Faults, Tally, World};
+use crate::launcher::Launcher;
 
 /// Activities at a time.
 const AT_ONCE: usize = 8;
 
 /// What a life is to be like.
 #[derive(Clone)]
-pub(crate) struct Orders {
+pub(super) struct Orders {
     /// Of its activities and their order.
     pub(super) seed: u64,
     /// How long activities are begun.
@@ -31,13 +32,17 @@ pub(crate) struct Orders {
     pub(super) faults: Arc<Faults>,
 }
 
-/// Starts `L`, keeps it busy and ends it. What it counts afterwards: its live tasks, if it counts them.
+/// Starts a runtime, keeps it busy and ends it. What it counts afterwards: its live tasks, if it counts them.
 ///
 /// # Errors
 /// When the runtime does not start.
-pub(crate) fn run<L: Launch>(config: &LaunchConfig, orders: Orders) -> io::Result<Option<u64>> {
+pub(super) fn run(
+    launcher: &Launcher,
+    config: &LaunchConfig,
+    orders: Orders,
+) -> io::Result<Option<u64>> {
     let lived = orders.clone();
-    let rt = L::run(config, move |rt| async move {
+    let rt = launcher.run(config, move |rt| async move {
         live(&rt, lived).await;
         rt
     })?;

@@ -17,7 +17,8 @@ use runtime_core::reactor::ReactorKind;
 
 use crate::cli::SoakArgs;
 use crate::error::CommandError;
-use crate::launcher::{Asked, Launcher};
+use crate::launch_request::LaunchRequest;
+use crate::launcher::Launcher;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::stopping;
 use crate::suggest;
@@ -26,8 +27,7 @@ use crate::units;
 
 use census::Census;
 use ledger::Ledger;
-pub(crate) use life::Orders;
-pub(crate) use life::run as live;
+use life::Orders;
 use world::{Faults, Tally};
 
 /// Lives that a runtime has at least, however short the time.
@@ -118,10 +118,11 @@ fn subjects<'a>(
             "--workers 0: at least one worker is needed".to_owned(),
         ));
     }
-    let asked = Asked {
+    let asked = LaunchRequest {
         workers: arguments.workers,
         policy: arguments.policy.clone(),
         knobs: arguments.knobs.clone(),
+        without: arguments.without.clone(),
     };
     let startable = || {
         registry
@@ -140,10 +141,7 @@ fn subjects<'a>(
     if chosen.is_empty() {
         chosen.extend(startable().filter(|info| info.ours));
         // A choice that was made is for those that have it.
-        let fits = |info: &&RuntimeInfo| {
-            let launcher = info.launcher;
-            launcher.is_some_and(|launcher| asked.config(launcher).is_ok())
-        };
+        let fits = |info: &&RuntimeInfo| asked.config(info.launcher).is_ok();
         if chosen.iter().any(fits) {
             chosen.retain(fits);
         }
@@ -152,9 +150,9 @@ fn subjects<'a>(
         .into_iter()
         .filter_map(|info| Some((info, info.launcher?)))
         .map(|(info, launcher)| {
-            let config = asked.config(launcher)?;
+            let config = asked.config(Some(launcher))?;
             // Refused choices are told before the first life.
-            (launcher.probe)(&config).map_err(|error| {
+            launcher.probe(&config).map_err(|error| {
                 CommandError::Usage(format!("{} can't be started so: {error}", info.name))
             })?;
             Ok(Subject {
@@ -240,7 +238,7 @@ impl Soak<'_> {
             "soak: {name}: life {life} has no end; again with --seed {}",
             self.seed
         )));
-        let live_tasks = (self.subject.launcher.soak)(&config, orders)
+        let live_tasks = life::run(&self.subject.launcher, &config, orders)
             .map_err(|error| format!("life {life} did not start: {error}"))?;
         self.watchdog.expect(None);
         let in_life = |what: String| format!("{what} after life {life}");

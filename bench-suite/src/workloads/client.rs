@@ -9,7 +9,7 @@ use super::lost;
 use crate::load::companion::{Companion, Role};
 use crate::load::{LoadOptions, LoadReport, Protocol};
 use crate::measure::{Latency, Meter};
-use crate::registry::{Failure, Parameter, Params};
+use crate::vocabulary::{Failure, Parameter, Params};
 
 /// Parameter: connections that the client holds, each with one request in flight.
 pub(crate) const CONNECTIONS: Parameter = Parameter {

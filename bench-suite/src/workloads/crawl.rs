@@ -25,8 +25,8 @@ use super::{Program, check, lost, size};
 use crate::load::companion::{Companion, Role};
 use crate::load::site::SiteOptions;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 1024;

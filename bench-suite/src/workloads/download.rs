@@ -27,8 +27,8 @@ use super::{Program, check, lost, size};
 use crate::load::companion::{Companion, Role};
 use crate::load::site::SiteOptions;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// URLs that wait for a worker.
 const QUEUE: usize = 1000;
@@ -302,10 +302,20 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 /// Writes beside and renames.
 async fn save<R: Runtime>(rt: &R, path: &Path, body: Vec<u8>) -> io::Result<()> {
     let beside = path.with_added_extension("partial");
-    rt.write_file(beside.clone(), body).await?;
+    write(rt, beside.clone(), body).await?;
     let path = path.to_owned();
     let rename = rt.spawn_blocking(move || std::fs::rename(beside, path));
     rename.await.map_err(io::Error::other)?
+}
+
+/// In the way in which each model treats files: a task with a thread of its own blocks that, the others hand the job to
+/// a thread where it harms nobody.
+async fn write<R: Runtime>(rt: &R, path: PathBuf, body: Vec<u8>) -> io::Result<()> {
+    if rt.capabilities().workers.is_none() {
+        return std::fs::write(path, body);
+    }
+    let job = rt.spawn_blocking(move || std::fs::write(path, body));
+    job.await.map_err(io::Error::other)?
 }
 
 pub(crate) fn disk(error: io::Error) -> Failure {

@@ -18,7 +18,7 @@ use super::refusals::Refusals;
 use super::{Program, client};
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload, is_refusal};
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload, is_refusal};
 
 /// Bytes that a connection reads at once.
 pub const BUFFER: usize = 4096;

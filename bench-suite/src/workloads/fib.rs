@@ -13,8 +13,8 @@ use runtime_core::{ForkJoin, JoinError, Runtime};
 
 use super::{Program, Recursion, check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// A task at every fork.
 pub struct FibSpawn;

@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::random::SplitMix64;
 use super::{Program, check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// Bytes of a chunk.
 pub const CHUNK: usize = 1 << 20;

@@ -25,7 +25,7 @@ use super::slow_clients::{Impatient, PATIENCE};
 use super::{Program, client, echo};
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// The body of every response.
 pub const BODY: &str = "Hello, world!\n";

@@ -18,7 +18,7 @@ use runtime_core::{JoinError, Runtime, TaskHandle};
 
 use super::{Program, check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// Tasks that wait for ever.
 pub struct Idle;

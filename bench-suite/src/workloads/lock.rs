@@ -10,8 +10,8 @@ use runtime_core::Runtime;
 use super::primitives::{Primitives, Synchronised};
 use super::{check, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// A lock that nobody else wants.
 pub struct Lock;

@@ -15,8 +15,8 @@ use runtime_core::Runtime;
 use super::random::SplitMix64;
 use super::{Program, lost, pieces, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// The product of two matrices.
 pub struct MatMul;

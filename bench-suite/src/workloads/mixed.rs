@@ -1,12 +1,12 @@
-//! `mixed`: the echo server beside tasks that hog the processor.
+//! `mixed`: the echo server beside CPU-bound tasks.
 //!
-//! Each hog computes 100 ms without a pause, sleeps 10 ms, and again. A cooperative scheduler can't take a worker from
-//! a hog: this is what that does to everybody else's latency, and what a monitor, spare workers or the kernel's
-//! preemption are worth. In the closed loop few requests are stuck at any time and the many fast ones hide them; the
+//! Each of them computes 100 ms without a pause, sleeps 10 ms, and again. A cooperative scheduler can't take a worker
+//! from such a task: this is what that does to everybody else's latency, and what a monitor, replacement workers or the
+//! kernel's preemption are worth. In the closed loop few requests are stuck at any time and the many fast ones hide them; the
 //! open loop, 200 requests a second by default, counts every request from when it was due.
 //!
 //! One op is one request; the figure is the 99th percentile of the latency. The client checks that every byte comes
-//! back. `hog_cores` is what was left to the hogs: a scheduler can always be fast by not letting them run.
+//! back. `hog_cores` is what was left to the CPU-bound tasks: a scheduler can always be fast by not letting them run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,15 +18,15 @@ use super::refusals::Refusals;
 use super::{Program, client, echo, lost};
 use crate::load::Protocol;
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
-/// How long a hog computes without a pause.
+/// How long a CPU-bound task computes without a pause.
 const COMPUTE: Duration = Duration::from_millis(100);
 
 /// How long it then sleeps.
 const SLEEP: Duration = Duration::from_millis(10);
 
-/// An echo server beside hogs.
+/// An echo server beside CPU-bound tasks.
 pub struct Mixed;
 
 impl Program for Mixed {
@@ -34,7 +34,7 @@ impl Program for Mixed {
         name: "mixed",
         group: Group::Io,
         mode: Mode::Open,
-        about: "an echo server beside tasks that hog the processor: latency under bad neighbours",
+        about: "an echo server beside CPU-bound tasks: latency under bad neighbours",
         op: "one request there and back",
         parameters: &[
             client::CONNECTIONS,
@@ -64,14 +64,14 @@ impl Program for Mixed {
         let refusals = Refusals::default();
         let accepting = rt.spawn(echo::serve_noting(rt.clone(), listener, refusals.clone()));
         let computed_ns = Arc::new(AtomicU64::new(0));
-        let mut hogs = Vec::new();
+        let mut cpu_bound = Vec::new();
         for _ in 0..params.value("hogs") {
-            let hog = rt.spawn(hog(rt.clone(), Arc::clone(&computed_ns)));
-            // One that was given no thread: without its hogs, a server is fast for no merit of its own.
-            if hog.is_finished() {
-                hog.await.map_err(lost)?;
+            let task = rt.spawn(cpu_bound_task(rt.clone(), Arc::clone(&computed_ns)));
+            // One that was given no thread: without its neighbours, a server is fast for no merit of its own.
+            if task.is_finished() {
+                task.await.map_err(lost)?;
             } else {
-                hogs.push(hog);
+                cpu_bound.push(task);
             }
         }
         let begun = Instant::now();
@@ -82,21 +82,27 @@ impl Program for Mixed {
             computed_ns.load(Ordering::Relaxed) as f64 / begun.elapsed().as_nanos() as f64;
         meter.extra.insert("hog_cores", hog_cores);
         accepting.abort();
-        for hog in hogs {
-            hog.abort();
+        for task in cpu_bound {
+            task.abort();
         }
         refusals.explain(measured)
     }
 }
 
 /// Computes and sleeps until it is aborted; adds the CPU time that it got to `computed_ns`.
-pub async fn hog<R: Runtime>(rt: R, computed_ns: Arc<AtomicU64>) {
+pub async fn cpu_bound_task<R: Runtime>(rt: R, computed_ns: Arc<AtomicU64>) {
     loop {
         let cpu = compute(COMPUTE);
         // Relaxed: a statistic.
         computed_ns.fetch_add(cpu.as_nanos() as u64, Ordering::Relaxed);
         rt.sleep(SLEEP).await;
     }
+}
+
+/// The former name of [`cpu_bound_task`].
+#[deprecated(note = "it is called `cpu_bound_task`")]
+pub async fn hog<R: Runtime>(rt: R, computed_ns: Arc<AtomicU64>) {
+    cpu_bound_task(rt, computed_ns).await
 }
 
 /// Keeps the processor busy for `duration` on the clock on the wall; returns the CPU time that this thread really got.

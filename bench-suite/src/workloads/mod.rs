@@ -7,7 +7,7 @@
 //! the runtime.
 //!
 //! To add a workload: one file here, with a unit struct that implements [`Program`]; its name in the table of
-//! `standard.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: what is fast because it is wrong
+//! `catalogue.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: what is fast because it is wrong
 //! is a failed run.
 
 pub(crate) mod client;
@@ -30,6 +30,7 @@ pub mod primitives;
 pub mod random;
 pub(crate) mod refusals;
 pub mod semaphore;
+pub(crate) mod server;
 pub mod skynet;
 pub(crate) mod slow_clients;
 pub mod spawn;
@@ -39,6 +40,7 @@ pub mod yielding;
 use std::future::Future;
 use std::io;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::mpsc;
 use std::thread;
 
@@ -48,7 +50,7 @@ use runtime_mn::{Mn, MnForkJoin};
 use runtime_threads::ThreadsForkJoin;
 
 use crate::measure::Meter;
-use crate::registry::{Failure, Params, Workload};
+use crate::vocabulary::{Failure, Params, Workload};
 
 /// A concurrent program over the one trait.
 pub trait Program: Send + 'static {
@@ -187,18 +189,37 @@ pub fn joined_by<L: LaunchForkJoin, C: Recursion>(
 pub fn under<L: Launch, P: Program>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let config = launch_config(params)?;
     let params = params.clone();
-    let mut measured = std::mem::take(meter);
-    let (outcome, measured) = L::run(&config, move |rt| async move {
-        measured.workers = rt.capabilities().workers.map(|workers| workers as u64);
-        let counted = rt.clone();
-        measured.counts_of(move || counted.metrics());
-        let outcome = P::run(rt, &params, &mut measured).await;
-        (outcome, measured)
-    })
-    .map_err(|error| Failure::Refused(format!("the runtime did not start: {error}")))?;
+    let measured = std::mem::take(meter);
+    let root = move |rt| -> RootFuture { Box::pin(root::<L::Runtime, P>(rt, params, measured)) };
+    let (outcome, measured) = launch::<L>(&config, Box::new(root))
+        .map_err(|error| Failure::Refused(format!("the runtime did not start: {error}")))?;
     *meter = measured;
     meter.launched = Some(config);
     outcome
+}
+
+type RootFuture = Pin<Box<dyn Future<Output = (Result<(), Failure>, Meter)> + Send>>;
+
+/// Runs a root task that stands behind `dyn`, so that what starts and ends a runtime is compiled once for each runtime
+/// and not for each pair. A poll of the root costs one indirect call; all that the root does is monomorphised.
+fn launch<L: Launch>(
+    config: &LaunchConfig,
+    root: Box<dyn FnOnce(L::Runtime) -> RootFuture + Send>,
+) -> io::Result<(Result<(), Failure>, Meter)> {
+    L::run(config, root)
+}
+
+/// The root task. It does not depend on how the runtime was launched, so that it is compiled once for each handle.
+async fn root<R: Runtime, P: Program>(
+    rt: R,
+    params: Params,
+    mut meter: Meter,
+) -> (Result<(), Failure>, Meter) {
+    meter.workers = rt.capabilities().workers.map(|workers| workers as u64);
+    let counted = rt.clone();
+    meter.counts_of(move || counted.metrics());
+    let outcome = P::run(rt, &params, &mut meter).await;
+    (outcome, meter)
 }
 
 /// What the parameters say about the runtime.
@@ -212,6 +233,7 @@ pub fn launch_config(params: &Params) -> Result<LaunchConfig, Failure> {
     }
     config.policy.clone_from(&params.policy);
     config.knobs.clone_from(&params.knobs);
+    config.without.clone_from(&params.without);
     if let Some(name) = &params.reactor {
         config.reactor = name
             .parse()
@@ -256,8 +278,13 @@ pub(crate) fn check<T: PartialEq + std::fmt::Debug>(
 }
 
 /// The parameter `size`, with the given meaning and range.
-const fn size(about: &'static str, default: u64, min: u64, max: u64) -> crate::registry::Parameter {
-    crate::registry::Parameter {
+const fn size(
+    about: &'static str,
+    default: u64,
+    min: u64,
+    max: u64,
+) -> crate::vocabulary::Parameter {
+    crate::vocabulary::Parameter {
         name: "size",
         about,
         default,

@@ -14,8 +14,8 @@ use runtime_core::Runtime;
 use super::primitives::{Primitives, Synchronised};
 use super::{check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// A lock that everybody wants.
 pub struct MutexContended;

@@ -9,8 +9,8 @@ use runtime_core::Runtime;
 
 use super::{Program, check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// Solutions for n = 0, 1, 2, ... (OEIS A000170).
 const SOLUTIONS: [u64; 19] = [

@@ -11,10 +11,10 @@
 use runtime_core::{ChannelReceiver, ChannelSender, Runtime};
 
 use super::{Program, lost, size};
+use crate::foreign::Foreign;
 use crate::measure::Meter;
-use crate::peers::smol::{Receiver, Sender};
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// A round trip between two tasks.
 pub struct PingPong;
@@ -47,8 +47,8 @@ impl Program for PingPong {
             if same_channel {
                 let there = async_channel::bounded(1);
                 let back = async_channel::bounded(1);
-                let there = (Sender(there.0), Receiver(there.1));
-                let back = (Sender(back.0), Receiver(back.1));
+                let there = (Foreign(there.0), Foreign(there.1));
+                let back = (Foreign(back.0), Foreign(back.1));
                 rally(&rt, there, back, round_trips).await?;
             } else {
                 rally(&rt, rt.channel(1), rt.channel(1), round_trips).await?;

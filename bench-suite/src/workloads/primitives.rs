@@ -14,7 +14,7 @@ use runtime_core::sync;
 
 use super::Program;
 use crate::measure::Meter;
-use crate::registry::{Failure, Params, Workload};
+use crate::vocabulary::{Failure, Params, Workload};
 
 /// A lock, a semaphore and a bounded queue for many producers and consumers, over numbers.
 pub trait Primitives: Send + 'static {

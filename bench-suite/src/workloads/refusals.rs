@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use crate::registry::Failure;
+use crate::vocabulary::Failure;
 
 /// Notes the first refusal. Clones share it.
 #[derive(Clone, Debug, Default)]

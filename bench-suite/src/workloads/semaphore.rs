@@ -12,8 +12,8 @@ use runtime_core::Runtime;
 use super::primitives::{Primitives, Synchronised};
 use super::{check, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// A semaphore with permits to spare.
 pub struct Semaphore;

@@ -14,8 +14,8 @@ use runtime_core::{ForkJoin, JoinError, Runtime};
 use super::spawn::sum_below;
 use super::{Program, Recursion, check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// Children of a task.
 pub const CHILDREN: u64 = 10;

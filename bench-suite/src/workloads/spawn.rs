@@ -11,8 +11,8 @@ use runtime_core::Runtime;
 
 use super::{Program, check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// Tasks of a batch in `spawn-batch`.
 pub const BATCH: u64 = 100;

@@ -15,7 +15,7 @@ use runtime_core::Runtime;
 use super::random::SplitMix64;
 use super::{Program, lost, size};
 use crate::measure::{Latency, Meter};
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// Many sleeps at once.
 pub struct Timers;

@@ -13,8 +13,8 @@ use runtime_core::Runtime;
 
 use super::{Program, check, lost, size};
 use crate::measure::Meter;
-use crate::registry::{Failure, Group, Mode, Parameter, Params, Workload};
 use crate::repetitions::Repetitions;
+use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// Many tasks that do nothing but yield.
 pub struct Yield;

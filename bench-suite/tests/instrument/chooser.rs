@@ -1,4 +1,5 @@
-//! A scheduler with choices: the loop of `runtime-n1`, which ignores them, behind two policies and two knobs.
+//! A scheduler with choices: the loop of `runtime-n1`, which ignores them, behind two policies, two knobs and
+//! three parts.
 
 use std::future::Future;
 use std::io;
@@ -9,6 +10,10 @@ use runtime_core::{Choice, Knob, Launch, LaunchConfig};
 use runtime_n1::{Handle, N1};
 
 pub(crate) struct Chooser;
+
+const fn part(name: &'static str, about: &'static str) -> Choice {
+    Choice { name, about }
+}
 
 impl Chooser {
     pub(crate) const INFO: RuntimeInfo =
@@ -42,6 +47,12 @@ impl Launch for Chooser {
         },
     ];
 
+    const PARTS: &'static [Choice] = &[
+        part("counters", "counts"),
+        part("monitor", "looks after the loop"),
+        part("sharing", "shares"),
+    ];
+
     fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
     where
         F: FnOnce(Handle) -> R + Send + 'static,
@@ -67,6 +78,10 @@ impl Launch for Chooser {
                 _ => return refuse("there is no such grain"),
             }
         }
+        if config.without.contains("monitor") && policy == "thorough" {
+            return refuse("what is thorough needs a monitor");
+        }
+        plain.without.clear();
         plain.policy = None;
         plain.knobs.clear();
         N1::run(&plain, root)

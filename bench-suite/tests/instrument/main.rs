@@ -12,6 +12,7 @@ mod hang_up;
 mod interrupting;
 mod leaky;
 mod measuring;
+mod parts;
 mod process;
 mod registry;
 #[path = "../schema/mod.rs"]
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let tests = [
         measuring::TESTS,
         choices::TESTS,
+        parts::TESTS,
         failing::TESTS,
         interrupting::TESTS,
         soaking::TESTS,

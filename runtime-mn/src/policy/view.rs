@@ -1,10 +1,12 @@
 //! What a policy sees when it is asked. A view shows numbers; it owns nothing, and changes nothing.
 
-use crate::local::Local;
+use std::fmt;
+
+use crate::scheduler::queues::OwnQueues;
 
 /// The calling worker: its own queues, and the injector.
-#[derive(Clone, Copy, Debug)]
-pub struct WorkerView<'a>(pub(crate) &'a Local);
+#[derive(Clone, Copy)]
+pub struct WorkerView<'a>(pub(crate) &'a OwnQueues);
 
 impl WorkerView<'_> {
     /// The worker's number. Replacement workers come after the others.
@@ -21,41 +23,41 @@ impl WorkerView<'_> {
     /// Whether there is a task in the LIFO slot.
     #[inline]
     pub fn has_slot(&self) -> bool {
-        self.0.remote().slot.is_filled()
+        self.0.slot().is_filled()
     }
 
     /// Whether there are tasks in the `spawned` deque.
     #[inline]
     pub fn has_spawned(&self) -> bool {
-        !self.0.spawned.is_empty()
+        !self.0.lifo.is_empty()
     }
 
     /// Tasks in the `spawned` deque.
     pub fn spawned_len(&self) -> usize {
-        self.0.spawned.len()
+        self.0.lifo.len()
     }
 
     /// Whether there are tasks in the `woken` queue.
     #[inline]
     pub fn has_woken(&self) -> bool {
-        !self.0.woken.is_empty()
+        !self.0.fifo.is_empty()
     }
 
     /// Tasks in the `woken` queue.
     pub fn woken_len(&self) -> usize {
-        self.0.woken.len()
+        self.0.fifo.len()
     }
 
     /// Whether there are injected tasks.
     #[inline]
     pub fn has_injected(&self) -> bool {
-        !self.0.shared.injector.is_empty()
+        !self.0.all.injector.is_empty()
     }
 }
 
 /// A worker that has nothing left, and the others that it could take from.
-#[derive(Clone, Copy, Debug)]
-pub struct SearchView<'a>(pub(crate) &'a Local);
+#[derive(Clone, Copy)]
+pub struct SearchView<'a>(pub(crate) &'a OwnQueues);
 
 impl<'a> SearchView<'a> {
     /// The number of the worker that searches.
@@ -65,17 +67,12 @@ impl<'a> SearchView<'a> {
 
     /// How many workers there are, with the replacement workers that ever stood in.
     pub fn workers(&self) -> usize {
-        self.0.shared.reach().len()
+        self.0.all.active().len()
     }
 
     /// The numbers of all other workers, beginning at a random one.
     pub fn victims(&self) -> impl Iterator<Item = usize> + use<'a> {
-        let own = self.0.index;
-        let workers = self.workers();
-        let start = self.0.random() % workers;
-        (0..workers)
-            .map(move |offset| (start + offset) % workers)
-            .filter(move |victim| *victim != own)
+        self.0.victims()
     }
 
     /// One other worker, drawn at random; `None` if there is none.
@@ -85,7 +82,19 @@ impl<'a> SearchView<'a> {
 
     /// How many tasks a worker has queued at this moment; 0 if there is no such worker.
     pub fn queued(&self, worker: usize) -> usize {
-        let remote = self.0.shared.reach().get(worker);
-        remote.map_or(0, |remote| remote.queue_depth())
+        let queues = self.0.all.active().get(worker);
+        queues.map_or(0, |queues| queues.len())
+    }
+}
+
+impl fmt::Debug for WorkerView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WorkerView").field(&self.0.index).finish()
+    }
+}
+
+impl fmt::Debug for SearchView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SearchView").field(&self.0.index).finish()
     }
 }

@@ -37,7 +37,7 @@ fn a_task_that_blocks_in_place_is_stood_in_for() {
         let policy = POLICIES[turn.fetch_add(1, Relaxed) % POLICIES.len()];
         let runtime = builder()
             .workers(2)
-            .max_spare_workers(2)
+            .max_replacement_workers(2)
             .build_by_name(policy)
             .unwrap();
         let tally = Tally::new(4);

@@ -82,7 +82,7 @@ fn builder() -> Builder {
     Runtime::builder()
         .workers(3)
         .monitor(false)
-        .max_spare_workers(0)
+        .max_replacement_workers(0)
 }
 
 fn runtime() -> Runtime {

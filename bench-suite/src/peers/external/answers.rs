@@ -1,7 +1,7 @@
 //! What each workload's answer must be: checked here once more, so that a peer that only claims to have worked has no
 //! figure.
 
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::fib::{fib, forks};
 use crate::workloads::skynet::{CHILDREN, nodes};
 use crate::workloads::spawn::sum_below;

@@ -11,7 +11,7 @@ use super::fetching::Site;
 use super::manifest::Peer;
 use super::tree::{self, Usage};
 use crate::measure::{Latency, Meter, Sample};
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 
 /// A budget is cut into at most this many samples, as for the runtimes in this process.
 const SAMPLES: u32 = 50;

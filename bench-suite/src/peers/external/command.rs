@@ -1,6 +1,6 @@
 //! `lab peers`: which peers are there, and whether they work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use crate::compare::process;
 use crate::compare::protocol::{PROTOCOL, Request};
 use crate::environment;
 use crate::error::CommandError;
-use crate::registry::{Registry, Workload};
+use crate::registry::Registry;
 use crate::results::Status;
 use crate::suggest;
 use crate::terminal;
+use crate::vocabulary::Workload;
 
 /// How long one small run may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -124,6 +125,7 @@ fn check(
                 workers: environment::cores(),
                 policy: None,
                 knobs: BTreeMap::new(),
+                without: BTreeSet::new(),
                 reactor: None,
                 budget_ns: 20_000_000,
                 seed: 1,

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::install::Installed;
 use super::manifest::{Peer, Placeholders, Style};
 use crate::compare::process::{ending, last_line, one_line, tail_of};
-use crate::registry::{Failure, Params};
 use crate::results::Status;
+use crate::vocabulary::{Failure, Params};
 
 /// How long a peer may take to end once it has been told to.
 const GRACE: Duration = Duration::from_secs(3);

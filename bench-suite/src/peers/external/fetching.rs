@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::conversation::Done;
 use crate::load::companion::{Companion, Role};
 use crate::load::site::SiteOptions;
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::download::List;
 use crate::workloads::{crawl, download};
 

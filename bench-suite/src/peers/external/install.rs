@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::manifest::{Peer, Place, Placeholders, numbers, version_in};
 use super::sources;
-use crate::registry::Failure;
+use crate::vocabulary::Failure;
 
 /// How long a program may take to say its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::registry::Workload;
+use crate::vocabulary::Workload;
 
 /// A peer's manifest, as it is written. `{dir}`, `{build}`, `{program}`, `{workers}` and `{workload}` stand for the
 /// folder of the manifest, the folder that the build may write to, the program that was found, the workers and the

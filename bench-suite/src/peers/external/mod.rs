@@ -22,7 +22,8 @@ use manifest::Peer;
 
 use crate::compare::protocol::PROTOCOL;
 use crate::measure::Meter;
-use crate::registry::{Entry, Failure, Params, Registry, RuntimeInfo};
+use crate::registry::{Entry, Registry, RuntimeInfo};
+use crate::vocabulary::{Failure, Params};
 
 /// Names of figures that a peer may add to its results.
 const EXTRAS: [&str; 1] = ["hog_cores"];

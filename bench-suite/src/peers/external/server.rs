@@ -10,7 +10,7 @@ use super::tree::{self, Usage};
 use crate::load::Protocol;
 use crate::load::companion::{Companion, Role};
 use crate::measure::{Meter, Sample};
-use crate::registry::{Failure, Params};
+use crate::vocabulary::{Failure, Params};
 use crate::workloads::{client, http};
 
 /// Puts load on the peer, as on every other server.

@@ -201,7 +201,7 @@ mod tests {
     fn every_embedded_manifest_can_be_used() {
         let found = look(&[]);
         assert_eq!(found.problems, Vec::<String>::new());
-        let workloads = crate::Registry::standard().workloads;
+        let workloads = crate::catalogue::workloads();
         for peer in &found.peers {
             assert_eq!(peer.misfit(&workloads), None, "{}", peer.name);
         }

@@ -1,0 +1,22 @@
+//! Types of other crates under the traits of [`runtime_core`].
+//!
+//! Rust lets no crate implement another crate's trait for a third crate's type. [`Foreign`] is the one wrapper for
+//! all of them. What several places use is implemented here; what only one peer has, beside that peer.
+
+use runtime_core::{ChannelReceiver, ChannelSender};
+
+/// A type of another crate.
+#[derive(Clone, Debug)]
+pub struct Foreign<T>(pub T);
+
+impl<T: Send + 'static> ChannelSender<T> for Foreign<async_channel::Sender<T>> {
+    async fn send(&self, value: T) -> Result<(), T> {
+        self.0.send(value).await.map_err(|error| error.0)
+    }
+}
+
+impl<T: Send + 'static> ChannelReceiver<T> for Foreign<async_channel::Receiver<T>> {
+    async fn recv(&mut self) -> Option<T> {
+        self.0.recv().await.ok()
+    }
+}

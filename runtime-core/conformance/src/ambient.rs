@@ -1,0 +1,516 @@
+//! The free functions over the ambient runtime, and what only our own handles have.
+//!
+//! For schedulers that run the core's own tasks and enter its context; see [`AmbientSubject`].
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+
+use super::AmbientSubject;
+use super::blocking_entry::assert_explains;
+use super::erased::maker::Inherited;
+use super::event::Event;
+use super::outcome::Outcome;
+use super::probe::{Probe, Then};
+use runtime_kernel::context;
+use runtime_library::{Runtime, sync};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Asserts that `call` panics and that its message names the way out.
+#[track_caller]
+pub(super) fn assert_names_the_fix<T>(name: &str, call: impl FnOnce() -> T) {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(_) => panic!("`{name}` works outside of a runtime"),
+        Err(payload) => {
+            let text = super::probe::text_of(&*payload);
+            assert!(
+                text.contains(name),
+                "the message does not name `{name}`: {text}"
+            );
+            assert!(
+                text.contains("enter"),
+                "the message names no way out: {text}"
+            );
+        }
+    }
+}
+
+/// The free functions work inside of tasks, in tasks spawned by them, and in blocking jobs.
+pub fn free_functions_work_inside_tasks<S: AmbientSubject>() {
+    let subject = S::start();
+    let value = subject.run(async {
+        runtime_kernel::time::sleep(MS).await;
+        runtime_kernel::yield_now().await;
+        let inner = runtime_kernel::spawn(async {
+            runtime_kernel::time::sleep(MS).await;
+            runtime_kernel::spawn_blocking(|| context::try_with(|a| a.name()).is_some())
+                .await
+                .expect("the job")
+        });
+        let in_context = inner.await.expect("the inner task");
+        assert!(in_context, "a blocking job knows its runtime");
+        let elapsed = runtime_kernel::time::timeout(MS, pending::<()>()).await;
+        assert!(elapsed.is_err());
+        runtime_kernel::time::timeout(Duration::from_secs(3600), async { 5 })
+            .await
+            .expect("ready")
+    });
+    assert_eq!(value, 5);
+}
+
+/// Outside of a runtime they panic, and name the fix.
+pub fn free_functions_outside_a_runtime_name_the_fix<S: AmbientSubject>() {
+    assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
+    assert_names_the_fix("spawn_blocking", || runtime_kernel::spawn_blocking(|| ()));
+    assert_names_the_fix("sleep", || block_on(runtime_kernel::time::sleep(MS)));
+    // A runtime that has come and gone leaves nothing behind on the thread.
+    let subject = S::start();
+    subject.run(async {});
+    assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
+    drop(subject);
+    assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
+}
+
+/// Entering a runtime makes it the thread's own until the guard is dropped; guards nest.
+pub fn entering_nests<S: AmbientSubject>() {
+    let (outer, inner) = (S::start(), S::start());
+    let (in_outer, in_inner) = (Event::new(), Event::new());
+    let tell = |event: &Event| {
+        let event = event.clone();
+        drop(runtime_kernel::spawn(async move { event.set() }));
+    };
+    {
+        let _outer = outer.enter();
+        {
+            let _inner = inner.enter();
+            tell(&in_inner);
+        }
+        tell(&in_outer);
+    }
+    assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
+    // Each was spawned on the runtime that was entered then: only that one needs to run.
+    outer.run(async move { in_outer.wait().await });
+    inner.run(async move { in_inner.wait().await });
+}
+
+/// Guards may be dropped in another order than that of their making: what is left is what was entered and not left,
+/// and a runtime that has ended is nobody's.
+pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
+    let subjects = [S::start(), S::start(), S::start()];
+    let names = |number: usize| {
+        let own = Event::new();
+        let tell = own.clone();
+        drop(runtime_kernel::spawn(async move { tell.set() }));
+        subjects[number].run(async move { own.wait().await });
+    };
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let mut guards = [0, 1, 2].map(|number| Some(subjects[number].enter()));
+        for gone in order {
+            guards[gone] = None;
+            match (0..3).rev().find(|&number| guards[number].is_some()) {
+                // Else this hangs: the task is another runtime's, which does not run.
+                Some(innermost) => names(innermost),
+                None => assert_names_the_fix("spawn", || runtime_kernel::spawn(async {})),
+            }
+        }
+    }
+    let (first, second) = (S::start(), S::start());
+    let (of_first, of_second) = (first.enter(), second.enter());
+    drop(of_first);
+    drop(of_second);
+    drop((first, second));
+    assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
+    // One that is forgotten stays, and harms none that is made before or after it.
+    let subject = S::start();
+    {
+        let entered = subject.enter();
+        std::mem::forget(S::start().enter());
+        drop(entered);
+    }
+    let entered = subject.enter();
+    let task = runtime_kernel::spawn(async { 7 });
+    assert_eq!(subject.run(async move { task.await.expect("the task") }), 7);
+    drop(entered);
+}
+
+/// 5: a task that enters a runtime, its own or another, is still a task: it may not block.
+pub fn c05_a_task_that_has_entered_a_runtime_may_not_block<S: AmbientSubject>() {
+    let (subject, other) = (S::start(), S::start());
+    for entered in [&subject, &other] {
+        let ambient = {
+            let _entered = entered.enter();
+            context::try_with(Arc::clone).expect("entered")
+        };
+        let blocks = entered.handle();
+        let task = subject.handle().spawn(async move {
+            let _entered = context::enter(ambient, context::Role::NonWorker);
+            assert!(context::in_task());
+            S::block_on(&blocks, async {});
+        });
+        let outcome = subject.run(async move { Outcome::of(task.await) });
+        assert_explains(&outcome);
+    }
+}
+
+/// A runtime may be made, used and dropped by the destructor of a thread-local, when those of this project are gone.
+pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
+    struct Last {
+        work: fn() -> u32,
+        tell: mpsc::Sender<Result<u32, String>>,
+    }
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let outcome = catch_unwind(AssertUnwindSafe(self.work));
+            let outcome = outcome.map_err(|payload| super::probe::text_of(&*payload).to_owned());
+            let _ = self.tell.send(outcome);
+        }
+    }
+    std::thread_local! {
+        static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    }
+    fn work<S: AmbientSubject>() -> u32 {
+        let subject = S::start();
+        let rt = subject.handle();
+        let sum = subject.run(async move {
+            let children = [1, 2, 3].map(|number| {
+                runtime_kernel::spawn(async move {
+                    runtime_kernel::time::sleep(MS).await;
+                    number
+                })
+            });
+            let mut sum = rt.spawn_blocking(|| 10).await.expect("the job");
+            for child in children {
+                sum += child.await.expect("the child");
+            }
+            sum
+        });
+        let entered = subject.enter();
+        let task = runtime_kernel::spawn(async { 100 });
+        let sum = sum + subject.run(async move { task.await.expect("the task") });
+        drop(entered);
+        assert!(subject.shutdown(S::PATIENCE).is_empty());
+        sum
+    }
+    let (tell, told) = mpsc::channel();
+    let inherited = Inherited::of_this_thread();
+    let thread = thread::spawn(move || {
+        inherited.here();
+        // First, so that it is the last to be destroyed.
+        LAST.set(Some(Last {
+            work: work::<S>,
+            tell,
+        }));
+        assert_eq!(work::<S>(), 116);
+    });
+    thread.join().expect("the thread");
+    assert_eq!(told.recv().expect("it was destroyed"), Ok(116));
+}
+
+/// A thread that has entered a runtime may still block: it runs no tasks.
+pub fn an_entered_thread_may_block<S: AmbientSubject>() {
+    let subject = S::start();
+    let _entered = subject.enter();
+    assert!(!context::in_task());
+    let task = runtime_kernel::spawn(async { context::in_task() });
+    assert!(subject.run(async move { task.await.expect("the task") }));
+}
+
+/// 5: the blocking forms of the primitives panic inside of a task, and say what to use instead.
+pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
+    let subject = S::start();
+    subject.run(async {
+        // All would succeed without waiting: that it is a task is what matters.
+        let (sender, receiver) = sync::oneshot::channel();
+        sender.send(()).expect("the receiver is there");
+        type Form = Box<dyn FnOnce() + Send>;
+        let forms: [(&str, Form); 10] = [
+            (
+                "blocking_acquire",
+                Box::new(|| drop(sync::Semaphore::new(1).blocking_acquire())),
+            ),
+            (
+                "blocking_put",
+                Box::new(|| _ = sync::Queue::new(1).blocking_put(1)),
+            ),
+            (
+                "blocking_get",
+                Box::new(|| _ = sync::Queue::<u8>::new(1).blocking_get()),
+            ),
+            ("blocking_recv", Box::new(|| _ = receiver.blocking_recv())),
+            (
+                "Mutex::blocking_lock",
+                Box::new(|| drop(sync::Mutex::new(1).blocking_lock())),
+            ),
+            (
+                "Event::blocking_wait",
+                Box::new(|| sync::Event::new().blocking_wait()),
+            ),
+            (
+                "Condition::blocking_wait`",
+                Box::new(|| {
+                    let (mutex, condition) = (sync::Mutex::new(1), sync::Condition::new());
+                    drop(condition.blocking_wait(mutex.try_lock().expect("free")));
+                }),
+            ),
+            (
+                "Condition::blocking_wait_for`",
+                Box::new(|| {
+                    let (mutex, condition) = (sync::Mutex::new(1), sync::Condition::new());
+                    let guard = mutex.try_lock().expect("free");
+                    drop(condition.blocking_wait_for(guard, |_| true));
+                }),
+            ),
+            (
+                "Barrier::blocking_wait",
+                Box::new(|| _ = sync::Barrier::new(1).blocking_wait()),
+            ),
+            (
+                "blocking_join",
+                Box::new(|| sync::Queue::<u8>::new(1).blocking_join()),
+            ),
+        ];
+        for (name, form) in forms {
+            let outcome = Outcome::of(runtime_kernel::spawn(async move { form() }).await);
+            assert_explains(&outcome);
+            assert!(
+                matches!(&outcome, Outcome::Panicked(text) if text.contains(name)),
+                "{outcome:?}"
+            );
+        }
+    });
+}
+
+/// 5: elsewhere they work: in blocking jobs, and on foreign threads.
+pub fn c05_blocking_forms_work_elsewhere<S: AmbientSubject>() {
+    let subject = S::start();
+    let rt = subject.handle();
+    subject.run(async move {
+        for foreign in [false, true] {
+            let (there, back) = (Arc::new(sync::Queue::new(1)), Arc::new(sync::Queue::new(1)));
+            let (get, put) = (Arc::clone(&there), Arc::clone(&back));
+            let echo = move || {
+                while let Some(item) = get.blocking_get() {
+                    put.blocking_put(item).expect("open");
+                }
+            };
+            let job = if foreign {
+                drop(thread::spawn(echo));
+                None
+            } else {
+                Some(rt.spawn_blocking(echo))
+            };
+            for item in 0..200 {
+                there.put(item).await.expect("open");
+                assert_eq!(back.get().await, Some(item));
+            }
+            there.close();
+            if let Some(job) = job {
+                job.await.expect("the job");
+            }
+
+            let rendezvous = Arc::new(Rendezvous::default());
+            let own = Arc::clone(&rendezvous);
+            let job = if foreign {
+                drop(thread::spawn(move || own.block()));
+                None
+            } else {
+                Some(rt.spawn_blocking(move || own.block()))
+            };
+            rendezvous.attend().await;
+            if let Some(job) = job {
+                job.await.expect("the job");
+            }
+        }
+    });
+}
+
+/// A thread that blocks and a task that awaits, who wait for each other at each of the primitives.
+struct Rendezvous {
+    turn: sync::Mutex<u32>,
+    changed: sync::Condition,
+    semaphore: sync::Semaphore,
+    event: sync::Event,
+    barrier: sync::Barrier,
+}
+
+impl Default for Rendezvous {
+    fn default() -> Self {
+        Self {
+            turn: sync::Mutex::new(0),
+            changed: sync::Condition::new(),
+            semaphore: sync::Semaphore::new(0),
+            event: sync::Event::new(),
+            barrier: sync::Barrier::new(2),
+        }
+    }
+}
+
+impl Rendezvous {
+    const ROUNDS: u32 = 100;
+
+    /// The odd turns.
+    fn block(&self) {
+        for round in 0..Self::ROUNDS {
+            let mut turn = self.turn.blocking_lock();
+            while *turn != 2 * round + 1 {
+                turn = self.changed.blocking_wait(turn);
+            }
+            *turn += 1;
+            self.changed.notify_all(&turn);
+            drop(turn);
+            self.semaphore.blocking_acquire().expect("open").forget();
+            self.event.blocking_wait();
+            self.barrier.blocking_wait().expect("nobody breaks it");
+        }
+    }
+
+    /// The even turns. Each wait of the thread is for something that has not come yet, or that comes at the same time.
+    async fn attend(&self) {
+        for round in 0..Self::ROUNDS {
+            let mut turn = self.turn.lock().await;
+            *turn += 1;
+            self.changed.notify_all(&turn);
+            let next = 2 * round + 2;
+            drop(self.changed.wait_for(turn, |turn| *turn == next).await);
+            self.semaphore.add_permits(1);
+            self.event.set();
+            self.barrier.wait().await.expect("nobody breaks it");
+            self.event.clear();
+        }
+        assert_eq!(self.semaphore.available_permits(), 0);
+    }
+}
+
+/// A panic in a task leaves its worker's context as it was.
+pub fn a_panic_leaves_the_context<S: AmbientSubject>() {
+    let subject = S::start();
+    let rt = subject.handle();
+    subject.run(async move {
+        for _ in 0..20 {
+            let task = rt.spawn(async {
+                let _inner = runtime_kernel::spawn(async {});
+                panic!("as planned")
+            });
+            assert!(matches!(
+                Outcome::of::<()>(task.await),
+                Outcome::Panicked(_)
+            ));
+            runtime_kernel::spawn(async { runtime_kernel::yield_now().await })
+                .await
+                .expect("the context is there");
+        }
+    });
+}
+
+/// A guard dropped in a panic restores what was there before it.
+pub fn a_panic_leaves_an_entered_runtime<S: AmbientSubject>() {
+    let subject = S::start();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _entered = subject.enter();
+        std::panic::resume_unwind(Box::new("as planned"));
+    }));
+    assert!(caught.is_err());
+    assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
+}
+
+/// Tasks know their ids: unique, and the same through every way to ask.
+pub fn task_ids_are_unique<S: AmbientSubject>() {
+    let subject = S::start();
+    subject.run(async {
+        let tasks: Vec<_> = (0..1000).map(|_| runtime_kernel::spawn(async {})).collect();
+        let ids: std::collections::HashSet<_> = tasks.iter().map(|task| task.id()).collect();
+        assert_eq!(ids.len(), tasks.len());
+        for task in tasks {
+            task.await.expect("an empty task");
+        }
+    });
+}
+
+/// An abort handle outlives the join handle, and aborts from any thread.
+pub fn abort_handles_abort<S: AmbientSubject>() {
+    let subject = S::start();
+    subject.run(async {
+        let probe = Probe::new();
+        let task = runtime_kernel::spawn(probe.future());
+        let abort = task.abort_handle();
+        drop(task);
+        probe.polls().reach(1).await;
+        let clone = abort.clone();
+        thread::spawn(move || clone.abort())
+            .join()
+            .expect("the abort");
+        probe.futures_dropped().reach(1).await;
+        abort.abort();
+
+        let done = Probe::new();
+        done.tell(Then::Return);
+        let task = runtime_kernel::spawn(done.future());
+        let abort = task.abort_handle();
+        done.futures_dropped().reach(1).await;
+        abort.abort();
+        assert_eq!(
+            Outcome::of(task.await),
+            Outcome::Returned,
+            "it had finished"
+        );
+        drop(abort);
+    });
+}
+
+/// An abort handle outlives the runtime and does not keep its task.
+pub fn abort_handles_outlive_the_runtime<S: AmbientSubject>() {
+    let subject = S::start();
+    let probe = Probe::new();
+    let inner = probe.clone();
+    let abort = subject.run(async move {
+        let abort = runtime_kernel::spawn(inner.future()).abort_handle();
+        inner.polls().reach(1).await;
+        abort
+    });
+    drop(subject);
+    probe.assert_nothing_left(&"the task");
+    abort.abort();
+    drop(abort);
+    probe.assert_nothing_left(&"the task");
+}
+
+/// A free `spawn` in a destructor at the shutdown does no harm.
+pub fn spawning_freely_in_a_destructor_is_harmless<S: AmbientSubject>() {
+    struct Spawns(Event);
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            self.0.set();
+            drop(runtime_kernel::spawn(pending::<()>()));
+        }
+    }
+    let subject = S::start();
+    let rt = subject.handle();
+    let (held, dropped) = (Event::new(), Event::new());
+    let (told, spawns) = (held.clone(), Spawns(dropped.clone()));
+    let task = rt.spawn(async move {
+        let _spawns = spawns;
+        told.set();
+        pending::<()>().await;
+    });
+    subject.run(async move { held.wait().await });
+    drop(subject);
+    assert!(dropped.is_set());
+    assert_eq!(
+        Outcome::of(block_on(task)),
+        Outcome::Cancelled,
+        "the destructor did not panic"
+    );
+}

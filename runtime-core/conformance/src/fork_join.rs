@@ -1,0 +1,346 @@
+//! Clause 14 for fork-join: no frame is left while a job borrows from it, whoever panics, and no nesting of scopes
+//! overflows a stack that the program's own nesting does not.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use super::probe::text_of;
+use runtime_kernel::unwind::Payload;
+use runtime_library::runtime::{ForkJoin, Scope};
+
+/// How long a case may take before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Generates the tests of a [`ForkJoin`] in the calling crate, one `#[test]` per case, in a module
+/// `fork_join_conformance`.
+#[macro_export]
+macro_rules! fork_join_conformance {
+    ($subject:ty) => {
+        mod fork_join_conformance {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__fork_join_cases! { $subject =>
+                c14_a_chain_of_jobs_needs_no_stack
+                c14_a_panic_waits_for_all_that_borrow
+                c14_a_second_panic_leaves_no_frame_behind
+                c14_a_tree_of_scopes
+                c14_branches_that_panic_both
+                c14_destructors_of_results_that_nobody_gets
+                c14_jobs_that_all_open_scopes
+                c14_jobs_that_all_open_scopes_and_join
+                c14_many_panics_at_once
+                c14_payloads_that_panic_again_and_again
+            }
+        }
+    };
+}
+
+/// One `#[test]` for each case.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __fork_join_cases {
+    ($subject:ty => $($case:ident)*) => {$(
+        #[test]
+        fn $case() {
+            $crate::fork_join::check::<$subject>(
+                stringify!($case),
+                $crate::fork_join::$case,
+            );
+        }
+    )*};
+}
+
+/// A fork-join under test: how its author starts it. The value is the owner of what it runs on.
+pub trait ForkJoinSubject: Sized + 'static {
+    /// The fork-join.
+    type ForkJoin: ForkJoin;
+
+    /// Starts what it needs.
+    fn start() -> Self;
+
+    /// As users get it.
+    fn fork_join(&self) -> Self::ForkJoin;
+}
+
+/// Runs one case for `S`, bounded in time.
+///
+/// # Panics
+/// With the case's panic, or with its name when it hangs.
+pub fn check<S: ForkJoinSubject>(name: &str, case: fn(&S::ForkJoin)) {
+    super::watchdog::run(name, PATIENCE, move || {
+        let subject = S::start();
+        case(&subject.fork_join());
+    });
+}
+
+/// Panics when it is dropped, as often as it says, each time with the next one.
+struct Bomb(usize);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            panic_any(Bomb(self.0 - 1));
+        }
+    }
+}
+
+/// A value that counts until it is gone.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(alive: &'a AtomicUsize) -> Self {
+        alive.fetch_add(1, SeqCst);
+        Self(alive)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Gives other threads their chance.
+fn dawdle() {
+    for _ in 0..20 {
+        std::thread::yield_now();
+    }
+}
+
+/// The payload that `program` panics with, made harmless.
+fn panic_of(program: impl FnOnce()) -> Payload {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(program)) else {
+        panic!("nobody was handed the panic");
+    };
+    match payload.downcast::<Bomb>() {
+        Ok(mut bomb) => {
+            bomb.0 = 0;
+            bomb
+        }
+        Err(other) => other,
+    }
+}
+
+/// 14: a job that borrows a local is waited for, although two others panic, the one with what panics when it is
+/// dropped.
+pub fn c14_a_second_panic_leaves_no_frame_behind(fork_join: &impl ForkJoin) {
+    for round in 0..50 {
+        let ended = AtomicUsize::new(0);
+        let payload = panic_of(|| {
+            let local: [u64; 64] = [round; 64];
+            let local = &local;
+            fork_join.scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(Box::new(|_| {
+                        dawdle();
+                        assert_eq!(*local, [round; 64], "the frame is gone");
+                        ended.fetch_add(1, SeqCst);
+                    }));
+                    scope.spawn(Box::new(|_| panic_any(Bomb(1))));
+                    scope.spawn(Box::new(|_| panic!("of a job")));
+                }
+            });
+        });
+        assert_eq!(ended.load(SeqCst), 8, "jobs that had ended");
+        assert!(payload.is::<Bomb>() || text_of(&*payload) == "of a job");
+    }
+}
+
+/// 14: both branches of a join panic, with payloads that panic when they are dropped.
+pub fn c14_branches_that_panic_both(fork_join: &impl ForkJoin) {
+    for bombs in [0, 1, 3] {
+        for _ in 0..50 {
+            let alive = AtomicUsize::new(0);
+            let payload = panic_of(|| {
+                fork_join.join(
+                    || {
+                        let _counted = Counted::new(&alive);
+                        dawdle();
+                        panic!("of a");
+                    },
+                    || {
+                        let _counted = Counted::new(&alive);
+                        panic_any(Bomb(bombs));
+                    },
+                );
+            });
+            assert_eq!(alive.load(SeqCst), 0, "branches that go on");
+            assert_eq!(text_of(&*payload), "of a", "the first branch's goes on");
+        }
+    }
+}
+
+/// 14: the result that nobody gets, as the other branch panics, may panic when it is dropped; so may a closure that
+/// is not called.
+pub fn c14_destructors_of_results_that_nobody_gets(fork_join: &impl ForkJoin) {
+    for _ in 0..50 {
+        let payload = panic_of(|| {
+            fork_join.join(|| Bomb(2), || -> () { panic!("of b") });
+        });
+        assert_eq!(text_of(&*payload), "of b");
+        let captured = Bomb(2);
+        let payload = panic_of(|| {
+            fork_join.join(
+                || -> () {
+                    dawdle();
+                    panic!("of a")
+                },
+                move || captured,
+            );
+        });
+        assert_eq!(text_of(&*payload), "of a");
+        let payload = panic_of(|| {
+            fork_join.scope(|scope| {
+                scope.spawn(Box::new(|_| panic!("of a job")));
+                Bomb(2)
+            });
+        });
+        assert_eq!(text_of(&*payload), "of a job");
+    }
+}
+
+/// 14: a scope whose body panics has waited for its jobs, and so has one in which a job panics.
+pub fn c14_a_panic_waits_for_all_that_borrow(fork_join: &impl ForkJoin) {
+    for of_body in [true, false] {
+        for _ in 0..50 {
+            let alive = AtomicUsize::new(0);
+            let payload = panic_of(|| {
+                fork_join.scope(|scope| {
+                    for number in 0..8 {
+                        let alive = &alive;
+                        let counted = Counted::new(alive);
+                        scope.spawn(Box::new(move |scope| {
+                            scope.spawn(Box::new(move |_| {
+                                dawdle();
+                                drop(counted);
+                                assert!(of_body || number > 0, "of a job");
+                            }));
+                        }));
+                    }
+                    assert!(!of_body, "of the body");
+                });
+            });
+            assert_eq!(alive.load(SeqCst), 0, "jobs that go on");
+            let expected = if of_body { "of the body" } else { "of a job" };
+            assert_eq!(text_of(&*payload), expected);
+        }
+    }
+}
+
+/// 14: payloads whose destructors panic with the next one of their kind.
+pub fn c14_payloads_that_panic_again_and_again(fork_join: &impl ForkJoin) {
+    for bombs in [2, 3, 100] {
+        let payload = panic_of(|| {
+            fork_join.scope(|scope| {
+                for _ in 0..10 {
+                    scope.spawn(Box::new(move |_| panic_any(Bomb(bombs))));
+                }
+                panic!("of the body");
+            });
+        });
+        assert_eq!(text_of(&*payload), "of the body");
+    }
+}
+
+/// 14: many jobs panic at the same time, in scopes within scopes.
+pub fn c14_many_panics_at_once(fork_join: &impl ForkJoin) {
+    let ran = AtomicUsize::new(0);
+    let payload = panic_of(|| {
+        fork_join.scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(Box::new(|_| {
+                    let inner = panic_of(|| {
+                        fork_join.scope(|scope| {
+                            for _ in 0..8 {
+                                scope.spawn(Box::new(|_| {
+                                    ran.fetch_add(1, SeqCst);
+                                    panic_any(Bomb(1));
+                                }));
+                            }
+                        });
+                    });
+                    assert!(inner.is::<Bomb>());
+                    resume_unwind(Box::new(Bomb(1)));
+                }));
+            }
+        });
+    });
+    assert!(payload.is::<Bomb>());
+    assert_eq!(ran.load(SeqCst), 64 * 8);
+}
+
+/// 14: ten thousand jobs of a scope each open a scope of two empty jobs. To run one on top of another would overflow
+/// any stack.
+pub fn c14_jobs_that_all_open_scopes(fork_join: &impl ForkJoin) {
+    let ran = AtomicUsize::new(0);
+    fork_join.scope(|scope| {
+        for _ in 0..10_000 {
+            scope.spawn(Box::new(|_| {
+                fork_join.scope(|inner| {
+                    inner.spawn(Box::new(|_| {}));
+                    inner.spawn(Box::new(|_| {}));
+                });
+                ran.fetch_add(1, SeqCst);
+            }));
+        }
+    });
+    assert_eq!(ran.load(SeqCst), 10_000);
+}
+
+/// 14: the same with joins, and with jobs that are spawned into the outer scope in the middle of the inner one.
+pub fn c14_jobs_that_all_open_scopes_and_join(fork_join: &impl ForkJoin) {
+    let ran = AtomicUsize::new(0);
+    let ran = &ran;
+    fork_join.scope(|scope| {
+        for _ in 0..5_000 {
+            scope.spawn(Box::new(move |scope: &dyn Scope<'_>| {
+                let late = AtomicBool::new(false);
+                fork_join.scope(|inner| {
+                    inner.spawn(Box::new(|_| {
+                        fork_join.join(std::thread::yield_now, || late.store(true, SeqCst));
+                    }));
+                });
+                assert!(late.into_inner(), "the inner scope has ended");
+                scope.spawn(Box::new(move |_| {
+                    fork_join.join(|| ran.fetch_add(1, SeqCst), || {});
+                }));
+            }));
+        }
+    });
+    assert_eq!(ran.load(SeqCst), 5_000);
+}
+
+/// 14: each job spawns the next one.
+pub fn c14_a_chain_of_jobs_needs_no_stack(fork_join: &impl ForkJoin) {
+    fn link<'env>(scope: &dyn Scope<'env>, left: usize, ran: &'env AtomicUsize) {
+        ran.fetch_add(1, SeqCst);
+        if left > 1 {
+            scope.spawn(Box::new(move |scope| link(scope, left - 1, ran)));
+        }
+    }
+    let ran = AtomicUsize::new(0);
+    fork_join.scope(|scope| link(scope, 20_000, &ran));
+    assert_eq!(ran.load(SeqCst), 20_000);
+}
+
+/// 14: a tenfold tree, in which each node is a job that opens a scope.
+pub fn c14_a_tree_of_scopes(fork_join: &impl ForkJoin) {
+    assert_eq!(leaves(fork_join, 1_000), 1_000);
+}
+
+/// How many leaves a tenfold tree by scopes has, counted one by one.
+pub fn leaves(fork_join: &impl ForkJoin, below: usize) -> usize {
+    if below < 10 {
+        return 1;
+    }
+    let sum = AtomicUsize::new(0);
+    fork_join.scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(Box::new(|_| {
+                sum.fetch_add(leaves(fork_join, below / 10), SeqCst);
+            }));
+        }
+    });
+    sum.into_inner()
+}

@@ -1,0 +1,106 @@
+//! Bounds every case in time: a scheduler that loses a wake-up is to fail a test, not to hang a build.
+
+use std::io::Write;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// CPU time that the whole process has used.
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
+}
+
+/// `LAB_PATIENCE` multiplies every case's patience, for machines that are slow or busy, and for sanitizers.
+fn patience_factor() -> u32 {
+    let given = std::env::var("LAB_PATIENCE").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// What a case that is skipped ends with.
+struct Skipped(String);
+
+/// Ends the case that calls it, which then counts neither as failed nor, to a reader, as passed: the reason is printed.
+pub(super) fn skip(reason: &str) -> ! {
+    // Not by `panic!`, whose hook would report it.
+    resume_unwind(Box::new(Skipped(reason.to_owned())))
+}
+
+/// Runs `case` on a thread of its own, named after it, and hands its panic on.
+///
+/// A case that has not ended after `patience` is left behind, still running, so that the remaining cases have their
+/// turn. All that a case waits for is bounded by this, and by nothing else.
+///
+/// # Panics
+/// With the case's own panic, or with `name` when the patience is over.
+pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + 'static) {
+    let patience = patience * patience_factor();
+    let cpu_before = cpu_time();
+    // The thread owns the sender and sends nothing: that it is gone says that the thread has ended or is about to.
+    let (alive, ended) = channel::<()>();
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _alive = alive;
+            case();
+        })
+        .expect("a thread for the case");
+    match ended.recv_timeout(patience) {
+        Err(RecvTimeoutError::Timeout) => {
+            // Little CPU: it waits for a wake-up that was lost. Much: something spins, or starves it, or the machine
+            // is slow.
+            let cpu = cpu_time() - cpu_before;
+            panic!(
+                "`{name}` has not ended after {patience:?}, in which the process used {cpu:?} of CPU: a wake-up was lost, or a task starves"
+            )
+        }
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+            let Err(panic) = thread.join() else {
+                return;
+            };
+            match panic.downcast::<Skipped>() {
+                // Past the test harness, which would show it for failed tests only.
+                Ok(skipped) => {
+                    let _ = writeln!(std::io::stderr(), "skipped {name}: {}", skipped.0);
+                }
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_that_ends_passes() {
+        run("ends", Duration::from_secs(60), || {});
+    }
+
+    #[test]
+    fn a_case_that_is_skipped_does_not_fail() {
+        run("is skipped", Duration::from_secs(60), || {
+            skip("it needs what nobody has")
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "of its own")]
+    fn a_panic_is_handed_on() {
+        run("panics", Duration::from_secs(60), || panic!("of its own"));
+    }
+
+    #[test]
+    #[should_panic(expected = "`hangs` has not ended")]
+    fn a_case_that_hangs_fails_by_name() {
+        run("hangs", Duration::from_millis(10), || {
+            loop {
+                thread::park();
+            }
+        });
+    }
+}

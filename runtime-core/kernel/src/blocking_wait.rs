@@ -1,0 +1,48 @@
+//! Waiting on a thread that runs no tasks, for a limited time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::park::Parker;
+use crate::time::Elapsed;
+use crate::{budget, context};
+
+/// Polls `future` on the calling thread until it completes, for at most `limit`. Zero polls it once; a limit beyond
+/// the clock's range is none.
+///
+/// As [`block_on_current_thread`](crate::park::block_on_current_thread), it is for futures that other threads
+/// complete: no timer and no socket advances by it.
+///
+/// # Errors
+/// [`Elapsed`] when the time is over; the future may be polled further.
+///
+/// # Panics
+/// On a thread that runs tasks; `what` and `instead` are for the message.
+pub fn wait_at_most<F: Future>(
+    what: &str,
+    instead: &str,
+    limit: Duration,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
+    context::assert_may_block(what, instead);
+    let deadline = Instant::now().checked_add(limit);
+    let parker = Parker::new();
+    let waker = Waker::from(parker.unparker());
+    let mut cx = Context::from_waker(&waker);
+    // A blocking job runs inside of a task's poll: nobody would renew its budget here.
+    let _lifted = budget::lift();
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Ok(output);
+        }
+        if !parker.park(deadline) {
+            // What came together with the deadline is not left behind.
+            return match future.poll(&mut cx) {
+                Poll::Ready(output) => Ok(output),
+                Poll::Pending => Err(Elapsed),
+            };
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The cooperative budget: a loop over leaf operations that are always ready returns from its poll all the same.
+//!
+//! Each poll of a task is on a full budget ([`arm`]). A leaf operation (a socket read, a queue's `get`, a timer) calls
+//! [`poll_proceed`] *before* it takes a permit, a lock or an item: an operation that took first and yielded then would
+//! hold up all who wait for what it holds. With the budget used up the operation wakes its own task and returns
+//! `Pending`, so that the task goes to the back of the run queue. An operation that is made of other futures calls
+//! [`poll_begin`] instead: it spends a unit only if none of those futures did.
+//!
+//! **Whom it covers.** Every operation of this project. Futures of other libraries know nothing of it; a task that
+//! loops over them calls [`consume_budget`]. [`unconstrained`] polls a future without a budget.
+//!
+//! **What a refusal does.** Whoever polls a refused operation should return from the task's poll. Two cases are
+//! different, and have rules of their own:
+//!
+//! - *Siblings.* `or(busy, sleep(..))` polls `busy` first. If `busy` used up everything in each poll, the sleep would
+//!   never be looked at. So each of the first refusals in a poll leaves a *reserve* to those that come after it: 64
+//!   units, then 32, and so on down to 1. One poll completes fewer than 256 operations.
+//! - *A poller that does not return.* A `block_on` inside of a task polls again at once, and nobody renews the budget.
+//!   So refusals are counted, and after a certain number the budget is renewed. A refusal through another waker than
+//!   the task's own counts for much more: `block_on` has a waker of its own, as has each child of a combinator, but a
+//!   combinator's child is refused once and its combinator returns. [`IMPATIENCE`] and [`FOREIGN_WAKER`] have the
+//!   numbers.
+//!
+//! **Where it ends.** A thread on which nobody arms a budget (another executor, a plain `block_on`) is not limited:
+//! with nobody to give a new budget, a used-up one would never end. For the same reason the limit is lifted where our
+//! own code polls or blocks on behalf of a task: in `block_on`, `block_in_place`, blocking jobs, the callbacks of
+//! tasks, and destructors of a task's future.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use crate::primitives::thread_local;
+use crate::task;
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests;
+
+/// Leaf operations that a task may complete in one poll, before the first is refused.
+pub const UNITS_PER_POLL: u32 = 128;
+
+/// Refusals in one poll after which the budget is renewed, as the poller evidently does not return. More than any
+/// `select` has branches: a loop over one that is always ready is refused in each of them, and then returns.
+pub const IMPATIENCE: u32 = 1 << 16;
+
+/// So many refusals are counted for one through a waker that is not the task's own: a thousand of those renew the
+/// budget.
+pub const FOREIGN_WAKER: u32 = 64;
+
+/// What `Budget::remaining` is while no budget is armed.
+const UNLIMITED: u16 = u16::MAX;
+
+/// The budget of one poll, in one word: arming it is one store, and a unit is one addition.
+///
+/// | bits | what |
+/// |---|---|
+/// | 0 to 15 | units left, or `UNLIMITED` |
+/// | 16 to 31 | how many reserves were given out: the next is the full budget halved so often, and once more |
+/// | 32 to 63 | refusals since the budget was full, by weight |
+#[derive(Clone, Copy, Debug)]
+struct Budget(u64);
+
+impl Budget {
+    const NONE: Self = Self::new(UNLIMITED, 0, 0);
+    const FULL: Self = Self::new(UNITS_PER_POLL as u16, 0, 0);
+
+    const fn new(remaining: u16, reserves: u16, refusals: u32) -> Self {
+        Self(remaining as u64 | (reserves as u64) << 16 | (refusals as u64) << 32)
+    }
+
+    #[inline]
+    fn remaining(self) -> u16 {
+        self.0 as u16
+    }
+
+    fn reserves(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    fn refusals(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// One unit less. There is one left.
+    #[inline]
+    fn less_one(self) -> Self {
+        debug_assert!(!matches!(self.remaining(), 0 | UNLIMITED));
+        Self(self.0 - 1)
+    }
+
+    /// One unit more. It is not full.
+    #[inline]
+    fn and_one(self) -> Self {
+        debug_assert!(u32::from(self.remaining()) < UNITS_PER_POLL);
+        Self(self.0 + 1)
+    }
+}
+
+thread_local! {
+    static BUDGET: Cell<Budget> = const { Cell::new(Budget::NONE) };
+}
+
+/// Arms a full budget for one poll; what was left of an outer poll's comes back when the guard is dropped.
+#[inline]
+pub fn arm() -> Armed {
+    Armed {
+        outer: BUDGET.replace(Budget::FULL),
+    }
+}
+
+/// Keeps the calling thread's poll on a budget. See [`arm`].
+#[must_use = "the budget is that of the outer poll again when the guard is dropped"]
+#[derive(Debug)]
+pub struct Armed {
+    outer: Budget,
+}
+
+impl Drop for Armed {
+    #[inline]
+    fn drop(&mut self) {
+        BUDGET.set(self.outer);
+    }
+}
+
+/// True if [`poll_proceed`] would let an operation proceed.
+#[inline]
+pub fn has_remaining() -> bool {
+    BUDGET.get().remaining() != 0
+}
+
+/// Takes one unit; `Pending`, with the task already woken, if none is left.
+///
+/// Call it before the operation takes anything. Keep the [`Spent`] until the outcome is known: dropped without
+/// [`made_progress`](Spent::made_progress) it gives the unit back, so that an operation that has to wait costs
+/// nothing. An error is an outcome, too.
+///
+/// ```
+/// use std::task::{Context, Poll, ready};
+/// use runtime_core::budget;
+///
+/// fn poll_take(left: &mut u32, cx: &mut Context<'_>) -> Poll<u32> {
+///     let spent = ready!(budget::poll_proceed(cx));
+///     let Some(rest) = left.checked_sub(1) else { return Poll::Pending }; // `spent` is refunded
+///     *left = rest;
+///     spent.made_progress();
+///     Poll::Ready(1)
+/// }
+/// ```
+#[inline]
+pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Spent> {
+    let budget = BUDGET.get();
+    match budget.remaining() {
+        UNLIMITED => Poll::Ready(Spent { refund: false }),
+        0 => exhausted(cx),
+        _ => {
+            BUDGET.set(budget.less_one());
+            Poll::Ready(Spent { refund: true })
+        }
+    }
+}
+
+/// Refuses, and leaves a reserve to those who come next; or renews the budget of a poller who does not return.
+#[cold]
+fn exhausted(cx: &mut Context<'_>) -> Poll<Spent> {
+    let before = BUDGET.get();
+    let weight = if task::is_own_waker(cx.waker()) {
+        1
+    } else {
+        FOREIGN_WAKER
+    };
+    let refusals = before.refusals() + weight;
+    if refusals >= IMPATIENCE {
+        let remaining = UNITS_PER_POLL as u16 - 1;
+        BUDGET.set(Budget::new(remaining, before.reserves(), 0));
+        return Poll::Ready(Spent { refund: true });
+    }
+    let reserves = before.reserves() + 1;
+    let reserve = (UNITS_PER_POLL as u16)
+        .checked_shr(reserves.into())
+        .unwrap_or(0);
+    let reserves = if reserve == 0 {
+        before.reserves()
+    } else {
+        reserves
+    };
+    BUDGET.set(Budget::new(reserve, reserves, refusals));
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// One unit of budget. Dropped without [`made_progress`](Spent::made_progress), it is given back.
+#[derive(Debug)]
+#[must_use = "dropped at once, the unit is given back before the operation has run"]
+pub struct Spent {
+    refund: bool,
+}
+
+impl Spent {
+    /// The operation completed: the unit stays spent.
+    #[inline]
+    pub fn made_progress(mut self) {
+        self.refund = false;
+    }
+}
+
+impl Drop for Spent {
+    #[inline]
+    fn drop(&mut self) {
+        if self.refund {
+            let budget = BUDGET.get();
+            // Not into a budget that was disarmed or renewed meanwhile.
+            if u32::from(budget.remaining()) < UNITS_PER_POLL {
+                BUDGET.set(budget.and_one());
+            }
+        }
+    }
+}
+
+/// Begins an operation that is made of other futures; `Pending`, with the task already woken, if the budget is used up.
+/// It takes nothing yet: the futures inside spend for themselves.
+///
+/// ```
+/// use std::future::Future;
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll, ready};
+/// use runtime_core::budget;
+///
+/// fn poll_logged<F: Future + Unpin>(future: &mut F, cx: &mut Context<'_>) -> Poll<F::Output> {
+///     let begun = ready!(budget::poll_begin(cx));
+///     let output = ready!(Pin::new(future).poll(cx));
+///     begun.completed();
+///     Poll::Ready(output)
+/// }
+/// ```
+#[inline]
+pub fn poll_begin(cx: &mut Context<'_>) -> Poll<Begun> {
+    if !has_remaining() {
+        // The unit that a renewed budget gives goes back at once.
+        drop(ready!(exhausted(cx)));
+    }
+    Poll::Ready(Begun {
+        before: BUDGET.get().remaining(),
+    })
+}
+
+/// An operation made of others that goes on. See [`poll_begin`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "say whether the operation has completed"]
+pub struct Begun {
+    before: u16,
+}
+
+impl Begun {
+    /// The operation has completed: one unit is spent, unless a future inside has spent some.
+    #[inline]
+    pub fn completed(self) {
+        let budget = BUDGET.get();
+        if budget.remaining() == self.before && !matches!(self.before, 0 | UNLIMITED) {
+            BUDGET.set(budget.less_one());
+        }
+    }
+}
+
+/// [`consume_budget`] as a poll.
+#[inline]
+pub fn poll_consume(cx: &mut Context<'_>) -> Poll<()> {
+    ready!(poll_proceed(cx)).made_progress();
+    Poll::Ready(())
+}
+
+/// Spends one unit of the task's budget; if none is left, the other tasks have their turn first. tokio's
+/// `task::consume_budget`.
+///
+/// For loops over what knows no budget: futures of other libraries, or work of one's own. The operations of this
+/// project do it by themselves. It costs a few nanoseconds and needs no runtime. Cancel safe.
+///
+/// ```
+/// use runtime_core::{consume_budget, park::block_on_current_thread};
+///
+/// async fn sum(numbers: &[u64]) -> u64 {
+///     let mut sum = 0;
+///     for number in numbers {
+///         sum += number;
+///         consume_budget().await;
+///     }
+///     sum
+/// }
+/// assert_eq!(block_on_current_thread(sum(&[1, 2, 3])), 6);
+/// ```
+pub async fn consume_budget() {
+    poll_fn(poll_consume).await;
+}
+
+/// Lifts the limit while it exists and puts back what was left before.
+#[must_use = "the limit is back when the guard is dropped"]
+#[derive(Debug)]
+pub struct Lifted {
+    before: Budget,
+}
+
+/// Lifts the limit until the guard is dropped, for code that polls on its own account.
+#[inline]
+pub fn lift() -> Lifted {
+    Lifted {
+        before: BUDGET.replace(Budget::NONE),
+    }
+}
+
+impl Drop for Lifted {
+    #[inline]
+    fn drop(&mut self) {
+        BUDGET.set(self.before);
+    }
+}
+
+pin_project! {
+    /// The future of [`unconstrained`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Unconstrained<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+/// Polls `future` without a budget. It is then up to `future` to return from its polls: one that does not starves the
+/// other tasks of its worker. tokio's `task::unconstrained`.
+pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
+    Unconstrained { future }
+}
+
+impl<F: Future> Future for Unconstrained<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _lifted = lift();
+        self.project().future.poll(cx)
+    }
+}

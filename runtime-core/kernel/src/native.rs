@@ -1,0 +1,37 @@
+//! What the handles of this project's own schedulers have in common: everything but scheduling.
+//!
+//! A scheduler's handle says how a task is started and what its [`Ambient`] is; [`Runtime`] follows. A scheduler with
+//! sockets, timers or channels of its own implements `Runtime` directly instead.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::capabilities::Capabilities;
+use crate::context::Ambient;
+use crate::metrics::Metrics;
+use crate::spawn::spawn_on;
+use crate::task::JoinHandle;
+
+/// A handle to a scheduler that uses this crate's tasks, sockets, timers and channels.
+pub trait Native: Clone + Send + Sync + 'static {
+    /// The name by which the lab's tables call this scheduler.
+    const NAME: &'static str;
+
+    /// The runtime as the code on its threads sees it.
+    fn ambient(&self) -> &Arc<dyn Ambient>;
+
+    /// See [`Runtime::capabilities`].
+    fn capabilities(&self) -> Capabilities;
+
+    /// See [`Runtime::metrics`].
+    fn metrics(&self) -> Metrics;
+
+    /// See [`Runtime::spawn`].
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        spawn_on(&**self.ambient(), future)
+    }
+}

@@ -1,0 +1,425 @@
+//! A value that is set once and awaited by any number: asyncio's `Future`.
+//!
+//! `oneshot` is for one receiver, and moves its value; this one clones it for each. The
+//! wakers of those who wait are under a short lock, each in a slot of its own, so that cancelling one takes constant
+//! time.
+//!
+//! **The value is not under the lock.** To clone it is to run code of others, which may use this very promise. It is
+//! set once and never changed, so everybody reads it in place, several threads at a time: its type has to be `Sync`
+//! if the promise is to be sent to another thread. A lock would do without that, and would be held while somebody
+//! else's code runs.
+//!
+//! **Why it does not stand on the wait queue of `sync`.** There a waiter is a node inside of its
+//! future, which must be pinned and borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned,
+//! sent to other tasks, and polled as `&mut`: it owns its share and can be moved between two polls. What the queue is
+//! for is not needed either: a promise is kept once, and all are released by that, so there is no turn to keep and
+//! nothing that one who gives up would have to pass on.
+//!
+//! **Cost.** One allocation for a promise, and a list of wakers that grows with those who wait at a time, where the
+//! wait queue's waiters allocate nothing. Each poll and each drop of one who waits takes the lock for a moment;
+//! keeping the promise takes it once, and wakes outside of it.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::blocking_wait::wait_at_most;
+use crate::budget;
+use crate::primitives::Mutex;
+use crate::saved_waker::{PollWaker, SavedWaker};
+use crate::slots::Slots;
+use crate::time::Elapsed;
+
+/// The sender was dropped without a value, or the value has been taken already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sender was dropped without sending")
+    }
+}
+
+impl Error for Broken {}
+
+struct Shared<T> {
+    /// Set under the lock of `waiting`, read without.
+    outcome: OnceLock<Result<T, Broken>>,
+    /// Those who wait for `outcome`; empty once that is set.
+    waiting: Mutex<Slots<SavedWaker>>,
+}
+
+type Place<T> = Arc<Shared<T>>;
+
+/// The side that keeps the promise, once. Dropped before that, it breaks it. asyncio's `loop.create_future()` makes
+/// both sides in one.
+///
+/// ```
+/// use std::time::Duration;
+/// use runtime_core::promise::Promise;
+///
+/// let promise = Promise::new();
+/// let (one, other) = (promise.future(), promise.future());
+/// std::thread::spawn(move || promise.set_result(42));
+/// assert_eq!(one.result(Duration::MAX), Ok(Ok(42)));
+/// assert_eq!(other.result(Duration::MAX), Ok(Ok(42)));
+/// ```
+#[must_use = "a dropped promise is broken"]
+pub struct Promise<T> {
+    place: Place<T>,
+}
+
+impl<T> Promise<T> {
+    /// A promise that nobody awaits yet.
+    pub fn new() -> Self {
+        Self {
+            place: Arc::new(Shared {
+                outcome: OnceLock::new(),
+                waiting: Mutex::new(Slots::new()),
+            }),
+        }
+    }
+
+    /// A future of the value; as many as are wanted. It can be cloned, too.
+    pub fn future(&self) -> Promised<T> {
+        Promised {
+            place: Arc::clone(&self.place),
+            slot: None,
+        }
+    }
+
+    /// Sets the value and wakes all who wait. For an outcome that may be an error let `T` be a `Result`: asyncio's
+    /// `set_exception` is `set_result(Err(..))`. That it is set once only is seen to by the compiler, as this takes
+    /// the promise.
+    pub fn set_result(self, value: T) {
+        settle(&self.place, Ok(value));
+    }
+}
+
+impl<T, E> Promise<Result<T, E>> {
+    /// Sets an error and wakes all who wait. asyncio's `set_exception`.
+    pub fn set_error(self, error: E) {
+        self.set_result(Err(error));
+    }
+}
+
+impl<T> Default for Promise<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        settle(&self.place, Err(Broken));
+    }
+}
+
+/// The first outcome counts.
+fn settle<T>(place: &Place<T>, outcome: Result<T, Broken>) {
+    let waiting = {
+        let mut waiting = place.waiting.lock();
+        if place.outcome.set(outcome).is_err() {
+            // Kept already, and this is the end of the `Promise`, which has no value to lose.
+            return;
+        }
+        waiting.take_all()
+    };
+    // A waker that panics keeps the others from nothing.
+    waiting.for_each(SavedWaker::wake);
+}
+
+/// A future of a [`Promise`]'s value. Each of its clones yields a clone of it, as often as it is awaited.
+///
+/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its
+/// futures share it, and one that waits takes a place in a list that grows with their number; setting is linear in it,
+/// giving up is not.
+#[must_use = "futures do nothing unless polled"]
+pub struct Promised<T> {
+    place: Place<T>,
+    /// Our number among those who wait.
+    slot: Option<usize>,
+}
+
+impl<T: Clone> Promised<T> {
+    /// The value if it is there, without waiting.
+    ///
+    /// # Errors
+    /// [`Broken`] if there will be none.
+    pub fn try_result(&self) -> Option<Result<T, Broken>> {
+        self.place.outcome.get().cloned()
+    }
+
+    /// Waits for the value on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits
+    /// without limit.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is over; inside, [`Broken`] if the promise was dropped without a value.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn result(&self, limit: Duration) -> Result<Result<T, Broken>, Elapsed> {
+        wait_at_most(
+            "Promised::result",
+            "await it instead",
+            limit,
+            Pin::new(&mut self.clone()),
+        )
+    }
+}
+
+impl<T> Promised<T> {
+    /// True if awaiting it would not wait. asyncio's `done()`.
+    pub fn is_finished(&self) -> bool {
+        self.place.outcome.get().is_some()
+    }
+}
+
+impl<T> Unpin for Promised<T> {}
+
+impl<T: Clone> Future for Promised<T> {
+    type Output = Result<T, Broken>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let this = &mut *self;
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            if let Some(outcome) = this.place.outcome.get() {
+                this.slot = None;
+                let outcome = outcome.clone();
+                spent.made_progress();
+                return Poll::Ready(outcome);
+            }
+            if this.slot.is_none() {
+                own.prepare();
+            }
+            let mut waiting = this.place.waiting.lock();
+            if this.place.outcome.get().is_some() {
+                continue;
+            }
+            let kept = match this.slot.and_then(|slot| waiting.get_mut(slot)) {
+                Some(place) => own.replace(place),
+                None => {
+                    this.slot = Some(waiting.insert(own.take()));
+                    true
+                }
+            };
+            drop(waiting);
+            if kept {
+                return Poll::Pending;
+            }
+            own.prepare();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").finish_non_exhaustive()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Promised<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promised")
+            .field("outcome", &self.place.outcome.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Clone for Promised<T> {
+    fn clone(&self) -> Self {
+        Self {
+            place: Arc::clone(&self.place),
+            slot: None,
+        }
+    }
+}
+
+impl<T> Drop for Promised<T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            // After the outcome was set, all have been taken already, and no number is given out again.
+            let waiting = self.place.waiting.lock().remove(slot);
+            drop(waiting);
+        }
+    }
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
+    use std::thread;
+
+    use super::*;
+    use crate::park::block_on_current_thread as block_on;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn many_await_it_and_all_get_the_value() {
+        let promise = Promise::<String>::new();
+        let waiting: Vec<_> = (0..8)
+            .map(|number| {
+                let future = promise.future();
+                thread::spawn(move || match number % 2 {
+                    0 => block_on(future),
+                    _ => future.result(LONG).expect("in time"),
+                })
+            })
+            .collect();
+        let late = promise.future().clone();
+        promise.set_result("value".to_owned());
+        for thread in waiting {
+            assert_eq!(thread.join().unwrap().as_deref(), Ok("value"));
+        }
+        assert_eq!(block_on(late.clone()).as_deref(), Ok("value"));
+        assert_eq!(late.try_result(), Some(Ok("value".to_owned())));
+    }
+
+    #[test]
+    fn a_dropped_promise_is_broken_and_an_error_is_a_value() {
+        let promise = Promise::<u32>::new();
+        let future = promise.future();
+        assert!(!future.is_finished());
+        drop(promise);
+        assert_eq!(future.result(LONG), Ok(Err(Broken)));
+        let promise = Promise::<Result<u32, &str>>::new();
+        let future = promise.future();
+        promise.set_error("no");
+        assert_eq!(block_on(future), Ok(Err("no")));
+    }
+
+    #[test]
+    fn a_result_that_does_not_come_in_time_can_still_be_had() {
+        let promise = Promise::new();
+        let future = promise.future();
+        let before = std::time::Instant::now();
+        let limit = Duration::from_millis(5);
+        assert_eq!(future.result(limit), Err(Elapsed));
+        assert!(before.elapsed() >= limit);
+        assert_eq!(future.result(Duration::ZERO), Err(Elapsed));
+        promise.set_result(1);
+        assert_eq!(future.result(Duration::ZERO), Ok(Ok(1)));
+    }
+
+    #[test]
+    fn who_gave_up_is_not_woken_and_who_was_polled_by_another_task_is_woken_there() {
+        let promise = Promise::new();
+        let wakes = [(); 3].map(|()| Arc::new(Wakes::default()));
+        let wakers = wakes.each_ref().map(|wakes| Waker::from(Arc::clone(wakes)));
+        let mut gives_up = Box::pin(promise.future());
+        let mut moves = pin!(promise.future());
+        assert!(
+            gives_up
+                .as_mut()
+                .poll(&mut Context::from_waker(&wakers[0]))
+                .is_pending()
+        );
+        for waker in &wakers[1..] {
+            assert!(
+                moves
+                    .as_mut()
+                    .poll(&mut Context::from_waker(waker))
+                    .is_pending()
+            );
+        }
+        drop(gives_up);
+        promise.set_result(());
+        assert_eq!(wakes.map(|wakes| wakes.0.load(Relaxed)), [0, 0, 1]);
+    }
+}
+
+/// Every interleaving of keeping the promise, awaiting it and giving up.
+///
+/// `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
+#[cfg(all(test, lab_loom))]
+mod loom_tests {
+    use std::task::Waker;
+
+    use loom::thread;
+
+    use super::*;
+    use crate::park::block_on_current_thread as block_on;
+
+    fn model(test: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(test);
+    }
+
+    /// A future that some task has polled, and waits with that task's waker.
+    fn polled<T: Clone>(promise: &Promise<T>) -> Promised<T> {
+        let mut future = promise.future();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut future).poll(&mut cx).is_pending());
+        future
+    }
+
+    #[test]
+    fn a_value_reaches_all_who_wait_on_other_threads() {
+        model(|| {
+            let promise = Promise::new();
+            // Deadlocks, which loom reports, if one of them is not woken.
+            let waiting = [promise.future(), polled(&promise)]
+                .map(|future| thread::spawn(move || assert_eq!(block_on(future), Ok(Box::new(7)))));
+            promise.set_result(Box::new(7));
+            for waiter in waiting {
+                waiter.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn one_who_gives_up_while_it_is_set_takes_nobody_with_it() {
+        model(|| {
+            let promise = Promise::new();
+            let (gives_up, waits) = (polled(&promise), promise.future());
+            let leaver = thread::spawn(move || drop(gives_up));
+            let waiter = thread::spawn(move || assert_eq!(block_on(waits), Ok(7)));
+            promise.set_result(7);
+            leaver.join().unwrap();
+            waiter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_place_that_one_leaves_and_another_takes_stays_the_others() {
+        model(|| {
+            let promise = Promise::new();
+            let (gives_up, comes) = (polled(&promise), promise.future());
+            let keeper = thread::spawn(move || promise.set_result(7));
+            let waiter = thread::spawn(move || assert_eq!(block_on(comes), Ok(7)));
+            drop(gives_up);
+            keeper.join().unwrap();
+            waiter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_dropped_promise_tells_who_waits() {
+        model(|| {
+            let promise = Promise::<u8>::new();
+            let future = promise.future();
+            let breaker = thread::spawn(move || drop(promise));
+            assert_eq!(block_on(future), Err(Broken));
+            breaker.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,119 @@
+//! Where the memory of tasks comes from: pages that are cut into blocks of one size.
+//!
+//! A page is mapped, not allocated: untouched memory costs nothing, so that a page may be larger than what is used of
+//! it, and what was never used is known to be zero. Kernels hand memory out by 4 KiB, at about a microsecond each; a
+//! class that has grown large asks for 2 MiB at a time. That is also one entry of the processor's address cache for
+//! 512, and tasks are visited in any order.
+#![allow(unsafe_code)]
+
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// Every page starts at a multiple of at least this.
+pub(super) const PAGE_ALIGN: usize = 4096;
+
+/// The first pages of a class. Smaller ones for shuttle and Miri, to which each look at a block is a step.
+const SMALL_BYTES: usize = if cfg!(any(lab_shuttle, miri)) { 4 } else { 256 } * 1024;
+/// The later ones.
+const LARGE_BYTES: usize = 4 * HUGE_BYTES;
+/// What the kernel hands out at once in a large page.
+const HUGE_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes in a class from which on its pages are large. Half of a huge page is in memory for nothing, on average: an
+/// eighth at first.
+const LARGE_FROM: usize = 8 * 1024 * 1024;
+
+/// Zeroed memory, in blocks of one size. It is not given back when it is dropped: blocks may outlive any copy of this.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    pub(super) start: NonNull<u8>,
+    pub(super) bytes: usize,
+    pub(super) block_bytes: usize,
+}
+
+impl Page {
+    /// Another page for a class that has `class_bytes` so far.
+    ///
+    /// # Panics
+    /// When the system has no memory left to map.
+    pub(super) fn new(block_bytes: usize, class_bytes: usize) -> Self {
+        let (start, bytes) = if class_bytes < LARGE_FROM {
+            (map(SMALL_BYTES), SMALL_BYTES)
+        } else {
+            (map_huge(LARGE_BYTES), LARGE_BYTES)
+        };
+        Self {
+            start,
+            bytes,
+            block_bytes,
+        }
+    }
+
+    /// Every block, used or not.
+    pub(super) fn blocks(self) -> impl Iterator<Item = NonNull<u8>> {
+        (0..self.len()).map(move |index| {
+            // SAFETY: within the page.
+            unsafe { self.start.add(index * self.block_bytes) }
+        })
+    }
+
+    /// How many blocks there are.
+    pub(super) fn len(&self) -> usize {
+        self.bytes / self.block_bytes
+    }
+
+    /// Gives the memory back.
+    ///
+    /// # Safety
+    /// Nobody uses a block of it.
+    pub(super) unsafe fn free(self) {
+        // SAFETY: by this function's contract.
+        unsafe { unmap(self.start.as_ptr(), self.bytes) };
+    }
+}
+
+fn map(bytes: usize) -> NonNull<u8> {
+    // SAFETY: the system chooses an address that nothing else uses.
+    let mapped = unsafe {
+        mmap_anonymous(
+            ptr::null_mut(),
+            bytes,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE,
+        )
+    };
+    match mapped.map(|start| NonNull::new(start.cast())) {
+        Ok(Some(start)) => start,
+        _ => panic!("the system has no memory for {bytes} bytes of tasks"),
+    }
+}
+
+/// As `map`, aligned for the kernel's huge pages, and asking for them.
+fn map_huge(bytes: usize) -> NonNull<u8> {
+    let mapped = map(bytes + HUGE_BYTES);
+    let before = mapped.align_offset(HUGE_BYTES);
+    // SAFETY: within the mapping, which is larger by what an alignment can cost.
+    let start = unsafe { mapped.add(before) };
+    // SAFETY: the ends of the mapping, which nobody uses.
+    unsafe {
+        unmap(mapped.as_ptr(), before);
+        unmap(start.add(bytes).as_ptr(), HUGE_BYTES - before);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::mm::{Advice, madvise};
+        // A refusal costs speed only.
+        // SAFETY: advice on our own mapping that changes no content.
+        let _ = unsafe { madvise(start.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
+    }
+    start
+}
+
+/// SAFETY: a range of pages that were mapped by `map`, which nobody uses.
+unsafe fn unmap(start: *mut u8, bytes: usize) {
+    if bytes > 0 {
+        // A failure leaves the range mapped: a leak, at worst.
+        // SAFETY: by this function's contract.
+        let _ = unsafe { munmap(start.cast(), bytes) };
+    }
+}

@@ -1,0 +1,171 @@
+//! A child's life: read calls, run them on the loop, answer.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::panic::AssertUnwindSafe;
+use std::process;
+use std::rc::Rc;
+
+use crate::net::UnixStream;
+use crate::signal::{SignalKind, signal};
+use crate::sync::{Sender, channel};
+use futures_lite::FutureExt as _;
+use futures_lite::io::BufReader;
+use runtime_kernel::task::AbortHandle;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use super::functions::Functions;
+use super::functions::{event_loop, spawn_local};
+use super::wire::{Frame, Kind};
+
+/// The first argument of a process that a pool has started; the second one is the parent's number.
+pub(super) const MARK: &str = "--process-pool-child";
+
+/// Answers that wait to be written; calls that end meanwhile wait with theirs.
+const ANSWERS: usize = 64;
+
+/// The parent's number, if this process was started by a pool.
+pub(super) fn parent_if_child() -> Option<i32> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != MARK {
+        return None;
+    }
+    arguments.next()?.to_str()?.parse().ok()
+}
+
+/// Serves calls until the parent closes the socket, which is standard input, and ends the process.
+pub(super) fn serve(functions: &'static Functions, parent: i32) -> ! {
+    die_with_parent(parent);
+    let code = match run(functions) {
+        Ok(()) => 0,
+        // The parent is gone, or was in haste: answers were on their way to it.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
+        Err(error) => {
+            eprintln!("a process of a pool, started by {parent}: {error}");
+            1
+        }
+    };
+    process::exit(code)
+}
+
+fn run(functions: &'static Functions) -> io::Result<()> {
+    let socket = take_standard_input()?;
+    let outcome = Rc::new(Cell::new(Ok(())));
+    let told = Rc::clone(&outcome);
+    // The loop drops what still runs.
+    (event_loop().run)(Box::pin(async move {
+        told.set(answer_calls(socket, functions).await);
+    }))?;
+    outcome.replace(Ok(()))
+}
+
+fn die_with_parent(parent: i32) {
+    // Not to be had on other systems, nor in some sandboxes: the end of the socket remains.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // A parent that died before that sends no signal any more.
+    if getppid().is_none_or(|now| now.as_raw_pid() != parent) {
+        process::exit(1);
+    }
+}
+
+/// Moves the socket away from standard input, which is empty from now on: neither the functions nor processes that
+/// they start are to read, or hold, what is the pool's.
+fn take_standard_input() -> io::Result<std::os::unix::net::UnixStream> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(socket.into())
+}
+
+/// Calls that were not answered yet.
+type Calls = Rc<RefCell<HashMap<u64, AbortHandle>>>;
+
+async fn answer_calls(
+    socket: std::os::unix::net::UnixStream,
+    functions: &'static Functions,
+) -> io::Result<()> {
+    // Kept for as long as the process lives: an interrupt does not end it.
+    let _interrupts = signal(SignalKind::INTERRUPT)?;
+    let (read, mut write) = UnixStream::from_std(socket)?.into_split();
+    let mut read = BufReader::new(read);
+    let (answers, to_write) = channel::<Frame>(ANSWERS);
+    drop(spawn_local(async move {
+        while let Some(frame) = to_write.recv().await {
+            // The parent is gone, as the reader will find.
+            if frame.write(&mut write).await.is_err() {
+                break;
+            }
+        }
+    }));
+    let ready = functions.fingerprint().to_le_bytes().to_vec();
+    send(&answers, Kind::Ready, 0, ready).await;
+    let calls = Calls::default();
+    while let Some(frame) = Frame::read(&mut read).await? {
+        let call = frame.call;
+        match frame.kind {
+            Kind::Run => begin(functions, frame, &calls, &answers),
+            Kind::Cancel => {
+                // Else its answer is on its way.
+                let running = calls.borrow_mut().remove(&call);
+                if let Some(running) = running {
+                    running.abort();
+                    drop(spawn_local(confirm(running, call, answers.clone())));
+                }
+            }
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+    Ok(())
+}
+
+fn begin(functions: &Functions, frame: Frame, calls: &Calls, answers: &Sender<Frame>) {
+    let Frame { call, function, .. } = frame;
+    let running = functions.run(function, &frame.body);
+    let (entered, answers) = (Rc::clone(calls), answers.clone());
+    let task = spawn_local(async move {
+        let (kind, body) = match running {
+            None => (Kind::Undecodable, b"no such function".to_vec()),
+            Some(running) => match AssertUnwindSafe(running).catch_unwind().await {
+                Ok(answer) => answer,
+                Err(payload) => (Kind::Panicked, panic_message(&*payload).into()),
+            },
+        };
+        // From here on it can't be cancelled: it is answered once.
+        let entry = entered.borrow_mut().remove(&call);
+        drop(entry);
+        send(&answers, kind, call, body).await;
+    });
+    calls.borrow_mut().insert(call, task.abort_handle());
+}
+
+/// Answers a call that was aborted, once its future has been dropped.
+async fn confirm(aborted: AbortHandle, call: u64, answers: Sender<Frame>) {
+    while !aborted.is_finished() {
+        runtime_kernel::task::yield_now().await;
+    }
+    send(&answers, Kind::Cancelled, call, Vec::new()).await;
+}
+
+async fn send(answers: &Sender<Frame>, kind: Kind, call: u64, body: Vec<u8>) {
+    let frame = Frame {
+        kind,
+        function: 0,
+        call,
+        body,
+    };
+    // Nobody writes any more when the parent is gone.
+    let _ = answers.send(frame).await;
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    if let Some(message) = payload.downcast_ref::<&'static str>() {
+        message
+    } else if let Some(message) = payload.downcast_ref::<String>() {
+        message
+    } else {
+        "a payload that is no text"
+    }
+}

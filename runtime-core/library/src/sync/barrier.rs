@@ -1,0 +1,305 @@
+//! Where a number of tasks wait for each other.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
+use runtime_kernel::saved_waker::PollWaker;
+use runtime_kernel::{budget, context, park};
+
+const LANE: usize = 0;
+
+/// Holds tasks up until a number of them have come, and lets all of those go on: asyncio's `Barrier`. Then it holds
+/// the next ones up.
+///
+/// - *Fairness*: with more tasks than it takes, the first to come are the first to go on together.
+/// - *Cancelling*: one that is dropped while it waits is not counted any more. One that is dropped after the last one
+///   came has done its part.
+/// - *Cost*: a short lock, without allocating; the last to come wakes the others.
+///
+/// ```
+/// use runtime_core::sync::Barrier;
+///
+/// let (barrier, leaders) = (Barrier::new(3), std::sync::atomic::AtomicUsize::new(0));
+/// std::thread::scope(|scope| {
+///     for _ in 0..3 {
+///         scope.spawn(|| {
+///             if barrier.blocking_wait().unwrap().is_leader() {
+///                 leaders.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///             }
+///         });
+///     }
+/// });
+/// assert_eq!(leaders.into_inner(), 1);
+/// ```
+#[derive(Debug)]
+pub struct Barrier {
+    queue: WaitQueue<Rounds>,
+    parties: usize,
+}
+
+/// A waiter's need is the round that it takes part in; what it is given, its index.
+#[derive(Debug)]
+struct Rounds {
+    /// The round that is filling up.
+    round: usize,
+    /// How many of it are in line.
+    arrived: usize,
+    /// The first so many in line are of earlier rounds, and have yet to be told that they are over.
+    leaving: usize,
+    /// How those rounds ended. It is only changed while nobody is leaving.
+    ended: Ended,
+    /// The round and the index of the next one to be let go.
+    next: (usize, usize),
+    broken: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Complete,
+    Broken,
+}
+
+impl Rounds {
+    /// Ends the round for those in line; the next one begins.
+    fn end(&mut self, how: Ended) {
+        debug_assert!(self.leaving == 0 || self.ended == how);
+        self.ended = how;
+        self.leaving += self.arrived;
+        self.arrived = 0;
+        self.round = self.round.wrapping_add(1);
+    }
+}
+
+impl Resource for Rounds {
+    type Lanes = [Line; 1];
+    type Open = ();
+
+    fn serve(serving: &mut Serving<'_, Self>) {
+        while serving.state().leaving > 0
+            && let Some(round) = serving.next_waiter(LANE)
+        {
+            let rounds = serving.state();
+            rounds.leaving -= 1;
+            match rounds.ended {
+                Ended::Broken => serving.dismiss(LANE),
+                Ended::Complete => {
+                    if rounds.next.0 != round {
+                        rounds.next = (round, 0);
+                    }
+                    let index = rounds.next.1;
+                    rounds.next.1 += 1;
+                    serving.give(LANE, index);
+                }
+            }
+        }
+    }
+
+    fn give_back(&mut self, (): &(), _: usize, _: usize) {}
+
+    fn left(&mut self, _: usize, round: usize) {
+        if round == self.round {
+            self.arrived -= 1;
+        } else {
+            self.leaving -= 1;
+        }
+    }
+}
+
+/// Came through a [`Barrier`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    index: usize,
+    leader: bool,
+}
+
+impl Arrival {
+    /// The place among those who came through together, in the order of their coming; each has another, below
+    /// [`parties`](Barrier::parties).
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// True for one of those who came through together: the last to come, who did not have to wait.
+    pub fn is_leader(&self) -> bool {
+        self.leader
+    }
+}
+
+/// The barrier was broken, or reset while one waited: those who wait for each other are not all coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenBarrier;
+
+impl fmt::Display for BrokenBarrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the barrier is broken")
+    }
+}
+
+impl Error for BrokenBarrier {}
+
+impl Barrier {
+    /// A barrier for so many.
+    ///
+    /// # Panics
+    /// If `parties` is zero.
+    #[track_caller]
+    pub fn new(parties: usize) -> Self {
+        assert!(
+            parties > 0,
+            "a barrier for nobody would never open: with one party it lets everybody pass"
+        );
+        Self {
+            queue: WaitQueue::new(Rounds {
+                round: 0,
+                arrived: 0,
+                leaving: 0,
+                ended: Ended::Complete,
+                next: (usize::MAX, 0),
+                broken: false,
+            }),
+            parties,
+        }
+    }
+
+    /// Waits until as many have come as the barrier is for.
+    ///
+    /// Cancel safe: one that is dropped is not counted, unless the last one had come already.
+    ///
+    /// # Errors
+    /// [`BrokenBarrier`] if the barrier is broken, now or while waiting, or reset while waiting.
+    #[doc(alias = "BrokenBarrierError")]
+    pub fn wait(&self) -> WaitAll<'_> {
+        WaitAll {
+            parties: self.parties,
+            waiter: Waiter::new(&self.queue),
+        }
+    }
+
+    /// [`wait`](Barrier::wait) for a thread that runs no tasks: blocks it.
+    ///
+    /// # Errors
+    /// As [`wait`](Barrier::wait).
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn blocking_wait(&self) -> Result<Arrival, BrokenBarrier> {
+        context::assert_may_block("Barrier::blocking_wait", "use `wait().await` instead");
+        park::block_on_current_thread(self.wait())
+    }
+
+    /// Breaks the barrier: who waits, and whoever comes before the next [`reset`](Barrier::reset), gets
+    /// [`BrokenBarrier`]. For one that fails and can't come.
+    pub fn abort(&self) {
+        self.break_round(true);
+    }
+
+    /// Makes the barrier as new: who waits gets [`BrokenBarrier`].
+    pub fn reset(&self) {
+        self.break_round(false);
+    }
+
+    fn break_round(&self, broken: bool) {
+        loop {
+            let mut locked = self.queue.lock();
+            let rounds = locked.state();
+            let settled = rounds.leaving == 0;
+            if settled {
+                rounds.end(Ended::Broken);
+                rounds.broken = broken;
+            }
+            // Else another thread is in the middle of telling an earlier round: that comes first.
+            locked.serve();
+            if settled {
+                return;
+            }
+        }
+    }
+
+    /// True after [`abort`](Barrier::abort), until [`reset`](Barrier::reset).
+    pub fn is_broken(&self) -> bool {
+        self.queue.lock().state().broken
+    }
+
+    /// How many it takes.
+    pub fn parties(&self) -> usize {
+        self.parties
+    }
+
+    /// How many have come and wait for the others: asyncio's `n_waiting`.
+    #[doc(alias = "n_waiting")]
+    pub fn waiting(&self) -> usize {
+        self.queue.lock().state().arrived
+    }
+}
+
+pin_project! {
+    /// The future of [`Barrier::wait`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct WaitAll<'a> {
+        parties: usize,
+        #[pin]
+        waiter: Waiter<'a, Rounds>,
+    }
+}
+
+impl Future for WaitAll<'_> {
+    type Output = Result<Arrival, BrokenBarrier>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let this = self.project();
+        let mut waiter = this.waiter;
+        let mut own = PollWaker::new(cx.waker());
+        let outcome = loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted => {
+                    break Ok(Arrival {
+                        index: turn.given(),
+                        leader: false,
+                    });
+                }
+                Status::Dismissed => break Err(BrokenBarrier),
+                Status::Called => unreachable!("nobody competes at a barrier"),
+                Status::Waiting => {
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                Status::New => {}
+            }
+            let rounds = turn.locked().state();
+            if rounds.broken {
+                break Err(BrokenBarrier);
+            }
+            let last = rounds.arrived + 1 == *this.parties;
+            if !last {
+                rounds.arrived += 1;
+                let round = rounds.round;
+                turn.wait(LANE, round, own.take());
+                return Poll::Pending;
+            }
+            if rounds.leaving > 0 && rounds.ended == Ended::Broken {
+                // Another thread is in the middle of telling a broken round: that comes first.
+                turn.serve();
+                continue;
+            }
+            rounds.end(Ended::Complete);
+            turn.serve();
+            break Ok(Arrival {
+                index: *this.parties - 1,
+                leader: true,
+            });
+        };
+        spent.made_progress();
+        Poll::Ready(outcome)
+    }
+}

@@ -1,0 +1,186 @@
+//! A flag that tasks wait for.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
+use runtime_kernel::primitives::atomic::{AtomicBool, Ordering};
+use runtime_kernel::saved_waker::PollWaker;
+use runtime_kernel::{budget, context, park};
+
+const LANE: usize = 0;
+
+/// A flag: asyncio's `Event`. Who waits goes on when it is set, and who comes while it is set does not wait.
+///
+/// - *Set and cleared*: setting it releases all who wait at that moment, even if it is cleared before they run.
+/// - *Fairness*: they are woken in the order of their coming.
+/// - *Cancelling*: a dropped waiter leaves; nobody else is concerned.
+/// - *Cost*: waiting for one that is set is one atomic load; else a short lock, without allocating. Setting is linear
+///   in the number of those who wait.
+///
+/// ```
+/// use runtime_core::sync::Event;
+///
+/// let (ready, seen) = (Event::new(), Event::new());
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         ready.blocking_wait();
+///         seen.set();
+///     });
+///     ready.set();
+///     seen.blocking_wait();
+/// });
+/// assert!(ready.is_set());
+/// ready.clear();
+/// assert!(!ready.is_set());
+/// ```
+#[derive(Debug)]
+pub struct Event {
+    queue: WaitQueue<Released>,
+}
+
+/// A waiter's need is its ticket, which tells who waited before a given moment. Whether the event is set is in the
+/// open part.
+#[derive(Debug)]
+struct Released {
+    next_ticket: usize,
+    /// Waiters with lower tickets are released.
+    below: usize,
+}
+
+impl Resource for Released {
+    type Lanes = [Line; 1];
+    type Open = AtomicBool;
+
+    fn serve(serving: &mut Serving<'_, Self>) {
+        while let Some(ticket) = serving.next_waiter(LANE)
+            && ticket < serving.state().below
+        {
+            serving.grant(LANE);
+        }
+    }
+
+    fn give_back(&mut self, _: &AtomicBool, _: usize, _: usize) {}
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Event {
+    /// An event that is not set.
+    pub fn new() -> Self {
+        Self {
+            queue: WaitQueue::with_open(
+                Released {
+                    next_ticket: 0,
+                    below: 0,
+                },
+                AtomicBool::new(false),
+            ),
+        }
+    }
+
+    /// Sets it: releases all who wait, and lets pass whoever comes.
+    pub fn set(&self) {
+        let mut locked = self.queue.lock();
+        // Release: pairs with the Acquire in `is_set`.
+        self.queue.open().store(true, Ordering::Release);
+        let released = locked.state();
+        released.below = released.next_ticket;
+        locked.serve();
+    }
+
+    /// Makes those wait who come from now on.
+    pub fn clear(&self) {
+        // Under the lock, so that it does not fall between the parts of a `set`.
+        let _locked = self.queue.lock();
+        self.queue.open().store(false, Ordering::Relaxed);
+    }
+
+    /// True if it is set. What was done before it was set is visible then.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        // Acquire: pairs with the Release in `set`.
+        self.queue.open().load(Ordering::Acquire)
+    }
+
+    /// Waits until it is set, from the first poll on.
+    ///
+    /// Cancel safe.
+    pub fn wait(&self) -> WaitSet<'_> {
+        WaitSet {
+            event: self,
+            waiter: None,
+        }
+    }
+
+    /// [`wait`](Event::wait) for a thread that runs no tasks: blocks it.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn blocking_wait(&self) {
+        context::assert_may_block("Event::blocking_wait", "use `wait().await` instead");
+        park::block_on_current_thread(self.wait());
+    }
+}
+
+pin_project! {
+    /// The future of [`Event::wait`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct WaitSet<'a> {
+        event: &'a Event,
+        // Made when it has to wait.
+        #[pin]
+        waiter: Option<Waiter<'a, Released>>,
+    }
+}
+
+impl Future for WaitSet<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let mut this = self.project();
+        let event = *this.event;
+        if this.waiter.is_none() {
+            if event.is_set() {
+                spent.made_progress();
+                return Poll::Ready(());
+            }
+            this.waiter.set(Some(Waiter::new(&event.queue)));
+        }
+        let mut waiter = this.waiter.as_pin_mut().expect("set above");
+        let mut own = PollWaker::new(cx.waker());
+        let mut released = waiter.as_mut().try_status() == Status::Granted;
+        while !released {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted | Status::Dismissed => released = true,
+                Status::Called => unreachable!("nobody competes for an event"),
+                // Under the lock it is not set between this look and the waiter's being in line.
+                Status::New if event.is_set() => released = true,
+                Status::New => {
+                    let state = turn.locked().state();
+                    let ticket = state.next_ticket;
+                    state.next_ticket += 1;
+                    turn.wait(LANE, ticket, own.take());
+                    return Poll::Pending;
+                }
+                Status::Waiting => {
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        spent.made_progress();
+        Poll::Ready(())
+    }
+}

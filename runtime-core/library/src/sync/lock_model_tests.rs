@@ -1,0 +1,401 @@
+//! Mutex with condition, event, barrier and join against simple models, with waiters that give up at any time.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::Poll;
+
+use proptest::prelude::*;
+
+use super::polled::poll_once;
+use super::*;
+
+#[derive(Clone, Debug)]
+enum LockStep {
+    Lock,
+    TryLock,
+    /// Polls the entry at this index, modulo their number.
+    Poll(usize),
+    /// Drops it, be it a waiter or a guard.
+    Drop(usize),
+    /// Whoever holds the lock waits for the condition.
+    Wait,
+    /// Whoever holds the lock notifies so many.
+    Notify(usize),
+    NotifyAll,
+}
+
+fn lock_step() -> impl Strategy<Value = LockStep> {
+    use LockStep::*;
+    prop_oneof![
+        6 => Just(Lock),
+        2 => Just(TryLock),
+        10 => any::<usize>().prop_map(Poll),
+        6 => any::<usize>().prop_map(Drop),
+        6 => Just(Wait),
+        4 => (0usize..4).prop_map(Notify),
+        1 => Just(NotifyAll),
+    ]
+}
+
+enum LockEntry<'a> {
+    Lock(Pin<Box<Lock<'a, u32>>>),
+    Wait(Pin<Box<WaitNotified<'a, u32>>>),
+    Guard(MutexGuard<'a, u32>),
+    Gone,
+}
+
+/// What a mutex and a condition should do, with waiters by their index.
+#[derive(Default)]
+struct LockModel {
+    /// Who has the lock, whether it knows or not.
+    owner: Option<usize>,
+    line: VecDeque<usize>,
+    /// Who waits for the condition.
+    requeued: VecDeque<usize>,
+    /// Who was notified, and passes it on if it goes away.
+    passes_on: Vec<usize>,
+}
+
+impl LockModel {
+    /// Puts one in line, or hands it the lock.
+    fn comes(&mut self, who: usize) {
+        match self.owner {
+            None => self.owner = Some(who),
+            Some(_) => self.line.push_back(who),
+        }
+    }
+
+    fn unlock(&mut self) {
+        self.owner = self.line.pop_front();
+    }
+
+    fn notify(&mut self, count: usize, passes_on: bool) -> usize {
+        let called: Vec<_> = self
+            .requeued
+            .drain(..count.min(self.requeued.len()))
+            .collect();
+        for &who in &called {
+            if passes_on {
+                self.passes_on.push(who);
+            }
+            self.comes(who);
+        }
+        called.len()
+    }
+
+    /// It has the lock and knows.
+    fn went_on(&mut self, who: usize) {
+        self.passes_on.retain(|other| *other != who);
+    }
+
+    fn leaves(&mut self, who: usize) {
+        self.requeued.retain(|other| *other != who);
+        if self.passes_on.contains(&who) {
+            self.went_on(who);
+            self.notify(1, true);
+        }
+        self.line.retain(|other| *other != who);
+        if self.owner == Some(who) {
+            self.unlock();
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum BarrierStep {
+    Come,
+    Poll(usize),
+    Drop(usize),
+    /// Sets an event; resets a barrier.
+    First,
+    /// Clears an event; breaks a barrier.
+    Second,
+}
+
+fn barrier_step() -> impl Strategy<Value = BarrierStep> {
+    use BarrierStep::*;
+    prop_oneof![
+        8 => Just(Come),
+        8 => any::<usize>().prop_map(Poll),
+        4 => any::<usize>().prop_map(Drop),
+        1 => Just(First),
+        1 => Just(Second),
+    ]
+}
+
+/// How one who waits stands in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Waits,
+    /// It goes on when it is polled; of a barrier, with this index.
+    Released(usize),
+    Refused,
+}
+
+#[derive(Clone, Debug)]
+enum JoinStep {
+    Put,
+    Get,
+    Done,
+    Join,
+    Poll(usize),
+    Drop(usize),
+    Drain,
+}
+
+/// One who waits for all items to be done.
+type Joining<'a> = Pin<Box<Join<'a, Fifo<u32>>>>;
+
+fn join_step() -> impl Strategy<Value = JoinStep> {
+    use JoinStep::*;
+    prop_oneof![
+        8 => Just(Put),
+        8 => Just(Get),
+        8 => Just(Done),
+        4 => Just(Join),
+        4 => any::<usize>().prop_map(Poll),
+        2 => any::<usize>().prop_map(Drop),
+        1 => Just(Drain),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_mutex_and_a_condition_do_what_their_model_does(
+        steps in proptest::collection::vec(lock_step(), 1..120),
+    ) {
+        let (mutex, condition) = (Mutex::new(0), Condition::new());
+        let mut model = LockModel::default();
+        let mut entries: Vec<LockEntry<'_>> = Vec::new();
+        for step in steps {
+            let holder = entries.iter().position(|entry| matches!(entry, LockEntry::Guard(_)));
+            let new = entries.len();
+            match step {
+                LockStep::Lock => {
+                    let mut lock = Box::pin(mutex.lock());
+                    model.comes(new);
+                    entries.push(match poll_once(lock.as_mut()) {
+                        Poll::Ready(guard) => LockEntry::Guard(guard),
+                        Poll::Pending => LockEntry::Lock(lock),
+                    });
+                    prop_assert_eq!(matches!(entries[new], LockEntry::Guard(_)), model.owner == Some(new));
+                }
+                LockStep::TryLock => {
+                    let guard = mutex.try_lock();
+                    prop_assert_eq!(guard.is_some(), model.owner.is_none());
+                    if let Some(guard) = guard {
+                        model.comes(new);
+                        entries.push(LockEntry::Guard(guard));
+                    }
+                }
+                LockStep::Poll(index) if new > 0 => {
+                    let who = index % new;
+                    let polled = match &mut entries[who] {
+                        LockEntry::Lock(lock) => poll_once(lock.as_mut()),
+                        LockEntry::Wait(wait) => poll_once(wait.as_mut()),
+                        LockEntry::Guard(_) | LockEntry::Gone => continue,
+                    };
+                    prop_assert_eq!(polled.is_ready(), model.owner == Some(who));
+                    if let Poll::Ready(guard) = polled {
+                        model.went_on(who);
+                        entries[who] = LockEntry::Guard(guard);
+                    }
+                }
+                LockStep::Drop(index) if new > 0 => {
+                    let who = index % new;
+                    entries[who] = LockEntry::Gone;
+                    model.leaves(who);
+                }
+                LockStep::Wait => {
+                    let Some(who) = holder else { continue };
+                    let LockEntry::Guard(guard) = std::mem::replace(&mut entries[who], LockEntry::Gone) else {
+                        unreachable!("it holds the lock")
+                    };
+                    let mut wait = Box::pin(condition.wait(guard));
+                    prop_assert!(poll_once(wait.as_mut()).is_pending());
+                    entries[who] = LockEntry::Wait(wait);
+                    model.requeued.push_back(who);
+                    model.unlock();
+                }
+                LockStep::Notify(count) => {
+                    let Some(LockEntry::Guard(guard)) = holder.map(|who| &entries[who]) else { continue };
+                    prop_assert_eq!(condition.notify(guard, count), model.notify(count, true));
+                }
+                LockStep::NotifyAll => {
+                    let Some(LockEntry::Guard(guard)) = holder.map(|who| &entries[who]) else { continue };
+                    prop_assert_eq!(condition.notify_all(guard), model.notify(usize::MAX, false));
+                }
+                LockStep::Poll(_) | LockStep::Drop(_) => {}
+            }
+            prop_assert_eq!(mutex.is_locked(), model.owner.is_some());
+            prop_assert_eq!(condition.waiters(), model.requeued.len());
+        }
+        entries.clear();
+        prop_assert!(!mutex.is_locked());
+        prop_assert_eq!(condition.waiters(), 0);
+    }
+
+    #[test]
+    fn an_event_does_what_its_model_does(
+        steps in proptest::collection::vec(barrier_step(), 1..80),
+    ) {
+        let event = Event::new();
+        let mut set = false;
+        let mut waiters: Vec<(Pin<Box<WaitSet<'_>>>, Stands)> = Vec::new();
+        for step in steps {
+            match step {
+                BarrierStep::Come => {
+                    let mut wait = Box::pin(event.wait());
+                    prop_assert_eq!(poll_once(wait.as_mut()).is_ready(), set);
+                    if !set {
+                        waiters.push((wait, Stands::Waits));
+                    }
+                }
+                BarrierStep::Poll(index) if !waiters.is_empty() => {
+                    let index = index % waiters.len();
+                    let (wait, stands) = &mut waiters[index];
+                    let ready = poll_once(wait.as_mut()).is_ready();
+                    prop_assert_eq!(ready, *stands != Stands::Waits);
+                    if ready {
+                        drop(waiters.remove(index));
+                    }
+                }
+                BarrierStep::Drop(index) if !waiters.is_empty() => {
+                    drop(waiters.remove(index % waiters.len()));
+                }
+                BarrierStep::First => {
+                    event.set();
+                    set = true;
+                    waiters.iter_mut().for_each(|(_, stands)| *stands = Stands::Released(0));
+                }
+                BarrierStep::Second => {
+                    event.clear();
+                    set = false;
+                }
+                BarrierStep::Poll(_) | BarrierStep::Drop(_) => {}
+            }
+            prop_assert_eq!(event.is_set(), set);
+        }
+    }
+
+    #[test]
+    fn a_barrier_does_what_its_model_does(
+        parties in 1usize..5,
+        steps in proptest::collection::vec(barrier_step(), 1..120),
+    ) {
+        let barrier = Barrier::new(parties);
+        let mut broken = false;
+        let mut waiters: Vec<(Pin<Box<WaitAll<'_>>>, Stands)> = Vec::new();
+        let waiting = |waiters: &[(_, Stands)]| waiters.iter().filter(|(_, stands)| *stands == Stands::Waits).count();
+        for step in steps {
+            match step {
+                BarrierStep::Come => {
+                    let mut wait = Box::pin(barrier.wait());
+                    let polled = poll_once(wait.as_mut());
+                    if broken {
+                        prop_assert_eq!(polled, Poll::Ready(Err(BrokenBarrier)));
+                    } else if waiting(&waiters) + 1 == parties {
+                        let Poll::Ready(Ok(arrival)) = polled else { panic!("{polled:?}") };
+                        prop_assert_eq!((arrival.index(), arrival.is_leader()), (parties - 1, true));
+                        let waits = waiters.iter_mut().filter(|(_, stands)| *stands == Stands::Waits);
+                        for (index, (_, stands)) in waits.enumerate() {
+                            *stands = Stands::Released(index);
+                        }
+                    } else {
+                        prop_assert!(polled.is_pending());
+                        waiters.push((wait, Stands::Waits));
+                    }
+                }
+                BarrierStep::Poll(index) if !waiters.is_empty() => {
+                    let index = index % waiters.len();
+                    let (wait, stands) = &mut waiters[index];
+                    let polled = poll_once(wait.as_mut());
+                    match (polled, *stands) {
+                        (Poll::Pending, Stands::Waits) => continue,
+                        (Poll::Ready(Err(BrokenBarrier)), Stands::Refused) => {}
+                        (Poll::Ready(Ok(arrival)), Stands::Released(index)) => {
+                            prop_assert_eq!((arrival.index(), arrival.is_leader()), (index, false));
+                        }
+                        unexpected => panic!("{unexpected:?}"),
+                    }
+                    drop(waiters.remove(index));
+                }
+                BarrierStep::Drop(index) if !waiters.is_empty() => {
+                    drop(waiters.remove(index % waiters.len()));
+                }
+                BarrierStep::First | BarrierStep::Second => {
+                    broken = matches!(step, BarrierStep::Second);
+                    if broken { barrier.abort() } else { barrier.reset() }
+                    for (_, stands) in &mut waiters {
+                        if *stands == Stands::Waits {
+                            *stands = Stands::Refused;
+                        }
+                    }
+                }
+                BarrierStep::Poll(_) | BarrierStep::Drop(_) => {}
+            }
+            prop_assert_eq!(barrier.is_broken(), broken);
+            prop_assert_eq!(barrier.waiting(), waiting(&waiters));
+        }
+    }
+
+    #[test]
+    fn a_join_does_what_its_model_does(
+        steps in proptest::collection::vec(join_step(), 1..100),
+    ) {
+        let queue = Queue::unbounded();
+        let (mut inside, mut taken, mut closed) = (0, 0, false);
+        let mut joins: Vec<(Joining<'_>, bool)> = Vec::new();
+        for step in steps {
+            match step {
+                JoinStep::Put => {
+                    prop_assert_eq!(queue.try_put(0).is_err(), closed);
+                    inside += usize::from(!closed);
+                }
+                JoinStep::Get => {
+                    let got = queue.try_get().is_ok();
+                    prop_assert_eq!(got, inside > 0);
+                    if got {
+                        inside -= 1;
+                        taken += 1;
+                    }
+                }
+                JoinStep::Done if taken > 0 => {
+                    queue.task_done();
+                    taken -= 1;
+                }
+                JoinStep::Join => {
+                    let mut join = Box::pin(queue.join());
+                    let ready = poll_once(join.as_mut()).is_ready();
+                    prop_assert_eq!(ready, inside + taken == 0);
+                    if !ready {
+                        joins.push((join, false));
+                    }
+                }
+                JoinStep::Poll(index) if !joins.is_empty() => {
+                    let index = index % joins.len();
+                    let (join, released) = &mut joins[index];
+                    let ready = poll_once(join.as_mut()).is_ready();
+                    prop_assert_eq!(ready, *released);
+                    if ready {
+                        drop(joins.remove(index));
+                    }
+                }
+                JoinStep::Drop(index) if !joins.is_empty() => {
+                    drop(joins.remove(index % joins.len()));
+                }
+                JoinStep::Drain => {
+                    prop_assert_eq!(queue.close_and_drain().count(), inside);
+                    inside = 0;
+                    closed = true;
+                }
+                JoinStep::Done | JoinStep::Poll(_) | JoinStep::Drop(_) => {}
+            }
+            if inside + taken == 0 {
+                joins.iter_mut().for_each(|(_, released)| *released = true);
+            }
+        }
+    }
+}

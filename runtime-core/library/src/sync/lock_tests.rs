@@ -1,0 +1,376 @@
+//! Mutex and condition: who gets the lock, who is notified, and what is left when one of them goes away at any moment.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+
+use super::polled::{poll_once, ready, waiting};
+use super::*;
+use runtime_kernel::park::block_on_current_thread as block_on;
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// What may be sent and shared between threads, and what may not.
+fn _guards_are_as_sendable_as_their_values() {
+    fn send<T: Send>(_: T) {}
+    fn sync<T: Sync>(_: T) {}
+    let mutex = Arc::new(Mutex::new(Cell::new(1)));
+    send(mutex.lock());
+    send(Condition::new().wait(block_on(mutex.lock())));
+    send(block_on(mutex.clone().lock_owned()));
+    sync(Mutex::new(Cell::new(1)));
+    sync(block_on(Mutex::new(1).lock()));
+}
+
+#[test]
+fn the_lock_goes_to_those_in_line_and_newcomers_come_after_them() {
+    let mutex = Mutex::new(0);
+    let held = mutex.try_lock().unwrap();
+    assert!(mutex.is_locked());
+    let first = waiting(mutex.lock());
+    let mut second = waiting(mutex.lock());
+    drop(held);
+    assert!(mutex.is_locked(), "it is the first waiter's already");
+    assert!(mutex.try_lock().is_none());
+    assert!(poll_once(second.as_mut()).is_pending());
+    let guard = ready(first);
+    drop(guard);
+    drop(ready(second));
+    assert!(!mutex.is_locked());
+    assert!(mutex.try_lock().is_some());
+}
+
+#[test]
+fn whoever_unlocks_does_not_overtake_those_in_line() {
+    let mutex = Mutex::new(0);
+    let held = mutex.try_lock().unwrap();
+    let first = waiting(mutex.lock());
+    drop(held);
+    let again = waiting(mutex.lock());
+    drop(ready(first));
+    drop(ready(again));
+}
+
+#[test]
+fn owned_guards_keep_the_mutex_and_unlock_it() {
+    let mutex = Arc::new(Mutex::new(1));
+    let mut guard = block_on(mutex.clone().lock_owned());
+    assert!(mutex.clone().try_lock_owned().is_none());
+    let next = waiting(mutex.clone().lock_owned());
+    *guard += 1;
+    drop(guard);
+    assert_eq!(*ready(next), 2);
+    assert_eq!(Arc::strong_count(&mutex), 1);
+    assert_eq!(Arc::into_inner(mutex).map(Mutex::into_inner), Some(2));
+}
+
+#[test]
+fn a_mutex_may_hold_what_has_no_size_and_prints_what_can_be_seen() {
+    let mutex: &mut Mutex<[u8]> = &mut Mutex::new([1, 2]);
+    mutex.get_mut()[0] = 7;
+    assert_eq!(format!("{mutex:?}"), "Mutex { value: [7, 2] }");
+    let guard = mutex.try_lock().unwrap();
+    assert_eq!(format!("{guard:?}"), "[7, 2]");
+    assert_eq!(format!("{mutex:?}"), "Mutex { value: <locked> }");
+}
+
+#[test]
+fn a_panic_with_the_lock_held_unlocks() {
+    let mutex = Mutex::new(0);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let mut guard = mutex.try_lock().unwrap();
+        *guard = 1;
+        panic!("as planned");
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(*mutex.try_lock().unwrap(), 1);
+}
+
+#[test]
+fn threads_and_futures_that_hold_the_lock_exclude_each_other() {
+    const ROUNDS: u64 = if cfg!(miri) { 20 } else { 3000 };
+    let mutex = Mutex::new(0_u64);
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let mutex = &mutex;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    if (round + number) % 3 == 0 {
+                        // A waiter that gives up, most of the time.
+                        drop(poll_once(std::pin::pin!(mutex.lock())));
+                    }
+                    let mut guard = if number % 2 == 0 {
+                        mutex.blocking_lock()
+                    } else {
+                        block_on(mutex.lock())
+                    };
+                    let seen = *guard;
+                    std::hint::spin_loop();
+                    *guard = seen + 1;
+                }
+            });
+        }
+    });
+    assert_eq!(mutex.into_inner(), 4 * ROUNDS);
+}
+
+/// When a waiter goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goes {
+    BeforeItsWakeUp,
+    AfterItsWakeUp,
+    AfterItWentOn,
+}
+
+const LINE: usize = 4;
+
+fn departures() -> impl Iterator<Item = (usize, Goes)> {
+    (0..LINE).flat_map(|position| {
+        [
+            Goes::BeforeItsWakeUp,
+            Goes::AfterItsWakeUp,
+            Goes::AfterItWentOn,
+        ]
+        .map(|goes| (position, goes))
+    })
+}
+
+#[test]
+fn a_waiter_that_goes_away_at_any_moment_hands_the_lock_on() {
+    for (position, goes) in departures() {
+        let mutex = Mutex::new(());
+        let held = mutex.try_lock().unwrap();
+        let mut line: Vec<_> = (0..LINE).map(|_| Some(waiting(mutex.lock()))).collect();
+        if goes == Goes::BeforeItsWakeUp {
+            line[position] = None;
+        }
+        drop(held);
+        for number in 0..LINE {
+            let Some(waiter) = line[number].take() else {
+                continue;
+            };
+            for behind in line.iter_mut().flatten() {
+                assert!(poll_once(behind.as_mut()).is_pending(), "overtakes");
+            }
+            if (number, goes) == (position, Goes::AfterItsWakeUp) {
+                drop(waiter);
+            } else {
+                drop(ready(waiter));
+            }
+        }
+        assert!(!mutex.is_locked(), "{position}, {goes:?}");
+    }
+}
+
+/// Four who wait for a condition, and their mutex.
+fn four<'a>(mutex: &'a Mutex<()>, condition: &'a Condition) -> Vec<Boxed<'a, MutexGuard<'a, ()>>> {
+    let line = (0..LINE)
+        .map(|_| -> Boxed<'a, _> { waiting(condition.wait(mutex.try_lock().unwrap())) })
+        .collect();
+    assert_eq!(condition.waiters(), LINE);
+    line
+}
+
+#[test]
+fn a_notification_takes_effect_when_the_notifier_unlocks() {
+    let (mutex, condition) = (Mutex::new(()), Condition::new());
+    let mut line = four(&mutex, &condition);
+    let guard = mutex.try_lock().unwrap();
+    assert_eq!(condition.notify(&guard, 0), 0);
+    assert_eq!(condition.notify(&guard, 2), 2);
+    assert!(
+        line.iter_mut()
+            .all(|waiter| poll_once(waiter.as_mut()).is_pending())
+    );
+    drop(guard);
+    assert!(mutex.is_locked(), "it is the first one's");
+    assert!(poll_once(line[1].as_mut()).is_pending(), "it is the second");
+    drop(ready(line.remove(0)));
+    drop(ready(line.remove(0)));
+    assert!(!mutex.is_locked());
+    assert!(
+        line.iter_mut()
+            .all(|waiter| poll_once(waiter.as_mut()).is_pending())
+    );
+    let guard = mutex.try_lock().unwrap();
+    assert_eq!(condition.notify_all(&guard), 2);
+    assert_eq!(condition.notify_all(&guard), 0);
+    assert!(!condition.notify_one(&guard));
+    drop(guard);
+    for waiter in line {
+        drop(ready(waiter));
+    }
+}
+
+#[test]
+fn the_notified_stand_in_line_behind_those_who_came_for_the_lock_before() {
+    let (mutex, condition) = (Mutex::new(()), Condition::new());
+    let mut line = four(&mutex, &condition);
+    let guard = mutex.try_lock().unwrap();
+    let before = waiting(mutex.lock());
+    condition.notify_one(&guard);
+    let after = waiting(mutex.lock());
+    drop(guard);
+    assert!(poll_once(line[0].as_mut()).is_pending());
+    drop(ready(before));
+    drop(ready(line.remove(0)));
+    drop(ready(after));
+}
+
+#[test]
+fn many_are_notified_in_order_though_not_in_one_go() {
+    const MANY: usize = 100;
+    let (mutex, condition) = (Mutex::new(()), Condition::new());
+    let line: Vec<_> = (0..MANY)
+        .map(|_| waiting(condition.wait(mutex.try_lock().unwrap())))
+        .collect();
+    let guard = mutex.try_lock().unwrap();
+    assert_eq!(condition.notify_all(&guard), MANY);
+    drop(guard);
+    for waiter in line {
+        drop(ready(waiter));
+    }
+    assert!(!mutex.is_locked());
+}
+
+/// When one who waits for a condition goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaves {
+    BeforeItIsNotified,
+    NotifiedWhileTheLockIsHeld,
+    NotifiedAndGivenTheLock,
+    AfterItWentOn,
+}
+
+#[test]
+fn a_notified_waiter_that_goes_away_passes_the_notification_on() {
+    use Leaves::*;
+    for leaves in [
+        BeforeItIsNotified,
+        NotifiedWhileTheLockIsHeld,
+        NotifiedAndGivenTheLock,
+        AfterItWentOn,
+    ] {
+        for position in 0..LINE {
+            // As many are notified as stand up to the one who leaves.
+            let (mutex, condition) = (Mutex::new(()), Condition::new());
+            let mut line: Vec<_> = four(&mutex, &condition).into_iter().map(Some).collect();
+            let guard = mutex.try_lock().unwrap();
+            if leaves == BeforeItIsNotified {
+                line[position] = None;
+            }
+            condition.notify(&guard, position + 1);
+            if leaves == NotifiedWhileTheLockIsHeld {
+                line[position] = None;
+            }
+            drop(guard);
+            let mut went_on = Vec::new();
+            for (number, place) in line.iter_mut().enumerate() {
+                let Some(mut waiter) = place.take() else {
+                    continue;
+                };
+                if (number, leaves) == (position, NotifiedAndGivenTheLock) {
+                    drop(waiter);
+                    continue;
+                }
+                match poll_once(waiter.as_mut()) {
+                    Poll::Ready(guard) => {
+                        drop(guard);
+                        went_on.push(number);
+                    }
+                    Poll::Pending => drop(waiter),
+                }
+            }
+            let mut expected: Vec<_> = (0..LINE.min(position + 2))
+                .filter(|number| *number != position)
+                .collect();
+            if leaves == AfterItWentOn {
+                expected = (0..=position).collect();
+            }
+            assert_eq!(went_on, expected, "{leaves:?} at {position}");
+            assert!(!mutex.is_locked(), "{leaves:?} at {position}");
+            assert_eq!(condition.waiters(), 0, "{leaves:?} at {position}");
+        }
+    }
+}
+
+#[test]
+fn a_notification_for_all_is_not_passed_to_one_who_came_later() {
+    let (mutex, condition) = (Mutex::new(()), Condition::new());
+    let mut line = four(&mutex, &condition);
+    let guard = mutex.try_lock().unwrap();
+    condition.notify_all(&guard);
+    let mut late = waiting(condition.wait(guard));
+    drop(line.remove(0));
+    for waiter in line {
+        drop(ready(waiter));
+    }
+    assert!(poll_once(late.as_mut()).is_pending());
+    drop(late);
+    assert!(!mutex.is_locked());
+}
+
+#[test]
+fn a_wait_that_is_never_polled_unlocks() {
+    let (mutex, condition) = (Mutex::new(()), Condition::new());
+    let wait = condition.wait(mutex.try_lock().unwrap());
+    assert!(mutex.is_locked());
+    drop(wait);
+    assert!(!mutex.is_locked());
+}
+
+#[test]
+fn wait_for_looks_again_after_each_notification_and_first_of_all() {
+    let (mutex, condition) = (Mutex::new(0), Condition::new());
+    drop(block_on(
+        condition.wait_for(mutex.try_lock().unwrap(), |value| *value == 0),
+    ));
+    let mut wait = waiting(condition.wait_for(mutex.try_lock().unwrap(), |value| *value == 2));
+    for expected in [false, true] {
+        let mut guard = mutex.try_lock().unwrap();
+        *guard += 1;
+        condition.notify_one(&guard);
+        drop(guard);
+        assert_eq!(poll_once(wait.as_mut()).is_ready(), expected);
+    }
+}
+
+#[test]
+fn two_conditions_share_a_mutex() {
+    const TURNS: usize = if cfg!(miri) { 20 } else { 500 };
+    let (slot, full, empty) = (Mutex::new(None), Condition::new(), Condition::new());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..TURNS {
+                let mut guard =
+                    empty.blocking_wait_for(slot.blocking_lock(), |slot| slot.is_none());
+                *guard = Some(number);
+                full.notify_one(&guard);
+            }
+        });
+        for number in 0..TURNS {
+            let mut guard = full.blocking_wait_for(slot.blocking_lock(), |slot| slot.is_some());
+            assert_eq!(guard.take(), Some(number));
+            empty.notify_one(&guard);
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "give each mutex a condition of its own")]
+fn a_condition_refuses_a_second_mutex_to_wait_with() {
+    let (one, other, condition) = (Mutex::new(()), Mutex::new(()), Condition::new());
+    let _first = waiting(condition.wait(one.try_lock().unwrap()));
+    let _second = waiting(condition.wait(other.try_lock().unwrap()));
+}
+
+#[test]
+#[should_panic(expected = "give each mutex a condition of its own")]
+fn a_condition_refuses_a_second_mutex_to_notify_with() {
+    let (one, other, condition) = (Mutex::new(()), Mutex::new(()), Condition::new());
+    let _first = waiting(condition.wait(one.try_lock().unwrap()));
+    condition.notify_all(&other.try_lock().unwrap());
+}

@@ -1,0 +1,336 @@
+//! What a semaphore and a mutex are made of: a number of permits in one word, and a line of those who wait for them.
+//!
+//! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that
+//! somebody does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock
+//! takes permits, for the first in line. So nobody overtakes, and a permit that is given back is seen by whoever
+//! queues at the same time: he sets the bit in the same step in which he sees that there are too few, so that the
+//! giver either comes before that step or finds the bit and goes by way of the lock.
+//!
+//! The bit `OPEN` is an exception to that for threads: the first in line was called, and until it has looked, others
+//! of its kind may take permits, and one permit may be given back, by the fast path. It is set and cleared under the
+//! lock alone, too: set by one who gives back, together with the call, and cleared by the one that was called before
+//! it looks. So a permit that is given back is seen by that look, or by way of the lock leads to another call.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::closed::{Closed, TryAcquireError};
+use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter, waits_as_thread};
+use runtime_kernel::budget;
+use runtime_kernel::park::Backoff;
+use runtime_kernel::primitives::atomic::{AtomicUsize, Ordering};
+use runtime_kernel::saved_waker::PollWaker;
+
+/// The lane of all who wait.
+pub(super) const LANE: usize = 0;
+
+/// Somebody is in line.
+const WAITERS: usize = 1;
+/// No more permits are given out.
+const CLOSED: usize = 2;
+/// The first in line was called: threads may overtake it. Only together with `WAITERS`.
+const OPEN: usize = 4;
+/// The permits that nobody has are counted above the three bits.
+const SHIFT: u32 = 3;
+
+/// The most permits that fit.
+pub(super) const MAX: usize = usize::MAX >> SHIFT;
+
+/// Permits, handed out first come, first served.
+#[derive(Debug)]
+pub(super) struct Permits {
+    queue: WaitQueue<InLine>,
+}
+
+/// The state is in the word, which is touched without the lock too.
+#[derive(Debug)]
+pub(super) struct InLine;
+
+impl Resource for InLine {
+    type Lanes = [Line; 1];
+    type Open = AtomicUsize;
+
+    #[inline]
+    fn serve(serving: &mut Serving<'_, Self>) {
+        let word = serving.open();
+        close_gate(word);
+        while let Some(need) = serving.next_waiter(LANE) {
+            // Relaxed: the bits are changed under this lock alone, and permits while `WAITERS` is set and `OPEN` is
+            // not, too.
+            let now = word.load(Ordering::Relaxed);
+            let available = now >> SHIFT;
+            if now & CLOSED != 0 {
+                serving.dismiss(LANE);
+            } else if need <= available {
+                // With more than it needs nobody has to compete: it is handed over, and the rest is for those behind
+                // it.
+                if need == available && serving.call(LANE) {
+                    word.fetch_or(OPEN, Ordering::Relaxed);
+                    return;
+                }
+                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its
+                // status.
+                word.fetch_sub(need << SHIFT, Ordering::Acquire);
+                serving.grant(LANE);
+            } else {
+                return;
+            }
+        }
+        if !serving.has_waiters(LANE) && word.load(Ordering::Relaxed) & WAITERS != 0 {
+            word.fetch_and(!WAITERS, Ordering::Relaxed);
+        }
+    }
+
+    fn give_back(&mut self, open: &AtomicUsize, _: usize, given: usize) {
+        // Release: pairs with the Acquire of whoever takes them.
+        open.fetch_add(given << SHIFT, Ordering::Release);
+    }
+
+    fn announce(open: &AtomicUsize) {
+        open.fetch_or(WAITERS, Ordering::Relaxed);
+    }
+}
+
+/// From here on permits are taken and given back under the lock alone, as long as somebody is in line. To be called
+/// under the lock.
+#[inline]
+fn close_gate(word: &AtomicUsize) {
+    if word.load(Ordering::Relaxed) & OPEN != 0 {
+        word.fetch_and(!OPEN, Ordering::Relaxed);
+    }
+}
+
+impl Permits {
+    /// At most [`MAX`].
+    pub(super) fn new(available: usize) -> Self {
+        Self {
+            queue: WaitQueue::with_open(InLine, AtomicUsize::new(available << SHIFT)),
+        }
+    }
+
+    pub(super) fn queue(&self) -> &WaitQueue<InLine> {
+        &self.queue
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicUsize {
+        self.queue.open()
+    }
+
+    /// Those that nobody has and that were not given to a waiter.
+    pub(super) fn available(&self) -> usize {
+        self.word().load(Ordering::Relaxed) >> SHIFT
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.word().load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    /// What a newcomer gets without waiting.
+    #[inline]
+    pub(super) fn try_take(&self, need: usize) -> Result<(), TryAcquireError> {
+        self.take_or(need, 0, |_| None)
+    }
+
+    /// What a thread gets that may overtake another one, once it has looked a few times.
+    fn retry_take(&self, need: usize) -> Result<(), TryAcquireError> {
+        let mut backoff = Backoff::new();
+        while backoff.again() {
+            match self.take_or(need, OPEN, |_| None) {
+                Err(TryAcquireError::NoPermits) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(TryAcquireError::NoPermits)
+    }
+
+    /// A called waiter waits a moment for permits that others are faster to take. They may be gone when it takes the
+    /// lock.
+    fn look_out(&self, need: usize) {
+        let mut backoff = Backoff::new();
+        while self.available() < need && backoff.again() {}
+    }
+
+    /// A called waiter takes the permits that it was called for, if they are still there; if not, nobody overtakes it
+    /// from here on until it is called again. Under the lock.
+    fn take_called(&self, need: usize) -> bool {
+        close_gate(self.word());
+        let there = need <= self.available();
+        if there {
+            // Acquire: as in `take_or`.
+            self.word().fetch_sub(need << SHIFT, Ordering::Acquire);
+        }
+        there
+    }
+
+    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any
+    /// case. With `OPEN` for `gate`, it overtakes where it may.
+    #[inline]
+    fn take_or(
+        &self,
+        need: usize,
+        gate: usize,
+        otherwise: impl Fn(usize) -> Option<usize>,
+    ) -> Result<(), TryAcquireError> {
+        let mut now = self.word().load(Ordering::Relaxed);
+        loop {
+            if now & CLOSED != 0 {
+                return Err(TryAcquireError::Closed);
+            }
+            let may_take = now & WAITERS == 0 || now & gate != 0;
+            let (next, outcome) = if may_take && need <= now >> SHIFT {
+                (now - (need << SHIFT), Ok(()))
+            } else if let Some(next) = otherwise(now) {
+                (next, Err(TryAcquireError::NoPermits))
+            } else {
+                return Err(TryAcquireError::NoPermits);
+            };
+            // Acquire: pairs with the Release by which the permits were given back.
+            match self
+                .word()
+                .compare_exchange_weak(now, next, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => return outcome,
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
+    /// Gives permits back, to those who wait first. The sum is never more than [`MAX`].
+    #[inline]
+    pub(super) fn give(&self, count: usize) {
+        let mut now = self.word().load(Ordering::Relaxed);
+        // With a second permit there would be something for another one who waits.
+        while now & WAITERS == 0 || (now & OPEN != 0 && now >> SHIFT == 0 && count == 1) {
+            // Release: pairs with the Acquire of whoever takes them.
+            match self.word().compare_exchange_weak(
+                now,
+                now + (count << SHIFT),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(changed) => now = changed,
+            }
+        }
+        self.give_to_waiters(count);
+    }
+
+    fn give_to_waiters(&self, count: usize) {
+        let locked = self.queue.lock();
+        // Release: as in `give`. They may all have left meanwhile.
+        self.word().fetch_add(count << SHIFT, Ordering::Release);
+        locked.serve();
+    }
+
+    /// Sends all who wait away, and whoever comes later.
+    pub(super) fn close(&self) {
+        let locked = self.queue.lock();
+        self.word().fetch_or(CLOSED, Ordering::Relaxed);
+        locked.serve();
+    }
+
+    /// Waits for permits; they are the caller's to give back.
+    #[inline]
+    pub(super) fn take(&self, need: usize) -> Take<'_> {
+        Take {
+            permits: self,
+            need,
+            waiter: None,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Permits::take`]. Dropped after it was given permits that it did not take, it passes them on.
+    #[derive(Debug)]
+    pub(super) struct Take<'a> {
+        permits: &'a Permits,
+        need: usize,
+        // Made when it has to wait: who need not wait does not pay for it.
+        #[pin]
+        waiter: Option<Waiter<'a, InLine>>,
+    }
+}
+
+impl Future for Take<'_> {
+    type Output = Result<(), Closed>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let taken = if self.waiter.is_none() {
+            self.permits.try_take(self.need)
+        } else {
+            Err(TryAcquireError::NoPermits)
+        };
+        let outcome = match taken {
+            Ok(()) => Ok(()),
+            Err(TryAcquireError::Closed) => Err(Closed),
+            Err(TryAcquireError::NoPermits) => ready!(self.wait(cx)),
+        };
+        spent.made_progress();
+        Poll::Ready(outcome)
+    }
+}
+
+impl Take<'_> {
+    /// Out of line, so that who need not wait has a short way.
+    #[inline(never)]
+    fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let mut this = self.project();
+        let (permits, need) = (*this.permits, *this.need);
+        let is_thread = waits_as_thread();
+        if this.waiter.is_none() {
+            if is_thread {
+                match permits.retry_take(need) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(TryAcquireError::Closed) => return Poll::Ready(Err(Closed)),
+                    Err(TryAcquireError::NoPermits) => {}
+                }
+            }
+            this.waiter.set(Some(Waiter::new(&permits.queue)));
+        }
+        let mut waiter = this.waiter.as_pin_mut().expect("set above");
+        match waiter.as_mut().try_status() {
+            Status::Granted => return Poll::Ready(Ok(())),
+            Status::Dismissed => return Poll::Ready(Err(Closed)),
+            Status::Called if is_thread => permits.look_out(need),
+            Status::New | Status::Waiting | Status::Called => {}
+        }
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted => return Poll::Ready(Ok(())),
+                Status::Dismissed => return Poll::Ready(Err(Closed)),
+                Status::Called if permits.take_called(need) => {
+                    turn.leave_line();
+                    turn.serve();
+                    return Poll::Ready(Ok(()));
+                }
+                Status::Called | Status::Waiting => {
+                    turn.waits_as(is_thread);
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                }
+                Status::New => {
+                    // Under the lock, in which the bits mean what they say. Taking and announcing oneself are one step.
+                    let gate = if is_thread { OPEN } else { 0 };
+                    match permits.take_or(need, gate, |now| Some(now | WAITERS)) {
+                        Ok(()) => return Poll::Ready(Ok(())),
+                        Err(TryAcquireError::Closed) => return Poll::Ready(Err(Closed)),
+                        Err(TryAcquireError::NoPermits) => {}
+                    }
+                    turn.waits_as(is_thread);
+                    turn.wait(LANE, need, own.take());
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! A fair counting semaphore.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::closed::{Closed, TryAcquireError};
+use super::permits::{self, Permits, Take};
+use runtime_kernel::primitives::atomic::{AtomicUsize, Ordering};
+use runtime_kernel::{context, park};
+
+/// A number of permits: asyncio's `Semaphore`, and with [`bounded`](Semaphore::bounded) its `BoundedSemaphore`.
+///
+/// - *Fairness*: permits are handed out first come, first served. A newcomer does not overtake one who waits, not even
+///   one who waits for more permits than there are. Threads that wait may be overtaken for as long as those at
+///   a [`Mutex`](super::Mutex).
+/// - *Cancelling*: a permit that a dropped future was about to get goes to the next in line.
+/// - *Cost*: taking and giving back are one atomic step each while nobody waits, and a short lock when somebody does.
+///   Waiting allocates nothing; how many wait makes no difference.
+///
+/// ```
+/// use runtime_core::park::block_on_current_thread;
+/// use runtime_core::sync::Semaphore;
+///
+/// let at_most_two = Semaphore::new(2);
+/// block_on_current_thread(async {
+///     let first = at_most_two.acquire().await.unwrap();
+///     let _second = at_most_two.acquire().await.unwrap();
+///     assert!(at_most_two.try_acquire().is_err());
+///     drop(first);
+///     assert_eq!(at_most_two.available_permits(), 1);
+/// });
+/// ```
+#[derive(Debug)]
+#[doc(alias = "BoundedSemaphore")]
+pub struct Semaphore {
+    permits: Permits,
+    /// Permits in all: available, given out and on their way to a waiter. Seldom changed.
+    total: AtomicUsize,
+    /// The most that `total` may be.
+    bound: usize,
+}
+
+impl Semaphore {
+    /// The most permits that a semaphore may have.
+    pub const MAX_PERMITS: usize = permits::MAX;
+
+    /// A semaphore with so many permits, to which [`add_permits`](Semaphore::add_permits) may add more.
+    ///
+    /// With 0 permits whoever comes waits until some are added.
+    ///
+    /// # Panics
+    /// If they are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    #[track_caller]
+    pub fn new(permits: usize) -> Self {
+        Self::with_bound(permits, Self::MAX_PERMITS)
+    }
+
+    /// A semaphore that never has more permits than these: asyncio's `BoundedSemaphore`.
+    ///
+    /// A [`Permit`] gives back what it took and no more, so that releasing what was not taken does not compile. What
+    /// is left to go wrong is [`add_permits`](Semaphore::add_permits), and here it adds nothing but what was
+    /// [forgotten](Permit::forget).
+    ///
+    /// ```should_panic
+    /// let at_most_two = runtime_core::sync::Semaphore::bounded(2);
+    /// at_most_two.add_permits(1);
+    /// ```
+    ///
+    /// # Panics
+    /// If they are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or none at all: nobody could ever get one.
+    #[track_caller]
+    pub fn bounded(permits: usize) -> Self {
+        assert!(
+            permits > 0,
+            "a bounded semaphore without permits would let nobody in: give it at least one, or use `Semaphore::new(0)` and add some"
+        );
+        Self::with_bound(permits, permits)
+    }
+
+    #[track_caller]
+    fn with_bound(permits: usize, bound: usize) -> Self {
+        assert!(
+            permits <= Self::MAX_PERMITS,
+            "a semaphore may have at most {} permits, not {permits}",
+            Self::MAX_PERMITS
+        );
+        Self {
+            permits: Permits::new(permits),
+            total: AtomicUsize::new(permits),
+            bound,
+        }
+    }
+
+    /// Permits that nobody holds and that have not been promised to a waiter.
+    pub fn available_permits(&self) -> usize {
+        self.permits.available()
+    }
+
+    /// True while no permit is free: one who comes now has to wait, or would be refused. asyncio's `locked()`. False
+    /// is no promise: who comes now stands behind those in line, who may need more permits than are free.
+    #[doc(alias = "locked")]
+    pub fn is_exhausted(&self) -> bool {
+        self.permits.available() == 0
+    }
+
+    /// Waits for one permit, which is given back when the [`Permit`] is dropped.
+    ///
+    /// Cancel safe: a permit that a dropped future was about to get goes to the next in line. Its place in line is
+    /// lost.
+    ///
+    /// # Errors
+    /// [`Closed`] if the semaphore is closed, now or while waiting.
+    pub fn acquire(&self) -> Acquire<'_> {
+        self.line_up(1)
+    }
+
+    /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). If the semaphore has fewer in all it
+    /// waits, and holds up those behind it, until some are added.
+    ///
+    /// # Panics
+    /// If `count` is more than the semaphore may ever have, so that it would wait for ever: more than a
+    /// [`bounded`](Semaphore::bounded) one was made with, or than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    #[track_caller]
+    pub fn acquire_many(&self, count: usize) -> Acquire<'_> {
+        self.assert_can_have(count);
+        self.line_up(count)
+    }
+
+    #[track_caller]
+    fn assert_can_have(&self, count: usize) {
+        assert!(
+            count <= self.bound,
+            "{count} permits are asked for of a semaphore that never has more than {}: ask for fewer, or make it with more",
+            self.bound
+        );
+    }
+
+    fn line_up(&self, count: usize) -> Acquire<'_> {
+        Acquire {
+            semaphore: self,
+            count,
+            take: self.permits.take(count),
+        }
+    }
+
+    /// [`acquire`](Semaphore::acquire) with a permit that is not bound to a borrow.
+    ///
+    /// # Errors
+    /// [`Closed`] if the semaphore is closed, now or while waiting.
+    pub async fn acquire_owned(self: Arc<Self>) -> Result<OwnedPermit, Closed> {
+        self.permits.take(1).await?;
+        Ok(OwnedPermit {
+            semaphore: self,
+            count: 1,
+        })
+    }
+
+    /// [`acquire_many`](Semaphore::acquire_many) with permits that are not bound to a borrow.
+    ///
+    /// # Errors
+    /// [`Closed`] if the semaphore is closed, now or while waiting.
+    ///
+    /// # Panics
+    /// When polled, if `count` is more than the semaphore may ever have; see [`acquire_many`](Semaphore::acquire_many).
+    pub async fn acquire_many_owned(self: Arc<Self>, count: usize) -> Result<OwnedPermit, Closed> {
+        self.assert_can_have(count);
+        self.permits.take(count).await?;
+        Ok(OwnedPermit {
+            semaphore: self,
+            count,
+        })
+    }
+
+    /// One permit, if it can be had without waiting and without overtaking anyone.
+    ///
+    /// # Errors
+    /// [`TryAcquireError`] says why not.
+    pub fn try_acquire(&self) -> Result<Permit<'_>, TryAcquireError> {
+        self.try_acquire_many(1)
+    }
+
+    /// `count` permits, if they can be had without waiting and without overtaking anyone.
+    ///
+    /// # Errors
+    /// [`TryAcquireError`] says why not.
+    pub fn try_acquire_many(&self, count: usize) -> Result<Permit<'_>, TryAcquireError> {
+        self.permits.try_take(count)?;
+        Ok(Permit {
+            semaphore: self,
+            count,
+        })
+    }
+
+    /// [`try_acquire`](Semaphore::try_acquire) with a permit that is not bound to a borrow.
+    ///
+    /// # Errors
+    /// [`TryAcquireError`] says why not.
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedPermit, TryAcquireError> {
+        self.permits.try_take(1)?;
+        Ok(OwnedPermit {
+            semaphore: self,
+            count: 1,
+        })
+    }
+
+    /// [`acquire`](Semaphore::acquire) for a thread that runs no tasks: blocks it.
+    ///
+    /// # Errors
+    /// [`Closed`] if the semaphore is closed, now or while waiting.
+    ///
+    /// # Panics
+    /// Inside of a task.
+    pub fn blocking_acquire(&self) -> Result<Permit<'_>, Closed> {
+        context::assert_may_block(
+            "Semaphore::blocking_acquire",
+            "use `acquire().await` instead",
+        );
+        // Without all that waiting needs, as there is one nearly always.
+        match self.try_acquire() {
+            Ok(permit) => Ok(permit),
+            Err(_) => park::block_on_current_thread(self.acquire()),
+        }
+    }
+
+    /// Adds permits, for those who wait first: asyncio's `release()` of what was never acquired.
+    ///
+    /// # Panics
+    /// If the semaphore has more than its bound then, held ones included: [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or,
+    /// of a [`bounded`](Semaphore::bounded) one, what it was made with.
+    #[doc(alias = "release")]
+    #[track_caller]
+    pub fn add_permits(&self, count: usize) {
+        // Relaxed: a count by itself.
+        let added = self
+            .total
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |total| {
+                total
+                    .checked_add(count)
+                    .filter(|&total| total <= self.bound)
+            });
+        if let Err(total) = added {
+            panic!(
+                "a semaphore of at most {} permits has {total}, and {count} more were added: drop permits instead of adding some, or make it with `Semaphore::new`",
+                self.bound
+            );
+        }
+        self.release(count);
+    }
+
+    /// Sends all who wait away, and whoever comes later. Permits already granted stay valid.
+    pub fn close(&self) {
+        self.permits.close();
+    }
+
+    /// True after [`close`](Semaphore::close).
+    pub fn is_closed(&self) -> bool {
+        self.permits.is_closed()
+    }
+
+    #[inline]
+    fn release(&self, count: usize) {
+        if count > 0 {
+            self.permits.give(count);
+        }
+    }
+
+    fn forget(&self, count: usize) {
+        self.total.fetch_sub(count, Ordering::Relaxed);
+    }
+}
+
+pin_project! {
+    /// The future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Acquire<'a> {
+        semaphore: &'a Semaphore,
+        count: usize,
+        #[pin]
+        take: Take<'a>,
+    }
+}
+
+impl<'a> Future for Acquire<'a> {
+    type Output = Result<Permit<'a>, Closed>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        ready!(this.take.poll(cx))?;
+        Poll::Ready(Ok(Permit {
+            semaphore: this.semaphore,
+            count: *this.count,
+        }))
+    }
+}
+
+/// Permits of a [`Semaphore`], given back when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped at once, the permit is given back at once"]
+pub struct Permit<'a> {
+    semaphore: &'a Semaphore,
+    count: usize,
+}
+
+impl Permit<'_> {
+    /// How many permits it stands for.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Never gives the permits back: the semaphore has fewer from now on.
+    pub fn forget(mut self) {
+        self.semaphore.forget(std::mem::take(&mut self.count));
+    }
+}
+
+impl Drop for Permit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.semaphore.release(self.count);
+    }
+}
+
+/// Permits of a [`Semaphore`] that they keep alive, given back when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped at once, the permit is given back at once"]
+pub struct OwnedPermit {
+    semaphore: Arc<Semaphore>,
+    count: usize,
+}
+
+impl OwnedPermit {
+    /// How many permits it stands for.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Never gives the permits back: the semaphore has fewer from now on.
+    pub fn forget(mut self) {
+        self.semaphore.forget(std::mem::take(&mut self.count));
+    }
+}
+
+impl Drop for OwnedPermit {
+    fn drop(&mut self) {
+        self.semaphore.release(self.count);
+    }
+}

@@ -1,0 +1,179 @@
+//! The wait queue by itself: waiting until somebody says so.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
+use runtime_kernel::budget;
+use runtime_kernel::saved_waker::PollWaker;
+
+const LANE: usize = 0;
+
+/// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone.
+/// It is what trio calls a parking lot, and the ground on which condition-like types stand. asyncio has none:
+/// [`notify`](Signal::notify) is like that of its `Condition` with no lock about it, and
+/// [`notify_all`](Signal::notify_all) like an `Event` that is set and cleared at once.
+///
+/// Cost: a short lock for each operation, without allocating; notifying is linear in the number of those who are
+/// notified.
+///
+/// A waiter that was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped
+/// before it noticed passes the notification on to the next.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use runtime_core::{park::block_on_current_thread, sync::Signal};
+/// let signal = Arc::new(Signal::new());
+/// let waiting = {
+///     let signal = signal.clone();
+///     std::thread::spawn(move || block_on_current_thread(signal.wait()))
+/// };
+/// while signal.waiters() == 0 {
+///     std::thread::yield_now();
+/// }
+/// assert_eq!(signal.notify_all(), 1);
+/// waiting.join().unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Signal {
+    queue: WaitQueue<Notices>,
+}
+
+/// A waiter's need is its ticket, which tells who waited before a given moment.
+#[derive(Debug)]
+struct Notices {
+    next_ticket: usize,
+    /// Waiters with lower tickets are released by a `notify_all`.
+    released_below: usize,
+    /// Notifications that the first waiters are to get.
+    passes: usize,
+}
+
+impl Resource for Notices {
+    type Lanes = [Line; 1];
+    type Open = ();
+
+    fn serve(serving: &mut Serving<'_, Self>) {
+        while let Some(ticket) = serving.next_waiter(LANE) {
+            let notices = serving.state();
+            if ticket >= notices.released_below {
+                if notices.passes == 0 {
+                    return;
+                }
+                notices.passes -= 1;
+            }
+            serving.grant(LANE);
+        }
+        if !serving.has_waiters(LANE) {
+            serving.state().passes = 0;
+        }
+    }
+
+    fn give_back(&mut self, _: &(), _: usize, ticket: usize) {
+        // After a `notify_all` there is nobody left whom it could be passed to.
+        if ticket >= self.released_below {
+            self.passes += 1;
+        }
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Signal {
+    /// A signal that nobody waits for.
+    pub fn new() -> Self {
+        Self {
+            queue: WaitQueue::new(Notices {
+                next_ticket: 0,
+                released_below: 0,
+                passes: 0,
+            }),
+        }
+    }
+
+    /// Waits for a notification that is given after the future was first polled.
+    pub fn wait(&self) -> Wait<'_> {
+        Wait {
+            waiter: Waiter::new(&self.queue),
+        }
+    }
+
+    /// Notifies the one who waits longest; false if nobody waits.
+    pub fn notify_one(&self) -> bool {
+        self.notify(1) == 1
+    }
+
+    /// Notifies the first `count` waiters; returns how many there were.
+    pub fn notify(&self, count: usize) -> usize {
+        let mut locked = self.queue.lock();
+        let count = count.min(locked.waiters(LANE));
+        locked.state().passes += count;
+        locked.serve();
+        count
+    }
+
+    /// Notifies all who wait now; returns how many there were. Who begins to wait meanwhile is not among them.
+    pub fn notify_all(&self) -> usize {
+        let mut locked = self.queue.lock();
+        let count = locked.waiters(LANE);
+        let notices = locked.state();
+        notices.released_below = notices.next_ticket;
+        locked.serve();
+        count
+    }
+
+    /// How many wait now.
+    pub fn waiters(&self) -> usize {
+        self.queue.lock().waiters(LANE)
+    }
+}
+
+pin_project! {
+    /// The future of [`Signal::wait`]. Cancel safe; see there.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Wait<'a> {
+        #[pin]
+        waiter: Waiter<'a, Notices>,
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let spent = ready!(budget::poll_proceed(cx));
+        let mut waiter = self.project().waiter;
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            match turn.status() {
+                Status::Granted | Status::Dismissed => {
+                    drop(turn);
+                    spent.made_progress();
+                    return Poll::Ready(());
+                }
+                Status::Called => unreachable!("nobody competes for a notification"),
+                Status::Waiting => {
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                }
+                Status::New => {
+                    let notices = turn.locked().state();
+                    let ticket = notices.next_ticket;
+                    notices.next_ticket += 1;
+                    turn.wait(LANE, ticket, own.take());
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}

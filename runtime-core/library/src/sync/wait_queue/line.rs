@@ -1,0 +1,189 @@
+//! A line of waiters: an intrusive list, first come first.
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use super::turn_came::TurnCame;
+use runtime_kernel::primitives::UnsafeCell;
+use runtime_kernel::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
+use runtime_kernel::saved_waker::SavedWaker;
+
+/// The waiters of one lane, first come first. It stands inside of the lock that guards it and its nodes.
+#[derive(Debug)]
+pub(in crate::sync) struct Line {
+    first: *const Node,
+    last: *const Node,
+    len: usize,
+}
+
+// SAFETY: the nodes that it leads to are touched under the lock only, from whichever thread holds it.
+unsafe impl Send for Line {}
+
+/// How a waiter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::sync) enum Status {
+    /// It has not queued yet, or what it queued for has been taken.
+    New,
+    /// It is in the queue, or in a [`RequeueList`](super::RequeueList) before it.
+    Waiting,
+    /// It is the first in its line, and was woken to come and take what it needs, if nobody is faster.
+    Called,
+    /// It has been given what it needs, and is out of the queue.
+    Granted,
+    /// It was sent away: what it waits for will not come.
+    Dismissed,
+}
+
+/// A waiter as the line sees it. It lives in a pinned [`Waiter`](super::Waiter), which takes it out of the line before
+/// it is freed.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Touched under the lock of the line that the node is in; by its owner alone while it is in none.
+    linked: UnsafeCell<Linked>,
+    /// Changed under the lock. The step to `Granted` or `Dismissed` is the last touch of whoever serves: from then on
+    /// the node is its owner's, who may look without the lock.
+    status: AtomicU8,
+    /// It waits in a requeue list: nobody serves it before it is called. Changed and read under the list's lock; called
+    /// under the queue's too.
+    pub(super) in_requeue_list: AtomicBool,
+}
+
+// SAFETY: what is inside is touched under the lock, or by the owner while nobody else knows of the node.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
+
+/// What is known of a waiter.
+#[derive(Debug)]
+pub(super) struct Linked {
+    next: *const Node,
+    prev: *const Node,
+    /// Wakes it when it is served.
+    pub(super) waker: Option<SavedWaker>,
+    /// How much it needs; once it was granted, what it was given.
+    pub(super) need: usize,
+    /// The lane that it is in or was in last.
+    pub(super) lane: usize,
+    /// It was called out of a requeue list by a call that goes to the next one if this one goes away.
+    pub(super) passes_on: bool,
+    /// It waits by blocking its thread: see [`overtaking`](super::overtaking).
+    pub(super) is_thread: bool,
+    /// The first call.
+    pub(super) turn_came: TurnCame,
+}
+
+impl Node {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self {
+            linked: UnsafeCell::new(Linked {
+                next: ptr::null(),
+                prev: ptr::null(),
+                waker: None,
+                need: 0,
+                lane: 0,
+                passes_on: false,
+                is_thread: false,
+                turn_came: TurnCame::default(),
+            }),
+            status: AtomicU8::new(Status::New as u8),
+            in_requeue_list: AtomicBool::new(false),
+        }
+    }
+
+    /// How the waiter stands. Without the lock `Waiting` may be out of date.
+    #[inline]
+    pub(super) fn status(&self) -> Status {
+        // Acquire: pairs with the Release in `set_status`; what was done with the node before is seen.
+        match self.status.load(Ordering::Acquire) {
+            status if status == Status::New as u8 => Status::New,
+            status if status == Status::Waiting as u8 => Status::Waiting,
+            status if status == Status::Called as u8 => Status::Called,
+            status if status == Status::Granted as u8 => Status::Granted,
+            _ => Status::Dismissed,
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_status(&self, status: Status) {
+        // Release: pairs with the Acquire in `status`.
+        self.status.store(status as u8, Ordering::Release);
+    }
+
+    /// # Safety
+    /// The caller holds the lock of the line that the node is in or will be in, or owns a node that is in none. `f`
+    /// does not come back to this node.
+    #[inline]
+    pub(super) unsafe fn with<R>(&self, f: impl FnOnce(&mut Linked) -> R) -> R {
+        // SAFETY: the caller has exclusive access.
+        self.linked.with_mut(|linked| f(unsafe { &mut *linked }))
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            first: ptr::null(),
+            last: ptr::null(),
+            len: 0,
+        }
+    }
+}
+
+impl Line {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first in line.
+    #[inline]
+    pub(super) fn first(&self) -> Option<&Node> {
+        // SAFETY: nodes in the line are alive: they leave it, under the lock that the caller holds, before they are
+        // freed.
+        unsafe { self.first.as_ref() }
+    }
+
+    /// # Safety
+    /// Under the lock; the node is pinned and in no line, and leaves this one before it is freed.
+    #[inline]
+    pub(super) unsafe fn push_last(&mut self, node: &Node) {
+        // SAFETY: under the lock.
+        unsafe {
+            node.with(|linked| {
+                linked.next = ptr::null();
+                linked.prev = self.last;
+            });
+        }
+        // SAFETY: nodes in the line are alive.
+        match unsafe { self.last.as_ref() } {
+            None => self.first = node,
+            // SAFETY: under the lock; it is another node than `node`.
+            Some(last) => unsafe { last.with(|last| last.next = node) },
+        }
+        self.last = node;
+        self.len += 1;
+    }
+
+    /// # Safety
+    /// Under the lock; the node is in this line.
+    #[inline]
+    pub(super) unsafe fn unlink(&mut self, node: &Node) {
+        // SAFETY: under the lock.
+        let (next, prev) = unsafe { node.with(|linked| (linked.next, linked.prev)) };
+        // SAFETY: nodes in the line are alive.
+        match unsafe { prev.as_ref() } {
+            None => self.first = next,
+            // SAFETY: under the lock; it is another node than `node`.
+            Some(prev) => unsafe { prev.with(|prev| prev.next = next) },
+        }
+        // SAFETY: nodes in the line are alive.
+        match unsafe { next.as_ref() } {
+            None => self.last = prev,
+            // SAFETY: under the lock; it is another node than `node`.
+            Some(next) => unsafe { next.with(|next| next.prev = prev) },
+        }
+        self.len -= 1;
+    }
+}

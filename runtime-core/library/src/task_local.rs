@@ -1,0 +1,454 @@
+//! Values that belong to a task and follow it from thread to thread: asyncio's `contextvars`.
+//!
+//! A [`TaskLocal`] is a key. [`scope`](TaskLocal::scope) binds a value to it for a future: whenever that future is
+//! polled, the binding stands on a stack of the polling thread, and is taken off again when the poll returns, panics,
+//! or the future is dropped. So it is found on whichever worker the task runs, inner scopes hide outer ones, and
+//! destructors find what their future found.
+//!
+//! A task whose future is *dropped* inside another one's poll (a spawn after shutdown does that) must not find that
+//! one's values, or what it finds would depend on where it ends. Therefore each entry of the stack names its task, and
+//! a look-up ends at the first entry of another one.
+//!
+//! **Children.** A spawned task starts without values. To copy them, as asyncio always does, spawn
+//! [`inherit`]`(future)`, or keep a [`TaskLocals::capture`] for later. Copying by every spawn was rejected: it would
+//! cost each task of a million a word and a branch per poll, and nearly none has values. The tasks of a
+//! [scope](crate::task_scope) and the calls of [`calls`](crate::calls) do inherit.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use runtime_kernel::budget;
+use runtime_kernel::primitives::thread_local;
+use runtime_kernel::task::TaskId;
+
+/// A key under which a task can have a value; to be put into a `static`.
+///
+/// ```
+/// use runtime_core::{park::block_on_current_thread, task_local::TaskLocal};
+///
+/// static REQUEST: TaskLocal<u64> = TaskLocal::new("REQUEST");
+///
+/// async fn handle() -> String {
+///     format!("handling {}", REQUEST.get())
+/// }
+///
+/// let text = block_on_current_thread(REQUEST.scope(7, handle()));
+/// assert_eq!(text, "handling 7");
+/// ```
+pub struct TaskLocal<T: 'static> {
+    name: &'static str,
+    /// Its address is the key. An atomic, so that no two statics share it and a `const` cannot be used by mistake:
+    /// what has interior mutability is not promoted to `'static`.
+    place: AtomicU8,
+    _value: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync + 'static> TaskLocal<T> {
+    /// A key; `name` is for messages.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            place: AtomicU8::new(0),
+            _value: PhantomData,
+        }
+    }
+
+    /// Runs `future` with `value` bound to this key. Scopes of the same key may be nested: the inner one counts.
+    ///
+    /// Cost: one allocation, and a push and a pop for each poll. As cancel safe as `future`.
+    pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scoped<F> {
+        Scoped::new(Entry::One(self.bind(value)), future)
+    }
+
+    /// Calls `function` with `value` bound to this key.
+    pub fn sync_scope<R>(&'static self, value: T, function: impl FnOnce() -> R) -> R {
+        let mut entry = Some(Entry::One(self.bind(value)));
+        let _on = OnStack::put(&mut entry);
+        function()
+    }
+
+    /// Calls `read` with the task's value, or returns `None` if it has none.
+    pub fn try_with<R>(&'static self, read: impl FnOnce(&T) -> R) -> Option<R> {
+        let value = look_up(self.key())?;
+        // Outside of the stack's borrow: `read` may open a scope.
+        value.downcast_ref().map(read)
+    }
+
+    /// Calls `read` with the task's value.
+    ///
+    /// # Panics
+    /// If the task has none.
+    #[track_caller]
+    pub fn with<R>(&'static self, read: impl FnOnce(&T) -> R) -> R {
+        self.try_with(read).unwrap_or_else(|| {
+            panic!(
+                "the task-local `{0}` has no value here: run the future inside of `{0}.scope(value, ..)`, and spawn \
+                 `inherit(future)` to hand it on to a child task",
+                self.name
+            )
+        })
+    }
+
+    /// A copy of the task's value.
+    ///
+    /// # Panics
+    /// If the task has none.
+    #[track_caller]
+    pub fn get(&'static self) -> T
+    where
+        T: Clone,
+    {
+        self.with(T::clone)
+    }
+
+    fn bind(&'static self, value: T) -> Binding {
+        Binding {
+            key: self.key(),
+            value: Arc::new(value),
+        }
+    }
+
+    fn key(&'static self) -> usize {
+        std::ptr::from_ref(&self.place).addr()
+    }
+}
+
+impl<T> fmt::Debug for TaskLocal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaskLocal").field(&self.name).finish()
+    }
+}
+
+type Value = Arc<dyn Any + Send + Sync>;
+
+#[derive(Clone)]
+struct Binding {
+    key: usize,
+    value: Value,
+}
+
+/// What a future puts on the stack for its polls.
+enum Entry {
+    One(Binding),
+    /// All that the future is to find: nothing below it counts.
+    Whole(Vec<Binding>),
+}
+
+struct Frame {
+    /// The task whose poll put it there.
+    task: Option<TaskId>,
+    entry: Entry,
+}
+
+thread_local! {
+    static STACK: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `visit` with the current task's bindings, the innermost first, until it returns something.
+fn search<R>(mut visit: impl FnMut(&Binding) -> Option<R>) -> Option<R> {
+    let task = TaskId::current();
+    let found = STACK.try_with(|stack| {
+        let stack = stack.borrow();
+        for frame in stack.iter().rev().take_while(|frame| frame.task == task) {
+            match &frame.entry {
+                Entry::One(binding) => {
+                    if let Some(found) = visit(binding) {
+                        return Some(found);
+                    }
+                }
+                Entry::Whole(bindings) => return bindings.iter().find_map(visit),
+            }
+        }
+        None
+    });
+    // A thread that is past its thread-locals polls nothing any more.
+    found.ok().flatten()
+}
+
+fn look_up(key: usize) -> Option<Value> {
+    search(|binding| (binding.key == key).then(|| Arc::clone(&binding.value)))
+}
+
+/// Keeps an entry on the thread's stack; dropped, it puts it back where it was taken from.
+struct OnStack<'a> {
+    home: &'a mut Option<Entry>,
+}
+
+impl<'a> OnStack<'a> {
+    fn put(home: &'a mut Option<Entry>) -> Self {
+        let task = TaskId::current();
+        let _ = STACK.try_with(|stack| {
+            if let Some(entry) = home.take() {
+                stack.borrow_mut().push(Frame { task, entry });
+            }
+        });
+        Self { home }
+    }
+}
+
+impl Drop for OnStack<'_> {
+    fn drop(&mut self) {
+        if self.home.is_none() {
+            // Polls are nested, so the last one is ours.
+            let last = STACK.try_with(|stack| stack.borrow_mut().pop());
+            *self.home = last.ok().flatten().map(|frame| frame.entry);
+        }
+    }
+}
+
+pin_project! {
+    /// A future with values of its own: see [`TaskLocal::scope`], [`TaskLocals::scope`] and [`inherit`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Scoped<F> {
+        // None once it has ended: its destructor runs in the scope, too.
+        #[pin]
+        future: Option<F>,
+        // None while it is on the stack.
+        entry: Option<Entry>,
+    }
+
+    impl<F> PinnedDrop for Scoped<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                let _on = OnStack::put(this.entry);
+                this.future.set(None);
+            }
+        }
+    }
+}
+
+impl<F> Scoped<F> {
+    fn new(entry: Entry, future: F) -> Self {
+        Self {
+            future: Some(future),
+            entry: Some(entry),
+        }
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let begun = ready!(budget::poll_begin(cx));
+        let mut this = self.project();
+        let _on = OnStack::put(this.entry);
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            panic!("a scope of task-locals was polled after it had completed")
+        };
+        let polled = future.poll(cx);
+        if polled.is_ready() {
+            begun.completed();
+            this.future.set(None);
+        }
+        polled
+    }
+}
+
+impl<F> fmt::Debug for Scoped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}
+
+/// All values of a task at one moment, to be given to another. asyncio's `copy_context()`.
+///
+/// The values themselves are shared, not copied.
+#[derive(Clone, Default)]
+pub struct TaskLocals {
+    bindings: Vec<Binding>,
+}
+
+impl TaskLocals {
+    /// The values of the calling task. Costs nothing to speak of if there are none.
+    pub fn capture() -> Self {
+        let mut bindings: Vec<Binding> = Vec::new();
+        let _ = search(|binding| {
+            // The innermost of a key comes first.
+            if bindings.iter().all(|known| known.key != binding.key) {
+                bindings.push(binding.clone());
+            }
+            None::<()>
+        });
+        Self { bindings }
+    }
+
+    /// Runs `future` with these values, and none but these.
+    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
+        Scoped::new(Entry::Whole(self.bindings), future)
+    }
+
+    /// Calls `function` with these values, and none but these. asyncio's `Context.run`.
+    pub fn sync_scope<R>(self, function: impl FnOnce() -> R) -> R {
+        let mut entry = Some(Entry::Whole(self.bindings));
+        let _on = OnStack::put(&mut entry);
+        function()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bindings.is_empty()
+    }
+}
+
+impl fmt::Debug for TaskLocals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskLocals")
+            .field("len", &self.len())
+            .finish()
+    }
+}
+
+/// Gives `future` the values that the calling task has now: `spawn(inherit(future))`. What asyncio does for every task.
+///
+/// As cancel safe as `future`. Cost: one allocation if there are values, and a push and a pop for each poll.
+pub fn inherit<F: Future>(future: F) -> Scoped<F> {
+    TaskLocals::capture().scope(future)
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use std::future::poll_fn;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::pin::pin;
+    use std::sync::Mutex;
+    use std::task::Waker;
+
+    use super::*;
+    use runtime_kernel::park::block_on_current_thread as block_on;
+
+    static NUMBER: TaskLocal<u32> = TaskLocal::new("NUMBER");
+    static TEXT: TaskLocal<&str> = TaskLocal::new("TEXT");
+
+    fn number() -> Option<u32> {
+        NUMBER.try_with(|number| *number)
+    }
+
+    async fn once_pending() {
+        let mut polled = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut polled, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    #[test]
+    fn the_inner_scope_hides_the_outer_one_and_no_other_key() {
+        block_on(NUMBER.scope(
+            1,
+            TEXT.scope("one", async {
+                once_pending().await;
+                assert_eq!((number(), TEXT.get()), (Some(1), "one"));
+                NUMBER
+                    .scope(2, async {
+                        once_pending().await;
+                        assert_eq!((number(), TEXT.get()), (Some(2), "one"));
+                        assert_eq!(NUMBER.sync_scope(3, number), Some(3));
+                    })
+                    .await;
+                assert_eq!(number(), Some(1));
+            }),
+        ));
+        assert_eq!(number(), None);
+    }
+
+    #[test]
+    fn between_polls_nothing_is_left_on_the_thread() {
+        let mut scoped = pin!(NUMBER.scope(1, async {
+            once_pending().await;
+            number()
+        }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(scoped.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(number(), None);
+        // Another thread goes on with it.
+        let other = NUMBER.sync_scope(7, || scoped.as_mut().poll(&mut cx));
+        assert_eq!(other, Poll::Ready(Some(1)));
+    }
+
+    #[test]
+    fn a_panic_takes_the_value_off() {
+        let mut scoped = pin!(NUMBER.scope(
+            1,
+            poll_fn(|_| -> Poll<()> { resume_unwind(Box::new("as planned")) })
+        ));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            scoped
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+        }));
+        assert!(polled.is_err());
+        assert_eq!(number(), None);
+        assert!(catch_unwind(|| NUMBER.sync_scope(1, || resume_unwind(Box::new(())))).is_err());
+        assert_eq!(number(), None);
+    }
+
+    #[test]
+    fn destructors_find_the_value_whether_the_future_ended_or_not() {
+        struct Tells<'a>(&'a Mutex<Vec<Option<u32>>>);
+        impl Drop for Tells<'_> {
+            fn drop(&mut self) {
+                self.0.lock().unwrap().push(number());
+            }
+        }
+        let told = Mutex::new(Vec::new());
+        let holds = |pends: bool| {
+            let tells = Tells(&told);
+            async move {
+                if pends {
+                    std::future::pending::<()>().await;
+                }
+                drop(tells);
+            }
+        };
+        drop(NUMBER.scope(1, holds(true)));
+        {
+            let mut waits = pin!(NUMBER.scope(2, holds(true)));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(waits.as_mut().poll(&mut cx).is_pending());
+        }
+        block_on(NUMBER.scope(3, holds(false)));
+        assert_eq!(*told.lock().unwrap(), [Some(1), Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn a_capture_takes_all_and_replaces_all() {
+        let captured = NUMBER.sync_scope(1, || {
+            TEXT.sync_scope("one", || NUMBER.sync_scope(2, TaskLocals::capture))
+        });
+        assert_eq!(captured.len(), 2);
+        NUMBER.sync_scope(9, || {
+            let seen = captured.clone().sync_scope(|| (number(), TEXT.get()));
+            assert_eq!(seen, (Some(2), "one"));
+            assert_eq!(TaskLocals::default().sync_scope(number), None);
+            assert_eq!(number(), Some(9));
+        });
+        let nested = block_on(captured.scope(async { inherit(async { number() }).await }));
+        assert_eq!(nested, Some(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "the task-local `NUMBER` has no value here")]
+    fn a_missing_value_names_the_way_out() {
+        NUMBER.get();
+    }
+}

@@ -1,0 +1,154 @@
+//! Spawning into a scope, and what the spawner gets.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::state::{Shared, failure};
+use crate::combine::TaskError;
+use crate::runtime::TaskHandle;
+use crate::sync::oneshot;
+use crate::task_local::inherit;
+use runtime_kernel::contain::contain;
+use runtime_kernel::spawn::{spawn_named_on, spawn_on};
+use runtime_kernel::task::{AbortHandle, JoinError, JoinHandle, TaskId};
+
+/// Where the tasks of a [`scope`](super::scope) are spawned. Clones are the same scope: children may have one, and
+/// spawn siblings.
+pub struct TaskScope<E> {
+    pub(super) shared: Arc<Shared<E>>,
+}
+
+impl<E: Send + 'static> TaskScope<E> {
+    /// Starts a child. An error that it returns, or a panic, fails the scope: all children are cancelled. It inherits
+    /// the caller's [task-locals](crate::task_local).
+    ///
+    /// The handle is for those who want the value. While the scope aborts, and after it has completed, nothing is
+    /// started, the future is dropped and the handle reports [`JoinError::Cancelled`].
+    ///
+    /// Cost: that of a spawned task, and two allocations. asyncio's `TaskGroup.create_task`.
+    pub fn spawn<F, T>(&self, future: F) -> ScopedHandle<T>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.start(|shared| spawn_on(&*shared.ambient, inherit(future)))
+    }
+
+    /// As [`spawn`](TaskScope::spawn), with a name that monitors, traces and shutdown reports show.
+    pub fn spawn_named<F, T>(&self, name: impl Into<Box<str>>, future: F) -> ScopedHandle<T>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.start(|shared| spawn_named_on(&*shared.ambient, name, inherit(future)))
+    }
+
+    fn start<T: Send + 'static>(
+        &self,
+        spawn: impl FnOnce(&Shared<E>) -> JoinHandle<Result<T, E>>,
+    ) -> ScopedHandle<T> {
+        let (sender, receiver) = oneshot::channel();
+        let Some(place) = self.shared.reserve() else {
+            // The future is dropped with `spawn`, outside of the lock.
+            return ScopedHandle {
+                receiver,
+                abort: None,
+            };
+        };
+        let task = spawn(&self.shared);
+        let abort = task.abort_handle();
+        self.shared.started(place, abort.clone());
+        let shared = Arc::clone(&self.shared);
+        task.on_complete(move |outcome| {
+            let error = match outcome {
+                Ok(Ok(value)) => {
+                    // If nobody wants it, it is dropped here. Its panic must not keep the scope from hearing of the
+                    // end.
+                    contain(|| drop(sender.send(value)));
+                    None
+                }
+                Ok(Err(error)) => Some(TaskError::Failed(error)),
+                Err(error) => failure(error),
+            };
+            shared.ended(place, error);
+        });
+        ScopedHandle {
+            receiver,
+            abort: Some(abort),
+        }
+    }
+
+    /// True once something has failed: the children have been cancelled, and nothing is started any more.
+    pub fn is_aborting(&self) -> bool {
+        self.shared.is_aborting()
+    }
+
+    /// How many children have not ended.
+    pub fn children(&self) -> usize {
+        self.shared.children()
+    }
+}
+
+impl<E> Clone for TaskScope<E> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<E: Send + 'static> fmt::Debug for TaskScope<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskScope")
+            .field("children", &self.children())
+            .field("aborting", &self.is_aborting())
+            .finish()
+    }
+}
+
+/// A child's value, for those who want it. Dropping it changes nothing: the child belongs to its scope.
+///
+/// A child that failed or was cancelled yields [`JoinError::Cancelled`] here. Why, the scope reports, once.
+///
+/// Cancel safe: a dropped `(&mut handle).await` loses nothing.
+///
+/// # Panics
+/// When the child that it belongs to awaits it, which would never end.
+#[derive(Debug)]
+pub struct ScopedHandle<T> {
+    receiver: oneshot::Receiver<T>,
+    /// None if it was not started.
+    abort: Option<AbortHandle>,
+}
+
+impl<T> Future for ScopedHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let received = Pin::new(&mut self.receiver).poll(cx);
+        if received.is_pending() {
+            let own = self.abort.as_ref().map(AbortHandle::id);
+            assert!(
+                own.is_none() || own != TaskId::current(),
+                "a child of a scope awaits its own ScopedHandle, which would never end: give the handle to the body or to another child"
+            );
+        }
+        received.map(|value| value.map_err(|oneshot::Broken| JoinError::Cancelled))
+    }
+}
+
+impl<T: Send + 'static> TaskHandle<T> for ScopedHandle<T> {
+    /// Cancels this child alone: that is no failure of the scope.
+    fn abort(&self) {
+        if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.receiver.is_finished()
+    }
+}

@@ -1,0 +1,5 @@
+//! The library on the parts of the kernel that it stands on.
+
+mod blocking;
+mod budget;
+mod reactor;

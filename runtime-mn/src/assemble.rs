@@ -1,0 +1,184 @@
+//! How a runtime is put together: the scheduler under a policy, with its parts, and what the code on its threads sees
+//! of it.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use crossbeam_utils::CachePadded;
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
+use runtime_core::park::Parker;
+use runtime_core::primitives::atomic::AtomicBool;
+use runtime_core::primitives::thread;
+use runtime_core::reactor::Reactor;
+use runtime_core::task::Arena;
+use runtime_core::task::{SchedulerArc, Task};
+use runtime_core::time::{Clock, TimerShard};
+
+use crate::binding::Scheduler;
+use crate::builder::Builder;
+use crate::ending::{Closed, Threads};
+use crate::parts::list::{Installed, OfRemote};
+use crate::policy::{Place, Policy};
+use crate::scheduler::driver::unpark;
+use crate::scheduler::idle::Idle;
+use crate::scheduler::queues::SharedQueues;
+use crate::scheduler::worker::Worker;
+use crate::scheduler::{Local, Remote, Shared, Start, Unstarted};
+use crate::seam::Hooks;
+use crate::seam::plan::Plan;
+
+/// A runtime as the code on its threads sees it.
+struct Mn<P: Policy> {
+    scheduler: SchedulerArc<Scheduler<P, Installed>>,
+    blocking: Arc<BlockingPool>,
+}
+
+/// A runtime whose workers have no threads yet.
+pub(crate) struct Assembled {
+    pub(crate) shared: Arc<Shared<Installed>>,
+    pub(crate) ambient: Arc<dyn Ambient>,
+    pub(crate) starter: Arc<dyn Start>,
+    pub(crate) workers: Vec<Unstarted>,
+}
+
+/// Puts together what the builder was told, under that policy.
+pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<Assembled> {
+    let mut knobs = builder.knobs.apply(policy.knobs());
+    builder.parts.adjust(&mut knobs);
+    let plan = Plan {
+        workers: builder.workers,
+        extra_workers: builder.parts.extra_workers(),
+        reactor: Reactor::new(builder.reactor)?,
+        clock: builder.clock.clone(),
+        knobs,
+        steals: policy.steals(),
+        wakes_for: Place::ALL.map(|place| policy.tells(place)),
+        thread_name: builder.thread_name.clone(),
+    };
+    let parts = Installed::new(&builder.parts, &plan);
+    let (shared, mut workers) = new_scheduler(plan, parts);
+    if shared.clock.is_simulated() && !Installed::has_own_time(&shared) {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a simulated clock needs the part `simulated-time`, which this runtime was built without",
+        ));
+    }
+    // The first one is to be the first that is taken.
+    for extra in workers.split_off(builder.workers).into_iter().rev() {
+        Installed::take_back(&shared, extra);
+    }
+    let blocking = BlockingPool::new(builder.blocking.clone());
+    if let Some(executor) = &builder.default_executor {
+        blocking.set_default(executor.clone());
+    }
+    let shared = Arc::new(shared);
+    let mn = Arc::new(Mn {
+        scheduler: SchedulerArc::new(Scheduler::new(policy, Arc::clone(&shared))),
+        blocking,
+    });
+    let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
+    let is_first = shared.starter.set(Arc::downgrade(&starter)).is_ok();
+    assert!(is_first, "set once, here");
+    let ambient: Arc<dyn Ambient> = mn;
+    ambient
+        .blocking_pool()
+        .set_ambient(Arc::downgrade(&ambient));
+    Ok(Assembled {
+        shared,
+        ambient,
+        starter,
+        workers,
+    })
+}
+
+/// The scheduler's shared state, and its workers.
+fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstarted>) {
+    let slots = plan.workers + plan.extra_workers;
+    let (queues, own_queues) = SharedQueues::new(slots, plan.workers);
+    let workers = own_queues.into_iter().map(|queues| Unstarted {
+        queues,
+        parker: Parker::new(),
+    });
+    let workers: Vec<_> = workers.collect();
+    let shared = Shared {
+        queues,
+        remotes: workers
+            .iter()
+            .map(|it| new_remote(it, &plan.reactor))
+            .collect(),
+        workers: plan.workers,
+        idle: CachePadded::new(Idle::new(plan.workers)),
+        closed: Closed::new(),
+        threads: Threads::new(),
+        reactor: plan.reactor,
+        poller: CachePadded::default(),
+        clock: plan.clock,
+        arena: Arena::default(),
+        knobs: plan.knobs,
+        steals: plan.steals,
+        wakes_for: plan.wakes_for,
+        thread_name: plan.thread_name,
+        starter: OnceLock::new(),
+        parts,
+    };
+    (shared, workers)
+}
+
+fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Arc<Remote<Installed>> {
+    let polling = Arc::new(AtomicBool::new(false));
+    let (unparker, of_timers) = (worker.parker.unparker(), Arc::clone(&polling));
+    let reactor = Arc::downgrade(reactor);
+    // A timer that another thread sets must end a wait that would be too long.
+    let timers = TimerShard::new(Box::new(move || {
+        unpark(&unparker, &of_timers, reactor.upgrade().as_deref());
+    }));
+    Arc::new(Remote {
+        timers,
+        unparker: worker.parker.unparker(),
+        polling,
+        polls: CachePadded::default(),
+        parts: OfRemote::default(),
+    })
+}
+
+impl<P: Policy> Ambient for Mn<P> {
+    fn name(&self) -> &'static str {
+        "mn"
+    }
+
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.scheduler.erased())
+    }
+
+    fn launch(&self, task: Task) -> Result<(), Refused> {
+        self.scheduler.shared.launch(self.scheduler.policy(), task)
+    }
+
+    fn io_driver(&self) -> IoDriver {
+        IoDriver::Reactor(Arc::clone(&self.scheduler.shared.reactor))
+    }
+
+    fn timer_shard(&self) -> Arc<TimerShard> {
+        let shared = &self.scheduler.shared;
+        let remote = Local::current(shared).map_or_else(|| shared.any_worker(), Local::remote);
+        Arc::clone(&remote.timers)
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.scheduler.shared.clock
+    }
+
+    fn blocking_pool(&self) -> &Arc<BlockingPool> {
+        &self.blocking
+    }
+}
+
+impl<P: Policy> Start for Mn<P> {
+    fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()> {
+        let shared = &self.scheduler.shared;
+        let name = format!("{}-{}", shared.thread_name, worker.queues.index);
+        let life = move || Worker::new(self.scheduler.clone(), worker).main(self);
+        thread::Builder::new().name(name).spawn(life).map(drop)
+    }
+}

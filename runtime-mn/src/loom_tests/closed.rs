@@ -1,0 +1,201 @@
+//! The injector's hand-over under loom, on a mock injector: from threads that are no workers, from workers that give
+//! away what they have, and while the runtime closes.
+
+use loom::sync::Arc;
+use loom::thread;
+use runtime_core::park::{Parker, Unparker};
+use runtime_core::primitives::atomic::AtomicUsize;
+
+use crate::ending::Closed;
+use crate::scheduler::idle::Idle;
+use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
+
+/// Workers over an injector that is a count of tasks. It orders nothing by itself.
+struct Model {
+    closed: Closed,
+    idle: Idle,
+    injector: AtomicUsize,
+    run: AtomicUsize,
+    cancelled: AtomicUsize,
+    unparkers: Vec<Unparker>,
+}
+
+impl Model {
+    fn new(workers: usize) -> (Arc<Self>, Vec<Parker>) {
+        let parkers: Vec<_> = (0..workers).map(|_| Parker::new()).collect();
+        let model = Arc::new(Self {
+            closed: Closed::new(),
+            idle: Idle::new(workers),
+            injector: AtomicUsize::new(0),
+            run: AtomicUsize::new(0),
+            cancelled: AtomicUsize::new(0),
+            unparkers: parkers.iter().map(Parker::unparker).collect(),
+        });
+        (model, parkers)
+    }
+
+    fn push(&self) {
+        self.injector.fetch_add(1, Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        let mut left = self.injector.load(Relaxed);
+        while left > 0 {
+            let taken = self
+                .injector
+                .compare_exchange(left, left - 1, Relaxed, Relaxed);
+            match taken {
+                Ok(_) => return true,
+                Err(now) => left = now,
+            }
+        }
+        false
+    }
+
+    fn notify_one(&self) {
+        if let Some(worker) = self.idle.notify_one() {
+            self.unparkers[worker].unpark();
+        }
+    }
+
+    fn unpark_all(&self) {
+        self.unparkers.iter().for_each(Unparker::unpark);
+    }
+
+    /// `Scheduler::launch` on a thread that is no worker.
+    fn launch(&self) {
+        if self.closed.load(Relaxed) {
+            self.cancelled.fetch_add(1, Relaxed);
+            return;
+        }
+        self.push();
+        if self.closed.since_push() {
+            self.drain();
+        } else {
+            self.notify_one();
+        }
+    }
+
+    /// `Shared::cancel_injected`.
+    fn drain(&self) {
+        while self.take() {
+            self.cancelled.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// `Shared::close`.
+    fn close(&self) {
+        self.closed.set();
+        self.unpark_all();
+    }
+
+    /// `Worker::work` and `Worker::end`. With the `last` task it closes, so that the model ends.
+    fn work(&self, index: usize, parker: &Parker, last: usize) {
+        let mut searching = false;
+        while !self.closed.load(Relaxed) {
+            searching = searching || self.idle.start_searching();
+            if searching && self.take() {
+                searching = false;
+                if self.idle.stop_searching() {
+                    self.notify_one();
+                }
+                if self.run.fetch_add(1, Relaxed) + 1 == last {
+                    self.close();
+                }
+                continue;
+            }
+            let last_look = self.idle.sleep(index, searching);
+            let stays = self.closed.load(SeqCst) || last_look && self.injector.load(Relaxed) > 0;
+            if !stays {
+                parker.park(None);
+            }
+            searching = !self.idle.cancel_sleep(index);
+        }
+        self.closed.before_drain();
+        self.drain();
+    }
+}
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+/// A worker goes to sleep while a thread that is none hands a task over: it runs. (Else all threads are blocked, which
+/// loom tells.)
+#[test]
+fn loom_what_is_injected_is_run() {
+    check(|| {
+        let (model, parkers) = Model::new(1);
+        let pusher = {
+            let model = model.clone();
+            thread::spawn(move || model.launch())
+        };
+        model.work(0, &parkers[0], 1);
+        pusher.join().unwrap();
+        assert_eq!(model.run.load(Relaxed), 1);
+    });
+}
+
+/// `Local::give_away`: a worker that stood in leaves two tasks to the others, and goes.
+#[test]
+fn loom_what_is_given_away_is_run_by_those_who_stay() {
+    check(|| {
+        let (model, parkers) = Model::new(1);
+        let giver = {
+            let model = model.clone();
+            thread::spawn(move || {
+                model.push();
+                model.push();
+                model.notify_one();
+            })
+        };
+        model.work(0, &parkers[0], 2);
+        giver.join().unwrap();
+        assert_eq!(model.run.load(Relaxed), 2);
+    });
+}
+
+/// `relieve`: what a stuck worker has queued is shared out, and a sleeper told if there is one. One who is just going
+/// to sleep is either seen, or sees.
+#[test]
+fn loom_what_is_shared_out_is_run() {
+    check(|| {
+        let (model, parkers) = Model::new(1);
+        let reliever = {
+            let model = model.clone();
+            thread::spawn(move || {
+                model.push();
+                if model.idle.somebody_sleeps() {
+                    model.notify_one();
+                }
+            })
+        };
+        model.work(0, &parkers[0], 1);
+        reliever.join().unwrap();
+        assert_eq!(model.run.load(Relaxed), 1);
+    });
+}
+
+/// A task is handed over while the runtime closes: it is run, or cancelled by the worker that ends or by the one who
+/// brought it.
+#[test]
+fn loom_closing_leaves_nothing_behind() {
+    check(|| {
+        let (model, mut parkers) = Model::new(1);
+        let (pusher, closer) = (model.clone(), model.clone());
+        let pusher = thread::spawn(move || pusher.launch());
+        let closer = thread::spawn(move || closer.close());
+        let parker = parkers.remove(0);
+        model.work(0, &parker, usize::MAX);
+        pusher.join().unwrap();
+        closer.join().unwrap();
+        assert_eq!(model.injector.load(Relaxed), 0);
+        assert_eq!(
+            model.run.load(Relaxed) + model.cancelled.load(Relaxed),
+            1,
+            "one task came to one end"
+        );
+    });
+}

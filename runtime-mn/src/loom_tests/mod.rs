@@ -1,0 +1,6 @@
+//! The scheduler's protocols under loom, each alone and through every interleaving of a small case; and a few plain
+//! facts about them.
+
+#[cfg(lab_loom)]
+mod closed;
+mod idle;

@@ -1,0 +1,283 @@
+//! The pool for CPU-bound tasks: threads of their own for tasks that do not return from their polls.
+//!
+//! A task whose polls last holds up everything behind it, wherever it runs among the workers. Once the monitor has
+//! caught it several times it is *marked*, and each time that it is due it comes here: to a few threads at a low
+//! priority, which the kernel time-slices against the workers. So the workers' latency does not depend on it, and it
+//! still gets what they leave. After a number of short polls the mark is taken off, and the task goes back among the
+//! others.
+//!
+//! The threads are started when the first task comes, and end when none has come for a while.
+
+mod builder;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use runtime_core::context::{self, Role};
+use runtime_core::primitives::{Condvar, Mutex, thread};
+use runtime_core::task::{Ran, Task, TaskId};
+use runtime_core::time::Hold;
+use runtime_core::{Choice, Knob};
+
+use crate::ending::own_this_thread;
+use crate::parts::monitor;
+use crate::parts::part::{Has, Install, number};
+use crate::scheduler::Shared;
+use crate::seam::Hooks;
+use crate::seam::facts::{SharedEvent, State};
+use crate::seam::plan::Plan;
+
+/// A task that is caught so often is marked, and again after as many more times.
+const CATCHES: u32 = 2;
+/// A poll that is shorter than this holds nobody up.
+const SHORT_POLL: Duration = Duration::from_millis(1);
+/// So many short polls in a row, and the task goes back to the workers.
+const GOOD_BEHAVIOUR: u32 = 16;
+/// How long a thread waits for a task before it ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The part.
+#[derive(Debug)]
+pub(crate) struct CpuPool {
+    most_threads: usize,
+    nice: i32,
+    state: Mutex<Queue>,
+    due: Condvar,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// `None`: as many as workers.
+    threads: Option<usize>,
+    nice: i32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            threads: None,
+            nice: 6,
+        }
+    }
+}
+
+/// A task in the queue.
+#[derive(Debug)]
+struct Due {
+    task: Task,
+    /// Simulated time does not pass while it is due, or polled.
+    hold: Hold,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    queue: VecDeque<Due>,
+    threads: usize,
+    waiting: usize,
+    /// Short polls in a row, by task.
+    short_polls: HashMap<TaskId, u32>,
+}
+
+impl State for CpuPool {
+    type Local = ();
+    type Remote = ();
+}
+
+impl Install for CpuPool {
+    type Settings = Settings;
+    const CHOICE: &'static [Choice] = &[Choice {
+        name: "cpu-pool",
+        about: "tasks that are caught in long polls again and again run on threads at a low priority",
+    }];
+    const KNOBS: &'static [Knob] = &[Knob {
+        name: "cpu-pool-nice",
+        about: "how much less than the workers the threads of the CPU-bound pool get",
+        values: "0 to 19",
+    }];
+
+    fn new(settings: &Settings, plan: &Plan) -> Self {
+        Self {
+            most_threads: settings.threads.unwrap_or(plan.workers),
+            nice: settings.nice,
+            state: Mutex::default(),
+            due: Condvar::new(),
+        }
+    }
+
+    fn leave_out(settings: &mut Settings) {
+        settings.threads = Some(0);
+    }
+
+    fn turn(settings: &mut Settings, _: &str, value: &str) -> Option<()> {
+        settings.nice = number(value, 0, 19)?.cast_signed();
+        Some(())
+    }
+}
+
+impl<H: Has<Self>> Hooks<H> for CpuPool {
+    fn local(_: &Shared<H>, _: usize) {}
+
+    #[inline]
+    fn divert(shared: &Arc<Shared<H>>, task: Task) -> Option<Task> {
+        if !task.is_marked() {
+            return Some(task);
+        }
+        push(shared, task);
+        None
+    }
+
+    fn observe_shared(shared: &Shared<H>, event: SharedEvent<'_>) {
+        let pool = shared.parts.part();
+        match event {
+            SharedEvent::Caught(task, times)
+                if pool.most_threads > 0 && times.is_multiple_of(CATCHES) =>
+            {
+                task.set_marked(true);
+            }
+            SharedEvent::Closed => {
+                // Its threads see that the runtime has closed.
+                let _state = pool.state.lock();
+                pool.due.notify_all();
+            }
+            SharedEvent::Sweep => {
+                let queue = std::mem::take(&mut pool.state.lock().queue);
+                queue.into_iter().for_each(|due| shared.cancel(due.task));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Queues a marked task.
+#[cold]
+fn push<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
+    let pool = shared.parts.part();
+    let mut state = pool.state.lock();
+    let hold = shared.clock.hold();
+    state.queue.push_back(Due { task, hold });
+    // One that was told of the task before may not have got to it yet, and still counts as waiting.
+    if state.queue.len() <= state.waiting || state.threads == pool.most_threads {
+        pool.due.notify_one();
+        return;
+    }
+    state.threads += 1;
+    drop(state);
+    if !start(shared) {
+        let mut state = pool.state.lock();
+        state.threads -= 1;
+        if state.threads == 0 {
+            // The system gives no thread: better late than never.
+            let queue = std::mem::take(&mut state.queue);
+            // They go on elsewhere, and may end there.
+            state.short_polls.clear();
+            drop(state);
+            let inject = |Due { task, hold }| {
+                task.set_marked(false);
+                shared.queues.injector.push(task);
+                hold
+            };
+            let holds: Vec<_> = queue.into_iter().map(inject).collect();
+            shared.wake_one();
+            drop(holds);
+        }
+    }
+}
+
+fn start<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) -> bool {
+    if !shared.threads.admit(&shared.closed, false) {
+        // Closed: a sweep cancels what is queued.
+        return true;
+    }
+    let of_thread = Arc::clone(shared);
+    let started = thread::Builder::new()
+        .name(format!("{}-cpu", shared.thread_name))
+        .spawn(move || main(&of_thread));
+    if started.is_err() {
+        shared.threads.one_ended();
+    }
+    started.is_ok()
+}
+
+/// A thread's whole life.
+fn main<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) {
+    let pool = shared.parts.part();
+    // Failing to be nice, it works all the same.
+    let _ = rustix::process::nice(pool.nice);
+    // Nobody waits behind this thread's task.
+    monitor::may_block_on_this_thread();
+    own_this_thread(Arc::as_ptr(shared));
+    if let Some(ambient) = shared.starter() {
+        let entered = context::enter(ambient, Role::Worker);
+        while let Some(Due { task, hold }) = wait(shared) {
+            run(shared, task);
+            drop(hold);
+        }
+        drop(entered);
+    }
+    shared.threads.one_ended();
+}
+
+/// The next task; `None`: this thread is to end.
+fn wait<H: Has<CpuPool>>(shared: &Shared<H>) -> Option<Due> {
+    let pool = shared.parts.part();
+    let until = Instant::now() + KEEP_ALIVE;
+    let mut state = pool.state.lock();
+    loop {
+        // What is queued then, a sweep cancels.
+        let closed = shared.closed.load(SeqCst);
+        let next = if closed {
+            None
+        } else {
+            state.queue.pop_front()
+        };
+        if next.is_some() {
+            return next;
+        }
+        if closed || Instant::now() >= until {
+            state.threads -= 1;
+            return None;
+        }
+        state.waiting += 1;
+        pool.due.wait_until(&mut state, until);
+        state.waiting -= 1;
+    }
+}
+
+fn run<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
+    let (pool, id) = (shared.parts.part(), task.id());
+    if pool.has_behaved(id) {
+        task.set_marked(false);
+        return shared.inject(task);
+    }
+    let began = Instant::now();
+    H::observe_shared(shared, SharedEvent::PolledOutside);
+    let ran = task.run();
+    let was_short = began.elapsed() < SHORT_POLL;
+    let mut state = pool.state.lock();
+    if was_short && !matches!(ran, Ran::Finished) {
+        *state.short_polls.entry(id).or_default() += 1;
+    } else {
+        state.short_polls.remove(&id);
+    }
+    drop(state);
+    match ran {
+        Ran::Finished => H::observe_shared(shared, SharedEvent::FinishedOutside),
+        Ran::Parked => {}
+        Ran::Woken(task) | Ran::Yielded(task) => shared.inject(task),
+    }
+}
+
+impl CpuPool {
+    /// Whether the task's last polls were all short. It is asked before a poll, as afterwards the task may be another
+    /// thread's.
+    fn has_behaved(&self, id: TaskId) -> bool {
+        let mut state = self.state.lock();
+        let behaved = state.short_polls.get(&id) >= Some(&GOOD_BEHAVIOUR);
+        if behaved {
+            state.short_polls.remove(&id);
+        }
+        behaved
+    }
+}

@@ -1,0 +1,117 @@
+//! Scopes: any number of closures that borrow from whoever opened the scope.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use runtime_core::in_turn::InTurn;
+use runtime_core::primitives::atomic::{
+    AtomicUsize,
+    Ordering::{AcqRel, Relaxed},
+};
+use runtime_core::unwind::{AbortOnUnwind, FirstPanic};
+use runtime_core::{Scope, ScopeJob};
+
+use super::job::JobRef;
+use super::latch::Latch;
+use super::{ForkJoin, closures, fork_woke, wait_for};
+use crate::parts::part::Has;
+use crate::scheduler::{Local, Shared};
+use std::sync::Arc;
+
+/// One open scope, on the stack of the worker that opened it.
+struct Open<'env, H: Has<ForkJoin>> {
+    /// The body, and the closures that have not ended.
+    pending: AtomicUsize,
+    latch: Latch,
+    panic: FirstPanic,
+    /// What was spawned where there was no worker.
+    in_turn: InTurn<JobRef>,
+    shared: *const Arc<Shared<H>>,
+    _env: PhantomData<fn(&'env ()) -> &'env ()>,
+}
+
+// SAFETY: the pointer is to an `Arc` that may be shared.
+unsafe impl<H: Has<ForkJoin>> Sync for Open<'_, H> {}
+
+/// A closure of a scope, in a box of its own until it is called.
+struct HeapJob<'env, H: Has<ForkJoin>> {
+    job: ScopeJob<'env>,
+    scope: *const Open<'env, H>,
+}
+
+/// Opens a scope on a worker, and returns when all of its closures have ended.
+pub(super) fn run<'env, H: Has<ForkJoin>, R>(
+    worker: &Local<H>,
+    body: impl FnOnce(&dyn Scope<'env>) -> R,
+) -> R {
+    let since = closures(worker).mark();
+    let open = Open {
+        pending: AtomicUsize::new(1),
+        latch: Latch::of_worker(worker),
+        panic: FirstPanic::default(),
+        in_turn: InTurn::default(),
+        shared: &raw const worker.shared,
+        _env: PhantomData,
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| body(&open)));
+    let borrowed = AbortOnUnwind::new("the closures of a scope run");
+    // SAFETY: `open` is alive: it is ours.
+    unsafe { Open::ended(&raw const open) };
+    wait_for(worker, &open.latch, since);
+    borrowed.disarm();
+    open.panic.hand_on(result)
+}
+
+impl<'env, H: Has<ForkJoin>> Scope<'env> for Open<'env, H> {
+    fn spawn(&self, job: ScopeJob<'env>) {
+        // Relaxed: the count cannot reach zero while the caller, a part of the scope, runs.
+        self.pending.fetch_add(1, Relaxed);
+        let job = Box::into_raw(Box::new(HeapJob { job, scope: self }));
+        // SAFETY: the box is alive until it is executed, once; what the closure borrows outlives the scope.
+        let reference = unsafe { JobRef::new(job.cast_const().cast(), HeapJob::<H>::execute) };
+        // SAFETY: the worker that opened this scope waits for it, so its reference is alive.
+        let shared = unsafe { &*self.shared };
+        match Local::current(shared) {
+            Some(worker) => {
+                closures(worker).push(reference);
+                fork_woke(shared);
+            }
+            // The body or a closure runs where it is no worker: blocking in place, or with no worker left. Nobody
+            // else need come by.
+            None => self.in_turn.run(reference, JobRef::execute),
+        }
+    }
+}
+
+impl<H: Has<ForkJoin>> Open<'_, H> {
+    /// The body, or a closure, has ended.
+    ///
+    /// # Safety
+    /// The scope is alive. It may be gone afterwards.
+    unsafe fn ended(this: *const Self) {
+        // SAFETY: alive, by this function's contract.
+        let open = unsafe { &*this };
+        // AcqRel: whoever is last hands on what all have written.
+        if open.pending.fetch_sub(1, AcqRel) == 1 {
+            // SAFETY: alive: the opener waits for this latch.
+            unsafe { Latch::set(&raw const open.latch) };
+        }
+    }
+}
+
+impl<H: Has<ForkJoin>> HeapJob<'_, H> {
+    /// SAFETY: `data` is from `spawn`, and this is called once.
+    unsafe fn execute(data: *const ()) {
+        // SAFETY: `spawn` made it from a box; the lifetime is over for nothing in it, as the scope waits.
+        let this = unsafe { Box::from_raw(data.cast_mut().cast::<HeapJob<'_, H>>()) };
+        let HeapJob { job, scope } = *this;
+        // SAFETY: the scope waits for this closure.
+        let open = unsafe { &*scope };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(open))) {
+            open.panic.keep(payload);
+        }
+        // SAFETY: as above.
+        unsafe { Open::ended(scope) };
+    }
+}

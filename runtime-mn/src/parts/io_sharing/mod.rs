@@ -1,0 +1,236 @@
+#![doc = include_str!("README.md")]
+
+mod builder;
+#[cfg(all(test, lab_loom))]
+mod loom_tests;
+mod measure;
+mod owner;
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use runtime_core::primitives::Mutex;
+use runtime_core::{Choice, Knob};
+
+use crate::knobs::{IoSharing as Rule, Knobs};
+use crate::parts::part::{Has, Install, own};
+use crate::scheduler::{Local, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::{Event, SharedEvent, State};
+use crate::seam::plan::Plan;
+use measure::Measure;
+use owner::IoOwner;
+
+/// The owner reads the clock every so many polls at least, and as its polls go on to be short, twice, four times as
+/// many.
+const CLOCK_POLLS: u32 = 4;
+const CLOCK_POLLS_MAX: u32 = 16;
+
+/// Longer ones count as this.
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+
+/// The part.
+#[derive(Debug)]
+pub(crate) struct IoSharing {
+    owner: CachePadded<IoOwner>,
+    /// Used by the holder of the poller's token, so never contended.
+    measure: Mutex<Measure>,
+    /// Polls of the owner that last longer are worth another worker.
+    wake_delay: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    is_on: bool,
+    /// `None`: the policy's.
+    pub(super) rule: Option<Rule>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            is_on: true,
+            rule: None,
+        }
+    }
+}
+
+/// What the worker knows of its time as the owner.
+#[derive(Debug)]
+pub(crate) struct Owning {
+    /// When it asked the reactor or read the clock last, and its tick then. `None`: it is not the owner.
+    since: Cell<Option<(Instant, u32)>>,
+    /// Polls until it reads the clock again.
+    until_clock: Cell<u32>,
+    /// Polls from one time that it reads the clock to the next.
+    clock_polls: Cell<u32>,
+    /// The last time, its polls had lasted long.
+    were_long: Cell<bool>,
+}
+
+impl State for IoSharing {
+    type Local = Owning;
+    type Remote = ();
+}
+
+impl Install for IoSharing {
+    type Settings = Settings;
+    const CHOICE: &'static [Choice] = &[Choice {
+        name: "io-sharing",
+        about: "one worker serves all sockets while a second one would not serve more",
+    }];
+    const KNOBS: &'static [Knob] = &[Knob {
+        name: "io-sharing",
+        about: "whether a second worker helps with much that sockets have woken",
+        values: "measured, always, never",
+    }];
+
+    fn adjust(settings: &Settings, knobs: &mut Knobs) {
+        knobs.io_sharing = settings.rule.unwrap_or(knobs.io_sharing);
+    }
+
+    fn new(settings: &Settings, plan: &Plan) -> Self {
+        let knobs = &plan.knobs;
+        // Without the monitor nobody frees what the owner keeps behind a long poll.
+        let may_own = settings.is_on && !knobs.wake_delay.is_zero() && !plan.clock.is_simulated();
+        let rule = if may_own {
+            knobs.io_sharing
+        } else {
+            Rule::Always
+        };
+        Self {
+            owner: CachePadded::default(),
+            measure: Mutex::new(Measure::new(rule)),
+            // It is multiplied.
+            wake_delay: knobs.wake_delay.min(LONGEST_DELAY),
+        }
+    }
+
+    fn leave_out(settings: &mut Settings) {
+        settings.is_on = false;
+    }
+
+    fn turn(settings: &mut Settings, _: &str, value: &str) -> Option<()> {
+        settings.rule = Some(match value {
+            "measured" => Rule::Measured,
+            "always" => Rule::Always,
+            "never" => Rule::Never,
+            _ => return None,
+        });
+        Some(())
+    }
+}
+
+impl<H: Has<Self>> Hooks<H> for IoSharing {
+    fn local(_: &Shared<H>, _: usize) -> Owning {
+        Owning {
+            since: Cell::new(None),
+            until_clock: Cell::new(CLOCK_POLLS),
+            clock_polls: Cell::new(CLOCK_POLLS),
+            were_long: Cell::new(false),
+        }
+    }
+
+    #[inline]
+    fn wakes_for_driven(local: &Local<H>) -> bool {
+        own::<Self, H>(local).since.get().is_none()
+    }
+
+    #[inline]
+    fn shares_fifo(shared: &Shared<H>, worker: usize) -> bool {
+        !shared.parts.part().owner.is(worker)
+    }
+
+    #[inline]
+    fn io_is_anothers(shared: &Shared<H>, worker: usize) -> bool {
+        shared.parts.part().owner.is_other_than(worker)
+    }
+
+    fn gives_up_io(shared: &Shared<H>, worker: usize) -> bool {
+        shared.parts.part().owner.step_back(worker)
+    }
+
+    // Always: which event it is, is known at each call, and all else folds away.
+    #[inline(always)]
+    fn observe(local: &Local<H>, event: Event) {
+        match event {
+            Event::BetweenTasks => {
+                let owning = own::<Self, H>(local);
+                if let Some((since, tick)) = owning.since.get() {
+                    let left = owning.until_clock.get() - 1;
+                    owning.until_clock.set(left.max(1));
+                    if left == 0 {
+                        look_at_clock(local, since, tick);
+                    }
+                }
+            }
+            Event::ReactorPolled(polled, now) => reactor_polled(local, polled.sockets, now),
+            Event::Leaves => {
+                local.shared.parts.part().owner.release(local.index());
+                own::<Self, H>(local).set_since(None);
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_shared(shared: &Shared<H>, event: SharedEvent<'_>) {
+        if let SharedEvent::HeldUp(worker) = event {
+            shared.parts.part().owner.release(worker);
+        }
+    }
+}
+
+/// The worker has asked the reactor, and has the poller's token.
+fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, sockets: usize, now: Instant) {
+    let (part, index) = (local.shared.parts.part(), local.index());
+    let is_shared = part.measure.lock().reported(sockets, now);
+    let owns = if is_shared {
+        part.owner.remove();
+        false
+    } else {
+        part.owner.is(index) || local.queues.lifo.is_empty() && part.owner.claim(index)
+    };
+    let since = owns.then(|| (now, local.queues.tick.get()));
+    own::<IoSharing, H>(local).set_since(since);
+}
+
+/// Between two polls of the owner: whether they last so long that another worker should help after all. Once is no
+/// reason: the kernel may have given this thread's processor to another one.
+#[cold]
+fn look_at_clock<H: Has<IoSharing>>(local: &Local<H>, since: Instant, tick: u32) {
+    let (part, owning) = (local.shared.parts.part(), own::<IoSharing, H>(local));
+    if !part.owner.is(local.index()) {
+        // Somebody has removed it.
+        owning.since.set(None);
+        return;
+    }
+    let (now, now_tick) = (Instant::now(), local.queues.tick.get());
+    let lasted = now.duration_since(since);
+    let long = part.wake_delay * now_tick.wrapping_sub(tick).max(1);
+    let are_long = lasted > long;
+    if owning.were_long.replace(are_long) && are_long && part.owner.release(local.index()) {
+        owning.since.set(None);
+        local.wake_for_own();
+        return;
+    }
+    owning.since.set(Some((now, now_tick)));
+    let polls = if lasted > long / 4 {
+        CLOCK_POLLS
+    } else {
+        (owning.clock_polls.get() * 2).min(CLOCK_POLLS_MAX)
+    };
+    owning.clock_polls.set(polls);
+    owning.until_clock.set(polls);
+}
+
+impl Owning {
+    /// The worker has asked the reactor just now, and is the owner; `None`: it is not.
+    fn set_since(&self, since: Option<(Instant, u32)>) {
+        if self.since.get().is_none() {
+            self.were_long.set(false);
+            self.until_clock.set(CLOCK_POLLS);
+        }
+        self.since.set(since);
+    }
+}

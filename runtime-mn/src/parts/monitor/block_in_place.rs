@@ -1,0 +1,83 @@
+//! Blocking inside of a task, announced.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use runtime_core::context;
+
+use super::{MAY_BLOCK, Monitor, hand_off};
+use crate::parts::list::Installed;
+use crate::parts::part::{Has, seen};
+use crate::scheduler::{Local, Shared};
+
+/// Calls `function`, which may block, on the calling worker's thread; another worker takes over its queues at once.
+///
+/// `spawn_blocking` is the better choice as a rule: it needs no worker, can be awaited with a timeout, and does not
+/// hold up the other futures of the same task, as this does. This is for code that can't be moved to another thread.
+/// Inside of `function`, blocking entry points (`Handle::block_on`) may be called. Outside of any runtime the function
+/// is just called.
+///
+/// The task can't be cancelled meanwhile. At most
+/// [`Builder::max_replacement_workers`](crate::Builder::max_replacement_workers) workers take over at a time; past that
+/// the worker's tasks wait for other workers to take them.
+///
+/// # Panics
+/// With the function's own panic. In a task of a runtime that is not M:N: under N:1 nobody could take over.
+///
+/// ```
+/// let runtime = runtime_mn::Runtime::new()?;
+/// let sum = runtime.block_on(async {
+///     runtime_mn::block_in_place(|| (0..1000_u64).sum::<u64>())
+/// });
+/// assert_eq!(sum, 499_500);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn block_in_place<R>(function: impl FnOnce() -> R) -> R {
+    let mut function = Some(function);
+    let mut call = || context::as_non_worker(function.take().expect("called once"));
+    // Meanwhile this thread is no worker: what it spawns and wakes goes to the injector, so that others find it.
+    let called = Local::<Installed>::leave(|local| {
+        // A waker or the policy may call this in the middle of a search, on which nobody must rely now.
+        local.found();
+        let _away = Away::new(&local.shared, local.index());
+        call()
+    });
+    called.unwrap_or_else(|| {
+        if !MAY_BLOCK.try_with(Cell::get).unwrap_or(false) {
+            context::assert_may_block(
+                "block_in_place",
+                "it needs the M:N scheduler, where another worker can take over; use `spawn_blocking` and await its handle",
+            );
+        }
+        // Nobody waits behind this thread's task, if it has one.
+        call()
+    })
+}
+
+/// The worker is away until this is dropped.
+struct Away<'a, H: Has<Monitor>> {
+    shared: &'a Arc<Shared<H>>,
+    index: usize,
+}
+
+impl<'a, H: Has<Monitor>> Away<'a, H> {
+    fn new(shared: &'a Arc<Shared<H>>, index: usize) -> Self {
+        seen::<Monitor, H>(shared, index)
+            .in_place
+            .store(true, Relaxed);
+        hand_off::leave(shared, index);
+        let away = Self { shared, index };
+        // Its timers go to the wheels of those who are there. That calls wakers, which may panic.
+        shared.remotes[index].timers.hand_on();
+        away
+    }
+}
+
+impl<H: Has<Monitor>> Drop for Away<'_, H> {
+    fn drop(&mut self) {
+        let observed = seen::<Monitor, H>(self.shared, self.index);
+        observed.in_place.store(false, Relaxed);
+        hand_off::come_back(self.shared);
+    }
+}

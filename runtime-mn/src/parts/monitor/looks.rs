@@ -1,0 +1,269 @@
+//! The monitor's thread: what it looks at, how often, and when it sleeps.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+use runtime_core::park::Parker;
+
+use super::guard::{self, Guard, Left};
+use super::observed::{NOT_A_TASK, Observed};
+use super::report::{self, Memory};
+use super::watch::{Look, Verdict, Watch};
+use super::{Monitor, hand_off};
+use crate::parts::part::{Has, seen};
+use crate::scheduler::Shared;
+use crate::scheduler::placement::dispose;
+
+/// So many looks at which nothing happened, and the monitor goes to sleep.
+const QUIET_LOOKS: u32 = 10;
+/// The pause between two looks while a worker is awake.
+const PAUSE: Duration = Duration::from_millis(1);
+/// The pause while all workers sleep or wait in `block_in_place`.
+const IDLE_PAUSE: Duration = Duration::from_millis(5);
+/// The pause while wake-ups are throttled, or when something waits behind a poll.
+const CLOSE_PAUSE: Duration = Duration::from_micros(200);
+/// So many close looks at which nothing waited, and the monitor does not watch closely any more.
+const CLOSE_LOOKS: u32 = 50;
+/// The shortest pause between two looks.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(250);
+
+/// The monitor's thread.
+pub(super) struct Looks<'a, H: Has<Monitor>> {
+    shared: &'a Arc<Shared<H>>,
+    watches: Vec<Watch>,
+    guards: Vec<Guard>,
+    memory: Memory,
+    /// Something waited behind a poll at the last look: it is worth another look soon.
+    has_suspects: bool,
+    /// Close looks in a row at which nothing waited.
+    calm_looks: u32,
+    /// Whether what was last caught there is no task, which is not reported.
+    in_other_work: Vec<bool>,
+    /// The sum of all workers' progress at the last look.
+    progress: u64,
+}
+
+impl<'a, H: Has<Monitor>> Looks<'a, H> {
+    pub(super) fn new(shared: &'a Arc<Shared<H>>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            watches: shared.remotes.iter().map(|_| Watch::new(now)).collect(),
+            guards: shared.remotes.iter().map(|_| Guard::default()).collect(),
+            memory: Memory::default(),
+            has_suspects: false,
+            calm_looks: 0,
+            in_other_work: vec![false; shared.remotes.len()],
+            progress: 0,
+        }
+    }
+
+    pub(super) fn run(mut self, parker: &Parker) {
+        let monitor = self.shared.parts.part();
+        let period = monitor.threshold / 2;
+        let mut quiet_looks = 0;
+        while !self.shared.closed.load(SeqCst) {
+            let now = Instant::now();
+            // It calls wakers of whoever waits for a timer. A panic of theirs must not end the watch.
+            let looked = catch_unwind(AssertUnwindSafe(|| {
+                self.guard();
+                self.look(now)
+            }));
+            let stuck = looked.unwrap_or_else(|payload| {
+                dispose(payload);
+                1
+            });
+            self.end_close_watch();
+            if stuck == 0 && self.is_quiet() {
+                quiet_looks += 1;
+            } else {
+                quiet_looks = 0;
+            }
+            if quiet_looks >= QUIET_LOOKS && !monitor.close_watch.is_on() {
+                monitor.gate.announce();
+                if self.all_asleep() && !self.shared.closed.load(SeqCst) {
+                    parker.park(None);
+                }
+                monitor.gate.take_back();
+                self.memory.forget_ended();
+                quiet_looks = 0;
+                continue;
+            }
+            let pause = self
+                .next_timer_of_stuck(stuck, now, period)
+                .min(self.pause());
+            parker.park(Some(now + pause));
+        }
+    }
+
+    /// Wakes a sleeper for what waits behind a poll for longer than a wake-up takes, and of which nobody knows.
+    fn guard(&mut self) {
+        let shared = self.shared;
+        self.has_suspects = false;
+        let mut has_waiting = false;
+        let somebody_sleeps = shared.idle.sleeping() > 0;
+        let is_unwatched = somebody_sleeps && hand_off::is_unwatched(shared);
+        for (index, queues) in shared.queues.active().iter().enumerate() {
+            has_waiting |= queues.has_waiting();
+            let observed = self.observed(index);
+            let is_busy = observed.current() != 0 && !observed.in_place.load(Relaxed);
+            let left = if !is_busy || !somebody_sleeps {
+                Left::Nothing
+            } else if is_unwatched {
+                Left::Queued
+            } else {
+                hand_off::left(shared, index)
+            };
+            match self.guards[index].look(left, super::progress(shared, index)) {
+                guard::Verdict::Fine => {}
+                guard::Verdict::Suspect => self.has_suspects = true,
+                guard::Verdict::Waits => {
+                    self.has_suspects = true;
+                    hand_off::help(shared, index, left);
+                }
+            }
+        }
+        let counts = !has_waiting && shared.parts.part().close_watch.is_on();
+        self.calm_looks = if counts { self.calm_looks + 1 } else { 0 };
+    }
+
+    /// Nobody throttles wake-ups any more, as far as the monitor can see: workers wake others at once from now on.
+    fn end_close_watch(&mut self) {
+        let watch = &self.shared.parts.part().close_watch;
+        if watch.is_on() && self.calm_looks >= CLOSE_LOOKS {
+            watch.end();
+        }
+    }
+
+    /// The pause until the next look, if no worker is stuck.
+    fn pause(&self) -> Duration {
+        if self.has_suspects || self.shared.parts.part().close_watch.is_on() {
+            CLOSE_PAUSE
+        } else if self.nobody_polls() {
+            IDLE_PAUSE
+        } else {
+            PAUSE
+        }
+    }
+
+    /// Looks at each worker, and hands off the queues of those that are stuck. Returns how many are.
+    fn look(&mut self, now: Instant) -> usize {
+        let shared = self.shared;
+        let (mut caught, mut away) = (0, 0);
+        for index in 0..shared.active().len() {
+            let observed = seen::<Monitor, H>(shared, index);
+            if observed.in_place.load(Relaxed) {
+                away += 1;
+                continue;
+            }
+            let task = observed.current();
+            let look = Look {
+                progress: super::progress(shared, index),
+                in_poll: task != 0,
+            };
+            let watch = &mut self.watches[index];
+            let waited = || waited_for_processor(observed.thread());
+            match watch.look(look, now, shared.parts.part().threshold, waited) {
+                Verdict::Fine => {}
+                Verdict::Returned(_) if self.in_other_work[index] => {}
+                Verdict::Returned(lasted) => shared.parts.part().report.returned(lasted),
+                // Work that is no task may take its time; tasks must not wait for it.
+                Verdict::Caught(_) if task == NOT_A_TASK => {
+                    self.in_other_work[index] = true;
+                    caught += 1;
+                }
+                Verdict::Caught(lasted) => {
+                    self.in_other_work[index] = false;
+                    caught += 1;
+                    let catch = report::Catch {
+                        worker: index,
+                        task,
+                        progress: look.progress,
+                        lasted,
+                    };
+                    let report = &shared.parts.part().report;
+                    report.caught(shared, &mut self.memory, &catch, now);
+                }
+                Verdict::Stuck => caught += 1,
+            }
+        }
+        shared.parts.part().replacements.set_caught(caught);
+        if caught + away > 0 {
+            // What is taken from a stuck worker is in nobody's queue for a moment.
+            let _hold = shared.clock.hold();
+            for index in 0..shared.active().len() {
+                let is_away = self.observed(index).in_place.load(Relaxed);
+                if self.watches[index].is_caught() || is_away {
+                    hand_off::hand_off(shared, index);
+                }
+            }
+        }
+        hand_off::call_off_surplus(shared);
+        caught + away
+    }
+
+    /// The pause until the next look: while workers are stuck, not past their next timer.
+    fn next_timer_of_stuck(&self, stuck: usize, now: Instant, period: Duration) -> Duration {
+        if stuck == 0 || self.shared.clock.is_simulated() {
+            return period;
+        }
+        let deadlines = self
+            .shared
+            .active()
+            .iter()
+            .filter(|remote| !H::seen(&remote.parts).asleep.load(Relaxed))
+            .filter_map(|remote| remote.timers.next_deadline());
+        deadlines
+            .map(|deadline| deadline.saturating_duration_since(now))
+            .min()
+            .unwrap_or(period)
+            .clamp(SHORTEST_PAUSE, period)
+    }
+
+    /// Whether nothing has happened since the last look, and all sleep.
+    fn is_quiet(&mut self) -> bool {
+        let all = 0..self.shared.active().len();
+        let progress = all.fold(0, |sum: u64, worker| {
+            sum.wrapping_add(super::progress(self.shared, worker))
+        });
+        let same = progress == self.progress;
+        self.progress = progress;
+        same && self.all_asleep()
+    }
+
+    fn all_asleep(&self) -> bool {
+        self.all(|observed| observed.asleep.load(Relaxed))
+    }
+
+    /// Whether each worker sleeps or waits in `block_in_place`: there is no poll that could get stuck.
+    fn nobody_polls(&self) -> bool {
+        self.all(|it| it.asleep.load(Relaxed) || it.in_place.load(Relaxed))
+    }
+
+    /// Whether it holds for each worker, but for replacement workers that wait to be needed.
+    fn all(&self, holds: impl Fn(&Observed) -> bool) -> bool {
+        let mut all = 0..self.shared.active().len();
+        all.all(|worker| {
+            let observed = self.observed(worker);
+            let waits = worker >= self.shared.workers && !observed.is_replacing.load(Relaxed);
+            waits || holds(observed)
+        })
+    }
+
+    fn observed(&self, worker: usize) -> &'a Observed {
+        seen::<Monitor, H>(self.shared, worker)
+    }
+}
+
+/// How long a thread was ready to run but had no processor, in all. Zero where the kernel does not tell.
+fn waited_for_processor(thread: u32) -> Duration {
+    let path = format!("/proc/self/task/{thread}/schedstat");
+    let line = std::fs::read_to_string(path).unwrap_or_default();
+    let waited_ns = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|field| field.parse().ok());
+    Duration::from_nanos(waited_ns.unwrap_or(0))
+}

@@ -1,0 +1,109 @@
+//! The monitor's sleep and the count of replacements under loom; taking over on a mock deque.
+
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+use runtime_core::park::Parker;
+use runtime_core::primitives::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+
+use super::Gate;
+use super::hand_off::Count;
+
+/// A worker wakes up while the monitor goes to sleep: the monitor does not sleep through it. loom fails the test if
+/// the monitor parks for ever.
+#[test]
+fn loom_a_worker_that_wakes_up_wakes_the_monitor() {
+    loom::model(|| {
+        let parker = Parker::new();
+        let unparker = parker.unparker();
+        let gate = Arc::new(Gate::new());
+        let worker_asleep = Arc::new(AtomicBool::new(true));
+        let worker = {
+            let (gate, asleep) = (gate.clone(), worker_asleep.clone());
+            thread::spawn(move || {
+                asleep.store(false, Relaxed);
+                fence(SeqCst);
+                if gate.worker_woke() {
+                    unparker.unpark();
+                }
+            })
+        };
+        gate.announce();
+        if worker_asleep.load(Relaxed) {
+            parker.park(None);
+        }
+        gate.take_back();
+        worker.join().unwrap();
+        assert!(!worker_asleep.load(Relaxed));
+    });
+}
+
+/// Two replacements ask to go, and the monitor sends another one, while a stuck worker comes back: never more
+/// replacements than were admitted, and none is counted twice.
+#[test]
+fn loom_replacements_come_and_go_one_by_one() {
+    loom::model(|| {
+        let count = Arc::new(Count::new());
+        count.set_caught(2);
+        assert!(count.admit() && count.admit() && !count.admit());
+        let gone = Arc::new(AtomicUsize::new(0));
+        let replacements: Vec<_> = (0..2)
+            .map(|_| {
+                let (count, gone) = (count.clone(), gone.clone());
+                thread::spawn(move || {
+                    if count.retire_surplus() {
+                        gone.fetch_add(1, Relaxed);
+                    }
+                })
+            })
+            .collect();
+        count.set_caught(1);
+        let admitted = usize::from(count.admit());
+        for worker in replacements {
+            worker.join().unwrap();
+        }
+        let replacing = 2 + admitted - gone.load(Relaxed);
+        assert_eq!(replacing, count.replacing());
+        assert!((1..=2).contains(&replacing), "{replacing}");
+        // Whoever is one too many goes when it asks again.
+        while count.retire_surplus() {}
+        assert_eq!(count.replacing(), 1);
+    });
+}
+
+/// A stuck worker's task goes on queueing while a replacement worker takes over and, the poll being over, gives away
+/// what is left: every task is taken once, by one of the two.
+#[test]
+fn loom_taking_over_loses_and_doubles_nothing() {
+    loom::model(|| {
+        let deque = Arc::new(Mutex::new(vec![1_usize]));
+        let slot = Arc::new(AtomicUsize::new(2));
+        let injector = Arc::new(Mutex::new(Vec::new()));
+        let replacement = {
+            let (deque, slot, injector) = (deque.clone(), slot.clone(), injector.clone());
+            thread::spawn(move || {
+                let mut own = std::mem::take(&mut *deque.lock().unwrap());
+                let task = slot.swap(0, SeqCst);
+                if task != 0 {
+                    own.push(task);
+                }
+                injector.lock().unwrap().append(&mut own);
+            })
+        };
+        // Inside the long poll: one more is spawned, and one more woken, which displaces what stands in the slot.
+        deque.lock().unwrap().push(3);
+        let displaced = slot.swap(4, SeqCst);
+        if displaced != 0 {
+            deque.lock().unwrap().push(displaced);
+        }
+        replacement.join().unwrap();
+        let mut all = std::mem::take(&mut *deque.lock().unwrap());
+        all.append(&mut injector.lock().unwrap());
+        all.extend(Some(slot.load(SeqCst)).filter(|task| *task != 0));
+        all.sort_unstable();
+        assert_eq!(all, [1, 2, 3, 4]);
+    });
+}

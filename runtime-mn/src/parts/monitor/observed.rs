@@ -1,0 +1,77 @@
+//! What the monitor sees of a worker.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize as Count};
+
+use crossbeam_utils::CachePadded;
+use runtime_core::primitives::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+use crate::scheduler::add;
+
+/// What the [current](Observed::current) task is while the worker does work that is no task, outside of any poll: no
+/// task has this number.
+pub(super) const NOT_A_TASK: usize = 1;
+
+/// One worker, for the monitor.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    own: CachePadded<Own>,
+    /// The worker waits for a token, a socket or a timer.
+    pub(super) asleep: AtomicBool,
+    /// The worker's task has called `block_in_place`.
+    pub(super) in_place: AtomicBool,
+    /// A replacement worker that is needed now.
+    pub(super) is_replacing: AtomicBool,
+    /// For a replacement worker: 1 + the worker whose place it is to take; 0 for none.
+    assignment: AtomicUsize,
+    /// Its thread, as the kernel numbers them; 0 before it runs.
+    thread: AtomicU32,
+}
+
+/// What the worker writes often, by plain stores, on a cache line of its own.
+#[derive(Debug, Default)]
+struct Own {
+    current: Count,
+    /// How often it has done work that is no task.
+    other_work: AtomicU64,
+}
+
+impl Observed {
+    /// The worker polls that task from now on; 0: none.
+    #[inline]
+    pub(super) fn begin(&self, task: usize) {
+        self.own.current.store(task, Relaxed);
+    }
+
+    /// The task that the worker polls now, as `TaskId::get` numbers it; 0 for none.
+    pub(super) fn current(&self) -> usize {
+        self.own.current.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn count_other_work(&self) {
+        add(&self.own.other_work, 1);
+    }
+
+    pub(super) fn other_work(&self) -> u64 {
+        self.own.other_work.load(Relaxed)
+    }
+
+    /// The calling thread is the worker's.
+    pub(super) fn set_thread(&self) {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        self.thread.store(thread.cast_unsigned(), Relaxed);
+    }
+
+    pub(super) fn thread(&self) -> u32 {
+        self.thread.load(Relaxed)
+    }
+
+    /// Tells a replacement worker whose place to take. The caller unparks it.
+    pub(super) fn assign(&self, stuck: usize) {
+        self.assignment.store(stuck + 1, Relaxed);
+    }
+
+    pub(super) fn take_assignment(&self) -> Option<usize> {
+        self.assignment.swap(0, Relaxed).checked_sub(1)
+    }
+}

@@ -1,0 +1,204 @@
+//! Who was caught, how often, for how long; and who is told.
+
+use std::fmt;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use runtime_core::task::AbortHandle;
+
+use super::Monitor;
+use crate::parts::part::{Has, seen};
+use crate::scheduler::Shared;
+use crate::scheduler::placement::dispose;
+use crate::seam::facts::SharedEvent;
+
+/// A warning at most so often; those in between are counted in the next one.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+/// How many tasks are remembered; past that, all are forgotten.
+const REMEMBERED: usize = 1024;
+
+/// A poll that has lasted too long, while it still lasts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StuckPoll {
+    /// The task's name, else the type of its future, which names the function that its code stands in.
+    pub task: String,
+    /// Where the task was spawned, if it was spawned with a name.
+    pub spawned_at: Option<&'static std::panic::Location<'static>>,
+    /// Which worker it holds up.
+    pub worker: usize,
+    /// For how long at least, so far.
+    pub lasted: Duration,
+    /// How often this task was caught, this time included.
+    pub times: u32,
+}
+
+impl fmt::Display for StuckPoll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task `{}`", self.task)?;
+        if let Some(location) = self.spawned_at {
+            write!(f, " (spawned at {location})")?;
+        }
+        write!(
+            f,
+            " has kept worker {} for {} ms without reaching an `await`",
+            self.worker,
+            self.lasted.as_millis()
+        )
+    }
+}
+
+/// Called by the monitor's thread.
+pub(crate) type Callback = Arc<dyn Fn(&StuckPoll) + Send + Sync>;
+
+/// What the monitor saw.
+pub(super) struct Catch {
+    pub(super) worker: usize,
+    pub(super) task: usize,
+    pub(super) progress: u64,
+    pub(super) lasted: Duration,
+}
+
+pub(crate) struct Report {
+    warns: bool,
+    callback: Option<Callback>,
+    pub(crate) stuck_polls: AtomicU64,
+    pub(crate) stuck_ns: AtomicU64,
+}
+
+/// What the monitor's thread remembers.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The tasks that were caught, and how often. A handle keeps its task's memory from being used for another task,
+    /// which would be taken for this one.
+    catches: Vec<(AbortHandle, u32)>,
+    warned_at: Option<Instant>,
+    /// Catches since the last warning that were not reported.
+    untold: u64,
+}
+
+impl Report {
+    pub(super) fn new(warns: bool, callback: Option<Callback>) -> Self {
+        Self {
+            warns,
+            callback,
+            stuck_polls: AtomicU64::new(0),
+            stuck_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// A poll that was caught has ended.
+    pub(super) fn returned(&self, lasted: Duration) {
+        self.stuck_ns.fetch_add(lasted.as_nanos() as u64, Relaxed);
+    }
+
+    /// A poll was caught: it is counted, the task named, remembered and reported.
+    pub(super) fn caught<H: Has<Monitor>>(
+        &self,
+        shared: &Shared<H>,
+        memory: &mut Memory,
+        catch: &Catch,
+        now: Instant,
+    ) {
+        self.stuck_polls.fetch_add(1, Relaxed);
+        let Some(task) = shared.arena.find_live(catch.task) else {
+            return;
+        };
+        let current = seen::<Monitor, H>(shared, catch.worker).current();
+        if current != catch.task || super::progress(shared, catch.worker) != catch.progress {
+            // It has returned just now; the block may be another task's already.
+            return;
+        }
+        let times = memory.count(&task);
+        H::observe_shared(shared, SharedEvent::Caught(&task, times));
+        let event = StuckPoll {
+            task: task.name().unwrap_or_default().to_owned(),
+            spawned_at: task.spawned_at(),
+            worker: catch.worker,
+            lasted: catch.lasted,
+            times,
+        };
+        let untold = self.warns.then(|| memory.may_warn(now)).flatten();
+        if let Some(untold) = untold {
+            let more = match untold {
+                0 => String::new(),
+                untold => format!("; {untold} more such polls since the last warning"),
+            };
+            // Standard error may be closed.
+            let _ = writeln!(
+                std::io::stderr(),
+                "warning: {event}{more}; see `block_in_place`, `spawn_blocking`, `yield_now`"
+            );
+        }
+        if let Some(callback) = &self.callback {
+            // A panic there must not keep the monitor from the other workers.
+            let called = catch_unwind(AssertUnwindSafe(|| callback(&event)));
+            called.unwrap_or_else(dispose);
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        // With the callback goes what it has captured. This may be a worker's thread.
+        let callback = self.callback.take();
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(callback)));
+        dropped.unwrap_or_else(dispose);
+    }
+}
+
+impl Memory {
+    /// The task was caught once more. Returns how often it was, this time included.
+    fn count(&mut self, task: &AbortHandle) -> u32 {
+        self.forget_ended();
+        if self.catches.len() >= REMEMBERED {
+            self.catches.clear();
+        }
+        let known = self.catches.iter().position(|it| it.0.id() == task.id());
+        let at = known.unwrap_or_else(|| {
+            self.catches.push((task.clone(), 0));
+            self.catches.len() - 1
+        });
+        let times = &mut self.catches[at].1;
+        *times += 1;
+        *times
+    }
+
+    /// Gives back the memory of tasks that have ended.
+    pub(super) fn forget_ended(&mut self) {
+        self.catches.retain(|it| !it.0.is_finished());
+    }
+
+    /// Whether it is time for a warning; if so, how many catches were not told of since the last one.
+    fn may_warn(&mut self, now: Instant) -> Option<u64> {
+        let recently = self
+            .warned_at
+            .is_some_and(|at| now.duration_since(at) < WARNING_INTERVAL);
+        if recently {
+            self.untold += 1;
+            return None;
+        }
+        self.warned_at = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+#[cfg(all(test, not(lab_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_come_at_a_limited_rate_and_count_what_they_left_out() {
+        let mut memory = Memory::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(memory.may_warn(at(0)), Some(0));
+        assert_eq!(memory.may_warn(at(1)), None);
+        assert_eq!(memory.may_warn(at(9)), None);
+        assert_eq!(memory.may_warn(at(10)), Some(2));
+        assert_eq!(memory.may_warn(at(30)), Some(0));
+    }
+}

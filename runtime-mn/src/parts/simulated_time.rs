@@ -1,0 +1,135 @@
+//! Simulated time: who lets it pass, and when. The protocol is in `runtime_core::time`.
+
+use runtime_core::Choice;
+use runtime_core::primitives::MutexGuard;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::part::{Has, Install};
+use crate::scheduler::{Local, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::{Duty, Origin, State};
+use crate::seam::plan::Plan;
+
+/// The part.
+#[derive(Debug)]
+pub(crate) struct SimulatedTime {
+    is_on: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    is_on: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { is_on: true }
+    }
+}
+
+impl State for SimulatedTime {
+    type Local = ();
+    type Remote = ();
+}
+
+impl Install for SimulatedTime {
+    type Settings = Settings;
+    const CHOICE: &'static [Choice] = &[Choice {
+        name: "simulated-time",
+        about: "lets simulated time pass when nobody has anything to do",
+    }];
+
+    fn new(settings: &Settings, plan: &Plan) -> Self {
+        let is_on = settings.is_on && plan.clock.is_simulated();
+        if is_on {
+            // The worker that waits in the reactor then looks whether time may pass.
+            let reactor = Arc::downgrade(&plan.reactor);
+            plan.clock.when_released(move || {
+                let reactor = reactor.upgrade();
+                reactor.inspect(|reactor| reactor.notify()).is_some()
+            });
+        }
+        Self { is_on }
+    }
+
+    fn leave_out(settings: &mut Settings) {
+        settings.is_on = false;
+    }
+}
+
+impl<H: Has<Self>> Hooks<H> for SimulatedTime {
+    fn local(_: &Shared<H>, _: usize) {}
+
+    #[inline]
+    fn has_own_time(shared: &Shared<H>) -> bool {
+        shared.parts.part().is_on
+    }
+
+    fn wait(local: &Local<H>) {
+        let Some(token) = local.shared.poller.try_lock() else {
+            // Whoever has the token may be waiting for this worker alone.
+            if nobody_works(&local.shared) {
+                local.shared.reactor.notify();
+            }
+            local.parker.park(None);
+            return;
+        };
+        local.wait_in_reactor(|| {
+            if !let_time_pass(local, &token) {
+                local.poll_reactor(&token, None);
+            }
+        });
+    }
+}
+
+/// Whether no worker has anything to do. Whoever else has, the CPU-bound pool for one, holds the clock.
+fn nobody_works<H: Hooks>(shared: &Shared<H>) -> bool {
+    let active = || shared.queues.active().iter().enumerate();
+    let working = active().map(|(worker, _)| worker);
+    let working = working.filter(|worker| H::duty(shared, *worker) != Duty::Waits);
+    shared.idle.all_asleep(working)
+        && !shared.has_injected()
+        && !active().any(|(worker, queues)| {
+            queues.has_waiting() || H::has_other_work(shared, Origin::Worker(worker))
+        })
+}
+
+/// Jumps to the next deadline if nobody has anything to do. False: there is nothing for it but to wait, for a deadline
+/// to come or for the one to end who keeps time from passing. The caller has the poller's token: one worker at a time
+/// gets here.
+fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool {
+    let shared = &*local.shared;
+    // A look at the reactor may have used up a notification: then the worker looks around before it waits.
+    let mut looked = false;
+    loop {
+        // Before the workers: a job that has ended by now has queued what it woke.
+        let Some(quiet) = shared.clock.quiet() else {
+            return looked;
+        };
+        if !nobody_works(shared) {
+            return looked;
+        }
+        let deadlines = shared.active().iter().filter_map(|it| it.timers.earliest());
+        let Some(deadline) = deadlines.min() else {
+            return looked;
+        };
+        // All that is ready: what is left unreported is something to do, too.
+        local.has_more_io.set(true);
+        while local.has_more_io.get() {
+            local.poll_reactor(token, Some(Duration::ZERO));
+        }
+        looked = true;
+        if !nobody_works(shared) || !shared.clock.advance(quiet, deadline) {
+            return true;
+        }
+        let fired: usize = shared
+            .active()
+            .iter()
+            .map(|it| local.fire(&it.timers))
+            .sum();
+        if fired > 0 {
+            return true;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Who sleeps, who searches, and who must be woken. The protocol is in the README.
+
+use runtime_core::primitives::Mutex;
+use runtime_core::primitives::atomic::{
+    AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+
+/// One searching worker; their count is in the lower bits.
+const SEARCHING: usize = 1;
+/// One sleeping worker; their count is in the upper bits.
+const SLEEPING: usize = 1 << (usize::BITS / 2);
+
+fn searching(state: usize) -> usize {
+    state % SLEEPING
+}
+
+fn sleeping(state: usize) -> usize {
+    state / SLEEPING
+}
+
+/// The set of idle workers.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    state: AtomicUsize,
+    sleepers: Mutex<Vec<usize>>,
+    most_searching: usize,
+}
+
+impl Idle {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            state: AtomicUsize::new(0),
+            sleepers: Mutex::new(Vec::with_capacity(workers)),
+            most_searching: workers.div_ceil(2),
+        }
+    }
+
+    /// A running worker has nothing left and wants to look at the others' queues. False: enough do already.
+    pub(crate) fn start_searching(&self) -> bool {
+        // Relaxed: a wrong guess costs a search, or the lack of one until the next sleep's last look.
+        if searching(self.state.load(Relaxed)) >= self.most_searching {
+            return false;
+        }
+        // SeqCst: with the fences of `notify_one` and `sleep`.
+        self.state.fetch_add(SEARCHING, SeqCst);
+        true
+    }
+
+    /// A searcher has found something. True: it was the last one, and must call [`notify_one`](Idle::notify_one).
+    pub(crate) fn stop_searching(&self) -> bool {
+        searching(self.state.fetch_sub(SEARCHING, SeqCst)) == 1
+    }
+
+    /// A worker goes to sleep. True: nobody searches now, and it must look at all queues once more before it parks.
+    pub(crate) fn sleep(&self, worker: usize, was_searching: bool) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        sleepers.push(worker);
+        let change = if was_searching {
+            SLEEPING - SEARCHING
+        } else {
+            SLEEPING
+        };
+        let state = self.state.fetch_add(change, SeqCst) + change;
+        drop(sleepers);
+        // Pairs with the fence in `notify_one`.
+        fence(SeqCst);
+        searching(state) == 0
+    }
+
+    /// A sleeper woke by itself. True: it has taken itself off, and runs. False: a waker has taken it off, and it
+    /// searches; there is a token for it, or will be at once.
+    pub(crate) fn cancel_sleep(&self, worker: usize) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(at) = sleepers.iter().position(|sleeper| *sleeper == worker) else {
+            return false;
+        };
+        sleepers.swap_remove(at);
+        self.state.fetch_sub(SLEEPING, SeqCst);
+        true
+    }
+
+    /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as
+    /// searching.
+    #[inline]
+    pub(crate) fn notify_one(&self) -> Option<usize> {
+        // Pairs with the fence in `sleep`: the queue was written before, the counts are read after.
+        fence(SeqCst);
+        self.should_notify().then(|| self.take_sleeper()).flatten()
+    }
+
+    /// As [`notify_one`](Idle::notify_one), for what was put into the calling worker's own queue: without a fence, as
+    /// that worker takes it itself if a sleeper was overlooked. See the README.
+    #[inline]
+    pub(crate) fn notify_helper(&self) -> Option<usize> {
+        self.should_notify().then(|| self.take_sleeper()).flatten()
+    }
+
+    #[inline]
+    fn should_notify(&self) -> bool {
+        let state = self.state.load(Relaxed);
+        searching(state) == 0 && sleeping(state) > 0
+    }
+
+    #[cold]
+    fn take_sleeper(&self) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        if !self.should_notify() {
+            return None;
+        }
+        let worker = sleepers.pop()?;
+        // Added and subtracted in one step: nobody may see neither.
+        self.state.fetch_sub(SLEEPING - SEARCHING, SeqCst);
+        Some(worker)
+    }
+
+    /// Whether all of `workers` sleep at the same moment, and nobody searches.
+    pub(crate) fn all_asleep(&self, mut workers: impl Iterator<Item = usize>) -> bool {
+        let sleepers = self.sleepers.lock();
+        // SeqCst: as the changes. Under the lock, what it counts agrees with the stack.
+        searching(self.state.load(SeqCst)) == 0 && workers.all(|worker| sleepers.contains(&worker))
+    }
+
+    /// Something was queued where all look: whether there is a sleeper to wake. If not, whoever is awake sees
+    /// it before it sleeps.
+    pub(crate) fn somebody_sleeps(&self) -> bool {
+        // Pairs with the fence in `sleep`, as in `notify_one`.
+        fence(SeqCst);
+        self.sleeping() > 0
+    }
+
+    /// How many workers sleep, roughly.
+    pub(crate) fn sleeping(&self) -> usize {
+        sleeping(self.state.load(Relaxed))
+    }
+}

@@ -1,0 +1,118 @@
+//! The seam between the scheduler and its parts.
+
+pub(crate) mod facts;
+pub(crate) mod plan;
+
+use std::io;
+use std::sync::Arc;
+
+use runtime_core::Metrics;
+use runtime_core::task::{Ran, Task};
+
+use crate::scheduler::{Local, Shared, Unstarted};
+use facts::{Duty, Ended, Event, Origin, SharedEvent, State};
+
+/// The seam. What a scheduler has beyond the textbook hooks in here. Each default is what Go does: nothing special.
+///
+/// The calls are statically dispatched, so a default costs nothing. `H` is the whole list of parts, of which `Self` is
+/// one, or which `Self` is.
+pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
+    /// A worker's own state of the part, as its thread starts.
+    fn local(shared: &Shared<H>, worker: usize) -> Self::Local;
+
+    // ---- Decisions
+
+    /// A task is due. `None`: the part has taken it, and runs it elsewhere.
+    #[inline]
+    fn divert(_: &Arc<Shared<H>>, task: Task) -> Option<Task> {
+        Some(task)
+    }
+    /// The worker has put a task where others can take it. Whether a sleeper is woken for it.
+    #[inline]
+    fn wakes_for_own(_: &Local<H>) -> bool {
+        true
+    }
+    /// Sockets or timers have woken several tasks. Whether a sleeper is woken for them.
+    #[inline]
+    fn wakes_for_driven(_: &Local<H>) -> bool {
+        true
+    }
+    /// Whether thieves may take from that worker's FIFO queue.
+    #[inline]
+    fn shares_fifo(_: &Shared<H>, _worker: usize) -> bool {
+        true
+    }
+    /// Whether waiting for sockets is the business of a worker other than this one.
+    #[inline]
+    fn io_is_anothers(_: &Shared<H>, _worker: usize) -> bool {
+        false
+    }
+    /// The worker was refused the poller's token. True: this has changed who may have it, with a sequentially
+    /// consistent fence behind, and the worker tries once more.
+    fn gives_up_io(_: &Shared<H>, _worker: usize) -> bool {
+        false
+    }
+    /// What the worker is there for at the moment.
+    fn duty(_: &Shared<H>, _worker: usize) -> Duty {
+        Duty::Works
+    }
+    /// Between two tasks: whether the worker must stop working although the runtime goes on.
+    #[inline]
+    fn must_leave(_: &Local<H>) -> bool {
+        false
+    }
+
+    // ---- Around what the scheduler does
+
+    /// Polls a task.
+    #[inline]
+    fn poll(_: &Local<H>, task: Task) -> Ran {
+        task.run()
+    }
+    /// Whether timers go by the part's own time, so that [`wait`](Hooks::wait) replaces a worker's wait.
+    #[inline]
+    fn has_own_time(_: &Shared<H>) -> bool {
+        false
+    }
+    /// Waits for a token or a socket, or lets time pass. Called only by a part that has its own time.
+    fn wait(_: &Local<H>) {}
+    /// The life of a worker's thread. `work` returns when the runtime has closed, or when the worker
+    /// [must leave](Hooks::must_leave).
+    fn live(_: &Local<H>, work: &dyn Fn()) -> Ended {
+        work();
+        Ended::WithTheRuntime
+    }
+    /// Takes back what is left of a worker whose thread has [ended](Ended::Idle) although the runtime goes on.
+    fn take_back(_: &Shared<H>, _: Unstarted) {}
+
+    // ---- Work that is no task
+
+    /// Looks there for work that is no task, and does it; see [`Local::found`]. True if there was some.
+    #[inline]
+    fn do_other_work(_: &Local<H>, _: Origin) -> bool {
+        false
+    }
+    /// Whether there is such work.
+    #[inline]
+    fn has_other_work(_: &Shared<H>, _: Origin) -> bool {
+        false
+    }
+
+    // ---- Facts
+
+    /// Something has happened on a worker.
+    #[inline]
+    fn observe(_: &Local<H>, _: Event) {}
+    /// Something has happened, on any thread.
+    #[inline]
+    fn observe_shared(_: &Shared<H>, _: SharedEvent<'_>) {}
+    /// Adds what the part has counted.
+    fn report(_: &Shared<H>, _: &mut Metrics) {}
+    /// The workers' threads have started.
+    ///
+    /// # Errors
+    /// When the system gives no threads. The runtime then ends.
+    fn started(_: &Arc<Shared<H>>) -> io::Result<()> {
+        Ok(())
+    }
+}

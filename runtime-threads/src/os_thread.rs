@@ -1,0 +1,125 @@
+//! A thread that has left, until it is joined.
+//!
+//! When a task has ended, its thread runs the destructors of its thread-locals, which are the user's: they may take a
+//! lock that the joining thread holds. `JoinHandle::join` waits for them, and `JoinHandle::is_finished` says nothing
+//! about them. So a thread that still has something to do is joined by [`try_join`](OsThread::try_join), which waits for
+//! nobody.
+#![cfg_attr(target_os = "linux", allow(unsafe_code))]
+
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The longest pause between two looks of [`OsThread::join_until`].
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+
+pub(crate) struct OsThread(JoinHandle<()>);
+
+impl OsThread {
+    pub(crate) fn new(handle: JoinHandle<()>) -> Self {
+        Self(handle)
+    }
+
+    /// Joins the thread if it has exited, after its last destructor. Else gives it back.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn try_join(self) -> Result<(), Self> {
+        use std::os::unix::thread::JoinHandleExt;
+
+        // SAFETY: the handle has neither joined nor detached its thread. The thread's result is not asked for.
+        let result =
+            unsafe { libc::pthread_tryjoin_np(self.0.as_pthread_t(), std::ptr::null_mut()) };
+        if result != 0 {
+            return Err(self);
+        }
+        // It is joined: the handle must not detach it any more.
+        let _joined = self.0.into_pthread_t();
+        Ok(())
+    }
+
+    /// Detaches the thread if it has finished its task: nothing here can tell when it has exited.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn try_join(self) -> Result<(), Self> {
+        if self.0.is_finished() {
+            Ok(())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Waits until the thread has exited.
+    pub(crate) fn join(self) {
+        // What a task panics with is in its outcome; a thread's own end says nothing more.
+        let _ = self.0.join();
+    }
+
+    /// As [`join`](OsThread::join), for as long as there is time: then the thread is detached.
+    pub(crate) fn join_until(self, deadline: Instant) {
+        let mut this = self;
+        let mut pause = Duration::ZERO;
+        while let Err(running) = this.try_join() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            // Nearly all have exited within some microseconds.
+            thread::sleep(pause.min(left));
+            pause = (pause * 2 + Duration::from_micros(10)).min(LONGEST_PAUSE);
+            this = running;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::mpsc::{self, Receiver, Sender};
+
+    use super::*;
+
+    /// Says that it is destroyed, and waits until it may be.
+    struct Waits(Sender<()>, Receiver<()>);
+
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            self.1.recv().unwrap();
+        }
+    }
+
+    std::thread_local! {
+        static WAITS: RefCell<Option<Waits>> = const { RefCell::new(None) };
+    }
+
+    /// A thread in the destructor of its thread-local, and what lets it go on.
+    fn in_destructor() -> (OsThread, Sender<()>) {
+        let ((tell, told), (release, released)) = (mpsc::channel(), mpsc::channel());
+        let thread = thread::spawn(move || WAITS.set(Some(Waits(tell, released))));
+        told.recv().unwrap();
+        (OsThread::new(thread), release)
+    }
+
+    #[test]
+    fn a_thread_is_joined_after_its_last_destructor_and_not_before() {
+        let (mut thread, release) = in_destructor();
+        for _ in 0..100 {
+            thread = thread.try_join().expect_err("it has not exited");
+        }
+        release.send(()).unwrap();
+        while let Err(running) = thread.try_join() {
+            thread::yield_now();
+            thread = running;
+        }
+    }
+
+    #[test]
+    fn a_thread_that_does_not_exit_is_waited_for_until_the_deadline() {
+        let (thread, release) = in_destructor();
+        let deadline = Instant::now() + Duration::from_millis(5);
+        thread.join_until(deadline);
+        assert!(Instant::now() >= deadline);
+        // It was not joined, and goes on.
+        release.send(()).unwrap();
+        let (thread, release) = in_destructor();
+        release.send(()).unwrap();
+        thread.join_until(Instant::now() + Duration::from_secs(60));
+    }
+}
