@@ -136,7 +136,7 @@ fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstar
     (shared, workers)
 }
 
-fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Remote<Installed> {
+fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Arc<Remote<Installed>> {
     let polling = Arc::new(AtomicBool::new(false));
     let (unparker, of_timers) = (worker.parker.unparker(), Arc::clone(&polling));
     let reactor = Arc::downgrade(reactor);
@@ -144,13 +144,13 @@ fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Remote<Installed> {
     let timers = TimerShard::new(Box::new(move || {
         unpark(&unparker, &of_timers, reactor.upgrade().as_deref());
     }));
-    Remote {
+    Arc::new(Remote {
         timers,
         unparker: worker.parker.unparker(),
         polling,
         polls: CachePadded::default(),
         parts: OfRemote::default(),
-    }
+    })
 }
 
 impl<P: Policy> Ambient for Mn<P> {

@@ -1,6 +1,9 @@
 #![doc = include_str!("README.md")]
 // Without all parts, some of what the seam offers has no user.
-#![cfg_attr(not(feature = "default"), allow(dead_code, unused_imports))]
+#![cfg_attr(
+    not(feature = "default"),
+    allow(dead_code, unused_imports, unreachable_pub)
+)]
 
 mod assemble;
 mod binding;

@@ -519,8 +519,10 @@ impl Policy for GuardsSlot {
 
 #[test]
 fn a_slot_that_no_policy_empties_is_emptied_behind_a_worker_that_is_away() {
-    let builder = Runtime::builder().workers(2).warn_of_stuck(false);
-    let runtime = builder.build_with(GuardsSlot).unwrap();
+    // No replacement worker, which would take the slot over.
+    let builder = Runtime::builder().workers(2).max_replacement_workers(0);
+    let runtime = builder.warn_of_stuck(false).build_with(GuardsSlot);
+    let runtime = runtime.unwrap();
     let (tell, ended) = mpsc::channel();
     let task = runtime.spawn(async move {
         let (answer, answered) = mpsc::channel();

@@ -36,7 +36,7 @@ impl Parts {
                 .filter(|info| !info.parts().is_empty());
             let who: Vec<&str> = who.map(|info| info.name).collect();
             let who = match who.as_slice() {
-                [] => "no runtime has".to_owned(),
+                [] => "no runtime here has any".to_owned(),
                 who => format!("those that have are: {}", who.join(", ")),
             };
             return Err(usage(format!(
@@ -56,6 +56,15 @@ impl Parts {
                 if !known.contains(part.as_str()) {
                     return Err(usage(parts::unknown(part, known)));
                 }
+            }
+            let has_all = |info: &RuntimeInfo| {
+                let own: BTreeSet<&str> = names(info).collect();
+                set.iter().all(|part| own.contains(part.as_str()))
+            };
+            if !chosen().any(has_all) {
+                return Err(usage(format!(
+                    "no chosen runtime has all of the parts {written}; give each runtime's in a --without of its own"
+                )));
             }
             sets.push(set);
         }
@@ -115,4 +124,78 @@ impl Parts {
 
 fn names(info: &RuntimeInfo) -> impl Iterator<Item = &'static str> {
     info.parts().iter().map(|part| part.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime_core::Choice;
+    use runtime_n1::N1;
+
+    use super::*;
+    use crate::launcher::{Launcher, Reactor};
+
+    const fn part(name: &'static str) -> Choice {
+        Choice { name, about: "" }
+    }
+
+    fn runtime(name: &'static str, parts: &'static [Choice]) -> RuntimeInfo {
+        let mut info = RuntimeInfo::new(name, "").launched_by::<N1>(Reactor::Chosen);
+        let mut launcher = Launcher::of::<N1>();
+        launcher.parts = parts;
+        info.launcher = Some(launcher);
+        info
+    }
+
+    fn asked(without: &[&str]) -> Result<Vec<usize>, String> {
+        let registry = Registry {
+            runtimes: vec![
+                runtime("two", const { &[part("a"), part("b")] }),
+                runtime("one", const { &[part("c")] }),
+                runtime("none", &[]),
+            ],
+            ..Registry::default()
+        };
+        let without: Vec<String> = without.iter().map(|&set| set.to_owned()).collect();
+        Parts::new(&registry, &["two", "one", "none"], &without, false)
+            .map(|parts| {
+                let arms = registry.runtimes.iter().map(|info| parts.of(info).len());
+                arms.collect()
+            })
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_set_is_for_the_runtimes_that_have_all_of_it() {
+        assert_eq!(asked(&[]), Ok(vec![1, 1, 1]));
+        assert_eq!(asked(&["b,a", "a", "c"]), Ok(vec![3, 2, 1]));
+        // Written twice, in another order.
+        assert_eq!(asked(&["b,a", "a,b"]), Ok(vec![2, 1, 1]));
+    }
+
+    #[test]
+    fn a_set_that_no_runtime_has_as_a_whole_is_refused() {
+        let refused = asked(&["a,c"]).unwrap_err();
+        assert!(
+            refused.starts_with("no chosen runtime has all of the parts a,c"),
+            "{refused}"
+        );
+        assert_eq!(
+            asked(&["d"]).unwrap_err(),
+            "unknown part `d`; the parts are: a, b, c"
+        );
+    }
+
+    #[test]
+    fn of_two_parts_or_one_no_row_of_the_matrix_is_there_twice() {
+        let rows = |parts| {
+            let info = runtime("any", parts);
+            Parts::Ablation.rows(&[&info]).unwrap()
+        };
+        assert_eq!(
+            rows(const { &[part("a"), part("b")] }),
+            ["all", "none", "-a", "-b"]
+        );
+        assert_eq!(rows(const { &[part("a")] }), ["all", "none"]);
+        assert_eq!(rows(&[]), ["all"]);
+    }
 }

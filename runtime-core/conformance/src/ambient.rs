@@ -13,6 +13,7 @@ use futures_lite::future::block_on;
 
 use super::AmbientSubject;
 use super::blocking_entry::assert_explains;
+use super::erased::maker::Inherited;
 use super::event::Event;
 use super::outcome::Outcome;
 use super::probe::{Probe, Then};
@@ -204,7 +205,9 @@ pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
         sum
     }
     let (tell, told) = mpsc::channel();
+    let inherited = Inherited::of_this_thread();
     let thread = thread::spawn(move || {
+        inherited.here();
         // First, so that it is the last to be destroyed.
         LAST.set(Some(Last {
             work: work::<S>,

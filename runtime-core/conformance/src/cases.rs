@@ -9,16 +9,23 @@ use super::Subject;
 /// the type: `ambient` for an [`AmbientSubject`](crate::AmbientSubject), `forever` for a
 /// [`ForeverSubject`](crate::ForeverSubject), `simulated` for a
 /// [`ClockSubject`](crate::ClockSubject), and `send_owner` for a subject that is `Send`:
-/// `conformance!(Mine, ambient, forever, simulated, send_owner)`. For several subjects in a file, put each into a
-/// module of its own.
+/// `conformance!(Mine, ambient, forever, simulated, send_owner)`. The cases are compiled once for all schedulers,
+/// except those of a task's life and of `send_owner`: see [`erased`](crate::erased). For several subjects in a file,
+/// put each into a module of its own.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {
         mod conformance {
             #[allow(unused_imports)]
             use super::*;
-            $crate::__conformance_cases!(contract, __conformance_tests, $subject);
-            $($crate::__conformance_cases!($group, __conformance_tests, $subject);)*
+            $crate::__conformance_cases!(contract, __conformance_tests, contract $subject);
+            $($crate::__conformance_cases!($group, __conformance_tests, $group $subject);)*
+
+            mod typed {
+                #[allow(unused_imports)]
+                use super::*;
+                $crate::__conformance_cases!(typed, __conformance_tests, typed $subject);
+            }
         }
     };
 }
@@ -316,6 +323,21 @@ macro_rules! __conformance_cases {
             }
         }
     };
+    (typed, $consumer:ident, $($subject:tt)*) => {
+        $crate::$consumer! {
+            { $($subject)* }
+            lifecycle {
+                c01_a_task_that_returns
+                c02_a_task_aborted_at_once
+                c02_a_task_aborted_while_parked
+                c02_a_task_aborted_in_a_poll_that_waits
+                c02_a_task_aborted_in_its_last_poll_yields_its_value
+                c02_aborting_a_finished_task_changes_nothing
+                c03_a_task_that_panics
+                c03_a_task_aborted_in_the_poll_that_panics
+            }
+        }
+    };
     (forever, $consumer:ident, $($subject:tt)*) => {
         $crate::$consumer! {
             { $($subject)* }
@@ -370,10 +392,31 @@ macro_rules! __conformance_cases {
     };
 }
 
-/// One `#[test]` for each case.
+/// One `#[test]` for each case: compiled here for the groups that are about types, else [once](crate::erased) for all.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __conformance_tests {
+    ({ typed $subject:ty } $($cases:tt)*) => {
+        $crate::__conformance_tests_of_a_type! { { $subject } $($cases)* }
+    };
+    ({ send_owner $subject:ty } $($cases:tt)*) => {
+        $crate::__conformance_tests_of_a_type! { { $subject } $($cases)* }
+    };
+    ({ $group:ident $subject:ty } $($module:ident { $($case:ident)* })*) => {$($(
+        #[test]
+        fn $case() {
+            $crate::erased::$group::run::<$subject>(
+                stringify!($case),
+                $crate::erased::$group::$module::$case,
+            );
+        }
+    )*)*};
+}
+
+/// One `#[test]` for each case, generic over the subject.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __conformance_tests_of_a_type {
     ({ $subject:ty } $($module:ident { $($case:ident)* })*) => {$($(
         #[test]
         fn $case() {
@@ -394,7 +437,10 @@ macro_rules! __conformance_table {
             $crate::Case {
                 module: stringify!($module),
                 name: stringify!($case),
-                run: $crate::$module::$case::<$subject>,
+                run: || {
+                    $crate::erased::maker::contract::<$subject>()
+                        .run($crate::erased::contract::$module::$case);
+                },
             },
         )*)*]
     };

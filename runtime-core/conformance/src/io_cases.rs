@@ -1,6 +1,7 @@
 //! The one list of the cases over sockets and files, and what runs them.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use runtime_kernel::reactor::ReactorKind;
@@ -33,9 +34,10 @@ macro_rules! __io_tests {
             $(
                 #[test]
                 fn $case() {
-                    $crate::io_cases::check::<$launch, _, _>(stringify!($case), || {
-                        |_| $crate::$module::$case()
-                    });
+                    $crate::io_cases::check_boxed::<$launch>(
+                        stringify!($case),
+                        $crate::io_cases::boxed::$module::$case,
+                    );
                 }
             )*
         }
@@ -46,7 +48,7 @@ macro_rules! __io_tests {
 ///
 /// # Panics
 /// With the case's panic, or with its name when it hangs.
-pub fn check<L, C, F>(name: &str, case: fn() -> C)
+pub fn check<L, C, F>(name: &str, case: impl Fn() -> C)
 where
     L: Launch,
     C: FnOnce(L::Runtime) -> F + Send + 'static,
@@ -56,10 +58,43 @@ where
         let mut config = LaunchConfig::default();
         config.workers = 2;
         config.reactor = *kind;
+        let root = case();
         super::watchdog::run(&format!("{name} ({kind})"), PATIENCE, move || {
-            L::run(&config, case()).expect("a runtime");
+            L::run(&config, root).expect("a runtime");
         });
     }
+}
+
+/// [`check`] for a case whose type is forgotten, so that it is compiled once for all schedulers.
+///
+/// # Panics
+/// As [`check`].
+pub fn check_boxed<L: Launch>(name: &str, case: fn() -> BoxedCase) {
+    check::<L, _, _>(name, || move |_| case());
+}
+
+/// A case of sockets or files.
+pub type BoxedCase = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The cases, boxed.
+#[doc(hidden)]
+pub mod boxed {
+    crate::__io_cases!(__io_boxed, ());
+}
+
+/// One function for each case.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __io_boxed {
+    ({ $argument:ty } $($module:ident { $($case:ident)* })*) => {$(
+        pub mod $module {
+            $(
+                pub fn $case() -> $crate::io_cases::BoxedCase {
+                    Box::pin($crate::$module::$case())
+                }
+            )*
+        }
+    )*};
 }
 
 /// Generates one `#[test]` per case, by module, that hands the case to the calling module's `run`.
@@ -71,7 +106,7 @@ macro_rules! __one_loop_tests {
             $(
                 #[test]
                 fn $case() {
-                    super::run($crate::$module::$case);
+                    super::run($crate::io_cases::boxed::$module::$case);
                 }
             )*
         }

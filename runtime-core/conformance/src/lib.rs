@@ -19,6 +19,7 @@ pub mod combine_gather;
 pub mod combine_handles;
 pub mod combine_scope;
 pub mod entered;
+pub mod erased;
 pub mod event;
 pub mod executors;
 pub mod fairness;

@@ -12,6 +12,7 @@ use futures_lite::{AsyncReadExt, future::yield_now};
 
 use super::Subject;
 use super::event::{Count, Event};
+use super::skip;
 use runtime_library::{Runtime, TcpListener};
 
 /// Times that a case is tried after each history.
@@ -75,7 +76,7 @@ where
     let subject = S::start();
     let rt = subject.handle();
     if !rt.capabilities().parallel {
-        return;
+        skip("there is no other worker");
     }
     subject.run(async move {
         for history in HISTORIES {

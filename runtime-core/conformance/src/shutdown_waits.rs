@@ -9,6 +9,7 @@ use super::event::Event;
 use super::outcome::Outcome;
 use super::probe::{Probe, Then};
 use super::shutdown::{By, LONG, OnDrop};
+use super::skip;
 use runtime_library::Runtime;
 
 /// For what is still running when the time is over: it is, however short that time.
@@ -78,6 +79,8 @@ pub fn c04_dropping_the_owner_leaves_blocking_jobs<S: Subject>() {
     ended.wait_blocking();
 }
 
+const NO_POLLS: &str = "no task is polled while the owner ends the runtime";
+
 /// Tasks run without the owner's help, so that one can be in its poll while the runtime ends.
 fn polls_go_on_beside_the_owner<S: Subject>(subject: &S) -> bool {
     subject.handle().capabilities().parallel
@@ -87,7 +90,7 @@ fn polls_go_on_beside_the_owner<S: Subject>(subject: &S) -> bool {
 pub fn c04_shutdown_names_a_task_still_polling<S: Subject>() {
     let subject = S::start();
     if !polls_go_on_beside_the_owner(&subject) {
-        return;
+        skip(NO_POLLS);
     }
     let (probe, runs, release) = (Probe::new(), Event::new(), Event::new());
     let (told, released) = (runs.clone(), release.clone());
@@ -119,7 +122,7 @@ pub fn c04_the_end_waits_for_polls<S: Subject>() {
         for then in [Then::Wait, Then::Return, Then::Panic] {
             let subject = S::start();
             if !polls_go_on_beside_the_owner(&subject) {
-                return;
+                skip(NO_POLLS);
             }
             let rt = subject.handle();
             let (probe, runs, sibling) = (Probe::new(), Event::new(), Event::new());

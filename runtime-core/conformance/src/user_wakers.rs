@@ -100,6 +100,8 @@ const OTHERS: &[&str] = &[
     "YieldNow",
     // A socket.
     "SignalStream",
+    // A oneshot's receiver: a call to another process.
+    "Call",
 ];
 
 const fn entry(

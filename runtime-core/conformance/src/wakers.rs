@@ -10,9 +10,11 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 
 use super::Subject;
+use super::erased::maker::Inherited;
 use super::event::{Count, Event};
 use super::outcome::Outcome;
 use super::probe::{Destructors, Probe, Then};
+use super::skip;
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
@@ -190,7 +192,7 @@ pub fn c06_wakes_of_a_parked_task_coalesce<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     if rt.capabilities().parallel {
-        return; // The task runs meanwhile: each wake may rightly be a poll.
+        skip("the task runs meanwhile, and each wake may rightly be a poll");
     }
     subject.run(async move {
         let probe = Probe::with(Destructors::Quiet, true);
@@ -320,7 +322,9 @@ pub fn c06_two_runtimes_wake_each_other<S: Subject>() {
     }
     let (ping, pong) = (Count::new(), Count::new());
     let (heard, said) = (ping.clone(), pong.clone());
+    let inherited = Inherited::of_this_thread();
     let other = thread::spawn(move || {
+        inherited.here();
         let subject = S::start();
         subject.run(answer(heard, said, false));
     });

@@ -378,11 +378,12 @@ macro_rules! caught {
     ($($test:ident: $flaw:ident by $module:ident::$case:ident, saying $text:literal;)*) => {$(
         #[test]
         fn $test() {
-            let right = testing::$module::$case::<Broken<NONE>>;
-            testing::run::<Broken<NONE>>(stringify!($case), right);
+            let case = testing::erased::contract::$module::$case;
+            testing::erased::contract::run::<Broken<NONE>>(stringify!($case), case);
 
-            let wrong = testing::$module::$case::<Broken<$flaw>>;
-            let failure = catch_unwind(|| testing::run::<Broken<$flaw>>(stringify!($case), wrong));
+            let failure = catch_unwind(|| {
+                testing::erased::contract::run::<Broken<$flaw>>(stringify!($case), case);
+            });
             let payload = failure.expect_err("the case does not notice the flaw");
             let text = testing::probe::text_of(&*payload);
             assert!(text.contains($text), "it fails for another reason: {text}");

@@ -134,13 +134,35 @@ struct Entered {
     role: Role,
 }
 
+/// What a thread runs for the runtime that it is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    /// No task: it may block.
+    Nothing,
+    /// Tasks, which take turns.
+    Tasks,
+    /// One task (1:1), which waits by blocking the thread.
+    OneTask,
+}
+
+impl Entered {
+    fn runs(&self) -> Runs {
+        match self.role {
+            Role::NonWorker => Runs::Nothing,
+            Role::Worker if self.ambient.has_thread_per_task() => Runs::OneTask,
+            Role::Worker => Runs::Tasks,
+        }
+    }
+}
+
 /// A thread's contexts. It has no destructor, so that it can be used while the thread's other thread-locals are
 /// destroyed: a runtime may be made and dropped there. Nothing is left in it then, as each entry goes with its guard.
 struct Current {
     innermost: RefCell<ManuallyDrop<Option<Entered>>>,
     /// Those around it, the outermost first. Empty, it has no memory.
     outer: RefCell<ManuallyDrop<Vec<Entered>>>,
-    role: Cell<Option<Role>>,
+    /// What the innermost one makes of the thread. A copy, as each operation that waits asks for it.
+    runs: Cell<Runs>,
     /// The innermost one's number; 0 outside of all.
     number: Cell<u64>,
     /// The last number that was given out.
@@ -152,7 +174,7 @@ thread_local! {
         Current {
             innermost: RefCell::new(ManuallyDrop::new(None)),
             outer: RefCell::new(ManuallyDrop::new(Vec::new())),
-            role: Cell::new(None),
+            runs: Cell::new(Runs::Nothing),
             number: Cell::new(0),
             last: Cell::new(0),
         }
@@ -175,7 +197,8 @@ impl Current {
     }
 
     fn set_innermost(&self, entered: Option<Entered>) -> Option<Entered> {
-        self.role.set(entered.as_ref().map(|entered| entered.role));
+        self.runs
+            .set(entered.as_ref().map_or(Runs::Nothing, Entered::runs));
         self.number
             .set(entered.as_ref().map_or(0, |entered| entered.number));
         std::mem::replace(&mut **self.innermost.borrow_mut(), entered)
@@ -328,20 +351,26 @@ pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
     as_non_worker(function)
 }
 
+#[inline]
+fn runs() -> Runs {
+    CURRENT
+        .try_with(|current| current.runs.get())
+        .unwrap_or(Runs::Nothing)
+}
+
 /// True on a thread that is running tasks.
 pub fn in_task() -> bool {
-    CURRENT
-        .try_with(|current| current.role.get() == Some(Role::Worker))
-        .unwrap_or(false)
+    runs() != Runs::Nothing
 }
 
 /// True if what is polled on the calling thread is waited for by blocking that thread: in a task of 1:1, and in
 /// `block_on_current_thread`. Those may be overtaken: see [`OVERTAKEN_FOR`](crate::capabilities::OVERTAKEN_FOR).
+#[inline]
 pub fn waits_as_thread() -> bool {
-    if in_task() {
-        try_with(|ambient| ambient.has_thread_per_task()).unwrap_or(false)
-    } else {
-        crate::park::is_blocked_on()
+    match runs() {
+        Runs::Nothing => crate::park::is_blocked_on(),
+        Runs::Tasks => false,
+        Runs::OneTask => true,
     }
 }
 

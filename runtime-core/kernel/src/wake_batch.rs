@@ -67,8 +67,15 @@ impl WakeBatch {
     /// Wakes all, first come, first served. One that panics keeps the others from nothing: its panic ends here.
     #[inline]
     pub fn wake_all(&mut self) {
-        if self.len > 0 {
-            self.wake_some();
+        match self.len {
+            0 => {}
+            1 => {
+                self.len = 0;
+                // SAFETY: the batch's first `len` were initialised, and this one is not in it any more.
+                let waker = unsafe { self.wakers[0].assume_init_read() };
+                contain(|| waker.wake());
+            }
+            _ => self.wake_some(),
         }
     }
 

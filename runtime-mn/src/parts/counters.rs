@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use runtime_core::metrics::WorkerMetrics;
 use runtime_core::{Choice, Metrics};
 
-use super::part::{Has, Install, seen};
+use super::part::{Has, Install, own_seen, seen};
 use crate::scheduler::{Local, Shared, add};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, SharedEvent, State};
@@ -100,7 +100,7 @@ impl<H: Has<Self>> Hooks<H> for Counters {
         if !counters.is_on {
             return;
         }
-        let own = &seen::<Self, H>(&local.shared, local.index()).own;
+        let own = &own_seen::<Self, H>(local).own;
         match event {
             Event::Spawned => add(&own.spawned, 1),
             Event::Finished => add(&own.finished, 1),

@@ -75,6 +75,12 @@ pub(crate) fn own<T: State, H: Has<T>>(local: &Local<H>) -> &T::Local {
     H::own(&local.parts)
 }
 
+/// What the others see of the part's state on the calling worker.
+#[inline]
+pub(crate) fn own_seen<T: State, H: Has<T>>(local: &Local<H>) -> &T::Remote {
+    H::seen(&local.remote.parts)
+}
+
 /// The part's state of that worker.
 #[inline]
 pub(crate) fn seen<T: State, H: Has<T>>(shared: &Shared<H>, worker: usize) -> &T::Remote {

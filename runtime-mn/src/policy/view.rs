@@ -40,7 +40,7 @@ impl<'a> Shown<'a> {
     }
 
     fn other(&self, worker: usize) -> Option<&WorkerQueues> {
-        self.queues.all.active().get(worker)
+        self.queues.all.active().get(worker).map(|queues| &**queues)
     }
 }
 
@@ -83,11 +83,11 @@ impl Numbers for Shown<'_> {
     }
     #[inline]
     fn ranked_len(&self) -> usize {
-        self.queues.shared().ranked.len()
+        self.queues.shared.ranked.len()
     }
     #[inline]
     fn has_inbox(&self) -> bool {
-        !self.queues.shared().inbox.is_empty()
+        !self.queues.shared.inbox.is_empty()
     }
     #[inline]
     fn has_injected(&self) -> bool {

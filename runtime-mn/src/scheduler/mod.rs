@@ -34,7 +34,7 @@ use queues::{OwnQueues, SharedQueues};
 /// What all threads of a runtime share.
 pub(crate) struct Shared<H: State> {
     pub(crate) queues: Arc<SharedQueues>,
-    pub(crate) remotes: Box<[Remote<H>]>,
+    pub(crate) remotes: Box<[Arc<Remote<H>>]>,
     /// How many workers the builder was told to start. There may be more; see [`Hooks::live`].
     pub(crate) workers: usize,
     pub(crate) idle: CachePadded<Idle>,
@@ -85,6 +85,8 @@ pub(crate) struct Unstarted {
 /// One worker's own side. Its thread finds it through a thread-local; no other thread touches it.
 pub(crate) struct Local<H: State> {
     pub(crate) shared: Arc<Shared<H>>,
+    /// This worker, as the others see it.
+    pub(crate) remote: Arc<Remote<H>>,
     pub(crate) queues: OwnQueues,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) parker: Parker,
@@ -113,7 +115,7 @@ impl<H: State> Local<H> {
 
     #[inline]
     pub(crate) fn remote(&self) -> &Remote<H> {
-        &self.shared.remotes[self.queues.index]
+        &self.remote
     }
 
     /// The calling thread's worker, if it is one of this runtime's.
@@ -145,7 +147,7 @@ impl<H: State> Local<H> {
 
 impl<H: State> Shared<H> {
     #[inline]
-    pub(crate) fn active(&self) -> &[Remote<H>] {
+    pub(crate) fn active(&self) -> &[Arc<Remote<H>>] {
         &self.remotes[..self.queues.active().len()]
     }
 

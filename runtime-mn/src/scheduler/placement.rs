@@ -81,13 +81,13 @@ impl<H: Hooks> Local<H> {
                 }
                 return;
             }
-            Place::Ranked(rank) => self.queues.shared().ranked.push(rank, task),
+            Place::Ranked(rank) => self.queues.shared.ranked.push(rank, task),
             Place::Worker(worker) if worker != self.index() => {
                 if self.shared.send_to(worker, task) {
                     return;
                 }
             }
-            Place::Worker(_) => self.queues.shared().inbox.push(task),
+            Place::Worker(_) => self.queues.shared.inbox.push(task),
         }
         if wakes && self.shared.steals && H::wakes_for_own(self) {
             self.wake_for_own();
@@ -104,7 +104,7 @@ impl<H: Hooks> Local<H> {
 
     /// Sockets or timers have woken tasks. One is this worker's to run; more may be worth waking a sleeper.
     pub(crate) fn wake_for_driven(&self) {
-        let driven = self.queues.fifo.len() + self.queues.shared().ranked.len();
+        let driven = self.queues.fifo.len() + self.queues.shared.ranked.len();
         if self.shared.steals && driven > 1 && H::wakes_for_driven(self) {
             self.shared.wake_helper();
         }

@@ -23,7 +23,7 @@ pub(crate) const BATCH_LIMIT: usize = 32;
 /// All queues, as every thread may use them.
 pub(crate) struct SharedQueues {
     pub(crate) injector: CachePadded<Injector<Task>>,
-    workers: Box<[WorkerQueues]>,
+    workers: Box<[Arc<WorkerQueues>]>,
     /// How many workers exist or ever did: the first so many.
     active: AtomicUsize,
     /// How many of them the builder was told to start. Policies number those.
@@ -51,6 +51,8 @@ pub(crate) struct WorkerQueues {
 pub(crate) struct OwnQueues {
     pub(crate) all: Arc<SharedQueues>,
     pub(crate) index: usize,
+    /// The same queues, as the others see them.
+    pub(crate) shared: Arc<WorkerQueues>,
     /// The newest first; thieves take the oldest.
     pub(crate) lifo: Deque<Task>,
     /// The oldest first, for everybody.
@@ -73,13 +75,15 @@ impl SharedQueues {
         let ends: Vec<_> = (0..slots)
             .map(|_| (Deque::new_lifo(), Deque::new_fifo()))
             .collect();
-        let workers = ends.iter().map(|(lifo, fifo)| WorkerQueues {
-            slot: CachePadded::default(),
-            lifo: lifo.stealer(),
-            fifo: fifo.stealer(),
-            ranked: CachePadded::default(),
-            inbox: CachePadded::default(),
-            asleep: AtomicBool::new(false),
+        let workers = ends.iter().map(|(lifo, fifo)| {
+            Arc::new(WorkerQueues {
+                slot: CachePadded::default(),
+                lifo: lifo.stealer(),
+                fifo: fifo.stealer(),
+                ranked: CachePadded::default(),
+                inbox: CachePadded::default(),
+                asleep: AtomicBool::new(false),
+            })
         });
         let all = Arc::new(Self {
             injector: CachePadded::default(),
@@ -96,6 +100,7 @@ impl SharedQueues {
             .map(|(index, (lifo, fifo))| OwnQueues {
                 all: Arc::clone(&all),
                 index,
+                shared: Arc::clone(&all.workers[index]),
                 lifo,
                 fifo,
                 tick: Cell::new(0),
@@ -107,7 +112,7 @@ impl SharedQueues {
     }
 
     #[inline]
-    pub(crate) fn active(&self) -> &[WorkerQueues] {
+    pub(crate) fn active(&self) -> &[Arc<WorkerQueues>] {
         &self.workers[..self.active.load(Relaxed)]
     }
 
@@ -177,20 +182,15 @@ impl WorkerQueues {
 
 impl OwnQueues {
     #[inline]
-    pub(crate) fn shared(&self) -> &WorkerQueues {
-        &self.all.workers[self.index]
-    }
-
-    #[inline]
     pub(crate) fn slot(&self) -> &Slot {
-        &self.shared().slot
+        &self.shared.slot
     }
 
     /// Whatever there is, in no order.
     pub(crate) fn pop_any(&self) -> Option<Task> {
         let slot = self.slot().take();
         let own = slot.or_else(|| self.lifo.pop()).or_else(|| self.fifo.pop());
-        own.or_else(|| self.shared().take_sorted())
+        own.or_else(|| self.shared.take_sorted())
     }
 
     /// The other workers, beginning at a random one.

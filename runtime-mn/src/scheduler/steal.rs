@@ -35,11 +35,11 @@ impl<H: Hooks> Local<H> {
         match source {
             Source::Slot => self.take_slot(),
             Source::Newest => self.queues.lifo.pop(),
-            Source::Oldest => retry(|| self.queues.shared().lifo.steal()),
+            Source::Oldest => retry(|| self.queues.shared.lifo.steal()),
             Source::Front => self.queues.fifo.pop(),
             Source::Injected => self.take_injected(),
-            Source::Ranked => self.queues.shared().ranked.pop_first(),
-            Source::Inbox => retry(|| self.queues.shared().inbox.steal()),
+            Source::Ranked => self.queues.shared.ranked.pop_first(),
+            Source::Inbox => retry(|| self.queues.shared.inbox.steal()),
         }
     }
 
@@ -51,7 +51,7 @@ impl<H: Hooks> Local<H> {
         if !tick.is_multiple_of(OWN_TURN) {
             return None;
         }
-        let shared = self.queues.shared();
+        let shared = &self.queues.shared;
         match tick / OWN_TURN % 8 {
             0 | 2 | 4 | 6 => self.take(Source::Oldest),
             1 => self.take(Source::Front),
@@ -120,9 +120,8 @@ impl<H: Hooks> Local<H> {
     /// Another worker that this one may take from; `None` for any other number.
     fn victim(&self, worker: usize) -> Option<&WorkerQueues> {
         let may_steal = self.shared.steals && worker != self.index();
-        may_steal
-            .then(|| self.queues.all.active().get(worker))
-            .flatten()
+        let queues = may_steal.then(|| self.queues.all.active().get(worker));
+        queues.flatten().map(|queues| &**queues)
     }
 
     fn steal(&self, worker: usize) -> Option<Found> {

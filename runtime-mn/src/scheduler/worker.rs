@@ -231,10 +231,10 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
             timers.prepare_park()
         };
         let was_searching = local.searching.replace(false);
-        let asleep = &local.queues.shared().asleep;
+        let asleep = &local.queues.shared.asleep;
         asleep.store(true, Relaxed);
         let last_look = shared.idle.sleep(local.index(), was_searching);
-        if local.queues.shared().has_waiting() {
+        if local.queues.shared.has_waiting() {
             // The policy, or a waker that the search called, has queued it here. Nobody else need see it.
         } else if last_look && shared.has_work_for_others() {
             self.has_overlooked.set(true);
@@ -260,6 +260,7 @@ impl<H: Hooks> Local<H> {
             has_more_io: Cell::new(false),
             until_injected: Cell::new(shared.knobs.injector_tick),
             parts: H::local(&shared, worker.queues.index),
+            remote: Arc::clone(&shared.remotes[worker.queues.index]),
             shared,
             queues: worker.queues,
             parker: worker.parker,

@@ -190,14 +190,15 @@ pub const WITHOUT_PROGRAM: &[(&str, &str)] = &[
     ),
     ("calls/every.rs: run", "never completes"),
     (
+        "process_pool/call.rs: Future for Call",
+        "a oneshot's receiver, which has its own; its answer comes from another process",
+    ),
+    (
         "combine/wait_for.rs: wait_for",
         "a `timeout` and a handle, which have theirs",
     ),
     ("fs/offload.rs: Future for Job", "private: a handle"),
-    (
-        "blocking/owned.rs: Future for OwnedJob",
-        "private: a handle",
-    ),
+    ("owned_job.rs: Future for OwnedJob", "private: a handle"),
     (
         "hyper_rt.rs: Future for SyncSleep",
         "private: the runtime's sleep",
@@ -219,12 +220,12 @@ pub const WITHOUT_PROGRAM: &[(&str, &str)] = &[
         "process/child.rs: wait_with_output",
         "takes the child; a `read` of its pipes and a `wait`",
     ),
-    ("runtime.rs: accept", "declared only"),
-    ("runtime.rs: recv", "declared only"),
-    ("runtime.rs: send", "declared only"),
-    ("runtime.rs: sleep", "declared only"),
-    ("runtime.rs: sleep_until", "declared only"),
-    ("runtime.rs: yield_now", "declared only"),
+    ("runtime/traits.rs: accept", "declared only"),
+    ("runtime/traits.rs: recv", "declared only"),
+    ("runtime/traits.rs: send", "declared only"),
+    ("runtime/traits.rs: sleep", "declared only"),
+    ("runtime/traits.rs: sleep_until", "declared only"),
+    ("runtime/traits.rs: yield_now", "declared only"),
     ("signal/stream.rs: ctrl_c", "a `recv` of a new stream"),
     (
         "sync/condition.rs: Future for WaitNotified",

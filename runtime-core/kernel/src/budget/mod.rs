@@ -53,38 +53,54 @@ pub const FOREIGN_WAKER: u32 = 64;
 /// What `Budget::remaining` is while no budget is armed.
 const UNLIMITED: u16 = u16::MAX;
 
-/// The budget of one poll.
+/// The budget of one poll, in one word: arming it is one store, and a unit is one addition.
+///
+/// | bits | what |
+/// |---|---|
+/// | 0 to 15 | units left, or `UNLIMITED` |
+/// | 16 to 31 | how many reserves were given out: the next is the full budget halved so often, and once more |
+/// | 32 to 63 | refusals since the budget was full, by weight |
 #[derive(Clone, Copy, Debug)]
-struct Budget {
-    /// Units left, or `UNLIMITED`.
-    remaining: u16,
-    /// How many reserves were given out: the next one is the full budget halved so often, and once more.
-    reserves: u16,
-    /// Refusals since the budget was full, by weight.
-    refusals: u32,
-}
+struct Budget(u64);
 
 impl Budget {
-    const NONE: Self = Self {
-        remaining: UNLIMITED,
-        ..Self::FULL
-    };
-    const FULL: Self = Self {
-        remaining: UNITS_PER_POLL as u16,
-        reserves: 0,
-        refusals: 0,
-    };
+    const NONE: Self = Self::new(UNLIMITED, 0, 0);
+    const FULL: Self = Self::new(UNITS_PER_POLL as u16, 0, 0);
+
+    const fn new(remaining: u16, reserves: u16, refusals: u32) -> Self {
+        Self(remaining as u64 | (reserves as u64) << 16 | (refusals as u64) << 32)
+    }
+
+    #[inline]
+    fn remaining(self) -> u16 {
+        self.0 as u16
+    }
+
+    fn reserves(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    fn refusals(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// One unit less. There is one left.
+    #[inline]
+    fn less_one(self) -> Self {
+        debug_assert!(!matches!(self.remaining(), 0 | UNLIMITED));
+        Self(self.0 - 1)
+    }
+
+    /// One unit more. It is not full.
+    #[inline]
+    fn and_one(self) -> Self {
+        debug_assert!(u32::from(self.remaining()) < UNITS_PER_POLL);
+        Self(self.0 + 1)
+    }
 }
 
 thread_local! {
     static BUDGET: Cell<Budget> = const { Cell::new(Budget::NONE) };
-}
-
-fn set_remaining(remaining: u16) {
-    BUDGET.set(Budget {
-        remaining,
-        ..BUDGET.get()
-    });
 }
 
 /// Arms a full budget for one poll; what was left of an outer poll's comes back when the guard is dropped.
@@ -112,7 +128,7 @@ impl Drop for Armed {
 /// True if [`poll_proceed`] would let an operation proceed.
 #[inline]
 pub fn has_remaining() -> bool {
-    BUDGET.get().remaining != 0
+    BUDGET.get().remaining() != 0
 }
 
 /// Takes one unit; `Pending`, with the task already woken, if none is left.
@@ -135,11 +151,12 @@ pub fn has_remaining() -> bool {
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Spent> {
-    match BUDGET.get().remaining {
+    let budget = BUDGET.get();
+    match budget.remaining() {
         UNLIMITED => Poll::Ready(Spent { refund: false }),
         0 => exhausted(cx),
-        remaining => {
-            set_remaining(remaining - 1);
+        _ => {
+            BUDGET.set(budget.less_one());
             Poll::Ready(Spent { refund: true })
         }
     }
@@ -154,28 +171,22 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Spent> {
     } else {
         FOREIGN_WAKER
     };
-    let refusals = before.refusals + weight;
+    let refusals = before.refusals() + weight;
     if refusals >= IMPATIENCE {
-        BUDGET.set(Budget {
-            remaining: UNITS_PER_POLL as u16 - 1,
-            refusals: 0,
-            ..before
-        });
+        let remaining = UNITS_PER_POLL as u16 - 1;
+        BUDGET.set(Budget::new(remaining, before.reserves(), 0));
         return Poll::Ready(Spent { refund: true });
     }
-    let reserves = before.reserves + 1;
+    let reserves = before.reserves() + 1;
     let reserve = (UNITS_PER_POLL as u16)
         .checked_shr(reserves.into())
         .unwrap_or(0);
-    BUDGET.set(Budget {
-        remaining: reserve,
-        reserves: if reserve == 0 {
-            before.reserves
-        } else {
-            reserves
-        },
-        refusals,
-    });
+    let reserves = if reserve == 0 {
+        before.reserves()
+    } else {
+        reserves
+    };
+    BUDGET.set(Budget::new(reserve, reserves, refusals));
     cx.waker().wake_by_ref();
     Poll::Pending
 }
@@ -199,10 +210,10 @@ impl Drop for Spent {
     #[inline]
     fn drop(&mut self) {
         if self.refund {
-            let remaining = BUDGET.get().remaining;
+            let budget = BUDGET.get();
             // Not into a budget that was disarmed or renewed meanwhile.
-            if u32::from(remaining) < UNITS_PER_POLL {
-                set_remaining(remaining + 1);
+            if u32::from(budget.remaining()) < UNITS_PER_POLL {
+                BUDGET.set(budget.and_one());
             }
         }
     }
@@ -231,7 +242,7 @@ pub fn poll_begin(cx: &mut Context<'_>) -> Poll<Begun> {
         drop(ready!(exhausted(cx)));
     }
     Poll::Ready(Begun {
-        before: BUDGET.get().remaining,
+        before: BUDGET.get().remaining(),
     })
 }
 
@@ -246,9 +257,9 @@ impl Begun {
     /// The operation has completed: one unit is spent, unless a future inside has spent some.
     #[inline]
     pub fn completed(self) {
-        let remaining = BUDGET.get().remaining;
-        if remaining == self.before && remaining != UNLIMITED {
-            set_remaining(remaining.saturating_sub(1));
+        let budget = BUDGET.get();
+        if budget.remaining() == self.before && !matches!(self.before, 0 | UNLIMITED) {
+            BUDGET.set(budget.less_one());
         }
     }
 }

@@ -122,14 +122,14 @@ fn what_is_made_of_others_spends_if_they_do_not() {
     let mut cx = Context::from_waker(Waker::noop());
     let _armed = arm();
     for spends in [true, false] {
-        let before = BUDGET.get().remaining;
+        let before = BUDGET.get().remaining();
         let Poll::Ready(begun) = poll_begin(&mut cx) else {
             panic!("it is full")
         };
-        assert_eq!(BUDGET.get().remaining, before);
+        assert_eq!(BUDGET.get().remaining(), before);
         assert!(!spends || poll_consume(&mut cx).is_ready());
         begun.completed();
-        assert_eq!(BUDGET.get().remaining, before - 1);
+        assert_eq!(BUDGET.get().remaining(), before - 1);
     }
     // The last unit is for the future inside.
     assert_eq!(proceed_up_to(UNITS_PER_POLL as usize - 3, &mut cx), 125);

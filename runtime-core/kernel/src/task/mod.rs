@@ -39,7 +39,7 @@ pub use join::{AbortHandle, JoinHandle};
 pub use payload::PanicPayload;
 pub use safe_schedule::SafeSchedule;
 pub use scheduler::{Schedule, SchedulerArc, SchedulerRef};
-pub(crate) use waker::is_a_tasks;
+pub use waker::is_a_tasks;
 
 /// A task that is due to run. There is exactly one for each time that a task is scheduled; it goes into a queue, and
 /// comes out to be [`run`](Task::run) or [`cancel`](Task::cancel)led.

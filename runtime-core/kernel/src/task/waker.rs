@@ -28,7 +28,7 @@ pub(super) fn is_of(waker: &Waker, header: *const Header) -> bool {
 
 /// True if `waker` is a task's: its clone is a count, and runs no code but ours.
 #[inline]
-pub(crate) fn is_a_tasks(waker: &Waker) -> bool {
+pub fn is_a_tasks(waker: &Waker) -> bool {
     ptr::eq(waker.vtable(), &VTABLE)
 }
 

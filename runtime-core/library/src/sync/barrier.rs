@@ -284,7 +284,7 @@ impl Future for WaitAll<'_> {
             if !last {
                 rounds.arrived += 1;
                 let round = rounds.round;
-                turn.wait(LANE, round, &mut own);
+                turn.wait(LANE, round, own.take());
                 return Poll::Pending;
             }
             if rounds.leaving > 0 && rounds.ended == Ended::Broken {

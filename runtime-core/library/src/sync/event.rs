@@ -170,7 +170,7 @@ impl Future for WaitSet<'_> {
                     let state = turn.locked().state();
                     let ticket = state.next_ticket;
                     state.next_ticket += 1;
-                    turn.wait(LANE, ticket, &mut own);
+                    turn.wait(LANE, ticket, own.take());
                     return Poll::Pending;
                 }
                 Status::Waiting => {

@@ -327,7 +327,7 @@ impl Take<'_> {
                         Err(TryAcquireError::NoPermits) => {}
                     }
                     turn.waits_as(is_thread);
-                    turn.wait(LANE, need, &mut own);
+                    turn.wait(LANE, need, own.take());
                     return Poll::Pending;
                 }
             }

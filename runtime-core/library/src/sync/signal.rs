@@ -170,7 +170,7 @@ impl Future for Wait<'_> {
                     let notices = turn.locked().state();
                     let ticket = notices.next_ticket;
                     notices.next_ticket += 1;
-                    turn.wait(LANE, ticket, &mut own);
+                    turn.wait(LANE, ticket, own.take());
                     return Poll::Pending;
                 }
             }

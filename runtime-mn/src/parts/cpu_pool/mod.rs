@@ -131,10 +131,10 @@ impl<H: Has<Self>> Hooks<H> for CpuPool {
     fn observe_shared(shared: &Shared<H>, event: SharedEvent<'_>) {
         let pool = shared.parts.part();
         match event {
-            SharedEvent::Caught(task, times) => {
-                if pool.most_threads > 0 && times.is_multiple_of(CATCHES) {
-                    task.set_marked(true);
-                }
+            SharedEvent::Caught(task, times)
+                if pool.most_threads > 0 && times.is_multiple_of(CATCHES) =>
+            {
+                task.set_marked(true);
             }
             SharedEvent::Closed => {
                 // Its threads see that the runtime has closed.

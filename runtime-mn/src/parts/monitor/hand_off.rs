@@ -15,7 +15,7 @@ use super::guard::Left;
 use crate::parts::part::{Has, seen};
 use crate::policy::LifoSlot;
 use crate::scheduler::queues::retry;
-use crate::scheduler::{Local, Remote, Shared, Unstarted};
+use crate::scheduler::{Local, Shared, Unstarted};
 use crate::seam::facts::{Ended, Event, Origin, SharedEvent};
 
 /// The replacement workers.
@@ -187,7 +187,7 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
             H::observe(local, Event::Stole(to.len().saturating_sub(before)));
         }
     }
-    victim.ranked.move_to(&own.shared().ranked);
+    victim.ranked.move_to(&own.shared.ranked);
     while let Some(task) = retry(|| victim.inbox.steal()) {
         own.fifo.push(task);
     }
@@ -269,8 +269,8 @@ pub(super) fn left<H: Has<Monitor>>(shared: &Shared<H>, busy: usize) -> Left {
 /// Whether there are sockets, and no worker waits for them. Asking for the poller's token would tell as much, but a
 /// worker that comes for it at that moment would not get it.
 pub(super) fn is_unwatched<H: Has<Monitor>>(shared: &Shared<H>) -> bool {
-    let is_polling = |remote: &Remote<H>| remote.polling.load(Relaxed);
-    shared.reactor.has_sources() && !shared.active().iter().any(is_polling)
+    let mut active = shared.active().iter();
+    shared.reactor.has_sources() && !active.any(|remote| remote.polling.load(Relaxed))
 }
 
 /// Wakes a replacement worker that sleeps although there is one too many: it goes by itself when it sees that, but an

@@ -26,7 +26,7 @@ use runtime_core::primitives::{Mutex, thread, thread_local};
 use runtime_core::{Choice, Knob, Metrics};
 
 use crate::ending::own_this_thread;
-use crate::parts::part::{Has, Install, seen, switch};
+use crate::parts::part::{Has, Install, own_seen, seen, switch};
 use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared, Unstarted};
 use crate::seam::Hooks;
@@ -169,7 +169,7 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
     }
 
     fn live(local: &Local<H>, work: &dyn Fn()) -> Ended {
-        seen::<Self, H>(&local.shared, local.index()).set_thread();
+        own_seen::<Self, H>(local).set_thread();
         if local.index() < local.shared.workers {
             work();
             return Ended::WithTheRuntime;
@@ -184,7 +184,7 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
     // Always: which event it is, is known at each call, and all else folds away.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
-        let observed = || seen::<Self, H>(&local.shared, local.index());
+        let observed = || own_seen::<Self, H>(local);
         match event {
             Event::PollBegins(task) => observed().begin(task.get()),
             Event::OtherWorkBegins => observed().begin(observed::NOT_A_TASK),

@@ -96,10 +96,12 @@ impl Install for WakeThrottling {
     }
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
-        let is_on = settings.is_on;
-        Self {
-            wake_delay: is_on.then_some(plan.knobs.wake_delay).unwrap_or_default(),
-        }
+        let wake_delay = if settings.is_on {
+            plan.knobs.wake_delay
+        } else {
+            Duration::ZERO
+        };
+        Self { wake_delay }
     }
 
     fn leave_out(settings: &mut Settings) {
@@ -173,7 +175,7 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
     };
     let queues = &local.queues;
     let has_fifo = !queues.fifo.is_empty() && H::shares_fifo(&local.shared, local.index());
-    if !has_fifo && queues.lifo.is_empty() && !queues.shared().has_sorted() {
+    if !has_fifo && queues.lifo.is_empty() && !queues.shared.has_sorted() {
         learned.waits_since.set(None);
     } else if (has_fifo || queues.tick.get().is_multiple_of(POLLS_A_CLOCK))
         && learned.is_over(since)
@@ -190,7 +192,7 @@ fn took_one<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
     let is_learning = learned.woke_at.get().is_some() || learned.waits_since.get().is_some();
     let queues = &local.queues;
     let is_empty =
-        || queues.fifo.is_empty() && queues.lifo.is_empty() && !queues.shared().has_sorted();
+        || queues.fifo.is_empty() && queues.lifo.is_empty() && !queues.shared.has_sorted();
     if is_learning && is_empty() {
         learned.waits_since.set(None);
         ran_out(local);

@@ -4,6 +4,7 @@ use std::alloc::Layout;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::process::Command;
+use std::sync::Mutex as StdMutex;
 use std::task::{RawWaker, RawWakerVTable, Wake};
 
 use super::*;
@@ -390,10 +391,14 @@ fn foreign(data: *const ()) -> &'static Foreign {
     unsafe { &*data.cast::<Foreign>() }
 }
 
+/// What lives for ever stays reachable, so that a search for leaks does not find it.
+static LEAKED: StdMutex<Vec<Box<dyn Send>>> = StdMutex::new(Vec::new());
+
 /// A waker that is leaked: it is not dropped here, so that only its copies' drops panic.
 fn foreign_waker(panics: Panics) -> (&'static Foreign, std::mem::ManuallyDrop<Waker>) {
     let copies = AtomicUsize::new(0);
     let it: &'static Foreign = Box::leak(Box::new(Foreign { panics, copies }));
+    LEAKED.lock().unwrap().push(Box::new(it));
     // SAFETY: the table keeps the rules, but for the panics, which are allowed.
     let waker = unsafe { Waker::new(std::ptr::from_ref(it).cast(), &FOREIGN) };
     (it, std::mem::ManuallyDrop::new(waker))
@@ -503,7 +508,7 @@ fn a_payload_whose_destructor_panics_ends_with_its_handle() {
             payload.downcast_ref::<Bomb>().map(|bomb| bomb.0),
             Some(nested - 1)
         );
-        std::mem::forget(payload);
+        LEAKED.lock().unwrap().push(Box::new(payload));
         drop((handle, owner));
         assert_eq!(gone.load(SeqCst), 1);
     }

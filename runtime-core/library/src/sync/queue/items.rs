@@ -1,9 +1,9 @@
 //! The state of a queue, under its lock.
 
-use std::collections::VecDeque;
 use std::mem;
 
 use super::errors::{TryGetError, TryPutError};
+use super::grants::Grants;
 use super::store::Store;
 use crate::sync::wait_queue::{Line, Locked, Resource, Serving};
 use runtime_kernel::contain::contain;
@@ -25,10 +25,9 @@ pub(super) struct Items<S> {
     /// How many items are in, those that are kept apart included.
     len: usize,
     capacity: usize,
-    /// The tickets of getters that were granted an item and have not taken it, in the order of their grants. At most
-    /// as many as there are items, or those were drained.
-    granted: VecDeque<usize>,
-    next_grant: usize,
+    /// The getters that were granted an item and have not taken it. At most as many as there are items, or those were
+    /// drained.
+    granted: Grants,
     /// Places promised to putters; with the items at most `capacity`.
     promised_places: usize,
     /// Items put that nobody has said to be done with: those that are in and those that were taken.
@@ -45,8 +44,7 @@ impl<S: Store> Items<S> {
             store: S::default(),
             len: 0,
             capacity,
-            granted: VecDeque::new(),
-            next_grant: 0,
+            granted: Grants::new(),
             promised_places: 0,
             unfinished: 0,
             joined_below: 0,
@@ -139,7 +137,7 @@ impl<S: Store> Items<S> {
     /// meanwhile.
     #[inline]
     pub(super) fn claim_granted(&mut self, ticket: usize) -> Result<usize, TryGetError> {
-        let behind = self.withdraw(ticket);
+        let behind = self.granted.withdraw(ticket);
         if behind >= self.len {
             return Err(TryGetError::Closed);
         }
@@ -163,20 +161,6 @@ impl<S: Store> Items<S> {
     /// What was claimed has stayed in.
     pub(super) fn give_up_claim(&mut self) {
         self.len += 1;
-    }
-
-    /// Forgets a grant; returns how many are before it.
-    #[inline]
-    fn withdraw(&mut self, ticket: usize) -> usize {
-        // Nearly always they take what they were granted in turn.
-        if self.granted.front() == Some(&ticket) {
-            self.granted.pop_front();
-            return 0;
-        }
-        let place = self.granted.binary_search(&ticket);
-        let place = place.expect("a grant is kept until it is used or given back");
-        self.granted.remove(place);
-        place
     }
 
     /// True if all that was put is done with.
@@ -219,10 +203,7 @@ impl<S: Store> Resource for Items<S> {
                 if free == 1 && serving.call(GET) {
                     break;
                 }
-                let items = serving.state();
-                let ticket = items.next_grant;
-                items.next_grant += 1;
-                items.granted.push_back(ticket);
+                let ticket = serving.state().granted.grant();
                 serving.give(GET, ticket);
             } else if items.closed && items.len == 0 {
                 serving.dismiss(GET);
@@ -256,7 +237,7 @@ impl<S: Store> Resource for Items<S> {
 
     fn give_back(&mut self, (): &(), lane: usize, given: usize) {
         match lane {
-            GET => _ = self.withdraw(given),
+            GET => _ = self.granted.withdraw(given),
             PUT => self.promised_places -= 1,
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 mod apart;
 mod errors;
+mod grants;
 mod items;
 mod job;
 mod ordered;

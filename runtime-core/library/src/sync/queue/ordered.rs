@@ -143,8 +143,7 @@ impl<S: Store> OrderedQueue<S> {
         let mut locked = self.queue.lock();
         let others_wait = locked.has_waiters(PUT);
         try_push(&mut locked, value, others_wait)?;
-        locked.serve();
-        self.order();
+        self.has_put(locked);
         Ok(())
     }
 
@@ -172,6 +171,13 @@ impl<S: Store> OrderedQueue<S> {
         }
     }
 
+    /// Serves those who wait for the item that was put, or for more room.
+    #[inline]
+    pub(super) fn has_put(&self, locked: Locked<'_, Items<S>>) {
+        locked.serve_waiters();
+        self.order();
+    }
+
     /// Puts in order what has come in, if that compares items and nobody is in the middle of it.
     #[inline]
     pub(super) fn order(&self) {
@@ -193,7 +199,7 @@ impl<S: Store> OrderedQueue<S> {
     ) -> S::Item {
         let Some(apart) = apart else {
             let item = locked.state().store().take(behind);
-            locked.serve();
+            locked.serve_waiters();
             return item.expect(CLAIMED);
         };
         self.fetch_apart(locked, apart, behind)

@@ -62,6 +62,14 @@ impl<T> Default for Fifo<T> {
     }
 }
 
+impl<T> Fifo<T> {
+    /// Out of line: nearly always the first item is the one.
+    #[cold]
+    fn take_behind(&mut self, behind: usize) -> Option<T> {
+        self.0.remove(behind)
+    }
+}
+
 impl<T> Store for Fifo<T> {
     type Item = T;
     const APART: bool = false;
@@ -75,7 +83,7 @@ impl<T> Store for Fifo<T> {
     fn take(&mut self, behind: usize) -> Option<T> {
         match behind {
             0 => self.0.pop_front(),
-            _ => self.0.remove(behind),
+            _ => self.take_behind(behind),
         }
     }
 

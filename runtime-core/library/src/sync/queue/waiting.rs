@@ -1,54 +1,95 @@
 //! The futures of a queue.
+//!
+//! `Put` and `Get` go the same ways. A *newcomer* looks once; if there is nothing for it and it is a task, it queues
+//! under the same lock. Threads, and those whose waker is not a task's, are *hesitant*: they release the lock and look
+//! again before they queue. One who stands *in line* is polled when it was served, or for no reason.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use super::apart::Inside;
 use super::errors::{TryGetError, TryPutError};
 use super::items::{GET, Items, JOIN, PUT, must_stand_behind, try_push};
 use super::ordered::OrderedQueue;
 use super::store::Store;
-use crate::sync::wait_queue::{Status, WaitQueue, Waiter, waits_as_thread};
+use crate::sync::wait_queue::{Locked, Status, WaitQueue, Waiter, waits_as_thread};
 use runtime_kernel::park::Backoff;
-use runtime_kernel::saved_waker::PollWaker;
-use runtime_kernel::{budget, context, park};
+use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
+use runtime_kernel::{budget, context, park, task};
 
-/// How a newcomer goes about it: as a task, which queues if there is nothing for it, or as a thread, which looks a few
-/// times more before it does, and overtakes others of its kind.
-struct Approach {
-    is_thread: bool,
-    backoff: Option<Backoff>,
+const IN_LINE: &str = "one who stands in line is a waiter, and has not completed";
+
+/// True if the future has queued, and has not got what it queued for. Otherwise it is a newcomer.
+#[inline]
+fn is_in_line<S: Store>(waiter: &Option<Waiter<'_, Items<S>>>) -> bool {
+    waiter.as_ref().is_some_and(Waiter::is_queued)
 }
 
-impl Approach {
-    /// As a task, for who need not wait does not have to be asked.
-    fn new() -> Self {
+/// What a task queues with at its first look in vain, under the lock; `None` if it is hesitant.
+#[inline]
+fn queues_at_once(waker: &Waker) -> Option<SavedWaker> {
+    (!waits_as_thread() && task::is_a_tasks(waker)).then(|| SavedWaker::of(waker))
+}
+
+/// A newcomer that does not queue at its first look in vain.
+///
+/// A thread looks a few times more, and overtakes others of its kind. A waker that is not a task's is cloned without
+/// the lock, and things may have changed meanwhile.
+struct Hesitant<'a> {
+    is_thread: bool,
+    backoff: Backoff,
+    own: PollWaker<'a>,
+}
+
+impl<'a> Hesitant<'a> {
+    fn new(waker: &'a Waker) -> Self {
         Self {
-            is_thread: false,
-            backoff: None,
+            is_thread: waits_as_thread(),
+            backoff: Backoff::new(),
+            own: PollWaker::new(waker),
         }
     }
 
-    /// There was nothing for it. True if it is to look again, [after a pause](Approach::pause).
-    fn looks_again(&mut self) -> bool {
-        if self.backoff.is_none() {
-            self.is_thread = waits_as_thread();
-        }
-        let backoff = self.backoff.get_or_insert_with(Backoff::new);
-        self.is_thread && !backoff.is_over()
+    fn looks_again(&self) -> bool {
+        self.is_thread && !self.backoff.is_over()
     }
 
-    /// Without the lock. If this was the last look, the next one is the one before it queues.
+    /// Without the lock, before it looks again. If this was a thread's last look, the next one is the one before it
+    /// queues.
     fn pause(&mut self) {
-        if let Some(backoff) = &mut self.backoff
-            && !backoff.again()
-        {
-            backoff.end();
+        if !self.looks_again() {
+            self.own.prepare();
+        } else if !self.backoff.again() {
+            self.backoff.end();
         }
     }
+
+    /// What it queues with after one more look in vain, under the lock; `None` if it is to [pause](Hesitant::pause)
+    /// and to look again.
+    fn queues(&mut self) -> Option<SavedWaker> {
+        (!self.looks_again() && self.own.prepare_locked()).then(|| self.own.take())
+    }
+}
+
+/// Queues a newcomer, to be woken by `waker`, and releases the lock. Inlined, it writes a new waiter once; out of line,
+/// `place` is looked at and written several times.
+#[inline(always)]
+fn stand_in_line<'a, S: Store>(
+    mut place: Pin<&mut Option<Waiter<'a, Items<S>>>>,
+    locked: Locked<'a, Items<S>>,
+    lane: usize,
+    is_thread: bool,
+    waker: SavedWaker,
+) {
+    if place.is_none() {
+        place.set(Some(Waiter::new(locked.queue())));
+    }
+    let waiter = place.as_pin_mut().expect("set above");
+    let mut turn = waiter.turn_with(locked);
+    turn.waits_as(is_thread);
+    turn.wait(lane, 1, waker);
 }
 
 /// What waits.
@@ -135,6 +176,89 @@ impl<'a, S: Store> Put<'a, S> {
             waiter: None,
         }
     }
+
+    #[inline(never)]
+    fn poll_newcomer(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Item>> {
+        let this = self.as_mut().project();
+        let Some(value) = this.value.take() else {
+            panic!("`Put` was polled after it completed")
+        };
+        let mut locked = this.queue.queue.lock();
+        let others_wait = locked.has_waiters(PUT);
+        match try_push(&mut locked, value, others_wait) {
+            Ok(()) => {
+                this.queue.has_put(locked);
+                return Poll::Ready(Ok(()));
+            }
+            Err(TryPutError::Closed(value)) => return Poll::Ready(Err(value)),
+            Err(TryPutError::Full(value)) => *this.value = Some(value),
+        }
+        if let Some(waker) = queues_at_once(cx.waker()) {
+            stand_in_line(this.waiter, locked, PUT, false, waker);
+            return Poll::Pending;
+        }
+        drop(locked);
+        self.poll_hesitant(cx)
+    }
+
+    #[inline(never)]
+    fn poll_hesitant(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Item>> {
+        let this = self.project();
+        let mut hesitant = Hesitant::new(cx.waker());
+        loop {
+            hesitant.pause();
+            let value = this.value.take().expect("it was put back");
+            let mut locked = this.queue.queue.lock();
+            let others_wait = must_stand_behind(&locked, PUT, hesitant.is_thread);
+            match try_push(&mut locked, value, others_wait) {
+                Ok(()) => {
+                    this.queue.has_put(locked);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(TryPutError::Closed(value)) => return Poll::Ready(Err(value)),
+                Err(TryPutError::Full(value)) => *this.value = Some(value),
+            }
+            if let Some(waker) = hesitant.queues() {
+                stand_in_line(this.waiter, locked, PUT, hesitant.is_thread, waker);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn poll_in_line(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Item>> {
+        let this = self.project();
+        let mut waiter = this.waiter.as_pin_mut().expect(IN_LINE);
+        let mut take = || this.value.take().expect(IN_LINE);
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let mut turn = waiter.as_mut().turn(&mut own);
+            let result = match turn.status() {
+                Status::Granted => turn.locked().state().put_promised(take()),
+                Status::Dismissed => Err(TryPutError::Closed(take())),
+                Status::Called if turn.locked().state().has_free_place() => {
+                    turn.leave_line();
+                    try_push(turn.locked(), take(), false)
+                }
+                Status::Called | Status::Waiting => {
+                    turn.waits_as(waits_as_thread());
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                Status::New => unreachable!("{IN_LINE}"),
+            };
+            let locked = turn.into_locked();
+            return Poll::Ready(match result {
+                Ok(()) => {
+                    this.queue.has_put(locked);
+                    Ok(())
+                }
+                Err(error) => Err(error.into_inner()),
+            });
+        }
+    }
 }
 
 impl<S: Store> Future for Put<'_, S> {
@@ -143,77 +267,10 @@ impl<S: Store> Future for Put<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let mut this = self.project();
-        let queue = *this.queue;
-        let mut own = PollWaker::new(cx.waker());
-        let mut approach = Approach::new();
-        let result = loop {
-            let Some(value) = this.value.take() else {
-                panic!("`Put` was polled after it completed")
-            };
-            let (result, locked) = match this.waiter.as_mut().as_pin_mut() {
-                None => {
-                    let mut locked = queue.queue.lock();
-                    let others_wait = must_stand_behind(&locked, PUT, approach.is_thread);
-                    (try_push(&mut locked, value, others_wait), locked)
-                }
-                Some(waiter) => {
-                    let mut turn = waiter.turn(&mut own);
-                    let result = match turn.status() {
-                        Status::Granted => turn.locked().state().put_promised(value),
-                        Status::Dismissed => Err(TryPutError::Closed(value)),
-                        Status::New => {
-                            let others_wait = turn.locked().has_waiters(PUT);
-                            try_push(turn.locked(), value, others_wait)
-                        }
-                        Status::Called if turn.locked().state().has_free_place() => {
-                            turn.leave_line();
-                            try_push(turn.locked(), value, false)
-                        }
-                        Status::Called | Status::Waiting => {
-                            *this.value = Some(value);
-                            turn.waits_as(waits_as_thread());
-                            if turn.rewait(&mut own) {
-                                return Poll::Pending;
-                            }
-                            continue;
-                        }
-                    };
-                    (result, turn.into_locked())
-                }
-            };
-            match result {
-                Ok(()) => {
-                    locked.serve();
-                    queue.order();
-                    break Ok(());
-                }
-                Err(TryPutError::Closed(value)) => {
-                    drop(locked);
-                    break Err(value);
-                }
-                Err(TryPutError::Full(value)) => {
-                    *this.value = Some(value);
-                    if this.waiter.is_none() && approach.looks_again() {
-                        drop(locked);
-                        approach.pause();
-                        continue;
-                    }
-                    if !own.prepare_locked() {
-                        drop(locked);
-                        own.prepare();
-                        continue;
-                    }
-                    if this.waiter.is_none() {
-                        this.waiter.set(Some(Waiter::new(&queue.queue)));
-                    }
-                    let waiter = this.waiter.as_pin_mut().expect("set above");
-                    let mut turn = waiter.turn_with(locked);
-                    turn.waits_as(approach.is_thread);
-                    turn.wait(PUT, 1, &mut own);
-                    return Poll::Pending;
-                }
-            }
+        let result = if is_in_line(&self.waiter) {
+            ready!(self.poll_in_line(cx))
+        } else {
+            ready!(self.poll_newcomer(cx))
         };
         spent.made_progress();
         Poll::Ready(result)
@@ -239,6 +296,96 @@ impl<'a, S: Store> Get<'a, S> {
             waiter: None,
         }
     }
+
+    #[inline(never)]
+    fn poll_newcomer(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let this = self.as_mut().project();
+        let Ok(apart) = this.queue.enter() else {
+            return in_a_comparison(cx);
+        };
+        let mut locked = this.queue.queue.lock();
+        let others_wait = locked.has_waiters(GET);
+        match locked.state().claim_free(others_wait) {
+            Ok(behind) => return Poll::Ready(Some(this.queue.fetch(locked, apart, behind))),
+            Err(TryGetError::Closed) => return Poll::Ready(None),
+            Err(TryGetError::Empty) => {}
+        }
+        if let Some(waker) = queues_at_once(cx.waker()) {
+            stand_in_line(this.waiter, locked, GET, false, waker);
+            return Poll::Pending;
+        }
+        drop((locked, apart));
+        self.poll_hesitant(cx)
+    }
+
+    #[inline(never)]
+    fn poll_hesitant(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let mut hesitant = Hesitant::new(cx.waker());
+        loop {
+            hesitant.pause();
+            let Ok(apart) = this.queue.enter() else {
+                return in_a_comparison(cx);
+            };
+            let mut locked = this.queue.queue.lock();
+            let others_wait = must_stand_behind(&locked, GET, hesitant.is_thread);
+            match locked.state().claim_free(others_wait) {
+                Ok(behind) => return Poll::Ready(Some(this.queue.fetch(locked, apart, behind))),
+                Err(TryGetError::Closed) => return Poll::Ready(None),
+                Err(TryGetError::Empty) => {}
+            }
+            if let Some(waker) = hesitant.queues() {
+                stand_in_line(this.waiter, locked, GET, hesitant.is_thread, waker);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn poll_in_line(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let mut waiter = this.waiter.as_pin_mut().expect(IN_LINE);
+        let mut own = PollWaker::new(cx.waker());
+        loop {
+            let Ok(apart) = this.queue.enter() else {
+                return in_a_comparison(cx);
+            };
+            let mut turn = waiter.as_mut().turn(&mut own);
+            let claimed = match turn.status() {
+                Status::Granted => {
+                    let ticket = turn.given();
+                    turn.locked().state().claim_granted(ticket)
+                }
+                Status::Dismissed => Err(TryGetError::Closed),
+                Status::Called if turn.locked().state().has_free_item() => {
+                    turn.leave_line();
+                    turn.locked().state().claim_free(false)
+                }
+                Status::Called | Status::Waiting => {
+                    turn.waits_as(waits_as_thread());
+                    // A clone runs code of others: what is apart is left before.
+                    drop(apart);
+                    if turn.rewait(&mut own) {
+                        return Poll::Pending;
+                    }
+                    continue;
+                }
+                Status::New => unreachable!("{IN_LINE}"),
+            };
+            let locked = turn.into_locked();
+            return Poll::Ready(match claimed {
+                Ok(behind) => Some(this.queue.fetch(locked, apart, behind)),
+                Err(_) => None,
+            });
+        }
+    }
+}
+
+/// A comparison of this very queue polls it: there is nothing to be had until that is over.
+#[cold]
+fn in_a_comparison<T>(cx: &mut Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl<S: Store> Future for Get<'_, S> {
@@ -247,81 +394,10 @@ impl<S: Store> Future for Get<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let mut this = self.project();
-        let queue = *this.queue;
-        let mut own = PollWaker::new(cx.waker());
-        let mut approach = Approach::new();
-        let result = loop {
-            let apart = match queue.enter() {
-                Ok(apart) => apart,
-                // Polled by a comparison of this very queue: there is nothing to be had until it is over.
-                Err(Inside) => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-            };
-            let (claimed, locked) = match this.waiter.as_mut().as_pin_mut() {
-                None => {
-                    let mut locked = queue.queue.lock();
-                    let others_wait = must_stand_behind(&locked, GET, approach.is_thread);
-                    (locked.state().claim_free(others_wait), locked)
-                }
-                Some(waiter) => {
-                    let mut turn = waiter.turn(&mut own);
-                    let claimed = match turn.status() {
-                        Status::Granted => {
-                            let ticket = turn.given();
-                            turn.locked().state().claim_granted(ticket)
-                        }
-                        Status::Dismissed => Err(TryGetError::Closed),
-                        Status::New => {
-                            let others_wait = turn.locked().has_waiters(GET);
-                            turn.locked().state().claim_free(others_wait)
-                        }
-                        Status::Called if turn.locked().state().has_free_item() => {
-                            turn.leave_line();
-                            turn.locked().state().claim_free(false)
-                        }
-                        Status::Called | Status::Waiting => {
-                            turn.waits_as(waits_as_thread());
-                            // A clone runs code of others: what is apart is left before.
-                            drop(apart);
-                            if turn.rewait(&mut own) {
-                                return Poll::Pending;
-                            }
-                            continue;
-                        }
-                    };
-                    (claimed, turn.into_locked())
-                }
-            };
-            match claimed {
-                Ok(behind) => break Some(queue.fetch(locked, apart, behind)),
-                Err(TryGetError::Closed) => {
-                    drop(locked);
-                    break None;
-                }
-                Err(TryGetError::Empty) => {
-                    if this.waiter.is_none() && approach.looks_again() {
-                        drop((locked, apart));
-                        approach.pause();
-                        continue;
-                    }
-                    if !own.prepare_locked() {
-                        drop((locked, apart));
-                        own.prepare();
-                        continue;
-                    }
-                    if this.waiter.is_none() {
-                        this.waiter.set(Some(Waiter::new(&queue.queue)));
-                    }
-                    let waiter = this.waiter.as_pin_mut().expect("set above");
-                    let mut turn = waiter.turn_with(locked);
-                    turn.waits_as(approach.is_thread);
-                    turn.wait(GET, 1, &mut own);
-                    return Poll::Pending;
-                }
-            }
+        let result = if is_in_line(&self.waiter) {
+            ready!(self.poll_in_line(cx))
+        } else {
+            ready!(self.poll_newcomer(cx))
         };
         spent.made_progress();
         Poll::Ready(result)
@@ -360,7 +436,7 @@ impl<S: Store> Future for Join<'_, S> {
                 Status::New if turn.locked().state().is_finished() => break,
                 Status::New => {
                     let ticket = turn.locked().state().ticket();
-                    turn.wait(JOIN, ticket, &mut own);
+                    turn.wait(JOIN, ticket, own.take());
                     return Poll::Pending;
                 }
                 Status::Waiting => {

@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn threads_take_turns() {
         const THREADS: usize = 8;
-        const ROUNDS: usize = 2_000;
+        const ROUNDS: usize = if cfg!(miri) { 20 } else { 2_000 };
         let lock = Arc::new(Lock::new((0_usize, 0_usize)));
         let threads: Vec<_> = (0..THREADS)
             .map(|_| {

@@ -12,7 +12,7 @@ use super::line::{Line, Node, Status};
 use super::lock::{Lock, LockGuard};
 #[cfg(not(all(target_os = "linux", not(any(lab_loom, lab_shuttle)))))]
 use runtime_kernel::primitives::{Mutex as Lock, MutexGuard as LockGuard};
-use runtime_kernel::saved_waker::PollWaker;
+use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
 use runtime_kernel::wake_batch::WakeBatch;
 
 /// What is waited for. The state of a [`WaitQueue`] implements it.
@@ -116,7 +116,12 @@ pub(in crate::sync) struct Locked<'q, S: Resource> {
     pub(super) inner: LockGuard<'q, Inner<S>>,
 }
 
-impl<S: Resource> Locked<'_, S> {
+impl<'q, S: Resource> Locked<'q, S> {
+    #[inline]
+    pub(in crate::sync) fn queue(&self) -> &'q WaitQueue<S> {
+        self.queue
+    }
+
     /// Serves whom it can, releases the lock, and only then wakes those served; in several goes if they are many.
     #[inline]
     pub(in crate::sync) fn serve(mut self) {
@@ -137,6 +142,20 @@ impl<S: Resource> Locked<'_, S> {
             }
             self = queue.lock();
         }
+    }
+
+    /// As [`serve`](Locked::serve), where that does nothing if nobody waits: then it costs a look at each lane.
+    #[inline]
+    pub(in crate::sync) fn serve_waiters(self) {
+        if self.inner.lanes.as_ref().iter().any(|line| line.len() > 0) {
+            self.serve_out_of_line();
+        }
+    }
+
+    /// The room for a batch of wakers is made where there are waiters only.
+    #[inline(never)]
+    fn serve_out_of_line(self) {
+        self.serve();
     }
 
     #[inline]
@@ -269,6 +288,12 @@ impl<'q, S: Resource> Waiter<'q, S> {
         }
     }
 
+    /// True if it stands in line, or was served and has not used that.
+    #[inline]
+    pub(in crate::sync) fn is_queued(&self) -> bool {
+        self.queued
+    }
+
     /// Takes the lock to see how things stand, after `own` was cloned for one who is in no line yet. A clone runs
     /// code of others, which may use this very queue: so it comes before the lock.
     #[inline]
@@ -349,14 +374,10 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         unsafe { self.node.with(|linked| linked.need) }
     }
 
-    /// Queues the waiter, which is `New`, in `lane`, to be woken by `own`; releases the lock.
-    ///
-    /// # Panics
-    /// If `own` was not [prepared](PollWaker::prepare).
+    /// Queues the waiter, which is `New`, in `lane`, to be woken by `waker`; releases the lock.
     #[inline]
-    pub(in crate::sync) fn wait(mut self, lane: usize, need: usize, own: &mut PollWaker<'_>) {
+    pub(in crate::sync) fn wait(mut self, lane: usize, need: usize, waker: SavedWaker) {
         debug_assert!(!*self.queued, "it stands in line already");
-        let waker = own.take();
         // SAFETY: under the lock.
         let before = unsafe {
             self.node.with(|linked| {
