@@ -21,6 +21,8 @@ Examples:
   lab compare echo --runtime mn,tokio-mt
   lab serve http --runtime n1 --addr 127.0.0.1:8080
   lab report lab-out/results.json --out lab-out
+  lab diff before/results.json after/results.json
+  lab prove --quick                     how often this lab errs
 
 Without a command, `lab` is `lab compare`."
 )]
@@ -49,6 +51,10 @@ pub enum Command {
     Soak(SoakArgs),
     /// Make the report again from stored results.
     Report(ReportArgs),
+    /// Compare two stored results from their raw rounds; code 1 on a regression.
+    Diff(DiffArgs),
+    /// Measure how often the lab itself errs and what it finds; write the certificate.
+    Prove(ProveArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,
@@ -93,16 +99,23 @@ Examples:
   lab compare                                       the default matrix, under 2 minutes
   lab compare --quick                               at most 30 s, intervals only
   lab compare echo http --runtime n1,mn,tokio-mt
-  lab compare fib-spawn --size 24 --rounds 12       enough processes for a verdict
+  lab compare fib-spawn --size 24 --rounds 20       so many processes, whatever they say
   lab compare echo --param connections=1,64,1000    one comparison for each value
   lab compare spawn --runtime mn --workers 1 --seed 7
   lab compare pingpong --runtime mn,tokio-mt --policy go-like,no-steal
   lab compare echo --runtime mn --knob lifo-slot=on,off
+  lab compare --baseline tokio-mt
+  lab compare echo --runtime mn --binary before=/tmp/lab-before --margin 1
   lab compare spawn --runtime mn --without wake-throttling
 
-The baseline is tokio-mt where it is among the runtimes, else the first one; it is measured twice
-in each round, and what the two arms differ by is the noise floor. Policies and knobs are compared
-with each other, too: with the default policy, or the first one named, and the first value of each knob.
+The baseline is the best of n1, mn and threads where several of them are measured, else tokio-mt if it is,
+else the first one. One arm is measured twice in each round, and what the two differ by is the noise floor.
+Policies and knobs are compared with each other, too: with the default policy, or the first one named, and the
+first value of each knob. With --binary each arm is compared with its like of the first other build.
+
+A verdict is better, worse, no difference beyond the margin, or not enough data. After 12 rounds what is
+decided stops, and the time goes to the rest; looks are counted in, so that at most one family of comparisons
+in twenty has a false difference in it.
 Ctrl-C ends it with the results so far, and code 130.")]
 pub struct CompareArgs {
     /// Which workloads; `lab list` shows them. Without any, the default matrix.
@@ -129,7 +142,16 @@ pub struct CompareArgs {
     /// Parts of the scheduler to leave out, in an arm beside the whole one; once more for another arm.
     #[arg(long, value_name = "PART,PART")]
     pub without: Vec<String>,
-    /// Processes for each runtime and workload. Lifts the limit on the whole time.
+    /// What the others are compared with: a runtime, or a build named by --binary [default: the best of the models].
+    #[arg(long, value_name = "NAME")]
+    pub baseline: Option<String>,
+    /// Another build of this program, with the same arms, measured in turn with those of this one.
+    #[arg(long = "binary", value_name = "NAME=PATH")]
+    pub binaries: Vec<String>,
+    /// A difference below this percentage is none [default: 2; 5 for the default matrix].
+    #[arg(long, value_name = "PERCENT")]
+    pub margin: Option<f64>,
+    /// Processes for each runtime and workload, no more and no less. Lifts the limit on the whole time.
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
     /// At most 30 s in all; intervals only, no verdicts.
@@ -144,6 +166,9 @@ pub struct CompareArgs {
     /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the comparisons here, a row each; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
     /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -335,6 +360,60 @@ pub struct SoakArgs {
     pub without: Vec<String>,
 }
 
+/// `lab diff`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab diff before/results.json after/results.json
+  lab diff old.json new.json --margin 5
+
+Each arm that both have is compared in its workload's own metric, by an exact rank-sum test; each workload is one
+family. Code 1 if an arm is worse by more than the margin can explain, 2 if the files can't be read or compared.
+What drifted between the two sessions is in the difference: `lab compare --binary` measures both builds in one.")]
+pub struct DiffArgs {
+    /// What was measured before.
+    #[arg(value_name = "OLD.json")]
+    pub old: PathBuf,
+    /// What was measured now.
+    #[arg(value_name = "NEW.json")]
+    pub new: PathBuf,
+    /// A difference below this percentage is none.
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0)]
+    pub margin: f64,
+}
+
+/// `lab prove`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab prove --quick                      under a minute: fewer tables, fewer processes
+  lab prove                              2,000 tables and 200 blocks of processes: about an hour
+  lab prove --blocks 50 --out lab-out    reports written to lab-out show this certificate
+
+First synthetic tables whose truth is known, with bursts, drift and two modes: how often an interval holds the
+truth, and how often a verdict is wrong. Then real processes: a program against itself, and against itself slowed
+by a known 1, 3 and 10%. Code 1 if an error rate or the power misses its goal.")]
+pub struct ProveArgs {
+    /// The short form.
+    #[arg(long)]
+    pub quick: bool,
+    /// Synthetic tables [default: 2000; 120 with --quick].
+    #[arg(long, value_name = "N")]
+    pub tables: Option<u32>,
+    /// Blocks of real processes, each a program against itself and slowed; 0 leaves them out [default: 200; 3 with --quick].
+    #[arg(long, value_name = "N")]
+    pub blocks: Option<u32>,
+    /// Seed of everything [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Where certificate.json goes.
+    #[arg(long, value_name = "DIR", default_value = "lab-out")]
+    pub out: PathBuf,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
 /// `lab report`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -478,7 +557,8 @@ mod tests {
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
-            "", "list", "peers", "compare", "sweep", "serve", "load", "soak", "report",
+            "", "list", "peers", "compare", "sweep", "serve", "load", "soak", "report", "diff",
+            "prove",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

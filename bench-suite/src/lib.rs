@@ -5,11 +5,13 @@
 //! works on it.
 
 mod ablation;
+mod answer;
 mod any_runtime;
 mod catalogue;
 pub mod cli;
 pub mod compare;
 mod comparisons;
+mod diff;
 pub mod environment;
 pub mod error;
 pub mod foreign;
@@ -25,6 +27,7 @@ mod memory;
 mod output;
 mod parts;
 pub mod peers;
+pub mod prove;
 pub mod provenance;
 pub mod registry;
 pub mod repetitions;
@@ -118,6 +121,8 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Diff(arguments)) => diff::run(&arguments),
+        Some(Command::Prove(arguments)) => prove::run(registry, build, &arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
     }

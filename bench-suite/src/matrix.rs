@@ -183,8 +183,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::comparisons::tests::run;
-    use crate::comparisons::{Against, ArmKey, Baseline, of_cell};
+    use crate::comparisons::tests::{among, run};
+    use crate::comparisons::{Against, ArmKey, Baseline};
     use crate::results::{Dimension, Run, SCHEMA};
 
     fn combination(round: u32, policy: &str, steal: &str, wall_ns: u64) -> Run {
@@ -215,12 +215,7 @@ mod tests {
             key: ArmKey::of(&runs[1]),
             of: Against::All,
         };
-        let comparisons = of_cell(
-            &runs.iter().collect::<Vec<_>>(),
-            &[baseline],
-            "wall_ns_per_op",
-            false,
-        );
+        let comparisons = among(&[baseline], &[], &runs, false);
         let dimension = |name: &str, values: [&str; 2]| Dimension {
             name: name.into(),
             values: values.map(str::to_owned).to_vec(),
@@ -231,9 +226,11 @@ mod tests {
             runs,
             comparisons,
             method: None,
+            remarks: Vec::new(),
             notes: Vec::new(),
             workloads: Vec::new(),
             absent: Vec::new(),
+            certificate: None,
             default_policies: BTreeMap::new(),
             sweep: Some(Sweep {
                 dimensions: vec![

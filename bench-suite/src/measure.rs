@@ -107,6 +107,8 @@ pub struct Meter {
     pub reactor: Option<String>,
     /// What the runtime was started with, if it was started by its [`Launch`](runtime_core::Launch).
     pub(crate) launched: Option<LaunchConfig>,
+    /// How much more CPU time each timed part is to take, as a share of its own.
+    pub(crate) slowdown: f64,
     counts: SchedulerCounts,
     /// Child processes that belong to the runtime under test: what they use counts as its own.
     pub(crate) processes: Vec<u32>,
@@ -187,6 +189,14 @@ impl Meter {
     /// # Panics
     /// Without a `start` before it.
     pub fn stop(&mut self, ops: u64) {
+        if let Some(start) = self.mark.filter(|_| self.slowdown > 0.0) {
+            // Spins inside the timed part: CPU time grows by just the share, and time by as much as on a quiet machine.
+            let used = || cpu_time(&self.processes).saturating_sub(start.cpu);
+            let whole = used().mul_f64(1.0 + self.slowdown);
+            while used() < whole {
+                std::hint::spin_loop();
+            }
+        }
         let end = Mark::end(&self.processes);
         let start = self.mark.take().expect("`stop` follows `start`");
         self.counts.stop(&mut self.extra);
@@ -243,6 +253,23 @@ mod tests {
         );
         assert!(sample.wall_ns > 0 && sample.cpu_ns > 0, "{sample:?}");
         assert!(meter.peak_rss_bytes.is_none_or(|bytes| bytes >= 4 << 20));
+    }
+
+    #[test]
+    fn a_slowdown_adds_its_share_of_the_cpu_time() {
+        let mut meter = Meter {
+            slowdown: 1.0,
+            ..Meter::default()
+        };
+        let begun = usage::process_cpu_time();
+        meter.start();
+        while usage::process_cpu_time() < begun + Duration::from_millis(5) {
+            std::hint::spin_loop();
+        }
+        meter.stop(1);
+        // Half of it is the work, but for what was used before the start, and half is put in.
+        let sample = meter.samples[0];
+        assert!(sample.cpu_ns >= 9_000_000, "{sample:?}");
     }
 
     #[test]

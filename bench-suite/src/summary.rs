@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::comparisons::{self, ArmKey};
 use crate::median_interval::MedianInterval;
 use crate::parts;
-use crate::results::{Comparison, LatencyNs, Results, Role, Run, Status, WorkloadInfo};
+use crate::results::{Comparison, LatencyNs, Results, Role, Run, Status, Verdict, WorkloadInfo};
 use crate::scheduler_counts::COUNTERS;
-use crate::statistics::median;
+use crate::statistics::{MOST_ROUNDS, median};
+use crate::units;
 
 /// One workload with one set of parameters.
 #[derive(Clone, Debug)]
@@ -40,6 +41,25 @@ impl Section {
             Some(runtime) => format!("{}: choices of {runtime}", self.workload.name),
             None => self.workload.name.clone(),
         }
+    }
+
+    /// What the figures do not say by themselves, each with whom it is about: failures, rounds that are not alike, and
+    /// an A/A arm that differs from its twin.
+    pub fn remarks(&self) -> Vec<(&str, String)> {
+        let mut remarks = Vec::new();
+        for row in &self.rows {
+            let label = row.label.as_str();
+            remarks.extend(row.failures.iter().map(|failure| (label, failure.clone())));
+            remarks.extend(row.remark.iter().map(|remark| (label, remark.clone())));
+            let interval = row.comparison.as_ref().and_then(|one| one.ci95);
+            if let (Role::Repeat, Some([low, high])) = (row.role, interval)
+                && (low > 1.0 || high < 1.0)
+            {
+                let said = "differs from its twin, which one in twenty does; more of them make figures doubtful";
+                remarks.push((label, said.to_owned()));
+            }
+        }
+        remarks
     }
 
     /// The metrics that a table of this section shows: first what is judged, then what every table has, then what
@@ -107,6 +127,8 @@ pub struct Row {
     pub failed: Option<Status>,
     /// What went wrong, in plain words, each kind once.
     pub failures: Vec<String>,
+    /// What the median hides: rounds far off, two modes, drift.
+    pub remark: Option<String>,
 }
 
 /// Metrics that every row has a median of, where measured.
@@ -164,11 +186,14 @@ fn of_cell(results: &Results, name: &str, params: &BTreeMap<String, u64>) -> Vec
         .iter()
         .filter(|one| one.workload == name && one.params == *params)
         .collect();
-    // The baseline of all stands first.
+    // The baseline of all stands first. An A/A arm may be that of another arm than the best one.
     let mut baselines: Vec<ArmKey> = Vec::new();
-    for comparison in &compared {
+    let is_arm = |one: &&&Comparison| one.role == Role::Arm;
+    let arms = compared.iter().filter(is_arm);
+    for comparison in arms.chain(compared.iter().filter(|one| !is_arm(one))) {
         let baseline = ArmKey::of_baseline(comparison);
-        if !baselines.contains(&baseline) {
+        let known = baselines.contains(&baseline);
+        if !known && (comparison.role == Role::Arm || baselines.is_empty()) {
             baselines.push(baseline);
         }
     }
@@ -216,7 +241,10 @@ fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> 
         .compared
         .iter()
         .copied()
-        .filter(|one| one.metric == metric && is_baseline(&ArmKey::of_baseline(one)))
+        .filter(|one| {
+            let of_this = is_baseline(&ArmKey::of_baseline(one));
+            one.metric == metric && (of_this || one.role == Role::Repeat)
+        })
         .collect();
     let mut flags: Vec<String> = cell
         .runs
@@ -231,9 +259,15 @@ fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> 
     let mut keys: Vec<&ArmKey> = all
         .iter()
         .filter(|key| choices_of.is_none_or(|runtime| key.runtime == runtime))
-        // Repetitions of other baselines are shown with those.
-        .filter(|key| key.role == Role::Arm || baseline.is_none_or(|one| repeats(key, one)))
         .collect();
+    // Repetitions of other baselines are shown with those, unless there is none of this one.
+    let own_repeat = |key: &&ArmKey| baseline.is_none_or(|one| repeats(key, one));
+    if keys
+        .iter()
+        .any(|key| key.role == Role::Repeat && own_repeat(key))
+    {
+        keys.retain(|key| key.role == Role::Arm || own_repeat(key));
+    }
     keys.sort_by_key(|key| (key.role == Role::Repeat, !is_baseline(key)));
     let rows = keys
         .into_iter()
@@ -249,7 +283,14 @@ fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> 
                 .find(|one| ArmKey::of_comparison(one) == *key);
             let label = label(key, &all, &results.default_policies);
             let comparison = comparison.copied().cloned();
-            row(key, label, &runs, &metric, is_baseline(key), comparison)
+            let mut row = row(key, label, &runs, &metric, is_baseline(key), comparison);
+            let remarks = results.remarks.iter().filter(|one| {
+                one.workload == name
+                    && one.params == *cell.params
+                    && ArmKey::new(&one.runtime, &one.config, one.role) == *key
+            });
+            row.remark = remarks.map(|one| one.remark.clone()).next();
+            row
         })
         .collect();
     let absent = results
@@ -265,7 +306,11 @@ fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> 
             .map(|run| run.mode.clone())
             .unwrap_or_default(),
         flags,
-        noise_floor: compared.iter().find_map(|one| one.noise_floor),
+        noise_floor: compared
+            .iter()
+            .filter(|one| one.role == Role::Arm)
+            .chain(&compared)
+            .find_map(|one| one.noise_floor),
         rows,
         absent: absent
             .filter(|_| choices_of.is_none())
@@ -291,6 +336,7 @@ fn label(key: &ArmKey, all: &[ArmKey], default_policies: &BTreeMap<String, Strin
             .any(|other| other.runtime == key.runtime && choice(other, key))
     };
     let mut choices: Vec<String> = Vec::new();
+    choices.extend(key.binary.clone());
     if let Some(policy) = &key.policy {
         let default = default_policies.get(&key.runtime) == Some(policy);
         if !default || differ(|other, key| other.policy != key.policy) {
@@ -378,6 +424,7 @@ fn row(
         latency: latencies.get(latencies.len() / 2).copied(),
         comparison,
         failures: failures(runs),
+        remark: None,
     }
 }
 
@@ -422,11 +469,28 @@ pub fn verdict(row: &Row) -> String {
         None => "-".to_owned(),
         Some(comparison) => match (comparison.verdict, comparison.withheld.as_deref()) {
             _ if comparison.ratio.is_none() => "no figure".to_owned(),
-            (Some(verdict), _) => verdict.to_string(),
+            (Some(verdict), _) => verdict_in_words(comparison, verdict),
             (None, Some("a/a")) => "noise".to_owned(),
             (None, Some(flag)) => format!("none ({flag})"),
             (None, None) => "-".to_owned(),
         },
+    }
+}
+
+/// A verdict with what it is worth: `no difference beyond 2%`, `not enough data; about 12 more rounds`.
+fn verdict_in_words(comparison: &Comparison, verdict: Verdict) -> String {
+    match (verdict, comparison.margin, comparison.more_rounds) {
+        (Verdict::NoDifference, Some(margin), _) => {
+            format!("{verdict} beyond {}", units::percent(margin))
+        }
+        (Verdict::NotEnoughData, _, Some(rounds)) => format!(
+            "{verdict}; about {rounds} more round{}",
+            if rounds == 1 { "" } else { "s" }
+        ),
+        (Verdict::NotEnoughData, Some(_), None) => {
+            format!("{verdict}; over {MOST_ROUNDS} more rounds")
+        }
+        _ => verdict.to_string(),
     }
 }
 
@@ -452,9 +516,11 @@ mod tests {
             runs,
             comparisons,
             method: None,
+            remarks: Vec::new(),
             notes: Vec::new(),
             workloads: Vec::new(),
             absent: Vec::new(),
+            certificate: None,
             default_policies: BTreeMap::new(),
             sweep: None,
         }
@@ -464,6 +530,7 @@ mod tests {
     fn a_label_says_what_tells_the_arms_of_a_runtime_apart() {
         let key = |policy: &str, workers: u64| ArmKey {
             runtime: "mn".into(),
+            binary: None,
             policy: Some(policy.into()),
             knobs: BTreeMap::new(),
             without: BTreeSet::new(),
@@ -500,7 +567,10 @@ mod tests {
             .collect();
         assert_eq!(labels, ["tokio-mt", "mn", "tokio-mt, again (A/A)"]);
         let verdicts: Vec<String> = sections[0].rows.iter().map(verdict).collect();
-        assert_eq!(verdicts, ["baseline", "not enough data", "noise"]);
+        assert_eq!(
+            verdicts,
+            ["baseline", "not enough data; about 5 more rounds", "noise"]
+        );
     }
 
     #[test]

@@ -5,12 +5,63 @@ use std::fmt::Write as _;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, TableComponent};
 
+use crate::answer;
 use crate::matrix::{self, Column};
-use crate::results::{Results, Role, Verdict};
-use crate::statistics::MIN_PROCESSES;
+use crate::results::{Results, Role};
 use crate::summary::{self, Row, Section};
 use crate::terminal::wrapped;
 use crate::units;
+
+/// The answer in words, below a table of the models; empty if the results do not compare models.
+pub(crate) fn answer(results: &Results, width: Option<usize>) -> String {
+    let sections = summary::sections(results);
+    let answers = answer::answers(results, &sections);
+    let Some(overview) = answer::Overview::of(&sections).filter(|_| !answers.is_empty()) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    let machine = results
+        .environments
+        .first()
+        .map_or_else(String::new, |one| {
+            let cpu = one.cpu.as_deref().unwrap_or("an unknown processor");
+            format!(
+                " ({cpu}, {} core{})",
+                one.cores,
+                if one.cores == 1 { "" } else { "s" }
+            )
+        });
+    let heading = format!("The answer on this machine{}", printable(&machine));
+    let _ = writeln!(text, "\n{}", wrapped(&heading, width, 2));
+    let _ = writeln!(
+        text,
+        "{}",
+        wrapped(
+            "Ratios to the model that says 1; less is better; open: not enough data.",
+            width,
+            2
+        )
+    );
+    let columns = overview
+        .header
+        .iter()
+        .enumerate()
+        .map(|(index, title)| Column {
+            title: title.clone(),
+            figure: index > 1,
+        });
+    let grid = Grid {
+        columns: columns.collect(),
+        rows: overview.rows,
+        keys: 1,
+    };
+    grid.render(&mut text, width);
+    for (indent, line) in answer::lines(&answers) {
+        let line = format!("{:indent$}{line}", "");
+        let _ = writeln!(text, "{}", wrapped(&printable(&line), width, indent + 2));
+    }
+    text
+}
 
 /// Everything that is printed on standard output about `results`, in lines of at most `width` as far as that can be.
 pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
@@ -25,6 +76,13 @@ pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     }
     if let Some(method) = &results.method {
         let line = format!("Ratios: runtime / baseline, less is better; {method}.");
+        let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 2));
+    }
+    if let Some(certificate) = &results.certificate {
+        let line = format!(
+            "This lab's own errors, by `lab prove`: {}.",
+            certificate.summary()
+        );
         let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 2));
     }
     for note in &results.notes {
@@ -229,7 +287,7 @@ fn short_metric(metric: &str) -> &str {
     }
 }
 
-/// One line per workload: who is better or worse than whom, or that nothing can be said.
+/// One line per workload with each verdict, then what its figures hide.
 fn verdicts(text: &mut String, sections: &[Section], width: Option<usize>) {
     for section in sections {
         let judged: Vec<String> = section
@@ -238,42 +296,28 @@ fn verdicts(text: &mut String, sections: &[Section], width: Option<usize>) {
             .filter(|row| row.role == Role::Arm)
             .filter_map(|row| {
                 let comparison = row.comparison.as_ref()?;
-                let ratio = units::ratio(comparison.ratio, None);
-                let words = match comparison.verdict? {
-                    Verdict::NotEnoughData => return None,
-                    verdict => verdict.to_string(),
-                };
-                Some(format!("{} {words} ({ratio})", row.label))
+                comparison.verdict?;
+                let ratio = units::ratio(Some(comparison.ratio?), None);
+                Some(format!("{} {ratio}, {}", row.label, summary::verdict(row)))
             })
             .collect();
+        let said = if judged.is_empty() {
+            "nothing to compare with".to_owned()
+        } else {
+            judged.join("; ")
+        };
         let metric = units::metric_title(&section.metric);
         let floor = match section.noise_floor {
-            Some(floor) => format!("noise floor {:.1}%", floor * 100.0),
-            None => "noise floor unknown".to_owned(),
+            Some(floor) => format!("A/A noise floor {:.1}%", floor * 100.0),
+            None => "A/A noise floor unknown".to_owned(),
         };
-        let compared = section
-            .rows
-            .iter()
-            .filter(|row| row.role == Role::Arm)
-            .filter_map(|row| {
-                Some(row.comparison.as_ref()?.processes).filter(|&processes| processes > 0)
-            })
-            .max();
-        let said = match compared {
-            _ if !judged.is_empty() => judged.join(", "),
-            Some(processes) => format!(
-                "not enough data for a verdict ({processes} process{} of each; {MIN_PROCESSES} and a full run needed)",
-                if processes == 1 { "" } else { "es" },
-            ),
-            None => "nothing to compare with".to_owned(),
-        };
-        let line = format!("{}: {said}; {metric}, {floor}", title(section));
+        let baseline = section.rows.iter().find(|row| row.baseline);
+        let against = baseline.map_or_else(String::new, |row| format!(" against {}", row.label));
+        let line = format!("{}{against}: {said} ({metric}, {floor})", title(section));
         let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 2));
-        for row in &section.rows {
-            for failure in &row.failures {
-                let line = format!("  {}: {failure}", row.label);
-                let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 4));
-            }
+        for (label, remark) in section.remarks() {
+            let line = format!("  {label}: {remark}");
+            let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 4));
         }
     }
 }

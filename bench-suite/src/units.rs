@@ -82,6 +82,12 @@ pub(crate) fn ratio(ratio: Option<f64>, interval: Option<[f64; 2]>) -> String {
     }
 }
 
+/// A share as a percentage with no more digits than it needs: `2%`, `0.5%`.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = (share * 1e4).round() / 100.0;
+    format!("{percent}%")
+}
+
 /// A time as people read it, from seconds since 1970.
 pub(crate) fn utc(seconds: u64) -> String {
     let (year, month, day) = date(seconds / 86_400);

@@ -93,6 +93,8 @@ fn help_of_each_command_shows_examples() {
         "serve --help",
         "load --help",
         "report --help",
+        "diff --help",
+        "prove --help",
     ] {
         let output = lab(folder.path(), line);
         assert_eq!(output.status.code(), Some(0), "{line}");
@@ -135,6 +137,31 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         folder,
         "compare hash --quick --full",
         &["cannot be used with"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --margin 0",
+        &["--margin 0 is out of range"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --runtime mn --baseline n1",
+        &["--baseline n1 is not measured"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --baseline nm",
+        &["unknown baseline `nm`"],
+    );
+    assert_usage(
+        folder,
+        "compare hash --binary before=nowhere/lab",
+        &["--binary before", "cannot be run"],
+    );
+    assert_usage(
+        folder,
+        "diff missing.json other.json",
+        &["missing.json", "cannot be read"],
     );
     assert_usage(
         folder,
@@ -192,6 +219,82 @@ fn results_that_are_damaged_or_foreign_are_refused_in_one_line() {
         "report new.json --out out",
         &["new.json", "lab.results/9", "lab.results/1"],
     );
+    assert_usage(folder.path(), "diff new.json new.json", &["lab.results/9"]);
+}
+
+#[test]
+fn another_build_is_measured_in_the_same_run_and_stored_results_are_compared() {
+    let folder = folder();
+    let other = env!("CARGO_BIN_EXE_lab");
+    let line = format!(
+        "compare yield --runtime n1 --binary before={other} --rounds 6 --csv - --json old.json --no-progress"
+    );
+    let output = lab(folder.path(), &line);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let results = Results::read(&folder.path().join("old.json")).unwrap();
+    // Both builds, and the first one again.
+    assert_eq!(results.runs.len(), 6 * 3);
+    let builds: Vec<&str> = results
+        .environments
+        .iter()
+        .map(|environment| environment.id.as_str())
+        .collect();
+    assert_eq!(builds, ["e1", "before"]);
+    let new = results
+        .comparisons
+        .iter()
+        .find(|one| one.role == Role::Arm && one.metric == "wall_ns_per_op")
+        .unwrap();
+    assert_eq!(new.config.binary, None);
+    assert_eq!(new.baseline_config.binary.as_deref(), Some("before"));
+    let csv = stdout(&output);
+    assert_eq!(csv.lines().count(), 1 + results.comparisons.len(), "{csv}");
+
+    let output = lab(folder.path(), "diff old.json old.json");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("yield"), "{}", stdout(&output));
+    // A thousand times slower: no noise comes near that.
+    let mut slower = results.clone();
+    for run in &mut slower.runs {
+        run.wall_ns = run.wall_ns.map(|time| time * 1000);
+    }
+    slower.write(&folder.path().join("new.json")).unwrap();
+    let output = lab(folder.path(), "diff old.json new.json");
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert!(
+        stderr(&output).contains("regression"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
+}
+
+#[test]
+fn a_short_proof_writes_a_certificate_that_reports_beside_it_show() {
+    let folder = folder();
+    let output = lab(
+        folder.path(),
+        "prove --quick --tables 12 --blocks 1 --seed 5 --no-progress",
+    );
+    // Whether the goals are met is for a quiet machine to say.
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 1)), "{}", stderr(&output));
+    let text = fs::read_to_string(folder.path().join("lab-out/certificate.json")).unwrap();
+    let certificate: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(certificate["environment"]["seed"], 5);
+    assert!(certificate["real"]["processes"].as_u64() >= Some(60));
+    let output = lab(
+        folder.path(),
+        "compare yield --runtime n1 --quick --rounds 1 --no-progress",
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("quick form on "),
+        "{}",
+        stdout(&output)
+    );
+    let page = fs::read_to_string(folder.path().join("lab-out/report.html")).unwrap();
+    assert!(page.contains("quick form on "));
 }
 
 #[test]
@@ -207,7 +310,8 @@ fn a_short_comparison_is_printed_stored_and_reported_again() {
         "tokio-ct",
         "again (A/A)",
         "not enough data",
-        "Student's t",
+        "signed-rank",
+        "by `lab prove`",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -33,9 +33,10 @@
 pub use runtime_kernel::spawn::spawn;
 #[doc(inline)]
 pub use runtime_kernel::{
-    AbortHandle, Capabilities, ForkJoin, JoinError, JoinHandle, Metrics, Native, PanicPayload,
-    Scope, ScopeJob, Sequential, TaskHandle, consume_budget, sleep, sleep_until, spawn_blocking,
-    spawn_named, spawn_named_on, spawn_on, timeout, unconstrained, yield_now,
+    AbortHandle, Attributes, Capabilities, ForkJoin, JoinError, JoinHandle, Metrics, Native,
+    PanicPayload, Scope, ScopeJob, Sequential, TaskHandle, consume_budget, sleep, sleep_until,
+    spawn_blocking, spawn_named, spawn_named_on, spawn_on, spawn_with, spawn_with_on, timeout,
+    unconstrained, yield_now,
 };
 #[doc(inline)]
 pub use runtime_kernel::{

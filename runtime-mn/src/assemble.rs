@@ -19,19 +19,22 @@ use crate::binding::Scheduler;
 use crate::builder::Builder;
 use crate::ending::{Closed, Threads};
 use crate::parts::list::{Installed, OfRemote};
-use crate::policy::{Place, Policy};
+use crate::policy::{Place, Policy, SleeperView};
 use crate::scheduler::driver::unpark;
 use crate::scheduler::idle::Idle;
+use crate::scheduler::placement::ask_for_sleeper;
 use crate::scheduler::queues::SharedQueues;
 use crate::scheduler::worker::Worker;
 use crate::scheduler::{Local, Remote, Shared, Start, Unstarted};
 use crate::seam::Hooks;
 use crate::seam::plan::Plan;
+use crate::topology;
 
 /// A runtime as the code on its threads sees it.
 struct Mn<P: Policy> {
     scheduler: SchedulerArc<Scheduler<P, Installed>>,
     blocking: Arc<BlockingPool>,
+    pins_workers: bool,
 }
 
 /// A runtime whose workers have no threads yet.
@@ -53,8 +56,9 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         clock: builder.clock.clone(),
         knobs,
         steals: policy.steals(),
-        wakes_for: Place::ALL.map(|place| policy.tells(place)),
+        wakes_for: Place::KINDS.map(|place| policy.tells(place)),
         thread_name: builder.thread_name.clone(),
+        topology: builder.checked_topology()?,
     };
     let parts = Installed::new(&builder.parts, &plan);
     let (shared, mut workers) = new_scheduler(plan, parts);
@@ -68,7 +72,12 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
     for extra in workers.split_off(builder.workers).into_iter().rev() {
         Installed::take_back(&shared, extra);
     }
-    let blocking = BlockingPool::new(builder.blocking.clone());
+    let mut blocking = builder.blocking.clone();
+    if builder.pins_workers {
+        topology::before_pinning();
+        blocking.on_thread_start = Some(topology::unpin);
+    }
+    let blocking = BlockingPool::new(blocking);
     if let Some(executor) = &builder.default_executor {
         blocking.set_default(executor.clone());
     }
@@ -76,6 +85,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
     let mn = Arc::new(Mn {
         scheduler: SchedulerArc::new(Scheduler::new(policy, Arc::clone(&shared))),
         blocking,
+        pins_workers: builder.pins_workers,
     });
     let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
     let is_first = shared.starter.set(Arc::downgrade(&starter)).is_ok();
@@ -95,7 +105,8 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
 /// The scheduler's shared state, and its workers.
 fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstarted>) {
     let slots = plan.workers + plan.extra_workers;
-    let (queues, own_queues) = SharedQueues::new(slots, plan.workers);
+    let (queues, own_queues) =
+        SharedQueues::new(slots, plan.workers, plan.topology, plan.clock.clone());
     let workers = own_queues.into_iter().map(|queues| Unstarted {
         queues,
         parker: Parker::new(),
@@ -178,7 +189,19 @@ impl<P: Policy> Start for Mn<P> {
     fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()> {
         let shared = &self.scheduler.shared;
         let name = format!("{}-{}", shared.thread_name, worker.queues.index);
-        let life = move || Worker::new(self.scheduler.clone(), worker).main(self);
+        let life = move || {
+            let queues = &worker.queues;
+            if self.pins_workers && queues.index < queues.all.regular {
+                topology::pin(queues.all.topology().cpu(queues.index).number);
+            } else if self.pins_workers {
+                topology::unpin();
+            }
+            Worker::new(self.scheduler.clone(), worker).main(self);
+        };
         thread::Builder::new().name(name).spawn(life).map(drop)
+    }
+
+    fn choose_sleeper(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
+        ask_for_sleeper(self.scheduler.policy(), sleepers)
     }
 }

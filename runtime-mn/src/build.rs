@@ -5,7 +5,10 @@ use std::io;
 use runtime_core::Choice;
 
 use crate::builder::Builder;
-use crate::policy::{GlobalQueue, GoLike, NoSteal, Policy, RandomSteal, TokioLike};
+use crate::policy::{
+    Deadline, GlobalQueue, GoLike, Locality, NoSteal, Policy, Priority, RandomSteal, Shed,
+    TokioLike,
+};
 use crate::runtime::Runtime;
 
 /// The policies by name, the default first.
@@ -29,6 +32,22 @@ pub(crate) const POLICIES: &[Choice] = &[
     choice(
         "random-steal",
         "Cilk's: newest first, and a thief takes the oldest one of a random victim",
+    ),
+    choice(
+        "priority",
+        "8 levels by the task's tag, the highest first; who waits for 10 ms counts as one level higher",
+    ),
+    choice(
+        "deadline",
+        "the earliest deadline first; a task's tag is its relative deadline in microseconds",
+    ),
+    choice(
+        "locality",
+        "as go-like, but a thief robs the nearest victim first: on its core, its cache, its node",
+    ),
+    choice(
+        "shed",
+        "work sharing: a worker with two tasks sends others to workers with less, and nobody steals",
     ),
 ];
 
@@ -65,6 +84,10 @@ impl Builder {
             "global-queue" => self.build_with(GlobalQueue),
             "no-steal" => self.build_with(NoSteal),
             "random-steal" => self.build_with(RandomSteal),
+            "priority" => self.build_with(Priority::default()),
+            "deadline" => self.build_with(Deadline::default()),
+            "locality" => self.build_with(Locality),
+            "shed" => self.build_with(Shed::default()),
             _ => {
                 let names: Vec<_> = POLICIES.iter().map(|policy| policy.name).collect();
                 Err(io::Error::new(

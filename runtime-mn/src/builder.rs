@@ -1,13 +1,16 @@
 //! The knobs of a runtime.
 
+use std::io;
 use std::time::Duration;
 
 use runtime_core::blocking::{BlockingConfig, Executor};
 use runtime_core::reactor::ReactorKind;
 use runtime_core::time::Clock;
 
-use crate::knobs::{KnobChanges, LifoSlot, Steal};
+use crate::knobs::KnobChanges;
 use crate::parts::list::{PARTS, Settings};
+use crate::policy::{LifoSlot, Steal, Topology};
+use crate::topology;
 
 /// How a [`Runtime`] is made.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct Builder {
     pub(crate) blocking: BlockingConfig,
     pub(crate) default_executor: Option<Executor>,
     pub(crate) clock: Clock,
+    topology: Option<Topology>,
+    pub(crate) pins_workers: bool,
 }
 
 impl Default for Builder {
@@ -36,6 +41,8 @@ impl Default for Builder {
             },
             default_executor: None,
             clock: Clock::real(),
+            topology: None,
+            pins_workers: false,
         }
     }
 }
@@ -150,6 +157,44 @@ impl Builder {
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// What the workers' processors share, for the policy: worker `n` has the `n`th processor. Default: the processors
+    /// that the process may run on, as the system tells it; a system that does not tell counts as one node.
+    ///
+    /// ```
+    /// use runtime_mn::policy::{Cpu, Topology};
+    ///
+    /// // Two nodes of two processors each, whatever the machine has.
+    /// let cpu = |number| Cpu { number, core: number, cache: number / 2, node: number / 2 };
+    /// let builder = runtime_mn::Runtime::builder().workers(4);
+    /// let runtime = builder.topology(Topology::new((0..4).map(cpu))).build_by_name("locality")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn topology(mut self, topology: Topology) -> Self {
+        self.topology = Some(topology);
+        self
+    }
+
+    /// Whether each worker stays on its processor in the [topology](Builder::topology). Default: no. Replacement
+    /// workers and blocking threads run anywhere. A thread that a task starts by `std::thread` begins on the worker's
+    /// processor, and stays there.
+    ///
+    /// With it, [`build`](Builder::build) refuses a topology that names processors on which the process may not run.
+    #[must_use]
+    pub fn pin_workers(mut self, pins: bool) -> Self {
+        self.pins_workers = pins;
+        self
+    }
+
+    /// What was chosen; the machine's if nothing was.
+    pub(crate) fn checked_topology(&self) -> io::Result<Option<Topology>> {
+        if self.pins_workers {
+            let topology = self.topology.as_ref();
+            topology::check(topology.unwrap_or_else(|| topology::machine()))?;
+        }
+        Ok(self.topology.clone())
     }
 
     /// The plain scheduler: none of the [parts](crate::parts), so it neither adapts nor observes.

@@ -1,6 +1,9 @@
 #![doc = include_str!("README.md")]
 // Without all parts, some of what the seam offers has no user.
-#![cfg_attr(not(feature = "default"), allow(dead_code, unused_imports))]
+#![cfg_attr(
+    not(feature = "default"),
+    allow(dead_code, unused_imports, unreachable_pub)
+)]
 
 mod assemble;
 mod binding;
@@ -16,10 +19,12 @@ mod launch;
 pub mod parts;
 pub mod policy;
 mod prepaid;
+mod ranked;
 mod runtime;
 pub mod scheduler;
 mod seam;
 mod slot;
+mod topology;
 mod turn;
 
 #[cfg(all(test, any(lab_loom, not(lab_shuttle))))]

@@ -213,7 +213,7 @@ mod tests {
 
     use crate::{Handle, Runtime};
 
-    /// More than a worker keeps in stock.
+    /// More than a worker has prepaid.
     const MANY: usize = 3 * crate::prepaid::BATCH;
 
     fn clones(handle: &Handle) -> Vec<Handle> {

@@ -4,9 +4,10 @@ use runtime_core::Knob;
 use runtime_core::reactor::ReactorKind;
 
 use crate::builder::Builder;
-use crate::knobs::{LifoSlot, Steal, concat, count};
+use crate::knobs::{concat, count};
 use crate::parts::list::KNOBS_BY_PART;
 use crate::parts::part::number;
+use crate::policy::{LifoSlot, Steal};
 
 /// The knobs of the scheduler proper.
 const OWN: &[Knob] = &[
@@ -30,6 +31,11 @@ const OWN: &[Knob] = &[
         "reactor",
         "how readiness is asked of the kernel",
         "epoll, polling",
+    ),
+    knob(
+        "pin-workers",
+        "whether each worker stays on one processor",
+        "on, off",
     ),
 ];
 
@@ -106,6 +112,13 @@ impl Builder {
                     _ => return None,
                 };
             }
+            "pin-workers" => {
+                self.pins_workers = match value {
+                    "on" => true,
+                    "off" => false,
+                    _ => return None,
+                };
+            }
             _ => unreachable!("every knob of the table has its arm"),
         }
         Some(())
@@ -115,7 +128,8 @@ impl Builder {
 #[cfg(all(test, not(lab_loom)))]
 mod tests {
     use super::*;
-    use crate::knobs::{KnobChanges, Knobs};
+    use crate::knobs::KnobChanges;
+    use crate::policy::Knobs;
 
     /// Every name of the table is understood with each of its values, and with no other.
     #[test]
@@ -144,11 +158,8 @@ mod tests {
 
     #[test]
     fn what_is_not_turned_is_the_policys() {
-        let policy = Knobs {
-            poll_tick: 7,
-            steal: Steal::One,
-            ..Knobs::default()
-        };
+        let mut policy = Knobs::default();
+        (policy.poll_tick, policy.steal) = (7, Steal::One);
         let changes = KnobChanges {
             steal: Some(Steal::Half),
             ..KnobChanges::default()

@@ -153,4 +153,20 @@ mod policies {
     fn random_steal() {
         check("random-steal");
     }
+    #[test]
+    fn priority() {
+        check("priority");
+    }
+    #[test]
+    fn deadline() {
+        check("deadline");
+    }
+    #[test]
+    fn locality() {
+        check("locality");
+    }
+    #[test]
+    fn shed() {
+        check("shed");
+    }
 }

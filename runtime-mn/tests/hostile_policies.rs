@@ -4,14 +4,16 @@ use std::iter::{self, repeat};
 use std::panic::panic_any;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime_core::sync::channel;
-use runtime_core::{sleep, spawn, yield_now};
-use runtime_mn::policy::{Attempt, Knobs, Place, Policy, SearchView, Source, WokenBy, WorkerView};
+use runtime_core::{Attributes, sleep, spawn, spawn_with, yield_now};
+use runtime_mn::policy::{
+    Attempt, Knobs, Place, Policy, SearchView, SleeperView, Source, WokenBy, WorkerView,
+};
 use runtime_mn::{Handle, Runtime};
 
 /// Long enough for any machine; nothing here waits for it unless it is broken.
@@ -117,17 +119,37 @@ impl Nonsense {
     fn count(&self) -> usize {
         self.0.fetch_add(1, Relaxed)
     }
+
+    fn place(&self) -> Place {
+        let count = self.count();
+        let workers = [0, 1, 2, 7, usize::MAX];
+        match Place::KINDS[count % 6] {
+            Place::Ranked(_) => Place::Ranked((count as u64 % 3).wrapping_sub(1)),
+            Place::Worker(_) => Place::Worker(workers[count / 6 % 5]),
+            other => other,
+        }
+    }
 }
 
 impl Policy for Nonsense {
+    const PLACES_INJECTED: bool = true;
+
     fn name(&self) -> &'static str {
         "nonsense"
     }
-    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
-        Place::ALL[self.count() % 4]
+    fn place_spawned(&self, own: &WorkerView<'_>) -> Place {
+        own.set_state(usize::MAX, own.state(7) + own.queued(usize::MAX) as u64);
+        self.place()
     }
     fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
-        Place::ALL[self.count() % 4]
+        self.place()
+    }
+    fn place_injected(&self, _: &WorkerView<'_>) -> Place {
+        self.place()
+    }
+    fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
+        let nobody = [usize::MAX, sleepers.workers(), 0, 1];
+        Some(nobody[self.count() % 4])
     }
     fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
         let sources = [
@@ -136,14 +158,19 @@ impl Policy for Nonsense {
             Source::Slot,
             Source::Front,
             Source::Newest,
+            Source::Inbox,
+            Source::Ranked,
         ];
-        Some(sources[self.count() % 5])
+        Some(sources[self.count() % 7])
     }
     fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
         let own = thief.worker();
         assert_eq!(thief.queued(usize::MAX), 0);
         let nobody = [own, usize::MAX, thief.workers(), 7].into_iter().cycle();
-        nobody.flat_map(|worker| [Attempt::Steal(worker), Attempt::StealSlot(worker)])
+        nobody.flat_map(|worker| {
+            let ranked = Attempt::StealRanked(worker);
+            [Attempt::Steal(worker), Attempt::StealSlot(worker), ranked]
+        })
     }
     fn tells(&self, _: Place) -> bool {
         self.count().is_multiple_of(2)
@@ -184,8 +211,16 @@ fn a_policy_that_always_names_one_place_starves_nothing() {
         Source::Oldest,
         Source::Front,
         Source::Injected,
+        Source::Ranked,
+        Source::Inbox,
     ];
-    for place in Place::ALL {
+    let extremes = [
+        Place::Ranked(u64::MAX),
+        Place::Worker(1),
+        Place::Worker(2),
+        Place::Worker(usize::MAX),
+    ];
+    for place in Place::KINDS.into_iter().chain(extremes) {
         for source in sources {
             check(Stubborn(place, source));
         }
@@ -237,8 +272,18 @@ impl Drop for PanickingOrder<'_> {
 }
 
 impl Policy for Panicking {
+    const PLACES_INJECTED: bool = true;
+
     fn name(&self) -> &'static str {
         "panicking"
+    }
+    fn place_injected(&self, _: &WorkerView<'_>) -> Place {
+        self.maybe();
+        Place::Ranked(0)
+    }
+    fn wake(&self, _: &SleeperView<'_>) -> Option<usize> {
+        self.maybe();
+        Some(1)
     }
     fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
         self.maybe();
@@ -316,8 +361,21 @@ impl RecursivePolicy {
 }
 
 impl Policy for RecursivePolicy {
+    const PLACES_INJECTED: bool = true;
+
     fn name(&self) -> &'static str {
         "recursive"
+    }
+    fn place_injected(&self, _: &WorkerView<'_>) -> Place {
+        self.act();
+        Place::Worker(0)
+    }
+    fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
+        // From any thread: on one that is no worker there may be nobody to spawn.
+        if sleepers.teller().is_some() {
+            self.act();
+        }
+        sleepers.sleepers().next()
     }
     fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
         self.act();
@@ -481,4 +539,161 @@ fn a_slot_that_no_policy_empties_is_emptied_behind_a_worker_that_is_away() {
     });
     task.on_complete(move |outcome| tell.send(outcome.is_ok()).unwrap());
     assert_eq!(ended.recv_timeout(2 * PATIENCE), Ok(true));
+}
+
+/// Sends everything to one worker, from which nobody takes.
+struct ToOne(usize, bool);
+
+impl Policy for ToOne {
+    fn name(&self) -> &'static str {
+        "to-one"
+    }
+    fn steals(&self) -> bool {
+        self.1
+    }
+    fn tells(&self, _: Place) -> bool {
+        false
+    }
+    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
+        Place::Worker(self.0)
+    }
+    fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
+        Place::Worker(self.0)
+    }
+    fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        iter::once(Attempt::Injected)
+    }
+}
+
+#[test]
+fn a_policy_that_sends_everything_to_one_worker_loses_nothing() {
+    for worker in [0, 1, 2] {
+        for steals in [true, false] {
+            check(ToOne(worker, steals));
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_to_a_worker_that_is_away_runs_elsewhere() {
+    for monitor in [true, false] {
+        for worker in [0, 1] {
+            let builder = Runtime::builder().workers(2).warn_of_stuck(false);
+            let builder = builder.monitor(monitor);
+            let runtime = builder.build_with(ToOne(worker, false)).unwrap();
+            for _ in 0..50 {
+                let handle = runtime.handle().clone();
+                let task = runtime.spawn(async move {
+                    let (answer, answered) = mpsc::channel();
+                    let before = answer.clone();
+                    drop(spawn(async move { before.send(()).unwrap() }));
+                    runtime_mn::block_in_place(move || {
+                        // Spawned by a task, so that the policy is asked; it may name the worker that is away.
+                        drop(handle.spawn(async move {
+                            drop(spawn(async move { answer.send(()).unwrap() }));
+                        }));
+                        (0..2).all(|_| answered.recv_timeout(PATIENCE).is_ok())
+                    })
+                });
+                assert!(runtime.block_on(task).unwrap(), "it is never run");
+            }
+        }
+    }
+}
+
+/// Gives ever lower ranks, but for tasks with a tag: those have the highest.
+struct Falling(AtomicUsize);
+
+impl Falling {
+    fn place(&self, own: &WorkerView<'_>) -> Place {
+        let rank = usize::MAX - 1 - self.0.fetch_add(1, Relaxed);
+        Place::Ranked(if own.task().tag() == 0 {
+            rank as u64
+        } else {
+            u64::MAX
+        })
+    }
+}
+
+impl Policy for Falling {
+    fn name(&self) -> &'static str {
+        "falling"
+    }
+    fn place_spawned(&self, own: &WorkerView<'_>) -> Place {
+        self.place(own)
+    }
+    fn place_woken(&self, own: &WorkerView<'_>, _: WokenBy) -> Place {
+        self.place(own)
+    }
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        Some(Source::Ranked)
+    }
+}
+
+#[test]
+fn no_rank_starves_a_task() {
+    check(Falling(AtomicUsize::new(0)));
+    // Without help from a replacement worker.
+    let builder = Runtime::builder().workers(1).monitor(false);
+    let runtime = builder.build_with(Falling(AtomicUsize::new(0))).unwrap();
+    let root = runtime.spawn(async {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let end = Arc::clone(&ended);
+        let last = spawn_with(Attributes::tagged(1), async move {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            end.store(1, Relaxed);
+        });
+        let busy = (0..3).map(|_| {
+            let ended = Arc::clone(&ended);
+            spawn(async move {
+                while ended.load(Relaxed) == 0 {
+                    yield_now().await;
+                }
+            })
+        });
+        for task in busy.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        last.await.unwrap();
+    });
+    let (tell, ended) = mpsc::channel();
+    root.on_complete(move |outcome| tell.send(outcome.is_ok()).unwrap());
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(true), "it starves");
+}
+
+#[test]
+fn a_shutdown_cancels_what_is_queued_wherever_that_is() {
+    for place in Place::KINDS.into_iter().chain([Place::Worker(1)]) {
+        let builder = Runtime::builder().workers(2).monitor(false);
+        let runtime = builder.build_with(Stubborn(place, Source::Front)).unwrap();
+        let both_there = Arc::new(Barrier::new(2));
+        let (tell, spawned) = mpsc::channel();
+        let opens = (0..2).map(|number| {
+            let (there, tell) = (Arc::clone(&both_there), tell.clone());
+            let (open, gate) = mpsc::channel::<()>();
+            drop(runtime.spawn(async move {
+                // Each on a worker of its own, so that nobody runs what is spawned.
+                there.wait();
+                if number == 0 {
+                    let tasks = (0..20).map(|_| spawn(yield_forever()));
+                    tell.send(tasks.collect::<Vec<_>>()).unwrap();
+                }
+                let _ = gate.recv();
+            }));
+            open
+        });
+        let opens: Vec<_> = opens.collect();
+        let tasks = spawned.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(runtime.shutdown(Duration::ZERO).len(), 2, "{place:?}");
+        assert!(tasks.iter().all(|task| task.is_finished()), "{place:?}");
+        drop(opens);
+    }
+}
+
+async fn yield_forever() {
+    loop {
+        yield_now().await;
+    }
 }

@@ -13,7 +13,10 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use runtime_core::net::{TcpListener, TcpStream};
 use runtime_core::park::block_on_current_thread;
 use runtime_core::{Runtime as _, sleep, spawn, yield_now};
-use runtime_mn::policy::{GlobalQueue, GoLike, NoSteal, Policy, RandomSteal, TokioLike};
+use runtime_mn::policy::{
+    Deadline, GlobalQueue, GoLike, Locality, NoSteal, Policy, Priority, RandomSteal, Shed,
+    TokioLike,
+};
 use runtime_mn::{Builder, Runtime, block_in_place};
 
 /// Long enough for any machine; nothing here waits for it unless it is broken.
@@ -96,6 +99,10 @@ fn work_goes_on_while_all_workers_are_stuck_under_every_policy() {
     check_relief(GlobalQueue);
     check_relief(NoSteal);
     check_relief(RandomSteal);
+    check_relief(Priority::default());
+    check_relief(Deadline::default());
+    check_relief(Locality);
+    check_relief(Shed::default());
 }
 
 /// Where the kernel lists the calling thread.

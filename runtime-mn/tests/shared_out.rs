@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use runtime_core::testing::{self, Subject, fairness, shared_out};
-use runtime_mn::policy::{GoLike, Policy, RandomSteal};
+use runtime_mn::policy::{GoLike, Policy, Priority, RandomSteal};
 use runtime_mn::{Handle, Runtime};
 
 const NEVER: Duration = Duration::from_secs(24 * 3600);
@@ -74,6 +74,23 @@ fn a_policy_without_a_lifo_slot_shares_out_as_well() {
     testing::run::<Cilk>(
         "timers",
         shared_out::c15_tasks_whose_timers_fire_together_run_at_once::<Cilk>,
+    );
+}
+
+#[test]
+fn what_is_in_a_ranked_queue_is_shared_out_as_well() {
+    type Ranked = Unrelieved<2, Priority>;
+    testing::run::<Ranked>(
+        "spawned",
+        shared_out::c15_a_spawned_task_runs_beside_its_parents_poll::<Ranked>,
+    );
+    testing::run::<Ranked>(
+        "woken",
+        shared_out::c15_a_woken_task_runs_beside_its_wakers_poll::<Ranked>,
+    );
+    testing::run::<Ranked>(
+        "timers",
+        shared_out::c15_tasks_whose_timers_fire_together_run_at_once::<Ranked>,
     );
 }
 

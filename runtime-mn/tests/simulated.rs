@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use runtime_core::time::{Clock, interval, now, sleep, sleep_until};
 use runtime_core::{Runtime as _, spawn, yield_now};
-use runtime_mn::policy::{GlobalQueue, GoLike, NoSteal, Policy, RandomSteal, TokioLike};
+use runtime_mn::policy::{
+    Deadline, GlobalQueue, GoLike, Locality, NoSteal, Policy, Priority, RandomSteal, Shed,
+    TokioLike,
+};
 use runtime_mn::{Builder, Runtime, block_in_place};
 
 const MS: Duration = Duration::from_millis(1);
@@ -108,6 +111,10 @@ fn time_stands_still_while_stuck_workers_are_relieved() {
     check_beside_hogs(GlobalQueue);
     check_beside_hogs(NoSteal);
     check_beside_hogs(RandomSteal);
+    check_beside_hogs(Priority::default());
+    check_beside_hogs(Deadline::default());
+    check_beside_hogs(Locality);
+    check_beside_hogs(Shed::default());
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(super) struct Arm {
     pub(super) without: BTreeSet<String>,
     /// Those asked for.
     pub(super) workers: usize,
+    /// The name of the other build that it runs in; `None` for this one.
+    pub(super) binary: Option<String>,
     pub(super) role: Role,
 }
 
@@ -39,13 +41,14 @@ impl Arm {
             workers_asked: Some(self.workers as u64),
             policy: self.policy.clone(),
             knobs: self.knobs.clone(),
+            binary: self.binary.clone(),
             without: self.without.clone(),
             reactor: None,
             allocator: None,
         }
     }
 
-    fn key(&self) -> ArmKey {
+    pub(super) fn key(&self) -> ArmKey {
         ArmKey::new(self.runtime, &self.config(), self.role)
     }
 
@@ -231,6 +234,7 @@ impl Choices {
                     knobs: BTreeMap::new(),
                     without: BTreeSet::new(),
                     workers,
+                    binary: None,
                     role: Role::Arm,
                 });
             }

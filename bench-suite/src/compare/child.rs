@@ -55,6 +55,7 @@ fn answer(registry: &Registry, request: &Request) -> Answer {
         return Failure::NotInstalled(format!("there is no `{workload}` under `{runtime}`")).into();
     };
     let mut meter = Meter::default();
+    meter.slowdown = request.slowdown.unwrap_or(0.0);
     let params = Params::from(request);
     match catch_unwind(AssertUnwindSafe(|| (entry.run)(&params, &mut meter))) {
         Ok(Ok(())) if meter.samples.iter().all(|sample| sample.ops == 0) => {

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use crate::cli::{CompareArgs, SweepArgs};
+use crate::statistics::LOOKS;
 
 /// How long everything may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Effort {
+    /// At most.
     pub(super) rounds: u32,
+    /// Looks come after some of the rounds, and what is decided then is not measured any more. Otherwise there is one
+    /// look, after the last round.
+    pub(super) adaptive: bool,
     /// Of each process, for the measured part.
     pub(super) budget: Duration,
     /// Of the whole; `None` takes what it takes.
@@ -16,44 +21,60 @@ pub(super) struct Effort {
     pub(super) limit: Duration,
     /// Intervals only, whatever the rounds.
     pub(super) intervals_only: bool,
+    /// Differences smaller than this are none, as ratio - 1.
+    pub(super) margin: f64,
 }
+
+/// For the default matrix: finer takes more rounds than two minutes have.
+const COARSE_MARGIN: f64 = 0.05;
+const MARGIN: f64 = 0.02;
 
 impl Effort {
     /// What `lab compare` takes.
     pub(super) fn of_comparison(arguments: &CompareArgs) -> Self {
         let bare = arguments.workloads.is_empty();
+        let most = LOOKS[LOOKS.len() - 1];
+        let usual = Self {
+            rounds: most,
+            adaptive: true,
+            budget: Duration::from_millis(350),
+            time_box: Some(Duration::from_secs(105)),
+            limit: Duration::from_secs(10),
+            intervals_only: false,
+            margin: if bare { COARSE_MARGIN } else { MARGIN },
+        };
         let mut effort = if arguments.quick {
             Self {
-                rounds: 3,
+                // As many as an interval from signs takes: 2 / 2^6 is less than a twentieth.
+                rounds: 6,
+                adaptive: false,
                 budget: Duration::from_millis(100),
                 time_box: Some(Duration::from_secs(23)),
                 limit: Duration::from_secs(5),
                 intervals_only: true,
+                ..usual
             }
         } else if arguments.full {
             Self {
-                rounds: 15,
                 budget: Duration::from_secs(1),
                 time_box: None,
                 limit: Duration::from_secs(60),
-                intervals_only: false,
+                margin: MARGIN,
+                ..usual
             }
         } else {
-            Self {
-                // Who names workloads has time for as many processes as a verdict needs.
-                rounds: if bare { 7 } else { 12 },
-                budget: Duration::from_millis(350),
-                time_box: Some(Duration::from_secs(105)),
-                limit: Duration::from_secs(10),
-                intervals_only: false,
-            }
+            usual
         };
         if let Some(rounds) = arguments.rounds {
             effort.rounds = rounds;
+            effort.adaptive = false;
             if !arguments.quick {
                 effort.time_box = None;
                 effort.limit = effort.limit.max(Duration::from_secs(30));
             }
+        }
+        if let Some(percent) = arguments.margin {
+            effort.margin = percent / 100.0;
         }
         effort
     }
@@ -62,10 +83,12 @@ impl Effort {
     pub(super) fn of_sweep(arguments: &SweepArgs) -> Self {
         let mut effort = Self {
             rounds: 5,
+            adaptive: false,
             budget: Duration::from_millis(200),
             time_box: None,
             limit: Duration::from_secs(30),
             intervals_only: false,
+            margin: MARGIN,
         };
         if arguments.quick {
             effort.rounds = 2;
@@ -76,5 +99,18 @@ impl Effort {
             effort.rounds = rounds;
         }
         effort
+    }
+
+    /// The number of rounds after which the next look comes if `round` rounds were made.
+    pub(super) fn next_look(&self, round: u32) -> u32 {
+        LOOKS
+            .into_iter()
+            .find(|&look| self.adaptive && look > round && look < self.rounds)
+            .unwrap_or(self.rounds)
+    }
+
+    /// Whether a look comes after `rounds` rounds that is not the last one.
+    pub(super) fn is_interim(&self, rounds: u32) -> bool {
+        self.adaptive && rounds < self.rounds && LOOKS.contains(&rounds)
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod arms;
+mod binaries;
 pub(crate) mod child;
 mod effort;
 pub(crate) mod interruption;
@@ -12,24 +13,28 @@ mod progress;
 pub mod protocol;
 mod schedule;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::cli::{CompareArgs, SweepArgs};
-use crate::comparisons;
+use crate::comparisons::{self, ArmKey, Question};
 use crate::environment;
 use crate::error::CommandError;
 use crate::memory;
 use crate::peers::external;
 use crate::provenance::Build;
 use crate::registry::Registry;
-use crate::results::{Results, Run, SCHEMA, Status, WorkloadInfo};
-use crate::statistics;
+use crate::results::{
+    Comparison, Environment, Remark, Results, Role, Run, SCHEMA, Status, WorkloadInfo,
+};
+use crate::statistics::{self, Looks};
 use crate::table;
 use crate::terminal;
 
+use binaries::Binary;
 use interruption::Interruption;
 use outputs::Outputs;
-use plan::{Asked, Plan};
+use plan::{Asked, Cell, Plan};
 use progress::Progress;
 use protocol::{Measured, PROTOCOL, Request};
 use schedule::Schedule;
@@ -46,7 +51,11 @@ pub fn run(
     arguments: &CompareArgs,
 ) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
-    let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone())?;
+    let outputs = Outputs::prepare(
+        arguments.out.clone(),
+        arguments.json.clone(),
+        arguments.csv.clone(),
+    )?;
     carry_out(&plan, build, &outputs, arguments.no_progress)
 }
 
@@ -60,7 +69,7 @@ pub fn sweep(
     arguments: &SweepArgs,
 ) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
-    let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone())?;
+    let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone(), None)?;
     carry_out(&plan, build, &outputs, arguments.no_progress)
 }
 
@@ -99,13 +108,27 @@ fn carry_out(
         runs: Vec::new(),
         comparisons: Vec::new(),
         method: Some(statistics::METHOD.to_owned()),
+        remarks: Vec::new(),
         notes: plan.notes.clone(),
         workloads: described(plan),
         absent: plan.absent.clone(),
         default_policies: plan.default_policies.clone(),
+        certificate: Some(outputs.certificate()?),
         sweep: plan.sweep.clone(),
     };
     results.environments[0].versions.extend(versions);
+    let builds = plan.binaries.iter().map(|(name, binary)| Environment {
+        id: name.clone(),
+        program: Some(format!("{} ({})", binary.version, binary.path.display())),
+        commit: None,
+        rustc: None,
+        profile: "unknown".to_owned(),
+        profile_settings: BTreeMap::new(),
+        versions: BTreeMap::new(),
+        ..results.environments[0].clone()
+    });
+    let builds: Vec<Environment> = builds.collect();
+    results.environments.extend(builds);
     let mut measuring = Measuring {
         plan,
         outputs,
@@ -114,10 +137,15 @@ fn carry_out(
             plan.round_size() as u64 * u64::from(plan.effort.rounds),
             silent,
         ),
-        measure: &|request, limit| process::measure(&program, request, limit, &interruption),
+        measure: &|binary, request, limit| {
+            let program = binary.map_or(program.as_path(), |binary| binary.path.as_path());
+            process::measure(program, request, limit, &interruption)
+        },
         results: &mut results,
+        looks: vec![Looks::default(); plan.cells.len()],
     };
     measuring.all();
+    let looks = measuring.looks.clone();
     measuring.progress.finish();
 
     if results.runs.is_empty() {
@@ -126,15 +154,17 @@ fn carry_out(
             "interrupted before anything was measured; nothing was written".to_owned(),
         ));
     }
-    results.comparisons = compared(plan, &results.runs);
+    results.comparisons = compared(plan, &looks, &results.runs);
+    results.remarks = remarks(plan, &results.runs);
     // Before anything is printed, as nobody may read that; and after an interruption, too: that is what was measured.
     let written = outputs.write(&results);
     let printed = if outputs.take_standard_output() {
         Ok(())
     } else {
         let tables = table::render(&results, terminal::width());
+        let answer = table::answer(&results, terminal::width());
         terminal::print(&format!(
-            "{tables}{}",
+            "{tables}{}{answer}",
             written.as_deref().unwrap_or_default()
         ))
     };
@@ -158,11 +188,23 @@ fn announce(plan: &Plan, silent: bool) {
         Some(time_box) => format!("at most {} s in all", time_box.as_secs()),
         None => "without a limit on the whole".to_owned(),
     };
+    let rounds = if effort.adaptive {
+        format!(
+            "{} rounds of {} processes, then up to {} for what is undecided",
+            effort.next_look(0),
+            plan.round_size(),
+            effort.rounds
+        )
+    } else {
+        format!(
+            "{} rounds of {} processes",
+            effort.rounds,
+            plan.round_size()
+        )
+    };
     terminal::say(&format!(
-        "{} workloads and settings, {} rounds of {} processes, {whole}; seed {}",
+        "{} workloads and settings, {rounds}, {whole}; seed {}",
         plan.cells.len(),
-        effort.rounds,
-        plan.round_size(),
         plan.seed,
     ));
 }
@@ -184,21 +226,34 @@ fn described(plan: &Plan) -> Vec<WorkloadInfo> {
     described
 }
 
-fn compared(plan: &Plan, runs: &[Run]) -> Vec<crate::results::Comparison> {
+fn runs_of<'a>(cell: &Cell, runs: &'a [Run]) -> Vec<&'a Run> {
+    runs.iter()
+        .filter(|run| run.workload == cell.workload.name && run.params == cell.params)
+        .collect()
+}
+
+fn compared(plan: &Plan, looks: &[Looks], runs: &[Run]) -> Vec<Comparison> {
+    let cells = plan.cells.iter().zip(looks);
+    cells
+        .flat_map(|(cell, looks)| compared_in(plan, cell, looks, &runs_of(cell, runs)))
+        .collect()
+}
+
+fn compared_in(plan: &Plan, cell: &Cell, looks: &Looks, runs: &[&Run]) -> Vec<Comparison> {
+    let question = Question {
+        baselines: &cell.baselines,
+        best_of: &cell.best_of,
+        metric: cell.workload.metric,
+        margin: plan.effort.margin,
+        looks: (!plan.effort.intervals_only).then_some(looks),
+    };
+    comparisons::of_cell(runs, &question)
+}
+
+fn remarks(plan: &Plan, runs: &[Run]) -> Vec<Remark> {
     plan.cells
         .iter()
-        .flat_map(|cell| {
-            let runs: Vec<&Run> = runs
-                .iter()
-                .filter(|run| run.workload == cell.workload.name && run.params == cell.params)
-                .collect();
-            comparisons::of_cell(
-                &runs,
-                &cell.baselines,
-                cell.workload.metric,
-                plan.effort.intervals_only,
-            )
-        })
+        .flat_map(|cell| comparisons::remarks(&runs_of(cell, runs), cell.workload.metric))
         .collect()
 }
 
@@ -236,28 +291,90 @@ struct Measuring<'a> {
     outputs: &'a Outputs,
     interruption: &'a Interruption,
     progress: Progress,
-    measure: &'a dyn Fn(&Request, Duration) -> process::Outcome,
+    measure: &'a dyn Fn(Option<&Binary>, &Request, Duration) -> process::Outcome,
     results: &'a mut Results,
+    /// Of each cell.
+    looks: Vec<Looks>,
 }
 
 impl Measuring<'_> {
     fn all(&mut self) {
+        self.rounds();
+        // However it ended: by the clock or by a signal, and not by what was measured.
+        let made = self.results.runs.iter().map(|run| run.round + 1).max();
+        for cell in 0..self.plan.cells.len() {
+            if !self.is_decided(cell) {
+                self.looks[cell].finish(made.unwrap_or(0));
+            }
+        }
+    }
+
+    /// Whether a cell had all its verdicts at the last look.
+    fn is_decided(&self, cell: usize) -> bool {
+        let made = !self.looks[cell].made().is_empty();
+        made && self.undecided(cell).is_empty()
+    }
+
+    /// The arms of a cell that a verdict waits for, as of the last look.
+    fn undecided(&self, cell: usize) -> BTreeSet<ArmKey> {
+        let what = &self.plan.cells[cell];
+        let runs = runs_of(what, &self.results.runs);
+        let compared = compared_in(self.plan, what, &self.looks[cell], &runs);
+        let headline = comparisons::headline(what.workload.metric, &runs);
+        comparisons::undecided(&compared, headline)
+    }
+
+    /// Looks at what was measured: arms that no verdict waits for are not measured any more.
+    fn look(&mut self, rounds: u32, schedule: &mut Schedule<'_>) {
+        for (cell, what) in self.plan.cells.iter().enumerate() {
+            if self.is_decided(cell) {
+                continue;
+            }
+            self.looks[cell].interim(rounds);
+            let undecided = self.undecided(cell);
+            for (arm, one) in what.arms.iter().enumerate() {
+                // An A/A arm goes on with its twin, or tells the noise for whoever goes on.
+                let waits = match one.role {
+                    Role::Arm => undecided.contains(&one.key()),
+                    Role::Repeat => !undecided.is_empty(),
+                };
+                let twin = what.arms.iter().any(|other| {
+                    let repeated = other.role == Role::Repeat && !undecided.is_empty();
+                    repeated && other.key().with_role(Role::Arm) == one.key()
+                });
+                if !waits && !twin {
+                    schedule.decide(cell, arm);
+                }
+            }
+        }
+    }
+
+    fn rounds(&mut self) {
         let mut schedule = Schedule::new(self.plan);
         let started = Instant::now();
         for round in 0..self.plan.effort.rounds {
+            if self.plan.effort.is_interim(round) {
+                self.look(round, &mut schedule);
+            }
+            if schedule.is_done() {
+                return;
+            }
             let Some(budget) = schedule.budget(round, started.elapsed()) else {
-                let note = format!(
-                    "{round} of {} rounds: the time was over",
-                    self.plan.effort.rounds
-                );
-                self.progress.say(&note);
-                self.results.notes.push(note);
+                // An adaptive run is made to end with its time.
+                if round < self.plan.effort.next_look(0) {
+                    let note = format!(
+                        "{round} of {} rounds: the time was over",
+                        self.plan.effort.next_look(0)
+                    );
+                    self.progress.say(&note);
+                    self.results.notes.push(note);
+                }
                 return;
             };
             self.progress
                 .round(round, self.plan.effort.rounds, started.elapsed());
             for (cell, arm) in schedule.order() {
-                if schedule.given_up(cell, arm) {
+                if schedule.left_out(cell, arm) {
                     self.progress.done();
                     continue;
                 }
@@ -318,8 +435,13 @@ impl Measuring<'_> {
             // The same input for all arms of a round, another one in the next.
             seed: self.plan.seed.wrapping_add(u64::from(round)),
             params: cell.params.clone(),
+            slowdown: None,
         };
-        (self.measure)(&request, limit)
+        let binary = arm
+            .binary
+            .as_ref()
+            .and_then(|name| self.plan.binaries.get(name));
+        (self.measure)(binary, &request, limit)
     }
 
     fn record(&self, round: u32, cell: usize, arm: usize, outcome: process::Outcome) -> Run {
@@ -341,7 +463,10 @@ impl Measuring<'_> {
             (status == Status::Ok).then(|| measured.samples.iter().map(field).sum())
         };
         Run {
-            environment: self.results.environments[0].id.clone(),
+            environment: arm
+                .binary
+                .clone()
+                .unwrap_or_else(|| self.results.environments[0].id.clone()),
             workload: cell.workload.name.to_owned(),
             params: cell.params.clone(),
             mode: cell.workload.mode_with(&cell.params).name().to_owned(),

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::CommandError;
 use crate::output::{Output, ensure_folder};
+use crate::prove::{self, certificate::Certificate};
 use crate::report;
 use crate::results::Results;
 use crate::units;
@@ -23,6 +24,8 @@ pub(super) struct Outputs {
     folder: PathBuf,
     /// As it was named, and where that leads.
     json: Option<(PathBuf, Output)>,
+    /// The comparisons as a table, likewise.
+    csv: Option<(PathBuf, Output)>,
 }
 
 impl Outputs {
@@ -31,13 +34,17 @@ impl Outputs {
     pub(super) fn prepare(
         folder: Option<PathBuf>,
         json: Option<PathBuf>,
+        csv: Option<PathBuf>,
     ) -> Result<Self, CommandError> {
         let folder = folder.unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
         let json = json
             .map(|path| Output::prepare(&path, "--json").map(|output| (path, output)))
             .transpose()?;
+        let csv = csv
+            .map(|path| Output::prepare(&path, "--csv").map(|output| (path, output)))
+            .transpose()?;
         ensure_folder(&folder, "--out")?;
-        let outputs = Self { folder, json };
+        let outputs = Self { folder, json, csv };
         // Left by a run that was killed: it may be all that there is of it.
         outputs.keep(&[UNFINISHED]).map_err(|error| {
             CommandError::Usage(format!(
@@ -51,7 +58,17 @@ impl Outputs {
 
     /// Whether standard output is for the results, and for nothing else.
     pub(super) fn take_standard_output(&self) -> bool {
-        matches!(self.json, Some((_, Output::Standard)))
+        let to_standard =
+            |output: &Option<(PathBuf, Output)>| matches!(output, Some((_, Output::Standard)));
+        to_standard(&self.json) || to_standard(&self.csv)
+    }
+
+    /// The certificate to be shown.
+    ///
+    /// # Errors
+    /// When there is one in the folder that can't be read.
+    pub(super) fn certificate(&self) -> Result<Certificate, CommandError> {
+        prove::certificate_for(&self.folder)
     }
 
     fn results(&self) -> PathBuf {
@@ -104,6 +121,10 @@ impl Outputs {
         if let Some((path, output)) = &self.json {
             note(&mut first_error, path, results.write_to(output));
         }
+        if let Some((path, output)) = &self.csv {
+            let text = results.comparisons_csv();
+            note(&mut first_error, path, output.write(text.as_bytes()));
+        }
         if let Some(error) = first_error {
             return Err(error);
         }
@@ -111,6 +132,9 @@ impl Outputs {
         let _ = writeln!(said, "results: {}", self.results().display());
         if let Some((path, _)) = &self.json {
             let _ = writeln!(said, "results: {}", path.display());
+        }
+        if let Some((path, _)) = &self.csv {
+            let _ = writeln!(said, "comparisons: {}", path.display());
         }
         let _ = writeln!(said, "report: {}", page.display());
         Ok(said)

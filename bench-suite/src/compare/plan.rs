@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::arms::{self, Arm, Choices};
+use super::binaries::{self, Binary};
 use super::effort::Effort;
 use super::parts::Parts;
 use crate::cli::{CompareArgs, SweepArgs};
-use crate::comparisons::Baseline;
+use crate::comparisons::{ArmKey, Baseline};
 use crate::environment;
 use crate::error::{CommandError, usage};
 use crate::registry::{Parameter, Registry, RuntimeInfo, Workload};
@@ -45,6 +46,8 @@ pub(super) struct Cell {
     pub(super) arms: Vec<Arm>,
     /// Who is compared with whom.
     pub(super) baselines: Vec<Baseline>,
+    /// If there are any, the best of these is the baseline of all.
+    pub(super) best_of: Vec<ArmKey>,
 }
 
 /// What was asked for, as it was written, by whichever command.
@@ -61,6 +64,8 @@ pub(crate) struct Asked {
     params: Vec<String>,
     policies: Vec<String>,
     knobs: Vec<String>,
+    baseline: Option<String>,
+    binaries: Vec<String>,
     /// Sets of parts to leave out, each in an arm of its own.
     without: Vec<String>,
     /// The matrix of parts.
@@ -82,6 +87,8 @@ impl From<&CompareArgs> for Asked {
             params: arguments.params.clone(),
             policies: arguments.policies.clone(),
             knobs: arguments.knobs.clone(),
+            baseline: arguments.baseline.clone(),
+            binaries: arguments.binaries.clone(),
             without: arguments.without.clone(),
             ablate: false,
             seed: arguments.seed,
@@ -103,6 +110,8 @@ impl From<&SweepArgs> for Asked {
             params: arguments.params.clone(),
             policies: arguments.policies.clone(),
             knobs: arguments.knobs.clone(),
+            baseline: None,
+            binaries: Vec::new(),
             without: Vec::new(),
             ablate: arguments.ablate,
             seed: arguments.seed,
@@ -121,6 +130,8 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     /// What is varied, if a matrix is asked for.
     pub(super) sweep: Option<Sweep>,
+    /// Programs of other builds, by the names given to them.
+    pub(super) binaries: BTreeMap<String, Binary>,
     /// The policies that runtimes have by default.
     pub(super) default_policies: BTreeMap<String, String>,
     /// What the reader of the results must know.
@@ -132,11 +143,25 @@ impl Plan {
     /// [`CommandError::Usage`] for whatever does not exist or is out of its range.
     pub(super) fn new(registry: &Registry, asked: &Asked) -> Result<Self, CommandError> {
         let workloads = chosen_workloads(registry, &asked.workloads, asked.default_workloads)?;
-        let runtimes = chosen_runtimes(registry, &asked.runtimes, asked.default_runtimes)?;
+        let binaries = binaries::chosen(&asked.binaries)?;
+        let baseline = asked.baseline.as_deref();
+        let runtimes = chosen_runtimes(
+            registry,
+            &asked.runtimes,
+            asked.default_runtimes,
+            // The name of a build is no runtime's.
+            baseline.filter(|name| binaries.iter().all(|(other, _)| other != name)),
+        )?;
         let names: Vec<&'static str> = runtimes.iter().map(|runtime| runtime.name).collect();
         let settings = settings(&workloads, asked)?;
         let workers = chosen_workers(&asked.workers)?;
         let effort = asked.effort;
+        if !(effort.margin > 0.0 && effort.margin <= 1.0) {
+            return Err(usage(format!(
+                "--margin {} is out of range; a percentage of more than 0 and up to 100",
+                effort.margin * 100.0
+            )));
+        }
         if !(1..=MAX_ROUNDS).contains(&effort.rounds) {
             let rounds = effort.rounds;
             return Err(usage(format!(
@@ -161,9 +186,14 @@ impl Plan {
         let mut notes = Vec::new();
         for runtime in &runtimes {
             let (arms, left_out) = choices.arms(registry, runtime)?;
-            candidates.extend(arms);
+            candidates.extend(binaries::with_builds(arms, &binaries, baseline));
             notes.extend(left_out);
         }
+        let best_of = if asked.sweep || baseline.is_some() || !binaries.is_empty() {
+            Vec::new()
+        } else {
+            models(&runtimes, &candidates)
+        };
         let mut cells = Vec::new();
         let mut absent = Vec::new();
         for workload in workloads {
@@ -193,6 +223,7 @@ impl Plan {
                     params,
                     arms: arms.clone(),
                     baselines: baselines.clone(),
+                    best_of: best_of.clone(),
                 });
                 if cells.len() > MAX_CELLS {
                     return Err(usage(format!(
@@ -212,6 +243,7 @@ impl Plan {
             effort,
             seed: asked.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
             sweep,
+            binaries: binaries.into_iter().collect(),
             default_policies: runtimes
                 .iter()
                 .filter_map(|info| {
@@ -262,11 +294,24 @@ fn chosen_workloads<'a>(
     Ok(chosen)
 }
 
-/// The chosen runtimes, the baseline first.
+/// The arms among which the best is to be the baseline: the first one of each runtime of this project, if there are
+/// several.
+fn models(runtimes: &[&RuntimeInfo], candidates: &[Arm]) -> Vec<ArmKey> {
+    let models: Vec<ArmKey> = runtimes
+        .iter()
+        .filter(|runtime| runtime.ours)
+        .filter_map(|runtime| candidates.iter().find(|arm| arm.runtime == runtime.name))
+        .map(Arm::key)
+        .collect();
+    if models.len() > 1 { models } else { Vec::new() }
+}
+
+/// The chosen runtimes, the baseline first: the one that is asked for, else the usual peer.
 fn chosen_runtimes<'a>(
     registry: &'a Registry,
     names: &[String],
     defaults: &[&str],
+    baseline: Option<&str>,
 ) -> Result<Vec<&'a RuntimeInfo>, CommandError> {
     let known = || registry.runtimes.iter().map(|runtime| runtime.name);
     let mut chosen: Vec<&RuntimeInfo> = Vec::new();
@@ -285,11 +330,33 @@ fn chosen_runtimes<'a>(
             chosen.push(runtime);
         }
     }
-    let preferred = |runtime: &&RuntimeInfo| runtime.name == PREFERRED_BASELINE;
-    if let Some(position) = chosen.iter().position(preferred) {
+    let models = chosen.iter().filter(|runtime| runtime.ours).count();
+    let first = match baseline {
+        Some(name) => {
+            let position = chosen.iter().position(|runtime| runtime.name == name);
+            Some(position.ok_or_else(|| unknown_baseline(registry, name))?)
+        }
+        // The best model will be the baseline; until that is known, the first one stands for it.
+        None if models > 1 => chosen.iter().position(|runtime| runtime.ours),
+        None => chosen
+            .iter()
+            .position(|runtime| runtime.name == PREFERRED_BASELINE),
+    };
+    if let Some(position) = first {
         chosen[..=position].rotate_right(1);
     }
     Ok(chosen)
+}
+
+fn unknown_baseline(registry: &Registry, name: &str) -> CommandError {
+    usage(match registry.runtime(name) {
+        Some(_) => format!("--baseline {name} is not measured; add it to --runtime"),
+        None => suggest::unknown(
+            "baseline",
+            name,
+            registry.runtimes.iter().map(|runtime| runtime.name),
+        ),
+    })
 }
 
 /// The numbers of workers asked for, each once; the cores if none is.

@@ -1,6 +1,6 @@
 //! Who runs when, for how long, and who is not asked again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::plan::Plan;
@@ -14,11 +14,15 @@ const SHORTEST_BUDGET: Duration = Duration::from_millis(20);
 const PATIENCE: u32 = 3;
 /// What a process may run on for when the time of the whole is over.
 const OVERRUN: Duration = Duration::from_secs(3);
+/// The share of the time until the first look of an adaptive run: the rest is for what is undecided then.
+const UNTIL_FIRST_LOOK: f64 = 0.7;
 
 pub(super) struct Schedule<'a> {
     plan: &'a Plan,
     random: fastrand::Rng,
     failures: BTreeMap<(usize, usize), u32>,
+    /// Arms that no verdict waits for any more.
+    decided: BTreeSet<(usize, usize)>,
     processes: u32,
     overhead: Duration,
 }
@@ -29,6 +33,7 @@ impl<'a> Schedule<'a> {
             plan,
             random: fastrand::Rng::with_seed(plan.seed),
             failures: BTreeMap::new(),
+            decided: BTreeSet::new(),
             processes: 0,
             overhead: Duration::ZERO,
         }
@@ -54,26 +59,29 @@ impl<'a> Schedule<'a> {
         let Some(time_box) = effort.time_box else {
             return Some(effort.budget);
         };
-        let left = time_box.saturating_sub(elapsed);
-        let arms = self
-            .plan
-            .cells
-            .iter()
-            .map(|cell| cell.arms.len())
-            .sum::<usize>()
-            - self.given_up_count();
+        let arms = self.plan.round_size() - self.left_out_count();
         let processes = u32::try_from(arms.max(1)).unwrap_or(u32::MAX);
         let overhead = match self.processes {
             0 => ASSUMED_OVERHEAD,
             measured => self.overhead / measured,
         };
-        // As many of the rounds that are left as fit with the shortest budget, and then as long as they can be.
-        (1..=effort.rounds - round)
-            .rev()
-            .map(|rounds| (left / processes / rounds).saturating_sub(overhead))
-            .find(|budget| *budget >= SHORTEST_BUDGET.min(effort.budget))
-            .map(|budget| budget.min(effort.budget))
-            .or_else(|| (round == 0).then_some(SHORTEST_BUDGET.min(effort.budget)))
+        let shortest = SHORTEST_BUDGET.min(effort.budget);
+        let look = effort.next_look(round);
+        // As many of the rounds until the next look as fit with the shortest budget, and then as long as they can be.
+        let fitting = |time: Duration| {
+            let left = time.saturating_sub(elapsed);
+            (1..=look - round)
+                .rev()
+                .map(|rounds| (left / processes / rounds).saturating_sub(overhead))
+                .find(|budget| *budget >= shortest)
+                .map(|budget| budget.min(effort.budget))
+        };
+        let first = look < effort.rounds && effort.next_look(0) == look;
+        first
+            .then(|| fitting(time_box.mul_f64(UNTIL_FIRST_LOOK)))
+            .flatten()
+            .or_else(|| fitting(time_box))
+            .or_else(|| (round == 0).then_some(shortest))
     }
 
     /// After how long the next process is killed; `None` if the time of the whole is over.
@@ -92,17 +100,33 @@ impl<'a> Schedule<'a> {
         self.overhead += whole.saturating_sub(budget);
     }
 
-    /// True if this arm is not to be run any more.
+    /// True if this arm failed too often to be run again.
     pub(super) fn given_up(&self, cell: usize, arm: usize) -> bool {
         self.failures
             .get(&(cell, arm))
             .is_some_and(|&failures| failures >= PATIENCE)
     }
 
-    fn given_up_count(&self) -> usize {
-        self.failures
-            .values()
-            .filter(|&&failures| failures >= PATIENCE)
+    /// No verdict waits for this arm any more.
+    pub(super) fn decide(&mut self, cell: usize, arm: usize) {
+        self.decided.insert((cell, arm));
+    }
+
+    /// True if this arm is not to be run any more, for whichever reason.
+    pub(super) fn left_out(&self, cell: usize, arm: usize) -> bool {
+        self.decided.contains(&(cell, arm)) || self.given_up(cell, arm)
+    }
+
+    /// True if there is nothing left to run.
+    pub(super) fn is_done(&self) -> bool {
+        self.left_out_count() == self.plan.round_size()
+    }
+
+    fn left_out_count(&self) -> usize {
+        let cells = self.plan.cells.iter().enumerate();
+        cells
+            .flat_map(|(cell, what)| (0..what.arms.len()).map(move |arm| (cell, arm)))
+            .filter(|&(cell, arm)| self.left_out(cell, arm))
             .count()
     }
 
@@ -151,16 +175,20 @@ mod tests {
                     knobs: BTreeMap::new(),
                     without: Default::default(),
                     workers: 2,
+                    binary: None,
                     role: Role::Arm,
                 })
                 .collect(),
             baselines: Vec::new(),
+            best_of: Vec::new(),
         };
         Plan {
             cells: vec![cell; cells],
             absent: Vec::new(),
             effort: Effort {
                 rounds,
+                adaptive: false,
+                margin: 0.02,
                 budget: Duration::from_millis(350),
                 time_box: time_box.map(Duration::from_secs),
                 limit: Duration::from_secs(10),
@@ -168,6 +196,7 @@ mod tests {
             },
             seed: 1,
             sweep: None,
+            binaries: BTreeMap::new(),
             default_policies: BTreeMap::new(),
             notes: Vec::new(),
         }
@@ -221,6 +250,25 @@ mod tests {
             schedule.budget(49, Duration::from_secs(9999)),
             Some(Duration::from_millis(350))
         );
+    }
+
+    #[test]
+    fn an_adaptive_run_keeps_time_for_what_is_undecided_at_its_first_look() {
+        let mut plan = plan(5, 60, Some(60));
+        plan.effort.adaptive = true;
+        let mut schedule = Schedule::new(&plan);
+        let first = schedule.budget(0, Duration::ZERO).unwrap();
+        // 12 rounds of 20 processes in 42 s, less what each takes besides.
+        assert_eq!(first, Duration::from_millis(175) - ASSUMED_OVERHEAD);
+        for cell in 0..4 {
+            (0..4).for_each(|arm| schedule.decide(cell, arm));
+        }
+        assert!(schedule.left_out(0, 3) && !schedule.left_out(4, 0) && !schedule.is_done());
+        // 6 more rounds of 4 processes have the rest, each at its longest.
+        let later = schedule.budget(12, Duration::from_secs(42)).unwrap();
+        assert_eq!(later, Duration::from_millis(350));
+        (0..4).for_each(|arm| schedule.decide(4, arm));
+        assert!(schedule.is_done());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! inert script element. Every figure of a chart stands in a table too, so that the page can be read without scripts,
 //! printed, and read aloud.
 
+mod answer;
 mod charts;
 mod html;
 mod page;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::answer;
 use super::charts;
 use super::html::{Text, anchor, plural, script_json};
 use super::sections;
@@ -32,6 +33,7 @@ pub(super) fn render(results: &Results) -> String {
     );
     lead(&mut html, results, &sections);
     html.push_str("</header>\n<main>\n");
+    answer::render(&mut html, results, &sections);
     if results.sweep.is_some() {
         let matrices = matrix::matrices(results, &sections);
         sweep::render(&mut html, &matrices, &matrix::legend(results));
@@ -125,7 +127,7 @@ fn overview(html: &mut String, sections: &[Section]) {
     }
     html.push_str(
         "<section id=\"overview\">\n<h2>At a glance</h2>\n\
-         <p>Ratio to the baseline in the workload's own metric; less is better. A ratio within the noise floor, the last column, is no difference.</p>\n\
+         <p>Ratio to the baseline in the workload's own metric; less is better. A ratio within the noise floor, the last column, says nothing.</p>\n\
          <div class=\"scroll\"><table class=\"overview\">\n<thead><tr><th scope=\"col\">workload</th><th scope=\"col\">metric</th>",
     );
     for runtime in &runtimes {
@@ -278,8 +280,18 @@ fn method(html: &mut String, results: &Results) {
         let _ = writeln!(html, "<p>Ratios: {}.</p>", Text(method));
     }
     html.push_str(
-        "<p>A verdict takes 10 processes or more of each, an interval that leaves out 1, and a difference larger than the noise floor. \
+        "<p>There are four verdicts. <em>Better</em> and <em>worse</em>: the interval leaves out 1, and the ratio is beyond the noise floor. \
+         <em>No difference beyond x%</em>: the whole interval lies within x% of 1, which is an equivalence test. <em>Not enough data</em>: neither, \
+         with the rounds that it would take beyond these, if the noise stays as it is. The interval and the test always agree. \
          Time per operation carries no verdict where client and server share the cores (<code>shares_cores</code>) or the client is the limit \
-         (<code>client_bound</code>): CPU time per operation stands in for it.</p>\n</section>\n",
+         (<code>client_bound</code>): CPU time per operation stands in for it.</p>\n",
     );
+    if let Some(certificate) = &results.certificate {
+        let _ = writeln!(
+            html,
+            "<p id=\"certificate\">How often this lab errs, as <code>lab prove</code> measured: {}.</p>",
+            Text(&certificate.summary())
+        );
+    }
+    html.push_str("</section>\n");
 }

@@ -44,6 +44,7 @@ pub(super) fn render(html: &mut String, index: usize, section: &Section) {
     figures(html, section);
     latency(html, section);
     failures(html, section);
+    remarks(html, section);
     html.push_str("</section>\n");
 }
 
@@ -250,6 +251,28 @@ fn failures(html: &mut String, section: &Section) {
             "<li><strong>{}</strong>: {}.</li>",
             Text(label),
             Text(failure)
+        );
+    }
+    html.push_str("</ul>\n");
+}
+
+/// What the medians hide.
+fn remarks(html: &mut String, section: &Section) {
+    let remarks: Vec<(&str, &str)> = section
+        .rows
+        .iter()
+        .filter_map(|row| Some((row.label.as_str(), row.remark.as_deref()?)))
+        .collect();
+    if remarks.is_empty() {
+        return;
+    }
+    html.push_str("<h3>Rounds that are not alike</h3>\n<ul>\n");
+    for (label, remark) in remarks {
+        let _ = writeln!(
+            html,
+            "<li><strong>{}</strong>: {}.</li>",
+            Text(label),
+            Text(remark)
         );
     }
     html.push_str("</ul>\n");

@@ -16,10 +16,10 @@ pub enum Verdict {
     /// More of the metric than the baseline.
     #[serde(rename = "worse")]
     Worse,
-    /// The interval holds 1, or the difference is within the noise floor.
+    /// No difference beyond the margin: the whole interval lies within it.
     #[serde(rename = "no difference")]
     NoDifference,
-    /// Too few processes to tell.
+    /// The interval holds 1 and reaches beyond the margin, or the difference is within the noise floor.
     #[serde(rename = "not enough data")]
     NotEnoughData,
 }
@@ -32,6 +32,17 @@ impl fmt::Display for Verdict {
             Self::NoDifference => "no difference",
             Self::NotEnoughData => "not enough data",
         })
+    }
+}
+
+impl Verdict {
+    /// The same, seen from the other side of the ratio.
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Better => Self::Worse,
+            Self::Worse => Self::Better,
+            other => other,
+        }
     }
 }
 
@@ -62,8 +73,23 @@ pub struct Comparison {
     pub processes: u32,
     /// runtime / baseline; null on failure.
     pub ratio: Option<f64>,
-    /// 95% interval of the ratio; null from fewer than two processes.
+    /// Interval of the ratio, at 95% or more; null from fewer than two processes.
     pub ci95: Option<[f64; 2]>,
+    /// How often the interval may miss the truth: 0.05, or less where many comparisons or looks share that.
+    #[serde(default)]
+    pub level: Option<f64>,
+    /// `signed-rank`, or `student-t` from too few processes for a verdict.
+    #[serde(default)]
+    pub interval_method: Option<String>,
+    /// Two-sided p value of no difference, not corrected.
+    #[serde(default)]
+    pub p_value: Option<f64>,
+    /// `no difference` means: none beyond this, as ratio - 1. Null where no verdict was sought.
+    #[serde(default)]
+    pub margin: Option<f64>,
+    /// Rounds that a verdict would take beyond those made, about; null where there is one, or it would take too many.
+    #[serde(default)]
+    pub more_rounds: Option<u32>,
     /// |ratio - 1| of the baseline against itself.
     pub noise_floor: Option<f64>,
     /// The verdict; null where none may be given, and then `withheld` says why.
@@ -71,4 +97,24 @@ pub struct Comparison {
     /// Why there is no verdict: a flag of the runs, or `a/a`.
     #[serde(default)]
     pub withheld: Option<String>,
+}
+
+/// What the median of an arm's rounds hides: rounds far off, two modes, drift.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Remark {
+    /// The workload's name.
+    pub workload: String,
+    /// The workload's parameters.
+    pub params: BTreeMap<String, u64>,
+    /// The metric that the rounds were looked at in.
+    pub metric: String,
+    /// The runtime's name.
+    pub runtime: String,
+    /// `a/a` for the arm that is measured once more.
+    #[serde(default)]
+    pub role: Role,
+    /// The runtime's configuration, as it was asked for.
+    pub config: Config,
+    /// In one line.
+    pub remark: String,
 }

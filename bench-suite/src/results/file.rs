@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Results, SCHEMA};
+use super::{Results, SCHEMA, checks};
 use crate::output::{Output, write_whole};
 
 impl Results {
@@ -47,8 +47,12 @@ impl Results {
                 ));
             }
         }
-        serde_json::from_value(value)
-            .map_err(|error| format!("does not follow `{SCHEMA}` ({error}); measure again"))
+        let results: Self = serde_json::from_value(value)
+            .map_err(|error| format!("does not follow `{SCHEMA}` ({error}); measure again"))?;
+        match checks::absurd(&results) {
+            Some(what) => Err(format!("holds what can't be, {what}; measure again")),
+            None => Ok(results),
+        }
     }
 
     /// Writes the results, whole or not at all.
@@ -76,6 +80,15 @@ impl Results {
 pub struct ReadError {
     path: PathBuf,
     what: String,
+}
+
+impl ReadError {
+    pub(crate) fn new(path: &Path, what: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            what,
+        }
+    }
 }
 
 impl fmt::Display for ReadError {
@@ -119,6 +132,50 @@ mod tests {
                 .contains("no field `schema`")
         );
         assert!(Results::parse("hello").unwrap_err().contains("no JSON"));
+    }
+
+    #[test]
+    fn values_that_no_measurement_gives_are_refused_by_name() {
+        use crate::comparisons::tests::{run, with};
+        use crate::results::Role;
+        let mut runs = Vec::new();
+        for round in 0..8 {
+            runs.push(run("mn", Role::Arm, round, 1000));
+            runs.push(run("n1", Role::Arm, round, 2000));
+        }
+        let whole = Results {
+            schema: SCHEMA.into(),
+            comparisons: with("mn", &runs, false),
+            runs,
+            ..Results::default()
+        };
+        let value = serde_json::to_value(&whole).unwrap();
+        assert_eq!(Results::parse(&value.to_string()), Ok(whole));
+        for (pointer, damage, part) in [
+            ("/runs/3/wall_ns", serde_json::json!(-5), "does not follow"),
+            (
+                "/runs/3/wall_ns",
+                serde_json::json!(u64::MAX),
+                "run 3 (echo under n1): wall_ns is",
+            ),
+            ("/runs/3/round", serde_json::json!(u32::MAX), "round is"),
+            (
+                "/comparisons/0/ratio",
+                serde_json::json!(-1.0),
+                "ratio is -1",
+            ),
+            (
+                "/comparisons/0/ci95",
+                serde_json::json!([2.0, 1.0]),
+                "ci95 is [2, 1]",
+            ),
+            ("/comparisons/0/level", serde_json::json!(7.0), "level is 7"),
+        ] {
+            let mut damaged = value.clone();
+            *damaged.pointer_mut(pointer).unwrap() = damage;
+            let what = Results::parse(&damaged.to_string()).unwrap_err();
+            assert!(what.contains(part), "{pointer}: {what}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! schema is refused with one line that says so. `schema/lab.results-1.schema.json` says the same for programs in
 //! other languages.
 
+mod checks;
 mod comparison;
+mod csv;
 mod environment;
 mod file;
 mod run;
@@ -14,8 +16,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::prove::certificate::Certificate;
+
 pub use crate::output::{folder_of, write_whole};
-pub use comparison::{Comparison, Verdict};
+pub use comparison::{Comparison, Remark, Verdict};
 pub use environment::Environment;
 pub use file::ReadError;
 pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
@@ -24,7 +28,7 @@ pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
 pub const SCHEMA: &str = "lab.results/1";
 
 /// A whole file of results.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// [`SCHEMA`].
     pub schema: String,
@@ -37,6 +41,9 @@ pub struct Results {
     /// How the intervals were computed, by name.
     #[serde(default)]
     pub method: Option<String>,
+    /// Arms whose rounds are not all alike.
+    #[serde(default)]
+    pub remarks: Vec<Remark>,
     /// Things that a reader must know, such as rounds dropped for lack of time.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -49,6 +56,9 @@ pub struct Results {
     /// The policy that a runtime has if none is asked for, of those that have a choice.
     #[serde(default)]
     pub default_policies: BTreeMap<String, String>,
+    /// How often the lab itself errs, as it measured with `lab prove`: here, or where this build was made.
+    #[serde(default)]
+    pub certificate: Option<Certificate>,
     /// What was varied, if that was the question: `lab sweep`.
     #[serde(default)]
     pub sweep: Option<Sweep>,

@@ -51,6 +51,9 @@ pub struct Config {
     /// Single decisions of the policy that were asked for.
     #[serde(default)]
     pub knobs: BTreeMap<String, String>,
+    /// The other build of the program that it was measured in, by the name given to it; null for the one that measured.
+    #[serde(default)]
+    pub binary: Option<String>,
     /// Parts of the runtime that were left out.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<String>,

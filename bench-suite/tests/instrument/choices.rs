@@ -68,7 +68,10 @@ fn policies_are_compared_with_the_baseline_and_with_each_other() {
         .lines()
         .find(|line| line.starts_with("sum: choices of chooser (") && line.contains("noise floor"))
         .unwrap_or_else(|| panic!("{printed}"));
-    assert!(verdict.contains("chooser (thorough) worse"), "{verdict}");
+    assert!(
+        verdict.contains("chooser (thorough) ") && verdict.contains("x, worse ("),
+        "{verdict}"
+    );
     assert!(!verdict.contains("plain"), "{verdict}");
     let report = fs::read_to_string(folder.path().join("lab-out/report.html")).unwrap();
     assert!(report.contains("sum: choices of chooser"));

@@ -48,6 +48,9 @@ macro_rules! __conformance_cases {
                 c03_a_task_that_panics
                 c03_a_task_aborted_in_the_poll_that_panics
             }
+            attributes {
+                c01_a_task_with_attributes_lives_like_any_other
+            }
             waiting {
                 c01_an_abort_from_outside_drops_no_future_there
                 c01_deep_chains_of_awaits_end

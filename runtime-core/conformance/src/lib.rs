@@ -9,6 +9,7 @@ use runtime_library::Runtime;
 pub mod alone;
 pub mod ambient;
 pub mod apart;
+pub mod attributes;
 pub mod blocking_entry;
 pub mod cancel_waiters;
 mod cases;

@@ -46,6 +46,10 @@ pub use fork_join::{ForkJoin, Scope, ScopeJob};
 pub use metrics::Metrics;
 pub use native::Native;
 pub use sequential::Sequential;
-pub use spawn::{spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on};
-pub use task::{AbortHandle, JoinError, JoinHandle, PanicPayload, TaskHandle, yield_now};
+pub use spawn::{
+    spawn, spawn_blocking, spawn_named, spawn_named_on, spawn_on, spawn_with, spawn_with_on,
+};
+pub use task::{
+    AbortHandle, Attributes, JoinError, JoinHandle, PanicPayload, TaskHandle, yield_now,
+};
 pub use time::{sleep, sleep_until, timeout};

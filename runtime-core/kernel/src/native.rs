@@ -10,7 +10,7 @@ use crate::capabilities::Capabilities;
 use crate::context::Ambient;
 use crate::metrics::Metrics;
 use crate::spawn::spawn_on;
-use crate::task::JoinHandle;
+use crate::task::{Attributes, JoinHandle};
 
 /// A handle to a scheduler that uses this crate's tasks, sockets, timers and channels.
 pub trait Native: Clone + Send + Sync + 'static {
@@ -33,5 +33,16 @@ pub trait Native: Clone + Send + Sync + 'static {
         F::Output: Send + 'static,
     {
         spawn_on(&**self.ambient(), future)
+    }
+
+    /// See `Runtime::spawn_with`. A scheduler that has a use for attributes takes them by
+    /// [`bind_with`](crate::task::bind_with).
+    fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let _ = attributes;
+        Native::spawn(self, future)
     }
 }

@@ -9,7 +9,7 @@ use runtime_kernel::budget::consume_budget;
 use runtime_kernel::capabilities::Capabilities;
 use runtime_kernel::metrics::Metrics;
 use runtime_kernel::native::Native;
-use runtime_kernel::task::{self, JoinHandle};
+use runtime_kernel::task::{self, Attributes, JoinHandle};
 use runtime_kernel::time::{self, Elapsed, Sleep, Timeout};
 
 use crate::net;
@@ -41,6 +41,14 @@ impl<H: Native> Runtime for H {
         F::Output: Send + 'static,
     {
         Native::spawn(self, future)
+    }
+
+    fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Native::spawn_with(self, attributes, future)
     }
 
     fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>

@@ -53,7 +53,7 @@ impl Model {
     }
 
     fn notify_one(&self) {
-        if let Some(worker) = self.idle.notify_one() {
+        if let Some(worker) = self.idle.notify_one(|| None) {
             self.unparkers[worker].unpark();
         }
     }

@@ -7,13 +7,13 @@ use crate::scheduler::idle::Idle;
 #[test]
 fn a_teller_wakes_one_sleeper_and_only_if_nobody_searches() {
     let idle = Idle::new(4);
-    assert_eq!(idle.notify_one(), None, "nobody sleeps");
+    assert_eq!(idle.notify_one(|| None), None, "nobody sleeps");
     assert!(idle.sleep(0, false), "nobody searches: a last look");
     assert!(idle.sleep(1, false));
-    assert_eq!(idle.notify_one(), Some(1));
-    assert_eq!(idle.notify_one(), None, "worker 1 searches");
+    assert_eq!(idle.notify_one(|| None), Some(1));
+    assert_eq!(idle.notify_one(|| None), None, "worker 1 searches");
     assert!(idle.stop_searching(), "it was the last one");
-    assert_eq!(idle.notify_one(), Some(0));
+    assert_eq!(idle.notify_one(|| None), Some(0));
     assert!(!idle.cancel_sleep(0), "a teller has taken it off");
     assert_eq!(idle.sleeping(), 0);
 }
@@ -67,7 +67,7 @@ mod loom_tests {
         }
 
         fn tell(&self) {
-            if let Some(worker) = self.idle.notify_one() {
+            if let Some(worker) = self.idle.notify_one(|| None) {
                 self.unparkers[worker].unpark();
             }
         }

@@ -4,3 +4,4 @@
 #[cfg(lab_loom)]
 mod closed;
 mod idle;
+mod inbox;

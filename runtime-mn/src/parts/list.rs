@@ -8,7 +8,8 @@ use runtime_core::{Choice, Knob, Metrics};
 
 #[allow(unused_imports)]
 use super::part::{Absent, Has, Install};
-use crate::knobs::{Knobs, NO_CHOICE, concat, count};
+use crate::knobs::{NO_CHOICE, concat, count};
+use crate::policy::Knobs;
 use crate::prepaid::Prepaid;
 use crate::scheduler::{Local, Shared, Unstarted};
 use crate::seam::Hooks;

@@ -2,7 +2,7 @@
 
 use runtime_core::{Choice, Knob};
 
-use crate::knobs::Knobs;
+use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::State;

@@ -1,100 +1,149 @@
-//! What a policy sees when it is asked. A view shows numbers; it owns nothing, and changes nothing.
+//! What a worker shows its policy.
 
-use std::fmt;
+use runtime_core::primitives::atomic::Ordering::Relaxed;
+use runtime_core::task::Task;
+use runtime_policy::{Numbers, SearchView, SleeperNumbers, Topology, WorkerView};
 
-use crate::scheduler::queues::OwnQueues;
+use crate::scheduler::queues::{OwnQueues, SharedQueues, WorkerQueues};
 
-/// The calling worker: its own queues, and the injector.
+/// The worker that asks, and the task that it asks about.
 #[derive(Clone, Copy)]
-pub struct WorkerView<'a>(pub(crate) &'a OwnQueues);
+pub(crate) struct Shown<'a> {
+    queues: &'a OwnQueues,
+    task: Option<&'a Task>,
+}
 
-impl WorkerView<'_> {
-    /// The worker's number. Replacement workers come after the others.
-    pub fn worker(&self) -> usize {
-        self.0.index
-    }
-
-    /// How many times this worker has looked for its next task.
+impl<'a> Shown<'a> {
+    /// To be placed.
     #[inline]
-    pub fn tick(&self) -> u32 {
-        self.0.tick.get()
+    pub(crate) fn task(queues: &'a OwnQueues, task: &'a Task) -> Self {
+        Self {
+            queues,
+            task: Some(task),
+        }
     }
 
-    /// Whether there is a task in the LIFO slot.
+    /// The worker alone.
     #[inline]
-    pub fn has_slot(&self) -> bool {
-        self.0.slot().is_filled()
+    pub(crate) fn worker(queues: &'a OwnQueues) -> Self {
+        Self { queues, task: None }
     }
 
-    /// Whether there are tasks in the `spawned` deque.
     #[inline]
-    pub fn has_spawned(&self) -> bool {
-        !self.0.lifo.is_empty()
+    pub(crate) fn view(&'a self) -> WorkerView<'a> {
+        WorkerView::new(self)
     }
 
-    /// Tasks in the `spawned` deque.
-    pub fn spawned_len(&self) -> usize {
-        self.0.lifo.len()
-    }
-
-    /// Whether there are tasks in the `woken` queue.
     #[inline]
-    pub fn has_woken(&self) -> bool {
-        !self.0.fifo.is_empty()
+    pub(crate) fn search_view(&'a self) -> SearchView<'a> {
+        SearchView::new(self)
     }
 
-    /// Tasks in the `woken` queue.
-    pub fn woken_len(&self) -> usize {
-        self.0.fifo.len()
-    }
-
-    /// Whether there are injected tasks.
-    #[inline]
-    pub fn has_injected(&self) -> bool {
-        !self.0.all.injector.is_empty()
+    fn other(&self, worker: usize) -> Option<&WorkerQueues> {
+        self.queues.all.active().get(worker).map(|queues| &**queues)
     }
 }
 
-/// A worker that has nothing left, and the others that it could take from.
-#[derive(Clone, Copy)]
-pub struct SearchView<'a>(pub(crate) &'a OwnQueues);
-
-impl<'a> SearchView<'a> {
-    /// The number of the worker that searches.
-    pub fn worker(&self) -> usize {
-        self.0.index
+impl Numbers for Shown<'_> {
+    #[inline]
+    fn worker(&self) -> usize {
+        self.queues.index
     }
-
-    /// How many workers there are, with the replacement workers that ever stood in.
-    pub fn workers(&self) -> usize {
-        self.0.all.active().len()
+    #[inline]
+    fn workers(&self) -> usize {
+        self.queues.all.regular
     }
-
-    /// The numbers of all other workers, beginning at a random one.
-    pub fn victims(&self) -> impl Iterator<Item = usize> + use<'a> {
-        self.0.victims()
+    #[inline]
+    fn reach(&self) -> usize {
+        self.queues.all.active().len()
     }
-
-    /// One other worker, drawn at random; `None` if there is none.
-    pub fn random_victim(&self) -> Option<usize> {
-        self.victims().next()
+    #[inline]
+    fn tick(&self) -> u32 {
+        self.queues.tick.get()
     }
-
-    /// How many tasks a worker has queued at this moment; 0 if there is no such worker.
-    pub fn queued(&self, worker: usize) -> usize {
-        let queues = self.0.all.active().get(worker);
-        queues.map_or(0, |queues| queues.len())
+    #[inline]
+    fn has_slot(&self) -> bool {
+        self.queues.slot().is_filled()
+    }
+    #[inline]
+    fn has_spawned(&self) -> bool {
+        !self.queues.lifo.is_empty()
+    }
+    #[inline]
+    fn spawned_len(&self) -> usize {
+        self.queues.lifo.len()
+    }
+    #[inline]
+    fn has_woken(&self) -> bool {
+        !self.queues.fifo.is_empty()
+    }
+    #[inline]
+    fn woken_len(&self) -> usize {
+        self.queues.fifo.len()
+    }
+    #[inline]
+    fn ranked_len(&self) -> usize {
+        self.queues.shared.ranked.len()
+    }
+    #[inline]
+    fn has_inbox(&self) -> bool {
+        !self.queues.shared.inbox.is_empty()
+    }
+    #[inline]
+    fn has_injected(&self) -> bool {
+        !self.queues.all.injector.is_empty()
+    }
+    #[inline]
+    fn tag(&self) -> u32 {
+        self.task.map_or(0, Task::tag)
+    }
+    fn now_ns(&self) -> u64 {
+        self.queues.all.now_ns()
+    }
+    #[inline]
+    fn random(&self) -> u64 {
+        self.queues.random() as u64
+    }
+    fn queued(&self, worker: usize) -> usize {
+        self.other(worker).map_or(0, WorkerQueues::len)
+    }
+    fn first_rank(&self, worker: usize) -> Option<u64> {
+        self.other(worker)?.ranked.first_rank()
+    }
+    fn sleeps(&self, worker: usize) -> bool {
+        self.other(worker).is_some_and(|it| it.asleep.load(Relaxed))
+    }
+    #[inline]
+    fn state(&self, slot: usize) -> u64 {
+        self.queues.state[slot].get()
+    }
+    #[inline]
+    fn set_state(&self, slot: usize, value: u64) {
+        self.queues.state[slot].set(value);
+    }
+    fn topology(&self) -> &Topology {
+        self.queues.all.topology()
     }
 }
 
-impl fmt::Debug for WorkerView<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WorkerView").field(&self.0.index).finish()
-    }
+/// Those that sleep, and who wakes one of them.
+pub(crate) struct Sleepers<'a> {
+    pub(crate) queues: &'a SharedQueues,
+    pub(crate) teller: Option<usize>,
 }
 
-impl fmt::Debug for SearchView<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SearchView").field(&self.0.index).finish()
+impl SleeperNumbers for Sleepers<'_> {
+    fn teller(&self) -> Option<usize> {
+        self.teller
+    }
+    fn workers(&self) -> usize {
+        self.queues.active().len()
+    }
+    fn sleeps(&self, worker: usize) -> bool {
+        let queues = self.queues.active().get(worker);
+        queues.is_some_and(|it| it.asleep.load(Relaxed))
+    }
+    fn topology(&self) -> &Topology {
+        self.queues.topology()
     }
 }

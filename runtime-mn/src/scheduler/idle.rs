@@ -82,19 +82,24 @@ impl Idle {
     }
 
     /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as
-    /// searching.
+    /// searching. It is the one that `choose` names, if that one sleeps; else the one that went to sleep last. `choose`
+    /// is called outside of the lock.
     #[inline]
-    pub(crate) fn notify_one(&self) -> Option<usize> {
+    pub(crate) fn notify_one(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
         // Pairs with the fence in `sleep`: the queue was written before, the counts are read after.
         fence(SeqCst);
-        self.should_notify().then(|| self.take_sleeper()).flatten()
+        self.should_notify()
+            .then(|| self.take_sleeper(choose()))
+            .flatten()
     }
 
     /// As [`notify_one`](Idle::notify_one), for what was put into the calling worker's own queue: without a fence, as
     /// that worker takes it itself if a sleeper was overlooked. See the README.
     #[inline]
-    pub(crate) fn notify_helper(&self) -> Option<usize> {
-        self.should_notify().then(|| self.take_sleeper()).flatten()
+    pub(crate) fn notify_helper(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        self.should_notify()
+            .then(|| self.take_sleeper(choose()))
+            .flatten()
     }
 
     #[inline]
@@ -103,13 +108,34 @@ impl Idle {
         searching(state) == 0 && sleeping(state) > 0
     }
 
+    /// Something was queued for that worker. True: it must be unparked, and counts as searching. False: it does not
+    /// sleep, and sees what was queued before it does.
+    pub(crate) fn notify_worker(&self, worker: usize) -> bool {
+        // Pairs with the fence in `sleep`, as in `notify_one`.
+        fence(SeqCst);
+        if self.sleeping() == 0 {
+            return false;
+        }
+        let mut sleepers = self.sleepers.lock();
+        let Some(at) = sleepers.iter().position(|sleeper| *sleeper == worker) else {
+            return false;
+        };
+        sleepers.remove(at);
+        self.state.fetch_sub(SLEEPING - SEARCHING, SeqCst);
+        true
+    }
+
     #[cold]
-    fn take_sleeper(&self) -> Option<usize> {
+    fn take_sleeper(&self, chosen: Option<usize>) -> Option<usize> {
         let mut sleepers = self.sleepers.lock();
         if !self.should_notify() {
             return None;
         }
-        let worker = sleepers.pop()?;
+        let chosen = chosen.and_then(|chosen| sleepers.iter().position(|it| *it == chosen));
+        let worker = match chosen {
+            Some(at) => sleepers.remove(at),
+            None => sleepers.pop()?,
+        };
         // Added and subtracted in one step: nobody may see neither.
         self.state.fetch_sub(SLEEPING - SEARCHING, SeqCst);
         Some(worker)

@@ -26,7 +26,7 @@ use runtime_core::time::{Clock, TimerShard};
 
 use crate::current;
 use crate::ending::{Closed, Threads};
-use crate::knobs::Knobs;
+use crate::policy::{Knobs, Place, SleeperView};
 use crate::seam::facts::State;
 use idle::Idle;
 use queues::{OwnQueues, SharedQueues};
@@ -50,7 +50,7 @@ pub(crate) struct Shared<H: State> {
     /// Whether the policy lets workers take from one another.
     pub(crate) steals: bool,
     /// Whether the policy has a sleeper woken for what is put there, by [`Place`](crate::policy::Place).
-    pub(crate) wakes_for: [bool; 4],
+    pub(crate) wakes_for: [bool; Place::KINDS.len()],
     pub(crate) thread_name: String,
     pub(crate) starter: OnceLock<Weak<dyn Start>>,
     pub(crate) parts: H,
@@ -60,6 +60,9 @@ pub(crate) struct Shared<H: State> {
 pub(crate) trait Start: Ambient {
     /// Starts a worker's thread. The caller has counted it by [`Shared::admit`].
     fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()>;
+
+    /// Which sleeper the policy has woken. Called outside of any lock.
+    fn choose_sleeper(&self, sleepers: &SleeperView<'_>) -> Option<usize>;
 }
 
 /// One worker, as the other threads see it; for its queues see [`SharedQueues`].
@@ -132,6 +135,13 @@ impl<H: State> Local<H> {
             // SAFETY: the parts have the type `H`, so it is a `Local<H>`. It is alive as in `current`.
             body(unsafe { &*worker.cast::<Self>() })
         })
+    }
+
+    /// The number of the calling thread's worker, if it is one of this runtime's.
+    fn current_index(shared: &Shared<H>) -> Option<usize> {
+        let worker = current::worker_of(std::ptr::from_ref(shared).cast())?;
+        // SAFETY: as in `current`: at that address is the caller's `Shared<H>`, and so the worker is a `Local<H>`.
+        Some(unsafe { &*worker.cast::<Self>() }.index())
     }
 }
 

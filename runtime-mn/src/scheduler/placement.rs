@@ -1,18 +1,21 @@
 //! Where a task goes, and who must be told: for each spawn and each wake-up, from any thread.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use runtime_core::context::Refused;
 use runtime_core::primitives::atomic::Ordering::Relaxed;
+use runtime_core::primitives::thread_local;
 use runtime_core::task::Task;
 
+use super::queues::{BATCH_LIMIT, retry};
 use super::{Local, Shared};
-use crate::knobs::LifoSlot;
-use crate::policy::{Place, Policy, WokenBy, WorkerView};
+use crate::policy::view::{Shown, Sleepers};
+use crate::policy::{LifoSlot, Place, Policy, SleeperView, WokenBy};
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, SharedEvent};
+use crate::seam::facts::{Duty, Event, SharedEvent};
 
 impl<H: Hooks> Local<H> {
     /// A task that is due again.
@@ -26,15 +29,31 @@ impl<H: Hooks> Local<H> {
         } else {
             by
         };
-        let place = self.ask(|| policy.place_woken(&WorkerView(&self.queues), by));
+        let place = self.ask(|| policy.place_woken(&Shown::task(&self.queues, &task).view(), by));
         self.put(place.unwrap_or(Place::Back), task);
     }
 
     /// A new task.
     #[inline]
     fn place_spawned<P: Policy>(&self, policy: &P, task: Task) {
-        let place = self.ask(|| policy.place_spawned(&WorkerView(&self.queues)));
+        let place = self.ask(|| policy.place_spawned(&Shown::task(&self.queues, &task).view()));
         self.put(place.unwrap_or(Place::Newest), task);
+    }
+
+    /// Takes tasks out of the injector and puts them where the policy says.
+    #[cold]
+    pub(crate) fn place_injected<P: Policy>(&self, policy: &P) {
+        // What comes back meanwhile waits for the next time.
+        for _ in 0..BATCH_LIMIT.min(self.queues.all.injector.len()) {
+            let Some(task) = retry(|| self.queues.all.injector.steal()) else {
+                break;
+            };
+            let place =
+                self.ask(|| policy.place_injected(&Shown::task(&self.queues, &task).view()));
+            // Back into the injector would be without end.
+            let place = place.filter(|place| *place != Place::Shared);
+            self.put(place.unwrap_or(Place::Back), task);
+        }
     }
 
     // Always: it is part of each spawn and of each wake.
@@ -51,7 +70,7 @@ impl<H: Hooks> Local<H> {
             }
         }
         // What the driver wakes is told about all together, when it is done.
-        let wakes = !self.in_driver.get() && self.shared.wakes_for[place as usize];
+        let wakes = !self.in_driver.get() && self.shared.wakes_for[place.kind()];
         match place {
             Place::Newest => self.queues.lifo.push(task),
             Place::Slot | Place::Back => self.queues.fifo.push(task),
@@ -62,6 +81,13 @@ impl<H: Hooks> Local<H> {
                 }
                 return;
             }
+            Place::Ranked(rank) => self.queues.shared.ranked.push(rank, task),
+            Place::Worker(worker) if worker != self.index() => {
+                if self.shared.send_to(worker, task) {
+                    return;
+                }
+            }
+            Place::Worker(_) => self.queues.shared.inbox.push(task),
         }
         if wakes && self.shared.steals && H::wakes_for_own(self) {
             self.wake_for_own();
@@ -78,7 +104,8 @@ impl<H: Hooks> Local<H> {
 
     /// Sockets or timers have woken tasks. One is this worker's to run; more may be worth waking a sleeper.
     pub(crate) fn wake_for_driven(&self) {
-        if self.shared.steals && self.queues.fifo.len() > 1 && H::wakes_for_driven(self) {
+        let driven = self.queues.fifo.len() + self.queues.shared.ranked.len();
+        if self.shared.steals && driven > 1 && H::wakes_for_driven(self) {
             self.shared.wake_helper();
         }
         if !self.shared.queues.injector.is_empty() {
@@ -139,20 +166,81 @@ impl<H: Hooks> Shared<H> {
         }
     }
 
+    /// Sends a task to another worker. True: that is all. False: it lies in the inbox of a worker that is awake, where
+    /// others may take it.
+    #[cold]
+    fn send_to(&self, worker: usize, task: Task) -> bool {
+        let is_away = || H::duty(self, worker) == Duty::Away;
+        if worker >= self.workers || is_away() {
+            self.queues.injector.push(task);
+            self.wake_one();
+            return true;
+        }
+        let inbox = &self.queues.active()[worker].inbox;
+        inbox.push(task);
+        if self.idle.notify_worker(worker) {
+            self.wakes(worker);
+            return true;
+        }
+        // The fence of `notify_worker` lies between: either this is seen here, or whoever hands the worker's queues
+        // over sees the task.
+        if is_away() {
+            while let Some(task) = retry(|| inbox.steal()) {
+                self.queues.injector.push(task);
+            }
+            self.wake_one();
+            return true;
+        }
+        false
+    }
+
     /// Something was put where all look: a worker must see it soon.
     #[inline]
     pub(crate) fn wake_one(&self) {
-        if let Some(worker) = self.idle.notify_one() {
-            self.unpark(worker);
+        if let Some(worker) = self.idle.notify_one(|| self.choose_sleeper()) {
+            self.wakes(worker);
         }
+    }
+
+    /// Which sleeper the policy has woken. It is not asked about what happens while it is asked.
+    #[cold]
+    fn choose_sleeper(&self) -> Option<usize> {
+        let sleepers = Sleepers {
+            queues: &self.queues,
+            teller: Local::current_index(self),
+        };
+        self.starter()?.choose_sleeper(&SleeperView::new(&sleepers))
+    }
+
+    fn wakes(&self, worker: usize) {
+        self.queues.active()[worker].asleep.store(false, Relaxed);
+        self.unpark(worker);
     }
 
     /// Something was put into the calling worker's own queue. True if a sleeper was woken to help.
     #[inline]
     pub(crate) fn wake_helper(&self) -> bool {
-        let helper = self.idle.notify_helper();
-        helper.inspect(|worker| self.unpark(*worker)).is_some()
+        let helper = self.idle.notify_helper(|| self.choose_sleeper());
+        helper.inspect(|worker| self.wakes(*worker)).is_some()
     }
+}
+
+thread_local! {
+    /// A policy is being asked whom to wake.
+    static CHOOSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Asks a policy which sleeper is woken, on whatever thread. `None`: it has panicked, or it is being asked already.
+pub(crate) fn ask_for_sleeper<P: Policy>(policy: &P, sleepers: &SleeperView<'_>) -> Option<usize> {
+    if CHOOSES
+        .try_with(|chooses| chooses.replace(true))
+        .unwrap_or(true)
+    {
+        return None;
+    }
+    let chosen = catch_unwind(AssertUnwindSafe(|| policy.wake(sleepers)));
+    CHOOSES.set(false);
+    chosen.map_err(dispose).ok().flatten()
 }
 
 /// The panic hook has reported it. Its destructor may panic, too.

@@ -1,15 +1,21 @@
-//! The queues: each worker's LIFO slot, LIFO queue and FIFO queue, and the injector, which belongs to nobody.
+//! The queues: each worker's LIFO slot, LIFO queue, FIFO queue, ranked queue and inbox, and the injector, which belongs
+//! to nobody.
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
-use runtime_core::primitives::atomic::{AtomicUsize, Ordering::Relaxed};
+use runtime_core::primitives::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::Task;
+use runtime_core::time::Clock;
 
 use crate::deque::{Injector, Steal, Stealer, Worker as Deque};
+use crate::policy::{STATE_SLOTS, Topology};
+use crate::ranked::RankedQueue;
 use crate::slot::Slot;
+use crate::topology;
 
 /// The most tasks that are taken from a queue at once.
 pub(crate) const BATCH_LIMIT: usize = 32;
@@ -20,6 +26,12 @@ pub(crate) struct SharedQueues {
     workers: Box<[Arc<WorkerQueues>]>,
     /// How many workers exist or ever did: the first so many.
     active: AtomicUsize,
+    /// How many of them the builder was told to start. Policies number those.
+    pub(crate) regular: usize,
+    topology: Option<Topology>,
+    clock: Clock,
+    /// The zero of what policies are told about time.
+    epoch: Instant,
 }
 
 /// One worker's queues, as thieves and observers see them.
@@ -27,6 +39,12 @@ pub(crate) struct WorkerQueues {
     pub(crate) slot: CachePadded<Slot>,
     pub(crate) lifo: Stealer<Task>,
     pub(crate) fifo: Stealer<Task>,
+    /// The lowest rank first, for everybody.
+    pub(crate) ranked: CachePadded<RankedQueue>,
+    /// What other workers have sent to this one. The oldest first, for everybody.
+    pub(crate) inbox: CachePadded<Injector<Task>>,
+    /// The worker sleeps, or is about to: a hint for policies.
+    pub(crate) asleep: AtomicBool,
 }
 
 /// One worker's own ends. Only its thread touches them.
@@ -42,11 +60,18 @@ pub(crate) struct OwnQueues {
     /// How many times the worker has looked for its next task.
     pub(crate) tick: Cell<u32>,
     random: Cell<u64>,
+    /// The policy's own.
+    pub(crate) state: [Cell<u64>; STATE_SLOTS],
 }
 
 impl SharedQueues {
-    /// The queues of `slots` workers, of which the first `active` exist.
-    pub(crate) fn new(slots: usize, active: usize) -> (Arc<Self>, Vec<OwnQueues>) {
+    /// The queues of `slots` workers, of which the first `regular` exist.
+    pub(crate) fn new(
+        slots: usize,
+        regular: usize,
+        topology: Option<Topology>,
+        clock: Clock,
+    ) -> (Arc<Self>, Vec<OwnQueues>) {
         let ends: Vec<_> = (0..slots)
             .map(|_| (Deque::new_lifo(), Deque::new_fifo()))
             .collect();
@@ -55,12 +80,19 @@ impl SharedQueues {
                 slot: CachePadded::default(),
                 lifo: lifo.stealer(),
                 fifo: fifo.stealer(),
+                ranked: CachePadded::default(),
+                inbox: CachePadded::default(),
+                asleep: AtomicBool::new(false),
             })
         });
         let all = Arc::new(Self {
             injector: CachePadded::default(),
             workers: workers.collect(),
-            active: AtomicUsize::new(active),
+            active: AtomicUsize::new(regular),
+            regular,
+            topology,
+            epoch: clock.now(),
+            clock,
         });
         let own = ends
             .into_iter()
@@ -73,6 +105,7 @@ impl SharedQueues {
                 fifo,
                 tick: Cell::new(0),
                 random: Cell::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
+                state: Default::default(),
             });
         let own = own.collect();
         (all, own)
@@ -88,13 +121,26 @@ impl SharedQueues {
         self.active.fetch_max(index + 1, Relaxed);
     }
 
+    /// Where the workers run: as the builder was told, else as the machine says. Only some policies ask.
+    pub(crate) fn topology(&self) -> &Topology {
+        let chosen = self.topology.as_ref();
+        chosen.unwrap_or_else(|| topology::machine())
+    }
+
+    /// Nanoseconds since these queues were made, by the runtime's clock.
+    pub(crate) fn now_ns(&self) -> u64 {
+        let passed = self.clock.now().saturating_duration_since(self.epoch);
+        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Takes every queued task out.
     pub(crate) fn drain(&self, mut take: impl FnMut(Task)) {
         while let Some(task) = retry(|| self.injector.steal()) {
             take(task);
         }
         for queues in &self.workers {
-            while let Some(task) = retry(|| queues.lifo.steal().or_else(|| queues.fifo.steal())) {
+            let shared = || queues.lifo.steal().or_else(|| queues.fifo.steal());
+            while let Some(task) = retry(shared).or_else(|| queues.take_sorted()) {
                 take(task);
             }
             if let Some(task) = queues.slot.take() {
@@ -108,7 +154,19 @@ impl WorkerQueues {
     /// Whether a thief finds something. The slot does not count: it wakes nobody, and keeps nobody awake. Nor does the
     /// FIFO queue while it is not shared.
     pub(crate) fn has_work(&self, shares_fifo: bool) -> bool {
-        !self.lifo.is_empty() || shares_fifo && !self.fifo.is_empty()
+        !self.lifo.is_empty() || shares_fifo && !self.fifo.is_empty() || self.has_sorted()
+    }
+
+    /// Whether there are tasks that the policy has sorted: by rank, or to this worker.
+    #[inline]
+    pub(crate) fn has_sorted(&self) -> bool {
+        !self.ranked.is_empty() || !self.inbox.is_empty()
+    }
+
+    /// One of those: the first one by rank, or the oldest of the inbox.
+    pub(crate) fn take_sorted(&self) -> Option<Task> {
+        let ranked = self.ranked.pop_first();
+        ranked.or_else(|| retry(|| self.inbox.steal()))
     }
 
     /// Whether any task waits for this worker.
@@ -117,7 +175,8 @@ impl WorkerQueues {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lifo.len() + self.fifo.len() + usize::from(self.slot.is_filled())
+        let sorted = self.ranked.len() + self.inbox.len();
+        self.lifo.len() + self.fifo.len() + sorted + usize::from(self.slot.is_filled())
     }
 }
 
@@ -130,7 +189,8 @@ impl OwnQueues {
     /// Whatever there is, in no order.
     pub(crate) fn pop_any(&self) -> Option<Task> {
         let slot = self.slot().take();
-        slot.or_else(|| self.lifo.pop()).or_else(|| self.fifo.pop())
+        let own = slot.or_else(|| self.lifo.pop()).or_else(|| self.fifo.pop());
+        own.or_else(|| self.shared.take_sorted())
     }
 
     /// The other workers, beginning at a random one.
@@ -142,7 +202,7 @@ impl OwnQueues {
     }
 
     /// xorshift64
-    fn random(&self) -> usize {
+    pub(crate) fn random(&self) -> usize {
         let mut random = self.random.get();
         random ^= random << 13;
         random ^= random >> 7;

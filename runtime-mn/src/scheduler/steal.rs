@@ -8,8 +8,7 @@ use runtime_core::task::Task;
 use super::Local;
 use super::queues::{BATCH_LIMIT, WorkerQueues, retry};
 use crate::deque::{Stealer, Worker as Deque};
-use crate::knobs::{LifoSlot, Steal};
-use crate::policy::{Attempt, Source};
+use crate::policy::{Attempt, LifoSlot, Source, Steal};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin};
 
@@ -39,6 +38,8 @@ impl<H: Hooks> Local<H> {
             Source::Oldest => retry(|| self.queues.shared.lifo.steal()),
             Source::Front => self.queues.fifo.pop(),
             Source::Injected => self.take_injected(),
+            Source::Ranked => self.queues.shared.ranked.pop_first(),
+            Source::Inbox => retry(|| self.queues.shared.inbox.steal()),
         }
     }
 
@@ -50,11 +51,18 @@ impl<H: Hooks> Local<H> {
         if !tick.is_multiple_of(OWN_TURN) {
             return None;
         }
-        self.take(match tick / OWN_TURN % 4 {
-            0 | 2 => Source::Oldest,
-            1 => Source::Front,
-            _ => Source::Slot,
-        })
+        let shared = &self.queues.shared;
+        match tick / OWN_TURN % 8 {
+            0 | 2 | 4 | 6 => self.take(Source::Oldest),
+            1 => self.take(Source::Front),
+            3 => self.take(Source::Slot),
+            // The oldest, not the first: no rank starves a task.
+            5 => shared
+                .ranked
+                .pop_oldest()
+                .or_else(|| self.take(Source::Front)),
+            _ => self.take(Source::Inbox).or_else(|| self.take(Source::Slot)),
+        }
     }
 
     /// The task in the LIFO slot, unless the slot came first many times in a row: then that task goes behind the
@@ -100,6 +108,7 @@ impl<H: Hooks> Local<H> {
             }
             Attempt::Steal(victim) => self.steal(victim),
             Attempt::StealSlot(victim) => self.steal_slot(victim).map(Found::Task),
+            Attempt::StealRanked(victim) => self.steal_ranked(victim).map(Found::Task),
             Attempt::DueTimers => self.fire_of_others().map(Found::Task),
         }
     }
@@ -122,7 +131,9 @@ impl<H: Hooks> Local<H> {
         let fifo = shares_fifo
             .then(|| self.take_from(&victim.fifo, &own.fifo))
             .flatten();
-        let task = fifo.or_else(|| self.take_from(&victim.lifo, &own.lifo));
+        let task = fifo
+            .or_else(|| self.take_from(&victim.lifo, &own.lifo))
+            .or_else(|| self.stolen(victim.take_sorted()));
         let found = task.map(Found::Task);
         found.or_else(|| self.other_work(Origin::Worker(worker)))
     }
@@ -141,6 +152,16 @@ impl<H: Hooks> Local<H> {
         Some(task)
     }
 
+    fn steal_ranked(&self, worker: usize) -> Option<Task> {
+        let victim = self.victim(worker)?;
+        H::observe(self, Event::StealTried);
+        self.stolen(victim.ranked.pop_first())
+    }
+
+    fn stolen(&self, task: Option<Task>) -> Option<Task> {
+        task.inspect(|_| H::observe(self, Event::Stole(1)))
+    }
+
     /// The task in a victim's slot, if the victim is in a poll that goes on.
     fn steal_slot(&self, worker: usize) -> Option<Task> {
         let victim = self.victim(worker)?;
@@ -155,9 +176,7 @@ impl<H: Hooks> Local<H> {
         if polls.load(Relaxed) != before {
             return None;
         }
-        let task = victim.slot.take()?;
-        H::observe(self, Event::Stole(1));
-        Some(task)
+        self.stolen(victim.slot.take())
     }
 
     /// Fires the other workers' timers that are due, into the FIFO queue. Returns one of the tasks that they woke.

@@ -16,7 +16,8 @@ use super::{Local, Shared, Unstarted, add};
 use crate::binding::Scheduler;
 use crate::current;
 use crate::ending::own_this_thread;
-use crate::policy::{GoLike, Policy, SearchView, Source, WokenBy, WorkerView};
+use crate::policy::view::Shown;
+use crate::policy::{GoLike, Policy, Source, WokenBy};
 use crate::seam::Hooks;
 use crate::seam::facts::{Ended, Event, Origin};
 
@@ -134,17 +135,21 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
         if comes_round(&local.until_poll, knobs.poll_tick) {
             local.drive_in_passing();
         }
+        if P::PLACES_INJECTED && !local.queues.all.injector.is_empty() {
+            local.place_injected(self.policy());
+        }
         if comes_round(&local.until_injected, knobs.injector_tick) {
             H::do_other_work(local, Origin::Outside);
-            if let Some(task) = local.take_injected() {
+            let injected = local.take(Source::Injected);
+            if let Some(task) = injected.or_else(|| local.take(Source::Inbox)) {
                 return Some(task);
             }
         }
         if let Some(task) = local.take_in_turn() {
             return Some(task);
         }
-        let view = WorkerView(&local.queues);
-        if let Some(Some(source)) = local.ask(|| self.policy().next(&view)) {
+        let shown = Shown::worker(&local.queues);
+        if let Some(Some(source)) = local.ask(|| self.policy().next(&shown.view())) {
             if source != Source::Slot {
                 local.slot_streak.set(0);
             }
@@ -189,7 +194,14 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
     /// Looks for work where that policy says, in its order, once.
     fn look<Q: Policy>(&self, policy: &Q) -> Option<Found> {
         let local = &self.local;
-        let view = SearchView(&local.queues);
+        let shown = Shown::worker(&local.queues);
+        let view = shown.search_view();
+        if Q::PLACES_INJECTED {
+            local.place_injected(policy);
+            if let Some(task) = local.queues.pop_any() {
+                return Some(Found::Task(task));
+            }
+        }
         let mut order = local.ask(|| policy.search(&view))?;
         let mut found = None;
         // An order may have no end.
@@ -219,6 +231,8 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
             timers.prepare_park()
         };
         let was_searching = local.searching.replace(false);
+        let asleep = &local.queues.shared.asleep;
+        asleep.store(true, Relaxed);
         let last_look = shared.idle.sleep(local.index(), was_searching);
         if local.queues.shared.has_waiting() {
             // The policy, or a waker that the search called, has queued it here. Nobody else need see it.

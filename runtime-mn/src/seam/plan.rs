@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runtime_core::reactor::Reactor;
 use runtime_core::time::Clock;
 
-use crate::knobs::Knobs;
+use crate::policy::{Knobs, Place, Topology};
 
 /// What a runtime is started with.
 pub(crate) struct Plan {
@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     pub(crate) clock: Clock,
     pub(crate) knobs: Knobs,
     pub(crate) steals: bool,
-    pub(crate) wakes_for: [bool; 4],
+    pub(crate) wakes_for: [bool; Place::KINDS.len()],
     pub(crate) thread_name: String,
+    /// What the builder was told; the machine's if nothing.
+    pub(crate) topology: Option<Topology>,
 }

@@ -29,12 +29,14 @@ const PCT_DEPTH: usize = 3;
 /// A worker polls tasks inside of each other's polls: more than shuttle's 60 KiB.
 const STACK_BYTES: usize = 256 * 1024;
 
-const POLICIES: [&str; 5] = [
+const POLICIES: [&str; 7] = [
     "go-like",
     "tokio-like",
     "global-queue",
     "no-steal",
     "random-steal",
+    "priority",
+    "shed",
 ];
 
 /// Runs `program` under many schedules.

@@ -130,6 +130,7 @@ fn check(
                 budget_ns: 20_000_000,
                 seed: 1,
                 params: small(workload),
+                slowdown: None,
             };
             let outcome = process::measure(&program, &request, LIMIT, &interruption).map(drop);
             if interruption.requested() {

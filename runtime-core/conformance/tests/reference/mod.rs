@@ -11,10 +11,8 @@
 //! 5. As a [`Subject`] it goes through the suite.
 #![allow(dead_code)]
 
-use std::alloc::Layout;
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle as Thread};
@@ -24,7 +22,7 @@ use runtime_core::blocking::{BlockingConfig, BlockingPool, is_in_job_of};
 use runtime_core::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use runtime_core::park::block_on_current_thread;
 use runtime_core::reactor::{Reactor, ReactorKind};
-use runtime_core::task::{Arena, Ran, Schedule, SchedulerArc, SchedulerRef, Task};
+use runtime_core::task::{Arena, Ran, SafeSchedule, SchedulerArc, Task};
 use runtime_core::testing::{AmbientSubject, Subject};
 use runtime_core::time::TimerShard;
 use runtime_core::{Capabilities, Metrics, Native, spawn_on};
@@ -49,21 +47,14 @@ struct State {
     shutting_down: bool,
 }
 
-// SAFETY: the memory is the arena's.
-#[allow(unsafe_code)]
-unsafe impl Schedule for Scheduler {
+impl SafeSchedule for Scheduler {
     fn schedule(this: &SchedulerArc<Self>, task: Task) {
         this.state().due.push_back(task);
         this.changed.notify_one();
     }
 
-    fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
-        (this.arena.allocate(layout), this.erase())
-    }
-
-    unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: by this function's contract, and `allocate` takes all blocks from this arena.
-        unsafe { this.arena.deallocate(block, layout) }
+    fn arena(&self) -> Option<&Arena> {
+        Some(&self.arena)
     }
 }
 

@@ -28,6 +28,9 @@ pub struct BlockingConfig {
     pub keep_alive: Duration,
     /// What the threads' names begin with.
     pub thread_name: String,
+    /// What each thread does first. A runtime that keeps its workers on processors lets its blocking threads go, which
+    /// begin where the worker is that starts them.
+    pub on_thread_start: Option<fn()>,
 }
 
 impl Default for BlockingConfig {
@@ -36,6 +39,7 @@ impl Default for BlockingConfig {
             max_threads: 512,
             keep_alive: Duration::from_secs(10),
             thread_name: "blocking".to_owned(),
+            on_thread_start: None,
         }
     }
 }
@@ -337,6 +341,9 @@ impl Core {
     /// The life of a thread.
     fn run(&self, place: usize) {
         POOL.set(self);
+        if let Some(begin) = self.config.on_thread_start {
+            begin();
+        }
         let mut state = self.state.lock();
         loop {
             if let Some(Queued { task, hold }) = state.queue.pop() {

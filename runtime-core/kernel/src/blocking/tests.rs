@@ -17,6 +17,7 @@ fn pool(max_threads: usize, keep_alive: Duration) -> Arc<BlockingPool> {
         max_threads,
         keep_alive,
         thread_name: "test-blocking".to_owned(),
+        ..BlockingConfig::default()
     })
 }
 

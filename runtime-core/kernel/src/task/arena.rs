@@ -248,6 +248,11 @@ impl Shared {
 }
 
 impl Arena {
+    /// No other arena has it or had it.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Memory for a task that is spawned from a thread without a cache.
     pub fn allocate(&self, layout: Layout) -> NonNull<u8> {
         let Some(class) = class_of(layout) else {

@@ -65,6 +65,8 @@ pub(super) struct VTable {
     /// the task that awaited it, with the reference that the block held.
     deallocate: unsafe fn(NonNull<Header>, u32) -> Option<NonNull<Header>>,
     label: unsafe fn(NonNull<Header>) -> Label,
+    /// Where the tag is, in bytes from the header. 0: the task has none.
+    tag_at: usize,
 }
 
 enum Polled {
@@ -124,8 +126,12 @@ pub(super) struct Label {
     spawned_at: Option<&'static Location<'static>>,
 }
 
-/// A task's name: none (its future's type stands in), which takes no room, or one of its own.
+/// What a task was given beside its future. Most tasks get nothing, which takes no room: their name is their future's
+/// type, and their tag is 0.
 pub(super) trait Name: Send + Sync + 'static {
+    /// It is a [`Tagged`].
+    const IS_TAG: bool = false;
+
     fn get(&self) -> Option<&Named>;
 }
 
@@ -135,6 +141,17 @@ pub(super) struct Named {
     pub(super) spawned_at: &'static Location<'static>,
 }
 
+/// A tag: a number for the scheduler's policy. It takes 8 bytes, as what follows has the alignment of a pointer.
+#[repr(transparent)]
+pub(super) struct Tagged(pub(super) u32);
+
+impl Name for Tagged {
+    const IS_TAG: bool = true;
+
+    fn get(&self) -> Option<&Named> {
+        None
+    }
+}
 impl Name for () {
     fn get(&self) -> Option<&Named> {
         None
@@ -190,6 +207,11 @@ impl VTable {
                 drop_output: drop_output::<F, N>,
                 deallocate: deallocate::<F, N>,
                 label: label::<F, N>,
+                tag_at: if N::IS_TAG {
+                    mem::offset_of!(Cell<F, N>, name)
+                } else {
+                    0
+                },
             }
         }
     }
@@ -498,6 +520,22 @@ pub(super) unsafe fn abort(header: NonNull<Header>) {
 pub(super) unsafe fn name_of<'a>(header: NonNull<Header>) -> &'a str {
     // SAFETY: by the contract of this function; the name lives as long as the block.
     unsafe { &*(header.as_ref().vtable.label)(header).name }
+}
+
+/// The tag that the task was spawned with; 0 if there is none.
+///
+/// # Safety
+/// The caller has a reference or the entry.
+#[inline]
+pub(super) unsafe fn tag_of(header: NonNull<Header>) -> u32 {
+    // SAFETY: alive by the contract of this function. What is at that place in a cell with this table is a `Tagged`,
+    // which was written before the header was handed out and never changes.
+    unsafe {
+        match header.as_ref().vtable.tag_at {
+            0 => 0,
+            at => header.byte_add(at).cast::<Tagged>().as_ref().0,
+        }
+    }
 }
 
 /// # Safety

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod arena;
+mod attributes;
 mod cell;
 mod error;
 mod handle;
@@ -10,6 +11,7 @@ mod on_complete;
 mod pages;
 mod payload;
 mod registry;
+mod safe_schedule;
 mod scheduler;
 mod state;
 mod waker;
@@ -26,14 +28,16 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use cell::{Header, Named, Ran as CellRan};
+use cell::{Header, Named, Ran as CellRan, Tagged};
 
 pub use crate::budget::{consume_budget, unconstrained};
 pub use arena::{Arena, BlockCache};
+pub use attributes::Attributes;
 pub use error::JoinError;
 pub use handle::TaskHandle;
 pub use join::{AbortHandle, JoinHandle};
 pub use payload::PanicPayload;
+pub use safe_schedule::SafeSchedule;
 pub use scheduler::{Schedule, SchedulerArc, SchedulerRef};
 pub use waker::is_a_tasks;
 
@@ -97,6 +101,13 @@ impl Task {
     pub fn name(&self) -> &str {
         // SAFETY: a scheduled task is alive; the borrow keeps the entry from being run.
         unsafe { cell::name_of(self.0) }
+    }
+
+    /// The tag that the task was [spawned with](Attributes::tag); 0 if it was given none.
+    #[inline]
+    pub fn tag(&self) -> u32 {
+        // SAFETY: a scheduled task is alive; the borrow keeps the entry from being run.
+        unsafe { cell::tag_of(self.0) }
     }
 
     /// Whether the scheduler has put its mark on the task.
@@ -216,6 +227,21 @@ where
         spawned_at: Location::caller(),
     };
     let header = cell::allocate::<F, Named>(scheduler, name, future);
+    // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
+    (Task(header), unsafe { JoinHandle::new(header) })
+}
+
+/// As [`bind`], for a task with attributes. Its block is 8 bytes larger.
+pub fn bind_with<F>(
+    scheduler: &SchedulerRef,
+    attributes: Attributes,
+    future: F,
+) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let header = cell::allocate::<F, Tagged>(scheduler, Tagged(attributes.tag), future);
     // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
     (Task(header), unsafe { JoinHandle::new(header) })
 }

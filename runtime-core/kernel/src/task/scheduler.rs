@@ -17,6 +17,10 @@ use crate::primitives::atomic::{
 
 /// Where does this woken task go, and who must be told?
 ///
+/// Whoever implements this trait may take over the memory of tasks, and has to promise that it is done right. A
+/// scheduler that leaves memory to this module implements [`SafeSchedule`](super::SafeSchedule) instead, in safe code,
+/// and this trait follows.
+///
 /// Only [`schedule`](Schedule::schedule) has to be written; the rest has working defaults.
 ///
 /// # Safety

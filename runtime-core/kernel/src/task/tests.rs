@@ -241,10 +241,66 @@ mod single {
         task.cancel();
     }
 
+    #[test]
+    fn a_tag_is_what_the_task_was_spawned_with() {
+        let queue = queue();
+        for tag in [0, 1, u32::MAX] {
+            let (task, handle) = bind_with(&queue.erase(), Attributes::tagged(tag), async { 7_u8 });
+            assert_eq!(task.tag(), tag);
+            drop(handle);
+            task.cancel();
+        }
+        let (task, _handle) = bind(&queue.erase(), async {});
+        assert_eq!(task.tag(), 0);
+        task.cancel();
+        let (task, _handle) = bind_named(&queue.erase(), "named", async {});
+        assert_eq!((task.tag(), task.name()), (0, "named"));
+        task.cancel();
+        let (task, _handle) = bind_with(&queue.erase(), Attributes::default(), async {});
+        assert!(
+            task.name().contains("a_tag_is_what"),
+            "the type's: {}",
+            task.name()
+        );
+        task.cancel();
+    }
+
+    #[test]
+    fn a_task_without_a_tag_does_not_pay_for_one() {
+        use std::cell::Cell;
+        /// Counts the bytes of its blocks.
+        #[derive(Default)]
+        struct Weighs(std::sync::atomic::AtomicUsize);
+        // SAFETY: memory is from the default methods, which these call.
+        unsafe impl Schedule for Weighs {
+            fn schedule(_: &SchedulerArc<Self>, task: Task) {
+                task.cancel();
+            }
+            fn allocate(
+                this: &SchedulerArc<Self>,
+                layout: std::alloc::Layout,
+            ) -> (NonNull<u8>, SchedulerRef) {
+                this.0.store(layout.size(), SeqCst);
+                (super::scheduler::allocate_global(layout), this.erase())
+            }
+        }
+        let weighs = SchedulerArc::new(Weighs::default());
+        let bytes = || weighs.0.load(SeqCst);
+        let future = || async { Cell::new(7_u64) };
+        drop(bind(weighs.erased(), future()));
+        let plain = bytes();
+        drop(bind_with(weighs.erased(), Attributes::tagged(3), future()));
+        assert_eq!(bytes(), plain + 8);
+        let header = size_of::<cell::Header>();
+        assert_eq!(
+            plain,
+            header + size_of::<Result<Cell<u64>, Box<u8>>>().max(size_of_val(&future()))
+        );
+    }
+
     /// A scheduler that ends what it is to queue, and says when it goes.
     struct Owner(#[allow(dead_code)] Probe);
-    // SAFETY: memory is from the default methods.
-    unsafe impl Schedule for Owner {
+    impl SafeSchedule for Owner {
         fn schedule(_: &SchedulerArc<Self>, task: Task) {
             task.cancel();
         }

@@ -49,7 +49,7 @@ fn dropped_children_leave_their_parent() {
 
 #[test]
 fn a_deep_chain_overflows_no_stack() {
-    const DEPTH: usize = if cfg!(miri) { 200 } else { 300_000 };
+    const DEPTH: usize = if cfg!(miri) { 50 } else { 300_000 };
     let small = thread::Builder::new().stack_size(64 * 1024);
     let chain = small.spawn(|| {
         for cancels in [true, false] {

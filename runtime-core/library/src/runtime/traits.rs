@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_kernel::capabilities::Capabilities;
 use runtime_kernel::metrics::Metrics;
-use runtime_kernel::task::TaskHandle;
+use runtime_kernel::task::{Attributes, TaskHandle};
 use runtime_kernel::time::Elapsed;
 
 /// A handle to a running scheduler: cheap to clone, and it never keeps the runtime alive.
@@ -45,6 +45,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
+
+    /// As [`spawn`](Runtime::spawn), with attributes. A runtime ignores those that it has no use for, by default all.
+    fn spawn_with<F>(&self, attributes: Attributes, future: F) -> Self::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let _ = attributes;
+        self.spawn(future)
+    }
 
     /// Runs a function that blocks, on a thread where that harms nobody.
     fn spawn_blocking<F, T>(&self, function: F) -> Self::JoinHandle<T>

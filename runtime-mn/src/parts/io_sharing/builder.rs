@@ -1,7 +1,7 @@
 //! What the builder is told about this part.
 
 use crate::builder::Builder;
-use crate::knobs::IoSharing;
+use crate::policy::IoSharing;
 
 impl Builder {
     /// Whether a second worker helps with what sockets have woken. Default: the policy's.

@@ -162,7 +162,7 @@ fn loom_a_owner_that_goes_away_is_replaced() {
                 }
             })
         };
-        // As `relief::relieve`, or `give_away`.
+        // As `hand_off::hand_off`, or `give_away`.
         assert!(model.owner.release(0));
         fence(SeqCst);
         if sleeps.load(Relaxed) == 1 {

@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::knobs::IoSharing as Rule;
+use crate::policy::IoSharing as Rule;
 
 /// How long a span lasts, at least.
 const SPAN: Duration = Duration::from_millis(4);

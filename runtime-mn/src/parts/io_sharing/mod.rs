@@ -13,8 +13,8 @@ use crossbeam_utils::CachePadded;
 use runtime_core::primitives::Mutex;
 use runtime_core::{Choice, Knob};
 
-use crate::knobs::{IoSharing as Rule, Knobs};
 use crate::parts::part::{Has, Install, own};
+use crate::policy::{IoSharing as Rule, Knobs};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, SharedEvent, State};

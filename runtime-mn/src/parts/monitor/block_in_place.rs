@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use runtime_core::context;
+use runtime_core::primitives::atomic::fence;
 
 use super::{MAY_BLOCK, Monitor, hand_off};
 use crate::parts::list::Installed;
@@ -66,6 +67,9 @@ impl<'a, H: Has<Monitor>> Away<'a, H> {
         seen::<Monitor, H>(shared, index)
             .in_place
             .store(true, Relaxed);
+        // Who sends something to this worker from now on sees that it is away, or we see what was sent; pairs with the
+        // fence in `Idle::notify_worker`.
+        fence(SeqCst);
         hand_off::leave(shared, index);
         let away = Self { shared, index };
         // Its timers go to the wheels of those who are there. That calls wakers, which may panic.

@@ -12,8 +12,8 @@ use runtime_core::primitives::atomic::{
 
 use super::Monitor;
 use super::guard::Left;
-use crate::knobs::LifoSlot;
 use crate::parts::part::{Has, seen};
+use crate::policy::LifoSlot;
 use crate::scheduler::queues::retry;
 use crate::scheduler::{Local, Shared, Unstarted};
 use crate::seam::facts::{Ended, Event, Origin, SharedEvent};
@@ -187,6 +187,10 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
             H::observe(local, Event::Stole(to.len().saturating_sub(before)));
         }
     }
+    victim.ranked.move_to(&own.shared.ranked);
+    while let Some(task) = retry(|| victim.inbox.steal()) {
+        own.fifo.push(task);
+    }
     if let Some(task) = victim.slot.take() {
         own.fifo.push(task);
     }
@@ -294,6 +298,9 @@ fn share_out<H: Has<Monitor>>(shared: &Shared<H>, stuck: usize) {
             while let Some(task) = retry(|| queue.steal()) {
                 shared.queues.injector.push(task);
             }
+        }
+        while let Some(task) = queues.take_sorted() {
+            shared.queues.injector.push(task);
         }
     }
     if (!shared.steals || shared.knobs.lifo_slot != LifoSlot::On)

@@ -26,8 +26,8 @@ use runtime_core::primitives::{Mutex, thread, thread_local};
 use runtime_core::{Choice, Knob, Metrics};
 
 use crate::ending::own_this_thread;
-use crate::knobs::Knobs;
 use crate::parts::part::{Has, Install, own_seen, seen, switch};
+use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared, Unstarted};
 use crate::seam::Hooks;
 use crate::seam::facts::{Duty, Ended, Event, SharedEvent, State};

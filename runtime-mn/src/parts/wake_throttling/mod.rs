@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 
 use runtime_core::{Choice, Knob};
 
-use crate::knobs::Knobs;
 use crate::parts::monitor::{Monitor, POLLS_A_CLOCK};
 use crate::parts::part::{Has, Install, number, own};
+use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, State};
@@ -175,7 +175,7 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
     };
     let queues = &local.queues;
     let has_fifo = !queues.fifo.is_empty() && H::shares_fifo(&local.shared, local.index());
-    if !has_fifo && queues.lifo.is_empty() {
+    if !has_fifo && queues.lifo.is_empty() && !queues.shared.has_sorted() {
         learned.waits_since.set(None);
     } else if (has_fifo || queues.tick.get().is_multiple_of(POLLS_A_CLOCK))
         && learned.is_over(since)
@@ -190,7 +190,10 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
 fn took_one<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
     let learned = own::<WakeThrottling, H>(local);
     let is_learning = learned.woke_at.get().is_some() || learned.waits_since.get().is_some();
-    if is_learning && local.queues.fifo.is_empty() && local.queues.lifo.is_empty() {
+    let queues = &local.queues;
+    let is_empty =
+        || queues.fifo.is_empty() && queues.lifo.is_empty() && !queues.shared.has_sorted();
+    if is_learning && is_empty() {
         learned.waits_since.set(None);
         ran_out(local);
     }

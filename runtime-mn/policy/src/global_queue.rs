@@ -1,6 +1,6 @@
 //! One queue for all.
 
-use super::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, WokenBy, WorkerView};
+use crate::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, WokenBy, WorkerView};
 
 /// Every task goes to the one shared queue, first come, first served, and every worker takes from it, one at a time:
 /// the simplest M:N scheduler, fair by construction, and every push and pop fights over the same cache lines.

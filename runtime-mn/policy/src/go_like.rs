@@ -1,6 +1,6 @@
 //! The default.
 
-use super::Policy;
+use crate::Policy;
 
 /// A deque for each worker, a LIFO slot that is stolen only from a stuck worker, batch steals, at most half of the
 /// workers searching. As Go's scheduler, but for one choice: what a task spawns is run newest first, as in Cilk, while

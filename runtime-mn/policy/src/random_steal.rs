@@ -1,9 +1,9 @@
 //! Cilk's.
 
-use std::iter::once;
-use std::time::Duration;
+use core::iter::once;
+use core::time::Duration;
 
-use super::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Steal, WokenBy, WorkerView};
+use crate::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Steal, WokenBy, WorkerView};
 
 /// Each worker runs its newest task first; a thief takes the oldest one of a random victim, and only that one. For
 /// trees of tasks this is within a constant of the best possible, in time and in memory; for flat work it steals more

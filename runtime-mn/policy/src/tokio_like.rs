@@ -1,8 +1,8 @@
 //! One queue, first come, first served, behind a LIFO slot that nobody else may take from.
 
-use std::time::Duration;
+use core::time::Duration;
 
-use super::{Knobs, LifoSlot, Place, Policy, Source, WokenBy, WorkerView};
+use crate::{Knobs, LifoSlot, Place, Policy, Source, WokenBy, WorkerView};
 
 /// How many tasks a worker's own queue holds before the injector gets the rest.
 const QUEUE_CAPACITY: usize = 256;

@@ -1,8 +1,8 @@
 //! Each worker its own.
 
-use std::iter::once;
+use core::iter::once;
 
-use super::{Attempt, Policy, SearchView};
+use crate::{Attempt, Policy, SearchView};
 
 /// A task stays with the worker that spawned or woke it, and nobody takes from another's queue; only what other
 /// threads inject is shared out. No cache line of a queue ever moves, and one busy worker can leave the others idle:

@@ -1,0 +1,84 @@
+//! Earliest deadline first.
+
+use core::iter::once;
+use core::time::Duration;
+
+use crate::{
+    Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, Steal, WokenBy, WorkerView,
+};
+
+/// A task's tag is its relative deadline in microseconds: each time that it is due, it should run within that time, and
+/// whoever has the least time left runs first. On one worker no deadline is missed that any order could keep. The
+/// scheduler drops nothing that is late.
+///
+/// Deadlines are points in time, and so nobody starves: what comes later has later deadlines.
+///
+/// Source: Liu and Layland, "Scheduling algorithms for multiprogramming in a hard-real-time environment", 1973.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The relative deadline of tasks without one (tag 0).
+    pub without: Duration,
+}
+
+impl Default for Deadline {
+    /// 100 ms.
+    fn default() -> Self {
+        Self {
+            without: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Deadline {
+    fn place(&self, own: &WorkerView<'_>) -> Place {
+        let relative = match own.task().tag() {
+            0 => self.without,
+            tag => Duration::from_micros(tag.into()),
+        };
+        let relative_ns = u64::try_from(relative.as_nanos()).unwrap_or(u64::MAX);
+        Place::Ranked(own.now_ns().saturating_add(relative_ns))
+    }
+}
+
+impl Policy for Deadline {
+    const PLACES_INJECTED: bool = true;
+
+    fn name(&self) -> &'static str {
+        "deadline"
+    }
+
+    fn knobs(&self) -> Knobs {
+        Knobs {
+            steal: Steal::One,
+            lifo_slot: LifoSlot::Off,
+            wake_delay: Duration::ZERO,
+            ..Knobs::default()
+        }
+    }
+
+    fn place_injected(&self, own: &WorkerView<'_>) -> Place {
+        self.place(own)
+    }
+
+    fn place_spawned(&self, own: &WorkerView<'_>) -> Place {
+        self.place(own)
+    }
+
+    fn place_woken(&self, own: &WorkerView<'_>, _: WokenBy) -> Place {
+        self.place(own)
+    }
+
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        Some(Source::Ranked)
+    }
+
+    fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        let ranks = thief
+            .victims()
+            .filter_map(|it| Some((thief.first_rank(it)?, it)));
+        once(Attempt::Injected)
+            .chain(ranks.min().map(|(_, victim)| Attempt::StealRanked(victim)))
+            .chain(thief.victims().map(Attempt::Steal))
+            .chain(once(Attempt::DueTimers))
+    }
+}

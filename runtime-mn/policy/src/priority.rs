@@ -1,0 +1,92 @@
+//! Levels, with ageing.
+
+use core::iter::once;
+use core::time::Duration;
+
+use crate::{
+    Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, Steal, WokenBy, WorkerView,
+};
+
+/// A task's tag is its level: the higher, the sooner it runs; without a tag it has the lowest, 0. A tag above the
+/// highest level counts as the highest.
+///
+/// A task that has waited for `ageing` counts as one level higher. So tasks of a lower level are late by at most
+/// `ageing` for each level between, and none starves. The rank says the same without an update: it is the time at which
+/// the task would have had to come to be first with the highest level. A thief robs the worker whose first task is the
+/// most urgent.
+///
+/// Sources: Linux, `kernel/sched/rt.c` (levels); Silberschatz and Galvin, "Operating System Concepts" (ageing).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priority {
+    /// How many levels there are, from 0. None counts as one.
+    pub levels: u32,
+    /// How long a task waits until it counts as one level higher.
+    pub ageing: Duration,
+}
+
+impl Default for Priority {
+    /// 8 levels, and 10 ms.
+    fn default() -> Self {
+        Self {
+            levels: 8,
+            ageing: Duration::from_millis(10),
+        }
+    }
+}
+
+impl Priority {
+    fn place(&self, own: &WorkerView<'_>) -> Place {
+        let highest = self.levels.saturating_sub(1);
+        let below_highest = highest - own.task().tag().min(highest);
+        // However long it is, levels stay apart, and there is room for the time.
+        let longest_ns = u64::MAX / 2 / u64::from(self.levels.max(1));
+        let ageing_ns = self.ageing.as_nanos().min(longest_ns.into()) as u64;
+        Place::Ranked(
+            own.now_ns()
+                .saturating_add(ageing_ns * u64::from(below_highest)),
+        )
+    }
+}
+
+impl Policy for Priority {
+    const PLACES_INJECTED: bool = true;
+
+    fn name(&self) -> &'static str {
+        "priority"
+    }
+
+    fn knobs(&self) -> Knobs {
+        Knobs {
+            steal: Steal::One,
+            lifo_slot: LifoSlot::Off,
+            wake_delay: Duration::ZERO,
+            ..Knobs::default()
+        }
+    }
+
+    fn place_injected(&self, own: &WorkerView<'_>) -> Place {
+        self.place(own)
+    }
+
+    fn place_spawned(&self, own: &WorkerView<'_>) -> Place {
+        self.place(own)
+    }
+
+    fn place_woken(&self, own: &WorkerView<'_>, _: WokenBy) -> Place {
+        self.place(own)
+    }
+
+    fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
+        Some(Source::Ranked)
+    }
+
+    fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
+        let ranks = thief
+            .victims()
+            .filter_map(|it| Some((thief.first_rank(it)?, it)));
+        once(Attempt::Injected)
+            .chain(ranks.min().map(|(_, victim)| Attempt::StealRanked(victim)))
+            .chain(thief.victims().map(Attempt::Steal))
+            .chain(once(Attempt::DueTimers))
+    }
+}
