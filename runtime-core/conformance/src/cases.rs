@@ -1,5 +1,6 @@
 //! The one list of all cases, from which the tests and the table are generated.
 
+#[cfg(not(test))]
 use super::Subject;
 
 /// Generates the conformance tests of a scheduler in the calling crate, one `#[test]` per case, in a module
@@ -458,6 +459,7 @@ pub struct Case {
 }
 
 /// The cases of the contract as a table, for harnesses other than `cargo test`.
+#[cfg(not(test))]
 pub fn cases<S: Subject>() -> Vec<Case> {
     crate::__conformance_cases!(contract, __conformance_table, S)
 }

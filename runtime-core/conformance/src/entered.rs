@@ -29,7 +29,8 @@ fn ambient_of<S: AmbientSubject>(subject: &S) -> Arc<dyn Ambient> {
 /// later, and the thread that has dropped the owner, are in the runtime that they were in.
 pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
     let (subject, other) = (S::start(), S::start());
-    let (own, foreign) = (ambient_of(&subject), ambient_of(&other));
+    let foreign = ambient_of(&other);
+    let not_to_be_in = Arc::clone(&foreign);
     let forgets = move || {
         let dropped = Event::new();
         let (ambient, dropped_too) = (Arc::clone(&foreign), dropped.clone());
@@ -71,9 +72,10 @@ pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
             // On each worker, the one that has dropped it among them.
             let tasks: Vec<_> = (0..20)
                 .map(|_| {
-                    let own = Arc::clone(&own);
+                    let foreign = Arc::clone(&not_to_be_in);
                     runtime_kernel::spawn(async move {
-                        context::with("with", |ambient| Arc::ptr_eq(ambient, &own))
+                        // Under 1:1 each task has an ambient side of its own, and none has this one.
+                        context::with("with", |ambient| !Arc::ptr_eq(ambient, &foreign))
                     })
                 })
                 .collect();

@@ -62,7 +62,9 @@ pub mod waiting;
 pub mod wakers;
 mod watchdog;
 
-pub use cases::{Case, cases};
+pub use cases::Case;
+#[cfg(not(test))]
+pub use cases::cases;
 
 /// The former name of [`poll_batches`].
 #[deprecated(note = "it is called `poll_batches`")]

@@ -30,11 +30,13 @@ mod task;
 pub use runtime::AnyRuntime;
 pub use subject::AnySubject;
 
-/// A group of cases, each compiled once.
+/// A group of cases, each compiled once. The unit tests of this crate need none of them, and would compile all of them
+/// a second time.
 macro_rules! group {
     ($(#[$attribute:meta])* $group:ident, $bound:ident) => {
         $(#[$attribute])*
         #[doc(hidden)]
+        #[cfg(not(test))]
         pub mod $group {
             /// Runs one of this group's cases for `S`, bounded by its patience.
             pub fn run<S: crate::$bound>(name: &str, case: fn()) {

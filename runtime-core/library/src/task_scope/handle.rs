@@ -11,7 +11,7 @@ use crate::combine::TaskError;
 use crate::runtime::TaskHandle;
 use crate::sync::oneshot;
 use crate::task_local::inherit;
-use runtime_kernel::contain::contain;
+use runtime_kernel::contain::{contain, discard};
 use runtime_kernel::spawn::{spawn_named_on, spawn_on};
 use runtime_kernel::task::{AbortHandle, JoinError, JoinHandle, TaskId};
 
@@ -122,6 +122,17 @@ pub struct ScopedHandle<T> {
     receiver: oneshot::Receiver<T>,
     /// None if it was not started.
     abort: Option<AbortHandle>,
+}
+
+impl<T> Drop for ScopedHandle<T> {
+    /// A value that has come is dropped here. As with a [`JoinHandle`], its destructor's panic is not for whoever drops
+    /// the handle: whether the value has come by then is a matter of luck.
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(value) = self.receiver.try_recv() {
+            discard(value);
+        }
+    }
 }
 
 impl<T> Future for ScopedHandle<T> {
