@@ -18,8 +18,9 @@ use super::scheduler::{SchedulerRef, Shared};
 /// Bits of a number. Under 1:1 each task's thread is a scheduler; Linux has at most this many threads.
 pub(super) const NUMBER_BITS: u32 = 22;
 
-/// Numbers of one segment. The first is always there; another is made when the first of its numbers is needed.
-const SEGMENT: usize = 1 << 12;
+/// Numbers of one segment. The first is always there; another is made when the first of its numbers is needed. Fewer for
+/// Miri, which takes long to make schedulers.
+const SEGMENT: usize = 1 << if cfg!(miri) { 8 } else { 12 };
 const SEGMENTS: usize = (1 << NUMBER_BITS) / SEGMENT;
 
 type Slot = AtomicPtr<Shared<()>>;
