@@ -42,7 +42,7 @@ pub(super) fn change(kind: Kind, facts: Facts) -> String {
             "M:N, for more than {full}, or when what is fetched is worked on: all others wait meanwhile"
         ),
         (Kind::Sockets | Kind::Fetching, FewThreads) => {
-            "N:1, when one core is enough and nothing computes; 1:1, when calls block and connections are few".to_owned()
+            "N:1, when one core is enough and nothing computes; 1:1, when calls block and sockets are few".to_owned()
         }
         (Kind::Sockets | Kind::Fetching, ThreadEach) => {
             format!("M:N, with more connections: each takes a thread{memory}")

@@ -9,9 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::CommandError;
 use crate::output::{Output, ensure_folder};
-use crate::prove::{self, certificate::Certificate};
 use crate::report;
-use crate::results::Results;
+use crate::results::{Certificate, Results};
 use crate::units;
 
 const DEFAULT_FOLDER: &str = "lab-out";
@@ -68,7 +67,7 @@ impl Outputs {
     /// # Errors
     /// When there is one in the folder that can't be read.
     pub(super) fn certificate(&self) -> Result<Certificate, CommandError> {
-        prove::certificate_for(&self.folder)
+        Certificate::of_folder(&self.folder).map_err(|error| CommandError::Usage(error.to_string()))
     }
 
     fn results(&self) -> PathBuf {

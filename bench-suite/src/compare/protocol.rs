@@ -38,7 +38,7 @@ pub struct Request {
     pub seed: u64,
     /// The workload's parameters, each of them present.
     pub params: BTreeMap<String, u64>,
-    /// How much more CPU time each timed part is to take, as a share of its own: `lab prove` puts a known difference in.
+    /// How much more CPU time each timed part is to take, as a share of its own: a known difference for `lab prove`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowdown: Option<f64>,
 }

@@ -1,11 +1,11 @@
 //! `lab prove`: the lab measures itself, against a known truth and against itself, and writes a certificate.
 
-pub mod certificate;
+mod goals;
 mod real;
 mod simulation;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli::ProveArgs;
 use crate::environment;
@@ -13,20 +13,16 @@ use crate::error::CommandError;
 use crate::output::ensure_folder;
 use crate::provenance::Build;
 use crate::registry::Registry;
-use crate::results::write_whole;
+use crate::results::{CERTIFICATE_SCHEMA, Certificate, Power, Share, write_whole};
 use crate::statistics::{LOOKS, METHOD};
 use crate::terminal::{self, wrapped};
 use crate::units;
 
-use certificate::{Certificate, Power, SCHEMA, goals};
+use goals::{goals, interval};
 use real::Blocks;
 
 /// What `lab compare` judges by if nothing else is asked for.
 const MARGIN: f64 = 0.02;
-const NAME: &str = "certificate.json";
-
-/// The long form as it was measured for this version, on the machine that it names.
-const EXAMPLE: &str = include_str!("../../certificates/example.json");
 
 /// `lab prove`.
 ///
@@ -70,7 +66,7 @@ pub(crate) fn run(
         })
         .transpose()?;
     let certificate = Certificate {
-        schema: SCHEMA.to_owned(),
+        schema: CERTIFICATE_SCHEMA.to_owned(),
         environment: environment::describe(seed, build),
         form: if quick { "quick" } else { "long" }.to_owned(),
         margin: MARGIN,
@@ -80,7 +76,7 @@ pub(crate) fn run(
         simulated,
         real: measured,
     };
-    let path = arguments.out.join(NAME);
+    let path = Certificate::file_in(&arguments.out);
     let text = serde_json::to_vec_pretty(&certificate).map_err(std::io::Error::other);
     text.and_then(|mut text| {
         text.push(b'\n');
@@ -104,19 +100,6 @@ pub(crate) fn run(
     )))
 }
 
-/// The certificate that results in `folder` show: the one that was written there, else the committed one.
-///
-/// # Errors
-/// One line if there is one that can't be read.
-pub(crate) fn certificate_for(folder: &Path) -> Result<Certificate, CommandError> {
-    let path: PathBuf = folder.join(NAME);
-    if path.exists() {
-        return Certificate::read(&path).map_err(|error| CommandError::Usage(error.to_string()));
-    }
-    serde_json::from_str(EXAMPLE)
-        .map_err(|error| CommandError::Failed(format!("the committed certificate: {error}")))
-}
-
 fn in_words(certificate: &Certificate, path: &Path) -> String {
     let mut text = String::new();
     let mut line = |line: String| {
@@ -127,7 +110,7 @@ fn in_words(certificate: &Certificate, path: &Path) -> String {
         units::percent(certificate.margin)
     ));
     for one in &certificate.simulated {
-        let percent = |share: certificate::Share| format!("{:.1}%", share.rate() * 100.0);
+        let percent = |share: Share| format!("{:.1}%", share.rate() * 100.0);
         line(format!(
             "  {}, {} tables: {} of intervals hold the truth; a false difference in {} of tables; false \"no \
              difference\" in {}; {} of comparisons left open",
@@ -149,7 +132,7 @@ fn in_words(certificate: &Certificate, path: &Path) -> String {
         line(format!("    found: {}", power(&real.power)));
     }
     for goal in &certificate.goals {
-        let [low, high] = goal.share.interval();
+        let [low, high] = interval(goal.share);
         line(format!(
             "{}: {}: {:.2}% [{:.2}, {:.2}], {} of {}",
             if goal.met { "met" } else { "NOT MET" },
@@ -176,26 +159,4 @@ fn power(power: &[Power]) -> String {
         )
     });
     each.collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_committed_certificate_is_read_and_one_in_the_folder_comes_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let committed = certificate_for(folder.path()).unwrap();
-        assert!(committed.holds() && committed.form == "long");
-        let own = Certificate {
-            form: "quick".to_owned(),
-            ..committed
-        };
-        let path = folder.path().join(NAME);
-        std::fs::write(&path, serde_json::to_vec(&own).unwrap()).unwrap();
-        assert_eq!(certificate_for(folder.path()).unwrap(), own);
-        std::fs::write(&path, "{").unwrap();
-        let error = certificate_for(folder.path()).unwrap_err();
-        assert!(matches!(error, CommandError::Usage(_)), "{error}");
-    }
 }

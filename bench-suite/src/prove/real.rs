@@ -7,14 +7,13 @@
 
 use std::time::Duration;
 
-use super::certificate::{Power, Real, Share};
 use crate::compare::interruption::Interruption;
 use crate::compare::process;
 use crate::compare::protocol::{PROTOCOL, Request};
 use crate::environment;
 use crate::error::CommandError;
 use crate::registry::{Registry, Workload};
-use crate::results::{Sample, Verdict};
+use crate::results::{Power, Real, Sample, Share, Verdict};
 use crate::statistics::{Hypothesis, Judgement, LOOKS, Looks, Series, judge};
 
 /// As shares. The first one is the baseline's; the second one makes an A/A comparison.
@@ -81,7 +80,7 @@ impl Blocks<'_> {
                     })
             };
             let judged = self.block(&mut random, &mut ask)?;
-            real.add(&judged);
+            add(&mut real, &judged);
             said(&format!(
                 "block {} of {}, {}: {}",
                 block + 1,
@@ -198,29 +197,27 @@ fn in_words(judged: &[Judgement]) -> String {
     said.join("; ")
 }
 
-impl Real {
-    fn add(&mut self, judged: &[Judgement]) {
-        for (one, slowdown) in judged.iter().zip(&SLOWDOWNS[1..]) {
-            let percent = slowdown * 100.0;
-            let different = match one.verdict {
-                Verdict::Worse => true,
-                Verdict::Better => *slowdown == 0.0,
-                _ => false,
-            };
-            if *slowdown == 0.0 {
-                self.false_difference.add(different);
-            }
-            if self.power.iter().all(|power| power.percent != percent) {
-                self.power.push(Power {
-                    percent,
-                    different: Share::default(),
-                    equal: Share::default(),
-                });
-            }
-            if let Some(power) = self.power.iter_mut().find(|power| power.percent == percent) {
-                power.different.add(different);
-                power.equal.add(one.verdict == Verdict::NoDifference);
-            }
+fn add(real: &mut Real, judged: &[Judgement]) {
+    for (one, slowdown) in judged.iter().zip(&SLOWDOWNS[1..]) {
+        let percent = slowdown * 100.0;
+        let different = match one.verdict {
+            Verdict::Worse => true,
+            Verdict::Better => *slowdown == 0.0,
+            _ => false,
+        };
+        if *slowdown == 0.0 {
+            real.false_difference.add(different);
+        }
+        if real.power.iter().all(|power| power.percent != percent) {
+            real.power.push(Power {
+                percent,
+                different: Share::default(),
+                equal: Share::default(),
+            });
+        }
+        if let Some(power) = real.power.iter_mut().find(|power| power.percent == percent) {
+            power.different.add(different);
+            power.equal.add(one.verdict == Verdict::NoDifference);
         }
     }
 }
@@ -253,7 +250,7 @@ mod tests {
         assert_eq!(verdicts[2..], [Verdict::Worse, Verdict::Worse]);
         assert!(asked < 60 * 5, "what is decided stops: {asked}");
         let mut real = Real::default();
-        real.add(&judged);
+        add(&mut real, &judged);
         assert_eq!(real.false_difference, Share { happened: 0, of: 1 });
         let found = real.power.iter().find(|one| one.percent == 3.0).unwrap();
         assert_eq!(found.different, Share { happened: 1, of: 1 });

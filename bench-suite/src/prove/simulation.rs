@@ -7,8 +7,7 @@
 use std::panic::resume_unwind;
 use std::thread;
 
-use super::certificate::{Power, Share, Simulated};
-use crate::results::Verdict;
+use crate::results::{Power, Share, Simulated, Verdict};
 use crate::statistics::{
     Hypothesis, Judgement, LOOKS, Looks, Series, interval_only, judge, median,
 };

@@ -5,6 +5,7 @@
 //! schema is refused with one line that says so. `schema/lab.results-1.schema.json` says the same for programs in
 //! other languages.
 
+mod certificate;
 mod checks;
 mod comparison;
 mod csv;
@@ -16,9 +17,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::prove::certificate::Certificate;
-
 pub use crate::output::{folder_of, write_whole};
+pub use certificate::{CERTIFICATE_SCHEMA, Certificate, Goal, Power, Real, Share, Simulated};
 pub use comparison::{Comparison, Remark, Verdict};
 pub use environment::Environment;
 pub use file::ReadError;

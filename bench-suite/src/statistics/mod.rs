@@ -9,8 +9,8 @@
 //!   bootstrap: the test can be inverted everywhere, and below the rounds from which it rejects anything there is no
 //!   verdict. There the interval is Student's ([`student_t_interval`]) and says so.
 //! - **The family** is a workload with one set of parameters: all pairs that a verdict may be given on. [`holm`] keeps
-//!   the chance of any wrong difference in it at [`LEVEL`], over all looks of an adaptive run ([`Looks`]). Each interval
-//!   is at the level at which its comparison was tested.
+//!   the chance of any wrong difference in it at [`LEVEL`], over all looks of an adaptive run ([`Looks`]). Each
+//!   interval is at the level at which its comparison was tested.
 //! - **The verdict** is one of four ([`verdict_of`]). "No difference" is an equivalence test at a margin that is
 //!   printed.
 //! - **The shape** of the rounds is named ([`shape_of`]): outliers, two modes, drift.

@@ -1,14 +1,19 @@
 //! The certificate: how often this lab errs, and what it finds, as measured.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::results::{Environment, ReadError};
-use crate::statistics::proportion_interval;
+use super::{Environment, ReadError};
 
 /// The value of [`Certificate::schema`].
-pub const SCHEMA: &str = "lab.certificate/1";
+pub const CERTIFICATE_SCHEMA: &str = "lab.certificate/1";
+
+/// The name of the file in a folder of results.
+const NAME: &str = "certificate.json";
+
+/// The long form as it was measured for this version, on the machine that it names.
+const EXAMPLE: &str = include_str!("../../certificates/example.json");
 
 /// How often something happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +44,6 @@ impl Share {
         } else {
             self.happened as f64 / self.of as f64
         }
-    }
-
-    /// The exact 95% interval of the rate.
-    pub fn interval(self) -> [f64; 2] {
-        proportion_interval(self.happened, self.of).unwrap_or([0.0, 1.0])
     }
 }
 
@@ -104,7 +104,7 @@ pub struct Goal {
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// [`SCHEMA`].
+    /// [`CERTIFICATE_SCHEMA`].
     pub schema: String,
     /// Where, and with what.
     pub environment: Environment,
@@ -136,11 +136,35 @@ impl Certificate {
                 "is no certificate ({error}); run `lab prove` again"
             ))
         })?;
-        if certificate.schema != SCHEMA {
+        if certificate.schema != CERTIFICATE_SCHEMA {
             let schema = certificate.schema.escape_debug();
-            return Err(refuse(format!("has schema `{schema}`, not `{SCHEMA}`")));
+            return Err(refuse(format!(
+                "has schema `{schema}`, not `{CERTIFICATE_SCHEMA}`"
+            )));
         }
         Ok(certificate)
+    }
+
+    /// Where the certificate of a folder stands.
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(NAME)
+    }
+
+    /// The certificate that results in `folder` show: the one that was written there, else the committed one.
+    ///
+    /// # Errors
+    /// One line if there is one that can't be read.
+    pub fn of_folder(folder: &Path) -> Result<Self, ReadError> {
+        let path = Self::file_in(folder);
+        if path.exists() {
+            return Self::read(&path);
+        }
+        serde_json::from_str(EXAMPLE).map_err(|error| {
+            ReadError::new(
+                &path,
+                format!("is not there, nor a committed one ({error})"),
+            )
+        })
     }
 
     /// Whether every goal is met.
@@ -174,65 +198,29 @@ impl Certificate {
     }
 }
 
-/// What the counts have to be. An error rate is held to 5%, and a goal is missed only if its exact 95% interval lies
-/// beyond it: a count of a few says little. Only what is `powerful` is held to find anything.
-pub(super) fn goals(simulated: &[Simulated], real: Option<&Real>, powerful: bool) -> Vec<Goal> {
-    let all = |share: fn(&Simulated) -> Share| {
-        simulated
-            .iter()
-            .map(share)
-            .fold(Share::default(), Share::plus)
-    };
-    let at_most = |goal: &str, share: Share, most: f64| Goal {
-        goal: goal.to_owned(),
-        share,
-        met: share.interval()[0] <= most,
-    };
-    let at_least = |goal: &str, share: Share, least: f64| Goal {
-        goal: goal.to_owned(),
-        share,
-        met: share.interval()[1] >= least,
-    };
-    let mut goals = vec![
-        at_least(
-            "simulated intervals hold the truth, at least 95%",
-            all(|one| one.covered),
-            0.95,
-        ),
-        at_most(
-            "simulated tables with a false difference, at most 5%",
-            all(|one| one.false_difference),
-            0.05,
-        ),
-        at_most(
-            "simulated false \"no difference\", at most 5%",
-            all(|one| one.false_no_difference),
-            0.05,
-        ),
-    ];
-    if let Some(real) = real {
-        goals.push(at_most(
-            "real A/A comparisons said to differ, at most 5%",
-            real.false_difference,
-            0.05,
-        ));
-        let at = |percent: f64| real.power.iter().find(|one| one.percent == percent);
-        if let Some(power) = at(3.0).filter(|_| powerful) {
-            goals.push(at_least(
-                "real slowdowns of 3% found, at least 90%",
-                power.different,
-                0.9,
-            ));
-        }
-        let beyond = real.power.iter().filter(|one| one.percent >= 3.0);
-        let equal = beyond
-            .map(|one| one.equal)
-            .fold(Share::default(), Share::plus);
-        goals.push(at_most(
-            "real false \"no difference\", at most 5%",
-            equal,
-            0.05,
-        ));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_certificate_is_read_and_one_in_the_folder_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let committed = Certificate::of_folder(folder.path()).unwrap();
+        assert!(committed.holds() && committed.form == "long");
+        let own = Certificate {
+            form: "quick".to_owned(),
+            ..committed
+        };
+        let path = Certificate::file_in(folder.path());
+        std::fs::write(&path, serde_json::to_vec(&own).unwrap()).unwrap();
+        assert_eq!(Certificate::of_folder(folder.path()).unwrap(), own);
+        std::fs::write(&path, "{").unwrap();
+        let error = Certificate::of_folder(folder.path())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("certificate.json") && error.contains("is no certificate"),
+            "{error}"
+        );
     }
-    goals
 }
