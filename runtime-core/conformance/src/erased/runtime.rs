@@ -166,21 +166,15 @@ impl Runtime for AnyRuntime {
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {
         self.0.sleep_until(deadline)
     }
-    fn timeout<F>(
-        &self,
-        duration: Duration,
-        future: F,
-    ) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
+    async fn timeout<F>(&self, duration: Duration, future: F) -> Result<F::Output, Elapsed>
     where
         F: Future + Send,
         F::Output: Send,
     {
-        async move {
-            let mut output = None;
-            let noted = async { output = Some(future.await) };
-            self.0.timeout(duration, pin!(noted)).await?;
-            Ok(output.expect("it has completed"))
-        }
+        let mut output = None;
+        let noted = async { output = Some(future.await) };
+        self.0.timeout(duration, pin!(noted)).await?;
+        Ok(output.expect("it has completed"))
     }
     fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static {
         self.0.yield_now()
