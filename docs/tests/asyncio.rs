@@ -174,7 +174,7 @@ fn every_row_is_linked_to_what_it_names_and_to_a_test_that_there_is() {
                 .any(|begin| text.contains(begin));
             // A case runs if the suite lists it; any other test, if it is marked as one or handed to the test's own
             // `main`.
-            let runs = if target.contains("/testing/") {
+            let runs = if target.contains("/conformance/src/") {
                 suite.lines().any(|line| line.trim() == name)
             } else {
                 let before = text.split(&format!("fn {name}")).next().unwrap_or_default();
