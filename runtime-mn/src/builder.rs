@@ -12,7 +12,7 @@ use crate::parts::list::{PARTS, Settings};
 use crate::policy::{LifoSlot, Steal, Topology};
 use crate::topology;
 
-/// How a [`Runtime`] is made.
+/// How a [`Runtime`](crate::Runtime) is made.
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub(crate) workers: usize,

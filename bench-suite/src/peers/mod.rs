@@ -6,7 +6,7 @@
 //!
 //! A peer is one file here, and one line below. The file has a function
 //! `pub(crate) fn register(registry: &mut Registry)`, which adds the peer's rows; the build script reads the lines
-//! that begin with `pub mod` and makes [`IN_RUST`] of them. `lab list` shows the peers in the same order.
+//! that begin with `pub mod` and makes `IN_RUST` of them. `lab list` shows the peers in the same order.
 
 pub mod epoll_loop;
 pub(crate) mod external;

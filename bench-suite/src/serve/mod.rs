@@ -1,6 +1,6 @@
 //! `lab serve`: a real server under any Rust runtime, for any client from outside.
 //!
-//! It is the servers of the workloads [`echo`] and [`http`], with CPU-bound tasks beside them if asked for. It prints
+//! It is the servers of the workloads `echo` and `http`, with CPU-bound tasks beside them if asked for. It prints
 //! `listening HOST:PORT` when it is ready, and ends on SIGINT, SIGTERM or SIGHUP with code 0. With `--metrics` it also
 //! answers Prometheus, on a loop of its own: what the runtime counts is of most interest while all of its workers are
 //! stuck.

@@ -1,7 +1,7 @@
 //! What a thread knows of the runtime that it runs for: the ambient context.
 //!
 //! A scheduler enters its context once per worker thread (per `run` under N:1), not once per poll. Sockets, timers and
-//! the free functions [`spawn`](crate::spawn), [`sleep`](crate::sleep) and so on find their runtime through it. Code
+//! the free functions [`spawn`](crate::spawn()), [`sleep`](crate::sleep) and so on find their runtime through it. Code
 //! generic over `Runtime` needs none of it.
 
 use std::cell::{Cell, RefCell};

@@ -1,7 +1,7 @@
 //! What the handles of this project's own schedulers have in common: everything but scheduling.
 //!
-//! A scheduler's handle says how a task is started and what its [`Ambient`] is; [`Runtime`] follows. A scheduler with
-//! sockets, timers or channels of its own implements `Runtime` directly instead.
+//! A scheduler's handle says how a task is started and what its [`Ambient`] is; the library's `Runtime` follows. A
+//! scheduler with sockets, timers or channels of its own implements `Runtime` directly instead.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ pub trait Native: Clone + Send + Sync + 'static {
     /// The runtime as the code on its threads sees it.
     fn ambient(&self) -> &Arc<dyn Ambient>;
 
-    /// See [`Runtime::capabilities`].
+    /// What the scheduler can do, and what a program must not rely on.
     fn capabilities(&self) -> Capabilities;
 
-    /// See [`Runtime::metrics`].
+    /// The scheduler's counters.
     fn metrics(&self) -> Metrics;
 
-    /// See [`Runtime::spawn`].
+    /// Starts a task. It runs whether or not anybody awaits its handle.
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -40,7 +40,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Starts a task. It runs whether or not the handle is awaited.
     ///
-    /// After the runtime has shut down, nothing runs and the handle reports [`JoinError::Cancelled`].
+    /// After the runtime has shut down, nothing runs and the handle reports
+    /// [`JoinError::Cancelled`](runtime_kernel::JoinError::Cancelled).
     fn spawn<F>(&self, future: F) -> Self::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

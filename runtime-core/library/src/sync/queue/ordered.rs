@@ -11,7 +11,7 @@ use crate::sync::wait_queue::{Locked, WaitQueue};
 /// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for all
 /// that it does.
 ///
-/// [`channel`](super::channel) is the same with ends that close it when they are dropped.
+/// [`channel`](crate::sync::channel()) is the same with ends that close it when they are dropped.
 ///
 /// ```
 /// use runtime_core::park::block_on_current_thread;
@@ -75,7 +75,7 @@ pub type PriorityQueue<T> = OrderedQueue<Smallest<T>>;
 /// - *Closing*: [`close`](OrderedQueue::close) lets nothing in any more, and consumers get what is left;
 ///   [`close_and_drain`](OrderedQueue::close_and_drain) ends it at once. They are asyncio's `shutdown`.
 /// - *Joining*: [`join`](OrderedQueue::join) waits until all that was put is done with, as told by
-///   [`task_done`](OrderedQueue::task_done), or by the [`Job`]s of [`get_job`](OrderedQueue::get_job).
+///   [`task_done`](OrderedQueue::task_done), or by the [`Job`](super::Job)s of [`get_job`](OrderedQueue::get_job).
 /// - *Cost*: a short lock for each operation, whether it waits or not; waiting allocates nothing, and how many wait
 ///   makes no difference. Memory grows with the items in it and is kept: what has been as full before allocates
 ///   nothing.
@@ -224,7 +224,7 @@ impl<S: Store> OrderedQueue<S> {
         item
     }
 
-    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`]s it need not
+    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`](super::Job)s it need not
     /// be called.
     ///
     /// # Panics
