@@ -18,6 +18,8 @@ pub struct Launcher {
     pub policies: &'static [Choice],
     /// The decisions that can be changed one by one.
     pub knobs: &'static [Knob],
+    /// Former names of knobs, each with its name today.
+    pub former_knobs: &'static [(&'static str, &'static str)],
     /// The parts that can be left out.
     pub parts: &'static [Choice],
     run: fn(&LaunchConfig, Root) -> io::Result<()>,
@@ -29,6 +31,7 @@ impl Launcher {
         Self {
             policies: L::POLICIES,
             knobs: L::KNOBS,
+            former_knobs: L::FORMER_KNOBS,
             parts: L::PARTS,
             run: run::<L>,
         }

@@ -88,6 +88,13 @@ impl RuntimeInfo {
         self.launcher.map_or(&[], |launcher| launcher.knobs)
     }
 
+    /// What a knob with this former name is called today.
+    pub fn knob_formerly(&self, name: &str) -> Option<&'static str> {
+        let former = self.launcher.map_or(&[][..], |launcher| launcher.former_knobs);
+        let renamed = former.iter().find(|(old, _)| *old == name);
+        renamed.map(|(_, new)| *new)
+    }
+
     /// The parts that `--without` can leave out.
     pub fn parts(&self) -> &'static [Choice] {
         self.launcher.map_or(&[], |launcher| launcher.parts)

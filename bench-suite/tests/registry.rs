@@ -56,3 +56,18 @@ fn every_peer_in_rust_is_listed_with_its_workloads() {
         "this project's own come first"
     );
 }
+
+#[test]
+fn a_knobs_former_name_leads_to_a_knob() {
+    let registry = Registry::standard();
+    let mn = registry.runtime("mn").unwrap();
+    for (former, knob) in [
+        ("patience", "wake-delay"),
+        ("socket-help", "io-sharing"),
+        ("batch-nice", "cpu-pool-nice"),
+    ] {
+        assert_eq!(mn.knob_formerly(former), Some(knob));
+        assert!(mn.knobs().iter().any(|one| one.name == knob), "{knob}");
+    }
+    assert_eq!(mn.knob_formerly("wake-delay"), None);
+}

@@ -12,7 +12,7 @@ use crate::handle::Handle;
 use crate::parts::list::PARTS;
 use crate::policy::Policy;
 use crate::runtime::Runtime;
-use crate::turn::KNOBS;
+use crate::turn::{FORMER_NAMES, KNOBS};
 
 /// The M:N scheduler, as [`Launch`] starts it.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,7 @@ impl Launch for Mn {
 
     const POLICIES: &'static [Choice] = POLICIES;
     const KNOBS: &'static [Knob] = KNOBS;
+    const FORMER_KNOBS: &'static [(&'static str, &'static str)] = FORMER_NAMES;
     const PARTS: &'static [Choice] = PARTS;
 
     fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
@@ -48,6 +49,7 @@ impl<P: Policy + Default> Launch for MnWith<P> {
     type Runtime = Handle;
 
     const KNOBS: &'static [Knob] = KNOBS;
+    const FORMER_KNOBS: &'static [(&'static str, &'static str)] = FORMER_NAMES;
     const PARTS: &'static [Choice] = PARTS;
 
     fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>

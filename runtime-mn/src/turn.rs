@@ -45,7 +45,7 @@ const BY_OWNER: [&[Knob]; 2] = [OWN, OF_PARTS];
 const OF_PARTS: &[Knob] = &concat::<Knob, { count(&KNOBS_BY_PART) }>(&KNOBS_BY_PART, OWN[0]);
 
 /// Former names of knobs, which are still understood.
-const FORMER_NAMES: [(&str, &str); 3] = [
+pub(crate) const FORMER_NAMES: &[(&str, &str)] = &[
     ("patience", "wake-delay"),
     ("socket-help", "io-sharing"),
     ("batch-nice", "cpu-pool-nice"),

@@ -100,6 +100,8 @@ impl Choices {
         for knob in knobs {
             let (name, values) = knob.split_once('=').unwrap_or((knob, ""));
             let name = name.trim();
+            let renamed = |info: &RuntimeInfo| info.knob_formerly(name);
+            let name = registry.runtimes.iter().find_map(renamed).unwrap_or(name);
             let names = |info: &RuntimeInfo| info.knobs().iter().map(|knob| knob.name);
             known(registry, runtimes, "knob", name, names)?;
             if choices.knobs.iter().any(|(other, _)| other == name) {

@@ -104,6 +104,9 @@ pub trait Launch {
     /// The decisions that [`LaunchConfig::knobs`] may change.
     const KNOBS: &'static [Knob] = &[];
 
+    /// Former names of knobs, each with its name today. A harness understands both.
+    const FORMER_KNOBS: &'static [(&'static str, &'static str)] = &[];
+
     /// The parts that [`LaunchConfig::without`] may leave out, in the order in which they are shown. A part that was
     /// left out when the program was built is not among them.
     const PARTS: &'static [Choice] = &[];
