@@ -106,7 +106,8 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         let somebody_sleeps = shared.idle.sleeping() > 0;
         let is_unwatched = somebody_sleeps && hand_off::is_unwatched(shared);
         for (index, queues) in shared.queues.active().iter().enumerate() {
-            has_waiting |= queues.has_waiting();
+            // What is throttled: no sleeper is woken for it. The slot, and what an I/O owner keeps, wake nobody anyway.
+            has_waiting |= somebody_sleeps && queues.has_work(H::shares_fifo(shared, index));
             let observed = self.observed(index);
             let is_busy = observed.current() != 0 && !observed.in_place.load(Relaxed);
             let left = if !is_busy || !somebody_sleeps {
