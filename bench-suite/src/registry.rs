@@ -90,7 +90,9 @@ impl RuntimeInfo {
 
     /// What a knob with this former name is called today.
     pub fn knob_formerly(&self, name: &str) -> Option<&'static str> {
-        let former = self.launcher.map_or(&[][..], |launcher| launcher.former_knobs);
+        let former = self
+            .launcher
+            .map_or(&[][..], |launcher| launcher.former_knobs);
         let renamed = former.iter().find(|(old, _)| *old == name);
         renamed.map(|(_, new)| *new)
     }
