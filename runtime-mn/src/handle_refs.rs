@@ -30,8 +30,14 @@ pub(crate) struct Core {
 /// A counted pointer to the [`Core`].
 pub(crate) struct CoreRef(NonNull<Core>);
 
-// SAFETY: the core is Send and Sync, and its count is atomic; what a worker counts without atomics is the calling
-// thread's own.
+// What the two lines below claim of the core.
+const _: () = {
+    const fn is_shareable<T: Send + Sync>() {}
+    is_shareable::<Core>();
+};
+
+// SAFETY: the core is Send and Sync, as the compiler has checked above, and its count is atomic; what a worker counts
+// without atomics is the calling thread's own.
 unsafe impl Send for CoreRef {}
 // SAFETY: as above.
 unsafe impl Sync for CoreRef {}

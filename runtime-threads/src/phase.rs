@@ -1,8 +1,8 @@
 //! Polls and the shutdown meet in one word per thread.
 //!
 //! The thread begins a poll only by changing the word from *idle* to *polling*, which fails once the shutdown has set
-//! *closing*. So after it has set that, the shutdown knows one of two things: the task is in a poll, which may last. Or no
-//! poll begins any more, and the thread is about to drop the task.
+//! *closing*. So after it has set that, the shutdown knows one of two things. Either the task is in a poll, which may
+//! last. Or no poll begins any more, and the thread is about to drop the task.
 
 use runtime_kernel::primitives::atomic::{
     AtomicU8,

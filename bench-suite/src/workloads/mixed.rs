@@ -1,9 +1,9 @@
 //! `mixed`: the echo server beside CPU-bound tasks.
 //!
 //! Each of them computes 100 ms without a pause, sleeps 10 ms, and again. A cooperative scheduler can't take a worker
-//! from such a task: this is what that does to everybody else's latency, and what a monitor, replacement workers or the
-//! kernel's preemption are worth. In the closed loop few requests are stuck at any time and the many fast ones hide them; the
-//! open loop, 200 requests a second by default, counts every request from when it was due.
+//! from such a task. The workload shows what that does to everybody else's latency, and what a monitor, replacement
+//! workers or the kernel's preemption are worth. In the closed loop few requests are stuck at any time, and the many fast
+//! ones hide them. The open loop, 200 requests a second by default, counts every request from when it was due.
 //!
 //! One op is one request; the figure is the 99th percentile of the latency. The client checks that every byte comes
 //! back. `hog_cores` is what was left to the CPU-bound tasks: a scheduler can always be fast by not letting them run.

@@ -114,8 +114,8 @@ pub trait Subject: Sized + 'static {
     fn shutdown(self, timeout: Duration) -> Vec<String>;
 }
 
-/// A [`Subject`] whose threads enter the core's ambient context, so that the free functions ([`runtime_kernel::spawn`](runtime_kernel::spawn())
-/// and the like) work in its tasks.
+/// A [`Subject`] whose threads enter the core's ambient context, so that the free functions
+/// ([`spawn`](runtime_kernel::spawn()) and the like) work in its tasks.
 pub trait AmbientSubject: Subject {
     /// Makes the runtime the calling thread's own until the guard is dropped.
     fn enter(&self) -> EnterGuard;

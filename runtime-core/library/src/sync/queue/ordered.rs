@@ -224,8 +224,8 @@ impl<S: Store> OrderedQueue<S> {
         item
     }
 
-    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`](super::Job)s it need not
-    /// be called.
+    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`](super::Job)s it
+    /// need not be called.
     ///
     /// # Panics
     /// If it is called more often than items were taken out.
