@@ -13,6 +13,7 @@
 //! The library stands on the kernel and the suite on both. The kernel stands on neither.
 //!
 //! # Features
+//! - `green`, on by default: [`green`], tasks with a stack of their own.
 //! - `hyper`: `hyper_rt`, hyper's runtime traits for every runtime.
 //! - `testing`: the conformance suite.
 //! - `process-pool`: child processes with a loop each, for typed calls.
@@ -44,6 +45,10 @@ pub use runtime_kernel::{
     reactor, task, time, unwind,
 };
 
+/// Tasks with a stack of their own: see `runtime-green`.
+#[cfg(feature = "green")]
+#[doc(inline)]
+pub use runtime_green as green;
 #[cfg(feature = "hyper")]
 #[doc(inline)]
 pub use runtime_library::hyper_rt;

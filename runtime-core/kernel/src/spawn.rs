@@ -1,6 +1,7 @@
 //! Free functions over the ambient runtime.
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::context::{self, Ambient, Refused};
@@ -129,6 +130,24 @@ where
     F::Output: Send + 'static,
 {
     let (task, handle) = task::bind_named(&ambient.scheduler_for_new_task(), name, future);
+    settle(ambient.launch(task));
+    handle
+}
+
+/// As [`spawn_on`], for a task that stays on the worker that begins it: see [`task::home`]. With a name comes the place
+/// of the spawn.
+pub fn spawn_pinnable_on<F>(
+    ambient: &dyn Ambient,
+    name: Option<(Box<str>, &'static Location<'static>)>,
+    attributes: Attributes,
+    future: F,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let scheduler = ambient.scheduler_for_new_task();
+    let (task, handle) = task::bind_pinnable(&scheduler, name, attributes, future);
     settle(ambient.launch(task));
     handle
 }

@@ -205,6 +205,56 @@ impl Drop for OnStack<'_> {
     }
 }
 
+/// What a task with a stack of its own has bound by `sync_scope` and not unbound yet, while it is suspended: the
+/// thread's other tasks must not find it, and their bindings come and go meanwhile.
+///
+/// For the authors of such tasks: make one per task, [`resume`](Suspended::resume) before each poll, and
+/// [`suspend`](Suspended::suspend) after each that leaves the task suspended.
+#[derive(Default)]
+pub struct Suspended {
+    frames: Vec<Frame>,
+    below: usize,
+}
+
+impl Suspended {
+    /// None.
+    pub const fn new() -> Self {
+        Self {
+            frames: Vec::new(),
+            below: 0,
+        }
+    }
+
+    /// Puts the task's bindings on the thread's stack.
+    #[inline]
+    pub fn resume(&mut self) {
+        let _ = STACK.try_with(|stack| {
+            let mut stack = stack.borrow_mut();
+            self.below = stack.len();
+            if !self.frames.is_empty() {
+                stack.append(&mut self.frames);
+            }
+        });
+    }
+
+    /// Takes off what the task has bound.
+    #[inline]
+    pub fn suspend(&mut self) {
+        let _ = STACK.try_with(|stack| {
+            let mut stack = stack.borrow_mut();
+            if stack.len() > self.below {
+                self.frames = stack.split_off(self.below);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Suspended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Suspended").finish_non_exhaustive()
+    }
+}
+
 pin_project! {
     /// A future with values of its own: see [`TaskLocal::scope`], [`TaskLocals::scope`] and [`inherit`].
     #[must_use = "futures do nothing unless polled"]

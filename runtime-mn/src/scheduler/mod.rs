@@ -3,6 +3,7 @@
 
 pub(crate) mod driver;
 pub(crate) mod idle;
+pub(crate) mod pinned;
 pub(crate) mod placement;
 pub(crate) mod queues;
 pub(crate) mod shutdown;
@@ -29,6 +30,7 @@ use crate::ending::{Closed, Threads};
 use crate::policy::{Knobs, Place, SleeperView};
 use crate::seam::facts::State;
 use idle::Idle;
+use pinned::OwnPinned;
 use queues::{OwnQueues, SharedQueues};
 
 /// What all threads of a runtime share.
@@ -88,6 +90,7 @@ pub(crate) struct Local<H: State> {
     /// This worker, as the others see it.
     pub(crate) remote: Arc<Remote<H>>,
     pub(crate) queues: OwnQueues,
+    pub(crate) pinned: OwnPinned,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) parker: Parker,
     /// The policy is being asked.

@@ -11,7 +11,7 @@ use runtime_core::primitives::thread_local;
 use runtime_core::task::Task;
 
 use super::queues::{BATCH_LIMIT, retry};
-use super::{Local, Shared};
+use super::{Local, Shared, pinned};
 use crate::policy::view::{Shown, Sleepers};
 use crate::policy::{LifoSlot, Place, Policy, SleeperView, WokenBy};
 use crate::seam::Hooks;
@@ -21,8 +21,13 @@ impl<H: Hooks> Local<H> {
     /// A task that is due again.
     #[inline]
     pub(crate) fn place_woken<P: Policy>(&self, policy: &P, task: Task, by: WokenBy) {
-        let Some(task) = H::divert(&self.shared, task) else {
-            return;
+        let task = match pinned::place_of(&task) {
+            pinned::Place::Any => match H::divert(&self.shared, task) {
+                Some(task) => task,
+                None => return,
+            },
+            pinned::Place::AnyWorker => task,
+            pinned::Place::Home(worker) => return self.send_home(worker, task),
         };
         let by = if self.in_driver.get() {
             WokenBy::Driver
@@ -160,7 +165,12 @@ impl<H: Hooks> Shared<H> {
 
     /// Queues a task that is due again, from a thread that is no worker.
     pub(crate) fn inject(self: &Arc<Self>, task: Task) {
-        if let Some(task) = H::divert(self, task) {
+        let task = match pinned::place_of(&task) {
+            pinned::Place::Any => H::divert(self, task),
+            pinned::Place::AnyWorker => Some(task),
+            pinned::Place::Home(worker) => return self.send_home(worker, task),
+        };
+        if let Some(task) = task {
             self.queues.injector.push(task);
             self.wake_one();
         }
@@ -212,7 +222,7 @@ impl<H: Hooks> Shared<H> {
         self.starter()?.choose_sleeper(&SleeperView::new(&sleepers))
     }
 
-    fn wakes(&self, worker: usize) {
+    pub(super) fn wakes(&self, worker: usize) {
         self.queues.active()[worker].asleep.store(false, Relaxed);
         self.unpark(worker);
     }

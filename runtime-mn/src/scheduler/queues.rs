@@ -43,6 +43,8 @@ pub(crate) struct WorkerQueues {
     pub(crate) ranked: CachePadded<RankedQueue>,
     /// What other workers have sent to this one. The oldest first, for everybody.
     pub(crate) inbox: CachePadded<Injector<Task>>,
+    /// Tasks that are pinned to this worker, from other threads. Only the worker takes from it.
+    pub(crate) pinned: CachePadded<Injector<Task>>,
     /// The worker sleeps, or is about to: a hint for policies.
     pub(crate) asleep: AtomicBool,
 }
@@ -82,6 +84,7 @@ impl SharedQueues {
                 fifo: fifo.stealer(),
                 ranked: CachePadded::default(),
                 inbox: CachePadded::default(),
+                pinned: CachePadded::default(),
                 asleep: AtomicBool::new(false),
             })
         });

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use runtime_core::task::Task;
+use runtime_core::task::home::Home;
 
-use super::{Local, Shared};
+use super::{Local, Shared, pinned};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin, SharedEvent};
 
@@ -33,7 +34,12 @@ impl<H: Hooks> Shared<H> {
     pub(crate) fn sweep(&self) -> usize {
         self.cancel_queued();
         H::observe_shared(self, SharedEvent::Sweep);
-        self.arena.abort_all(|task| self.cancel(task))
+        self.arena.abort_all(|task| match pinned::place_of(&task) {
+            pinned::Place::Home(worker) if task.home().is_some_and(Home::is_elsewhere) => {
+                self.send_home(worker, task);
+            }
+            _ => self.cancel(task),
+        })
     }
 }
 
@@ -51,6 +57,7 @@ impl<H: Hooks> Local<H> {
         let everywhere = || [Origin::Own, Origin::Outside].into_iter().chain(others());
         while everywhere().any(|origin| H::do_other_work(self, origin)) {}
         shared.sweep();
+        self.end_pinned();
         if shared.threads.is_last_to_end() {
             // A task may be woken, or marked by a waker elsewhere, while another one is dropped: until a walk finds
             // none.

@@ -2,15 +2,15 @@
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::thread;
 use std::time::Instant;
+use std::{mem, ptr};
 
 use runtime_core::context::{self, Ambient, Role};
-use runtime_core::task::{Ran, SchedulerArc, Task};
+use runtime_core::task::{Ran, SchedulerArc, Task, home};
 
+use super::pinned::OwnPinned;
 use super::steal::Found;
 use super::{Local, Shared, Unstarted, add};
 use crate::binding::Scheduler;
@@ -34,7 +34,7 @@ struct AbortOnUnwind;
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
         // Under shuttle the test reports it, with the seed.
-        if thread::panicking() && !cfg!(lab_shuttle) {
+        if !cfg!(lab_shuttle) {
             eprintln!("a worker of the M:N scheduler panicked outside of any task: this is a bug");
             std::process::abort();
         }
@@ -53,8 +53,9 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
 
     /// The whole life of a worker's thread.
     pub(crate) fn main(self, ambient: Arc<dyn Ambient>) {
-        let _abort = AbortOnUnwind;
+        let abort = AbortOnUnwind;
         own_this_thread(Arc::as_ptr(self.shared()));
+        home::set_worker(u32::try_from(self.local.index() + 1).expect("few workers"));
         let entered = context::enter(ambient, Role::Worker);
         let mut ended = Ended::WithTheRuntime;
         let live = || {
@@ -82,6 +83,8 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
             H::take_back(&shared, Unstarted { queues, parker });
         }
         shared.threads.one_ended();
+        // Not by `thread::panicking`: a stack that was left while it was unwound makes the thread count as panicking.
+        mem::forget(abort);
     }
 
     #[inline]
@@ -145,7 +148,7 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
                 return Some(task);
             }
         }
-        if let Some(task) = local.take_in_turn() {
+        if let Some(task) = local.take_pinned_in_turn().or_else(|| local.take_in_turn()) {
             return Some(task);
         }
         let shown = Shown::worker(&local.queues);
@@ -158,7 +161,8 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
             }
         }
         // What the policy overlooks must not be lost.
-        local.queues.pop_any()
+        let any = local.queues.pop_any();
+        any.or_else(|| local.take_pinned_in_turn())
     }
 
     #[inline]
@@ -234,7 +238,7 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
         let asleep = &local.queues.shared.asleep;
         asleep.store(true, Relaxed);
         let last_look = shared.idle.sleep(local.index(), was_searching);
-        if local.queues.shared.has_waiting() {
+        if local.queues.shared.has_waiting() || local.has_pinned() {
             // The policy, or a waker that the search called, has queued it here. Nobody else need see it.
         } else if last_look && shared.has_work_for_others() {
             self.has_overlooked.set(true);
@@ -264,6 +268,7 @@ impl<H: Hooks> Local<H> {
             shared,
             queues: worker.queues,
             parker: worker.parker,
+            pinned: OwnPinned::default(),
             blocks: RefCell::default(),
             is_asking: Cell::new(false),
             searching: Cell::new(false),

@@ -14,8 +14,10 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll};
 
+use super::home::Home;
 use super::registry;
 use super::scheduler::SchedulerRef;
+use super::stack_overflow::EndsWith;
 use super::state::{
     ABORTED, AfterPoll, COMPLETE, JOIN_INTEREST, JOIN_WAKER, RUNNING, SCHEDULED, State, Woke,
 };
@@ -67,6 +69,8 @@ pub(super) struct VTable {
     label: unsafe fn(NonNull<Header>) -> Label,
     /// Where the tag is, in bytes from the header. 0: the task has none.
     tag_at: usize,
+    /// Where the [`Home`] is, in bytes from the header. 0: the task is never pinned.
+    home_at: usize,
 }
 
 enum Polled {
@@ -97,7 +101,7 @@ struct Failure(Option<Box<JoinError>>);
 impl Failure {
     #[cold]
     fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        JoinError::Panicked(payload.into()).into()
+        EndsWith::unwrap(payload).into()
     }
 
     fn is_panic(&self) -> bool {
@@ -129,8 +133,10 @@ pub(super) struct Label {
 /// What a task was given beside its future. Most tasks get nothing, which takes no room: their name is their future's
 /// type, and their tag is 0.
 pub(super) trait Name: Send + Sync + 'static {
-    /// It is a [`Tagged`].
-    const IS_TAG: bool = false;
+    /// Where in it a [`Tagged`] is.
+    const TAG: Option<usize> = None;
+    /// Where in it a [`Home`] is.
+    const HOME: Option<usize> = None;
 
     fn get(&self) -> Option<&Named>;
 }
@@ -146,10 +152,27 @@ pub(super) struct Named {
 pub(super) struct Tagged(pub(super) u32);
 
 impl Name for Tagged {
-    const IS_TAG: bool = true;
+    const TAG: Option<usize> = Some(0);
 
     fn get(&self) -> Option<&Named> {
         None
+    }
+}
+
+/// What a task is given that is to be pinned to the worker that begins it.
+#[repr(C)]
+pub(super) struct Pinnable {
+    pub(super) home: Home,
+    pub(super) tag: Tagged,
+    pub(super) named: Option<Named>,
+}
+
+impl Name for Pinnable {
+    const TAG: Option<usize> = Some(mem::offset_of!(Self, tag));
+    const HOME: Option<usize> = Some(mem::offset_of!(Self, home));
+
+    fn get(&self) -> Option<&Named> {
+        self.named.as_ref()
     }
 }
 impl Name for () {
@@ -207,10 +230,13 @@ impl VTable {
                 drop_output: drop_output::<F, N>,
                 deallocate: deallocate::<F, N>,
                 label: label::<F, N>,
-                tag_at: if N::IS_TAG {
-                    mem::offset_of!(Cell<F, N>, name)
-                } else {
-                    0
+                tag_at: match N::TAG {
+                    Some(at) => mem::offset_of!(Cell<F, N>, name) + at,
+                    None => 0,
+                },
+                home_at: match N::HOME {
+                    Some(at) => mem::offset_of!(Cell<F, N>, name) + at,
+                    None => 0,
                 },
             }
         }
@@ -534,6 +560,22 @@ pub(super) unsafe fn tag_of(header: NonNull<Header>) -> u32 {
         match header.as_ref().vtable.tag_at {
             0 => 0,
             at => header.byte_add(at).cast::<Tagged>().as_ref().0,
+        }
+    }
+}
+
+/// Where the task is at home; `None` if it is never pinned.
+///
+/// # Safety
+/// The caller has a reference or the entry.
+#[inline]
+pub(super) unsafe fn home_of<'a>(header: NonNull<Header>) -> Option<&'a Home> {
+    // SAFETY: alive by the contract of this function. What is at that place in a cell with this table is a `Home`,
+    // which was written before the header was handed out and lives as long as the block.
+    unsafe {
+        match header.as_ref().vtable.home_at {
+            0 => None,
+            at => Some(header.byte_add(at).cast::<Home>().as_ref()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 
-use super::PanicPayload;
+use super::{PanicPayload, StackOverflow};
 
 /// Why a task gave no value.
 #[non_exhaustive]
@@ -13,8 +13,10 @@ pub enum JoinError {
     Cancelled,
     /// It panicked, in a poll or in a destructor; the payload is what was thrown.
     Panicked(PanicPayload),
-    /// The system gave no thread for it (1:1, and the blocking pool's first thread).
+    /// The system gave no thread for it (1:1, and the blocking pool's first thread), or no stack (a green task).
     SpawnFailed(io::Error),
+    /// The stack of the green task has overflowed. What was on it was not dropped.
+    StackOverflow(StackOverflow),
 }
 
 impl JoinError {
@@ -63,6 +65,7 @@ impl fmt::Debug for JoinError {
             Self::Cancelled => f.write_str("Cancelled"),
             Self::Panicked(payload) => f.debug_tuple("Panicked").field(payload).finish(),
             Self::SpawnFailed(error) => f.debug_tuple("SpawnFailed").field(error).finish(),
+            Self::StackOverflow(overflow) => fmt::Debug::fmt(overflow, f),
         }
     }
 }
@@ -76,6 +79,7 @@ impl fmt::Display for JoinError {
                 None => f.write_str("the task panicked"),
             },
             Self::SpawnFailed(error) => write!(f, "the task could not be started: {error}"),
+            Self::StackOverflow(overflow) => fmt::Display::fmt(overflow, f),
         }
     }
 }

@@ -6,6 +6,7 @@ mod attributes;
 mod cell;
 mod error;
 mod handle;
+pub mod home;
 mod join;
 mod on_complete;
 mod pages;
@@ -13,6 +14,7 @@ mod payload;
 mod registry;
 mod safe_schedule;
 mod scheduler;
+mod stack_overflow;
 mod state;
 mod waker;
 
@@ -28,7 +30,8 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use cell::{Header, Named, Ran as CellRan, Tagged};
+use cell::{Header, Named, Pinnable, Ran as CellRan, Tagged};
+use home::Home;
 
 pub use crate::budget::{consume_budget, unconstrained};
 pub use arena::{Arena, BlockCache};
@@ -39,6 +42,7 @@ pub use join::{AbortHandle, JoinHandle};
 pub use payload::PanicPayload;
 pub use safe_schedule::SafeSchedule;
 pub use scheduler::{Schedule, SchedulerArc, SchedulerRef};
+pub use stack_overflow::{StackOverflow, end_current_with};
 pub use waker::is_a_tasks;
 
 /// A task that is due to run. There is exactly one for each time that a task is scheduled; it goes into a queue, and
@@ -108,6 +112,13 @@ impl Task {
     pub fn tag(&self) -> u32 {
         // SAFETY: a scheduled task is alive; the borrow keeps the entry from being run.
         unsafe { cell::tag_of(self.0) }
+    }
+
+    /// Where the task is at home, if it is one that is to be [pinned](home).
+    #[inline]
+    pub fn home(&self) -> Option<&Home> {
+        // SAFETY: a scheduled task is alive; the borrow keeps the entry from being run.
+        unsafe { cell::home_of(self.0) }
     }
 
     /// Whether the scheduler has put its mark on the task.
@@ -246,6 +257,28 @@ where
     (Task(header), unsafe { JoinHandle::new(header) })
 }
 
+/// As [`bind`], for a task that stays on the worker that begins it: see [`home`]. With a name comes the place of
+/// the spawn.
+pub fn bind_pinnable<F>(
+    scheduler: &SchedulerRef,
+    name: Option<(Box<str>, &'static Location<'static>)>,
+    attributes: Attributes,
+    future: F,
+) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let pinnable = Pinnable {
+        home: Home::default(),
+        tag: Tagged(attributes.tag),
+        named: name.map(|(name, spawned_at)| Named { name, spawned_at }),
+    };
+    let header = cell::allocate::<F, Pinnable>(scheduler, pinnable, future);
+    // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
+    (Task(header), unsafe { JoinHandle::new(header) })
+}
+
 /// As [`bind`], for a future that must stay on its thread.
 ///
 /// # Safety
@@ -259,6 +292,12 @@ where
     let header = cell::allocate::<F, ()>(scheduler, (), future);
     // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
     (Task(header), unsafe { JoinHandle::new(header) })
+}
+
+/// The name of the task that the calling thread is polling, else the type of its future; `None` outside of a task.
+pub fn current_name() -> Option<String> {
+    // SAFETY: who polls a task has a reference on it.
+    cell::current().map(|header| unsafe { cell::name_of(header) }.to_owned())
 }
 
 /// Whether `waker` is that of the task that the calling thread polls, and no combinator's or other executor's.

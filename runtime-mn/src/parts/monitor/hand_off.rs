@@ -282,7 +282,8 @@ pub(super) fn call_off_surplus<H: Has<Monitor>>(shared: &Shared<H>) {
     let mut replacements = shared.workers..shared.active().len();
     let sleeps = |worker: &usize| {
         let observed = seen::<Monitor, H>(shared, *worker);
-        observed.is_replacing.load(Relaxed) && observed.asleep.load(Relaxed)
+        let is_idle = observed.is_replacing.load(Relaxed) && observed.asleep.load(Relaxed);
+        is_idle && !observed.has_pinned.load(Relaxed)
     };
     if let Some(worker) = replacements.find(sleeps) {
         shared.unpark(worker);

@@ -23,6 +23,7 @@ use runtime_core::primitives::atomic::{
     fence,
 };
 use runtime_core::primitives::{Mutex, thread, thread_local};
+use runtime_core::task::home;
 use runtime_core::{Choice, Knob, Metrics};
 
 use crate::ending::own_this_thread;
@@ -165,7 +166,9 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
 
     #[inline]
     fn must_leave(local: &Local<H>) -> bool {
-        local.index() >= local.shared.workers && local.shared.parts.part().retire_surplus()
+        local.index() >= local.shared.workers
+            && may_leave(local)
+            && local.shared.parts.part().retire_surplus()
     }
 
     fn live(local: &Local<H>, work: &dyn Fn()) -> Ended {
@@ -272,6 +275,15 @@ thread_local! {
 /// From now on [`block_in_place`](block_in_place::block_in_place) just calls its function on this thread.
 pub(crate) fn may_block_on_this_thread() {
     MAY_BLOCK.set(true);
+}
+
+/// Whether a replacement worker, which asks, may go when it is not needed any more: not while tasks are pinned to it.
+fn may_leave<H: Has<Monitor>>(local: &Local<H>) -> bool {
+    let has_pinned = home::pinned_here() > 0;
+    own_seen::<Monitor, H>(local)
+        .has_pinned
+        .store(has_pinned, Relaxed);
+    !has_pinned
 }
 
 /// Changes whenever the worker gets something done.

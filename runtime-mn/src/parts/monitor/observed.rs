@@ -21,6 +21,8 @@ pub(crate) struct Observed {
     pub(super) in_place: AtomicBool,
     /// A replacement worker that is needed now.
     pub(super) is_replacing: AtomicBool,
+    /// A replacement worker to which tasks are pinned.
+    pub(super) has_pinned: AtomicBool,
     /// For a replacement worker: 1 + the worker whose place it is to take; 0 for none.
     assignment: AtomicUsize,
     /// Its thread, as the kernel numbers them; 0 before it runs.

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod link;
+mod overflow;
+mod spawn;
+mod stack;
+mod task;
+mod thread;
+mod time;
+mod wait;
+
+pub mod net;
+pub mod sync;
+
+pub use spawn::{Builder, spawn, spawn_on};
+pub use stack::{
+    DEFAULT_STACK_BYTES, Guards, MAX_STACK_BYTES, MIN_STACK_BYTES, StackStats, set_guards,
+    stack_stats,
+};
+pub use time::{sleep, timeout, yield_now};
+pub use wait::{WaitExt, is_green, wait};

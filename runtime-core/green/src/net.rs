@@ -1,0 +1,179 @@
+//! Sockets for code that looks blocking: `std`'s names, and `std::io::Read` and `Write`.
+//!
+//! Protocol code that is generic over `Read + Write` runs on them unchanged. Each call that would block suspends the
+//! green task instead of its thread.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use runtime_library::net::{self, ToSocketAddrs};
+
+use crate::wait;
+
+/// A connected TCP socket: [`std::net::TcpStream`] for green tasks.
+///
+/// As there, a shared reference reads and writes, too, so that two green tasks may use the two directions by an `Arc`.
+///
+/// # Panics
+/// Reading and writing, where [`wait`](crate::wait()) does.
+#[derive(Debug)]
+pub struct TcpStream(net::TcpStream);
+
+/// A listening TCP socket: [`std::net::TcpListener`] for green tasks.
+#[derive(Debug)]
+pub struct TcpListener(net::TcpListener);
+
+impl TcpListener {
+    /// Listens on the first of `addresses` that can be bound; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// Those of `socket`, `bind` and `listen`.
+    ///
+    /// # Panics
+    /// Where [`wait`](crate::wait()) does.
+    pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        wait(net::TcpListener::bind(addresses)).map(Self)
+    }
+
+    /// The next connection, with `TCP_NODELAY` set, and where it comes from.
+    ///
+    /// # Errors
+    /// Those of `accept`.
+    ///
+    /// # Panics
+    /// Where [`wait`](crate::wait()) does.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, from) = wait(self.0.accept())?;
+        stream.set_nodelay(true)?;
+        Ok((TcpStream(stream), from))
+    }
+
+    /// The address listened on.
+    ///
+    /// # Errors
+    /// Those of `getsockname`.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl From<net::TcpListener> for TcpListener {
+    fn from(listener: net::TcpListener) -> Self {
+        Self(listener)
+    }
+}
+
+impl From<net::TcpStream> for TcpStream {
+    fn from(stream: net::TcpStream) -> Self {
+        Self(stream)
+    }
+}
+
+impl TcpStream {
+    /// Connects to the first of `addresses` that accepts, with `TCP_NODELAY` set.
+    ///
+    /// # Errors
+    /// Those of `socket` and `connect`.
+    ///
+    /// # Panics
+    /// Where [`wait`](crate::wait()) does.
+    pub fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        let stream = wait(net::TcpStream::connect(addresses))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(stream))
+    }
+
+    /// The socket itself, for what this type does not have.
+    pub fn get_ref(&self) -> &net::TcpStream {
+        &self.0
+    }
+
+    /// The socket itself.
+    pub fn into_inner(self) -> net::TcpStream {
+        self.0
+    }
+
+    /// Closes one direction, or both.
+    ///
+    /// # Errors
+    /// Those of `shutdown`.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// Those of `getpeername`.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.peer_addr()
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// Those of `getsockname`.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Read for &TcpStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut stream = &self.0;
+        wait(poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, buffer)))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let mut stream = &self.0;
+        wait(poll_fn(|cx| {
+            Pin::new(&mut stream).poll_read_vectored(cx, buffers)
+        }))
+    }
+}
+
+impl Write for &TcpStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stream = &self.0;
+        wait(poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, bytes)))
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut stream = &self.0;
+        wait(poll_fn(|cx| {
+            Pin::new(&mut stream).poll_write_vectored(cx, buffers)
+        }))
+    }
+
+    /// A socket has no buffer of its own.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for TcpStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(buffers)
+    }
+}
+
+impl Write for TcpStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! Starting green tasks.
+#![allow(unsafe_code)]
+
+use std::panic::Location;
+
+use runtime_kernel::context::{self, Ambient};
+use runtime_kernel::spawn::spawn_pinnable_on;
+use runtime_kernel::{Attributes, JoinHandle, Native};
+
+use crate::stack::DEFAULT_STACK_BYTES;
+use crate::task::{Green, Settings};
+use crate::wait::with_room;
+
+/// What spawning needs of a stack: the rest of the work is done on the worker's own one.
+const SPAWN_BYTES: usize = 16 * 1024;
+
+/// Starts a green task on the runtime that the calling thread belongs to: `function` runs on a stack of its own, where
+/// it may [`wait`](crate::wait()). The handle is the same as that of any task.
+///
+/// The stack has [`DEFAULT_STACK_BYTES`]; a [`Builder`] gives more. It is taken when the task first runs, and given back
+/// when the task ends. Memory is paid for by touch, in pages.
+///
+/// Under M:N another worker may take the task before it has begun. From then on it stays on the worker that began it.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// # Errors
+/// The handle yields [`SpawnFailed`](runtime_kernel::JoinError::SpawnFailed) if there is no memory for a stack, and
+/// [`StackOverflow`](runtime_kernel::JoinError::StackOverflow) if it was too small.
+///
+/// ```
+/// use std::time::Duration;
+/// use runtime_core::green;
+///
+/// let runtime = runtime_mn::Runtime::new()?;
+/// let text = runtime.block_on(async {
+///     let task = green::spawn(|| {
+///         green::sleep(Duration::from_millis(1));
+///         "after a millisecond"
+///     });
+///     task.await.unwrap()
+/// });
+/// assert_eq!(text, "after a millisecond");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(function: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(function)
+}
+
+/// As [`spawn`], on that runtime, from any thread.
+#[track_caller]
+pub fn spawn_on<R, F, T>(runtime: &R, function: F) -> JoinHandle<T>
+where
+    R: Native,
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn_on(runtime, function)
+}
+
+/// A green task to be started, with settings.
+///
+/// ```
+/// use runtime_core::green;
+///
+/// let event_loop = runtime_n1::Loop::new()?;
+/// let sum = event_loop.block_on(async {
+///     let task = green::Builder::new()
+///         .name("adder")
+///         .stack_bytes(256 * 1024)
+///         .spawn(|| 3 + 4);
+///     task.await.unwrap()
+/// });
+/// assert_eq!(sum, 7);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder starts nothing by itself"]
+pub struct Builder {
+    name: Option<Box<str>>,
+    attributes: Attributes,
+    settings: Settings,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            name: None,
+            attributes: Attributes::default(),
+            settings: Settings {
+                stack_bytes: DEFAULT_STACK_BYTES,
+                moves: false,
+            },
+        }
+    }
+
+    /// A name, which monitors, reports and errors show. Else it is called by its function's type.
+    pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// What the scheduler's policy is told, such as a tag.
+    pub fn attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// How large its stack is, in bytes; the next power of two counts. From
+    /// [`MIN_STACK_BYTES`](crate::MIN_STACK_BYTES) to [`MAX_STACK_BYTES`](crate::MAX_STACK_BYTES): with any other the
+    /// handle yields [`SpawnFailed`](runtime_kernel::JoinError::SpawnFailed).
+    pub fn stack_bytes(mut self, bytes: usize) -> Self {
+        self.settings.stack_bytes = bytes;
+        self
+    }
+
+    /// Lets the scheduler resume the task on any thread.
+    ///
+    /// # Safety
+    /// Whenever the task is suspended, all values on its stack may be sent to another thread, also those of functions
+    /// that it has called; and nothing on it is the address of a thread-local, or was computed from one. The compiler
+    /// checks neither, and may itself keep the address of a thread-local across a wait, where the source reads it twice
+    /// (unsafe-code-guidelines#602, llvm#98479). So in general this can't be promised; the lab measures with it what
+    /// staying on one worker costs.
+    pub unsafe fn may_move(mut self) -> Self {
+        self.settings.moves = true;
+        self
+    }
+
+    /// Starts `function`, as [`spawn`] does.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    #[track_caller]
+    pub fn spawn<F, T>(self, function: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let ambient = context::with("green::spawn", std::sync::Arc::clone);
+        self.spawn_on_ambient(&*ambient, function)
+    }
+
+    /// Starts `function` on that runtime, as [`spawn_on`] does.
+    #[track_caller]
+    pub fn spawn_on<R, F, T>(self, runtime: &R, function: F) -> JoinHandle<T>
+    where
+        R: Native,
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn_on_ambient(&**runtime.ambient(), function)
+    }
+
+    #[track_caller]
+    fn spawn_on_ambient<F, T>(self, ambient: &dyn Ambient, function: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let Self {
+            name,
+            attributes,
+            settings,
+        } = self;
+        let name = name.map(|name| (name, Location::caller()));
+        with_room(SPAWN_BYTES, || {
+            spawn_pinnable_on(ambient, name, attributes, Green::new(function, settings))
+        })
+    }
+}
