@@ -69,7 +69,7 @@ impl<H: Has<Self>> Hooks<H> for SimulatedTime {
     fn wait(local: &Local<H>) {
         let Some(token) = local.shared.poller.try_lock() else {
             // Whoever has the token may be waiting for this worker alone.
-            if nobody_works(&local.shared) {
+            if nobody_works(local) {
                 local.shared.reactor.notify();
             }
             local.parker.park(None);
@@ -84,14 +84,17 @@ impl<H: Has<Self>> Hooks<H> for SimulatedTime {
 }
 
 /// Whether no worker has anything to do. Whoever else has, the CPU-bound pool for one, holds the clock.
-fn nobody_works<H: Hooks>(shared: &Shared<H>) -> bool {
+fn nobody_works<H: Hooks>(local: &Local<H>) -> bool {
+    let shared = &*local.shared;
     let active = || shared.queues.active().iter().enumerate();
     let working = active().map(|(worker, _)| worker);
     let working = working.filter(|worker| H::duty(shared, *worker) != Duty::Waits);
     shared.idle.all_asleep(working)
         && !shared.has_injected()
+        // Those that another worker has woken itself: it has looked before it slept.
+        && !local.has_pinned()
         && !active().any(|(worker, queues)| {
-            queues.has_waiting() || H::has_other_work(shared, Origin::Worker(worker))
+            queues.has_waiting() || !queues.pinned.is_empty() || H::has_other_work(shared, Origin::Worker(worker))
         })
 }
 
@@ -107,7 +110,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
         let Some(quiet) = shared.clock.quiet() else {
             return looked;
         };
-        if !nobody_works(shared) {
+        if !nobody_works(local) {
             return looked;
         }
         let deadlines = shared.active().iter().filter_map(|it| it.timers.earliest());
@@ -120,7 +123,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
             local.poll_reactor(token, Some(Duration::ZERO));
         }
         looked = true;
-        if !nobody_works(shared) || !shared.clock.advance(quiet, deadline) {
+        if !nobody_works(local) || !shared.clock.advance(quiet, deadline) {
             return true;
         }
         let fired: usize = shared
