@@ -253,6 +253,7 @@ Examples:
   lab serve http --runtime mn --addr 127.0.0.1:8080
   lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
   lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
+  lab serve echo --runtime mn --green --addr 127.0.0.1:7000    code that looks blocking, a stack for each task
   lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
 
 Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
@@ -265,6 +266,9 @@ pub struct ServeArgs {
     /// Under which runtime.
     #[arg(long, value_name = "R")]
     pub runtime: String,
+    /// With green tasks: the same as `--runtime R-green`.
+    #[arg(long)]
+    pub green: bool,
     /// Where to listen; port 0 takes a free port.
     #[arg(long, value_name = "HOST:PORT")]
     pub addr: String,

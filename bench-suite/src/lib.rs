@@ -15,6 +15,7 @@ mod diff;
 pub mod environment;
 pub mod error;
 pub mod foreign;
+mod green;
 mod launch_request;
 pub mod launcher;
 mod list;

@@ -11,7 +11,7 @@ use runtime_threads::{Threads, ThreadsForkJoin};
 use crate::launcher::Reactor;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::workloads::primitives::Ours;
-use crate::{catalogue, many_loops, peers};
+use crate::{catalogue, green, many_loops, peers};
 
 impl Registry {
     /// All that this project measures: its workloads under its runtimes and their peers.
@@ -21,6 +21,7 @@ impl Registry {
             ..Self::default()
         };
         add_ours(&mut registry);
+        green::register(&mut registry);
         many_loops::register::register(&mut registry);
         for register in peers::IN_RUST {
             register(&mut registry);

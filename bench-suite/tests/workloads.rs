@@ -93,6 +93,10 @@ runtimes! {
     n1_runs_every_workload: "n1", 22;
     mn_runs_every_workload: "mn", 22;
     threads_runs_every_workload: "threads", 22;
+    n1_green_runs_its_twins: "n1-green", 8;
+    mn_green_runs_its_twins: "mn-green", 8;
+    mn_green_moving_runs_its_twins: "mn-green-moving", 8;
+    threads_green_runs_its_twins: "threads-green", 8;
     n1_on_threads_runs_its_workloads: "n1xP", 12;
     tokio_mt_runs_every_workload: "tokio-mt", 20;
     tokio_ct_runs_every_workload: "tokio-ct", 20;

@@ -3,7 +3,7 @@
 //! It is the reference for 1:1: whatever `threads` costs beyond it is the price of time-outs, cancellation and select
 //! on a thread. HTTP is parsed by httparse, the parser that hyper uses too.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -137,9 +137,12 @@ fn accept(protocol: Protocol, listener: TcpListener, refusals: Option<&Refusals>
             },
         };
         // Without a thread the connection is closed. What a client does wrong is its own affair.
-        let started = thread::Builder::new().spawn(move || match protocol {
-            Protocol::Echo => converse_echo(stream),
-            Protocol::Http => converse_http(stream),
+        let started = thread::Builder::new().spawn(move || {
+            stream.set_nodelay(true)?;
+            match protocol {
+                Protocol::Echo => converse_echo(stream),
+                Protocol::Http => converse_http(stream),
+            }
         });
         if let (Err(error), Some(refusals)) = (started, refusals) {
             return give_up(&listener, refusals, &error);
@@ -153,8 +156,8 @@ fn give_up(listener: &TcpListener, refusals: &Refusals, error: &io::Error) {
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
-fn converse_echo(mut stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+/// Sends everything back, over whatever can be read and written.
+pub(crate) fn converse_echo(mut stream: impl io::Read + io::Write) -> io::Result<()> {
     let mut buffer = vec![0; echo::BUFFER];
     loop {
         let length = stream.read(&mut buffer)?;
@@ -165,8 +168,8 @@ fn converse_echo(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-fn converse_http(mut stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+/// Answers requests, over whatever can be read and written.
+pub(crate) fn converse_http(mut stream: impl Source + io::Write) -> io::Result<()> {
     let mut input = Vec::new();
     loop {
         let Some(request) = read_request(&mut stream, &mut input)? else {
@@ -204,7 +207,7 @@ struct Request {
 }
 
 /// Where requests come from.
-trait Source: io::Read {
+pub(crate) trait Source: io::Read {
     /// From now on a read fails when it lasts longer than this; `None` is for ever.
     fn limit(&self, limit: Option<Duration>) -> io::Result<()>;
 }

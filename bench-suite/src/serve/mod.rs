@@ -31,7 +31,12 @@ use endpoint::Endpoint;
 /// [`CommandError::Usage`] for a runtime that can't serve, an address that is none, or absurd numbers;
 /// [`CommandError::Failed`] when the address is in use or the system refuses threads.
 pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), CommandError> {
-    let (info, serve) = server(registry, &arguments.runtime)?;
+    let runtime = if arguments.green {
+        format!("{}-green", arguments.runtime)
+    } else {
+        arguments.runtime.clone()
+    };
+    let (info, serve) = server(registry, &runtime)?;
     if arguments.workers == Some(0) {
         return Err(CommandError::Usage(
             "--workers 0: at least one worker is needed".to_owned(),

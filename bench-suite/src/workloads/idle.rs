@@ -133,7 +133,7 @@ impl Muster {
 
 /// The process's resident memory but for its code, where the system tells. Not `/proc/self/status`, whose counts lag
 /// behind by some hundred pages on each processor.
-fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let sums = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = sums
         .lines()

@@ -3,15 +3,17 @@
 //! Protocol code that is generic over `Read + Write` runs on them unchanged. Each call that would block suspends the
 //! green task instead of its thread.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_library::net::{self, ToSocketAddrs};
 
-use crate::wait;
+use crate::{timeout, wait};
 
 /// A connected TCP socket: [`std::net::TcpStream`] for green tasks.
 ///
@@ -20,7 +22,12 @@ use crate::wait;
 /// # Panics
 /// Reading and writing, where [`wait`](crate::wait()) does.
 #[derive(Debug)]
-pub struct TcpStream(net::TcpStream);
+pub struct TcpStream {
+    stream: net::TcpStream,
+    /// In nanoseconds; 0: none.
+    read_limit: AtomicU64,
+    write_limit: AtomicU64,
+}
 
 /// A listening TCP socket: [`std::net::TcpListener`] for green tasks.
 #[derive(Debug)]
@@ -48,7 +55,7 @@ impl TcpListener {
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, from) = wait(self.0.accept())?;
         stream.set_nodelay(true)?;
-        Ok((TcpStream(stream), from))
+        Ok((stream.into(), from))
     }
 
     /// The address listened on.
@@ -68,8 +75,36 @@ impl From<net::TcpListener> for TcpListener {
 
 impl From<net::TcpStream> for TcpStream {
     fn from(stream: net::TcpStream) -> Self {
-        Self(stream)
+        Self {
+            stream,
+            read_limit: AtomicU64::new(0),
+            write_limit: AtomicU64::new(0),
+        }
     }
+}
+
+/// Waits for an operation, but no longer than the limit.
+fn wait_within<T>(
+    limit: &AtomicU64,
+    operation: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    match limit.load(Relaxed) {
+        0 => wait(operation),
+        nanoseconds => {
+            let limit = Duration::from_nanos(nanoseconds);
+            timeout(limit, operation).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        }
+    }
+}
+
+fn set_limit(place: &AtomicU64, limit: Option<Duration>) -> io::Result<()> {
+    let nanoseconds = match limit {
+        None => 0,
+        Some(Duration::ZERO) => return Err(io::ErrorKind::InvalidInput.into()),
+        Some(limit) => u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
+    };
+    place.store(nanoseconds, Relaxed);
+    Ok(())
 }
 
 impl TcpStream {
@@ -83,17 +118,34 @@ impl TcpStream {
     pub fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
         let stream = wait(net::TcpStream::connect(addresses))?;
         stream.set_nodelay(true)?;
-        Ok(Self(stream))
+        Ok(stream.into())
+    }
+
+    /// The longest that a read waits, from now on: then it fails with [`TimedOut`](io::ErrorKind::TimedOut). `None` is
+    /// for ever.
+    ///
+    /// # Errors
+    /// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput) for a limit of zero, as in `std`.
+    pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        set_limit(&self.read_limit, limit)
+    }
+
+    /// The longest that a write waits, from now on, as [`set_read_timeout`](TcpStream::set_read_timeout).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        set_limit(&self.write_limit, limit)
     }
 
     /// The socket itself, for what this type does not have.
     pub fn get_ref(&self) -> &net::TcpStream {
-        &self.0
+        &self.stream
     }
 
     /// The socket itself.
     pub fn into_inner(self) -> net::TcpStream {
-        self.0
+        self.stream
     }
 
     /// Closes one direction, or both.
@@ -101,7 +153,7 @@ impl TcpStream {
     /// # Errors
     /// Those of `shutdown`.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.shutdown(how)
+        self.stream.shutdown(how)
     }
 
     /// The address of the other end.
@@ -109,7 +161,7 @@ impl TcpStream {
     /// # Errors
     /// Those of `getpeername`.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.peer_addr()
+        self.stream.peer_addr()
     }
 
     /// The address of this end.
@@ -117,35 +169,35 @@ impl TcpStream {
     /// # Errors
     /// Those of `getsockname`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.stream.local_addr()
     }
 }
 
 impl Read for &TcpStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut stream = &self.0;
-        wait(poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, buffer)))
+        let mut stream = &self.stream;
+        let read = poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, buffer));
+        wait_within(&self.read_limit, read)
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let mut stream = &self.0;
-        wait(poll_fn(|cx| {
-            Pin::new(&mut stream).poll_read_vectored(cx, buffers)
-        }))
+        let mut stream = &self.stream;
+        let read = poll_fn(|cx| Pin::new(&mut stream).poll_read_vectored(cx, buffers));
+        wait_within(&self.read_limit, read)
     }
 }
 
 impl Write for &TcpStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stream = &self.0;
-        wait(poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, bytes)))
+        let mut stream = &self.stream;
+        let write = poll_fn(|cx| Pin::new(&mut stream).poll_write(cx, bytes));
+        wait_within(&self.write_limit, write)
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut stream = &self.0;
-        wait(poll_fn(|cx| {
-            Pin::new(&mut stream).poll_write_vectored(cx, buffers)
-        }))
+        let mut stream = &self.stream;
+        let write = poll_fn(|cx| Pin::new(&mut stream).poll_write_vectored(cx, buffers));
+        wait_within(&self.write_limit, write)
     }
 
     /// A socket has no buffer of its own.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use runtime_core::context::{Ambient, EnterGuard};
 use runtime_core::green::{self, wait};
-use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject};
+use runtime_core::testing::{AmbientSubject, ClockSubject, ForeverSubject, Subject, fairness};
 use runtime_core::time::Clock;
 use runtime_core::{Attributes, Capabilities, JoinHandle, Metrics, Native};
 
@@ -124,8 +124,11 @@ where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let task = Native::spawn(&self.handle(), root);
-        settle(self.0.run(task))
+        let handle = self.handle();
+        settle(
+            self.0
+                .run(async move { Native::spawn(&handle, root).await }),
+        )
     }
     fn block_on<F>(runtime: &Self::Runtime, future: F) -> F::Output
     where
@@ -183,7 +186,7 @@ where
 }
 
 mod subjects;
-use subjects::{Mn, N1, Threads};
+use subjects::{Mn, N1, OneWorker, Threads};
 
 mod n1 {
     use super::*;
@@ -203,4 +206,15 @@ mod threads {
 mod mn_waits {
     use super::*;
     runtime_core::conformance!(Green<Mn, Waits>, ambient, forever, simulated);
+}
+
+/// 10: on one worker, so that it is not the system that keeps the pinned task from its turn.
+#[test]
+fn a_multiplying_set_of_green_tasks_starves_nobody() {
+    const MOST: usize = 100_000;
+    let tasks = fairness::tasks_of_a_multiplying_set::<Green<OneWorker, Switches>>(3, MOST);
+    assert!(
+        tasks.is_some_and(|tasks| tasks < 1000),
+        "{tasks:?} tasks ran first"
+    );
 }

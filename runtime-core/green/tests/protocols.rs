@@ -117,7 +117,9 @@ fn tungstenite_talks_websocket() {
         let mut socket = tungstenite::accept(stream).map_err(io::Error::other)?;
         loop {
             match socket.read() {
-                Ok(message) if message.is_text() => socket.send(message).map_err(io::Error::other)?,
+                Ok(message) if message.is_text() => {
+                    socket.send(message).map_err(io::Error::other)?
+                }
                 Ok(_) => {}
                 Err(tungstenite::Error::ConnectionClosed) => return Ok(()),
                 Err(error) => return Err(io::Error::other(error)),

@@ -1,0 +1,134 @@
+//! A system that gives less: no light guards, a sandbox that forbids them, no memory.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(unsafe_code)]
+
+use std::hint::black_box;
+use std::io;
+
+use runtime_core::green::{self, Guards, wait};
+use runtime_core::{JoinError, JoinHandle};
+
+/// Recursion without an end.
+fn overflow(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if black_box(true) {
+        overflow(depth + 1) + black_box(frame)[7]
+    } else {
+        depth
+    }
+}
+
+fn on_a_loop<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    let event_loop = runtime_n1::Loop::new().unwrap();
+    event_loop.block_on(async move {
+        let task = green::Builder::new().stack_bytes(512 * 1024).spawn(body);
+        task.await.unwrap()
+    })
+}
+
+/// Starts tasks whose stacks were never used before, each of which overflows.
+fn overflows_are_caught(bytes: usize, guards: Guards) {
+    on_a_loop(move || {
+        let tasks: Vec<JoinHandle<u64>> = (0..20)
+            .map(|_| {
+                green::Builder::new()
+                    .stack_bytes(bytes)
+                    .spawn(|| overflow(0))
+            })
+            .collect();
+        for task in tasks {
+            assert!(matches!(wait(task), Err(JoinError::StackOverflow(_))));
+        }
+    });
+    assert_eq!(green::stack_stats().guards, guards);
+}
+
+/// From now on the calling thread's `madvise` of a light guard fails.
+fn forbid_light_guards() {
+    const MADV_GUARD_INSTALL: u32 = 102;
+    let statement = |code: u32, k: u32| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    };
+    let jump = |k: u32, jt: u8, jf: u8| libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        jt,
+        jf,
+        k,
+    };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let answer = libc::BPF_RET | libc::BPF_K;
+    let mut filter = [
+        // The call's number, and then the lower half of its third argument.
+        statement(load, 0),
+        jump(libc::SYS_madvise as u32, 0, 3),
+        statement(load, 16 + 2 * 8),
+        jump(MADV_GUARD_INSTALL, 0, 1),
+        statement(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(answer, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the program is read in the call.
+    let set = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    };
+    assert_eq!(set, 0, "{}", io::Error::last_os_error());
+}
+
+fn limit_addresses(bytes: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the pointer is to a struct of our own.
+    assert_eq!(
+        unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) },
+        0
+    );
+}
+
+/// One test, as each of these is the process's.
+#[test]
+fn what_the_system_refuses_harms_nothing_else() {
+    // Each size is a class of stacks of its own, so that new ones are made.
+    green::set_guards(Guards::Mappings);
+    overflows_are_caught(16 * 1024, Guards::Mappings);
+    green::set_guards(Guards::Light);
+    // On a kernel that has them.
+    on_a_loop(|| wait(async {}));
+    let light = green::stack_stats().guards;
+    overflows_are_caught(32 * 1024, light);
+
+    forbid_light_guards();
+    overflows_are_caught(128 * 1024, Guards::Mappings);
+
+    let before = green::stack_stats();
+    limit_addresses(before.reserved_bytes as u64 + (2 << 30));
+    on_a_loop(|| {
+        let large = |_| {
+            green::Builder::new()
+                .stack_bytes(1 << 30)
+                .spawn(|| green::yield_now())
+        };
+        let tasks: Vec<_> = (0..4).map(large).collect();
+        let outcomes: Vec<_> = tasks.into_iter().map(wait).collect();
+        let refused = outcomes
+            .iter()
+            .filter(|it| matches!(it, Err(JoinError::SpawnFailed(_))));
+        assert!(refused.count() >= 2, "{outcomes:?}");
+        // The others go on.
+        assert_eq!(wait(green::spawn(|| 7)).unwrap(), 7);
+    });
+    limit_addresses(libc::RLIM_INFINITY);
+    assert_eq!(green::stack_stats().in_use, before.in_use);
+}
