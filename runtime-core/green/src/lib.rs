@@ -12,7 +12,7 @@ mod wait;
 pub mod net;
 pub mod sync;
 
-pub use spawn::{Builder, spawn, spawn_on};
+pub use spawn::{Builder, bind, spawn, spawn_on};
 pub use stack::{
     DEFAULT_STACK_BYTES, Guards, MAX_STACK_BYTES, MIN_STACK_BYTES, StackStats, set_guards,
     stack_stats,

@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use runtime_kernel::context::{self, Ambient};
 use runtime_kernel::spawn::spawn_pinnable_on;
+use runtime_kernel::task::{SchedulerRef, Task, bind_pinnable};
 use runtime_kernel::{Attributes, JoinHandle, Native};
 
 use crate::stack::DEFAULT_STACK_BYTES;
@@ -62,6 +63,18 @@ where
     T: Send + 'static,
 {
     Builder::new().spawn_on(runtime, function)
+}
+
+/// Makes a green task of a scheduler, which must queue, run or cancel it: [`bind`](runtime_kernel::task::bind) for green
+/// tasks. For the authors of schedulers. One that moves tasks must heed [`Task::home`].
+pub fn bind<F, T>(scheduler: &SchedulerRef, function: F) -> (Task, JoinHandle<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let Builder { settings, .. } = Builder::new();
+    let green = Green::new(function, settings);
+    bind_pinnable(scheduler, None, Attributes::default(), green)
 }
 
 /// A green task to be started, with settings.
