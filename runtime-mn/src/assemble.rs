@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
 use runtime_core::park::Parker;
-use runtime_core::primitives::atomic::AtomicBool;
+use runtime_core::primitives::atomic::{AtomicBool, AtomicUsize};
 use runtime_core::primitives::thread;
 use runtime_core::reactor::Reactor;
 use runtime_core::task::Arena;
@@ -19,15 +19,17 @@ use crate::binding::Scheduler;
 use crate::builder::Builder;
 use crate::ending::{Closed, Threads};
 use crate::parts::list::{Installed, OfRemote};
+use crate::policy::asking::ask_for_sleeper;
+use crate::policy::view::Surroundings;
 use crate::policy::{Place, Policy, SleeperView};
 use crate::scheduler::driver::unpark;
 use crate::scheduler::idle::Idle;
-use crate::scheduler::placement::ask_for_sleeper;
-use crate::scheduler::queues::SharedQueues;
+use crate::scheduler::queues::OwnQueues;
 use crate::scheduler::worker::Worker;
-use crate::scheduler::{Local, Remote, Shared, Start, Unstarted};
+use crate::scheduler::{Local, Remote, Shared};
 use crate::seam::Hooks;
-use crate::seam::plan::Plan;
+use crate::seam::facts::Duty;
+use crate::seam::plan::{Plan, Rules, Start, Unstarted};
 use crate::topology;
 
 /// A runtime as the code on its threads sees it.
@@ -54,9 +56,11 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         extra_workers: builder.parts.extra_workers(),
         reactor: Reactor::new(builder.reactor)?,
         clock: builder.clock.clone(),
-        knobs,
-        steals: policy.steals(),
-        wakes_for: Place::KINDS.map(|place| policy.tells(place)),
+        rules: Rules {
+            knobs,
+            steals: policy.steals(),
+            wakes_for: Place::KINDS.map(|place| policy.tells(place)),
+        },
         thread_name: builder.thread_name.clone(),
         topology: builder.checked_topology()?,
     };
@@ -105,30 +109,28 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
 /// The scheduler's shared state, and its workers.
 fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstarted>) {
     let slots = plan.workers + plan.extra_workers;
-    let (queues, own_queues) =
-        SharedQueues::new(slots, plan.workers, plan.topology, plan.clock.clone());
-    let workers = own_queues.into_iter().map(|queues| Unstarted {
-        queues,
+    let workers = (0..slots).map(|index| Unstarted {
+        queues: OwnQueues::new(index),
         parker: Parker::new(),
     });
     let workers: Vec<_> = workers.collect();
     let shared = Shared {
-        queues,
         remotes: workers
             .iter()
             .map(|it| new_remote(it, &plan.reactor))
             .collect(),
+        active: AtomicUsize::new(plan.workers),
         workers: plan.workers,
+        injector: CachePadded::default(),
         idle: CachePadded::new(Idle::new(plan.workers)),
         closed: Closed::new(),
         threads: Threads::new(),
         reactor: plan.reactor,
         poller: CachePadded::default(),
-        clock: plan.clock,
+        clock: plan.clock.clone(),
         arena: Arena::default(),
-        knobs: plan.knobs,
-        steals: plan.steals,
-        wakes_for: plan.wakes_for,
+        rules: plan.rules,
+        surroundings: Surroundings::new(plan.topology, plan.clock),
         thread_name: plan.thread_name,
         starter: OnceLock::new(),
         parts,
@@ -145,12 +147,21 @@ fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Arc<Remote<Installe
         unpark(&unparker, &of_timers, reactor.upgrade().as_deref());
     }));
     Arc::new(Remote {
+        queues: worker.queues.shared(),
         timers,
         unparker: worker.parker.unparker(),
         polling,
+        asleep: AtomicBool::new(false),
         polls: CachePadded::default(),
         parts: OfRemote::default(),
     })
+}
+
+/// A worker for what belongs to none, such as the timers of other threads.
+fn any_worker(shared: &Shared<Installed>) -> &Arc<Remote<Installed>> {
+    let is_here = |worker: &usize| Installed::duty(shared, *worker) != Duty::Away;
+    let here = (0..shared.workers).find(is_here);
+    &shared.remotes[here.unwrap_or(0)]
 }
 
 impl<P: Policy> Ambient for Mn<P> {
@@ -172,7 +183,7 @@ impl<P: Policy> Ambient for Mn<P> {
 
     fn timer_shard(&self) -> Arc<TimerShard> {
         let shared = &self.scheduler.shared;
-        let remote = Local::current(shared).map_or_else(|| shared.any_worker(), Local::remote);
+        let remote = Local::current(shared).map_or_else(|| any_worker(shared), |it| &it.remote);
         Arc::clone(&remote.timers)
     }
 
@@ -190,9 +201,9 @@ impl<P: Policy> Start for Mn<P> {
         let shared = &self.scheduler.shared;
         let name = format!("{}-{}", shared.thread_name, worker.queues.index);
         let life = move || {
-            let queues = &worker.queues;
-            if self.pins_workers && queues.index < queues.all.regular {
-                topology::pin(queues.all.topology().cpu(queues.index).number);
+            let (shared, index) = (&self.scheduler.shared, worker.queues.index);
+            if self.pins_workers && index < shared.workers {
+                topology::pin(shared.surroundings.topology().cpu(index).number);
             } else if self.pins_workers {
                 topology::unpin();
             }

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::Task;
 
-use super::Local;
-use super::queues::{BATCH_LIMIT, WorkerQueues, retry};
-use crate::deque::{Stealer, Worker as Deque};
+use super::queues::WorkerQueues;
+use super::{Local, Remote};
+use crate::deque::{BATCH_LIMIT, Stealer, Worker as Deque, retry};
 use crate::policy::{Attempt, LifoSlot, Source, Steal};
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, Origin};
+use crate::seam::facts::{Event, Origin, Pick};
 
 /// How often in a row the LIFO slot comes first. More, and two tasks that wake each other keep all others from their
 /// worker.
@@ -35,11 +35,11 @@ impl<H: Hooks> Local<H> {
         match source {
             Source::Slot => self.take_slot(),
             Source::Newest => self.queues.lifo.pop(),
-            Source::Oldest => retry(|| self.queues.shared.lifo.steal()),
+            Source::Oldest => retry(|| self.remote.queues.lifo.steal()),
             Source::Front => self.queues.fifo.pop(),
             Source::Injected => self.take_injected(),
-            Source::Ranked => self.queues.shared.ranked.pop_first(),
-            Source::Inbox => retry(|| self.queues.shared.inbox.steal()),
+            Source::Ranked => H::take(&self.shared, self.index(), Pick::First),
+            Source::Inbox => H::take(&self.shared, self.index(), Pick::Sent),
         }
     }
 
@@ -51,15 +51,12 @@ impl<H: Hooks> Local<H> {
         if !tick.is_multiple_of(OWN_TURN) {
             return None;
         }
-        let shared = &self.queues.shared;
         match tick / OWN_TURN % 8 {
             0 | 2 | 4 | 6 => self.take(Source::Oldest),
             1 => self.take(Source::Front),
             3 => self.take(Source::Slot),
             // The oldest, not the first: no rank starves a task.
-            5 => shared
-                .ranked
-                .pop_oldest()
+            5 => H::take(&self.shared, self.index(), Pick::Oldest)
                 .or_else(|| self.take(Source::Front)),
             _ => self.take(Source::Inbox).or_else(|| self.take(Source::Slot)),
         }
@@ -69,7 +66,7 @@ impl<H: Hooks> Local<H> {
     /// others.
     #[inline]
     fn take_slot(&self) -> Option<Task> {
-        let task = self.queues.slot().take()?;
+        let task = self.slot().take()?;
         let streak = self.slot_streak.get() + 1;
         if streak <= SLOT_STREAK {
             self.slot_streak.set(streak);
@@ -83,11 +80,11 @@ impl<H: Hooks> Local<H> {
 
     /// An injected task. If workers steal from one another, more come along into the FIFO queue.
     pub(crate) fn take_injected(&self) -> Option<Task> {
-        let (injector, fifo) = (&self.queues.all.injector, &self.queues.fifo);
+        let (injector, fifo) = (&self.shared.injector, &self.queues.fifo);
         if injector.is_empty() {
             return None;
         }
-        if !self.shared.steals {
+        if !self.shared.rules.steals {
             return retry(|| injector.steal());
         }
         let task = retry(|| injector.steal_batch_with_limit_and_pop(fifo, BATCH_LIMIT))?;
@@ -101,41 +98,38 @@ impl<H: Hooks> Local<H> {
 
     /// Looks in that place.
     pub(crate) fn attempt(&self, attempt: Attempt) -> Option<Found> {
-        match attempt {
-            Attempt::Injected => {
-                let task = self.take_injected().map(Found::Task);
-                task.or_else(|| self.other_work(Origin::Outside))
-            }
+        let task = match attempt {
+            Attempt::Injected => self.take_injected(),
             Attempt::Steal(victim) => self.steal(victim),
-            Attempt::StealSlot(victim) => self.steal_slot(victim).map(Found::Task),
-            Attempt::StealRanked(victim) => self.steal_ranked(victim).map(Found::Task),
-            Attempt::DueTimers => self.fire_of_others().map(Found::Task),
-        }
-    }
-
-    fn other_work(&self, origin: Origin) -> Option<Found> {
-        H::do_other_work(self, origin).then_some(Found::OtherWork)
+            Attempt::StealSlot(victim) => self.steal_slot(victim),
+            Attempt::StealRanked(victim) => self.steal_ranked(victim),
+            Attempt::DueTimers => self.fire_of_others(),
+        };
+        task.map(Found::Task).or_else(|| {
+            let origin = match attempt {
+                Attempt::Injected => Origin::Outside,
+                Attempt::Steal(victim) if self.victim(victim).is_some() => Origin::Worker(victim),
+                _ => return None,
+            };
+            H::do_other_work(self, origin).then_some(Found::OtherWork)
+        })
     }
 
     /// Another worker that this one may take from; `None` for any other number.
-    fn victim(&self, worker: usize) -> Option<&WorkerQueues> {
-        let may_steal = self.shared.steals && worker != self.index();
-        let queues = may_steal.then(|| self.queues.all.active().get(worker));
-        queues.flatten().map(|queues| &**queues)
+    fn victim(&self, worker: usize) -> Option<&Remote<H>> {
+        let may_steal = self.shared.rules.steals && worker != self.index();
+        let remote = may_steal.then(|| self.shared.active().get(worker))?;
+        remote.map(|remote| &**remote)
     }
 
-    fn steal(&self, worker: usize) -> Option<Found> {
-        let (victim, own) = (self.victim(worker)?, &self.queues);
+    fn steal(&self, worker: usize) -> Option<Task> {
+        let (WorkerQueues { lifo, fifo, .. }, own) = (&self.victim(worker)?.queues, &self.queues);
         H::observe(self, Event::StealTried);
         let shares_fifo = H::shares_fifo(&self.shared, worker);
-        let fifo = shares_fifo
-            .then(|| self.take_from(&victim.fifo, &own.fifo))
-            .flatten();
-        let task = fifo
-            .or_else(|| self.take_from(&victim.lifo, &own.lifo))
-            .or_else(|| self.stolen(victim.take_sorted()));
-        let found = task.map(Found::Task);
-        found.or_else(|| self.other_work(Origin::Worker(worker)))
+        let task = shares_fifo.then(|| self.take_from(fifo, &own.fifo));
+        task.flatten()
+            .or_else(|| self.take_from(lifo, &own.lifo))
+            .or_else(|| self.stolen(H::take(&self.shared, worker, Pick::Any)))
     }
 
     fn take_from(&self, from: &Stealer<Task>, to: &Deque<Task>) -> Option<Task> {
@@ -143,7 +137,7 @@ impl<H: Hooks> Local<H> {
             return None;
         }
         let before = to.len();
-        let task = match self.shared.knobs.steal {
+        let task = match self.shared.rules.knobs.steal {
             Steal::Half => retry(|| from.steal_batch_with_limit_and_pop(to, BATCH_LIMIT))?,
             Steal::One => retry(|| from.steal())?,
         };
@@ -153,9 +147,9 @@ impl<H: Hooks> Local<H> {
     }
 
     fn steal_ranked(&self, worker: usize) -> Option<Task> {
-        let victim = self.victim(worker)?;
+        self.victim(worker)?;
         H::observe(self, Event::StealTried);
-        self.stolen(victim.ranked.pop_first())
+        self.stolen(H::take(&self.shared, worker, Pick::First))
     }
 
     fn stolen(&self, task: Option<Task>) -> Option<Task> {
@@ -164,28 +158,20 @@ impl<H: Hooks> Local<H> {
 
     /// The task in a victim's slot, if the victim is in a poll that goes on.
     fn steal_slot(&self, worker: usize) -> Option<Task> {
-        let victim = self.victim(worker)?;
-        if self.shared.knobs.lifo_slot != LifoSlot::On || !victim.slot.is_filled() {
+        let Remote { queues, polls, .. } = self.victim(worker)?;
+        if self.shared.rules.knobs.lifo_slot != LifoSlot::On || !queues.slot.is_filled() {
             return None;
         }
-        let polls = &self.shared.remotes[worker].polls;
         let before = polls.load(Relaxed);
-        for _ in 0..SLOT_SPINS {
-            spin_loop();
-        }
-        if polls.load(Relaxed) != before {
-            return None;
-        }
-        self.stolen(victim.slot.take())
+        (0..SLOT_SPINS).for_each(|_| spin_loop());
+        let is_stuck = polls.load(Relaxed) == before;
+        self.stolen(is_stuck.then(|| queues.slot.take()).flatten())
     }
 
     /// Fires the other workers' timers that are due, into the FIFO queue. Returns one of the tasks that they woke.
     fn fire_of_others(&self) -> Option<Task> {
-        for victim in self.queues.victims() {
-            let timers = &self.shared.remotes[victim].timers;
-            if timers.next_deadline().is_some() {
-                self.fire(timers);
-            }
+        for victim in self.victims() {
+            self.fire_due(&self.shared.remotes[victim].timers);
         }
         self.queues.fifo.pop().or_else(|| self.take_injected())
     }

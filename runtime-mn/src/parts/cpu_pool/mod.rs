@@ -175,7 +175,7 @@ fn push<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
             drop(state);
             let inject = |Due { task, hold }| {
                 task.set_marked(false);
-                shared.queues.injector.push(task);
+                shared.injector.push(task);
                 hold
             };
             let holds: Vec<_> = queue.into_iter().map(inject).collect();

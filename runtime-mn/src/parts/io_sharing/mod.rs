@@ -27,6 +27,9 @@ use owner::IoOwner;
 const CLOCK_POLLS: u32 = 4;
 const CLOCK_POLLS_MAX: u32 = 16;
 
+/// How many times in a row a busy worker may leave out the sockets when it is time to ask for them.
+const LEFT_OUT_MAX: usize = 3;
+
 /// Longer ones count as this.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
@@ -38,6 +41,7 @@ pub(crate) struct IoSharing {
     measure: Mutex<Measure>,
     /// Polls of the owner that last longer are worth another worker.
     wake_delay: Duration,
+    is_on: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +71,8 @@ pub(crate) struct Owning {
     clock_polls: Cell<u32>,
     /// The last time, its polls had lasted long.
     were_long: Cell<bool>,
+    /// How many more times the worker leaves out the sockets when it is time to ask for them.
+    left_out: Cell<u32>,
 }
 
 impl State for IoSharing {
@@ -91,7 +97,7 @@ impl Install for IoSharing {
     }
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
-        let knobs = &plan.knobs;
+        let knobs = &plan.rules.knobs;
         // Without the monitor nobody frees what the owner keeps behind a long poll.
         let may_own = settings.is_on && !knobs.wake_delay.is_zero() && !plan.clock.is_simulated();
         let rule = if may_own {
@@ -104,6 +110,7 @@ impl Install for IoSharing {
             measure: Mutex::new(Measure::new(rule)),
             // It is multiplied.
             wake_delay: knobs.wake_delay.min(LONGEST_DELAY),
+            is_on: settings.is_on,
         }
     }
 
@@ -129,7 +136,16 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
             until_clock: Cell::new(CLOCK_POLLS),
             clock_polls: Cell::new(CLOCK_POLLS),
             were_long: Cell::new(false),
+            left_out: Cell::new(0),
         }
+    }
+
+    #[inline]
+    fn leaves_out_io(local: &Local<H>) -> bool {
+        let left_out = &own::<Self, H>(local).left_out;
+        let left = left_out.get();
+        left_out.set(left.saturating_sub(1));
+        left > 0
     }
 
     #[inline]
@@ -184,6 +200,14 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
 /// The worker has asked the reactor, and has the poller's token.
 fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, sockets: usize, now: Instant) {
     let (part, index) = (local.shared.parts.part(), local.index());
+    if !part.is_on {
+        return;
+    }
+    // A batch: the next time to ask is when all that is woken by now has had its turn. It would have to wait for that
+    // anyway, while its sockets went out of the cache. But not for long, as others may take from the queue.
+    let batch = local.queues.fifo.len() / local.shared.rules.knobs.poll_tick as usize;
+    let left_out = batch.min(LEFT_OUT_MAX) as u32;
+    own::<IoSharing, H>(local).left_out.set(left_out);
     let is_shared = part.measure.lock().reported(sockets, now);
     let owns = if is_shared {
         part.owner.remove();
