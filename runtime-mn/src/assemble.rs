@@ -1,8 +1,9 @@
 //! How a runtime is put together: the scheduler under a policy, with its parts, and what the code on its threads sees
 //! of it.
 
+use std::cell::Cell;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 use runtime_core::blocking::BlockingPool;
@@ -17,20 +18,22 @@ use runtime_core::time::{Clock, TimerShard};
 
 use crate::binding::Scheduler;
 use crate::builder::Builder;
+use crate::deque::Worker as Deque;
 use crate::ending::{Closed, Threads};
+use crate::life::Worker;
 use crate::parts::list::{Installed, OfRemote};
 use crate::policy::asking::ask_for_sleeper;
 use crate::policy::view::Surroundings;
 use crate::policy::{Place, Policy, SleeperView};
-use crate::scheduler::driver::unpark;
+use crate::random::Random;
 use crate::scheduler::idle::Idle;
-use crate::scheduler::queues::OwnQueues;
-use crate::scheduler::worker::Worker;
+use crate::scheduler::queues::{OwnQueues, WorkerQueues};
 use crate::scheduler::{Local, Remote, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::Duty;
 use crate::seam::plan::{Plan, Rules, Start, Unstarted};
 use crate::topology;
+use crate::waking::Waking;
 
 /// A runtime as the code on its threads sees it.
 struct Mn<P: Policy> {
@@ -92,8 +95,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         pins_workers: builder.pins_workers,
     });
     let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
-    let is_first = shared.starter.set(Arc::downgrade(&starter)).is_ok();
-    assert!(is_first, "set once, here");
+    shared.threads.set_starter(&starter);
     let ambient: Arc<dyn Ambient> = mn;
     ambient
         .blocking_pool()
@@ -110,7 +112,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
 fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstarted>) {
     let slots = plan.workers + plan.extra_workers;
     let workers = (0..slots).map(|index| Unstarted {
-        queues: OwnQueues::new(index),
+        queues: own_queues(index),
         parker: Parker::new(),
     });
     let workers: Vec<_> = workers.collect();
@@ -124,33 +126,45 @@ fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstar
         injector: CachePadded::default(),
         idle: CachePadded::new(Idle::new(plan.workers)),
         closed: Closed::new(),
-        threads: Threads::new(),
+        threads: Threads::new(plan.thread_name),
         reactor: plan.reactor,
         poller: CachePadded::default(),
         clock: plan.clock.clone(),
         arena: Arena::default(),
         rules: plan.rules,
         surroundings: Surroundings::new(plan.topology, plan.clock),
-        thread_name: plan.thread_name,
-        starter: OnceLock::new(),
         parts,
     };
     (shared, workers)
 }
 
+fn own_queues(index: usize) -> OwnQueues {
+    OwnQueues {
+        index,
+        lifo: Deque::new_lifo(),
+        fifo: Deque::new_fifo(),
+        tick: Cell::new(0),
+        random: Random::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
+        state: Default::default(),
+    }
+}
+
 fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Arc<Remote<Installed>> {
-    let polling = Arc::new(AtomicBool::new(false));
-    let (unparker, of_timers) = (worker.parker.unparker(), Arc::clone(&polling));
+    let waking = Arc::new(Waking::of(&worker.parker));
+    let of_timers = Arc::clone(&waking);
     let reactor = Arc::downgrade(reactor);
     // A timer that another thread sets must end a wait that would be too long.
     let timers = TimerShard::new(Box::new(move || {
-        unpark(&unparker, &of_timers, reactor.upgrade().as_deref());
+        of_timers.unpark(reactor.upgrade().as_deref());
     }));
     Arc::new(Remote {
-        queues: worker.queues.shared(),
+        queues: WorkerQueues {
+            slot: CachePadded::default(),
+            lifo: worker.queues.lifo.stealer(),
+            fifo: worker.queues.fifo.stealer(),
+        },
         timers,
-        unparker: worker.parker.unparker(),
-        polling,
+        waking,
         asleep: AtomicBool::new(false),
         polls: CachePadded::default(),
         parts: OfRemote::default(),
@@ -174,7 +188,9 @@ impl<P: Policy> Ambient for Mn<P> {
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {
-        self.scheduler.shared.launch(self.scheduler.policy(), task)
+        let scheduler = &self.scheduler;
+        let queued = scheduler.shared.spawn(scheduler.policy(), task);
+        queued.map_err(|task| Refused { task, error: None })
     }
 
     fn io_driver(&self) -> IoDriver {
@@ -199,7 +215,7 @@ impl<P: Policy> Ambient for Mn<P> {
 impl<P: Policy> Start for Mn<P> {
     fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()> {
         let shared = &self.scheduler.shared;
-        let name = format!("{}-{}", shared.thread_name, worker.queues.index);
+        let name = format!("{}-{}", shared.threads.name, worker.queues.index);
         let life = move || {
             let (shared, index) = (&self.scheduler.shared, worker.queues.index);
             if self.pins_workers && index < shared.workers {

@@ -57,7 +57,7 @@ impl<H: State> Local<H> {
     pub(crate) fn current_index(shared: &Shared<H>) -> Option<usize> {
         let worker = worker_of(shared)?;
         // SAFETY: as in `current`.
-        Some(unsafe { &*worker }.index())
+        Some(unsafe { &*worker }.queues.index)
     }
 
     /// Calls `body` with the calling thread's worker, whatever runtime's it is; meanwhile the thread has none. `None`:

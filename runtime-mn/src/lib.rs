@@ -28,6 +28,7 @@ mod seam;
 mod slot;
 mod topology;
 mod turn;
+mod waking;
 
 #[cfg(all(test, any(lab_loom, not(lab_shuttle))))]
 mod loom_tests;

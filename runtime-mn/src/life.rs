@@ -11,7 +11,6 @@ use runtime_core::task::SchedulerArc;
 use crate::binding::Scheduler;
 use crate::ending::own_this_thread;
 use crate::policy::Policy;
-use crate::scheduler::worker::Worker;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Ended, Event};
@@ -30,34 +29,36 @@ impl Drop for AbortOnUnwind {
     }
 }
 
+/// A worker, and the scheduler whose policy decides for it.
+pub(crate) struct Worker<P: Policy, H: Hooks> {
+    scheduler: SchedulerArc<Scheduler<P, H>>,
+    local: Local<H>,
+}
+
 impl<P: Policy, H: Hooks> Worker<P, H> {
     pub(crate) fn new(scheduler: SchedulerArc<Scheduler<P, H>>, worker: Unstarted) -> Self {
         let local = Local::new(Arc::clone(&scheduler.shared), worker);
-        Self {
-            scheduler,
-            local,
-            has_overlooked: Cell::new(false),
-        }
+        Self { scheduler, local }
     }
 
     /// The whole life of the thread.
     pub(crate) fn main(self, ambient: Arc<dyn Ambient>) {
         let _abort = AbortOnUnwind;
-        own_this_thread(Arc::as_ptr(self.shared()));
+        let shared = Arc::clone(&self.local.shared);
+        own_this_thread(Arc::as_ptr(&shared));
         let entered = context::enter(ambient, Role::Worker);
         let mut ended = Ended::WithTheRuntime;
         let live = || {
             H::observe(&self.local, Event::Wakes(Instant::now()));
-            ended = H::live(&self.local, &|| self.work());
+            ended = H::live(&self.local, &|| self.local.work(self.scheduler.policy()));
             if ended == Ended::WithTheRuntime {
                 self.local.end();
                 let mut blocks = self.local.blocks.borrow_mut();
-                blocks.flush(&self.shared().arena, &self.scheduler);
+                blocks.flush(&shared.arena, &self.scheduler);
             }
         };
         self.scheduler.erased().serve(|| self.local.enter(live));
         drop(entered);
-        let shared = Arc::clone(self.shared());
         if ended == Ended::Idle {
             let Local {
                 queues,
@@ -80,7 +81,6 @@ impl<H: Hooks> Local<H> {
         Self {
             in_driver: Cell::new(false),
             until_poll: Cell::new(shared.rules.knobs.poll_tick),
-            has_more_io: Cell::new(false),
             until_injected: Cell::new(shared.rules.knobs.injector_tick),
             parts: H::local(&shared, worker.queues.index),
             remote: Arc::clone(&shared.remotes[worker.queues.index]),
@@ -90,6 +90,7 @@ impl<H: Hooks> Local<H> {
             blocks: RefCell::default(),
             is_asking: Cell::new(false),
             searching: Cell::new(false),
+            has_overlooked: Cell::new(false),
             slot_streak: Cell::new(0),
         }
     }

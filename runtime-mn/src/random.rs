@@ -12,6 +12,12 @@ impl Random {
         Self(Cell::new(seed))
     }
 
+    /// 0 to below `len`, beginning at a random number.
+    pub(crate) fn rotation(&self, len: usize) -> impl Iterator<Item = usize> + use<> {
+        let start = self.next() % len;
+        (0..len).map(move |offset| (start + offset) % len)
+    }
+
     /// The next number, of 32 random bits.
     pub(crate) fn next(&self) -> usize {
         let mut random = self.0.get();

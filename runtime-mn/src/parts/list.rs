@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use runtime_core::primitives::MutexGuard;
 use runtime_core::task::{Ran, Task};
 use runtime_core::{Choice, Knob, Metrics};
 
@@ -188,17 +189,6 @@ impl Hooks for Installed {
     fn shares_fifo(shared: &All, worker: usize) -> bool {
         IoSharing::shares_fifo(shared, worker)
     }
-    #[inline]
-    fn io_is_anothers(shared: &All, worker: usize) -> bool {
-        IoSharing::io_is_anothers(shared, worker)
-    }
-    fn gives_up_io(shared: &All, worker: usize) -> bool {
-        IoSharing::gives_up_io(shared, worker)
-    }
-    #[inline]
-    fn leaves_out_io(local: &OnWorker) -> bool {
-        IoSharing::leaves_out_io(local)
-    }
     fn duty(shared: &All, worker: usize) -> Duty {
         Monitor::duty(shared, worker)
     }
@@ -209,6 +199,12 @@ impl Hooks for Installed {
     #[inline]
     fn poll(local: &OnWorker, task: Task) -> Ran {
         Histograms::poll(local, task)
+    }
+    fn poll_in_passing(local: &OnWorker) {
+        IoSharing::poll_in_passing(local);
+    }
+    fn poller_token(local: &OnWorker) -> Option<MutexGuard<'_, ()>> {
+        IoSharing::poller_token(local)
     }
     fn has_own_time(shared: &All) -> bool {
         SimulatedTime::has_own_time(shared)
@@ -241,12 +237,12 @@ impl Hooks for Installed {
         PolicyQueues::first_rank(shared, worker)
     }
     #[inline]
-    fn place_injected<P: Policy>(local: &OnWorker, policy: &P) -> bool {
-        PolicyQueues::place_injected(local, policy)
+    fn place_injected<P: Policy>(local: &OnWorker, policy: &P) {
+        PolicyQueues::place_injected(local, policy);
     }
     #[inline]
     fn do_other_work(local: &OnWorker, origin: Origin) -> bool {
-        ForkJoin::do_other_work(local, origin)
+        IoSharing::do_other_work(local, origin) || ForkJoin::do_other_work(local, origin)
     }
     #[inline]
     fn has_other_work(shared: &All, origin: Origin) -> bool {
@@ -267,7 +263,6 @@ impl Hooks for Installed {
         Monitor::observe_shared(shared, event);
         IoSharing::observe_shared(shared, event);
         CpuPool::observe_shared(shared, event);
-        PolicyQueues::observe_shared(shared, event);
     }
     fn report(shared: &All, metrics: &mut Metrics) {
         Counters::report(shared, metrics);

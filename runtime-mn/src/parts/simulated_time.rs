@@ -86,7 +86,7 @@ impl<H: Has<Self>> Hooks<H> for SimulatedTime {
             local.parker.park(None);
             return None;
         };
-        local.wait_in_reactor(|| {
+        local.remote.waking.wait_in_reactor(&local.parker, || {
             if !let_time_pass(local, &token) {
                 local.poll_reactor(&token, None);
             }
@@ -126,10 +126,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
             return looked;
         };
         // All that is ready: what is left unreported is something to do, too.
-        local.has_more_io.set(true);
-        while local.has_more_io.get() {
-            local.poll_reactor(token, Some(Duration::ZERO));
-        }
+        while local.poll_reactor(token, Some(Duration::ZERO)).0.is_full {}
         looked = true;
         if !nobody_works(shared) || !shared.clock.advance(quiet, deadline) {
             return true;

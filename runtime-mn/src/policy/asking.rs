@@ -86,7 +86,9 @@ impl<H: Hooks> Shared<H> {
             shared: self,
             teller: Local::current_index(self),
         };
-        self.starter()?.choose_sleeper(&SleeperView::new(&sleepers))
+        self.threads
+            .starter()?
+            .choose_sleeper(&SleeperView::new(&sleepers))
     }
 }
 

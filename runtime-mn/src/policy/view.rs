@@ -112,7 +112,7 @@ impl<H: Hooks> Numbers for Shown<'_, H> {
     }
     #[inline]
     fn has_slot(&self) -> bool {
-        self.local.slot().is_filled()
+        self.local.remote.queues.slot.is_filled()
     }
     #[inline]
     fn has_spawned(&self) -> bool {

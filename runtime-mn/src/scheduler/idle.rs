@@ -1,11 +1,8 @@
 //! Who sleeps, who searches, and who must be woken. The protocol is in the README.
 
 use runtime_core::primitives::Mutex;
-use runtime_core::primitives::atomic::{
-    AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
+use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
+use runtime_core::primitives::atomic::{AtomicUsize, fence};
 
 /// One searching worker; their count is in the lower bits.
 const SEARCHING: usize = 1;
@@ -73,12 +70,12 @@ impl Idle {
     /// searches; there is a token for it, or will be at once.
     pub(crate) fn cancel_sleep(&self, worker: usize) -> bool {
         let mut sleepers = self.sleepers.lock();
-        let at = position(&sleepers, Some(worker));
-        at.inspect(|at| {
-            sleepers.swap_remove(*at);
-            self.state.fetch_sub(SLEEPING, SeqCst);
-        })
-        .is_some()
+        let Some(at) = position(&sleepers, Some(worker)) else {
+            return false;
+        };
+        sleepers.swap_remove(at);
+        self.state.fetch_sub(SLEEPING, SeqCst);
+        true
     }
 
     /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as
@@ -112,10 +109,8 @@ impl Idle {
     /// Something was queued for that worker. True: it must be unparked, and counts as searching. False: it does not
     /// sleep, and sees what was queued before it does.
     pub(crate) fn notify_worker(&self, worker: usize) -> bool {
-        self.somebody_sleeps()
-            && self
-                .take_sleeper(|sleepers| position(sleepers, Some(worker)))
-                .is_some()
+        let pick = |sleepers: &[usize]| position(sleepers, Some(worker));
+        self.somebody_sleeps() && self.take_sleeper(pick).is_some()
     }
 
     /// Takes the sleeper off the stack that stands where `pick` says.

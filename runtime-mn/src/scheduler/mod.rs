@@ -9,13 +9,13 @@ pub(crate) mod steal;
 pub(crate) mod worker;
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock, Weak};
 
 use crossbeam_utils::CachePadded;
-use runtime_core::park::{Parker, Unparker};
+use runtime_core::park::Parker;
 use runtime_core::primitives::Mutex;
-use runtime_core::primitives::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use runtime_core::primitives::atomic::{AtomicBool, AtomicUsize};
 use runtime_core::reactor::Reactor;
 use runtime_core::task::{Arena, BlockCache, Task};
 use runtime_core::time::{Clock, TimerShard};
@@ -24,7 +24,8 @@ use crate::deque::Injector;
 use crate::ending::{Closed, Threads};
 use crate::policy::view::Surroundings;
 use crate::seam::facts::State;
-use crate::seam::plan::{Rules, Start};
+use crate::seam::plan::Rules;
+use crate::waking::Waking;
 use idle::Idle;
 use queues::{OwnQueues, WorkerQueues};
 
@@ -46,11 +47,8 @@ pub(crate) struct Shared<H: State> {
     /// What timers go by.
     pub(crate) clock: Clock,
     pub(crate) arena: Arena,
-    /// What the policy has settled.
     pub(crate) rules: Rules,
     pub(crate) surroundings: Surroundings,
-    pub(crate) thread_name: String,
-    pub(crate) starter: OnceLock<Weak<dyn Start>>,
     pub(crate) parts: H,
 }
 
@@ -58,9 +56,7 @@ pub(crate) struct Shared<H: State> {
 pub(crate) struct Remote<H: State> {
     pub(crate) queues: WorkerQueues,
     pub(crate) timers: Arc<TimerShard>,
-    pub(crate) unparker: Unparker,
-    /// The worker waits in the reactor, or is about to.
-    pub(crate) polling: Arc<AtomicBool>,
+    pub(crate) waking: Arc<Waking>,
     /// The worker sleeps, or is about to: a hint for policies.
     pub(crate) asleep: AtomicBool,
     /// Polls so far. Only the worker writes it.
@@ -79,28 +75,14 @@ pub(crate) struct Local<H: State> {
     /// The policy is being asked.
     pub(crate) is_asking: Cell<bool>,
     pub(crate) searching: Cell<bool>,
+    /// There was work when this worker was about to sleep, and its policy's search had not found it.
+    pub(crate) has_overlooked: Cell<bool>,
     pub(crate) slot_streak: Cell<u32>,
     /// The reactor or the timers are waking tasks.
     pub(crate) in_driver: Cell<bool>,
     /// Ticks until the worker asks for sockets and timers.
     pub(crate) until_poll: Cell<u32>,
-    /// The reactor had as much to report as it does at once.
-    pub(crate) has_more_io: Cell<bool>,
     /// Ticks until the injector comes first.
     pub(crate) until_injected: Cell<u32>,
     pub(crate) parts: H::Local,
-}
-
-impl<H: State> Local<H> {
-    #[inline]
-    pub(crate) fn index(&self) -> usize {
-        self.queues.index
-    }
-}
-
-impl<H: State> Shared<H> {
-    #[inline]
-    pub(crate) fn active(&self) -> &[Arc<Remote<H>>] {
-        &self.remotes[..self.active.load(Relaxed)]
-    }
 }

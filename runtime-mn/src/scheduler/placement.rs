@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use runtime_core::context::Refused;
 use runtime_core::primitives::atomic::Ordering::Relaxed;
 use runtime_core::task::Task;
 
@@ -31,7 +30,7 @@ impl<H: Hooks> Local<H> {
         if place == Place::Slot {
             place = Place::Back;
             if rules.knobs.lifo_slot != LifoSlot::Off {
-                match self.slot().put(task) {
+                match self.remote.queues.slot.put(task) {
                     None => return,
                     Some(displaced) => task = displaced,
                 }
@@ -39,27 +38,18 @@ impl<H: Hooks> Local<H> {
         }
         // What the driver wakes is told about all together, when it is done.
         let wakes = !self.in_driver.get() && rules.wakes_for[place.kind()];
-        let queued = match place {
-            Place::Newest => {
-                self.queues.lifo.push(task);
-                Queued::Here
-            }
-            Place::Slot | Place::Back => {
-                self.queues.fifo.push(task);
-                Queued::Here
-            }
-            Place::Shared => Queued::Nowhere(task),
-            Place::Ranked(_) | Place::Worker(_) => H::put(self, place, task),
-        };
-        match queued {
-            Queued::Here if wakes && rules.steals && H::wakes_for_own(self) => self.wake_for_own(),
-            Queued::Here | Queued::Elsewhere => {}
-            Queued::Nowhere(task) => {
-                self.shared.injector.push(task);
-                if wakes {
-                    self.shared.wake_one();
-                }
-            }
+        match place {
+            Place::Newest => self.queues.lifo.push(task),
+            Place::Slot | Place::Back => self.queues.fifo.push(task),
+            Place::Shared => return self.shared.share(task, wakes),
+            Place::Ranked(_) | Place::Worker(_) => match H::put(self, place, task) {
+                Queued::Here => {}
+                Queued::Elsewhere => return,
+                Queued::Nowhere(task) => return self.shared.share(task, wakes),
+            },
+        }
+        if wakes && rules.steals && H::wakes_for_own(self) {
+            self.wake_for_own();
         }
     }
 
@@ -84,14 +74,10 @@ impl<H: Hooks> Local<H> {
 }
 
 impl<H: Hooks> Shared<H> {
-    /// Queues a new task, unless the runtime takes none any more.
-    pub(crate) fn launch<P: Policy>(
-        self: &Arc<Self>,
-        policy: &P,
-        task: Task,
-    ) -> Result<(), Refused> {
+    /// Queues a new task. Gives it back if the runtime takes none any more.
+    pub(crate) fn spawn<P: Policy>(self: &Arc<Self>, policy: &P, task: Task) -> Result<(), Task> {
         if self.closed.load(Relaxed) {
-            return Err(Refused { task, error: None });
+            return Err(task);
         }
         if let Some(local) = Local::current(self) {
             H::observe(local, Event::Spawned);
@@ -112,7 +98,14 @@ impl<H: Hooks> Shared<H> {
     /// Queues a task that is due again, from a thread that is no worker.
     pub(crate) fn inject(self: &Arc<Self>, task: Task) {
         if let Some(task) = H::divert(self, task) {
-            self.injector.push(task);
+            self.share(task, true);
+        }
+    }
+
+    /// Queues a task where all look.
+    pub(crate) fn share(&self, task: Task, wakes: bool) {
+        self.injector.push(task);
+        if wakes {
             self.wake_one();
         }
     }
@@ -121,19 +114,21 @@ impl<H: Hooks> Shared<H> {
     #[inline]
     pub(crate) fn wake_one(&self) {
         if let Some(worker) = self.idle.notify_one(|| self.choose_sleeper()) {
-            self.wakes(worker);
+            self.unpark(worker);
         }
-    }
-
-    pub(crate) fn wakes(&self, worker: usize) {
-        self.remotes[worker].asleep.store(false, Relaxed);
-        self.unpark(worker);
     }
 
     /// Something was put into the calling worker's own queue. True if a sleeper was woken to help.
     #[inline]
     pub(crate) fn wake_helper(&self) -> bool {
         let helper = self.idle.notify_helper(|| self.choose_sleeper());
-        helper.inspect(|worker| self.wakes(*worker)).is_some()
+        helper.inspect(|worker| self.unpark(*worker)).is_some()
+    }
+
+    /// Ends a worker's wait, wherever it waits.
+    pub(crate) fn unpark(&self, worker: usize) {
+        H::observe_shared(self, SharedEvent::Unparks(worker));
+        self.remotes[worker].asleep.store(false, Relaxed);
+        self.remotes[worker].waking.unpark(Some(&self.reactor));
     }
 }

@@ -2,11 +2,13 @@
 //! belongs to nobody and stands in [`Shared`].
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_utils::CachePadded;
 use runtime_core::task::Task;
 
-use super::{Local, Shared};
+use super::{Local, Remote, Shared};
 use crate::deque::{Stealer, Worker as Deque};
 use crate::policy::STATE_SLOTS;
 use crate::random::Random;
@@ -35,29 +37,12 @@ pub(crate) struct OwnQueues {
     pub(crate) state: [Cell<u64>; STATE_SLOTS],
 }
 
-impl OwnQueues {
-    pub(crate) fn new(index: usize) -> Self {
-        Self {
-            index,
-            lifo: Deque::new_lifo(),
-            fifo: Deque::new_fifo(),
-            tick: Cell::new(0),
-            random: Random::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
-            state: Default::default(),
-        }
-    }
-
-    /// The same queues, as the others see them.
-    pub(crate) fn shared(&self) -> WorkerQueues {
-        WorkerQueues {
-            slot: CachePadded::default(),
-            lifo: self.lifo.stealer(),
-            fifo: self.fifo.stealer(),
-        }
-    }
-}
-
 impl<H: Hooks> Shared<H> {
+    #[inline]
+    pub(crate) fn active(&self) -> &[Arc<Remote<H>>] {
+        &self.remotes[..self.active.load(Relaxed)]
+    }
+
     /// Whether a thief finds a task with that worker. The slot does not count: it wakes nobody, and keeps nobody awake.
     /// Nor does the FIFO queue while it is not shared.
     pub(crate) fn has_tasks(&self, worker: usize, shares_fifo: bool) -> bool {
@@ -74,17 +59,26 @@ impl<H: Hooks> Shared<H> {
     pub(crate) fn has_injected(&self) -> bool {
         !self.injector.is_empty() || H::has_other_work(self, Origin::Outside)
     }
+
+    /// The last look of a worker that goes to sleep: whether there is anything that it may take.
+    pub(crate) fn has_work_for_others(&self) -> bool {
+        let has_work = |worker| {
+            self.has_tasks(worker, H::shares_fifo(self, worker))
+                || H::has_other_work(self, Origin::Worker(worker))
+        };
+        self.has_injected() || self.rules.steals && (0..self.active().len()).any(has_work)
+    }
 }
 
 impl<H: Hooks> Local<H> {
     #[inline]
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.remote.queues.slot
+    pub(crate) fn index(&self) -> usize {
+        self.queues.index
     }
 
     /// Whatever this worker has, in no order.
     pub(crate) fn pop_any(&self) -> Option<Task> {
-        let (slot, queues) = (self.slot().take(), &self.queues);
+        let (slot, queues) = (self.remote.queues.slot.take(), &self.queues);
         slot.or_else(|| queues.lifo.pop())
             .or_else(|| queues.fifo.pop())
             .or_else(|| H::take(&self.shared, self.index(), Pick::Any))
@@ -92,9 +86,8 @@ impl<H: Hooks> Local<H> {
 
     /// The other workers, beginning at a random one.
     pub(crate) fn victims(&self) -> impl Iterator<Item = usize> + use<H> {
-        let (own, workers) = (self.index(), self.shared.active().len());
-        let start = self.queues.random.next() % workers;
-        let all = (0..workers).map(move |offset| (start + offset) % workers);
+        let own = self.index();
+        let all = self.queues.random.rotation(self.shared.active().len());
         all.filter(move |victim| *victim != own)
     }
 }

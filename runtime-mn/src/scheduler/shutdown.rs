@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use runtime_core::task::Task;
 
+use super::queues::WorkerQueues;
 use super::{Local, Shared};
 use crate::deque::retry;
 use crate::seam::Hooks;
-use crate::seam::facts::{Origin, SharedEvent};
+use crate::seam::facts::{Origin, Pick, SharedEvent};
 
 /// How long the last worker waits at a time for a waker elsewhere to queue the task that it has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
@@ -25,14 +26,16 @@ impl<H: Hooks> Shared<H> {
         task.cancel();
     }
 
-    /// Cancels every task in the scheduler's own queues.
+    /// Cancels every task in a queue.
     pub(crate) fn cancel_queued(&self) {
         while let Some(task) = retry(|| self.injector.steal()) {
             self.cancel(task);
         }
-        for queues in self.remotes.iter().map(|remote| &remote.queues) {
-            let steal = || retry(|| queues.lifo.steal().or_else(|| queues.fifo.steal()));
-            while let Some(task) = steal().or_else(|| queues.slot.take()) {
+        for worker in 0..self.remotes.len() {
+            let WorkerQueues { slot, lifo, fifo } = &self.remotes[worker].queues;
+            let steal = || retry(|| lifo.steal().or_else(|| fifo.steal()));
+            let others = || slot.take().or_else(|| H::take(self, worker, Pick::Any));
+            while let Some(task) = steal().or_else(others) {
                 self.cancel(task);
             }
         }
@@ -53,9 +56,6 @@ impl<H: Hooks> Local<H> {
         let shared = &self.shared;
         self.found();
         shared.closed.before_drain();
-        while let Some(task) = self.pop_any() {
-            shared.cancel(task);
-        }
         // Whoever waits for work that is no task waits for all of it.
         let others = || self.victims().map(Origin::Worker);
         let everywhere = || [Origin::Own, Origin::Outside].into_iter().chain(others());

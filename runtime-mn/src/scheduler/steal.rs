@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::Task;
 
-use super::queues::WorkerQueues;
 use super::{Local, Remote};
 use crate::deque::{BATCH_LIMIT, Stealer, Worker as Deque, retry};
 use crate::policy::{Attempt, LifoSlot, Source, Steal};
@@ -28,10 +27,11 @@ pub(crate) enum Found {
 }
 
 impl<H: Hooks> Local<H> {
-    // ---- From its own queues
-
     #[inline]
     pub(crate) fn take(&self, source: Source) -> Option<Task> {
+        if source != Source::Slot {
+            self.slot_streak.set(0);
+        }
         match source {
             Source::Slot => self.take_slot(),
             Source::Newest => self.queues.lifo.pop(),
@@ -51,13 +51,13 @@ impl<H: Hooks> Local<H> {
         if !tick.is_multiple_of(OWN_TURN) {
             return None;
         }
+        // The oldest, not the first: no rank starves a task.
+        let oldest_ranked = || H::take(&self.shared, self.index(), Pick::Oldest);
         match tick / OWN_TURN % 8 {
             0 | 2 | 4 | 6 => self.take(Source::Oldest),
             1 => self.take(Source::Front),
             3 => self.take(Source::Slot),
-            // The oldest, not the first: no rank starves a task.
-            5 => H::take(&self.shared, self.index(), Pick::Oldest)
-                .or_else(|| self.take(Source::Front)),
+            5 => oldest_ranked().or_else(|| self.take(Source::Front)),
             _ => self.take(Source::Inbox).or_else(|| self.take(Source::Slot)),
         }
     }
@@ -66,7 +66,7 @@ impl<H: Hooks> Local<H> {
     /// others.
     #[inline]
     fn take_slot(&self) -> Option<Task> {
-        let task = self.slot().take()?;
+        let task = self.remote.queues.slot.take()?;
         let streak = self.slot_streak.get() + 1;
         if streak <= SLOT_STREAK {
             self.slot_streak.set(streak);
@@ -79,7 +79,7 @@ impl<H: Hooks> Local<H> {
     }
 
     /// An injected task. If workers steal from one another, more come along into the FIFO queue.
-    pub(crate) fn take_injected(&self) -> Option<Task> {
+    fn take_injected(&self) -> Option<Task> {
         let (injector, fifo) = (&self.shared.injector, &self.queues.fifo);
         if injector.is_empty() {
             return None;
@@ -94,45 +94,38 @@ impl<H: Hooks> Local<H> {
         Some(task)
     }
 
-    // ---- From elsewhere
-
     /// Looks in that place.
     pub(crate) fn attempt(&self, attempt: Attempt) -> Option<Found> {
-        let task = match attempt {
-            Attempt::Injected => self.take_injected(),
-            Attempt::Steal(victim) => self.steal(victim),
-            Attempt::StealSlot(victim) => self.steal_slot(victim),
-            Attempt::StealRanked(victim) => self.steal_ranked(victim),
-            Attempt::DueTimers => self.fire_of_others(),
+        let (task, origin) = match attempt {
+            Attempt::Injected => (self.take_injected(), Some(Origin::Outside)),
+            Attempt::Steal(victim) => (self.steal(victim)?, Some(Origin::Worker(victim))),
+            Attempt::StealSlot(victim) => (self.steal_slot(victim), None),
+            Attempt::StealRanked(victim) => (self.steal_ranked(victim), None),
+            Attempt::DueTimers => (self.fire_of_others(), None),
         };
-        task.map(Found::Task).or_else(|| {
-            let origin = match attempt {
-                Attempt::Injected => Origin::Outside,
-                Attempt::Steal(victim) if self.victim(victim).is_some() => Origin::Worker(victim),
-                _ => return None,
-            };
-            H::do_other_work(self, origin).then_some(Found::OtherWork)
-        })
+        let has_done_other = || H::do_other_work(self, origin?).then_some(Found::OtherWork);
+        task.map(Found::Task).or_else(has_done_other)
     }
 
     /// Another worker that this one may take from; `None` for any other number.
     fn victim(&self, worker: usize) -> Option<&Remote<H>> {
         let may_steal = self.shared.rules.steals && worker != self.index();
-        let remote = may_steal.then(|| self.shared.active().get(worker))?;
-        remote.map(|remote| &**remote)
+        let active = may_steal.then(|| self.shared.active())?;
+        active.get(worker).map(|remote| &**remote)
     }
 
-    fn steal(&self, worker: usize) -> Option<Task> {
-        let (WorkerQueues { lifo, fifo, .. }, own) = (&self.victim(worker)?.queues, &self.queues);
+    /// A task of another worker's. `None`: there is no such worker.
+    fn steal(&self, worker: usize) -> Option<Option<Task>> {
+        let Remote { queues, .. } = self.victim(worker)?;
         H::observe(self, Event::StealTried);
         let shares_fifo = H::shares_fifo(&self.shared, worker);
-        let task = shares_fifo.then(|| self.take_from(fifo, &own.fifo));
-        task.flatten()
-            .or_else(|| self.take_from(lifo, &own.lifo))
-            .or_else(|| self.stolen(H::take(&self.shared, worker, Pick::Any)))
+        let woken = shares_fifo.then(|| self.steal_from(&queues.fifo, &self.queues.fifo));
+        let spawned = || self.steal_from(&queues.lifo, &self.queues.lifo);
+        let sorted = || self.stolen(H::take(&self.shared, worker, Pick::Any));
+        Some(woken.flatten().or_else(spawned).or_else(sorted))
     }
 
-    fn take_from(&self, from: &Stealer<Task>, to: &Deque<Task>) -> Option<Task> {
+    fn steal_from(&self, from: &Stealer<Task>, to: &Deque<Task>) -> Option<Task> {
         if from.is_empty() {
             return None;
         }
@@ -141,8 +134,7 @@ impl<H: Hooks> Local<H> {
             Steal::Half => retry(|| from.steal_batch_with_limit_and_pop(to, BATCH_LIMIT))?,
             Steal::One => retry(|| from.steal())?,
         };
-        let batch = to.len().saturating_sub(before) + 1;
-        H::observe(self, Event::Stole(batch));
+        H::observe(self, Event::Stole(to.len().saturating_sub(before) + 1));
         Some(task)
     }
 
@@ -150,10 +142,6 @@ impl<H: Hooks> Local<H> {
         self.victim(worker)?;
         H::observe(self, Event::StealTried);
         self.stolen(H::take(&self.shared, worker, Pick::First))
-    }
-
-    fn stolen(&self, task: Option<Task>) -> Option<Task> {
-        task.inspect(|_| H::observe(self, Event::Stole(1)))
     }
 
     /// The task in a victim's slot, if the victim is in a poll that goes on.
@@ -166,6 +154,10 @@ impl<H: Hooks> Local<H> {
         (0..SLOT_SPINS).for_each(|_| spin_loop());
         let is_stuck = polls.load(Relaxed) == before;
         self.stolen(is_stuck.then(|| queues.slot.take()).flatten())
+    }
+
+    fn stolen(&self, task: Option<Task>) -> Option<Task> {
+        task.inspect(|_| H::observe(self, Event::Stole(1)))
     }
 
     /// Fires the other workers' timers that are due, into the FIFO queue. Returns one of the tasks that they woke.

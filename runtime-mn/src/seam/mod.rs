@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use runtime_core::Metrics;
+use runtime_core::primitives::MutexGuard;
 use runtime_core::task::{Ran, Task};
 
 use crate::policy::{Place, Policy};
@@ -45,21 +46,6 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     fn shares_fifo(_: &Shared<H>, _worker: usize) -> bool {
         true
     }
-    /// Whether waiting for sockets is the business of a worker other than this one.
-    #[inline]
-    fn io_is_anothers(_: &Shared<H>, _worker: usize) -> bool {
-        false
-    }
-    /// The worker was refused the poller's token. True: this has changed who may have it, with a sequentially
-    /// consistent fence behind, and the worker tries once more.
-    fn gives_up_io(_: &Shared<H>, _worker: usize) -> bool {
-        false
-    }
-    /// Whether a busy worker, for which it is time to ask for sockets, leaves that out this time.
-    #[inline]
-    fn leaves_out_io(_: &Local<H>) -> bool {
-        false
-    }
     /// What the worker is there for at the moment.
     fn duty(_: &Shared<H>, _worker: usize) -> Duty {
         Duty::Works
@@ -84,6 +70,14 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     /// Waits for a token, a socket or a timer, at most until then. Returns when the wait ended, if that is known.
     fn wait(local: &Local<H>, deadline: Option<Instant>) -> Option<Instant> {
         local.wait_for_token(deadline)
+    }
+    /// A busy worker asks for sockets, as it is time to.
+    fn poll_in_passing(local: &Local<H>) {
+        local.poll_now();
+    }
+    /// The poller's token, if the worker, which goes to sleep, is the one that waits for sockets.
+    fn poller_token(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
+        local.shared.poller.try_lock()
     }
     /// Whether timers can go by a clock that jumps.
     fn has_own_time(_: &Shared<H>) -> bool {
@@ -119,11 +113,9 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     fn first_rank(_: &Shared<H>, _worker: usize) -> Option<u64> {
         None
     }
-    /// Puts injected tasks where the policy says. True if it has moved some.
+    /// Puts injected tasks where the policy says.
     #[inline]
-    fn place_injected<P: Policy>(_: &Local<H>, _: &P) -> bool {
-        false
-    }
+    fn place_injected<P: Policy>(_: &Local<H>, _: &P) {}
 
     // ---- Work that is no task
 

@@ -9,9 +9,7 @@ use runtime_core::reactor::Reactor;
 use runtime_core::time::Clock;
 
 use crate::policy::{Knobs, Place, SleeperView, Topology};
-use crate::scheduler::Shared;
 use crate::scheduler::queues::OwnQueues;
-use crate::seam::facts::State;
 
 /// What a runtime is started with.
 pub(crate) struct Plan {
@@ -49,11 +47,4 @@ pub(crate) trait Start: Ambient {
 
     /// Which sleeper the policy has woken. Called outside of any lock.
     fn choose_sleeper(&self, sleepers: &SleeperView<'_>) -> Option<usize>;
-}
-
-impl<H: State> Shared<H> {
-    /// The runtime as it can start threads; nothing once it is gone.
-    pub(crate) fn starter(&self) -> Option<Arc<dyn Start>> {
-        self.starter.get()?.upgrade()
-    }
 }

@@ -10,14 +10,15 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use runtime_core::primitives::Mutex;
+use runtime_core::primitives::{Mutex, MutexGuard, spin_loop};
+use runtime_core::reactor::Polled;
 use runtime_core::{Choice, Knob};
 
 use crate::parts::part::{Has, Install, own};
 use crate::policy::{IoSharing as Rule, Knobs};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, SharedEvent, State};
+use crate::seam::facts::{Event, Origin, SharedEvent, State};
 use crate::seam::plan::Plan;
 use measure::Measure;
 use owner::IoOwner;
@@ -27,6 +28,9 @@ use owner::IoOwner;
 const CLOCK_POLLS: u32 = 4;
 const CLOCK_POLLS_MAX: u32 = 16;
 
+/// How often a worker that goes to sleep asks again for the poller's token while its holder does not wait: some
+/// microseconds.
+const TOKEN_SPINS: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
 /// How many times in a row a busy worker may leave out the sockets when it is time to ask for them.
 const LEFT_OUT_MAX: usize = 3;
 
@@ -73,6 +77,8 @@ pub(crate) struct Owning {
     were_long: Cell<bool>,
     /// How many more times the worker leaves out the sockets when it is time to ask for them.
     left_out: Cell<u32>,
+    /// The reactor had as much to report as it does at once.
+    has_more: Cell<bool>,
 }
 
 impl State for IoSharing {
@@ -137,15 +143,16 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
             clock_polls: Cell::new(CLOCK_POLLS),
             were_long: Cell::new(false),
             left_out: Cell::new(0),
+            has_more: Cell::new(false),
         }
     }
 
-    #[inline]
-    fn leaves_out_io(local: &Local<H>) -> bool {
+    fn poll_in_passing(local: &Local<H>) {
         let left_out = &own::<Self, H>(local).left_out;
-        let left = left_out.get();
-        left_out.set(left.saturating_sub(1));
-        left > 0
+        match left_out.get() {
+            0 => drop(local.poll_now()),
+            left => left_out.set(left - 1),
+        }
     }
 
     #[inline]
@@ -158,13 +165,26 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
         !shared.parts.part().owner.is(worker)
     }
 
+    /// Asks again if the reactor had more to report.
     #[inline]
-    fn io_is_anothers(shared: &Shared<H>, worker: usize) -> bool {
-        shared.parts.part().owner.is_other_than(worker)
+    fn do_other_work(local: &Local<H>, origin: Origin) -> bool {
+        let has_asked = origin == Origin::Own
+            && own::<Self, H>(local).has_more.replace(false)
+            && !local.shared.parts.part().owner.is_other_than(local.index())
+            && local.poll_now();
+        if has_asked {
+            // It may go on like this for long.
+            local.fire_due(&local.remote.timers);
+        }
+        has_asked
     }
 
-    fn gives_up_io(shared: &Shared<H>, worker: usize) -> bool {
-        shared.parts.part().owner.step_back(worker)
+    fn poller_token(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
+        if local.shared.parts.part().is_on {
+            token_by_turns(local)
+        } else {
+            local.shared.poller.try_lock()
+        }
     }
 
     // Always: which event it is, is known at each call, and all else folds away.
@@ -181,7 +201,7 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
                     }
                 }
             }
-            Event::ReactorPolled(polled, now) => reactor_polled(local, polled.sockets, now),
+            Event::ReactorPolled(polled, now) => reactor_polled(local, polled, now),
             Event::Leaves => {
                 local.shared.parts.part().owner.release(local.index());
                 own::<Self, H>(local).set_since(None);
@@ -197,8 +217,30 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
     }
 }
 
+/// The poller's token, if it is this worker's turn to wait in the reactor. A holder that does not wait has it for a
+/// moment only. To leave the sockets to such a one would be to leave them until it has nothing else to do.
+fn token_by_turns<H: Has<IoSharing>>(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
+    let (shared, index) = (&*local.shared, local.index());
+    let owner = &shared.parts.part().owner;
+    let is_waited_for = || shared.active().iter().any(|it| it.waking.is_in_reactor());
+    for spins in 0..=TOKEN_SPINS {
+        if owner.is_other_than(index) {
+            return None;
+        }
+        let token = shared.poller.try_lock().or_else(|| {
+            let again = owner.step_back(index);
+            again.then(|| shared.poller.try_lock()).flatten()
+        });
+        if token.is_some() || spins == TOKEN_SPINS || is_waited_for() {
+            return token;
+        }
+        spin_loop();
+    }
+    None
+}
+
 /// The worker has asked the reactor, and has the poller's token.
-fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, sockets: usize, now: Instant) {
+fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, polled: Polled, now: Instant) {
     let (part, index) = (local.shared.parts.part(), local.index());
     if !part.is_on {
         return;
@@ -208,7 +250,8 @@ fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, sockets: usize, now: Inst
     let batch = local.queues.fifo.len() / local.shared.rules.knobs.poll_tick as usize;
     let left_out = batch.min(LEFT_OUT_MAX) as u32;
     own::<IoSharing, H>(local).left_out.set(left_out);
-    let is_shared = part.measure.lock().reported(sockets, now);
+    own::<IoSharing, H>(local).has_more.set(polled.is_full);
+    let is_shared = part.measure.lock().reported(polled.sockets, now);
     let owns = if is_shared {
         part.owner.remove();
         false

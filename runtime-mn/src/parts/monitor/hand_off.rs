@@ -282,7 +282,7 @@ pub(super) fn left<H: Has<Monitor>>(shared: &Shared<H>, busy: usize) -> Left {
 /// worker that comes for it at that moment would not get it.
 pub(super) fn is_unwatched<H: Has<Monitor>>(shared: &Shared<H>) -> bool {
     let mut active = shared.active().iter();
-    shared.reactor.has_sources() && !active.any(|remote| remote.polling.load(Relaxed))
+    shared.reactor.has_sources() && !active.any(|remote| remote.waking.is_in_reactor())
 }
 
 /// Wakes a replacement worker that sleeps although there is one too many: it goes by itself when it sees that, but an
@@ -353,7 +353,7 @@ fn replace<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
 }
 
 fn start<H: Has<Monitor>>(shared: &Arc<Shared<H>>, worker: Unstarted, stuck: usize) -> bool {
-    let Some(starter) = shared.starter() else {
+    let Some(starter) = shared.threads.starter() else {
         return false;
     };
     if !shared.threads.admit(&shared.closed, true) {

@@ -230,7 +230,7 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
         }
         let of_thread = Arc::clone(shared);
         let started = thread::Builder::new()
-            .name(format!("{}-monitor", shared.thread_name))
+            .name(format!("{}-monitor", shared.threads.name))
             .spawn(move || {
                 own_this_thread(Arc::as_ptr(&of_thread));
                 Looks::new(&of_thread).run(&parker);

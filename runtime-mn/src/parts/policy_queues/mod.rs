@@ -12,7 +12,7 @@ use crate::policy::view::Shown;
 use crate::policy::{Place, Policy};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Duty, Event, Pick, Queued, SharedEvent, State};
+use crate::seam::facts::{Duty, Event, Pick, Queued, State};
 use crate::seam::plan::Plan;
 use ranked::RankedQueue;
 
@@ -108,12 +108,11 @@ impl<H: Has<Self>> Hooks<H> for PolicyQueues {
     }
 
     #[inline]
-    fn place_injected<P: Policy>(local: &Local<H>, policy: &P) -> bool {
+    fn place_injected<P: Policy>(local: &Local<H>, policy: &P) {
         let shared = &local.shared;
-        P::PLACES_INJECTED
-            && !shared.injector.is_empty()
-            && shared.parts.part().is_on
-            && place_some(local, policy)
+        if P::PLACES_INJECTED && !shared.injector.is_empty() && shared.parts.part().is_on {
+            place_some(local, policy);
+        }
     }
 
     // Always: which event it is, is known at each call, and all else folds away.
@@ -127,23 +126,12 @@ impl<H: Has<Self>> Hooks<H> for PolicyQueues {
             }
         }
     }
-
-    fn observe_shared(shared: &Shared<H>, event: SharedEvent<'_>) {
-        if let SharedEvent::Sweep = event {
-            for worker in 0..shared.remotes.len() {
-                while let Some(task) = Self::take(shared, worker, Pick::Any) {
-                    shared.cancel(task);
-                }
-            }
-        }
-    }
 }
 
-/// Takes tasks out of the injector and puts them where the policy says. True if there was one.
+/// Takes tasks out of the injector and puts them where the policy says.
 #[cold]
-fn place_some<P: Policy, H: Has<PolicyQueues>>(local: &Local<H>, policy: &P) -> bool {
+fn place_some<P: Policy, H: Has<PolicyQueues>>(local: &Local<H>, policy: &P) {
     let injector = &local.shared.injector;
-    let mut has_placed = false;
     // What comes back meanwhile waits for the next time.
     for _ in 0..BATCH_LIMIT.min(injector.len()) {
         let Some(task) = retry(|| injector.steal()) else {
@@ -153,9 +141,7 @@ fn place_some<P: Policy, H: Has<PolicyQueues>>(local: &Local<H>, policy: &P) -> 
         // Back into the injector would be without end.
         let place = place.filter(|place| *place != Place::Shared);
         local.put(place.unwrap_or(Place::Back), task);
-        has_placed = true;
     }
-    has_placed
 }
 
 /// Sends a task to another worker. If that one is awake, the task lies in its inbox, where others may take it.
@@ -164,14 +150,13 @@ fn send<H: Has<PolicyQueues>>(local: &Local<H>, worker: usize, task: Task) -> Qu
     let shared = &local.shared;
     let is_away = || H::duty(shared, worker) == Duty::Away;
     if worker >= shared.workers || is_away() {
-        shared.injector.push(task);
-        shared.wake_one();
+        shared.share(task, true);
         return Queued::Elsewhere;
     }
     let inbox = &seen::<PolicyQueues, H>(shared, worker).inbox;
     inbox.push(task);
     if shared.idle.notify_worker(worker) {
-        shared.wakes(worker);
+        shared.unpark(worker);
         return Queued::Elsewhere;
     }
     // The fence of `notify_worker` lies between: either this is seen here, or whoever hands the worker's queues over
