@@ -27,7 +27,7 @@ use crate::parts::part::{Has, Install, number, own};
 use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, State};
+use crate::seam::facts::{Event, Pick, State};
 use crate::seam::plan::Plan;
 
 /// When sockets or timers wake more tasks than this at once, another worker is woken at once.
@@ -97,7 +97,7 @@ impl Install for WakeThrottling {
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
         let wake_delay = if settings.is_on {
-            plan.knobs.wake_delay
+            plan.rules.knobs.wake_delay
         } else {
             Duration::ZERO
         };
@@ -166,6 +166,10 @@ fn monitor<H: Has<Monitor>>(local: &Local<H>) -> &Monitor {
     local.shared.parts.part()
 }
 
+fn has_sorted<H: Hooks>(local: &Local<H>) -> bool {
+    H::queued(&local.shared, local.index(), Pick::Any) > 0
+}
+
 /// Whether work has waited for so long that another worker should help.
 #[inline]
 fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
@@ -175,7 +179,7 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
     };
     let queues = &local.queues;
     let has_fifo = !queues.fifo.is_empty() && H::shares_fifo(&local.shared, local.index());
-    if !has_fifo && queues.lifo.is_empty() && !queues.shared.has_sorted() {
+    if !has_fifo && queues.lifo.is_empty() && !has_sorted(local) {
         learned.waits_since.set(None);
     } else if (has_fifo || queues.tick.get().is_multiple_of(POLLS_A_CLOCK))
         && learned.is_over(since)
@@ -191,8 +195,7 @@ fn took_one<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
     let learned = own::<WakeThrottling, H>(local);
     let is_learning = learned.woke_at.get().is_some() || learned.waits_since.get().is_some();
     let queues = &local.queues;
-    let is_empty =
-        || queues.fifo.is_empty() && queues.lifo.is_empty() && !queues.shared.has_sorted();
+    let is_empty = || queues.fifo.is_empty() && queues.lifo.is_empty() && !has_sorted(local);
     if is_learning && is_empty() {
         learned.waits_since.set(None);
         ran_out(local);
