@@ -43,6 +43,7 @@ mod suggest;
 pub mod summary;
 mod table;
 mod terminal;
+pub mod trace;
 mod units;
 mod usage;
 mod vocabulary;
