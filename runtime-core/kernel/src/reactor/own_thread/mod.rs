@@ -17,6 +17,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use rustix::io::Errno;
 
 use crate::park::AdaptiveSpin;
+use crate::trace::{self, Fact};
 pub(super) use source::ThreadSource;
 use source::{Interest, report};
 use state::{FUTEX, POLL, ParkState};
@@ -230,6 +231,7 @@ impl Shared {
             return;
         }
         asleep();
+        trace::note(Fact::Parks(false));
         while self.state.is(FUTEX) {
             let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if timeout == Some(Duration::ZERO) {
@@ -238,6 +240,7 @@ impl Shared {
             self.wait_futex(timeout);
         }
         self.state.end();
+        trace::note(Fact::Unparked);
     }
 
     fn park_in_poll(
@@ -286,7 +289,10 @@ impl Shared {
             timeout = Some(Duration::ZERO);
         }
         let timeout = timeout.map(super::timespec::timespec);
+        trace::note(Fact::Parks(true));
         let reported = rustix::event::poll(fds, timeout.as_ref());
+        trace::note(Fact::Unparked);
+        trace::note(Fact::IoPolled(reported.unwrap_or(0)));
         // Before anyone is woken: a waker of this very thread's task need not write the eventfd.
         self.state.end();
         match reported {
