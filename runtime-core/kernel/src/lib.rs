@@ -37,6 +37,7 @@ pub mod slots;
 pub mod spawn;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod unwind;
 pub mod wake_batch;
 
