@@ -5,6 +5,7 @@
 //! works on it.
 
 mod ablation;
+pub mod analysis;
 mod answer;
 mod any_runtime;
 mod catalogue;

@@ -174,11 +174,13 @@ pub enum Kind {
     TaskEnd = 18,
     /// What the kernel did to the thread. `a`: 0 it took the CPU away, 1 it gave it back.
     OsSwitch = 19,
+    /// `task` uses the outcome of the task `a`, which was there when it asked: no wake tells of that.
+    Joined = 20,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Spawn,
         Self::Queued,
         Self::PollBegin,
@@ -199,6 +201,7 @@ impl Kind {
         Self::Abort,
         Self::TaskEnd,
         Self::OsSwitch,
+        Self::Joined,
     ];
 
     /// The kind with that number.
@@ -473,6 +476,6 @@ mod tests {
         for (number, kind) in Kind::ALL.iter().enumerate() {
             assert_eq!(*kind as usize, number);
         }
-        assert_eq!(Kind::of(20), None);
+        assert_eq!(Kind::of(21), None);
     }
 }

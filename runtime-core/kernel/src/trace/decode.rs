@@ -7,7 +7,7 @@ use super::names::Names;
 use super::recorded::{Event, Recorded, Task, Thread};
 use super::recorder::Entry;
 use super::ring::WORDS;
-use super::table::{Cause, Kind, Outcome, THREAD_IS, UNPARKS, WorkerId, Words};
+use super::table::{Cause, Kind, Outcome, THREAD_IS, UNPARKS, Words, WorkerId};
 use crate::task::type_name_of_table;
 
 /// What a dump has taken from the rings.
@@ -66,9 +66,14 @@ struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     fn new(raw: &'a Raw) -> Self {
         // Records say so again, in time. These are for workers whose own record was overwritten.
-        let workers = raw.threads.iter().map(|(number, entry)| (entry.worker.0, *number));
+        let workers = raw
+            .threads
+            .iter()
+            .map(|(number, entry)| (entry.worker.0, *number));
         Self {
-            workers: workers.filter(|(worker, _)| *worker != WorkerId::NONE.0).collect(),
+            workers: workers
+                .filter(|(worker, _)| *worker != WorkerId::NONE.0)
+                .collect(),
             raw,
             t_ns: 0,
             thread: 0,

@@ -14,9 +14,7 @@ mod table;
 pub use blocking::blocking;
 pub use causes::{Causing, caused_by};
 pub use recorded::{Event, Recorded, Task, Thread, ThreadKind, Waited};
-pub use recorder::{
-    Recorder, RoleGuard, Session, dump, is_on, next_runtime, note, thread_is,
-};
+pub use recorder::{Recorder, RoleGuard, Session, dump, is_on, next_runtime, note, thread_is};
 pub use ring::Keep;
 pub use table::{Cause, Fact, Kind, Outcome, Primitive, Queue, WorkerId};
 

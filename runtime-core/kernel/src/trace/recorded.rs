@@ -158,7 +158,9 @@ impl Recorded {
             return format!("No event names a task `{name}`.");
         };
         let own = self.events.iter().filter(|it| it.task == Some(task.id));
-        let own: Vec<_> = own.map(|it| format!("{:?} at {} ns", it.kind, it.t_ns)).collect();
+        let own: Vec<_> = own
+            .map(|it| format!("{:?} at {} ns", it.kind, it.t_ns))
+            .collect();
         format!("What happened to it: {}.", own.join(", "))
     }
 
@@ -224,7 +226,10 @@ impl Recorded {
     /// # Panics
     /// If one was, or if events were dropped, so that it can't be said.
     pub fn assert_no_wait_while_a_worker_slept(&self, limit: Duration) {
-        assert_eq!(self.dropped, 0, "events were dropped: make the rings larger");
+        assert_eq!(
+            self.dropped, 0,
+            "events were dropped: make the rings larger"
+        );
         if let Some(waited) = self.longest_wait_while_a_worker_slept() {
             assert!(
                 waited.lasted <= limit,
@@ -239,8 +244,7 @@ impl Recorded {
 
     /// How often each outcome of a poll was seen.
     pub fn outcomes(&self, outcome: Outcome) -> usize {
-        let of_outcome =
-            |it: &&Event| it.kind == Kind::PollEnd && it.a == Some(outcome as u64);
+        let of_outcome = |it: &&Event| it.kind == Kind::PollEnd && it.a == Some(outcome as u64);
         self.events.iter().filter(of_outcome).count()
     }
 }

@@ -13,11 +13,11 @@ use parking_lot::{Condvar, Mutex};
 
 use super::clock::{self, Mark, Scale};
 use super::decode::{self, Raw};
+use super::flight;
 use super::names::{Name, Names, Seen};
 use super::recorded::{Recorded, ThreadKind};
 use super::ring::{Keep, Ring};
-use super::flight;
-use super::table::{Fact, Outcome, Table, WorkerId, Words};
+use super::table::{Fact, Outcome, Table, Words, WorkerId};
 use crate::task::TaskId;
 
 /// The number of the recording that goes on; 0: none.

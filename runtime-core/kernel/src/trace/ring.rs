@@ -109,7 +109,9 @@ impl Ring {
         let mut records = Vec::with_capacity((done - oldest) as usize);
         for index in oldest..done {
             let at = (index & (self.capacity - 1)) as usize * WORDS;
-            records.push(std::array::from_fn(|word| self.words[at + word].load(Relaxed)));
+            records.push(std::array::from_fn(|word| {
+                self.words[at + word].load(Relaxed)
+            }));
         }
         // Pairs with the fence in `push`.
         fence(Acquire);

@@ -280,9 +280,12 @@ impl Fact {
             Self::Queued(task, queue, owner) => {
                 event(Kind::Queued, queue as u8, Some(task), owner.0)
             }
-            Self::Stole(victim, count) => {
-                event(Kind::Steal, 0, None, victim.0 | saturated(count) << KIND_SHIFT)
-            }
+            Self::Stole(victim, count) => event(
+                Kind::Steal,
+                0,
+                None,
+                victim.0 | saturated(count) << KIND_SHIFT,
+            ),
             Self::Parks(in_poller) => event(Kind::Park, in_poller.into(), None, 0),
             Self::Unparked => event(Kind::Unpark, 0, None, 0),
             Self::Unparks(worker) => words(UNPARKS, 0, None, worker.0),
@@ -307,15 +310,21 @@ impl Fact {
                 event(Kind::Wake, cause as u8, Some(task), address(waker))
             }
             Self::Aborted(task, by) => event(Kind::Abort, 0, Some(task), address(by)),
-            Self::LockWaits(primitive, at) => {
-                event(Kind::LockWait, primitive as u8, TaskId::current(), at as u64)
-            }
+            Self::LockWaits(primitive, at) => event(
+                Kind::LockWait,
+                primitive as u8,
+                TaskId::current(),
+                at as u64,
+            ),
             Self::LockGot(primitive, at) => {
                 event(Kind::LockGot, primitive as u8, TaskId::current(), at as u64)
             }
-            Self::LockReleased(primitive, at) => {
-                event(Kind::LockRelease, primitive as u8, TaskId::current(), at as u64)
-            }
+            Self::LockReleased(primitive, at) => event(
+                Kind::LockRelease,
+                primitive as u8,
+                TaskId::current(),
+                at as u64,
+            ),
         }
     }
 }

@@ -16,7 +16,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime_core::trace::{ThreadKind, WorkerId, thread_is};
 use runtime_core::park::{Parker, Unparker};
 use runtime_core::primitives::atomic::{
     AtomicBool,
@@ -24,6 +23,7 @@ use runtime_core::primitives::atomic::{
     fence,
 };
 use runtime_core::primitives::{Mutex, thread, thread_local};
+use runtime_core::trace::{ThreadKind, WorkerId, thread_is};
 use runtime_core::{Choice, Knob, Metrics};
 
 use crate::ending::own_this_thread;
