@@ -1,6 +1,6 @@
 //! From records to events: one order of time, tasks instead of addresses, threads instead of workers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::clock::Scale;
 use super::names::Names;
@@ -28,6 +28,7 @@ pub(super) fn decode(mut raw: Raw, scale: &Scale, end: u64) -> Recorded {
         decoder.thread = decoder.number_of_thread(*thread);
         decoder.record(Words(*head, *word));
     }
+    decoder.begin_with_what_was_going_on();
     let Decoder {
         tasks,
         events,
@@ -61,6 +62,10 @@ struct Decoder<'a> {
     /// The sleep that a thread is in, as the place of its event.
     asleep: HashMap<u32, usize>,
     events: Vec<Event>,
+    /// Sleeps and polls that had begun before the first record: only their ends were seen.
+    begun: Vec<Event>,
+    /// Threads that have been seen to begin or end a sleep, and a poll.
+    seen: HashSet<(u32, Kind)>,
 }
 
 impl<'a> Decoder<'a> {
@@ -85,6 +90,8 @@ impl<'a> Decoder<'a> {
             unparked_by: HashMap::new(),
             asleep: HashMap::new(),
             events: Vec::with_capacity(raw.records.len()),
+            begun: Vec::new(),
+            seen: HashSet::new(),
         }
     }
 
@@ -128,6 +135,26 @@ impl<'a> Decoder<'a> {
     fn lock_at(&mut self, address: u64) -> u64 {
         let next = self.locks.len() as u64;
         *self.locks.entry(address).or_insert(next)
+    }
+
+    /// A pair of events of one thread: what it begins was begun before the recording if its end comes first.
+    fn pair(&mut self, begins: Kind, is_begin: bool, task: Option<u32>) {
+        if self.seen.insert((self.thread, begins)) && !is_begin {
+            self.begun.push(Event {
+                t_ns: 0,
+                thread: self.thread,
+                kind: begins,
+                task,
+                a: (begins == Kind::Park).then_some(0),
+                b: None,
+            });
+        }
+    }
+
+    fn begin_with_what_was_going_on(&mut self) {
+        if !self.begun.is_empty() {
+            self.events.splice(0..0, self.begun.drain(..));
+        }
     }
 
     fn push(&mut self, kind: Kind, task: Option<u32>, a: Option<u64>, b: Option<u64>) {
@@ -180,6 +207,7 @@ impl<'a> Decoder<'a> {
                 self.push(kind, task, owner.map(u64::from), small);
             }
             Kind::PollBegin => {
+                self.pair(kind, true, task);
                 if let Some(task) = task
                     && self.tasks[task as usize].name.is_empty()
                 {
@@ -204,12 +232,14 @@ impl<'a> Decoder<'a> {
                 self.push(kind, None, victim, Some(words.upper().into()));
             }
             Kind::Park => {
+                self.pair(Kind::Park, true, None);
                 // A wake that came before it has lost its meaning.
                 self.unparked_by.remove(&self.thread);
                 self.asleep.insert(self.thread, self.events.len());
                 self.push(kind, None, small, None);
             }
             Kind::Unpark => {
+                self.pair(Kind::Park, false, None);
                 self.asleep.remove(&self.thread);
                 let by = self.unparked_by.remove(&self.thread);
                 self.push(kind, None, by.map(u64::from), None);
@@ -255,6 +285,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn poll_end(&mut self, task: Option<u32>, outcome: u8) {
+        self.pair(Kind::PollBegin, false, task);
         self.push(Kind::PollEnd, task, Some(outcome.into()), None);
         for (ending, how) in [(Outcome::Ready, 0), (Outcome::Panicked, 1)] {
             if outcome == ending as u8 {
