@@ -11,9 +11,12 @@
 pub mod cause;
 pub mod critical_path;
 pub mod dag;
+pub(crate) mod diverge_command;
 pub mod divergence;
 pub mod predict;
+mod recording;
 pub mod span;
+pub(crate) mod span_command;
 pub mod time_split;
 pub mod waits;
 
