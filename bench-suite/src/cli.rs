@@ -264,6 +264,7 @@ Examples:
   lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
   lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
   lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
+  lab serve http --runtime mn --addr 127.0.0.1:8080 --flight flights    kill -USR1 writes a trace there
 
 Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
 the runtime's counters for Prometheus, even while every worker is stuck. SIGINT, SIGTERM and SIGHUP end it, with
@@ -284,6 +285,13 @@ pub struct ServeArgs {
     /// Tasks beside the server that each compute 100 ms, sleep 10 ms, and again.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub hogs: usize,
+    /// Record always, and write what happened last into this folder: on SIGUSR1, on a task's panic, and after a poll
+    /// of more than --flight-poll.
+    #[arg(long, value_name = "DIR")]
+    pub flight: Option<PathBuf>,
+    /// How long a poll may take before --flight writes; `100ms` works too.
+    #[arg(long, value_name = "S", default_value = "100ms", value_parser = parse_duration, requires = "flight")]
+    pub flight_poll: Duration,
     /// Where to answer Prometheus; port 0 takes a free port.
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,

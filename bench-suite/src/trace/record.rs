@@ -28,7 +28,7 @@ pub fn run(runtime: &str, config: BTreeMap<String, Value>, recorded: &Recorded) 
     });
     let tasks = recorded.tasks().iter().map(|task| Task {
         id: task.id,
-        name: task.name.clone(),
+        name: short(&task.name, task.site.as_deref()),
         parent: task.parent,
         site: task.site.clone(),
     });
@@ -54,6 +54,55 @@ pub fn run(runtime: &str, config: BTreeMap<String, Value>, recorded: &Recorded) 
     }
 }
 
+/// A task's own name as it is. The type of a future as the function that it is made in, and the line of its spawn.
+fn short(name: &str, site: Option<&str>) -> String {
+    if !name.contains("::") || name.contains(' ') && !name.contains('<') {
+        return name.to_owned();
+    }
+    let mut depth = 0_usize;
+    let outside = name.chars().filter(|letter| {
+        depth += usize::from(*letter == '<');
+        let is_outside = depth == 0;
+        depth -= usize::from(*letter == '>' && depth > 0);
+        is_outside
+    });
+    let outside: String = outside.collect();
+    let mut parts = outside
+        .rsplit("::")
+        .filter(|part| !part.is_empty() && !part.starts_with('{'));
+    let last = match parts.next() {
+        // A boxed future does not say whose it is.
+        None | Some("Pin" | "Box") => "future",
+        Some(last) => last,
+    };
+    match site.and_then(|site| site.rsplit(':').next()) {
+        Some(line) => format!("{last}:{line}"),
+        None => last.to_owned(),
+    }
+}
+
 fn number(value: Option<u64>) -> i64 {
     value.map_or(ABSENT, |value| i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn a_futures_type_is_named_by_its_function_and_line() {
+        let closure = "lab::pingpong::rally<mn::Handle, Sender<u64>>::{{closure}}::{{closure}}";
+        assert_eq!(short(closure, Some("src/pingpong.rs:76")), "rally:76");
+        assert_eq!(short(closure, None), "rally");
+        let boxed = "core::pin::Pin<alloc::boxed::Box<dyn core::future::Future<Output = ()>>>";
+        assert_eq!(short(boxed, None), "future");
+        assert_eq!(short("lab::Ticker", None), "Ticker");
+    }
+
+    #[test]
+    fn a_name_of_its_own_stays() {
+        for name in ["fetch", "</script><b>", "conn 1::2", ""] {
+            assert_eq!(short(name, Some("a.rs:1")), name);
+        }
+    }
 }

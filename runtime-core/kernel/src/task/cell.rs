@@ -354,19 +354,6 @@ unsafe fn label<F: Future, N: Name>(header: NonNull<Header>) -> Label {
 /// # Safety
 /// The header is alive, SCHEDULED, and its one entry is the caller's.
 pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
-    if trace::is_on() {
-        // SAFETY: by this function's contract.
-        unsafe { run_with::<true>(header) }
-    } else {
-        // SAFETY: as above.
-        unsafe { run_with::<false>(header) }
-    }
-}
-
-/// # Safety
-/// As `run`.
-#[inline(always)]
-unsafe fn run_with<const TRACED: bool>(header: NonNull<Header>) -> Ran {
     // SAFETY: alive, as the task is not complete.
     let head = unsafe { header.as_ref() };
     let depth = Depth::now();
@@ -375,12 +362,10 @@ unsafe fn run_with<const TRACED: bool>(header: NonNull<Header>) -> Ran {
         unsafe { end(header, JoinError::Cancelled, depth) };
         return Ran::Finished;
     }
-    let began = if TRACED {
+    if trace::is_on() {
         let table = Table::at(ptr::from_ref(head.vtable).expose_provenance());
-        trace::poll_begins(TaskId::of(header), table)
-    } else {
-        0
-    };
+        trace::poll_begins(TaskId::of(header), table);
+    }
     let outer = CURRENT.replace(Current::of(header.as_ptr()));
     let budget = budget::arm();
     // SAFETY: the state is RUNNING by us.
@@ -388,14 +373,14 @@ unsafe fn run_with<const TRACED: bool>(header: NonNull<Header>) -> Ran {
     depth.restore();
     drop(budget);
     let Current { yielded, taken, .. } = CURRENT.replace(outer);
-    if TRACED {
+    if trace::is_on() {
         let outcome = match polled {
             Polled::Ready => PollOutcome::Ready,
             Polled::Panicked => PollOutcome::Panicked,
             Polled::Pending if yielded => PollOutcome::Yielded,
             Polled::Pending => PollOutcome::Pending,
         };
-        trace::poll_ends(TaskId::of(header), outcome, began);
+        trace::poll_ends(TaskId::of(header), outcome);
     }
     match polled {
         Polled::Ready | Polled::Panicked => {

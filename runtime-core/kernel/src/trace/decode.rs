@@ -57,6 +57,8 @@ struct Decoder<'a> {
     /// The task at each address at the moment.
     alive: HashMap<u64, u32>,
     locks: HashMap<u64, u64>,
+    /// Which task waits for which lock.
+    waiting: HashSet<(Option<u32>, u64)>,
     /// Who has unparked a thread that has not gone on yet.
     unparked_by: HashMap<u32, u32>,
     /// The sleep that a thread is in, as the place of its event.
@@ -87,6 +89,7 @@ impl<'a> Decoder<'a> {
             tasks: Vec::new(),
             alive: HashMap::new(),
             locks: HashMap::new(),
+            waiting: HashSet::new(),
             unparked_by: HashMap::new(),
             asleep: HashMap::new(),
             events: Vec::with_capacity(raw.records.len()),
@@ -267,6 +270,13 @@ impl<'a> Decoder<'a> {
             }
             Kind::LockWait | Kind::LockGot | Kind::LockRelease => {
                 let lock = self.lock_at(words.1);
+                // A task that is polled while it waits waits on.
+                if kind == Kind::LockWait && !self.waiting.insert((task, lock)) {
+                    return;
+                }
+                if kind == Kind::LockGot {
+                    self.waiting.remove(&(task, lock));
+                }
                 self.push(kind, task, Some(lock), small);
             }
             Kind::TaskEnd => self.task_end(task, words.small()),

@@ -107,7 +107,7 @@ impl Flight {
     /// `ResourceBusy` when something records already, and when the system gives no thread.
     pub fn start(
         options: Options,
-        on_dump: impl Fn(Reason, Recorded) + Send + 'static,
+        on_dump: impl FnMut(Reason, Recorded) + Send + 'static,
     ) -> io::Result<Self> {
         let recorder = Recorder::new()
             .keep(Keep::Newest)
@@ -168,7 +168,7 @@ impl Shared {
         self.work.notify_one();
     }
 
-    fn live(&self, session: &Session, on_dump: impl Fn(Reason, Recorded)) {
+    fn live(&self, session: &Session, mut on_dump: impl FnMut(Reason, Recorded)) {
         let mut last: Option<Instant> = None;
         loop {
             let mut state = self.state.lock();

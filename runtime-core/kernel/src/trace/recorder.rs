@@ -83,6 +83,8 @@ struct Writer {
     thread: u32,
     uses_counter: bool,
     seen: Seen,
+    /// The task whose poll began last, and when.
+    poll: Cell<(usize, u64)>,
 }
 
 /// Gives the ring back when the thread ends.
@@ -133,19 +135,27 @@ fn write(words: Words) {
     }
 }
 
-/// A poll begins. Returns when, for [`poll_ends`].
+/// A poll begins.
 #[cold]
 #[inline(never)]
-pub(crate) fn poll_begins(task: TaskId, table: Table) -> u64 {
-    with_writer(|writer| writer.push(Fact::PollBegins(task, table).words())).unwrap_or(u64::MAX)
+pub(crate) fn poll_begins(task: TaskId, table: Table) {
+    with_writer(|writer| {
+        let now = writer.push(Fact::PollBegins(task, table).words());
+        writer.poll.set((task.get(), now));
+    });
 }
 
-/// The poll ends that began then.
+/// The poll ends.
 #[cold]
 #[inline(never)]
-pub(crate) fn poll_ends(task: TaskId, outcome: Outcome, began: u64) {
-    let ended = with_writer(|writer| writer.push(Fact::PollEnds(task, outcome).words()));
-    flight::poll_took(ended.unwrap_or(0).saturating_sub(began));
+pub(crate) fn poll_ends(task: TaskId, outcome: Outcome) {
+    with_writer(|writer| {
+        let now = writer.push(Fact::PollEnds(task, outcome).words());
+        let (polled, began) = writer.poll.get();
+        if polled == task.get() {
+            flight::poll_took(now.saturating_sub(began));
+        }
+    });
     if outcome == Outcome::Panicked {
         flight::report(flight::Reason::Panic);
     }
@@ -234,6 +244,7 @@ impl Recording {
             thread,
             uses_counter: clock::uses_counter(),
             seen: Seen::new(),
+            poll: Cell::new((0, 0)),
         };
         if worker != WorkerId::NONE {
             writer.push(Fact::ThreadIs(worker).words());
