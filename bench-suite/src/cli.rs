@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, with examples, and wrong usage answered in one line.
 
+mod analysis;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::CommandError;
+
+pub use analysis::{DivergeArgs, PsArgs, RecordingArgs, SpanArgs};
 
 /// Measures, shows and explains what concurrency runtimes cost.
 #[derive(Debug, Parser)]
@@ -57,6 +61,10 @@ pub enum Command {
     Prove(ProveArgs),
     /// Record what the schedulers do in one workload, for a timeline.
     Trace(TraceArgs),
+    /// Show a program's work, span and critical path, and where the time went.
+    Span(SpanArgs),
+    /// Name the first decision in which two runs of one program differ, and what it led to.
+    Diverge(DivergeArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,

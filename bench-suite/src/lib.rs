@@ -5,6 +5,7 @@
 //! works on it.
 
 mod ablation;
+pub mod analysis;
 mod answer;
 mod any_runtime;
 mod catalogue;
@@ -125,6 +126,8 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Diff(arguments)) => diff::run(&arguments),
         Some(Command::Prove(arguments)) => prove::run(registry, build, &arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
+        Some(Command::Span(arguments)) => analysis::span_command::run(registry, &arguments),
+        Some(Command::Diverge(arguments)) => analysis::diverge_command::run(registry, &arguments),
         Some(Command::Trace(arguments)) => trace::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
     }
