@@ -26,12 +26,26 @@ pub(crate) struct Answer {
     pub(crate) workload: String,
     /// Who wins, and by how much.
     pub(crate) winner: String,
-    /// CPU time and memory, of each model.
+    /// CPU time and peak memory of the winner.
+    pub(crate) own_cost: String,
+    /// Models whose rounds are not all alike, and how: rounds far off, two modes, drift.
+    pub(crate) uneven: Option<String>,
+    /// CPU time and peak memory, of each model.
     pub(crate) cost: String,
     /// How others fare that were measured beside the models.
     pub(crate) beside: Option<String>,
     /// What would change it.
     pub(crate) change: String,
+}
+
+impl Answer {
+    /// Who wins by how much, at what cost, and what would change it.
+    pub(crate) fn sentence(&self) -> String {
+        format!(
+            "{}: {}; at {}; {}",
+            self.workload, self.winner, self.own_cost, self.change
+        )
+    }
 }
 
 /// The answers that `sections` hold; none where fewer than two models were measured.
@@ -71,13 +85,15 @@ pub(crate) fn lines(answers: &[Answer]) -> Vec<(usize, String)> {
             kind = answer.kind;
             lines.push((0, kind.to_owned()));
         }
-        lines.push((2, format!("{}: {}", answer.workload, answer.winner)));
-        let mut cost = format!("cost: {}", answer.cost);
+        lines.push((2, answer.sentence()));
+        let mut cost = format!("CPU and peak memory: {}", answer.cost);
         if let Some(beside) = &answer.beside {
             let _ = write!(cost, "; beside them: {beside}");
         }
         lines.push((4, cost));
-        lines.push((4, format!("would change it: {}", answer.change)));
+        if let Some(uneven) = &answer.uneven {
+            lines.push((4, format!("rounds are not all alike: {uneven}")));
+        }
     }
     lines
 }

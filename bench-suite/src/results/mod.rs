@@ -11,6 +11,7 @@ mod comparison;
 mod csv;
 mod environment;
 mod file;
+mod load_curve;
 mod run;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use certificate::{CERTIFICATE_SCHEMA, Certificate, Goal, Power, Real, Share,
 pub use comparison::{Comparison, Remark, Verdict};
 pub use environment::Environment;
 pub use file::ReadError;
+pub use load_curve::{Capacity, CapacityProbe, LoadCurve, LoadPoint};
 pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
 
 /// The value of the field `schema`.
@@ -62,6 +64,12 @@ pub struct Results {
     /// What was varied, if that was the question: `lab sweep`.
     #[serde(default)]
     pub sweep: Option<Sweep>,
+    /// Latency against load, if that was the question: `lab latency`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<LoadCurve>,
+    /// The rates that keep a target, if that was the question: `lab capacity`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacities: Vec<Capacity>,
 }
 
 /// What `lab sweep` varied. Every combination was measured.
