@@ -1,9 +1,9 @@
-//! Latency against load, and capacities, on the terminal.
+//! Latency against load, capacities and advice, on the terminal.
 
 use std::fmt::Write as _;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableComponent};
 
 use crate::results::{Capacity, LoadCurve, LoadPoint, Results};
 use crate::summary;
@@ -13,8 +13,16 @@ use crate::units;
 /// All of it, in lines of at most `width` as far as that can be; empty if none was measured.
 pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     let mut text = String::new();
-    for curves in by_cell(&results.curves, |one| (one.workload.clone(), one.params.clone())) {
-        heading(&mut text, "Latency against load", &curves[0].workload, &curves[0].params, width);
+    for curves in by_cell(&results.curves, |one| {
+        (one.workload.clone(), one.params.clone())
+    }) {
+        heading(
+            &mut text,
+            "Latency against load",
+            &curves[0].workload,
+            &curves[0].params,
+            width,
+        );
         let mut doubts: Vec<String> = Vec::new();
         let mut rows: Vec<Vec<String>> = Vec::new();
         for curve in &curves {
@@ -40,7 +48,9 @@ pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
             let _ = writeln!(text, "{}", wrapped(&line, width, 6));
         }
     }
-    for capacities in by_cell(&results.capacities, |one| (one.workload.clone(), one.params.clone())) {
+    for capacities in by_cell(&results.capacities, |one| {
+        (one.workload.clone(), one.params.clone())
+    }) {
         let first = &capacities[0];
         let title = format!(
             "Capacity at p99 <= {}",
@@ -48,6 +58,12 @@ pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
         );
         heading(&mut text, &title, &first.workload, &first.params, width);
         for line in capacity_lines(&capacities) {
+            let _ = writeln!(text, "{}", wrapped(&format!("  {line}"), width, 4));
+        }
+    }
+    if let Some(advice) = &results.advice {
+        let _ = writeln!(text, "\nAdvice");
+        for line in &advice.said {
             let _ = writeln!(text, "{}", wrapped(&format!("  {line}"), width, 4));
         }
     }
@@ -79,18 +95,20 @@ fn heading(
 }
 
 fn row(curve: &LoadCurve, point: &LoadPoint, doubts: &mut Vec<String>) -> Vec<String> {
-    let known = |value: Option<f64>, show: fn(f64) -> String| {
-        value.map_or_else(|| "-".to_owned(), show)
-    };
+    let known =
+        |value: Option<f64>, show: fn(f64) -> String| value.map_or_else(|| "-".to_owned(), show);
     let mut remarks = Vec::new();
     if point.saturated {
         remarks.push("saturated".to_owned());
     }
     if let Some(doubt) = &point.doubt {
-        let number = doubts.iter().position(|one| one == doubt).unwrap_or_else(|| {
-            doubts.push(doubt.clone());
-            doubts.len() - 1
-        });
+        let number = doubts
+            .iter()
+            .position(|one| one == doubt)
+            .unwrap_or_else(|| {
+                doubts.push(doubt.clone());
+                doubts.len() - 1
+            });
         remarks.push(format!("({})", number + 1));
     }
     vec![
@@ -115,6 +133,14 @@ fn table(text: &mut String, header: &[&str], rows: &[Vec<String>], width: Option
     table
         .load_preset(UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Disabled);
+    for line in [
+        TableComponent::HorizontalLines,
+        TableComponent::LeftBorderIntersections,
+        TableComponent::MiddleIntersections,
+        TableComponent::RightBorderIntersections,
+    ] {
+        table.remove_style(line);
+    }
     table.set_header(header.to_vec());
     for row in rows {
         let last = row.len() - 1;
@@ -161,7 +187,11 @@ fn capacity_line(one: &Capacity) -> String {
         let _ = write!(line, " [{}, {}]", units::rate(low), units::rate(high));
     }
     if let Some(ratio) = one.ratio {
-        let _ = write!(line, ", {} of the largest", units::ratio(Some(ratio), one.ratio_ci95));
+        let _ = write!(
+            line,
+            ", {} of the largest",
+            units::ratio(Some(ratio), one.ratio_ci95)
+        );
         if let Some(verdict) = one.verdict {
             let _ = write!(line, ", {verdict}");
         }
@@ -250,13 +280,19 @@ mod tests {
         let text = render(&results(), None);
         let mn = text.find("mn: 41.2 k/s [40.6 k, 41.9 k]").expect(&text);
         let n1 = text.find("n1: no rate keeps it").expect(&text);
-        assert!(mn < n1 && text.contains("2 searches, the furthest 2.91% off"), "{text}");
+        assert!(
+            mn < n1 && text.contains("2 searches, the furthest 2.91% off"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_narrow_terminal_gets_lines() {
         let text = render(&results(), Some(40));
-        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 40),
+            "{text}"
+        );
         assert!(text.contains("n1 at closed loop:"), "{text}");
         assert!(render(&Results::default(), None).is_empty());
     }

@@ -5,6 +5,7 @@
 //! works on it.
 
 mod ablation;
+mod advise;
 mod answer;
 mod any_runtime;
 mod catalogue;
@@ -118,6 +119,7 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         None => compare::run(registry, build, &cli::CompareArgs::default()),
         Some(Command::Compare(arguments)) => compare::run(registry, build, &arguments),
         Some(Command::Sweep(arguments)) => compare::sweep(registry, build, &arguments),
+        Some(Command::Advise(arguments)) => advise::run(registry, build, &arguments),
         Some(Command::Latency(arguments)) => latency::latency(registry, build, &arguments),
         Some(Command::Capacity(arguments)) => latency::capacity(registry, build, &arguments),
         Some(Command::List(arguments)) => list::run(registry, &arguments),

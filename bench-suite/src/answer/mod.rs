@@ -12,7 +12,7 @@ mod words;
 use std::fmt::Write as _;
 
 use crate::results::{Results, Role};
-use crate::summary::{Row, Section};
+use crate::summary::{self, Row, Section};
 
 pub(crate) use models::{Model, model_of};
 pub(crate) use overview::Overview;
@@ -60,8 +60,26 @@ pub(crate) fn answers(results: &Results, sections: &[Section]) -> Vec<Answer> {
     sections
         .iter()
         .filter(|section| section.choices_of.is_none())
-        .filter_map(|section| words::answer(section, cores))
+        .filter_map(|section| words::answer(section, &title(section, sections), cores))
         .collect()
+}
+
+/// The workload, with its parameters where others of it have the same values of none: `echo`, `echo (rate=3000)`.
+fn title(section: &Section, sections: &[Section]) -> String {
+    let others = || {
+        let same = |other: &&Section| other.workload.name == section.workload.name;
+        sections.iter().filter(same)
+    };
+    let mut telling = section.params.clone();
+    if others().count() > 1 {
+        telling.retain(|name, value| others().any(|other| other.params.get(name) != Some(&*value)));
+    }
+    let parameters = summary::parameters(&telling);
+    if parameters.is_empty() {
+        section.workload.name.clone()
+    } else {
+        format!("{} ({parameters})", section.workload.name)
+    }
 }
 
 /// The rows of models that gave a figure, the baseline first.

@@ -9,7 +9,7 @@ use crate::summary::{self, Row, Section};
 use crate::units;
 
 /// What is answered by a section; `None` if it does not compare models.
-pub(super) fn answer(section: &Section, cores: u64) -> Option<Answer> {
+pub(super) fn answer(section: &Section, title: &str, cores: u64) -> Option<Answer> {
     let models = models(section);
     let kind = Kind::of(&section.workload.name)?;
     if models.len() < 2 {
@@ -31,14 +31,9 @@ pub(super) fn answer(section: &Section, cores: u64) -> Option<Answer> {
         cpu_ns_per_op: of(winner, "cpu_ns_per_op"),
         threads_rss_bytes: of(Model::ThreadEach, "peak_rss_bytes"),
     };
-    let parameters = summary::parameters(&section.params);
     Some(Answer {
         kind: kind.title(),
-        workload: if parameters.is_empty() {
-            section.workload.name.clone()
-        } else {
-            format!("{} ({parameters})", section.workload.name)
-        },
+        workload: title.to_owned(),
         winner: said,
         own_cost: models
             .iter()
@@ -103,7 +98,11 @@ fn beside_a_peer(
         .collect();
     compared.sort_by(|a, b| a.2.total_cmp(&b.2));
     let best = compared.first()?.0;
-    let found = |verdict: Verdict| compared.iter().filter(move |one| one.1.verdict == Some(verdict));
+    let found = |verdict: Verdict| {
+        compared
+            .iter()
+            .filter(move |one| one.1.verdict == Some(verdict))
+    };
     let named = |verdict: Verdict| {
         let names: Vec<&str> = found(verdict).map(|one| one.0.name()).collect();
         names.join(" and ")
@@ -117,7 +116,11 @@ fn beside_a_peer(
         does(Verdict::Better, "beats", "beat"),
         does(Verdict::NoDifference, "is as good as", "are as good as"),
         does(Verdict::Worse, "loses to", "lose to"),
-        does(Verdict::NotEnoughData, "is open against", "are open against"),
+        does(
+            Verdict::NotEnoughData,
+            "is open against",
+            "are open against",
+        ),
     ]
     .into_iter()
     .flatten()
@@ -329,7 +332,10 @@ mod tests {
             ) || answer.winner.starts_with("N:1 beats tokio-mt, 1:1 loses to tokio-mt, M:N is open"),
             "{answer:?}"
         );
-        assert!(answer.winner.contains("of the models N:1 has the least"), "{answer:?}");
+        assert!(
+            answer.winner.contains("of the models N:1 has the least"),
+            "{answer:?}"
+        );
         assert!(answer.beside.is_none() && answer.change.starts_with("M:N, for more than"));
     }
 
@@ -357,7 +363,9 @@ mod tests {
             assert!(sentence.contains(part), "{part}: {sentence}");
         }
         assert!(
-            lines.iter().any(|(_, line)| line.contains("rounds are not all alike: M:N: two modes")),
+            lines
+                .iter()
+                .any(|(_, line)| line.contains("rounds are not all alike: M:N: two modes")),
             "{lines:?}"
         );
     }

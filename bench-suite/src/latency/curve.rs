@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::probe::{Seen, point};
 use super::{ask, at_rate, duration_at, failure, rates, without_rate};
-use crate::compare::{Bench, announce};
 use crate::compare::outputs::Outputs;
 use crate::compare::plan::{Cell, Plan};
+use crate::compare::{Bench, announce};
 use crate::comparisons::ArmKey;
 use crate::error::CommandError;
 use crate::results::{LoadCurve, LoadPoint, Results, Role};
@@ -34,7 +34,11 @@ pub(super) fn measure(
     let mut answered: Vec<Answered> = Vec::new();
     for cell in 0..plan.cells.len() {
         let found = closed_loop(bench, plan, cell, scouting, &mut results.notes);
-        let slowest = found.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+        let slowest = found
+            .iter()
+            .flatten()
+            .copied()
+            .fold(f64::INFINITY, f64::min);
         if slowest.is_finite() {
             cells.extend(at_rates(&plan.cells[cell], slowest, usual));
         }
@@ -124,7 +128,9 @@ fn rest(bench: &Bench, plan: &Plan, base: &Cell, answered: &Answered, results: &
         by_rate.sort_by_key(|(rate, _)| *rate);
         let points = |closed: bool| -> Vec<LoadPoint> {
             let these = by_rate.iter().filter(|(rate, _)| (*rate == 0) == closed);
-            these.filter_map(|(_, seen)| point(seen, connections)).collect()
+            these
+                .filter_map(|(_, seen)| point(seen, connections))
+                .collect()
         };
         let compared: Vec<u64> = by_rate.iter().map(|(rate, _)| *rate).collect();
         curves.push((
@@ -166,7 +172,9 @@ fn rest(bench: &Bench, plan: &Plan, base: &Cell, answered: &Answered, results: &
             curve.points.extend(point(seen, connections));
         }
     }
-    results.curves.extend(curves.into_iter().map(|(_, curve, _)| curve));
+    results
+        .curves
+        .extend(curves.into_iter().map(|(_, curve, _)| curve));
 }
 
 fn ask_of(

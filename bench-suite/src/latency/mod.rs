@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cli::{CapacityArgs, CompareArgs, LatencyArgs, LoadedArms};
+use crate::compare::Bench;
 use crate::compare::arms::Arm;
 use crate::compare::effort::Effort;
 use crate::compare::outputs::Outputs;
 use crate::compare::plan::{Asked, Plan};
-use crate::compare::Bench;
 use crate::error::{CommandError, usage};
 use crate::provenance::Build;
 use crate::registry::Registry;
@@ -132,10 +132,7 @@ pub(crate) fn ask(
     let params = at_rate(&cell.params, rate, duration);
     let seed = plan.seed.wrapping_add(u64::from(number));
     let request = arm.request(cell.workload.name, &params, duration, seed);
-    let binary = arm
-        .binary
-        .as_ref()
-        .and_then(|name| plan.binaries.get(name));
+    let binary = arm.binary.as_ref().and_then(|name| plan.binaries.get(name));
     let measured = bench.ask(binary, &request, plan.effort.limit.max(duration * 6))?;
     Seen::of_measured(rate, &measured).ok_or_else(|| {
         let what = "gave no latency".to_owned();
@@ -144,9 +141,18 @@ pub(crate) fn ask(
 }
 
 /// `echo under n1: crashed: killed by signal 9 (SIGKILL)`.
-pub(crate) fn failure(plan: &Plan, cell: usize, arm: &Arm, (status, error): &(Status, String)) -> String {
+pub(crate) fn failure(
+    plan: &Plan,
+    cell: usize,
+    arm: &Arm,
+    (status, error): &(Status, String),
+) -> String {
     let workload = plan.cells[cell].workload.name;
-    format!("{workload} under {}: {}: {error}", arm.runtime, status.describe())
+    format!(
+        "{workload} under {}: {}: {error}",
+        arm.runtime,
+        status.describe()
+    )
 }
 
 /// The parameters without what was chosen for the measurement.

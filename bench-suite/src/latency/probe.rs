@@ -193,7 +193,11 @@ pub(super) mod tests {
         // 64 connections, 20,000 answers a second: each took 3.2 ms.
         let full = point(&[seen(0, 20_000.0, 3_200_000, 0)], 64).unwrap();
         assert!((full.in_flight.unwrap() - 64.0).abs() < 0.5, "{full:?}");
-        assert!(full.doubt.unwrap().starts_with("hides waiting: by Little's law 64 of 64"));
+        assert!(
+            full.doubt
+                .unwrap()
+                .starts_with("hides waiting: by Little's law 64 of 64")
+        );
         // With 2 ms each, a third of the connections wait for their client at any time.
         let half = point(&[seen(0, 20_000.0, 2_000_000, 0)], 64).unwrap();
         assert_eq!(half.doubt, None);
@@ -202,7 +206,11 @@ pub(super) mod tests {
     #[test]
     fn a_late_client_takes_a_figure_s_worth_and_a_rate_that_is_not_carried_is_saturation() {
         let late = point(&[seen(1000, 1000.0, 200_000, 150_000)], 64).unwrap();
-        assert!(late.doubt.unwrap().starts_with("does not count: the client"));
+        assert!(
+            late.doubt
+                .unwrap()
+                .starts_with("does not count: the client")
+        );
         let punctual = point(&[seen(1000, 1000.0, 200_000, 20_000)], 64).unwrap();
         assert_eq!((punctual.doubt, punctual.saturated), (None, false));
         let behind = point(&[seen(1000, 900.0, 200_000, 20_000)], 64).unwrap();

@@ -39,6 +39,10 @@ mod tests {
             own(30_000.0, &rates),
             [12_000, 18_000, 24_000, 28_500, 33_000, 39_000]
         );
-        assert_eq!(compared(1.0), [1], "a rate is a whole number, and none is 0");
+        assert_eq!(
+            compared(1.0),
+            [1],
+            "a rate is a whole number, and none is 0"
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! schema is refused with one line that says so. `schema/lab.results-1.schema.json` says the same for programs in
 //! other languages.
 
+mod advice;
 mod certificate;
 mod checks;
 mod comparison;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::output::{folder_of, write_whole};
+pub use advice::Advice;
 pub use certificate::{CERTIFICATE_SCHEMA, Certificate, Goal, Power, Real, Share, Simulated};
 pub use comparison::{Comparison, Remark, Verdict};
 pub use environment::Environment;
@@ -70,6 +72,9 @@ pub struct Results {
     /// The rates that keep a target, if that was the question: `lab capacity`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacities: Vec<Capacity>,
+    /// Which model to take, if that was the question: `lab advise`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
 }
 
 /// What `lab sweep` varied. Every combination was measured.
