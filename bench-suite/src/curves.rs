@@ -179,7 +179,10 @@ pub(crate) fn capacity_lines(capacities: &[&Capacity]) -> Vec<String> {
 
 fn capacity_line(one: &Capacity) -> String {
     let Some(rate) = one.per_s else {
-        let why = one.limit.as_deref().unwrap_or("the search was interrupted");
+        let why = one
+            .limit
+            .as_deref()
+            .unwrap_or("the search ended before it was known");
         return format!("{}: {why}", one.runtime);
     };
     let mut line = format!("{}: {}/s", one.runtime, units::rate(rate));

@@ -1,6 +1,7 @@
 //! The advice in words.
 
 use super::Mix;
+use super::change::change;
 use crate::answer::Model;
 use crate::results::{Capacity, Comparison, Results, Role, Verdict};
 use crate::statistics::median;
@@ -34,12 +35,12 @@ fn micros(micros: u64) -> String {
 }
 
 /// What is known of one model.
-struct Known<'a> {
-    model: Model,
-    capacity: &'a Capacity,
-    cpu_ns: Option<f64>,
+pub(super) struct Known<'a> {
+    pub(super) model: Model,
+    pub(super) capacity: &'a Capacity,
+    pub(super) cpu_ns: Option<f64>,
     p99_ns: Option<f64>,
-    rss_bytes: Option<f64>,
+    pub(super) rss_bytes: Option<f64>,
 }
 
 /// The runtime to take, and the sentences.
@@ -84,7 +85,7 @@ pub(super) fn advice(
             .capacity
             .limit
             .as_deref()
-            .unwrap_or("the search was interrupted");
+            .unwrap_or("the search ended before it was known");
         said.push(format!("{}: {why}.", one.model.name()));
     }
     if let Some(rate) = rate {
@@ -248,47 +249,6 @@ fn costs(known: &[Known], comparisons: &[Comparison], rate: u64) -> Vec<String> 
         }
     }
     said
-}
-
-/// What would make another model the better one, with the figures that say when.
-fn change(winner: &Known, known: &[Known], mix: &Mix) -> String {
-    let mut said = Vec::new();
-    // Below what they carry, others may cost less.
-    for one in known.iter().filter(|one| one.model != winner.model) {
-        let (Some(rate), Some(cpu), Some(own)) = (one.capacity.per_s, one.cpu_ns, winner.cpu_ns)
-        else {
-            continue;
-        };
-        if cpu < own && one.capacity.ratio.is_some_and(|ratio| ratio < 0.95) {
-            said.push(format!(
-                "below {}/s {} keeps the target, too, for {} of the CPU time",
-                units::rate(rate),
-                one.model.name(),
-                units::ratio(Some(cpu / own), None)
-            ));
-        }
-    }
-    let own_target = units::duration_ns(mix.p99_ms * 1e6);
-    said.push(match winner.model {
-        Model::OneThread => {
-            let full = winner.cpu_ns.filter(|cpu| *cpu > 0.0).map_or_else(String::new, |cpu| {
-                format!(", about {}/s,", units::rate(1e9 / cpu))
-            });
-            format!(
-                "M:N, for more than one core does{full}, or when single requests compute for as long as {own_target}: all others wait meanwhile"
-            )
-        }
-        Model::FewThreads => format!(
-            "1:1, when requests block or compute for as long as {own_target} and connections are few; N:1, when one core is enough"
-        ),
-        Model::ThreadEach => {
-            let memory = winner.rss_bytes.map_or_else(String::new, |bytes| {
-                format!(", and {} took {} here", mix.connections, units::bytes(bytes))
-            });
-            format!("M:N, with more connections: each takes a thread{memory}")
-        }
-    });
-    said.join("; ")
 }
 
 #[cfg(test)]

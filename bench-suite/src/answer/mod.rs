@@ -7,6 +7,7 @@ mod changes;
 mod kinds;
 mod models;
 mod overview;
+mod peer;
 mod words;
 
 use std::fmt::Write as _;

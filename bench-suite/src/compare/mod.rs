@@ -13,6 +13,7 @@ mod progress;
 pub mod protocol;
 mod schedule;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -93,6 +94,8 @@ pub(crate) struct Bench {
     interruption: Interruption,
     program: PathBuf,
     silent: bool,
+    /// The first failure outside of the planned rounds.
+    failed: RefCell<Option<String>>,
 }
 
 impl Bench {
@@ -107,6 +110,7 @@ impl Bench {
             program: process::own_program()
                 .map_err(|error| system("cannot find its own program", error))?,
             silent,
+            failed: RefCell::new(None),
         })
     }
 
@@ -123,6 +127,15 @@ impl Bench {
     pub(crate) fn say(&self, line: &str) {
         if !self.silent {
             terminal::say(line);
+        }
+    }
+
+    /// Takes note of how a process failed that is in no run: in `line`, which names it.
+    pub(crate) fn note_failure(&self, status: Status, line: &str) {
+        if must_not_pass(status) && !self.interrupted() {
+            self.failed
+                .borrow_mut()
+                .get_or_insert_with(|| line.to_owned());
         }
     }
 
@@ -253,7 +266,11 @@ impl Bench {
                 plan.round_size() as u64 * u64::from(plan.effort.rounds),
             )));
         }
-        failures(&results.runs).map_or(printed, |line| Err(CommandError::Failed(line)))
+        let failed = self.failed.borrow().clone();
+        let failed = failed.map(|line| format!("{line}; all other figures are kept"));
+        failures(&results.runs)
+            .or(failed)
+            .map_or(printed, |line| Err(CommandError::Failed(line)))
     }
 }
 
@@ -336,16 +353,19 @@ fn remarks(plan: &Plan, runs: &[Run]) -> Vec<Remark> {
         .collect()
 }
 
+/// Whether a command that saw this must not end with code 0.
+fn must_not_pass(status: Status) -> bool {
+    matches!(
+        status,
+        Status::WrongAnswer | Status::Crashed | Status::TimedOut
+    )
+}
+
 /// One line on the runs that failed in a way that must not pass for done; `None` if there are none.
 fn failures(runs: &[Run]) -> Option<String> {
     let failed: Vec<&Run> = runs
         .iter()
-        .filter(|run| {
-            matches!(
-                run.status,
-                Status::WrongAnswer | Status::Crashed | Status::TimedOut
-            )
-        })
+        .filter(|run| must_not_pass(run.status))
         .collect();
     let first = failed.first()?;
     let error = first.error.as_deref().unwrap_or("no message");

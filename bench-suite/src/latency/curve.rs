@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::probe::{Seen, point};
-use super::{ask, at_rate, duration_at, failure, rates, without_rate};
+use super::{ask, at_rate, duration_at, rates, without_rate};
 use crate::compare::outputs::Outputs;
 use crate::compare::plan::{Cell, Plan};
 use crate::compare::{Bench, announce};
@@ -75,11 +75,7 @@ fn closed_loop(
             }
             match ask(bench, plan, (cell, arm), 0, usual, number) {
                 Ok(one) => seen[index].push(one.answered),
-                Err(error) if !bench.interrupted() => {
-                    let line = failure(plan, cell, arm, &error);
-                    bench.say(&line);
-                    notes.push(line);
-                }
+                Err(failed) if !bench.interrupted() => notes.push(failed.line),
                 Err(_) => {}
             }
         }
@@ -161,7 +157,6 @@ fn rest(bench: &Bench, plan: &Plan, base: &Cell, answered: &Answered, results: &
                 match asked {
                     Ok(one) => seen[place].push(one),
                     Err(line) if !bench.interrupted() && !results.notes.contains(&line) => {
-                        bench.say(&line);
                         results.notes.push(line);
                     }
                     Err(_) => {}
@@ -191,6 +186,5 @@ fn ask_of(
     };
     let cell = plan.cells.iter().position(same).ok_or_else(String::new)?;
     let arm = &plan.cells[cell].arms[arm];
-    ask(bench, plan, (cell, arm), rate, plan.effort.budget, number)
-        .map_err(|error| failure(plan, cell, arm, &error))
+    ask(bench, plan, (cell, arm), rate, plan.effort.budget, number).map_err(|failed| failed.line)
 }

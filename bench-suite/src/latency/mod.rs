@@ -2,6 +2,7 @@
 
 mod capacity;
 mod curve;
+mod hunt;
 mod probe;
 mod rates;
 mod search;
@@ -118,7 +119,18 @@ pub(crate) fn at_rate(
     params
 }
 
-/// One process of an arm at a rate; how it failed, in a line, if it did.
+/// How a process failed.
+pub(crate) struct Failed {
+    /// `echo under n1: crashed: killed by signal 9 (SIGKILL)`.
+    pub(crate) line: String,
+    /// It would end the same way again.
+    pub(crate) for_good: bool,
+}
+
+/// One process of an arm at a rate.
+///
+/// # Errors
+/// How it failed; the bench has taken note, and has said it.
 pub(crate) fn ask(
     bench: &Bench,
     plan: &Plan,
@@ -126,33 +138,30 @@ pub(crate) fn ask(
     rate: u64,
     usual: Duration,
     number: u32,
-) -> Result<Seen, (Status, String)> {
+) -> Result<Seen, Failed> {
     let cell = &plan.cells[cell];
     let duration = duration_at(rate, usual);
     let params = at_rate(&cell.params, rate, duration);
     let seed = plan.seed.wrapping_add(u64::from(number));
     let request = arm.request(cell.workload.name, &params, duration, seed);
     let binary = arm.binary.as_ref().and_then(|name| plan.binaries.get(name));
-    let measured = bench.ask(binary, &request, plan.effort.limit.max(duration * 6))?;
-    Seen::of_measured(rate, &measured).ok_or_else(|| {
-        let what = "gave no latency".to_owned();
-        (Status::Crashed, what)
+    let limit = plan.effort.limit.max(duration * 6);
+    let measured = bench.ask(binary, &request, limit).and_then(|measured| {
+        let seen = Seen::of_measured(rate, &measured);
+        seen.ok_or_else(|| (Status::Crashed, "gave no latency".to_owned()))
+    });
+    measured.map_err(|(status, error)| {
+        let (workload, runtime) = (cell.workload.name, arm.runtime);
+        let line = format!("{workload} under {runtime}: {}: {error}", status.describe());
+        if !bench.interrupted() {
+            bench.say(&line);
+            bench.note_failure(status, &line);
+        }
+        Failed {
+            line,
+            for_good: !matches!(status, Status::WrongAnswer | Status::Crashed),
+        }
     })
-}
-
-/// `echo under n1: crashed: killed by signal 9 (SIGKILL)`.
-pub(crate) fn failure(
-    plan: &Plan,
-    cell: usize,
-    arm: &Arm,
-    (status, error): &(Status, String),
-) -> String {
-    let workload = plan.cells[cell].workload.name;
-    format!(
-        "{workload} under {}: {}: {error}",
-        arm.runtime,
-        status.describe()
-    )
 }
 
 /// The parameters without what was chosen for the measurement.
