@@ -6,16 +6,19 @@
 
 mod ablation;
 pub mod analysis;
+mod advise;
 mod answer;
 mod any_runtime;
 mod catalogue;
 pub mod cli;
 pub mod compare;
 mod comparisons;
+mod curves;
 mod diff;
 pub mod environment;
 pub mod error;
 pub mod foreign;
+mod latency;
 mod launch_request;
 pub mod launcher;
 mod list;
@@ -118,6 +121,9 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         None => compare::run(registry, build, &cli::CompareArgs::default()),
         Some(Command::Compare(arguments)) => compare::run(registry, build, &arguments),
         Some(Command::Sweep(arguments)) => compare::sweep(registry, build, &arguments),
+        Some(Command::Advise(arguments)) => advise::run(registry, build, &arguments),
+        Some(Command::Latency(arguments)) => latency::latency(registry, build, &arguments),
+        Some(Command::Capacity(arguments)) => latency::capacity(registry, build, &arguments),
         Some(Command::List(arguments)) => list::run(registry, &arguments),
         Some(Command::Peers(arguments)) => peers::external::command::run(registry, &arguments),
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),

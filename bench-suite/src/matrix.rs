@@ -238,6 +238,7 @@ mod tests {
                     dimension("steal", ["one", "half"]),
                 ],
             }),
+            ..Results::default()
         };
         let matrices = matrices(&results, &summary::sections(&results));
         assert_eq!(matrices.len(), 1);

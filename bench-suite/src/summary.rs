@@ -515,14 +515,7 @@ mod tests {
             environments: Vec::new(),
             runs,
             comparisons,
-            method: None,
-            remarks: Vec::new(),
-            notes: Vec::new(),
-            workloads: Vec::new(),
-            absent: Vec::new(),
-            certificate: None,
-            default_policies: BTreeMap::new(),
-            sweep: None,
+            ..Results::default()
         }
     }
 

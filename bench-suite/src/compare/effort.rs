@@ -7,22 +7,22 @@ use crate::statistics::LOOKS;
 
 /// How long everything may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Effort {
+pub(crate) struct Effort {
     /// At most.
-    pub(super) rounds: u32,
+    pub(crate) rounds: u32,
     /// Looks come after some of the rounds, and what is decided then is not measured any more. Otherwise there is one
     /// look, after the last round.
-    pub(super) adaptive: bool,
+    pub(crate) adaptive: bool,
     /// Of each process, for the measured part.
-    pub(super) budget: Duration,
+    pub(crate) budget: Duration,
     /// Of the whole; `None` takes what it takes.
-    pub(super) time_box: Option<Duration>,
+    pub(crate) time_box: Option<Duration>,
     /// After which a process is killed.
-    pub(super) limit: Duration,
+    pub(crate) limit: Duration,
     /// Intervals only, whatever the rounds.
-    pub(super) intervals_only: bool,
+    pub(crate) intervals_only: bool,
     /// Differences smaller than this are none, as ratio - 1.
-    pub(super) margin: f64,
+    pub(crate) margin: f64,
 }
 
 /// For the default matrix: finer takes more rounds than two minutes have.
@@ -97,6 +97,33 @@ impl Effort {
         }
         if let Some(rounds) = arguments.rounds {
             effort.rounds = rounds;
+        }
+        effort
+    }
+
+    /// What a comparison of latencies takes, for each of so many workloads: processes are longer, as a percentile takes
+    /// many requests.
+    pub(crate) fn of_latency(quick: bool, rounds: Option<u32>, workloads: usize) -> Self {
+        let workloads = u32::try_from(workloads.max(1)).unwrap_or(u32::MAX);
+        let mut effort = Self {
+            rounds: LOOKS[1],
+            adaptive: true,
+            budget: Duration::from_millis(500),
+            time_box: Some(Duration::from_secs(120).saturating_mul(workloads)),
+            limit: Duration::from_secs(60),
+            intervals_only: false,
+            margin: COARSE_MARGIN,
+        };
+        if quick {
+            effort.rounds = 3;
+            effort.adaptive = false;
+            effort.budget = Duration::from_millis(200);
+            effort.intervals_only = true;
+        }
+        if let Some(rounds) = rounds {
+            effort.rounds = rounds;
+            effort.adaptive = false;
+            effort.time_box = None;
         }
         effort
     }

@@ -19,7 +19,7 @@ const EARLIER: &str = "earlier";
 const RESULTS: &str = "results.json";
 const UNFINISHED: &str = "results.unfinished.json";
 
-pub(super) struct Outputs {
+pub(crate) struct Outputs {
     folder: PathBuf,
     /// As it was named, and where that leads.
     json: Option<(PathBuf, Output)>,
@@ -30,7 +30,7 @@ pub(super) struct Outputs {
 impl Outputs {
     /// # Errors
     /// When something can't be written where it shall be.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         folder: Option<PathBuf>,
         json: Option<PathBuf>,
         csv: Option<PathBuf>,

@@ -271,6 +271,36 @@ mod tests {
         assert!(schedule.is_done());
     }
 
+    /// Bare `lab`: eight workloads, four runtimes and an A/A arm, and a process takes this much besides its budget.
+    fn rounds_of_the_default_matrix(overhead: Duration) -> u32 {
+        let mut plan = plan(10, 60, Some(105));
+        plan.effort.adaptive = true;
+        let mut schedule = Schedule::new(&plan);
+        let mut elapsed = Duration::ZERO;
+        for round in 0..60 {
+            let Some(budget) = schedule.budget(round, elapsed) else {
+                return round;
+            };
+            for _ in 0..plan.round_size() {
+                if schedule.limit(elapsed).is_none() {
+                    return round;
+                }
+                elapsed += budget + overhead;
+                schedule.took(budget + overhead, budget);
+            }
+        }
+        60
+    }
+
+    #[test]
+    fn the_default_matrix_has_the_rounds_that_decide() {
+        // Four runtimes make six pairs, each in time and in CPU time.
+        let deciding = crate::statistics::rounds_to_reject(crate::statistics::LEVEL / 12.0);
+        assert_eq!(deciding, 9);
+        assert!(rounds_of_the_default_matrix(Duration::from_millis(100)) >= 12);
+        assert!(rounds_of_the_default_matrix(Duration::from_millis(240)) >= deciding);
+    }
+
     #[test]
     fn an_arm_is_given_up_at_once_or_after_three_failures() {
         let plan = plan(1, 3, None);

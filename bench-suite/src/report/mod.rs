@@ -8,6 +8,7 @@
 mod answer;
 mod charts;
 mod html;
+mod latency;
 mod page;
 mod sections;
 mod sweep;

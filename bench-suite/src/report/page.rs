@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::answer;
 use super::charts;
 use super::html::{Text, anchor, plural, script_json};
+use super::latency;
 use super::sections;
 use super::sweep;
 use crate::matrix;
@@ -33,6 +34,7 @@ pub(super) fn render(results: &Results) -> String {
     );
     lead(&mut html, results, &sections);
     html.push_str("</header>\n<main>\n");
+    latency::render(&mut html, results);
     answer::render(&mut html, results, &sections);
     if results.sweep.is_some() {
         let matrices = matrix::matrices(results, &sections);
