@@ -28,6 +28,7 @@ use crate::workloads::semaphore::Semaphore;
 use crate::workloads::skynet::{SkynetJoin, SkynetSpawn};
 use crate::workloads::spawn::{Spawn, SpawnBatch};
 use crate::workloads::timers::Timers;
+use crate::workloads::waiting::{IdleSocket, IdleStack, IdleTimer};
 use crate::workloads::yielding::Yield;
 use crate::workloads::{LaunchForkJoin, Program, Recursion, joined_by, under};
 
@@ -57,6 +58,9 @@ fn show_all(visitor: &mut impl Visitor) {
     visitor.synchronised::<Semaphore>();
     visitor.synchronised::<Mpmc>();
     visitor.program::<Idle>();
+    visitor.program::<IdleTimer>();
+    visitor.program::<IdleSocket>();
+    visitor.program::<IdleStack>();
 }
 
 /// What is shown the workloads.

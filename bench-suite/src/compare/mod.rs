@@ -3,6 +3,7 @@
 mod arms;
 mod binaries;
 pub(crate) mod child;
+mod counting;
 mod effort;
 pub(crate) mod interruption;
 pub(crate) mod outputs;
@@ -20,20 +21,22 @@ use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons::{self, ArmKey, Question};
 use crate::environment;
 use crate::error::CommandError;
-use crate::memory;
+use crate::merge::again;
+use crate::merge::shard::Shard;
 use crate::peers::external;
 use crate::provenance::Build;
 use crate::registry::Registry;
 use crate::results::{
-    Comparison, Environment, Remark, Results, Role, Run, SCHEMA, Status, WorkloadInfo,
+    Comparison, Environment, Family, Remark, Results, Role, Run, SCHEMA, Status, WorkloadInfo,
 };
 use crate::statistics::{self, Looks};
 use crate::table;
 use crate::terminal;
 
 use binaries::Binary;
+use counting::Counting;
 use interruption::Interruption;
-use outputs::Outputs;
+use outputs::{Formats, Outputs};
 use plan::{Asked, Cell, Plan};
 use progress::Progress;
 use protocol::{Measured, PROTOCOL, Request};
@@ -50,13 +53,37 @@ pub fn run(
     build: &Build,
     arguments: &CompareArgs,
 ) -> Result<(), CommandError> {
-    let plan = Plan::new(registry, &Asked::from(arguments))?;
-    let outputs = Outputs::prepare(
-        arguments.out.clone(),
-        arguments.json.clone(),
-        arguments.csv.clone(),
-    )?;
-    carry_out(&plan, build, &outputs, arguments.no_progress)
+    let shard = arguments.shard.as_deref();
+    let shard = shard.map(|text| Shard::read(text, |name| std::env::var(name).ok()));
+    let shard = shard.transpose().map_err(CommandError::Usage)?;
+    let mut plan = Plan::new(registry, &Asked::from(arguments))?;
+    let mut folder = arguments.out.clone();
+    if let Some(shard) = shard {
+        plan.keep(shard)?;
+        // Shards may run side by side in one folder.
+        folder.get_or_insert_with(|| {
+            format!(
+                "{}/shard-{}-of-{}",
+                outputs::DEFAULT_FOLDER,
+                shard.index,
+                shard.of
+            )
+            .into()
+        });
+    }
+    let formats = Formats::prepare(&arguments.formats)?;
+    let outputs = Outputs::prepare(folder, arguments.json.clone(), arguments.csv.clone())?;
+    let counting = Counting {
+        syscalls: arguments.count_syscalls,
+        instructions: arguments.count_instructions,
+    };
+    carry_out(
+        &plan,
+        build,
+        &outputs.with(formats),
+        counting,
+        arguments.no_progress,
+    )
 }
 
 /// `lab sweep`: the same with the same care, for every combination of policies, knobs and workers; shown as a matrix.
@@ -70,13 +97,20 @@ pub fn sweep(
 ) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
     let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone(), None)?;
-    carry_out(&plan, build, &outputs, arguments.no_progress)
+    carry_out(
+        &plan,
+        build,
+        &outputs,
+        Counting::default(),
+        arguments.no_progress,
+    )
 }
 
 fn carry_out(
     plan: &Plan,
     build: &Build,
     outputs: &Outputs,
+    counting: Counting,
     silent: bool,
 ) -> Result<(), CommandError> {
     let system =
@@ -96,12 +130,16 @@ fn carry_out(
             terminal::say(line);
         }
     });
+    let begun = environment::Instant::now();
     // A quick look has little time for it, and measures little.
-    memory::warm(if plan.effort.intervals_only {
-        1 << 28
+    let (bytes, time) = if plan.effort.intervals_only {
+        (1 << 28, Duration::from_millis(50))
     } else {
-        1 << 30
-    });
+        (1 << 30, Duration::from_millis(300))
+    };
+    environment::warm_memory(bytes);
+    environment::warm_processors(time);
+    let conditions = environment::before(begun);
     let mut results = Results {
         schema: SCHEMA.to_owned(),
         environments: vec![environment::describe(plan.seed, build)],
@@ -115,8 +153,13 @@ fn carry_out(
         default_policies: plan.default_policies.clone(),
         certificate: Some(outputs.certificate()?),
         sweep: plan.sweep.clone(),
+        families: Vec::new(),
+        counts: Vec::new(),
     };
     results.environments[0].versions.extend(versions);
+    results.environments[0].shard = plan.shard.map(|shard| shard.to_string());
+    results.environments[0].conditions = Some(conditions);
+    let measuring_begun = environment::Instant::now();
     let builds = plan.binaries.iter().map(|(name, binary)| Environment {
         id: name.clone(),
         program: Some(format!("{} ({})", binary.version, binary.path.display())),
@@ -145,6 +188,7 @@ fn carry_out(
         looks: vec![Looks::default(); plan.cells.len()],
     };
     measuring.all();
+    measuring.count(counting);
     let looks = measuring.looks.clone();
     measuring.progress.finish();
 
@@ -154,6 +198,11 @@ fn carry_out(
             "interrupted before anything was measured; nothing was written".to_owned(),
         ));
     }
+    environment::after(&mut results.environments[0], measuring_begun);
+    results
+        .notes
+        .extend(environment::doubts(&results.environments[0]));
+    results.families = families(plan, &looks);
     results.comparisons = compared(plan, &looks, &results.runs);
     results.remarks = remarks(plan, &results.runs);
     // Before anything is printed, as nobody may read that; and after an interruption, too: that is what was measured.
@@ -240,14 +289,27 @@ fn compared(plan: &Plan, looks: &[Looks], runs: &[Run]) -> Vec<Comparison> {
 }
 
 fn compared_in(plan: &Plan, cell: &Cell, looks: &Looks, runs: &[&Run]) -> Vec<Comparison> {
-    let question = Question {
+    comparisons::of_cell(runs, &question(plan, cell, looks))
+}
+
+fn question<'a>(plan: &Plan, cell: &'a Cell, looks: &'a Looks) -> Question<'a> {
+    Question {
         baselines: &cell.baselines,
         best_of: &cell.best_of,
         metric: cell.workload.metric,
         margin: plan.effort.margin,
         looks: (!plan.effort.intervals_only).then_some(looks),
+    }
+}
+
+/// What was asked of each cell, for whoever compares again.
+fn families(plan: &Plan, looks: &[Looks]) -> Vec<Family> {
+    let cells = plan.cells.iter().zip(looks);
+    let stored = |(cell, looks): (&Cell, &Looks)| {
+        let question = question(plan, cell, looks);
+        again::stored(cell.workload.name, &cell.params, &question)
     };
-    comparisons::of_cell(runs, &question)
+    cells.map(stored).collect()
 }
 
 fn remarks(plan: &Plan, runs: &[Run]) -> Vec<Remark> {
@@ -418,11 +480,18 @@ impl Measuring<'_> {
         budget: Duration,
         limit: Duration,
     ) -> process::Outcome {
+        let request = self.request(round, cell, arm, budget);
+        let binary = self.binary(cell, arm);
+        let cell = &self.plan.cells[cell];
+        self.progress
+            .process(round, cell.workload.name, cell.arms[arm].runtime);
+        (self.measure)(binary, &request, limit)
+    }
+
+    fn request(&self, round: u32, cell: usize, arm: usize, budget: Duration) -> Request {
         let cell = &self.plan.cells[cell];
         let arm = &cell.arms[arm];
-        self.progress
-            .process(round, cell.workload.name, arm.runtime);
-        let request = Request {
+        Request {
             protocol: PROTOCOL.to_owned(),
             workload: cell.workload.name.to_owned(),
             runtime: arm.runtime.to_owned(),
@@ -436,12 +505,14 @@ impl Measuring<'_> {
             seed: self.plan.seed.wrapping_add(u64::from(round)),
             params: cell.params.clone(),
             slowdown: None,
-        };
-        let binary = arm
-            .binary
-            .as_ref()
-            .and_then(|name| self.plan.binaries.get(name));
-        (self.measure)(binary, &request, limit)
+            aside: None,
+        }
+    }
+
+    /// The other build that an arm is measured in; `None` for this one.
+    fn binary(&self, cell: usize, arm: usize) -> Option<&Binary> {
+        let name = self.plan.cells[cell].arms[arm].binary.as_ref()?;
+        self.plan.binaries.get(name)
     }
 
     fn record(&self, round: u32, cell: usize, arm: usize, outcome: process::Outcome) -> Run {
@@ -484,6 +555,8 @@ impl Measuring<'_> {
             ops: sum(|sample| sample.ops),
             wall_ns: sum(|sample| sample.wall_ns),
             cpu_ns: sum(|sample| sample.cpu_ns),
+            cpu_user_ns: measured.cpu_user_ns,
+            cpu_system_ns: measured.cpu_system_ns,
             flags: measured.flags,
             client_cpu_ns: measured.client_cpu_ns,
             client_late_ns: measured.client_late_ns,
