@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::CommandError;
+use crate::merge::Difference;
 
 pub use analysis::{DivergeArgs, PsArgs, RecordingArgs, SpanArgs};
 
@@ -63,6 +64,12 @@ pub enum Command {
     Report(ReportArgs),
     /// Compare two stored results from their raw rounds; code 1 on a regression.
     Diff(DiffArgs),
+    /// Join stored results, such as the shards of an array, and compare again from their rounds.
+    Merge(MergeArgs),
+    /// Measure the memory that a waiting task keeps: user, stacks, kernel, page tables.
+    Memory(MemoryArgs),
+    /// Measure what more workers bring: speed-up, efficiency, and the universal scalability law.
+    Scale(ScaleArgs),
     /// Measure how often the lab itself errs and what it finds; write the certificate.
     Prove(ProveArgs),
     /// Record what the schedulers do in one workload, for a timeline.
@@ -123,6 +130,8 @@ Examples:
   lab compare --baseline tokio-mt
   lab compare echo --runtime mn --binary before=/tmp/lab-before --margin 1
   lab compare spawn --runtime mn --without wake-throttling
+  lab compare --shard 2/4 --json shard-2.json       the second quarter of the workloads; see lab merge
+  lab compare echo --count-syscalls --markdown README-table.md
 
 The baseline is the best of n1, mn and threads where several of them are measured, else tokio-mt if it is,
 else the first one. One arm is measured twice in each round, and what the two differ by is the noise floor.
@@ -185,6 +194,19 @@ pub struct CompareArgs {
     /// Write the comparisons here, a row each; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// The results in other formats.
+    #[command(flatten)]
+    pub formats: FormatArgs,
+    /// Measure every Nth workload and setting, from the Ith on. `auto` and `auto/N` read I from a Slurm array, a
+    /// Kubernetes indexed job or GNU parallel.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Count system calls and wake-ups, in a process of its own for each arm.
+    #[arg(long)]
+    pub count_syscalls: bool,
+    /// Count instructions likewise: by the processor's counters, else by callgrind for arms with one thread.
+    #[arg(long)]
+    pub count_instructions: bool,
     /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -353,6 +375,26 @@ impl AdviseArgs {
         let numbers = [self.connections, self.cpu_us, self.wait_us, self.block_us];
         numbers.iter().all(Option::is_none) && self.blocking.is_none() && self.p99_ms.is_none()
     }
+}
+
+/// The results for other programs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FormatArgs {
+    /// Write a table for a README here; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write the medians and ratios here, as OpenMetrics.
+    #[arg(long, value_name = "FILE")]
+    pub openmetrics: Option<PathBuf>,
+    /// Write the medians here, in the Bencher Metric Format.
+    #[arg(long, value_name = "FILE")]
+    pub bencher: Option<PathBuf>,
+    /// Add a row to this CSV, which Apache Otava reads.
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+    /// Write the runs here, a row for each measured process.
+    #[arg(long, value_name = "FILE")]
+    pub runs_csv: Option<PathBuf>,
 }
 
 /// `lab sweep`.
@@ -566,6 +608,108 @@ pub struct DiffArgs {
     /// A difference below this percentage is none.
     #[arg(long, value_name = "PERCENT", default_value_t = 2.0)]
     pub margin: f64,
+}
+
+/// `lab merge`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab merge shard-*.json --json whole.json
+  lab merge here.json there.json --unlike machines,kernels --json both.json --markdown table.md
+
+Comparisons are computed again from all rounds. Results that differ in machine, kernel, governor, allocator or
+versions are refused, unless --unlike names that kind; then a note in the results says so.")]
+pub struct MergeArgs {
+    /// Results that `lab compare` wrote.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where the joined results go; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: PathBuf,
+    /// Kinds of differences that don't matter here.
+    #[arg(long, value_name = "KIND,KIND", value_delimiter = ',')]
+    pub unlike: Vec<Difference>,
+    /// The results in other formats.
+    #[command(flatten)]
+    pub formats: FormatArgs,
+}
+
+/// `lab memory`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab memory                                     the three models and every peer that is there
+  lab memory --runtime n1,mn,threads --state idle,timer
+  lab memory --runtime go --tasks 10000,20000,40000 --json memory.json
+
+Each figure is the slope over the number of tasks, so that what a runtime keeps by itself is not in it. The kernel's
+part is exact where this process may make a control group of its own; else it is that of the whole machine.")]
+pub struct MemoryArgs {
+    /// Which runtimes [default: n1, mn, threads, and all peers that are there].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// What the tasks do [default: all].
+    #[arg(
+        long = "state",
+        value_name = "STATE",
+        value_delimiter = ',',
+        value_enum
+    )]
+    pub states: Vec<crate::memory::TaskState>,
+    /// How many tasks, two numbers or more [default: 1000,2000,4000 with threads or sockets, else
+    /// 10000,20000,40000].
+    #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
+    pub tasks: Vec<u64>,
+    /// Processes for each number.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rounds: u32,
+    /// Write the figures here; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table here, as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab scale`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab scale                                      mn and tokio-mt, from 1 worker to twice the cores
+  lab scale fib-spawn hash --runtime mn,pool
+  lab scale spawn-batch --runtime mn --workers 1,2,4,8 --rounds 20 --json scale.json
+
+Speed-up is the ratio of rates in the same round, to one worker; efficiency is speed-up for each core that is used.
+More workers than cores are oversubscribed, and marked. The universal scalability law gives contention (sigma) and
+coherence (kappa), with the intervals of a bootstrap over rounds; it takes four numbers of workers or more.")]
+pub struct ScaleArgs {
+    /// Which workloads [default: fib-spawn, spawn-batch, hash].
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// Which runtimes [default: mn, tokio-mt].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Numbers of workers; 1 is always among them [default: 1 to the cores, and beyond to twice as many].
+    #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
+    pub workers: Vec<usize>,
+    /// Processes for each number.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub rounds: u32,
+    /// The parameter named `size` of every chosen workload that has one.
+    #[arg(long, value_name = "N")]
+    pub size: Option<u64>,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the figures here; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
 }
 
 /// `lab prove`.
@@ -789,8 +933,8 @@ mod tests {
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
-            "trace", "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep", "serve",
-            "load", "soak", "report", "diff", "prove",
+            "trace", "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep",
+            "serve", "load", "soak", "report", "diff", "prove", "merge", "memory", "scale",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

@@ -5,19 +5,21 @@
 //! works on it.
 
 mod ablation;
-pub mod analysis;
 mod advise;
+pub mod analysis;
 mod answer;
 mod any_runtime;
 mod catalogue;
 pub mod cli;
 pub mod compare;
 mod comparisons;
+mod costs;
 mod curves;
 mod diff;
 pub mod environment;
 pub mod error;
 pub mod foreign;
+mod formats;
 mod latency;
 mod launch_request;
 pub mod launcher;
@@ -27,7 +29,8 @@ pub mod many_loops;
 mod matrix;
 pub mod measure;
 mod median_interval;
-mod memory;
+pub mod memory;
+pub mod merge;
 mod output;
 mod parts;
 pub mod peers;
@@ -37,6 +40,7 @@ pub mod registry;
 pub mod repetitions;
 pub mod report;
 pub mod results;
+mod scale;
 mod scheduler_counts;
 pub mod serve;
 pub mod soak;
@@ -130,6 +134,9 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
         Some(Command::Diff(arguments)) => diff::run(&arguments),
+        Some(Command::Merge(arguments)) => merge::run(&arguments),
+        Some(Command::Memory(arguments)) => memory::run(registry, build, &arguments),
+        Some(Command::Scale(arguments)) => scale::run(registry, build, &arguments),
         Some(Command::Prove(arguments)) => prove::run(registry, build, &arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
         Some(Command::Span(arguments)) => analysis::span_command::run(registry, &arguments),

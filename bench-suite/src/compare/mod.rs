@@ -3,6 +3,7 @@
 pub(crate) mod arms;
 mod binaries;
 pub(crate) mod child;
+mod counting;
 pub(crate) mod effort;
 pub(crate) mod interruption;
 pub(crate) mod outputs;
@@ -23,20 +24,22 @@ use crate::comparisons::{self, ArmKey, Question};
 use crate::curves;
 use crate::environment;
 use crate::error::CommandError;
-use crate::memory;
+use crate::merge::again;
+use crate::merge::shard::Shard;
 use crate::peers::external;
 use crate::provenance::Build;
 use crate::registry::Registry;
 use crate::results::{
-    Comparison, Environment, Remark, Results, Role, Run, SCHEMA, Status, WorkloadInfo,
+    Comparison, Environment, Family, Remark, Results, Role, Run, SCHEMA, Status, WorkloadInfo,
 };
 use crate::statistics::{self, Looks};
 use crate::table;
 use crate::terminal;
 
 use binaries::Binary;
+pub(crate) use counting::Counting;
 use interruption::Interruption;
-use outputs::Outputs;
+use outputs::{Formats, Outputs};
 use plan::{Asked, Cell, Plan};
 use progress::Progress;
 use protocol::{Measured, Request};
@@ -53,13 +56,37 @@ pub fn run(
     build: &Build,
     arguments: &CompareArgs,
 ) -> Result<(), CommandError> {
-    let plan = Plan::new(registry, &Asked::from(arguments))?;
-    let outputs = Outputs::prepare(
-        arguments.out.clone(),
-        arguments.json.clone(),
-        arguments.csv.clone(),
-    )?;
-    carry_out(&plan, build, &outputs, arguments.no_progress)
+    let shard = arguments.shard.as_deref();
+    let shard = shard.map(|text| Shard::read(text, |name| std::env::var(name).ok()));
+    let shard = shard.transpose().map_err(CommandError::Usage)?;
+    let mut plan = Plan::new(registry, &Asked::from(arguments))?;
+    let mut folder = arguments.out.clone();
+    if let Some(shard) = shard {
+        plan.keep(shard)?;
+        // Shards may run side by side in one folder.
+        folder.get_or_insert_with(|| {
+            format!(
+                "{}/shard-{}-of-{}",
+                outputs::DEFAULT_FOLDER,
+                shard.index,
+                shard.of
+            )
+            .into()
+        });
+    }
+    let formats = Formats::prepare(&arguments.formats)?;
+    let outputs = Outputs::prepare(folder, arguments.json.clone(), arguments.csv.clone())?;
+    let counting = Counting {
+        syscalls: arguments.count_syscalls,
+        instructions: arguments.count_instructions,
+    };
+    carry_out(
+        &plan,
+        build,
+        &outputs.with(formats),
+        counting,
+        arguments.no_progress,
+    )
 }
 
 /// `lab sweep`: the same with the same care, for every combination of policies, knobs and workers; shown as a matrix.
@@ -73,19 +100,26 @@ pub fn sweep(
 ) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
     let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone(), None)?;
-    carry_out(&plan, build, &outputs, arguments.no_progress)
+    carry_out(
+        &plan,
+        build,
+        &outputs,
+        Counting::default(),
+        arguments.no_progress,
+    )
 }
 
 fn carry_out(
     plan: &Plan,
     build: &Build,
     outputs: &Outputs,
+    counting: Counting,
     silent: bool,
 ) -> Result<(), CommandError> {
     let bench = Bench::prepare(silent)?;
     announce(plan, silent);
     let mut results = bench.describe(plan, build, outputs)?;
-    bench.measure(plan, outputs, &mut results)?;
+    bench.measure(plan, outputs, counting, &mut results)?;
     bench.conclude(plan, outputs, &results)
 }
 
@@ -165,12 +199,16 @@ impl Bench {
             .iter()
             .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
         let versions = external::prepare(runtimes, |line| self.say(line));
+        let begun = environment::Instant::now();
         // A quick look has little time for it, and measures little.
-        memory::warm(if plan.effort.intervals_only {
-            1 << 28
+        let (bytes, time) = if plan.effort.intervals_only {
+            (1 << 28, Duration::from_millis(50))
         } else {
-            1 << 30
-        });
+            (1 << 30, Duration::from_millis(300))
+        };
+        environment::warm_memory(bytes);
+        environment::warm_processors(time);
+        let conditions = environment::before(begun);
         let mut results = Results {
             schema: SCHEMA.to_owned(),
             environments: vec![environment::describe(plan.seed, build)],
@@ -184,6 +222,8 @@ impl Bench {
             ..Results::default()
         };
         results.environments[0].versions.extend(versions);
+        results.environments[0].shard = plan.shard.map(|shard| shard.to_string());
+        results.environments[0].conditions = Some(conditions);
         let builds = plan.binaries.iter().map(|(name, binary)| Environment {
             id: name.clone(),
             program: Some(format!("{} ({})", binary.version, binary.path.display())),
@@ -207,8 +247,10 @@ impl Bench {
         &self,
         plan: &Plan,
         outputs: &Outputs,
+        counting: Counting,
         results: &mut Results,
     ) -> Result<(), CommandError> {
+        let measuring_begun = environment::Instant::now();
         let mut measuring = Measuring {
             plan,
             outputs,
@@ -222,6 +264,7 @@ impl Bench {
             looks: vec![Looks::default(); plan.cells.len()],
         };
         measuring.all();
+        measuring.count(counting);
         let looks = measuring.looks.clone();
         measuring.progress.finish();
         if results.runs.is_empty() {
@@ -230,6 +273,10 @@ impl Bench {
                 "interrupted before anything was measured; nothing was written".to_owned(),
             ));
         }
+        environment::after(&mut results.environments[0], measuring_begun);
+        let doubts = environment::doubts(&results.environments[0]);
+        results.notes.extend(doubts);
+        results.families = families(plan, &looks);
         results.comparisons = compared(plan, &looks, &results.runs);
         results.remarks = remarks(plan, &results.runs);
         Ok(())
@@ -336,14 +383,27 @@ fn compared(plan: &Plan, looks: &[Looks], runs: &[Run]) -> Vec<Comparison> {
 }
 
 fn compared_in(plan: &Plan, cell: &Cell, looks: &Looks, runs: &[&Run]) -> Vec<Comparison> {
-    let question = Question {
+    comparisons::of_cell(runs, &question(plan, cell, looks))
+}
+
+fn question<'a>(plan: &Plan, cell: &'a Cell, looks: &'a Looks) -> Question<'a> {
+    Question {
         baselines: &cell.baselines,
         best_of: &cell.best_of,
         metric: cell.workload.metric,
         margin: plan.effort.margin,
         looks: (!plan.effort.intervals_only).then_some(looks),
+    }
+}
+
+/// What was asked of each cell, for whoever compares again.
+fn families(plan: &Plan, looks: &[Looks]) -> Vec<Family> {
+    let cells = plan.cells.iter().zip(looks);
+    let stored = |(cell, looks): (&Cell, &Looks)| {
+        let question = question(plan, cell, looks);
+        again::stored(cell.workload.name, &cell.params, &question)
     };
-    comparisons::of_cell(runs, &question)
+    cells.map(stored).collect()
 }
 
 fn remarks(plan: &Plan, runs: &[Run]) -> Vec<Remark> {
@@ -517,18 +577,26 @@ impl Measuring<'_> {
         budget: Duration,
         limit: Duration,
     ) -> process::Outcome {
+        let request = self.request(round, cell, arm, budget);
+        let binary = self.binary(cell, arm);
+        let cell = &self.plan.cells[cell];
+        self.progress
+            .process(round, cell.workload.name, cell.arms[arm].runtime);
+        (self.measure)(binary, &request, limit)
+    }
+
+    fn request(&self, round: u32, cell: usize, arm: usize, budget: Duration) -> Request {
         let cell = &self.plan.cells[cell];
         let arm = &cell.arms[arm];
-        self.progress
-            .process(round, cell.workload.name, arm.runtime);
         // The same input for all arms of a round, another one in the next.
         let seed = self.plan.seed.wrapping_add(u64::from(round));
-        let request = arm.request(cell.workload.name, &cell.params, budget, seed);
-        let binary = arm
-            .binary
-            .as_ref()
-            .and_then(|name| self.plan.binaries.get(name));
-        (self.measure)(binary, &request, limit)
+        arm.request(cell.workload.name, &cell.params, budget, seed)
+    }
+
+    /// The other build that an arm is measured in; `None` for this one.
+    fn binary(&self, cell: usize, arm: usize) -> Option<&Binary> {
+        let name = self.plan.cells[cell].arms[arm].binary.as_ref()?;
+        self.plan.binaries.get(name)
     }
 
     fn record(&self, round: u32, cell: usize, arm: usize, outcome: process::Outcome) -> Run {
@@ -571,6 +639,8 @@ impl Measuring<'_> {
             ops: sum(|sample| sample.ops),
             wall_ns: sum(|sample| sample.wall_ns),
             cpu_ns: sum(|sample| sample.cpu_ns),
+            cpu_user_ns: measured.cpu_user_ns,
+            cpu_system_ns: measured.cpu_system_ns,
             flags: measured.flags,
             client_cpu_ns: measured.client_cpu_ns,
             client_late_ns: measured.client_late_ns,
