@@ -47,6 +47,7 @@ mod units;
 mod usage;
 mod vocabulary;
 pub mod workloads;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -124,7 +125,9 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Diff(arguments)) => diff::run(&arguments),
         Some(Command::Prove(arguments)) => prove::run(registry, build, &arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
+        Some(Command::Zoo(arguments)) => zoo::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
+        Some(Command::ZooCell(arguments)) => zoo::cell::run(registry, &arguments),
     }
 }
 
