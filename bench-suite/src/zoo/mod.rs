@@ -35,9 +35,12 @@ use crate::{suggest, terminal};
 
 use contestant::{Choices, Contestant, choose};
 use pathology::Pathology;
-use process::Limits;
+use process::Cell;
 use results::{Column, Row, SCHEMA, ZooResults};
 use verdict::Verdict;
+
+/// How long a cell may take.
+const TIME: Duration = Duration::from_secs(60);
 
 /// The most memory that a cell may have.
 const MEMORY_BYTES: u64 = 6 << 30;
@@ -164,11 +167,15 @@ fn verdict_on(
         Err(verdict) => return verdict,
     };
     let command = process::with_descriptors(command, pathology.descriptors);
-    let limits = Limits {
-        time: Duration::from_secs(60),
+    let cell = Cell {
+        bound: pathology.bound,
+        drive: pathology.drive,
+        size,
+        workers,
+        time: TIME,
         memory_bytes: MEMORY_BYTES,
     };
-    process::run(command, pathology, (size, workers), limits, interruption)
+    process::run(command, cell, interruption)
 }
 
 /// Refuses a table in which `RUNTIME:PATHOLOGY` or all of `RUNTIME` was to survive and does not.

@@ -10,16 +10,20 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::client::Target;
-use super::pathology::Pathology;
+use super::pathology::{Bound, Drive};
 use super::stage::Word;
 use super::verdict::Verdict;
 use crate::compare::interruption::Interruption;
 use crate::compare::process::{ending, last_line, tail_of};
 use crate::peers::external::tree;
 
-/// What a cell may use.
+/// What is to be judged, and what it may use.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct Cell {
+    pub(crate) bound: Bound,
+    pub(crate) drive: Option<Drive>,
+    pub(crate) size: u64,
+    pub(crate) workers: usize,
     pub(crate) time: Duration,
     pub(crate) memory_bytes: u64,
 }
@@ -29,13 +33,7 @@ const WATCH: Duration = Duration::from_millis(50);
 
 /// Runs `command`, which is one cell's program, to its figure. To be called from the main thread: the death signal of
 /// what it starts is sent when the thread that started it ends.
-pub(crate) fn run(
-    mut command: Command,
-    pathology: &'static Pathology,
-    (size, workers): (u64, usize),
-    limits: Limits,
-    interruption: &Interruption,
-) -> Verdict {
+pub(crate) fn run(mut command: Command, cell: Cell, interruption: &Interruption) -> Verdict {
     tree::adopt();
     command
         .env(tree::MARK, std::process::id().to_string())
@@ -52,12 +50,12 @@ pub(crate) fn run(
     let target = Target {
         port: 0,
         id: child.id(),
-        workers,
-        size,
+        workers: cell.workers,
+        size: cell.size,
     };
     let stderr = child.stderr.take().and_then(|pipe| tail_of(pipe).ok());
     let outcome = match child.stdout.take().map(lines_of) {
-        Some(Ok(lines)) => watch(&lines, pathology, target, limits),
+        Some(Ok(lines)) => watch(&lines, cell, target),
         _ => Outcome::Said(Word::Failed("the lab can't listen to it".to_owned())),
     };
     let by_itself = matches!(outcome, Outcome::Ended) && ended(group);
@@ -65,7 +63,7 @@ pub(crate) fn run(
     let status = child.wait();
     tree::end_marked();
     match outcome {
-        Outcome::Said(Word::Value(value)) => Verdict::on(pathology, value, size),
+        Outcome::Said(Word::Value(value)) => Verdict::on(cell.bound, value, cell.size),
         Outcome::Said(Word::Failed(why)) => Verdict::failed(why),
         Outcome::Said(Word::Cannot(why)) => Verdict::CannotRun { why },
         Outcome::Said(Word::Listening(_)) | Outcome::Ended => {
@@ -86,17 +84,12 @@ enum Outcome {
 }
 
 /// Listens until there is a figure, a limit is reached, or it ends.
-fn watch(
-    lines: &Receiver<String>,
-    pathology: &'static Pathology,
-    mut target: Target,
-    limits: Limits,
-) -> Outcome {
-    let deadline = Instant::now() + limits.time;
+fn watch(lines: &Receiver<String>, cell: Cell, mut target: Target) -> Outcome {
+    let deadline = Instant::now() + cell.time;
     let mut driven: Option<Receiver<Result<f64, String>>> = None;
     loop {
         match lines.recv_timeout(WATCH) {
-            Ok(line) => match (serde_json::from_str(&line), pathology.drive) {
+            Ok(line) => match (serde_json::from_str(&line), cell.drive) {
                 (Ok(Word::Listening(port)), Some(drive)) => {
                     target.port = port;
                     let (give, figure) = mpsc::channel();
@@ -123,12 +116,12 @@ fn watch(
             });
         }
         if Instant::now() >= deadline {
-            let why = format!("no end within {} s", limits.time.as_secs());
+            let why = format!("no end within {} s", cell.time.as_secs());
             return Outcome::Said(Word::Failed(why));
         }
         let used = tree::peak_rss_bytes(target.id).unwrap_or(0);
-        if used > limits.memory_bytes {
-            let mebibytes = limits.memory_bytes >> 20;
+        if used > cell.memory_bytes {
+            let mebibytes = cell.memory_bytes >> 20;
             return Outcome::Said(Word::Failed(format!(
                 "took more than {mebibytes} MiB of memory"
             )));
@@ -189,24 +182,19 @@ pub(crate) fn with_descriptors(command: Command, descriptors: Option<u64>) -> Co
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zoo::pathologies;
-
-    const LIMITS: Limits = Limits {
+    const ALL_TEN: Cell = Cell {
+        bound: Bound::All("tasks"),
+        drive: None,
+        size: 10,
+        workers: 2,
         time: Duration::from_secs(2),
         memory_bytes: 64 << 20,
     };
 
-    fn script(text: &str, pathology: &str) -> Verdict {
+    fn script(text: &str) -> Verdict {
         let mut command = Command::new("sh");
         command.args(["-c", text]);
-        let pathology = pathologies::find(pathology).unwrap();
-        run(
-            command,
-            pathology,
-            (10, 2),
-            LIMITS,
-            &Interruption::default(),
-        )
+        run(command, ALL_TEN, &Interruption::default())
     }
 
     fn why(verdict: &Verdict) -> String {
@@ -218,9 +206,9 @@ mod tests {
 
     #[test]
     fn a_figure_is_judged_by_the_bound() {
-        let kept = script("echo '{\"value\": 10}'", "lifo-hostage");
+        let kept = script("echo '{\"value\": 10}'");
         assert_eq!(kept, Verdict::Survives { value: 10.0 });
-        let missed = script("echo '{\"value\": 9}'", "lifo-hostage");
+        let missed = script("echo '{\"value\": 9}'");
         assert_eq!(missed.mark(), "FAILS");
     }
 
@@ -235,10 +223,10 @@ mod tests {
             ("exec tail /dev/zero", "MiB of memory"),
             ("echo '{\"failed\": \"no thread\"}'", "no thread"),
         ] {
-            let verdict = script(text, "lifo-hostage");
+            let verdict = script(text);
             assert!(why(&verdict).contains(part), "{text}: {verdict:?}");
         }
-        let missing = script("echo '{\"cannot\": \"no locks\"}'", "mutex-convoy");
+        let missing = script("echo '{\"cannot\": \"no locks\"}'");
         assert_eq!(missing.mark(), "-");
     }
 
@@ -251,7 +239,7 @@ mod tests {
              echo '{{\"value\": 10}}'; wait",
             file.display()
         );
-        assert_eq!(script(&text, "lifo-hostage").mark(), "ok");
+        assert_eq!(script(&text).mark(), "ok");
         let id: i32 = std::fs::read_to_string(&file)
             .unwrap()
             .trim()

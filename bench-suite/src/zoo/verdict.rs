@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pathology::{Number, Pathology};
+use super::pathology::{Bound, Number};
 
 /// A cell of the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +21,8 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     /// The verdict on a figure, at a size.
-    pub(crate) fn on(pathology: &Pathology, value: f64, size: u64) -> Self {
-        if pathology.bound.holds(value, size) {
+    pub(crate) fn on(bound: Bound, value: f64, size: u64) -> Self {
+        if bound.holds(value, size) {
             Self::Survives { value }
         } else {
             Self::Fails {
@@ -66,14 +66,13 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zoo::pathologies;
 
     #[test]
     fn a_figure_out_of_bounds_is_a_failure_that_shows_it() {
-        let pathology = pathologies::find("mutex-convoy").unwrap();
-        assert_eq!(Verdict::on(pathology, 0.1, 1).mark(), "ok");
-        let failed = Verdict::on(pathology, 0.9, 1);
+        let bound = Bound::AtMost(0.5, "switches a lock");
+        assert_eq!(Verdict::on(bound, 0.1, 1).mark(), "ok");
+        let failed = Verdict::on(bound, 0.9, 1);
         assert_eq!(failed.mark(), "FAILS");
-        assert_eq!(failed.words(pathology.bound.unit()), "0.90 switches a lock");
+        assert_eq!(failed.words(bound.unit()), "0.90 switches a lock");
     }
 }

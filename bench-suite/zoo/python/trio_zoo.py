@@ -79,11 +79,11 @@ async def lifo_hostage(size, workers):
     for _ in range(size):
         called, ran = trio.Event(), []
 
-        async def wait():
+        async def wait(called, ran):
             await called.wait()
             ran.append(True)
 
-        nursery.start_soon(wait)
+        nursery.start_soon(wait, called, ran)
         await trio.sleep(0.001)
         called.set()
         begun = time.monotonic()
