@@ -110,7 +110,7 @@ impl Contestant {
                 command.args(without.iter().flat_map(|part| ["--without", part]));
                 Ok(command)
             }
-            How::Foreign(peer) => foreign(peer, pathology, size, workers),
+            How::Foreign(peer) => foreign_command(peer, pathology.name, size, workers),
         }
     }
 
@@ -123,15 +123,19 @@ impl Contestant {
     }
 }
 
-fn foreign(
+/// The command that runs `pathology` by a foreign program, built if it was not.
+///
+/// # Errors
+/// The verdict, where there is nothing to run.
+pub(crate) fn foreign_command(
     peer: &Peer,
-    pathology: &Pathology,
+    pathology: &str,
     size: u64,
     workers: usize,
 ) -> Result<Command, Verdict> {
     let cannot = |why: String| Verdict::CannotRun { why };
     let manifest = &peer.manifest;
-    if !manifest.workloads.iter().any(|name| name == pathology.name) {
+    if !manifest.workloads.iter().any(|name| name == pathology) {
         return Err(cannot(
             "its language has nothing to write this with".to_owned(),
         ));
@@ -143,7 +147,7 @@ fn foreign(
         build: &installed.build,
         program: &installed.program.to_string_lossy(),
         workers,
-        workload: pathology.name,
+        workload: pathology,
     };
     let words = placeholders.fill(&manifest.command);
     let Some((program, arguments)) = words.split_first() else {
@@ -152,7 +156,7 @@ fn foreign(
     let mut command = Command::new(Path::new(program));
     command
         .args(arguments)
-        .args([pathology.name, &size.to_string(), &workers_text])
+        .args([pathology, &size.to_string(), &workers_text])
         .envs(&manifest.environment)
         .current_dir(&installed.dir);
     Ok(command)

@@ -10,6 +10,7 @@
 pub(crate) mod cell;
 mod client;
 mod contestant;
+mod faults;
 mod locks;
 mod pathologies;
 mod pathology;

@@ -93,6 +93,12 @@ pub(crate) fn embedded(suffix: &str) -> Vec<Peer> {
     peers
 }
 
+/// The embedded file of this path.
+pub(crate) fn file(path: &str) -> Option<&'static str> {
+    let found = FILES.iter().find(|(name, _)| *name == path);
+    found.map(|(_, text)| *text)
+}
+
 /// In the order in which they are listed, whatever the names of files.
 fn place(name: &str) -> usize {
     let order = [
