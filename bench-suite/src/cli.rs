@@ -60,6 +60,8 @@ pub enum Command {
     Load(LoadArgs),
     /// Start, misuse and end runtimes for a while, and check that nothing leaks.
     Soak(SoakArgs),
+    /// Run known troubles of runtimes under each runtime; print who survives what.
+    Zoo(ZooArgs),
     /// Make the report again from stored results.
     Report(ReportArgs),
     /// Compare two stored results from their raw rounds; code 1 on a regression.
@@ -81,6 +83,9 @@ pub enum Command {
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,
+    /// The process of one cell of the zoo.
+    #[command(hide = true)]
+    ZooCell(ZooCellArgs),
 }
 
 /// `lab list`.
@@ -588,6 +593,80 @@ pub struct SoakArgs {
     pub without: Vec<String>,
 }
 
+/// `lab zoo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab zoo                                   every pathology under every runtime that is there
+  lab zoo --runtime n1,mn,threads --quick   ours, small
+  lab zoo --only endless-poll,lifo-chain --runtime mn,tokio-mt,go
+  lab zoo --json zoo.json --markdown zoo.md
+  lab zoo --runtime mn --without monitor    what the part is there for
+  lab zoo --versions                        when documented faults came and went, by released version
+
+A pathology is a small program with a bound; each cell is a process of its own. `ok` keeps the bound, `FAILS` does
+not, `-` can't run. With --expect the code is 1 if one that is to survive does not.")]
+pub struct ZooArgs {
+    /// Which runtimes [default: all, those of other languages included].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Which pathologies [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Small sizes.
+    #[arg(long)]
+    pub quick: bool,
+    /// Worker threads where there are several.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The scheduling policy, where there is a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
+    /// What must survive: all under RUNTIME, or one pathology.
+    #[arg(long, value_name = "RUNTIME[:NAME]", value_delimiter = ',')]
+    pub expect: Vec<String>,
+    /// Run released versions of tokio, futures, Go and Node, built at the first need, on the faults that they had.
+    #[arg(long, conflicts_with_all = ["quick", "expect"])]
+    pub versions: bool,
+    /// Write the table here, as JSON; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table here, as Markdown; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say nothing while it runs.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab zoo-cell`.
+#[derive(Clone, Debug, Args)]
+pub struct ZooCellArgs {
+    /// The pathology.
+    pub pathology: String,
+    /// The runtime.
+    pub runtime: String,
+    /// How much of it.
+    pub size: u64,
+    /// Worker threads where there are several.
+    pub workers: usize,
+    /// The scheduling policy.
+    #[arg(long)]
+    pub policy: Option<String>,
+    /// Decisions of the policy.
+    #[arg(long = "knob")]
+    pub knobs: Vec<String>,
+    /// Parts to leave out.
+    #[arg(long)]
+    pub without: Vec<String>,
+}
+
 /// `lab diff`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -935,6 +1014,7 @@ mod tests {
         for command in [
             "trace", "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep",
             "serve", "load", "soak", "report", "diff", "prove", "merge", "memory", "scale",
+            "zoo",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

@@ -56,6 +56,7 @@ mod units;
 mod usage;
 mod vocabulary;
 pub mod workloads;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -142,7 +143,9 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Span(arguments)) => analysis::span_command::run(registry, &arguments),
         Some(Command::Diverge(arguments)) => analysis::diverge_command::run(registry, &arguments),
         Some(Command::Trace(arguments)) => trace::run(registry, &arguments),
+        Some(Command::Zoo(arguments)) => zoo::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
+        Some(Command::ZooCell(arguments)) => zoo::cell::run(registry, &arguments),
     }
 }
 
