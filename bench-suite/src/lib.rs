@@ -43,6 +43,8 @@ mod suggest;
 pub mod summary;
 mod table;
 mod terminal;
+pub mod timeline;
+pub mod trace;
 mod units;
 mod usage;
 mod vocabulary;
