@@ -95,11 +95,21 @@
     animation: false,
     plugins: {
       legend: { display: false },
-      title: { display: true, text: lines(title, width - 20), color: colour("--ink"), align: "start", font: { size: 13 } },
+      title: {
+        display: true,
+        text: lines(title, width - 20),
+        color: colour("--ink"),
+        align: "start",
+        font: { size: 13 },
+      },
       tooltip: { callbacks: { label: tooltip } },
     },
     scales: {
-      x: { grid: { color: colour("--line") }, ...axis, ticks: { color: colour("--quiet"), maxRotation: 0, autoSkipPadding: 14, callback: short, ...axis.ticks } },
+      x: {
+        grid: { color: colour("--line") },
+        ...axis,
+        ticks: { color: colour("--quiet"), maxRotation: 0, autoSkipPadding: 14, callback: short, ...axis.ticks },
+      },
       y: { grid: { display: false }, ticks: { color: colour("--ink"), autoSkip: false, font: { size: 11 } } },
     },
   });
@@ -111,19 +121,25 @@
           type: "logarithmic",
           min: Math.min(...all) / 1.5,
           max: Math.max(...all) * 1.5,
-          afterBuildTicks: (axis) => { axis.ticks = valueTicks(axis.min, axis.max, width); },
+          afterBuildTicks: (axis) => {
+            axis.ticks = valueTicks(axis.min, axis.max, width);
+          },
         }
       : { type: "linear", beginAtZero: true, grace: "4%", suggestedMax: Math.max(...all) };
     return {
       type: "bar",
       data: {
         labels: labels(section, width),
-        datasets: [{
-          data: section.rows.map((row) => row.median),
-          // A bar's length means nothing on a logarithmic axis: a mark stands there instead.
-          backgroundColor: section.rows.map((row) => (section.logarithmic ? "transparent" : colour(kindColour[row.kind]))),
-          maxBarThickness: 20,
-        }],
+        datasets: [
+          {
+            data: section.rows.map((row) => row.median),
+            // A bar's length means nothing on a logarithmic axis: a mark stands there instead.
+            backgroundColor: section.rows.map((row) =>
+              section.logarithmic ? "transparent" : colour(kindColour[row.kind]),
+            ),
+            maxBarThickness: 20,
+          },
+        ],
       },
       options: options(
         section.unit ? `${section.title}, ${section.unit}` : section.title,
@@ -154,7 +170,9 @@
           type: "logarithmic",
           min: low / 1.08,
           max: high * 1.08,
-          afterBuildTicks: (axis) => { axis.ticks = ratioTicks(axis.min, axis.max); },
+          afterBuildTicks: (axis) => {
+            axis.ticks = ratioTicks(axis.min, axis.max);
+          },
           ticks: { callback: (value) => `${short(value)}x` },
         },
         (item) => {
@@ -170,7 +188,14 @@
   // Chart.js puts a tick at every tenth of a decade: few of them fit. Always 1, and as many others as the span leaves room for.
   const ratioTicks = (min, max) => {
     const span = max / min;
-    const steps = span > 100 ? [1] : span > 6 ? [1, 2, 5] : span > 2 ? [0.5, 0.8, 1, 1.25, 1.5, 2, 3, 4] : [0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5];
+    const steps =
+      span > 100
+        ? [1]
+        : span > 6
+          ? [1, 2, 5]
+          : span > 2
+            ? [0.5, 0.8, 1, 1.25, 1.5, 2, 3, 4]
+            : [0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5];
     const decades = span > 6 ? [-4, -3, -2, -1, 0, 1, 2, 3, 4] : [0];
     return decades
       .flatMap((decade) => steps.map((step) => step * 10 ** decade))
@@ -190,7 +215,13 @@
       }
       return ticks.filter((value) => value >= min && value <= max);
     };
-    const choices = [[[1, 2, 5], 1], [[1, 3], 1], [[1], 1], [[1], 2], [[1], 3]].map(([steps, stride]) => between(steps, stride));
+    const choices = [
+      [[1, 2, 5], 1],
+      [[1, 3], 1],
+      [[1], 1],
+      [[1], 2],
+      [[1], 3],
+    ].map(([steps, stride]) => between(steps, stride));
     const fitting = choices.find((ticks) => ticks.length <= room && ticks.length > 0) ?? choices[choices.length - 1];
     return fitting.map((value) => ({ value }));
   };

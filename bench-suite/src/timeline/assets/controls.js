@@ -5,7 +5,11 @@ const SPEEDS = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 function connect(page) {
   const { view, canvas, byId } = page;
-  const press = (id, action) => byId(id).addEventListener("click", () => { action(); page.changed(); });
+  const press = (id, action) =>
+    byId(id).addEventListener("click", () => {
+      action();
+      page.changed();
+    });
   press("zoom-in", () => view.zoom(0.5, zoomCentre(view)));
   press("zoom-out", () => view.zoom(2, zoomCentre(view)));
   press("fit", () => view.fit());
@@ -42,9 +46,13 @@ function connect(page) {
     speeds.append(option);
   }
   // The whole of it in some ten seconds, until told otherwise.
-  view.speed = SPEEDS.reduce((best, speed) => (Math.abs(Math.log(speed * 10 / view.endNs)) < Math.abs(Math.log(best * 10 / view.endNs)) ? speed : best));
+  view.speed = SPEEDS.reduce((best, speed) =>
+    Math.abs(Math.log((speed * 10) / view.endNs)) < Math.abs(Math.log((best * 10) / view.endNs)) ? speed : best,
+  );
   speeds.value = String(view.speed);
-  speeds.addEventListener("change", () => { view.speed = Number(speeds.value); });
+  speeds.addEventListener("change", () => {
+    view.speed = Number(speeds.value);
+  });
   pointer(page);
   keys(page);
 }
@@ -63,23 +71,27 @@ function pointer(page) {
     const box = canvas.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top };
   };
-  canvas.addEventListener("wheel", (event) => {
-    const { x } = place(event);
-    if (event.ctrlKey || event.metaKey || event.altKey) {
-      event.preventDefault();
-      view.zoom(1.002 ** event.deltaY, page.timeAt(x));
-    } else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
-      event.preventDefault();
-      view.pan((event.deltaX || event.deltaY) / 1000);
-    } else {
-      // At its end, the wheel scrolls the page.
-      const before = view.scroll;
-      page.scrollTo(view.scroll + event.deltaY);
-      if (view.scroll === before) return;
-      event.preventDefault();
-    }
-    page.changed();
-  }, { passive: false });
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      const { x } = place(event);
+      if (event.ctrlKey || event.metaKey || event.altKey) {
+        event.preventDefault();
+        view.zoom(1.002 ** event.deltaY, page.timeAt(x));
+      } else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+        event.preventDefault();
+        view.pan((event.deltaX || event.deltaY) / 1000);
+      } else {
+        // At its end, the wheel scrolls the page.
+        const before = view.scroll;
+        page.scrollTo(view.scroll + event.deltaY);
+        if (view.scroll === before) return;
+        event.preventDefault();
+      }
+      page.changed();
+    },
+    { passive: false },
+  );
   canvas.addEventListener("pointerdown", (event) => {
     const at = place(event);
     if (held.size === 0) {
@@ -145,10 +157,17 @@ function keys(page) {
     " ": () => page.togglePlay(),
     r: () => page.nextRun(),
     t: () => page.toggleMode(),
-    "[": () => { view.rowHeight = Math.max(4, view.rowHeight - 2); },
-    "]": () => { view.rowHeight = Math.min(40, view.rowHeight + 2); },
+    "[": () => {
+      view.rowHeight = Math.max(4, view.rowHeight - 2);
+    },
+    "]": () => {
+      view.rowHeight = Math.min(40, view.rowHeight + 2);
+    },
     "/": () => byId("search").focus(),
-    Escape: () => { view.choose(0, -1); page.hideTip(); },
+    Escape: () => {
+      view.choose(0, -1);
+      page.hideTip();
+    },
   };
   canvas.addEventListener("keydown", (event) => {
     const action = actions[event.key];

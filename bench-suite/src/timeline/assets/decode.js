@@ -42,7 +42,9 @@ async function times(text, count) {
 /** Numbers that may be absent: -1 here, 0 in the column. */
 async function numbers(text, count) {
   const values = new Int32Array(count);
-  integers(await unpack(text), count, (index, value) => { values[index] = value - 1; });
+  integers(await unpack(text), count, (index, value) => {
+    values[index] = value - 1;
+  });
   return values;
 }
 

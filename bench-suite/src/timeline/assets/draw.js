@@ -18,12 +18,32 @@ function readTheme(element, models) {
   const css = (name) => style.getPropertyValue(name).trim();
   const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const theme = {};
-  for (const name of ["ink", "quiet", "paper", "raised", "line", "queued", "lock", "blocking", "search", "park", "off", "chosen", "gap", "worse"]) {
+  for (const name of [
+    "ink",
+    "quiet",
+    "paper",
+    "raised",
+    "line",
+    "queued",
+    "lock",
+    "blocking",
+    "search",
+    "park",
+    "off",
+    "chosen",
+    "gap",
+    "worse",
+  ]) {
     theme[name] = css(`--${name}`);
   }
   theme.runs = models.map((model) => css(`--run-${model.hue}`));
   theme.onRun = css("--on-run");
-  theme.packed = Object.fromEntries(["paper", "queued", "lock", "blocking", "search", "park", "off"].map((name) => [name, packColour(probe, theme[name])]));
+  theme.packed = Object.fromEntries(
+    ["paper", "queued", "lock", "blocking", "search", "park", "off"].map((name) => [
+      name,
+      packColour(probe, theme[name]),
+    ]),
+  );
   theme.packedRuns = theme.runs.map((colour) => packColour(probe, colour));
   theme.font = style.fontFamily;
   return theme;
@@ -51,7 +71,10 @@ function blend(line, share, colour) {
 
 /** The picture behind everything: the rows' slices. */
 class Raster {
-  constructor() { this.width = 0; this.height = 0; }
+  constructor() {
+    this.width = 0;
+    this.height = 0;
+  }
 
   resize(width, height) {
     if (width === this.width && height === this.height) return;
@@ -63,7 +86,9 @@ class Raster {
     this.lines = LAYERS.map(() => new Uint32Array(width));
   }
 
-  clear(colour) { this.pixels.fill(colour); }
+  clear(colour) {
+    this.pixels.fill(colour);
+  }
 
   /** A row's layers between two heights: states over each other, each in its own layers. */
   row(states, owner, t0, nsPerPixel, top, height, limits, ground) {
@@ -86,7 +111,12 @@ class Raster {
 }
 
 /** Layers of a row, as shares of its height. What runs fills all of them, and what waits only low ones. */
-const LAYERS = [[0.06, 0.28], [0.28, 0.6], [0.6, 0.8], [0.8, 0.94]];
+const LAYERS = [
+  [0.06, 0.28],
+  [0.28, 0.6],
+  [0.6, 0.8],
+  [0.8, 0.94],
+];
 const ALL = 0b1111;
 const LOW = 0b1100;
 const LOWEST = 0b1000;
@@ -100,13 +130,17 @@ function statesOf(model, mode, theme, run) {
   const running = theme.packedRuns[run];
   if (mode === "tasks") {
     return [
-      state("taskQueued", LOW, packed.queued), state("taskLock", LOW, packed.lock),
-      state("taskPoll", ALL, running), state("taskBlocking", ALL, packed.blocking),
+      state("taskQueued", LOW, packed.queued),
+      state("taskLock", LOW, packed.lock),
+      state("taskPoll", ALL, running),
+      state("taskBlocking", ALL, packed.blocking),
     ];
   }
   return [
-    state("threadPark", LOWEST, packed.park), state("threadSearch", LOW, packed.search),
-    state("threadPoll", ALL, running), state("threadBlocking", ALL, packed.blocking),
+    state("threadPark", LOWEST, packed.park),
+    state("threadSearch", LOW, packed.search),
+    state("threadPoll", ALL, running),
+    state("threadBlocking", ALL, packed.blocking),
     state("threadOff", TOP, packed.off),
   ];
 }
@@ -131,8 +165,20 @@ function drawRows(raster, layout, view, models, theme, ratio) {
   const states = models.map((model, run) => statesOf(model, view.mode, theme, run));
   visibleRows(layout, (panel, index, row, y) => {
     if (row.owner < 0) return;
-    const limits = { top: Math.round((panel.top + HEADING) * ratio), bottom: Math.min(raster.height, Math.round(panel.bottom * ratio)) };
-    raster.row(states[row.run], row.owner, view.t0, nsPerPixel, y * ratio, layout.rowHeight * ratio, limits, theme.packed.paper);
+    const limits = {
+      top: Math.round((panel.top + HEADING) * ratio),
+      bottom: Math.min(raster.height, Math.round(panel.bottom * ratio)),
+    };
+    raster.row(
+      states[row.run],
+      row.owner,
+      view.t0,
+      nsPerPixel,
+      y * ratio,
+      layout.rowHeight * ratio,
+      limits,
+      theme.packed.paper,
+    );
   });
 }
 
@@ -143,7 +189,8 @@ function drawSlices(context, layout, view, models, theme) {
   context.textBaseline = "middle";
   let labels = 0;
   visibleRows(layout, (panel, index, row, y) => {
-    if (row.owner < 0 || layout.rowHeight < 11 || y < panel.top + HEADING || y + layout.rowHeight > panel.bottom) return;
+    if (row.owner < 0 || layout.rowHeight < 11 || y < panel.top + HEADING || y + layout.rowHeight > panel.bottom)
+      return;
     const model = models[row.run];
     const series = view.mode === "tasks" ? model.series.taskPoll : model.series.threadPoll;
     const first = series.after(row.owner, view.t0);
@@ -157,11 +204,16 @@ function drawSlices(context, layout, view, models, theme) {
       if (right - left < 34) continue;
       labels += 1;
       const event = series.event[i];
-      const text = view.mode === "tasks"
-        ? duration(series.end[i] - series.start[i])
-        : model.task[event] >= 0 ? rowLabel(model, model.task[event]) : "?";
+      const text =
+        view.mode === "tasks"
+          ? duration(series.end[i] - series.start[i])
+          : model.task[event] >= 0
+            ? rowLabel(model, model.task[event])
+            : "?";
       context.fillStyle = theme.onRun;
-      context.fillText(fitted(context, text, right - left - 8), left + 4, y + layout.rowHeight / 2 + 1);
+      const shown = fitted(context, text, right - left - 8);
+      // Half a figure would be a wrong one.
+      if (shown === text || view.mode === "threads") context.fillText(shown, left + 4, y + layout.rowHeight / 2 + 1);
     }
   });
 }
@@ -169,7 +221,7 @@ function drawSlices(context, layout, view, models, theme) {
 /** Text that is cut to a width. */
 function fitted(context, text, width) {
   if (context.measureText(text).width <= width) return text;
-  let length = Math.floor(text.length * width / Math.max(1, context.measureText(text).width));
+  let length = Math.floor((text.length * width) / Math.max(1, context.measureText(text).width));
   while (length > 0 && context.measureText(`${text.slice(0, length)}…`).width > width) length -= 1;
   return length > 0 ? `${text.slice(0, length)}…` : "";
 }

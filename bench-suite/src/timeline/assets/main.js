@@ -61,7 +61,9 @@ class Page {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawAxis(context, layout, view, theme);
     drawSlices(context, layout, view, models, theme);
-    const hidden = view.arrows ? drawArrows(context, layout, view, models, theme, rowFinder(layout, view, models, view.filtered)) : 0;
+    const hidden = view.arrows
+      ? drawArrows(context, layout, view, models, theme, rowFinder(layout, view, models, view.filtered))
+      : 0;
     drawNames(context, layout, view, models, theme);
     drawOverview(context, layout, view, models, theme, this.overview);
     drawCursor(context, layout, view, models, theme);
@@ -73,7 +75,8 @@ class Page {
     const { view } = this;
     const span = view.t1 - view.t0;
     const text = `${instant(view.t0, span)} to ${instant(view.t1, span)}; cursor at ${instant(view.cursor, span)}`;
-    this.byId("window").textContent = hidden > 0 ? `${text}; ${whole(hidden)} arrows not drawn: zoom in or choose a row` : text;
+    this.byId("window").textContent =
+      hidden > 0 ? `${text}; ${whole(hidden)} arrows not drawn: zoom in or choose a row` : text;
     // While playing, five times a second is enough to read.
     const shown = view.playing ? Math.floor(performance.now() / 200) : `${view.cursor} ${view.event}`;
     const key = `${view.mode} ${view.chosen?.run} ${view.chosen?.owner} ${shown}`;
@@ -89,7 +92,9 @@ class Page {
   }
 
   /** Says something aloud, to those who listen to the page. */
-  say(text) { this.byId("said").textContent = text; }
+  say(text) {
+    this.byId("said").textContent = text;
+  }
 
   eventText(event) {
     const model = this.models[this.view.chosen?.run ?? 0];
@@ -168,12 +173,15 @@ class Page {
     else if (y > panel.scroll + room) this.scrollTo(y - room);
   }
 
-  scrollTo(scroll) { this.view.scroll = Math.max(0, Math.min(scroll, this.layout.mostScroll)); }
+  scrollTo(scroll) {
+    this.view.scroll = Math.max(0, Math.min(scroll, this.layout.mostScroll));
+  }
 
   search(text) {
     const { view } = this;
     const count = view.filter(text);
-    this.byId("matches").textContent = text.trim() === "" ? "" : `${whole(count)} of ${whole(view.rows.length)} tasks`;
+    this.byId("matches").textContent =
+      text.trim() === "" ? "" : `${whole(count)} of ${whole(view.rows.length)} tasks`;
     this.changed();
   }
 
@@ -219,13 +227,19 @@ class Page {
       this.hideTip();
       return;
     }
-    tip.replaceChildren(...underPointer(this.view, row, x > this.layout.gutter ? this.timeAt(x) : -1).map((line) => element("div", line)));
+    tip.replaceChildren(
+      ...underPointer(this.view, row, x > this.layout.gutter ? this.timeAt(x) : -1).map((line) =>
+        element("div", line),
+      ),
+    );
     tip.hidden = false;
     const left = x + 16 + tip.offsetWidth > this.layout.width ? Math.max(0, x - 12 - tip.offsetWidth) : x + 16;
     tip.style.transform = `translate(${left}px, ${Math.min(y + 14, this.layout.height - tip.offsetHeight)}px)`;
   }
 
-  hideTip() { this.byId("tip").hidden = true; }
+  hideTip() {
+    this.byId("tip").hidden = true;
+  }
 }
 
 /** What may be missing is said above the picture. */
@@ -233,10 +247,20 @@ function warnings(models) {
   const list = document.getElementById("warnings");
   for (const model of models) {
     if (model.dropped > 0) {
-      list.append(element("li", `${model.label}: ${whole(model.dropped)} events were dropped because a ring was full. Its timeline has gaps; what looks idle may have been busy.`));
+      list.append(
+        element(
+          "li",
+          `${model.label}: ${whole(model.dropped)} events were dropped because a ring was full. Its timeline has gaps; what looks idle may have been busy.`,
+        ),
+      );
     }
     if (model.unfinished > 0) {
-      list.append(element("li", `${model.label}: the end of ${whole(model.unfinished)} polls is not recorded; they are drawn up to the next event of their thread.`));
+      list.append(
+        element(
+          "li",
+          `${model.label}: the end of ${whole(model.unfinished)} polls is not recorded; they are drawn up to the next event of their thread.`,
+        ),
+      );
     }
     if (model.count === 0) list.append(element("li", `${model.label}: no event was recorded.`));
   }

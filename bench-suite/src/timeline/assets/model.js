@@ -1,9 +1,26 @@
 // One run as rows can be drawn from it: slices by task and by thread, edges between them, and who owns which event.
 
 const KIND = {
-  SPAWN: 0, QUEUED: 1, POLL_BEGIN: 2, POLL_END: 3, WAKE: 4, STEAL: 5, PARK: 6, UNPARK: 7, SEARCH: 8, IO_POLL: 9,
-  TIMER_FIRED: 10, BLOCKING_BEGIN: 11, BLOCKING_END: 12, HANDOFF: 13, LOCK_WAIT: 14, LOCK_GOT: 15, LOCK_RELEASE: 16,
-  ABORT: 17, TASK_END: 18, OS_SWITCH: 19,
+  SPAWN: 0,
+  QUEUED: 1,
+  POLL_BEGIN: 2,
+  POLL_END: 3,
+  WAKE: 4,
+  STEAL: 5,
+  PARK: 6,
+  UNPARK: 7,
+  SEARCH: 8,
+  IO_POLL: 9,
+  TIMER_FIRED: 10,
+  BLOCKING_BEGIN: 11,
+  BLOCKING_END: 12,
+  HANDOFF: 13,
+  LOCK_WAIT: 14,
+  LOCK_GOT: 15,
+  LOCK_RELEASE: 16,
+  ABORT: 17,
+  TASK_END: 18,
+  OS_SWITCH: 19,
 };
 const EDGE = { WAKE: 0, SPAWN: 1, STEAL: 2 };
 
@@ -51,7 +68,7 @@ function positions(run) {
       run.b[i] = threadAt(run.b[i]);
     }
   }
-  for (const one of tasks) one.parentAt = one.parent < 0 ? -1 : task.get(one.parent) ?? -1;
+  for (const one of tasks) one.parentAt = one.parent < 0 ? -1 : (task.get(one.parent) ?? -1);
   return { tasks, threads };
 }
 
@@ -81,7 +98,9 @@ class OpenSlices {
   }
 
   endAll(time) {
-    this.since.forEach((since, owner) => { if (since >= 0) this.end(owner, time); });
+    this.since.forEach((since, owner) => {
+      if (since >= 0) this.end(owner, time);
+    });
   }
 }
 
@@ -90,8 +109,14 @@ function buildModel(run) {
   const perTask = () => new OpenSlices(tasks.length);
   const perThread = () => new OpenSlices(threads.length);
   const open = {
-    taskPoll: perTask(), taskQueued: perTask(), taskLock: perTask(), taskBlocking: perTask(),
-    threadPoll: perThread(), threadBlocking: perThread(), threadSearch: perThread(), threadPark: perThread(),
+    taskPoll: perTask(),
+    taskQueued: perTask(),
+    taskLock: perTask(),
+    taskBlocking: perTask(),
+    threadPoll: perThread(),
+    threadBlocking: perThread(),
+    threadSearch: perThread(),
+    threadPark: perThread(),
     threadOff: perThread(),
   };
   const { t, kind, thread, task, a } = run;
@@ -124,8 +149,12 @@ function buildModel(run) {
         open.threadPoll.end(on, now);
         if (on >= 0) polled[on] = -1;
         break;
-      case KIND.PARK: open.threadPark.begin(on, now, i); break;
-      case KIND.SEARCH: open.threadSearch.begin(on, now, i); break;
+      case KIND.PARK:
+        open.threadPark.begin(on, now, i);
+        break;
+      case KIND.SEARCH:
+        open.threadSearch.begin(on, now, i);
+        break;
       case KIND.BLOCKING_BEGIN:
         open.threadBlocking.begin(on, now, i);
         open.taskBlocking.begin(of, now, i);
@@ -134,8 +163,12 @@ function buildModel(run) {
         open.threadBlocking.end(on, now);
         open.taskBlocking.end(of, now);
         break;
-      case KIND.LOCK_WAIT: if (of >= 0 && open.taskLock.since[of] < 0) open.taskLock.begin(of, now, i); break;
-      case KIND.LOCK_GOT: open.taskLock.end(of, now); break;
+      case KIND.LOCK_WAIT:
+        if (of >= 0 && open.taskLock.since[of] < 0) open.taskLock.begin(of, now, i);
+        break;
+      case KIND.LOCK_GOT:
+        open.taskLock.end(of, now);
+        break;
       case KIND.TASK_END:
         open.taskLock.end(of, now);
         open.taskQueued.end(of, now);
@@ -144,7 +177,8 @@ function buildModel(run) {
         if (a[i] === 0) open.threadOff.begin(on, now, i);
         else open.threadOff.end(on, now);
         break;
-      default: break;
+      default:
+        break;
     }
   }
   const last = Math.max(run.wallNs, run.count > 0 ? t[run.count - 1] : 0);
@@ -155,7 +189,12 @@ function buildModel(run) {
     series[name] = new Series(one.slices, name.startsWith("task") ? tasks.length : threads.length);
   }
   return {
-    ...run, tasks, threads, series, endNs: last, unfinished,
+    ...run,
+    tasks,
+    threads,
+    series,
+    endNs: last,
+    unfinished,
     byTask: grouped(task, tasks.length),
     byThread: grouped(thread, threads.length),
     edges: buildEdges(run, tasks.length),

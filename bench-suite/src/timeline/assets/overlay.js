@@ -54,7 +54,13 @@ function drawOverview(context, layout, view, models, theme, shares) {
     context.fillStyle = theme.runs[run];
     for (let x = 0; x < room; x += 2) {
       const share = shares[run][Math.floor((x / room) * cells)];
-      if (share > 0) context.fillRect(gutter + x, y + (STRIP - 1) * (1 - Math.max(share, 0.15)), 2, (STRIP - 1) * Math.max(share, 0.15));
+      if (share > 0)
+        context.fillRect(
+          gutter + x,
+          y + (STRIP - 1) * (1 - Math.max(share, 0.15)),
+          2,
+          (STRIP - 1) * Math.max(share, 0.15),
+        );
     }
   });
   const left = gutter + (view.t0 / view.endNs) * room;
@@ -110,7 +116,7 @@ function drawNames(context, layout, view, models, theme, matches) {
       context.fillRect(0, panel.top, 5, panel.height);
       x = 12;
     }
-    context.fillStyle = panel.run !== undefined && models[panel.run].dropped > 0 ? theme.worse : theme.ink;
+    context.fillStyle = panel.heading.includes("INCOMPLETE") ? theme.worse : theme.ink;
     context.fillText(fitted(context, panel.heading, layout.width - 20), x, panel.top + HEADING / 2);
     context.font = `11px ${theme.font}`;
   }
@@ -170,9 +176,10 @@ function chosenEdges(model, view, owner, from, to, picked) {
   let hidden = 0;
   for (let k = from; k < to; k += 1) {
     const i = model.edges.event[k];
-    const touches = view.mode === "tasks"
-      ? model.task[i] === owner || model.a[i] === owner
-      : model.thread[i] === owner || model.edges.polledOn[k] === owner;
+    const touches =
+      view.mode === "tasks"
+        ? model.task[i] === owner || model.a[i] === owner
+        : model.thread[i] === owner || model.edges.polledOn[k] === owner;
     if (touches && picked.length < MOST_ARROWS / 2) picked.push(k);
     else hidden += 1;
   }

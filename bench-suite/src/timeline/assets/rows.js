@@ -29,7 +29,12 @@ function matchTasks(models) {
       if (row === undefined) {
         row = rows.length;
         byKey.set(key, row);
-        rows.push({ name: taskName(model, at), site: model.tasks[at].site, ordinal, at: new Int32Array(models.length).fill(-1) });
+        rows.push({
+          name: taskName(model, at),
+          site: model.tasks[at].site,
+          ordinal,
+          at: new Int32Array(models.length).fill(-1),
+        });
       }
       rows[row].at[run] = at;
       keys[at] = row;
@@ -95,13 +100,22 @@ function layOut(view, models, rows, width, height) {
   if (view.mode === "tasks" && view.arrange === "task") {
     const runs = models.length;
     panels.push({
-      heading: "Each task under each runtime",
+      heading: [
+        "Each task under each runtime",
+        ...models.filter((model) => model.dropped > 0).map((model) => `${model.label} INCOMPLETE`),
+      ].join("  ·  "),
       hue: null,
       count: rows.length * runs,
       at: (index) => {
         const run = index % runs;
         const row = rows[(index - run) / runs];
-        return { run, owner: row.at[run], label: run === 0 ? row.label : "", second: models[run].label, group: run === 0 };
+        return {
+          run,
+          owner: row.at[run],
+          label: run === 0 ? row.label : "",
+          second: models[run].label,
+          group: run === 0,
+        };
       },
     });
   } else {
@@ -114,7 +128,11 @@ function layOut(view, models, rows, width, height) {
         count: tasks ? rows.length : model.threads.length,
         at: tasks
           ? (index) => ({ run, owner: rows[index].at[run], label: rows[index].label })
-          : (index) => ({ run, owner: index, label: model.threads[index].name || `thread ${model.threads[index].id}` }),
+          : (index) => ({
+              run,
+              owner: index,
+              label: model.threads[index].name || `thread ${model.threads[index].id}`,
+            }),
       });
     });
   }

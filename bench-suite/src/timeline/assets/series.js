@@ -80,7 +80,8 @@ class Series {
   /** The longest slice of an owner. */
   longest(owner) {
     let most = 0;
-    for (let i = this.offset[owner]; i < this.offset[owner + 1]; i += 1) most = Math.max(most, this.end[i] - this.start[i]);
+    for (let i = this.offset[owner]; i < this.offset[owner + 1]; i += 1)
+      most = Math.max(most, this.end[i] - this.start[i]);
     return most;
   }
 

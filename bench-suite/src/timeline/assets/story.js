@@ -19,9 +19,16 @@ function underPointer(view, row, time) {
   const long = (of, index) => duration(of.end[index] - of.start[index]);
   if (view.mode === "tasks") {
     lines.push(`${rowLabel(model, row.owner)}, ${model.label}`);
-    slice(series.taskPoll, (of, index) => `running for ${long(of, index)} on ${threadName(model, model.thread[of.event[index]])}`);
+    slice(
+      series.taskPoll,
+      (of, index) => `running for ${long(of, index)} on ${threadName(model, model.thread[of.event[index]])}`,
+    );
     slice(series.taskQueued, (of, index) => `queued for ${long(of, index)}`);
-    slice(series.taskLock, (of, index) => `waits for ${LOCKS[model.b[of.event[index]]] ?? "lock"} ${model.a[of.event[index]]}, ${long(of, index)}`);
+    slice(
+      series.taskLock,
+      (of, index) =>
+        `waits for ${LOCKS[model.b[of.event[index]]] ?? "lock"} ${model.a[of.event[index]]}, ${long(of, index)}`,
+    );
     slice(series.taskBlocking, (of, index) => `blocks its thread for ${long(of, index)}`);
     for (const [name, text] of story(model, row.owner).slice(0, 3)) lines.push(`${name}: ${text}`);
   } else {
@@ -30,7 +37,10 @@ function underPointer(view, row, time) {
       const task = model.task[of.event[index]];
       return `runs ${task >= 0 ? rowLabel(model, task) : "a task"} for ${long(of, index)}`;
     });
-    slice(series.threadPark, (of, index) => `asleep for ${long(of, index)}${model.a[of.event[index]] === 1 ? " in the poller" : ""}`);
+    slice(
+      series.threadPark,
+      (of, index) => `asleep for ${long(of, index)}${model.a[of.event[index]] === 1 ? " in the poller" : ""}`,
+    );
     slice(series.threadSearch, (of, index) => `searches for ${long(of, index)}`);
     slice(series.threadBlocking, (of, index) => `runs blocking code for ${long(of, index)}`);
     slice(series.threadOff, (of, index) => `off the CPU for ${long(of, index)}`);
@@ -61,14 +71,18 @@ const MOST_LINES = 15;
 function fillPanel(panel, view, goTo) {
   panel.replaceChildren();
   if (view.chosen === null) {
-    panel.append(element("h2", "No row chosen"), element("p", "Click a row, or move with the arrow keys, to read its story here."));
+    panel.append(
+      element("h2", "No row chosen"),
+      element("p", "Click a row, or move with the arrow keys, to read its story here."),
+    );
     return;
   }
   const { run, owner } = view.chosen;
   const model = view.models[run];
   const tasks = view.mode === "tasks";
   panel.append(element("h2", `${tasks ? rowLabel(model, owner) : threadName(model, owner)}, ${model.label}`));
-  if (model.dropped > 0) panel.append(element("p", "Events of this run were dropped: what follows is not the whole story.", "incomplete"));
+  if (model.dropped > 0)
+    panel.append(element("p", "Events of this run were dropped: what follows is not the whole story.", "incomplete"));
   const list = element("dl");
   for (const [name, text] of tasks ? story(model, owner) : threadFacts(model, owner)) {
     const pair = element("div");
@@ -89,7 +103,10 @@ function fillPanel(panel, view, goTo) {
   for (let k = first; k < Math.min(count, first + MOST_LINES); k += 1) {
     const i = at(k);
     const line = element("li");
-    const button = element("button", `${instant(model.t[i], Math.max(1e3, (view.t1 - view.t0) / 100))}: ${eventWords(model, i)}`);
+    const button = element(
+      "button",
+      `${instant(model.t[i], Math.max(1e3, (view.t1 - view.t0) / 100))}: ${eventWords(model, i)}`,
+    );
     button.type = "button";
     if (i === view.event) button.setAttribute("aria-current", "true");
     button.addEventListener("click", () => goTo(i));
@@ -115,10 +132,19 @@ function fillTable(body, models) {
     name.scope = "row";
     row.append(name);
     for (const text of [
-      duration(model.wallNs), whole(model.tasks.length), whole(model.threads.length), whole(counts[KIND.POLL_BEGIN]),
-      sum(model.series.taskPoll, model.tasks.length), sum(model.series.taskQueued, model.tasks.length),
-      whole(counts[KIND.WAKE]), whole(counts[KIND.STEAL]), whole(counts[KIND.PARK]), whole(model.count), whole(model.dropped),
-    ]) row.append(element("td", text));
+      duration(model.wallNs),
+      whole(model.tasks.length),
+      whole(model.threads.length),
+      whole(counts[KIND.POLL_BEGIN]),
+      sum(model.series.taskPoll, model.tasks.length),
+      sum(model.series.taskQueued, model.tasks.length),
+      whole(counts[KIND.WAKE]),
+      whole(counts[KIND.STEAL]),
+      whole(counts[KIND.PARK]),
+      whole(model.count),
+      whole(model.dropped),
+    ])
+      row.append(element("td", text));
     body.append(row);
   }
 }

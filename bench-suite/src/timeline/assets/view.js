@@ -40,7 +40,9 @@ class View {
     this.show(this.t0 + step, this.t1 + step);
   }
 
-  fit() { this.show(0, this.endNs * 1.01); }
+  fit() {
+    this.show(0, this.endNs * 1.01);
+  }
 
   /** Brings the cursor into sight without a change of scale. */
   follow() {
@@ -105,13 +107,16 @@ class View {
     const model = this.models[run];
     if (this.mode === "threads") {
       const lanes = this.models.flatMap((one, index) => one.threads.map((_, owner) => ({ run: index, owner })));
-      const now = lanes.findIndex((one) => this.chosen !== null && one.run === this.chosen.run && one.owner === this.chosen.owner);
+      const now = lanes.findIndex(
+        (one) => this.chosen !== null && one.run === this.chosen.run && one.owner === this.chosen.owner,
+      );
       const next = lanes[now < 0 ? 0 : Math.min(lanes.length - 1, Math.max(0, now + by))];
       if (next !== undefined) this.choose(next.run, next.owner);
       return;
     }
     let index = this.filtered.indexOf(model.rows[model.rowOfTask[this.chosen?.owner ?? -1]]);
-    do index += by; while (this.filtered[index] !== undefined && this.filtered[index].at[run] < 0);
+    do index += by;
+    while (this.filtered[index] !== undefined && this.filtered[index].at[run] < 0);
     if (this.filtered[index] !== undefined) this.choose(run, this.filtered[index].at[run]);
   }
 
@@ -120,7 +125,7 @@ class View {
     if (this.models.length < 2) return;
     const run = ((this.chosen?.run ?? -1) + 1) % this.models.length;
     if (this.mode === "threads" || this.chosen === null) {
-      this.choose(run, this.mode === "threads" ? 0 : this.filtered[0]?.at[run] ?? -1);
+      this.choose(run, this.mode === "threads" ? 0 : (this.filtered[0]?.at[run] ?? -1));
       return;
     }
     const row = this.models[this.chosen.run].rows[this.models[this.chosen.run].rowOfTask[this.chosen.owner]];
