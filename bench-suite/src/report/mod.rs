@@ -1,15 +1,16 @@
 //! The report: one HTML file that works offline, made from stored results.
 //!
-//! Everything stands in the file itself: style, script and the charting library (Chart.js, MIT, `assets/`). The page's
-//! own content policy forbids loading anything. All text from results is escaped; the charts' data is JSON inside an
-//! inert script element. Every figure of a chart stands in a table too, so that the page can be read without scripts,
-//! printed, and read aloud.
+//! Everything stands in the file itself: style, script and the charting library (Observable Plot and d3, ISC,
+//! `assets/`). The page's own content policy forbids loading anything. All text from results is escaped; the charts'
+//! data is JSON inside an inert script element. Charts are SVG, each with a description in words. Every figure of a
+//! chart stands in a table too, so that the page can be read without scripts, printed, and read aloud.
 
 mod answer;
 mod charts;
 pub(crate) mod colours;
 pub(crate) mod html;
 mod page;
+mod runs;
 mod sections;
 mod sweep;
 
