@@ -1013,8 +1013,7 @@ mod tests {
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
             "trace", "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep",
-            "serve", "load", "soak", "report", "diff", "prove", "merge", "memory", "scale",
-            "zoo",
+            "serve", "load", "soak", "report", "diff", "prove", "merge", "memory", "scale", "zoo",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

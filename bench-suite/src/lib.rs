@@ -51,6 +51,7 @@ mod suggest;
 pub mod summary;
 mod table;
 mod terminal;
+pub mod timeline;
 pub mod trace;
 mod units;
 mod usage;
