@@ -85,11 +85,10 @@ impl<H: Hooks> Local<H> {
 
     /// Looks at everybody's queues, if not enough workers do so already.
     fn search<P: Policy>(&self, policy: &P) -> Option<Found> {
-        let may_search = self.searching.get() || self.shared.idle.start_searching();
-        self.searching.set(may_search);
-        if !may_search {
+        if !self.searching.get() && !self.shared.idle.start_searching() {
             return None;
         }
+        self.searching.set(true);
         // What was overlooked may be gone by now. The policy is asked before each sleep all the same.
         let look = |attempt| self.attempt(attempt);
         let everywhere = || self.ask_where_to_look(&GoLike, look);
@@ -113,8 +112,8 @@ impl<H: Hooks> Local<H> {
     fn park(&self) {
         let (shared, remote) = (&self.shared, &self.remote);
         let deadline = H::prepare_park(self);
-        let was_searching = self.searching.replace(false);
         remote.asleep.store(true, Relaxed);
+        let was_searching = self.searching.replace(false);
         let last_look = shared.idle.sleep(self.index(), was_searching);
         if shared.has_waiting(self.index()) {
             // The policy, or a waker that the search called, has queued it here. Nobody else need see it.
