@@ -91,7 +91,7 @@ impl<H: Hooks> Local<H> {
             is_asking: Cell::new(false),
             searching: Cell::new(false),
             has_overlooked: Cell::new(false),
-            slot_streak: Cell::new(0),
+            slot_streak: Cell::default(),
         }
     }
 }

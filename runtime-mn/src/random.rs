@@ -12,10 +12,11 @@ impl Random {
         Self(Cell::new(seed))
     }
 
-    /// 0 to below `len`, beginning at a random number.
-    pub(crate) fn rotation(&self, len: usize) -> impl Iterator<Item = usize> + use<> {
+    /// 0 to below `len` without `own`, beginning at a random number.
+    pub(crate) fn others(&self, own: usize, len: usize) -> impl Iterator<Item = usize> + use<> {
         let start = self.next() % len;
-        (0..len).map(move |offset| (start + offset) % len)
+        let all = (0..len).map(move |offset| (start + offset) % len);
+        all.filter(move |number| *number != own)
     }
 
     /// The next number, of 32 random bits.

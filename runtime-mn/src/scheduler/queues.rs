@@ -86,8 +86,7 @@ impl<H: Hooks> Local<H> {
 
     /// The other workers, beginning at a random one.
     pub(crate) fn victims(&self) -> impl Iterator<Item = usize> + use<H> {
-        let own = self.index();
-        let all = self.queues.random.rotation(self.shared.active().len());
-        all.filter(move |victim| *victim != own)
+        let workers = self.shared.active().len();
+        self.queues.random.others(self.index(), workers)
     }
 }

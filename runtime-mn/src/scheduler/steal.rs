@@ -19,19 +19,12 @@ const OWN_TURN: u32 = 32;
 /// How many times a thief spins before it takes a task out of a LIFO slot: some microseconds.
 const SLOT_SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 128 };
 
-/// What a search has led to.
-pub(crate) enum Found {
-    Task(Task),
-    /// Work that is no task. It is done.
-    OtherWork,
-}
+/// What a search has led to: a task, or, `None`, work that is no task. That is done then.
+pub(crate) type Found = Option<Task>;
 
 impl<H: Hooks> Local<H> {
     #[inline]
     pub(crate) fn take(&self, source: Source) -> Option<Task> {
-        if source != Source::Slot {
-            self.slot_streak.set(0);
-        }
         match source {
             Source::Slot => self.take_slot(),
             Source::Newest => self.queues.lifo.pop(),
@@ -103,8 +96,8 @@ impl<H: Hooks> Local<H> {
             Attempt::StealRanked(victim) => (self.steal_ranked(victim), None),
             Attempt::DueTimers => (self.fire_of_others(), None),
         };
-        let has_done_other = || H::do_other_work(self, origin?).then_some(Found::OtherWork);
-        task.map(Found::Task).or_else(has_done_other)
+        let has_done_other = || H::do_other_work(self, origin?).then_some(None);
+        task.map(Some).or_else(has_done_other)
     }
 
     /// Another worker that this one may take from; `None` for any other number.

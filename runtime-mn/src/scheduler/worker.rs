@@ -17,28 +17,14 @@ impl<H: Hooks> Local<H> {
     pub(crate) fn work<P: Policy>(&self, policy: &P) {
         while !self.shared.closed.load(Relaxed) && !H::must_leave(self) {
             H::observe(self, Event::BetweenTasks);
-            if let Some(task) = self.next(policy) {
-                H::observe(self, Event::Took);
+            let own = self.next(policy).inspect(|_| H::observe(self, Event::Took));
+            if let Some(task) = own.or_else(|| self.find(policy)) {
                 self.run(policy, task);
-                continue;
-            }
-            H::observe(self, Event::RanOut);
-            if H::do_other_work(self, Origin::Own) {
-                continue;
-            }
-            match self.search(policy) {
-                Some(Found::Task(task)) => self.run(policy, task),
-                Some(Found::OtherWork) => {}
-                None => self.park(),
             }
         }
     }
 
-    /// The next task of this worker's own, or an injected one:
-    /// 1. when it is their turn, an injected one or one that was sent here;
-    /// 2. when it is their turn, one of those that its policy may have left waiting;
-    /// 3. the one that its policy chooses;
-    /// 4. any, as what the policy overlooks must not be lost.
+    /// The next task of this worker's own, or an injected one. What the policy overlooks must not be lost.
     #[inline]
     fn next<P: Policy>(&self, policy: &P) -> Option<Task> {
         let (tick, knobs) = (&self.queues.tick, &self.shared.rules.knobs);
@@ -56,8 +42,17 @@ impl<H: Hooks> Local<H> {
             task = injected.or_else(|| self.take(Source::Inbox));
         }
         task.or_else(|| self.take_in_turn())
-            .or_else(|| self.take(self.ask_for_next(policy)?))
+            .or_else(|| self.take_chosen(policy))
             .or_else(|| self.pop_any())
+    }
+
+    #[inline]
+    fn take_chosen<P: Policy>(&self, policy: &P) -> Option<Task> {
+        let source = self.ask_for_next(policy)?;
+        if source != Source::Slot {
+            self.slot_streak.set(0);
+        }
+        self.take(source)
     }
 
     #[inline]
@@ -76,18 +71,32 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// Looks at everybody's queues, if not enough workers do so already.
-    fn search<P: Policy>(&self, policy: &P) -> Option<Found> {
-        let may_search = self.searching.get() || self.shared.idle.start_searching();
-        self.searching.set(may_search);
-        if !may_search {
+    /// Its own queues are empty: finds a task elsewhere, does other work, or sleeps.
+    fn find<P: Policy>(&self, policy: &P) -> Option<Task> {
+        H::observe(self, Event::RanOut);
+        if H::do_other_work(self, Origin::Own) {
             return None;
         }
+        self.search(policy).unwrap_or_else(|| {
+            self.park();
+            None
+        })
+    }
+
+    /// Looks at everybody's queues, if not enough workers do so already.
+    fn search<P: Policy>(&self, policy: &P) -> Option<Found> {
+        if !self.searching.get() && !self.shared.idle.start_searching() {
+            return None;
+        }
+        self.searching.set(true);
         // What was overlooked may be gone by now. The policy is asked before each sleep all the same.
-        let overlooked = self.has_overlooked.replace(false);
         let look = |attempt| self.attempt(attempt);
-        let everywhere = overlooked.then(|| self.ask_where_to_look(&GoLike, look));
-        let found = everywhere.flatten();
+        let everywhere = || self.ask_where_to_look(&GoLike, look);
+        let found = self
+            .has_overlooked
+            .replace(false)
+            .then(everywhere)
+            .flatten();
         found.or_else(|| self.ask_where_to_look(policy, look))
     }
 
@@ -103,8 +112,8 @@ impl<H: Hooks> Local<H> {
     fn park(&self) {
         let (shared, remote) = (&self.shared, &self.remote);
         let deadline = H::prepare_park(self);
-        let was_searching = self.searching.replace(false);
         remote.asleep.store(true, Relaxed);
+        let was_searching = self.searching.replace(false);
         let last_look = shared.idle.sleep(self.index(), was_searching);
         if shared.has_waiting(self.index()) {
             // The policy, or a waker that the search called, has queued it here. Nobody else need see it.

@@ -148,8 +148,17 @@ impl<H: Has<Self> + Has<Monitor>> Hooks<H> for WakeThrottling {
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         match event {
-            Event::BetweenTasks => look_at_clock(local),
-            Event::Took => took_one(local),
+            Event::BetweenTasks => {
+                if let Some(since) = own::<Self, H>(local).waits_since.get() {
+                    look_at_clock(local, since);
+                }
+            }
+            Event::Took => {
+                let learned = own::<Self, H>(local);
+                if learned.woke_at.get().is_some() || learned.waits_since.get().is_some() {
+                    took_one(local);
+                }
+            }
             Event::RanOut => ran_out(local),
             Event::Woke => {
                 let learned = own::<Self, H>(local);
@@ -171,12 +180,9 @@ fn has_sorted<H: Hooks>(local: &Local<H>) -> bool {
 }
 
 /// Whether work has waited for so long that another worker should help.
-#[inline]
-fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
+#[cold]
+fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>, since: Instant) {
     let learned = own::<WakeThrottling, H>(local);
-    let Some(since) = learned.waits_since.get() else {
-        return;
-    };
     let queues = &local.queues;
     let has_fifo = !queues.fifo.is_empty() && H::shares_fifo(&local.shared, local.index());
     if !has_fifo && queues.lifo.is_empty() && !has_sorted(local) {
@@ -190,19 +196,15 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
 }
 
 /// With the last task nothing waits here any more: a lone task that yields again and again needs no help.
-#[inline]
+#[cold]
 fn took_one<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
-    let learned = own::<WakeThrottling, H>(local);
-    let is_learning = learned.woke_at.get().is_some() || learned.waits_since.get().is_some();
     let queues = &local.queues;
-    let is_empty = || queues.fifo.is_empty() && queues.lifo.is_empty() && !has_sorted(local);
-    if is_learning && is_empty() {
-        learned.waits_since.set(None);
+    if queues.fifo.is_empty() && queues.lifo.is_empty() && !has_sorted(local) {
+        own::<WakeThrottling, H>(local).waits_since.set(None);
         ran_out(local);
     }
 }
 
-#[inline]
 fn ran_out<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
     let learned = own::<WakeThrottling, H>(local);
     if let Some(woke_at) = learned.woke_at.take()
