@@ -259,6 +259,24 @@ under_each! {
 }
 
 #[test]
+fn tasks_that_come_one_after_the_other_are_told_apart() {
+    let recorded = record::<N1, _>(|rt| async move {
+        for _ in 0..50 {
+            // Nearly always where the one before it was.
+            rt.spawn(async {}).await.unwrap();
+        }
+    });
+    let spawns = recorded.events().iter().filter(|it| it.kind == Kind::Spawn);
+    let spawned: std::collections::BTreeSet<_> = spawns.map(|spawn| spawn.task).collect();
+    // And the root.
+    assert_eq!(spawned.len(), 51);
+    for task in spawned {
+        let ends = |event: &&Event| event.kind == Kind::TaskEnd && event.task == task;
+        assert_eq!(recorded.events().iter().filter(ends).count(), 1);
+    }
+}
+
+#[test]
 fn mn_workers_sleep_wake_and_steal() {
     let recorded = record::<Mn, _>(|rt| async move {
         // As long as the first one computes, the second can only run if the other worker steals it.
