@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bench_suite::trace::Trace;
+use futures_lite::future::poll_once;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use runtime_core::sync::Mutex;
 use runtime_core::trace::flight::{Flight, Options, Reason};
@@ -110,22 +112,32 @@ fn what_wakes<L: Launch>() {
     let recorded = record::<L, _>(|rt: L::Runtime| async move {
         let sleeper = rt.clone();
         let sleeper = spawn_named("sleeper", async move {
-            sleeper.sleep(Duration::from_millis(2)).await;
+            sleeper.sleep(Duration::from_millis(20)).await;
         });
         let asker = rt.clone();
         let blocker = spawn_named("blocker", async move {
-            let job = || thread::sleep(Duration::from_millis(2));
-            asker.spawn_blocking(job).await.unwrap();
+            let (release, released) = mpsc::channel::<()>();
+            let mut job = asker.spawn_blocking(move || released.recv().is_err());
+            // It ends when the task waits for it, and not before.
+            assert!(poll_once(&mut job).await.is_none());
+            drop(release);
+            assert!(job.await.unwrap());
         });
         let listener = rt.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let client = rt.clone();
+        let waits = Arc::new(runtime_core::sync::Event::new());
+        let reads = Arc::clone(&waits);
         let reader = spawn_named("reader", async move {
             let mut stream = client.connect(address).await.unwrap();
-            stream.read_exact(&mut [0; 1]).await.unwrap();
+            let mut byte = [0; 1];
+            let mut read = pin!(stream.read_exact(&mut byte));
+            assert!(poll_once(&mut read).await.is_none());
+            reads.set();
+            read.await.unwrap();
         });
         let (mut stream, _) = listener.accept().await.unwrap();
-        rt.sleep(Duration::from_millis(5)).await;
+        waits.wait().await;
         stream.write_all(b"x").await.unwrap();
         let foreign = spawn_named("foreign", async {
             let mut begun = false;
@@ -162,14 +174,19 @@ fn what_wakes<L: Launch>() {
 }
 
 fn how_tasks_end<L: Launch>() {
-    let recorded = record::<L, _>(|rt: L::Runtime| async move {
-        let forever = spawn_named("aborted", std::future::pending::<()>());
+    let recorded = record::<L, _>(|_| async move {
+        let polled = Arc::new(runtime_core::sync::Event::new());
+        let begun = Arc::clone(&polled);
+        let forever = spawn_named("aborted", async move {
+            begun.set();
+            std::future::pending::<()>().await;
+        });
         let panics = spawn_named("panics", async {
             std::panic::resume_unwind(Box::new("this is part of the test"));
         });
         assert!(panics.await.unwrap_err().is_panic());
-        // Until it has been polled.
-        rt.sleep(Duration::from_millis(2)).await;
+        // An abort before the first poll wakes nobody.
+        polled.wait().await;
         forever.abort();
         assert!(forever.await.unwrap_err().is_cancelled());
         spawn_named("yields", runtime_core::yield_now())
@@ -239,6 +256,24 @@ under_each! {
     what_wakes: n1_causes_of_wakes mn_causes_of_wakes threads_causes_of_wakes;
     how_tasks_end: n1_ends mn_ends threads_ends;
     who_waits_for_a_lock: n1_locks mn_locks threads_locks;
+}
+
+#[test]
+fn tasks_that_come_one_after_the_other_are_told_apart() {
+    let recorded = record::<N1, _>(|rt| async move {
+        for _ in 0..50 {
+            // Nearly always where the one before it was.
+            rt.spawn(async {}).await.unwrap();
+        }
+    });
+    let spawns = recorded.events().iter().filter(|it| it.kind == Kind::Spawn);
+    let spawned: std::collections::BTreeSet<_> = spawns.map(|spawn| spawn.task).collect();
+    // And the root.
+    assert_eq!(spawned.len(), 51);
+    for task in spawned {
+        let ends = |event: &&Event| event.kind == Kind::TaskEnd && event.task == task;
+        assert_eq!(recorded.events().iter().filter(ends).count(), 1);
+    }
 }
 
 #[test]
