@@ -90,7 +90,7 @@ fn site(task: &Task) -> String {
 
 /// A future's type without the paths and arguments around it: `echo::serve`, for `bench_suite::workloads::echo::serve<
 /// runtime_mn::Mn>::{{closure}}`. A name that was given stays as it is.
-pub(super) fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     let name = name.trim_end_matches("::{{closure}}");
     let mut depth = 0_u32;
     let plain: String = name
