@@ -42,22 +42,18 @@ impl Drop for Causing {
 
 /// While it lives, what is woken on this thread is woken by that task, which has ended.
 #[must_use = "it ends when it is dropped"]
-pub(crate) struct Waking(bool);
+pub(crate) struct Waking(Option<Option<TaskId>>);
 
 #[inline(always)]
 pub(crate) fn waking(task: TaskId) -> Waking {
-    let records = is_on();
-    if records {
-        WAKING.set(Some(task));
-    }
-    Waking(records)
+    Waking(is_on().then(|| WAKING.replace(Some(task))))
 }
 
 impl Drop for Waking {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.0 {
-            WAKING.set(None);
+        if let Some(before) = self.0 {
+            WAKING.set(before);
         }
     }
 }

@@ -445,7 +445,8 @@ impl Recorder {
         state.recording.is_none().then(|| self.begin(&mut state))
     }
 
-    /// As [`start`](Recorder::start), but waits until no other recording goes on: for tests, which run side by side.
+    /// As [`start`](Recorder::start), but waits until no other recording goes on: for tests, which run side by side. A
+    /// thread that has a [`Session`] itself waits for ever.
     pub fn start_in_turn(self) -> Session {
         let mut state = CURRENT.lock();
         FREE.wait_while(&mut state, |state| state.recording.is_some());
@@ -510,4 +511,88 @@ pub fn dump() -> Option<Recorded> {
     };
     let scale = Scale::since(start);
     Some(decode::decode(raw, &scale, end))
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use std::thread;
+
+    use super::super::Kind;
+    use super::*;
+
+    fn counts() -> (usize, usize) {
+        let state = CURRENT.lock();
+        let recording = state.recording.as_ref().unwrap();
+        (recording.streams.len(), recording.threads.len())
+    }
+
+    #[test]
+    fn threads_that_come_one_after_the_other_share_a_ring_and_are_forgotten() {
+        const THREADS: usize = if cfg!(miri) { 200 } else { 2000 };
+        let recorder = Recorder::new().keep(Keep::Newest).records_per_thread(8);
+        let session = recorder.start_in_turn();
+        for _ in 0..THREADS {
+            thread::spawn(|| note(Fact::Searches)).join().unwrap();
+        }
+        let (streams, threads) = counts();
+        // Other tests' threads may record, too.
+        assert!(streams < THREADS / 4, "{streams} rings");
+        assert!(threads < THREADS, "{threads} threads");
+        let recorded = session.stop();
+        assert!(recorded.dropped() > 0);
+        assert!(!recorded.events().is_empty());
+    }
+
+    #[test]
+    fn when_the_budget_is_used_up_events_are_counted() {
+        let recorder = Recorder::new().records_per_thread(8).records_in_all(0);
+        let session = recorder.start_in_turn();
+        note(Fact::Searches);
+        let recorded = session.stop();
+        assert!(recorded.dropped() >= 1);
+        assert!(recorded.events().is_empty());
+    }
+
+    #[test]
+    fn an_unpark_says_who_and_a_park_where() {
+        let worker = WorkerId::new(next_runtime(), 0);
+        let session = Recorder::new().records_per_thread(64).start_in_turn();
+        let _role = thread_is(ThreadKind::Worker, worker);
+        note(Fact::Parks(false));
+        thread::spawn(move || note(Fact::Unparks(worker)))
+            .join()
+            .unwrap();
+        note(Fact::IoPolled(3));
+        note(Fact::Unparked);
+        let recorded = session.stop();
+        let own = recorded
+            .events()
+            .iter()
+            .filter(|event| recorded.threads()[event.thread as usize].kind == ThreadKind::Worker);
+        let own: Vec<_> = own.map(|event| (event.kind, event.a)).collect();
+        // The other thread has no event of its own, and is in the table all the same.
+        let waker = recorded.threads().len() as u64 - 1;
+        assert_eq!(own[..2], [(Kind::Park, Some(1)), (Kind::IoPoll, Some(3))]);
+        assert_eq!(own[2].0, Kind::Unpark);
+        assert!(own[2].1.is_some_and(|thread| thread <= waker));
+    }
+
+    #[test]
+    fn what_was_going_on_at_the_start_begins_at_0() {
+        let session = Recorder::new().records_per_thread(64).start_in_turn();
+        let _role = thread_is(ThreadKind::Monitor, WorkerId::NONE);
+        note(Fact::Unparked);
+        let recorded = session.stop();
+        let monitor = recorded
+            .threads()
+            .iter()
+            .find(|it| it.kind == ThreadKind::Monitor);
+        let monitor = monitor.unwrap().id;
+        let own = recorded
+            .events()
+            .iter()
+            .filter(|event| event.thread == monitor);
+        let own: Vec<_> = own.map(|event| (event.kind, event.t_ns > 0)).collect();
+        assert_eq!(own, [(Kind::Park, false), (Kind::Unpark, true)]);
+    }
 }
