@@ -80,6 +80,8 @@ pub enum Command {
     Span(SpanArgs),
     /// Name the first decision in which two runs of one program differ, and what it led to.
     Diverge(DivergeArgs),
+    /// Show the live tasks of a `lab serve`: what each waits for, and who holds what.
+    Ps(PsArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,
@@ -479,11 +481,12 @@ Examples:
   lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
   lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
   lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
+  lab serve echo --runtime mn --addr 127.0.0.1:7000 --tasks 127.0.0.1:7001    for `lab ps`
   lab serve http --runtime mn --addr 127.0.0.1:8080 --flight flights    kill -USR1 writes a trace there
 
-Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
-the runtime's counters for Prometheus, even while every worker is stuck. SIGINT, SIGTERM and SIGHUP end it, with
-code 0.")]
+Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` and `tasks HOST:PORT` if asked for: there,
+`GET /metrics` gives the runtime's counters for Prometheus, and `lab ps` shows the live tasks, even while every worker
+is stuck. SIGINT, SIGTERM and SIGHUP end it, with code 0.")]
 pub struct ServeArgs {
     /// What to serve.
     #[arg(value_enum)]
@@ -507,6 +510,9 @@ pub struct ServeArgs {
     /// How long a poll may take before --flight writes; `100ms` works too.
     #[arg(long, value_name = "S", default_value = "100ms", value_parser = parse_duration, requires = "flight")]
     pub flight_poll: Duration,
+    /// Where to tell `lab ps` of the live tasks; port 0 takes a free port. What they wait for is then noted.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub tasks: Option<String>,
     /// Where to answer Prometheus; port 0 takes a free port.
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,
@@ -1012,8 +1018,9 @@ mod tests {
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
-            "trace", "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep",
-            "serve", "load", "soak", "report", "diff", "prove", "merge", "memory", "scale", "zoo",
+            "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep", "serve",
+            "load", "soak", "report", "diff", "prove", "merge", "memory", "scale", "zoo", "span",
+            "diverge", "ps", "trace",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

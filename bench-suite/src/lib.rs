@@ -36,6 +36,7 @@ mod parts;
 pub mod peers;
 pub mod prove;
 pub mod provenance;
+mod ps;
 pub mod registry;
 pub mod repetitions;
 pub mod report;
@@ -143,6 +144,7 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
         Some(Command::Span(arguments)) => analysis::span_command::run(registry, &arguments),
         Some(Command::Diverge(arguments)) => analysis::diverge_command::run(registry, &arguments),
+        Some(Command::Ps(arguments)) => ps::run(&arguments),
         Some(Command::Trace(arguments)) => trace::run(registry, &arguments),
         Some(Command::Zoo(arguments)) => zoo::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),

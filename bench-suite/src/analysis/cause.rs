@@ -102,6 +102,7 @@ pub(super) struct Evidence<'a> {
     /// Strands that spawned, woke or ended something.
     effective: HashSet<usize>,
     locks: Vec<LockTurn>,
+    kinds: HashMap<u32, ThreadKind>,
 }
 
 /// One task's way to a lock and out of it.
@@ -134,6 +135,7 @@ impl<'a> Evidence<'a> {
             on_thread,
             effective,
             locks: lock_turns(run),
+            kinds: run.threads.iter().map(|it| (it.id, it.kind)).collect(),
         }
     }
 
@@ -332,8 +334,16 @@ impl<'a> Evidence<'a> {
     }
 
     fn has_own_thread(&self, thread: u32) -> bool {
-        let mut threads = self.run.threads.iter();
-        threads.any(|it| it.id == thread && it.kind == ThreadKind::Task)
+        self.is_of_kind(thread, ThreadKind::Task)
+    }
+
+    /// Whether the thread runs blocking jobs: what waits for it is no decision of a scheduler.
+    pub(super) fn is_of_a_job(&self, thread: u32) -> bool {
+        self.is_of_kind(thread, ThreadKind::Blocking)
+    }
+
+    fn is_of_kind(&self, thread: u32, kind: ThreadKind) -> bool {
+        self.kinds.get(&thread) == Some(&kind)
     }
 }
 

@@ -90,7 +90,7 @@ fn site(task: &Task) -> String {
 
 /// A future's type without the paths and arguments around it: `echo::serve`, for `bench_suite::workloads::echo::serve<
 /// runtime_mn::Mn>::{{closure}}`. A name that was given stays as it is.
-pub(super) fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     let name = name.trim_end_matches("::{{closure}}");
     let mut depth = 0_u32;
     let plain: String = name
@@ -109,7 +109,11 @@ pub(super) fn short(name: &str) -> String {
     if parts.is_empty() {
         return name.to_owned();
     }
-    parts[parts.len().saturating_sub(2)..].join("::")
+    match parts[parts.len().saturating_sub(2)..].join("::") {
+        // A boxed future does not say whose it is.
+        boxed if boxed == "pin::Pin" => "future".to_owned(),
+        short => short,
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +128,7 @@ mod tests {
                 "echo::serve",
             ),
             ("a::b::c::{{closure}}::{{closure}}", "b::c"),
+            ("core::pin::Pin<alloc::boxed::Box<dyn F>>", "future"),
             ("fetch 7", "fetch 7"),
             ("<x>", "<x>"),
         ] {

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::cause::{Cause, Evidence, LockTurn};
 use super::critical_path::short;
-use super::dag::{Dag, EdgeKind};
+use super::dag::{Dag, EdgeKind, Strand};
 use crate::trace::Run;
 use crate::units::duration_ns;
 
@@ -149,7 +149,8 @@ fn waits(names: &mut Names, run: &Run, dag: &Dag, evidence: &Evidence<'_>) -> Ha
         all.insert((number, kind, *count), wait);
         *count += 1;
     };
-    for (index, strand) in dag.strands.iter().enumerate() {
+    let runs_tasks = |strand: &&Strand| !evidence.is_of_a_job(strand.thread);
+    for (index, strand) in (0..).zip(&dag.strands).filter(|(_, it)| runs_tasks(it)) {
         for edge in dag.edges_into(index) {
             if edge.kind == EdgeKind::Latency(super::dag::Cause::Timer) {
                 let before = &dag.strands[edge.from];
@@ -276,8 +277,8 @@ fn task_name(run: &Run, task: usize) -> String {
     let it = &run.tasks[task];
     let name = short(&it.name);
     match &it.site {
-        Some(site) => format!("`{name}` ({site})"),
-        None => format!("`{name}`"),
+        Some(site) if !name.contains(':') => format!("`{name}` ({site})"),
+        _ => format!("`{name}`"),
     }
 }
 

@@ -8,7 +8,7 @@
 //! | scheduling | awake, between polls, and not searching |
 //! | searching | from the begin of a search to what ends it |
 //! | asleep with work queued | asleep while a task is due somewhere that no thread runs |
-//! | kernel | inside a poll or between two, with the CPU taken away |
+//! | kernel | with the CPU taken away, as far as is known; on 1:1 also asleep while the thread's own task is due |
 //! | waiting for I/O | asleep in the poller, and nothing is due |
 //! | idle | asleep elsewhere, and nothing is due; or before the thread's first event and after its last |
 //!
@@ -67,7 +67,7 @@ impl TimeSplit {
         let last: HashMap<u32, usize> = run.events.thread.iter().copied().zip(0..).collect();
         for (index, event) in run.events.iter().enumerate() {
             let until = event.t_ns.min(run.wall_ns);
-            split.pass(threads.values(), due.any(), until.saturating_sub(now));
+            split.pass(threads.values(), &due, until.saturating_sub(now));
             now = now.max(until);
             due.take(event);
             if let Some(thread) = threads.get_mut(&event.thread) {
@@ -76,11 +76,11 @@ impl TimeSplit {
                 thread.is_out = thread.is_own && last.get(&event.thread) == Some(&index);
             }
         }
-        split.pass(threads.values(), due.any(), run.wall_ns.saturating_sub(now));
+        split.pass(threads.values(), &due, run.wall_ns.saturating_sub(now));
         split
     }
 
-    fn pass<'a>(&mut self, threads: impl Iterator<Item = &'a Doing>, due: bool, ns: u64) {
+    fn pass<'a>(&mut self, threads: impl Iterator<Item = &'a Doing>, due: &Due, ns: u64) {
         if ns == 0 {
             return;
         }
@@ -88,7 +88,16 @@ impl TimeSplit {
             self.total_ns += ns;
             *match thread {
                 Doing { off_cpu: true, .. } => &mut self.kernel_ns,
-                Doing { asleep: true, .. } if due => &mut self.asleep_with_work_ns,
+                Doing {
+                    asleep: true,
+                    own: Some(task),
+                    ..
+                } if due.has(*task) => &mut self.kernel_ns,
+                Doing {
+                    asleep: true,
+                    is_own: false,
+                    ..
+                } if due.any() => &mut self.asleep_with_work_ns,
                 Doing {
                     asleep: true,
                     in_poller: true,
@@ -110,6 +119,8 @@ impl TimeSplit {
 struct Doing {
     /// It is a task's own (1:1).
     is_own: bool,
+    /// The task that is polled here, if it is a task's own.
+    own: Option<i64>,
     /// A task's own thread, before its first event or after its last.
     is_out: bool,
     polls: u32,
@@ -132,6 +143,7 @@ impl Doing {
             Kind::PollBegin => {
                 self.polls += 1;
                 self.searching = false;
+                self.own = self.is_own.then_some(event.task);
                 // The recorder may have no event for the end of this sleep.
                 self.asleep = false;
             }
@@ -173,6 +185,10 @@ struct Due {
 impl Due {
     fn any(&self) -> bool {
         !self.since.is_empty()
+    }
+
+    fn has(&self, task: i64) -> bool {
+        self.since.contains_key(&task)
     }
 
     fn take(&mut self, event: Event) {

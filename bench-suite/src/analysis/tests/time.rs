@@ -74,7 +74,8 @@ fn a_task_s_own_thread_counts_while_it_is_there() {
     let task = recording.task("t", None);
     recording.poll(thread, task, [100, 150], 0);
     recording.park(thread, [160, 200], 1);
-    recording.wake(200, thread, task, -1, 2);
+    // The kernel takes 5 ns to run it.
+    recording.wake(195, thread, task, -1, 2);
     recording.event(215, thread, Kind::OsSwitch, None, [0, -1]);
     recording.event(225, thread, Kind::OsSwitch, None, [1, -1]);
     recording.poll(thread, task, [210, 230], 1);
@@ -83,8 +84,8 @@ fn a_task_s_own_thread_counts_while_it_is_there() {
         threads: 1,
         running_ns: 50 + 10,
         scheduling_ns: 10 + 10,
-        kernel_ns: 10,
-        waiting_for_io_ns: 40,
+        kernel_ns: 5 + 10,
+        waiting_for_io_ns: 35,
         total_ns: 130,
         ..TimeSplit::default()
     };

@@ -134,6 +134,20 @@ pub enum Primitive {
     Other = 5,
 }
 
+impl Primitive {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mutex => "mutex",
+            Self::Semaphore => "semaphore",
+            Self::Event => "event",
+            Self::Queue => "queue",
+            Self::Condition => "condition",
+            Self::Other => "primitive",
+        }
+    }
+}
+
 /// How a poll ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

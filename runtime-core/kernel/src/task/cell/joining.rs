@@ -9,6 +9,7 @@ use super::{Header, Outcome, release};
 use crate::task::state::{COMPLETE, JOIN_WAKER};
 use crate::task::waker::JoinWaker;
 use crate::task::{JoinError, TaskId};
+use crate::task_list::{self, Awaited};
 use crate::trace::{self, Fact};
 
 /// The join handle's poll: the outcome, or `waker` is kept to be woken at the end.
@@ -32,6 +33,7 @@ pub(in crate::task) unsafe fn poll_join<T>(
         // SAFETY: just written.
         return Poll::Ready(unsafe { outcome.assume_init() }.map_err(JoinError::from));
     }
+    task_list::awaits(Awaited::Task(TaskId::of(header)));
     Poll::Pending
 }
 
