@@ -146,7 +146,7 @@ pub(crate) fn run(
     let mut results = bench.describe(&plan, build, &outputs)?;
     results.capacities = capacities(&bench, &plan, 0, &sought, &mut results.notes);
     let rate = common_rate(&results.capacities);
-    if let Some(rate) = rate {
+    if let Some(rate) = rate.filter(|_| !bench.interrupted()) {
         plan.effort = Effort {
             time_box: Some(Duration::from_secs(40)),
             budget: Duration::from_millis(300),
