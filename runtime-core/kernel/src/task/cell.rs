@@ -301,7 +301,10 @@ unsafe fn drop_output<F: Future, N: Name>(header: NonNull<Header>) {
         .stage
         // SAFETY: complete, and the output is the caller's, who takes it once.
         .with_mut(|stage| unsafe { ManuallyDrop::take(&mut (*stage).output) });
+    // The one who drops a handle, perhaps in the poll of another task, stays in the runtime that it is in.
+    let depth = Depth::now();
     discard(output);
+    depth.restore();
 }
 
 unsafe fn deallocate<F: Future, N: Name>(
