@@ -296,8 +296,8 @@ Latency counts from the intended start of each request (open loop), at 30, 60 an
 answers in the closed loop. The closed loop stands beside it, and is marked where it hides waiting. Each arm's curve
 goes on to the first rate that it does not carry. About 2 minutes for each workload.")]
 pub struct LatencyArgs {
+    /// Who is put under load.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub arms: LoadedArms,
     /// Processes at each rate, no more and no less. Lifts the limit on the whole time.
     #[arg(long, value_name = "N")]
@@ -312,12 +312,12 @@ Examples:
   lab capacity http --p99-ms 2 --runtime n1,mn,tokio-mt,go
   lab capacity echo --repeats 10               ten whole searches: how far they are apart
 
-A probe is a process under load in the open loop; the search asks where the answer is least certain, until 95% of
-what it knows lie within 4% to either side. A target that is missed while the client itself is late does not count. About 20 s for
-each arm.")]
+A probe is a process under load in the open loop; the search asks where the answer is least certain, until 95%
+of what it knows lie within 4% to either side. A target that is missed while the client itself is late does
+not count. About 20 s for each arm.")]
 pub struct CapacityArgs {
+    /// Who is put under load.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub arms: LoadedArms,
     /// The target: 99 in 100 requests are answered within so many milliseconds of their intended start.
     #[arg(long, value_name = "X", default_value_t = 5.0)]

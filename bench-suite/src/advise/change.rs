@@ -30,11 +30,13 @@ pub(super) fn change(winner: &Known, known: &[Known], mix: &Mix) -> String {
                 format!(", about {}/s,", units::rate(1e9 / cpu))
             });
             format!(
-                "M:N, for more than one core does{full}, or when single requests compute for as long as {own_target}: all others wait meanwhile"
+                "M:N, for more than one core does{full}, or when single requests compute for as long as {own_target}: \
+                 all others wait meanwhile"
             )
         }
         Model::FewThreads => format!(
-            "1:1, when requests block or compute for as long as {own_target} and connections are few; N:1, when one core is enough"
+            "1:1, when requests block or compute for as long as {own_target} and connections are few; N:1, when one \
+             core is enough"
         ),
         Model::ThreadEach => {
             let memory = winner.rss_bytes.map_or_else(String::new, |bytes| {

@@ -146,12 +146,14 @@ pub(crate) fn run(
     let mut results = bench.describe(&plan, build, &outputs)?;
     results.capacities = capacities(&bench, &plan, 0, &sought, &mut results.notes);
     let rate = common_rate(&results.capacities);
-    if let Some(rate) = rate {
-        plan.effort = Effort {
+    if let Some(rate) = rate.filter(|_| !bench.interrupted()) {
+        let usual = Duration::from_millis(300);
+        let effort = Effort {
             time_box: Some(Duration::from_secs(40)),
-            budget: Duration::from_millis(300),
+            budget: usual,
             ..Effort::of_latency(arguments.quick, None, 1)
         };
+        plan.effort = effort.with_budget(duration_at(rate, usual).min(4 * usual));
         let cell = &mut plan.cells[0];
         cell.params = at_rate(&cell.params, rate, duration_at(rate, plan.effort.budget));
         bench.measure(&plan, &outputs, Counting::default(), &mut results)?;

@@ -313,7 +313,8 @@ mod tests {
         assert_eq!(runtime.as_deref(), Some("mn"));
         let text = said.join("\n");
         for part in [
-            "Take M:N: it carries 10.0 k/s [9.80 k, 10.2 k] within the target, at 8.00 µs CPU per request and 4.00 KiB",
+            "Take M:N: it carries 10.0 k/s [9.80 k, 10.2 k] within the target, at 8.00 µs CPU",
+            "CPU per request and 4.00 KiB; N:1",
             "N:1 carries 5.00 k/s [4.90 k, 5.10 k], 0.500x of the most, worse",
             "1:1: no rate keeps it: at 90/s p99 is 60.0 ms.",
             "There in CPU time: N:1 0.500x",

@@ -128,6 +128,16 @@ impl Effort {
         effort
     }
 
+    /// The same for processes of this length, with a whole that is longer by as much.
+    pub(crate) fn with_budget(self, budget: Duration) -> Self {
+        let longer = budget.as_secs_f64() / self.budget.as_secs_f64();
+        Self {
+            budget,
+            time_box: self.time_box.map(|time_box| time_box.mul_f64(longer)),
+            ..self
+        }
+    }
+
     /// The number of rounds after which the next look comes if `round` rounds were made.
     pub(super) fn next_look(&self, round: u32) -> u32 {
         LOOKS
@@ -139,5 +149,20 @@ impl Effort {
     /// Whether a look comes after `rounds` rounds that is not the last one.
     pub(super) fn is_interim(&self, rounds: u32) -> bool {
         self.adaptive && rounds < self.rounds && LOOKS.contains(&rounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longer_processes_have_a_longer_whole() {
+        let usual = Effort::of_latency(false, None, 2);
+        assert_eq!(usual.time_box, Some(Duration::from_secs(240)));
+        let longer = usual.with_budget(Duration::from_secs(1));
+        assert_eq!(longer.budget, Duration::from_secs(1));
+        assert_eq!(longer.time_box, Some(Duration::from_secs(480)));
+        assert_eq!(Effort::of_latency(false, Some(9), 2).time_box, None);
     }
 }

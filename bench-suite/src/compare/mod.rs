@@ -307,11 +307,18 @@ impl Bench {
         };
         written?;
         if self.interrupted() {
-            return Err(CommandError::Interrupted(format!(
-                "interrupted after {} of {} processes; what was measured is written",
-                results.runs.len(),
-                plan.round_size() as u64 * u64::from(plan.effort.rounds),
-            )));
+            let probes: usize = results.capacities.iter().map(|one| one.probes.len()).sum();
+            return Err(CommandError::Interrupted(
+                match (results.runs.len(), probes) {
+                    (0, probes) => {
+                        format!("interrupted after {probes} probes; what was measured is written")
+                    }
+                    (runs, _) => format!(
+                        "interrupted after {runs} of {} processes; what was measured is written",
+                        plan.round_size() as u64 * u64::from(plan.effort.rounds),
+                    ),
+                },
+            ));
         }
         let failed = self.failed.borrow().clone();
         let failed = failed.map(|line| format!("{line}; all other figures are kept"));
@@ -537,7 +544,7 @@ impl Measuring<'_> {
                     self.progress.done();
                     continue;
                 }
-                let Some(limit) = schedule.limit(started.elapsed()) else {
+                let Some(limit) = schedule.limit(round, started.elapsed()) else {
                     let note = format!("round {} is not complete: the time was over", round + 1);
                     self.progress.say(&note);
                     self.results.notes.push(note);

@@ -103,7 +103,7 @@ impl Outputs {
         let _ = results.write(&self.unfinished());
     }
 
-    pub(super) fn discard_unfinished(&self) {
+    pub(crate) fn discard_unfinished(&self) {
         let _ = fs::remove_file(self.unfinished());
     }
 

@@ -12,7 +12,8 @@ use crate::environment;
 use crate::error::{CommandError, usage};
 use crate::merge::shard::Shard;
 use crate::registry::{Parameter, Registry, RuntimeInfo, Workload};
-use crate::results::{Absent, Dimension, Sweep};
+use crate::results::{Absent, Dimension, Role, Sweep};
+use crate::statistics::{LEVEL, rounds_to_reject};
 use crate::suggest;
 
 /// Bare `lab compare`: IO-bound and CPU-bound, each model once more than once.
@@ -58,6 +59,19 @@ pub(crate) struct Cell {
     pub(crate) baselines: Vec<Baseline>,
     /// If there are any, the best of these is the baseline of all.
     pub(crate) best_of: Vec<ArmKey>,
+}
+
+impl Cell {
+    /// The fewest rounds that can decide one of its comparisons at a single look: those of a family of all pairs with
+    /// an arm that may be the baseline, in time, CPU time and the workload's own metric.
+    pub(super) fn deciding_rounds(&self) -> u32 {
+        let arms = self.arms.iter().filter(|arm| arm.role == Role::Arm).count();
+        let baselines = self.best_of.len().max(1);
+        let others = arms.saturating_sub(baselines);
+        let pairs = baselines * (baselines - 1) / 2 + baselines * others;
+        let own = usize::from(!["wall_ns_per_op", "cpu_ns_per_op"].contains(&self.workload.metric));
+        rounds_to_reject(LEVEL / ((2 + own) * pairs.max(1)) as f64)
+    }
 }
 
 /// What was asked for, as it was written, by whichever command.

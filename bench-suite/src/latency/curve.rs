@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::probe::{Seen, point};
-use super::{ask, at_rate, duration_at, rates, without_rate};
+use super::{RATE, ask, at_rate, duration_at, rates, without_rate};
 use crate::compare::outputs::Outputs;
 use crate::compare::plan::{Cell, Plan};
 use crate::compare::{Bench, Counting, announce};
@@ -14,6 +14,9 @@ use crate::statistics::median;
 
 /// Processes of the closed loop that the rates are chosen by, and of each point of the rest of a curve.
 const EACH: u32 = 3;
+
+/// Of a process of the comparison, where the rates are low.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// What an arm answers in the closed loop, by its place in its cell.
 type Answered = Vec<Option<f64>>;
@@ -47,6 +50,15 @@ pub(super) fn measure(
     if cells.is_empty() && !bench.interrupted() {
         let why = results.notes.last().cloned().unwrap_or_default();
         return Err(CommandError::Failed(format!("no arm gave a figure: {why}")));
+    }
+    // The slowest rate, too, takes many requests for a percentile.
+    let rates = cells
+        .iter()
+        .filter_map(|cell| cell.params.get(RATE).copied());
+    if let Some(slowest) = rates.filter(|rate| *rate > 0).min() {
+        plan.effort = plan
+            .effort
+            .with_budget(duration_at(slowest, usual).min(LONGEST));
     }
     let bases = std::mem::replace(&mut plan.cells, cells);
     announce(plan, bench.is_silent());
@@ -112,7 +124,7 @@ fn rest(bench: &Bench, plan: &Plan, base: &Cell, answered: &Answered, results: &
             if !same || ArmKey::of(run) != arm.key() {
                 continue;
             }
-            let (Some(&rate), Some(seen)) = (run.params.get(super::RATE), Seen::of_run(run)) else {
+            let (Some(&rate), Some(seen)) = (run.params.get(RATE), Seen::of_run(run)) else {
                 continue;
             };
             config = run.config.clone();

@@ -73,7 +73,12 @@ pub(crate) fn capacity(
         let found = capacities(&bench, &plan, cell, &sought, &mut results.notes);
         results.capacities.extend(found);
     }
-    if !bench.interrupted() && results.capacities.iter().all(|one| one.probes.is_empty()) {
+    if results.capacities.iter().all(|one| one.probes.is_empty()) {
+        outputs.discard_unfinished();
+        if bench.interrupted() {
+            let nothing = "interrupted before anything was measured; nothing was written";
+            return Err(CommandError::Interrupted(nothing.to_owned()));
+        }
         let why = results.notes.last().cloned().unwrap_or_default();
         return Err(CommandError::Failed(format!("no arm gave a figure: {why}")));
     }

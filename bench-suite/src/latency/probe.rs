@@ -142,7 +142,8 @@ pub(crate) fn point(seen: &[Seen], connections: u64) -> Option<LoadPoint> {
     let few = seen.iter().map(|one| one.requests).min().unwrap_or(0);
     let doubt = match (first.offered, in_flight, late) {
         (None, Some(waiting), _) if waiting >= ALL_WAITING * connections as f64 => Some(format!(
-            "hides waiting: by Little's law {waiting:.0} of {connections} connections wait for an answer at any time, so \
+            "hides waiting: by Little's law {waiting:.0} of {connections} connections wait for an answer at any time, \
+             so \
              that latency is their number divided by the rate, and what would have come meanwhile is not sent"
         )),
         (Some(_), _, Some(late)) if late > p99_ns / 2.0 => Some(format!(

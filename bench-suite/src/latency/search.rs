@@ -4,8 +4,8 @@
 //! is that of a threshold in psychophysics (QUEST: Watson and Pelli, 1983): the chance of missing the target rises
 //! with the logarithm of the rate along a logistic curve whose middle is the capacity and whose width is unknown. Of
 //! each pair of capacity and width the posterior weight is kept, the next probe is put where the capacity may well be,
-//! and the search ends when 95% of the weight lie within 4% to either side. A probe that goes wrong for no reason of the
-//! rate's, such as a burst of the machine, is part of the model.
+//! and the search ends when 95% of the weight lie within 4% to either side. A probe that goes wrong for no reason of
+//! the rate's, such as a burst of the machine, is part of the model.
 
 /// Steps of the logarithm of the capacity.
 const STEP: f64 = 0.004;

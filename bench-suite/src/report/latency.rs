@@ -125,7 +125,8 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
     for tick in latencies.ticks() {
         let _ = writeln!(
             html,
-            "<line x1=\"{LEFT}\" x2=\"{1}\" y1=\"{0:.1}\" y2=\"{0:.1}\" stroke=\"currentColor\" stroke-opacity=\"0.15\"/>\
+            "<line x1=\"{LEFT}\" x2=\"{1}\" y1=\"{0:.1}\" y2=\"{0:.1}\" stroke=\"currentColor\" \
+             stroke-opacity=\"0.15\"/>\
              <text x=\"{2}\" y=\"{0:.1}\" text-anchor=\"end\" dominant-baseline=\"middle\">{3}</text>",
             y(tick),
             WIDTH - 10.0,
@@ -166,7 +167,8 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             let fill = if *counts { colour } else { "none" };
             let _ = writeln!(
                 html,
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{fill}\" stroke=\"{colour}\"><title>{}</title></circle>",
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{fill}\" stroke=\"{colour}\">\
+                 <title>{}</title></circle>",
                 Text(said)
             );
         }
@@ -187,7 +189,8 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             };
             let _ = writeln!(
                 html,
-                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\" fill=\"{fill}\" stroke=\"{colour}\"><title>{}</title></rect>",
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\" fill=\"{fill}\" \
+                 stroke=\"{colour}\"><title>{}</title></rect>",
                 x(closed.answered_per_s) - 4.0,
                 y(closed.p99_ns) - 4.0,
                 Text(&said)
@@ -198,7 +201,8 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
         let at = LEFT + index as f64 * 95.0;
         let _ = writeln!(
             html,
-            "<circle cx=\"{at:.1}\" cy=\"{1}\" r=\"4\" fill=\"{colour}\"/><text x=\"{2:.1}\" y=\"{1}\" dominant-baseline=\"middle\">{0}</text>",
+            "<circle cx=\"{at:.1}\" cy=\"{1}\" r=\"4\" fill=\"{colour}\"/>\
+             <text x=\"{2:.1}\" y=\"{1}\" dominant-baseline=\"middle\">{0}</text>",
             Text(&curve.runtime),
             HEIGHT - 8.0,
             at + 8.0
