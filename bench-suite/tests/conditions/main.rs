@@ -2,6 +2,7 @@
 //! limits, signals, full disks, shards, narrow terminals, words that are no text. Each test starts the real program.
 
 mod arguments;
+mod costs;
 mod display;
 mod fleet;
 #[path = "../hang_up/mod.rs"]
