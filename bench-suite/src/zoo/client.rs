@@ -45,12 +45,27 @@ impl Target {
         tree::cpu_ns(self.id).unwrap_or(0) as f64 / 1e9
     }
 
-    /// CPU time that it uses in `time`, as a share of one core.
-    pub(crate) fn busy_share(&self, time: Duration) -> f64 {
-        let (before, begun) = (self.cpu_seconds(), Instant::now());
-        thread::sleep(time);
-        (self.cpu_seconds() - before) / begun.elapsed().as_secs_f64()
+    /// CPU time that it uses in `time`, as a percentage of what a thread gets that computes beside it. On a machine that
+    /// is busy with other things, both get less.
+    pub(crate) fn percent_of_a_spinner(&self, time: Duration) -> f64 {
+        let before = self.cpu_seconds();
+        let spinner = thread::spawn(move || {
+            let (before, begun) = (thread_cpu_time(), Instant::now());
+            while begun.elapsed() < time {
+                std::hint::spin_loop();
+            }
+            thread_cpu_time() - before
+        });
+        let spun = spinner.join().unwrap_or_default();
+        let used = self.cpu_seconds() - before;
+        100.0 * used / spun.as_secs_f64().max(1e-3)
     }
+}
+
+fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Sends `byte` and reads the same byte back.

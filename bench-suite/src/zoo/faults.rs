@@ -45,7 +45,7 @@ pub(crate) const ALL: &[Fault] = &[
         bound: Bound::AtMost(100_000.0, "passes"),
         size: 1,
         issue: "https://github.com/tokio-rs/tokio/pull/5686",
-        documented: &[gone("1.28.2")],
+        documented: &[gone("1.29.0")],
     },
     Fault {
         name: "lifo-hostage",

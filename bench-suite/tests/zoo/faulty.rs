@@ -65,7 +65,8 @@ impl Launch for Faulty {
 struct WithFault(Handle);
 
 static SPAWNED: AtomicU64 = AtomicU64::new(0);
-static YIELDED: AtomicU64 = AtomicU64::new(0);
+/// The number of the task that is polled.
+static RUNNING: AtomicU64 = AtomicU64::new(u64::MAX);
 static LOOP: OnceLock<ThreadId> = OnceLock::new();
 
 impl Runtime for WithFault {
@@ -104,7 +105,13 @@ impl Runtime for WithFault {
             if let Some(late) = late {
                 late.await;
             }
-            poll_fn(|cx| kept.poll(cx)).await
+            poll_fn(|cx| {
+                RUNNING.store(number, Ordering::SeqCst);
+                let poll = kept.poll(cx);
+                RUNNING.store(u64::MAX, Ordering::SeqCst);
+                poll
+            })
+            .await
         });
         if has("await-chain") && number == 1_000 {
             TaskHandle::abort(&task);
@@ -149,8 +156,8 @@ impl Runtime for WithFault {
     fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static {
         let rt = self.0.clone();
         async move {
-            // The first who yield, a lock's owner among them, have their next turn long after the others.
-            if has("priority-inversion") && YIELDED.fetch_add(1, Ordering::SeqCst) < 6 {
+            // The first task, which owns the lock, has its next turn long after the others.
+            if has("priority-inversion") && RUNNING.load(Ordering::SeqCst) == 0 {
                 return Runtime::sleep(&rt, Duration::from_millis(300)).await;
             }
             Runtime::yield_now(&rt).await;
