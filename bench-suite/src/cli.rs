@@ -49,8 +49,10 @@ pub enum Command {
     Load(LoadArgs),
     /// Start, misuse and end runtimes for a while, and check that nothing leaks.
     Soak(SoakArgs),
-    /// Make the report again from stored results.
+    /// Make the report again from stored results, or the page of timelines from a stored trace.
     Report(ReportArgs),
+    /// Show a comparison in the browser while it is measured.
+    Ui(UiArgs),
     /// Compare two stored results from their raw rounds; code 1 on a regression.
     Diff(DiffArgs),
     /// Measure how often the lab itself errs and what it finds; write the certificate.
@@ -418,13 +420,32 @@ pub struct ProveArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lab report lab-out/results.json --out lab-out")]
+  lab report lab-out/results.json --out lab-out
+  lab report lab-out/trace.json --out lab-out      the page of timelines of a trace")]
 pub struct ReportArgs {
-    /// Results that `lab compare` wrote.
+    /// Results that `lab compare` wrote, or a trace that `lab trace` wrote.
     #[arg(value_name = "RESULTS.json")]
     pub results: PathBuf,
-    /// Where report.html goes.
+    /// Where report.html goes; timeline.html of a trace.
     #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `lab ui`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab ui                                 on a free port of this machine; prints the address to open
+  lab ui --addr 127.0.0.1:8080 --out lab-out
+  lab ui --addr 0.0.0.0:8080             also for other machines: whoever has the address can use it
+
+The address holds a secret. The folder is that of `lab compare`: the page shows what either has measured.")]
+pub struct UiArgs {
+    /// Where it listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub addr: String,
+    /// Where results are, and where new ones go.
+    #[arg(long, value_name = "DIR", default_value = "lab-out")]
     pub out: PathBuf,
 }
 
@@ -558,7 +579,7 @@ mod tests {
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
             "", "list", "peers", "compare", "sweep", "serve", "load", "soak", "report", "diff",
-            "prove",
+            "prove", "ui",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

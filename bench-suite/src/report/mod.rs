@@ -6,10 +6,10 @@
 //! chart stands in a table too, so that the page can be read without scripts, printed, and read aloud.
 
 mod answer;
-mod charts;
+pub(crate) mod charts;
 pub(crate) mod colours;
 pub(crate) mod html;
-mod page;
+pub(crate) mod page;
 mod runs;
 mod sections;
 mod sweep;
