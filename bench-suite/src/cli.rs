@@ -62,8 +62,10 @@ pub enum Command {
     Soak(SoakArgs),
     /// Run known troubles of runtimes under each runtime; print who survives what.
     Zoo(ZooArgs),
-    /// Make the report again from stored results.
+    /// Make the report again from stored results, or the page of timelines from a stored trace.
     Report(ReportArgs),
+    /// Show a comparison in the browser while it is measured.
+    Ui(UiArgs),
     /// Compare two stored results from their raw rounds; code 1 on a regression.
     Diff(DiffArgs),
     /// Join stored results, such as the shards of an array, and compare again from their rounds.
@@ -833,12 +835,13 @@ pub struct ProveArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lab report lab-out/results.json --out lab-out")]
+  lab report lab-out/results.json --out lab-out
+  lab report lab-out/trace.json --out lab-out      the page of timelines of a trace")]
 pub struct ReportArgs {
-    /// Results that `lab compare` wrote.
+    /// Results that `lab compare` wrote, or a trace that `lab trace` wrote.
     #[arg(value_name = "RESULTS.json")]
     pub results: PathBuf,
-    /// Where report.html goes.
+    /// Where report.html goes; timeline.html of a trace.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -887,6 +890,24 @@ pub struct TraceArgs {
     /// Seed of all random input [default: 1].
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
+}
+
+/// `lab ui`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab ui                                 on a free port of this machine; prints the address to open
+  lab ui --addr 127.0.0.1:8080 --out lab-out
+  lab ui --addr 0.0.0.0:8080             also for other machines: whoever has the address can use it
+
+The address holds a secret. The folder is that of `lab compare`: the page shows what either has measured.")]
+pub struct UiArgs {
+    /// Where it listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub addr: String,
+    /// Where results are, and where new ones go.
+    #[arg(long, value_name = "DIR", default_value = "lab-out")]
+    pub out: PathBuf,
 }
 
 /// Seconds as a number, or with one of the units `ms`, `s` and `m`.
@@ -1020,7 +1041,7 @@ mod tests {
         for command in [
             "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep", "serve",
             "load", "soak", "report", "diff", "prove", "merge", "memory", "scale", "zoo", "span",
-            "diverge", "ps", "trace",
+            "diverge", "ps", "trace", "ui",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

@@ -54,6 +54,7 @@ mod table;
 mod terminal;
 pub mod timeline;
 pub mod trace;
+mod ui;
 mod units;
 mod usage;
 mod vocabulary;
@@ -124,6 +125,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
 
 fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandError> {
     environment::raise_descriptor_limit();
+    ui::end_with_parent_if_asked();
     match cli.command {
         None => compare::run(registry, build, &cli::CompareArgs::default()),
         Some(Command::Compare(arguments)) => compare::run(registry, build, &arguments),
@@ -136,6 +138,7 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Ui(arguments)) => ui::run(registry, &arguments),
         Some(Command::Diff(arguments)) => diff::run(&arguments),
         Some(Command::Merge(arguments)) => merge::run(&arguments),
         Some(Command::Memory(arguments)) => memory::run(registry, build, &arguments),

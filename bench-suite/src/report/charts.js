@@ -1,10 +1,7 @@
 "use strict";
-// Draws each section's charts as SVG: values (median, its interval, each round), ratios with intervals, cost, latency.
+// Draws charts of a section as SVG: values (median, its interval, each round), ratios with intervals, cost, latency.
 // Colours are the style sheet's variables, so they follow the theme and the printer without a new drawing.
-(() => {
-  const data = (id) => JSON.parse(document.getElementById(id).textContent);
-  const sections = data("chart-data");
-  const runs = data("run-data");
+const labCharts = (() => {
   const short = (value) => Number(Number(value).toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 });
   const colour = (row) => `var(--run-${row.hue})`;
 
@@ -296,52 +293,15 @@
     memory: (section, width) => cost(section, width, "memory"),
   };
 
-  const draw = (figure) => {
+  /** Draws the chart of this kind into a figure, as wide as that is. */
+  const draw = (figure, kind, section) => {
     const width = Math.max(260, Math.floor(figure.clientWidth));
-    if (figure.dataset.width === String(width)) return;
-    figure.dataset.width = width;
-    const chart = kinds[figure.dataset.kind](sections[Number(figure.dataset.chart)], width);
+    const chart = kinds[kind](section, width);
     // One picture with one description: a screen reader would otherwise read every tick.
     chart.setAttribute("role", "img");
     chart.querySelectorAll("[aria-label]").forEach((part) => part.removeAttribute("aria-label"));
     figure.replaceChildren(chart);
   };
 
-  const figures = [...document.querySelectorAll("figure[data-chart]")];
-  figures.forEach(draw);
-  const watch = new ResizeObserver((entries) => entries.forEach((entry) => draw(entry.target)));
-  figures.forEach((figure) => watch.observe(figure));
-
-  // Tables of raw runs are long: each is made when it is opened.
-  const cell = (row, text, name = "td") => {
-    const made = document.createElement(name);
-    made.textContent = text ?? "–";
-    row.append(made);
-    return made;
-  };
-  for (const details of document.querySelectorAll("details[data-runs]")) {
-    details.addEventListener(
-      "toggle",
-      () => {
-        const { columns, rows } = runs[Number(details.dataset.runs)];
-        const table = document.createElement("table");
-        const head = table.createTHead().insertRow();
-        columns.forEach((column, index) => {
-          const title = cell(head, column, "th");
-          title.scope = "col";
-          title.className = index > 2 ? "figure" : "";
-        });
-        const body = table.createTBody();
-        for (const values of rows) {
-          const row = body.insertRow();
-          values.forEach((value, index) => {
-            if (index === 0) cell(row, value, "th").scope = "row";
-            else cell(row, value).className = index > 2 ? "figure" : "";
-          });
-        }
-        details.querySelector(".scroll").append(table);
-      },
-      { once: true },
-    );
-  }
+  return { draw };
 })();

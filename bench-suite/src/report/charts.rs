@@ -7,6 +7,13 @@ use crate::results::Role;
 use crate::summary::Section;
 use crate::units;
 
+/// Observable Plot, which gives SVG; d3, which it stands on; and how a section is drawn with them.
+pub(crate) const SCRIPTS: [&str; 3] = [
+    include_str!("../../assets/d3.min.js"),
+    include_str!("../../assets/plot.umd.min.js"),
+    include_str!("charts.js"),
+];
+
 /// What a workload costs beside its time.
 const CPU: &str = "cpu_ns_per_op";
 const MEMORY: &str = "peak_rss_bytes";
@@ -16,7 +23,7 @@ const MEMORY: &str = "peak_rss_bytes";
 const LOGARITHMIC_FROM: f64 = 25.0;
 
 /// One entry per section, in order.
-pub(super) fn data(sections: &[Section]) -> Value {
+pub(crate) fn data(sections: &[Section]) -> Value {
     sections.iter().map(section).collect()
 }
 
@@ -65,7 +72,7 @@ fn section(section: &Section) -> Value {
 }
 
 /// True if the section's values can only be told apart on a logarithmic axis.
-pub(super) fn is_logarithmic(section: &Section) -> bool {
+pub(crate) fn is_logarithmic(section: &Section) -> bool {
     spread(section) > LOGARITHMIC_FROM
 }
 
@@ -115,7 +122,7 @@ fn unit(section: &Section, metric: &str) -> Unit {
 }
 
 /// Whether any arm has a figure of what it costs, in CPU time and in memory.
-pub(super) fn costs(section: &Section) -> (bool, bool) {
+pub(crate) fn costs(section: &Section) -> (bool, bool) {
     let has = |metric: &str| {
         let mut rows = section.rows.iter();
         rows.any(|row| row.role == Role::Arm && row.medians.contains_key(metric))

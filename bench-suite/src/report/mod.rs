@@ -6,11 +6,11 @@
 //! chart stands in a table too, so that the page can be read without scripts, printed, and read aloud.
 
 mod answer;
-mod charts;
+pub(crate) mod charts;
 pub(crate) mod colours;
 pub(crate) mod html;
 mod latency;
-mod page;
+pub(crate) mod page;
 mod runs;
 mod sections;
 mod sweep;

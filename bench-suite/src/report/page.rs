@@ -15,16 +15,11 @@ use crate::results::{Environment, Results, Role, Status, Verdict};
 use crate::summary::{self, Section};
 use crate::units;
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("charts.js");
-/// Observable Plot, which gives SVG, and d3, which it stands on.
-const CHART_LIBRARY: [&str; 2] = [
-    include_str!("../../assets/d3.min.js"),
-    include_str!("../../assets/plot.umd.min.js"),
-];
+pub(crate) const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("report.js");
 
 /// The whole page.
-pub(super) fn render(results: &Results) -> String {
+pub(crate) fn render(results: &Results) -> String {
     let sections = summary::sections(results);
     let mut html = String::with_capacity(1 << 20);
     html.push_str(
@@ -72,7 +67,7 @@ pub(super) fn render(results: &Results) -> String {
             "<script type=\"application/json\" id=\"{id}\">{data}</script>"
         );
     }
-    for script in CHART_LIBRARY.into_iter().chain([SCRIPT]) {
+    for script in charts::SCRIPTS.into_iter().chain([SCRIPT]) {
         let _ = writeln!(html, "<script>\n{script}</script>");
     }
     html.push_str("</body>\n</html>\n");
