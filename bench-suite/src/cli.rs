@@ -856,6 +856,7 @@ Examples:
 
 The first timed repetition is recorded, after the warm-up; all runs begin at 0. In the folder are then:
   trace.json             every event (lab.trace/1)
+  trace.html             the page of timelines; it needs no network
   trace.perfetto-trace   for https://ui.perfetto.dev
   trace.firefox.json     for https://profiler.firefox.com
 A thread that does more than --records hold drops the rest, and the files say how many events that were.")]
