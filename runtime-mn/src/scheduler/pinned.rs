@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 
 use runtime_core::task::{Task, home};
 
-use super::queues::retry;
 use super::{Local, Shared};
+use crate::deque::retry;
+use crate::policy;
 use crate::seam::Hooks;
-use crate::seam::facts::Event;
+use crate::seam::facts::{Event, SharedEvent};
 
 /// How long a worker that ends waits at a time for a waker elsewhere to queue the task that it has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
@@ -65,19 +66,19 @@ impl<H: Hooks> Local<H> {
         if worker != self.index() {
             return self.shared.send_home(worker, task);
         }
-        H::observe(self, Event::Queued(task.id()));
+        H::observe(self, Event::Queued(task.id(), policy::Place::Back));
         self.pinned.due.borrow_mut().push_back(task);
     }
 
     /// Whether a pinned task is due here.
     pub(crate) fn has_pinned(&self) -> bool {
-        !self.pinned.due.borrow().is_empty() || !self.queues.shared.pinned.is_empty()
+        !self.pinned.due.borrow().is_empty() || !self.remote.pinned.is_empty()
     }
 
     /// The next pinned task.
     pub(crate) fn take_pinned(&self) -> Option<Task> {
         let due = self.pinned.due.borrow_mut().pop_front();
-        due.or_else(|| retry(|| self.queues.shared.pinned.steal()))
+        due.or_else(|| retry(|| self.remote.pinned.steal()))
     }
 
     /// A pinned task, if it is the pinned tasks' turn: every other time. What others have sent comes first every other
@@ -87,7 +88,7 @@ impl<H: Hooks> Local<H> {
         if home::pinned_here() == 0 || self.pinned.had_turn.replace(false) {
             return None;
         }
-        let of_others = || retry(|| self.queues.shared.pinned.steal());
+        let of_others = || retry(|| self.remote.pinned.steal());
         let task = if self.queues.tick.get() & 2 == 0 {
             of_others().or_else(|| self.take_pinned())
         } else {
@@ -118,9 +119,10 @@ impl<H: Hooks> Shared<H> {
     /// Queues a task that is at home on a worker other than the calling thread.
     #[cold]
     pub(crate) fn send_home(&self, worker: usize, task: Task) {
-        self.queues.active()[worker].pinned.push(task);
+        H::observe_shared(self, SharedEvent::Injected(task.id()));
+        self.remotes[worker].pinned.push(task);
         if self.idle.notify_worker(worker) {
-            self.wakes(worker);
+            self.unpark(worker);
         }
     }
 }
