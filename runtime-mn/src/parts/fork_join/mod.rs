@@ -1,6 +1,8 @@
 #![doc = include_str!("README.md")]
 #![allow(unsafe_code)]
 
+mod deque;
+mod fence;
 pub(crate) mod handle;
 mod job;
 mod latch;
@@ -20,14 +22,14 @@ use runtime_core::{Choice, Scope, Sequential};
 
 use super::part::{Has, Install, own, seen};
 use crate::current::is_away_from;
-use crate::deque::{Injector, Stealer, retry};
+use crate::deque::{Injector, retry};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin, State};
 use crate::seam::plan::Plan;
 use job::{JobRef, StackJob};
 use latch::Latch;
-use stack::{Closures, Mark};
+use stack::{Closures, Mark, Stealer};
 
 /// The part.
 pub(crate) struct ForkJoin {
@@ -49,7 +51,7 @@ impl Default for Settings {
 
 /// A worker's closures, as thieves see them, and where they are while the worker has no thread.
 pub(crate) struct Home {
-    stealer: Stealer<JobRef>,
+    stealer: Stealer,
     closures: Mutex<Option<Closures>>,
 }
 
@@ -116,7 +118,7 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
             Origin::Own => closures(local).pop_since(Mark::BOTTOM),
             Origin::Outside => retry(|| local.shared.parts.part().injector.steal()),
             Origin::Worker(victim) => {
-                let job = retry(|| seen::<Self, H>(&local.shared, victim).stealer.steal());
+                let job = seen::<Self, H>(&local.shared, victim).stealer.steal();
                 job.inspect(|_| H::observe(local, Event::Stole(0)))
             }
         };
@@ -330,7 +332,7 @@ fn wait_for<H: Has<ForkJoin>>(worker: &Local<H>, latch: &Latch, since: Mark) {
 /// Takes one forked closure of anybody's, for a worker that waits for one which was stolen from it.
 fn steal_any<H: Has<ForkJoin>>(worker: &Local<H>) -> Option<JobRef> {
     let shared = &worker.shared;
-    let steal_from = |victim| retry(|| seen::<ForkJoin, H>(shared, victim).stealer.steal());
+    let steal_from = |victim| seen::<ForkJoin, H>(shared, victim).stealer.steal();
     let injected = retry(|| shared.parts.part().injector.steal());
     injected.or_else(|| worker.victims().find_map(steal_from))
 }
