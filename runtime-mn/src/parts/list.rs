@@ -1,5 +1,6 @@
 //! The list of parts: which there are, and which of them each hook asks.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,6 +55,10 @@ type ForkJoin = Absent<7>;
 use super::policy_queues::PolicyQueues;
 #[cfg(not(feature = "policy-queues"))]
 type PolicyQueues = Absent<8>;
+#[cfg(feature = "trace")]
+use super::trace::Trace;
+#[cfg(not(feature = "trace"))]
+type Trace = Absent<9>;
 
 /// All parts of one runtime.
 pub(crate) struct Installed {
@@ -66,6 +71,7 @@ pub(crate) struct Installed {
     simulated_time: SimulatedTime,
     fork_join: ForkJoin,
     policy_queues: PolicyQueues,
+    trace: Trace,
 }
 
 /// All parts' state of one worker, and the references that it has for handles.
@@ -79,6 +85,7 @@ pub(crate) struct OfLocal {
     simulated_time: <SimulatedTime as State>::Local,
     fork_join: <ForkJoin as State>::Local,
     policy_queues: <PolicyQueues as State>::Local,
+    trace: <Trace as State>::Local,
     pub(crate) prepaid: Prepaid,
 }
 
@@ -94,6 +101,7 @@ pub(crate) struct OfRemote {
     simulated_time: <SimulatedTime as State>::Remote,
     fork_join: <ForkJoin as State>::Remote,
     policy_queues: <PolicyQueues as State>::Remote,
+    trace: <Trace as State>::Remote,
 }
 
 /// What the builder remembers for the parts.
@@ -108,6 +116,7 @@ pub(crate) struct Settings {
     pub(crate) simulated_time: <SimulatedTime as Install>::Settings,
     pub(crate) fork_join: <ForkJoin as Install>::Settings,
     pub(crate) policy_queues: <PolicyQueues as Install>::Settings,
+    pub(crate) trace: <Trace as Install>::Settings,
 }
 
 #[allow(unused_macros)]
@@ -148,6 +157,8 @@ has!(SimulatedTime, simulated_time);
 has!(ForkJoin, fork_join);
 #[cfg(feature = "policy-queues")]
 has!(PolicyQueues, policy_queues);
+#[cfg(feature = "trace")]
+has!(Trace, trace);
 
 impl State for Installed {
     type Local = OfLocal;
@@ -169,6 +180,7 @@ impl Hooks for Installed {
             simulated_time: SimulatedTime::local(shared, worker),
             fork_join: ForkJoin::local(shared, worker),
             policy_queues: PolicyQueues::local(shared, worker),
+            trace: Trace::local(shared, worker),
             prepaid: Prepaid::new(),
         }
     }
@@ -216,7 +228,9 @@ impl Hooks for Installed {
         SimulatedTime::wait(local, deadline)
     }
     fn live(local: &OnWorker, work: &dyn Fn()) -> Ended {
-        Monitor::live(local, work)
+        let ended = Cell::new(Ended::WithTheRuntime);
+        Trace::live(local, &|| ended.set(Monitor::live(local, work)));
+        ended.get()
     }
     fn take_back(shared: &All, worker: Unstarted) {
         Monitor::take_back(shared, worker);
@@ -257,12 +271,14 @@ impl Hooks for Installed {
         WakeThrottling::observe(local, event);
         ForkJoin::observe(local, event);
         PolicyQueues::observe(local, event);
+        Trace::observe(local, event);
     }
     fn observe_shared(shared: &All, event: SharedEvent<'_>) {
         Counters::observe_shared(shared, event);
         Monitor::observe_shared(shared, event);
         IoSharing::observe_shared(shared, event);
         CpuPool::observe_shared(shared, event);
+        Trace::observe_shared(shared, event);
     }
     fn report(shared: &All, metrics: &mut Metrics) {
         Counters::report(shared, metrics);
@@ -286,6 +302,7 @@ impl Installed {
             simulated_time: SimulatedTime::new(&settings.simulated_time, plan),
             fork_join: ForkJoin::new(&settings.fork_join, plan),
             policy_queues: PolicyQueues::new(&settings.policy_queues, plan),
+            trace: Trace::new(&settings.trace, plan),
         }
     }
 }
@@ -346,6 +363,10 @@ impl Settings {
             PolicyQueues::leave_out(&mut self.policy_queues);
             found = true;
         }
+        if is(Trace::CHOICE) {
+            Trace::leave_out(&mut self.trace);
+            found = true;
+        }
         found
     }
 
@@ -379,6 +400,9 @@ impl Settings {
         if is(PolicyQueues::KNOBS) {
             return Some(PolicyQueues::turn(&mut self.policy_queues, knob, value));
         }
+        if is(Trace::KNOBS) {
+            return Some(Trace::turn(&mut self.trace, knob, value));
+        }
         None
     }
 }
@@ -386,7 +410,7 @@ impl Settings {
 /// The parts that can be left out, in the order in which they are shown.
 pub(crate) const PARTS: &[Choice] =
     &concat::<Choice, { count(&PARTS_BY_PART) }>(&PARTS_BY_PART, NO_CHOICE);
-const PARTS_BY_PART: [&[Choice]; 9] = [
+const PARTS_BY_PART: [&[Choice]; 10] = [
     Counters::CHOICE,
     Histograms::CHOICE,
     Monitor::CHOICE,
@@ -396,10 +420,11 @@ const PARTS_BY_PART: [&[Choice]; 9] = [
     SimulatedTime::CHOICE,
     ForkJoin::CHOICE,
     PolicyQueues::CHOICE,
+    Trace::CHOICE,
 ];
 
 /// The parts' knobs.
-pub(crate) const KNOBS_BY_PART: [&[Knob]; 9] = [
+pub(crate) const KNOBS_BY_PART: [&[Knob]; 10] = [
     Counters::KNOBS,
     Histograms::KNOBS,
     Monitor::KNOBS,
@@ -409,4 +434,5 @@ pub(crate) const KNOBS_BY_PART: [&[Knob]; 9] = [
     SimulatedTime::KNOBS,
     ForkJoin::KNOBS,
     PolicyQueues::KNOBS,
+    Trace::KNOBS,
 ];

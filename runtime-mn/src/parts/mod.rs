@@ -18,6 +18,8 @@ pub(crate) mod part;
 mod policy_queues;
 #[cfg(feature = "simulated-time")]
 mod simulated_time;
+#[cfg(feature = "trace")]
+mod trace;
 #[cfg(feature = "wake-throttling")]
 mod wake_throttling;
 

@@ -101,7 +101,6 @@ impl<H: Hooks> Local<H> {
         Some(task)
     }
 
-    /// Looks in that place.
     pub(crate) fn attempt(&self, attempt: Attempt) -> Option<Found> {
         let (task, origin) = match attempt {
             Attempt::Injected => (self.take_injected(), Some(Origin::Outside)),
@@ -124,7 +123,7 @@ impl<H: Hooks> Local<H> {
     /// A task of another worker's. `None`: there is no such worker.
     fn steal(&self, worker: usize) -> Option<Option<Task>> {
         let Remote { queues, .. } = self.victim(worker)?;
-        H::observe(self, Event::StealTried);
+        H::observe(self, Event::StealTried(worker));
         let shares_fifo = H::shares_fifo(&self.shared, worker);
         let woken = shares_fifo.then(|| self.steal_from(&queues.fifo, &self.queues.fifo));
         let spawned = || self.steal_from(&queues.lifo, &self.queues.lifo);
@@ -147,7 +146,7 @@ impl<H: Hooks> Local<H> {
 
     fn steal_ranked(&self, worker: usize) -> Option<Task> {
         self.victim(worker)?;
-        H::observe(self, Event::StealTried);
+        H::observe(self, Event::StealTried(worker));
         self.stolen(H::take(&self.shared, worker, Pick::First))
     }
 

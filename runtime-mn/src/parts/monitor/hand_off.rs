@@ -150,6 +150,7 @@ pub(super) fn live<H: Has<Monitor>>(local: &Local<H>, work: &dyn Fn()) -> Ended 
     while !shared.closed.load(SeqCst) {
         if let Some(stuck) = observed.take_assignment() {
             take_over(local, stuck);
+            H::observe(local, Event::TookOver(stuck));
             work();
             local.found();
             give_away(local);
@@ -188,7 +189,6 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
             H::observe(local, Event::Stole(to.len().saturating_sub(before)));
         }
     }
-    H::observe(local, Event::TakesOver(stuck));
     if let Some(task) = victim.slot.take() {
         own.fifo.push(task);
     }
