@@ -36,17 +36,12 @@ fn main() {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    for name in ["HEAD", "index"] {
-        if let Some(path) = output("git", &["rev-parse", "--git-path", name]) {
-            println!("cargo::rerun-if-changed={path}");
-        }
-    }
     embed_peers();
     list_peers_in_rust();
     set("LAB_RUSTC", output(&rustc(), &["--version"]));
     set("LAB_PROFILE", profile());
     set("LAB_PROFILE_SETTINGS", Some(profile_settings()));
-    set("LAB_COMMIT", commit());
+    set("LAB_COMMIT", is_to_measure().then(commit).flatten());
     let lock = fs::read_to_string("../Cargo.lock").unwrap_or_default();
     set("LAB_VERSIONS", Some(versions(&lock)));
 }
@@ -168,7 +163,19 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }
 
+/// Whether what is built here is to measure with, and so says its commit. The profile `dev` is not: to say the commit
+/// there would compile the library again after each commit, for figures that nobody compares.
+fn is_to_measure() -> bool {
+    profile().is_none_or(|profile| profile != "debug")
+}
+
+/// The commit. From now on this script runs again when it changes.
 fn commit() -> Option<String> {
+    for name in ["HEAD", "index"] {
+        if let Some(path) = output("git", &["rev-parse", "--git-path", name]) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
     let commit = output("git", &["rev-parse", "--short=12", "HEAD"])?;
     let changed = output("git", &["status", "--porcelain", "--untracked-files=no"]);
     Some(if changed.is_some() {

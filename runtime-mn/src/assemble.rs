@@ -23,7 +23,7 @@ use crate::ending::{Closed, Threads};
 use crate::life::Worker;
 use crate::parts::list::{Installed, OfRemote};
 use crate::policy::asking::ask_for_sleeper;
-use crate::policy::view::Surroundings;
+use crate::policy::surroundings::Surroundings;
 use crate::policy::{Place, Policy, SleeperView};
 use crate::random::Random;
 use crate::scheduler::idle::Idle;

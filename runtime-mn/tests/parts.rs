@@ -46,7 +46,7 @@ fn a_program_runs_without_any_one_part_and_without_all() {
 fn an_unknown_part_is_an_error_that_names_the_parts() {
     let error = Builder::new().without("wake-throtling").unwrap_err();
     assert!(error.contains("`wake-throtling`"), "{error}");
-    assert_eq!(names().len(), 8);
+    assert_eq!(names().len(), 10);
     for part in names() {
         assert!(error.contains(part), "{error}");
     }

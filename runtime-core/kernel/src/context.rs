@@ -306,6 +306,19 @@ impl Depth {
     }
 }
 
+/// Calls `code`, which is somebody else's. Whatever runtime it enters and does not leave, the thread is afterwards in
+/// the one that it was in before.
+///
+/// For a scheduler that calls wakers between two polls, such as those of timers and sockets. After each poll of a task
+/// the task cell sees to it.
+#[inline]
+pub fn stay_in<R>(code: impl FnOnce() -> R) -> R {
+    let depth = Depth::now();
+    let result = code();
+    depth.restore();
+    result
+}
+
 /// Calls `f` with the calling thread's runtime; `None` outside of one. `f` must not enter or leave a runtime, and so
 /// must not run users' code, destructors included.
 pub fn try_with<R>(f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> Option<R> {

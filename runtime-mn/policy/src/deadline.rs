@@ -1,11 +1,9 @@
 //! Earliest deadline first.
 
-use core::iter::once;
 use core::time::Duration;
 
-use crate::{
-    Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, Steal, WokenBy, WorkerView,
-};
+use crate::by_rank;
+use crate::{Attempt, Knobs, Place, Policy, SearchView, Source, WokenBy, WorkerView};
 
 /// A task's tag is its relative deadline in microseconds: each time that it is due, it should run within that time, and
 /// whoever has the least time left runs first. On one worker no deadline is missed that any order could keep. The
@@ -48,12 +46,7 @@ impl Policy for Deadline {
     }
 
     fn knobs(&self) -> Knobs {
-        Knobs {
-            steal: Steal::One,
-            lifo_slot: LifoSlot::Off,
-            wake_delay: Duration::ZERO,
-            ..Knobs::default()
-        }
+        by_rank::knobs()
     }
 
     fn place_injected(&self, own: &WorkerView<'_>) -> Place {
@@ -73,12 +66,6 @@ impl Policy for Deadline {
     }
 
     fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
-        let ranks = thief
-            .victims()
-            .filter_map(|it| Some((thief.first_rank(it)?, it)));
-        once(Attempt::Injected)
-            .chain(ranks.min().map(|(_, victim)| Attempt::StealRanked(victim)))
-            .chain(thief.victims().map(Attempt::Steal))
-            .chain(once(Attempt::DueTimers))
+        by_rank::search(thief)
     }
 }

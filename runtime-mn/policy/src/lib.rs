@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod by_rank;
 mod decision;
 pub mod fake;
 mod knobs;

@@ -1,11 +1,9 @@
 //! Levels, with ageing.
 
-use core::iter::once;
 use core::time::Duration;
 
-use crate::{
-    Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, Steal, WokenBy, WorkerView,
-};
+use crate::by_rank;
+use crate::{Attempt, Knobs, Place, Policy, SearchView, Source, WokenBy, WorkerView};
 
 /// A task's tag is its level: the higher, the sooner it runs; without a tag it has the lowest, 0. A tag above the
 /// highest level counts as the highest.
@@ -56,12 +54,7 @@ impl Policy for Priority {
     }
 
     fn knobs(&self) -> Knobs {
-        Knobs {
-            steal: Steal::One,
-            lifo_slot: LifoSlot::Off,
-            wake_delay: Duration::ZERO,
-            ..Knobs::default()
-        }
+        by_rank::knobs()
     }
 
     fn place_injected(&self, own: &WorkerView<'_>) -> Place {
@@ -81,12 +74,6 @@ impl Policy for Priority {
     }
 
     fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
-        let ranks = thief
-            .victims()
-            .filter_map(|it| Some((thief.first_rank(it)?, it)));
-        once(Attempt::Injected)
-            .chain(ranks.min().map(|(_, victim)| Attempt::StealRanked(victim)))
-            .chain(thief.victims().map(Attempt::Steal))
-            .chain(once(Attempt::DueTimers))
+        by_rank::search(thief)
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../../policy/src/README.md")]
 
 pub(crate) mod asking;
+pub(crate) mod surroundings;
 pub(crate) mod view;
 
 pub use runtime_policy::*;

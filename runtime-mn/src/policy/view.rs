@@ -1,47 +1,14 @@
 //! What a worker shows its policy.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use runtime_core::primitives::atomic::Ordering::Relaxed;
 use runtime_core::task::Task;
-use runtime_core::time::Clock;
 use runtime_policy::{Numbers, SearchView, SleeperNumbers, Topology, WorkerView};
 
 use crate::scheduler::{Local, Remote, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::Pick;
-use crate::topology;
-
-/// What a policy is told of the machine and of the time.
-pub(crate) struct Surroundings {
-    topology: Option<Topology>,
-    clock: Clock,
-    /// The zero of what policies are told about time.
-    epoch: Instant,
-}
-
-impl Surroundings {
-    pub(crate) fn new(topology: Option<Topology>, clock: Clock) -> Self {
-        Self {
-            topology,
-            epoch: clock.now(),
-            clock,
-        }
-    }
-
-    /// Where the workers run: as the builder was told, else as the machine says. Only some policies ask.
-    pub(crate) fn topology(&self) -> &Topology {
-        let chosen = self.topology.as_ref();
-        chosen.unwrap_or_else(|| topology::machine())
-    }
-
-    /// Nanoseconds since the runtime was built, by its clock.
-    fn now_ns(&self) -> u64 {
-        let passed = self.clock.now().saturating_duration_since(self.epoch);
-        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
-    }
-}
 
 impl<H: Hooks> Shared<H> {
     /// How many tasks wait for that worker.

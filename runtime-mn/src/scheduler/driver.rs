@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use runtime_core::context;
 use runtime_core::primitives::MutexGuard;
 use runtime_core::reactor::Polled;
 use runtime_core::time::TimerShard;
@@ -48,10 +49,10 @@ impl<H: Hooks> Local<H> {
         fired
     }
 
-    /// Calls what wakes tasks on behalf of the driver.
+    /// Calls what wakes tasks on behalf of the driver. A foreign waker may enter a runtime and forget its guard.
     fn driving<R>(&self, driver: impl FnOnce() -> R) -> R {
         self.in_driver.set(true);
-        let result = driver();
+        let result = context::stay_in(driver);
         self.in_driver.set(false);
         result
     }

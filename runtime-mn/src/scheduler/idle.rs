@@ -90,7 +90,7 @@ impl Idle {
 
     /// As [`notify_one`](Idle::notify_one), for what was put into the calling worker's own queue: without a fence, as
     /// that worker takes it itself if a sleeper was overlooked. See the README.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn notify_helper(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
         let should_notify = || {
             let state = self.state.load(Relaxed);

@@ -16,14 +16,14 @@ use std::sync::atomic::AtomicU64;
 use crossbeam_utils::CachePadded;
 use runtime_core::park::Parker;
 use runtime_core::primitives::Mutex;
-use runtime_core::primitives::atomic::{AtomicBool, AtomicUsize};
+use runtime_core::primitives::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use runtime_core::reactor::Reactor;
 use runtime_core::task::{Arena, BlockCache, Task};
 use runtime_core::time::{Clock, TimerShard};
 
 use crate::deque::Injector;
 use crate::ending::{Closed, Threads};
-use crate::policy::view::Surroundings;
+use crate::policy::surroundings::Surroundings;
 use crate::seam::facts::State;
 use crate::seam::plan::Rules;
 use crate::waking::Waking;
@@ -90,4 +90,18 @@ pub(crate) struct Local<H: State> {
     /// Ticks until the injector comes first.
     pub(crate) until_injected: Cell<u32>,
     pub(crate) parts: H::Local,
+}
+
+impl<H: State> Shared<H> {
+    #[inline]
+    pub(crate) fn active(&self) -> &[Arc<Remote<H>>] {
+        &self.remotes[..self.active.load(Relaxed)]
+    }
+}
+
+impl<H: State> Local<H> {
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.queues.index
+    }
 }

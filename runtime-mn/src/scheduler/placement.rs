@@ -59,7 +59,7 @@ impl<H: Hooks> Local<H> {
     }
 
     /// Wakes a sleeper for what lies in this worker's own queues.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake_for_own(&self) {
         if self.shared.wake_helper() {
             H::observe(self, Event::Woke);
@@ -131,13 +131,14 @@ impl<H: Hooks> Shared<H> {
     }
 
     /// Something was put into the calling worker's own queue. True if a sleeper was woken to help.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake_helper(&self) -> bool {
         let helper = self.idle.notify_helper(|| self.choose_sleeper());
         helper.inspect(|worker| self.unpark(*worker)).is_some()
     }
 
     /// Ends a worker's wait, wherever it waits.
+    #[cold]
     pub(crate) fn unpark(&self, worker: usize) {
         H::observe_shared(self, SharedEvent::Unparks(worker));
         self.remotes[worker].asleep.store(false, Relaxed);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::Task;
 
-use super::{Local, Remote};
+use super::{Local, Remote, Shared};
 use crate::deque::{BATCH_LIMIT, Stealer, Worker as Deque, retry};
 use crate::policy::{Attempt, LifoSlot, Source, Steal};
 use crate::seam::Hooks;
@@ -71,6 +71,20 @@ impl<H: Hooks> Local<H> {
         self.queues.fifo.pop()
     }
 
+    /// Whatever this worker has, in no order.
+    pub(crate) fn pop_any(&self) -> Option<Task> {
+        let (slot, queues) = (self.remote.queues.slot.take(), &self.queues);
+        slot.or_else(|| queues.lifo.pop())
+            .or_else(|| queues.fifo.pop())
+            .or_else(|| H::take(&self.shared, self.index(), Pick::Any))
+    }
+
+    /// The other workers, beginning at a random one.
+    pub(crate) fn victims(&self) -> impl Iterator<Item = usize> + use<H> {
+        let workers = self.shared.active().len();
+        self.queues.random.others(self.index(), workers)
+    }
+
     /// An injected task. If workers steal from one another, more come along into the FIFO queue.
     fn take_injected(&self) -> Option<Task> {
         let (injector, fifo) = (&self.shared.injector, &self.queues.fifo);
@@ -87,7 +101,6 @@ impl<H: Hooks> Local<H> {
         Some(task)
     }
 
-    /// Looks in that place.
     pub(crate) fn attempt(&self, attempt: Attempt) -> Option<Found> {
         let (task, origin) = match attempt {
             Attempt::Injected => (self.take_injected(), Some(Origin::Outside)),
@@ -159,5 +172,33 @@ impl<H: Hooks> Local<H> {
             self.fire_due(&self.shared.remotes[victim].timers);
         }
         self.queues.fifo.pop().or_else(|| self.take_injected())
+    }
+}
+
+impl<H: Hooks> Shared<H> {
+    /// Whether a thief finds a task with that worker. The slot does not count: it wakes nobody, and keeps nobody awake.
+    /// Nor does the FIFO queue while it is not shared.
+    pub(crate) fn has_tasks(&self, worker: usize, shares_fifo: bool) -> bool {
+        let queues = &self.remotes[worker].queues;
+        let has_own = !queues.lifo.is_empty() || shares_fifo && !queues.fifo.is_empty();
+        has_own || H::queued(self, worker, Pick::Any) > 0
+    }
+
+    /// Whether any task waits for that worker.
+    pub(crate) fn has_waiting(&self, worker: usize) -> bool {
+        self.has_tasks(worker, true) || self.remotes[worker].queues.slot.is_filled()
+    }
+
+    pub(crate) fn has_injected(&self) -> bool {
+        !self.injector.is_empty() || H::has_other_work(self, Origin::Outside)
+    }
+
+    /// The last look of a worker that goes to sleep: whether there is anything that it may take.
+    pub(crate) fn has_work_for_others(&self) -> bool {
+        let has_work = |worker| {
+            self.has_tasks(worker, H::shares_fifo(self, worker))
+                || H::has_other_work(self, Origin::Worker(worker))
+        };
+        self.has_injected() || self.rules.steals && (0..self.active().len()).any(has_work)
     }
 }

@@ -50,8 +50,6 @@ pub(crate) enum Event {
     TookOver(usize),
     /// It has given away all that it had.
     Leaves,
-    /// It takes over what that worker, which is stuck, has queued.
-    TakesOver(usize),
 }
 
 /// What happens on any thread.

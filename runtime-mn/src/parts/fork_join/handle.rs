@@ -4,7 +4,7 @@ use std::fmt;
 
 use runtime_core::{ForkJoin, Scope};
 
-use super::Forker;
+use super::forker::Forker;
 use crate::handle::Handle;
 use crate::parts::list::Installed;
 

@@ -3,46 +3,74 @@
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::thread;
 
 use runtime_core::contain::discard;
 
 use super::latch::Latch;
 
-/// A closure in a deque: a pointer to where it stands, and what to call. There is one of each closure, and calling
-/// uses it up.
-#[derive(Debug)]
-pub(crate) struct JobRef {
-    data: *const (),
-    execute: unsafe fn(*const ()),
+/// What a forked closure begins with: how to call it.
+pub(super) struct Head {
+    execute: unsafe fn(NonNull<Head>),
 }
+
+impl Head {
+    pub(super) fn new(execute: unsafe fn(NonNull<Self>)) -> Self {
+        Self { execute }
+    }
+}
+
+/// A closure in a deque: where it stands. One word, so that a deque may hold it in an atomic. There is one of each
+/// closure, and calling uses it up.
+#[derive(Debug)]
+pub(crate) struct JobRef(NonNull<Head>);
 
 // SAFETY: a `JobRef` is made from closures that are Send, and whose results are, only.
 unsafe impl Send for JobRef {}
 
 impl JobRef {
     /// # Safety
-    /// `data` stays valid until `execute` has been called with it, once, on any thread, or this has been taken back.
-    /// It is made once.
-    pub(super) unsafe fn new(data: *const (), execute: unsafe fn(*const ())) -> Self {
-        Self { data, execute }
+    /// The head is the first field of a `repr(C)` value, for all of which the pointer may be used. It stays valid until
+    /// its function has been called with it, once, on any thread, or this has been taken back. It is made once.
+    #[inline]
+    pub(super) unsafe fn new(head: NonNull<Head>) -> Self {
+        Self(head)
     }
 
     /// True if it is the closure of `job`.
     #[inline]
     pub(super) fn is_of<F, R>(&self, job: &StackJob<F, R>) -> bool {
-        std::ptr::eq(self.data, std::ptr::from_ref(job).cast())
+        std::ptr::eq(self.0.as_ptr(), std::ptr::from_ref(job).cast())
     }
 
     /// Calls the closure. Its panic stays with it, and so do those of destructors that run then: this never unwinds.
     pub(crate) fn execute(self) {
+        // SAFETY: alive, by the contract of `new`.
+        let execute = unsafe { self.0.as_ref() }.execute;
         // SAFETY: the contract of `new`; there was one of it, and it is used up.
-        unsafe { (self.execute)(self.data) };
+        unsafe { execute(self.0) };
+    }
+
+    /// As a deque holds it.
+    #[inline]
+    pub(super) fn into_raw(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    /// # Safety
+    /// From `into_raw`, once.
+    #[inline]
+    pub(super) unsafe fn from_raw(raw: *mut ()) -> Self {
+        // SAFETY: by this function's contract.
+        Self(unsafe { NonNull::new_unchecked(raw.cast()) })
     }
 }
 
 /// A closure on the stack of the thread that waits for it.
+#[repr(C)]
 pub(super) struct StackJob<F, R> {
+    head: Head,
     pub(super) latch: Latch,
     function: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<thread::Result<R>>>,
@@ -52,6 +80,7 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
     #[inline]
     pub(super) fn new(function: F, latch: Latch) -> Self {
         Self {
+            head: Head::new(Self::execute),
             latch,
             function: UnsafeCell::new(Some(function)),
             result: UnsafeCell::new(None),
@@ -65,13 +94,13 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
     #[inline]
     pub(super) unsafe fn reference(&self) -> JobRef {
         // SAFETY: this function's own contract.
-        unsafe { JobRef::new(std::ptr::from_ref(self).cast(), Self::execute) }
+        unsafe { JobRef::new(NonNull::from(self).cast()) }
     }
 
-    /// SAFETY: `data` is from `reference`, and this is called once.
-    unsafe fn execute(data: *const ()) {
+    /// SAFETY: `head` is from `reference`, and this is called once.
+    unsafe fn execute(head: NonNull<Head>) {
         // SAFETY: the waiting thread keeps the job alive until the latch is set.
-        let job = unsafe { &*data.cast::<Self>() };
+        let job = unsafe { head.cast::<Self>().as_ref() };
         // SAFETY: whoever has taken the reference out of a deque is the only one to touch these cells until the latch
         // is set.
         let function = unsafe { (*job.function.get()).take() };

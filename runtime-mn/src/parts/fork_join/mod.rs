@@ -1,33 +1,31 @@
 #![doc = include_str!("README.md")]
 #![allow(unsafe_code)]
 
+mod deque;
+mod fence;
+mod forker;
 pub(crate) mod handle;
 mod job;
 mod latch;
 mod scope;
 mod stack;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use runtime_core::park::Parker;
+use runtime_core::Choice;
 use runtime_core::primitives::{Mutex, spin_loop};
-use runtime_core::unwind::{AbortOnUnwind, Held, hand_on_both};
-use runtime_core::{Choice, Scope, Sequential};
 
 use super::part::{Has, Install, own, seen};
-use crate::current::is_away_from;
-use crate::deque::{Injector, Stealer, retry};
+use crate::deque::{Injector, retry};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin, State};
 use crate::seam::plan::Plan;
-use job::{JobRef, StackJob};
+use job::JobRef;
 use latch::Latch;
-use stack::{Closures, Mark};
+use stack::{Closures, Mark, Stealer};
 
 /// The part.
 pub(crate) struct ForkJoin {
@@ -49,7 +47,7 @@ impl Default for Settings {
 
 /// A worker's closures, as thieves see them, and where they are while the worker has no thread.
 pub(crate) struct Home {
-    stealer: Stealer<JobRef>,
+    stealer: Stealer,
     closures: Mutex<Option<Closures>>,
 }
 
@@ -116,7 +114,7 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
             Origin::Own => closures(local).pop_since(Mark::BOTTOM),
             Origin::Outside => retry(|| local.shared.parts.part().injector.steal()),
             Origin::Worker(victim) => {
-                let job = retry(|| seen::<Self, H>(&local.shared, victim).stealer.steal());
+                let job = seen::<Self, H>(&local.shared, victim).stealer.steal();
                 job.inspect(|_| H::observe(local, Event::Stole(0)))
             }
         };
@@ -150,67 +148,6 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
     }
 }
 
-/// Fork-join on the workers of a scheduler.
-pub(crate) struct Forker<H: Has<ForkJoin>> {
-    shared: Arc<Shared<H>>,
-}
-
-impl<H: Has<ForkJoin>> Clone for Forker<H> {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.shared))
-    }
-}
-
-impl<H: Has<ForkJoin>> Forker<H> {
-    pub(crate) fn new(shared: Arc<Shared<H>>) -> Self {
-        Self { shared }
-    }
-
-    /// Calls `body` on a worker: the calling thread if it is one. It gets `None`, on this thread, with no worker
-    /// left, or where the calling thread's worker blocks in place, whose task no other worker need come by to help.
-    fn on_worker<R: Send>(&self, body: impl FnOnce(Option<&Local<H>>) -> R + Send) -> R {
-        if !self.shared.parts.part().is_on {
-            return body(None);
-        }
-        if let Some(worker) = Local::current(&self.shared) {
-            return body(Some(worker));
-        }
-        if self.shared.closed.load(Relaxed) || is_away_from(Arc::as_ptr(&self.shared).cast()) {
-            return body(None);
-        }
-        let parker = Parker::new();
-        let job = StackJob::new(
-            || body(Local::current(&self.shared)),
-            Latch::of_thread(parker.unparker()),
-        );
-        let borrowed = AbortOnUnwind::new("a worker runs a closure of another thread's");
-        // SAFETY: once, and the thread stays in this frame until the latch is set, or ends the process.
-        let reference = unsafe { job.reference() };
-        self.shared.parts.part().injector.push(reference);
-        // Either an ending worker sees the closure, or we see that the runtime has closed; see `Closed`.
-        if self.shared.closed.since_push() {
-            run_injected(&self.shared);
-        } else {
-            self.shared.wake_one();
-        }
-        while !job.latch.is_set() {
-            parker.park(None);
-        }
-        borrowed.disarm();
-        match job.into_outcome() {
-            Ok(result) => result,
-            Err(payload) => resume_unwind(payload),
-        }
-    }
-}
-
-/// Runs the closures that were forked outside, on the calling thread, whatever it is.
-fn run_injected<H: Has<ForkJoin>>(shared: &Shared<H>) {
-    while let Some(job) = retry(|| shared.parts.part().injector.steal()) {
-        job.execute();
-    }
-}
-
 /// A closure was forked. Without a fence: if a worker that is just going to sleep is missed, the forker runs the
 /// closure itself, and the next fork wakes.
 #[inline]
@@ -224,75 +161,6 @@ fn fork_woke<H: Has<ForkJoin>>(shared: &Shared<H>) {
 #[inline]
 fn closures<H: Has<ForkJoin>>(worker: &Local<H>) -> &Closures {
     &own::<ForkJoin, H>(worker).closures
-}
-
-impl<H: Has<ForkJoin>> runtime_core::ForkJoin for Forker<H> {
-    #[inline]
-    fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
-    where
-        A: FnOnce() -> RA + Send,
-        B: FnOnce() -> RB + Send,
-        RA: Send,
-        RB: Send,
-    {
-        self.on_worker(|worker| match worker {
-            Some(worker) => join_on(worker, a, b),
-            None => Sequential.join(a, b),
-        })
-    }
-
-    fn scope<'env, F, R>(&'env self, body: F) -> R
-    where
-        F: FnOnce(&dyn Scope<'env>) -> R + Send,
-        R: Send,
-    {
-        self.on_worker(|worker| match worker {
-            Some(worker) => scope::run(worker, body),
-            None => Sequential.scope(body),
-        })
-    }
-}
-
-#[inline]
-fn join_on<H, A, B, RA, RB>(worker: &Local<H>, a: A, b: B) -> (RA, RB)
-where
-    H: Has<ForkJoin>,
-    A: FnOnce() -> RA,
-    B: FnOnce() -> RB + Send,
-    RB: Send,
-{
-    let since = closures(worker).mark();
-    let job = StackJob::new(b, Latch::of_worker(worker));
-    let borrowed = AbortOnUnwind::new("another worker may run a forked closure");
-    // SAFETY: once, and the thread stays in this frame until it is taken back or the latch is set, or ends the
-    // process.
-    closures(worker).push(unsafe { job.reference() });
-    fork_woke(&worker.shared);
-    let a = catch_unwind(AssertUnwindSafe(a));
-    let taken = loop {
-        match closures(worker).pop_since(since) {
-            Some(top) if top.is_of(&job) => break false,
-            // A closure of a scope that was opened further up.
-            Some(other) => other.execute(),
-            None => {
-                wait_for(worker, &job.latch, since);
-                break true;
-            }
-        }
-    };
-    borrowed.disarm();
-    match (a, taken) {
-        (Ok(a), false) => {
-            let a = Held::new(a);
-            let b = job.call();
-            (a.release(), b)
-        }
-        (Err(payload), false) => {
-            job.give_up();
-            resume_unwind(payload)
-        }
-        (a, true) => hand_on_both(a, job.into_outcome()),
-    }
 }
 
 /// How often a waiting worker looks for closures before it sleeps.
@@ -330,7 +198,7 @@ fn wait_for<H: Has<ForkJoin>>(worker: &Local<H>, latch: &Latch, since: Mark) {
 /// Takes one forked closure of anybody's, for a worker that waits for one which was stolen from it.
 fn steal_any<H: Has<ForkJoin>>(worker: &Local<H>) -> Option<JobRef> {
     let shared = &worker.shared;
-    let steal_from = |victim| retry(|| seen::<ForkJoin, H>(shared, victim).stealer.steal());
+    let steal_from = |victim| seen::<ForkJoin, H>(shared, victim).stealer.steal();
     let injected = retry(|| shared.parts.part().injector.steal());
     injected.or_else(|| worker.victims().find_map(steal_from))
 }

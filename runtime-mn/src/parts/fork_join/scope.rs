@@ -3,6 +3,7 @@
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 
 use runtime_core::in_turn::InTurn;
 use runtime_core::primitives::atomic::{
@@ -12,7 +13,7 @@ use runtime_core::primitives::atomic::{
 use runtime_core::unwind::{AbortOnUnwind, FirstPanic};
 use runtime_core::{Scope, ScopeJob};
 
-use super::job::JobRef;
+use super::job::{Head, JobRef};
 use super::latch::Latch;
 use super::{ForkJoin, closures, fork_woke, wait_for};
 use crate::parts::part::Has;
@@ -35,7 +36,9 @@ struct Open<'env, H: Has<ForkJoin>> {
 unsafe impl<H: Has<ForkJoin>> Sync for Open<'_, H> {}
 
 /// A closure of a scope, in a box of its own until it is called.
+#[repr(C)]
 struct HeapJob<'env, H: Has<ForkJoin>> {
+    head: Head,
     job: ScopeJob<'env>,
     scope: *const Open<'env, H>,
 }
@@ -67,9 +70,14 @@ impl<'env, H: Has<ForkJoin>> Scope<'env> for Open<'env, H> {
     fn spawn(&self, job: ScopeJob<'env>) {
         // Relaxed: the count cannot reach zero while the caller, a part of the scope, runs.
         self.pending.fetch_add(1, Relaxed);
-        let job = Box::into_raw(Box::new(HeapJob { job, scope: self }));
+        let job = Box::new(HeapJob {
+            head: Head::new(HeapJob::<H>::execute),
+            job,
+            scope: self,
+        });
+        let job = NonNull::from(Box::leak(job));
         // SAFETY: the box is alive until it is executed, once; what the closure borrows outlives the scope.
-        let reference = unsafe { JobRef::new(job.cast_const().cast(), HeapJob::<H>::execute) };
+        let reference = unsafe { JobRef::new(job.cast()) };
         // SAFETY: the worker that opened this scope waits for it, so its reference is alive.
         let shared = unsafe { &*self.shared };
         match Local::current(shared) {
@@ -101,11 +109,11 @@ impl<H: Has<ForkJoin>> Open<'_, H> {
 }
 
 impl<H: Has<ForkJoin>> HeapJob<'_, H> {
-    /// SAFETY: `data` is from `spawn`, and this is called once.
-    unsafe fn execute(data: *const ()) {
+    /// SAFETY: `head` is from `spawn`, and this is called once.
+    unsafe fn execute(head: NonNull<Head>) {
         // SAFETY: `spawn` made it from a box; the lifetime is over for nothing in it, as the scope waits.
-        let this = unsafe { Box::from_raw(data.cast_mut().cast::<HeapJob<'_, H>>()) };
-        let HeapJob { job, scope } = *this;
+        let this = unsafe { Box::from_raw(head.cast::<HeapJob<'_, H>>().as_ptr()) };
+        let HeapJob { job, scope, .. } = *this;
         // SAFETY: the scope waits for this closure.
         let open = unsafe { &*scope };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(open))) {

@@ -1,9 +1,12 @@
 //! A worker's own forked closures, and which of them a wait may run.
+#![allow(unsafe_code)]
 
 use std::cell::Cell;
 
+use runtime_core::primitives::spin_loop;
+
+use super::deque::{Owner, Stolen, Thief};
 use super::job::JobRef;
-use crate::deque::{Stealer, Worker as Deque};
 
 /// How many stolen closures may lie on top of each other on one stack, each in the wait of the one below.
 ///
@@ -17,11 +20,31 @@ const NESTED_MAX: u32 = 16;
 /// so what lies at a height and above is what was pushed since the worker was at that height, whoever took what lay
 /// below.
 pub(crate) struct Closures {
-    deque: Deque<JobRef>,
+    deque: Owner,
     /// Of the next one to be pushed. Those that thieves have taken still count.
     height: Cell<usize>,
     /// Stolen closures on this stack.
     nested: Cell<u32>,
+}
+
+/// A worker's closures, as thieves see them: they take the oldest.
+pub(crate) struct Stealer(Thief);
+
+impl Stealer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn steal(&self) -> Option<JobRef> {
+        loop {
+            match self.0.steal() {
+                // SAFETY: from `push`, and it is taken once.
+                Stolen::Closure(raw) => return Some(unsafe { JobRef::from_raw(raw) }),
+                Stolen::Nothing => return None,
+                Stolen::Retry => spin_loop(),
+            }
+        }
+    }
 }
 
 /// A height.
@@ -36,14 +59,14 @@ impl Mark {
 impl Closures {
     pub(crate) fn new() -> Self {
         Self {
-            deque: Deque::new_lifo(),
+            deque: Owner::new(),
             height: Cell::new(0),
             nested: Cell::new(0),
         }
     }
 
-    pub(crate) fn stealer(&self) -> Stealer<JobRef> {
-        self.deque.stealer()
+    pub(crate) fn stealer(&self) -> Stealer {
+        Stealer(self.deque.thief())
     }
 
     /// What is pushed from now on is [since](Closures::pop_since) this.
@@ -54,7 +77,7 @@ impl Closures {
 
     #[inline]
     pub(crate) fn push(&self, job: JobRef) {
-        self.deque.push(job);
+        self.deque.push(job.into_raw());
         self.height.set(self.height.get() + 1);
     }
 
@@ -65,7 +88,8 @@ impl Closures {
         if height <= mark.0 {
             return None;
         }
-        let job = self.deque.pop();
+        // SAFETY: from `push`, and it is taken once.
+        let job = self.deque.pop().map(|raw| unsafe { JobRef::from_raw(raw) });
         // With none left, thieves have taken all that counted.
         self.height
             .set(if job.is_some() { height - 1 } else { mark.0 });

@@ -189,7 +189,6 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
             H::observe(local, Event::Stole(to.len().saturating_sub(before)));
         }
     }
-    H::observe(local, Event::TakesOver(stuck));
     if let Some(task) = victim.slot.take() {
         own.fifo.push(task);
     }

@@ -118,7 +118,7 @@ impl<H: Has<Self>> Hooks<H> for PolicyQueues {
     // Always: which event it is, is known at each call, and all else folds away.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
-        if let Event::TakesOver(stuck) = event {
+        if let Event::TookOver(stuck) = event {
             let sorted = seen::<Self, H>(&local.shared, stuck);
             sorted.ranked.move_to(&own_seen::<Self, H>(local).ranked);
             while let Some(task) = retry(|| sorted.inbox.steal()) {

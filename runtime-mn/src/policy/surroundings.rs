@@ -1,0 +1,38 @@
+//! What policies are told of the machine and of the time.
+
+use std::time::Instant;
+
+use runtime_core::time::Clock;
+use runtime_policy::Topology;
+
+use crate::topology;
+
+/// What a policy is told of the machine and of the time.
+pub(crate) struct Surroundings {
+    topology: Option<Topology>,
+    clock: Clock,
+    /// The zero of what policies are told about time.
+    epoch: Instant,
+}
+
+impl Surroundings {
+    pub(crate) fn new(topology: Option<Topology>, clock: Clock) -> Self {
+        Self {
+            topology,
+            epoch: clock.now(),
+            clock,
+        }
+    }
+
+    /// Where the workers run: as the builder was told, else as the machine says. Only some policies ask.
+    pub(crate) fn topology(&self) -> &Topology {
+        let chosen = self.topology.as_ref();
+        chosen.unwrap_or_else(|| topology::machine())
+    }
+
+    /// Nanoseconds since the runtime was built, by its clock.
+    pub(crate) fn now_ns(&self) -> u64 {
+        let passed = self.clock.now().saturating_duration_since(self.epoch);
+        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
