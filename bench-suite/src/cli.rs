@@ -57,6 +57,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Measure how often the lab itself errs and what it finds; write the certificate.
     Prove(ProveArgs),
+    /// Record what the schedulers do in one workload, for a timeline.
+    Trace(TraceArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,
@@ -256,6 +258,7 @@ Examples:
   lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
   lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
   lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
+  lab serve http --runtime mn --addr 127.0.0.1:8080 --flight flights    kill -USR1 writes a trace there
 
 Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
 the runtime's counters for Prometheus, even while every worker is stuck. SIGINT, SIGTERM and SIGHUP end it, with
@@ -276,6 +279,13 @@ pub struct ServeArgs {
     /// Tasks beside the server that each compute 100 ms, sleep 10 ms, and again.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub hogs: usize,
+    /// Record always, and write what happened last into this folder: on SIGUSR1, on a task's panic, and after a poll
+    /// of more than --flight-poll.
+    #[arg(long, value_name = "DIR")]
+    pub flight: Option<PathBuf>,
+    /// How long a poll may take before --flight writes; `100ms` works too.
+    #[arg(long, value_name = "S", default_value = "100ms", value_parser = parse_duration, requires = "flight")]
+    pub flight_poll: Duration,
     /// Where to answer Prometheus; port 0 takes a free port.
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,
@@ -449,6 +459,52 @@ pub struct UiArgs {
     pub out: PathBuf,
 }
 
+/// `lab trace`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab trace pingpong --size 1000 --out lab-trace
+  lab trace mixed --runtime n1,mn,threads --out lab-trace
+  lab trace echo --runtime mn --policy tokio-like --param connections=8 --out lab-trace
+
+The first timed repetition is recorded, after the warm-up; all runs begin at 0. In the folder are then:
+  trace.json             every event (lab.trace/1)
+  trace.perfetto-trace   for https://ui.perfetto.dev
+  trace.firefox.json     for https://profiler.firefox.com
+A thread that does more than --records hold drops the rest, and the files say how many events that were.")]
+pub struct TraceArgs {
+    /// Which workload; `lab list` shows them.
+    #[arg(value_name = "WORKLOAD")]
+    pub workload: String,
+    /// Which runtimes [default: n1, mn and threads].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Where the files go.
+    #[arg(long, value_name = "DIR", default_value = "lab-trace")]
+    pub out: PathBuf,
+    /// The workload's parameter named `size`.
+    #[arg(long, value_name = "N")]
+    pub size: Option<String>,
+    /// The value of a parameter.
+    #[arg(long = "param", value_name = "KEY=V")]
+    pub params: Vec<String>,
+    /// Worker threads where there are several [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The scheduling policy, for the runtimes that have a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy, for the runtimes that have it.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+    /// Records of 24 bytes that are kept of each thread [default: 1048576].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
+    pub records: Option<u32>,
+    /// Seed of all random input [default: 1].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
 /// Seconds as a number, or with one of the units `ms`, `s` and `m`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, scale) = if let Some(number) = text.strip_suffix("ms") {
@@ -579,7 +635,7 @@ mod tests {
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
             "", "list", "peers", "compare", "sweep", "serve", "load", "soak", "report", "diff",
-            "prove", "ui",
+            "prove", "trace", "ui",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

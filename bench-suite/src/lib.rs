@@ -131,6 +131,7 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Diff(arguments)) => diff::run(&arguments),
         Some(Command::Prove(arguments)) => prove::run(registry, build, &arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
+        Some(Command::Trace(arguments)) => trace::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
     }
 }

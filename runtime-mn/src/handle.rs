@@ -33,6 +33,7 @@ impl Handle {
     }
 
     /// Starts a task.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -56,6 +57,7 @@ impl Handle {
     }
 
     /// As [`spawn`](Handle::spawn), with attributes, such as a tag for the policy. The task is 8 bytes larger.
+    #[track_caller]
     pub fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -73,6 +75,7 @@ impl Handle {
     }
 
     /// Runs a function that blocks on the runtime's blocking pool.
+    #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -143,6 +146,7 @@ impl Native for Handle {
         metrics
     }
 
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -151,6 +155,7 @@ impl Native for Handle {
         Handle::spawn(self, future)
     }
 
+    #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -45,6 +45,7 @@ impl Handle {
     }
 
     /// Starts a task on the loop; it runs while the loop does.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -74,6 +75,7 @@ impl Handle {
     }
 
     /// Runs a function that blocks on the loop's blocking pool.
+    #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -143,6 +145,7 @@ impl Native for Handle {
         metrics
     }
 
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

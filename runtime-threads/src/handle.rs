@@ -35,6 +35,7 @@ impl Handle {
     ///
     /// The handle reports [`JoinError::SpawnFailed`] if the system gives no thread, and [`JoinError::Cancelled`] if the
     /// runtime has shut down.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -65,6 +66,7 @@ impl Handle {
 
     /// Runs a function that blocks on the runtime's blocking pool. (A task has a thread of its own, so that blocking
     /// there harms nobody else; but it can't be aborted while it does, and its own sockets and timers wait.)
+    #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -160,6 +162,7 @@ impl Native for Handle {
         metrics
     }
 
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

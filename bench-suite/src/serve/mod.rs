@@ -3,10 +3,11 @@
 //! It is the servers of the workloads `echo` and `http`, with CPU-bound tasks beside them if asked for. It prints
 //! `listening HOST:PORT` when it is ready, and ends on SIGINT, SIGTERM or SIGHUP with code 0. With `--metrics` it also
 //! answers Prometheus, on a loop of its own: what the runtime counts is of most interest while all of its workers are
-//! stuck.
+//! stuck. With `--flight` it records always, and writes what happened last when something goes wrong.
 
 mod endpoint;
 mod exposition;
+mod flight;
 
 use std::io;
 use std::net::SocketAddr;
@@ -51,6 +52,11 @@ pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), Comman
         without: arguments.without.clone(),
     };
     let config = request.config(info.launcher)?;
+    let _flight = arguments
+        .flight
+        .as_deref()
+        .map(|folder| flight::start(folder, arguments))
+        .transpose()?;
     serve_until_signal(serve, &config, service, metrics).map_err(|error| match error {
         ServeError::NoCpuBoundTasks => {
             CommandError::Usage(format!("--hogs: {}: {error}", info.name))

@@ -10,6 +10,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use runtime_core::trace::Kind;
+
 use crate::output::write_whole;
 use crate::results::ReadError;
 
@@ -126,85 +128,6 @@ pub struct Event {
     pub a: i64,
     /// See [`Kind`].
     pub b: i64,
-}
-
-/// What happened. The numbers are those of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Kind {
-    /// `task` was spawned by the task `a`.
-    Spawn = 0,
-    /// `task` was put into a queue. `a`: the queue's thread, `ABSENT` for the injector. `b`: 0 slot, 1 LIFO queue,
-    /// 2 FIFO queue, 3 injector, 4 inbox.
-    Queued = 1,
-    /// A poll of `task` begins.
-    PollBegin = 2,
-    /// The poll of `task` ends. `a`: 0 pending, 1 ready, 2 yielded, 3 panicked, 4 cancelled.
-    PollEnd = 3,
-    /// `task` was woken by the task `a`. `b` is the cause: 0 task, 1 timer, 2 socket, 3 other thread, 4 blocking job,
-    /// 5 abort.
-    Wake = 4,
-    /// The thread stole `b` tasks from the thread `a`.
-    Steal = 5,
-    /// The thread goes to sleep. `a`: 0 futex or condition variable, 1 in the poller.
-    Park = 6,
-    /// The thread is awake again, woken by the thread `a` if known.
-    Unpark = 7,
-    /// The worker starts to search for work.
-    Search = 8,
-    /// The poller was asked, and gave `a` events.
-    IoPoll = 9,
-    /// A timer fired; `task` if it is known whose.
-    TimerFired = 10,
-    /// Blocking code begins. `task` if it runs in a task's place, `a`: the job's number.
-    BlockingBegin = 11,
-    /// Blocking code ends; as [`BlockingBegin`](Kind::BlockingBegin).
-    BlockingEnd = 12,
-    /// The monitor gave the work of the thread `a` to the thread `b`.
-    HandOff = 13,
-    /// `task` begins to wait for the lock `a`. `b`: 0 mutex, 1 semaphore, 2 event, 3 queue, 4 condition, 5 other.
-    LockWait = 14,
-    /// `task` got the lock; as [`LockWait`](Kind::LockWait).
-    LockGot = 15,
-    /// `task` released the lock; as [`LockWait`](Kind::LockWait).
-    LockRelease = 16,
-    /// The task `a` asked for the end of `task`.
-    Abort = 17,
-    /// `task` has ended. `a`: 0 with a value, 1 with a panic, 2 cancelled.
-    TaskEnd = 18,
-    /// What the kernel did to the thread. `a`: 0 it took the CPU away, 1 it gave it back.
-    OsSwitch = 19,
-}
-
-impl Kind {
-    /// Every kind, by number.
-    pub const ALL: [Self; 20] = [
-        Self::Spawn,
-        Self::Queued,
-        Self::PollBegin,
-        Self::PollEnd,
-        Self::Wake,
-        Self::Steal,
-        Self::Park,
-        Self::Unpark,
-        Self::Search,
-        Self::IoPoll,
-        Self::TimerFired,
-        Self::BlockingBegin,
-        Self::BlockingEnd,
-        Self::HandOff,
-        Self::LockWait,
-        Self::LockGot,
-        Self::LockRelease,
-        Self::Abort,
-        Self::TaskEnd,
-        Self::OsSwitch,
-    ];
-
-    /// The kind with that number.
-    pub fn of(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
-    }
 }
 
 impl Events {
@@ -466,13 +389,5 @@ mod tests {
             let what = Trace::parse(&damaged.to_string()).unwrap_err();
             assert!(what.contains(part), "{pointer}: {what}");
         }
-    }
-
-    #[test]
-    fn kinds_have_the_numbers_of_the_format() {
-        for (number, kind) in Kind::ALL.iter().enumerate() {
-            assert_eq!(*kind as usize, number);
-        }
-        assert_eq!(Kind::of(20), None);
     }
 }

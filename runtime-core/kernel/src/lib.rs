@@ -7,6 +7,7 @@
 //!   it;
 //! - [`reactor`], [`time`] and [`park`] are the three things that an idle thread waits for;
 //! - [`blocking`] is the pool for functions that block, and [`budget`] bounds what a task does in one poll;
+//! - [`trace`] records what the schedulers do;
 //! - [`native`] is what a scheduler says of itself: the library makes a whole `Runtime` of it;
 //! - [`fork_join`] is the seam for CPU-bound recursion.
 //!
@@ -37,6 +38,7 @@ pub mod slots;
 pub mod spawn;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod unwind;
 pub mod wake_batch;
 

@@ -27,6 +27,7 @@ pub trait Native: Clone + Send + Sync + 'static {
     fn metrics(&self) -> Metrics;
 
     /// Starts a task. It runs whether or not anybody awaits its handle.
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -37,6 +38,7 @@ pub trait Native: Clone + Send + Sync + 'static {
 
     /// See `Runtime::spawn_with`. A scheduler that has a use for attributes takes them by
     /// [`bind_with`](crate::task::bind_with).
+    #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

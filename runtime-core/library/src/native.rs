@@ -11,6 +11,7 @@ use runtime_kernel::metrics::Metrics;
 use runtime_kernel::native::Native;
 use runtime_kernel::task::{self, Attributes, JoinHandle};
 use runtime_kernel::time::{self, Elapsed, Sleep, Timeout};
+use runtime_kernel::trace::{self, Recorded};
 
 use crate::net;
 use crate::runtime::Runtime;
@@ -35,6 +36,11 @@ impl<H: Native> Runtime for H {
         Native::metrics(self)
     }
 
+    fn dump_trace(&self) -> Option<Recorded> {
+        trace::dump()
+    }
+
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -43,6 +49,7 @@ impl<H: Native> Runtime for H {
         Native::spawn(self, future)
     }
 
+    #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -51,6 +58,7 @@ impl<H: Native> Runtime for H {
         Native::spawn_with(self, attributes, future)
     }
 
+    #[track_caller]
     fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -105,7 +105,7 @@ impl<H: Has<Self>> Hooks<H> for Counters {
             Event::Spawned => add(&own.spawned, 1),
             Event::Finished => add(&own.finished, 1),
             Event::SlotHit => add(&own.lifo_hits, 1),
-            Event::StealTried => add(&own.steals_tried, 1),
+            Event::StealTried(_) => add(&own.steals_tried, 1),
             Event::Stole(tasks) => {
                 add(&own.steals_done, 1);
                 add(&own.tasks_stolen, tasks as u64);

@@ -1,5 +1,6 @@
 //! The list of parts: which there are, and which of them each hook asks.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ type SimulatedTime = Absent<6>;
 use super::fork_join::ForkJoin;
 #[cfg(not(feature = "fork-join"))]
 type ForkJoin = Absent<7>;
+#[cfg(feature = "trace")]
+use super::trace::Trace;
+#[cfg(not(feature = "trace"))]
+type Trace = Absent<8>;
 
 /// All parts of one runtime.
 pub(crate) struct Installed {
@@ -59,6 +64,7 @@ pub(crate) struct Installed {
     cpu_pool: CpuPool,
     simulated_time: SimulatedTime,
     fork_join: ForkJoin,
+    trace: Trace,
 }
 
 /// All parts' state of one worker, and the references that it has for handles.
@@ -71,6 +77,7 @@ pub(crate) struct OfLocal {
     cpu_pool: <CpuPool as State>::Local,
     simulated_time: <SimulatedTime as State>::Local,
     fork_join: <ForkJoin as State>::Local,
+    trace: <Trace as State>::Local,
     pub(crate) prepaid: Prepaid,
 }
 
@@ -85,6 +92,7 @@ pub(crate) struct OfRemote {
     cpu_pool: <CpuPool as State>::Remote,
     simulated_time: <SimulatedTime as State>::Remote,
     fork_join: <ForkJoin as State>::Remote,
+    trace: <Trace as State>::Remote,
 }
 
 /// What the builder remembers for the parts.
@@ -98,6 +106,7 @@ pub(crate) struct Settings {
     pub(crate) cpu_pool: <CpuPool as Install>::Settings,
     pub(crate) simulated_time: <SimulatedTime as Install>::Settings,
     pub(crate) fork_join: <ForkJoin as Install>::Settings,
+    pub(crate) trace: <Trace as Install>::Settings,
 }
 
 #[allow(unused_macros)]
@@ -136,6 +145,8 @@ has!(CpuPool, cpu_pool);
 has!(SimulatedTime, simulated_time);
 #[cfg(feature = "fork-join")]
 has!(ForkJoin, fork_join);
+#[cfg(feature = "trace")]
+has!(Trace, trace);
 
 impl State for Installed {
     type Local = OfLocal;
@@ -156,6 +167,7 @@ impl Hooks for Installed {
             cpu_pool: CpuPool::local(shared, worker),
             simulated_time: SimulatedTime::local(shared, worker),
             fork_join: ForkJoin::local(shared, worker),
+            trace: Trace::local(shared, worker),
             prepaid: Prepaid::new(),
         }
     }
@@ -202,7 +214,9 @@ impl Hooks for Installed {
         SimulatedTime::wait(local);
     }
     fn live(local: &OnWorker, work: &dyn Fn()) -> Ended {
-        Monitor::live(local, work)
+        let ended = Cell::new(Ended::WithTheRuntime);
+        Trace::live(local, &|| ended.set(Monitor::live(local, work)));
+        ended.get()
     }
     fn take_back(shared: &All, worker: Unstarted) {
         Monitor::take_back(shared, worker);
@@ -223,12 +237,14 @@ impl Hooks for Installed {
         IoSharing::observe(local, event);
         WakeThrottling::observe(local, event);
         ForkJoin::observe(local, event);
+        Trace::observe(local, event);
     }
     fn observe_shared(shared: &All, event: SharedEvent<'_>) {
         Counters::observe_shared(shared, event);
         Monitor::observe_shared(shared, event);
         IoSharing::observe_shared(shared, event);
         CpuPool::observe_shared(shared, event);
+        Trace::observe_shared(shared, event);
     }
     fn report(shared: &All, metrics: &mut Metrics) {
         Counters::report(shared, metrics);
@@ -251,6 +267,7 @@ impl Installed {
             cpu_pool: CpuPool::new(&settings.cpu_pool, plan),
             simulated_time: SimulatedTime::new(&settings.simulated_time, plan),
             fork_join: ForkJoin::new(&settings.fork_join, plan),
+            trace: Trace::new(&settings.trace, plan),
         }
     }
 }
@@ -307,6 +324,10 @@ impl Settings {
             ForkJoin::leave_out(&mut self.fork_join);
             found = true;
         }
+        if is(Trace::CHOICE) {
+            Trace::leave_out(&mut self.trace);
+            found = true;
+        }
         found
     }
 
@@ -337,6 +358,9 @@ impl Settings {
         if is(ForkJoin::KNOBS) {
             return Some(ForkJoin::turn(&mut self.fork_join, knob, value));
         }
+        if is(Trace::KNOBS) {
+            return Some(Trace::turn(&mut self.trace, knob, value));
+        }
         None
     }
 }
@@ -344,7 +368,7 @@ impl Settings {
 /// The parts that can be left out, in the order in which they are shown.
 pub(crate) const PARTS: &[Choice] =
     &concat::<Choice, { count(&PARTS_BY_PART) }>(&PARTS_BY_PART, NO_CHOICE);
-const PARTS_BY_PART: [&[Choice]; 8] = [
+const PARTS_BY_PART: [&[Choice]; 9] = [
     Counters::CHOICE,
     Histograms::CHOICE,
     Monitor::CHOICE,
@@ -353,10 +377,11 @@ const PARTS_BY_PART: [&[Choice]; 8] = [
     CpuPool::CHOICE,
     SimulatedTime::CHOICE,
     ForkJoin::CHOICE,
+    Trace::CHOICE,
 ];
 
 /// The parts' knobs.
-pub(crate) const KNOBS_BY_PART: [&[Knob]; 8] = [
+pub(crate) const KNOBS_BY_PART: [&[Knob]; 9] = [
     Counters::KNOBS,
     Histograms::KNOBS,
     Monitor::KNOBS,
@@ -365,4 +390,5 @@ pub(crate) const KNOBS_BY_PART: [&[Knob]; 8] = [
     CpuPool::KNOBS,
     SimulatedTime::KNOBS,
     ForkJoin::KNOBS,
+    Trace::KNOBS,
 ];

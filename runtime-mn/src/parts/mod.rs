@@ -16,6 +16,8 @@ pub mod monitor;
 pub(crate) mod part;
 #[cfg(feature = "simulated-time")]
 mod simulated_time;
+#[cfg(feature = "trace")]
+mod trace;
 #[cfg(feature = "wake-throttling")]
 mod wake_throttling;
 

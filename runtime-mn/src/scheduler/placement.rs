@@ -59,7 +59,7 @@ impl<H: Hooks> Local<H> {
     // Always: it is part of each spawn and of each wake.
     #[inline(always)]
     fn put(&self, mut place: Place, mut task: Task) {
-        H::observe(self, Event::Queued(task.id()));
+        H::observe(self, Event::Queued(task.id(), place));
         if place == Place::Slot {
             place = Place::Back;
             if self.shared.knobs.lifo_slot != LifoSlot::Off {
@@ -148,6 +148,7 @@ impl<H: Hooks> Shared<H> {
             return Ok(());
         }
         H::observe_shared(self, SharedEvent::SpawnedOutside);
+        H::observe_shared(self, SharedEvent::Injected(task.id()));
         self.queues.injector.push(task);
         // Either a closing sweep sees the task, or we see that there was one; see `Closed`.
         if self.closed.since_push() {
@@ -161,6 +162,7 @@ impl<H: Hooks> Shared<H> {
     /// Queues a task that is due again, from a thread that is no worker.
     pub(crate) fn inject(self: &Arc<Self>, task: Task) {
         if let Some(task) = H::divert(self, task) {
+            H::observe_shared(self, SharedEvent::Injected(task.id()));
             self.queues.injector.push(task);
             self.wake_one();
         }

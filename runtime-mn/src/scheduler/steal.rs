@@ -126,7 +126,7 @@ impl<H: Hooks> Local<H> {
 
     fn steal(&self, worker: usize) -> Option<Found> {
         let (victim, own) = (self.victim(worker)?, &self.queues);
-        H::observe(self, Event::StealTried);
+        H::observe(self, Event::StealTried(worker));
         let shares_fifo = H::shares_fifo(&self.shared, worker);
         let fifo = shares_fifo
             .then(|| self.take_from(&victim.fifo, &own.fifo))
@@ -154,7 +154,7 @@ impl<H: Hooks> Local<H> {
 
     fn steal_ranked(&self, worker: usize) -> Option<Task> {
         let victim = self.victim(worker)?;
-        H::observe(self, Event::StealTried);
+        H::observe(self, Event::StealTried(worker));
         self.stolen(victim.ranked.pop_first())
     }
 

@@ -5,6 +5,8 @@ use std::time::Instant;
 use runtime_core::reactor::Polled;
 use runtime_core::task::{AbortHandle, TaskId};
 
+use crate::policy::Place;
+
 /// What a part remembers: `Self` once for the runtime, and this for each worker.
 pub(crate) trait State: Sized + Send + Sync + 'static {
     /// What only the worker's own thread touches.
@@ -17,7 +19,7 @@ pub(crate) trait State: Sized + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Spawned,
-    Queued(TaskId),
+    Queued(TaskId, Place),
     PollBegins(TaskId),
     PollEnds,
     Finished,
@@ -31,7 +33,8 @@ pub(crate) enum Event {
     RanOut,
     /// A sleeper was woken for a task in the worker's queues.
     Woke,
-    StealTried,
+    /// It looks at that worker's queues.
+    StealTried(usize),
     /// So many tasks came along. 0: it was work that is no task.
     Stole(usize),
     ReactorPolled(Polled, Instant),
@@ -43,6 +46,8 @@ pub(crate) enum Event {
     OtherWorkEnds,
     /// A piece of such work was done, inside of a poll or outside.
     OtherWorkDone,
+    /// It has taken over from that worker, which is stuck.
+    TookOver(usize),
     /// It has given away all that it had.
     Leaves,
 }
@@ -51,6 +56,8 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SharedEvent<'a> {
     SpawnedOutside,
+    /// A thread that is no worker is about to put the task into the injector.
+    Injected(TaskId),
     /// A thread that is no worker has polled a task.
     PolledOutside,
     FinishedOutside,

@@ -101,7 +101,7 @@ impl<H: Has<Self>> Hooks<H> for Histograms {
     // Always: which event it is, is known at each call, and all else folds away.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
-        if let Event::Queued(task) = event
+        if let Event::Queued(task, _) = event
             && let Some(epoch) = local.shared.parts.part().epoch
         {
             queued(local, task, now_ns(epoch));

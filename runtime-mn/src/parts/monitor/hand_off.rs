@@ -149,6 +149,7 @@ pub(super) fn live<H: Has<Monitor>>(local: &Local<H>, work: &dyn Fn()) -> Ended 
     while !shared.closed.load(SeqCst) {
         if let Some(stuck) = observed.take_assignment() {
             take_over(local, stuck);
+            H::observe(local, Event::TookOver(stuck));
             work();
             local.found();
             local.give_away();

@@ -23,6 +23,7 @@ use runtime_core::primitives::atomic::{
     fence,
 };
 use runtime_core::primitives::{Mutex, thread, thread_local};
+use runtime_core::trace::{ThreadKind, WorkerId, thread_is};
 use runtime_core::{Choice, Knob, Metrics};
 
 use crate::ending::own_this_thread;
@@ -232,6 +233,7 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
             .name(format!("{}-monitor", shared.thread_name))
             .spawn(move || {
                 own_this_thread(Arc::as_ptr(&of_thread));
+                let _role = thread_is(ThreadKind::Monitor, WorkerId::NONE);
                 Looks::new(&of_thread).run(&parker);
                 of_thread.threads.one_ended();
             });
