@@ -471,6 +471,7 @@ The first timed repetition is recorded, after the warm-up; all runs begin at 0. 
   trace.json             every event (lab.trace/1)
   trace.perfetto-trace   for https://ui.perfetto.dev
   trace.firefox.json     for https://profiler.firefox.com
+  trace.html             the timelines, in a browser, offline
 A thread that does more than --records hold drops the rest, and the files say how many events that were.")]
 pub struct TraceArgs {
     /// Which workload; `lab list` shows them.

@@ -20,6 +20,7 @@ pub mod launcher;
 mod list;
 pub mod load;
 pub mod many_loops;
+mod marks;
 mod matrix;
 pub mod measure;
 mod median_interval;
