@@ -45,7 +45,6 @@ pub(crate) fn interval(ratio: Option<f64>, ends: Option<[f64; 2]>, limit: f64) -
     let mut line = [' '; INTERVAL];
     if let Some([low, high]) = ends.filter(|ends| ends[0] > 0.0) {
         line[cell(low)..=cell(high)].fill('─');
-        line[SIDE] = '│';
         line[cell(low)] = if place(low) < -0.5 { '◂' } else { '├' };
         line[cell(high)] = if place(high) > last + 0.5 {
             '▸'
