@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::context::{self, Ambient, EnterGuard, Role};
 use runtime_core::park::block_on_current_thread;
 use runtime_core::task::{Attributes, Task, bind, bind_named, bind_with};
+use runtime_core::task_list::LiveTask;
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::handle_refs::CoreRef;
@@ -137,6 +138,10 @@ impl Native for Handle {
             preemptive: false,
             migrates_tasks: workers > 1,
         }
+    }
+
+    fn live_tasks(&self) -> Option<Vec<LiveTask>> {
+        Some(self.core.shared.arena.live_tasks())
     }
 
     fn metrics(&self) -> Metrics {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_kernel::blocking::BlockingPool;
 use runtime_kernel::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use runtime_kernel::task::{SchedulerArc, Task, bind, bind_named};
+use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::time::{Clock, TimerShard};
 use runtime_kernel::{Capabilities, JoinHandle, Metrics, Native};
 
@@ -133,6 +134,10 @@ impl Native for Handle {
             preemptive: false,
             migrates_tasks: false,
         }
+    }
+
+    fn live_tasks(&self) -> Option<Vec<LiveTask>> {
+        Some(self.shared.arena.live_tasks())
     }
 
     fn metrics(&self) -> Metrics {

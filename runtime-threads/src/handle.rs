@@ -8,6 +8,7 @@ use std::sync::Arc;
 use runtime_kernel::context::{self, Ambient, EnterGuard, Role};
 use runtime_kernel::park::block_on_current_thread;
 use runtime_kernel::task::{bind, bind_named};
+use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::{Capabilities, JoinError, JoinHandle, Metrics, Native};
 
 use crate::shared::Shared;
@@ -150,6 +151,10 @@ impl Native for Handle {
             preemptive: true,
             migrates_tasks: false,
         }
+    }
+
+    fn live_tasks(&self) -> Option<Vec<LiveTask>> {
+        Some(self.shared.registry.live_tasks())
     }
 
     fn metrics(&self) -> Metrics {

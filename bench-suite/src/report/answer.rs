@@ -21,19 +21,17 @@ pub(super) fn render(html: &mut String, results: &Results, sections: &[Section])
         }
         let _ = write!(
             html,
-            "<p><strong>{}:</strong> {}.<br>Cost: {}.",
-            Text(&answer.workload),
-            Text(&answer.winner),
+            "<p><strong>{}</strong>.<br>CPU and peak memory: {}.",
+            Text(&answer.sentence()),
             Text(&answer.cost)
         );
         if let Some(beside) = &answer.beside {
             let _ = write!(html, " Beside them: {}.", Text(beside));
         }
-        let _ = writeln!(
-            html,
-            "<br>What would change it: {}.</p>",
-            Text(&answer.change)
-        );
+        if let Some(uneven) = &answer.uneven {
+            let _ = write!(html, "<br>Rounds are not all alike: {}.", Text(uneven));
+        }
+        html.push_str("</p>\n");
     }
     html.push_str("</section>\n");
 }

@@ -9,6 +9,7 @@ mod answer;
 pub(crate) mod charts;
 pub(crate) mod colours;
 pub(crate) mod html;
+mod latency;
 pub(crate) mod page;
 mod runs;
 mod sections;

@@ -6,6 +6,7 @@ use super::answer;
 use super::charts;
 use super::colours;
 use super::html::{Text, anchor, plural, script_json};
+use super::latency;
 use super::runs;
 use super::sections;
 use super::sweep;
@@ -38,6 +39,7 @@ pub(crate) fn render(results: &Results) -> String {
     html.push_str("</header>\n");
     contents(&mut html, results, &sections);
     html.push_str("<main>\n");
+    latency::render(&mut html, results);
     answer::render(&mut html, results, &sections);
     if results.sweep.is_some() {
         let matrices = matrix::matrices(results, &sections);

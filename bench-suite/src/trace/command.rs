@@ -77,14 +77,17 @@ fn summary(run: &Run) -> String {
     line + "\n"
 }
 
-fn workload<'a>(registry: &'a Registry, name: &str) -> Result<&'a Workload, CommandError> {
+pub(crate) fn workload<'a>(
+    registry: &'a Registry,
+    name: &str,
+) -> Result<&'a Workload, CommandError> {
     let known = || registry.workloads.iter().map(|workload| workload.name);
     let found = registry.workload(name);
     found.ok_or_else(|| usage(suggest::unknown("workload", name, known())))
 }
 
 /// The runtimes asked for: those that tell the recorder what they do.
-fn runtimes<'a>(
+pub(crate) fn runtimes<'a>(
     registry: &'a Registry,
     workload: &Workload,
     names: &[String],
@@ -111,7 +114,7 @@ fn runtimes<'a>(
 }
 
 /// The workload's parameters: as asked for, defaults elsewhere.
-fn values(
+pub(crate) fn values(
     workload: &Workload,
     arguments: &TraceArgs,
 ) -> Result<BTreeMap<String, u64>, CommandError> {
@@ -149,7 +152,7 @@ fn as_json(values: &BTreeMap<String, u64>) -> BTreeMap<String, Value> {
         .collect()
 }
 
-fn record_one(
+pub(crate) fn record_one(
     registry: &Registry,
     workload: &Workload,
     info: &RuntimeInfo,

@@ -1,4 +1,4 @@
-//! A trace as files: in the lab's own form, for Perfetto, for the Firefox Profiler, and as a page of timelines.
+//! A trace as files: in the lab's own form, as a page of timelines, for Perfetto, and for the Firefox Profiler.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,14 +31,14 @@ pub(crate) fn write(
         Ok(())
     };
     put("json", &|path| trace.write(path))?;
+    put("html", &|path| {
+        write_whole(path, timeline::page(trace).as_bytes())
+    })?;
     put("perfetto-trace", &|path| {
         write_whole(path, &perfetto::bytes(trace))
     })?;
     put("firefox.json", &|path| {
         write_whole(path, &firefox::bytes(trace)?)
-    })?;
-    put("html", &|path| {
-        write_whole(path, timeline::page(trace).as_bytes())
     })?;
     Ok(written)
 }

@@ -1,7 +1,7 @@
 //! Traces: what the schedulers did, event by event. `lab trace` records them; a file holds them in the form
 //! `lab.trace/1`; Perfetto and the Firefox Profiler get forms of their own.
 
-mod command;
+pub(crate) mod command;
 pub(crate) mod files;
 pub mod firefox;
 pub mod format;

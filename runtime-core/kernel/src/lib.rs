@@ -2,7 +2,8 @@
 //!
 //! A scheduler answers one question: where does this woken task go, and who must be told? This crate has all that such
 //! an answer needs, and nothing that only programs use:
-//! - [`task`] is the task cell: future, state, output and waker in one block of memory;
+//! - [`task`] is the task cell: future, state, output and waker in one block of memory; [`task_list`] says which tasks
+//!   live and what they wait for;
 //! - [`context`] is what a thread knows of the runtime that it runs for, and [`spawn`](mod@spawn) finds the runtime by
 //!   it;
 //! - [`reactor`], [`time`] and [`park`] are the three things that an idle thread waits for;
@@ -37,6 +38,7 @@ pub mod sequential;
 pub mod slots;
 pub mod spawn;
 pub mod task;
+pub mod task_list;
 pub mod time;
 pub mod trace;
 pub mod unwind;

@@ -10,6 +10,7 @@ use runtime_kernel::capabilities::Capabilities;
 use runtime_kernel::metrics::Metrics;
 use runtime_kernel::native::Native;
 use runtime_kernel::task::{self, Attributes, JoinHandle};
+use runtime_kernel::task_list::TaskList;
 use runtime_kernel::time::{self, Elapsed, Sleep, Timeout};
 use runtime_kernel::trace::{self, Recorded};
 
@@ -38,6 +39,10 @@ impl<H: Native> Runtime for H {
 
     fn dump_trace(&self) -> Option<Recorded> {
         trace::dump()
+    }
+
+    fn tasks(&self) -> Option<TaskList> {
+        Native::live_tasks(self).map(TaskList::of)
     }
 
     #[track_caller]

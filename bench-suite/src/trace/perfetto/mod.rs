@@ -240,6 +240,7 @@ fn instant(event: &Event) -> Option<&'static str> {
         Kind::Abort => "abort",
         Kind::TaskEnd => "task end",
         Kind::OsSwitch => "switch",
+        Kind::Joined => "joined",
         Kind::PollBegin | Kind::PollEnd | Kind::Park | Kind::Unpark => return None,
         Kind::BlockingBegin | Kind::BlockingEnd => return None,
     })

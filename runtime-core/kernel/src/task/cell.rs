@@ -25,6 +25,7 @@ use crate::budget;
 use crate::contain::discard;
 use crate::context::Depth;
 use crate::primitives::UnsafeCell;
+use crate::task_list::{LiveTask, TaskState};
 use crate::trace::{self, Cause, Fact, Outcome as PollOutcome, Table};
 
 use current::{CURRENT, Current};
@@ -573,6 +574,35 @@ pub(super) unsafe fn type_name_of_table(address: usize) -> &'static str {
 pub(super) unsafe fn name_of<'a>(header: NonNull<Header>) -> &'a str {
     // SAFETY: by the contract of this function; the name lives as long as the block.
     unsafe { &*(header.as_ref().vtable.label)(header).name }
+}
+
+/// What a list of tasks says of it; none once it has ended.
+///
+/// # Safety
+/// The caller has a reference or the entry.
+pub(super) unsafe fn live_task(header: NonNull<Header>) -> Option<LiveTask> {
+    // SAFETY: alive by the contract of this function.
+    let state = unsafe { header.as_ref() }.state.load();
+    let doing = if state.has(COMPLETE) {
+        return None;
+    } else if state.has(RUNNING) {
+        TaskState::Running
+    } else if state.has(SCHEDULED) {
+        TaskState::Due
+    } else {
+        TaskState::Waiting
+    };
+    Some(LiveTask {
+        id: TaskId::of(header),
+        // SAFETY: as above.
+        name: unsafe { name_of(header) }.to_owned(),
+        // SAFETY: as above.
+        spawned_at: unsafe { spawned_at(header) },
+        parent: None,
+        state: doing,
+        waits: Vec::new(),
+        holds: Vec::new(),
+    })
 }
 
 /// The tag that the task was spawned with; 0 if there is none.

@@ -226,6 +226,10 @@ impl<'a> Decoder<'a> {
                 let waker = self.task_at(words.payload()).map(u64::from);
                 self.push(kind, task, waker, small);
             }
+            Kind::Joined => {
+                let joined = self.task_at(words.payload()).map(u64::from);
+                self.push(kind, task, joined, None);
+            }
             Kind::Abort => {
                 let by = self.task_at(words.payload()).map(u64::from);
                 self.push(kind, task, by, None);

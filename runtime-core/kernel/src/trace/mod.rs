@@ -20,5 +20,5 @@ pub use table::{Cause, Fact, Kind, Outcome, Primitive, Queue, WorkerId};
 
 pub(crate) use causes::{cause_here, waking, waking_task};
 pub(crate) use names::Name;
-pub(crate) use recorder::{note_spawned, poll_begins, poll_ends};
+pub(crate) use recorder::{is_watched, note_spawned, poll_begins, poll_ends, set_watched};
 pub(crate) use table::Table;

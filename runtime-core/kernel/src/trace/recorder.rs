@@ -19,9 +19,13 @@ use super::recorded::{Recorded, ThreadKind};
 use super::ring::{Keep, Ring};
 use super::table::{Fact, Outcome, Table, Words, WorkerId};
 use crate::task::TaskId;
+use crate::task_list;
 
-/// The number of the recording that goes on; 0: none.
+/// The number of the recording that goes on; 0: none. With [`WATCHED`], the hooks serve a [watch](task_list::watch).
 static ON: AtomicU32 = AtomicU32::new(0);
+
+/// In [`ON`]: somebody watches what tasks wait for.
+const WATCHED: u32 = 1 << 31;
 
 static CURRENT: Mutex<State> = Mutex::new(State {
     recording: None,
@@ -104,18 +108,52 @@ pub fn is_on() -> bool {
     ON.load(Relaxed) != 0
 }
 
+/// Whether somebody watches what tasks wait for.
+#[inline(always)]
+pub(crate) fn is_watched() -> bool {
+    // Relaxed: as in `is_on`.
+    ON.load(Relaxed) & WATCHED != 0
+}
+
+/// Says whether somebody watches.
+pub(crate) fn set_watched(watched: bool) {
+    if watched {
+        ON.fetch_or(WATCHED, Relaxed);
+    } else {
+        ON.fetch_and(!WATCHED, Relaxed);
+    }
+}
+
+/// The recording that goes on; 0: none.
+#[inline(always)]
+fn recording() -> u32 {
+    ON.load(Relaxed) & !WATCHED
+}
+
 /// A hook: says what happens here and now.
 #[inline(always)]
 pub fn note(fact: Fact) {
     if is_on() {
         write(fact.words());
+        if is_watched() {
+            watched(fact);
+        }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn watched(fact: Fact) {
+    task_list::sees(fact);
 }
 
 /// A task was made. Its name is looked up only while something records.
 #[cold]
 #[inline(never)]
 pub(crate) fn note_spawned(task: TaskId, name: Name<'_>, site: Option<&'static Location<'static>>) {
+    if is_watched() {
+        task_list::spawned(task, site);
+    }
     let parent = TaskId::current();
     let number = with_writer(|writer| {
         writer.seen.number(name, site, |name| {
@@ -130,7 +168,7 @@ pub(crate) fn note_spawned(task: TaskId, name: Name<'_>, site: Option<&'static L
 #[cold]
 #[inline(never)]
 fn write(words: Words) {
-    if with_writer(|writer| writer.push(words)).is_none() && is_on() {
+    if with_writer(|writer| writer.push(words)).is_none() && recording() != 0 {
         LOST.fetch_add(1, Relaxed);
     }
 }
@@ -139,6 +177,9 @@ fn write(words: Words) {
 #[cold]
 #[inline(never)]
 pub(crate) fn poll_begins(task: TaskId, table: Table) {
+    if is_watched() {
+        task_list::begins(task);
+    }
     with_writer(|writer| {
         let now = writer.push(Fact::PollBegins(task, table).words());
         writer.poll.set((task.get(), now));
@@ -149,6 +190,9 @@ pub(crate) fn poll_begins(task: TaskId, table: Table) {
 #[cold]
 #[inline(never)]
 pub(crate) fn poll_ends(task: TaskId, outcome: Outcome) {
+    if is_watched() {
+        task_list::ends(task, matches!(outcome, Outcome::Ready | Outcome::Panicked));
+    }
     with_writer(|writer| {
         let now = writer.push(Fact::PollEnds(task, outcome).words());
         let (polled, began) = writer.poll.get();
@@ -169,9 +213,12 @@ pub(super) fn role() -> ThreadKind {
 /// `None`: nothing records any more, or the thread ends.
 #[inline]
 fn with_writer<R>(f: impl FnOnce(&Writer) -> R) -> Option<R> {
+    if recording() == 0 {
+        return None;
+    }
     // SAFETY: it is null, or points into this thread's `HELD`, which sets it to null before it goes.
     let mut writer = unsafe { WRITER.get().as_ref() };
-    if writer.is_none_or(|writer| writer.number != ON.load(Relaxed)) {
+    if writer.is_none_or(|writer| writer.number != recording()) {
         admit_thread();
         // SAFETY: as above.
         writer = unsafe { WRITER.get().as_ref() };
@@ -408,7 +455,7 @@ impl Recorder {
 
     fn begin(self, state: &mut State) -> Session {
         // 0 says that nothing records.
-        state.last = state.last.checked_add(1).unwrap_or(1);
+        state.last = state.last % (WATCHED - 1) + 1;
         LOST.store(0, Relaxed);
         state.recording = Some(Recording {
             number: state.last,
@@ -422,7 +469,7 @@ impl Recorder {
             names: Names::new(),
             options: self,
         });
-        ON.store(state.last, Relaxed);
+        ON.fetch_or(state.last, Relaxed);
         Session(())
     }
 }
@@ -448,7 +495,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        ON.store(0, Relaxed);
+        ON.fetch_and(WATCHED, Relaxed);
         let ended = CURRENT.lock().recording.take();
         FREE.notify_all();
         drop(ended);

@@ -46,11 +46,13 @@ pub enum Kind {
     TaskEnd = 18,
     /// What the kernel did to the thread. `a`: 0 it took the CPU away, 1 it gave it back.
     OsSwitch = 19,
+    /// `task` uses the outcome of the task `a`, for which it did not have to wait: no wake tells of that.
+    Joined = 20,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Spawn,
         Self::Queued,
         Self::PollBegin,
@@ -71,6 +73,7 @@ impl Kind {
         Self::Abort,
         Self::TaskEnd,
         Self::OsSwitch,
+        Self::Joined,
     ];
 
     /// The kind with that number.
@@ -129,6 +132,20 @@ pub enum Primitive {
     Condition = 4,
     /// Anything else.
     Other = 5,
+}
+
+impl Primitive {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mutex => "mutex",
+            Self::Semaphore => "semaphore",
+            Self::Event => "event",
+            Self::Queue => "queue",
+            Self::Condition => "condition",
+            Self::Other => "primitive",
+        }
+    }
 }
 
 /// How a poll ended.
@@ -213,6 +230,8 @@ pub enum Fact {
     Woke(TaskId, Option<TaskId>, Cause),
     /// An abort.
     Aborted(TaskId, Option<TaskId>),
+    /// The calling task uses the outcome of that one, for which it did not have to wait.
+    Joined(TaskId),
     /// A task waits for the primitive at that address.
     LockWaits(Primitive, usize),
     /// It got it.
@@ -309,6 +328,7 @@ impl Fact {
             Self::Woke(task, waker, cause) => {
                 event(Kind::Wake, cause as u8, Some(task), address(waker))
             }
+            Self::Joined(task) => event(Kind::Joined, 0, TaskId::current(), address(Some(task))),
             Self::Aborted(task, by) => event(Kind::Abort, 0, Some(task), address(by)),
             Self::LockWaits(primitive, at) => event(
                 Kind::LockWait,
@@ -338,7 +358,7 @@ mod tests {
         for (number, kind) in Kind::ALL.iter().enumerate() {
             assert_eq!(*kind as usize, number);
         }
-        assert_eq!(Kind::of(20), None);
+        assert_eq!(Kind::of(21), None);
     }
 
     #[test]

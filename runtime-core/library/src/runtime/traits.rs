@@ -9,6 +9,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use runtime_kernel::capabilities::Capabilities;
 use runtime_kernel::metrics::Metrics;
 use runtime_kernel::task::{Attributes, TaskHandle};
+use runtime_kernel::task_list::TaskList;
 use runtime_kernel::time::Elapsed;
 use runtime_kernel::trace::Recorded;
 
@@ -44,6 +45,15 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     ///
     /// A recording is of the whole process, other runtimes included.
     fn dump_trace(&self) -> Option<Recorded> {
+        None
+    }
+
+    /// The live tasks: what each waits for, since when, and who holds what. asyncio's `all_tasks()`, and its `ps`.
+    /// `None`: the scheduler does not list them.
+    ///
+    /// What they wait for and hold is known as far as it began while somebody
+    /// [watched](runtime_kernel::task_list::watch). Cost: a walk over the memory of all tasks; it stops none of them.
+    fn tasks(&self) -> Option<TaskList> {
         None
     }
 
