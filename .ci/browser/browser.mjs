@@ -1,4 +1,4 @@
-// What all browser tests share: pages that are made by `lab`, opened in Chromium, and watched for what must never happen.
+// What all browser tests share: pages that `lab` makes, opened in Chromium, and watched for what must never happen.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -34,8 +34,8 @@ export function launch() {
 }
 
 /**
- * Opens a page that may talk to nobody but `origin`. `troubles` collects what the console, scripts and requests must not
- * say.
+ * Opens a page that may talk to nobody but `origin`. `troubles` collects what the console, scripts and requests must
+ * not say.
  */
 export async function open(
   browser,

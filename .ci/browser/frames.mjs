@@ -1,5 +1,5 @@
-// How many frames a second the page of timelines draws with 1,000,000 events, here and now. A figure to read, and no test:
-// it depends on what else the machine does.
+// How many frames a second the page of timelines draws with 1,000,000 events, here and now. A figure to read, and no
+// test: it depends on what else the machine does.
 
 import { pathToFileURL } from "node:url";
 import { launch, made, open } from "./browser.mjs";
@@ -54,7 +54,8 @@ for (const mode of ["tasks", "threads"]) {
   for (const action of ["zoom", "pan", "scroll"]) {
     const { mean, worst } = await measured(mode, action);
     console.log(
-      `1,000,000 events, ${mode}, ${action}: ${mean.toFixed(1)} frames a second, the longest frame ${worst.toFixed(1)} ms`,
+      `1,000,000 events, ${mode}, ${action}: ${mean.toFixed(1)} frames a second, ` +
+        `the longest frame ${worst.toFixed(1)} ms`,
     );
   }
 }

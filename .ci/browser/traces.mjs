@@ -11,8 +11,8 @@ function seeded(seed) {
 }
 
 /**
- * One run: `tasks` tasks on `workers` threads (0: a thread for each task), each polled again and again, woken by another
- * task or a timer. About `events` events.
+ * One run: `tasks` tasks on `workers` threads (0: a thread for each task), each polled again and again, woken by
+ * another task or a timer. About `events` events.
  */
 function run(
   runtime,

@@ -27,6 +27,7 @@ pub mod launcher;
 mod list;
 pub mod load;
 pub mod many_loops;
+mod marks;
 mod matrix;
 pub mod measure;
 mod median_interval;
@@ -126,10 +127,12 @@ pub fn serve_if_asked() -> Option<ExitCode> {
 
 fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandError> {
     environment::raise_descriptor_limit();
-    ui::end_with_parent_if_asked();
     match cli.command {
         None => compare::run(registry, build, &cli::CompareArgs::default()),
-        Some(Command::Compare(arguments)) => compare::run(registry, build, &arguments),
+        Some(Command::Compare(arguments)) => {
+            ui::end_with_parent_if_asked();
+            compare::run(registry, build, &arguments)
+        }
         Some(Command::Sweep(arguments)) => compare::sweep(registry, build, &arguments),
         Some(Command::Advise(arguments)) => advise::run(registry, build, &arguments),
         Some(Command::Latency(arguments)) => latency::latency(registry, build, &arguments),

@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, TableComponent};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, TableComponent,
+};
 
 use crate::answer;
+use crate::marks;
 use crate::matrix::{self, Column};
 use crate::results::{Results, Role};
 use crate::summary::{self, Row, Section};
@@ -111,7 +114,7 @@ fn compared(text: &mut String, sections: &[Section], width: Option<usize>) {
                 let _ = write!(heading, " [{}]", section.flags.join(", "));
             }
             let _ = writeln!(text, "\n{}", wrapped(&printable(&heading), width, 2));
-            grid(section).render(text, width);
+            grid(section, width).render(text, width);
             for (runtime, reason) in &section.absent {
                 let line = format!("  {runtime}: {reason}");
                 let _ = writeln!(text, "{}", wrapped(&printable(&line), width, 4));
@@ -176,32 +179,64 @@ impl Grid {
         }
     }
 
+    /// Adds a column at this place if the columns up to the verdict still fit beside each other.
+    fn add_picture(
+        &mut self,
+        width: Option<usize>,
+        place: usize,
+        picture: usize,
+        title: String,
+        pictures: impl Iterator<Item = String>,
+    ) {
+        let verdict = self
+            .columns
+            .iter()
+            .position(|column| column.title == "verdict");
+        let needed =
+            verdict.map(|verdict| (0..=verdict).map(|index| self.taken(index)).sum::<usize>());
+        let fits = needed
+            .zip(width)
+            .is_some_and(|(needed, width)| needed + picture + 3 <= width);
+        if !fits {
+            return;
+        }
+        let column = Column {
+            title,
+            figure: false,
+        };
+        self.columns.insert(place, column);
+        for (row, picture) in self.rows.iter_mut().zip(pictures) {
+            row.insert(place, picture);
+        }
+    }
+
+    /// The width of a column: a space on each side, and one between two columns.
+    fn taken(&self, index: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(index));
+        let widest = cells
+            .chain([&self.columns[index].title])
+            .map(|text| text.chars().count())
+            .max();
+        widest.unwrap_or(0) + 3
+    }
+
     /// The columns of each part: the keys, and as many others as fit, at least one.
     fn parts(&self, width: Option<usize>) -> Vec<Vec<usize>> {
-        let taken = |index: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(index));
-            let widest = cells
-                .chain([&self.columns[index].title])
-                .map(|text| text.chars().count())
-                .max();
-            // A space on each side, and one between two columns.
-            widest.unwrap_or(0) + 3
-        };
         let keys: Vec<usize> = (0..self.keys).collect();
-        let keys_width: usize = keys.iter().map(|&index| taken(index)).sum();
+        let keys_width: usize = keys.iter().map(|&index| self.taken(index)).sum();
         let mut parts = vec![keys.clone()];
         let mut used = keys_width;
         for index in self.keys..self.columns.len() {
             let last = parts.last_mut().expect("there is always one");
-            let fits = width.is_none_or(|width| used + taken(index) <= width);
+            let fits = width.is_none_or(|width| used + self.taken(index) <= width);
             if fits || last.len() == self.keys {
                 last.push(index);
-                used += taken(index);
+                used += self.taken(index);
             } else {
                 let mut part = keys.clone();
                 part.push(index);
                 parts.push(part);
-                used = keys_width + taken(index);
+                used = keys_width + self.taken(index);
             }
         }
         parts
@@ -214,7 +249,23 @@ fn cell(text: &str, figure: bool) -> Cell {
     } else {
         CellAlignment::Left
     };
-    Cell::new(printable(text)).set_alignment(alignment)
+    let cell = Cell::new(printable(text)).set_alignment(alignment);
+    match tone(text) {
+        Some(tone) => cell.fg(tone),
+        None => cell,
+    }
+}
+
+/// The colour of a verdict, where there is a terminal that is to have colours. The word says the same.
+fn tone(text: &str) -> Option<Color> {
+    let says = |word: &str| text == word || text.ends_with(&format!(" {word}"));
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    match () {
+        () if !wanted => None,
+        () if says("better") => Some(Color::Blue),
+        () if says("worse") => Some(Color::DarkYellow),
+        () => None,
+    }
 }
 
 fn empty_table() -> Table {
@@ -233,8 +284,39 @@ fn empty_table() -> Table {
     table
 }
 
-/// One row per arm: what is judged and the verdict on it, then the other figures.
-fn grid(section: &Section) -> Grid {
+/// One row per arm: what is judged and the verdict on it, then the other figures. On a terminal with room for it,
+/// pictures stand beside what is judged.
+fn grid(section: &Section, width: Option<usize>) -> Grid {
+    let mut grid = figures(section);
+    let metric = &section.metric;
+    let ratio = |row: &Row| row.comparison.as_ref().and_then(|one| one.ratio);
+    let limit = marks::limit(section.rows.iter().filter_map(ratio));
+    let most = section
+        .rows
+        .iter()
+        .filter_map(|row| row.medians.get(metric));
+    let most = most.copied().fold(0.0, f64::max);
+    // From the right, so that places stay what they are.
+    let interval = |row: &Row| match &row.comparison {
+        Some(one) if row.ok > 0 => marks::interval(one.ratio, one.ci95, limit),
+        _ if row.baseline && row.ok > 0 => marks::interval(Some(1.0), None, limit),
+        _ => String::new(),
+    };
+    let bar = |row: &Row| marks::bar(row.medians.get(metric).copied().unwrap_or(0.0), most);
+    let rows = &section.rows;
+    grid.add_picture(
+        width,
+        3,
+        marks::INTERVAL,
+        marks::scale(limit),
+        rows.iter().map(interval),
+    );
+    grid.add_picture(width, 2, marks::BAR, String::new(), rows.iter().map(bar));
+    grid
+}
+
+/// The figures alone.
+fn figures(section: &Section) -> Grid {
     let metrics = section.columns();
     let column = |title: String, figure| Column { title, figure };
     let (judged, others) = metrics.split_first().expect("what is judged");
@@ -380,6 +462,23 @@ mod tests {
             ]],
             keys: 1,
         }
+    }
+
+    #[test]
+    fn pictures_stand_where_there_is_room_for_them() {
+        let added = |width| {
+            let mut grid = wide();
+            grid.add_picture(
+                width,
+                2,
+                10,
+                "bar".to_owned(),
+                std::iter::once("██".to_owned()),
+            );
+            grid.columns.len() == 5 && grid.rows[0][2] == "██"
+        };
+        // The columns up to the verdict take 52.
+        assert!(!added(None) && !added(Some(64)) && added(Some(65)));
     }
 
     #[test]

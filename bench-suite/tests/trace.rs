@@ -402,7 +402,7 @@ fn files_in(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn lab_trace_writes_three_forms_of_three_runs() {
+fn lab_trace_writes_four_forms_of_three_runs() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let ran = lab(&["trace", "pingpong", "--size", "20", "--out", out])
@@ -415,7 +415,12 @@ fn lab_trace_writes_three_forms_of_three_runs() {
     );
     assert_eq!(
         files_in(folder.path()),
-        ["trace.firefox.json", "trace.json", "trace.perfetto-trace"]
+        [
+            "trace.firefox.json",
+            "trace.html",
+            "trace.json",
+            "trace.perfetto-trace"
+        ]
     );
     let trace = Trace::read(&folder.path().join("trace.json")).unwrap();
     let runtimes: Vec<_> = trace.runs.iter().map(|run| run.runtime.as_str()).collect();

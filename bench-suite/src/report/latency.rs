@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::colours;
 use super::html::Text;
 use crate::curves::{by_cell, capacity_lines};
 use crate::results::{LoadCurve, Results};
@@ -12,11 +13,6 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 70.0;
 const BOTTOM: f64 = 40.0;
-/// Told apart by eyes that see colours differently (Okabe and Ito).
-const COLOURS: [&str; 7] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999",
-];
-
 pub(super) fn render(html: &mut String, results: &Results) {
     if let Some(advice) = &results.advice {
         html.push_str("<section id=\"advice\">\n<h2>Advice</h2>\n");
@@ -92,6 +88,11 @@ impl Axis {
     }
 }
 
+/// The runtime's colour, as in every other chart.
+fn colour(curve: &LoadCurve) -> String {
+    format!("var(--run-{})", colours::hue(&curve.runtime))
+}
+
 fn chart(html: &mut String, curves: &[&LoadCurve]) {
     let points = || {
         let all = curves
@@ -134,7 +135,8 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             Text(&units::duration_ns(tick))
         );
     }
-    for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+    for curve in curves {
+        let colour = colour(curve);
         let open = curve.points.iter();
         let places: Vec<(f64, f64, bool, String)> = open
             .filter(|point| point.p99_ns > 0.0)
@@ -164,7 +166,7 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             line.join(" ")
         );
         for (x, y, counts, said) in &places {
-            let fill = if *counts { colour } else { "none" };
+            let fill = if *counts { &colour } else { "none" };
             let _ = writeln!(
                 html,
                 "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{fill}\" stroke=\"{colour}\">\
@@ -183,7 +185,7 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
                     .map_or_else(String::new, |doubt| format!("; {doubt}"))
             );
             let fill = if closed.doubt.is_none() {
-                colour
+                &colour
             } else {
                 "none"
             };
@@ -197,7 +199,8 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             );
         }
     }
-    for (index, (curve, colour)) in curves.iter().zip(COLOURS.iter().cycle()).enumerate() {
+    for (index, curve) in curves.iter().enumerate() {
+        let colour = colour(curve);
         let at = LEFT + index as f64 * 95.0;
         let _ = writeln!(
             html,

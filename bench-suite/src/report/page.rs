@@ -26,7 +26,8 @@ pub(crate) fn render(results: &Results) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
          <title>Concurrency runtimes compared</title>\n",
     );
     let _ = write!(
@@ -167,7 +168,8 @@ fn overview(html: &mut String, sections: &[Section]) {
         "<section id=\"overview\">\n<h2>Decision table</h2>\n\
          <p>Ratio to the baseline in the workload's own metric; less is better. A ratio within the noise floor, the \
          last column, says nothing. Open: there is not enough data for a verdict.</p>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Decision table\"><table class=\"overview\">\n<thead><tr><th scope=\"col\">workload</th><th scope=\"col\">metric</th>",
+         <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Decision table\"><table class=\"overview\">\n\
+         <thead><tr><th scope=\"col\">workload</th><th scope=\"col\">metric</th>",
     );
     for runtime in &runtimes {
         let _ = write!(
@@ -315,17 +317,22 @@ fn environment_list(html: &mut String, environment: &Environment) {
 fn method(html: &mut String, results: &Results) {
     html.push_str(
         "<section id=\"method\">\n<h2>How it was measured</h2>\n\
-         <p>Every figure is of a process of its own. In each round every runtime runs once, next to the others, in an order drawn from the seed. \
+         <p>Every figure is of a process of its own. In each round every runtime runs once, next to the others, \
+         in an order drawn from the seed. \
          The baseline runs twice in each round: what it differs from itself by is the <em>noise floor</em>.</p>\n",
     );
     if let Some(method) = &results.method {
         let _ = writeln!(html, "<p>Ratios: {}.</p>", Text(method));
     }
     html.push_str(
-        "<p>There are four verdicts. <em>Better</em> and <em>worse</em>: the interval leaves out 1, and the ratio is beyond the noise floor. \
-         <em>No difference beyond x%</em>: the whole interval lies within x% of 1, which is an equivalence test. <em>Not enough data</em>: neither, \
-         with the rounds that it would take beyond these, if the noise stays as it is. The interval and the test always agree. \
-         Time per operation carries no verdict where client and server share the cores (<code>shares_cores</code>) or the client is the limit \
+        "<p>There are four verdicts. <em>Better</em> and <em>worse</em>: the interval leaves out 1, \
+         and the ratio is beyond the noise floor. \
+         <em>No difference beyond x%</em>: the whole interval lies within x% of 1, which is an equivalence \
+         test. <em>Not enough data</em>: neither, \
+         with the rounds that it would take beyond these, if the noise stays as it is. \
+         The interval and the test always agree. \
+         Time per operation carries no verdict where client and server share the cores \
+         (<code>shares_cores</code>) or the client is the limit \
          (<code>client_bound</code>): CPU time per operation stands in for it.</p>\n",
     );
     if let Some(certificate) = &results.certificate {

@@ -119,7 +119,8 @@ fn figures(html: &mut String, section: &Section) {
         .collect();
     let _ = write!(
         html,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Figures\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Figures\"><table>\n\
+         <thead><tr><th scope=\"col\">runtime</th>\
          <th scope=\"col\" class=\"figure\">{}</th>\
          <th scope=\"col\" class=\"figure\">ratio [95% CI]<br><small>of {}</small></th><th scope=\"col\">verdict</th>",
         Text(&units::metric_column(judged)),
@@ -177,7 +178,8 @@ fn latency(html: &mut String, index: usize, section: &Section) {
         "<h3>Latency</h3>\n<figure data-chart=\"{index}\" data-kind=\"latency\"></figure>"
     );
     html.push_str(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Latencies\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Latencies\"><table>\n\
+         <thead><tr><th scope=\"col\">runtime</th>\
          <th scope=\"col\" class=\"figure\">p50</th><th scope=\"col\" class=\"figure\">p90</th><th scope=\"col\" class=\"figure\">p99</th>\
          <th scope=\"col\" class=\"figure\">p99.9</th><th scope=\"col\" class=\"figure\">max</th>",
     );
@@ -228,12 +230,14 @@ fn latency(html: &mut String, index: usize, section: &Section) {
     );
     if section.mode == "closed" {
         html.push_str(
-            " In a closed loop a slow server is asked less often, so these leave out the waiting that clients with a schedule of their own would see.",
+            " In a closed loop a slow server is asked less often, so these leave out the waiting \
+             that clients with a schedule of their own would see.",
         );
     }
     if !late.is_empty() {
         html.push_str(
-            " The client's own lateness is part of what it measures: where it comes near a latency, that one says little.",
+            " The client's own lateness is part of what it measures: where it comes near a latency, \
+             that one says little.",
         );
     }
     html.push_str("</p>\n");

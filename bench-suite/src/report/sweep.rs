@@ -8,7 +8,8 @@ use crate::matrix::{Column, Matrix};
 pub(super) fn render(html: &mut String, matrices: &[Matrix], legend: &str) {
     let _ = write!(
         html,
-        "<section id=\"sweep\">\n<h2>Every combination</h2>\n<p>The median over processes; {}. Ratios are to the row that has 1.</p>\n",
+        "<section id=\"sweep\">\n<h2>Every combination</h2>\n<p>The median over processes; {}. \
+         Ratios are to the row that has 1.</p>\n",
         Text(legend),
     );
     for matrix in matrices {
@@ -39,7 +40,10 @@ fn table(html: &mut String, matrix: &Matrix) {
             ""
         }
     };
-    html.push_str("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Combinations\"><table>\n<thead><tr>");
+    html.push_str(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Combinations\"><table>\n\
+         <thead><tr>",
+    );
     for column in &matrix.columns {
         let _ = write!(
             html,

@@ -81,6 +81,10 @@ impl Site {
         request: Request<Incoming>,
     ) -> Result<Answer, Infallible> {
         let path = request.uri().path().to_owned();
+        if path == "/favicon.ico" {
+            // Every browser asks for one by itself.
+            return Ok(answer(StatusCode::NO_CONTENT, TEXT, ""));
+        }
         let Some(path) = self.access.rest(&path) else {
             let said = "take the whole address that `lab ui` printed\n";
             return Ok(answer(StatusCode::FORBIDDEN, TEXT, said));

@@ -59,6 +59,13 @@ async function signedSteps(text, count) {
   return values;
 }
 
+/** Threads as they are read: workers first, each kind by name, `worker-2` before `worker-10`. */
+function inOrder(threads) {
+  const rank = { worker: 0, other: 1, task: 2, blocking: 3, monitor: 4 };
+  const names = new Intl.Collator("en", { numeric: true });
+  return threads.sort((one, other) => rank[one.kind] - rank[other.kind] || names.compare(one.name, other.name));
+}
+
 /** One run of the page's data with its columns as typed arrays. */
 async function decodeRun(packed) {
   const { columns, events: count, tasks } = packed;
@@ -70,7 +77,7 @@ async function decodeRun(packed) {
     hue: packed.hue,
     wallNs: packed.wall_ns,
     dropped: packed.dropped,
-    threads: packed.threads,
+    threads: inOrder(packed.threads),
     names: tasks.names,
     sites: tasks.sites,
     taskId: await numbers(tasks.id, tasks.count),

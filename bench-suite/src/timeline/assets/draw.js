@@ -1,4 +1,4 @@
-// One frame. Rows are rasterised by ourselves into one image, a pixel column at a time; text, arrows and marks are drawn
+// One frame. Rows are rasterised into one image, a pixel column at a time; text, arrows and marks are drawn
 // on top, and only as many as can be told apart.
 
 const MOST_ARROWS = 1200;

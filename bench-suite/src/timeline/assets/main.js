@@ -250,7 +250,8 @@ function warnings(models) {
       list.append(
         element(
           "li",
-          `${model.label}: ${whole(model.dropped)} events were dropped because a ring was full. Its timeline has gaps; what looks idle may have been busy.`,
+          `${model.label}: ${whole(model.dropped)} events were dropped because a ring was full. ` +
+            "Its timeline has gaps; what looks idle may have been busy.",
         ),
       );
     }
@@ -258,7 +259,8 @@ function warnings(models) {
       list.append(
         element(
           "li",
-          `${model.label}: the end of ${whole(model.unfinished)} polls is not recorded; they are drawn up to the next event of their thread.`,
+          `${model.label}: polls whose end is not recorded: ${whole(model.unfinished)}. ` +
+            "They are drawn up to the next poll of their thread.",
         ),
       );
     }

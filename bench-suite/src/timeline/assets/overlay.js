@@ -126,7 +126,7 @@ function isChosen(view, row) {
   return view.chosen !== null && view.chosen.run === row.run && view.chosen.owner === row.owner && row.owner >= 0;
 }
 
-/** Where the row of an owner stands, for arrows: `panel * rows + index` by run and owner would cost a table; this asks once. */
+/** Where the row of a task or thread stands, for arrows. */
 function rowFinder(layout, view, models, filtered) {
   const indexOfRow = new Map(filtered.map((row, index) => [row, index]));
   return (run, task, thread) => {

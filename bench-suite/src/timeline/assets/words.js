@@ -14,7 +14,8 @@ function instant(ns, span) {
   const [divisor, unit] =
     span < 2e3 && ns < 1e5 ? [1, "ns"] : span < 2e6 ? [1e3, "µs"] : span < 2e9 ? [1e6, "ms"] : [1e9, "s"];
   const digits = Math.max(0, Math.min(9, Math.ceil(-Math.log10(span / divisor / 100))));
-  return `${(ns / divisor).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${unit}`;
+  const fixed = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${(ns / divisor).toLocaleString("en", fixed)} ${unit}`;
 }
 
 /** A count with separators. */
@@ -114,14 +115,13 @@ function story(model, task) {
     }
   }
   const parent = of.parentAt >= 0 ? rowLabel(model, of.parentAt) : "code outside of tasks";
-  facts.push([
-    "Spawned",
-    `${spawned === null ? "at an unknown time" : `at ${duration(model.t[spawned])}`} by ${parent}${of.site ? `, ${of.site}` : ""}`,
-  ]);
+  const when = spawned === null ? "at an unknown time" : `at ${duration(model.t[spawned])}`;
+  facts.push(["Spawned", `${when} by ${parent}${of.site ? `, ${of.site}` : ""}`]);
   const polls = series.taskPoll.count(task);
   facts.push([
     "Ran",
-    `${duration(series.taskPoll.total(task))} in ${whole(polls)} poll${polls === 1 ? "" : "s"}, the longest ${duration(series.taskPoll.longest(task))}`,
+    `${duration(series.taskPoll.total(task))} in ${whole(polls)} poll${polls === 1 ? "" : "s"}, ` +
+      `the longest ${duration(series.taskPoll.longest(task))}`,
   ]);
   if (threads.size > 0) {
     facts.push([
