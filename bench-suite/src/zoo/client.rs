@@ -100,10 +100,7 @@ pub(crate) fn echoes_before_an_end(
     }
     let deadline = Instant::now() + limit;
     let (mut echoes, mut asked, mut answer) = (0, false, [0]);
-    let mut ended = || {
-        hogs.iter_mut()
-            .any(|hog| matches!(hog.read(&mut [0]), Ok(_)))
-    };
+    let mut ended = || hogs.iter_mut().any(|hog| hog.read(&mut [0]).is_ok());
     while echoes < enough && Instant::now() < deadline {
         // Looked at first: what is answered after that is no answer beside it.
         if ended() {
