@@ -42,30 +42,19 @@ impl Target {
 
     /// CPU time that the program has used.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        tree::cpu_ns(self.id).unwrap_or(0) as f64 / 1e9
+        tree::cpu_ns_and_sleeps(self.id).unwrap_or_default().0 as f64 / 1e9
     }
 
-    /// CPU time that it uses in `time`, as a percentage of what a thread gets that computes beside it. On a machine that
-    /// is busy with other things, both get less.
-    pub(crate) fn percent_of_a_spinner(&self, time: Duration) -> f64 {
-        let before = self.cpu_seconds();
-        let spinner = thread::spawn(move || {
-            let (before, begun) = (thread_cpu_time(), Instant::now());
-            while begun.elapsed() < time {
-                std::hint::spin_loop();
-            }
-            thread_cpu_time() - before
-        });
-        let spun = spinner.join().unwrap_or_default();
-        let used = self.cpu_seconds() - before;
-        100.0 * used / spun.as_secs_f64().max(1e-3)
+    /// CPU time in milliseconds between two times that one of its threads goes to sleep, over `time`: a figure that does
+    /// not depend on how busy the machine is with other things.
+    pub(crate) fn milliseconds_between_sleeps(&self, time: Duration) -> f64 {
+        let now = || tree::cpu_ns_and_sleeps(self.id).unwrap_or_default();
+        let before = now();
+        thread::sleep(time);
+        let after = now();
+        let sleeps = after.1.saturating_sub(before.1).max(1);
+        after.0.saturating_sub(before.0) as f64 / 1e6 / sleeps as f64
     }
-}
-
-fn thread_cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Sends `byte` and reads the same byte back.
@@ -100,10 +89,7 @@ pub(crate) fn echoes_before_an_end(
     }
     let deadline = Instant::now() + limit;
     let (mut echoes, mut asked, mut answer) = (0, false, [0]);
-    let mut ended = || {
-        hogs.iter_mut()
-            .any(|hog| matches!(hog.read(&mut [0]), Ok(_)))
-    };
+    let mut ended = || hogs.iter_mut().any(|hog| hog.read(&mut [0]).is_ok());
     while echoes < enough && Instant::now() < deadline {
         // Looked at first: what is answered after that is no answer beside it.
         if ended() {

@@ -41,7 +41,7 @@ use results::{Column, Row, SCHEMA, ZooResults};
 use verdict::Verdict;
 
 /// How long a cell may take.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_secs(180);
 
 /// The most memory that a cell may have.
 const MEMORY_BYTES: u64 = 6 << 30;

@@ -49,6 +49,13 @@ func switches() float64 {
 	return float64(usage.Nvcsw)
 }
 
+// cpuMicroseconds is the CPU time of all threads so far.
+func cpuMicroseconds() float64 {
+	var usage syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1000
+}
+
 // resident is the memory that is resident, in bytes.
 func resident() float64 {
 	status, _ := os.ReadFile("/proc/self/status")

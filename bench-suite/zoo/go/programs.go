@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -10,10 +9,12 @@ import (
 )
 
 func idleWakeups(size, workers int) float64 {
-	fmt.Println(`{"listening": 0}`)
-	for {
+	time.Sleep(100 * time.Millisecond)
+	before := cpuMicroseconds()
+	for i := 0; i < size; i++ {
 		time.Sleep(time.Millisecond)
 	}
+	return (cpuMicroseconds() - before) / float64(size)
 }
 
 func lifoChain(size, workers int) float64 {

@@ -68,9 +68,12 @@ async function serve() {
 }
 
 const programs = {
-  async 'idle-wakeups'() {
-    say({ listening: 0 });
-    for (;;) await sleep(1);
+  async 'idle-wakeups'(size) {
+    await sleep(100);
+    const before = process.cpuUsage();
+    for (let i = 0; i < size; i++) await sleep(1);
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / size;
   },
 
   async 'lifo-chain'() {

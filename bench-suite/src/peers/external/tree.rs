@@ -41,9 +41,11 @@ impl Usage {
     }
 }
 
-/// CPU time that a process and all that it started have used; `None` if it is gone.
-pub(crate) fn cpu_ns(root: u32) -> Option<u64> {
-    Some(Usage::of(root)?.cpu_ns)
+/// CPU time that a process and all that it started have used, and how often their threads went to sleep; `None` if it
+/// is gone.
+pub(crate) fn cpu_ns_and_sleeps(root: u32) -> Option<(u64, u64)> {
+    let usage = Usage::of(root)?;
+    Some((usage.cpu_ns, usage.counters.voluntary_switches))
 }
 
 /// CPU time of children that `id` has waited for.

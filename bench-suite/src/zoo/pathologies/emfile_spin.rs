@@ -10,12 +10,13 @@ use super::accept_emfile::{DESCRIPTORS, crowd};
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "emfile-spin",
-    measured: "CPU of a server without a descriptor left and with a connection waiting, relative to a thread that spins",
+    measured: "CPU between two sleeps of a server without a descriptor left and with a connection waiting",
     about: "While `accept` fails for want of a descriptor, the listening socket stays readable. A level-triggered loop \
             asks again at once, fails again, and burns a core until somebody leaves. The program has the clients of \
-            accept-emfile and looks at the CPU time that the full server uses in half a second.",
+            accept-emfile and looks for half a second at how much CPU time the full server uses \
+            before a thread of it sleeps again.",
     issue: "https://github.com/nodejs/node/issues/45242",
-    bound: Bound::AtMost(25.0, "% of a spinning thread"),
+    bound: Bound::AtMost(5.0, "ms between sleeps"),
     size: 1,
     quick_size: 1,
     program: server::serve,
@@ -25,7 +26,7 @@ pub(super) const PATHOLOGY: Pathology = Pathology {
 
 fn drive(target: &Target) -> Result<f64, String> {
     let clients = crowd(target)?;
-    let share = target.percent_of_a_spinner(Duration::from_millis(500));
+    let busy = target.milliseconds_between_sleeps(Duration::from_millis(500));
     drop(clients);
-    Ok(share)
+    Ok(busy)
 }
