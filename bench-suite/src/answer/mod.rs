@@ -75,7 +75,14 @@ fn title(section: &Section, sections: &[Section]) -> String {
     if others().count() > 1 {
         telling.retain(|name, value| others().any(|other| other.params.get(name) != Some(&*value)));
     }
-    let parameters = summary::parameters(&telling);
+    // What a rate of 0 means.
+    let closed = telling.get("rate") == Some(&0);
+    telling.retain(|name, _| !(closed && name == "rate"));
+    let mut parameters = summary::parameters(&telling);
+    if closed && others().count() > 1 {
+        let comma = if parameters.is_empty() { "" } else { ", " };
+        parameters = format!("closed loop{comma}{parameters}");
+    }
     if parameters.is_empty() {
         section.workload.name.clone()
     } else {
@@ -115,4 +122,32 @@ pub(crate) fn lines(answers: &[Answer]) -> Vec<(usize, String)> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparisons::tests::run;
+
+    #[test]
+    fn a_title_has_what_tells_its_section_from_others_of_the_workload() {
+        let at = |rates: &[u64]| -> Vec<String> {
+            let runs = rates.iter().map(|&rate| {
+                let mut run = run("mn", Role::Arm, 0, 1000);
+                run.params.insert("bytes".into(), 64);
+                run.params.insert("rate".into(), rate);
+                run
+            });
+            let results = Results {
+                runs: runs.collect(),
+                ..Results::default()
+            };
+            let sections = summary::sections(&results);
+            let titles = sections.iter().map(|one| title(one, &sections));
+            titles.collect()
+        };
+        assert_eq!(at(&[0]), ["echo (bytes=64)"]);
+        assert_eq!(at(&[300]), ["echo (bytes=64, rate=300)"]);
+        assert_eq!(at(&[0, 300]), ["echo (closed loop)", "echo (rate=300)"]);
+    }
 }

@@ -60,6 +60,14 @@ pub(crate) fn capacities(
     let indexes: Vec<usize> = (0..arms.len())
         .filter(|&index| arms[index].role == Role::Arm)
         .collect();
+    let names: Vec<&str> = indexes.iter().map(|&index| arms[index].runtime).collect();
+    bench.say(&format!(
+        "{}: the capacity of {}, at most {} probes of {} s each",
+        plan.cells[cell].workload.name,
+        names.join(", "),
+        sought.most_probes,
+        sought.probe.as_secs_f64()
+    ));
     let mut all: Vec<Vec<Hunt>> = vec![Vec::new(); indexes.len()];
     for repeat in 0..sought.repeats {
         for hunts in &mut all {

@@ -36,6 +36,10 @@ pub(super) fn measure(
     let mut cells = Vec::new();
     let mut answered: Vec<Answered> = Vec::new();
     for cell in 0..plan.cells.len() {
+        let workload = plan.cells[cell].workload.name;
+        bench.say(&format!(
+            "{workload}: the closed loop, by which rates are chosen"
+        ));
         let found = closed_loop(bench, plan, cell, scouting, &mut results.notes);
         let slowest = found
             .iter()
@@ -155,6 +159,7 @@ fn rest(bench: &Bench, plan: &Plan, base: &Cell, answered: &Answered, results: &
             rates::own(capacity, &compared),
         ));
     }
+    bench.say(&format!("{}: the rest of the curves", base.workload.name));
     let steps = curves.iter().map(|(_, _, rates)| rates.len()).max();
     for step in 0..steps.unwrap_or(0) {
         // Arms in turn, as always: what drifts meets all of them.

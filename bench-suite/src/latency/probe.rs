@@ -142,15 +142,15 @@ pub(crate) fn point(seen: &[Seen], connections: u64) -> Option<LoadPoint> {
     let few = seen.iter().map(|one| one.requests).min().unwrap_or(0);
     let doubt = match (first.offered, in_flight, late) {
         (None, Some(waiting), _) if waiting >= ALL_WAITING * connections as f64 => Some(format!(
-            "hides waiting: by Little's law {waiting:.0} of {connections} connections wait for an answer at any time, \
-             so \
-             that latency is their number divided by the rate, and what would have come meanwhile is not sent"
+            "hides waiting: by Little's law nearly all of {connections} connections wait for an answer at any time, \
+             so that latency is their number divided by the rate, and what would have come meanwhile is not sent"
         )),
-        (Some(_), _, Some(late)) if late > p99_ns / 2.0 => Some(format!(
-            "does not count: the client itself was late, by {} at the 99th percentile",
-            crate::units::duration_ns(late)
+        (Some(_), _, Some(late)) if late > p99_ns / 2.0 => Some(
+            "does not count: the client itself was late, by more than half of the p99".to_owned(),
+        ),
+        _ if few < FEW => Some(format!(
+            "fewer than {FEW} requests in a process: p99 is one of the slowest of them"
         )),
-        _ if few < FEW => Some(format!("{few} requests: p99 is one of the slowest of them")),
         _ => None,
     };
     Some(LoadPoint {
@@ -197,7 +197,7 @@ pub(super) mod tests {
         assert!(
             full.doubt
                 .unwrap()
-                .starts_with("hides waiting: by Little's law 64 of 64")
+                .starts_with("hides waiting: by Little's law nearly all of 64")
         );
         // With 2 ms each, a third of the connections wait for their client at any time.
         let half = point(&[seen(0, 20_000.0, 2_000_000, 0)], 64).unwrap();
@@ -217,7 +217,7 @@ pub(super) mod tests {
         let behind = point(&[seen(1000, 900.0, 200_000, 20_000)], 64).unwrap();
         assert!(behind.saturated);
         let few = point(&[seen(100, 100.0, 200_000, 20_000)], 64).unwrap();
-        assert!(few.doubt.unwrap().starts_with("100 requests"));
+        assert!(few.doubt.unwrap().starts_with("fewer than 300 requests"));
         assert_eq!(point(&[], 64), None);
     }
 

@@ -203,6 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn without_a_look_before_it_the_last_one_has_the_whole_rate() {
+        // Four arms make six pairs, each in two metrics: 2 / 2^9 is below a twentieth over twelve, and 2 / 2^8 is not.
+        let family = |rounds| vec![around(6.95, 0.01, rounds); 12];
+        assert_eq!(verdicts(&family(9), &one_look(9)), [Verdict::Worse; 12]);
+        let judged = judge(&family(8), 0.02, &one_look(8));
+        assert!(
+            judged
+                .iter()
+                .all(|one| one.verdict == Verdict::NotEnoughData && one.more_rounds == Some(1))
+        );
+        // With a look at a fifth of the rate before it, nine are too few for that look, and enough for the last one.
+        let mut looks = Looks::default();
+        looks.interim(9);
+        assert_eq!(verdicts(&family(9), &looks), [Verdict::NotEnoughData; 12]);
+        looks.finish(10);
+        assert_eq!(verdicts(&family(10), &looks), [Verdict::Worse; 12]);
+    }
+
+    #[test]
     fn one_round_has_no_interval_and_says_how_many_it_takes() {
         let judged = judge(&[around(0.5, 0.1, 1)], 0.02, &one_look(1));
         assert_eq!((judged[0].interval, judged[0].more_rounds), (None, Some(5)));

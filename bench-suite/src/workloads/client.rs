@@ -93,8 +93,15 @@ pub(crate) fn measure_blocking(options: LoadOptions, meter: &mut Meter) -> Resul
 }
 
 pub(crate) fn record(meter: &mut Meter, report: LoadReport, shares_process: bool) {
-    if let Some(sample) = meter.samples.last_mut().filter(|_| shares_process) {
-        sample.cpu_ns = sample.cpu_ns.saturating_sub(report.client_cpu_ns);
+    if let Some(sample) = meter.samples.last_mut() {
+        if shares_process {
+            sample.cpu_ns = sample.cpu_ns.saturating_sub(report.client_cpu_ns);
+        }
+        // By the client's clock, from the first intended start: what is answered late shows in the rate, and the way
+        // of its report does not.
+        if report.options.rate.is_some() && report.wall_ns > 0 {
+            sample.wall_ns = report.wall_ns;
+        }
     }
     if report.options.server.ip().is_loopback() {
         meter.flags.push("shares_cores");

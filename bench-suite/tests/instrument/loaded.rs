@@ -157,7 +157,7 @@ fn a_curve_goes_from_compared_rates_to_saturation() {
         let closed = curve.closed.as_ref().unwrap();
         let doubt = closed.doubt.as_deref().unwrap();
         assert!(
-            doubt.starts_with("hides waiting: by Little's law 64 of 64"),
+            doubt.starts_with("hides waiting: by Little's law nearly all of 64"),
             "{doubt}"
         );
     }
