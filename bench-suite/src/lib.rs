@@ -33,6 +33,7 @@ pub mod measure;
 mod median_interval;
 pub mod memory;
 pub mod merge;
+mod narrow;
 mod output;
 mod parts;
 pub mod peers;

@@ -58,7 +58,11 @@ fn answer(registry: &Registry, request: &Request) -> Answer {
     let mut meter = Meter::default();
     meter.slowdown = request.slowdown.unwrap_or(0.0);
     // Before the runtime starts any thread.
-    meter.events = (request.aside == Some(Aside::Count)).then(Events::of_this_thread);
+    meter.events = match request.aside {
+        Some(Aside::Count) => Some(Events::of_this_thread()),
+        Some(Aside::Traced) => Some(Events::of_the_tracer()),
+        Some(Aside::Memory) | None => None,
+    };
     meter.split_memory = request.aside == Some(Aside::Memory);
     let params = Params::from(request);
     match catch_unwind(AssertUnwindSafe(|| (entry.run)(&params, &mut meter))) {

@@ -1,11 +1,16 @@
 //! One more process of each arm, in which system calls, wake-ups and instructions are counted. It is in no comparison.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::Measuring;
 use super::process;
 use super::protocol::{Aside, Measured, Request};
-use crate::costs::callgrind;
+use crate::costs::{callgrind, strace};
+use crate::peers::external;
 use crate::results::{Count, Role, Status};
 
 /// Long enough for some thousand operations.
@@ -13,7 +18,7 @@ const BUDGET: Duration = Duration::from_millis(50);
 const LIMIT: Duration = Duration::from_secs(30);
 /// Callgrind is some fifty times slower than the processor.
 const SIMULATED_BUDGET: Duration = Duration::from_millis(200);
-const SIMULATED_LIMIT: Duration = Duration::from_secs(120);
+const SLOWED_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is to be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,13 +64,38 @@ impl Measuring<'_> {
             Err((status, error)) => count.error = Some(explained(status, &error)),
         }
         let missing = asked.instructions && count.instructions.is_none();
-        if asked.syscalls || count.instructions.is_some() {
+        if asked.syscalls
+            && count.syscalls.is_none()
+            && let Some(traced) = self.traced(cell, arm, &request)
+        {
+            self.results.counts.push(traced);
+        } else if asked.syscalls || count.instructions.is_some() {
             self.results.counts.push(count);
         }
         if missing {
             let count = self.simulated(cell, arm, &request, threads);
             self.results.counts.push(count);
         }
+    }
+
+    /// System calls by strace; `None` if that can't be. A peer's calls would not be told from those of its parent.
+    fn traced(&self, cell: usize, arm: usize, request: &Request) -> Option<Count> {
+        let external = external::find(&request.runtime).is_some();
+        if external || self.binary(cell, arm).is_some() || !strace::is_allowed() {
+            return None;
+        }
+        let mut count = self.begin(cell, arm, "strace");
+        let request = Request {
+            aside: Some(Aside::Traced),
+            ..request.clone()
+        };
+        let (measured, folder) = self.under(strace::command, &request).ok()?;
+        if measured.counted.as_ref()?.error.is_some() {
+            return None;
+        }
+        count.ops = measured.samples.iter().map(|sample| sample.ops).sum();
+        count.syscalls = strace::syscalls(folder.path());
+        count.syscalls.is_some().then_some(count)
     }
 
     /// By callgrind, if that is there and the arm has one thread.
@@ -92,28 +122,34 @@ impl Measuring<'_> {
     }
 
     fn simulate(&self, request: &Request, count: &mut Count) -> Result<(), (Status, String)> {
-        let system = |error: std::io::Error| (Status::Refused, error.to_string());
-        let folder = tempfile::tempdir().map_err(system)?;
-        // The link in `/proc` would be callgrind's own.
-        let program = std::env::current_exe().map_err(system)?;
         let request = Request {
             aside: None,
             budget_ns: u64::try_from(SIMULATED_BUDGET.as_nanos()).unwrap_or(u64::MAX),
             ..request.clone()
         };
-        let measured = process::measure_under(
-            &callgrind::command(folder.path()),
-            &program,
-            &request,
-            SIMULATED_LIMIT,
-            self.interruption,
-        )?;
+        let (measured, folder) = self.under(callgrind::command, &request)?;
         count.ops = measured.samples.iter().map(|sample| sample.ops).sum();
         count.instructions = callgrind::instructions(folder.path());
         if count.instructions.is_none() {
             count.error = Some("callgrind wrote no counts".to_owned());
         }
         Ok(())
+    }
+
+    /// Runs a child under another program, which writes into the folder that is returned.
+    fn under(
+        &self,
+        words: fn(&Path) -> Vec<OsString>,
+        request: &Request,
+    ) -> Result<(Measured, TempDir), (Status, String)> {
+        let system = |error: std::io::Error| (Status::Refused, error.to_string());
+        let folder = tempfile::tempdir().map_err(system)?;
+        // The link in `/proc` would be the other program's own.
+        let program = std::env::current_exe().map_err(system)?;
+        let words = words(folder.path());
+        let limit = SLOWED_LIMIT;
+        let outcome = process::measure_under(&words, &program, request, limit, self.interruption);
+        outcome.map(|measured| (measured, folder))
     }
 
     fn begin(&self, cell: usize, arm: usize, counted_by: &str) -> Count {

@@ -53,6 +53,8 @@ pub struct Request {
 pub enum Aside {
     /// System calls, wake-ups and instructions.
     Count,
+    /// The same, by whoever traces the process: it marks the ends of its timed part.
+    Traced,
     /// What the memory of waiting tasks is for.
     Memory,
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-use super::Counted;
+use super::{Counted, strace};
 
 /// What is counted, in the order in which it is read at the end of a part: system calls first, as reading is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,8 @@ pub(crate) struct Events {
     /// By event, each thread's.
     counters: Vec<(Event, Vec<OwnedFd>)>,
     marks: Vec<Option<u64>>,
+    /// Somebody else counts, and is told the ends of the parts.
+    traced: bool,
     counted: Counted,
 }
 
@@ -150,6 +152,14 @@ impl Events {
             .filter_map(|&id| i32::try_from(id).ok())
             .collect();
         Self::of(&threads, Heirs::ThreadsAndProcesses)
+    }
+
+    /// None: the tracer of this process counts.
+    pub(crate) fn of_the_tracer() -> Self {
+        Self {
+            traced: true,
+            ..Self::default()
+        }
     }
 
     fn of(threads: &[i32], heirs: Heirs) -> Self {
@@ -180,10 +190,16 @@ impl Events {
         // System calls last: reading the others is not in it then.
         self.marks = self.counters.iter().rev().map(|(_, of)| sum(of)).collect();
         self.marks.reverse();
+        if self.traced {
+            strace::begin();
+        }
     }
 
     /// It ends: to be called first after it.
     pub(crate) fn stop(&mut self) {
+        if self.traced {
+            strace::end();
+        }
         for ((event, counters), mark) in self.counters.iter().zip(&self.marks) {
             let Some((end, mark)) = sum(counters).zip(*mark) else {
                 continue;

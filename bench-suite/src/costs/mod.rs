@@ -2,11 +2,12 @@
 //!
 //! Counting takes time, so that it is done in a process of its own, whose times are not kept. The kernel's performance
 //! events count where the system allows it (`perf_event_open`: root, or a low `kernel.perf_event_paranoid` and
-//! readable tracepoints). Where the processor has no counter of instructions, as in most virtual machines, callgrind
+//! readable tracepoints); else `strace` counts system calls. Where the processor has no counter of instructions, as in most virtual machines, callgrind
 //! counts them for arms with one thread.
 
 pub(crate) mod callgrind;
 pub(crate) mod events;
+pub(crate) mod strace;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::reading::PARTS;
 use super::{Bytes, Figure, Measured, TaskState};
 use crate::terminal::{self, wrapped};
-use crate::units;
+use crate::{narrow, units};
 
 const TITLES: [&str; 4] = ["user", "stacks", "kernel", "page tables"];
 
@@ -106,17 +106,8 @@ pub(super) fn terminal(measured: &Measured) -> String {
             continue;
         }
         let _ = writeln!(text, "\nA task {}", state.title());
-        let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
-        table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-        if let Some(width) = terminal::width() {
-            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-        }
-        table.set_header(["runtime", "whole"].into_iter().chain(TITLES));
-        for row in rows {
-            table.add_row(row);
-        }
-        let _ = writeln!(text, "{table}");
+        let header: Vec<&str> = ["runtime", "whole"].into_iter().chain(TITLES).collect();
+        text.push_str(&narrow::table(&header, &rows, terminal::width()));
     }
     for note in notes(measured) {
         let _ = writeln!(text, "{}", wrapped(&note, terminal::width(), 2));

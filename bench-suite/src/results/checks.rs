@@ -1,6 +1,6 @@
 //! Values that no measurement can have given: a file with them is damaged, or somebody else's.
 
-use super::{Comparison, Results, Run};
+use super::{Comparison, Family, Results, Run};
 
 /// Three years, in nanoseconds.
 const LONGEST_NS: u64 = 100_000_000_000_000_000;
@@ -19,7 +19,16 @@ pub(super) fn absurd(results: &Results) -> Option<String> {
             )
         })
     });
-    runs.or_else(|| {
+    let families = || {
+        let families = results.families.iter().enumerate();
+        families
+            .filter_map(|(index, one)| {
+                let what = family_is_absurd(one)?;
+                Some(format!("family {index} ({}): {what}", one.workload))
+            })
+            .next()
+    };
+    runs.or_else(families).or_else(|| {
         let comparisons = results.comparisons.iter().enumerate();
         comparisons
             .filter_map(|(index, one)| {
@@ -42,6 +51,8 @@ fn run_is_absurd(run: &Run) -> Option<String> {
     let times = [
         ("wall_ns", run.wall_ns),
         ("cpu_ns", run.cpu_ns),
+        ("cpu_user_ns", run.cpu_user_ns),
+        ("cpu_system_ns", run.cpu_system_ns),
         ("client_cpu_ns", run.client_cpu_ns),
         ("client_late_ns.p99", late.map(|late| late.p99)),
         ("latency_ns.max", latency.map(|latency| latency.max)),
@@ -66,6 +77,17 @@ fn run_is_absurd(run: &Run) -> Option<String> {
     }
     let negative = run.extra.iter().find(|(_, value)| !value.is_finite());
     negative.map(|(name, value)| format!("extra.{name} is {value}"))
+}
+
+fn family_is_absurd(one: &Family) -> Option<String> {
+    if !(one.margin.is_finite() && one.margin > 0.0) {
+        return Some(format!("margin is {}", one.margin));
+    }
+    let shares = one.looks.iter().flatten().map(|look| look.share);
+    // Together they spend the error rate once.
+    let spent: f64 = shares.clone().sum();
+    let bad = shares.clone().any(|share| !(0.0..=1.0).contains(&share)) || spent > 1.0 + 1e-6;
+    bad.then(|| format!("its looks spend {spent} of the error rate"))
 }
 
 fn comparison_is_absurd(one: &Comparison) -> Option<String> {

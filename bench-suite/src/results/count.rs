@@ -25,7 +25,7 @@ pub struct Count {
     pub wakeups: Option<u64>,
     /// Instructions outside of the kernel.
     pub instructions: Option<u64>,
-    /// What counted: `perf events` or `callgrind`.
+    /// What counted: `perf events`, `strace` or `callgrind`.
     pub counted_by: String,
     /// Why something is null.
     pub error: Option<String>,

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn values_that_no_measurement_gives_are_refused_by_name() {
         use crate::comparisons::tests::{run, with};
-        use crate::results::Role;
+        use crate::results::{Family, LookAt, Role};
         let mut runs = Vec::new();
         for round in 0..8 {
             runs.push(run("mn", Role::Arm, round, 1000));
@@ -146,6 +146,14 @@ mod tests {
         let whole = Results {
             schema: SCHEMA.into(),
             comparisons: with("mn", &runs, false),
+            families: vec![Family {
+                margin: 0.02,
+                looks: Some(vec![LookAt {
+                    rounds: 8,
+                    share: 1.0,
+                }]),
+                ..Family::default()
+            }],
             runs,
             ..Results::default()
         };
@@ -170,6 +178,12 @@ mod tests {
                 "ci95 is [2, 1]",
             ),
             ("/comparisons/0/level", serde_json::json!(7.0), "level is 7"),
+            ("/families/0/margin", serde_json::json!(0), "margin is 0"),
+            (
+                "/families/0/looks/0/share",
+                serde_json::json!(1.5),
+                "its looks spend 1.5",
+            ),
         ] {
             let mut damaged = value.clone();
             *damaged.pointer_mut(pointer).unwrap() = damage;

@@ -136,15 +136,18 @@ fn step(points: &[(f64, f64)], at: [f64; 2], free: [bool; 2]) -> Option<[f64; 2]
 }
 
 /// An interval at 95% for sigma and for kappa: `rounds`, each with all its points, are drawn with replacement, and the
-/// law is fitted to each draw. `None` from fewer than four rounds.
-pub(super) fn intervals(rounds: &[Vec<(f64, f64)>], seed: u64) -> Option<[[f64; 2]; 2]> {
-    const DRAWS: usize = 400;
+/// law is fitted to each of `draws`. `None` from fewer than four rounds.
+pub(super) fn intervals(
+    rounds: &[Vec<(f64, f64)>],
+    draws: usize,
+    seed: u64,
+) -> Option<[[f64; 2]; 2]> {
     if rounds.len() < 4 {
         return None;
     }
     let mut random = fastrand::Rng::with_seed(seed);
     let mut drawn: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
-    for _ in 0..DRAWS {
+    for _ in 0..draws {
         let points: Vec<(f64, f64)> = (0..rounds.len())
             .flat_map(|_| rounds[random.usize(..rounds.len())].iter().copied())
             .collect();
@@ -154,7 +157,7 @@ pub(super) fn intervals(rounds: &[Vec<(f64, f64)>], seed: u64) -> Option<[[f64; 
     }
     Some(drawn.map(|mut values| {
         values.sort_by(f64::total_cmp);
-        [values[DRAWS / 40], values[DRAWS - 1 - DRAWS / 40]]
+        [values[draws / 40], values[draws - 1 - draws / 40]]
     }))
 }
 
@@ -276,12 +279,12 @@ mod tests {
                     points(truth).iter().map(noisy).collect()
                 })
                 .collect();
-            let [sigma, kappa] = intervals(&rounds, seed).unwrap();
+            let [sigma, kappa] = intervals(&rounds, 100, seed).unwrap();
             held += u32::from(sigma[0] <= 0.05 && 0.05 <= sigma[1]);
             held += u32::from(kappa[0] <= 0.002 && 0.002 <= kappa[1]);
         }
         // A bootstrap of 12 rounds covers about 90%; seeds are fixed, so that this is no chance.
         assert!(held >= 32, "{held} of 40");
-        assert_eq!(intervals(&vec![points(truth); 3], 1), None);
+        assert_eq!(intervals(&vec![points(truth); 3], 100, 1), None);
     }
 }

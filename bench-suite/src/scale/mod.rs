@@ -33,6 +33,8 @@ const MOST_WORKERS: usize = 1024;
 const MOST_ROUNDS: u32 = 1000;
 /// Three numbers of workers fit three parameters exactly, and say nothing about how well.
 const LEAST_NUMBERS: usize = 4;
+/// Of the bootstrap.
+const DRAWS: usize = 1000;
 
 /// A workload under a runtime.
 #[derive(Debug, Serialize)]
@@ -402,7 +404,7 @@ fn fitted(curve: &Curve, seed: u64) -> Option<Fitted> {
     }
     let rounds: Vec<Vec<(f64, f64)>> = rounds.into_values().collect();
     let law = law::fit(&rounds.concat())?;
-    let intervals = law::intervals(&rounds, seed);
+    let intervals = law::intervals(&rounds, DRAWS, seed);
     Some(Fitted {
         lambda_per_s: law.lambda,
         sigma: law.sigma,

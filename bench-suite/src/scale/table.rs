@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Curve, Fitted, Measured};
+use super::{Curve, Fitted, Measured, Point};
 use crate::terminal::{self, wrapped};
-use crate::{environment, summary, units};
+use crate::{environment, narrow, summary, units};
 
 pub(super) fn terminal(measured: &Measured) -> String {
     let width = terminal::width();
@@ -28,42 +28,35 @@ fn one(text: &mut String, curve: &Curve, width: Option<usize>) {
         "\n{} ({parameters}) under {}",
         curve.workload, curve.runtime
     );
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    if let Some(width) = width {
-        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    }
-    table.set_header([
+    let rows: Vec<Vec<String>> = curve.points.iter().map(row).collect();
+    let header = [
         "workers",
         "ops/s",
         "speed-up [95% CI]",
         "efficiency",
         "CPU/op",
-    ]);
-    for point in &curve.points {
-        let shown = |value: Option<f64>, show: &dyn Fn(f64) -> String| {
-            value.map_or_else(|| "-".to_owned(), |value| show(value).trim().to_owned())
-        };
-        table.add_row([
-            format!(
-                "{}{}",
-                point.workers,
-                if point.oversubscribed { "*" } else { "" }
-            ),
-            shown(point.rate_per_s, &units::rate),
-            units::ratio(point.speed_up, point.speed_up_ci95),
-            shown(point.efficiency, &units::percent),
-            shown(point.cpu_ns_per_op, &units::duration_ns),
-        ]);
-    }
-    let _ = writeln!(text, "{table}");
+    ];
+    text.push_str(&narrow::table(&header, &rows, width));
     let line = match (&curve.error, &curve.law) {
         (Some(error), _) => format!("Not complete: {error}"),
         (None, Some(law)) => in_words(law),
         (None, None) => "Too few numbers of workers for the universal scalability law.".to_owned(),
     };
     let _ = writeln!(text, "{}", wrapped(&line, width, 2));
+}
+
+fn row(point: &Point) -> Vec<String> {
+    let shown = |value: Option<f64>, show: &dyn Fn(f64) -> String| {
+        value.map_or_else(|| "-".to_owned(), |value| show(value).trim().to_owned())
+    };
+    let mark = if point.oversubscribed { "*" } else { "" };
+    vec![
+        format!("{}{mark}", point.workers),
+        shown(point.rate_per_s, &units::rate),
+        units::ratio(point.speed_up, point.speed_up_ci95),
+        shown(point.efficiency, &units::percent),
+        shown(point.cpu_ns_per_op, &units::duration_ns),
+    ]
 }
 
 fn in_words(law: &Fitted) -> String {

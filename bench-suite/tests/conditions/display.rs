@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use crate::process::{folder, lab, stderr, stdout};
+use crate::process::{MEMORY, QUICK, SCALE, folder, lab, stderr, stdout};
 
 fn at_width(folder: &Path, columns: usize, line: &str) -> Output {
     let output = lab(folder, line)
@@ -75,6 +75,27 @@ fn the_list_fits() {
     let folder = folder();
     for columns in [100, 80, 50] {
         assert_fits(&stdout(&at_width(folder.path(), columns, "list")), columns);
+    }
+}
+
+#[test]
+fn twenty_columns_are_narrow_and_lose_no_word() {
+    let folder = folder();
+    for (line, words) in [
+        (QUICK, ["n1", "baseline", "hash"]),
+        (
+            "merge lab-out/results.json --json whole.json",
+            ["n1", "baseline", "hash"],
+        ),
+        (MEMORY, ["user", "kernel", "n1"]),
+        (SCALE, ["speed-up", "64*", "efficiency"]),
+        ("list", ["spawn", "tokio-mt", "idle"]),
+    ] {
+        let line = line.replace("--workers 1,2", "--workers 1,64");
+        let text = stdout(&at_width(folder.path(), 20, &line));
+        for word in words {
+            assert!(text.contains(word), "{line}: {word}: {text}");
+        }
     }
 }
 

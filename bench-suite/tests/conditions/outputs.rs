@@ -10,7 +10,8 @@ use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use crate::hang_up::hang_up;
 use crate::process::{
-    Echo, QUICK, SWEEP, Server, assert_code, assert_kept, folder, lab, names, results, stdout,
+    Echo, MEMORY, QUICK, SCALE, SWEEP, Server, assert_code, assert_kept, folder, lab, names,
+    results, stdout,
 };
 
 fn load(address: &str) -> String {
@@ -207,7 +208,12 @@ fn a_reader_that_has_gone_away_is_no_error_and_loses_nothing() {
         "peers".to_owned(),
         "report lab-out/results.json --out again".to_owned(),
         "soak --duration 100ms --runtime n1".to_owned(),
+        "merge lab-out/results.json --json whole.json".to_owned(),
+        "merge lab-out/results.json --json -".to_owned(),
+        MEMORY.to_owned(),
+        SCALE.to_owned(),
         format!("{QUICK} --json -"),
+        format!("{QUICK} --openmetrics -"),
         format!("{} --json -", load(&server.address)),
         load(&server.address),
     ] {
@@ -240,6 +246,9 @@ fn a_full_standard_output_is_one_line_and_loses_nothing() {
         "report lab-out/results.json --out again".to_owned(),
         "soak --duration 100ms --runtime n1".to_owned(),
         "serve echo --runtime n1 --addr 127.0.0.1:0".to_owned(),
+        "merge lab-out/results.json --json whole.json".to_owned(),
+        MEMORY.to_owned(),
+        SCALE.to_owned(),
         format!("{QUICK} --json -"),
         format!("{} --json load.json", load(&server.address)),
     ] {

@@ -20,6 +20,12 @@ pub(crate) const QUICK: &str =
 pub(crate) const SWEEP: &str =
     "sweep --workload spawn --size 1 --runtime mn --workers 1,2 --quick --rounds 1 --no-progress";
 
+/// Tables of the commands that compare nothing, a moment each.
+pub(crate) const MEMORY: &str =
+    "memory --runtime n1 --state idle --tasks 10,20 --rounds 1 --no-progress";
+pub(crate) const SCALE: &str =
+    "scale spawn --size 1 --runtime mn --workers 1,2 --rounds 1 --no-progress";
+
 pub(crate) fn lab(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
     command
