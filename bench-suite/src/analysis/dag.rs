@@ -90,6 +90,8 @@ pub struct Strand {
     pub is_pending: bool,
     /// When its thread had ended the poll before.
     pub thread_free_ns: u64,
+    /// Its thread slept between that poll and this one.
+    pub after_sleep: bool,
     edges: Range<usize>,
 }
 
@@ -139,6 +141,7 @@ struct OnThread {
     off_ns: u64,
     off_since: Option<u64>,
     free_ns: u64,
+    slept: bool,
 }
 
 /// What is known of a task while the events go by.
@@ -213,6 +216,7 @@ impl Builder {
                 }
             }
             (Kind::OsSwitch, _) => self.switch(event),
+            (Kind::Park, _) => self.threads.entry(event.thread).or_default().slept = true,
             _ => {}
         }
     }
@@ -335,6 +339,7 @@ impl Builder {
             queue: self.tasks[task].queue.take(),
             is_pending: false,
             thread_free_ns: thread.free_ns,
+            after_sleep: std::mem::take(&mut thread.slept),
             edges: first_edge..self.dag.edges.len(),
         });
         self.tasks[task].last = Some(strand);

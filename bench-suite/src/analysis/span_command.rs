@@ -162,6 +162,10 @@ impl Found {
             "to run on another thread",
             time(span.burden.other_thread_ns),
         );
+        row(
+            "to wake a thread for it",
+            time(span.burden.sleeping_thread_ns),
+        );
         row("burdened span", time(span.burdened_span_ns));
         row(
             "burdened parallelism",
@@ -251,6 +255,7 @@ impl Found {
             "parallelism": span.parallelism(),
             "same_thread_ns": span.burden.same_thread_ns,
             "other_thread_ns": span.burden.other_thread_ns,
+            "sleeping_thread_ns": span.burden.sleeping_thread_ns,
             "burdened_span_ns": span.burdened_span_ns,
             "burdened_parallelism": span.burdened_parallelism(),
             "span_in_task_ends": self.task_ends,
