@@ -6,6 +6,7 @@ use crate::analysis::critical_path::{by_site, critical_path};
 use crate::analysis::dag::{Cause, Dag, EdgeKind};
 use crate::analysis::predict::speed_up;
 use crate::analysis::span::{Burden, Span, span_in_task_ends};
+use crate::analysis::time_split::TimeSplit;
 use crate::trace::Kind;
 
 const SCHEDULES: [(usize, Order); 8] = [
@@ -182,6 +183,24 @@ fn a_wake_up_during_a_poll_is_seen_by_the_next_one() {
     assert_eq!(kinds, [EdgeKind::Wake, EdgeKind::Continue]);
     assert_eq!(dag.edges_into(2)[0].offset_ns, 40);
     assert_eq!(dag.strands[2].queued_ns, Some(60));
+}
+
+#[test]
+fn a_poll_that_neither_begins_nor_ends_in_the_recording_is_there_all_the_time() {
+    let mut recording = Recording::new("mn", 2);
+    let root = recording.task("root", None);
+    let child = recording.task("child", Some(root));
+    recording.spawn(10, 0, child);
+    recording.poll(1, child, [15, 25], 1);
+    recording.event(40, 0, Kind::Joined, Some(root), [i64::from(child), -1]);
+    let run = recording.finish(60);
+    let dag = Dag::of(&run);
+    let span = Span::of(&dag);
+    assert_eq!((span.work_ns, span.span_ns), (60 + 10, 60));
+    assert_eq!(span_in_task_ends(&dag), 3);
+    let split = TimeSplit::of(&run);
+    assert_eq!(split.running_ns, 60 + 10);
+    assert_eq!(split.total_ns, 2 * 60);
 }
 
 #[test]
