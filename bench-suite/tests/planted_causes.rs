@@ -45,10 +45,20 @@ fn compute(time: Duration) {
     }
 }
 
-fn found(slow: &Run, fast: &Run) -> Divergence {
-    let found = first_divergence([slow, fast]).expect("they differ");
-    assert_eq!(found.slow, 0, "{}", found.sentence);
-    found
+/// On a machine that is busy otherwise, the kernel may take the CPU away for longer than what is planted takes. That is
+/// then the first large difference, and named as such; so the program is run again, but not for ever.
+const ATTEMPTS: u32 = 20;
+
+/// The first difference between the two runs, of the first attempt in which it has that cause.
+fn found(cause: &str, slow: impl Fn() -> Run, fast: impl Fn() -> Run) -> Divergence {
+    let mut others = Vec::new();
+    for _ in 0..ATTEMPTS {
+        match first_divergence([&slow(), &fast()]) {
+            Some(found) if found.cause.name() == cause && found.slow == 0 => return found,
+            other => others.push(other.map(|it| it.sentence)),
+        }
+    }
+    panic!("never {cause}, but {others:#?}");
 }
 
 /// A wakes B and computes for long.
@@ -70,10 +80,9 @@ async fn a_wakes_b<R: Runtime>(rt: R) {
 
 #[test]
 fn a_task_in_the_lifo_slot_behind_a_long_poll() {
-    let slow = recorded::<Mn, _>("mn", a_wakes_b);
-    let fast = recorded::<Threads, _>("threads", a_wakes_b);
-    let found = found(&slow, &fast);
-    assert_eq!(found.cause.name(), "LIFO slot", "{}", found.sentence);
+    let slow = || recorded::<Mn, _>("mn", a_wakes_b);
+    let fast = || recorded::<Threads, _>("threads", a_wakes_b);
+    let found = found("LIFO slot", slow, fast);
     assert!(
         found.sentence.starts_with("M:N put `")
             && found.sentence.contains("in the LIFO slot behind `"),
@@ -84,10 +93,14 @@ fn a_task_in_the_lifo_slot_behind_a_long_poll() {
 
 #[test]
 fn a_task_behind_a_poll_that_blocks_the_loop() {
-    let slow = recorded::<N1, _>("n1", a_wakes_b);
-    let fast = recorded::<Threads, _>("threads", a_wakes_b);
-    let found = found(&slow, &fast);
-    assert_eq!(found.cause.name(), "blocked worker", "{}", found.sentence);
+    let slow = || recorded::<N1, _>("n1", a_wakes_b);
+    let fast = || recorded::<Threads, _>("threads", a_wakes_b);
+    let found = found("blocked worker", slow, fast);
+    assert!(
+        found.sentence.starts_with("N:1 let `"),
+        "{}",
+        found.sentence
+    );
 }
 
 async fn timer_beside_a_hog<R: Runtime>(rt: R) {
@@ -100,9 +113,9 @@ async fn timer_beside_a_hog<R: Runtime>(rt: R) {
 
 #[test]
 fn a_timer_that_a_long_poll_makes_late() {
-    let slow = recorded::<N1, _>("n1", timer_beside_a_hog);
-    let fast = recorded::<Threads, _>("threads", timer_beside_a_hog);
-    let found = found(&slow, &fast);
+    let slow = || recorded::<N1, _>("n1", timer_beside_a_hog);
+    let fast = || recorded::<Threads, _>("threads", timer_beside_a_hog);
+    let found = found("late timer", slow, fast);
     assert!(
         matches!(found.cause, Cause::LateTimer { during: Some(_) }),
         "{}",
@@ -142,8 +155,12 @@ async fn one_of_many<R: Runtime>(rt: R, wake_all: bool) {
 
 #[test]
 fn a_herd_that_is_woken_for_one() {
-    let slow = recorded::<N1, _>("n1", |rt| one_of_many(rt, true));
-    let fast = recorded::<N1, _>("n1", |rt| one_of_many(rt, false));
-    let found = found(&slow, &fast);
-    assert_eq!(found.cause.name(), "herd", "{}", found.sentence);
+    let slow = || recorded::<N1, _>("n1", |rt| one_of_many(rt, true));
+    let fast = || recorded::<N1, _>("n1", |rt| one_of_many(rt, false));
+    let found = found("herd", slow, fast);
+    assert!(
+        found.sentence.contains("found nothing to do"),
+        "{}",
+        found.sentence
+    );
 }

@@ -156,8 +156,12 @@ async fn all_kinds<R: Runtime>(rt: R) {
     let sleeper = rt.spawn(rt.sleep(FOR_EVER));
     let handles = [
         rt.spawn(async move { drop(listener.accept().await) }),
-        rt.spawn(async move { drop(semaphore.acquire().await.map(drop)) }),
-        rt.spawn(async move { drop(queue.get().await) }),
+        rt.spawn(async move {
+            let _ = semaphore.acquire().await.map(drop);
+        }),
+        rt.spawn(async move {
+            let _ = queue.get().await;
+        }),
     ];
     let joiner = rt.spawn(async move {
         let _ = sleeper.await;

@@ -162,7 +162,7 @@ fn what_wakes<L: Launch>() {
     assert!(is_woken_by(&recorded, "foreign", Cause::OtherThread));
     let jobs = recorded.events().iter().filter(|event| {
         let thread = &recorded.threads()[event.thread as usize];
-        event.kind == Kind::BlockingEnd && thread.kind == ThreadKind::Blocking
+        event.kind == Kind::BlockingBegin && thread.kind == ThreadKind::Blocking
     });
     assert_eq!(jobs.count(), 1);
     assert!(

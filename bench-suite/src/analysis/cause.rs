@@ -364,6 +364,10 @@ fn overlap(one: (u64, u64), other: (u64, u64)) -> u64 {
     one.1.min(other.1).saturating_sub(one.0.max(other.0))
 }
 
+/// What can be held: `b` of the events of locks, for a mutex and a semaphore. The others are waited for, and nobody
+/// has them.
+const HELD: std::ops::RangeInclusive<i64> = 0..=1;
+
 /// Who had which lock, in the order in which they got it.
 fn lock_turns(run: &Run) -> Vec<LockTurn> {
     let index: HashMap<_, _> = run
@@ -379,6 +383,9 @@ fn lock_turns(run: &Run) -> Vec<LockTurn> {
         let Some(&task) = index.get(&event.task) else {
             continue;
         };
+        if !HELD.contains(&event.b) {
+            continue;
+        }
         let key = (task, event.a);
         match event.kind {
             Kind::LockWait => {

@@ -15,9 +15,10 @@
 //! in this way. A recorder that does not write [`Kind::Joined`] leaves joins to be inferred: a task that ended with a
 //! value is taken to have joined those of its children that ended before its last poll.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
+use crate::trace::format::ABSENT;
 use crate::trace::{Event, Kind, Run};
 
 /// Why a strand could not begin earlier.
@@ -90,6 +91,8 @@ pub struct Strand {
     pub is_pending: bool,
     /// When its thread had ended the poll before.
     pub thread_free_ns: u64,
+    /// Its thread slept between that poll and this one.
+    pub after_sleep: bool,
     edges: Range<usize>,
 }
 
@@ -124,11 +127,43 @@ impl Dag {
     /// The graph of `run`. Polls that the recording cut off at its end count up to [`Run::wall_ns`].
     pub fn of(run: &Run) -> Self {
         let mut builder = Builder::new(run);
+        for (thread, task) in polled_at_begin(run) {
+            builder.take(Event {
+                t_ns: 0,
+                thread,
+                kind: Kind::PollBegin,
+                task,
+                a: ABSENT,
+                b: ABSENT,
+            });
+        }
         for event in run.events.iter() {
             builder.take(event);
         }
         builder.finish(run.wall_ns)
     }
+}
+
+/// Threads that were in a poll when the recording began, each with its task, as far as no event of that poll's end says
+/// so: they spawn or join before any poll of theirs begins or ends.
+pub(super) fn polled_at_begin(run: &Run) -> BTreeMap<u32, i64> {
+    let mut seen = HashSet::new();
+    let mut polled = BTreeMap::new();
+    for event in run.events.iter() {
+        let task = match event.kind {
+            Kind::Spawn => event.a,
+            Kind::Joined => event.task,
+            Kind::PollBegin | Kind::PollEnd | Kind::Park | Kind::Unpark => {
+                seen.insert(event.thread);
+                continue;
+            }
+            _ => continue,
+        };
+        if task != ABSENT && seen.insert(event.thread) {
+            polled.insert(event.thread, task);
+        }
+    }
+    polled
 }
 
 /// What is known of a thread while the events go by.
@@ -139,6 +174,7 @@ struct OnThread {
     off_ns: u64,
     off_since: Option<u64>,
     free_ns: u64,
+    slept: bool,
 }
 
 /// What is known of a task while the events go by.
@@ -213,6 +249,7 @@ impl Builder {
                 }
             }
             (Kind::OsSwitch, _) => self.switch(event),
+            (Kind::Park, _) => self.threads.entry(event.thread).or_default().slept = true,
             _ => {}
         }
     }
@@ -335,6 +372,7 @@ impl Builder {
             queue: self.tasks[task].queue.take(),
             is_pending: false,
             thread_free_ns: thread.free_ns,
+            after_sleep: std::mem::take(&mut thread.slept),
             edges: first_edge..self.dag.edges.len(),
         });
         self.tasks[task].last = Some(strand);
@@ -414,7 +452,7 @@ impl Builder {
                 t_ns: wall_ns,
                 thread,
                 kind: Kind::PollEnd,
-                task: crate::trace::format::ABSENT,
+                task: ABSENT,
                 a: 0,
                 b: 0,
             });

@@ -211,7 +211,7 @@ fn excesses(waits: &HashMap<Key, Wait>, others: &HashMap<Key, Wait>) -> Vec<Exce
 /// What the difference is, in words.
 fn sentence(found: &Divergence, runs: [&Run; 2]) -> String {
     let [slow, fast] = [runs[found.slow], runs[1 - found.slow]];
-    let labels = labels([slow, fast]);
+    let labels = labels([slow, fast], [found.slow, 1 - found.slow]);
     let [model, other] = &labels;
     let name = |task: usize| task_name(slow, task);
     let task = name(found.task);
@@ -282,10 +282,10 @@ fn task_name(run: &Run, task: usize) -> String {
     }
 }
 
-/// What to call two runs: by their models, and by what their configurations differ in.
-fn labels(runs: [&Run; 2]) -> [String; 2] {
+/// What to call two runs: by their models, by what their configurations differ in, or by their order.
+fn labels(runs: [&Run; 2], order: [usize; 2]) -> [String; 2] {
     if runs[0].runtime == runs[1].runtime && runs[0].config == runs[1].config {
-        return ["the one".to_owned(), "the other".to_owned()];
+        return order.map(|place| ["the first run", "the second run"][place].to_owned());
     }
     let model = |run: &Run| match run.runtime.as_str() {
         "n1" => "N:1".to_owned(),

@@ -1,7 +1,8 @@
 //! How long a program would take on some number of workers: its graph, replayed by a greedy scheduler.
 //!
-//! The strands keep the work that was measured, and each poll costs what the same trace says that a poll on the same
-//! thread, or on another one, costs. A worker takes the newest of what it made due itself, and else the oldest of all
+//! The strands keep the work that was measured. Each poll costs what a poll costs in the same trace, by whether it is
+//! on the thread that made its task due, on another one, or on one that slept; a worker sleeps once it has been idle for
+//! longer than it takes to wake it. A worker takes the newest of what it made due itself, and else the oldest of all
 //! others: that is how M:N's workers take spawned tasks. No schedule that leaves no worker idle while a task is due
 //! takes more than twice as long as the best (Graham 1966), and most take hardly longer.
 
@@ -41,7 +42,8 @@ struct Replay<'a> {
     out: Vec<Vec<(usize, u64, u64)>>,
     missing: Vec<usize>,
     due: Vec<VecDeque<usize>>,
-    idle: Vec<bool>,
+    /// Since when each worker is idle; `None` while it runs a strand.
+    idle: Vec<Option<u64>>,
     agenda: BinaryHeap<Reverse<(u64, u64, Happening)>>,
     sequence: u64,
 }
@@ -68,7 +70,7 @@ impl<'a> Replay<'a> {
             out,
             missing,
             due: vec![VecDeque::new(); workers],
-            idle: vec![true; workers],
+            idle: vec![Some(0); workers],
             agenda: BinaryHeap::new(),
             sequence: 0,
         }
@@ -88,7 +90,7 @@ impl<'a> Replay<'a> {
             match happening {
                 Happening::Done(strand, by) => self.done(strand, by, now),
                 Happening::Ended(strand, worker) => {
-                    self.idle[worker] = true;
+                    self.idle[worker] = Some(now);
                     self.release_at_end(strand, worker, now);
                 }
             }
@@ -104,7 +106,7 @@ impl<'a> Replay<'a> {
             return;
         }
         let worker = by.unwrap_or(0);
-        if !self.dag.strands[strand].begins_poll && self.idle[worker] {
+        if !self.dag.strands[strand].begins_poll && self.idle[worker].is_some() {
             // The poll goes on: what it joins is there.
             self.start(strand, worker, now, 0);
         } else {
@@ -147,14 +149,17 @@ impl<'a> Replay<'a> {
 
     fn hand_out(&mut self, now: u64) {
         for worker in 0..self.idle.len() {
-            if !self.idle[worker] {
+            let Some(since) = self.idle[worker] else {
                 continue;
-            }
+            };
             if let Some(strand) = self.due[worker].pop_back() {
                 self.start(strand, worker, now, self.burden.same_thread_ns);
             } else if let Some(victim) = self.victim(worker) {
                 let strand = self.due[victim].pop_front().expect("the victim has some");
-                self.start(strand, worker, now, self.burden.other_thread_ns);
+                let wake_ns = self.burden.sleeping_thread_ns;
+                let sleeps = now == 0 || now - since > wake_ns;
+                let awake_ns = self.burden.other_thread_ns;
+                self.start(strand, worker, now, if sleeps { wake_ns } else { awake_ns });
             }
         }
     }
@@ -167,7 +172,7 @@ impl<'a> Replay<'a> {
     }
 
     fn start(&mut self, strand: usize, worker: usize, now: u64, cost: u64) {
-        self.idle[worker] = false;
+        self.idle[worker] = None;
         let begin = now + cost;
         self.release_inside(strand, worker, begin);
         let end = begin + self.dag.strands[strand].work_ns;

@@ -35,14 +35,16 @@ impl Unit {
 pub struct Burden {
     /// Of a task that was made due by the thread that ran it.
     pub same_thread_ns: u64,
-    /// Of a task that another thread made due: a steal, or the wake-up of a worker.
+    /// Of a task that another thread made due, by a thread that was awake: a steal.
     pub other_thread_ns: u64,
+    /// Of a task that another thread made due, by a thread that slept.
+    pub sleeping_thread_ns: u64,
 }
 
 impl Burden {
     /// As measured in a run.
     pub fn of(dag: &Dag) -> Self {
-        let (mut same, mut other) = (Vec::new(), Vec::new());
+        let (mut same, mut other, mut sleeping) = (Vec::new(), Vec::new(), Vec::new());
         for strand in dag.strands.iter().filter(|it| it.begins_poll) {
             let (Some(queued), Some(by)) = (strand.queued_ns, strand.queued_by) else {
                 continue;
@@ -51,14 +53,19 @@ impl Burden {
             let waited = strand.begin_ns.saturating_sub(free);
             if by == strand.thread {
                 same.push(waited);
+            } else if strand.after_sleep {
+                sleeping.push(waited);
             } else {
                 other.push(waited);
             }
         }
         let same_thread_ns = median(&mut same).unwrap_or(0);
+        let (other, sleeping) = (median(&mut other), median(&mut sleeping));
+        let other_thread_ns = other.or(sleeping).unwrap_or(same_thread_ns);
         Self {
             same_thread_ns,
-            other_thread_ns: median(&mut other).unwrap_or(same_thread_ns),
+            other_thread_ns,
+            sleeping_thread_ns: sleeping.unwrap_or(other_thread_ns),
         }
     }
 

@@ -8,7 +8,7 @@ use super::critical_path::{Share, by_site, critical_path};
 use super::dag::Dag;
 use super::predict::speed_up;
 use super::recording::{Arm, is_file, read, record, run_under};
-use super::span::{Span, span_in_task_ends};
+use super::span::{Burden, Span, span_in_task_ends};
 use super::time_split::TimeSplit;
 use super::waits::Waits;
 use crate::cli::SpanArgs;
@@ -52,39 +52,40 @@ pub(crate) fn run(registry: &Registry, arguments: &SpanArgs) -> Result<(), Comma
     Ok(())
 }
 
+/// So many runs are recorded each time, and the one in the middle by its time counts.
+const RUNS: usize = 3;
+
 fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandError> {
     let runtime = arguments.runtime.clone().unwrap_or_else(|| "mn".to_owned());
-    let arm = |workers| Arm {
-        runtime: runtime.clone(),
-        workers,
-        ..Arm::default()
+    let recording = &arguments.recording;
+    let record_with = |workers| {
+        let arm = Arm {
+            runtime: runtime.clone(),
+            workers,
+            ..Arm::default()
+        };
+        record(registry, &arguments.subject, &arm, recording)
     };
-    let asked = arguments.recording.workers;
-    let run = record(
-        registry,
-        &arguments.subject,
-        &arm(asked),
-        &arguments.recording,
-    )?;
     let has_workers = registry
         .runtime(&runtime)
         .is_some_and(|info| !info.policies().is_empty());
-    let many = asked.unwrap_or_else(environment::cores);
-    let alone = if has_workers && many > 1 {
-        Some(record(
-            registry,
-            &arguments.subject,
-            &arm(Some(1)),
-            &arguments.recording,
-        )?)
-    } else {
-        None
+    let many = recording.workers.unwrap_or_else(environment::cores);
+    let (mut runs, mut alone) = (Vec::new(), Vec::new());
+    // In turn, so that what the machine does meanwhile is in both.
+    for _ in 0..RUNS {
+        runs.push(record_with(recording.workers)?);
+        if has_workers && many > 1 {
+            alone.push(record_with(Some(1))?);
+        }
+    }
+    let middle = |runs: &mut Vec<Run>| {
+        runs.sort_by_key(|run| run.wall_ns);
+        (!runs.is_empty()).then(|| runs.swap_remove(runs.len() / 2))
     };
-    Ok(Found::of(
-        &arguments.subject,
-        &run,
-        alone.as_ref().map(|alone| (alone, many)),
-    ))
+    let run = middle(&mut runs).expect("it was recorded");
+    let alone = middle(&mut alone);
+    let alone = alone.as_ref().map(|alone| (alone, many));
+    Ok(Found::of(&arguments.subject, &run, alone))
 }
 
 /// How many times faster several workers are than one.
@@ -116,7 +117,7 @@ impl Found {
         let speed_up = alone.map(|(alone, workers)| {
             let dag = Dag::of(alone);
             // What it costs to bring a task to another thread is not seen on one.
-            let burden = Span::of(&Dag::of(run)).burden;
+            let burden = Burden::of(&Dag::of(run));
             SpeedUp {
                 workers,
                 predicted: speed_up(&dag, burden, workers),
@@ -161,6 +162,10 @@ impl Found {
         row(
             "to run on another thread",
             time(span.burden.other_thread_ns),
+        );
+        row(
+            "to wake a thread for it",
+            time(span.burden.sleeping_thread_ns),
         );
         row("burdened span", time(span.burdened_span_ns));
         row(
@@ -251,6 +256,7 @@ impl Found {
             "parallelism": span.parallelism(),
             "same_thread_ns": span.burden.same_thread_ns,
             "other_thread_ns": span.burden.other_thread_ns,
+            "sleeping_thread_ns": span.burden.sleeping_thread_ns,
             "burdened_span_ns": span.burdened_span_ns,
             "burdened_parallelism": span.burdened_parallelism(),
             "span_in_task_ends": self.task_ends,

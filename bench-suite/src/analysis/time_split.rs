@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::dag::polled_at_begin;
 use crate::trace::{Event, Kind, Run, ThreadKind};
 
 /// Nanoseconds of all threads together, by what they did.
@@ -58,6 +59,12 @@ impl TimeSplit {
     /// Of a run.
     pub fn of(run: &Run) -> Self {
         let mut threads = counted_threads(run);
+        for (thread, task) in polled_at_begin(run) {
+            if let Some(thread) = threads.get_mut(&thread) {
+                thread.begin_poll(task);
+                thread.is_out = false;
+            }
+        }
         let mut due = Due::default();
         let mut split = Self {
             threads: threads.len(),
@@ -131,6 +138,14 @@ struct Doing {
 }
 
 impl Doing {
+    fn begin_poll(&mut self, task: i64) {
+        self.polls += 1;
+        self.searching = false;
+        self.own = self.is_own.then_some(task);
+        // The recorder may have no event for the end of a sleep.
+        self.asleep = false;
+    }
+
     fn take(&mut self, event: Event) {
         match event.kind {
             Kind::Park => {
@@ -140,13 +155,7 @@ impl Doing {
             }
             Kind::Unpark => self.asleep = false,
             Kind::Search => self.searching = true,
-            Kind::PollBegin => {
-                self.polls += 1;
-                self.searching = false;
-                self.own = self.is_own.then_some(event.task);
-                // The recorder may have no event for the end of this sleep.
-                self.asleep = false;
-            }
+            Kind::PollBegin => self.begin_poll(event.task),
             Kind::PollEnd => self.polls = self.polls.saturating_sub(1),
             Kind::OsSwitch => self.off_cpu = event.a == 0,
             _ => {}

@@ -15,7 +15,8 @@ Examples:
 
 Work is all that was computed, span the longest chain of what had to come one after the other, and parallelism
 their ratio: more cores than that can't help. Burdened, each spawn, wake and join on the chain costs what
-it costs in this trace to bring a task to another thread. The speed-up is predicted from a run on one worker.")]
+it costs in this trace to bring a task to another thread. The speed-up is predicted from a run on one worker. Of
+three runs each, the one in the middle by its time counts.")]
 pub struct SpanArgs {
     /// Which workload, recorded now; or a trace.json.
     #[arg(value_name = "WORKLOAD")]

@@ -22,14 +22,10 @@ pub fn bytes(trace: &Trace) -> io::Result<Vec<u8>> {
     let interval = SamplingInterval::from_millis(1);
     let mut profile = Profile::new(&trace.workload, start, interval);
     let categories = Categories {
-        poll: profile.add_category("poll", CategoryColor::Blue).into(),
-        sleep: profile.add_category("sleep", CategoryColor::Gray).into(),
-        blocking: profile
-            .add_category("blocking", CategoryColor::Orange)
-            .into(),
-        scheduler: profile
-            .add_category("scheduler", CategoryColor::Green)
-            .into(),
+        poll: profile.add_category("poll", CategoryColor::Blue),
+        sleep: profile.add_category("sleep", CategoryColor::Gray),
+        blocking: profile.add_category("blocking", CategoryColor::Orange),
+        scheduler: profile.add_category("scheduler", CategoryColor::Green),
     };
     for (index, run) in trace.runs.iter().enumerate() {
         add_run(&mut profile, &categories, index, run);

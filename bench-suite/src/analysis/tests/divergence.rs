@@ -222,6 +222,7 @@ fn a_convoy_at_a_lock() {
 fn one_long_holder_is_no_convoy() {
     let run = |held: u64| {
         let mut recording = Recording::new("mn", 2);
+        recording.config("held", &held.to_string());
         let (holder, waiter) = (
             recording.task("holder", None),
             recording.task("waiter", None),

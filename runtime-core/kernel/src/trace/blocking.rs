@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::recorder::{is_on, note};
 use super::table::Fact;
+use super::writer::{is_on, note};
 use crate::task::TaskId;
 
 /// The number of the next job that is recorded.

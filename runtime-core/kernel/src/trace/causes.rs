@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::thread_local;
 
 use super::recorded::ThreadKind;
-use super::recorder::{is_on, role};
 use super::table::Cause;
+use super::writer::{is_on, role};
 use crate::task::TaskId;
 
 thread_local! {

@@ -10,15 +10,17 @@ mod recorded;
 mod recorder;
 mod ring;
 mod table;
+mod writer;
 
 pub use blocking::blocking;
 pub use causes::{Causing, caused_by};
 pub use recorded::{Event, Recorded, Task, Thread, ThreadKind, Waited};
-pub use recorder::{Recorder, RoleGuard, Session, dump, is_on, next_runtime, note, thread_is};
+pub use recorder::{Recorder, Session, dump};
 pub use ring::Keep;
 pub use table::{Cause, Fact, Kind, Outcome, Primitive, Queue, WorkerId};
+pub use writer::{RoleGuard, is_on, next_runtime, note, thread_is};
 
 pub(crate) use causes::{cause_here, waking, waking_task};
 pub(crate) use names::Name;
-pub(crate) use recorder::{is_watched, note_spawned, poll_begins, poll_ends, set_watched};
 pub(crate) use table::Table;
+pub(crate) use writer::{is_watched, note_spawned, poll_begins, poll_ends, set_watched};

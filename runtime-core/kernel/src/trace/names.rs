@@ -89,7 +89,7 @@ impl Seen {
         };
         // Equal types of two crates may have one name at two addresses: that is looked up twice, and found.
         let key = (text.as_ptr().addr(), text.len(), address(site));
-        let place = &self.0[(key.0 / 8 ^ key.2 / 8) % PLACES];
+        let place = &self.0[((key.0 / 8) ^ (key.2 / 8)) % PLACES];
         let (seen, number) = place.get();
         if seen == key {
             return number;

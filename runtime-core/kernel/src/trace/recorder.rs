@@ -1,31 +1,19 @@
-//! What records: the process's one recording, its threads, and each thread's way to its ring.
-#![allow(unsafe_code)]
+//! The process's one recording: its threads, their rings, and what is dumped.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
-use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::thread_local;
+use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::clock::{self, Mark, Scale};
+use super::clock::{Mark, Scale};
 use super::decode::{self, Raw};
-use super::flight;
-use super::names::{Name, Names, Seen};
+use super::names::{Name, Names};
 use super::recorded::{Recorded, ThreadKind};
 use super::ring::{Keep, Ring};
-use super::table::{Fact, Outcome, Table, Words, WorkerId};
-use crate::task::TaskId;
-use crate::task_list;
-
-/// The number of the recording that goes on; 0: none. With [`WATCHED`], the hooks serve a [watch](task_list::watch).
-static ON: AtomicU32 = AtomicU32::new(0);
-
-/// In [`ON`]: somebody watches what tasks wait for.
-const WATCHED: u32 = 1 << 31;
+use super::table::{Fact, WorkerId};
+use super::writer::{LOST, ON, WATCHED, Writer};
 
 static CURRENT: Mutex<State> = Mutex::new(State {
     recording: None,
@@ -34,12 +22,6 @@ static CURRENT: Mutex<State> = Mutex::new(State {
 
 /// A recording has ended.
 static FREE: Condvar = Condvar::new();
-
-/// Events of threads whose thread-locals are gone.
-static LOST: AtomicU64 = AtomicU64::new(0);
-
-/// The number of the next runtime.
-static RUNTIMES: AtomicU32 = AtomicU32::new(0);
 
 struct State {
     recording: Option<Recording>,
@@ -78,198 +60,52 @@ pub(super) struct Entry {
     pub(super) worker: WorkerId,
 }
 
-/// A thread's way to its ring.
-struct Writer {
-    /// The recording that the ring is of.
+impl State {
+    /// The recording with that number, if it still goes on.
+    fn recording(&mut self, number: u32) -> Option<&mut Recording> {
+        let recording = self.recording.as_mut();
+        recording.filter(|recording| recording.number == number)
+    }
+}
+
+/// A ring for the calling thread, which is there for that. `None`: nothing records any more.
+pub(super) fn admit(role: (ThreadKind, WorkerId)) -> Option<Writer> {
+    let mut state = CURRENT.lock();
+    let recording = state.recording.as_mut()?;
+    Some(recording.admit(role))
+}
+
+/// A thread that wrote into that ring has ended, and there is room left in it.
+pub(super) fn take_back(number: u32, stream: usize) {
+    if let Some(recording) = CURRENT.lock().recording(number) {
+        recording.free.push(stream);
+    }
+}
+
+/// The thread is there for something else from now on.
+pub(super) fn set_role(number: u32, thread: u32, (kind, worker): (ThreadKind, WorkerId)) {
+    if let Some(recording) = CURRENT.lock().recording(number)
+        && let Some(entry) = recording.threads.get_mut(&thread)
+    {
+        (entry.kind, entry.worker) = (kind, worker);
+    }
+}
+
+/// The number of a name. 0: there are too many, or nothing records any more.
+pub(super) fn number_of_name(
     number: u32,
-    ring: Arc<Ring>,
-    stream: usize,
-    thread: u32,
-    uses_counter: bool,
-    seen: Seen,
-    /// The task whose poll began last, and when.
-    poll: Cell<(usize, u64)>,
-}
-
-/// Gives the ring back when the thread ends.
-struct Held(Box<Writer>);
-
-thread_local! {
-    /// Points into `HELD`; null before the thread's first event, and at its end.
-    static WRITER: Cell<*const Writer> = const { Cell::new(ptr::null()) };
-    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
-    static ROLE: Cell<(ThreadKind, WorkerId)> = const { Cell::new((ThreadKind::Other, WorkerId::NONE)) };
-}
-
-/// Whether something records. A load and a branch: what a hook costs while nothing does.
-#[inline(always)]
-pub fn is_on() -> bool {
-    // Relaxed: a few events more or less at the start and at the end.
-    ON.load(Relaxed) != 0
-}
-
-/// Whether somebody watches what tasks wait for.
-#[inline(always)]
-pub(crate) fn is_watched() -> bool {
-    // Relaxed: as in `is_on`.
-    ON.load(Relaxed) & WATCHED != 0
-}
-
-/// Says whether somebody watches.
-pub(crate) fn set_watched(watched: bool) {
-    if watched {
-        ON.fetch_or(WATCHED, Relaxed);
-    } else {
-        ON.fetch_and(!WATCHED, Relaxed);
-    }
-}
-
-/// The recording that goes on; 0: none.
-#[inline(always)]
-fn recording() -> u32 {
-    ON.load(Relaxed) & !WATCHED
-}
-
-/// A hook: says what happens here and now.
-#[inline(always)]
-pub fn note(fact: Fact) {
-    if is_on() {
-        write(fact.words());
-        if is_watched() {
-            watched(fact);
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn watched(fact: Fact) {
-    task_list::sees(fact);
-}
-
-/// A task was made. Its name is looked up only while something records.
-#[cold]
-#[inline(never)]
-pub(crate) fn note_spawned(task: TaskId, name: Name<'_>, site: Option<&'static Location<'static>>) {
-    if is_watched() {
-        task_list::spawned(task, site);
-    }
-    let parent = TaskId::current();
-    let number = with_writer(|writer| {
-        writer.seen.number(name, site, |name| {
-            let mut state = CURRENT.lock();
-            let recording = state.recording.as_mut();
-            recording.map_or(0, |recording| recording.names.number(name, site))
-        })
-    });
-    write(Fact::Spawned(task, parent, number.unwrap_or(0)).words());
-}
-
-#[cold]
-#[inline(never)]
-fn write(words: Words) {
-    if with_writer(|writer| writer.push(words)).is_none() && recording() != 0 {
-        LOST.fetch_add(1, Relaxed);
-    }
-}
-
-/// A poll begins.
-#[cold]
-#[inline(never)]
-pub(crate) fn poll_begins(task: TaskId, table: Table) {
-    if is_watched() {
-        task_list::begins(task);
-    }
-    with_writer(|writer| {
-        let now = writer.push(Fact::PollBegins(task, table).words());
-        writer.poll.set((task.get(), now));
-    });
-}
-
-/// The poll ends.
-#[cold]
-#[inline(never)]
-pub(crate) fn poll_ends(task: TaskId, outcome: Outcome) {
-    if is_watched() {
-        task_list::ends(task, matches!(outcome, Outcome::Ready | Outcome::Panicked));
-    }
-    with_writer(|writer| {
-        let now = writer.push(Fact::PollEnds(task, outcome).words());
-        let (polled, began) = writer.poll.get();
-        if polled == task.get() {
-            flight::poll_took(now.saturating_sub(began));
-        }
-    });
-    if outcome == Outcome::Panicked {
-        flight::report(flight::Reason::Panic);
-    }
-}
-
-/// What the calling thread is there for.
-pub(super) fn role() -> ThreadKind {
-    ROLE.get().0
-}
-
-/// `None`: nothing records any more, or the thread ends.
-#[inline]
-fn with_writer<R>(f: impl FnOnce(&Writer) -> R) -> Option<R> {
-    if recording() == 0 {
-        return None;
-    }
-    // SAFETY: it is null, or points into this thread's `HELD`, which sets it to null before it goes.
-    let mut writer = unsafe { WRITER.get().as_ref() };
-    if writer.is_none_or(|writer| writer.number != recording()) {
-        admit_thread();
-        // SAFETY: as above.
-        writer = unsafe { WRITER.get().as_ref() };
-    }
-    writer.map(f)
-}
-
-/// Gives the calling thread a ring of the present recording.
-#[cold]
-#[inline(never)]
-fn admit_thread() {
-    let _ = HELD.try_with(|held| {
-        // Dropped before the lock is taken, which it takes itself.
-        drop(held.take());
-        let mut state = CURRENT.lock();
-        if let Some(recording) = &mut state.recording {
-            let writer = Box::new(recording.admit());
-            WRITER.set(ptr::from_ref(&*writer));
-            held.replace(Some(Held(writer)));
-        }
-    });
-}
-
-impl Writer {
-    /// Returns the time stamp.
-    #[inline]
-    fn push(&self, words: Words) -> u64 {
-        let now = clock::now(self.uses_counter);
-        self.ring.push([now, words.0, words.1]);
-        now
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        WRITER.set(ptr::null());
-        let mut state = CURRENT.lock();
-        if let Some(recording) = &mut state.recording
-            && recording.number == self.0.number
-            && self.0.ring.has_room()
-        {
-            recording.free.push(self.0.stream);
-        }
-    }
+    name: Name<'_>,
+    site: Option<&'static Location<'static>>,
+) -> u16 {
+    let mut state = CURRENT.lock();
+    let recording = state.recording(number);
+    recording.map_or(0, |recording| recording.names.number(name, site))
 }
 
 impl Recording {
-    fn admit(&mut self) -> Writer {
+    fn admit(&mut self, (kind, worker): (ThreadKind, WorkerId)) -> Writer {
         let thread = self.next_thread;
         self.next_thread += 1;
-        let (kind, worker) = ROLE.get();
         let name = std::thread::current().name().unwrap_or("").to_owned();
         self.threads.insert(thread, Entry { name, kind, worker });
         let stream = self.free.pop().unwrap_or_else(|| {
@@ -284,15 +120,7 @@ impl Recording {
         });
         let Stream { ring, spans } = &mut self.streams[stream];
         spans.push((ring.written(), thread));
-        let writer = Writer {
-            number: self.number,
-            ring: Arc::clone(ring),
-            stream,
-            thread,
-            uses_counter: clock::uses_counter(),
-            seen: Seen::new(),
-            poll: Cell::new((0, 0)),
-        };
+        let writer = Writer::new(self.number, Arc::clone(ring), stream, thread);
         if worker != WorkerId::NONE {
             writer.push(Fact::ThreadIs(worker).words());
         }
@@ -338,44 +166,6 @@ impl Recording {
         }
         raw
     }
-}
-
-/// What the calling thread is, until it is dropped.
-#[derive(Debug)]
-#[must_use = "the thread is an ordinary one when it is dropped"]
-pub struct RoleGuard((ThreadKind, WorkerId));
-
-/// Says what the calling thread is there for, and by what others name it.
-pub fn thread_is(kind: ThreadKind, worker: WorkerId) -> RoleGuard {
-    let guard = RoleGuard(ROLE.replace((kind, worker)));
-    if is_on() {
-        say_role(kind, worker);
-    }
-    guard
-}
-
-#[cold]
-fn say_role(kind: ThreadKind, worker: WorkerId) {
-    let Some(thread) = with_writer(|writer| writer.thread) else {
-        return;
-    };
-    if let Some(recording) = &mut CURRENT.lock().recording
-        && let Some(entry) = recording.threads.get_mut(&thread)
-    {
-        (entry.kind, entry.worker) = (kind, worker);
-    }
-    note(Fact::ThreadIs(worker));
-}
-
-impl Drop for RoleGuard {
-    fn drop(&mut self) {
-        let _ = ROLE.try_with(|role| role.set(self.0));
-    }
-}
-
-/// A number for a runtime, for [`WorkerId::new`].
-pub fn next_runtime() -> u32 {
-    RUNTIMES.fetch_add(1, Relaxed)
 }
 
 /// How a recording is made.
@@ -518,6 +308,7 @@ mod tests {
     use std::thread;
 
     use super::super::Kind;
+    use super::super::writer::{next_runtime, note, thread_is};
     use super::*;
 
     fn counts() -> (usize, usize) {

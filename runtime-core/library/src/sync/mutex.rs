@@ -246,7 +246,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        note_released(Primitive::Mutex, &*self.mutex);
+        note_released(Primitive::Mutex, self.mutex);
         self.mutex.permits.give(1);
     }
 }

@@ -329,7 +329,7 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
-        note_released(Primitive::Semaphore, &*self.semaphore);
+        note_released(Primitive::Semaphore, self.semaphore);
         self.semaphore.release(self.count);
     }
 }

@@ -5,8 +5,8 @@ use std::mem::{self, MaybeUninit};
 use std::ptr::NonNull;
 use std::task::{Poll, Waker};
 
-use super::{Header, Outcome, release};
-use crate::task::state::{COMPLETE, JOIN_WAKER};
+use super::{Header, Outcome, is_own_waker, release};
+use crate::task::state::{COMPLETE, JOIN_WAKER, Snapshot};
 use crate::task::waker::JoinWaker;
 use crate::task::{JoinError, TaskId};
 use crate::task_list::{self, Awaited};
@@ -23,18 +23,28 @@ pub(in crate::task) unsafe fn poll_join<T>(
     // SAFETY: alive by the handle's reference.
     let head = unsafe { header.as_ref() };
     let state = head.state.load();
-    if trace::is_on() && state.has(COMPLETE) && !state.has(JOIN_WAKER) {
-        trace::note(Fact::Joined(TaskId::of(header)));
-    }
     if state.has(COMPLETE) || !park_join(head, state.has(JOIN_WAKER), waker) {
         let mut outcome = MaybeUninit::<Outcome<T>>::uninit();
         // SAFETY: complete, and the handle has not taken the output yet.
         unsafe { (head.vtable.take_output)(header, outcome.as_mut_ptr().cast()) };
+        if trace::is_on() {
+            note_join(header, state, waker);
+        }
         // SAFETY: just written.
         return Poll::Ready(unsafe { outcome.assume_init() }.map_err(JoinError::from));
     }
     task_list::awaits(Awaited::Task(TaskId::of(header)));
     Poll::Pending
+}
+
+/// Tells the recorder of an outcome that no wake tells of: there was none, or it may have found the task due already,
+/// as those of a combinator's children do.
+#[cold]
+fn note_join(header: NonNull<Header>, before: Snapshot, waker: &Waker) {
+    let was_woken = before.has(COMPLETE) && before.has(JOIN_WAKER);
+    if !was_woken || !is_own_waker(waker) {
+        trace::note(Fact::Joined(TaskId::of(header)));
+    }
 }
 
 /// Leaves `waker` for the completer. False: the task has completed.
