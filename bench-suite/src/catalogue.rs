@@ -25,9 +25,11 @@ use crate::workloads::nqueens::NQueens;
 use crate::workloads::pingpong::PingPong;
 use crate::workloads::primitives::{Primitives, Synchronised, With};
 use crate::workloads::semaphore::Semaphore;
+use crate::workloads::service::Service;
 use crate::workloads::skynet::{SkynetJoin, SkynetSpawn};
 use crate::workloads::spawn::{Spawn, SpawnBatch};
 use crate::workloads::timers::Timers;
+use crate::workloads::waiting::{IdleSocket, IdleStack, IdleTimer};
 use crate::workloads::yielding::Yield;
 use crate::workloads::{LaunchForkJoin, Program, Recursion, joined_by, under};
 
@@ -39,6 +41,7 @@ fn show_all(visitor: &mut impl Visitor) {
     visitor.program::<Crawl>();
     visitor.program::<Download>();
     visitor.program::<Mixed>();
+    visitor.program::<Service>();
 
     visitor.program::<FibSpawn>();
     visitor.recursion::<FibJoin>();
@@ -57,6 +60,9 @@ fn show_all(visitor: &mut impl Visitor) {
     visitor.synchronised::<Semaphore>();
     visitor.synchronised::<Mpmc>();
     visitor.program::<Idle>();
+    visitor.program::<IdleTimer>();
+    visitor.program::<IdleSocket>();
+    visitor.program::<IdleStack>();
 }
 
 /// What is shown the workloads.

@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::CommandError;
+use crate::merge::Difference;
 
 pub use analysis::{DivergeArgs, PsArgs, RecordingArgs, SpanArgs};
 
@@ -43,6 +44,12 @@ pub enum Command {
     List(ListArgs),
     /// Measure runtimes against each other; print tables and verdicts, write results and a report.
     Compare(CompareArgs),
+    /// Latency in the open loop, at shares of what the slowest arm carries, and curves up to saturation.
+    Latency(LatencyArgs),
+    /// The highest rate of each arm that keeps a target of p99 latency, by sequential search.
+    Capacity(CapacityArgs),
+    /// Which model to take for a service, from a measurement of its mix of waiting, computing and blocking.
+    Advise(AdviseArgs),
     /// Measure one runtime with every combination of policies, knobs and workers; print a matrix.
     Sweep(SweepArgs),
     /// Show the peers of other languages: there or not, in which version, and how to get them.
@@ -53,10 +60,20 @@ pub enum Command {
     Load(LoadArgs),
     /// Start, misuse and end runtimes for a while, and check that nothing leaks.
     Soak(SoakArgs),
-    /// Make the report again from stored results.
+    /// Run known troubles of runtimes under each runtime; print who survives what.
+    Zoo(ZooArgs),
+    /// Make the report again from stored results, or the page of timelines from a stored trace.
     Report(ReportArgs),
+    /// Show a comparison in the browser while it is measured.
+    Ui(UiArgs),
     /// Compare two stored results from their raw rounds; code 1 on a regression.
     Diff(DiffArgs),
+    /// Join stored results, such as the shards of an array, and compare again from their rounds.
+    Merge(MergeArgs),
+    /// Measure the memory that a waiting task keeps: user, stacks, kernel, page tables.
+    Memory(MemoryArgs),
+    /// Measure what more workers bring: speed-up, efficiency, and the universal scalability law.
+    Scale(ScaleArgs),
     /// Measure how often the lab itself errs and what it finds; write the certificate.
     Prove(ProveArgs),
     /// Record what the schedulers do in one workload, for a timeline.
@@ -70,6 +87,9 @@ pub enum Command {
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,
+    /// The process of one cell of the zoo.
+    #[command(hide = true)]
+    ZooCell(ZooCellArgs),
 }
 
 /// `lab list`.
@@ -119,6 +139,8 @@ Examples:
   lab compare --baseline tokio-mt
   lab compare echo --runtime mn --binary before=/tmp/lab-before --margin 1
   lab compare spawn --runtime mn --without wake-throttling
+  lab compare --shard 2/4 --json shard-2.json       the second quarter of the workloads; see lab merge
+  lab compare echo --count-syscalls --markdown README-table.md
 
 The baseline is the best of n1, mn and threads where several of them are measured, else tokio-mt if it is,
 else the first one. One arm is measured twice in each round, and what the two differ by is the noise floor.
@@ -181,12 +203,207 @@ pub struct CompareArgs {
     /// Write the comparisons here, a row each; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// The results in other formats.
+    #[command(flatten)]
+    pub formats: FormatArgs,
+    /// Measure every Nth workload and setting, from the Ith on. `auto` and `auto/N` read I from a Slurm array, a
+    /// Kubernetes indexed job or GNU parallel.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Count system calls and wake-ups, in a process of its own for each arm.
+    #[arg(long)]
+    pub count_syscalls: bool,
+    /// Count instructions likewise: by the processor's counters, else by callgrind for arms with one thread.
+    #[arg(long)]
+    pub count_instructions: bool,
     /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Say nothing while measuring.
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// Servers under load, and who runs them.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LoadedArms {
+    /// Which workloads, of those with a rate: echo, http, mixed, service [default: echo].
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// Which runtimes [default: n1, mn, threads, tokio-mt].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Worker threads where there are several [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// A parameter's value, or several: each combination is measured.
+    #[arg(long = "param", value_name = "KEY=V1,V2")]
+    pub params: Vec<String>,
+    /// Scheduling policies, each of them an arm of its own for the runtimes that have policies.
+    #[arg(long = "policy", value_name = "A,B", value_delimiter = ',')]
+    pub policies: Vec<String>,
+    /// A decision of the policy and its values, each of them an arm of its own for the runtimes that have it.
+    #[arg(long = "knob", value_name = "NAME=V1,V2")]
+    pub knobs: Vec<String>,
+    /// What the others are compared with [default: the best of the models].
+    #[arg(long, value_name = "NAME")]
+    pub baseline: Option<String>,
+    /// A few short processes: to see that it runs.
+    #[arg(long)]
+    pub quick: bool,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+impl From<&LoadedArms> for CompareArgs {
+    fn from(arms: &LoadedArms) -> Self {
+        Self {
+            workloads: arms.workloads.clone(),
+            runtimes: arms.runtimes.clone(),
+            workers: arms.workers,
+            params: arms.params.clone(),
+            policies: arms.policies.clone(),
+            knobs: arms.knobs.clone(),
+            baseline: arms.baseline.clone(),
+            quick: arms.quick,
+            seed: arms.seed,
+            json: arms.json.clone(),
+            out: arms.out.clone(),
+            no_progress: arms.no_progress,
+            ..Self::default()
+        }
+    }
+}
+
+/// `lab latency`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab latency                                  echo under n1, mn, threads and tokio-mt
+  lab latency http mixed --runtime n1,mn
+  lab latency echo --param connections=1000 --runtime mn,tokio-mt,go
+  lab latency echo --quick
+
+Latency counts from the intended start of each request (open loop), at 30, 60 and 90% of what the slowest arm
+answers in the closed loop. The closed loop stands beside it, and is marked where it hides waiting. Each arm's curve
+goes on to the first rate that it does not carry. About 2 minutes for each workload.")]
+pub struct LatencyArgs {
+    /// Who is put under load.
+    #[command(flatten)]
+    pub arms: LoadedArms,
+    /// Processes at each rate, no more and no less. Lifts the limit on the whole time.
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+}
+
+/// `lab capacity`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab capacity                                 echo: the highest rate at p99 <= 5 ms, of each arm
+  lab capacity http --p99-ms 2 --runtime n1,mn,tokio-mt,go
+  lab capacity echo --repeats 10               ten whole searches: how far they are apart
+
+A probe is a process under load in the open loop; the search asks where the answer is least certain, until 95%
+of what it knows lie within 4% to either side. A target that is missed while the client itself is late does
+not count. About 20 s for each arm.")]
+pub struct CapacityArgs {
+    /// Who is put under load.
+    #[command(flatten)]
+    pub arms: LoadedArms,
+    /// The target: 99 in 100 requests are answered within so many milliseconds of their intended start.
+    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    pub p99_ms: f64,
+    /// Whole searches of each arm.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub repeats: u32,
+}
+
+/// `lab advise`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  lab advise                                             asks, on a terminal
+  lab advise --connections 1000 --cpu-us 20 --p99-ms 5
+  lab advise --cpu-us 200 --blocking 5% --block-us 2000 --p99-ms 20
+
+The mix is measured as the workload `service` under n1, mn and threads: first the highest rate that each carries
+within the target, then latency, CPU time and memory at a rate that all carry. About a minute and a half.")]
+pub struct AdviseArgs {
+    /// Connections at once [default: 64].
+    #[arg(long, value_name = "N")]
+    pub connections: Option<u64>,
+    /// CPU time of a request, in microseconds [default: 50].
+    #[arg(long, value_name = "N")]
+    pub cpu_us: Option<u64>,
+    /// For how long a request waits for others, in microseconds [default: 500].
+    #[arg(long, value_name = "N")]
+    pub wait_us: Option<u64>,
+    /// Share of the requests that call something that blocks, such as 0.05 or 5% [default: 0].
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub blocking: Option<String>,
+    /// For how long such a call blocks, in microseconds [default: 1000].
+    #[arg(long, value_name = "N")]
+    pub block_us: Option<u64>,
+    /// The target: 99 in 100 requests are answered within so many milliseconds [default: 10].
+    #[arg(long, value_name = "X")]
+    pub p99_ms: Option<f64>,
+    /// Worker threads of M:N [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Fewer and shorter processes: to see that it runs.
+    #[arg(long)]
+    pub quick: bool,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+impl AdviseArgs {
+    /// Whether nothing is said about the mix.
+    pub(crate) fn says_nothing(&self) -> bool {
+        let numbers = [self.connections, self.cpu_us, self.wait_us, self.block_us];
+        numbers.iter().all(Option::is_none) && self.blocking.is_none() && self.p99_ms.is_none()
+    }
+}
+
+/// The results for other programs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FormatArgs {
+    /// Write a table for a README here; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write the medians and ratios here, as OpenMetrics.
+    #[arg(long, value_name = "FILE")]
+    pub openmetrics: Option<PathBuf>,
+    /// Write the medians here, in the Bencher Metric Format.
+    #[arg(long, value_name = "FILE")]
+    pub bencher: Option<PathBuf>,
+    /// Add a row to this CSV, which Apache Otava reads.
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+    /// Write the runs here, a row for each measured process.
+    #[arg(long, value_name = "FILE")]
+    pub runs_csv: Option<PathBuf>,
 }
 
 /// `lab sweep`.
@@ -384,6 +601,80 @@ pub struct SoakArgs {
     pub without: Vec<String>,
 }
 
+/// `lab zoo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab zoo                                   every pathology under every runtime that is there
+  lab zoo --runtime n1,mn,threads --quick   ours, small
+  lab zoo --only endless-poll,lifo-chain --runtime mn,tokio-mt,go
+  lab zoo --json zoo.json --markdown zoo.md
+  lab zoo --runtime mn --without monitor    what the part is there for
+  lab zoo --versions                        when documented faults came and went, by released version
+
+A pathology is a small program with a bound; each cell is a process of its own. `ok` keeps the bound, `FAILS` does
+not, `-` can't run. With --expect the code is 1 if one that is to survive does not.")]
+pub struct ZooArgs {
+    /// Which runtimes [default: all, those of other languages included].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Which pathologies [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Small sizes.
+    #[arg(long)]
+    pub quick: bool,
+    /// Worker threads where there are several.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The scheduling policy, where there is a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
+    /// What must survive: all under RUNTIME, or one pathology.
+    #[arg(long, value_name = "RUNTIME[:NAME]", value_delimiter = ',')]
+    pub expect: Vec<String>,
+    /// Run released versions of tokio, futures, Go and Node, built at the first need, on the faults that they had.
+    #[arg(long, conflicts_with_all = ["quick", "expect"])]
+    pub versions: bool,
+    /// Write the table here, as JSON; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table here, as Markdown; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say nothing while it runs.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab zoo-cell`.
+#[derive(Clone, Debug, Args)]
+pub struct ZooCellArgs {
+    /// The pathology.
+    pub pathology: String,
+    /// The runtime.
+    pub runtime: String,
+    /// How much of it.
+    pub size: u64,
+    /// Worker threads where there are several.
+    pub workers: usize,
+    /// The scheduling policy.
+    #[arg(long)]
+    pub policy: Option<String>,
+    /// Decisions of the policy.
+    #[arg(long = "knob")]
+    pub knobs: Vec<String>,
+    /// Parts to leave out.
+    #[arg(long)]
+    pub without: Vec<String>,
+}
+
 /// `lab diff`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -404,6 +695,108 @@ pub struct DiffArgs {
     /// A difference below this percentage is none.
     #[arg(long, value_name = "PERCENT", default_value_t = 2.0)]
     pub margin: f64,
+}
+
+/// `lab merge`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab merge shard-*.json --json whole.json
+  lab merge here.json there.json --unlike machines,kernels --json both.json --markdown table.md
+
+Comparisons are computed again from all rounds. Results that differ in machine, kernel, governor, allocator or
+versions are refused, unless --unlike names that kind; then a note in the results says so.")]
+pub struct MergeArgs {
+    /// Results that `lab compare` wrote.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where the joined results go; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: PathBuf,
+    /// Kinds of differences that don't matter here.
+    #[arg(long, value_name = "KIND,KIND", value_delimiter = ',')]
+    pub unlike: Vec<Difference>,
+    /// The results in other formats.
+    #[command(flatten)]
+    pub formats: FormatArgs,
+}
+
+/// `lab memory`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab memory                                     the three models and every peer that is there
+  lab memory --runtime n1,mn,threads --state idle,timer
+  lab memory --runtime go --tasks 10000,20000,40000 --json memory.json
+
+Each figure is the slope over the number of tasks, so that what a runtime keeps by itself is not in it. The kernel's
+part is exact where this process may make a control group of its own; else it is that of the whole machine.")]
+pub struct MemoryArgs {
+    /// Which runtimes [default: n1, mn, threads, and all peers that are there].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// What the tasks do [default: all].
+    #[arg(
+        long = "state",
+        value_name = "STATE",
+        value_delimiter = ',',
+        value_enum
+    )]
+    pub states: Vec<crate::memory::TaskState>,
+    /// How many tasks, two numbers or more [default: 1000,2000,4000 with threads or sockets, else
+    /// 10000,20000,40000].
+    #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
+    pub tasks: Vec<u64>,
+    /// Processes for each number.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rounds: u32,
+    /// Write the figures here; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table here, as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab scale`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab scale                                      mn and tokio-mt, from 1 worker to twice the cores
+  lab scale fib-spawn hash --runtime mn,pool
+  lab scale spawn-batch --runtime mn --workers 1,2,4,8 --rounds 20 --json scale.json
+
+Speed-up is the ratio of rates in the same round, to one worker; efficiency is speed-up for each core that is used.
+More workers than cores are oversubscribed, and marked. The universal scalability law gives contention (sigma) and
+coherence (kappa), with the intervals of a bootstrap over rounds; it takes four numbers of workers or more.")]
+pub struct ScaleArgs {
+    /// Which workloads [default: fib-spawn, spawn-batch, hash].
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// Which runtimes [default: mn, tokio-mt].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Numbers of workers; 1 is always among them [default: 1 to the cores, and beyond to twice as many].
+    #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
+    pub workers: Vec<usize>,
+    /// Processes for each number.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub rounds: u32,
+    /// The parameter named `size` of every chosen workload that has one.
+    #[arg(long, value_name = "N")]
+    pub size: Option<u64>,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the figures here; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
 }
 
 /// `lab prove`.
@@ -442,12 +835,13 @@ pub struct ProveArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lab report lab-out/results.json --out lab-out")]
+  lab report lab-out/results.json --out lab-out
+  lab report lab-out/trace.json --out lab-out      the page of timelines of a trace")]
 pub struct ReportArgs {
-    /// Results that `lab compare` wrote.
+    /// Results that `lab compare` wrote, or a trace that `lab trace` wrote.
     #[arg(value_name = "RESULTS.json")]
     pub results: PathBuf,
-    /// Where report.html goes.
+    /// Where report.html goes; timeline.html of a trace.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -462,6 +856,7 @@ Examples:
 
 The first timed repetition is recorded, after the warm-up; all runs begin at 0. In the folder are then:
   trace.json             every event (lab.trace/1)
+  trace.html             the page of timelines; it needs no network
   trace.perfetto-trace   for https://ui.perfetto.dev
   trace.firefox.json     for https://profiler.firefox.com
 A thread that does more than --records hold drops the rest, and the files say how many events that were.")]
@@ -496,6 +891,24 @@ pub struct TraceArgs {
     /// Seed of all random input [default: 1].
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
+}
+
+/// `lab ui`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab ui                                 on a free port of this machine; prints the address to open
+  lab ui --addr 127.0.0.1:8080 --out lab-out
+  lab ui --addr 0.0.0.0:8080             also for other machines: whoever has the address can use it
+
+The address holds a secret. The folder is that of `lab compare`: the page shows what either has measured.")]
+pub struct UiArgs {
+    /// Where it listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub addr: String,
+    /// Where results are, and where new ones go.
+    #[arg(long, value_name = "DIR", default_value = "lab-out")]
+    pub out: PathBuf,
 }
 
 /// Seconds as a number, or with one of the units `ms`, `s` and `m`.
@@ -627,8 +1040,9 @@ mod tests {
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
-            "", "list", "peers", "compare", "sweep", "serve", "load", "soak", "report", "diff",
-            "prove", "span", "diverge", "ps", "trace",
+            "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep", "serve",
+            "load", "soak", "report", "diff", "prove", "merge", "memory", "scale", "zoo", "span",
+            "diverge", "ps", "trace", "ui",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

@@ -512,17 +512,9 @@ mod tests {
         let comparisons = comparisons::tests::with("tokio-mt", &runs, false);
         Results {
             schema: SCHEMA.into(),
-            environments: Vec::new(),
             runs,
             comparisons,
-            method: None,
-            remarks: Vec::new(),
-            notes: Vec::new(),
-            workloads: Vec::new(),
-            absent: Vec::new(),
-            certificate: None,
-            default_policies: BTreeMap::new(),
-            sweep: None,
+            ..Results::default()
         }
     }
 

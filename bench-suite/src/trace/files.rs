@@ -1,4 +1,4 @@
-//! A trace as files: in the lab's own form, for Perfetto, and for the Firefox Profiler.
+//! A trace as files: in the lab's own form, as a page of timelines, for Perfetto, and for the Firefox Profiler.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use super::format::Trace;
 use super::{firefox, perfetto};
 use crate::error::CommandError;
 use crate::output::write_whole;
+use crate::timeline;
 
 /// Writes the trace into `folder`, each file under `name` with an ending of its own. Returns where they are.
 ///
@@ -30,6 +31,9 @@ pub(crate) fn write(
         Ok(())
     };
     put("json", &|path| trace.write(path))?;
+    put("html", &|path| {
+        write_whole(path, timeline::page(trace).as_bytes())
+    })?;
     put("perfetto-trace", &|path| {
         write_whole(path, &perfetto::bytes(trace))
     })?;

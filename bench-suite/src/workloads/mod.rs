@@ -31,10 +31,12 @@ pub mod random;
 pub(crate) mod refusals;
 pub mod semaphore;
 pub(crate) mod server;
+pub mod service;
 pub mod skynet;
 pub(crate) mod slow_clients;
 pub mod spawn;
 pub mod timers;
+pub mod waiting;
 pub mod yielding;
 
 use std::future::Future;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use runtime_core::reactor::Polled;
-use runtime_core::task::{AbortHandle, TaskId};
+use runtime_core::task::{AbortHandle, Task, TaskId};
 
 use crate::policy::Place;
 
@@ -50,6 +50,8 @@ pub(crate) enum Event {
     TookOver(usize),
     /// It has given away all that it had.
     Leaves,
+    /// It takes over what that worker, which is stuck, has queued.
+    TakesOver(usize),
 }
 
 /// What happens on any thread.
@@ -71,6 +73,28 @@ pub(crate) enum SharedEvent<'a> {
     Closed,
     /// Whatever tasks a part has queued are to be [cancelled](Shared::cancel).
     Sweep,
+}
+
+/// What a part has done with a task that a policy has sorted.
+pub(crate) enum Queued {
+    /// It lies where others may take it.
+    Here,
+    /// It lies elsewhere, and whoever must be told has been.
+    Elsewhere,
+    /// The part has no queue for it: it goes where all look.
+    Nowhere(Task),
+}
+
+/// Which of the tasks that a part has queued for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// The one of the lowest rank.
+    First,
+    /// Of those that have a rank, the one that was queued first.
+    Oldest,
+    /// The oldest of those that other workers have sent.
+    Sent,
+    Any,
 }
 
 /// Where a worker looks for work that is no task.

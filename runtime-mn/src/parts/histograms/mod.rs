@@ -14,8 +14,9 @@ use runtime_core::metrics::DurationHistogram;
 use runtime_core::task::{Ran, Task, TaskId};
 use runtime_core::{Choice, Metrics};
 
+use crate::counting::add;
 use crate::parts::part::{Has, Install, seen};
-use crate::scheduler::{Local, Shared, add};
+use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, State};
 use crate::seam::plan::Plan;

@@ -1,5 +1,11 @@
 //! The machine and the build that figures belong to, and the few limits of the process that measuring needs changed.
 
+mod conditions;
+mod control_groups;
+mod doubts;
+mod quota;
+mod warming;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +17,15 @@ use rustix::process::{Resource, Rlimit};
 use crate::provenance::{self, Build};
 use crate::results::Environment;
 use crate::usage;
+
+pub(crate) use conditions::{Instant, after, before};
+pub(crate) use doubts::line as doubts;
+pub(crate) use warming::{warm_memory, warm_processors};
+
+/// The folders of this process's control groups of one controller, the innermost first.
+pub(crate) fn control_group_folders(controller: &str) -> Vec<PathBuf> {
+    control_groups::folders("/".as_ref(), controller)
+}
 
 /// Describes this machine and what `build` says of the program. What cannot be found out is `None`.
 pub fn describe(seed: u64, build: &Build) -> Environment {
@@ -41,10 +56,13 @@ pub fn describe(seed: u64, build: &Build) -> Environment {
             .ok()
             .map(|since| since.as_secs()),
         command: Some(command_line(std::env::args_os())),
+        shard: None,
+        conditions: None,
     }
 }
 
-/// Cores that this process may use.
+/// Cores that this process may use: those in its mask, less what a quota of its control groups leaves of them, and at
+/// least one. A part of a core is not counted, as a worker for it would be stopped for the rest of each period.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }

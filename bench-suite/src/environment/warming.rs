@@ -1,4 +1,6 @@
-//! Touching memory before anything is measured, without ever being what the system kills a run for.
+//! Touching memory and keeping processors busy before anything is measured.
+//!
+//! Memory is touched without ever being what the system kills a run for.
 //!
 //! On a fresh virtual machine the host gives memory at the first touch of each page, which makes that touch several
 //! times slower than any later one; the first measured process shall not be the one that pays for it. How much may
@@ -16,10 +18,13 @@
 //! system refuses ends it, and is no error.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
+use super::control_groups;
 use crate::usage;
 
 /// What is touched between two looks at the room.
@@ -28,7 +33,7 @@ const PIECE_BYTES: usize = 16 << 20;
 static BLOCK: [u8; 64 << 10] = [1; 64 << 10];
 
 /// Touches memory, at most so much of it, and gives it back.
-pub(crate) fn warm(most_bytes: u64) {
+pub(crate) fn warm_memory(most_bytes: u64) {
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let mut touched = 0;
     while touched < most_bytes {
@@ -51,6 +56,23 @@ pub(crate) fn warm(most_bytes: u64) {
     }
 }
 
+/// Keeps every processor that may be used busy for so long: a clock that rises with work has risen then.
+pub(crate) fn warm_processors(time: Duration) {
+    let end = Instant::now() + time;
+    let spin = || {
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..super::cores() {
+            // A system that gives no thread is warmed by this one.
+            let _ = thread::Builder::new().spawn_scoped(scope, spin);
+        }
+        spin();
+    });
+}
+
 /// How many more bytes this process can have, by the smallest of all limits; `None` where the system does not say.
 /// Files are looked for below `root`.
 fn room_bytes(root: &Path) -> Option<u64> {
@@ -71,63 +93,8 @@ fn room_bytes(root: &Path) -> Option<u64> {
 
 /// The smallest room in the control groups of this process, each of which counts with all those above it.
 fn cgroups_bytes(root: &Path) -> Option<u64> {
-    let memberships = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).ok()?;
-    memberships
-        .lines()
-        .filter_map(|line| {
-            // `0::/path` is version 2, and `4:memory:/path` is version 1.
-            let mut fields = line.splitn(3, ':').skip(1);
-            let (controllers, path) = (fields.next()?, fields.next()?);
-            let second = controllers.is_empty();
-            let first = controllers.split(',').any(|name| name == "memory");
-            (second || first).then_some((second, path))
-        })
-        .flat_map(|(second, path)| {
-            let mounts = mounts.lines().filter_map(move |line| mount(line, second));
-            mounts.flat_map(move |mount| groups(root, &mount, path))
-        })
-        .filter_map(|group| group_bytes(&group))
-        .min()
-}
-
-/// A mounted hierarchy: which part of it is mounted, and where.
-struct Mount {
-    part: String,
-    at: PathBuf,
-}
-
-/// The memory hierarchy that a line of `mountinfo` mounts, of version 2 or 1.
-fn mount(line: &str, second: bool) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut after = after.split(' ');
-    let (kind, options) = (after.next()?, after.nth(1)?);
-    let fits = if second {
-        kind == "cgroup2"
-    } else {
-        kind == "cgroup" && options.split(',').any(|option| option == "memory")
-    };
-    let mut before = before.split(' ').skip(3);
-    let (part, at) = (before.next()?, before.next()?);
-    fits.then(|| Mount {
-        part: part.to_owned(),
-        at: PathBuf::from(at.trim_start_matches('/')),
-    })
-}
-
-/// The folders of the group `path` and of those above it, as far as they are mounted.
-fn groups(root: &Path, mount: &Mount, path: &str) -> Vec<PathBuf> {
-    let top = root.join(&mount.at);
-    // In a container the mounted part is often the group itself, and its path is told as seen from outside.
-    let below = path
-        .strip_prefix(mount.part.trim_end_matches('/'))
-        .unwrap_or("")
-        .trim_start_matches('/');
-    let own = top.join(below);
-    own.ancestors()
-        .take_while(|folder| folder.starts_with(&top))
-        .map(Path::to_owned)
-        .collect()
+    let groups = control_groups::folders(root, "memory");
+    groups.iter().filter_map(|group| group_bytes(group)).min()
 }
 
 /// The room in one group; `None` if it has no limit.
