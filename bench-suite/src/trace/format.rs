@@ -195,7 +195,7 @@ impl Trace {
     pub fn parse(text: &str) -> Result<Self, String> {
         // The schema first: a file of another version shall be told that, and not which of our fields it lacks.
         let schema: SchemaOnly = serde_json::from_str(text).map_err(|error| {
-            if error.is_eof() {
+            if error.is_eof() || error.is_syntax() && is_at_end(text, &error) {
                 format!("is cut short at line {}; trace again", error.line())
             } else if error.is_data() {
                 format!("has no field `schema`, so it is no trace; name a file with `{SCHEMA}`")
@@ -229,6 +229,13 @@ impl Trace {
         text.push(b'\n');
         write_whole(path, &text)
     }
+}
+
+/// Whether the text breaks off in the middle of a number: that is no end of the file for the parser.
+fn is_at_end(text: &str, error: &serde_json::Error) -> bool {
+    let rest = text.split('\n').skip(error.line().saturating_sub(1));
+    let mut rest = rest.map(str::len);
+    rest.next().is_some_and(|length| error.column() >= length) && rest.next().is_none()
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,8 @@ pub(super) struct Writer {
     thread: u32,
     uses_counter: bool,
     seen: Seen,
+    /// The time stamp of the last record.
+    last: Cell<u64>,
     /// The task whose poll began last, and when.
     poll: Cell<(usize, u64)>,
 }
@@ -88,7 +90,12 @@ fn recording() -> u32 {
 #[inline(always)]
 pub fn note(fact: Fact) {
     if is_on() {
-        write(fact.words());
+        // A task is queued in the step in which it is spawned, woken, or lets go: that is the time of both.
+        if let Fact::Queued(..) = fact {
+            write_at_last(fact.words());
+        } else {
+            write(fact.words());
+        }
         if is_watched() {
             watched(fact);
         }
@@ -114,6 +121,14 @@ pub(crate) fn note_spawned(task: TaskId, name: Name<'_>, site: Option<&'static L
         writer.seen.number(name, site, look_up)
     });
     write(Fact::Spawned(task, parent, number.unwrap_or(0)).words());
+}
+
+#[cold]
+#[inline(never)]
+fn write_at_last(words: Words) {
+    if with_writer(|writer| writer.push_at_last(words)).is_none() && recording() != 0 {
+        LOST.fetch_add(1, Relaxed);
+    }
 }
 
 #[cold]
@@ -203,6 +218,7 @@ impl Writer {
             thread,
             uses_counter: clock::uses_counter(),
             seen: Seen::new(),
+            last: Cell::new(0),
             poll: Cell::new((0, 0)),
         }
     }
@@ -211,8 +227,20 @@ impl Writer {
     #[inline]
     pub(super) fn push(&self, words: Words) -> u64 {
         let now = clock::now(self.uses_counter);
+        self.last.set(now);
         self.ring.push([now, words.0, words.1]);
         now
+    }
+
+    /// A record of the same time as the thread's last one. It costs a third of one with a time of its own.
+    #[inline]
+    fn push_at_last(&self, words: Words) {
+        match self.last.get() {
+            0 => {
+                self.push(words);
+            }
+            last => self.ring.push([last, words.0, words.1]),
+        }
     }
 }
 
