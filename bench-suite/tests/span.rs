@@ -89,7 +89,6 @@ fn the_text_has_the_figures_the_split_and_the_path() {
         "speed-up of 2 workers",
         "asleep with work queued",
         "The critical path, by the place of the spawn",
-        "fib.rs:",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -28,8 +28,8 @@ pub struct Divergence {
     pub since_ns: u64,
     /// How long it waited there.
     pub waited_ns: u64,
-    /// How long it waited for the same in the other run.
-    pub other_waited_ns: u64,
+    /// How long it waited for the same in the other run; `None` if it had no such wait there.
+    pub other_waited_ns: Option<u64>,
     /// Why.
     pub cause: Cause,
     /// All of it in a sentence or two.
@@ -189,12 +189,12 @@ fn waits(names: &mut Names, run: &Run, dag: &Dag, evidence: &Evidence<'_>) -> Ha
 
 struct Excess {
     wait: Wait,
-    other_ns: u64,
+    other_ns: Option<u64>,
 }
 
 impl Excess {
     fn excess_ns(&self) -> u64 {
-        self.wait.ns().saturating_sub(self.other_ns)
+        self.wait.ns().saturating_sub(self.other_ns.unwrap_or(0))
     }
 }
 
@@ -203,7 +203,7 @@ fn excesses(waits: &HashMap<Key, Wait>, others: &HashMap<Key, Wait>) -> Vec<Exce
         .iter()
         .map(|(key, wait)| Excess {
             wait: *wait,
-            other_ns: others.get(key).map_or(0, Wait::ns),
+            other_ns: others.get(key).map(Wait::ns),
         })
         .collect()
 }
@@ -265,9 +265,12 @@ fn sentence(found: &Divergence, runs: [&Run; 2]) -> String {
         Cause::Turn { polls } => format!("{model} ran {polls} other polls before {task}"),
         Cause::Kernel => format!("under {model} the kernel let the thread of {task} wait"),
     };
+    let elsewhere = match found.other_waited_ns {
+        Some(ns) => format!("and {} under {other}", duration_ns(ns as f64)),
+        None => format!("and had no such wait under {other}"),
+    };
     format!(
-        "{did}; {task} waited {waited}, and {} under {other}. The run took {} under {model} and {} under {other}.",
-        duration_ns(found.other_waited_ns as f64),
+        "{did}; {task} waited {waited}, {elsewhere}. The run took {} under {model} and {} under {other}.",
         duration_ns(slow.wall_ns as f64),
         duration_ns(fast.wall_ns as f64),
     )

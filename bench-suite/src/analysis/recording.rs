@@ -9,6 +9,10 @@ use crate::terminal;
 use crate::trace::command::{record_one, runtimes, values, workload};
 use crate::trace::{Run, Trace};
 
+/// Records of each thread, unless another number is asked for. A ring of 48 MiB: glibc maps what is above 32 MiB anew
+/// each time, and clears what is below when it was used before, which takes 10 ms in the middle of a later recording.
+const RECORDS: u32 = 1 << 21;
+
 /// One way to run a workload.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arm {
@@ -44,7 +48,7 @@ pub(super) fn record(
         workers: arm.workers.or(recording.workers),
         policy: arm.policy.clone(),
         knobs: arm.knob.iter().cloned().collect(),
-        records: recording.records,
+        records: recording.records.or(Some(RECORDS)),
         seed: recording.seed,
     };
     let values = values(workload, &arguments)?;

@@ -47,7 +47,7 @@ pub struct RecordingArgs {
     /// Worker threads where there are several [default: the cores].
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
-    /// Records of 24 bytes that are kept of each thread [default: 1048576].
+    /// Records of 24 bytes that are kept of each thread [default: 2097152].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
     pub records: Option<u32>,
     /// Seed of all random input [default: 1].

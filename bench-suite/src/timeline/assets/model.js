@@ -21,6 +21,7 @@ const KIND = {
   ABORT: 17,
   TASK_END: 18,
   OS_SWITCH: 19,
+  JOINED: 20,
 };
 const EDGE = { WAKE: 0, SPAWN: 1, STEAL: 2 };
 
@@ -61,7 +62,8 @@ function positions(run) {
     const kind = run.kind[i];
     run.task[i] = taskAt(run.task[i]);
     run.thread[i] = threadAt(run.thread[i]);
-    if (kind === KIND.SPAWN || kind === KIND.WAKE || kind === KIND.ABORT) run.a[i] = taskAt(run.a[i]);
+    const namesTask = kind === KIND.SPAWN || kind === KIND.WAKE || kind === KIND.ABORT || kind === KIND.JOINED;
+    if (namesTask) run.a[i] = taskAt(run.a[i]);
     if (kind === KIND.STEAL || kind === KIND.UNPARK || kind === KIND.QUEUED) run.a[i] = threadAt(run.a[i]);
     if (kind === KIND.HANDOFF) {
       run.a[i] = threadAt(run.a[i]);

@@ -120,7 +120,7 @@ function fillPanel(panel, view, goTo) {
 /** The table below the canvas: each run in figures, for those who don't see the picture, and for print. */
 function fillTable(body, models) {
   for (const model of models) {
-    const counts = new Array(20).fill(0);
+    const counts = new Array(21).fill(0);
     for (let i = 0; i < model.count; i += 1) counts[model.kind[i]] += 1;
     const sum = (series, owners) => {
       let total = 0;

@@ -77,6 +77,8 @@ function eventWords(model, i) {
       return `${task} ${TASK_ENDS[a] ?? "ended"}`;
     case KIND.OS_SWITCH:
       return `the kernel takes ${on} ${a === 0 ? "off" : "back on"} the CPU`;
+    case KIND.JOINED:
+      return `${task} uses the outcome${other === null ? "" : ` of ${other}`}, which was there`;
     default:
       return `an event of unknown kind ${model.kind[i]}`;
   }
