@@ -25,6 +25,7 @@ use crate::workloads::nqueens::NQueens;
 use crate::workloads::pingpong::PingPong;
 use crate::workloads::primitives::{Primitives, Synchronised, With};
 use crate::workloads::semaphore::Semaphore;
+use crate::workloads::service::Service;
 use crate::workloads::skynet::{SkynetJoin, SkynetSpawn};
 use crate::workloads::spawn::{Spawn, SpawnBatch};
 use crate::workloads::timers::Timers;
@@ -40,6 +41,7 @@ fn show_all(visitor: &mut impl Visitor) {
     visitor.program::<Crawl>();
     visitor.program::<Download>();
     visitor.program::<Mixed>();
+    visitor.program::<Service>();
 
     visitor.program::<FibSpawn>();
     visitor.recursion::<FibJoin>();

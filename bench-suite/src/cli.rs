@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, with examples, and wrong usage answered in one line.
 
+mod analysis;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::CommandError;
 use crate::merge::Difference;
+
+pub use analysis::{DivergeArgs, PsArgs, RecordingArgs, SpanArgs};
 
 /// Measures, shows and explains what concurrency runtimes cost.
 #[derive(Debug, Parser)]
@@ -40,6 +44,12 @@ pub enum Command {
     List(ListArgs),
     /// Measure runtimes against each other; print tables and verdicts, write results and a report.
     Compare(CompareArgs),
+    /// Latency in the open loop, at shares of what the slowest arm carries, and curves up to saturation.
+    Latency(LatencyArgs),
+    /// The highest rate of each arm that keeps a target of p99 latency, by sequential search.
+    Capacity(CapacityArgs),
+    /// Which model to take for a service, from a measurement of its mix of waiting, computing and blocking.
+    Advise(AdviseArgs),
     /// Measure one runtime with every combination of policies, knobs and workers; print a matrix.
     Sweep(SweepArgs),
     /// Show the peers of other languages: there or not, in which version, and how to get them.
@@ -50,8 +60,12 @@ pub enum Command {
     Load(LoadArgs),
     /// Start, misuse and end runtimes for a while, and check that nothing leaks.
     Soak(SoakArgs),
-    /// Make the report again from stored results.
+    /// Run known troubles of runtimes under each runtime; print who survives what.
+    Zoo(ZooArgs),
+    /// Make the report again from stored results, or the page of timelines from a stored trace.
     Report(ReportArgs),
+    /// Show a comparison in the browser while it is measured.
+    Ui(UiArgs),
     /// Compare two stored results from their raw rounds; code 1 on a regression.
     Diff(DiffArgs),
     /// Join stored results, such as the shards of an array, and compare again from their rounds.
@@ -62,9 +76,20 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Measure how often the lab itself errs and what it finds; write the certificate.
     Prove(ProveArgs),
+    /// Record what the schedulers do in one workload, for a timeline.
+    Trace(TraceArgs),
+    /// Show a program's work, span and critical path, and where the time went.
+    Span(SpanArgs),
+    /// Name the first decision in which two runs of one program differ, and what it led to.
+    Diverge(DivergeArgs),
+    /// Show the live tasks of a `lab serve`: what each waits for, and who holds what.
+    Ps(PsArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,
+    /// The process of one cell of the zoo.
+    #[command(hide = true)]
+    ZooCell(ZooCellArgs),
 }
 
 /// `lab list`.
@@ -199,6 +224,168 @@ pub struct CompareArgs {
     pub no_progress: bool,
 }
 
+/// Servers under load, and who runs them.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LoadedArms {
+    /// Which workloads, of those with a rate: echo, http, mixed, service [default: echo].
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// Which runtimes [default: n1, mn, threads, tokio-mt].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Worker threads where there are several [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// A parameter's value, or several: each combination is measured.
+    #[arg(long = "param", value_name = "KEY=V1,V2")]
+    pub params: Vec<String>,
+    /// Scheduling policies, each of them an arm of its own for the runtimes that have policies.
+    #[arg(long = "policy", value_name = "A,B", value_delimiter = ',')]
+    pub policies: Vec<String>,
+    /// A decision of the policy and its values, each of them an arm of its own for the runtimes that have it.
+    #[arg(long = "knob", value_name = "NAME=V1,V2")]
+    pub knobs: Vec<String>,
+    /// What the others are compared with [default: the best of the models].
+    #[arg(long, value_name = "NAME")]
+    pub baseline: Option<String>,
+    /// A few short processes: to see that it runs.
+    #[arg(long)]
+    pub quick: bool,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+impl From<&LoadedArms> for CompareArgs {
+    fn from(arms: &LoadedArms) -> Self {
+        Self {
+            workloads: arms.workloads.clone(),
+            runtimes: arms.runtimes.clone(),
+            workers: arms.workers,
+            params: arms.params.clone(),
+            policies: arms.policies.clone(),
+            knobs: arms.knobs.clone(),
+            baseline: arms.baseline.clone(),
+            quick: arms.quick,
+            seed: arms.seed,
+            json: arms.json.clone(),
+            out: arms.out.clone(),
+            no_progress: arms.no_progress,
+            ..Self::default()
+        }
+    }
+}
+
+/// `lab latency`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab latency                                  echo under n1, mn, threads and tokio-mt
+  lab latency http mixed --runtime n1,mn
+  lab latency echo --param connections=1000 --runtime mn,tokio-mt,go
+  lab latency echo --quick
+
+Latency counts from the intended start of each request (open loop), at 30, 60 and 90% of what the slowest arm
+answers in the closed loop. The closed loop stands beside it, and is marked where it hides waiting. Each arm's curve
+goes on to the first rate that it does not carry. About 2 minutes for each workload.")]
+pub struct LatencyArgs {
+    /// Who is put under load.
+    #[command(flatten)]
+    pub arms: LoadedArms,
+    /// Processes at each rate, no more and no less. Lifts the limit on the whole time.
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+}
+
+/// `lab capacity`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab capacity                                 echo: the highest rate at p99 <= 5 ms, of each arm
+  lab capacity http --p99-ms 2 --runtime n1,mn,tokio-mt,go
+  lab capacity echo --repeats 10               ten whole searches: how far they are apart
+
+A probe is a process under load in the open loop; the search asks where the answer is least certain, until 95%
+of what it knows lie within 4% to either side. A target that is missed while the client itself is late does
+not count. About 20 s for each arm.")]
+pub struct CapacityArgs {
+    /// Who is put under load.
+    #[command(flatten)]
+    pub arms: LoadedArms,
+    /// The target: 99 in 100 requests are answered within so many milliseconds of their intended start.
+    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    pub p99_ms: f64,
+    /// Whole searches of each arm.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub repeats: u32,
+}
+
+/// `lab advise`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  lab advise                                             asks, on a terminal
+  lab advise --connections 1000 --cpu-us 20 --p99-ms 5
+  lab advise --cpu-us 200 --blocking 5% --block-us 2000 --p99-ms 20
+
+The mix is measured as the workload `service` under n1, mn and threads: first the highest rate that each carries
+within the target, then latency, CPU time and memory at a rate that all carry. About a minute and a half.")]
+pub struct AdviseArgs {
+    /// Connections at once [default: 64].
+    #[arg(long, value_name = "N")]
+    pub connections: Option<u64>,
+    /// CPU time of a request, in microseconds [default: 50].
+    #[arg(long, value_name = "N")]
+    pub cpu_us: Option<u64>,
+    /// For how long a request waits for others, in microseconds [default: 500].
+    #[arg(long, value_name = "N")]
+    pub wait_us: Option<u64>,
+    /// Share of the requests that call something that blocks, such as 0.05 or 5% [default: 0].
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub blocking: Option<String>,
+    /// For how long such a call blocks, in microseconds [default: 1000].
+    #[arg(long, value_name = "N")]
+    pub block_us: Option<u64>,
+    /// The target: 99 in 100 requests are answered within so many milliseconds [default: 10].
+    #[arg(long, value_name = "X")]
+    pub p99_ms: Option<f64>,
+    /// Worker threads of M:N [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Fewer and shorter processes: to see that it runs.
+    #[arg(long)]
+    pub quick: bool,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+impl AdviseArgs {
+    /// Whether nothing is said about the mix.
+    pub(crate) fn says_nothing(&self) -> bool {
+        let numbers = [self.connections, self.cpu_us, self.wait_us, self.block_us];
+        numbers.iter().all(Option::is_none) && self.blocking.is_none() && self.p99_ms.is_none()
+    }
+}
+
 /// The results for other programs.
 #[derive(Clone, Debug, Default, Args)]
 pub struct FormatArgs {
@@ -296,10 +483,12 @@ Examples:
   lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
   lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
   lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
+  lab serve echo --runtime mn --addr 127.0.0.1:7000 --tasks 127.0.0.1:7001    for `lab ps`
+  lab serve http --runtime mn --addr 127.0.0.1:8080 --flight flights    kill -USR1 writes a trace there
 
-Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
-the runtime's counters for Prometheus, even while every worker is stuck. SIGINT, SIGTERM and SIGHUP end it, with
-code 0.")]
+Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` and `tasks HOST:PORT` if asked for: there,
+`GET /metrics` gives the runtime's counters for Prometheus, and `lab ps` shows the live tasks, even while every worker
+is stuck. SIGINT, SIGTERM and SIGHUP end it, with code 0.")]
 pub struct ServeArgs {
     /// What to serve.
     #[arg(value_enum)]
@@ -316,6 +505,16 @@ pub struct ServeArgs {
     /// Tasks beside the server that each compute 100 ms, sleep 10 ms, and again.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub hogs: usize,
+    /// Record always, and write what happened last into this folder: on SIGUSR1, on a task's panic, and after a poll
+    /// of more than --flight-poll.
+    #[arg(long, value_name = "DIR")]
+    pub flight: Option<PathBuf>,
+    /// How long a poll may take before --flight writes; `100ms` works too.
+    #[arg(long, value_name = "S", default_value = "100ms", value_parser = parse_duration, requires = "flight")]
+    pub flight_poll: Duration,
+    /// Where to tell `lab ps` of the live tasks; port 0 takes a free port. What they wait for is then noted.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub tasks: Option<String>,
     /// Where to answer Prometheus; port 0 takes a free port.
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,
@@ -399,6 +598,80 @@ pub struct SoakArgs {
     pub knobs: Vec<String>,
     /// Parts of the scheduler to leave out; `lab list` shows them.
     #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
+}
+
+/// `lab zoo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab zoo                                   every pathology under every runtime that is there
+  lab zoo --runtime n1,mn,threads --quick   ours, small
+  lab zoo --only endless-poll,lifo-chain --runtime mn,tokio-mt,go
+  lab zoo --json zoo.json --markdown zoo.md
+  lab zoo --runtime mn --without monitor    what the part is there for
+  lab zoo --versions                        when documented faults came and went, by released version
+
+A pathology is a small program with a bound; each cell is a process of its own. `ok` keeps the bound, `FAILS` does
+not, `-` can't run. With --expect the code is 1 if one that is to survive does not.")]
+pub struct ZooArgs {
+    /// Which runtimes [default: all, those of other languages included].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Which pathologies [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Small sizes.
+    #[arg(long)]
+    pub quick: bool,
+    /// Worker threads where there are several.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The scheduling policy, where there is a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
+    /// What must survive: all under RUNTIME, or one pathology.
+    #[arg(long, value_name = "RUNTIME[:NAME]", value_delimiter = ',')]
+    pub expect: Vec<String>,
+    /// Run released versions of tokio, futures, Go and Node, built at the first need, on the faults that they had.
+    #[arg(long, conflicts_with_all = ["quick", "expect"])]
+    pub versions: bool,
+    /// Write the table here, as JSON; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table here, as Markdown; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say nothing while it runs.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab zoo-cell`.
+#[derive(Clone, Debug, Args)]
+pub struct ZooCellArgs {
+    /// The pathology.
+    pub pathology: String,
+    /// The runtime.
+    pub runtime: String,
+    /// How much of it.
+    pub size: u64,
+    /// Worker threads where there are several.
+    pub workers: usize,
+    /// The scheduling policy.
+    #[arg(long)]
+    pub policy: Option<String>,
+    /// Decisions of the policy.
+    #[arg(long = "knob")]
+    pub knobs: Vec<String>,
+    /// Parts to leave out.
+    #[arg(long)]
     pub without: Vec<String>,
 }
 
@@ -562,13 +835,79 @@ pub struct ProveArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lab report lab-out/results.json --out lab-out")]
+  lab report lab-out/results.json --out lab-out
+  lab report lab-out/trace.json --out lab-out      the page of timelines of a trace")]
 pub struct ReportArgs {
-    /// Results that `lab compare` wrote.
+    /// Results that `lab compare` wrote, or a trace that `lab trace` wrote.
     #[arg(value_name = "RESULTS.json")]
     pub results: PathBuf,
-    /// Where report.html goes.
+    /// Where report.html goes; timeline.html of a trace.
     #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `lab trace`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab trace pingpong --size 1000 --out lab-trace
+  lab trace mixed --runtime n1,mn,threads --out lab-trace
+  lab trace echo --runtime mn --policy tokio-like --param connections=8 --out lab-trace
+
+The first timed repetition is recorded, after the warm-up; all runs begin at 0. In the folder are then:
+  trace.json             every event (lab.trace/1)
+  trace.html             the page of timelines; it needs no network
+  trace.perfetto-trace   for https://ui.perfetto.dev
+  trace.firefox.json     for https://profiler.firefox.com
+A thread that does more than --records hold drops the rest, and the files say how many events that were.")]
+pub struct TraceArgs {
+    /// Which workload; `lab list` shows them.
+    #[arg(value_name = "WORKLOAD")]
+    pub workload: String,
+    /// Which runtimes [default: n1, mn and threads].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Where the files go.
+    #[arg(long, value_name = "DIR", default_value = "lab-trace")]
+    pub out: PathBuf,
+    /// The workload's parameter named `size`.
+    #[arg(long, value_name = "N")]
+    pub size: Option<String>,
+    /// The value of a parameter.
+    #[arg(long = "param", value_name = "KEY=V")]
+    pub params: Vec<String>,
+    /// Worker threads where there are several [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The scheduling policy, for the runtimes that have a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy, for the runtimes that have it.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+    /// Records of 24 bytes that are kept of each thread [default: 1048576].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
+    pub records: Option<u32>,
+    /// Seed of all random input [default: 1].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
+/// `lab ui`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab ui                                 on a free port of this machine; prints the address to open
+  lab ui --addr 127.0.0.1:8080 --out lab-out
+  lab ui --addr 0.0.0.0:8080             also for other machines: whoever has the address can use it
+
+The address holds a secret. The folder is that of `lab compare`: the page shows what either has measured.")]
+pub struct UiArgs {
+    /// Where it listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub addr: String,
+    /// Where results are, and where new ones go.
+    #[arg(long, value_name = "DIR", default_value = "lab-out")]
     pub out: PathBuf,
 }
 
@@ -701,8 +1040,9 @@ mod tests {
     #[test]
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
-            "", "list", "peers", "compare", "sweep", "serve", "load", "soak", "report", "diff",
-            "prove", "merge", "memory", "scale",
+            "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep", "serve",
+            "load", "soak", "report", "diff", "prove", "merge", "memory", "scale", "zoo", "span",
+            "diverge", "ps", "trace", "ui",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Serializer as _;
+use runtime_core::trace::{Recorded, Recorder, Session};
 use runtime_core::{LaunchConfig, Metrics};
 
 use crate::costs::callgrind;
@@ -129,6 +130,11 @@ pub struct Meter {
     pub reactor: Option<String>,
     /// What the runtime was started with, if it was started by its [`Launch`](runtime_core::Launch).
     pub(crate) launched: Option<LaunchConfig>,
+    /// What records the first timed repetition; taken by it.
+    pub(crate) recorder: Option<Recorder>,
+    session: Option<Session>,
+    /// What was recorded of it.
+    pub(crate) recorded: Option<Recorded>,
     /// How much more CPU time each timed part is to take, as a share of its own.
     pub(crate) slowdown: f64,
     counts: SchedulerCounts,
@@ -205,6 +211,7 @@ impl Meter {
     /// Begins a timed repetition.
     pub fn start(&mut self) {
         self.counts.start();
+        self.session = self.recorder.take().map(Recorder::start_in_turn);
         self.mark = Some(Mark::now(&self.processes));
         if let Some(events) = &mut self.events {
             events.start();
@@ -228,6 +235,9 @@ impl Meter {
             while used() < whole {
                 std::hint::spin_loop();
             }
+        }
+        if let Some(session) = self.session.take() {
+            self.recorded = Some(session.stop());
         }
         let end = Mark::end(&self.processes);
         let start = self.mark.take().expect("`stop` follows `start`");

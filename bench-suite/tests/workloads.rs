@@ -6,6 +6,8 @@ use bench_suite::{Meter, Params, Registry};
 fn tiny(workload: &str, parameter: &str, default: u64) -> u64 {
     match (workload, parameter) {
         ("echo" | "http" | "mixed", "connections") => 4,
+        ("service", "connections") => 4,
+        ("service", "block_percent") => 20,
         ("mixed", "duration_ms") => 300,
         ("mixed", "hogs") => 1,
         ("timers", "size") => 200,

@@ -16,7 +16,7 @@ impl Kind {
     /// What a workload is an example of.
     pub(super) fn of(workload: &str) -> Option<Self> {
         Some(match workload {
-            "echo" | "http" => Self::Sockets,
+            "echo" | "http" | "service" => Self::Sockets,
             "crawl" | "download" => Self::Fetching,
             "timers" | "idle" => Self::Waiting,
             "fib-spawn" | "fib-join" | "skynet-spawn" | "skynet-join" | "spawn" | "spawn-batch" => {

@@ -7,12 +7,13 @@ mod changes;
 mod kinds;
 mod models;
 mod overview;
+mod peer;
 mod words;
 
 use std::fmt::Write as _;
 
 use crate::results::{Results, Role};
-use crate::summary::{Row, Section};
+use crate::summary::{self, Row, Section};
 
 pub(crate) use models::{Model, model_of};
 pub(crate) use overview::Overview;
@@ -26,12 +27,26 @@ pub(crate) struct Answer {
     pub(crate) workload: String,
     /// Who wins, and by how much.
     pub(crate) winner: String,
-    /// CPU time and memory, of each model.
+    /// CPU time and peak memory of the winner.
+    pub(crate) own_cost: String,
+    /// Models whose rounds are not all alike, and how: rounds far off, two modes, drift.
+    pub(crate) uneven: Option<String>,
+    /// CPU time and peak memory, of each model.
     pub(crate) cost: String,
     /// How others fare that were measured beside the models.
     pub(crate) beside: Option<String>,
     /// What would change it.
     pub(crate) change: String,
+}
+
+impl Answer {
+    /// Who wins by how much, at what cost, and what would change it.
+    pub(crate) fn sentence(&self) -> String {
+        format!(
+            "{}: {}; at {}; {}",
+            self.workload, self.winner, self.own_cost, self.change
+        )
+    }
 }
 
 /// The answers that `sections` hold; none where fewer than two models were measured.
@@ -46,8 +61,26 @@ pub(crate) fn answers(results: &Results, sections: &[Section]) -> Vec<Answer> {
     sections
         .iter()
         .filter(|section| section.choices_of.is_none())
-        .filter_map(|section| words::answer(section, cores))
+        .filter_map(|section| words::answer(section, &title(section, sections), cores))
         .collect()
+}
+
+/// The workload, with its parameters where others of it have the same values of none: `echo`, `echo (rate=3000)`.
+fn title(section: &Section, sections: &[Section]) -> String {
+    let others = || {
+        let same = |other: &&Section| other.workload.name == section.workload.name;
+        sections.iter().filter(same)
+    };
+    let mut telling = section.params.clone();
+    if others().count() > 1 {
+        telling.retain(|name, value| others().any(|other| other.params.get(name) != Some(&*value)));
+    }
+    let parameters = summary::parameters(&telling);
+    if parameters.is_empty() {
+        section.workload.name.clone()
+    } else {
+        format!("{} ({parameters})", section.workload.name)
+    }
 }
 
 /// The rows of models that gave a figure, the baseline first.
@@ -71,13 +104,15 @@ pub(crate) fn lines(answers: &[Answer]) -> Vec<(usize, String)> {
             kind = answer.kind;
             lines.push((0, kind.to_owned()));
         }
-        lines.push((2, format!("{}: {}", answer.workload, answer.winner)));
-        let mut cost = format!("cost: {}", answer.cost);
+        lines.push((2, answer.sentence()));
+        let mut cost = format!("CPU and peak memory: {}", answer.cost);
         if let Some(beside) = &answer.beside {
             let _ = write!(cost, "; beside them: {beside}");
         }
         lines.push((4, cost));
-        lines.push((4, format!("would change it: {}", answer.change)));
+        if let Some(uneven) = &answer.uneven {
+            lines.push((4, format!("rounds are not all alike: {uneven}")));
+        }
     }
     lines
 }

@@ -1,7 +1,7 @@
 //! The three models beside each other: a row for each workload, with the ratio to its best.
 
 use super::models::Model;
-use super::{model_of, models};
+use super::{model_of, models, title};
 use crate::results::{Role, Verdict};
 use crate::summary::{self, Row, Section};
 use crate::units;
@@ -15,8 +15,8 @@ pub(crate) struct Overview {
 
 impl Overview {
     /// Of the sections that compare models; `None` if none does.
-    pub(crate) fn of(sections: &[Section]) -> Option<Self> {
-        let sections: Vec<&Section> = sections
+    pub(crate) fn of(all: &[Section]) -> Option<Self> {
+        let sections: Vec<&Section> = all
             .iter()
             .filter(|section| section.choices_of.is_none() && models(section).len() > 1)
             .collect();
@@ -39,6 +39,12 @@ impl Overview {
         let rows = sections
             .into_iter()
             .map(|section| {
+                let same = |other: &&Section| other.workload.name == section.workload.name;
+                let title = if all.iter().filter(same).count() > 1 {
+                    title(section, all)
+                } else {
+                    section.workload.name.clone()
+                };
                 let arm = |is: &dyn Fn(&Row) -> bool| {
                     let row = section
                         .rows
@@ -46,10 +52,7 @@ impl Overview {
                         .find(|row| row.role == Role::Arm && is(row));
                     row.map_or_else(|| "-".to_owned(), cell)
                 };
-                let mut cells = vec![
-                    section.workload.name.clone(),
-                    units::metric_title(&section.metric),
-                ];
+                let mut cells = vec![title, units::metric_title(&section.metric)];
                 cells
                     .extend(Model::ALL.map(|model| arm(&|row: &Row| model_of(row) == Some(model))));
                 cells.extend(

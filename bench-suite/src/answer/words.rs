@@ -3,21 +3,25 @@
 use super::changes::{self, Facts};
 use super::kinds::Kind;
 use super::models::Model;
+use super::peer::{beside_a_peer, doubt};
 use super::{Answer, model_of, models};
 use crate::results::{Comparison, Role, Verdict};
 use crate::summary::{self, Row, Section};
 use crate::units;
 
 /// What is answered by a section; `None` if it does not compare models.
-pub(super) fn answer(section: &Section, cores: u64) -> Option<Answer> {
+pub(super) fn answer(section: &Section, title: &str, cores: u64) -> Option<Answer> {
     let models = models(section);
     let kind = Kind::of(&section.workload.name)?;
-    // With a peer as the baseline no model was compared with another.
-    if models.len() < 2 || !models[0].1.baseline {
+    if models.len() < 2 {
         return None;
     }
     let metric = units::metric_title(&section.metric);
-    let (winner, said) = winner(&models, &metric);
+    let (winner, said) = if models[0].1.baseline {
+        winner(&models, &metric)
+    } else {
+        beside_a_peer(section, &models, &metric)?
+    };
     let of = |model: Model, metric: &str| {
         let row = models.iter().find(|(other, _)| *other == model)?.1;
         row.medians.get(metric).copied()
@@ -28,26 +32,27 @@ pub(super) fn answer(section: &Section, cores: u64) -> Option<Answer> {
         cpu_ns_per_op: of(winner, "cpu_ns_per_op"),
         threads_rss_bytes: of(Model::ThreadEach, "peak_rss_bytes"),
     };
-    let parameters = summary::parameters(&section.params);
     Some(Answer {
         kind: kind.title(),
-        workload: if parameters.is_empty() {
-            section.workload.name.clone()
-        } else {
-            format!("{} ({parameters})", section.workload.name)
-        },
+        workload: title.to_owned(),
         winner: said,
+        own_cost: models
+            .iter()
+            .find(|(model, _)| *model == winner)
+            .map_or_else(String::new, |(_, row)| cost(row)),
+        uneven: uneven(section),
         cost: models
             .iter()
             .map(|(model, row)| format!("{} {}", model.name(), cost(row)))
             .collect::<Vec<_>>()
             .join("; "),
-        beside: beside(section),
+        // With a peer as the baseline the models themselves stand beside it.
+        beside: beside(section).filter(|_| models[0].1.baseline),
         change: changes::change(kind, facts),
     })
 }
 
-/// CPU time and memory: `5.60 µs CPU per op, 9.81 MiB`.
+/// CPU time and memory: `5.60 µs CPU per op and 9.81 MiB`.
 fn cost(row: &Row) -> String {
     let figure = |metric: &str| {
         row.medians.get(metric).map_or_else(
@@ -56,10 +61,26 @@ fn cost(row: &Row) -> String {
         )
     };
     format!(
-        "{} CPU per op, {} at most",
+        "{} CPU per op and {}",
         figure("cpu_ns_per_op"),
         figure("peak_rss_bytes")
     )
+}
+
+/// Which models' and peers' rounds are not all alike, and how: a median hides that.
+fn uneven(section: &Section) -> Option<String> {
+    let named: Vec<String> = section
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let remark = row.remark.as_ref()?;
+            Some(match model_of(row).filter(|_| row.role == Role::Arm) {
+                Some(model) => format!("{}: {remark}", model.name()),
+                None => format!("{}: {remark}", row.label),
+            })
+        })
+        .collect();
+    (!named.is_empty()).then(|| named.join("; "))
 }
 
 /// Who wins, and in words by how much. The first of `models` is what the others were compared with.
@@ -109,17 +130,7 @@ fn winner(models: &[(Model, &Row)], metric: &str) -> (Model, String) {
                 Some(1.0 / one.ratio?),
                 one.ci95.map(|[low, high]| [1.0 / high, 1.0 / low]),
             );
-            let open = match (one.verdict, one.more_rounds) {
-                (Some(Verdict::NotEnoughData), Some(rounds)) => {
-                    format!(" (open; about {rounds} more rounds)")
-                }
-                (Some(Verdict::NotEnoughData), None) => " (open)".to_owned(),
-                (Some(Verdict::NoDifference), _) => one.margin.map_or_else(String::new, |margin| {
-                    format!(" (no difference beyond {})", units::percent(margin))
-                }),
-                _ => String::new(),
-            };
-            Some(format!("{ratio} of {}'s{open}", model.name()))
+            Some(format!("{ratio} of {}'s{}", model.name(), doubt(one)))
         })
         .collect();
     if !each.is_empty() {
@@ -164,7 +175,7 @@ mod tests {
     use crate::results::{Config, Results, SCHEMA};
 
     /// Twelve rounds in which the models take these nanoseconds, more or less.
-    fn results(n1: u64, mn: u64, threads: u64) -> Results {
+    fn results(baseline: &str, n1: u64, mn: u64, threads: u64) -> Results {
         let mut random = fastrand::Rng::with_seed(9);
         let mut runs = Vec::new();
         for round in 0..12 {
@@ -181,11 +192,16 @@ mod tests {
         }
         let key = |runtime: &str| ArmKey::new(runtime, &Config::default(), Role::Arm);
         let baseline = Baseline {
-            key: key("n1"),
+            key: key(baseline),
             of: Against::All,
         };
-        let best_of = [key("n1"), key("mn"), key("threads")];
-        let comparisons = among(&[baseline], &best_of, &runs, false);
+        let models = [key("n1"), key("mn"), key("threads")];
+        let best_of = if models.contains(&baseline.key) {
+            &models[..]
+        } else {
+            &[]
+        };
+        let comparisons = among(&[baseline], best_of, &runs, false);
         Results {
             schema: SCHEMA.into(),
             runs,
@@ -195,9 +211,12 @@ mod tests {
     }
 
     fn said(n1: u64, mn: u64, threads: u64) -> Answer {
-        let results = results(n1, mn, threads);
-        let sections = summary::sections(&results);
-        let answers = super::super::answers(&results, &sections);
+        answered(&results("n1", n1, mn, threads))
+    }
+
+    fn answered(results: &Results) -> Answer {
+        let sections = summary::sections(results);
+        let answers = super::super::answers(results, &sections);
         assert_eq!(answers.len(), 1);
         answers[0].clone()
     }
@@ -211,7 +230,7 @@ mod tests {
             "{answer:?}"
         );
         assert!(answer.winner.contains("of M:N's, 0.2"), "{answer:?}");
-        assert!(answer.cost.contains("N:1 ") && answer.cost.contains("4.00 KiB at most"));
+        assert!(answer.cost.contains("N:1 ") && answer.cost.contains("and 4.00 KiB"));
         let beside = answer.beside.unwrap();
         assert!(
             beside.starts_with("tokio-mt ") && beside.ends_with("worse"),
@@ -222,6 +241,53 @@ mod tests {
             answer.change.starts_with("M:N, for more than about 49"),
             "{}",
             answer.change
+        );
+    }
+
+    #[test]
+    fn with_a_peer_as_the_baseline_each_model_is_set_against_it() {
+        let answer = answered(&results("tokio-mt", 10_000, 20_000, 40_000));
+        assert!(
+            answer.winner.starts_with(
+                "N:1 beats tokio-mt, M:N is as good as tokio-mt, 1:1 loses to tokio-mt in time per op: N:1 0.5"
+            ) || answer.winner.starts_with("N:1 beats tokio-mt, 1:1 loses to tokio-mt, M:N is open"),
+            "{answer:?}"
+        );
+        assert!(
+            answer.winner.contains("of the models N:1 has the least"),
+            "{answer:?}"
+        );
+        assert!(answer.beside.is_none() && answer.change.starts_with("M:N, for more than"));
+    }
+
+    #[test]
+    fn a_sentence_has_its_cost_and_what_would_change_it_and_uneven_rounds_are_named() {
+        let mut results = results("n1", 10_000, 20_000, 40_000);
+        results.remarks.push(crate::results::Remark {
+            workload: "echo".into(),
+            params: std::collections::BTreeMap::new(),
+            metric: "wall_ns_per_op".into(),
+            runtime: "mn".into(),
+            role: Role::Arm,
+            config: Config::default(),
+            remark: "two modes, 4 of 12 rounds at 1.30x of the others".into(),
+        });
+        let answer = answered(&results);
+        let lines = super::super::lines(&[answer]);
+        let sentence = &lines[1].1;
+        for part in [
+            "echo: N:1 wins in time per op",
+            "at 2.0",
+            "CPU per op and 4.00 KiB",
+            "; M:N, for more than about",
+        ] {
+            assert!(sentence.contains(part), "{part}: {sentence}");
+        }
+        assert!(
+            lines
+                .iter()
+                .any(|(_, line)| line.contains("rounds are not all alike: M:N: two modes")),
+            "{lines:?}"
         );
     }
 

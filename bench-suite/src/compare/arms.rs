@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use runtime_core::LaunchConfig;
 
 use super::parts::Parts;
+use super::protocol::{PROTOCOL, Request};
 use crate::comparisons::{Against, ArmKey, Baseline};
 use crate::error::{CommandError, usage};
 use crate::parts;
@@ -18,24 +20,24 @@ const MAX_ARMS: usize = 200;
 
 /// One measured process is one of these, once a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Arm {
-    pub(super) runtime: &'static str,
+pub(crate) struct Arm {
+    pub(crate) runtime: &'static str,
     /// The default one by its name; `None` where there is no choice.
-    pub(super) policy: Option<String>,
+    pub(crate) policy: Option<String>,
     /// Those asked for.
-    pub(super) knobs: BTreeMap<String, String>,
+    pub(crate) knobs: BTreeMap<String, String>,
     /// Parts that are left out.
-    pub(super) without: BTreeSet<String>,
+    pub(crate) without: BTreeSet<String>,
     /// Those asked for.
-    pub(super) workers: usize,
+    pub(crate) workers: usize,
     /// The name of the other build that it runs in; `None` for this one.
-    pub(super) binary: Option<String>,
-    pub(super) role: Role,
+    pub(crate) binary: Option<String>,
+    pub(crate) role: Role,
 }
 
 impl Arm {
     /// What of it is known before it has run.
-    pub(super) fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         Config {
             workers: None,
             workers_asked: Some(self.workers as u64),
@@ -48,8 +50,33 @@ impl Arm {
         }
     }
 
-    pub(super) fn key(&self) -> ArmKey {
+    pub(crate) fn key(&self) -> ArmKey {
         ArmKey::new(self.runtime, &self.config(), self.role)
+    }
+
+    /// What a process of this arm is asked for.
+    pub(crate) fn request(
+        &self,
+        workload: &str,
+        params: &BTreeMap<String, u64>,
+        budget: Duration,
+        seed: u64,
+    ) -> Request {
+        Request {
+            protocol: PROTOCOL.to_owned(),
+            workload: workload.to_owned(),
+            runtime: self.runtime.to_owned(),
+            workers: self.workers,
+            policy: self.policy.clone(),
+            knobs: self.knobs.clone(),
+            without: self.without.clone(),
+            reactor: None,
+            budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
+            seed,
+            params: params.clone(),
+            slowdown: None,
+            aside: None,
+        }
     }
 
     /// Values of the choices made about it, by name.

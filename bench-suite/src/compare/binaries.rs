@@ -8,10 +8,10 @@ use crate::error::{CommandError, usage};
 
 /// Another build, asked and found to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Binary {
-    pub(super) path: PathBuf,
+pub(crate) struct Binary {
+    pub(crate) path: PathBuf,
     /// What it says of its version.
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 /// The builds of `NAME=PATH`, in the order in which they were named.

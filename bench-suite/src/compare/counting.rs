@@ -22,7 +22,7 @@ const SLOWED_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is to be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counting {
+pub(crate) struct Counting {
     pub(super) syscalls: bool,
     pub(super) instructions: bool,
 }

@@ -7,22 +7,22 @@ use crate::statistics::LOOKS;
 
 /// How long everything may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Effort {
+pub(crate) struct Effort {
     /// At most.
-    pub(super) rounds: u32,
+    pub(crate) rounds: u32,
     /// Looks come after some of the rounds, and what is decided then is not measured any more. Otherwise there is one
     /// look, after the last round.
-    pub(super) adaptive: bool,
+    pub(crate) adaptive: bool,
     /// Of each process, for the measured part.
-    pub(super) budget: Duration,
+    pub(crate) budget: Duration,
     /// Of the whole; `None` takes what it takes.
-    pub(super) time_box: Option<Duration>,
+    pub(crate) time_box: Option<Duration>,
     /// After which a process is killed.
-    pub(super) limit: Duration,
+    pub(crate) limit: Duration,
     /// Intervals only, whatever the rounds.
-    pub(super) intervals_only: bool,
+    pub(crate) intervals_only: bool,
     /// Differences smaller than this are none, as ratio - 1.
-    pub(super) margin: f64,
+    pub(crate) margin: f64,
 }
 
 /// For the default matrix: finer takes more rounds than two minutes have.
@@ -101,6 +101,43 @@ impl Effort {
         effort
     }
 
+    /// What a comparison of latencies takes, for each of so many workloads: processes are longer, as a percentile takes
+    /// many requests.
+    pub(crate) fn of_latency(quick: bool, rounds: Option<u32>, workloads: usize) -> Self {
+        let workloads = u32::try_from(workloads.max(1)).unwrap_or(u32::MAX);
+        let mut effort = Self {
+            rounds: LOOKS[1],
+            adaptive: true,
+            budget: Duration::from_millis(500),
+            time_box: Some(Duration::from_secs(120).saturating_mul(workloads)),
+            limit: Duration::from_secs(60),
+            intervals_only: false,
+            margin: COARSE_MARGIN,
+        };
+        if quick {
+            effort.rounds = 3;
+            effort.adaptive = false;
+            effort.budget = Duration::from_millis(200);
+            effort.intervals_only = true;
+        }
+        if let Some(rounds) = rounds {
+            effort.rounds = rounds;
+            effort.adaptive = false;
+            effort.time_box = None;
+        }
+        effort
+    }
+
+    /// The same for processes of this length, with a whole that is longer by as much.
+    pub(crate) fn with_budget(self, budget: Duration) -> Self {
+        let longer = budget.as_secs_f64() / self.budget.as_secs_f64();
+        Self {
+            budget,
+            time_box: self.time_box.map(|time_box| time_box.mul_f64(longer)),
+            ..self
+        }
+    }
+
     /// The number of rounds after which the next look comes if `round` rounds were made.
     pub(super) fn next_look(&self, round: u32) -> u32 {
         LOOKS
@@ -112,5 +149,20 @@ impl Effort {
     /// Whether a look comes after `rounds` rounds that is not the last one.
     pub(super) fn is_interim(&self, rounds: u32) -> bool {
         self.adaptive && rounds < self.rounds && LOOKS.contains(&rounds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longer_processes_have_a_longer_whole() {
+        let usual = Effort::of_latency(false, None, 2);
+        assert_eq!(usual.time_box, Some(Duration::from_secs(240)));
+        let longer = usual.with_budget(Duration::from_secs(1));
+        assert_eq!(longer.budget, Duration::from_secs(1));
+        assert_eq!(longer.time_box, Some(Duration::from_secs(480)));
+        assert_eq!(Effort::of_latency(false, Some(9), 2).time_box, None);
     }
 }

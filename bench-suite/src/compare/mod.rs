@@ -1,24 +1,27 @@
 #![doc = include_str!("README.md")]
 
-mod arms;
+pub(crate) mod arms;
 mod binaries;
 pub(crate) mod child;
 mod counting;
-mod effort;
+pub(crate) mod effort;
 pub(crate) mod interruption;
 pub(crate) mod outputs;
 mod parts;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod process;
 mod progress;
 pub mod protocol;
 mod schedule;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons::{self, ArmKey, Question};
+use crate::curves;
 use crate::environment;
 use crate::error::CommandError;
 use crate::merge::again;
@@ -34,12 +37,12 @@ use crate::table;
 use crate::terminal;
 
 use binaries::Binary;
-use counting::Counting;
+pub(crate) use counting::Counting;
 use interruption::Interruption;
 use outputs::{Formats, Outputs};
 use plan::{Asked, Cell, Plan};
 use progress::Progress;
-use protocol::{Measured, PROTOCOL, Request};
+use protocol::{Measured, Request};
 use schedule::Schedule;
 
 /// `lab compare`: measures, prints tables and verdicts, writes results and the report.
@@ -113,122 +116,220 @@ fn carry_out(
     counting: Counting,
     silent: bool,
 ) -> Result<(), CommandError> {
-    let system =
-        |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
-    let interruption =
-        Interruption::listen().map_err(|error| system("cannot listen for signals", error))?;
-    let program =
-        process::own_program().map_err(|error| system("cannot find its own program", error))?;
-
+    let bench = Bench::prepare(silent)?;
     announce(plan, silent);
-    let runtimes = plan
-        .cells
-        .iter()
-        .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
-    let versions = external::prepare(runtimes, |line| {
-        if !silent {
-            terminal::say(line);
-        }
-    });
-    let begun = environment::Instant::now();
-    // A quick look has little time for it, and measures little.
-    let (bytes, time) = if plan.effort.intervals_only {
-        (1 << 28, Duration::from_millis(50))
-    } else {
-        (1 << 30, Duration::from_millis(300))
-    };
-    environment::warm_memory(bytes);
-    environment::warm_processors(time);
-    let conditions = environment::before(begun);
-    let mut results = Results {
-        schema: SCHEMA.to_owned(),
-        environments: vec![environment::describe(plan.seed, build)],
-        runs: Vec::new(),
-        comparisons: Vec::new(),
-        method: Some(statistics::METHOD.to_owned()),
-        remarks: Vec::new(),
-        notes: plan.notes.clone(),
-        workloads: described(plan),
-        absent: plan.absent.clone(),
-        default_policies: plan.default_policies.clone(),
-        certificate: Some(outputs.certificate()?),
-        sweep: plan.sweep.clone(),
-        families: Vec::new(),
-        counts: Vec::new(),
-    };
-    results.environments[0].versions.extend(versions);
-    results.environments[0].shard = plan.shard.map(|shard| shard.to_string());
-    results.environments[0].conditions = Some(conditions);
-    let measuring_begun = environment::Instant::now();
-    let builds = plan.binaries.iter().map(|(name, binary)| Environment {
-        id: name.clone(),
-        program: Some(format!("{} ({})", binary.version, binary.path.display())),
-        commit: None,
-        rustc: None,
-        profile: "unknown".to_owned(),
-        profile_settings: BTreeMap::new(),
-        versions: BTreeMap::new(),
-        ..results.environments[0].clone()
-    });
-    let builds: Vec<Environment> = builds.collect();
-    results.environments.extend(builds);
-    let mut measuring = Measuring {
-        plan,
-        outputs,
-        interruption: &interruption,
-        progress: Progress::new(
-            plan.round_size() as u64 * u64::from(plan.effort.rounds),
-            silent,
-        ),
-        measure: &|binary, request, limit| {
-            let program = binary.map_or(program.as_path(), |binary| binary.path.as_path());
-            process::measure(program, request, limit, &interruption)
-        },
-        results: &mut results,
-        looks: vec![Looks::default(); plan.cells.len()],
-    };
-    measuring.all();
-    measuring.count(counting);
-    let looks = measuring.looks.clone();
-    measuring.progress.finish();
-
-    if results.runs.is_empty() {
-        outputs.discard_unfinished();
-        return Err(CommandError::Interrupted(
-            "interrupted before anything was measured; nothing was written".to_owned(),
-        ));
-    }
-    environment::after(&mut results.environments[0], measuring_begun);
-    results
-        .notes
-        .extend(environment::doubts(&results.environments[0]));
-    results.families = families(plan, &looks);
-    results.comparisons = compared(plan, &looks, &results.runs);
-    results.remarks = remarks(plan, &results.runs);
-    // Before anything is printed, as nobody may read that; and after an interruption, too: that is what was measured.
-    let written = outputs.write(&results);
-    let printed = if outputs.take_standard_output() {
-        Ok(())
-    } else {
-        let tables = table::render(&results, terminal::width());
-        let answer = table::answer(&results, terminal::width());
-        terminal::print(&format!(
-            "{tables}{}{answer}",
-            written.as_deref().unwrap_or_default()
-        ))
-    };
-    written?;
-    if interruption.requested() {
-        return Err(CommandError::Interrupted(format!(
-            "interrupted after {} of {} processes; what was measured is written",
-            results.runs.len(),
-            plan.round_size() as u64 * u64::from(plan.effort.rounds),
-        )));
-    }
-    failures(&results.runs).map_or(printed, |line| Err(CommandError::Failed(line)))
+    let mut results = bench.describe(plan, build, outputs)?;
+    bench.measure(plan, outputs, counting, &mut results)?;
+    bench.conclude(plan, outputs, &results)
 }
 
-fn announce(plan: &Plan, silent: bool) {
+/// Measures in processes of this program, until a signal comes.
+pub(crate) struct Bench {
+    interruption: Interruption,
+    program: PathBuf,
+    silent: bool,
+    /// The first failure outside of the planned rounds.
+    failed: RefCell<Option<String>>,
+}
+
+impl Bench {
+    /// # Errors
+    /// When signals can't be listened for, or the program isn't found.
+    pub(crate) fn prepare(silent: bool) -> Result<Self, CommandError> {
+        let system =
+            |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
+        Ok(Self {
+            interruption: Interruption::listen()
+                .map_err(|error| system("cannot listen for signals", error))?,
+            program: process::own_program()
+                .map_err(|error| system("cannot find its own program", error))?,
+            silent,
+            failed: RefCell::new(None),
+        })
+    }
+
+    /// True once a signal has asked to stop.
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interruption.requested()
+    }
+
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Says a line on standard error, unless told to be silent.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.silent {
+            terminal::say(line);
+        }
+    }
+
+    /// Takes note of how a process failed that is in no run: in `line`, which names it.
+    pub(crate) fn note_failure(&self, status: Status, line: &str) {
+        if must_not_pass(status) && !self.interrupted() {
+            self.failed
+                .borrow_mut()
+                .get_or_insert_with(|| line.to_owned());
+        }
+    }
+
+    /// One process of this build, or of another one.
+    pub(crate) fn ask(
+        &self,
+        binary: Option<&Binary>,
+        request: &Request,
+        limit: Duration,
+    ) -> process::Outcome {
+        let program = binary.map_or(self.program.as_path(), |binary| binary.path.as_path());
+        process::measure(program, request, limit, &self.interruption)
+    }
+
+    /// Prepares peers and memory; results without a run yet.
+    ///
+    /// # Errors
+    /// When there is a certificate that can't be read.
+    pub(crate) fn describe(
+        &self,
+        plan: &Plan,
+        build: &Build,
+        outputs: &Outputs,
+    ) -> Result<Results, CommandError> {
+        let runtimes = plan
+            .cells
+            .iter()
+            .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
+        let versions = external::prepare(runtimes, |line| self.say(line));
+        let begun = environment::Instant::now();
+        // A quick look has little time for it, and measures little.
+        let (bytes, time) = if plan.effort.intervals_only {
+            (1 << 28, Duration::from_millis(50))
+        } else {
+            (1 << 30, Duration::from_millis(300))
+        };
+        environment::warm_memory(bytes);
+        environment::warm_processors(time);
+        let conditions = environment::before(begun);
+        let mut results = Results {
+            schema: SCHEMA.to_owned(),
+            environments: vec![environment::describe(plan.seed, build)],
+            method: Some(statistics::METHOD.to_owned()),
+            notes: plan.notes.clone(),
+            workloads: described(plan),
+            absent: plan.absent.clone(),
+            default_policies: plan.default_policies.clone(),
+            certificate: Some(outputs.certificate()?),
+            sweep: plan.sweep.clone(),
+            ..Results::default()
+        };
+        results.environments[0].versions.extend(versions);
+        results.environments[0].shard = plan.shard.map(|shard| shard.to_string());
+        results.environments[0].conditions = Some(conditions);
+        let builds = plan.binaries.iter().map(|(name, binary)| Environment {
+            id: name.clone(),
+            program: Some(format!("{} ({})", binary.version, binary.path.display())),
+            commit: None,
+            rustc: None,
+            profile: "unknown".to_owned(),
+            profile_settings: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            ..results.environments[0].clone()
+        });
+        let builds: Vec<Environment> = builds.collect();
+        results.environments.extend(builds);
+        Ok(results)
+    }
+
+    /// Measures what is planned, round by round, and compares it.
+    ///
+    /// # Errors
+    /// [`CommandError::Interrupted`] if nothing was measured.
+    pub(crate) fn measure(
+        &self,
+        plan: &Plan,
+        outputs: &Outputs,
+        counting: Counting,
+        results: &mut Results,
+    ) -> Result<(), CommandError> {
+        let measuring_begun = environment::Instant::now();
+        let mut measuring = Measuring {
+            plan,
+            outputs,
+            interruption: &self.interruption,
+            progress: Progress::new(
+                plan.round_size() as u64 * u64::from(plan.effort.rounds),
+                self.silent,
+            ),
+            measure: &|binary, request, limit| self.ask(binary, request, limit),
+            results,
+            looks: vec![Looks::default(); plan.cells.len()],
+        };
+        measuring.all();
+        measuring.count(counting);
+        let looks = measuring.looks.clone();
+        measuring.progress.finish();
+        if results.runs.is_empty() {
+            outputs.discard_unfinished();
+            return Err(CommandError::Interrupted(
+                "interrupted before anything was measured; nothing was written".to_owned(),
+            ));
+        }
+        environment::after(&mut results.environments[0], measuring_begun);
+        let doubts = environment::doubts(&results.environments[0]);
+        results.notes.extend(doubts);
+        results.families = families(plan, &looks);
+        results.comparisons = compared(plan, &looks, &results.runs);
+        results.remarks = remarks(plan, &results.runs);
+        Ok(())
+    }
+
+    /// Writes and prints.
+    ///
+    /// # Errors
+    /// Those of writing; [`CommandError::Interrupted`] after a signal; [`CommandError::Failed`] if a run failed.
+    pub(crate) fn conclude(
+        &self,
+        plan: &Plan,
+        outputs: &Outputs,
+        results: &Results,
+    ) -> Result<(), CommandError> {
+        // Before anything is printed, as nobody may read that; and after an interruption, too: that is what was
+        // measured.
+        let written = outputs.write(results);
+        let printed = if outputs.take_standard_output() {
+            Ok(())
+        } else {
+            let width = terminal::width();
+            let tables = table::render(results, width);
+            let load = curves::render(results, width);
+            let answer = table::answer(results, width);
+            let written = written.as_deref().unwrap_or_default();
+            terminal::print(&format!("{tables}{written}{answer}{load}"))
+        };
+        written?;
+        if self.interrupted() {
+            let probes: usize = results.capacities.iter().map(|one| one.probes.len()).sum();
+            return Err(CommandError::Interrupted(
+                match (results.runs.len(), probes) {
+                    (0, probes) => {
+                        format!("interrupted after {probes} probes; what was measured is written")
+                    }
+                    (runs, _) => format!(
+                        "interrupted after {runs} of {} processes; what was measured is written",
+                        plan.round_size() as u64 * u64::from(plan.effort.rounds),
+                    ),
+                },
+            ));
+        }
+        let failed = self.failed.borrow().clone();
+        let failed = failed.map(|line| format!("{line}; all other figures are kept"));
+        failures(&results.runs)
+            .or(failed)
+            .map_or(printed, |line| Err(CommandError::Failed(line)))
+    }
+}
+
+/// Says what will be measured.
+pub(crate) fn announce(plan: &Plan, silent: bool) {
     if silent {
         return;
     }
@@ -319,16 +420,19 @@ fn remarks(plan: &Plan, runs: &[Run]) -> Vec<Remark> {
         .collect()
 }
 
+/// Whether a command that saw this must not end with code 0.
+fn must_not_pass(status: Status) -> bool {
+    matches!(
+        status,
+        Status::WrongAnswer | Status::Crashed | Status::TimedOut
+    )
+}
+
 /// One line on the runs that failed in a way that must not pass for done; `None` if there are none.
 fn failures(runs: &[Run]) -> Option<String> {
     let failed: Vec<&Run> = runs
         .iter()
-        .filter(|run| {
-            matches!(
-                run.status,
-                Status::WrongAnswer | Status::Crashed | Status::TimedOut
-            )
-        })
+        .filter(|run| must_not_pass(run.status))
         .collect();
     let first = failed.first()?;
     let error = first.error.as_deref().unwrap_or("no message");
@@ -440,7 +544,7 @@ impl Measuring<'_> {
                     self.progress.done();
                     continue;
                 }
-                let Some(limit) = schedule.limit(started.elapsed()) else {
+                let Some(limit) = schedule.limit(round, started.elapsed()) else {
                     let note = format!("round {} is not complete: the time was over", round + 1);
                     self.progress.say(&note);
                     self.results.notes.push(note);
@@ -491,22 +595,9 @@ impl Measuring<'_> {
     fn request(&self, round: u32, cell: usize, arm: usize, budget: Duration) -> Request {
         let cell = &self.plan.cells[cell];
         let arm = &cell.arms[arm];
-        Request {
-            protocol: PROTOCOL.to_owned(),
-            workload: cell.workload.name.to_owned(),
-            runtime: arm.runtime.to_owned(),
-            workers: arm.workers,
-            policy: arm.policy.clone(),
-            knobs: arm.knobs.clone(),
-            without: arm.without.clone(),
-            reactor: None,
-            budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
-            // The same input for all arms of a round, another one in the next.
-            seed: self.plan.seed.wrapping_add(u64::from(round)),
-            params: cell.params.clone(),
-            slowdown: None,
-            aside: None,
-        }
+        // The same input for all arms of a round, another one in the next.
+        let seed = self.plan.seed.wrapping_add(u64::from(round));
+        arm.request(cell.workload.name, &cell.params, budget, seed)
     }
 
     /// The other build that an arm is measured in; `None` for this one.

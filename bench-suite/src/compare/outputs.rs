@@ -23,7 +23,7 @@ const EARLIER: &str = "earlier";
 const RESULTS: &str = "results.json";
 const UNFINISHED: &str = "results.unfinished.json";
 
-pub(super) struct Outputs {
+pub(crate) struct Outputs {
     folder: PathBuf,
     /// As it was named, and where that leads.
     json: Option<(PathBuf, Output)>,
@@ -37,7 +37,7 @@ pub(super) struct Outputs {
 impl Outputs {
     /// # Errors
     /// When something can't be written where it shall be.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         folder: Option<PathBuf>,
         json: Option<PathBuf>,
         csv: Option<PathBuf>,
@@ -103,7 +103,7 @@ impl Outputs {
         let _ = results.write(&self.unfinished());
     }
 
-    pub(super) fn discard_unfinished(&self) {
+    pub(crate) fn discard_unfinished(&self) {
         let _ = fs::remove_file(self.unfinished());
     }
 

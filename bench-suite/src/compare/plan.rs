@@ -12,7 +12,8 @@ use crate::environment;
 use crate::error::{CommandError, usage};
 use crate::merge::shard::Shard;
 use crate::registry::{Parameter, Registry, RuntimeInfo, Workload};
-use crate::results::{Absent, Dimension, Sweep};
+use crate::results::{Absent, Dimension, Role, Sweep};
+use crate::statistics::{LEVEL, rounds_to_reject};
 use crate::suggest;
 
 /// Bare `lab compare`: IO-bound and CPU-bound, each model once more than once.
@@ -25,6 +26,15 @@ const DEFAULT_WORKLOADS: [&str; 8] = [
     "skynet-spawn",
     "matmul",
     "hash",
+];
+/// Sizes in bare `lab compare`, where the usual ones would take the time of too many rounds: a family of twelve
+/// comparisons is decided by nine rounds and no fewer.
+const DEFAULT_SIZES: [(&str, u64); 5] = [
+    ("crawl", 250),
+    ("download", 200),
+    ("fib-spawn", 14),
+    ("matmul", 160),
+    ("hash", 4),
 ];
 const DEFAULT_RUNTIMES: [&str; 4] = ["n1", "mn", "threads", "tokio-mt"];
 /// Without workloads named, `lab sweep` asks what decisions of a scheduler are most about.
@@ -40,15 +50,28 @@ const MAX_CELLS: usize = 1000;
 
 /// A workload with one set of parameters, and who runs it.
 #[derive(Clone, Debug)]
-pub(super) struct Cell {
-    pub(super) workload: Workload,
-    pub(super) params: BTreeMap<String, u64>,
+pub(crate) struct Cell {
+    pub(crate) workload: Workload,
+    pub(crate) params: BTreeMap<String, u64>,
     /// The first one is the baseline; the A/A arms are the last ones.
-    pub(super) arms: Vec<Arm>,
+    pub(crate) arms: Vec<Arm>,
     /// Who is compared with whom.
-    pub(super) baselines: Vec<Baseline>,
+    pub(crate) baselines: Vec<Baseline>,
     /// If there are any, the best of these is the baseline of all.
-    pub(super) best_of: Vec<ArmKey>,
+    pub(crate) best_of: Vec<ArmKey>,
+}
+
+impl Cell {
+    /// The fewest rounds that can decide one of its comparisons at a single look: those of a family of all pairs with
+    /// an arm that may be the baseline, in time, CPU time and the workload's own metric.
+    pub(super) fn deciding_rounds(&self) -> u32 {
+        let arms = self.arms.iter().filter(|arm| arm.role == Role::Arm).count();
+        let baselines = self.best_of.len().max(1);
+        let others = arms.saturating_sub(baselines);
+        let pairs = baselines * (baselines - 1) / 2 + baselines * others;
+        let own = usize::from(!["wall_ns_per_op", "cpu_ns_per_op"].contains(&self.workload.metric));
+        rounds_to_reject(LEVEL / ((2 + own) * pairs.max(1)) as f64)
+    }
 }
 
 /// What was asked for, as it was written, by whichever command.
@@ -57,6 +80,8 @@ pub(crate) struct Asked {
     pub(super) workloads: Vec<String>,
     /// Measured if no workload is named.
     default_workloads: &'static [&'static str],
+    /// The parameter `size` of those, where it is not the workload's own default.
+    default_sizes: &'static [(&'static str, u64)],
     runtimes: Vec<String>,
     /// Measured if no runtime is named.
     default_runtimes: &'static [&'static str],
@@ -72,7 +97,7 @@ pub(crate) struct Asked {
     /// The matrix of parts.
     ablate: bool,
     seed: Option<u64>,
-    effort: Effort,
+    pub(crate) effort: Effort,
     sweep: bool,
 }
 
@@ -81,6 +106,11 @@ impl From<&CompareArgs> for Asked {
         Self {
             workloads: arguments.workloads.clone(),
             default_workloads: &DEFAULT_WORKLOADS,
+            default_sizes: if arguments.workloads.is_empty() {
+                &DEFAULT_SIZES
+            } else {
+                &[]
+            },
             runtimes: arguments.runtimes.clone(),
             default_runtimes: &DEFAULT_RUNTIMES,
             workers: arguments.workers.into_iter().collect(),
@@ -104,6 +134,7 @@ impl From<&SweepArgs> for Asked {
         Self {
             workloads: [&arguments.workloads[..], &arguments.more_workloads].concat(),
             default_workloads: &SWEEP_WORKLOADS,
+            default_sizes: &[],
             runtimes: arguments.runtimes.clone(),
             default_runtimes: &SWEEP_RUNTIMES,
             workers: arguments.workers.clone(),
@@ -124,27 +155,27 @@ impl From<&SweepArgs> for Asked {
 
 /// All that `lab compare` or `lab sweep` will do.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) cells: Vec<Cell>,
-    pub(super) absent: Vec<Absent>,
-    pub(super) effort: Effort,
-    pub(super) seed: u64,
+pub(crate) struct Plan {
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) absent: Vec<Absent>,
+    pub(crate) effort: Effort,
+    pub(crate) seed: u64,
     /// What is varied, if a matrix is asked for.
-    pub(super) sweep: Option<Sweep>,
+    pub(crate) sweep: Option<Sweep>,
     /// Programs of other builds, by the names given to them.
-    pub(super) binaries: BTreeMap<String, Binary>,
+    pub(crate) binaries: BTreeMap<String, Binary>,
     /// The policies that runtimes have by default.
-    pub(super) default_policies: BTreeMap<String, String>,
+    pub(crate) default_policies: BTreeMap<String, String>,
     /// What the reader of the results must know.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// The part of what was asked that this plan is.
-    pub(super) shard: Option<Shard>,
+    pub(crate) shard: Option<Shard>,
 }
 
 impl Plan {
     /// # Errors
     /// [`CommandError::Usage`] for whatever does not exist or is out of its range.
-    pub(super) fn new(registry: &Registry, asked: &Asked) -> Result<Self, CommandError> {
+    pub(crate) fn new(registry: &Registry, asked: &Asked) -> Result<Self, CommandError> {
         let workloads = chosen_workloads(registry, &asked.workloads, asked.default_workloads)?;
         let binaries = binaries::chosen(&asked.binaries)?;
         let baseline = asked.baseline.as_deref();
@@ -220,7 +251,7 @@ impl Plan {
                 continue;
             }
             let baselines = arms::baselines(&mut arms);
-            for params in combinations(workload, &settings) {
+            for params in combinations(workload, &settings, asked.default_sizes) {
                 cells.push(Cell {
                     workload: *workload,
                     params,
@@ -282,7 +313,7 @@ impl Plan {
     }
 
     /// Processes in one round.
-    pub(super) fn round_size(&self) -> usize {
+    pub(crate) fn round_size(&self) -> usize {
         self.cells.iter().map(|cell| cell.arms.len()).sum()
     }
 }
@@ -514,12 +545,17 @@ fn unknown_parameter(workloads: &[&Workload], key: &str, option: &str) -> Comman
 fn combinations(
     workload: &Workload,
     settings: &BTreeMap<String, Vec<u64>>,
+    sizes: &[(&str, u64)],
 ) -> Vec<BTreeMap<String, u64>> {
     let mut all = vec![BTreeMap::new()];
     for parameter in workload.parameters {
+        let size = sizes
+            .iter()
+            .find(|(name, _)| parameter.name == "size" && *name == workload.name);
+        let default = size.map_or(parameter.default, |&(_, size)| size);
         let values = settings
             .get(parameter.name)
-            .map_or_else(|| vec![parameter.default], Clone::clone);
+            .map_or_else(|| vec![default], Clone::clone);
         all = all
             .iter()
             .flat_map(|params| {

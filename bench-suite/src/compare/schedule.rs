@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::plan::Plan;
+use super::plan::{Cell, Plan};
 use crate::results::Status;
 
 /// What a process is thought to take beyond its budget before any has been timed.
@@ -14,6 +14,8 @@ const SHORTEST_BUDGET: Duration = Duration::from_millis(20);
 const PATIENCE: u32 = 3;
 /// What a process may run on for when the time of the whole is over.
 const OVERRUN: Duration = Duration::from_secs(3);
+/// By so much the time of an adaptive run is exceeded for the rounds without which nothing is decided.
+const LAST_RESORT: Duration = Duration::from_secs(8);
 /// The share of the time until the first look of an adaptive run: the rest is for what is undecided then.
 const UNTIL_FIRST_LOOK: f64 = 0.7;
 
@@ -23,6 +25,8 @@ pub(super) struct Schedule<'a> {
     failures: BTreeMap<(usize, usize), u32>,
     /// Arms that no verdict waits for any more.
     decided: BTreeSet<(usize, usize)>,
+    /// Rounds below which the last look can decide nothing in some cell.
+    deciding: u32,
     processes: u32,
     overhead: Duration,
 }
@@ -34,6 +38,12 @@ impl<'a> Schedule<'a> {
             random: fastrand::Rng::with_seed(plan.seed),
             failures: BTreeMap::new(),
             decided: BTreeSet::new(),
+            deciding: plan
+                .cells
+                .iter()
+                .map(Cell::deciding_rounds)
+                .max()
+                .unwrap_or(0),
             processes: 0,
             overhead: Duration::ZERO,
         }
@@ -56,7 +66,7 @@ impl<'a> Schedule<'a> {
     /// do. The first round always takes place.
     pub(super) fn budget(&self, round: u32, elapsed: Duration) -> Option<Duration> {
         let effort = &self.plan.effort;
-        let Some(time_box) = effort.time_box else {
+        let Some(time_box) = self.time_box(round) else {
             return Some(effort.budget);
         };
         let arms = self.plan.round_size() - self.left_out_count();
@@ -78,16 +88,29 @@ impl<'a> Schedule<'a> {
         };
         let first = look < effort.rounds && effort.next_look(0) == look;
         first
-            .then(|| fitting(time_box.mul_f64(UNTIL_FIRST_LOOK)))
+            .then(|| fitting(effort.time_box?.mul_f64(UNTIL_FIRST_LOOK)))
             .flatten()
+            .or_else(|| fitting(effort.time_box?))
             .or_else(|| fitting(time_box))
             .or_else(|| (round == 0).then_some(shortest))
     }
 
-    /// After how long the next process is killed; `None` if the time of the whole is over.
-    pub(super) fn limit(&self, elapsed: Duration) -> Option<Duration> {
+    /// Until when a round may go on.
+    fn time_box(&self, round: u32) -> Option<Duration> {
         let effort = &self.plan.effort;
-        match effort.time_box {
+        let more = effort.adaptive && !effort.intervals_only && round < self.deciding;
+        let time_box = effort.time_box?;
+        Some(if more {
+            time_box + LAST_RESORT
+        } else {
+            time_box
+        })
+    }
+
+    /// After how long the next process of this round is killed; `None` if the time of the whole is over.
+    pub(super) fn limit(&self, round: u32, elapsed: Duration) -> Option<Duration> {
+        let effort = &self.plan.effort;
+        match self.time_box(round) {
             None => Some(effort.limit),
             Some(time_box) if elapsed >= time_box => None,
             Some(time_box) => Some(effort.limit.min(time_box - elapsed + OVERRUN)),
@@ -151,7 +174,6 @@ mod tests {
     use super::*;
     use crate::compare::arms::Arm;
     use crate::compare::effort::Effort;
-    use crate::compare::plan::Cell;
     use crate::registry::{Group, Mode, Workload};
     use crate::results::Role;
 
@@ -240,7 +262,7 @@ mod tests {
         }
         assert!(schedule.budget(1, Duration::from_secs(10)).is_some());
         assert_eq!(schedule.budget(1, Duration::from_secs(30)), None);
-        assert_eq!(schedule.limit(Duration::from_secs(60)), None);
+        assert_eq!(schedule.limit(1, Duration::from_secs(60)), None);
     }
 
     #[test]
@@ -270,6 +292,50 @@ mod tests {
         assert_eq!(later, Duration::from_millis(350));
         (0..4).for_each(|arm| schedule.decide(4, arm));
         assert!(schedule.is_done());
+    }
+
+    /// Bare `lab`: eight workloads, four runtimes and an A/A arm, and a process takes this much besides its budget.
+    fn rounds_of_the_default_matrix(overhead: Duration) -> u32 {
+        let mut plan = plan(10, 60, Some(105));
+        plan.effort.adaptive = true;
+        let mut schedule = Schedule::new(&plan);
+        let mut elapsed = Duration::ZERO;
+        for round in 0..60 {
+            let Some(budget) = schedule.budget(round, elapsed) else {
+                return round;
+            };
+            for _ in 0..plan.round_size() {
+                if schedule.limit(round, elapsed).is_none() {
+                    return round;
+                }
+                elapsed += budget + overhead;
+                schedule.took(budget + overhead, budget);
+            }
+        }
+        60
+    }
+
+    #[test]
+    fn the_default_matrix_has_the_rounds_that_decide() {
+        // Four runtimes make six pairs, each in time and in CPU time.
+        let deciding = crate::statistics::rounds_to_reject(crate::statistics::LEVEL / 12.0);
+        assert_eq!(deciding, 9);
+        assert!(rounds_of_the_default_matrix(Duration::from_millis(100)) >= 12);
+        assert!(rounds_of_the_default_matrix(Duration::from_millis(240)) >= deciding);
+    }
+
+    #[test]
+    fn the_rounds_without_which_nothing_is_decided_may_take_a_little_longer() {
+        let mut plan = plan(8, 60, Some(105));
+        plan.effort.adaptive = true;
+        let schedule = Schedule::new(&plan);
+        // Three pairs with the first arm, in time and in CPU time: 2 / 2^8 is below a twentieth over six.
+        assert_eq!(schedule.deciding, 8);
+        let late = Duration::from_secs(107);
+        assert!(schedule.budget(7, late).is_some() && schedule.limit(7, late).is_some());
+        assert!(schedule.budget(8, late).is_none() && schedule.limit(8, late).is_none());
+        plan.effort.adaptive = false;
+        assert!(Schedule::new(&plan).budget(7, late).is_none());
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! One request and its response, as bytes: what to send, when the response is whole, and whether it is right.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{LoadError, Protocol};
+use super::affine::Affine;
+use super::{LoadError, LoadOptions, Protocol};
 
 /// Larger responses than this are not a load generator's business.
 const MAX_RESPONSE: usize = 64 << 20;
+
+/// Bytes of a message that its number takes.
+const NUMBER: usize = 8;
 
 /// The exchange that goes on on one connection.
 pub(super) enum Exchange {
@@ -16,6 +19,8 @@ pub(super) enum Exchange {
         message: Vec<u8>,
         number: u64,
         received: usize,
+        /// What comes back, and how its first eight bytes follow from the message's, if it is not the message.
+        answer: Option<(Affine, Vec<u8>)>,
     },
     Http {
         request: Arc<[u8]>,
@@ -26,15 +31,25 @@ pub(super) enum Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(protocol: Protocol, bytes: usize, server: SocketAddr) -> Self {
-        match protocol {
-            Protocol::Echo => Self::Echo {
-                message: (0..bytes.max(1)).map(|at| (at % 251) as u8).collect(),
-                number: 0,
-                received: 0,
-            },
+    /// Of the connection of this number.
+    pub(super) fn new(options: &LoadOptions, connection: usize) -> Self {
+        match options.protocol {
+            Protocol::Echo => {
+                let message: Vec<u8> = (0..options.bytes.max(1))
+                    .map(|at| (at % 251) as u8)
+                    .collect();
+                let whole = message.len() >= NUMBER;
+                let answer = options.answer.filter(|_| whole);
+                Self::Echo {
+                    answer: answer.map(|map| (map, message.clone())),
+                    // Each connection's numbers are its own, where they decide what the server does.
+                    number: answer.map_or(0, |_| (connection as u64) << 40),
+                    message,
+                    received: 0,
+                }
+            }
             Protocol::Http => Self::Http {
-                request: format!("GET / HTTP/1.1\r\nHost: {server}\r\n\r\n")
+                request: format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", options.server)
                     .into_bytes()
                     .into(),
                 response: Vec::new(),
@@ -50,9 +65,13 @@ impl Exchange {
                 message,
                 number,
                 received,
+                answer,
             } => {
                 *received = 0;
                 *number += 1;
+                if let Some((map, answer)) = answer {
+                    answer[..NUMBER].copy_from_slice(&map.of(*number).to_le_bytes());
+                }
                 let number = number.to_le_bytes();
                 let length = message.len().min(number.len());
                 message[..length].copy_from_slice(&number[..length]);
@@ -83,13 +102,19 @@ impl Exchange {
     ) -> Result<bool, LoadError> {
         match self {
             Self::Echo {
-                message, received, ..
+                message,
+                received,
+                answer,
+                ..
             } => {
                 let end = *received + bytes.len();
-                if message.get(*received..end) != Some(bytes) {
-                    return Err(LoadError::Wrong(
-                        "the server sent back other bytes than it was sent".to_owned(),
-                    ));
+                let expected = answer.as_ref().map_or(&*message, |(_, answer)| answer);
+                if expected.get(*received..end) != Some(bytes) {
+                    let what = match answer {
+                        Some(_) => "the server's answer is not what the request computes to",
+                        None => "the server sent back other bytes than it was sent",
+                    };
+                    return Err(LoadError::Wrong(what.to_owned()));
                 }
                 *received = end;
                 Ok(end == message.len())
@@ -165,15 +190,52 @@ fn response_lengths(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
 mod tests {
     use super::*;
 
+    fn options(protocol: Protocol, bytes: usize) -> LoadOptions {
+        LoadOptions {
+            protocol,
+            server: "127.0.0.1:80".parse().unwrap(),
+            connections: 1,
+            bytes,
+            rate: None,
+            warm_up: std::time::Duration::ZERO,
+            duration: std::time::Duration::ZERO,
+            body: None,
+            answer: None,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_computed_is_checked_and_an_echo_is_none() {
+        let map = Affine::of_steps(1000);
+        let asked = LoadOptions {
+            answer: Some(map),
+            ..options(Protocol::Echo, 12)
+        };
+        let mut exchange = Exchange::new(&asked, 3);
+        exchange.begin();
+        let request = exchange.request().to_vec();
+        let number = u64::from_le_bytes(request[..8].try_into().unwrap());
+        assert_eq!(number >> 40, 3);
+        let mut answer = request.clone();
+        answer[..8].copy_from_slice(&map.of(number).to_le_bytes());
+        assert_eq!(exchange.receive(&answer, &mut None), Ok(true));
+        exchange.begin();
+        let echoed = exchange.request().to_vec();
+        assert!(matches!(
+            exchange.receive(&echoed, &mut None),
+            Err(LoadError::Wrong(_))
+        ));
+    }
+
     fn http() -> Exchange {
-        let mut exchange = Exchange::new(Protocol::Http, 0, "127.0.0.1:80".parse().unwrap());
+        let mut exchange = Exchange::new(&options(Protocol::Http, 0), 0);
         exchange.begin();
         exchange
     }
 
     #[test]
     fn an_echo_is_whole_when_the_last_byte_is_back() {
-        let mut exchange = Exchange::new(Protocol::Echo, 10, "127.0.0.1:80".parse().unwrap());
+        let mut exchange = Exchange::new(&options(Protocol::Echo, 10), 0);
         exchange.begin();
         let message = exchange.request().to_vec();
         assert!(!exchange.receive(&message[..4], &mut None).unwrap());
@@ -185,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_echo_of_too_much_is_wrong() {
-        let mut exchange = Exchange::new(Protocol::Echo, 2, "127.0.0.1:80".parse().unwrap());
+        let mut exchange = Exchange::new(&options(Protocol::Echo, 2), 0);
         exchange.begin();
         let mut answer = exchange.request().to_vec();
         answer.push(0);

@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
+use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,9 @@ use crate::vocabulary::is_refusal;
 
 /// The server may be silent for this long while requests are in flight.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Of the thread that keeps the open loop's times, as a nice value.
+const PRIORITY: i32 = -10;
 
 /// For a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,7 +138,7 @@ impl Generator {
             let now = Instant::now();
             connections.push(Connection {
                 stream,
-                exchange: Exchange::new(options.protocol, options.bytes, options.server),
+                exchange: Exchange::new(options, number),
                 written: 0,
                 awaits_room: false,
                 in_flight: false,
@@ -166,6 +170,13 @@ impl Generator {
 
     /// Puts load on for `duration` and waits for the last response.
     pub(super) fn run(&mut self, pace: Pace, duration: Duration) -> Result<Observed, LoadError> {
+        if let Pace::Open(_) = pace {
+            // Beside a server that has all cores busy it would else be late. Only some may do that; for the others
+            // lateness tells. Of this thread alone.
+            let _ = rustix::process::setpriority_process(None, PRIORITY);
+        }
+        // The kernel lets a thread sleep for 50 us longer than it asks, to wake several at once.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let cpu_before = thread_cpu_time();
         let begun = Instant::now();
         let mut run = Run {

@@ -5,6 +5,7 @@
 //!
 #![doc = include_str!("README.md")]
 
+pub mod affine;
 pub mod companion;
 mod exchange;
 mod generator;
@@ -24,6 +25,7 @@ use crate::error::CommandError;
 use crate::measure::Latency;
 use crate::output::Output;
 use crate::terminal;
+use affine::Affine;
 use generator::{Generator, Observed, Pace};
 use stop::Stop;
 
@@ -59,6 +61,9 @@ pub struct LoadOptions {
     pub duration: Duration,
     /// What every HTTP body must be; `None`: all like the first.
     pub body: Option<String>,
+    /// Of an echo of eight bytes or more: the first eight, a little-endian number, come back as this map's value.
+    #[serde(default)]
+    pub answer: Option<Affine>,
 }
 
 /// What was seen. Times are in nanoseconds.
@@ -322,6 +327,7 @@ fn options(arguments: &cli::LoadArgs) -> Result<LoadOptions, CommandError> {
         warm_up: Duration::ZERO,
         duration: arguments.duration,
         body: None,
+        answer: None,
     })
 }
 

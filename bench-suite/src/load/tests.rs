@@ -29,6 +29,7 @@ fn options(server: SocketAddr, bytes: usize) -> LoadOptions {
         warm_up: Duration::ZERO,
         duration: Duration::from_millis(100),
         body: None,
+        answer: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! schema is refused with one line that says so. `schema/lab.results-1.schema.json` says the same for programs in
 //! other languages.
 
+mod advice;
 mod certificate;
 mod checks;
 mod comparison;
@@ -14,6 +15,7 @@ pub(crate) mod csv;
 mod environment;
 mod family;
 mod file;
+mod load_curve;
 mod run;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::output::{folder_of, write_whole};
+pub use advice::Advice;
 pub use certificate::{CERTIFICATE_SCHEMA, Certificate, Goal, Power, Real, Share, Simulated};
 pub use comparison::{Comparison, Remark, Verdict};
 pub use conditions::Conditions;
@@ -28,6 +31,7 @@ pub use count::Count;
 pub use environment::Environment;
 pub use family::{ArmName, Family, LookAt};
 pub use file::ReadError;
+pub use load_curve::{Capacity, CapacityProbe, LoadCurve, LoadPoint};
 pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
 
 /// The value of the field `schema`.
@@ -74,6 +78,15 @@ pub struct Results {
     /// What was varied, if that was the question: `lab sweep`.
     #[serde(default)]
     pub sweep: Option<Sweep>,
+    /// Latency against load, if that was the question: `lab latency`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<LoadCurve>,
+    /// The rates that keep a target, if that was the question: `lab capacity`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacities: Vec<Capacity>,
+    /// Which model to take, if that was the question: `lab advise`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
 }
 
 /// What `lab sweep` varied. Every combination was measured.

@@ -60,6 +60,7 @@ pub(crate) fn options(
         warm_up: duration / 10,
         duration,
         body: None,
+        answer: None,
     }
 }
 

@@ -31,6 +31,7 @@ pub mod random;
 pub(crate) mod refusals;
 pub mod semaphore;
 pub(crate) mod server;
+pub mod service;
 pub mod skynet;
 pub(crate) mod slow_clients;
 pub mod spawn;

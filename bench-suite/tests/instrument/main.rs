@@ -11,6 +11,7 @@ mod failing;
 mod hang_up;
 mod interrupting;
 mod leaky;
+mod loaded;
 mod measuring;
 mod parts;
 mod process;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     }
     let tests = [
         measuring::TESTS,
+        loaded::TESTS,
         choices::TESTS,
         parts::TESTS,
         failing::TESTS,

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use crate::chooser::Chooser;
 use crate::leaky;
+use crate::loaded::{LOADED, serves};
 
 const SIZE: Parameter = Parameter {
     name: "size",
@@ -41,7 +42,11 @@ pub(crate) fn registry() -> Registry {
         run,
     };
     Registry {
-        workloads: ["sum", "faulty", "prints"].map(workload).to_vec(),
+        workloads: ["sum", "faulty", "prints"]
+            .map(workload)
+            .into_iter()
+            .chain([LOADED])
+            .collect(),
         runtimes: [
             "plain", "double", "crashes", "dies", "hangs", "lies", "missing",
         ]
@@ -73,6 +78,13 @@ pub(crate) fn registry() -> Registry {
                     "its toolchain; apt install missing".into(),
                 ))
             }),
+            entry("loaded", "plain", |params, meter| {
+                serves(params, meter, 2000)
+            }),
+            entry("loaded", "double", |params, meter| {
+                serves(params, meter, 1000)
+            }),
+            entry("loaded", "crashes", |_, _| panic!("on purpose")),
             entry("prints", "plain", |params, meter| {
                 println!("{{\"type\":\"failure\"}}");
                 sum(params, meter, 1)

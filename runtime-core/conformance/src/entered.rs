@@ -42,7 +42,7 @@ pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
             let (forgets, dropped) = forgets();
             let begun = Event::new();
             let begins = begun.clone();
-            match round % 4 {
+            match round % 5 {
                 // Aborted while it waits.
                 0 => {
                     let task = runtime_kernel::spawn(async move {
@@ -63,8 +63,16 @@ pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
                     });
                     give.send(task.abort_handle()).expect("it waits");
                 }
-                // Its output is nobody's.
+                // Its output is nobody's: it is dropped by the worker, or by this poll if the task has ended first.
                 2 => drop(runtime_kernel::spawn(async move { forgets })),
+                // By this poll, for sure.
+                3 => {
+                    let task = runtime_kernel::spawn(async move { forgets });
+                    while !task.is_finished() {
+                        runtime_kernel::yield_now().await;
+                    }
+                    drop(task);
+                }
                 // It ends.
                 _ => drop(runtime_kernel::spawn(async move { drop(forgets) })),
             }

@@ -710,8 +710,10 @@ async fn finish(line: Vec<Waiter>, text: &str) {
     while !line.is_empty() {
         line.retain_mut(|(waiter, seen)| {
             let waker = waiter.wakers.last().expect("it has been polled");
-            let woken = waker.wakes() > *seen;
-            *seen = waker.wakes();
+            // Read once: a wake between two reads would be seen by neither round.
+            let wakes = waker.wakes();
+            let woken = wakes > *seen;
+            *seen = wakes;
             if !woken && !waiter.hostile {
                 return true;
             }

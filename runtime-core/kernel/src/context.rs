@@ -273,15 +273,23 @@ impl Drop for EnterGuard {
 pub(crate) struct Depth(u64);
 
 impl Depth {
+    /// A thread that is past its thread-locals is in no runtime, and stays so.
     #[inline]
     pub(crate) fn now() -> Self {
-        Self(CURRENT.with(|current| current.number.get()))
+        Self(
+            CURRENT
+                .try_with(|current| current.number.get())
+                .unwrap_or(0),
+        )
     }
 
     /// Leaves what was entered since and not left: the poll has kept a guard, or has forgotten it.
     #[inline]
     pub(crate) fn restore(self) {
-        if CURRENT.with(|current| current.number.get()) != self.0 {
+        if CURRENT
+            .try_with(|current| current.number.get() != self.0)
+            .unwrap_or(false)
+        {
             self.leave_the_rest();
         }
     }

@@ -41,6 +41,11 @@ impl Usage {
     }
 }
 
+/// CPU time that a process and all that it started have used; `None` if it is gone.
+pub(crate) fn cpu_ns(root: u32) -> Option<u64> {
+    Some(Usage::of(root)?.cpu_ns)
+}
+
 /// CPU time of children that `id` has waited for.
 fn ended_children(id: u32) -> Duration {
     let stat = stat(id);
@@ -58,7 +63,7 @@ fn ended_children(id: u32) -> Duration {
 }
 
 /// The most memory that each of them had resident, added up; `None` where `/proc` does not say.
-pub(super) fn peak_rss_bytes(root: u32) -> Option<u64> {
+pub(crate) fn peak_rss_bytes(root: u32) -> Option<u64> {
     let all = with_descendants(root);
     all.into_iter().map(usage::peak_rss_bytes_of).sum()
 }
