@@ -369,7 +369,8 @@ async def idle(params, wait_for_ever):
             await ready.wait()
             wall_ns = time.perf_counter_ns() - begun
             lab.say(type="done", ops=size, wall_ns=wall_ns, answer=size)
-        nursery.cancel_scope.cancel()
+        # Cancelling all of them could take long.
+        os._exit(0)
 
 
 BATCHES = {

@@ -7,7 +7,8 @@
 //! | page tables | `VmPTE` |
 //! | kernel | what the control group of `lab memory` counts, less page tables; else the machine's slabs and stacks |
 //!
-//! A runtime that keeps its tasks' stacks on its heap, as Go does, has them in the user part.
+//! A runtime that keeps its tasks' stacks on its heap has them in the user part. Go's threads run on such stacks, so
+//! that its whole heap is taken for one.
 
 use std::collections::BTreeSet;
 use std::fs;
