@@ -23,6 +23,7 @@ fn main() {
         "build.rs",
         "src",
         "peers",
+        "zoo",
         "../Cargo.lock",
         "../runtime-core/src",
         "../runtime-core/kernel/src",
@@ -99,10 +100,10 @@ fn profile_settings() -> String {
         .join(";")
 }
 
-/// Writes a list of the files in `peers`, each with what is in it, for `src/peers/external`.
+/// Writes a list of the files in `peers` and `zoo`, each with what is in it, for `src/peers/external`.
 fn embed_peers() {
     let mut list = String::from("&[\n");
-    let mut folders = vec![Path::new("peers").to_owned()];
+    let mut folders = vec![Path::new("peers").to_owned(), Path::new("zoo").to_owned()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
@@ -122,7 +123,8 @@ fn embed_peers() {
     files.sort();
     for path in files {
         let whole = fs::canonicalize(&path).expect("it was just listed");
-        let name = path.strip_prefix("peers").expect("it is in there");
+        // Those of `peers` without its name, those of `zoo` with it: no language has that name.
+        let name = path.strip_prefix("peers").unwrap_or(&path);
         list.push_str(&format!("    ({name:?}, include_str!({whole:?})),\n"));
     }
     list.push_str("]\n");

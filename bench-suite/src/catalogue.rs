@@ -29,6 +29,7 @@ use crate::workloads::service::Service;
 use crate::workloads::skynet::{SkynetJoin, SkynetSpawn};
 use crate::workloads::spawn::{Spawn, SpawnBatch};
 use crate::workloads::timers::Timers;
+use crate::workloads::waiting::{IdleSocket, IdleStack, IdleTimer};
 use crate::workloads::yielding::Yield;
 use crate::workloads::{LaunchForkJoin, Program, Recursion, joined_by, under};
 
@@ -59,6 +60,9 @@ fn show_all(visitor: &mut impl Visitor) {
     visitor.synchronised::<Semaphore>();
     visitor.synchronised::<Mpmc>();
     visitor.program::<Idle>();
+    visitor.program::<IdleTimer>();
+    visitor.program::<IdleSocket>();
+    visitor.program::<IdleStack>();
 }
 
 /// What is shown the workloads.

@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, with examples, and wrong usage answered in one line.
 
+mod analysis;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::CommandError;
+use crate::merge::Difference;
+
+pub use analysis::{DivergeArgs, PsArgs, RecordingArgs, SpanArgs};
 
 mod under_load;
 
@@ -59,15 +64,36 @@ pub enum Command {
     Load(LoadArgs),
     /// Start, misuse and end runtimes for a while, and check that nothing leaks.
     Soak(SoakArgs),
-    /// Make the report again from stored results.
+    /// Run known troubles of runtimes under each runtime; print who survives what.
+    Zoo(ZooArgs),
+    /// Make the report again from stored results, or the page of timelines from a stored trace.
     Report(ReportArgs),
+    /// Show a comparison in the browser while it is measured.
+    Ui(UiArgs),
     /// Compare two stored results from their raw rounds; code 1 on a regression.
     Diff(DiffArgs),
+    /// Join stored results, such as the shards of an array, and compare again from their rounds.
+    Merge(MergeArgs),
+    /// Measure the memory that a waiting task keeps: user, stacks, kernel, page tables.
+    Memory(MemoryArgs),
+    /// Measure what more workers bring: speed-up, efficiency, and the universal scalability law.
+    Scale(ScaleArgs),
     /// Measure how often the lab itself errs and what it finds; write the certificate.
     Prove(ProveArgs),
+    /// Record what the schedulers do in one workload, for a timeline.
+    Trace(TraceArgs),
+    /// Show a program's work, span and critical path, and where the time went.
+    Span(SpanArgs),
+    /// Name the first decision in which two runs of one program differ, and what it led to.
+    Diverge(DivergeArgs),
+    /// Show the live tasks of a `lab serve`: what each waits for, and who holds what.
+    Ps(PsArgs),
     /// The measured process: reads one request from standard input, answers on standard output.
     #[command(hide = true)]
     Child,
+    /// The process of one cell of the zoo.
+    #[command(hide = true)]
+    ZooCell(ZooCellArgs),
 }
 
 /// `lab list`.
@@ -117,6 +143,8 @@ Examples:
   lab compare --baseline tokio-mt
   lab compare echo --runtime mn --binary before=/tmp/lab-before --margin 1
   lab compare spawn --runtime mn --without wake-throttling
+  lab compare --shard 2/4 --json shard-2.json       the second quarter of the workloads; see lab merge
+  lab compare echo --count-syscalls --markdown README-table.md
 
 The baseline is the best of n1, mn and threads where several of them are measured, else tokio-mt if it is,
 else the first one. One arm is measured twice in each round, and what the two differ by is the noise floor.
@@ -179,12 +207,45 @@ pub struct CompareArgs {
     /// Write the comparisons here, a row each; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// The results in other formats.
+    #[command(flatten)]
+    pub formats: FormatArgs,
+    /// Measure every Nth workload and setting, from the Ith on. `auto` and `auto/N` read I from a Slurm array, a
+    /// Kubernetes indexed job or GNU parallel.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Count system calls and wake-ups, in a process of its own for each arm.
+    #[arg(long)]
+    pub count_syscalls: bool,
+    /// Count instructions likewise: by the processor's counters, else by callgrind for arms with one thread.
+    #[arg(long)]
+    pub count_instructions: bool,
     /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Say nothing while measuring.
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// The results for other programs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FormatArgs {
+    /// Write a table for a README here; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write the medians and ratios here, as OpenMetrics.
+    #[arg(long, value_name = "FILE")]
+    pub openmetrics: Option<PathBuf>,
+    /// Write the medians here, in the Bencher Metric Format.
+    #[arg(long, value_name = "FILE")]
+    pub bencher: Option<PathBuf>,
+    /// Add a row to this CSV, which Apache Otava reads.
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+    /// Write the runs here, a row for each measured process.
+    #[arg(long, value_name = "FILE")]
+    pub runs_csv: Option<PathBuf>,
 }
 
 /// `lab sweep`.
@@ -264,10 +325,12 @@ Examples:
   lab serve echo --runtime threads --addr 127.0.0.1:0    port 0 takes a free one
   lab serve echo --runtime mn --addr 127.0.0.1:7000 --hogs 4
   lab serve http --runtime mn --addr 127.0.0.1:8080 --metrics 127.0.0.1:9100
+  lab serve echo --runtime mn --addr 127.0.0.1:7000 --tasks 127.0.0.1:7001    for `lab ps`
+  lab serve http --runtime mn --addr 127.0.0.1:8080 --flight flights    kill -USR1 writes a trace there
 
-Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` if asked for: there, `GET /metrics` gives
-the runtime's counters for Prometheus, even while every worker is stuck. SIGINT, SIGTERM and SIGHUP end it, with
-code 0.")]
+Prints `listening HOST:PORT` when ready, then `metrics HOST:PORT` and `tasks HOST:PORT` if asked for: there,
+`GET /metrics` gives the runtime's counters for Prometheus, and `lab ps` shows the live tasks, even while every worker
+is stuck. SIGINT, SIGTERM and SIGHUP end it, with code 0.")]
 pub struct ServeArgs {
     /// What to serve.
     #[arg(value_enum)]
@@ -284,6 +347,16 @@ pub struct ServeArgs {
     /// Tasks beside the server that each compute 100 ms, sleep 10 ms, and again.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub hogs: usize,
+    /// Record always, and write what happened last into this folder: on SIGUSR1, on a task's panic, and after a poll
+    /// of more than --flight-poll.
+    #[arg(long, value_name = "DIR")]
+    pub flight: Option<PathBuf>,
+    /// How long a poll may take before --flight writes; `100ms` works too.
+    #[arg(long, value_name = "S", default_value = "100ms", value_parser = parse_duration, requires = "flight")]
+    pub flight_poll: Duration,
+    /// Where to tell `lab ps` of the live tasks; port 0 takes a free port. What they wait for is then noted.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub tasks: Option<String>,
     /// Where to answer Prometheus; port 0 takes a free port.
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,
@@ -370,6 +443,80 @@ pub struct SoakArgs {
     pub without: Vec<String>,
 }
 
+/// `lab zoo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab zoo                                   every pathology under every runtime that is there
+  lab zoo --runtime n1,mn,threads --quick   ours, small
+  lab zoo --only endless-poll,lifo-chain --runtime mn,tokio-mt,go
+  lab zoo --json zoo.json --markdown zoo.md
+  lab zoo --runtime mn --without monitor    what the part is there for
+  lab zoo --versions                        when documented faults came and went, by released version
+
+A pathology is a small program with a bound; each cell is a process of its own. `ok` keeps the bound, `FAILS` does
+not, `-` can't run. With --expect the code is 1 if one that is to survive does not.")]
+pub struct ZooArgs {
+    /// Which runtimes [default: all, those of other languages included].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Which pathologies [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Small sizes.
+    #[arg(long)]
+    pub quick: bool,
+    /// Worker threads where there are several.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The scheduling policy, where there is a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy; `lab list` shows them.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+    /// Parts of the scheduler to leave out; `lab list` shows them.
+    #[arg(long, value_name = "PART,PART", value_delimiter = ',')]
+    pub without: Vec<String>,
+    /// What must survive: all under RUNTIME, or one pathology.
+    #[arg(long, value_name = "RUNTIME[:NAME]", value_delimiter = ',')]
+    pub expect: Vec<String>,
+    /// Run released versions of tokio, futures, Go and Node, built at the first need, on the faults that they had.
+    #[arg(long, conflicts_with_all = ["quick", "expect"])]
+    pub versions: bool,
+    /// Write the table here, as JSON; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table here, as Markdown; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say nothing while it runs.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab zoo-cell`.
+#[derive(Clone, Debug, Args)]
+pub struct ZooCellArgs {
+    /// The pathology.
+    pub pathology: String,
+    /// The runtime.
+    pub runtime: String,
+    /// How much of it.
+    pub size: u64,
+    /// Worker threads where there are several.
+    pub workers: usize,
+    /// The scheduling policy.
+    #[arg(long)]
+    pub policy: Option<String>,
+    /// Decisions of the policy.
+    #[arg(long = "knob")]
+    pub knobs: Vec<String>,
+    /// Parts to leave out.
+    #[arg(long)]
+    pub without: Vec<String>,
+}
+
 /// `lab diff`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
@@ -390,6 +537,108 @@ pub struct DiffArgs {
     /// A difference below this percentage is none.
     #[arg(long, value_name = "PERCENT", default_value_t = 2.0)]
     pub margin: f64,
+}
+
+/// `lab merge`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab merge shard-*.json --json whole.json
+  lab merge here.json there.json --unlike machines,kernels --json both.json --markdown table.md
+
+Comparisons are computed again from all rounds. Results that differ in machine, kernel, governor, allocator or
+versions are refused, unless --unlike names that kind; then a note in the results says so.")]
+pub struct MergeArgs {
+    /// Results that `lab compare` wrote.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where the joined results go; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: PathBuf,
+    /// Kinds of differences that don't matter here.
+    #[arg(long, value_name = "KIND,KIND", value_delimiter = ',')]
+    pub unlike: Vec<Difference>,
+    /// The results in other formats.
+    #[command(flatten)]
+    pub formats: FormatArgs,
+}
+
+/// `lab memory`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab memory                                     the three models and every peer that is there
+  lab memory --runtime n1,mn,threads --state idle,timer
+  lab memory --runtime go --tasks 10000,20000,40000 --json memory.json
+
+Each figure is the slope over the number of tasks, so that what a runtime keeps by itself is not in it. The kernel's
+part is exact where this process may make a control group of its own; else it is that of the whole machine.")]
+pub struct MemoryArgs {
+    /// Which runtimes [default: n1, mn, threads, and all peers that are there].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// What the tasks do [default: all].
+    #[arg(
+        long = "state",
+        value_name = "STATE",
+        value_delimiter = ',',
+        value_enum
+    )]
+    pub states: Vec<crate::memory::TaskState>,
+    /// How many tasks, two numbers or more [default: 1000,2000,4000 with threads or sockets, else
+    /// 10000,20000,40000].
+    #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
+    pub tasks: Vec<u64>,
+    /// Processes for each number.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rounds: u32,
+    /// Write the figures here; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the table here, as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// `lab scale`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab scale                                      mn and tokio-mt, from 1 worker to twice the cores
+  lab scale fib-spawn hash --runtime mn,pool
+  lab scale spawn-batch --runtime mn --workers 1,2,4,8 --rounds 20 --json scale.json
+
+Speed-up is the ratio of rates in the same round, to one worker; efficiency is speed-up for each core that is used.
+More workers than cores are oversubscribed, and marked. The universal scalability law gives contention (sigma) and
+coherence (kappa), with the intervals of a bootstrap over rounds; it takes four numbers of workers or more.")]
+pub struct ScaleArgs {
+    /// Which workloads [default: fib-spawn, spawn-batch, hash].
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// Which runtimes [default: mn, tokio-mt].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Numbers of workers; 1 is always among them [default: 1 to the cores, and beyond to twice as many].
+    #[arg(long, value_name = "N1,N2", value_delimiter = ',')]
+    pub workers: Vec<usize>,
+    /// Processes for each number.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub rounds: u32,
+    /// The parameter named `size` of every chosen workload that has one.
+    #[arg(long, value_name = "N")]
+    pub size: Option<u64>,
+    /// Seed of the order and of all random input [default: a new one, printed].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// Write the figures here; `-` is standard output, and nothing else is printed there then.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Say nothing while measuring.
+    #[arg(long)]
+    pub no_progress: bool,
 }
 
 /// `lab prove`.
@@ -428,13 +677,79 @@ pub struct ProveArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  lab report lab-out/results.json --out lab-out")]
+  lab report lab-out/results.json --out lab-out
+  lab report lab-out/trace.json --out lab-out      the page of timelines of a trace")]
 pub struct ReportArgs {
-    /// Results that `lab compare` wrote.
+    /// Results that `lab compare` wrote, or a trace that `lab trace` wrote.
     #[arg(value_name = "RESULTS.json")]
     pub results: PathBuf,
-    /// Where report.html goes.
+    /// Where report.html goes; timeline.html of a trace.
     #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `lab trace`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab trace pingpong --size 1000 --out lab-trace
+  lab trace mixed --runtime n1,mn,threads --out lab-trace
+  lab trace echo --runtime mn --policy tokio-like --param connections=8 --out lab-trace
+
+The first timed repetition is recorded, after the warm-up; all runs begin at 0. In the folder are then:
+  trace.json             every event (lab.trace/1)
+  trace.html             the page of timelines; it needs no network
+  trace.perfetto-trace   for https://ui.perfetto.dev
+  trace.firefox.json     for https://profiler.firefox.com
+A thread that does more than --records hold drops the rest, and the files say how many events that were.")]
+pub struct TraceArgs {
+    /// Which workload; `lab list` shows them.
+    #[arg(value_name = "WORKLOAD")]
+    pub workload: String,
+    /// Which runtimes [default: n1, mn and threads].
+    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
+    pub runtimes: Vec<String>,
+    /// Where the files go.
+    #[arg(long, value_name = "DIR", default_value = "lab-trace")]
+    pub out: PathBuf,
+    /// The workload's parameter named `size`.
+    #[arg(long, value_name = "N")]
+    pub size: Option<String>,
+    /// The value of a parameter.
+    #[arg(long = "param", value_name = "KEY=V")]
+    pub params: Vec<String>,
+    /// Worker threads where there are several [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// The scheduling policy, for the runtimes that have a choice.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// A decision of the policy, for the runtimes that have it.
+    #[arg(long = "knob", value_name = "NAME=VALUE")]
+    pub knobs: Vec<String>,
+    /// Records of 24 bytes that are kept of each thread [default: 1048576].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
+    pub records: Option<u32>,
+    /// Seed of all random input [default: 1].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
+/// `lab ui`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lab ui                                 on a free port of this machine; prints the address to open
+  lab ui --addr 127.0.0.1:8080 --out lab-out
+  lab ui --addr 0.0.0.0:8080             also for other machines: whoever has the address can use it
+
+The address holds a secret. The folder is that of `lab compare`: the page shows what either has measured.")]
+pub struct UiArgs {
+    /// Where it listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub addr: String,
+    /// Where results are, and where new ones go.
+    #[arg(long, value_name = "DIR", default_value = "lab-out")]
     pub out: PathBuf,
 }
 
@@ -568,7 +883,8 @@ mod tests {
     fn help_is_not_an_error_and_shows_examples() {
         for command in [
             "", "list", "peers", "compare", "latency", "capacity", "advise", "sweep", "serve",
-            "load", "soak", "report", "diff", "prove",
+            "load", "soak", "report", "diff", "prove", "merge", "memory", "scale", "zoo", "span",
+            "diverge", "ps", "trace", "ui",
         ] {
             let line = format!("lab {command} --help");
             match parse(arguments(&line)) {

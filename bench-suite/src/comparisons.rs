@@ -463,6 +463,8 @@ pub(crate) mod tests {
             ops: Some(10),
             wall_ns: Some(wall_ns),
             cpu_ns: Some(wall_ns * 2),
+            cpu_user_ns: Some(wall_ns),
+            cpu_system_ns: Some(wall_ns),
             client_cpu_ns: None,
             client_late_ns: None,
             peak_rss_bytes: Some(4096),

@@ -6,17 +6,20 @@
 
 mod ablation;
 mod advise;
+pub mod analysis;
 mod answer;
 mod any_runtime;
 mod catalogue;
 pub mod cli;
 pub mod compare;
 mod comparisons;
+mod costs;
 mod curves;
 mod diff;
 pub mod environment;
 pub mod error;
 pub mod foreign;
+mod formats;
 mod latency;
 mod launch_request;
 pub mod launcher;
@@ -26,16 +29,19 @@ pub mod many_loops;
 mod matrix;
 pub mod measure;
 mod median_interval;
-mod memory;
+pub mod memory;
+pub mod merge;
 mod output;
 mod parts;
 pub mod peers;
 pub mod prove;
 pub mod provenance;
+mod ps;
 pub mod registry;
 pub mod repetitions;
 pub mod report;
 pub mod results;
+mod scale;
 mod scheduler_counts;
 pub mod serve;
 pub mod soak;
@@ -46,10 +52,14 @@ mod suggest;
 pub mod summary;
 mod table;
 mod terminal;
+pub mod timeline;
+pub mod trace;
+mod ui;
 mod units;
 mod usage;
 mod vocabulary;
 pub mod workloads;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -115,6 +125,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
 
 fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandError> {
     environment::raise_descriptor_limit();
+    ui::end_with_parent_if_asked();
     match cli.command {
         None => compare::run(registry, build, &cli::CompareArgs::default()),
         Some(Command::Compare(arguments)) => compare::run(registry, build, &arguments),
@@ -127,10 +138,20 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
         Some(Command::Serve(arguments)) => serve::run(registry, &arguments),
         Some(Command::Load(arguments)) => load::run(&arguments),
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Ui(arguments)) => ui::run(registry, &arguments),
         Some(Command::Diff(arguments)) => diff::run(&arguments),
+        Some(Command::Merge(arguments)) => merge::run(&arguments),
+        Some(Command::Memory(arguments)) => memory::run(registry, build, &arguments),
+        Some(Command::Scale(arguments)) => scale::run(registry, build, &arguments),
         Some(Command::Prove(arguments)) => prove::run(registry, build, &arguments),
         Some(Command::Soak(arguments)) => soak::run(registry, &arguments),
+        Some(Command::Span(arguments)) => analysis::span_command::run(registry, &arguments),
+        Some(Command::Diverge(arguments)) => analysis::diverge_command::run(registry, &arguments),
+        Some(Command::Ps(arguments)) => ps::run(&arguments),
+        Some(Command::Trace(arguments)) => trace::run(registry, &arguments),
+        Some(Command::Zoo(arguments)) => zoo::run(registry, &arguments),
         Some(Command::Child) => compare::child::run(registry),
+        Some(Command::ZooCell(arguments)) => zoo::cell::run(registry, &arguments),
     }
 }
 

@@ -180,8 +180,6 @@ fn ratio_of(row: &Row) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::comparisons::tests::{among, run};
     use crate::comparisons::{Against, ArmKey, Baseline};
@@ -222,16 +220,8 @@ mod tests {
         };
         let results = Results {
             schema: SCHEMA.into(),
-            environments: Vec::new(),
             runs,
             comparisons,
-            method: None,
-            remarks: Vec::new(),
-            notes: Vec::new(),
-            workloads: Vec::new(),
-            absent: Vec::new(),
-            certificate: None,
-            default_policies: BTreeMap::new(),
             sweep: Some(Sweep {
                 dimensions: vec![
                     dimension("policy", ["go-like", "tokio-like"]),

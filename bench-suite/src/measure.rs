@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Serializer as _;
+use runtime_core::trace::{Recorded, Recorder, Session};
 use runtime_core::{LaunchConfig, Metrics};
 
+use crate::costs::callgrind;
+use crate::costs::events::Events;
 use crate::scheduler_counts::SchedulerCounts;
 use crate::usage;
 
@@ -26,6 +29,26 @@ pub struct Sample {
     pub involuntary_switches: u64,
     /// Page faults, minor and major.
     pub page_faults: u64,
+    /// The part of the CPU time outside of the kernel.
+    pub cpu_user_ns: u64,
+    /// The part of the CPU time in the kernel.
+    pub cpu_system_ns: u64,
+}
+
+impl Sample {
+    /// From what the kernel counted meanwhile.
+    pub(crate) fn counted(ops: u64, wall_ns: u64, cpu_ns: u64, counters: usage::Counters) -> Self {
+        Self {
+            ops,
+            wall_ns,
+            cpu_ns,
+            voluntary_switches: counters.voluntary_switches,
+            involuntary_switches: counters.involuntary_switches,
+            page_faults: counters.page_faults,
+            cpu_user_ns: counters.user_ns,
+            cpu_system_ns: counters.system_ns,
+        }
+    }
 }
 
 /// Percentiles of a workload's latencies, and their whole histogram for later merging.
@@ -107,9 +130,18 @@ pub struct Meter {
     pub reactor: Option<String>,
     /// What the runtime was started with, if it was started by its [`Launch`](runtime_core::Launch).
     pub(crate) launched: Option<LaunchConfig>,
+    /// What records the first timed repetition; taken by it.
+    pub(crate) recorder: Option<Recorder>,
+    session: Option<Session>,
+    /// What was recorded of it.
+    pub(crate) recorded: Option<Recorded>,
     /// How much more CPU time each timed part is to take, as a share of its own.
     pub(crate) slowdown: f64,
     counts: SchedulerCounts,
+    /// Counts system calls and more, if that is what this run is for.
+    pub(crate) events: Option<Events>,
+    /// Whether what memory there is for is told, if that is what this run is for.
+    pub(crate) split_memory: bool,
     /// Child processes that belong to the runtime under test: what they use counts as its own.
     pub(crate) processes: Vec<u32>,
     mark: Option<Mark>,
@@ -155,9 +187,7 @@ fn cpu_time(processes: &[u32]) -> Duration {
 fn counters(processes: &[u32]) -> usage::Counters {
     let mut sum = usage::counters();
     for other in processes.iter().map(|&id| usage::counters_of(id)) {
-        sum.voluntary_switches += other.voluntary_switches;
-        sum.involuntary_switches += other.involuntary_switches;
-        sum.page_faults += other.page_faults;
+        sum.add(other);
     }
     sum
 }
@@ -181,7 +211,12 @@ impl Meter {
     /// Begins a timed repetition.
     pub fn start(&mut self) {
         self.counts.start();
+        self.session = self.recorder.take().map(Recorder::start_in_turn);
         self.mark = Some(Mark::now(&self.processes));
+        if let Some(events) = &mut self.events {
+            events.start();
+        }
+        callgrind::lab_counted_part_begins();
     }
 
     /// Ends the timed repetition that [`start`](Meter::start) began, in which `ops` operations were done.
@@ -189,6 +224,10 @@ impl Meter {
     /// # Panics
     /// Without a `start` before it.
     pub fn stop(&mut self, ops: u64) {
+        callgrind::lab_counted_part_ends();
+        if let Some(events) = &mut self.events {
+            events.stop();
+        }
         if let Some(start) = self.mark.filter(|_| self.slowdown > 0.0) {
             // Spins inside the timed part: CPU time grows by just the share, and time by as much as on a quiet machine.
             let used = || cpu_time(&self.processes).saturating_sub(start.cpu);
@@ -197,26 +236,18 @@ impl Meter {
                 std::hint::spin_loop();
             }
         }
+        if let Some(session) = self.session.take() {
+            self.recorded = Some(session.stop());
+        }
         let end = Mark::end(&self.processes);
         let start = self.mark.take().expect("`stop` follows `start`");
         self.counts.stop(&mut self.extra);
-        self.samples.push(Sample {
+        self.samples.push(Sample::counted(
             ops,
-            wall_ns: nanoseconds(end.at - start.at),
-            cpu_ns: nanoseconds(end.cpu.saturating_sub(start.cpu)),
-            voluntary_switches: end
-                .counters
-                .voluntary_switches
-                .saturating_sub(start.counters.voluntary_switches),
-            involuntary_switches: end
-                .counters
-                .involuntary_switches
-                .saturating_sub(start.counters.involuntary_switches),
-            page_faults: end
-                .counters
-                .page_faults
-                .saturating_sub(start.counters.page_faults),
-        });
+            nanoseconds(end.at - start.at),
+            nanoseconds(end.cpu.saturating_sub(start.cpu)),
+            end.counters.since(start.counters),
+        ));
         self.peak_rss_bytes = peak_rss_bytes(&self.processes);
     }
 

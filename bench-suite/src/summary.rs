@@ -512,7 +512,6 @@ mod tests {
         let comparisons = comparisons::tests::with("tokio-mt", &runs, false);
         Results {
             schema: SCHEMA.into(),
-            environments: Vec::new(),
             runs,
             comparisons,
             ..Results::default()

@@ -95,6 +95,13 @@ pub(crate) fn utc(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
+/// A time as programs read it, ISO 8601, from seconds since 1970.
+pub(crate) fn utc_iso(seconds: u64) -> String {
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// A time as part of a file's name, from seconds since 1970: names in order are times in order.
 pub(crate) fn utc_name(seconds: u64) -> String {
     let (year, month, day) = date(seconds / 86_400);

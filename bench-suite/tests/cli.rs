@@ -377,10 +377,8 @@ fn a_short_comparison_is_printed_stored_and_reported_again() {
     let again = fs::read_to_string(folder.path().join("again/report.html")).unwrap();
     assert!(first == again, "the same results give the same report");
     for part in ["http://", "https://"] {
-        let outside = again.matches(part).count()
-            - include_str!("../assets/chart.umd.min.js")
-                .matches(part)
-                .count();
+        let outside =
+            again.matches(part).count() - include_str!("../assets/d3.min.js").matches(part).count();
         assert_eq!(outside, 0, "the report refers to nothing outside");
     }
 }

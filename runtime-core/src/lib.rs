@@ -41,7 +41,7 @@ pub use runtime_kernel::{
 #[doc(inline)]
 pub use runtime_kernel::{
     blocking, budget, contain, context, in_turn, metrics, native, park, primitives, promise,
-    reactor, task, time, unwind,
+    reactor, task, task_list, time, trace, unwind,
 };
 
 #[cfg(feature = "hyper")]

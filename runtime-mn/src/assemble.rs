@@ -1,14 +1,15 @@
 //! How a runtime is put together: the scheduler under a policy, with its parts, and what the code on its threads sees
 //! of it.
 
+use std::cell::Cell;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 use runtime_core::blocking::BlockingPool;
 use runtime_core::context::{Ambient, Binding, IoDriver, Refused};
 use runtime_core::park::Parker;
-use runtime_core::primitives::atomic::AtomicBool;
+use runtime_core::primitives::atomic::{AtomicBool, AtomicUsize};
 use runtime_core::primitives::thread;
 use runtime_core::reactor::Reactor;
 use runtime_core::task::Arena;
@@ -17,18 +18,22 @@ use runtime_core::time::{Clock, TimerShard};
 
 use crate::binding::Scheduler;
 use crate::builder::Builder;
+use crate::deque::Worker as Deque;
 use crate::ending::{Closed, Threads};
+use crate::life::Worker;
 use crate::parts::list::{Installed, OfRemote};
+use crate::policy::asking::ask_for_sleeper;
+use crate::policy::view::Surroundings;
 use crate::policy::{Place, Policy, SleeperView};
-use crate::scheduler::driver::unpark;
+use crate::random::Random;
 use crate::scheduler::idle::Idle;
-use crate::scheduler::placement::ask_for_sleeper;
-use crate::scheduler::queues::SharedQueues;
-use crate::scheduler::worker::Worker;
-use crate::scheduler::{Local, Remote, Shared, Start, Unstarted};
+use crate::scheduler::queues::{OwnQueues, WorkerQueues};
+use crate::scheduler::{Local, Remote, Shared};
 use crate::seam::Hooks;
-use crate::seam::plan::Plan;
+use crate::seam::facts::Duty;
+use crate::seam::plan::{Plan, Rules, Start, Unstarted};
 use crate::topology;
+use crate::waking::Waking;
 
 /// A runtime as the code on its threads sees it.
 struct Mn<P: Policy> {
@@ -54,9 +59,11 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         extra_workers: builder.parts.extra_workers(),
         reactor: Reactor::new(builder.reactor)?,
         clock: builder.clock.clone(),
-        knobs,
-        steals: policy.steals(),
-        wakes_for: Place::KINDS.map(|place| policy.tells(place)),
+        rules: Rules {
+            knobs,
+            steals: policy.steals(),
+            wakes_for: Place::KINDS.map(|place| policy.tells(place)),
+        },
         thread_name: builder.thread_name.clone(),
         topology: builder.checked_topology()?,
     };
@@ -88,8 +95,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         pins_workers: builder.pins_workers,
     });
     let starter: Arc<dyn Start> = Arc::clone(&mn) as _;
-    let is_first = shared.starter.set(Arc::downgrade(&starter)).is_ok();
-    assert!(is_first, "set once, here");
+    shared.threads.set_starter(&starter);
     let ambient: Arc<dyn Ambient> = mn;
     ambient
         .blocking_pool()
@@ -105,52 +111,71 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
 /// The scheduler's shared state, and its workers.
 fn new_scheduler(plan: Plan, parts: Installed) -> (Shared<Installed>, Vec<Unstarted>) {
     let slots = plan.workers + plan.extra_workers;
-    let (queues, own_queues) =
-        SharedQueues::new(slots, plan.workers, plan.topology, plan.clock.clone());
-    let workers = own_queues.into_iter().map(|queues| Unstarted {
-        queues,
+    let workers = (0..slots).map(|index| Unstarted {
+        queues: own_queues(index),
         parker: Parker::new(),
     });
     let workers: Vec<_> = workers.collect();
     let shared = Shared {
-        queues,
         remotes: workers
             .iter()
             .map(|it| new_remote(it, &plan.reactor))
             .collect(),
+        active: AtomicUsize::new(plan.workers),
         workers: plan.workers,
+        injector: CachePadded::default(),
         idle: CachePadded::new(Idle::new(plan.workers)),
         closed: Closed::new(),
-        threads: Threads::new(),
+        threads: Threads::new(plan.thread_name),
         reactor: plan.reactor,
         poller: CachePadded::default(),
-        clock: plan.clock,
+        clock: plan.clock.clone(),
         arena: Arena::default(),
-        knobs: plan.knobs,
-        steals: plan.steals,
-        wakes_for: plan.wakes_for,
-        thread_name: plan.thread_name,
-        starter: OnceLock::new(),
+        rules: plan.rules,
+        surroundings: Surroundings::new(plan.topology, plan.clock),
         parts,
     };
     (shared, workers)
 }
 
+fn own_queues(index: usize) -> OwnQueues {
+    OwnQueues {
+        index,
+        lifo: Deque::new_lifo(),
+        fifo: Deque::new_fifo(),
+        tick: Cell::new(0),
+        random: Random::new(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(index as u64 + 1)),
+        state: Default::default(),
+    }
+}
+
 fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Arc<Remote<Installed>> {
-    let polling = Arc::new(AtomicBool::new(false));
-    let (unparker, of_timers) = (worker.parker.unparker(), Arc::clone(&polling));
+    let waking = Arc::new(Waking::of(&worker.parker));
+    let of_timers = Arc::clone(&waking);
     let reactor = Arc::downgrade(reactor);
     // A timer that another thread sets must end a wait that would be too long.
     let timers = TimerShard::new(Box::new(move || {
-        unpark(&unparker, &of_timers, reactor.upgrade().as_deref());
+        of_timers.unpark(reactor.upgrade().as_deref());
     }));
     Arc::new(Remote {
+        queues: WorkerQueues {
+            slot: CachePadded::default(),
+            lifo: worker.queues.lifo.stealer(),
+            fifo: worker.queues.fifo.stealer(),
+        },
         timers,
-        unparker: worker.parker.unparker(),
-        polling,
+        waking,
+        asleep: AtomicBool::new(false),
         polls: CachePadded::default(),
         parts: OfRemote::default(),
     })
+}
+
+/// A worker for what belongs to none, such as the timers of other threads.
+fn any_worker(shared: &Shared<Installed>) -> &Arc<Remote<Installed>> {
+    let is_here = |worker: &usize| Installed::duty(shared, *worker) != Duty::Away;
+    let here = (0..shared.workers).find(is_here);
+    &shared.remotes[here.unwrap_or(0)]
 }
 
 impl<P: Policy> Ambient for Mn<P> {
@@ -163,7 +188,9 @@ impl<P: Policy> Ambient for Mn<P> {
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {
-        self.scheduler.shared.launch(self.scheduler.policy(), task)
+        let scheduler = &self.scheduler;
+        let queued = scheduler.shared.spawn(scheduler.policy(), task);
+        queued.map_err(|task| Refused { task, error: None })
     }
 
     fn io_driver(&self) -> IoDriver {
@@ -172,7 +199,7 @@ impl<P: Policy> Ambient for Mn<P> {
 
     fn timer_shard(&self) -> Arc<TimerShard> {
         let shared = &self.scheduler.shared;
-        let remote = Local::current(shared).map_or_else(|| shared.any_worker(), Local::remote);
+        let remote = Local::current(shared).map_or_else(|| any_worker(shared), |it| &it.remote);
         Arc::clone(&remote.timers)
     }
 
@@ -188,11 +215,11 @@ impl<P: Policy> Ambient for Mn<P> {
 impl<P: Policy> Start for Mn<P> {
     fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()> {
         let shared = &self.scheduler.shared;
-        let name = format!("{}-{}", shared.thread_name, worker.queues.index);
+        let name = format!("{}-{}", shared.threads.name, worker.queues.index);
         let life = move || {
-            let queues = &worker.queues;
-            if self.pins_workers && queues.index < queues.all.regular {
-                topology::pin(queues.all.topology().cpu(queues.index).number);
+            let (shared, index) = (&self.scheduler.shared, worker.queues.index);
+            if self.pins_workers && index < shared.workers {
+                topology::pin(shared.surroundings.topology().cpu(index).number);
             } else if self.pins_workers {
                 topology::unpin();
             }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task};
 
+use crate::policy::asking::dispose;
 use crate::policy::{Policy, WokenBy};
-use crate::scheduler::placement::dispose;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 

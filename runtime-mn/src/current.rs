@@ -1,11 +1,17 @@
-//! Which worker the calling thread is. The pointers are for comparing; `Local::current` knows their type.
+//! Which worker the calling thread is.
+#![allow(unsafe_code)]
 
 use std::any::TypeId;
 use std::cell::Cell;
 use std::ptr;
+use std::sync::Arc;
 
 use runtime_core::primitives::thread_local;
 
+use crate::scheduler::{Local, Shared};
+use crate::seam::facts::State;
+
+/// The pointers are for comparing, until the type is known.
 #[derive(Clone, Copy)]
 struct Current {
     worker: *const (),
@@ -26,41 +32,62 @@ thread_local! {
     static AWAY_FROM: Cell<*const ()> = const { Cell::new(ptr::null()) };
 }
 
-/// Calls `body` with that worker, whose parts have that type, as the calling thread's.
-pub(crate) fn enter(worker: *const (), runtime: *const (), parts: TypeId, body: impl FnOnce()) {
-    CURRENT.set(Current {
-        worker,
-        runtime,
-        parts: Some(parts),
-    });
-    body();
-    CURRENT.set(NO_WORKER);
-}
+impl<H: State> Local<H> {
+    /// Calls `body` with this as the calling thread's worker.
+    pub(crate) fn enter(&self, body: impl FnOnce()) {
+        CURRENT.set(Current {
+            worker: ptr::from_ref(self).cast(),
+            runtime: Arc::as_ptr(&self.shared).cast(),
+            parts: Some(TypeId::of::<H>()),
+        });
+        body();
+        CURRENT.set(NO_WORKER);
+    }
 
-/// The calling thread's worker, if it is one of that runtime's.
-#[inline]
-pub(crate) fn worker_of(runtime: *const ()) -> Option<*const ()> {
-    let current = CURRENT.try_with(Cell::get).ok()?;
-    ptr::eq(current.runtime, runtime).then_some(current.worker)
-}
+    /// The calling thread's worker, if it is one of this runtime's.
+    #[inline]
+    pub(crate) fn current<'a>(shared: &Arc<Shared<H>>) -> Option<&'a Self> {
+        let worker = worker_of(shared)?;
+        // SAFETY: by `worker_of`. It is alive: `enter` keeps it further up on this thread's stack, and the reference
+        // that we return does not leave the calls that come from there.
+        Some(unsafe { &*worker })
+    }
 
-/// Calls `body` with the calling thread's worker, if its parts have that type; meanwhile the thread has none.
-pub(crate) fn leave<R>(parts: TypeId, body: impl FnOnce(*const ()) -> R) -> Option<R> {
-    struct Return(Current);
-    impl Drop for Return {
-        fn drop(&mut self) {
-            AWAY_FROM.set(ptr::null());
-            CURRENT.set(self.0);
+    /// The number of the calling thread's worker, if it is one of this runtime's.
+    pub(crate) fn current_index(shared: &Shared<H>) -> Option<usize> {
+        let worker = worker_of(shared)?;
+        // SAFETY: as in `current`.
+        Some(unsafe { &*worker }.queues.index)
+    }
+
+    /// Calls `body` with the calling thread's worker, whatever runtime's it is; meanwhile the thread has none. `None`:
+    /// it has none already, or one with other parts.
+    pub(crate) fn leave<R>(body: impl FnOnce(&Self) -> R) -> Option<R> {
+        struct Return(Current);
+        impl Drop for Return {
+            fn drop(&mut self) {
+                AWAY_FROM.set(ptr::null());
+                CURRENT.set(self.0);
+            }
         }
+        let current = CURRENT.try_with(Cell::get).unwrap_or(NO_WORKER);
+        if current.parts != Some(TypeId::of::<H>()) {
+            return None;
+        }
+        CURRENT.set(NO_WORKER);
+        AWAY_FROM.set(current.runtime);
+        let _return = Return(current);
+        // SAFETY: the parts have the type `H`, so it is a `Local<H>`. It is alive as in `current`.
+        Some(body(unsafe { &*current.worker.cast::<Self>() }))
     }
-    let current = CURRENT.try_with(Cell::get).unwrap_or(NO_WORKER);
-    if current.parts != Some(parts) {
-        return None;
-    }
-    CURRENT.set(NO_WORKER);
-    AWAY_FROM.set(current.runtime);
-    let _return = Return(current);
-    Some(body(current.worker))
+}
+
+/// The calling thread's worker, if it is one of that runtime's. The worker keeps its `Shared` alive, so no other value
+/// stands at that address, and the caller's has the type `Shared<H>`. So the worker is a `Local<H>`.
+#[inline]
+fn worker_of<H: State>(shared: &Shared<H>) -> Option<*const Local<H>> {
+    let current = CURRENT.try_with(Cell::get).ok()?;
+    ptr::eq(current.runtime, ptr::from_ref(shared).cast()).then_some(current.worker.cast())
 }
 
 /// Whether a worker of that runtime has [left](leave) the calling thread to what runs there now.

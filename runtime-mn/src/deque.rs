@@ -1,13 +1,29 @@
-//! The deques and the injector.
+//! The deques and the injector, and how to take from them.
 //!
 //! Under shuttle each of their operations is one step, before which another thread may get its turn: what goes on
 //! inside of them is crossbeam's to check.
+
+use runtime_core::primitives::spin_loop;
 
 #[cfg(not(lab_shuttle))]
 pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
 #[cfg(lab_shuttle)]
 pub(crate) use stepwise::{Injector, Steal, Stealer, Worker};
+
+/// The most items that are taken at once.
+pub(crate) const BATCH_LIMIT: usize = 32;
+
+/// Steals until it is known whether there was something.
+pub(crate) fn retry<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(stolen) => return Some(stolen),
+            Steal::Empty => return None,
+            Steal::Retry => spin_loop(),
+        }
+    }
+}
 
 #[cfg(lab_shuttle)]
 mod stepwise {

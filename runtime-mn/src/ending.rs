@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use runtime_core::primitives::atomic::{
@@ -15,6 +16,8 @@ use runtime_core::primitives::atomic::{
     fence,
 };
 use runtime_core::primitives::{Condvar, Mutex, thread_local};
+
+use crate::seam::plan::Start;
 
 #[derive(Debug)]
 pub(crate) struct Closed(AtomicBool);
@@ -69,8 +72,10 @@ pub(crate) fn owns_this_thread<S>(shared: *const S) -> bool {
 }
 
 /// The runtime's threads.
-#[derive(Debug)]
 pub(crate) struct Threads {
+    /// What they are called, before a number.
+    pub(crate) name: String,
+    starter: OnceLock<Weak<dyn Start>>,
     counts: Mutex<Counts>,
     one_ended: Condvar,
 }
@@ -84,15 +89,28 @@ struct Counts {
 }
 
 impl Threads {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(name: String) -> Self {
         let counts = Mutex::new(Counts {
             workers_not_ending: 0,
             running: 0,
         });
         Self {
+            name,
+            starter: OnceLock::new(),
             counts,
             one_ended: Condvar::new(),
         }
+    }
+
+    /// Says, once, who starts threads.
+    pub(crate) fn set_starter(&self, starter: &Arc<dyn Start>) {
+        let is_first = self.starter.set(Arc::downgrade(starter)).is_ok();
+        assert!(is_first, "set once");
+    }
+
+    /// The runtime as it can start threads; nothing once it is gone.
+    pub(crate) fn starter(&self) -> Option<Arc<dyn Start>> {
+        self.starter.get()?.upgrade()
     }
 
     /// Counts a thread that is about to be started. False: the runtime has closed, and takes no more.

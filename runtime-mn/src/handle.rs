@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::context::{self, Ambient, EnterGuard, Role};
 use runtime_core::park::block_on_current_thread;
 use runtime_core::task::{Attributes, Task, bind, bind_named, bind_with};
+use runtime_core::task_list::LiveTask;
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::handle_refs::CoreRef;
@@ -33,6 +34,7 @@ impl Handle {
     }
 
     /// Starts a task.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -56,6 +58,7 @@ impl Handle {
     }
 
     /// As [`spawn`](Handle::spawn), with attributes, such as a tag for the policy. The task is 8 bytes larger.
+    #[track_caller]
     pub fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -73,6 +76,7 @@ impl Handle {
     }
 
     /// Runs a function that blocks on the runtime's blocking pool.
+    #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -136,6 +140,10 @@ impl Native for Handle {
         }
     }
 
+    fn live_tasks(&self) -> Option<Vec<LiveTask>> {
+        Some(self.core.shared.arena.live_tasks())
+    }
+
     fn metrics(&self) -> Metrics {
         let mut metrics = Metrics::default();
         metrics.blocking_threads = Some(self.core.blocking.threads() as u64);
@@ -143,6 +151,7 @@ impl Native for Handle {
         metrics
     }
 
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -151,6 +160,7 @@ impl Native for Handle {
         Handle::spawn(self, future)
     }
 
+    #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

@@ -9,6 +9,7 @@ mod assemble;
 mod binding;
 mod build;
 mod builder;
+mod counting;
 mod current;
 mod deque;
 mod ending;
@@ -16,16 +17,18 @@ mod handle;
 mod handle_refs;
 mod knobs;
 mod launch;
+mod life;
 pub mod parts;
 pub mod policy;
 mod prepaid;
-mod ranked;
+mod random;
 mod runtime;
 pub mod scheduler;
 mod seam;
 mod slot;
 mod topology;
 mod turn;
+mod waking;
 
 #[cfg(all(test, any(lab_loom, not(lab_shuttle))))]
 mod loom_tests;

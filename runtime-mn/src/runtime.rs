@@ -94,6 +94,7 @@ impl Runtime {
     }
 
     /// Starts a task.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

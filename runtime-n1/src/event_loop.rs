@@ -18,6 +18,7 @@ use runtime_kernel::context::{self, EnterGuard, Role};
 use runtime_kernel::reactor::{Polled, Reactor};
 use runtime_kernel::task::{SchedulerArc, Task, bind_local};
 use runtime_kernel::time::TimerShard;
+use runtime_kernel::trace::{self, Fact, ThreadKind};
 
 use crate::builder::Builder;
 use crate::handle::{Handle, LoopAmbient};
@@ -120,6 +121,7 @@ impl Loop {
     }
 
     /// Starts a task that stays on this thread. It runs while the loop does.
+    #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -185,6 +187,7 @@ impl Loop {
     fn run(&self, done: impl Fn() -> bool) {
         let _entered = self.enter_as_worker();
         let shared = &self.local.shared;
+        let _role = trace::thread_is(ThreadKind::Worker, shared.worker);
         shared.erased().serve(|| {
             while !done() {
                 if shared.sleep.is_stopped() {
@@ -246,6 +249,7 @@ impl Loop {
     pub(crate) fn wait_up_to(&self, timeout: Option<Duration>) {
         if timeout != Some(Duration::ZERO) {
             self.local.shared.counters.parks.fetch_add(1, Relaxed);
+            trace::note(Fact::Parks(true));
         }
         self.look(timeout);
     }
@@ -262,6 +266,10 @@ impl Loop {
                 .reactor
                 .poll(timeout)
                 .expect("the reactor's own descriptors stay valid");
+            if timeout != Some(Duration::ZERO) {
+                trace::note(Fact::Unparked);
+            }
+            trace::note(Fact::IoPolled(polled.sockets));
         }
         if shared.timers.next_deadline().is_some() {
             shared.timers.fire(shared.clock.now());
@@ -322,6 +330,7 @@ impl Drop for Loop {
 ///
 /// # Panics
 /// Outside of a running [`Loop`].
+#[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
@@ -336,6 +345,7 @@ where
 }
 
 #[allow(unsafe_code)]
+#[track_caller]
 fn spawn_local_on<F>(local: &Local, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_kernel::blocking::BlockingPool;
 use runtime_kernel::context::{self, Ambient, Binding, EnterGuard, IoDriver, Refused, Role};
 use runtime_kernel::task::{SchedulerArc, Task, bind, bind_named};
+use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::time::{Clock, TimerShard};
 use runtime_kernel::{Capabilities, JoinHandle, Metrics, Native};
 
@@ -45,6 +46,7 @@ impl Handle {
     }
 
     /// Starts a task on the loop; it runs while the loop does.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -74,6 +76,7 @@ impl Handle {
     }
 
     /// Runs a function that blocks on the loop's blocking pool.
+    #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -133,6 +136,10 @@ impl Native for Handle {
         }
     }
 
+    fn live_tasks(&self) -> Option<Vec<LiveTask>> {
+        Some(self.shared.arena.live_tasks())
+    }
+
     fn metrics(&self) -> Metrics {
         let counters = &self.shared.counters;
         let mut metrics = Metrics::default();
@@ -143,6 +150,7 @@ impl Native for Handle {
         metrics
     }
 
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

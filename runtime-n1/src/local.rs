@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use runtime_kernel::context::{Ambient, Refused};
 use runtime_kernel::task::{BlockCache, Ran, SchedulerArc, Task};
+use runtime_kernel::trace::{self, Fact, Queue, WorkerId};
 
 use crate::shared::Shared;
 use crate::slow_polls::Watch;
@@ -62,6 +63,7 @@ impl Local {
     }
 
     pub(crate) fn push(&self, task: Task) {
+        trace::note(Fact::Queued(task.id(), Queue::Fifo, WorkerId::NONE));
         self.ready.borrow_mut().push_back(task);
     }
 

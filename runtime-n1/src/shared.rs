@@ -13,6 +13,7 @@ use runtime_kernel::context::Refused;
 use runtime_kernel::reactor::Reactor;
 use runtime_kernel::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task};
 use runtime_kernel::time::{Clock, TimerShard};
+use runtime_kernel::trace::{self, Fact, Queue, WorkerId};
 
 use crate::local::Local;
 use crate::sleep::Sleep;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     remote: Mutex<Remote>,
     pub(crate) sleep: Sleep,
     pub(crate) counters: Counters,
+    /// By what traces know the loop.
+    pub(crate) worker: WorkerId,
 }
 
 #[derive(Default)]
@@ -60,11 +63,13 @@ impl Shared {
             remote: Mutex::default(),
             sleep: Sleep::new(),
             counters: Counters::default(),
+            worker: WorkerId::new(trace::next_runtime(), 0),
         }
     }
 
     /// Queues a task from outside of the loop.
     fn push_remote(&self, task: Task) {
+        trace::note(Fact::Queued(task.id(), Queue::Inbox, self.worker));
         self.remote.lock().queue.push_back(task);
         self.announce();
     }
@@ -78,6 +83,7 @@ impl Shared {
         if remote.closed {
             return Err(Refused { task, error: None });
         }
+        trace::note(Fact::Queued(task.id(), Queue::Inbox, this.worker));
         remote.queue.push_back(task);
         drop(remote);
         this.announce();
@@ -86,6 +92,7 @@ impl Shared {
 
     fn announce(&self) {
         if self.sleep.announce() {
+            trace::note(Fact::Unparks(self.worker));
             self.reactor.notify();
         }
     }

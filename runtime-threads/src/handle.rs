@@ -8,6 +8,7 @@ use std::sync::Arc;
 use runtime_kernel::context::{self, Ambient, EnterGuard, Role};
 use runtime_kernel::park::block_on_current_thread;
 use runtime_kernel::task::{bind, bind_named};
+use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::{Capabilities, JoinError, JoinHandle, Metrics, Native};
 
 use crate::shared::Shared;
@@ -35,6 +36,7 @@ impl Handle {
     ///
     /// The handle reports [`JoinError::SpawnFailed`] if the system gives no thread, and [`JoinError::Cancelled`] if the
     /// runtime has shut down.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -65,6 +67,7 @@ impl Handle {
 
     /// Runs a function that blocks on the runtime's blocking pool. (A task has a thread of its own, so that blocking
     /// there harms nobody else; but it can't be aborted while it does, and its own sockets and timers wait.)
+    #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -150,6 +153,10 @@ impl Native for Handle {
         }
     }
 
+    fn live_tasks(&self) -> Option<Vec<LiveTask>> {
+        Some(self.shared.registry.live_tasks())
+    }
+
     fn metrics(&self) -> Metrics {
         let counts = self.shared.registry.counts();
         let mut metrics = Metrics::default();
@@ -160,6 +167,7 @@ impl Native for Handle {
         metrics
     }
 
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

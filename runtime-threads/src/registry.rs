@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use runtime_kernel::task::{AbortHandle, SchedulerArc, TaskId};
+use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::time::{Clock, Quiet};
 
 use crate::os_thread::OsThread;
@@ -198,6 +199,16 @@ impl Registry {
         if state.closed {
             self.left.notify_all();
         }
+    }
+
+    /// The tasks that have not ended.
+    pub(crate) fn live_tasks(&self) -> Vec<LiveTask> {
+        let live: Vec<AbortHandle> = {
+            let state = self.state.lock();
+            state.live.values().map(|it| it.abort.clone()).collect()
+        };
+        // Outside of the lock: the last reference may free a task.
+        live.iter().filter_map(AbortHandle::live_task).collect()
     }
 
     /// Lets no more tasks in and ends those that are there, each on its own thread.

@@ -16,6 +16,7 @@ use runtime_kernel::context::{self, Ambient, Binding, IoDriver, Refused, Role};
 use runtime_kernel::reactor::own_thread::{ThreadParker, ThreadUnparker};
 use runtime_kernel::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
 use runtime_kernel::time::{Clock, TimerShard};
+use runtime_kernel::trace::{self, Fact, Queue, ThreadKind, WorkerId};
 
 use crate::due::Due;
 use crate::handle::Handle;
@@ -40,6 +41,8 @@ pub(crate) struct TaskThread {
     /// Written by the thread only.
     polls: AtomicU64,
     parks: AtomicU64,
+    /// By what traces know the thread.
+    worker: WorkerId,
 }
 
 thread_local! {
@@ -57,6 +60,7 @@ unsafe impl Schedule for TaskThread {
         }
         // Before its first poll a task counts as due, so that nobody schedules it: the parker is there.
         if let Some(unparker) = this.unparker.get() {
+            trace::note(Fact::Unparks(this.worker));
             unparker.unpark();
         }
     }
@@ -73,6 +77,7 @@ impl TaskThread {
             waits: AtomicBool::new(false),
             polls: AtomicU64::new(0),
             parks: AtomicU64::new(0),
+            worker: WorkerId::new(trace::next_runtime(), 0),
         })
     }
 
@@ -195,6 +200,7 @@ impl TaskThread {
     }
 
     fn put(&self, task: Task) {
+        trace::note(Fact::Queued(task.id(), Queue::Slot, self.worker));
         let before = self.due.put(task.into_raw());
         // A task is due once at a time. So this is another one, that somebody has bound to this scheduler too: it has
         // no thread. SAFETY: as in `take`.
@@ -213,6 +219,7 @@ impl TaskThread {
         // Dropped in the reverse order: the permit covers the thread to its end.
         let _permit = permit.started();
         let _listed = Listed { this, id };
+        let _role = trace::thread_is(ThreadKind::Task, this.worker);
         OWN.set((Arc::as_ptr(&this.shared), ptr::from_ref::<Self>(this)));
         let parker = ThreadParker::current_or_install();
         let _ = this.unparker.set(parker.unparker());

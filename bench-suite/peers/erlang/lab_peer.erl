@@ -39,7 +39,8 @@ run(Port) ->
         <<"mutex-contended">> ->
             Serve(fun(_) -> lab_scheduling:mutex(Size, Number(<<"tasks">>), Number(<<"held">>)) end);
         <<"timers">> -> Serve(fun(_) -> lab_scheduling:timers(Size, Number(<<"span_ms">>), Seed) end);
-        <<"idle">> -> Serve(fun(_) -> lab_scheduling:idle(Size) end);
+        <<"idle">> -> Serve(fun(_) -> lab_scheduling:idle(Size, infinity) end);
+        <<"idle-timer">> -> Serve(fun(_) -> lab_scheduling:idle(Size, 3600000) end);
         <<"crawl">> ->
             Site = lab:text(<<"site">>, P),
             Serve(fun(_) -> lab_network:crawl(Size, Number(<<"at_once">>), Site) end);

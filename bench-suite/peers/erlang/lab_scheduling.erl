@@ -4,7 +4,7 @@
 %% process that answers to put and get, a lock one that answers to acquire, as gen_server would have them. What a
 %% process computes it sends.
 -module(lab_scheduling).
--export([spawn_all/1, spawn_batch/1, yield/2, pingpong/1, skynet/1, fib/2, forks/1, mpmc/1, mutex/3, timers/3, idle/1]).
+-export([spawn_all/1, spawn_batch/1, yield/2, pingpong/1, skynet/1, fib/2, forks/1, mpmc/1, mutex/3, timers/3, idle/2]).
 -export([queue_new/1, queue_put/2, queue_get/1, queue_close/1, call/2]).
 
 -define(BATCH, 100).
@@ -249,11 +249,12 @@ timers(Size, SpanMs, Seed) ->
     end),
     {Size, Size, #{late => Late}}.
 
-idle(Size) ->
+%% Processes that wait for what never comes, for as long as is said.
+idle(Size, Time) ->
     Parent = self(),
     Wait = fun() ->
         Parent ! begun,
-        receive never -> ok end
+        receive never -> ok after Time -> ok end
     end,
     [spawn_link(Wait) || _ <- lists:seq(1, Size)],
     [receive begun -> ok end || _ <- lists:seq(1, Size)],

@@ -61,11 +61,13 @@ func main() {
 		}))
 	case "timers":
 		serveOrders(workers, func(Order) (Outcome, error) { return timers(p, request.Seed), nil })
-	case "idle":
-		parked := make(chan struct{})
+	case "idle", "idle-timer", "idle-socket", "idle-stack":
+		wait, err := waiting(request.Workload)
 		serveOrders(workers, plain(func() (uint64, uint64, error) {
-			park(p["size"], parked)
-			return p["size"], p["size"], nil
+			if err == nil {
+				err = park(p["size"], wait)
+			}
+			return p["size"], p["size"], err
 		}))
 	case "crawl":
 		serveOrders(workers, func(Order) (Outcome, error) { return crawl(p, request.Site) })

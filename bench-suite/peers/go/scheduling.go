@@ -233,16 +233,3 @@ func timers(p map[string]uint64, seed int64) Outcome {
 	all.Wait()
 	return Outcome{Ops: p["size"], Answer: p["size"], LateNs: late}
 }
-
-// park leaves so many goroutines waiting.
-func park(tasks uint64, parked chan struct{}) {
-	var begun sync.WaitGroup
-	for i := uint64(0); i < tasks; i++ {
-		begun.Add(1)
-		go func() {
-			begun.Done()
-			<-parked
-		}()
-	}
-	begun.Wait()
-}

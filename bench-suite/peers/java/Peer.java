@@ -46,7 +46,9 @@ final class Peer {
                 workers, order -> Scheduling.mutex(p.number("size"), p.number("tasks"), p.number("held")));
             case "timers" -> Lab.serveOrders(
                 workers, order -> Scheduling.timers(p.count("size"), p.number("span_ms"), p.number("seed")));
-            case "idle" -> Lab.serveOrders(workers, order -> Scheduling.idle(p.count("size")));
+            case "idle", "idle-timer", "idle-stack" -> {
+                Lab.serveOrders(workers, order -> Scheduling.idle(p.count("size"), workload));
+            }
             case "crawl" -> Lab.serveOrders(
                 workers, order -> Network.crawl(p.count("size"), p.count("at_once"), p.text("site")));
             case "download" -> {

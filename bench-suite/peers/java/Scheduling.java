@@ -247,13 +247,29 @@ final class Scheduling {
 
     private static final ArrayList<Thread> PARKED = new ArrayList<>();
 
-    static Lab.Outcome idle(int size) throws Exception {
+    private static final long HOUR_NS = 3_600_000_000_000L;
+
+    /** Calls of some 50 bytes each: about a kilobyte of stack. */
+    private static final int STACK_FRAMES = 20;
+
+    private static long nest(int calls) {
+        return calls == 0 ? 0 : nest(calls - 1) + 1;
+    }
+
+    static Lab.Outcome idle(int size, String workload) throws Exception {
         var begun = new CountDownLatch(size);
         for (int i = 0; i < size; i++) {
             PARKED.add(Thread.startVirtualThread(() -> {
+                if (workload.equals("idle-stack")) {
+                    nest(STACK_FRAMES);
+                }
                 begun.countDown();
                 for (;;) {
-                    LockSupport.park();
+                    if (workload.equals("idle-timer")) {
+                        LockSupport.parkNanos(HOUR_NS);
+                    } else {
+                        LockSupport.park();
+                    }
                 }
             }));
         }

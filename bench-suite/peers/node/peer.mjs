@@ -24,6 +24,7 @@ const batches = {
   "mutex-contended": () => scheduling.mutex(params),
   timers: () => scheduling.timers(params, seed),
   idle: () => scheduling.idle(params, kept),
+  "idle-timer": () => scheduling.idle(params, kept, setTimeout),
   crawl: () => network.crawl(params, site),
   download: ({ folder }) => network.download(params, site, folder),
 };

@@ -216,10 +216,12 @@ export async function timers({ size, span_ms }, seed) {
   return { ops: size, answer: size, late_ms };
 }
 
-export async function idle({ size }, kept) {
+/** Tasks that wait for what never comes, or for an hour if `timer` sets one. */
+export async function idle({ size }, kept, timer = () => {}) {
+  const hour_ms = 3_600_000;
   const wait = async (begun) => {
     begun();
-    await new Promise(() => {});
+    await new Promise((resolve) => timer(resolve, hour_ms));
   };
   let missing = size;
   await new Promise((resolve) => {

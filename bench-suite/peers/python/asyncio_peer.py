@@ -17,6 +17,7 @@ import time
 import lab
 
 BATCH = 100
+HOUR_S = 3600
 
 
 async def number(n):
@@ -315,7 +316,7 @@ async def serve(workload, params):
     del cpu_bound
 
 
-async def idle(params, event, tasks):
+async def idle(params, wait_for_ever, tasks):
     gate = asyncio.Event()
     missing = params["size"]
 
@@ -324,7 +325,7 @@ async def idle(params, event, tasks):
         missing -= 1
         if missing == 0:
             gate.set()
-        await event.wait()
+        await wait_for_ever()
 
     tasks.extend(asyncio.create_task(wait()) for _ in range(params["size"]))
     await gate.wait()
@@ -365,14 +366,15 @@ def main():
             lab.serve_orders(lambda order: run(crawl(params, request["site"])))
         elif workload == "download":
             lab.serve_orders(lambda order: run(download(params, request["site"], order["folder"])))
-        elif workload == "idle":
+        elif workload in ("idle", "idle-timer"):
             tasks = []
 
             async def make_event():
                 return asyncio.Event()
 
             event = run(make_event())
-            lab.serve_orders(lambda order: run(idle(params, event, tasks)))
+            waits = {"idle": event.wait, "idle-timer": lambda: asyncio.sleep(HOUR_S)}
+            lab.serve_orders(lambda order: run(idle(params, waits[workload], tasks)))
             # Cancelling all of them could take long.
             os._exit(0)
         else:

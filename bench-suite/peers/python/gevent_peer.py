@@ -27,6 +27,7 @@ from gevent.queue import Queue
 from gevent.server import StreamServer
 
 BATCH = 100
+HOUR_S = 3600
 
 
 def spawn_and_join(numbers):
@@ -303,7 +304,7 @@ def serve(workload, params):
     server.serve_forever()
 
 
-def idle(params, event, greenlets):
+def idle(params, wait_for_ever, greenlets):
     ready = Event()
     missing = params["size"]
 
@@ -312,7 +313,7 @@ def idle(params, event, greenlets):
         missing -= 1
         if missing == 0:
             ready.set()
-        event.wait()
+        wait_for_ever()
 
     greenlets.extend(gevent.spawn(wait) for _ in range(params["size"]))
     ready.wait()
@@ -346,9 +347,10 @@ def main():
         lab.serve_orders(lambda order: crawl(params, request["site"]))
     elif workload == "download":
         lab.serve_orders(lambda order: download(params, request["site"], order["folder"]))
-    elif workload == "idle":
-        event, greenlets = Event(), []
-        lab.serve_orders(lambda order: idle(params, event, greenlets))
+    elif workload in ("idle", "idle-timer"):
+        greenlets = []
+        waits = {"idle": Event().wait, "idle-timer": lambda: gevent.sleep(HOUR_S)}
+        lab.serve_orders(lambda order: idle(params, waits[workload], greenlets))
         # The greenlets would keep the process from ending.
         os._exit(0)
     else:

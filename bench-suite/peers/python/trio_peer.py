@@ -16,6 +16,7 @@ import lab
 import trio
 
 BATCH = 100
+HOUR_S = 3600
 
 
 async def spawn_and_join(numbers):
@@ -347,7 +348,7 @@ async def serve(workload, params):
         await trio.serve_listeners(http if workload == "http" else echo, [listener])
 
 
-async def idle(params):
+async def idle(params, wait_for_ever):
     size = params["size"]
     ready = trio.Event()
     missing = size
@@ -357,7 +358,7 @@ async def idle(params):
         missing -= 1
         if missing == 0:
             ready.set()
-        await trio.sleep_forever()
+        await wait_for_ever()
 
     lab.say(type="ready", workers=1)
     async with trio.open_nursery() as nursery:
@@ -388,8 +389,9 @@ async def main():
     workload, params = request["workload"], request["params"]
     if workload in ("echo", "http", "mixed"):
         await serve(workload, params)
-    elif workload == "idle":
-        await idle(params)
+    elif workload in ("idle", "idle-timer"):
+        waits = {"idle": trio.sleep_forever, "idle-timer": lambda: trio.sleep(HOUR_S)}
+        await idle(params, waits[workload])
     elif workload in BATCHES:
         if workload == "fib-spawn":
             FORKS[0] = forks(params["size"])

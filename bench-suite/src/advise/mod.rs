@@ -9,10 +9,10 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use crate::cli::{AdviseArgs, CompareArgs};
-use crate::compare::Bench;
 use crate::compare::effort::Effort;
 use crate::compare::outputs::Outputs;
 use crate::compare::plan::{Asked, Plan};
+use crate::compare::{Bench, Counting};
 use crate::error::{CommandError, usage};
 use crate::latency::{P99, Sought, at_rate, capacities, duration_at, without_rate};
 use crate::provenance::Build;
@@ -157,7 +157,7 @@ pub(crate) fn run(
         plan.effort = effort.with_budget(duration_at(rate, usual).min(4 * usual));
         let cell = &mut plan.cells[0];
         cell.params = at_rate(&cell.params, rate, duration_at(rate, plan.effort.budget));
-        bench.measure(&plan, &outputs, &mut results)?;
+        bench.measure(&plan, &outputs, Counting::default(), &mut results)?;
     }
     let (runtime, said) = words::advice(&results, &mix, rate);
     results.advice = Some(Advice {

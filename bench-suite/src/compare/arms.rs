@@ -75,6 +75,7 @@ impl Arm {
             seed,
             params: params.clone(),
             slowdown: None,
+            aside: None,
         }
     }
 

@@ -11,11 +11,12 @@ use super::outputs::Outputs;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::protocol::Request;
-use super::{Measuring, compared, described, failures, must_not_pass, process, remarks};
+use super::{
+    Counting, Measuring, compared, described, failures, families, must_not_pass, process, remarks,
+};
 use crate::curves;
 use crate::environment;
 use crate::error::CommandError;
-use crate::memory;
 use crate::peers::external;
 use crate::provenance::Build;
 use crate::results::{Environment, Results, SCHEMA, Status};
@@ -99,12 +100,16 @@ impl Bench {
             .iter()
             .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
         let versions = external::prepare(runtimes, |line| self.say(line));
+        let begun = environment::Instant::now();
         // A quick look has little time for it, and measures little.
-        memory::warm(if plan.effort.intervals_only {
-            1 << 28
+        let (bytes, time) = if plan.effort.intervals_only {
+            (1 << 28, Duration::from_millis(50))
         } else {
-            1 << 30
-        });
+            (1 << 30, Duration::from_millis(300))
+        };
+        environment::warm_memory(bytes);
+        environment::warm_processors(time);
+        let conditions = environment::before(begun);
         let mut results = Results {
             schema: SCHEMA.to_owned(),
             environments: vec![environment::describe(plan.seed, build)],
@@ -118,6 +123,8 @@ impl Bench {
             ..Results::default()
         };
         results.environments[0].versions.extend(versions);
+        results.environments[0].shard = plan.shard.map(|shard| shard.to_string());
+        results.environments[0].conditions = Some(conditions);
         let builds = plan.binaries.iter().map(|(name, binary)| Environment {
             id: name.clone(),
             program: Some(format!("{} ({})", binary.version, binary.path.display())),
@@ -141,8 +148,10 @@ impl Bench {
         &self,
         plan: &Plan,
         outputs: &Outputs,
+        counting: Counting,
         results: &mut Results,
     ) -> Result<(), CommandError> {
+        let measuring_begun = environment::Instant::now();
         let mut measuring = Measuring {
             plan,
             outputs,
@@ -156,6 +165,7 @@ impl Bench {
             looks: vec![Looks::default(); plan.cells.len()],
         };
         measuring.all();
+        measuring.count(counting);
         let looks = measuring.looks.clone();
         measuring.progress.finish();
         if results.runs.is_empty() {
@@ -164,6 +174,10 @@ impl Bench {
                 "interrupted before anything was measured; nothing was written".to_owned(),
             ));
         }
+        environment::after(&mut results.environments[0], measuring_begun);
+        let doubts = environment::doubts(&results.environments[0]);
+        results.notes.extend(doubts);
+        results.families = families(plan, &looks);
         results.comparisons = compared(plan, &looks, &results.runs);
         results.remarks = remarks(plan, &results.runs);
         Ok(())

@@ -9,7 +9,8 @@ use std::thread;
 
 use rustix::process::{self, Signal};
 
-use super::protocol::{Answer, Measured, PROTOCOL, Request};
+use super::protocol::{Answer, Aside, Measured, PROTOCOL, Request};
+use crate::costs::events::Events;
 use crate::error::CommandError;
 use crate::measure::Meter;
 use crate::registry::{Failure, Params, Registry};
@@ -56,6 +57,9 @@ fn answer(registry: &Registry, request: &Request) -> Answer {
     };
     let mut meter = Meter::default();
     meter.slowdown = request.slowdown.unwrap_or(0.0);
+    // Before the runtime starts any thread.
+    meter.events = (request.aside == Some(Aside::Count)).then(Events::of_this_thread);
+    meter.split_memory = request.aside == Some(Aside::Memory);
     let params = Params::from(request);
     match catch_unwind(AssertUnwindSafe(|| (entry.run)(&params, &mut meter))) {
         Ok(Ok(())) if meter.samples.iter().all(|sample| sample.ops == 0) => {
@@ -74,7 +78,7 @@ fn answer(registry: &Registry, request: &Request) -> Answer {
     }
 }
 
-fn panic_message(payload: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     payload
         .downcast_ref::<&str>()
         .copied()

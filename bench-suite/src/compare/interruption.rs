@@ -51,7 +51,7 @@ impl Interruption {
     }
 
     /// Notes which group runs now; it is killed at once if a signal came before.
-    pub(super) fn running(&self, group: Pid) {
+    pub(crate) fn running(&self, group: Pid) {
         let mut state = self.lock();
         state.group = Some(group);
         if state.requested {
@@ -60,7 +60,7 @@ impl Interruption {
     }
 
     /// Kills whatever is left of the running group. To be called before its leader is reaped.
-    pub(super) fn end_group(&self) {
+    pub(crate) fn end_group(&self) {
         if let Some(group) = self.lock().group.take() {
             // Fails if nothing is left, as it should be.
             let _ = kill_process_group(group, Signal::KILL);

@@ -4,6 +4,7 @@ pub(crate) mod arms;
 mod bench;
 mod binaries;
 pub(crate) mod child;
+mod counting;
 pub(crate) mod effort;
 pub(crate) mod interruption;
 pub(crate) mod outputs;
@@ -20,16 +21,19 @@ use std::time::{Duration, Instant};
 use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons::{self, ArmKey, Question};
 use crate::error::CommandError;
+use crate::merge::again;
+use crate::merge::shard::Shard;
 use crate::provenance::Build;
 use crate::registry::Registry;
-use crate::results::{Comparison, Remark, Results, Role, Run, Status, WorkloadInfo};
+use crate::results::{Comparison, Family, Remark, Results, Role, Run, Status, WorkloadInfo};
 use crate::statistics::Looks;
 use crate::terminal;
 
 pub(crate) use bench::Bench;
 use binaries::Binary;
+pub(crate) use counting::Counting;
 use interruption::Interruption;
-use outputs::Outputs;
+use outputs::{Formats, Outputs};
 use plan::{Asked, Cell, Plan};
 use progress::Progress;
 use protocol::{Measured, Request};
@@ -46,13 +50,37 @@ pub fn run(
     build: &Build,
     arguments: &CompareArgs,
 ) -> Result<(), CommandError> {
-    let plan = Plan::new(registry, &Asked::from(arguments))?;
-    let outputs = Outputs::prepare(
-        arguments.out.clone(),
-        arguments.json.clone(),
-        arguments.csv.clone(),
-    )?;
-    carry_out(&plan, build, &outputs, arguments.no_progress)
+    let shard = arguments.shard.as_deref();
+    let shard = shard.map(|text| Shard::read(text, |name| std::env::var(name).ok()));
+    let shard = shard.transpose().map_err(CommandError::Usage)?;
+    let mut plan = Plan::new(registry, &Asked::from(arguments))?;
+    let mut folder = arguments.out.clone();
+    if let Some(shard) = shard {
+        plan.keep(shard)?;
+        // Shards may run side by side in one folder.
+        folder.get_or_insert_with(|| {
+            format!(
+                "{}/shard-{}-of-{}",
+                outputs::DEFAULT_FOLDER,
+                shard.index,
+                shard.of
+            )
+            .into()
+        });
+    }
+    let formats = Formats::prepare(&arguments.formats)?;
+    let outputs = Outputs::prepare(folder, arguments.json.clone(), arguments.csv.clone())?;
+    let counting = Counting {
+        syscalls: arguments.count_syscalls,
+        instructions: arguments.count_instructions,
+    };
+    carry_out(
+        &plan,
+        build,
+        &outputs.with(formats),
+        counting,
+        arguments.no_progress,
+    )
 }
 
 /// `lab sweep`: the same with the same care, for every combination of policies, knobs and workers; shown as a matrix.
@@ -66,19 +94,26 @@ pub fn sweep(
 ) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
     let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone(), None)?;
-    carry_out(&plan, build, &outputs, arguments.no_progress)
+    carry_out(
+        &plan,
+        build,
+        &outputs,
+        Counting::default(),
+        arguments.no_progress,
+    )
 }
 
 fn carry_out(
     plan: &Plan,
     build: &Build,
     outputs: &Outputs,
+    counting: Counting,
     silent: bool,
 ) -> Result<(), CommandError> {
     let bench = Bench::prepare(silent)?;
     announce(plan, silent);
     let mut results = bench.describe(plan, build, outputs)?;
-    bench.measure(plan, outputs, &mut results)?;
+    bench.measure(plan, outputs, counting, &mut results)?;
     bench.conclude(plan, outputs, &results)
 }
 
@@ -144,14 +179,27 @@ fn compared(plan: &Plan, looks: &[Looks], runs: &[Run]) -> Vec<Comparison> {
 }
 
 fn compared_in(plan: &Plan, cell: &Cell, looks: &Looks, runs: &[&Run]) -> Vec<Comparison> {
-    let question = Question {
+    comparisons::of_cell(runs, &question(plan, cell, looks))
+}
+
+fn question<'a>(plan: &Plan, cell: &'a Cell, looks: &'a Looks) -> Question<'a> {
+    Question {
         baselines: &cell.baselines,
         best_of: &cell.best_of,
         metric: cell.workload.metric,
         margin: plan.effort.margin,
         looks: (!plan.effort.intervals_only).then_some(looks),
+    }
+}
+
+/// What was asked of each cell, for whoever compares again.
+fn families(plan: &Plan, looks: &[Looks]) -> Vec<Family> {
+    let cells = plan.cells.iter().zip(looks);
+    let stored = |(cell, looks): (&Cell, &Looks)| {
+        let question = question(plan, cell, looks);
+        again::stored(cell.workload.name, &cell.params, &question)
     };
-    comparisons::of_cell(runs, &question)
+    cells.map(stored).collect()
 }
 
 fn remarks(plan: &Plan, runs: &[Run]) -> Vec<Remark> {
@@ -325,18 +373,26 @@ impl Measuring<'_> {
         budget: Duration,
         limit: Duration,
     ) -> process::Outcome {
+        let request = self.request(round, cell, arm, budget);
+        let binary = self.binary(cell, arm);
+        let cell = &self.plan.cells[cell];
+        self.progress
+            .process(round, cell.workload.name, cell.arms[arm].runtime);
+        (self.measure)(binary, &request, limit)
+    }
+
+    fn request(&self, round: u32, cell: usize, arm: usize, budget: Duration) -> Request {
         let cell = &self.plan.cells[cell];
         let arm = &cell.arms[arm];
-        self.progress
-            .process(round, cell.workload.name, arm.runtime);
         // The same input for all arms of a round, another one in the next.
         let seed = self.plan.seed.wrapping_add(u64::from(round));
-        let request = arm.request(cell.workload.name, &cell.params, budget, seed);
-        let binary = arm
-            .binary
-            .as_ref()
-            .and_then(|name| self.plan.binaries.get(name));
-        (self.measure)(binary, &request, limit)
+        arm.request(cell.workload.name, &cell.params, budget, seed)
+    }
+
+    /// The other build that an arm is measured in; `None` for this one.
+    fn binary(&self, cell: usize, arm: usize) -> Option<&Binary> {
+        let name = self.plan.cells[cell].arms[arm].binary.as_ref()?;
+        self.plan.binaries.get(name)
     }
 
     fn record(&self, round: u32, cell: usize, arm: usize, outcome: process::Outcome) -> Run {
@@ -379,6 +435,8 @@ impl Measuring<'_> {
             ops: sum(|sample| sample.ops),
             wall_ns: sum(|sample| sample.wall_ns),
             cpu_ns: sum(|sample| sample.cpu_ns),
+            cpu_user_ns: measured.cpu_user_ns,
+            cpu_system_ns: measured.cpu_system_ns,
             flags: measured.flags,
             client_cpu_ns: measured.client_cpu_ns,
             client_late_ns: measured.client_late_ns,

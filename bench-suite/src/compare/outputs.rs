@@ -2,18 +2,22 @@
 //! there before is kept.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::fs::{FlockOperation, flock};
+
+use crate::cli::FormatArgs;
 use crate::error::CommandError;
-use crate::output::{Output, ensure_folder};
+use crate::formats;
+use crate::output::{Output, ensure_folder, folder_of};
 use crate::report;
 use crate::results::{Certificate, Results};
 use crate::units;
 
-const DEFAULT_FOLDER: &str = "lab-out";
+pub(super) const DEFAULT_FOLDER: &str = "lab-out";
 /// Below the folder: a folder for each earlier run, named by when it was written.
 const EARLIER: &str = "earlier";
 const RESULTS: &str = "results.json";
@@ -25,6 +29,9 @@ pub(crate) struct Outputs {
     json: Option<(PathBuf, Output)>,
     /// The comparisons as a table, likewise.
     csv: Option<(PathBuf, Output)>,
+    formats: Formats,
+    /// Held as long as this run may write: no other one does.
+    _lock: Option<File>,
 }
 
 impl Outputs {
@@ -43,7 +50,14 @@ impl Outputs {
             .map(|path| Output::prepare(&path, "--csv").map(|output| (path, output)))
             .transpose()?;
         ensure_folder(&folder, "--out")?;
-        let outputs = Self { folder, json, csv };
+        let lock = lock(&folder)?;
+        let outputs = Self {
+            folder,
+            json,
+            csv,
+            formats: Formats::default(),
+            _lock: lock,
+        };
         // Left by a run that was killed: it may be all that there is of it.
         outputs.keep(&[UNFINISHED]).map_err(|error| {
             CommandError::Usage(format!(
@@ -55,11 +69,16 @@ impl Outputs {
         Ok(outputs)
     }
 
+    /// The same, with the results in other formats, too.
+    pub(super) fn with(self, formats: Formats) -> Self {
+        Self { formats, ..self }
+    }
+
     /// Whether standard output is for the results, and for nothing else.
     pub(super) fn take_standard_output(&self) -> bool {
         let to_standard =
             |output: &Option<(PathBuf, Output)>| matches!(output, Some((_, Output::Standard)));
-        to_standard(&self.json) || to_standard(&self.csv)
+        to_standard(&self.json) || to_standard(&self.csv) || self.formats.take_standard_output()
     }
 
     /// The certificate to be shown.
@@ -103,8 +122,15 @@ impl Outputs {
         match kept {
             Ok(_) => {
                 let path = self.results();
-                note(&mut first_error, &path, results.write(&path));
-                note(&mut first_error, &page, report::write(results, &page));
+                if let Err(error) = results.write(&path) {
+                    first_error = Some(self.rescue(results, &path, &error));
+                }
+                note(
+                    &mut first_error,
+                    &page,
+                    report::write(results, &page),
+                    &self.results(),
+                );
             }
             // Not over what can't be kept.
             Err(error) => {
@@ -118,11 +144,20 @@ impl Outputs {
         }
         // Last: a FIFO waits for its reader.
         if let Some((path, output)) = &self.json {
-            note(&mut first_error, path, results.write_to(output));
+            note(
+                &mut first_error,
+                path,
+                results.write_to(output),
+                &self.results(),
+            );
         }
         if let Some((path, output)) = &self.csv {
             let text = results.comparisons_csv();
-            note(&mut first_error, path, output.write(text.as_bytes()));
+            let written = output.write(text.as_bytes());
+            note(&mut first_error, path, written, &self.results());
+        }
+        if let Some(error) = self.formats.write(results, &mut said) {
+            first_error.get_or_insert(error);
         }
         if let Some(error) = first_error {
             return Err(error);
@@ -137,6 +172,24 @@ impl Outputs {
         }
         let _ = writeln!(said, "report: {}", page.display());
         Ok(said)
+    }
+
+    /// Keeps results that their folder does not take: the error that says where they are.
+    fn rescue(&self, results: &Results, path: &Path, error: &io::Error) -> CommandError {
+        let place = self.json.as_ref().and_then(|(path, output)| {
+            // A FIFO may have no reader, and standard output is for whoever asked for it.
+            let file = matches!(output, Output::File(_)) && results.write_to(output).is_ok();
+            file.then(|| path.clone())
+        });
+        let place = place.or_else(|| elsewhere(results));
+        let kept = match place {
+            Some(place) => format!("what was measured is in {}", place.display()),
+            None if results.write_to(&Output::Standard).is_ok() => {
+                "what was measured is on standard output, as JSON".to_owned()
+            }
+            None => "no other place takes what was measured, either".to_owned(),
+        };
+        CommandError::Failed(format!("cannot write {}: {error}; {kept}", path.display()))
     }
 
     /// Puts the files of these names that are in the folder into a new folder below [`EARLIER`], from where nothing
@@ -180,13 +233,166 @@ fn new_folder(parent: &Path, time: SystemTime) -> io::Result<PathBuf> {
     unreachable!("numbers do not end")
 }
 
-fn note(first: &mut Option<CommandError>, path: &Path, outcome: io::Result<()>) {
+/// Where results go that their folder does not take.
+fn elsewhere(results: &Results) -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let places = [std::env::temp_dir(), "/var/tmp".into(), "/dev/shm".into()];
+    places.into_iter().chain(home).find_map(|folder| {
+        let path = folder.join(format!("lab-results-{}.json", std::process::id()));
+        results.write(&path).is_ok().then_some(path)
+    })
+}
+
+fn note(first: &mut Option<CommandError>, path: &Path, outcome: io::Result<()>, kept: &Path) {
     if let Err(error) = outcome {
         first.get_or_insert_with(|| {
             CommandError::Failed(format!(
-                "cannot write {}: {error}; free the place and measure again",
-                path.display()
+                "cannot write {}: {error}; what was measured is in {}",
+                path.display(),
+                kept.display()
             ))
         });
+    }
+}
+
+/// Makes this run the only one that writes into `folder`; `None` where the file system has no locks.
+fn lock(folder: &Path) -> Result<Option<File>, CommandError> {
+    let Ok(opened) = File::open(folder) else {
+        return Ok(None);
+    };
+    match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(opened)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(CommandError::Usage(format!(
+            "--out {}: another run writes there; wait for its end, or name another folder",
+            folder.display()
+        ))),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The results as other programs want them, each into a file of its own.
+#[derive(Default)]
+pub(crate) struct Formats(Vec<Format>);
+
+struct Format {
+    kind: Kind,
+    /// As it was named, and where that leads.
+    path: PathBuf,
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Markdown,
+    OpenMetrics,
+    Bencher,
+    History,
+    Runs,
+}
+
+impl Kind {
+    fn option(self) -> &'static str {
+        match self {
+            Self::Markdown => "--markdown",
+            Self::OpenMetrics => "--openmetrics",
+            Self::Bencher => "--bencher",
+            Self::History => "--history",
+            Self::Runs => "--runs-csv",
+        }
+    }
+}
+
+impl Formats {
+    /// # Errors
+    /// [`CommandError::Usage`] when something can't be written where it shall be, or a history is none.
+    pub(crate) fn prepare(asked: &FormatArgs) -> Result<Self, CommandError> {
+        let named = [
+            (Kind::Markdown, &asked.markdown),
+            (Kind::OpenMetrics, &asked.openmetrics),
+            (Kind::Bencher, &asked.bencher),
+            (Kind::History, &asked.history),
+            (Kind::Runs, &asked.runs_csv),
+        ];
+        let mut formats = Vec::new();
+        for (kind, path) in named {
+            let Some(path) = path else { continue };
+            let output = Output::prepare(path, kind.option())?;
+            let format = Format {
+                kind,
+                path: path.clone(),
+                output,
+            };
+            // A history that can't be continued is found before anything is measured.
+            if kind == Kind::History
+                && let Err(error) = format.text(&Results::default())
+            {
+                return Err(CommandError::Usage(format!(
+                    "--history {}: {error}; name another file",
+                    path.display()
+                )));
+            }
+            formats.push(format);
+        }
+        Ok(Self(formats))
+    }
+
+    /// Whether one of them goes to standard output.
+    pub(crate) fn take_standard_output(&self) -> bool {
+        self.0
+            .iter()
+            .any(|format| format.output == Output::Standard)
+    }
+
+    /// Writes all of them and says where; the first error, after all were tried.
+    pub(crate) fn write(&self, results: &Results, said: &mut String) -> Option<CommandError> {
+        let mut first = None;
+        for format in &self.0 {
+            match format.write(results) {
+                Ok(()) => {
+                    let name = format.kind.option().trim_start_matches('-');
+                    let _ = writeln!(said, "{name}: {}", format.path.display());
+                }
+                Err(error) => {
+                    first.get_or_insert_with(|| {
+                        CommandError::Failed(format!(
+                            "cannot write {}: {error}; the results themselves are kept",
+                            format.path.display()
+                        ))
+                    });
+                }
+            }
+        }
+        first
+    }
+}
+
+impl Format {
+    fn write(&self, results: &Results) -> io::Result<()> {
+        // Two runs may add to one history: each waits until the other has.
+        let folder = match &self.output {
+            Output::File(path) if self.kind == Kind::History => File::open(folder_of(path)).ok(),
+            _ => None,
+        };
+        if let Some(folder) = &folder {
+            // Where there are no locks, the rename still leaves a whole file.
+            let _ = flock(folder, FlockOperation::LockExclusive);
+        }
+        self.output.write(self.text(results)?.as_bytes())
+    }
+
+    fn text(&self, results: &Results) -> io::Result<String> {
+        Ok(match self.kind {
+            Kind::Markdown => formats::markdown(results),
+            Kind::OpenMetrics => formats::open_metrics(results),
+            Kind::Bencher => formats::bencher(results),
+            Kind::Runs => formats::runs_csv(results),
+            Kind::History => {
+                let old = match &self.output {
+                    Output::File(path) if path.exists() => fs::read_to_string(path)?,
+                    _ => String::new(),
+                };
+                formats::history(results, &old).map_err(io::Error::other)?
+            }
+        })
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::{CompareArgs, SweepArgs};
 use crate::comparisons::{ArmKey, Baseline};
 use crate::environment;
 use crate::error::{CommandError, usage};
+use crate::merge::shard::Shard;
 use crate::registry::{Parameter, Registry, RuntimeInfo, Workload};
 use crate::results::{Absent, Dimension, Role, Sweep};
 use crate::statistics::{LEVEL, rounds_to_reject};
@@ -167,6 +168,8 @@ pub(crate) struct Plan {
     pub(crate) default_policies: BTreeMap<String, String>,
     /// What the reader of the results must know.
     pub(crate) notes: Vec<String>,
+    /// The part of what was asked that this plan is.
+    pub(crate) shard: Option<Shard>,
 }
 
 impl Plan {
@@ -285,7 +288,28 @@ impl Plan {
                 })
                 .collect(),
             notes,
+            shard: None,
         })
+    }
+
+    /// Leaves what other shards measure out.
+    ///
+    /// # Errors
+    /// [`CommandError::Usage`] if that is everything.
+    pub(super) fn keep(&mut self, shard: Shard) -> Result<(), CommandError> {
+        let all = self.cells.len();
+        let mut position = 0;
+        self.cells.retain(|_| {
+            position += 1;
+            shard.has(position - 1)
+        });
+        if self.cells.is_empty() {
+            return Err(usage(format!(
+                "--shard {shard}: there are {all} workloads and settings, so that this part has none; make fewer parts"
+            )));
+        }
+        self.shard = Some(shard);
+        Ok(())
     }
 
     /// Processes in one round.

@@ -1,5 +1,6 @@
 //! The parent's side of one measured process: start, ask, wait, and leave nothing behind.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -45,10 +46,32 @@ pub(crate) fn measure(
     limit: Duration,
     interruption: &Interruption,
 ) -> Outcome {
+    measure_under(&[], program, request, limit, interruption)
+}
+
+/// [`measure`], with the words of another command before the program: the child is run by that.
+pub(crate) fn measure_under(
+    words: &[OsString],
+    program: &Path,
+    request: &Request,
+    limit: Duration,
+    interruption: &Interruption,
+) -> Outcome {
     let deadline = Instant::now() + limit;
     tree::adopt();
-    let mut child = Command::new(program)
-        .arg0("lab")
+    let mut command = match words {
+        [] => {
+            let mut command = Command::new(program);
+            command.arg0("lab");
+            command
+        }
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
+    let mut child = command
         .arg("child")
         .env(tree::MARK, std::process::id().to_string())
         .stdin(Stdio::piped())

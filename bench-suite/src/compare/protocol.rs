@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::costs::Counted;
 use crate::measure::Meter;
 use crate::registry::{Failure, Params};
 use crate::results::{LateNs, LatencyNs, Sample, Status};
@@ -41,6 +42,19 @@ pub struct Request {
     /// How much more CPU time each timed part is to take, as a share of its own: a known difference for `lab prove`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowdown: Option<f64>,
+    /// What this run is for, if not for its times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Aside>,
+}
+
+/// What a process can be asked for that takes time of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aside {
+    /// System calls, wake-ups and instructions.
+    Count,
+    /// What the memory of waiting tasks is for.
+    Memory,
 }
 
 impl From<&Request> for Params {
@@ -94,6 +108,15 @@ pub struct Measured {
     /// Page faults in them.
     #[serde(default)]
     pub page_faults: Option<u64>,
+    /// The part of the CPU time in them outside of the kernel.
+    #[serde(default)]
+    pub cpu_user_ns: Option<u64>,
+    /// The part of the CPU time in them in the kernel.
+    #[serde(default)]
+    pub cpu_system_ns: Option<u64>,
+    /// What was counted in them, if that was asked for.
+    #[serde(default)]
+    pub counted: Option<Counted>,
     /// Peak resident memory of the process.
     #[serde(default)]
     pub peak_rss_bytes: Option<u64>,
@@ -128,9 +151,15 @@ pub struct Measured {
 
 impl From<Meter> for Measured {
     fn from(meter: Meter) -> Self {
-        let sum =
-            |count: fn(&crate::measure::Sample) -> u64| Some(meter.samples.iter().map(count).sum());
+        // A peer that measures by itself tells time alone.
+        let known = !meter.flags.contains(&"measured_by_peer");
+        let sum = |count: fn(&crate::measure::Sample) -> u64| {
+            known.then(|| meter.samples.iter().map(count).sum())
+        };
         Self {
+            cpu_user_ns: sum(|sample| sample.cpu_user_ns),
+            cpu_system_ns: sum(|sample| sample.cpu_system_ns),
+            counted: counted(&meter),
             voluntary_switches: sum(|sample| sample.voluntary_switches),
             involuntary_switches: sum(|sample| sample.involuntary_switches),
             page_faults: sum(|sample| sample.page_faults),
@@ -162,6 +191,17 @@ impl From<Meter> for Measured {
             allocator: Some("system".to_owned()),
         }
     }
+}
+
+fn counted(meter: &Meter) -> Option<Counted> {
+    let events = meter.events.as_ref()?;
+    if meter.processes.is_empty() {
+        return Some(events.counted());
+    }
+    Some(Counted {
+        error: Some("what the runtime's own processes do is not counted".to_owned()),
+        ..Counted::default()
+    })
 }
 
 impl From<Failure> for Answer {

@@ -221,6 +221,7 @@ mod tests {
             binaries: BTreeMap::new(),
             default_policies: BTreeMap::new(),
             notes: Vec::new(),
+            shard: None,
         }
     }
 

@@ -6,7 +6,7 @@ use super::probe::{Seen, point};
 use super::{RATE, ask, at_rate, duration_at, rates, without_rate};
 use crate::compare::outputs::Outputs;
 use crate::compare::plan::{Cell, Plan};
-use crate::compare::{Bench, announce};
+use crate::compare::{Bench, Counting, announce};
 use crate::comparisons::ArmKey;
 use crate::error::CommandError;
 use crate::results::{LoadCurve, LoadPoint, Results, Role};
@@ -66,7 +66,7 @@ pub(super) fn measure(
     }
     let bases = std::mem::replace(&mut plan.cells, cells);
     announce(plan, bench.is_silent());
-    bench.measure(plan, outputs, results)?;
+    bench.measure(plan, outputs, Counting::default(), results)?;
     for (base, answered) in bases.iter().zip(&answered) {
         rest(bench, plan, base, answered, results);
     }

@@ -137,8 +137,13 @@ impl Runtime for Smol {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        // So that the function can spawn, as under the other runtimes.
+        let ambient = EXECUTOR.with_borrow(Clone::clone);
         Handle::new(blocking::unblock(move || {
-            std::panic::catch_unwind(AssertUnwindSafe(function))
+            EXECUTOR.set(ambient);
+            let outcome = std::panic::catch_unwind(AssertUnwindSafe(function));
+            EXECUTOR.set(None);
+            outcome
         }))
     }
 

@@ -110,6 +110,7 @@ impl Blocks<'_> {
                 .map(|parameter| (parameter.name.to_owned(), parameter.default))
                 .collect(),
             slowdown: Some(slowdown).filter(|share| *share > 0.0),
+            aside: None,
         }
     }
 

@@ -2,35 +2,55 @@
 
 use serde_json::{Value, json};
 
+use super::colours;
 use crate::results::Role;
 use crate::summary::Section;
 use crate::units;
+
+/// Observable Plot, which gives SVG; d3, which it stands on; and how a section is drawn with them.
+pub(crate) const SCRIPTS: [&str; 3] = [
+    include_str!("../../assets/d3.min.js"),
+    include_str!("../../assets/plot.umd.min.js"),
+    include_str!("charts.js"),
+];
+
+/// What a workload costs beside its time.
+const CPU: &str = "cpu_ns_per_op";
+const MEMORY: &str = "peak_rss_bytes";
 
 /// Between largest and smallest value, from where on an axis is logarithmic: small bars could not be told apart
 /// otherwise.
 const LOGARITHMIC_FROM: f64 = 25.0;
 
 /// One entry per section, in order.
-pub(super) fn data(sections: &[Section]) -> Value {
+pub(crate) fn data(sections: &[Section]) -> Value {
     sections.iter().map(section).collect()
 }
 
 fn section(section: &Section) -> Value {
-    let unit = unit(section);
+    let (cpu, memory) = (unit(section, CPU), unit(section, MEMORY));
+    let unit = unit(section, &section.metric);
     let rows: Vec<Value> = section
         .rows
         .iter()
         .filter(|row| row.ok > 0)
         .map(|row| {
             let comparison = row.comparison.as_ref();
+            let median = |metric: &str, divisor: f64| row.medians.get(metric).map(|value| value / divisor);
+            let interval = row.intervals.get(&section.metric);
             json!({
                 "label": row.label,
+                "hue": colours::hue(&row.runtime),
                 "kind": match (row.baseline, row.role) {
                     (true, _) => "baseline",
                     (false, Role::Repeat) => "repeat",
                     (false, Role::Arm) => "arm",
                 },
-                "median": row.medians.get(&section.metric).map(|value| value / unit.divisor),
+                "median": median(&section.metric, unit.divisor),
+                "interval": interval.map(|of| [of.low / unit.divisor, of.high / unit.divisor]),
+                "cpu": median(CPU, cpu.divisor),
+                "memory": median(MEMORY, memory.divisor),
+                "latency": row.latency.map(|of| [of.p50, of.p90, of.p99, of.p999, of.max].map(|ns| ns.max(1))),
                 "points": row.points.iter().map(|(_, value)| value / unit.divisor).collect::<Vec<f64>>(),
                 "ratio": comparison.and_then(|one| one.ratio),
                 "ci95": comparison.and_then(|one| one.ci95),
@@ -40,6 +60,10 @@ fn section(section: &Section) -> Value {
     json!({
         "title": units::metric_title(&section.metric),
         "unit": unit.name,
+        "cost": {
+            "cpu": { "title": format!("CPU time per op, {}", cpu.name), "unit": cpu.name },
+            "memory": { "title": format!("peak memory, {}", memory.name), "unit": memory.name },
+        },
         "logarithmic": spread(section) > LOGARITHMIC_FROM,
         "noiseFloor": section.noise_floor,
         "baseline": section.rows.iter().find(|row| row.baseline).map(|row| &row.label),
@@ -48,7 +72,7 @@ fn section(section: &Section) -> Value {
 }
 
 /// True if the section's values can only be told apart on a logarithmic axis.
-pub(super) fn is_logarithmic(section: &Section) -> bool {
+pub(crate) fn is_logarithmic(section: &Section) -> bool {
     spread(section) > LOGARITHMIC_FROM
 }
 
@@ -71,27 +95,37 @@ struct Unit {
 }
 
 /// One unit for a whole chart: that of its median row, so that axes carry short numbers.
-fn unit(section: &Section) -> Unit {
+fn unit(section: &Section, metric: &str) -> Unit {
     let unit = |name, divisor| Unit { name, divisor };
     let medians: Vec<f64> = section
         .rows
         .iter()
-        .filter_map(|row| row.medians.get(&section.metric).copied())
+        .filter_map(|row| row.medians.get(metric).copied())
         .collect();
     let typical = crate::statistics::median(&medians).unwrap_or(0.0);
-    if section.metric.contains("_ns") {
+    if metric.contains("_ns") {
         match typical {
             ..1e3 => unit("ns", 1.0),
             ..1e6 => unit("µs", 1e3),
             ..1e9 => unit("ms", 1e6),
             _ => unit("s", 1e9),
         }
-    } else if section.metric.contains("bytes") {
+    } else if metric.contains("bytes") {
         match typical {
             ..10_240.0 => unit("B", 1.0),
-            _ => unit("KiB", 1024.0),
+            ..10_485_760.0 => unit("KiB", 1024.0),
+            _ => unit("MiB", 1024.0 * 1024.0),
         }
     } else {
         unit("", 1.0)
     }
+}
+
+/// Whether any arm has a figure of what it costs, in CPU time and in memory.
+pub(crate) fn costs(section: &Section) -> (bool, bool) {
+    let has = |metric: &str| {
+        let mut rows = section.rows.iter();
+        rows.any(|row| row.role == Role::Arm && row.medians.contains_key(metric))
+    };
+    (has(CPU) && section.metric != CPU, has(MEMORY))
 }

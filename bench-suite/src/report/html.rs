@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Text, safe in an element and in a quoted attribute.
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,7 +22,7 @@ impl fmt::Display for Text<'_> {
 }
 
 /// JSON, safe in a script element: nothing in it can look like a tag.
-pub(super) fn script_json(value: &serde_json::Value) -> String {
+pub(crate) fn script_json(value: &serde_json::Value) -> String {
     value
         .to_string()
         .replace('&', "\\u0026")
@@ -31,12 +31,12 @@ pub(super) fn script_json(value: &serde_json::Value) -> String {
 }
 
 /// The plural's letter.
-pub(super) fn plural(count: usize) -> &'static str {
+pub(crate) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
 /// What a link to a section is called; the index keeps two sets of parameters apart.
-pub(super) fn anchor(index: usize, section: &str) -> String {
+pub(crate) fn anchor(index: usize, section: &str) -> String {
     format!("w{index}-{}", slug(section))
 }
 

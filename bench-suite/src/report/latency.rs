@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::colours;
 use super::html::Text;
 use crate::curves::{by_cell, capacity_lines};
 use crate::results::{LoadCurve, Results};
@@ -12,11 +13,6 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 70.0;
 const BOTTOM: f64 = 40.0;
-/// Told apart by eyes that see colours differently (Okabe and Ito).
-const COLOURS: [&str; 7] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999",
-];
-
 pub(super) fn render(html: &mut String, results: &Results) {
     if let Some(advice) = &results.advice {
         html.push_str("<section id=\"advice\">\n<h2>Advice</h2>\n");
@@ -134,7 +130,8 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             Text(&units::duration_ns(tick))
         );
     }
-    for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+    for curve in curves {
+        let colour = format!("var(--run-{})", colours::hue(&curve.runtime));
         let open = curve.points.iter();
         let places: Vec<(f64, f64, bool, String)> = open
             .filter(|point| point.p99_ns > 0.0)
@@ -160,14 +157,14 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             .collect();
         let _ = writeln!(
             html,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>",
+            "<polyline points=\"{}\" style=\"fill:none;stroke:{colour};stroke-width:1.5\"/>",
             line.join(" ")
         );
         for (x, y, counts, said) in &places {
-            let fill = if *counts { colour } else { "none" };
+            let fill = if *counts { colour.as_str() } else { "none" };
             let _ = writeln!(
                 html,
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{fill}\" stroke=\"{colour}\">\
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" style=\"fill:{fill};stroke:{colour}\">\
                  <title>{}</title></circle>",
                 Text(said)
             );
@@ -183,25 +180,26 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
                     .map_or_else(String::new, |doubt| format!("; {doubt}"))
             );
             let fill = if closed.doubt.is_none() {
-                colour
+                colour.as_str()
             } else {
                 "none"
             };
             let _ = writeln!(
                 html,
-                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\" fill=\"{fill}\" \
-                 stroke=\"{colour}\"><title>{}</title></rect>",
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\" \
+                 style=\"fill:{fill};stroke:{colour}\"><title>{}</title></rect>",
                 x(closed.answered_per_s) - 4.0,
                 y(closed.p99_ns) - 4.0,
                 Text(&said)
             );
         }
     }
-    for (index, (curve, colour)) in curves.iter().zip(COLOURS.iter().cycle()).enumerate() {
+    for (index, curve) in curves.iter().enumerate() {
+        let colour = format!("var(--run-{})", colours::hue(&curve.runtime));
         let at = LEFT + index as f64 * 95.0;
         let _ = writeln!(
             html,
-            "<circle cx=\"{at:.1}\" cy=\"{1}\" r=\"4\" fill=\"{colour}\"/>\
+            "<circle cx=\"{at:.1}\" cy=\"{1}\" r=\"4\" style=\"fill:{colour}\"/>\
              <text x=\"{2:.1}\" y=\"{1}\" dominant-baseline=\"middle\">{0}</text>",
             Text(&curve.runtime),
             HEIGHT - 8.0,
@@ -260,7 +258,7 @@ mod tests {
             html.contains("&lt;mn&gt; at 10.0 k/s: p99 50.0 ms; late") && !html.contains("<mn>")
         );
         assert_eq!(
-            html.matches("r=\"4\" fill=\"none\"").count(),
+            html.matches("r=\"4\" style=\"fill:none").count(),
             1,
             "what does not count is hollow"
         );

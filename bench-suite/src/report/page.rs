@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use super::answer;
 use super::charts;
+use super::colours;
 use super::html::{Text, anchor, plural, script_json};
 use super::latency;
+use super::runs;
 use super::sections;
 use super::sweep;
 use crate::matrix;
@@ -13,14 +15,13 @@ use crate::results::{Environment, Results, Role, Status, Verdict};
 use crate::summary::{self, Section};
 use crate::units;
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("charts.js");
-const CHART_LIBRARY: &str = include_str!("../../assets/chart.umd.min.js");
+pub(crate) const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("report.js");
 
 /// The whole page.
-pub(super) fn render(results: &Results) -> String {
+pub(crate) fn render(results: &Results) -> String {
     let sections = summary::sections(results);
-    let mut html = String::with_capacity(CHART_LIBRARY.len() + 64 * 1024);
+    let mut html = String::with_capacity(1 << 20);
     html.push_str(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -30,10 +31,13 @@ pub(super) fn render(results: &Results) -> String {
     );
     let _ = write!(
         html,
-        "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Concurrency runtimes compared</h1>\n"
+        "<style>\n{STYLE}{}</style>\n</head>\n<body>\n<header>\n<h1>Concurrency runtimes compared</h1>\n",
+        colours::style(),
     );
     lead(&mut html, results, &sections);
-    html.push_str("</header>\n<main>\n");
+    html.push_str("</header>\n");
+    contents(&mut html, results, &sections);
+    html.push_str("<main>\n");
     latency::render(&mut html, results);
     answer::render(&mut html, results, &sections);
     if results.sweep.is_some() {
@@ -44,16 +48,29 @@ pub(super) fn render(results: &Results) -> String {
     }
     notes(&mut html, results);
     for (index, section) in sections.iter().enumerate() {
-        sections::render(&mut html, index, section);
+        sections::render(&mut html, index, section, runs::of(results, section).len());
     }
     method(&mut html, results);
     environments(&mut html, results);
-    html.push_str("</main>\n<footer><p>Made by <code>lab report</code> from stored results; charts by Chart.js (MIT).</p></footer>\n");
-    let _ = write!(
-        html,
-        "<script type=\"application/json\" id=\"chart-data\">{}</script>\n<script>{CHART_LIBRARY}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        script_json(&charts::data(&sections)),
+    html.push_str(
+        "</main>\n<footer><p>Made by <code>lab report</code> from stored results; charts by Observable Plot and d3 \
+         (ISC).</p></footer>\n",
     );
+    let tables = sections.iter().map(|section| runs::table(results, section));
+    for (id, data) in [
+        ("chart-data", charts::data(&sections)),
+        ("run-data", tables.collect()),
+    ] {
+        let data = script_json(&data);
+        let _ = writeln!(
+            html,
+            "<script type=\"application/json\" id=\"{id}\">{data}</script>"
+        );
+    }
+    for script in charts::SCRIPTS.into_iter().chain([SCRIPT]) {
+        let _ = writeln!(html, "<script>\n{script}</script>");
+    }
+    html.push_str("</body>\n</html>\n");
     html
 }
 
@@ -108,6 +125,25 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
     }
 }
 
+/// Links to all parts, so that nobody has to scroll through workloads that they don't ask about.
+fn contents(html: &mut String, results: &Results, sections: &[Section]) {
+    html.push_str("<nav aria-label=\"Contents\">\n<ul>\n");
+    let mut link = |target: &str, name: &str| {
+        let _ = writeln!(html, "<li><a href=\"#{target}\">{}</a></li>", Text(name));
+    };
+    if results.sweep.is_some() {
+        link("sweep", "Every combination");
+    } else {
+        link("overview", "Decision table");
+    }
+    for (index, section) in sections.iter().enumerate() {
+        link(&anchor(index, &section.name()), &section.name());
+    }
+    link("method", "Method");
+    link("environment", "Environment");
+    html.push_str("</ul>\n</nav>\n");
+}
+
 fn notes(html: &mut String, results: &Results) {
     if results.notes.is_empty() {
         return;
@@ -128,14 +164,16 @@ fn overview(html: &mut String, sections: &[Section]) {
         }
     }
     html.push_str(
-        "<section id=\"overview\">\n<h2>At a glance</h2>\n\
-         <p>Ratio to the baseline in the workload's own metric; less is better. A ratio within the noise floor, the last column, says nothing.</p>\n\
-         <div class=\"scroll\"><table class=\"overview\">\n<thead><tr><th scope=\"col\">workload</th><th scope=\"col\">metric</th>",
+        "<section id=\"overview\">\n<h2>Decision table</h2>\n\
+         <p>Ratio to the baseline in the workload's own metric; less is better. A ratio within the noise floor, the \
+         last column, says nothing. Open: there is not enough data for a verdict.</p>\n\
+         <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Decision table\"><table class=\"overview\">\n<thead><tr><th scope=\"col\">workload</th><th scope=\"col\">metric</th>",
     );
     for runtime in &runtimes {
         let _ = write!(
             html,
-            "<th scope=\"col\" class=\"figure\">{}</th>",
+            "<th scope=\"col\" class=\"figure\">{}{}</th>",
+            swatch(runtime),
             Text(runtime)
         );
     }
@@ -169,6 +207,13 @@ fn overview(html: &mut String, sections: &[Section]) {
     html.push_str("</tbody></table></div>\n</section>\n");
 }
 
+/// A runtime's colour beside its name. Names of arms begin with the runtime's.
+fn swatch(label: &str) -> String {
+    let runtime = label.split([' ', ',']).next().unwrap_or(label);
+    let hue = colours::hue(runtime);
+    format!("<span class=\"swatch\" style=\"background: var(--run-{hue})\"></span>")
+}
+
 fn overview_cell(row: Option<&summary::Row>) -> String {
     let Some(row) = row else {
         return "<td class=\"figure none\">n/a</td>".to_owned();
@@ -182,20 +227,15 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
         .and_then(|one| Some((one.ratio?, one.verdict)))
     {
         Some((ratio, verdict)) => {
-            let class = match verdict {
-                Some(Verdict::Better) => " better",
-                Some(Verdict::Worse) => " worse",
-                _ => "",
+            let (class, word) = match verdict {
+                Some(Verdict::Better) => ("better", "better"),
+                Some(Verdict::Worse) => ("worse", "worse"),
+                Some(Verdict::NoDifference) => ("none", "alike"),
+                Some(Verdict::NotEnoughData) => ("none", "open"),
+                None => ("none", ""),
             };
-            let mark = match verdict {
-                Some(Verdict::Better) => " ▾",
-                Some(Verdict::Worse) => " ▴",
-                _ => "",
-            };
-            format!(
-                "<td class=\"figure{class}\">{}{mark}</td>",
-                units::ratio(Some(ratio), None)
-            )
+            let ratio = units::ratio(Some(ratio), None);
+            format!("<td class=\"figure {class}\">{ratio} <small>{word}</small></td>")
         }
         None => {
             // The kind alone; the section has the rest.

@@ -8,7 +8,7 @@ use crate::results::Verdict;
 use crate::summary::{self, Row, Section};
 use crate::units;
 
-pub(super) fn render(html: &mut String, index: usize, section: &Section) {
+pub(super) fn render(html: &mut String, index: usize, section: &Section, runs: usize) {
     let parameters = summary::parameters(&section.params);
     let _ = writeln!(
         html,
@@ -42,9 +42,10 @@ pub(super) fn render(html: &mut String, index: usize, section: &Section) {
     html.push_str("</p>\n");
     plots(html, index, section);
     figures(html, section);
-    latency(html, section);
+    latency(html, index, section);
     failures(html, section);
     remarks(html, section);
+    raw(html, index, runs);
     html.push_str("</section>\n");
 }
 
@@ -66,35 +67,44 @@ fn load(mode: &str) -> &str {
     }
 }
 
+/// Places for the charts, which the script draws. Each figure of them stands in a table, too.
 fn plots(html: &mut String, index: usize, section: &Section) {
-    let drawn = section.rows.iter().filter(|row| row.ok > 0).count();
-    if drawn == 0 {
+    if section.rows.iter().all(|row| row.ok == 0) {
         return;
     }
-    // Room for the title and the axis, and for each row: a line, or as many as a long name may have beside a narrow
-    // chart.
-    let longest = section.rows.iter().map(|row| row.label.len()).max();
-    let row = if longest > Some(20) { 42 } else { 34 };
-    let height = 84 + row * drawn;
-    let metric = units::metric_title(&section.metric);
-    let scale = if charts::is_logarithmic(section) {
-        ", on a logarithmic axis"
-    } else {
-        ""
+    html.push_str("<div class=\"plots\">\n");
+    let mut place = |kind: &str| {
+        let _ = write!(
+            html,
+            "<figure data-chart=\"{index}\" data-kind=\"{kind}\"></figure>\n"
+        );
     };
-    let _ = write!(
+    place("values");
+    place("ratios");
+    let (cpu, memory) = charts::costs(section);
+    if cpu {
+        place("cpu");
+    }
+    if memory {
+        place("memory");
+    }
+    let metric = units::metric_title(&section.metric);
+    let _ = writeln!(
         html,
-        "<div class=\"plots\">\n\
-         <figure style=\"height:{height}px\"><canvas data-chart=\"{index}\" data-kind=\"values\" role=\"img\" \
-         aria-label=\"{}: median and each round of {}; the figures are in the table below\"></canvas></figure>\n\
-         <figure style=\"height:{height}px\"><canvas data-chart=\"{index}\" data-kind=\"ratios\" role=\"img\" \
-         aria-label=\"Ratio to the baseline with its 95% interval, for {}; the figures are in the table below\"></canvas></figure>\n</div>\n\
-         <p class=\"caption\">First chart: {}, the median as a {} and each round as a dot{scale}. Second: ratio to the baseline with its 95% interval; the grey band is the noise floor.</p>\n",
+        "</div>\n<p class=\"caption\">First chart: {}. The median is a {}, its 95% interval a line with ends, and each \
+         round a dot{}. Second chart: the ratio to the baseline with its 95% interval; the grey band is the noise \
+         floor. Less is better in all of them.</p>",
         Text(&metric),
-        Text(&section.name()),
-        Text(&section.name()),
-        Text(&metric),
-        if scale.is_empty() { "bar" } else { "line" },
+        if charts::is_logarithmic(section) {
+            "thick mark"
+        } else {
+            "bar"
+        },
+        if charts::is_logarithmic(section) {
+            ", on a logarithmic axis"
+        } else {
+            ""
+        },
     );
 }
 
@@ -109,7 +119,7 @@ fn figures(html: &mut String, section: &Section) {
         .collect();
     let _ = write!(
         html,
-        "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Figures\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
          <th scope=\"col\" class=\"figure\">{}</th>\
          <th scope=\"col\" class=\"figure\">ratio [95% CI]<br><small>of {}</small></th><th scope=\"col\">verdict</th>",
         Text(&units::metric_column(judged)),
@@ -158,12 +168,16 @@ fn figures_row(html: &mut String, judged: &str, others: &[&str], row: &Row) {
     html.push_str("</tr>\n");
 }
 
-fn latency(html: &mut String, section: &Section) {
+fn latency(html: &mut String, index: usize, section: &Section) {
     if section.rows.iter().all(|row| row.latency.is_none()) {
         return;
     }
+    let _ = writeln!(
+        html,
+        "<h3>Latency</h3>\n<figure data-chart=\"{index}\" data-kind=\"latency\"></figure>"
+    );
     html.push_str(
-        "<h3>Latency</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Latencies\"><table>\n<thead><tr><th scope=\"col\">runtime</th>\
          <th scope=\"col\" class=\"figure\">p50</th><th scope=\"col\" class=\"figure\">p90</th><th scope=\"col\" class=\"figure\">p99</th>\
          <th scope=\"col\" class=\"figure\">p99.9</th><th scope=\"col\" class=\"figure\">max</th>",
     );
@@ -276,4 +290,15 @@ fn remarks(html: &mut String, section: &Section) {
         );
     }
     html.push_str("</ul>\n");
+}
+
+/// The place of the table of all runs, which is long: the script makes it when it is opened.
+fn raw(html: &mut String, index: usize, runs: usize) {
+    if runs > 0 {
+        let _ = writeln!(
+            html,
+            "<details class=\"raw\" data-runs=\"{index}\"><summary>All {runs} runs</summary>\n\
+             <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"All runs\"></div></details>"
+        );
+    }
 }

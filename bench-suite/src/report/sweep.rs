@@ -39,7 +39,7 @@ fn table(html: &mut String, matrix: &Matrix) {
             ""
         }
     };
-    html.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
+    html.push_str("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Combinations\"><table>\n<thead><tr>");
     for column in &matrix.columns {
         let _ = write!(
             html,

@@ -1,7 +1,5 @@
 //! Comparisons as a table for other programs: one row each, RFC 4180.
 
-use std::fmt::Write as _;
-
 use super::{Comparison, Results, Role};
 
 const HEADER: &str = "workload,params,mode,metric,runtime,binary,policy,knobs,workers,role,baseline,baseline_binary,\
@@ -12,7 +10,7 @@ impl Results {
     pub fn comparisons_csv(&self) -> String {
         let mut text = format!("{HEADER}\r\n");
         for one in &self.comparisons {
-            let _ = write!(text, "{}\r\n", row(one).map(|cell| quoted(&cell)).join(","));
+            text.push_str(&line(&row(one)));
         }
         text
     }
@@ -71,6 +69,50 @@ fn row(one: &Comparison) -> [String; 24] {
     ]
 }
 
+/// A line of a table, with its end.
+pub(crate) fn line(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
+    format!("{}\r\n", cells.join(","))
+}
+
+/// The rows of a table.
+///
+/// # Errors
+/// When a quoted cell does not end, or something stands behind its end.
+pub(crate) fn parse(text: &str) -> Result<Vec<Vec<String>>, String> {
+    let mut rows = vec![vec![String::new()]];
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let row = rows.last_mut().expect("there is a row");
+        let cell = row.last_mut().expect("there is a cell");
+        match character {
+            ',' => row.push(String::new()),
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\n' => rows.push(vec![String::new()]),
+            '"' if cell.is_empty() => loop {
+                match characters.next() {
+                    Some('"') if characters.peek() == Some(&'"') => {
+                        characters.next();
+                        cell.push('"');
+                    }
+                    Some('"') if matches!(characters.peek(), None | Some(',' | '\r' | '\n')) => {
+                        break;
+                    }
+                    Some('"') => return Err("something stands behind a closing quote".to_owned()),
+                    Some(other) => cell.push(other),
+                    None => return Err("a quoted cell does not end".to_owned()),
+                }
+            },
+            other => cell.push(other),
+        }
+    }
+    // What follows the last line's end is no row.
+    if rows.last().is_some_and(|row| *row == [""]) {
+        rows.pop();
+    }
+    Ok(rows)
+}
+
 fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
@@ -83,6 +125,16 @@ fn quoted(cell: &str) -> String {
 mod tests {
     use super::*;
     use crate::comparisons::tests::{run, with};
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let rows = [["a", "b,c", ""], ["say \"x\"", "two\r\nlines", "\""]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        let text: String = rows.iter().map(|row| line(row)).collect();
+        assert_eq!(parse(&text).unwrap(), rows);
+        assert_eq!(parse("").unwrap(), Vec::<Vec<String>>::new());
+        assert!(parse("a,\"b").is_err() && parse("\"a\"b\n").is_err());
+    }
 
     #[test]
     fn each_comparison_is_a_row_with_as_many_cells_as_there_are_columns() {

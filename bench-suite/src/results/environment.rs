@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Conditions;
+
 /// A machine and a build.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -42,4 +44,10 @@ pub struct Environment {
     /// The command line.
     #[serde(default)]
     pub command: Option<String>,
+    /// Which part of the comparison was measured there, such as `2/4`; null if all of it.
+    #[serde(default)]
+    pub shard: Option<String>,
+    /// How the machine was.
+    #[serde(default)]
+    pub conditions: Option<Conditions>,
 }

@@ -9,8 +9,11 @@ mod advice;
 mod certificate;
 mod checks;
 mod comparison;
-mod csv;
+mod conditions;
+mod count;
+pub(crate) mod csv;
 mod environment;
+mod family;
 mod file;
 mod load_curve;
 mod run;
@@ -23,7 +26,10 @@ pub use crate::output::{folder_of, write_whole};
 pub use advice::Advice;
 pub use certificate::{CERTIFICATE_SCHEMA, Certificate, Goal, Power, Real, Share, Simulated};
 pub use comparison::{Comparison, Remark, Verdict};
+pub use conditions::Conditions;
+pub use count::Count;
 pub use environment::Environment;
+pub use family::{ArmName, Family, LookAt};
 pub use file::ReadError;
 pub use load_curve::{Capacity, CapacityProbe, LoadCurve, LoadPoint};
 pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
@@ -42,6 +48,12 @@ pub struct Results {
     pub runs: Vec<Run>,
     /// Ratios and verdicts, computed from the runs.
     pub comparisons: Vec<Comparison>,
+    /// What was asked of each workload, so that the comparisons can be computed again.
+    #[serde(default)]
+    pub families: Vec<Family>,
+    /// System calls, wake-ups and instructions, as far as they were asked for and could be counted.
+    #[serde(default)]
+    pub counts: Vec<Count>,
     /// How the intervals were computed, by name.
     #[serde(default)]
     pub method: Option<String>,

@@ -156,6 +156,12 @@ pub struct Run {
     pub wall_ns: Option<u64>,
     /// CPU time of the runtime under test alone.
     pub cpu_ns: Option<u64>,
+    /// The part of it outside of the kernel.
+    #[serde(default)]
+    pub cpu_user_ns: Option<u64>,
+    /// The part of it in the kernel.
+    #[serde(default)]
+    pub cpu_system_ns: Option<u64>,
     /// CPU time of the load generator.
     pub client_cpu_ns: Option<u64>,
     /// Lateness of the load generator.
@@ -191,6 +197,8 @@ impl Run {
         match metric {
             "wall_ns_per_op" => per_op(self.wall_ns),
             "cpu_ns_per_op" => per_op(self.cpu_ns),
+            "cpu_user_ns_per_op" => per_op(self.cpu_user_ns),
+            "cpu_system_ns_per_op" => per_op(self.cpu_system_ns),
             "switches_per_op" => per_op(
                 self.voluntary_switches
                     .zip(self.involuntary_switches)

@@ -1,4 +1,4 @@
-//! The HTTP server that Prometheus asks: a loop of its own on a thread of its own, so that it answers while every
+//! The HTTP server that Prometheus and `lab ps` ask: a loop of its own on a thread of its own, so that it answers while every
 //! worker of the served runtime is stuck in a poll.
 
 use std::convert::Infallible;
@@ -19,12 +19,18 @@ use runtime_core::sync::oneshot;
 use runtime_core::{Launch as _, LaunchConfig, Runtime};
 use runtime_n1::N1;
 
-use super::exposition;
 use crate::workloads::echo::accept_with;
 use crate::workloads::slow_clients::Impatient;
 
-/// Makes the page, anew for each request.
-type Page = Arc<dyn Fn() -> String + Send + Sync>;
+/// The one page of an endpoint.
+#[derive(Clone)]
+pub(super) struct Page {
+    /// Such as `/metrics`.
+    pub(super) path: &'static str,
+    pub(super) content_type: &'static str,
+    /// Makes its text, anew for each request.
+    pub(super) text: Arc<dyn Fn() -> String + Send + Sync>,
+}
 
 /// A running endpoint. Dropping it ends it.
 pub(super) struct Endpoint {
@@ -35,7 +41,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens on `address` and answers `GET /metrics` with `page`.
+    /// Listens on `address` and answers a `GET` of the page's path with it.
     ///
     /// # Errors
     /// Those of starting a loop and of listening.
@@ -91,7 +97,7 @@ impl Drop for Endpoint {
 async fn serve<R: Runtime>(rt: R, listener: R::TcpListener, page: Page) {
     accept_with(&rt, &listener, None, |stream| {
         let stream = Impatient::new(stream, rt.clone());
-        let page = Arc::clone(&page);
+        let page = page.clone();
         let service = service_fn(move |request| {
             let response = answer(&request, &page);
             async move { Ok::<_, Infallible>(response) }
@@ -109,13 +115,13 @@ async fn serve<R: Runtime>(rt: R, listener: R::TcpListener, page: Page) {
 
 fn answer(request: &Request<Incoming>, page: &Page) -> Response<Full<Bytes>> {
     let (status, content_type, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => {
-            (StatusCode::OK, exposition::CONTENT_TYPE, page())
+        (&Method::GET | &Method::HEAD, path) if path == page.path => {
+            (StatusCode::OK, page.content_type, (page.text)())
         }
         (&Method::GET | &Method::HEAD, _) => (
             StatusCode::NOT_FOUND,
             "text/plain; charset=utf-8",
-            "the metrics are under /metrics\n".to_owned(),
+            format!("the page is {}\n", page.path),
         ),
         _ => (
             StatusCode::METHOD_NOT_ALLOWED,

@@ -3,10 +3,12 @@
 //! It is the servers of the workloads `echo` and `http`, with CPU-bound tasks beside them if asked for. It prints
 //! `listening HOST:PORT` when it is ready, and ends on SIGINT, SIGTERM or SIGHUP with code 0. With `--metrics` it also
 //! answers Prometheus, on a loop of its own: what the runtime counts is of most interest while all of its workers are
-//! stuck.
+//! stuck. With `--tasks` it tells `lab ps` in the same way what its tasks wait for. With `--flight` it records always, and writes what happened last when something goes wrong.
 
 mod endpoint;
 mod exposition;
+mod flight;
+pub(crate) mod tasks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,10 +22,10 @@ use crate::error::CommandError;
 use crate::launch_request::LaunchRequest;
 use crate::load;
 use crate::registry::{Registry, RuntimeInfo};
-use crate::workloads::server::{Counted, ServeError, ServeFn, Service, Session};
+use crate::workloads::server::{Counted, Listed, ServeError, ServeFn, Service, Session};
 use crate::{stopping, terminal};
 
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Page};
 
 /// The command `lab serve`.
 ///
@@ -44,6 +46,13 @@ pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), Comman
     };
     let metrics = arguments.metrics.as_deref().map(load::resolve);
     let metrics = metrics.transpose()?;
+    let tasks = arguments.tasks.as_deref().map(load::resolve);
+    let addresses = Addresses {
+        metrics,
+        tasks: tasks.transpose()?,
+    };
+    // From the begin on, so that nothing that tasks wait for is missed.
+    let _watch = addresses.tasks.map(|_| runtime_core::task_list::watch());
     let request = LaunchRequest {
         workers: arguments.workers,
         policy: arguments.policy.clone(),
@@ -51,7 +60,12 @@ pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), Comman
         without: arguments.without.clone(),
     };
     let config = request.config(info.launcher)?;
-    serve_until_signal(serve, &config, service, metrics).map_err(|error| match error {
+    let _flight = arguments
+        .flight
+        .as_deref()
+        .map(|folder| flight::start(folder, arguments))
+        .transpose()?;
+    serve_until_signal(serve, &config, service, addresses).map_err(|error| match error {
         ServeError::NoCpuBoundTasks => {
             CommandError::Usage(format!("--hogs: {}: {error}", info.name))
         }
@@ -62,6 +76,10 @@ pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), Comman
         ServeError::Metrics(error) => {
             let address = arguments.metrics.as_deref().unwrap_or_default();
             CommandError::Failed(format!("--metrics {address}: {}", ServeError::Bind(error)))
+        }
+        ServeError::Tasks(error) => {
+            let address = arguments.tasks.as_deref().unwrap_or_default();
+            CommandError::Failed(format!("--tasks {address}: {}", ServeError::Bind(error)))
         }
         error => CommandError::Failed(format!("--addr {}: {error}", arguments.addr)),
     })
@@ -86,22 +104,39 @@ fn server<'a>(
         })
 }
 
+/// Where to answer beside the service.
+#[derive(Clone, Copy, Default)]
+struct Addresses {
+    metrics: Option<SocketAddr>,
+    tasks: Option<SocketAddr>,
+}
+
 fn serve_until_signal(
     serve: ServeFn,
     config: &LaunchConfig,
     service: Service,
-    metrics: Option<SocketAddr>,
+    addresses: Addresses,
 ) -> Result<(), ServeError> {
     // Before the runtime starts, so that no signal is missed in between.
     let mut signals = Signals::new(stopping::signals()).map_err(ServeError::Signals)?;
     let counted = Counted::default();
-    let endpoint = metrics
+    let listed = Listed::default();
+    let metrics = addresses.metrics;
+    let metrics = metrics
         .map(|address| start_endpoint(address, config, &counted))
         .transpose()?;
-    let metrics = endpoint.as_ref().map(Endpoint::address);
+    let tasks = addresses.tasks;
+    let tasks = tasks
+        .map(|address| Endpoint::start(address, tasks::page(&listed)).map_err(ServeError::Tasks))
+        .transpose()?;
+    let addresses = Addresses {
+        metrics: metrics.as_ref().map(Endpoint::address),
+        tasks: tasks.as_ref().map(Endpoint::address),
+    };
     let session = Session {
-        ready: Box::new(move |address| announce(address, metrics)),
+        ready: Box::new(move |address| announce(address, addresses)),
         counted,
+        listed,
         until: Box::new(move || {
             signals.forever().next();
         }),
@@ -116,21 +151,28 @@ fn start_endpoint(
     counted: &Counted,
 ) -> Result<Endpoint, ServeError> {
     let (counted, config) = (Arc::clone(counted), config.clone());
-    let page = move || {
+    let text = move || {
         let metrics = counted.get().map(|read| read());
         exposition::page(metrics.as_ref(), &config)
     };
-    Endpoint::start(address, Arc::new(page)).map_err(ServeError::Metrics)
+    let page = Page {
+        path: "/metrics",
+        content_type: exposition::CONTENT_TYPE,
+        text: Arc::new(text),
+    };
+    Endpoint::start(address, page).map_err(ServeError::Metrics)
 }
 
 /// Says that the server is ready, at once, also into a pipe.
 ///
 /// # Errors
 /// When that can't be said. Nobody need listen; but whoever waits for it would wait for ever.
-fn announce(address: SocketAddr, metrics: Option<SocketAddr>) -> Result<(), ServeError> {
+fn announce(address: SocketAddr, beside: Addresses) -> Result<(), ServeError> {
     let mut lines = format!("listening {address}\n");
-    if let Some(address) = metrics {
-        lines += &format!("metrics {address}\n");
+    for (name, address) in [("metrics", beside.metrics), ("tasks", beside.tasks)] {
+        if let Some(address) = address {
+            lines += &format!("{name} {address}\n");
+        }
     }
     terminal::print(&lines).map_err(ServeError::Command)
 }

@@ -18,6 +18,7 @@ use runtime_core::{JoinError, Runtime, TaskHandle};
 
 use super::{Program, check, lost, size};
 use crate::measure::Meter;
+use crate::memory::reading::Reading;
 use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
 /// Tasks that wait for ever.
@@ -35,29 +36,68 @@ impl Program for Idle {
     };
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
-        let tasks = params.value("size");
-        // What a runtime allocates at its first task is not the tasks'.
-        rt.spawn(async {}).await.map_err(lost)?;
-        let muster = Arc::new(Muster::new(tasks));
-        let mut future_bytes = 0;
-        let mut handles = Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
-        // Touches the pages of the `Vec`, so that they are not counted as the tasks'.
-        handles.resize_with(handles.capacity(), || None);
-
-        let before = resident_bytes();
-        meter.start();
-        for handle in &mut handles {
-            let muster = Arc::clone(&muster);
-            let future = async move {
+        let mut parking = Parking::begin(&rt, params.value("size"), meter).await?;
+        while let Some(muster) = parking.next() {
+            parking.spawn(&rt, async move {
                 muster.report();
                 drop(muster);
                 std::future::pending::<()>().await;
-            };
-            future_bytes = size_of_val(&future);
-            *handle = Some(rt.spawn(future));
+            });
         }
+        parking.end(meter).await
+    }
+}
+
+/// Tasks that wait, and how memory grows by them.
+pub(super) struct Parking<R: Runtime> {
+    muster: Arc<Muster>,
+    handles: Vec<Option<R::JoinHandle<()>>>,
+    spawned: usize,
+    future_bytes: usize,
+    before: Option<u64>,
+    split_before: Option<Reading>,
+}
+
+impl<R: Runtime> Parking<R> {
+    /// Gets ready for so many tasks, and begins to measure.
+    pub(super) async fn begin(rt: &R, tasks: u64, meter: &mut Meter) -> Result<Self, Failure> {
+        // What a runtime allocates at its first task is not the tasks'.
+        rt.spawn(async {}).await.map_err(lost)?;
+        let mut handles = Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
+        // Touches the pages of the `Vec`, so that they are not counted as the tasks'.
+        handles.resize_with(handles.capacity(), || None);
+        let parking = Self {
+            muster: Arc::new(Muster::new(tasks)),
+            handles,
+            spawned: 0,
+            future_bytes: 0,
+            split_before: meter.split_memory.then(Reading::of_this_process),
+            before: resident_bytes(),
+        };
+        meter.start();
+        Ok(parking)
+    }
+
+    /// What the next task reports to when it waits; `None` if all are there.
+    pub(super) fn next(&self) -> Option<Arc<Muster>> {
+        (self.spawned < self.handles.len()).then(|| Arc::clone(&self.muster))
+    }
+
+    /// Spawns that task.
+    pub(super) fn spawn<F>(&mut self, rt: &R, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.future_bytes = size_of_val(&future);
+        self.handles[self.spawned] = Some(rt.spawn(future));
+        self.spawned += 1;
+    }
+
+    /// Waits until all tasks have reported, reads how memory has grown, and ends them.
+    pub(super) async fn end(mut self, meter: &mut Meter) -> Result<(), Failure> {
+        let tasks = self.handles.len() as u64;
         // A task that did not start reports now; waiting for the last would be for ever.
-        for handle in handles.iter_mut().flatten() {
+        for handle in self.handles.iter_mut().flatten() {
             if handle.is_finished() {
                 return match handle.await {
                     Err(error) => Err(lost(error)),
@@ -65,22 +105,24 @@ impl Program for Idle {
                 };
             }
         }
-        muster.complete().await;
+        self.muster.complete().await;
         meter.stop(tasks);
-        if let (Some(before), Some(after)) = (before, resident_bytes()) {
+        if let (Some(before), Some(after)) = (self.before, resident_bytes()) {
             let growth = after.saturating_sub(before);
             let per_task = growth as f64 / tasks as f64;
             meter.extra.insert("bytes_per_task", per_task);
-            meter
-                .extra
-                .insert("beyond_future_bytes", per_task - future_bytes as f64);
+            let beyond = per_task - self.future_bytes as f64;
+            meter.extra.insert("beyond_future_bytes", beyond);
+        }
+        if let Some(before) = self.split_before {
+            Reading::of_this_process().since(&before).record(meter);
         }
 
-        for handle in handles.iter().flatten() {
+        for handle in self.handles.iter().flatten() {
             handle.abort();
         }
         let mut cancelled = 0;
-        for handle in handles.into_iter().flatten() {
+        for handle in self.handles.into_iter().flatten() {
             if matches!(handle.await, Err(JoinError::Cancelled)) {
                 cancelled += 1;
             }
@@ -91,7 +133,7 @@ impl Program for Idle {
 
 /// Tells the root when all tasks have been polled. Not a channel: its sender and its `send` would be kept in every
 /// task.
-struct Muster {
+pub(super) struct Muster {
     missing: AtomicU64,
     root: Mutex<Option<Waker>>,
 }
@@ -104,7 +146,7 @@ impl Muster {
         }
     }
 
-    fn report(&self) {
+    pub(super) fn report(&self) {
         // AcqRel: whoever sees 0 sees all that was done before; the lock orders the last report against the root's
         // look.
         if self.missing.fetch_sub(1, Ordering::AcqRel) == 1

@@ -36,6 +36,7 @@ pub mod skynet;
 pub(crate) mod slow_clients;
 pub mod spawn;
 pub mod timers;
+pub mod waiting;
 pub mod yielding;
 
 use std::future::Future;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
+use runtime_core::task_list::TaskList;
 use runtime_core::{
     JoinError, Launch, LaunchConfig, Metrics, Runtime, TaskHandle as _, TcpListener as _,
 };
@@ -28,12 +29,17 @@ pub(crate) struct Service {
 /// What the served runtime counts, once it runs.
 pub(crate) type Counted = Arc<OnceLock<Box<dyn Fn() -> Metrics + Send + Sync>>>;
 
+/// The served runtime's live tasks, once it runs; `None` if it lists none.
+pub(crate) type Listed = Arc<OnceLock<Box<dyn Fn() -> Option<TaskList> + Send + Sync>>>;
+
 /// What a server tells whoever asked for it, and what it waits for.
 pub(crate) struct Session {
     /// Is told the address as soon as clients can connect.
     pub(crate) ready: Box<dyn FnOnce(SocketAddr) -> Result<(), ServeError> + Send>,
     /// Is given the runtime's counters, if there is one runtime that has them.
     pub(crate) counted: Counted,
+    /// Is given a way to the runtime's tasks, if there is one runtime.
+    pub(crate) listed: Listed,
     /// Blocks until it is time to end.
     pub(crate) until: Box<dyn FnOnce() + Send>,
 }
@@ -48,6 +54,7 @@ pub(crate) enum ServeError {
     Start(io::Error),
     Bind(io::Error),
     Metrics(io::Error),
+    Tasks(io::Error),
     Signals(io::Error),
     CpuBoundTask(io::Error),
     /// Only threads: where the kernel schedules, a CPU-bound task is a thread like any other program's.
@@ -64,7 +71,9 @@ impl fmt::Display for ServeError {
                     "the port is in use: end what listens there, or take another (0: a free one)"
                 )
             }
-            Self::Bind(error) | Self::Metrics(error) => write!(f, "can't listen there: {error}"),
+            Self::Bind(error) | Self::Metrics(error) | Self::Tasks(error) => {
+                write!(f, "can't listen there: {error}")
+            }
             Self::Command(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "can't wait for signals: {error}"),
             Self::CpuBoundTask(error) => write!(f, "a CPU-bound task did not start: {error}"),
@@ -89,6 +98,8 @@ async fn serve<R: Runtime>(rt: R, service: Service, session: Session) -> Result<
     let read = rt.clone();
     // Nobody else fills it.
     let _ = session.counted.set(Box::new(move || read.metrics()));
+    let read = rt.clone();
+    let _ = session.listed.set(Box::new(move || read.tasks()));
     let listener = rt.bind(service.address).await.map_err(ServeError::Bind)?;
     let address = listener.local_addr().map_err(ServeError::Bind)?;
     let accepting = match service.protocol {

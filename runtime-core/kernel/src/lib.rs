@@ -2,11 +2,13 @@
 //!
 //! A scheduler answers one question: where does this woken task go, and who must be told? This crate has all that such
 //! an answer needs, and nothing that only programs use:
-//! - [`task`] is the task cell: future, state, output and waker in one block of memory;
+//! - [`task`] is the task cell: future, state, output and waker in one block of memory; [`task_list`] says which tasks
+//!   live and what they wait for;
 //! - [`context`] is what a thread knows of the runtime that it runs for, and [`spawn`](mod@spawn) finds the runtime by
 //!   it;
 //! - [`reactor`], [`time`] and [`park`] are the three things that an idle thread waits for;
 //! - [`blocking`] is the pool for functions that block, and [`budget`] bounds what a task does in one poll;
+//! - [`trace`] records what the schedulers do;
 //! - [`native`] is what a scheduler says of itself: the library makes a whole `Runtime` of it;
 //! - [`fork_join`] is the seam for CPU-bound recursion.
 //!
@@ -36,7 +38,9 @@ pub mod sequential;
 pub mod slots;
 pub mod spawn;
 pub mod task;
+pub mod task_list;
 pub mod time;
+pub mod trace;
 pub mod unwind;
 pub mod wake_batch;
 

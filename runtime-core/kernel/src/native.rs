@@ -11,6 +11,7 @@ use crate::context::Ambient;
 use crate::metrics::Metrics;
 use crate::spawn::spawn_on;
 use crate::task::{Attributes, JoinHandle};
+use crate::task_list::LiveTask;
 
 /// A handle to a scheduler that uses this crate's tasks, sockets, timers and channels.
 pub trait Native: Clone + Send + Sync + 'static {
@@ -26,7 +27,13 @@ pub trait Native: Clone + Send + Sync + 'static {
     /// The scheduler's counters.
     fn metrics(&self) -> Metrics;
 
+    /// The tasks that have not ended. `None`: it does not list them.
+    fn live_tasks(&self) -> Option<Vec<LiveTask>> {
+        None
+    }
+
     /// Starts a task. It runs whether or not anybody awaits its handle.
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -37,6 +44,7 @@ pub trait Native: Clone + Send + Sync + 'static {
 
     /// See `Runtime::spawn_with`. A scheduler that has a use for attributes takes them by
     /// [`bind_with`](crate::task::bind_with).
+    #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

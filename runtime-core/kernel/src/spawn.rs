@@ -1,6 +1,7 @@
 //! Free functions over the ambient runtime.
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::context::{self, Ambient, Refused};
@@ -17,13 +18,15 @@ use crate::task::{self, Attributes, JoinHandle};
 ///
 /// # Panics
 /// Outside of a runtime.
+#[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    let site = Location::caller();
     let (handle, launched) = context::with("spawn", |ambient| {
-        let (task, handle) = task::bind(&ambient.scheduler_for_new_task(), future);
+        let (task, handle) = task::bind_at(&ambient.scheduler_for_new_task(), site, future);
         (handle, ambient.launch(task))
     });
     settle(launched);
@@ -79,6 +82,7 @@ where
 ///
 /// # Panics
 /// Outside of a runtime.
+#[track_caller]
 pub fn spawn_blocking<F, T>(function: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -92,6 +96,7 @@ where
 }
 
 /// Starts a task on a runtime that is known by its ambient side only.
+#[track_caller]
 pub fn spawn_on<F>(ambient: &dyn Ambient, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -103,6 +108,7 @@ where
 }
 
 /// As [`spawn_on`], with attributes.
+#[track_caller]
 pub fn spawn_with_on<F>(
     ambient: &dyn Ambient,
     attributes: Attributes,
@@ -119,6 +125,7 @@ where
 }
 
 /// As [`spawn_on`], with a name that monitors, traces and shutdown reports show.
+#[track_caller]
 pub fn spawn_named_on<F>(
     ambient: &dyn Ambient,
     name: impl Into<Box<str>>,

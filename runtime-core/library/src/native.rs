@@ -10,7 +10,9 @@ use runtime_kernel::capabilities::Capabilities;
 use runtime_kernel::metrics::Metrics;
 use runtime_kernel::native::Native;
 use runtime_kernel::task::{self, Attributes, JoinHandle};
+use runtime_kernel::task_list::TaskList;
 use runtime_kernel::time::{self, Elapsed, Sleep, Timeout};
+use runtime_kernel::trace::{self, Recorded};
 
 use crate::net;
 use crate::runtime::Runtime;
@@ -35,6 +37,15 @@ impl<H: Native> Runtime for H {
         Native::metrics(self)
     }
 
+    fn dump_trace(&self) -> Option<Recorded> {
+        trace::dump()
+    }
+
+    fn tasks(&self) -> Option<TaskList> {
+        Native::live_tasks(self).map(TaskList::of)
+    }
+
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -43,6 +54,7 @@ impl<H: Native> Runtime for H {
         Native::spawn(self, future)
     }
 
+    #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -51,6 +63,7 @@ impl<H: Native> Runtime for H {
         Native::spawn_with(self, attributes, future)
     }
 
+    #[track_caller]
     fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -8,7 +8,8 @@ use runtime_core::metrics::WorkerMetrics;
 use runtime_core::{Choice, Metrics};
 
 use super::part::{Has, Install, own_seen, seen};
-use crate::scheduler::{Local, Shared, add};
+use crate::counting::add;
+use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, SharedEvent, State};
 use crate::seam::plan::Plan;
@@ -105,7 +106,7 @@ impl<H: Has<Self>> Hooks<H> for Counters {
             Event::Spawned => add(&own.spawned, 1),
             Event::Finished => add(&own.finished, 1),
             Event::SlotHit => add(&own.lifo_hits, 1),
-            Event::StealTried => add(&own.steals_tried, 1),
+            Event::StealTried(_) => add(&own.steals_tried, 1),
             Event::Stole(tasks) => {
                 add(&own.steals_done, 1);
                 add(&own.tasks_stolen, tasks as u64);
@@ -172,7 +173,7 @@ impl<H: Has<Self>> Hooks<H> for Counters {
         metrics.parks = sum(|worker| worker.parks);
         metrics.unparks = sum(|worker| worker.unparks);
         metrics.io_polls = sum(|worker| worker.io_polls);
-        metrics.injected_depth = Some(shared.queues.injector.len() as u64);
+        metrics.injected_depth = Some(shared.injector.len() as u64);
         metrics.workers = workers;
     }
 }
@@ -189,7 +190,7 @@ fn of_worker<H: Has<Counters>>(shared: &Shared<H>, worker: usize, now_ns: u64) -
     metrics.parks = own.parks.load(Relaxed);
     metrics.unparks = of_worker.unparks.load(Relaxed);
     metrics.io_polls = own.io_polls.load(Relaxed);
-    metrics.queue_depth = shared.queues.active()[worker].len() as u64;
+    metrics.queue_depth = shared.queued(worker) as u64;
     metrics.busy = Duration::from_nanos(own.busy_ns(now_ns));
     metrics
 }

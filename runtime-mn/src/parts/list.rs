@@ -1,20 +1,23 @@
 //! The list of parts: which there are, and which of them each hook asks.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
+use runtime_core::primitives::MutexGuard;
 use runtime_core::task::{Ran, Task};
 use runtime_core::{Choice, Knob, Metrics};
 
 #[allow(unused_imports)]
 use super::part::{Absent, Has, Install};
 use crate::knobs::{NO_CHOICE, concat, count};
-use crate::policy::Knobs;
+use crate::policy::{Knobs, Place, Policy};
 use crate::prepaid::Prepaid;
-use crate::scheduler::{Local, Shared, Unstarted};
+use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Duty, Ended, Event, Origin, SharedEvent, State};
-use crate::seam::plan::Plan;
+use crate::seam::facts::{Duty, Ended, Event, Origin, Pick, Queued, SharedEvent, State};
+use crate::seam::plan::{Plan, Unstarted};
 
 #[cfg(feature = "counters")]
 use super::counters::Counters;
@@ -48,6 +51,14 @@ type SimulatedTime = Absent<6>;
 use super::fork_join::ForkJoin;
 #[cfg(not(feature = "fork-join"))]
 type ForkJoin = Absent<7>;
+#[cfg(feature = "policy-queues")]
+use super::policy_queues::PolicyQueues;
+#[cfg(not(feature = "policy-queues"))]
+type PolicyQueues = Absent<8>;
+#[cfg(feature = "trace")]
+use super::trace::Trace;
+#[cfg(not(feature = "trace"))]
+type Trace = Absent<9>;
 
 /// All parts of one runtime.
 pub(crate) struct Installed {
@@ -59,6 +70,8 @@ pub(crate) struct Installed {
     cpu_pool: CpuPool,
     simulated_time: SimulatedTime,
     fork_join: ForkJoin,
+    policy_queues: PolicyQueues,
+    trace: Trace,
 }
 
 /// All parts' state of one worker, and the references that it has for handles.
@@ -71,6 +84,8 @@ pub(crate) struct OfLocal {
     cpu_pool: <CpuPool as State>::Local,
     simulated_time: <SimulatedTime as State>::Local,
     fork_join: <ForkJoin as State>::Local,
+    policy_queues: <PolicyQueues as State>::Local,
+    trace: <Trace as State>::Local,
     pub(crate) prepaid: Prepaid,
 }
 
@@ -85,6 +100,8 @@ pub(crate) struct OfRemote {
     cpu_pool: <CpuPool as State>::Remote,
     simulated_time: <SimulatedTime as State>::Remote,
     fork_join: <ForkJoin as State>::Remote,
+    policy_queues: <PolicyQueues as State>::Remote,
+    trace: <Trace as State>::Remote,
 }
 
 /// What the builder remembers for the parts.
@@ -98,6 +115,8 @@ pub(crate) struct Settings {
     pub(crate) cpu_pool: <CpuPool as Install>::Settings,
     pub(crate) simulated_time: <SimulatedTime as Install>::Settings,
     pub(crate) fork_join: <ForkJoin as Install>::Settings,
+    pub(crate) policy_queues: <PolicyQueues as Install>::Settings,
+    pub(crate) trace: <Trace as Install>::Settings,
 }
 
 #[allow(unused_macros)]
@@ -136,6 +155,10 @@ has!(CpuPool, cpu_pool);
 has!(SimulatedTime, simulated_time);
 #[cfg(feature = "fork-join")]
 has!(ForkJoin, fork_join);
+#[cfg(feature = "policy-queues")]
+has!(PolicyQueues, policy_queues);
+#[cfg(feature = "trace")]
+has!(Trace, trace);
 
 impl State for Installed {
     type Local = OfLocal;
@@ -156,6 +179,8 @@ impl Hooks for Installed {
             cpu_pool: CpuPool::local(shared, worker),
             simulated_time: SimulatedTime::local(shared, worker),
             fork_join: ForkJoin::local(shared, worker),
+            policy_queues: PolicyQueues::local(shared, worker),
+            trace: Trace::local(shared, worker),
             prepaid: Prepaid::new(),
         }
     }
@@ -176,13 +201,6 @@ impl Hooks for Installed {
     fn shares_fifo(shared: &All, worker: usize) -> bool {
         IoSharing::shares_fifo(shared, worker)
     }
-    #[inline]
-    fn io_is_anothers(shared: &All, worker: usize) -> bool {
-        IoSharing::io_is_anothers(shared, worker)
-    }
-    fn gives_up_io(shared: &All, worker: usize) -> bool {
-        IoSharing::gives_up_io(shared, worker)
-    }
     fn duty(shared: &All, worker: usize) -> Duty {
         Monitor::duty(shared, worker)
     }
@@ -194,22 +212,51 @@ impl Hooks for Installed {
     fn poll(local: &OnWorker, task: Task) -> Ran {
         Histograms::poll(local, task)
     }
-    #[inline]
+    fn poll_in_passing(local: &OnWorker) {
+        IoSharing::poll_in_passing(local);
+    }
+    fn poller_token(local: &OnWorker) -> Option<MutexGuard<'_, ()>> {
+        IoSharing::poller_token(local)
+    }
     fn has_own_time(shared: &All) -> bool {
         SimulatedTime::has_own_time(shared)
     }
-    fn wait(local: &OnWorker) {
-        SimulatedTime::wait(local);
+    fn prepare_park(local: &OnWorker) -> Option<Instant> {
+        SimulatedTime::prepare_park(local)
+    }
+    fn wait(local: &OnWorker, deadline: Option<Instant>) -> Option<Instant> {
+        SimulatedTime::wait(local, deadline)
     }
     fn live(local: &OnWorker, work: &dyn Fn()) -> Ended {
-        Monitor::live(local, work)
+        let ended = Cell::new(Ended::WithTheRuntime);
+        Trace::live(local, &|| ended.set(Monitor::live(local, work)));
+        ended.get()
     }
     fn take_back(shared: &All, worker: Unstarted) {
         Monitor::take_back(shared, worker);
     }
     #[inline]
+    fn put(local: &OnWorker, place: Place, task: Task) -> Queued {
+        PolicyQueues::put(local, place, task)
+    }
+    #[inline]
+    fn take(shared: &All, worker: usize, pick: Pick) -> Option<Task> {
+        PolicyQueues::take(shared, worker, pick)
+    }
+    #[inline]
+    fn queued(shared: &All, worker: usize, pick: Pick) -> usize {
+        PolicyQueues::queued(shared, worker, pick)
+    }
+    fn first_rank(shared: &All, worker: usize) -> Option<u64> {
+        PolicyQueues::first_rank(shared, worker)
+    }
+    #[inline]
+    fn place_injected<P: Policy>(local: &OnWorker, policy: &P) {
+        PolicyQueues::place_injected(local, policy);
+    }
+    #[inline]
     fn do_other_work(local: &OnWorker, origin: Origin) -> bool {
-        ForkJoin::do_other_work(local, origin)
+        IoSharing::do_other_work(local, origin) || ForkJoin::do_other_work(local, origin)
     }
     #[inline]
     fn has_other_work(shared: &All, origin: Origin) -> bool {
@@ -223,12 +270,15 @@ impl Hooks for Installed {
         IoSharing::observe(local, event);
         WakeThrottling::observe(local, event);
         ForkJoin::observe(local, event);
+        PolicyQueues::observe(local, event);
+        Trace::observe(local, event);
     }
     fn observe_shared(shared: &All, event: SharedEvent<'_>) {
         Counters::observe_shared(shared, event);
         Monitor::observe_shared(shared, event);
         IoSharing::observe_shared(shared, event);
         CpuPool::observe_shared(shared, event);
+        Trace::observe_shared(shared, event);
     }
     fn report(shared: &All, metrics: &mut Metrics) {
         Counters::report(shared, metrics);
@@ -251,6 +301,8 @@ impl Installed {
             cpu_pool: CpuPool::new(&settings.cpu_pool, plan),
             simulated_time: SimulatedTime::new(&settings.simulated_time, plan),
             fork_join: ForkJoin::new(&settings.fork_join, plan),
+            policy_queues: PolicyQueues::new(&settings.policy_queues, plan),
+            trace: Trace::new(&settings.trace, plan),
         }
     }
 }
@@ -307,6 +359,14 @@ impl Settings {
             ForkJoin::leave_out(&mut self.fork_join);
             found = true;
         }
+        if is(PolicyQueues::CHOICE) {
+            PolicyQueues::leave_out(&mut self.policy_queues);
+            found = true;
+        }
+        if is(Trace::CHOICE) {
+            Trace::leave_out(&mut self.trace);
+            found = true;
+        }
         found
     }
 
@@ -337,6 +397,12 @@ impl Settings {
         if is(ForkJoin::KNOBS) {
             return Some(ForkJoin::turn(&mut self.fork_join, knob, value));
         }
+        if is(PolicyQueues::KNOBS) {
+            return Some(PolicyQueues::turn(&mut self.policy_queues, knob, value));
+        }
+        if is(Trace::KNOBS) {
+            return Some(Trace::turn(&mut self.trace, knob, value));
+        }
         None
     }
 }
@@ -344,7 +410,7 @@ impl Settings {
 /// The parts that can be left out, in the order in which they are shown.
 pub(crate) const PARTS: &[Choice] =
     &concat::<Choice, { count(&PARTS_BY_PART) }>(&PARTS_BY_PART, NO_CHOICE);
-const PARTS_BY_PART: [&[Choice]; 8] = [
+const PARTS_BY_PART: [&[Choice]; 10] = [
     Counters::CHOICE,
     Histograms::CHOICE,
     Monitor::CHOICE,
@@ -353,10 +419,12 @@ const PARTS_BY_PART: [&[Choice]; 8] = [
     CpuPool::CHOICE,
     SimulatedTime::CHOICE,
     ForkJoin::CHOICE,
+    PolicyQueues::CHOICE,
+    Trace::CHOICE,
 ];
 
 /// The parts' knobs.
-pub(crate) const KNOBS_BY_PART: [&[Knob]; 8] = [
+pub(crate) const KNOBS_BY_PART: [&[Knob]; 10] = [
     Counters::KNOBS,
     Histograms::KNOBS,
     Monitor::KNOBS,
@@ -365,4 +433,6 @@ pub(crate) const KNOBS_BY_PART: [&[Knob]; 8] = [
     CpuPool::KNOBS,
     SimulatedTime::KNOBS,
     ForkJoin::KNOBS,
+    PolicyQueues::KNOBS,
+    Trace::KNOBS,
 ];

@@ -14,8 +14,12 @@ pub(crate) mod list;
 #[cfg(feature = "monitor")]
 pub mod monitor;
 pub(crate) mod part;
+#[cfg(feature = "policy-queues")]
+mod policy_queues;
 #[cfg(feature = "simulated-time")]
 mod simulated_time;
+#[cfg(feature = "trace")]
+mod trace;
 #[cfg(feature = "wake-throttling")]
 mod wake_throttling;
 

@@ -3,7 +3,7 @@
 use runtime_core::Choice;
 use runtime_core::primitives::MutexGuard;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::part::{Has, Install};
 use crate::scheduler::{Local, Shared};
@@ -61,37 +61,48 @@ impl Install for SimulatedTime {
 impl<H: Has<Self>> Hooks<H> for SimulatedTime {
     fn local(_: &Shared<H>, _: usize) {}
 
-    #[inline]
     fn has_own_time(shared: &Shared<H>) -> bool {
         shared.parts.part().is_on
     }
 
-    fn wait(local: &Local<H>) {
+    fn prepare_park(local: &Local<H>) -> Option<Instant> {
+        if !local.shared.parts.part().is_on {
+            return local.remote.timers.prepare_park();
+        }
+        // Another worker may fire it, and then nothing would end this worker's park.
+        local.remote.timers.prepare_untimed_park();
+        None
+    }
+
+    fn wait(local: &Local<H>, deadline: Option<Instant>) -> Option<Instant> {
+        if !local.shared.parts.part().is_on {
+            return local.wait_for_token(deadline);
+        }
         let Some(token) = local.shared.poller.try_lock() else {
             // Whoever has the token may be waiting for this worker alone.
             if nobody_works(&local.shared) {
                 local.shared.reactor.notify();
             }
             local.parker.park(None);
-            return;
+            return None;
         };
-        local.wait_in_reactor(|| {
+        local.remote.waking.wait_in_reactor(&local.parker, || {
             if !let_time_pass(local, &token) {
                 local.poll_reactor(&token, None);
             }
         });
+        None
     }
 }
 
 /// Whether no worker has anything to do. Whoever else has, the CPU-bound pool for one, holds the clock.
 fn nobody_works<H: Hooks>(shared: &Shared<H>) -> bool {
-    let active = || shared.queues.active().iter().enumerate();
-    let working = active().map(|(worker, _)| worker);
-    let working = working.filter(|worker| H::duty(shared, *worker) != Duty::Waits);
+    let active = || 0..shared.active().len();
+    let working = active().filter(|worker| H::duty(shared, *worker) != Duty::Waits);
     shared.idle.all_asleep(working)
         && !shared.has_injected()
-        && !active().any(|(worker, queues)| {
-            queues.has_waiting() || H::has_other_work(shared, Origin::Worker(worker))
+        && !active().any(|worker| {
+            shared.has_waiting(worker) || H::has_other_work(shared, Origin::Worker(worker))
         })
 }
 
@@ -115,10 +126,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
             return looked;
         };
         // All that is ready: what is left unreported is something to do, too.
-        local.has_more_io.set(true);
-        while local.has_more_io.get() {
-            local.poll_reactor(token, Some(Duration::ZERO));
-        }
+        while local.poll_reactor(token, Some(Duration::ZERO)).0.is_full {}
         looked = true;
         if !nobody_works(shared) || !shared.clock.advance(quiet, deadline) {
             return true;
@@ -126,7 +134,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
         let fired: usize = shared
             .active()
             .iter()
-            .map(|it| local.fire(&it.timers))
+            .map(|it| local.fire_due(&it.timers))
             .sum();
         if fired > 0 {
             return true;

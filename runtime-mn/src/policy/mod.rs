@@ -1,5 +1,6 @@
 #![doc = include_str!("../../policy/src/README.md")]
 
+pub(crate) mod asking;
 pub(crate) mod view;
 
 pub use runtime_policy::*;

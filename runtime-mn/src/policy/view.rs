@@ -1,32 +1,77 @@
 //! What a worker shows its policy.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use runtime_core::primitives::atomic::Ordering::Relaxed;
 use runtime_core::task::Task;
+use runtime_core::time::Clock;
 use runtime_policy::{Numbers, SearchView, SleeperNumbers, Topology, WorkerView};
 
-use crate::scheduler::queues::{OwnQueues, SharedQueues, WorkerQueues};
+use crate::scheduler::{Local, Remote, Shared};
+use crate::seam::Hooks;
+use crate::seam::facts::Pick;
+use crate::topology;
+
+/// What a policy is told of the machine and of the time.
+pub(crate) struct Surroundings {
+    topology: Option<Topology>,
+    clock: Clock,
+    /// The zero of what policies are told about time.
+    epoch: Instant,
+}
+
+impl Surroundings {
+    pub(crate) fn new(topology: Option<Topology>, clock: Clock) -> Self {
+        Self {
+            topology,
+            epoch: clock.now(),
+            clock,
+        }
+    }
+
+    /// Where the workers run: as the builder was told, else as the machine says. Only some policies ask.
+    pub(crate) fn topology(&self) -> &Topology {
+        let chosen = self.topology.as_ref();
+        chosen.unwrap_or_else(|| topology::machine())
+    }
+
+    /// Nanoseconds since the runtime was built, by its clock.
+    fn now_ns(&self) -> u64 {
+        let passed = self.clock.now().saturating_duration_since(self.epoch);
+        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl<H: Hooks> Shared<H> {
+    /// How many tasks wait for that worker.
+    pub(crate) fn queued(&self, worker: usize) -> usize {
+        let queues = &self.remotes[worker].queues;
+        let own = queues.lifo.len() + queues.fifo.len() + usize::from(queues.slot.is_filled());
+        own + H::queued(self, worker, Pick::Any)
+    }
+}
 
 /// The worker that asks, and the task that it asks about.
-#[derive(Clone, Copy)]
-pub(crate) struct Shown<'a> {
-    queues: &'a OwnQueues,
+pub(crate) struct Shown<'a, H: Hooks> {
+    local: &'a Local<H>,
     task: Option<&'a Task>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a, H: Hooks> Shown<'a, H> {
     /// To be placed.
     #[inline]
-    pub(crate) fn task(queues: &'a OwnQueues, task: &'a Task) -> Self {
+    pub(crate) fn task(local: &'a Local<H>, task: &'a Task) -> Self {
         Self {
-            queues,
+            local,
             task: Some(task),
         }
     }
 
     /// The worker alone.
     #[inline]
-    pub(crate) fn worker(queues: &'a OwnQueues) -> Self {
-        Self { queues, task: None }
+    pub(crate) fn worker(local: &'a Local<H>) -> Self {
+        Self { local, task: None }
     }
 
     #[inline]
@@ -39,111 +84,124 @@ impl<'a> Shown<'a> {
         SearchView::new(self)
     }
 
-    fn other(&self, worker: usize) -> Option<&WorkerQueues> {
-        self.queues.all.active().get(worker).map(|queues| &**queues)
+    fn exists(&self, worker: usize) -> bool {
+        worker < self.local.shared.active().len()
+    }
+
+    fn own(&self, pick: Pick) -> usize {
+        H::queued(&self.local.shared, self.local.index(), pick)
     }
 }
 
-impl Numbers for Shown<'_> {
+impl<H: Hooks> Numbers for Shown<'_, H> {
     #[inline]
     fn worker(&self) -> usize {
-        self.queues.index
+        self.local.index()
     }
     #[inline]
     fn workers(&self) -> usize {
-        self.queues.all.regular
+        self.local.shared.workers
     }
     #[inline]
     fn reach(&self) -> usize {
-        self.queues.all.active().len()
+        self.local.shared.active().len()
     }
     #[inline]
     fn tick(&self) -> u32 {
-        self.queues.tick.get()
+        self.local.queues.tick.get()
     }
     #[inline]
     fn has_slot(&self) -> bool {
-        self.queues.slot().is_filled()
+        self.local.remote.queues.slot.is_filled()
     }
     #[inline]
     fn has_spawned(&self) -> bool {
-        !self.queues.lifo.is_empty()
+        !self.local.queues.lifo.is_empty()
     }
     #[inline]
     fn spawned_len(&self) -> usize {
-        self.queues.lifo.len()
+        self.local.queues.lifo.len()
     }
     #[inline]
     fn has_woken(&self) -> bool {
-        !self.queues.fifo.is_empty()
+        !self.local.queues.fifo.is_empty()
     }
     #[inline]
     fn woken_len(&self) -> usize {
-        self.queues.fifo.len()
+        self.local.queues.fifo.len()
     }
     #[inline]
     fn ranked_len(&self) -> usize {
-        self.queues.shared.ranked.len()
+        self.own(Pick::First)
     }
     #[inline]
     fn has_inbox(&self) -> bool {
-        !self.queues.shared.inbox.is_empty()
+        self.own(Pick::Sent) > 0
     }
     #[inline]
     fn has_injected(&self) -> bool {
-        !self.queues.all.injector.is_empty()
+        !self.local.shared.injector.is_empty()
     }
     #[inline]
     fn tag(&self) -> u32 {
         self.task.map_or(0, Task::tag)
     }
     fn now_ns(&self) -> u64 {
-        self.queues.all.now_ns()
+        self.local.shared.surroundings.now_ns()
     }
     #[inline]
     fn random(&self) -> u64 {
-        self.queues.random() as u64
+        self.local.queues.random.next() as u64
     }
     fn queued(&self, worker: usize) -> usize {
-        self.other(worker).map_or(0, WorkerQueues::len)
+        if self.exists(worker) {
+            self.local.shared.queued(worker)
+        } else {
+            0
+        }
     }
     fn first_rank(&self, worker: usize) -> Option<u64> {
-        self.other(worker)?.ranked.first_rank()
+        let exists = self.exists(worker);
+        exists.then(|| H::first_rank(&self.local.shared, worker))?
     }
     fn sleeps(&self, worker: usize) -> bool {
-        self.other(worker).is_some_and(|it| it.asleep.load(Relaxed))
+        sleeps(self.local.shared.active(), worker)
     }
     #[inline]
     fn state(&self, slot: usize) -> u64 {
-        self.queues.state[slot].get()
+        self.local.queues.state[slot].get()
     }
     #[inline]
     fn set_state(&self, slot: usize, value: u64) {
-        self.queues.state[slot].set(value);
+        self.local.queues.state[slot].set(value);
     }
     fn topology(&self) -> &Topology {
-        self.queues.all.topology()
+        self.local.shared.surroundings.topology()
     }
+}
+
+fn sleeps<H: Hooks>(active: &[Arc<Remote<H>>], worker: usize) -> bool {
+    let remote = active.get(worker);
+    remote.is_some_and(|remote| remote.asleep.load(Relaxed))
 }
 
 /// Those that sleep, and who wakes one of them.
-pub(crate) struct Sleepers<'a> {
-    pub(crate) queues: &'a SharedQueues,
+pub(crate) struct Sleepers<'a, H: Hooks> {
+    pub(crate) shared: &'a Shared<H>,
     pub(crate) teller: Option<usize>,
 }
 
-impl SleeperNumbers for Sleepers<'_> {
+impl<H: Hooks> SleeperNumbers for Sleepers<'_, H> {
     fn teller(&self) -> Option<usize> {
         self.teller
     }
     fn workers(&self) -> usize {
-        self.queues.active().len()
+        self.shared.active().len()
     }
     fn sleeps(&self, worker: usize) -> bool {
-        let queues = self.queues.active().get(worker);
-        queues.is_some_and(|it| it.asleep.load(Relaxed))
+        sleeps(self.shared.active(), worker)
     }
     fn topology(&self) -> &Topology {
-        self.queues.topology()
+        self.shared.surroundings.topology()
     }
 }

@@ -1,11 +1,8 @@
 //! Who sleeps, who searches, and who must be woken. The protocol is in the README.
 
 use runtime_core::primitives::Mutex;
-use runtime_core::primitives::atomic::{
-    AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
+use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
+use runtime_core::primitives::atomic::{AtomicUsize, fence};
 
 /// One searching worker; their count is in the lower bits.
 const SEARCHING: usize = 1;
@@ -18,6 +15,10 @@ fn searching(state: usize) -> usize {
 
 fn sleeping(state: usize) -> usize {
     state / SLEEPING
+}
+
+fn position(sleepers: &[usize], worker: Option<usize>) -> Option<usize> {
+    sleepers.iter().position(|it| Some(*it) == worker)
 }
 
 /// The set of idle workers.
@@ -57,11 +58,7 @@ impl Idle {
     pub(crate) fn sleep(&self, worker: usize, was_searching: bool) -> bool {
         let mut sleepers = self.sleepers.lock();
         sleepers.push(worker);
-        let change = if was_searching {
-            SLEEPING - SEARCHING
-        } else {
-            SLEEPING
-        };
+        let change = SLEEPING - SEARCHING * usize::from(was_searching);
         let state = self.state.fetch_add(change, SeqCst) + change;
         drop(sleepers);
         // Pairs with the fence in `notify_one`.
@@ -73,7 +70,7 @@ impl Idle {
     /// searches; there is a token for it, or will be at once.
     pub(crate) fn cancel_sleep(&self, worker: usize) -> bool {
         let mut sleepers = self.sleepers.lock();
-        let Some(at) = sleepers.iter().position(|sleeper| *sleeper == worker) else {
+        let Some(at) = position(&sleepers, Some(worker)) else {
             return false;
         };
         sleepers.swap_remove(at);
@@ -88,57 +85,42 @@ impl Idle {
     pub(crate) fn notify_one(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
         // Pairs with the fence in `sleep`: the queue was written before, the counts are read after.
         fence(SeqCst);
-        self.should_notify()
-            .then(|| self.take_sleeper(choose()))
-            .flatten()
+        self.notify_helper(choose)
     }
 
     /// As [`notify_one`](Idle::notify_one), for what was put into the calling worker's own queue: without a fence, as
     /// that worker takes it itself if a sleeper was overlooked. See the README.
     #[inline]
     pub(crate) fn notify_helper(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
-        self.should_notify()
-            .then(|| self.take_sleeper(choose()))
-            .flatten()
-    }
-
-    #[inline]
-    fn should_notify(&self) -> bool {
-        let state = self.state.load(Relaxed);
-        searching(state) == 0 && sleeping(state) > 0
+        let should_notify = || {
+            let state = self.state.load(Relaxed);
+            searching(state) == 0 && sleeping(state) > 0
+        };
+        if !should_notify() {
+            return None;
+        }
+        let chosen = choose();
+        self.take_sleeper(|sleepers| {
+            let last = should_notify().then(|| sleepers.len().checked_sub(1))?;
+            position(sleepers, chosen).or(last)
+        })
     }
 
     /// Something was queued for that worker. True: it must be unparked, and counts as searching. False: it does not
     /// sleep, and sees what was queued before it does.
     pub(crate) fn notify_worker(&self, worker: usize) -> bool {
-        // Pairs with the fence in `sleep`, as in `notify_one`.
-        fence(SeqCst);
-        if self.sleeping() == 0 {
-            return false;
-        }
-        let mut sleepers = self.sleepers.lock();
-        let Some(at) = sleepers.iter().position(|sleeper| *sleeper == worker) else {
-            return false;
-        };
-        sleepers.remove(at);
-        self.state.fetch_sub(SLEEPING - SEARCHING, SeqCst);
-        true
+        let pick = |sleepers: &[usize]| position(sleepers, Some(worker));
+        self.somebody_sleeps() && self.take_sleeper(pick).is_some()
     }
 
+    /// Takes the sleeper off the stack that stands where `pick` says.
     #[cold]
-    fn take_sleeper(&self, chosen: Option<usize>) -> Option<usize> {
+    fn take_sleeper(&self, pick: impl FnOnce(&[usize]) -> Option<usize>) -> Option<usize> {
         let mut sleepers = self.sleepers.lock();
-        if !self.should_notify() {
-            return None;
-        }
-        let chosen = chosen.and_then(|chosen| sleepers.iter().position(|it| *it == chosen));
-        let worker = match chosen {
-            Some(at) => sleepers.remove(at),
-            None => sleepers.pop()?,
-        };
+        let at = pick(&sleepers)?;
         // Added and subtracted in one step: nobody may see neither.
         self.state.fetch_sub(SLEEPING - SEARCHING, SeqCst);
-        Some(worker)
+        Some(sleepers.remove(at))
     }
 
     /// Whether all of `workers` sleep at the same moment, and nobody searches.

@@ -1,21 +1,14 @@
 //! Where a task goes, and who must be told: for each spawn and each wake-up, from any thread.
 
-use std::any::Any;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use runtime_core::context::Refused;
 use runtime_core::primitives::atomic::Ordering::Relaxed;
-use runtime_core::primitives::thread_local;
 use runtime_core::task::Task;
 
-use super::queues::{BATCH_LIMIT, retry};
 use super::{Local, Shared};
-use crate::policy::view::{Shown, Sleepers};
-use crate::policy::{LifoSlot, Place, Policy, SleeperView, WokenBy};
+use crate::policy::{LifoSlot, Place, Policy, WokenBy};
 use crate::seam::Hooks;
-use crate::seam::facts::{Duty, Event, SharedEvent};
+use crate::seam::facts::{Event, Pick, Queued, SharedEvent};
 
 impl<H: Hooks> Local<H> {
     /// A task that is due again.
@@ -24,72 +17,38 @@ impl<H: Hooks> Local<H> {
         let Some(task) = H::divert(&self.shared, task) else {
             return;
         };
-        let by = if self.in_driver.get() {
-            WokenBy::Driver
-        } else {
-            by
-        };
-        let place = self.ask(|| policy.place_woken(&Shown::task(&self.queues, &task).view(), by));
-        self.put(place.unwrap_or(Place::Back), task);
-    }
-
-    /// A new task.
-    #[inline]
-    fn place_spawned<P: Policy>(&self, policy: &P, task: Task) {
-        let place = self.ask(|| policy.place_spawned(&Shown::task(&self.queues, &task).view()));
-        self.put(place.unwrap_or(Place::Newest), task);
-    }
-
-    /// Takes tasks out of the injector and puts them where the policy says.
-    #[cold]
-    pub(crate) fn place_injected<P: Policy>(&self, policy: &P) {
-        // What comes back meanwhile waits for the next time.
-        for _ in 0..BATCH_LIMIT.min(self.queues.all.injector.len()) {
-            let Some(task) = retry(|| self.queues.all.injector.steal()) else {
-                break;
-            };
-            let place =
-                self.ask(|| policy.place_injected(&Shown::task(&self.queues, &task).view()));
-            // Back into the injector would be without end.
-            let place = place.filter(|place| *place != Place::Shared);
-            self.put(place.unwrap_or(Place::Back), task);
-        }
+        let is_driven = self.in_driver.get();
+        let by = if is_driven { WokenBy::Driver } else { by };
+        self.put(self.ask_for_place_of_woken(policy, &task, by), task);
     }
 
     // Always: it is part of each spawn and of each wake.
     #[inline(always)]
-    fn put(&self, mut place: Place, mut task: Task) {
-        H::observe(self, Event::Queued(task.id()));
+    pub(crate) fn put(&self, mut place: Place, mut task: Task) {
+        H::observe(self, Event::Queued(task.id(), place));
+        let rules = &self.shared.rules;
         if place == Place::Slot {
             place = Place::Back;
-            if self.shared.knobs.lifo_slot != LifoSlot::Off {
-                match self.queues.slot().put(task) {
+            if rules.knobs.lifo_slot != LifoSlot::Off {
+                match self.remote.queues.slot.put(task) {
                     None => return,
                     Some(displaced) => task = displaced,
                 }
             }
         }
         // What the driver wakes is told about all together, when it is done.
-        let wakes = !self.in_driver.get() && self.shared.wakes_for[place.kind()];
+        let wakes = !self.in_driver.get() && rules.wakes_for[place.kind()];
         match place {
             Place::Newest => self.queues.lifo.push(task),
             Place::Slot | Place::Back => self.queues.fifo.push(task),
-            Place::Shared => {
-                self.shared.queues.injector.push(task);
-                if wakes {
-                    self.shared.wake_one();
-                }
-                return;
-            }
-            Place::Ranked(rank) => self.queues.shared.ranked.push(rank, task),
-            Place::Worker(worker) if worker != self.index() => {
-                if self.shared.send_to(worker, task) {
-                    return;
-                }
-            }
-            Place::Worker(_) => self.queues.shared.inbox.push(task),
+            Place::Shared => return self.shared.share(task, wakes),
+            Place::Ranked(_) | Place::Worker(_) => match H::put(self, place, task) {
+                Queued::Here => {}
+                Queued::Elsewhere => return,
+                Queued::Nowhere(task) => return self.shared.share(task, wakes),
+            },
         }
-        if wakes && self.shared.steals && H::wakes_for_own(self) {
+        if wakes && rules.steals && H::wakes_for_own(self) {
             self.wake_for_own();
         }
     }
@@ -104,51 +63,30 @@ impl<H: Hooks> Local<H> {
 
     /// Sockets or timers have woken tasks. One is this worker's to run; more may be worth waking a sleeper.
     pub(crate) fn wake_for_driven(&self) {
-        let driven = self.queues.fifo.len() + self.queues.shared.ranked.len();
-        if self.shared.steals && driven > 1 && H::wakes_for_driven(self) {
+        let driven = self.queues.fifo.len() + H::queued(&self.shared, self.index(), Pick::Any);
+        if self.shared.rules.steals && driven > 1 && H::wakes_for_driven(self) {
             self.shared.wake_helper();
         }
-        if !self.shared.queues.injector.is_empty() {
+        if !self.shared.injector.is_empty() {
             self.shared.wake_one();
         }
-    }
-
-    /// What the policy answers. `None`: it has panicked, or what it did while it was asked leads to another question;
-    /// the caller takes the default.
-    ///
-    /// A question is asked before the caller changes anything, so that a panic interrupts nothing. Nothing is unwound
-    /// where a policy can't panic: then this is a plain call.
-    #[inline]
-    pub(crate) fn ask<T>(&self, question: impl FnOnce() -> T) -> Option<T> {
-        if self.is_asking.replace(true) {
-            return None;
-        }
-        // The payload's destructor is the policy's code, too.
-        let answer = catch_unwind(AssertUnwindSafe(question))
-            .map_err(dispose)
-            .ok();
-        self.is_asking.set(false);
-        answer
     }
 }
 
 impl<H: Hooks> Shared<H> {
-    /// Queues a new task, unless the runtime takes none any more.
-    pub(crate) fn launch<P: Policy>(
-        self: &Arc<Self>,
-        policy: &P,
-        task: Task,
-    ) -> Result<(), Refused> {
+    /// Queues a new task. Gives it back if the runtime takes none any more.
+    pub(crate) fn spawn<P: Policy>(self: &Arc<Self>, policy: &P, task: Task) -> Result<(), Task> {
         if self.closed.load(Relaxed) {
-            return Err(Refused { task, error: None });
+            return Err(task);
         }
         if let Some(local) = Local::current(self) {
             H::observe(local, Event::Spawned);
-            local.place_spawned(policy, task);
+            local.put(local.ask_for_place_of_spawned(policy, &task), task);
             return Ok(());
         }
         H::observe_shared(self, SharedEvent::SpawnedOutside);
-        self.queues.injector.push(task);
+        H::observe_shared(self, SharedEvent::Injected(task.id()));
+        self.injector.push(task);
         // Either a closing sweep sees the task, or we see that there was one; see `Closed`.
         if self.closed.since_push() {
             self.cancel_queued();
@@ -161,92 +99,38 @@ impl<H: Hooks> Shared<H> {
     /// Queues a task that is due again, from a thread that is no worker.
     pub(crate) fn inject(self: &Arc<Self>, task: Task) {
         if let Some(task) = H::divert(self, task) {
-            self.queues.injector.push(task);
-            self.wake_one();
+            H::observe_shared(self, SharedEvent::Injected(task.id()));
+            self.share(task, true);
         }
     }
 
-    /// Sends a task to another worker. True: that is all. False: it lies in the inbox of a worker that is awake, where
-    /// others may take it.
-    #[cold]
-    fn send_to(&self, worker: usize, task: Task) -> bool {
-        let is_away = || H::duty(self, worker) == Duty::Away;
-        if worker >= self.workers || is_away() {
-            self.queues.injector.push(task);
+    /// Queues a task where all look.
+    pub(crate) fn share(&self, task: Task, wakes: bool) {
+        self.injector.push(task);
+        if wakes {
             self.wake_one();
-            return true;
         }
-        let inbox = &self.queues.active()[worker].inbox;
-        inbox.push(task);
-        if self.idle.notify_worker(worker) {
-            self.wakes(worker);
-            return true;
-        }
-        // The fence of `notify_worker` lies between: either this is seen here, or whoever hands the worker's queues
-        // over sees the task.
-        if is_away() {
-            while let Some(task) = retry(|| inbox.steal()) {
-                self.queues.injector.push(task);
-            }
-            self.wake_one();
-            return true;
-        }
-        false
     }
 
     /// Something was put where all look: a worker must see it soon.
     #[inline]
     pub(crate) fn wake_one(&self) {
         if let Some(worker) = self.idle.notify_one(|| self.choose_sleeper()) {
-            self.wakes(worker);
+            self.unpark(worker);
         }
-    }
-
-    /// Which sleeper the policy has woken. It is not asked about what happens while it is asked.
-    #[cold]
-    fn choose_sleeper(&self) -> Option<usize> {
-        let sleepers = Sleepers {
-            queues: &self.queues,
-            teller: Local::current_index(self),
-        };
-        self.starter()?.choose_sleeper(&SleeperView::new(&sleepers))
-    }
-
-    fn wakes(&self, worker: usize) {
-        self.queues.active()[worker].asleep.store(false, Relaxed);
-        self.unpark(worker);
     }
 
     /// Something was put into the calling worker's own queue. True if a sleeper was woken to help.
     #[inline]
     pub(crate) fn wake_helper(&self) -> bool {
         let helper = self.idle.notify_helper(|| self.choose_sleeper());
-        helper.inspect(|worker| self.wakes(*worker)).is_some()
+        helper.inspect(|worker| self.unpark(*worker)).is_some()
     }
-}
 
-thread_local! {
-    /// A policy is being asked whom to wake.
-    static CHOOSES: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Asks a policy which sleeper is woken, on whatever thread. `None`: it has panicked, or it is being asked already.
-pub(crate) fn ask_for_sleeper<P: Policy>(policy: &P, sleepers: &SleeperView<'_>) -> Option<usize> {
-    if CHOOSES
-        .try_with(|chooses| chooses.replace(true))
-        .unwrap_or(true)
-    {
-        return None;
-    }
-    let chosen = catch_unwind(AssertUnwindSafe(|| policy.wake(sleepers)));
-    CHOOSES.set(false);
-    chosen.map_err(dispose).ok().flatten()
-}
-
-/// The panic hook has reported it. Its destructor may panic, too.
-#[cold]
-pub(crate) fn dispose(payload: Box<dyn Any + Send>) {
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(another);
+    /// Ends a worker's wait, wherever it waits.
+    pub(crate) fn unpark(&self, worker: usize) {
+        H::observe_shared(self, SharedEvent::Unparks(worker));
+        self.remotes[worker].asleep.store(false, Relaxed);
+        self.remotes[worker].waking.unpark(Some(&self.reactor));
     }
 }

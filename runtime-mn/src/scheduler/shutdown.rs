@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use runtime_core::task::Task;
 
+use super::queues::WorkerQueues;
 use super::{Local, Shared};
+use crate::deque::retry;
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, Origin, SharedEvent};
+use crate::seam::facts::{Origin, Pick, SharedEvent};
 
 /// How long the last worker waits at a time for a waker elsewhere to queue the task that it has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
@@ -24,8 +26,19 @@ impl<H: Hooks> Shared<H> {
         task.cancel();
     }
 
+    /// Cancels every task in a queue.
     pub(crate) fn cancel_queued(&self) {
-        self.queues.drain(|task| self.cancel(task));
+        while let Some(task) = retry(|| self.injector.steal()) {
+            self.cancel(task);
+        }
+        for worker in 0..self.remotes.len() {
+            let WorkerQueues { slot, lifo, fifo } = &self.remotes[worker].queues;
+            let steal = || retry(|| lifo.steal().or_else(|| fifo.steal()));
+            let others = || slot.take().or_else(|| H::take(self, worker, Pick::Any));
+            while let Some(task) = steal().or_else(others) {
+                self.cancel(task);
+            }
+        }
     }
 
     /// Cancels every task that is in a queue or idle. Returns how many were alive: those of them that are being
@@ -39,15 +52,12 @@ impl<H: Hooks> Shared<H> {
 
 impl<H: Hooks> Local<H> {
     /// The runtime has closed: cancels what this worker has queued. The last worker cancels all that is left.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let shared = &self.shared;
         self.found();
         shared.closed.before_drain();
-        while let Some(task) = self.queues.pop_any() {
-            shared.cancel(task);
-        }
         // Whoever waits for work that is no task waits for all of it.
-        let others = || self.queues.victims().map(Origin::Worker);
+        let others = || self.victims().map(Origin::Worker);
         let everywhere = || [Origin::Own, Origin::Outside].into_iter().chain(others());
         while everywhere().any(|origin| H::do_other_work(self, origin)) {}
         shared.sweep();
@@ -58,16 +68,5 @@ impl<H: Hooks> Local<H> {
                 self.parker.park(Some(Instant::now() + FOREIGN_WAKER));
             }
         }
-    }
-
-    /// Gives what this worker has queued to the others.
-    pub(crate) fn give_away(&self) {
-        // First: this puts tasks into the queues, the slot among them, which nobody else empties.
-        self.remote().timers.hand_on();
-        while let Some(task) = self.queues.pop_any() {
-            self.queues.all.injector.push(task);
-        }
-        H::observe(self, Event::Leaves);
-        self.shared.wake_one();
     }
 }

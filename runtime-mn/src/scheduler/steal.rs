@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use runtime_core::primitives::spin_loop;
 use runtime_core::task::Task;
 
-use super::Local;
-use super::queues::{BATCH_LIMIT, WorkerQueues, retry};
-use crate::deque::{Stealer, Worker as Deque};
+use super::{Local, Remote};
+use crate::deque::{BATCH_LIMIT, Stealer, Worker as Deque, retry};
 use crate::policy::{Attempt, LifoSlot, Source, Steal};
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, Origin};
+use crate::seam::facts::{Event, Origin, Pick};
 
 /// How often in a row the LIFO slot comes first. More, and two tasks that wake each other keep all others from their
 /// worker.
@@ -20,26 +19,20 @@ const OWN_TURN: u32 = 32;
 /// How many times a thief spins before it takes a task out of a LIFO slot: some microseconds.
 const SLOT_SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 128 };
 
-/// What a search has led to.
-pub(crate) enum Found {
-    Task(Task),
-    /// Work that is no task. It is done.
-    OtherWork,
-}
+/// What a search has led to: a task, or, `None`, work that is no task. That is done then.
+pub(crate) type Found = Option<Task>;
 
 impl<H: Hooks> Local<H> {
-    // ---- From its own queues
-
     #[inline]
     pub(crate) fn take(&self, source: Source) -> Option<Task> {
         match source {
             Source::Slot => self.take_slot(),
             Source::Newest => self.queues.lifo.pop(),
-            Source::Oldest => retry(|| self.queues.shared.lifo.steal()),
+            Source::Oldest => retry(|| self.remote.queues.lifo.steal()),
             Source::Front => self.queues.fifo.pop(),
             Source::Injected => self.take_injected(),
-            Source::Ranked => self.queues.shared.ranked.pop_first(),
-            Source::Inbox => retry(|| self.queues.shared.inbox.steal()),
+            Source::Ranked => H::take(&self.shared, self.index(), Pick::First),
+            Source::Inbox => H::take(&self.shared, self.index(), Pick::Sent),
         }
     }
 
@@ -51,16 +44,13 @@ impl<H: Hooks> Local<H> {
         if !tick.is_multiple_of(OWN_TURN) {
             return None;
         }
-        let shared = &self.queues.shared;
+        // The oldest, not the first: no rank starves a task.
+        let oldest_ranked = || H::take(&self.shared, self.index(), Pick::Oldest);
         match tick / OWN_TURN % 8 {
             0 | 2 | 4 | 6 => self.take(Source::Oldest),
             1 => self.take(Source::Front),
             3 => self.take(Source::Slot),
-            // The oldest, not the first: no rank starves a task.
-            5 => shared
-                .ranked
-                .pop_oldest()
-                .or_else(|| self.take(Source::Front)),
+            5 => oldest_ranked().or_else(|| self.take(Source::Front)),
             _ => self.take(Source::Inbox).or_else(|| self.take(Source::Slot)),
         }
     }
@@ -69,7 +59,7 @@ impl<H: Hooks> Local<H> {
     /// others.
     #[inline]
     fn take_slot(&self) -> Option<Task> {
-        let task = self.queues.slot().take()?;
+        let task = self.remote.queues.slot.take()?;
         let streak = self.slot_streak.get() + 1;
         if streak <= SLOT_STREAK {
             self.slot_streak.set(streak);
@@ -82,12 +72,12 @@ impl<H: Hooks> Local<H> {
     }
 
     /// An injected task. If workers steal from one another, more come along into the FIFO queue.
-    pub(crate) fn take_injected(&self) -> Option<Task> {
-        let (injector, fifo) = (&self.queues.all.injector, &self.queues.fifo);
+    fn take_injected(&self) -> Option<Task> {
+        let (injector, fifo) = (&self.shared.injector, &self.queues.fifo);
         if injector.is_empty() {
             return None;
         }
-        if !self.shared.steals {
+        if !self.shared.rules.steals {
             return retry(|| injector.steal());
         }
         let task = retry(|| injector.steal_batch_with_limit_and_pop(fifo, BATCH_LIMIT))?;
@@ -97,95 +87,76 @@ impl<H: Hooks> Local<H> {
         Some(task)
     }
 
-    // ---- From elsewhere
-
     /// Looks in that place.
     pub(crate) fn attempt(&self, attempt: Attempt) -> Option<Found> {
-        match attempt {
-            Attempt::Injected => {
-                let task = self.take_injected().map(Found::Task);
-                task.or_else(|| self.other_work(Origin::Outside))
-            }
-            Attempt::Steal(victim) => self.steal(victim),
-            Attempt::StealSlot(victim) => self.steal_slot(victim).map(Found::Task),
-            Attempt::StealRanked(victim) => self.steal_ranked(victim).map(Found::Task),
-            Attempt::DueTimers => self.fire_of_others().map(Found::Task),
-        }
-    }
-
-    fn other_work(&self, origin: Origin) -> Option<Found> {
-        H::do_other_work(self, origin).then_some(Found::OtherWork)
+        let (task, origin) = match attempt {
+            Attempt::Injected => (self.take_injected(), Some(Origin::Outside)),
+            Attempt::Steal(victim) => (self.steal(victim)?, Some(Origin::Worker(victim))),
+            Attempt::StealSlot(victim) => (self.steal_slot(victim), None),
+            Attempt::StealRanked(victim) => (self.steal_ranked(victim), None),
+            Attempt::DueTimers => (self.fire_of_others(), None),
+        };
+        let has_done_other = || H::do_other_work(self, origin?).then_some(None);
+        task.map(Some).or_else(has_done_other)
     }
 
     /// Another worker that this one may take from; `None` for any other number.
-    fn victim(&self, worker: usize) -> Option<&WorkerQueues> {
-        let may_steal = self.shared.steals && worker != self.index();
-        let queues = may_steal.then(|| self.queues.all.active().get(worker));
-        queues.flatten().map(|queues| &**queues)
+    fn victim(&self, worker: usize) -> Option<&Remote<H>> {
+        let may_steal = self.shared.rules.steals && worker != self.index();
+        let active = may_steal.then(|| self.shared.active())?;
+        active.get(worker).map(|remote| &**remote)
     }
 
-    fn steal(&self, worker: usize) -> Option<Found> {
-        let (victim, own) = (self.victim(worker)?, &self.queues);
-        H::observe(self, Event::StealTried);
+    /// A task of another worker's. `None`: there is no such worker.
+    fn steal(&self, worker: usize) -> Option<Option<Task>> {
+        let Remote { queues, .. } = self.victim(worker)?;
+        H::observe(self, Event::StealTried(worker));
         let shares_fifo = H::shares_fifo(&self.shared, worker);
-        let fifo = shares_fifo
-            .then(|| self.take_from(&victim.fifo, &own.fifo))
-            .flatten();
-        let task = fifo
-            .or_else(|| self.take_from(&victim.lifo, &own.lifo))
-            .or_else(|| self.stolen(victim.take_sorted()));
-        let found = task.map(Found::Task);
-        found.or_else(|| self.other_work(Origin::Worker(worker)))
+        let woken = shares_fifo.then(|| self.steal_from(&queues.fifo, &self.queues.fifo));
+        let spawned = || self.steal_from(&queues.lifo, &self.queues.lifo);
+        let sorted = || self.stolen(H::take(&self.shared, worker, Pick::Any));
+        Some(woken.flatten().or_else(spawned).or_else(sorted))
     }
 
-    fn take_from(&self, from: &Stealer<Task>, to: &Deque<Task>) -> Option<Task> {
+    fn steal_from(&self, from: &Stealer<Task>, to: &Deque<Task>) -> Option<Task> {
         if from.is_empty() {
             return None;
         }
         let before = to.len();
-        let task = match self.shared.knobs.steal {
+        let task = match self.shared.rules.knobs.steal {
             Steal::Half => retry(|| from.steal_batch_with_limit_and_pop(to, BATCH_LIMIT))?,
             Steal::One => retry(|| from.steal())?,
         };
-        let batch = to.len().saturating_sub(before) + 1;
-        H::observe(self, Event::Stole(batch));
+        H::observe(self, Event::Stole(to.len().saturating_sub(before) + 1));
         Some(task)
     }
 
     fn steal_ranked(&self, worker: usize) -> Option<Task> {
-        let victim = self.victim(worker)?;
-        H::observe(self, Event::StealTried);
-        self.stolen(victim.ranked.pop_first())
+        self.victim(worker)?;
+        H::observe(self, Event::StealTried(worker));
+        self.stolen(H::take(&self.shared, worker, Pick::First))
+    }
+
+    /// The task in a victim's slot, if the victim is in a poll that goes on.
+    fn steal_slot(&self, worker: usize) -> Option<Task> {
+        let Remote { queues, polls, .. } = self.victim(worker)?;
+        if self.shared.rules.knobs.lifo_slot != LifoSlot::On || !queues.slot.is_filled() {
+            return None;
+        }
+        let before = polls.load(Relaxed);
+        (0..SLOT_SPINS).for_each(|_| spin_loop());
+        let is_stuck = polls.load(Relaxed) == before;
+        self.stolen(is_stuck.then(|| queues.slot.take()).flatten())
     }
 
     fn stolen(&self, task: Option<Task>) -> Option<Task> {
         task.inspect(|_| H::observe(self, Event::Stole(1)))
     }
 
-    /// The task in a victim's slot, if the victim is in a poll that goes on.
-    fn steal_slot(&self, worker: usize) -> Option<Task> {
-        let victim = self.victim(worker)?;
-        if self.shared.knobs.lifo_slot != LifoSlot::On || !victim.slot.is_filled() {
-            return None;
-        }
-        let polls = &self.shared.remotes[worker].polls;
-        let before = polls.load(Relaxed);
-        for _ in 0..SLOT_SPINS {
-            spin_loop();
-        }
-        if polls.load(Relaxed) != before {
-            return None;
-        }
-        self.stolen(victim.slot.take())
-    }
-
     /// Fires the other workers' timers that are due, into the FIFO queue. Returns one of the tasks that they woke.
     fn fire_of_others(&self) -> Option<Task> {
-        for victim in self.queues.victims() {
-            let timers = &self.shared.remotes[victim].timers;
-            if timers.next_deadline().is_some() {
-                self.fire(timers);
-            }
+        for victim in self.victims() {
+            self.fire_due(&self.shared.remotes[victim].timers);
         }
         self.queues.fifo.pop().or_else(|| self.take_injected())
     }

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use runtime_core::reactor::Polled;
-use runtime_core::task::{AbortHandle, TaskId};
+use runtime_core::task::{AbortHandle, Task, TaskId};
+
+use crate::policy::Place;
 
 /// What a part remembers: `Self` once for the runtime, and this for each worker.
 pub(crate) trait State: Sized + Send + Sync + 'static {
@@ -17,7 +19,7 @@ pub(crate) trait State: Sized + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Spawned,
-    Queued(TaskId),
+    Queued(TaskId, Place),
     PollBegins(TaskId),
     PollEnds,
     Finished,
@@ -31,7 +33,8 @@ pub(crate) enum Event {
     RanOut,
     /// A sleeper was woken for a task in the worker's queues.
     Woke,
-    StealTried,
+    /// It looks at that worker's queues.
+    StealTried(usize),
     /// So many tasks came along. 0: it was work that is no task.
     Stole(usize),
     ReactorPolled(Polled, Instant),
@@ -43,14 +46,20 @@ pub(crate) enum Event {
     OtherWorkEnds,
     /// A piece of such work was done, inside of a poll or outside.
     OtherWorkDone,
+    /// It has taken over from that worker, which is stuck.
+    TookOver(usize),
     /// It has given away all that it had.
     Leaves,
+    /// It takes over what that worker, which is stuck, has queued.
+    TakesOver(usize),
 }
 
 /// What happens on any thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SharedEvent<'a> {
     SpawnedOutside,
+    /// A thread that is no worker is about to put the task into the injector.
+    Injected(TaskId),
     /// A thread that is no worker has polled a task.
     PolledOutside,
     FinishedOutside,
@@ -64,6 +73,28 @@ pub(crate) enum SharedEvent<'a> {
     Closed,
     /// Whatever tasks a part has queued are to be [cancelled](Shared::cancel).
     Sweep,
+}
+
+/// What a part has done with a task that a policy has sorted.
+pub(crate) enum Queued {
+    /// It lies where others may take it.
+    Here,
+    /// It lies elsewhere, and whoever must be told has been.
+    Elsewhere,
+    /// The part has no queue for it: it goes where all look.
+    Nowhere(Task),
+}
+
+/// Which of the tasks that a part has queued for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// The one of the lowest rank.
+    First,
+    /// Of those that have a rank, the one that was queued first.
+    Oldest,
+    /// The oldest of those that other workers have sent.
+    Sent,
+    Any,
 }
 
 /// Where a worker looks for work that is no task.

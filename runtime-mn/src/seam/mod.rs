@@ -5,12 +5,16 @@ pub(crate) mod plan;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use runtime_core::Metrics;
+use runtime_core::primitives::MutexGuard;
 use runtime_core::task::{Ran, Task};
 
-use crate::scheduler::{Local, Shared, Unstarted};
-use facts::{Duty, Ended, Event, Origin, SharedEvent, State};
+use crate::policy::{Place, Policy};
+use crate::scheduler::{Local, Shared};
+use facts::{Duty, Ended, Event, Origin, Pick, Queued, SharedEvent, State};
+use plan::Unstarted;
 
 /// The seam. What a scheduler has beyond the textbook hooks in here. Each default is what Go does: nothing special.
 ///
@@ -42,16 +46,6 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     fn shares_fifo(_: &Shared<H>, _worker: usize) -> bool {
         true
     }
-    /// Whether waiting for sockets is the business of a worker other than this one.
-    #[inline]
-    fn io_is_anothers(_: &Shared<H>, _worker: usize) -> bool {
-        false
-    }
-    /// The worker was refused the poller's token. True: this has changed who may have it, with a sequentially
-    /// consistent fence behind, and the worker tries once more.
-    fn gives_up_io(_: &Shared<H>, _worker: usize) -> bool {
-        false
-    }
     /// What the worker is there for at the moment.
     fn duty(_: &Shared<H>, _worker: usize) -> Duty {
         Duty::Works
@@ -69,13 +63,26 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     fn poll(_: &Local<H>, task: Task) -> Ran {
         task.run()
     }
-    /// Whether timers go by the part's own time, so that [`wait`](Hooks::wait) replaces a worker's wait.
-    #[inline]
+    /// The worker goes to sleep: prepares its timers. Returns when it must wake up by itself.
+    fn prepare_park(local: &Local<H>) -> Option<Instant> {
+        local.remote.timers.prepare_park()
+    }
+    /// Waits for a token, a socket or a timer, at most until then. Returns when the wait ended, if that is known.
+    fn wait(local: &Local<H>, deadline: Option<Instant>) -> Option<Instant> {
+        local.wait_for_token(deadline)
+    }
+    /// A busy worker asks for sockets, as it is time to.
+    fn poll_in_passing(local: &Local<H>) {
+        local.poll_now();
+    }
+    /// The poller's token, if the worker, which goes to sleep, is the one that waits for sockets.
+    fn poller_token(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
+        local.shared.poller.try_lock()
+    }
+    /// Whether timers can go by a clock that jumps.
     fn has_own_time(_: &Shared<H>) -> bool {
         false
     }
-    /// Waits for a token or a socket, or lets time pass. Called only by a part that has its own time.
-    fn wait(_: &Local<H>) {}
     /// The life of a worker's thread. `work` returns when the runtime has closed, or when the worker
     /// [must leave](Hooks::must_leave).
     fn live(_: &Local<H>, work: &dyn Fn()) -> Ended {
@@ -84,6 +91,31 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     }
     /// Takes back what is left of a worker whose thread has [ended](Ended::Idle) although the runtime goes on.
     fn take_back(_: &Shared<H>, _: Unstarted) {}
+
+    // ---- Queues for tasks that a policy has sorted
+
+    /// Queues a task where the scheduler has no queue: by rank, or for another worker.
+    #[inline]
+    fn put(_: &Local<H>, _: Place, task: Task) -> Queued {
+        Queued::Nowhere(task)
+    }
+    /// Takes one of the tasks that the part has queued for that worker. On any thread.
+    #[inline]
+    fn take(_: &Shared<H>, _worker: usize, _: Pick) -> Option<Task> {
+        None
+    }
+    /// How many such tasks there are.
+    #[inline]
+    fn queued(_: &Shared<H>, _worker: usize, _: Pick) -> usize {
+        0
+    }
+    /// The lowest rank among them, a moment ago.
+    fn first_rank(_: &Shared<H>, _worker: usize) -> Option<u64> {
+        None
+    }
+    /// Puts injected tasks where the policy says.
+    #[inline]
+    fn place_injected<P: Policy>(_: &Local<H>, _: &P) {}
 
     // ---- Work that is no task
 

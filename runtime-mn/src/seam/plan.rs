@@ -1,11 +1,15 @@
-//! What a runtime is started with.
+//! What a runtime is started with, and who starts its threads.
 
+use std::io;
 use std::sync::Arc;
 
+use runtime_core::context::Ambient;
+use runtime_core::park::Parker;
 use runtime_core::reactor::Reactor;
 use runtime_core::time::Clock;
 
-use crate::policy::{Knobs, Place, Topology};
+use crate::policy::{Knobs, Place, SleeperView, Topology};
+use crate::scheduler::queues::OwnQueues;
 
 /// What a runtime is started with.
 pub(crate) struct Plan {
@@ -14,10 +18,33 @@ pub(crate) struct Plan {
     pub(crate) extra_workers: usize,
     pub(crate) reactor: Arc<Reactor>,
     pub(crate) clock: Clock,
-    pub(crate) knobs: Knobs,
-    pub(crate) steals: bool,
-    pub(crate) wakes_for: [bool; Place::KINDS.len()],
+    pub(crate) rules: Rules,
     pub(crate) thread_name: String,
     /// What the builder was told; the machine's if nothing.
     pub(crate) topology: Option<Topology>,
+}
+
+/// What a policy was asked once, when the runtime was built.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) knobs: Knobs,
+    /// Whether the policy lets workers take from one another.
+    pub(crate) steals: bool,
+    /// Whether the policy has a sleeper woken for what is put there, by [`Place`].
+    pub(crate) wakes_for: [bool; Place::KINDS.len()],
+}
+
+/// A worker that has no thread.
+pub(crate) struct Unstarted {
+    pub(crate) queues: OwnQueues,
+    pub(crate) parker: Parker,
+}
+
+/// A runtime that can start more threads of its own.
+pub(crate) trait Start: Ambient {
+    /// Starts a worker's thread. The caller has counted it by [`Threads::admit`](crate::ending::Threads::admit).
+    fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()>;
+
+    /// Which sleeper the policy has woken. Called outside of any lock.
+    fn choose_sleeper(&self, sleepers: &SleeperView<'_>) -> Option<usize>;
 }

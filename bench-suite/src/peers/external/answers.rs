@@ -17,13 +17,18 @@ pub(super) struct Kind {
     pub(super) repeats: bool,
 }
 
+/// Whether the memory of waiting tasks is measured.
+pub(super) fn is_idle(workload: &str) -> bool {
+    workload == "idle" || workload.starts_with("idle-")
+}
+
 /// That of a workload.
 pub(super) fn kind(workload: &str) -> Kind {
     Kind {
         // Memory is only fresh once.
-        warms_up: workload != "idle",
+        warms_up: !is_idle(workload),
         // The others are looked at by the lab between two repetitions, or take their time by themselves.
-        repeats: !matches!(workload, "idle" | "timers" | "download"),
+        repeats: !is_idle(workload) && !matches!(workload, "timers" | "download"),
     }
 }
 
@@ -53,7 +58,9 @@ pub(super) fn expected(params: &Params) -> Option<(u64, u64)> {
             let locks = value("size") * value("tasks");
             (locks, locks)
         }
-        "timers" | "idle" => (value("size"), value("size")),
+        "timers" | "idle" | "idle-timer" | "idle-socket" | "idle-stack" => {
+            (value("size"), value("size"))
+        }
         _ => return None,
     })
 }

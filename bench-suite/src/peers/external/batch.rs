@@ -10,6 +10,7 @@ use super::conversation::{Conversation, Done, Order, OwnSample, Word};
 use super::fetching::Site;
 use super::manifest::Peer;
 use super::tree::{self, Usage};
+use crate::costs::events::Events;
 use crate::measure::{Latency, Meter, Sample};
 use crate::vocabulary::{Failure, Params};
 
@@ -32,6 +33,8 @@ pub(super) fn measure(
         Word::Result { samples, extra } => return own_figures(samples, extra, meter),
         other => return Err(out_of_turn(&other)),
     }
+    // The peer's own threads are counted, and not those of this process.
+    let counts = meter.events.take().is_some();
     let mut orders = Orders {
         peer,
         talk,
@@ -39,6 +42,7 @@ pub(super) fn measure(
         site,
         meter,
         kind: answers::kind(&params.workload),
+        counts,
     };
     let mut repetitions = 1;
     if orders.kind.warms_up {
@@ -53,7 +57,7 @@ pub(super) fn measure(
         samples += 1;
         // One more like the mean of those so far must fit. What can't be repeated is asked for once.
         let used = begun.elapsed();
-        let once = matches!(params.workload.as_str(), "idle" | "timers");
+        let once = answers::is_idle(&params.workload) || params.workload == "timers";
         if once || used + used / samples > budget {
             return Ok(());
         }
@@ -67,6 +71,7 @@ struct Orders<'a> {
     site: Option<&'a Site>,
     meter: &'a mut Meter,
     kind: Kind,
+    counts: bool,
 }
 
 /// One order, carried out.
@@ -76,6 +81,7 @@ struct Exchange {
     late_ns: Vec<i64>,
     /// Growth of the peer's memory.
     grown_bytes: Option<u64>,
+    events: Option<Events>,
 }
 
 impl Orders<'_> {
@@ -111,24 +117,36 @@ impl Orders<'_> {
             .as_ref()
             .map(|folder| folder.path().to_string_lossy().into_owned());
         let id = self.talk.id();
-        let idle = self.params.workload == "idle";
+        let idle = answers::is_idle(&self.params.workload);
         let memory = || idle.then(|| tree::anonymous_bytes(id)).flatten();
         let gone = || Failure::Crashed("ended before it was told to".to_owned());
 
+        let split = idle && self.meter.split_memory;
+        let split_before = split.then(|| tree::memory(id));
         let memory_before = memory();
         let before = Usage::of(id).ok_or_else(gone)?;
+        let mut events = self.counts.then(|| Events::of_threads(&tree::threads(id)));
         let begun = Instant::now();
+        if let Some(events) = &mut events {
+            events.start();
+        }
         self.talk.order(&Order::Run {
             repetitions,
             folder: path.as_deref(),
         });
         let word = self.talk.hear()?;
+        if let Some(events) = &mut events {
+            events.stop();
+        }
         let elapsed = begun.elapsed();
         let Word::Done(done) = word else {
             return Err(out_of_turn(&word));
         };
         let after = Usage::of(id).ok_or_else(gone)?;
         let memory_after = memory();
+        if let Some(before) = split_before {
+            tree::memory(id).since(&before).record(self.meter);
+        }
         // Told in a line of its own, so that making the line is not measured.
         let late_ns = match self.params.workload.as_str() {
             "timers" => match self.talk.hear()? {
@@ -154,22 +172,15 @@ impl Orders<'_> {
                 done.wall_ns
             )));
         }
-        let counters = (before.counters, after.counters);
-        let sample = Sample {
-            ops: done.ops,
-            wall_ns: done.wall_ns,
-            cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
-            voluntary_switches: (counters.1.voluntary_switches)
-                .saturating_sub(counters.0.voluntary_switches),
-            involuntary_switches: (counters.1.involuntary_switches)
-                .saturating_sub(counters.0.involuntary_switches),
-            page_faults: counters
-                .1
-                .page_faults
-                .saturating_sub(counters.0.page_faults),
-        };
+        let sample = Sample::counted(
+            done.ops,
+            done.wall_ns,
+            after.cpu_ns.saturating_sub(before.cpu_ns),
+            after.counters.since(before.counters),
+        );
         Ok(Exchange {
             sample,
+            events,
             late_ns,
             grown_bytes: memory_before
                 .zip(memory_after)
@@ -193,9 +204,13 @@ impl Orders<'_> {
     fn record(&mut self, exchange: Exchange) -> Result<(), Failure> {
         let size = exchange.sample.ops;
         self.meter.samples.push(exchange.sample);
+        match (&mut self.meter.events, exchange.events) {
+            (Some(all), Some(new)) => all.absorb(&new),
+            (first, new) => *first = new,
+        }
         self.meter.peak_rss_bytes = tree::peak_rss_bytes(self.talk.id());
         match self.params.workload.as_str() {
-            "idle" => {
+            workload if answers::is_idle(workload) => {
                 if let Some(bytes) = exchange.grown_bytes {
                     let each = bytes as f64 / size.max(1) as f64;
                     self.meter.extra.insert("bytes_per_task", each);

@@ -131,6 +131,7 @@ fn check(
                 seed: 1,
                 params: small(workload),
                 slowdown: None,
+                aside: None,
             };
             let outcome = process::measure(&program, &request, LIMIT, &interruption).map(drop);
             if interruption.requested() {

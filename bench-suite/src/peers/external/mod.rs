@@ -61,6 +61,17 @@ pub(crate) fn register(registry: &mut Registry) {
     let _ = REGISTERED.set(registered);
 }
 
+/// The foreign programs of the zoo, in the order of its table.
+pub(crate) fn zoo_programs() -> &'static [Peer] {
+    static PROGRAMS: OnceLock<Vec<Peer>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| sources::embedded(".zoo.json"))
+}
+
+/// A file of the peers' or the zoo's sources, by its path in this program.
+pub(crate) fn embedded_file(path: &str) -> Option<&'static str> {
+    sources::file(path)
+}
+
 /// What is wrong with manifests, a line each.
 pub(crate) fn problems(registry: &Registry) -> Vec<String> {
     let found = sources::found();

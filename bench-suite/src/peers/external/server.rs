@@ -7,6 +7,7 @@ use super::batch::out_of_turn;
 use super::conversation::{Conversation, Word};
 use super::manifest::Peer;
 use super::tree::{self, Usage};
+use crate::costs::events::Events;
 use crate::load::Protocol;
 use crate::load::companion::{Companion, Role};
 use crate::measure::{Meter, Sample};
@@ -44,36 +45,38 @@ pub(super) fn measure(
             .extra
             .insert("warm_up_ms", options.warm_up.as_secs_f64() * 1e3);
     }
+    // The peer's own threads are counted, and not those of this process.
+    let counts = meter.events.take().is_some();
     let put_on = |talk: &Conversation| -> Result<_, Failure> {
         let mut companion = Companion::start(&Role::Load(options))?;
         let gone = || Failure::Crashed("ended before it was told to".to_owned());
         let before = Usage::of(talk.id()).ok_or_else(gone)?;
+        let mut events = counts.then(|| Events::of_threads(&tree::threads(talk.id())));
         let begun = Instant::now();
+        if let Some(events) = &mut events {
+            events.start();
+        }
         let report = companion.go()?;
+        if let Some(events) = &mut events {
+            events.stop();
+        }
         let wall = begun.elapsed();
         let after = Usage::of(talk.id()).ok_or_else(gone)?;
-        Ok((before, report, wall, after))
+        Ok((before, report, wall, after, events))
     };
     let put_on = put_on(talk);
-    let (before, report, wall, after) = match put_on {
+    let (before, report, wall, after, events) = match put_on {
         Ok(measured) => measured,
         // If the server is gone, that is why the client failed.
         Err(failure) => return Err(talk.has_ended().unwrap_or(failure)),
     };
-    let counters = (before.counters, after.counters);
-    meter.samples.push(Sample {
-        ops: report.requests,
-        wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
-        cpu_ns: after.cpu_ns.saturating_sub(before.cpu_ns),
-        voluntary_switches: (counters.1.voluntary_switches)
-            .saturating_sub(counters.0.voluntary_switches),
-        involuntary_switches: (counters.1.involuntary_switches)
-            .saturating_sub(counters.0.involuntary_switches),
-        page_faults: counters
-            .1
-            .page_faults
-            .saturating_sub(counters.0.page_faults),
-    });
+    meter.samples.push(Sample::counted(
+        report.requests,
+        u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
+        after.cpu_ns.saturating_sub(before.cpu_ns),
+        after.counters.since(before.counters),
+    ));
+    meter.events = events;
     meter.peak_rss_bytes = tree::peak_rss_bytes(talk.id());
     client::record(meter, report, false);
     Ok(())

@@ -15,7 +15,8 @@ pub(crate) const FOLDERS: &str = "LAB_PEERS";
 /// Where peers are unpacked and built; without it, `lab/peers` in the user's cache folder.
 pub(crate) const CACHE: &str = "LAB_PEERS_CACHE";
 
-/// `LANGUAGE/FILE` and what is in it: `bench-suite/peers`, put here by the build script.
+/// `LANGUAGE/FILE` and what is in it: `bench-suite/peers`, and `zoo/LANGUAGE/FILE` for `bench-suite/zoo`, put here by
+/// the build script.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/peer_sources.rs"));
 
 /// A folder of manifests is small: in a home folder, this would not end.
@@ -55,14 +56,7 @@ fn look(folders: &[PathBuf]) -> Found {
             Place::Embedded(language),
         );
     }
-    // In the order in which they are listed, whatever the names of files.
-    let order = [
-        "go", "asyncio", "uvloop", "trio", "gevent", "java", "node", "erlang",
-    ];
-    let place = |peer: &Peer| order.iter().position(|name| *name == peer.name);
-    found
-        .peers
-        .sort_by_key(|peer| place(peer).unwrap_or(order.len()));
+    found.peers.sort_by_key(|peer| place(peer.name));
     for folder in folders {
         let mut manifests = Vec::new();
         if let Err(error) = manifests_in(folder, &mut manifests) {
@@ -80,6 +74,40 @@ fn look(folders: &[PathBuf]) -> Found {
         }
     }
     found
+}
+
+/// What the embedded manifests that end in `suffix` describe, in the order in which peers are listed.
+///
+/// # Panics
+/// If one of them can't be used: they are part of this program.
+pub(crate) fn embedded(suffix: &str) -> Vec<Peer> {
+    let manifests = FILES.iter().filter(|(path, _)| path.ends_with(suffix));
+    let mut peers: Vec<Peer> = manifests
+        .map(|(path, text)| {
+            let manifest = Manifest::parse(text).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            Peer::new(manifest, Place::Embedded(folder))
+        })
+        .collect();
+    peers.sort_by_key(|peer| place(peer.name));
+    peers
+}
+
+/// The embedded file of this path.
+pub(crate) fn file(path: &str) -> Option<&'static str> {
+    let found = FILES.iter().find(|(name, _)| *name == path);
+    found.map(|(_, text)| *text)
+}
+
+/// In the order in which they are listed, whatever the names of files.
+fn place(name: &str) -> usize {
+    let order = [
+        "go", "asyncio", "uvloop", "trio", "gevent", "java", "node", "erlang",
+    ];
+    order
+        .iter()
+        .position(|one| *one == name)
+        .unwrap_or(order.len())
 }
 
 impl Found {

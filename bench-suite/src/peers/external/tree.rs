@@ -1,5 +1,6 @@
 //! The processes of a peer: what they use together, and those that it leaves behind.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{self, Pid, Signal, WaitOptions};
 
+use crate::memory::reading::Reading;
 use crate::usage::{self, Counters};
 
 /// How long what a peer started may take to end after it.
@@ -33,17 +35,20 @@ impl Usage {
                 None => continue,
             }
             let counters = usage::counters_of(id);
-            sum.counters.voluntary_switches += counters.voluntary_switches;
-            sum.counters.involuntary_switches += counters.involuntary_switches;
-            sum.counters.page_faults += counters.page_faults;
+            sum.counters.add(counters);
         }
         Some(sum)
     }
 }
 
+/// CPU time that a process and all that it started have used; `None` if it is gone.
+pub(crate) fn cpu_ns(root: u32) -> Option<u64> {
+    Some(Usage::of(root)?.cpu_ns)
+}
+
 /// CPU time of children that `id` has waited for.
 fn ended_children(id: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let stat = stat(id);
     let Some((_, rest)) = stat.rsplit_once(") ") else {
         return Duration::ZERO;
     };
@@ -58,7 +63,7 @@ fn ended_children(id: u32) -> Duration {
 }
 
 /// The most memory that each of them had resident, added up; `None` where `/proc` does not say.
-pub(super) fn peak_rss_bytes(root: u32) -> Option<u64> {
+pub(crate) fn peak_rss_bytes(root: u32) -> Option<u64> {
     let all = with_descendants(root);
     all.into_iter().map(usage::peak_rss_bytes_of).sum()
 }
@@ -70,6 +75,22 @@ pub(super) fn anonymous_bytes(root: u32) -> Option<u64> {
         usage::kibibytes(&sums, "Anonymous:")
     };
     with_descendants(root).into_iter().map(of).sum()
+}
+
+/// What their memory is for.
+pub(super) fn memory(root: u32) -> Reading {
+    Reading::of(with_descendants(root))
+}
+
+/// The threads of all of them.
+pub(super) fn threads(root: u32) -> Vec<u32> {
+    let of = |id| {
+        let threads = fs::read_dir(format!("/proc/{id}/task"));
+        let threads = threads.into_iter().flatten().flatten();
+        let ids = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+        ids.collect::<Vec<u32>>()
+    };
+    with_descendants(root).into_iter().flat_map(of).collect()
 }
 
 fn with_descendants(root: u32) -> BTreeSet<u32> {
@@ -115,7 +136,7 @@ pub(super) fn left_behind(known: &[u32]) -> Vec<String> {
         }
         if Instant::now() >= deadline {
             let names = left.iter().map(|&id| name_of(id)).collect();
-            end(|| strangers(known));
+            end(|| strangers(known), |_| true);
             return names;
         }
         thread::sleep(Duration::from_millis(5));
@@ -129,30 +150,73 @@ pub(crate) const MARK: &str = "LAB_MEASURED_BY";
 /// here.
 pub(crate) fn end_marked() {
     let mark = format!("{MARK}={}", std::process::id());
+    let environment = |id: u32| fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
     let marked = |id: &u32| {
-        let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        let environment = environment(*id);
         let mut variables = environment.split(|&byte| byte == 0);
         variables.any(|variable| variable == mark.as_bytes())
     };
-    end(|| {
-        let children = children_of(std::process::id());
-        children
-            .into_iter()
-            .filter(marked)
-            .filter(|&id| runs(id))
-            .collect()
-    });
+    // A process without an environment is about to end or has just begun: it is looked at again, but not for ever, as
+    // it may be somebody else's.
+    let patience = Cell::new(10_u32);
+    let unclear = |id: u32| {
+        let again = patience.get() > 0 && environment(id).is_empty() && runs_unseen(id);
+        patience.set(patience.get().saturating_sub(u32::from(again)));
+        again
+    };
+    // Of one that is ending the children become ours later.
+    let concerns = |id: &u32| is_exiting(&stat(*id)) || (marked(id) && runs(*id)) || unclear(*id);
+    end(
+        || {
+            let children = children_of(std::process::id());
+            children.into_iter().filter(concerns).collect()
+        },
+        marked,
+    );
 }
 
-/// Kills what `find` finds, and what becomes a child of this process by that.
-fn end(find: impl Fn() -> Vec<u32>) {
+fn stat(id: u32) -> String {
+    fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default()
+}
+
+/// Whether a process, by its `/proc/ID/stat`, is on its way out but has not handed over its children: the kernel
+/// gives them away when its last thread ends.
+fn is_exiting(stat: &str) -> bool {
+    /// `PF_EXITING` of the kernel.
+    const EXITING: u64 = 4;
+    let Some((_, rest)) = stat.rsplit_once(") ") else {
+        return false;
+    };
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let number = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<u64>().ok())
+    };
+    let ended = fields
+        .first()
+        .is_some_and(|state| matches!(*state, "Z" | "X"));
+    let threads = number(17).unwrap_or(0);
+    number(6).is_some_and(|flags| flags & EXITING != 0) && (!ended || threads > 1)
+}
+
+/// Whether a child runs, without reaping it.
+fn runs_unseen(id: u32) -> bool {
+    let stat = stat(id);
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+    state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
+/// Waits until `find` finds nothing more, and kills what it finds and `may_be_killed`; what becomes a child of this
+/// process by that is found, too.
+fn end(find: impl Fn() -> Vec<u32>, may_be_killed: impl Fn(&u32) -> bool) {
     // Each pass kills at least one generation; a peer that forks for ever is not waited for.
     for _ in 0..1000 {
         let left = find();
         if left.is_empty() {
             return;
         }
-        for id in left.into_iter().filter_map(pid) {
+        for id in left.into_iter().filter(&may_be_killed).filter_map(pid) {
             let _ = process::kill_process(id, Signal::KILL);
         }
         thread::sleep(Duration::from_millis(1));
@@ -188,6 +252,18 @@ fn name_of(id: u32) -> String {
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_that_hands_over_its_children_only_later_is_waited_for() {
+        let stat = |state: &str, flags: u32, threads: u32| {
+            format!("7 (a) b) {state} 1 7 7 0 -1 {flags} 1 2 3 4 5 6 7 8 20 0 {threads} 0 9")
+        };
+        assert!(!is_exiting(&stat("S", 0x0040_0000, 1)));
+        assert!(is_exiting(&stat("R", 0x0040_0004, 1)), "it is about to end");
+        assert!(is_exiting(&stat("Z", 4, 3)), "its other threads still run");
+        assert!(!is_exiting(&stat("Z", 4, 1)), "its children are ours");
+        assert!(!is_exiting(""));
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

@@ -76,6 +76,7 @@ impl Executor {
     /// reports `Cancelled`; if the system gives no thread and there is none, `SpawnFailed`.
     #[doc(alias = "run_in_executor")]
     #[doc(alias = "submit")]
+    #[track_caller]
     pub fn spawn<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -18,6 +18,7 @@ use crate::context::{self, Ambient, Role};
 use crate::primitives::{Condvar, Mutex, MutexGuard, thread, thread_local};
 use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
 use crate::time::{self, Hold};
+use crate::trace::{self, ThreadKind, WorkerId};
 
 /// The bounds of a [`BlockingPool`].
 #[derive(Clone, Debug)]
@@ -140,6 +141,7 @@ impl BlockingPool {
     /// After [`shutdown`](BlockingPool::shutdown) it does not run, and the handle reports `Cancelled`. If the system
     /// gives no thread and the pool has none, the handle reports `SpawnFailed`. Aborting has an effect until the
     /// function starts.
+    #[track_caller]
     pub fn spawn<F, T>(&self, function: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -157,6 +159,7 @@ impl BlockingPool {
     }
 
     /// Runs `function` on this pool's own threads, for the runtime `ambient`; `None` is the pool's.
+    #[track_caller]
     pub(super) fn spawn_within<F, T>(
         &self,
         ambient: Option<Weak<dyn Ambient>>,
@@ -341,6 +344,7 @@ impl Core {
     /// The life of a thread.
     fn run(&self, place: usize) {
         POOL.set(self);
+        let _role = trace::thread_is(ThreadKind::Blocking, WorkerId::NONE);
         if let Some(begin) = self.config.on_thread_start {
             begin();
         }
@@ -472,7 +476,8 @@ fn run_job(task: Task, ambient: Option<Weak<dyn Ambient>>) {
                 context::enter(ambient, Role::NonWorker),
             )
         });
-    match task.run() {
+    let id = task.id();
+    match trace::blocking(Some(id), || task.run()) {
         Ran::Finished | Ran::Parked => {}
         // A job ends in its first poll; if that ever changes, it is due again.
         Ran::Woken(task) | Ran::Yielded(task) => run_job(task, None),

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,6 +13,7 @@ use super::readiness::{Direction, ReadyEvent, ready as bits};
 use super::registered::{Registered, shut_down_error};
 use super::waiters::{WaitKey, Waiters};
 use crate::budget;
+use crate::task_list::{self, Awaited};
 
 /// A non-blocking descriptor that can be awaited: it owns the descriptor, was registered when it was made, and is
 /// deregistered before the descriptor is closed, when it is dropped. Whoever waits for it then is woken.
@@ -94,6 +95,19 @@ impl Registration {
     }
 
     fn poll_ready_as(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        key: Option<&mut WaitKey>,
+    ) -> Poll<io::Result<ReadyEvent>> {
+        let polled = self.poll_driver(cx, direction, key);
+        if polled.is_pending() {
+            task_list::awaits(Awaited::Socket(self.as_fd().as_raw_fd()));
+        }
+        polled
+    }
+
+    fn poll_driver(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,

@@ -27,6 +27,7 @@ use super::pages::{PAGE_ALIGN, Page};
 use super::scheduler::{allocate_global, deallocate_global};
 use super::state::State;
 use crate::primitives::Mutex;
+use crate::task_list::LiveTask;
 
 pub use cache::BlockCache;
 
@@ -358,6 +359,17 @@ impl Arena {
         drop(shared);
         // SAFETY: alive by our reference; the handle takes one of its own.
         Some(unsafe { AbortHandle::of(task.0) })
+    }
+
+    /// The tasks that are alive, for a [`TaskList`](crate::task_list::TaskList). It walks the memory of all of them,
+    /// and stops nobody: those that come and go meanwhile may be in it or not.
+    pub fn live_tasks(&self) -> Vec<LiveTask> {
+        let mut tasks = Vec::new();
+        self.visit_live(|task| {
+            // SAFETY: we have a reference.
+            tasks.extend(unsafe { cell::live_task(task.0) });
+        });
+        tasks
     }
 
     /// The names of the tasks that are alive.

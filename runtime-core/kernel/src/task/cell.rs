@@ -25,6 +25,8 @@ use crate::budget;
 use crate::contain::discard;
 use crate::context::Depth;
 use crate::primitives::UnsafeCell;
+use crate::task_list::{LiveTask, TaskState};
+use crate::trace::{self, Cause, Fact, Outcome as PollOutcome, Table};
 
 use current::{CURRENT, Current};
 pub(super) use current::{current, is_own_waker, serve, yield_current};
@@ -65,6 +67,8 @@ pub(super) struct VTable {
     /// the task that awaited it, with the reference that the block held.
     deallocate: unsafe fn(NonNull<Header>, u32) -> Option<NonNull<Header>>,
     label: unsafe fn(NonNull<Header>) -> Label,
+    /// The future's type.
+    type_name: fn() -> &'static str,
     /// Where the tag is, in bytes from the header. 0: the task has none.
     tag_at: usize,
 }
@@ -73,6 +77,8 @@ enum Polled {
     Pending,
     /// The output is stored.
     Ready,
+    /// As `Ready`: it is the panic.
+    Panicked,
 }
 
 #[repr(C)]
@@ -207,6 +213,7 @@ impl VTable {
                 drop_output: drop_output::<F, N>,
                 deallocate: deallocate::<F, N>,
                 label: label::<F, N>,
+                type_name: std::any::type_name::<F>,
                 tag_at: if N::IS_TAG {
                     mem::offset_of!(Cell<F, N>, name)
                 } else {
@@ -237,9 +244,13 @@ unsafe fn poll<F: Future, N: Name>(header: NonNull<Header>) -> Polled {
         Ok(Poll::Ready(value)) => Ok(value),
         Err(payload) => Err(Failure::panicked(payload)),
     };
+    let polled = match &output {
+        Ok(_) => Polled::Ready,
+        Err(_) => Polled::Panicked,
+    };
     // SAFETY: as above; the future has ended.
     unsafe { settle::<F, N>(header, output) };
-    Polled::Ready
+    polled
 }
 
 unsafe fn cancel<F: Future, N: Name>(header: NonNull<Header>, error: JoinError) {
@@ -355,6 +366,10 @@ pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
         unsafe { end(header, JoinError::Cancelled, depth) };
         return Ran::Finished;
     }
+    if trace::is_on() {
+        let table = Table::at(ptr::from_ref(head.vtable).expose_provenance());
+        trace::poll_begins(TaskId::of(header), table);
+    }
     let outer = CURRENT.replace(Current::of(header.as_ptr()));
     let budget = budget::arm();
     // SAFETY: the state is RUNNING by us.
@@ -362,8 +377,17 @@ pub(super) unsafe fn run(header: NonNull<Header>) -> Ran {
     depth.restore();
     drop(budget);
     let Current { yielded, taken, .. } = CURRENT.replace(outer);
+    if trace::is_on() {
+        let outcome = match polled {
+            Polled::Ready => PollOutcome::Ready,
+            Polled::Panicked => PollOutcome::Panicked,
+            Polled::Pending if yielded => PollOutcome::Yielded,
+            Polled::Pending => PollOutcome::Pending,
+        };
+        trace::poll_ends(TaskId::of(header), outcome);
+    }
     match polled {
-        Polled::Ready => {
+        Polled::Ready | Polled::Panicked => {
             // SAFETY: the state is RUNNING by us, and the output is stored.
             unsafe { complete(header, taken, depth) };
             return Ran::Finished;
@@ -406,6 +430,7 @@ unsafe fn end(header: NonNull<Header>, error: JoinError, depth: Depth) {
     // SAFETY: by this function's contract; alive, as the task is not complete.
     unsafe { (header.as_ref().vtable.cancel)(header, error) };
     depth.restore();
+    trace::note(Fact::Ended(TaskId::of(header)));
     let Current { taken, .. } = CURRENT.replace(outer);
     // SAFETY: the output is stored.
     unsafe { complete(header, taken, depth) };
@@ -439,6 +464,7 @@ unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
             // SAFETY: the bit was set at completion: nobody writes to the slot any more. The waker stays in it until
             // the block goes, as the handle may be comparing it with another.
             let waker = unsafe { &*slot };
+            let _waking = trace::waking(TaskId::of(header));
             // A foreign executor's waker may panic; that is not the task's doing, nor this worker's end.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake_at_end())) {
                 discard(payload);
@@ -449,6 +475,15 @@ unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
     unsafe { release(header) };
 }
 
+/// Before the task can run elsewhere. A wake that finds it due already, or complete, is none.
+#[inline(always)]
+fn note_wake(head: &Header) {
+    if trace::is_on() && !head.state.load().has(SCHEDULED | COMPLETE) {
+        let task = TaskId::of(NonNull::from(head));
+        trace::note(Fact::Woke(task, trace::waking_task(), trace::cause_here()));
+    }
+}
+
 /// Asks for a poll.
 ///
 /// # Safety
@@ -456,6 +491,7 @@ unsafe fn complete_in_steps(header: NonNull<Header>, taken: i32) {
 pub(super) unsafe fn wake(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
+    note_wake(head);
     if let Some(scheduler) = head.state.wake() {
         // SAFETY: the block's own, alive by the caller's reference on the block.
         unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
@@ -469,6 +505,7 @@ pub(super) unsafe fn wake(header: NonNull<Header>) {
 pub(super) unsafe fn wake_to_run(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
+    note_wake(head);
     if let Some(scheduler) = head.state.wake_to_run() {
         // SAFETY: the block's own, alive by the caller's reference on the block.
         unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
@@ -491,6 +528,7 @@ pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
         unsafe { wake(reference.0) };
         return;
     }
+    note_wake(head);
     match head.state.wake_and_release() {
         Woke::Nothing => {}
         // SAFETY: the block's own, which lives on through this call, as was just seen.
@@ -507,6 +545,9 @@ pub(super) unsafe fn wake_and_release(header: NonNull<Header>) {
 pub(super) unsafe fn abort(header: NonNull<Header>) {
     // SAFETY: alive by the caller's reference.
     let head = unsafe { header.as_ref() };
+    trace::note(Fact::Aborted(TaskId::of(header), TaskId::current()));
+    let _cause = trace::caused_by(Cause::Abort);
+    note_wake(head);
     if let Some(scheduler) = head.state.abort() {
         // SAFETY: the block's own, alive by the caller's reference on the block.
         unsafe { registry::scheduler(scheduler) }.schedule(Task(header));
@@ -518,11 +559,50 @@ pub(super) unsafe fn abort(header: NonNull<Header>) {
     }
 }
 
+/// The future's type in the table at that address.
+///
+/// # Safety
+/// A cell has exposed the address as that of its table.
+pub(super) unsafe fn type_name_of_table(address: usize) -> &'static str {
+    // SAFETY: by this function's contract; tables are static.
+    let table = unsafe { &*ptr::with_exposed_provenance::<VTable>(address) };
+    (table.type_name)()
+}
+
 /// # Safety
 /// The caller has a reference or the entry.
 pub(super) unsafe fn name_of<'a>(header: NonNull<Header>) -> &'a str {
     // SAFETY: by the contract of this function; the name lives as long as the block.
     unsafe { &*(header.as_ref().vtable.label)(header).name }
+}
+
+/// What a list of tasks says of it; none once it has ended.
+///
+/// # Safety
+/// The caller has a reference or the entry.
+pub(super) unsafe fn live_task(header: NonNull<Header>) -> Option<LiveTask> {
+    // SAFETY: alive by the contract of this function.
+    let state = unsafe { header.as_ref() }.state.load();
+    let doing = if state.has(COMPLETE) {
+        return None;
+    } else if state.has(RUNNING) {
+        TaskState::Running
+    } else if state.has(SCHEDULED) {
+        TaskState::Due
+    } else {
+        TaskState::Waiting
+    };
+    Some(LiveTask {
+        id: TaskId::of(header),
+        // SAFETY: as above.
+        name: unsafe { name_of(header) }.to_owned(),
+        // SAFETY: as above.
+        spawned_at: unsafe { spawned_at(header) },
+        parent: None,
+        state: doing,
+        waits: Vec::new(),
+        holds: Vec::new(),
+    })
 }
 
 /// The tag that the task was spawned with; 0 if there is none.

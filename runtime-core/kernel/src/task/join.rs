@@ -17,6 +17,7 @@ use super::{JoinError, TaskHandle, TaskId, on_complete};
 use crate::blocking_wait::wait_at_most;
 use crate::budget;
 use crate::promise::{Promise, Promised};
+use crate::task_list::LiveTask;
 use crate::time::Elapsed;
 
 /// A spawned task, as its spawner sees it: a future of the task's outcome.
@@ -301,6 +302,14 @@ impl AbortHandle {
             // SAFETY: alive by our reference.
             unsafe { cell::abort(header) };
         }
+    }
+
+    /// What a [`TaskList`](crate::task_list::TaskList) says of the task, for a scheduler that keeps a list of its
+    /// tasks; none once it has ended.
+    pub fn live_task(&self) -> Option<LiveTask> {
+        // SAFETY: alive by our reference.
+        self.header
+            .and_then(|header| unsafe { cell::live_task(header) })
     }
 
     /// As [`JoinHandle::is_finished`].

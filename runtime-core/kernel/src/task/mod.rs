@@ -19,6 +19,7 @@ mod waker;
 #[cfg(test)]
 mod tests;
 
+use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -29,6 +30,8 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
 use cell::{Header, Named, Ran as CellRan, Tagged};
+
+use crate::trace::{self, Name, Table};
 
 pub use crate::budget::{consume_budget, unconstrained};
 pub use arena::{Arena, BlockCache};
@@ -201,14 +204,42 @@ impl fmt::Display for TaskId {
     }
 }
 
+/// What a record of a poll says of its task's type.
+pub(crate) fn type_name_of_table(table: Table) -> &'static str {
+    // SAFETY: only a cell makes one, and exposes the address.
+    unsafe { cell::type_name_of_table(table.address()) }
+}
+
+/// Tells the recorder, if something records.
+#[inline(always)]
+fn note_spawned(header: NonNull<Header>, name: Name<'_>, site: &'static Location<'static>) {
+    if trace::is_on() {
+        trace::note_spawned(TaskId::of(header), name, Some(site));
+    }
+}
+
 /// Makes a task of a scheduler. The scheduler must queue, run or cancel it.
+#[track_caller]
 pub fn bind<F>(scheduler: &SchedulerRef, future: F) -> (Task, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    bind_at(scheduler, Location::caller(), future)
+}
+
+/// As [`bind`], for a spawn at that place.
+pub fn bind_at<F>(
+    scheduler: &SchedulerRef,
+    site: &'static Location<'static>,
+    future: F,
+) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     // SAFETY: future and output may be dropped on any thread.
-    unsafe { bind_local(scheduler, future) }
+    unsafe { bind_local_at(scheduler, site, future) }
 }
 
 /// As [`bind`], for a task with a name of its own; the place of the call is kept with it.
@@ -222,16 +253,20 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    let site = Location::caller();
     let name = Named {
         name: name.into(),
-        spawned_at: Location::caller(),
+        spawned_at: site,
     };
     let header = cell::allocate::<F, Named>(scheduler, name, future);
+    // SAFETY: fresh from `allocate`.
+    note_spawned(header, Name::Given(unsafe { cell::name_of(header) }), site);
     // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
     (Task(header), unsafe { JoinHandle::new(header) })
 }
 
 /// As [`bind`], for a task with attributes. Its block is 8 bytes larger.
+#[track_caller]
 pub fn bind_with<F>(
     scheduler: &SchedulerRef,
     attributes: Attributes,
@@ -242,6 +277,7 @@ where
     F::Output: Send + 'static,
 {
     let header = cell::allocate::<F, Tagged>(scheduler, Tagged(attributes.tag), future);
+    note_spawned(header, Name::Type(type_name::<F>()), Location::caller());
     // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
     (Task(header), unsafe { JoinHandle::new(header) })
 }
@@ -251,12 +287,31 @@ where
 /// # Safety
 /// The scheduler runs, cancels and drops the task on the calling thread only, or both the future and its output are
 /// `Send`.
+#[track_caller]
 pub unsafe fn bind_local<F>(scheduler: &SchedulerRef, future: F) -> (Task, JoinHandle<F::Output>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
+    // SAFETY: by this function's contract.
+    unsafe { bind_local_at(scheduler, Location::caller(), future) }
+}
+
+/// As [`bind_local`], for a spawn at that place.
+///
+/// # Safety
+/// As there.
+unsafe fn bind_local_at<F>(
+    scheduler: &SchedulerRef,
+    site: &'static Location<'static>,
+    future: F,
+) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
     let header = cell::allocate::<F, ()>(scheduler, (), future);
+    note_spawned(header, Name::Type(type_name::<F>()), site);
     // SAFETY: fresh from `allocate`: one entry, one reference for the handle.
     (Task(header), unsafe { JoinHandle::new(header) })
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::wheel::{Node, Wheel};
 use crate::primitives::Mutex;
 use crate::saved_waker::{PollWaker, SavedWaker};
+use crate::trace::{Cause, caused_by};
 use crate::wake_batch::WakeBatch;
 
 /// A time that never comes.
@@ -130,6 +131,7 @@ impl TimerShard {
             self.earliest.store(wheel.earliest(), Ordering::Relaxed);
             drop(wheel);
             fired += due.len();
+            let _cause = caused_by(Cause::Timer);
             due.wake_all();
         }
         fired

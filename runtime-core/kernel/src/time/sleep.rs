@@ -12,6 +12,7 @@ use super::clock;
 use super::shard::{self, NEVER, TimerShard};
 use super::wheel::{self, Node};
 use crate::saved_waker::SavedWaker;
+use crate::task_list::{self, Awaited};
 use crate::{budget, context};
 
 /// Completes at a deadline, never before; made by [`sleep`] and [`sleep_until`].
@@ -104,6 +105,16 @@ impl Sleep {
     pub(super) fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: nothing is moved out of it.
         let this = unsafe { self.get_unchecked_mut() };
+        let polled = this.poll_node(cx);
+        if polled.is_pending() {
+            task_list::awaits(Awaited::Timer);
+        }
+        polled
+    }
+
+    /// The caller keeps it pinned.
+    fn poll_node(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self;
         loop {
             match this.node.state() {
                 wheel::FIRED => return Poll::Ready(()),

@@ -9,7 +9,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 use runtime_kernel::capabilities::Capabilities;
 use runtime_kernel::metrics::Metrics;
 use runtime_kernel::task::{Attributes, TaskHandle};
+use runtime_kernel::task_list::TaskList;
 use runtime_kernel::time::Elapsed;
+use runtime_kernel::trace::Recorded;
 
 /// A handle to a running scheduler: cheap to clone, and it never keeps the runtime alive.
 ///
@@ -38,16 +40,35 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Counters since the start; what a scheduler does not count is `None`.
     fn metrics(&self) -> Metrics;
 
+    /// What the process's recording, such as a [flight recorder](runtime_kernel::trace::flight), has recorded so far.
+    /// `None`: nothing records, or the scheduler has no hooks for it.
+    ///
+    /// A recording is of the whole process, other runtimes included.
+    fn dump_trace(&self) -> Option<Recorded> {
+        None
+    }
+
+    /// The live tasks: what each waits for, since when, and who holds what. asyncio's `all_tasks()`, and its `ps`.
+    /// `None`: the scheduler does not list them.
+    ///
+    /// What they wait for and hold is known as far as it began while somebody
+    /// [watched](runtime_kernel::task_list::watch). Cost: a walk over the memory of all tasks; it stops none of them.
+    fn tasks(&self) -> Option<TaskList> {
+        None
+    }
+
     /// Starts a task. It runs whether or not the handle is awaited.
     ///
     /// After the runtime has shut down, nothing runs and the handle reports
     /// [`JoinError::Cancelled`](runtime_kernel::JoinError::Cancelled).
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> Self::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
     /// As [`spawn`](Runtime::spawn), with attributes. A runtime ignores those that it has no use for, by default all.
+    #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> Self::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -58,6 +79,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     }
 
     /// Runs a function that blocks, on a thread where that harms nobody.
+    #[track_caller]
     fn spawn_blocking<F, T>(&self, function: F) -> Self::JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::mutex::{Mutex, MutexGuard};
 use super::permits::{self, InLine};
+use super::traced::{Primitive, noting_wait};
 use super::wait_queue::{OtherQueue, RequeueList, Requeued, Status};
 use runtime_kernel::saved_waker::PollWaker;
 use runtime_kernel::{budget, context, park};
@@ -229,7 +230,7 @@ impl<'a, T: ?Sized> Future for WaitNotified<'a, T> {
             }
             // After it has joined the list: whoever has the lock next may notify it.
             drop(guard);
-            return Poll::Pending;
+            return noting_wait(Primitive::Condition, *this.mutex, Poll::Pending);
         }
         match this.waiter.poll(&mut own) {
             Status::Granted => Poll::Ready(this.mutex.guard()),

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::traced::{Primitive, note_got, noting_wait};
 use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
 use runtime_kernel::primitives::atomic::{AtomicBool, Ordering};
 use runtime_kernel::saved_waker::PollWaker;
@@ -145,7 +146,19 @@ pin_project! {
 impl Future for WaitSet<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let event = self.event;
+        let waited = self.waiter.is_some();
+        let polled = self.as_mut().poll_set(cx);
+        if polled.is_ready() && waited {
+            note_got(Primitive::Event, event);
+        }
+        noting_wait(Primitive::Event, event, polled)
+    }
+}
+
+impl WaitSet<'_> {
+    fn poll_set(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let spent = ready!(budget::poll_proceed(cx));
         let mut this = self.project();
         let event = *this.event;

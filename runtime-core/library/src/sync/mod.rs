@@ -11,6 +11,7 @@ mod permits;
 mod queue;
 mod semaphore;
 mod signal;
+mod traced;
 mod wait_queue;
 
 pub use barrier::{Arrival, Barrier, BrokenBarrier, WaitAll};

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::permits::{Permits, Take};
+use super::traced::{Primitive, note_got, note_released, noting_wait};
 use runtime_kernel::{context, park};
 
 /// A lock around a value: asyncio's `Lock`, with what it protects inside of it.
@@ -93,6 +94,7 @@ impl<T: ?Sized> Mutex<T> {
     pub async fn lock_owned(self: Arc<Self>) -> OwnedMutexGuard<T> {
         // A mutex is never closed.
         let _ = self.permits.take(1).await;
+        note_got(Primitive::Mutex, &*self);
         OwnedMutexGuard {
             mutex: self,
             _value: PhantomData,
@@ -109,6 +111,7 @@ impl<T: ?Sized> Mutex<T> {
     /// [`try_lock`](Mutex::try_lock) with a guard that is not bound to a borrow.
     pub fn try_lock_owned(self: Arc<Self>) -> Option<OwnedMutexGuard<T>> {
         self.permits.try_take(1).ok()?;
+        note_got(Primitive::Mutex, &*self);
         Some(OwnedMutexGuard {
             mutex: self,
             _value: PhantomData,
@@ -146,6 +149,7 @@ impl<T: ?Sized> Mutex<T> {
     /// The guard of one who has the permit.
     #[inline]
     pub(super) fn guard(&self) -> MutexGuard<'_, T> {
+        note_got(Primitive::Mutex, self);
         MutexGuard {
             mutex: self,
             _value: PhantomData,
@@ -198,7 +202,11 @@ impl<'a, T: ?Sized> Future for Lock<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // A mutex is never closed.
-        let _ = ready!(this.take.poll(cx));
+        let _ = ready!(noting_wait(
+            Primitive::Mutex,
+            *this.mutex,
+            this.take.poll(cx)
+        ));
         Poll::Ready(this.mutex.guard())
     }
 }
@@ -238,6 +246,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        note_released(Primitive::Mutex, &*self.mutex);
         self.mutex.permits.give(1);
     }
 }
@@ -274,6 +283,7 @@ impl<T: ?Sized> DerefMut for OwnedMutexGuard<T> {
 
 impl<T: ?Sized> Drop for OwnedMutexGuard<T> {
     fn drop(&mut self) {
+        note_released(Primitive::Mutex, &*self.mutex);
         self.mutex.permits.give(1);
     }
 }

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::closed::{Closed, TryAcquireError};
 use super::permits::{self, Permits, Take};
+use super::traced::{Primitive, note_got, note_released, noting_wait};
 use runtime_kernel::primitives::atomic::{AtomicUsize, Ordering};
 use runtime_kernel::{context, park};
 
@@ -291,9 +292,15 @@ impl<'a> Future for Acquire<'a> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        ready!(this.take.poll(cx))?;
+        let semaphore = *this.semaphore;
+        ready!(noting_wait(
+            Primitive::Semaphore,
+            semaphore,
+            this.take.poll(cx)
+        ))?;
+        note_got(Primitive::Semaphore, semaphore);
         Poll::Ready(Ok(Permit {
-            semaphore: this.semaphore,
+            semaphore,
             count: *this.count,
         }))
     }
@@ -322,6 +329,7 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
+        note_released(Primitive::Semaphore, &*self.semaphore);
         self.semaphore.release(self.count);
     }
 }
@@ -348,6 +356,7 @@ impl OwnedPermit {
 
 impl Drop for OwnedPermit {
     fn drop(&mut self) {
+        note_released(Primitive::Semaphore, &*self.semaphore);
         self.semaphore.release(self.count);
     }
 }

@@ -175,7 +175,7 @@ fn push<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
             drop(state);
             let inject = |Due { task, hold }| {
                 task.set_marked(false);
-                shared.queues.injector.push(task);
+                shared.injector.push(task);
                 hold
             };
             let holds: Vec<_> = queue.into_iter().map(inject).collect();
@@ -192,7 +192,7 @@ fn start<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) -> bool {
     }
     let of_thread = Arc::clone(shared);
     let started = thread::Builder::new()
-        .name(format!("{}-cpu", shared.thread_name))
+        .name(format!("{}-cpu", shared.threads.name))
         .spawn(move || main(&of_thread));
     if started.is_err() {
         shared.threads.one_ended();
@@ -208,7 +208,7 @@ fn main<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) {
     // Nobody waits behind this thread's task.
     monitor::may_block_on_this_thread();
     own_this_thread(Arc::as_ptr(shared));
-    if let Some(ambient) = shared.starter() {
+    if let Some(ambient) = shared.threads.starter() {
         let entered = context::enter(ambient, Role::Worker);
         while let Some(Due { task, hold }) = wait(shared) {
             run(shared, task);

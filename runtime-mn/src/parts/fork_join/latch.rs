@@ -31,7 +31,7 @@ impl Latch {
     pub(super) fn of_worker<H: Hooks>(worker: &Local<H>) -> Self {
         Self {
             state: AtomicU8::new(UNSET),
-            waiter: Waiter::Worker(&raw const worker.remote().unparker),
+            waiter: Waiter::Worker(&raw const worker.remote.waking.unparker),
         }
     }
 

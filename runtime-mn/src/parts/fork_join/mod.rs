@@ -20,8 +20,7 @@ use runtime_core::{Choice, Scope, Sequential};
 
 use super::part::{Has, Install, own, seen};
 use crate::current::is_away_from;
-use crate::deque::{Injector, Stealer};
-use crate::scheduler::queues::retry;
+use crate::deque::{Injector, Stealer, retry};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin, State};
@@ -216,7 +215,7 @@ fn run_injected<H: Has<ForkJoin>>(shared: &Shared<H>) {
 /// closure itself, and the next fork wakes.
 #[inline]
 fn fork_woke<H: Has<ForkJoin>>(shared: &Shared<H>) {
-    if shared.steals && shared.idle.sleeping() > 0 {
+    if shared.rules.steals && shared.idle.sleeping() > 0 {
         shared.wake_helper();
     }
 }
@@ -333,7 +332,7 @@ fn steal_any<H: Has<ForkJoin>>(worker: &Local<H>) -> Option<JobRef> {
     let shared = &worker.shared;
     let steal_from = |victim| retry(|| seen::<ForkJoin, H>(shared, victim).stealer.steal());
     let injected = retry(|| shared.parts.part().injector.steal());
-    injected.or_else(|| worker.queues.victims().find_map(steal_from))
+    injected.or_else(|| worker.victims().find_map(steal_from))
 }
 
 /// Runs a closure of another thread's, and what it leaves in this worker's own deque: whoever waits for that may be

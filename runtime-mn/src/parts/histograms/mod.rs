@@ -14,8 +14,9 @@ use runtime_core::metrics::DurationHistogram;
 use runtime_core::task::{Ran, Task, TaskId};
 use runtime_core::{Choice, Metrics};
 
+use crate::counting::add;
 use crate::parts::part::{Has, Install, seen};
-use crate::scheduler::{Local, Shared, add};
+use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, State};
 use crate::seam::plan::Plan;
@@ -101,7 +102,7 @@ impl<H: Has<Self>> Hooks<H> for Histograms {
     // Always: which event it is, is known at each call, and all else folds away.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
-        if let Event::Queued(task) = event
+        if let Event::Queued(task, _) = event
             && let Some(epoch) = local.shared.parts.part().epoch
         {
             queued(local, task, now_ns(epoch));

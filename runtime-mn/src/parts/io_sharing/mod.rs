@@ -10,14 +10,15 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use runtime_core::primitives::Mutex;
+use runtime_core::primitives::{Mutex, MutexGuard, spin_loop};
+use runtime_core::reactor::Polled;
 use runtime_core::{Choice, Knob};
 
 use crate::parts::part::{Has, Install, own};
 use crate::policy::{IoSharing as Rule, Knobs};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, SharedEvent, State};
+use crate::seam::facts::{Event, Origin, SharedEvent, State};
 use crate::seam::plan::Plan;
 use measure::Measure;
 use owner::IoOwner;
@@ -26,6 +27,12 @@ use owner::IoOwner;
 /// many.
 const CLOCK_POLLS: u32 = 4;
 const CLOCK_POLLS_MAX: u32 = 16;
+
+/// How often a worker that goes to sleep asks again for the poller's token while its holder does not wait: some
+/// microseconds.
+const TOKEN_SPINS: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
+/// How many times in a row a busy worker may leave out the sockets when it is time to ask for them.
+const LEFT_OUT_MAX: usize = 3;
 
 /// Longer ones count as this.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
@@ -38,6 +45,7 @@ pub(crate) struct IoSharing {
     measure: Mutex<Measure>,
     /// Polls of the owner that last longer are worth another worker.
     wake_delay: Duration,
+    is_on: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +75,10 @@ pub(crate) struct Owning {
     clock_polls: Cell<u32>,
     /// The last time, its polls had lasted long.
     were_long: Cell<bool>,
+    /// How many more times the worker leaves out the sockets when it is time to ask for them.
+    left_out: Cell<u32>,
+    /// The reactor had as much to report as it does at once.
+    has_more: Cell<bool>,
 }
 
 impl State for IoSharing {
@@ -91,7 +103,7 @@ impl Install for IoSharing {
     }
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
-        let knobs = &plan.knobs;
+        let knobs = &plan.rules.knobs;
         // Without the monitor nobody frees what the owner keeps behind a long poll.
         let may_own = settings.is_on && !knobs.wake_delay.is_zero() && !plan.clock.is_simulated();
         let rule = if may_own {
@@ -104,6 +116,7 @@ impl Install for IoSharing {
             measure: Mutex::new(Measure::new(rule)),
             // It is multiplied.
             wake_delay: knobs.wake_delay.min(LONGEST_DELAY),
+            is_on: settings.is_on,
         }
     }
 
@@ -129,6 +142,16 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
             until_clock: Cell::new(CLOCK_POLLS),
             clock_polls: Cell::new(CLOCK_POLLS),
             were_long: Cell::new(false),
+            left_out: Cell::new(0),
+            has_more: Cell::new(false),
+        }
+    }
+
+    fn poll_in_passing(local: &Local<H>) {
+        let left_out = &own::<Self, H>(local).left_out;
+        match left_out.get() {
+            0 => drop(local.poll_now()),
+            left => left_out.set(left - 1),
         }
     }
 
@@ -142,13 +165,26 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
         !shared.parts.part().owner.is(worker)
     }
 
+    /// Asks again if the reactor had more to report.
     #[inline]
-    fn io_is_anothers(shared: &Shared<H>, worker: usize) -> bool {
-        shared.parts.part().owner.is_other_than(worker)
+    fn do_other_work(local: &Local<H>, origin: Origin) -> bool {
+        let has_asked = origin == Origin::Own
+            && own::<Self, H>(local).has_more.replace(false)
+            && !local.shared.parts.part().owner.is_other_than(local.index())
+            && local.poll_now();
+        if has_asked {
+            // It may go on like this for long.
+            local.fire_due(&local.remote.timers);
+        }
+        has_asked
     }
 
-    fn gives_up_io(shared: &Shared<H>, worker: usize) -> bool {
-        shared.parts.part().owner.step_back(worker)
+    fn poller_token(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
+        if local.shared.parts.part().is_on {
+            token_by_turns(local)
+        } else {
+            local.shared.poller.try_lock()
+        }
     }
 
     // Always: which event it is, is known at each call, and all else folds away.
@@ -165,7 +201,7 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
                     }
                 }
             }
-            Event::ReactorPolled(polled, now) => reactor_polled(local, polled.sockets, now),
+            Event::ReactorPolled(polled, now) => reactor_polled(local, polled, now),
             Event::Leaves => {
                 local.shared.parts.part().owner.release(local.index());
                 own::<Self, H>(local).set_since(None);
@@ -181,10 +217,41 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
     }
 }
 
+/// The poller's token, if it is this worker's turn to wait in the reactor. A holder that does not wait has it for a
+/// moment only. To leave the sockets to such a one would be to leave them until it has nothing else to do.
+fn token_by_turns<H: Has<IoSharing>>(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
+    let (shared, index) = (&*local.shared, local.index());
+    let owner = &shared.parts.part().owner;
+    let is_waited_for = || shared.active().iter().any(|it| it.waking.is_in_reactor());
+    for spins in 0..=TOKEN_SPINS {
+        if owner.is_other_than(index) {
+            return None;
+        }
+        let token = shared.poller.try_lock().or_else(|| {
+            let again = owner.step_back(index);
+            again.then(|| shared.poller.try_lock()).flatten()
+        });
+        if token.is_some() || spins == TOKEN_SPINS || is_waited_for() {
+            return token;
+        }
+        spin_loop();
+    }
+    None
+}
+
 /// The worker has asked the reactor, and has the poller's token.
-fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, sockets: usize, now: Instant) {
+fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, polled: Polled, now: Instant) {
     let (part, index) = (local.shared.parts.part(), local.index());
-    let is_shared = part.measure.lock().reported(sockets, now);
+    if !part.is_on {
+        return;
+    }
+    // A batch: the next time to ask is when all that is woken by now has had its turn. It would have to wait for that
+    // anyway, while its sockets went out of the cache. But not for long, as others may take from the queue.
+    let batch = local.queues.fifo.len() / local.shared.rules.knobs.poll_tick as usize;
+    let left_out = batch.min(LEFT_OUT_MAX) as u32;
+    own::<IoSharing, H>(local).left_out.set(left_out);
+    own::<IoSharing, H>(local).has_more.set(polled.is_full);
+    let is_shared = part.measure.lock().reported(polled.sockets, now);
     let owns = if is_shared {
         part.owner.remove();
         false

@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use runtime_core::context;
 use runtime_core::primitives::atomic::fence;
+use runtime_core::task::TaskId;
+use runtime_core::trace::blocking;
 
 use super::{MAY_BLOCK, Monitor, hand_off};
 use crate::parts::list::Installed;
@@ -36,7 +38,10 @@ use crate::scheduler::{Local, Shared};
 /// ```
 pub fn block_in_place<R>(function: impl FnOnce() -> R) -> R {
     let mut function = Some(function);
-    let mut call = || context::as_non_worker(function.take().expect("called once"));
+    let mut call = || {
+        let function = function.take().expect("called once");
+        blocking(TaskId::current(), || context::as_non_worker(function))
+    };
     // Meanwhile this thread is no worker: what it spawns and wakes goes to the injector, so that others find it.
     let called = Local::<Installed>::leave(|local| {
         // A waker or the policy may call this in the middle of a search, on which nobody must rely now.

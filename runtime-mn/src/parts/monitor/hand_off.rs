@@ -12,11 +12,12 @@ use runtime_core::primitives::atomic::{
 
 use super::Monitor;
 use super::guard::Left;
+use crate::deque::retry;
 use crate::parts::part::{Has, seen};
 use crate::policy::LifoSlot;
-use crate::scheduler::queues::retry;
-use crate::scheduler::{Local, Shared, Unstarted};
-use crate::seam::facts::{Ended, Event, Origin, SharedEvent};
+use crate::scheduler::{Local, Shared};
+use crate::seam::facts::{Ended, Event, Origin, Pick, SharedEvent};
+use crate::seam::plan::Unstarted;
 
 /// The replacement workers.
 pub(super) struct Replacements {
@@ -149,9 +150,10 @@ pub(super) fn live<H: Has<Monitor>>(local: &Local<H>, work: &dyn Fn()) -> Ended 
     while !shared.closed.load(SeqCst) {
         if let Some(stuck) = observed.take_assignment() {
             take_over(local, stuck);
+            H::observe(local, Event::TookOver(stuck));
             work();
             local.found();
-            local.give_away();
+            give_away(local);
             observed.is_replacing.store(false, Relaxed);
             monitor.replacements.waiting.lock().retired.push(index);
             if shared.clock.is_simulated() {
@@ -176,7 +178,7 @@ pub(super) fn live<H: Has<Monitor>>(local: &Local<H>, work: &dyn Fn()) -> Ended 
 
 /// Takes over what a stuck worker has queued, as much as fits; the rest can be stolen like any other's.
 fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
-    let (own, victim) = (&local.queues, &local.queues.all.active()[stuck]);
+    let (own, victim) = (&local.queues, &local.shared.remotes[stuck].queues);
     for (from, to) in [(&victim.fifo, &own.fifo), (&victim.lifo, &own.lifo)] {
         // Batches are of half of what is left, so the loop ends after a few.
         while !from.is_empty() {
@@ -187,20 +189,28 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
             H::observe(local, Event::Stole(to.len().saturating_sub(before)));
         }
     }
-    victim.ranked.move_to(&own.shared.ranked);
-    while let Some(task) = retry(|| victim.inbox.steal()) {
-        own.fifo.push(task);
-    }
+    H::observe(local, Event::TakesOver(stuck));
     if let Some(task) = victim.slot.take() {
         own.fifo.push(task);
     }
-    local.fire(&local.shared.remotes[stuck].timers);
+    local.fire_due(&local.shared.remotes[stuck].timers);
+}
+
+/// Gives what this worker has queued to the others.
+fn give_away<H: Has<Monitor>>(local: &Local<H>) {
+    // First: this puts tasks into the queues, the slot among them, which nobody else empties.
+    local.remote.timers.hand_on();
+    while let Some(task) = local.pop_any() {
+        local.shared.injector.push(task);
+    }
+    H::observe(local, Event::Leaves);
+    local.shared.wake_one();
 }
 
 /// Sees to it that somebody does what the stuck worker should.
 pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
     let now = shared.clock.now();
-    let (remote, queues) = (&shared.remotes[stuck], &shared.queues.active()[stuck]);
+    let remote = &shared.remotes[stuck];
     if remote.timers.is_due(now) {
         remote.timers.fire(now);
     }
@@ -209,12 +219,12 @@ pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
     H::observe_shared(shared, SharedEvent::HeldUp(stuck));
     if shared.idle.somebody_sleeps() {
         // A policy need not let a sleeper take it.
-        if let Some(task) = queues.slot.take() {
-            shared.queues.injector.push(task);
+        if let Some(task) = remote.queues.slot.take() {
+            shared.injector.push(task);
         }
         // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when
         // it finds nothing to run.
-        if queues.has_waiting() || shared.has_injected() || is_unwatched(shared) {
+        if shared.has_waiting(stuck) || shared.has_injected() || is_unwatched(shared) {
             shared.wake_one();
         }
         return;
@@ -225,7 +235,7 @@ pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
         .replacements
         .count
         .all_stuck(shared.workers);
-    if queues.has_waiting()
+    if shared.has_waiting(stuck)
         || nobody_works && (shared.has_injected() || shared.reactor.has_sources())
     {
         replace(shared, stuck);
@@ -235,7 +245,6 @@ pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
 /// Wakes a sleeper for what waits behind the poll of a worker that may well return soon.
 pub(super) fn help<H: Has<Monitor>>(shared: &Shared<H>, busy: usize, left: Left) {
     let (now, remote) = (shared.clock.now(), &shared.remotes[busy]);
-    let queues = &shared.queues.active()[busy];
     // What is taken from the worker is in nobody's queue for a moment.
     let _hold = shared.clock.hold();
     // A policy need not let a sleeper fire them.
@@ -244,9 +253,9 @@ pub(super) fn help<H: Has<Monitor>>(shared: &Shared<H>, busy: usize, left: Left)
     }
     // Nor take the task in the slot.
     if left == Left::Next
-        && let Some(task) = queues.slot.take()
+        && let Some(task) = remote.queues.slot.take()
     {
-        shared.queues.injector.push(task);
+        shared.injector.push(task);
     }
     // A sleeper must be able to take it.
     H::observe_shared(shared, SharedEvent::HeldUp(busy));
@@ -255,11 +264,15 @@ pub(super) fn help<H: Has<Monitor>>(shared: &Shared<H>, busy: usize, left: Left)
 
 /// What a worker that is in a poll has left to others: tasks that a sleeper may take, timers that are due.
 pub(super) fn left<H: Has<Monitor>>(shared: &Shared<H>, busy: usize) -> Left {
-    let (remote, queues) = (&shared.remotes[busy], &shared.queues.active()[busy]);
-    let has_work = || queues.has_work(true) || H::has_other_work(shared, Origin::Worker(busy));
-    if shared.steals && has_work() || remote.timers.is_due(shared.clock.now()) {
+    let remote = &shared.remotes[busy];
+    let has_other_work = || H::has_other_work(shared, Origin::Worker(busy));
+    let has_work = || shared.has_tasks(busy, true) || has_other_work();
+    if shared.rules.steals && has_work() || remote.timers.is_due(shared.clock.now()) {
         Left::Queued
-    } else if shared.steals && shared.knobs.lifo_slot == LifoSlot::On && queues.slot.is_filled() {
+    } else if shared.rules.steals
+        && shared.rules.knobs.lifo_slot == LifoSlot::On
+        && remote.queues.slot.is_filled()
+    {
         Left::Next
     } else {
         Left::Nothing
@@ -270,7 +283,7 @@ pub(super) fn left<H: Has<Monitor>>(shared: &Shared<H>, busy: usize) -> Left {
 /// worker that comes for it at that moment would not get it.
 pub(super) fn is_unwatched<H: Has<Monitor>>(shared: &Shared<H>) -> bool {
     let mut active = shared.active().iter();
-    shared.reactor.has_sources() && !active.any(|remote| remote.polling.load(Relaxed))
+    shared.reactor.has_sources() && !active.any(|remote| remote.waking.is_in_reactor())
 }
 
 /// Wakes a replacement worker that sleeps although there is one too many: it goes by itself when it sees that, but an
@@ -292,21 +305,21 @@ pub(super) fn call_off_surplus<H: Has<Monitor>>(shared: &Shared<H>) {
 /// Gives to all what the policy lets nobody take from a stuck worker. A replacement worker takes it over once, but the
 /// stuck task may go on queueing.
 fn share_out<H: Has<Monitor>>(shared: &Shared<H>, stuck: usize) {
-    let queues = &shared.queues.active()[stuck];
-    if !shared.steals {
+    let queues = &shared.remotes[stuck].queues;
+    if !shared.rules.steals {
         for queue in [&queues.fifo, &queues.lifo] {
             while let Some(task) = retry(|| queue.steal()) {
-                shared.queues.injector.push(task);
+                shared.injector.push(task);
             }
         }
-        while let Some(task) = queues.take_sorted() {
-            shared.queues.injector.push(task);
+        while let Some(task) = H::take(shared, stuck, Pick::Any) {
+            shared.injector.push(task);
         }
     }
-    if (!shared.steals || shared.knobs.lifo_slot != LifoSlot::On)
+    if (!shared.rules.steals || shared.rules.knobs.lifo_slot != LifoSlot::On)
         && let Some(task) = queues.slot.take()
     {
-        shared.queues.injector.push(task);
+        shared.injector.push(task);
     }
 }
 
@@ -341,7 +354,7 @@ fn replace<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
 }
 
 fn start<H: Has<Monitor>>(shared: &Arc<Shared<H>>, worker: Unstarted, stuck: usize) -> bool {
-    let Some(starter) = shared.starter() else {
+    let Some(starter) = shared.threads.starter() else {
         return false;
     };
     if !shared.threads.admit(&shared.closed, true) {
@@ -351,7 +364,7 @@ fn start<H: Has<Monitor>>(shared: &Arc<Shared<H>>, worker: Unstarted, stuck: usi
     let observed = seen::<Monitor, H>(shared, index);
     observed.is_replacing.store(true, Relaxed);
     observed.assign(stuck);
-    shared.queues.activate(index);
+    shared.active.fetch_max(index + 1, Relaxed);
     if starter.start_worker(worker).is_err() {
         // The system gives no thread: one replacement worker less.
         observed.is_replacing.store(false, Relaxed);

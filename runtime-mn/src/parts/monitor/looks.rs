@@ -13,8 +13,8 @@ use super::report::{self, Memory};
 use super::watch::{Look, Verdict, Watch};
 use super::{Monitor, hand_off};
 use crate::parts::part::{Has, seen};
+use crate::policy::asking::dispose;
 use crate::scheduler::Shared;
-use crate::scheduler::placement::dispose;
 
 /// So many looks at which nothing happened, and the monitor goes to sleep.
 const QUIET_LOOKS: u32 = 10;
@@ -105,9 +105,10 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         let mut has_waiting = false;
         let somebody_sleeps = shared.idle.sleeping() > 0;
         let is_unwatched = somebody_sleeps && hand_off::is_unwatched(shared);
-        for (index, queues) in shared.queues.active().iter().enumerate() {
+        for index in 0..shared.active().len() {
             // What is throttled: no sleeper is woken for it. The slot, and what an I/O owner keeps, wake nobody anyway.
-            has_waiting |= somebody_sleeps && queues.has_work(H::shares_fifo(shared, index));
+            has_waiting |=
+                somebody_sleeps && shared.has_tasks(index, H::shares_fifo(shared, index));
             let observed = self.observed(index);
             let is_busy = observed.current() != 0 && !observed.in_place.load(Relaxed);
             let left = if !is_busy || !somebody_sleeps {

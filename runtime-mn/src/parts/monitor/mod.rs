@@ -23,15 +23,17 @@ use runtime_core::primitives::atomic::{
     fence,
 };
 use runtime_core::primitives::{Mutex, thread, thread_local};
+use runtime_core::trace::{ThreadKind, WorkerId, thread_is};
 use runtime_core::{Choice, Knob, Metrics};
 
 use crate::ending::own_this_thread;
 use crate::parts::part::{Has, Install, own_seen, seen, switch};
 use crate::policy::Knobs;
-use crate::scheduler::{Local, Shared, Unstarted};
+use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Duty, Ended, Event, SharedEvent, State};
 use crate::seam::plan::Plan;
+use crate::seam::plan::Unstarted;
 use guard::CloseWatch;
 pub(crate) use guard::POLLS_A_CLOCK;
 use hand_off::Replacements;
@@ -229,9 +231,10 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
         }
         let of_thread = Arc::clone(shared);
         let started = thread::Builder::new()
-            .name(format!("{}-monitor", shared.thread_name))
+            .name(format!("{}-monitor", shared.threads.name))
             .spawn(move || {
                 own_this_thread(Arc::as_ptr(&of_thread));
+                let _role = thread_is(ThreadKind::Monitor, WorkerId::NONE);
                 Looks::new(&of_thread).run(&parker);
                 of_thread.threads.one_ended();
             });

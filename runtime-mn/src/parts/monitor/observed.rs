@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize as Count};
 use crossbeam_utils::CachePadded;
 use runtime_core::primitives::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-use crate::scheduler::add;
+use crate::counting::add;
 
 /// What the [current](Observed::current) task is while the worker does work that is no task, outside of any poll: no
 /// task has this number.

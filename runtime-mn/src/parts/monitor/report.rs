@@ -11,8 +11,8 @@ use runtime_core::task::AbortHandle;
 
 use super::Monitor;
 use crate::parts::part::{Has, seen};
+use crate::policy::asking::dispose;
 use crate::scheduler::Shared;
-use crate::scheduler::placement::dispose;
 use crate::seam::facts::SharedEvent;
 
 /// A warning at most so often; those in between are counted in the next one.

@@ -27,7 +27,7 @@ use crate::parts::part::{Has, Install, number, own};
 use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Event, State};
+use crate::seam::facts::{Event, Pick, State};
 use crate::seam::plan::Plan;
 
 /// When sockets or timers wake more tasks than this at once, another worker is woken at once.
@@ -97,7 +97,7 @@ impl Install for WakeThrottling {
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
         let wake_delay = if settings.is_on {
-            plan.knobs.wake_delay
+            plan.rules.knobs.wake_delay
         } else {
             Duration::ZERO
         };
@@ -148,8 +148,17 @@ impl<H: Has<Self> + Has<Monitor>> Hooks<H> for WakeThrottling {
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         match event {
-            Event::BetweenTasks => look_at_clock(local),
-            Event::Took => took_one(local),
+            Event::BetweenTasks => {
+                if let Some(since) = own::<Self, H>(local).waits_since.get() {
+                    look_at_clock(local, since);
+                }
+            }
+            Event::Took => {
+                let learned = own::<Self, H>(local);
+                if learned.woke_at.get().is_some() || learned.waits_since.get().is_some() {
+                    took_one(local);
+                }
+            }
             Event::RanOut => ran_out(local),
             Event::Woke => {
                 let learned = own::<Self, H>(local);
@@ -166,16 +175,17 @@ fn monitor<H: Has<Monitor>>(local: &Local<H>) -> &Monitor {
     local.shared.parts.part()
 }
 
+fn has_sorted<H: Hooks>(local: &Local<H>) -> bool {
+    H::queued(&local.shared, local.index(), Pick::Any) > 0
+}
+
 /// Whether work has waited for so long that another worker should help.
-#[inline]
-fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
+#[cold]
+fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>, since: Instant) {
     let learned = own::<WakeThrottling, H>(local);
-    let Some(since) = learned.waits_since.get() else {
-        return;
-    };
     let queues = &local.queues;
     let has_fifo = !queues.fifo.is_empty() && H::shares_fifo(&local.shared, local.index());
-    if !has_fifo && queues.lifo.is_empty() && !queues.shared.has_sorted() {
+    if !has_fifo && queues.lifo.is_empty() && !has_sorted(local) {
         learned.waits_since.set(None);
     } else if (has_fifo || queues.tick.get().is_multiple_of(POLLS_A_CLOCK))
         && learned.is_over(since)
@@ -186,20 +196,15 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>) {
 }
 
 /// With the last task nothing waits here any more: a lone task that yields again and again needs no help.
-#[inline]
+#[cold]
 fn took_one<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
-    let learned = own::<WakeThrottling, H>(local);
-    let is_learning = learned.woke_at.get().is_some() || learned.waits_since.get().is_some();
     let queues = &local.queues;
-    let is_empty =
-        || queues.fifo.is_empty() && queues.lifo.is_empty() && !queues.shared.has_sorted();
-    if is_learning && is_empty() {
-        learned.waits_since.set(None);
+    if queues.fifo.is_empty() && queues.lifo.is_empty() && !has_sorted(local) {
+        own::<WakeThrottling, H>(local).waits_since.set(None);
         ran_out(local);
     }
 }
 
-#[inline]
 fn ran_out<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
     let learned = own::<WakeThrottling, H>(local);
     if let Some(woke_at) = learned.woke_at.take()

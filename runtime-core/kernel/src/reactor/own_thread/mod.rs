@@ -17,6 +17,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use rustix::io::Errno;
 
 use crate::park::AdaptiveSpin;
+use crate::trace::{self, Fact};
 pub(super) use source::ThreadSource;
 use source::{Interest, report};
 use state::{FUTEX, POLL, ParkState};
@@ -230,14 +231,22 @@ impl Shared {
             return;
         }
         asleep();
+        let mut slept = false;
         while self.state.is(FUTEX) {
             let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if timeout == Some(Duration::ZERO) {
                 break;
             }
+            if !slept {
+                trace::note(Fact::Parks(false));
+                slept = true;
+            }
             self.wait_futex(timeout);
         }
         self.state.end();
+        if slept {
+            trace::note(Fact::Unparked);
+        }
     }
 
     fn park_in_poll(
@@ -286,7 +295,17 @@ impl Shared {
             timeout = Some(Duration::ZERO);
         }
         let timeout = timeout.map(super::timespec::timespec);
+        let sleeps = timeout
+            .as_ref()
+            .is_none_or(|it| it.tv_sec != 0 || it.tv_nsec != 0);
+        if sleeps {
+            trace::note(Fact::Parks(true));
+        }
         let reported = rustix::event::poll(fds, timeout.as_ref());
+        if sleeps {
+            trace::note(Fact::Unparked);
+        }
+        trace::note(Fact::IoPolled(reported.unwrap_or(0)));
         // Before anyone is woken: a waker of this very thread's task need not write the eventfd.
         self.state.end();
         match reported {

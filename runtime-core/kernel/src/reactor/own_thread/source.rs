@@ -16,6 +16,7 @@ use super::super::timespec::timespec;
 use super::super::waiters::{WaitKey, WaitList};
 use super::Shared;
 use crate::saved_waker::PollWaker;
+use crate::trace::{Cause, caused_by};
 
 /// A descriptor that is waited for by the threads of the tasks that use it.
 pub(in crate::reactor) struct ThreadSource {
@@ -136,6 +137,7 @@ pub(super) fn report(
         }
     }
     drop(removed);
+    let _cause = caused_by(Cause::Socket);
     readers.wake_all();
     writers.wake_all();
 }

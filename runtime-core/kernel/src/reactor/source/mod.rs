@@ -11,6 +11,7 @@ use super::waiters::{WaitKey, WaitList, Waiters};
 use crate::primitives::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::primitives::{UnsafeCell, spin_loop, thread};
 use crate::saved_waker::PollWaker;
+use crate::trace::{Cause, caused_by};
 
 /// Somebody has the lists of waiters, and alone may write the word. In the byte of the readiness bits, and none of
 /// them.
@@ -211,6 +212,7 @@ impl Source {
             (readers, writers)
         });
         drop(locked);
+        let _cause = caused_by(Cause::Socket);
         readers.wake_all();
         writers.wake_all();
     }

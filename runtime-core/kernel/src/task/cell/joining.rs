@@ -6,9 +6,11 @@ use std::ptr::NonNull;
 use std::task::{Poll, Waker};
 
 use super::{Header, Outcome, release};
-use crate::task::JoinError;
 use crate::task::state::{COMPLETE, JOIN_WAKER};
 use crate::task::waker::JoinWaker;
+use crate::task::{JoinError, TaskId};
+use crate::task_list::{self, Awaited};
+use crate::trace::{self, Fact};
 
 /// The join handle's poll: the outcome, or `waker` is kept to be woken at the end.
 ///
@@ -21,6 +23,9 @@ pub(in crate::task) unsafe fn poll_join<T>(
     // SAFETY: alive by the handle's reference.
     let head = unsafe { header.as_ref() };
     let state = head.state.load();
+    if trace::is_on() && state.has(COMPLETE) && !state.has(JOIN_WAKER) {
+        trace::note(Fact::Joined(TaskId::of(header)));
+    }
     if state.has(COMPLETE) || !park_join(head, state.has(JOIN_WAKER), waker) {
         let mut outcome = MaybeUninit::<Outcome<T>>::uninit();
         // SAFETY: complete, and the handle has not taken the output yet.
@@ -28,6 +33,7 @@ pub(in crate::task) unsafe fn poll_join<T>(
         // SAFETY: just written.
         return Poll::Ready(unsafe { outcome.assume_init() }.map_err(JoinError::from));
     }
+    task_list::awaits(Awaited::Task(TaskId::of(header)));
     Poll::Pending
 }
 

@@ -14,6 +14,7 @@ use super::errors::{TryGetError, TryPutError};
 use super::items::{GET, Items, JOIN, PUT, must_stand_behind, try_push};
 use super::ordered::OrderedQueue;
 use super::store::Store;
+use crate::sync::traced::{Primitive, note_got, noting_wait};
 use crate::sync::wait_queue::{Locked, Status, WaitQueue, Waiter, waits_as_thread};
 use runtime_kernel::park::Backoff;
 use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
@@ -267,10 +268,13 @@ impl<S: Store> Future for Put<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
+        let queue = self.queue;
         let result = if is_in_line(&self.waiter) {
-            ready!(self.poll_in_line(cx))
+            let result = ready!(self.poll_in_line(cx));
+            note_got(Primitive::Queue, queue);
+            result
         } else {
-            ready!(self.poll_newcomer(cx))
+            ready!(noting_wait(Primitive::Queue, queue, self.poll_newcomer(cx)))
         };
         spent.made_progress();
         Poll::Ready(result)
@@ -394,10 +398,13 @@ impl<S: Store> Future for Get<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
+        let queue = self.queue;
         let result = if is_in_line(&self.waiter) {
-            ready!(self.poll_in_line(cx))
+            let result = ready!(self.poll_in_line(cx));
+            note_got(Primitive::Queue, queue);
+            result
         } else {
-            ready!(self.poll_newcomer(cx))
+            ready!(noting_wait(Primitive::Queue, queue, self.poll_newcomer(cx)))
         };
         spent.made_progress();
         Poll::Ready(result)

@@ -1,0 +1,102 @@
+//! Where a run comes from: recorded now, or read from a file.
+
+use std::path::Path;
+
+use crate::cli::{RecordingArgs, TraceArgs};
+use crate::error::{CommandError, usage};
+use crate::registry::Registry;
+use crate::terminal;
+use crate::trace::command::{record_one, runtimes, values, workload};
+use crate::trace::{Run, Trace};
+
+/// One way to run a workload.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arm {
+    pub(super) runtime: String,
+    pub(super) workers: Option<usize>,
+    pub(super) policy: Option<String>,
+    /// As `NAME=VALUE`.
+    pub(super) knob: Option<String>,
+}
+
+/// Whether what was named is a file and not a workload.
+pub(super) fn is_file(subject: &str) -> bool {
+    subject.ends_with(".json") || Path::new(subject).is_file()
+}
+
+/// Records `name` in one of its ways.
+///
+/// # Errors
+/// [`CommandError::Usage`] for names and values that there are not; [`CommandError::Failed`] when the workload fails.
+pub(super) fn record(
+    registry: &Registry,
+    name: &str,
+    arm: &Arm,
+    recording: &RecordingArgs,
+) -> Result<Run, CommandError> {
+    let workload = workload(registry, name)?;
+    let arguments = TraceArgs {
+        workload: name.to_owned(),
+        runtimes: vec![arm.runtime.clone()],
+        out: Default::default(),
+        size: recording.size.clone(),
+        params: recording.params.clone(),
+        workers: arm.workers.or(recording.workers),
+        policy: arm.policy.clone(),
+        knobs: arm.knob.iter().cloned().collect(),
+        records: recording.records,
+        seed: recording.seed,
+    };
+    let values = values(workload, &arguments)?;
+    let chosen = runtimes(registry, workload, &arguments.runtimes)?;
+    let run = record_one(registry, workload, chosen[0], &values, &arguments)?;
+    warn_of_dropped(&run);
+    Ok(run)
+}
+
+/// Reads a trace that holds at least `runs` runs.
+///
+/// # Errors
+/// [`CommandError::Usage`], in one line.
+pub(super) fn read(path: &str, runs: usize) -> Result<Trace, CommandError> {
+    let trace = Trace::read(path.as_ref()).map_err(|error| usage(error.to_string()))?;
+    if trace.runs.len() < runs {
+        return Err(usage(format!(
+            "{path}: has {} run{}, and {runs} are needed; trace several runtimes, or name another file as well",
+            trace.runs.len(),
+            if trace.runs.len() == 1 { "" } else { "s" },
+        )));
+    }
+    trace.runs.iter().for_each(warn_of_dropped);
+    Ok(trace)
+}
+
+/// The run of a trace under that runtime.
+///
+/// # Errors
+/// [`CommandError::Usage`] if there is none.
+pub(super) fn run_under<'a>(
+    trace: &'a Trace,
+    path: &str,
+    runtime: &str,
+) -> Result<&'a Run, CommandError> {
+    let found = trace.runs.iter().find(|run| run.runtime == runtime);
+    found.ok_or_else(|| {
+        let names: Vec<_> = trace.runs.iter().map(|run| run.runtime.as_str()).collect();
+        usage(format!(
+            "--runtime {}: {path} has no such run; it has {}",
+            runtime.escape_debug(),
+            names.join(", ")
+        ))
+    })
+}
+
+fn warn_of_dropped(run: &Run) {
+    if run.dropped > 0 {
+        terminal::say(&format!(
+            "{} events of {} were dropped, so that the figures are of a part; a smaller size, or a larger --records, \
+             keeps all",
+            run.dropped, run.runtime
+        ));
+    }
+}

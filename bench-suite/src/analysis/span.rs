@@ -1,0 +1,195 @@
+//! Work and span of an async program: how much there is to compute, and how much of it has to come one after the other.
+//!
+//! - **Work** is what all strands computed.
+//! - **Span** is the longest way through the graph: the time that the program would take on cores without number, if
+//!   scheduling cost nothing. Waiting for timers and sockets is part of it.
+//! - **Parallelism** is work over span: more cores than that can't help.
+//! - **Burdened span** is the longest way if each spawn, wake and join on it also costs what it costs to bring a task
+//!   to another thread (Cilkview: He, Leiserson and Leiserson 2010). That price is measured in the same trace.
+
+use super::dag::{Dag, EdgeKind};
+
+/// What a strand counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Its work in nanoseconds.
+    Time,
+    /// 1 for the begin of a task, and 1 for its end: the shape of the program, whatever the machine does.
+    TaskEnds,
+}
+
+impl Unit {
+    /// What a strand counts before whatever it does, in between, and at its end.
+    fn of(self, dag: &Dag, strand: usize) -> [u64; 3] {
+        let it = &dag.strands[strand];
+        match self {
+            Self::Time => [0, it.work_ns, 0],
+            Self::TaskEnds => [it.begins_task.into(), 0, it.ends_task.into()],
+        }
+    }
+}
+
+/// What scheduling costs, by where a task runs: the median time for which a task was due while the thread that took it
+/// ran nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Burden {
+    /// Of a task that was made due by the thread that ran it.
+    pub same_thread_ns: u64,
+    /// Of a task that another thread made due: a steal, or the wake-up of a worker.
+    pub other_thread_ns: u64,
+}
+
+impl Burden {
+    /// As measured in a run.
+    pub fn of(dag: &Dag) -> Self {
+        let (mut same, mut other) = (Vec::new(), Vec::new());
+        for strand in dag.strands.iter().filter(|it| it.begins_poll) {
+            let (Some(queued), Some(by)) = (strand.queued_ns, strand.queued_by) else {
+                continue;
+            };
+            let free = queued.max(strand.thread_free_ns);
+            let waited = strand.begin_ns.saturating_sub(free);
+            if by == strand.thread {
+                same.push(waited);
+            } else {
+                other.push(waited);
+            }
+        }
+        let same_thread_ns = median(&mut same).unwrap_or(0);
+        Self {
+            same_thread_ns,
+            other_thread_ns: median(&mut other).unwrap_or(same_thread_ns),
+        }
+    }
+
+    fn on(self, kind: EdgeKind) -> u64 {
+        match kind {
+            EdgeKind::Continue => 0,
+            _ => self.other_thread_ns,
+        }
+    }
+}
+
+fn median(values: &mut [u64]) -> Option<u64> {
+    let middle = values.len() / 2;
+    (!values.is_empty()).then(|| *values.select_nth_unstable(middle).1)
+}
+
+/// How deep each strand lies: the longest way to its begin and to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Depths {
+    /// At the begin of each strand.
+    pub begin: Vec<u64>,
+    /// At the end of each strand.
+    pub end: Vec<u64>,
+    /// The edge by which the longest way comes in, as an index into [`Dag::edges_into`].
+    pub by: Vec<Option<usize>>,
+}
+
+impl Depths {
+    /// Of all strands; `burden` is added on each edge but those inside of a task.
+    pub fn of(dag: &Dag, unit: Unit, burden: Burden) -> Self {
+        let count = dag.strands.len();
+        let mut depths = Self {
+            begin: Vec::with_capacity(count),
+            end: Vec::with_capacity(count),
+            by: Vec::with_capacity(count),
+        };
+        for strand in 0..count {
+            let mut begin = 0;
+            let mut by = None;
+            for (index, edge) in dag.edges_into(strand).iter().enumerate() {
+                let way = depths.at(dag, unit, edge.from, edge.offset_ns)
+                    + burden.on(edge.kind)
+                    + if unit == Unit::Time {
+                        edge.latency_ns
+                    } else {
+                        0
+                    };
+                if by.is_none() || way > begin {
+                    (begin, by) = (way, Some(index));
+                }
+            }
+            depths.begin.push(begin);
+            depths
+                .end
+                .push(begin + unit.of(dag, strand).iter().sum::<u64>());
+            depths.by.push(by);
+        }
+        depths
+    }
+
+    /// The longest way to a point in a strand.
+    fn at(&self, dag: &Dag, unit: Unit, strand: usize, offset_ns: u64) -> u64 {
+        if offset_ns == u64::MAX {
+            return self.end[strand];
+        }
+        let [head, body, _] = unit.of(dag, strand);
+        self.begin[strand] + head + body.min(offset_ns)
+    }
+
+    /// The strand that the longest way ends with.
+    pub fn deepest(&self) -> Option<usize> {
+        (0..self.end.len()).max_by_key(|&strand| self.end[strand])
+    }
+}
+
+/// The figures of one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Span {
+    /// Tasks that were polled.
+    pub tasks: usize,
+    /// Polls.
+    pub polls: usize,
+    /// All that was computed.
+    pub work_ns: u64,
+    /// The longest way, waits included.
+    pub span_ns: u64,
+    /// What scheduling costs in this run.
+    pub burden: Burden,
+    /// The longest way with that cost on each edge.
+    pub burdened_span_ns: u64,
+}
+
+impl Span {
+    /// Of a run's graph.
+    pub fn of(dag: &Dag) -> Self {
+        let burden = Burden::of(dag);
+        let longest = |burden| {
+            let depths = Depths::of(dag, Unit::Time, burden);
+            depths.deepest().map_or(0, |strand| depths.end[strand])
+        };
+        Self {
+            tasks: dag.strands.iter().filter(|it| it.begins_task).count(),
+            polls: dag.strands.iter().filter(|it| it.begins_poll).count(),
+            work_ns: dag.strands.iter().map(|it| it.work_ns).sum(),
+            span_ns: longest(Burden::default()),
+            burden,
+            burdened_span_ns: longest(burden),
+        }
+    }
+
+    /// Work over span.
+    pub fn parallelism(&self) -> f64 {
+        ratio(self.work_ns, self.span_ns)
+    }
+
+    /// Work over burdened span.
+    pub fn burdened_parallelism(&self) -> f64 {
+        ratio(self.work_ns, self.burdened_span_ns)
+    }
+}
+
+/// The span in tasks' begins and ends: the same on every machine and under every schedule.
+pub fn span_in_task_ends(dag: &Dag) -> u64 {
+    let depths = Depths::of(dag, Unit::TaskEnds, Burden::default());
+    depths.deepest().map_or(0, |strand| depths.end[strand])
+}
+
+fn ratio(over: u64, under: u64) -> f64 {
+    if under == 0 {
+        1.0
+    } else {
+        over as f64 / under as f64
+    }
+}

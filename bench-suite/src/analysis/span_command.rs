@@ -1,0 +1,277 @@
+//! `lab span`: work, span and critical path of a program, and where the time went.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::critical_path::{Share, by_site, critical_path};
+use super::dag::Dag;
+use super::predict::speed_up;
+use super::recording::{Arm, is_file, read, record, run_under};
+use super::span::{Span, span_in_task_ends};
+use super::time_split::TimeSplit;
+use super::waits::Waits;
+use crate::cli::SpanArgs;
+use crate::environment;
+use crate::error::CommandError;
+use crate::output::Output;
+use crate::registry::Registry;
+use crate::terminal;
+use crate::trace::Run;
+use crate::units::duration_ns;
+
+/// `lab span`.
+///
+/// # Errors
+/// [`CommandError::Usage`] for names and files that there are not; [`CommandError::Failed`] when the workload fails,
+/// or the figures can't be written.
+pub(crate) fn run(registry: &Registry, arguments: &SpanArgs) -> Result<(), CommandError> {
+    let output = arguments.json.as_deref();
+    let output = output
+        .map(|path| Output::prepare(path, "--json"))
+        .transpose()?;
+    let found = if is_file(&arguments.subject) {
+        let trace = read(&arguments.subject, 1)?;
+        let run = match &arguments.runtime {
+            Some(name) => run_under(&trace, &arguments.subject, name)?,
+            None => &trace.runs[0],
+        };
+        Found::of(&trace.workload, run, None)
+    } else {
+        recorded(registry, arguments)?
+    };
+    if let Some(output) = &output {
+        let text = format!("{:#}\n", found.json());
+        output.write(text.as_bytes()).map_err(|error| {
+            CommandError::Failed(format!("--json: cannot be written ({error})"))
+        })?;
+    }
+    if output != Some(Output::Standard) {
+        terminal::print(&found.text(arguments.places))?;
+    }
+    Ok(())
+}
+
+fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandError> {
+    let runtime = arguments.runtime.clone().unwrap_or_else(|| "mn".to_owned());
+    let arm = |workers| Arm {
+        runtime: runtime.clone(),
+        workers,
+        ..Arm::default()
+    };
+    let asked = arguments.recording.workers;
+    let run = record(
+        registry,
+        &arguments.subject,
+        &arm(asked),
+        &arguments.recording,
+    )?;
+    let has_workers = registry
+        .runtime(&runtime)
+        .is_some_and(|info| !info.policies().is_empty());
+    let many = asked.unwrap_or_else(environment::cores);
+    let alone = if has_workers && many > 1 {
+        Some(record(
+            registry,
+            &arguments.subject,
+            &arm(Some(1)),
+            &arguments.recording,
+        )?)
+    } else {
+        None
+    };
+    Ok(Found::of(
+        &arguments.subject,
+        &run,
+        alone.as_ref().map(|alone| (alone, many)),
+    ))
+}
+
+/// How many times faster several workers are than one.
+#[derive(Clone, Copy, Debug)]
+struct SpeedUp {
+    workers: usize,
+    predicted: f64,
+    measured: f64,
+}
+
+/// All figures of one run.
+struct Found {
+    workload: String,
+    runtime: String,
+    wall_ns: u64,
+    span: Span,
+    task_ends: u64,
+    joins_are_inferred: bool,
+    speed_up: Option<SpeedUp>,
+    split: TimeSplit,
+    waits: Waits,
+    path: Vec<Share>,
+}
+
+impl Found {
+    /// With the run on one worker, and the number of workers of the other one.
+    fn of(workload: &str, run: &Run, alone: Option<(&Run, usize)>) -> Self {
+        let dag = Dag::of(run);
+        let speed_up = alone.map(|(alone, workers)| {
+            let dag = Dag::of(alone);
+            // What it costs to bring a task to another thread is not seen on one.
+            let burden = Span::of(&Dag::of(run)).burden;
+            SpeedUp {
+                workers,
+                predicted: speed_up(&dag, burden, workers),
+                measured: alone.wall_ns as f64 / run.wall_ns.max(1) as f64,
+            }
+        });
+        Self {
+            workload: workload.to_owned(),
+            runtime: run.runtime.clone(),
+            wall_ns: run.wall_ns,
+            span: Span::of(&dag),
+            task_ends: span_in_task_ends(&dag),
+            joins_are_inferred: dag.joins_are_inferred,
+            speed_up,
+            split: TimeSplit::of(run),
+            waits: Waits::of(&dag, run),
+            path: by_site(&dag, run, &critical_path(&dag)),
+        }
+    }
+
+    fn text(&self, places: usize) -> String {
+        let span = &self.span;
+        let mut text = format!(
+            "{} under {}: {} tasks, {} polls, {}\n\n",
+            self.workload,
+            self.runtime,
+            span.tasks,
+            span.polls,
+            duration_ns(self.wall_ns as f64)
+        );
+        let mut row = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<32}{value}");
+        };
+        let time = |ns: u64| duration_ns(ns as f64);
+        row("work", time(span.work_ns));
+        row("span", time(span.span_ns));
+        row("parallelism", format!("{:.2}", span.parallelism()));
+        row(
+            "to run on the same thread",
+            time(span.burden.same_thread_ns),
+        );
+        row(
+            "to run on another thread",
+            time(span.burden.other_thread_ns),
+        );
+        row("burdened span", time(span.burdened_span_ns));
+        row(
+            "burdened parallelism",
+            format!("{:.2}", span.burdened_parallelism()),
+        );
+        row("span in tasks' begins and ends", self.task_ends.to_string());
+        if let Some(it) = self.speed_up {
+            row(
+                &format!("speed-up of {} workers", it.workers),
+                format!("{:.2} predicted, {:.2} measured", it.predicted, it.measured),
+            );
+        }
+        self.add_split(&mut text);
+        self.add_path(&mut text, places);
+        text
+    }
+
+    fn add_split(&self, text: &mut String) {
+        let split = &self.split;
+        let _ = writeln!(
+            text,
+            "\nWhere the time went: {} of {} thread{}\n",
+            duration_ns(split.total_ns as f64),
+            split.threads,
+            if split.threads == 1 { "" } else { "s" }
+        );
+        for (name, ns) in split.parts() {
+            let share = share(ns, split.total_ns);
+            let bar = "#".repeat((share * 40.0).round() as usize);
+            let time = duration_ns(ns as f64);
+            let _ = writeln!(
+                text,
+                "  {name:<24}{:>6.1}%  {time:>9}  {bar}",
+                100.0 * share
+            );
+        }
+        let waits = &self.waits;
+        let _ = writeln!(
+            text,
+            "\n  Due tasks waited {} in all, {} of it while a worker slept; at most {} and {} at a time.",
+            duration_ns(waits.total_ns as f64),
+            duration_ns(waits.while_a_worker_slept_ns as f64),
+            duration_ns(waits.longest_ns as f64),
+            duration_ns(waits.longest_while_a_worker_slept_ns as f64),
+        );
+    }
+
+    fn add_path(&self, text: &mut String, places: usize) {
+        text.push_str("\nThe critical path, by the place of the spawn\n\n");
+        for place in self.path.iter().take(places) {
+            let share = 100.0 * share(place.ns, self.span.span_ns);
+            let time = duration_ns(place.ns as f64);
+            let _ = writeln!(
+                text,
+                "  {share:>5.1}%  {time:>9}  {:>6} steps  {}",
+                place.steps, place.place
+            );
+        }
+        let rest = self.path.iter().skip(places);
+        let (count, ns) = rest.fold((0, 0), |(count, ns), it| (count + 1, ns + it.ns));
+        if count > 0 {
+            let share = 100.0 * share(ns, self.span.span_ns);
+            let time = duration_ns(ns as f64);
+            let _ = writeln!(text, "  {share:>5.1}%  {time:>9}  in {count} other places");
+        }
+    }
+
+    fn json(&self) -> Value {
+        let span = &self.span;
+        let places = self.path.iter();
+        let places: Vec<_> = places
+            .map(|it| json!({"place": it.place, "steps": it.steps, "ns": it.ns}))
+            .collect();
+        let split = self.split.parts().into_iter();
+        let split: Vec<_> = split
+            .map(|(name, ns)| json!({"part": name, "ns": ns}))
+            .collect();
+        json!({
+            "schema": "lab.span/1",
+            "workload": self.workload,
+            "runtime": self.runtime,
+            "wall_ns": self.wall_ns,
+            "tasks": span.tasks,
+            "polls": span.polls,
+            "work_ns": span.work_ns,
+            "span_ns": span.span_ns,
+            "parallelism": span.parallelism(),
+            "same_thread_ns": span.burden.same_thread_ns,
+            "other_thread_ns": span.burden.other_thread_ns,
+            "burdened_span_ns": span.burdened_span_ns,
+            "burdened_parallelism": span.burdened_parallelism(),
+            "span_in_task_ends": self.task_ends,
+            "joins_are_inferred": self.joins_are_inferred,
+            "speed_up": self.speed_up.map(|it| json!({
+                "workers": it.workers,
+                "predicted": it.predicted,
+                "measured": it.measured,
+            })),
+            "threads": self.split.threads,
+            "thread_ns": self.split.total_ns,
+            "time": split,
+            "due_ns": self.waits.total_ns,
+            "due_longest_ns": self.waits.longest_ns,
+            "due_while_a_worker_slept_ns": self.waits.while_a_worker_slept_ns,
+            "due_longest_while_a_worker_slept_ns": self.waits.longest_while_a_worker_slept_ns,
+            "critical_path": places,
+        })
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}

@@ -1,0 +1,40 @@
+//! Server-sent events: the state of what is measured, again whenever it changes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_lite::{FutureExt as _, stream};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use runtime_core::Runtime;
+
+use super::measuring::Measuring;
+
+/// So often something is sent in any case: a browser that has left is noticed by a write that fails.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(15);
+
+/// The body of a response that does not end by itself.
+pub(super) fn body<R: Runtime>(
+    rt: R,
+    measuring: Arc<Measuring>,
+) -> UnsyncBoxBody<Bytes, Infallible> {
+    let events = stream::unfold(0, move |seen| {
+        let (rt, measuring) = (rt.clone(), Arc::clone(&measuring));
+        async move {
+            let changed = async { Some(measuring.newer_than(seen).await) };
+            let silent = async {
+                rt.sleep(AT_LEAST_EVERY).await;
+                None
+            };
+            let (text, seen) = match changed.or(silent).await {
+                Some((version, state)) => (format!("id: {version}\ndata: {state}\n\n"), version),
+                None => (":\n\n".to_owned(), seen),
+            };
+            Some((Ok(Frame::data(Bytes::from(text))), seen))
+        }
+    });
+    StreamBody::new(events).boxed_unsync()
+}

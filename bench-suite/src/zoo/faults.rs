@@ -1,0 +1,113 @@
+//! The faults of the time machine: what released versions of others did, and what their notes say about it.
+
+use super::pathology::Bound;
+
+/// A documented fault of something that has versions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    /// The folder in `zoo/versions`.
+    pub(crate) family: &'static str,
+    /// What is measured, in one line.
+    pub(crate) measured: &'static str,
+    pub(crate) bound: Bound,
+    pub(crate) size: u64,
+    /// Where it is documented.
+    pub(crate) issue: &'static str,
+    /// What is to be found according to that: each version in which the fault went or came back.
+    pub(crate) documented: &'static [Change],
+}
+
+/// A version in which something changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) version: &'static str,
+    /// True if the fault is gone from then on, false if it is there.
+    pub(crate) gone: bool,
+}
+
+const fn gone(version: &'static str) -> Change {
+    let gone = true;
+    Change { version, gone }
+}
+
+const fn back(version: &'static str) -> Change {
+    let gone = false;
+    Change { version, gone }
+}
+
+/// All of them.
+pub(crate) const ALL: &[Fault] = &[
+    Fault {
+        name: "lifo-chain",
+        family: "tokio",
+        measured: "passes between two tasks that wake each other, before a neighbour has its first turn",
+        bound: Bound::AtMost(100_000.0, "passes"),
+        size: 1,
+        issue: "https://github.com/tokio-rs/tokio/pull/5686",
+        documented: &[gone("1.29.0")],
+    },
+    Fault {
+        name: "lifo-hostage",
+        family: "tokio",
+        measured: "tasks that run while the task that woke them computes on",
+        bound: Bound::All("tasks"),
+        size: 5,
+        issue: "https://github.com/tokio-rs/tokio/pull/8100",
+        documented: &[gone("1.51.0"), back("1.51.2")],
+    },
+    Fault {
+        name: "yield-driver",
+        family: "tokio",
+        measured: "times that a task yields before one whose socket is ready has its turn",
+        bound: Bound::AtMost(10.0, "yields"),
+        size: 1,
+        issue: "https://github.com/tokio-rs/tokio/pull/5223",
+        documented: &[gone("1.23.0")],
+    },
+    Fault {
+        name: "futures-unordered",
+        family: "futures",
+        measured: "polls of each of 10,000 futures that take one lock of tokio 1.14, in a `FuturesUnordered`",
+        bound: Bound::AtMost(20.0, "polls"),
+        size: 10_000,
+        issue: "https://github.com/rust-lang/futures-rs/issues/2526",
+        documented: &[gone("0.3.19")],
+    },
+    Fault {
+        name: "panic-storm",
+        family: "async-executor",
+        measured: "panics of tasks that reach the one who awaits the task",
+        bound: Bound::All("panics"),
+        size: 100,
+        issue: "https://github.com/smol-rs/async-executor/pull/78",
+        documented: &[gone("1.8.0")],
+    },
+    Fault {
+        name: "idle-pool",
+        family: "rayon",
+        measured: "CPU of a pool of 8 threads that is given nothing to do a thousand times a second",
+        bound: Bound::AtMost(40.0, "% of a core"),
+        size: 1_000,
+        issue: "https://github.com/rayon-rs/rayon/issues/642",
+        documented: &[gone("1.8.0")],
+    },
+    Fault {
+        name: "cancelled-timers",
+        family: "go",
+        measured: "memory that stays behind each of a million `time.After` of an hour that nobody waits for any more",
+        bound: Bound::AtMost(32.0, "bytes each"),
+        size: 1_000_000,
+        issue: "https://github.com/golang/go/issues/15698",
+        documented: &[gone("1.23.1")],
+    },
+    Fault {
+        name: "microtask-order",
+        family: "node",
+        measured: "timers, of 100 that are due, between the one that settles a promise and the promise's reaction",
+        bound: Bound::AtMost(0.0, "timers"),
+        size: 100,
+        issue: "https://github.com/nodejs/node/issues/22257",
+        documented: &[gone("11.0.0")],
+    },
+];

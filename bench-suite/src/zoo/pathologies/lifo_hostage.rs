@@ -1,0 +1,82 @@
+//! A task that was woken, behind the one that woke it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use runtime_core::Runtime as _;
+
+use crate::zoo::pathology::{Bound, Pathology};
+use crate::zoo::stage::Stage;
+
+/// Long after another thread could have taken the task, also on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) const PATHOLOGY: Pathology = Pathology {
+    name: "lifo-hostage",
+    measured: "tasks that run while the task that woke them computes on",
+    about: "A task wakes another and computes. The one that was woken is queued behind it, and the other workers are \
+            asleep. If the place for the task woken last can't be stolen from, or nobody is told, it waits until the \
+            first one ends. The program does this ten times and gives each half a second.",
+    issue: "https://github.com/tokio-rs/tokio/issues/4941",
+    bound: Bound::All("tasks"),
+    size: 10,
+    quick_size: 3,
+    program,
+    drive: None,
+    descriptors: None,
+};
+
+#[derive(Default)]
+struct Hostage {
+    waker: Mutex<Option<Waker>>,
+    called: AtomicBool,
+    ran: AtomicBool,
+}
+
+fn program(stage: &Stage) -> Result<f64, String> {
+    let size = stage.size;
+    stage.inside(move |rt| async move {
+        let mut free = 0;
+        for _ in 0..size {
+            let hostage = Arc::new(Hostage::default());
+            let waiting = rt.spawn(wait(Arc::clone(&hostage)));
+            while hostage.waker.lock().is_none() {
+                rt.sleep(Duration::from_millis(1)).await;
+            }
+            let holding = Arc::clone(&hostage);
+            let holder = rt.spawn(async move { hold(&holding) });
+            free += u64::from(holder.await.map_err(|error| error.to_string())?);
+            waiting.await.map_err(|error| error.to_string())?;
+        }
+        Ok(free as f64)
+    })
+}
+
+async fn wait(hostage: Arc<Hostage>) {
+    std::future::poll_fn(|cx| {
+        if hostage.called.load(Ordering::SeqCst) {
+            hostage.ran.store(true, Ordering::SeqCst);
+            return Poll::Ready(());
+        }
+        *hostage.waker.lock() = Some(cx.waker().clone());
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Wakes it and computes; whether it ran meanwhile.
+fn hold(hostage: &Hostage) -> bool {
+    hostage.called.store(true, Ordering::SeqCst);
+    let waker = hostage.waker.lock().take();
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE && !hostage.ran.load(Ordering::SeqCst) {
+        std::hint::spin_loop();
+    }
+    hostage.ran.load(Ordering::SeqCst)
+}

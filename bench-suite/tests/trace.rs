@@ -1,0 +1,509 @@
+//! What the recorder says of programs under the three schedulers, and what `lab trace` and `lab serve --flight` write.
+
+use std::future::{Future, poll_fn};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::pin::pin;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bench_suite::trace::Trace;
+use futures_lite::future::poll_once;
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use runtime_core::sync::Mutex;
+use runtime_core::trace::flight::{Flight, Options, Reason};
+use runtime_core::trace::{Cause, Event, Keep, Kind, Outcome, Recorded, Recorder, ThreadKind};
+use runtime_core::{Launch, LaunchConfig, Runtime, TcpListener as _, spawn_named};
+use runtime_mn::Mn;
+use runtime_n1::N1;
+use runtime_threads::Threads;
+
+/// Records what `program` does under `L`, in turn with the other tests.
+fn record<L: Launch, F>(program: impl FnOnce(L::Runtime) -> F + Send + 'static) -> Recorded
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut config = LaunchConfig::default();
+    config.workers = 2;
+    let session = Recorder::new().records_per_thread(1 << 16).start_in_turn();
+    L::run(&config, program).unwrap();
+    let recorded = session.stop();
+    assert_eq!(recorded.dropped(), 0);
+    is_in_order(&recorded);
+    recorded
+}
+
+/// What holds for every recording.
+fn is_in_order(recorded: &Recorded) {
+    let events = recorded.events();
+    assert!(events.is_sorted_by_key(|event| event.t_ns));
+    assert!(events.iter().all(|event| event.t_ns <= recorded.wall_ns()));
+    let mut polled: Vec<Vec<u32>> = vec![Vec::new(); recorded.threads().len()];
+    for event in events {
+        let stack = &mut polled[event.thread as usize];
+        match event.kind {
+            Kind::PollBegin => stack.push(event.task.unwrap()),
+            // What ends was begun, on the same thread, innermost.
+            Kind::PollEnd => assert_eq!(stack.pop(), event.task),
+            _ => {}
+        }
+    }
+    assert!(polled.iter().all(Vec::is_empty));
+}
+
+fn id(recorded: &Recorded, name: &str) -> u32 {
+    let task = recorded.task(name);
+    task.unwrap_or_else(|| panic!("no task `{name}` in {:?}", recorded.tasks()))
+        .id
+}
+
+fn all<'a>(recorded: &'a Recorded, kind: Kind, name: &str) -> Vec<&'a Event> {
+    let task = Some(id(recorded, name));
+    let own = recorded.events().iter();
+    own.filter(|event| event.kind == kind && event.task == task)
+        .collect()
+}
+
+fn is_woken_by(recorded: &Recorded, name: &str, cause: Cause) -> bool {
+    let wakes = all(recorded, Kind::Wake, name);
+    wakes.iter().any(|wake| wake.b == Some(cause as u64))
+}
+
+fn a_child_and_its_parent<L: Launch>() {
+    let line = line!() + 3;
+    let recorded = record::<L, _>(|_| async {
+        let parent = spawn_named("parent", async {
+            spawn_named("child", async {}).await.unwrap();
+        });
+        parent.await.unwrap();
+    });
+    let (parent, child) = (id(&recorded, "parent"), id(&recorded, "child"));
+    recorded.assert_order(&[
+        (Kind::Spawn, "parent"),
+        (Kind::Queued, "parent"),
+        (Kind::PollBegin, "parent"),
+        (Kind::Spawn, "child"),
+        (Kind::Queued, "child"),
+        (Kind::PollBegin, "child"),
+        (Kind::PollEnd, "child"),
+        (Kind::TaskEnd, "child"),
+        (Kind::TaskEnd, "parent"),
+    ]);
+    let task = recorded.task("child").unwrap();
+    assert_eq!(task.parent, Some(parent));
+    let site = task.site.as_deref().unwrap();
+    assert_eq!(site, format!("bench-suite/tests/trace.rs:{line}"));
+    assert_eq!(
+        all(&recorded, Kind::Spawn, "child")[0].a,
+        Some(parent.into())
+    );
+    // The end of the child woke the parent, if that waited by then.
+    if recorded.polls(parent) > 1 {
+        let wakes = all(&recorded, Kind::Wake, "parent");
+        let by_child = |wake: &&&Event| wake.a == Some(child.into());
+        assert_eq!(wakes.iter().filter(by_child).count(), 1, "{wakes:?}");
+    }
+}
+
+fn what_wakes<L: Launch>() {
+    let recorded = record::<L, _>(|rt: L::Runtime| async move {
+        let sleeper = rt.clone();
+        let sleeper = spawn_named("sleeper", async move {
+            sleeper.sleep(Duration::from_millis(20)).await;
+        });
+        let asker = rt.clone();
+        let blocker = spawn_named("blocker", async move {
+            let (release, released) = mpsc::channel::<()>();
+            let mut job = asker.spawn_blocking(move || released.recv().is_err());
+            // It ends when the task waits for it, and not before.
+            assert!(poll_once(&mut job).await.is_none());
+            drop(release);
+            assert!(job.await.unwrap());
+        });
+        let listener = rt.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = rt.clone();
+        let waits = Arc::new(runtime_core::sync::Event::new());
+        let reads = Arc::clone(&waits);
+        let reader = spawn_named("reader", async move {
+            let mut stream = client.connect(address).await.unwrap();
+            let mut byte = [0; 1];
+            let mut read = pin!(stream.read_exact(&mut byte));
+            assert!(poll_once(&mut read).await.is_none());
+            reads.set();
+            read.await.unwrap();
+        });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        waits.wait().await;
+        stream.write_all(b"x").await.unwrap();
+        let foreign = spawn_named("foreign", async {
+            let mut begun = false;
+            poll_fn(|cx| {
+                if std::mem::replace(&mut begun, true) {
+                    return Poll::Ready(());
+                }
+                let waker = cx.waker().clone();
+                thread::spawn(move || waker.wake());
+                Poll::Pending
+            })
+            .await;
+        });
+        for task in [sleeper, blocker, reader, foreign] {
+            task.await.unwrap();
+        }
+    });
+    assert!(is_woken_by(&recorded, "sleeper", Cause::Timer));
+    assert_eq!(all(&recorded, Kind::TimerFired, "sleeper").len(), 1);
+    assert!(is_woken_by(&recorded, "blocker", Cause::BlockingJob));
+    assert!(is_woken_by(&recorded, "reader", Cause::Socket));
+    assert!(is_woken_by(&recorded, "foreign", Cause::OtherThread));
+    let jobs = recorded.events().iter().filter(|event| {
+        let thread = &recorded.threads()[event.thread as usize];
+        event.kind == Kind::BlockingEnd && thread.kind == ThreadKind::Blocking
+    });
+    assert_eq!(jobs.count(), 1);
+    assert!(
+        recorded
+            .events()
+            .iter()
+            .any(|event| event.kind == Kind::IoPoll)
+    );
+}
+
+fn how_tasks_end<L: Launch>() {
+    let recorded = record::<L, _>(|_| async move {
+        let polled = Arc::new(runtime_core::sync::Event::new());
+        let begun = Arc::clone(&polled);
+        let forever = spawn_named("aborted", async move {
+            begun.set();
+            std::future::pending::<()>().await;
+        });
+        let panics = spawn_named("panics", async {
+            std::panic::resume_unwind(Box::new("this is part of the test"));
+        });
+        assert!(panics.await.unwrap_err().is_panic());
+        // An abort before the first poll wakes nobody.
+        polled.wait().await;
+        forever.abort();
+        assert!(forever.await.unwrap_err().is_cancelled());
+        spawn_named("yields", runtime_core::yield_now())
+            .await
+            .unwrap();
+    });
+    let ended = |name| all(&recorded, Kind::TaskEnd, name)[0].a;
+    assert_eq!(ended("panics"), Some(1));
+    assert_eq!(ended("aborted"), Some(2));
+    assert_eq!(ended("yields"), Some(0));
+    assert_eq!(all(&recorded, Kind::Abort, "aborted").len(), 1);
+    assert!(is_woken_by(&recorded, "aborted", Cause::Abort));
+    let outcome = all(&recorded, Kind::PollEnd, "yields")[0].a;
+    assert_eq!(outcome, Some(Outcome::Yielded as u64));
+    assert_eq!(recorded.outcomes(Outcome::Panicked), 1);
+}
+
+fn who_waits_for_a_lock<L: Launch>() {
+    let recorded = record::<L, _>(|rt: L::Runtime| async move {
+        let mutex = Arc::new(Mutex::new(()));
+        let guard = mutex.clone().lock_owned().await;
+        let waiting = mutex.clone();
+        let waiter = spawn_named("waiter", async move {
+            drop(waiting.lock().await);
+        });
+        while rt.dump_trace().unwrap().task("waiter").is_none_or(|task| {
+            let dump = rt.dump_trace().unwrap();
+            let waits = |event: &Event| event.kind == Kind::LockWait && event.task == Some(task.id);
+            !dump.events().iter().any(waits)
+        }) {
+            rt.sleep(Duration::from_millis(1)).await;
+        }
+        drop(guard);
+        waiter.await.unwrap();
+    });
+    recorded.assert_order(&[
+        (Kind::LockWait, "waiter"),
+        (Kind::Wake, "waiter"),
+        (Kind::LockGot, "waiter"),
+        (Kind::LockRelease, "waiter"),
+    ]);
+    let waits = all(&recorded, Kind::LockWait, "waiter");
+    let got = all(&recorded, Kind::LockGot, "waiter");
+    assert_eq!(waits.len(), 1);
+    assert_eq!((waits[0].a, waits[0].b), (got[0].a, Some(0)));
+}
+
+macro_rules! under_each {
+    ($($program:ident: $n1:ident $mn:ident $threads:ident;)*) => {$(
+        #[test]
+        fn $n1() {
+            $program::<N1>();
+        }
+        #[test]
+        fn $mn() {
+            $program::<Mn>();
+        }
+        #[test]
+        fn $threads() {
+            $program::<Threads>();
+        }
+    )*};
+}
+
+under_each! {
+    a_child_and_its_parent: n1_spawn_to_end mn_spawn_to_end threads_spawn_to_end;
+    what_wakes: n1_causes_of_wakes mn_causes_of_wakes threads_causes_of_wakes;
+    how_tasks_end: n1_ends mn_ends threads_ends;
+    who_waits_for_a_lock: n1_locks mn_locks threads_locks;
+}
+
+#[test]
+fn tasks_that_come_one_after_the_other_are_told_apart() {
+    let recorded = record::<N1, _>(|rt| async move {
+        for _ in 0..50 {
+            // Nearly always where the one before it was.
+            rt.spawn(async {}).await.unwrap();
+        }
+    });
+    let spawns = recorded.events().iter().filter(|it| it.kind == Kind::Spawn);
+    let spawned: std::collections::BTreeSet<_> = spawns.map(|spawn| spawn.task).collect();
+    // And the root.
+    assert_eq!(spawned.len(), 51);
+    for task in spawned {
+        let ends = |event: &&Event| event.kind == Kind::TaskEnd && event.task == task;
+        assert_eq!(recorded.events().iter().filter(ends).count(), 1);
+    }
+}
+
+#[test]
+fn mn_workers_sleep_wake_and_steal() {
+    let recorded = record::<Mn, _>(|rt| async move {
+        // As long as the first one computes, the second can only run if the other worker steals it.
+        let (tell, told) = mpsc::channel();
+        let held_up = rt.spawn(async move { told.recv_timeout(Duration::from_secs(60)).unwrap() });
+        let stolen = rt.spawn(async move { tell.send(()).unwrap() });
+        held_up.await.unwrap();
+        stolen.await.unwrap();
+        rt.sleep(Duration::from_millis(5)).await;
+    });
+    let workers = recorded
+        .threads()
+        .iter()
+        .filter(|it| it.kind == ThreadKind::Worker);
+    assert!(workers.count() >= 2);
+    for kind in [Kind::Park, Kind::Unpark, Kind::Search] {
+        assert!(
+            recorded.events().iter().any(|event| event.kind == kind),
+            "{kind:?}"
+        );
+    }
+    let steals: Vec<_> = recorded
+        .events()
+        .iter()
+        .filter(|it| it.kind == Kind::Steal)
+        .collect();
+    // Or the second task was in the slot, and the monitor put it where all look.
+    for steal in steals {
+        assert_ne!(steal.a, Some(steal.thread.into()));
+        assert!(steal.b >= Some(1));
+    }
+    let known = |event: &&Event| event.kind == Kind::Unpark && event.a.is_some();
+    assert!(recorded.events().iter().filter(known).count() > 0);
+}
+
+#[test]
+fn a_ring_that_is_too_small_counts_what_it_drops() {
+    for keep in [Keep::Oldest, Keep::Newest] {
+        let session = Recorder::new()
+            .records_per_thread(8)
+            .keep(keep)
+            .start_in_turn();
+        N1::run(&LaunchConfig::default(), |rt| async move {
+            for _ in 0..100 {
+                rt.spawn(async {}).await.unwrap();
+            }
+        })
+        .unwrap();
+        let recorded = session.stop();
+        assert!(recorded.dropped() > 100, "{}", recorded.dropped());
+        let records = recorded
+            .events()
+            .iter()
+            .filter(|it| it.kind != Kind::TaskEnd && it.t_ns > 0);
+        assert!(records.count() <= 8);
+    }
+}
+
+#[test]
+fn there_is_one_recording_at_a_time_and_none_after_it() {
+    let session = Recorder::new().records_per_thread(8).start_in_turn();
+    assert!(Recorder::new().start().is_none());
+    drop(session.stop());
+    // The others' turn may have come.
+    let event_loop = runtime_n1::Loop::new().unwrap();
+    let _turn = Recorder::new().records_per_thread(8).start_in_turn();
+    assert!(event_loop.handle().dump_trace().is_some());
+}
+
+#[test]
+fn the_flight_recorder_dumps_on_a_panic_a_long_poll_and_a_request() {
+    let (tell, told) = mpsc::channel();
+    let options = Options {
+        longest_poll: Some(Duration::from_millis(20)),
+        ..Options::default()
+    };
+    let flight = loop {
+        let tell = tell.clone();
+        match Flight::start(options.clone(), move |reason, dump| {
+            tell.send((reason, dump)).unwrap()
+        }) {
+            Ok(flight) => break flight,
+            // Another test records.
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let asks = flight.handle();
+    N1::run(&LaunchConfig::default(), move |rt| async move {
+        let next = move || told.recv_timeout(Duration::from_secs(60)).unwrap();
+        asks.dump();
+        assert_eq!(next().0, Reason::Asked);
+        // What nobody asked for is not dumped within a second of the last one.
+        rt.sleep(Duration::from_millis(1100)).await;
+        let panics = spawn_named("panics", async {
+            std::panic::resume_unwind(Box::new("this is part of the test"));
+        });
+        assert!(panics.await.is_err());
+        let (reason, dump) = next();
+        assert_eq!(reason, Reason::Panic);
+        assert_eq!(all(&dump, Kind::TaskEnd, "panics")[0].a, Some(1));
+        rt.sleep(Duration::from_millis(1100)).await;
+        let long = spawn_named("long", async { thread::sleep(Duration::from_millis(30)) });
+        long.await.unwrap();
+        let (reason, dump) = next();
+        assert_eq!(reason, Reason::LongPoll);
+        assert_eq!(dump.polls(id(&dump, "long")), 1);
+    })
+    .unwrap();
+}
+
+fn lab(arguments: &[&str]) -> Command {
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"));
+    lab.args(arguments);
+    lab
+}
+
+fn files_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn lab_trace_writes_three_forms_of_three_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let ran = lab(&["trace", "pingpong", "--size", "20", "--out", out])
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert_eq!(
+        files_in(folder.path()),
+        ["trace.firefox.json", "trace.json", "trace.perfetto-trace"]
+    );
+    let trace = Trace::read(&folder.path().join("trace.json")).unwrap();
+    let runtimes: Vec<_> = trace.runs.iter().map(|run| run.runtime.as_str()).collect();
+    assert_eq!(runtimes, ["n1", "mn", "threads"]);
+    assert_eq!(trace.params["size"], 20);
+    for run in &trace.runs {
+        assert_eq!(run.dropped, 0);
+        // The root and the two players.
+        assert_eq!(run.tasks.len(), 3, "{:?}", run.tasks);
+        let ends = run
+            .events
+            .iter()
+            .filter(|event| event.kind == Kind::TaskEnd);
+        assert_eq!(ends.count(), 2);
+    }
+}
+
+#[test]
+fn lab_trace_says_what_was_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let few = ["--records", "16", "--runtime", "n1", "--out", out];
+    let ran = lab(&["trace", "spawn", "--size", "100"])
+        .args(few)
+        .output()
+        .unwrap();
+    assert!(ran.status.success());
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(said.contains("events were dropped"), "{said}");
+    let trace = Trace::read(&folder.path().join("trace.json")).unwrap();
+    assert!(trace.runs[0].dropped > 100);
+}
+
+#[test]
+fn lab_trace_refuses_what_there_is_not_in_one_line() {
+    for arguments in [
+        &["pingpng"][..],
+        &["pingpong", "--runtime", "tokio-mt"],
+        &["pingpong", "--param", "sizzle=3"],
+        &["pingpong", "--size", "many"],
+        &["pingpong", "--workers", "0"],
+    ] {
+        let ran = lab(&["trace"]).args(arguments).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(2), "{arguments:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_server_in_flight_writes_a_trace_on_sigusr1() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let folder = tempfile::tempdir().unwrap();
+    let flights = folder.path().join("flights");
+    let mut server = lab(&[
+        "serve",
+        "echo",
+        "--runtime",
+        "mn",
+        "--addr",
+        "127.0.0.1:0",
+        "--flight",
+    ])
+    .arg(&flights)
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.trim().strip_prefix("listening ").unwrap();
+    drop(std::net::TcpStream::connect(address).unwrap());
+    let pid = Pid::from_raw(server.id() as i32).unwrap();
+    kill_process(pid, Signal::USR1).unwrap();
+    let begun = Instant::now();
+    while files_in(&flights).len() < 3 && begun.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success());
+    let names = files_in(&flights);
+    let name = names
+        .iter()
+        .find(|name| name.ends_with("-asked.json"))
+        .unwrap();
+    let trace = Trace::read(&flights.join(name)).unwrap();
+    assert_eq!(trace.runs[0].runtime, "mn");
+    assert!(!trace.runs[0].events.is_empty());
+}

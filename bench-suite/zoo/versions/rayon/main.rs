@@ -1,0 +1,26 @@
+//! A fault of the time machine that rayon had. Called with the fault, its size and the workers; prints a line of JSON.
+
+use std::time::{Duration, Instant};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    assert_eq!(arguments[0], "idle-pool");
+    let size: u32 = arguments[1].parse().unwrap();
+    let pool = rayon_core::ThreadPoolBuilder::new().num_threads(8).build().unwrap();
+    pool.install(|| {});
+    let (before, begun) = (cpu_seconds(), Instant::now());
+    for _ in 0..size {
+        std::thread::sleep(Duration::from_millis(1));
+        pool.install(|| {});
+    }
+    let share = (cpu_seconds() - before) / begun.elapsed().as_secs_f64();
+    println!("{{\"value\": {}}}", share * 100.0);
+}
+
+/// CPU time of all threads of this process, in the clock's hundredths.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1;
+    let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / 100.0
+}
