@@ -92,6 +92,8 @@ fn identity(part: &Results) -> impl PartialEq + use<> {
 
 fn add(whole: &mut Results, mut part: Results) -> Result<(), String> {
     rename_environments(whole, &mut part);
+    whole.curves.append(&mut part.curves);
+    whole.capacities.append(&mut part.capacities);
     let mut offsets: BTreeMap<(String, BTreeMap<String, u64>), u32> = BTreeMap::new();
     for run in &whole.runs {
         let next = offsets

@@ -88,11 +88,6 @@ impl Axis {
     }
 }
 
-/// The runtime's colour, as in every other chart.
-fn colour(curve: &LoadCurve) -> String {
-    format!("var(--run-{})", colours::hue(&curve.runtime))
-}
-
 fn chart(html: &mut String, curves: &[&LoadCurve]) {
     let points = || {
         let all = curves
@@ -136,7 +131,7 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
         );
     }
     for curve in curves {
-        let colour = colour(curve);
+        let colour = format!("var(--run-{})", colours::hue(&curve.runtime));
         let open = curve.points.iter();
         let places: Vec<(f64, f64, bool, String)> = open
             .filter(|point| point.p99_ns > 0.0)
@@ -162,14 +157,14 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
             .collect();
         let _ = writeln!(
             html,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>",
+            "<polyline points=\"{}\" style=\"fill:none;stroke:{colour};stroke-width:1.5\"/>",
             line.join(" ")
         );
         for (x, y, counts, said) in &places {
-            let fill = if *counts { &colour } else { "none" };
+            let fill = if *counts { colour.as_str() } else { "none" };
             let _ = writeln!(
                 html,
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{fill}\" stroke=\"{colour}\">\
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" style=\"fill:{fill};stroke:{colour}\">\
                  <title>{}</title></circle>",
                 Text(said)
             );
@@ -185,14 +180,14 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
                     .map_or_else(String::new, |doubt| format!("; {doubt}"))
             );
             let fill = if closed.doubt.is_none() {
-                &colour
+                colour.as_str()
             } else {
                 "none"
             };
             let _ = writeln!(
                 html,
-                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\" fill=\"{fill}\" \
-                 stroke=\"{colour}\"><title>{}</title></rect>",
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"8\" height=\"8\" \
+                 style=\"fill:{fill};stroke:{colour}\"><title>{}</title></rect>",
                 x(closed.answered_per_s) - 4.0,
                 y(closed.p99_ns) - 4.0,
                 Text(&said)
@@ -200,11 +195,11 @@ fn chart(html: &mut String, curves: &[&LoadCurve]) {
         }
     }
     for (index, curve) in curves.iter().enumerate() {
-        let colour = colour(curve);
+        let colour = format!("var(--run-{})", colours::hue(&curve.runtime));
         let at = LEFT + index as f64 * 95.0;
         let _ = writeln!(
             html,
-            "<circle cx=\"{at:.1}\" cy=\"{1}\" r=\"4\" fill=\"{colour}\"/>\
+            "<circle cx=\"{at:.1}\" cy=\"{1}\" r=\"4\" style=\"fill:{colour}\"/>\
              <text x=\"{2:.1}\" y=\"{1}\" dominant-baseline=\"middle\">{0}</text>",
             Text(&curve.runtime),
             HEIGHT - 8.0,
@@ -263,7 +258,7 @@ mod tests {
             html.contains("&lt;mn&gt; at 10.0 k/s: p99 50.0 ms; late") && !html.contains("<mn>")
         );
         assert_eq!(
-            html.matches("r=\"4\" fill=\"none\"").count(),
+            html.matches("r=\"4\" style=\"fill:none").count(),
             1,
             "what does not count is hollow"
         );
