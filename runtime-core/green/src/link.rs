@@ -8,6 +8,7 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll};
 
 use corosensei::Yielder;
+use runtime_kernel::context;
 
 /// What a stack is resumed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(crate) struct Link {
     pub(crate) cancelled: Cell<bool>,
     /// Whether the thread counted as panicking when it resumed the stack.
     pub(crate) was_panicking: Cell<bool>,
+    /// Whether the thread was to run tasks when it resumed the stack. `false` for a task that is run by hand.
+    pub(crate) was_in_task: Cell<bool>,
     /// The pages below the stack.
     pub(crate) guard: Range<usize>,
     /// Where its first frame begins.
@@ -72,8 +75,15 @@ impl Link {
             }
         }
         self.was_panicking.set(std::thread::panicking());
+        self.was_in_task.set(context::in_task());
         let _leave = Leave(CURRENT.replace(self));
         switch()
+    }
+
+    /// Whether the caller is not on behalf of a blocking call, which the thread may make by now.
+    #[inline]
+    pub(crate) fn may_suspend(&self) -> bool {
+        context::in_task() == self.was_in_task.get()
     }
 
     /// Suspends the stack that the caller is on.

@@ -92,6 +92,7 @@ where
                 output: Cell::new(ptr::null_mut()),
                 cancelled: Cell::new(false),
                 was_panicking: Cell::new(false),
+                was_in_task: Cell::new(false),
                 guard: stack.guard(),
                 base: stack.base_address(),
             },

@@ -48,7 +48,7 @@ pub(crate) struct Cancelled;
 pub fn wait<F: Future>(future: F) -> F::Output {
     // SAFETY: null, or the link of the green task that we are in, which lives as long as its stack.
     let link = unsafe { Link::current().as_ref() };
-    let Some(link) = link.filter(|_| context::in_task()) else {
+    let Some(link) = link.filter(|link| link.may_suspend()) else {
         // Not in a frame of every wait.
         outside()
     };
@@ -99,7 +99,8 @@ impl<F: Future> WaitExt for F {}
 
 /// Whether the caller is in a green task and may [`wait`].
 pub fn is_green() -> bool {
-    !Link::current().is_null() && context::in_task()
+    // SAFETY: as in `wait`.
+    unsafe { Link::current().as_ref() }.is_some_and(Link::may_suspend)
 }
 
 /// Calls `function` on the worker's own stack, if the caller is in a green task with less room than that on its stack;

@@ -91,7 +91,7 @@ fn ask<S: Read + Write>(stream: &mut BufReader<S>, path: &str) -> io::Result<Str
 #[test]
 fn a_loop_over_httparse_serves() {
     each(|runtime| {
-        let (address, accepting) = server(&runtime, |stream| serve_http(stream));
+        let (address, accepting) = server(&runtime, serve_http);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 spawn(&runtime, move || {

@@ -91,10 +91,8 @@ fn limit_addresses(bytes: u64) {
         rlim_max: libc::RLIM_INFINITY,
     };
     // SAFETY: the pointer is to a struct of our own.
-    assert_eq!(
-        unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) },
-        0
-    );
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
+    assert_eq!(set, 0);
 }
 
 /// One test, as each of these is the process's.
@@ -118,7 +116,7 @@ fn what_the_system_refuses_harms_nothing_else() {
         let large = |_| {
             green::Builder::new()
                 .stack_bytes(1 << 30)
-                .spawn(|| green::yield_now())
+                .spawn(green::yield_now)
         };
         let tasks: Vec<_> = (0..4).map(large).collect();
         let outcomes: Vec<_> = tasks.into_iter().map(wait).collect();

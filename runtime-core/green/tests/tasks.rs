@@ -319,7 +319,7 @@ fn a_name_is_kept() {
     each(|runtime| {
         let task = green::Builder::new()
             .name("the named one")
-            .spawn_on(&runtime, || runtime_core::task::current_name());
+            .spawn_on(&runtime, runtime_core::task::current_name);
         assert_eq!(task.name(), Some("the named one"));
         assert_eq!(wait(task).unwrap().as_deref(), Some("the named one"));
     });
