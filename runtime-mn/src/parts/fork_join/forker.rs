@@ -19,7 +19,7 @@ use crate::scheduler::{Local, Shared};
 
 /// Fork-join on the workers of a scheduler.
 pub(crate) struct Forker<H: Has<ForkJoin>> {
-    shared: Arc<Shared<H>>,
+    pub(super) shared: Arc<Shared<H>>,
 }
 
 impl<H: Has<ForkJoin>> Clone for Forker<H> {
