@@ -57,8 +57,8 @@ impl<H: Hooks> Local<H> {
         result
     }
 
-    /// Waits for a token, a socket or a timer, at most until `deadline`: in the reactor if nobody else does, else on the
-    /// parker. The caller has announced that it sleeps. Returns when a wait in the reactor ended.
+    /// Waits for a token, a socket or a timer, at most until `deadline`: in the reactor if nobody else does, else on
+    /// the parker. The caller has announced that it sleeps. Returns when a wait in the reactor ended.
     pub(crate) fn wait_for_token(&self, deadline: Option<Instant>) -> Option<Instant> {
         let Some(token) = H::poller_token(self) else {
             self.parker.park(deadline);

@@ -79,8 +79,8 @@ impl Idle {
     }
 
     /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as
-    /// searching. It is the one that `choose` names, if that one sleeps; else the one that went to sleep last. `choose`
-    /// is called outside of the lock.
+    /// searching. It is the one that `choose` names, if that one sleeps; else the one that went to sleep last.
+    /// `choose` is called outside of the lock.
     #[inline]
     pub(crate) fn notify_one(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
         // Pairs with the fence in `sleep`: the queue was written before, the counts are read after.

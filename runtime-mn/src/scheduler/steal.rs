@@ -176,8 +176,8 @@ impl<H: Hooks> Local<H> {
 }
 
 impl<H: Hooks> Shared<H> {
-    /// Whether a thief finds a task with that worker. The slot does not count: it wakes nobody, and keeps nobody awake.
-    /// Nor does the FIFO queue while it is not shared.
+    /// Whether a thief finds a task with that worker. The slot does not count: it wakes nobody, and keeps nobody
+    /// awake. Nor does the FIFO queue while it is not shared.
     pub(crate) fn has_tasks(&self, worker: usize, shares_fifo: bool) -> bool {
         let queues = &self.remotes[worker].queues;
         let has_own = !queues.lifo.is_empty() || shares_fifo && !queues.fifo.is_empty();
