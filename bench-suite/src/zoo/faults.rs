@@ -86,8 +86,8 @@ pub(crate) const ALL: &[Fault] = &[
     Fault {
         name: "idle-pool",
         family: "rayon",
-        measured: "CPU of a pool of 8 threads that is given nothing to do a thousand times a second",
-        bound: Bound::AtMost(40.0, "% of a core"),
+        measured: "CPU each time that a pool of 8 threads is given nothing to do, a thousand times a second",
+        bound: Bound::AtMost(200.0, "us each"),
         size: 1_000,
         issue: "https://github.com/rayon-rs/rayon/issues/642",
         documented: &[gone("1.8.0")],
