@@ -192,6 +192,14 @@ test("without arrows none is drawn", async () => {
   assert.ok((await coloured(page, "ink")) < before);
 });
 
+test("the critical path of complete runs is drawn on demand", async () => {
+  const { page } = await timeline();
+  const before = await coloured(page, "chosen");
+  await page.check("#path");
+  await frame(page);
+  assert.ok((await coloured(page, "chosen")) > before + 50);
+});
+
 test("120,000 events in 1,200 tasks open, scroll and find their last task", async () => {
   const { page, troubles } = await timeline({}, pathToFileURL(made("large", large(120_000, 1_200))).href);
   await page.fill("#search", "task 6 #171");

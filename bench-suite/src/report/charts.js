@@ -275,7 +275,7 @@ const labCharts = (() => {
     let below = Infinity;
     for (const point of points) {
       below = Math.min(scale.apply(point.value), below - 13);
-      const text = document.createElementNS("http://www.w3.org/2000/svg", "text");
+      const text = document.createElementNS(chart.namespaceURI, "text");
       text.setAttribute("x", x);
       text.setAttribute("y", below + 4);
       text.setAttribute("text-anchor", "start");

@@ -7,8 +7,15 @@ use crate::results::Role;
 use crate::summary::Section;
 use crate::units;
 
-/// Observable Plot, which gives SVG; d3, which it stands on; and how a section is drawn with them.
-pub(crate) const SCRIPTS: [&str; 3] = [
+/// Observable Plot, which gives SVG; d3, which it stands on; and how a section is drawn with them. Before them, their
+/// licences: each page is a copy.
+pub(crate) const SCRIPTS: [&str; 4] = [
+    concat!(
+        "/* d3 and Observable Plot:\n",
+        include_str!("../../assets/d3.LICENSE"),
+        include_str!("../../assets/plot.LICENSE"),
+        "*/"
+    ),
     include_str!("../../assets/d3.min.js"),
     include_str!("../../assets/plot.umd.min.js"),
     include_str!("charts.js"),

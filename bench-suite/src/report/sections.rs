@@ -74,9 +74,9 @@ fn plots(html: &mut String, index: usize, section: &Section) {
     }
     html.push_str("<div class=\"plots\">\n");
     let mut place = |kind: &str| {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<figure data-chart=\"{index}\" data-kind=\"{kind}\"></figure>\n"
+            "<figure data-chart=\"{index}\" data-kind=\"{kind}\"></figure>"
         );
     };
     place("values");

@@ -6,6 +6,7 @@
 //! to. Names from the trace enter as text and never as markup.
 
 mod columns;
+mod path;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -22,7 +23,7 @@ const STYLE: [&str; 2] = [
 ];
 
 /// In the order in which they need each other.
-const SCRIPT: [&str; 11] = [
+const SCRIPT: [&str; 12] = [
     include_str!("assets/decode.js"),
     include_str!("assets/series.js"),
     include_str!("assets/model.js"),
@@ -30,6 +31,7 @@ const SCRIPT: [&str; 11] = [
     include_str!("assets/rows.js"),
     include_str!("assets/draw.js"),
     include_str!("assets/overlay.js"),
+    include_str!("assets/arrows.js"),
     include_str!("assets/view.js"),
     include_str!("assets/story.js"),
     include_str!("assets/controls.js"),
@@ -149,6 +151,7 @@ fn packed(run: &Run, label: &str) -> Value {
             "parent": columns::numbers(tasks.iter().map(|task| task.parent.map_or(-1, i64::from))),
             "site": columns::numbers(site),
         },
+        "path": path::packed(run),
         "columns": {
             "t_ns": columns::rising(events.t_ns.iter().copied()),
             "thread": columns::numbers(events.thread.iter().map(|&id| i64::from(id))),
@@ -247,6 +250,22 @@ mod tests {
             ..Trace::default()
         };
         assert_eq!(data(&page(&trace))["runs"][0]["dropped"], 1234);
+    }
+
+    #[test]
+    fn the_critical_path_is_in_the_page_of_a_complete_run_only() {
+        let whole = run("mn", "a");
+        let cut = Run {
+            dropped: 1,
+            ..whole.clone()
+        };
+        let trace = Trace {
+            runs: vec![whole, cut],
+            ..Trace::default()
+        };
+        let data = data(&page(&trace));
+        assert_eq!(data["runs"][0]["path"]["count"], 1);
+        assert!(data["runs"][1]["path"].is_null());
     }
 
     #[test]

@@ -30,6 +30,10 @@ function connect(page) {
     view.arrows = event.target.checked;
     page.changed();
   });
+  byId("path").addEventListener("change", (event) => {
+    view.path = event.target.checked;
+    page.changed();
+  });
   byId("search").addEventListener("input", (event) => page.search(event.target.value));
   byId("search").addEventListener("keydown", (event) => {
     if (event.key === "Enter") page.chooseFirst();

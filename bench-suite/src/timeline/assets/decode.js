@@ -59,6 +59,18 @@ async function signedSteps(text, count) {
   return values;
 }
 
+/** The steps of a critical path, if there is one. */
+async function decodePath(packed) {
+  if (packed === null) return null;
+  const { count } = packed;
+  return {
+    begin: await times(packed.begin, count),
+    work: await numbers(packed.work, count),
+    task: await signedSteps(packed.task, count),
+    thread: await numbers(packed.thread, count),
+  };
+}
+
 /** Threads as they are read: workers first, each kind by name, `worker-2` before `worker-10`. */
 function inOrder(threads) {
   const rank = { worker: 0, other: 1, task: 2, blocking: 3, monitor: 4 };
@@ -78,6 +90,7 @@ async function decodeRun(packed) {
     wallNs: packed.wall_ns,
     dropped: packed.dropped,
     threads: inOrder(packed.threads),
+    path: await decodePath(packed.path),
     names: tasks.names,
     sites: tasks.sites,
     taskId: await numbers(tasks.id, tasks.count),

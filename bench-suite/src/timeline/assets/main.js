@@ -61,9 +61,9 @@ class Page {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawAxis(context, layout, view, theme);
     drawSlices(context, layout, view, models, theme);
-    const hidden = view.arrows
-      ? drawArrows(context, layout, view, models, theme, rowFinder(layout, view, models, view.filtered))
-      : 0;
+    const find = rowFinder(layout, view, models, view.filtered);
+    const hidden = view.arrows ? drawArrows(context, layout, view, models, theme, find) : 0;
+    if (view.path) drawPaths(context, layout, view, models, theme, find);
     drawNames(context, layout, view, models, theme);
     drawOverview(context, layout, view, models, theme, this.overview);
     drawCursor(context, layout, view, models, theme);

@@ -70,6 +70,7 @@ function positions(run) {
       run.b[i] = threadAt(run.b[i]);
     }
   }
+  if (run.path !== null) run.path.thread.forEach((id, step) => (run.path.thread[step] = threadAt(id)));
   for (const one of tasks) one.parentAt = one.parent < 0 ? -1 : (task.get(one.parent) ?? -1);
   return { tasks, threads };
 }

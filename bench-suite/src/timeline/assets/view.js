@@ -15,6 +15,7 @@ class View {
     this.mode = "tasks";
     this.arrange = "model";
     this.arrows = true;
+    this.path = false;
     this.cursor = 0;
     this.chosen = null;
     this.event = -1;
