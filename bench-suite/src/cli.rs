@@ -47,7 +47,7 @@ pub enum Command {
     /// Show workloads, runtimes, policies, metrics and parameters.
     List(ListArgs),
     /// Measure runtimes against each other; print tables and verdicts, write results and a report.
-    Compare(CompareArgs),
+    Compare(Box<CompareArgs>),
     /// Latency in the open loop, at shares of what the slowest arm carries, and curves up to saturation.
     Latency(LatencyArgs),
     /// The highest rate of each arm that keeps a target of p99 latency, by sequential search.
