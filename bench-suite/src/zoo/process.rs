@@ -181,17 +181,23 @@ pub(crate) fn with_descriptors(command: Command, descriptors: Option<u64>) -> Co
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
     const ALL_TEN: Cell = Cell {
         bound: Bound::All("tasks"),
         drive: None,
         size: 10,
         workers: 2,
-        time: Duration::from_secs(2),
+        time: Duration::from_secs(5),
         memory_bytes: 64 << 20,
     };
 
+    /// One at a time: each ends all that this process has started under the mark.
+    static ALONE: Mutex<()> = Mutex::new(());
+
     fn script(text: &str) -> Verdict {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new("sh");
         command.args(["-c", text]);
         run(command, ALL_TEN, &Interruption::default())
@@ -218,7 +224,7 @@ mod tests {
             ("exit 3", "exited with code 3"),
             ("echo on fire >&2; kill -SEGV $$", "signal 11"),
             ("echo hello", "which is no answer"),
-            ("exec sleep 60", "no end within 2 s"),
+            ("exec sleep 60", "no end within 5 s"),
             ("exec 1>&-; exec sleep 60", "closed its output"),
             ("exec tail /dev/zero", "MiB of memory"),
             ("echo '{\"failed\": \"no thread\"}'", "no thread"),
