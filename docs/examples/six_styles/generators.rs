@@ -104,8 +104,8 @@ impl Generator for FetchFive {
 // ANCHOR_END: style
 
 // ANCHOR: yield_from
-/// `def both(): result = yield from inner; ...`: the outer generator hands on what it is sent, and yields what the inner
-/// one yields, until that returns. Nobody in between is a deferred. `.await` does the same.
+/// `def both(): result = yield from inner; ...`: the outer generator hands on what it is sent, and yields what the
+/// inner one yields, until that returns. Nobody in between is a deferred. `.await` does the same.
 struct YieldFrom<G: Generator, F> {
     inner: G,
     and_then: Option<F>,

@@ -1,4 +1,4 @@
-//! Green tasks beside stackless ones, as ratios of one run: spawn and join, a yield, and a round trip between two tasks.
+//! Green tasks beside stackless ones, as ratios of one run: spawn and join, a yield, and a round trip.
 
 use std::future::Future;
 

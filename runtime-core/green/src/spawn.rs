@@ -18,8 +18,8 @@ const SPAWN_BYTES: usize = 16 * 1024;
 /// Starts a green task on the runtime that the calling thread belongs to: `function` runs on a stack of its own, where
 /// it may [`wait`](crate::wait()). The handle is the same as that of any task.
 ///
-/// The stack has [`DEFAULT_STACK_BYTES`]; a [`Builder`] gives more. It is taken when the task first runs, and given back
-/// when the task ends. Memory is paid for by touch, in pages.
+/// The stack has [`DEFAULT_STACK_BYTES`]; a [`Builder`] gives more. It is taken when the task first runs, and given
+/// back when the task ends. Memory is paid for by touch, in pages.
 ///
 /// Under M:N another worker may take the task before it has begun. From then on it stays on the worker that began it.
 ///
@@ -65,8 +65,8 @@ where
     Builder::new().spawn_on(runtime, function)
 }
 
-/// Makes a green task of a scheduler, which must queue, run or cancel it: [`bind`](runtime_kernel::task::bind) for green
-/// tasks. For the authors of schedulers. One that moves tasks must heed [`Task::home`].
+/// Makes a green task of a scheduler, which must queue, run or cancel it: [`bind`](runtime_kernel::task::bind) for
+/// green tasks. For the authors of schedulers. One that moves tasks must heed [`Task::home`].
 pub fn bind<F, T>(scheduler: &SchedulerRef, function: F) -> (Task, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,

@@ -218,8 +218,8 @@ impl<T> Begun<T> {
     /// The stack is left as it is, for ever: others may point into it.
     fn abandon(&mut self) {
         if let Some(mut coroutine) = self.coroutine.take() {
-            // SAFETY: what is on the stack is not dropped, and the stack is never used again: it is as if every value on
-            // it were forgotten, and what points to one finds it.
+            // SAFETY: what is on the stack is not dropped, and the stack is never used again: it is as if every value
+            // on it were forgotten, and what points to one finds it.
             unsafe { coroutine.force_reset() };
             coroutine.into_stack().abandon();
         }

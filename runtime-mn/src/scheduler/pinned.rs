@@ -7,8 +7,8 @@
 //! other tasks. A replacement worker to which tasks are pinned goes on until they have ended.
 //!
 //! **No wake-up is lost**: whoever puts a task into the inbox then looks whether the worker sleeps, as in
-//! [`Idle::notify_worker`](super::idle::Idle::notify_worker), and the worker looks into its inbox after it has announced
-//! that it sleeps.
+//! [`Idle::notify_worker`](super::idle::Idle::notify_worker), and the worker looks into its inbox after it has
+//! announced that it sleeps.
 //!
 //! **At the end** a task that another worker's sweep finds is sent home, and dropped there: a worker does not end
 //! before its pinned tasks have.

@@ -59,8 +59,8 @@ pub(super) unsafe fn install(start: usize, bytes: usize) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     let message = format!(
-        "no guard page for the stack of a green task: {error}. Without light guards (Linux 6.13 on) each stack takes two \
-         mappings: raise vm.max_map_count for more than 32,000 stacks"
+        "no guard page for the stack of a green task: {error}. Without light guards (Linux 6.13 on) each stack takes \
+         two mappings: raise vm.max_map_count for more than 32,000 stacks"
     );
     Err(io::Error::new(error.kind(), message))
 }

@@ -9,7 +9,7 @@ use super::{cache, slab};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StackStats {
-    /// Mappings that stacks were cut from. The kernel may join neighbours, and splits them for guards that are mappings.
+    /// Mappings that stacks were cut from. The kernel may join neighbours; guards that are mappings split them.
     pub slabs: usize,
     /// Addresses that are reserved for stacks, in bytes. What is not touched is no memory.
     pub reserved_bytes: usize,
