@@ -66,12 +66,14 @@ Examples:
   lab diverge lab-trace/trace.json --runtime mn,threads
 
 Runs one program in two ways, or reads two runs, and names the first decision that differed, why, and what it led to.
-Causes: LIFO slot, blocked worker, late timer, herd, convoy, long holder, missed batch, sleeping worker, turn, kernel.")]
+Causes: LIFO slot, blocked worker, late timer, herd, convoy, long holder, missed batch, sleeping worker, turn,
+kernel.")]
 pub struct DivergeArgs {
     /// A workload, recorded now; or one trace.json or two.
     #[arg(value_name = "WORKLOAD", required = true, num_args = 1..=2)]
     pub subjects: Vec<String>,
-    /// Which runtimes: two, or one with two policies or two values of a knob [default: n1,mn, or the trace's first two].
+    /// Which runtimes: two, or one with two policies or two values of a knob [default: n1,mn, or the trace's first
+    /// two].
     #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
     pub runtimes: Vec<String>,
     /// Scheduling policies, for the runtimes that have a choice.

@@ -1,5 +1,5 @@
-//! The HTTP server that Prometheus and `lab ps` ask: a loop of its own on a thread of its own, so that it answers while every
-//! worker of the served runtime is stuck in a poll.
+//! The HTTP server that Prometheus and `lab ps` ask: a loop of its own on a thread of its own, so that it answers while
+//! every worker of the served runtime is stuck in a poll.
 
 use std::convert::Infallible;
 use std::io;

@@ -3,7 +3,8 @@
 //! It is the servers of the workloads `echo` and `http`, with CPU-bound tasks beside them if asked for. It prints
 //! `listening HOST:PORT` when it is ready, and ends on SIGINT, SIGTERM or SIGHUP with code 0. With `--metrics` it also
 //! answers Prometheus, on a loop of its own: what the runtime counts is of most interest while all of its workers are
-//! stuck. With `--tasks` it tells `lab ps` in the same way what its tasks wait for. With `--flight` it records always, and writes what happened last when something goes wrong.
+//! stuck. With `--tasks` it tells `lab ps` in the same way what its tasks wait for. With `--flight` it records always,
+//! and writes what happened last when something goes wrong.
 
 mod endpoint;
 mod exposition;
