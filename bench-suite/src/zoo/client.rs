@@ -45,8 +45,8 @@ impl Target {
         tree::cpu_ns_and_sleeps(self.id).unwrap_or_default().0 as f64 / 1e9
     }
 
-    /// CPU time in milliseconds between two times that one of its threads goes to sleep, over `time`: a figure that does
-    /// not depend on how busy the machine is with other things.
+    /// CPU time in milliseconds between two times that one of its threads goes to sleep, over `time`: a figure that
+    /// does not depend on how busy the machine is with other things.
     pub(crate) fn milliseconds_between_sleeps(&self, time: Duration) -> f64 {
         let now = || tree::cpu_ns_and_sleeps(self.id).unwrap_or_default();
         let before = now();
