@@ -214,7 +214,12 @@ mod tests {
             schema: SCHEMA.to_owned(),
             listed: true,
             tasks: vec![
-                task("b", Some("a"), &[one.clone()], &[other.clone()]),
+                task(
+                    "b",
+                    Some("a"),
+                    std::slice::from_ref(&one),
+                    std::slice::from_ref(&other),
+                ),
                 task("a", None, &[other], &[one]),
             ],
             deadlocks: vec![vec!["a".to_owned(), "b".to_owned()]],

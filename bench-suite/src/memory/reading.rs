@@ -172,7 +172,7 @@ Anonymous:             4 kB\n";
     fn a_mapping_is_a_stack_if_a_thread_stands_in_it() {
         let pointer =
             stack_pointer("202 0x7f1 0x80 0x2 0x0 0x0 0x0 0x7f10100ff0 0x7f5d\n").unwrap();
-        assert_eq!(pointer, 0x7f1_0100_ff0);
+        assert_eq!(pointer, 0x007f_1010_0ff0);
         assert_eq!(stack_pointer("running\n"), None);
         assert_eq!(split(MAPS, &BTreeSet::from([pointer])), (8 << 10, 16 << 10));
         assert_eq!(split(MAPS, &BTreeSet::new()), (20 << 10, 4 << 10));

@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn each_unlikeness_is_refused_by_name_until_it_is_allowed() {
-        let change: [(Difference, fn(&mut Results)); 6] = [
+        type Change = fn(&mut Results);
+        let change: [(Difference, Change); 6] = [
             (Difference::Machines, |one| one.environments[0].cores = 3),
             (Difference::Kernels, |one| {
                 one.environments[0].kernel = Some("7".into())

@@ -62,7 +62,7 @@ fn each_overflows<T: Send + 'static>(tasks: usize, body: fn(usize) -> T) {
             green::Builder::new()
                 .name(name)
                 .spawn_on(&runtime, move || {
-                    if index % 2 == 0 {
+                    if index.is_multiple_of(2) {
                         green::yield_now();
                     }
                     body(index)
