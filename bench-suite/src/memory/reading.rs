@@ -178,9 +178,11 @@ Anonymous:             4 kB\n";
         assert_eq!(split(MAPS, &BTreeSet::new()), (20 << 10, 4 << 10));
     }
 
+    /// In a process of its own, where no other test takes memory and gives it back: see the test below.
     #[test]
     #[cfg(target_os = "linux")]
-    fn touched_memory_is_the_user_s_and_a_waiting_thread_s_is_its_stack() {
+    #[ignore = "it looks at the memory of the whole process"]
+    fn inner() {
         let before = Reading::of_this_process();
         let memory = std::hint::black_box(vec![1_u8; 8 << 20]);
         let (end, wait) = std::sync::mpsc::channel::<()>();
@@ -208,5 +210,16 @@ Anonymous:             4 kB\n";
         );
         drop((memory, end));
         thread.join().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn touched_memory_is_the_user_s_and_a_waiting_thread_s_is_its_stack() {
+        let mut inner = std::process::Command::new(std::env::current_exe().unwrap());
+        inner.args(["--ignored", "--exact", "memory::reading::tests::inner"]);
+        let output = inner.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("1 passed"), "{text}");
     }
 }
