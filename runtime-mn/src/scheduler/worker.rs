@@ -41,8 +41,9 @@ impl<H: Hooks> Local<H> {
             let injected = self.take(Source::Injected);
             task = injected.or_else(|| self.take(Source::Inbox));
         }
-        task.or_else(|| self.take_pinned_in_turn())
-            .or_else(|| self.take_in_turn())
+        // The rare turn first: the pinned tasks' every other one would fall on the same tick for ever.
+        task.or_else(|| self.take_in_turn())
+            .or_else(|| self.take_pinned_in_turn())
             .or_else(|| self.take_chosen(policy))
             .or_else(|| self.pop_any())
             .or_else(|| self.take_pinned_in_turn())

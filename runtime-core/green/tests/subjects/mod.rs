@@ -116,6 +116,9 @@ subject!(
     |subject: &OneWorker| subject.0.handle().clone(),
     |clock| runtime_mn::Runtime::builder()
         .workers(1)
+        // Its replacement worker would be a second one, while the system keeps the first from running.
+        .without("monitor")
+        .expect("a part")
         .clock(clock)
         .build()
         .expect("a runtime")
