@@ -1,7 +1,7 @@
 //! `lab memory`: bytes per task, as slopes over the number of tasks.
 //!
 //! Each process spawns a number of tasks that wait, and reads how its memory has grown, by what it is for
-//! ([`reading`]). The slope through several numbers is what one more task takes: what a runtime keeps by itself, and
+//! (`reading.rs`). The slope through several numbers is what one more task takes: what a runtime keeps by itself, and
 //! what grows once, is not in it.
 
 mod group;
