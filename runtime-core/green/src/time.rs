@@ -10,7 +10,7 @@ use crate::wait;
 /// Suspends the green task until `duration` has passed, never less. Other tasks run meanwhile.
 ///
 /// # Panics
-/// Where [`wait`](wait()) does.
+/// Where [`wait()`] does.
 pub fn sleep(duration: Duration) {
     wait(runtime_kernel::sleep(duration));
 }
@@ -18,7 +18,7 @@ pub fn sleep(duration: Duration) {
 /// Lets the other tasks that are ready run first.
 ///
 /// # Panics
-/// Where [`wait`](wait()) does.
+/// Where [`wait()`] does.
 pub fn yield_now() {
     wait(runtime_kernel::yield_now());
 }
@@ -32,7 +32,7 @@ pub fn yield_now() {
 /// [`Elapsed`] when the time is over first; then `future` is dropped.
 ///
 /// # Panics
-/// Where [`wait`](wait()) does.
+/// Where [`wait()`] does.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
     wait(runtime_kernel::timeout(duration, future))
 }
