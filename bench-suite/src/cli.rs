@@ -663,7 +663,8 @@ pub struct ProveArgs {
     /// Synthetic tables [default: 2000; 120 with --quick].
     #[arg(long, value_name = "N")]
     pub tables: Option<u32>,
-    /// Blocks of real processes, each a program against itself and slowed; 0 leaves them out [default: 200; 3 with --quick].
+    /// Blocks of real processes, each a program against itself and slowed; 0 leaves them out [default: 200; 3 with
+    /// --quick].
     #[arg(long, value_name = "N")]
     pub blocks: Option<u32>,
     /// Seed of everything [default: a new one, printed].

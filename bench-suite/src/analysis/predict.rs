@@ -2,8 +2,8 @@
 //!
 //! The strands keep the work that was measured. Each poll costs what a poll costs in the same trace, by whether it is
 //! on the thread that made its task due, on another one, or on one that slept; a worker sleeps once it has been idle
-//! for longer than it takes to wake it. A worker takes the newest of what it made due itself, and else the oldest of all
-//! others: that is how M:N's workers take spawned tasks. No schedule that leaves no worker idle while a task is due
+//! for longer than it takes to wake it. A worker takes the newest of what it made due itself, and else the oldest of
+//! all others: that is how M:N's workers take spawned tasks. No schedule that leaves no worker idle while a task is due
 //! takes more than twice as long as the best (Graham 1966), and most take hardly longer.
 
 use std::cmp::Reverse;

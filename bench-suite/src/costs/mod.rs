@@ -2,8 +2,8 @@
 //!
 //! Counting takes time, so that it is done in a process of its own, whose times are not kept. The kernel's performance
 //! events count where the system allows it (`perf_event_open`: root, or a low `kernel.perf_event_paranoid` and
-//! readable tracepoints); else `strace` counts system calls. Where the processor has no counter of instructions, as in most virtual machines, callgrind
-//! counts them for arms with one thread.
+//! readable tracepoints); else `strace` counts system calls. Where the processor has no counter of instructions, as
+//! in most virtual machines, callgrind counts them for arms with one thread.
 
 pub(crate) mod callgrind;
 pub(crate) mod events;

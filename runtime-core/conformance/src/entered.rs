@@ -25,8 +25,8 @@ fn ambient_of<S: AmbientSubject>(subject: &S) -> Arc<dyn Ambient> {
     context::with("ambient_of", Arc::clone)
 }
 
-/// A destructor that enters another runtime and forgets the guard does so until it returns: tasks that run on its thread
-/// later, and the thread that has dropped the owner, are in the runtime that they were in.
+/// A destructor that enters another runtime and forgets the guard does so until it returns: tasks that run on its
+/// thread later, and the thread that has dropped the owner, are in the runtime that they were in.
 pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
     let (subject, other) = (S::start(), S::start());
     let foreign = ambient_of(&other);

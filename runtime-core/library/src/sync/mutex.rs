@@ -26,8 +26,8 @@ use runtime_kernel::{context, park};
 /// - *Threads*: a waiter that is a thread (a task under 1:1, or a thread in [`blocking_lock`](Mutex::blocking_lock))
 ///   is woken when its turn has come, and the lock is left to whoever runs first: a newcomer that is a thread too may
 ///   overtake it. If the woken thread runs half a millisecond after its first wake-up, or later, and finds the lock
-///   held, the next unlock hands the lock over. So it is overtaken for half a millisecond, and for as long as the kernel
-///   takes to run it after that. Those in line never overtake each other. See
+///   held, the next unlock hands the lock over. So it is overtaken for half a millisecond, and for as long as the
+///   kernel takes to run it after that. Those in line never overtake each other. See
 ///   [`Capabilities::overtaken_for`](crate::runtime::Capabilities::overtaken_for).
 /// - *Cancelling*: a future that is dropped while it waits leaves the line, and one that was handed the lock and is
 ///   dropped before it noticed hands it on. Its place in line is lost.
