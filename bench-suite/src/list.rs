@@ -11,6 +11,7 @@ use crate::registry::{Registry, RuntimeInfo};
 use crate::scheduler_counts::COUNTERS;
 use crate::terminal::{self, wrapped};
 use crate::vocabulary::{Group, Workload};
+use crate::zoo::pathologies;
 
 /// Where the text of a line begins, behind a name.
 const INDENT: usize = 17;
@@ -129,6 +130,10 @@ fn as_text(registry: &Registry) -> String {
     }
     choices(&mut text, registry);
     parts(&mut text, registry);
+    let _ = writeln!(text, "\nPathologies, of `lab zoo`");
+    for pathology in pathologies::ALL {
+        let _ = writeln!(text, "  {:<20} {}", pathology.name, pathology.measured);
+    }
     let _ = writeln!(text, "\nMetrics");
     for (name, about) in METRICS {
         let _ = writeln!(text, "  {name:<20} {about}");
@@ -261,8 +266,12 @@ fn as_json(registry: &Registry) -> Value {
                 .map(|(name, about)| json!({"name": format!("{name}_per_op"), "about": about})),
         )
         .collect();
+    let pathologies: Vec<Value> = pathologies::ALL
+        .iter()
+        .map(|one| json!({"name": one.name, "about": one.measured, "issue": one.issue}))
+        .collect();
     json!({
         "workloads": workloads, "runtimes": runtimes, "policies": policies, "knobs": knobs, "parts": parts,
-        "metrics": metrics,
+        "metrics": metrics, "pathologies": pathologies,
     })
 }

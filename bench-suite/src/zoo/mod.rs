@@ -12,7 +12,7 @@ mod client;
 mod contestant;
 mod faults;
 mod locks;
-mod pathologies;
+pub(crate) mod pathologies;
 mod pathology;
 mod process;
 mod results;
