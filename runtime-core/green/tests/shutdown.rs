@@ -1,4 +1,4 @@
-//! What becomes of suspended green tasks when their runtime ends.
+//! What happens to suspended green tasks when their runtime ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

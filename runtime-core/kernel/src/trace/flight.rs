@@ -160,7 +160,7 @@ impl Drop for Flight {
 impl Shared {
     fn ask(&self, reason: Reason) {
         let mut state = self.state.lock();
-        // Who has asked for one gets one that says so.
+        // If you asked for one, you get one that says so.
         if state.asked.is_none() || reason == Reason::Asked {
             state.asked = Some(reason);
         }
