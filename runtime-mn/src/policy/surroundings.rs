@@ -7,7 +7,7 @@ use runtime_policy::Topology;
 
 use crate::topology;
 
-/// What a policy is told of the machine and of the time.
+/// What a policy knows about the machine and the time.
 pub(crate) struct Surroundings {
     topology: Option<Topology>,
     clock: Clock,

@@ -11,7 +11,7 @@ use super::accept_emfile::{DESCRIPTORS, crowd};
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "emfile-spin",
     measured: "CPU between two sleeps of a server without a descriptor left and with a connection waiting",
-    about: "While `accept` fails for want of a descriptor, the listening socket stays readable. A level-triggered loop \
+    about: "While `accept` fails because no descriptor is left, the listening socket stays readable. A level-triggered loop \
             asks again at once, fails again, and burns a core until somebody leaves. The program has the clients of \
             accept-emfile and looks for half a second at how much CPU time the full server uses \
             before a thread of it sleeps again.",
