@@ -183,7 +183,8 @@ mod fences {
         let registered = membarrier(MembarrierCommand::RegisterPrivateExpedited);
         let works = registered.and_then(|()| membarrier(MembarrierCommand::PrivateExpedited));
         let kind = if works.is_ok() { ASYMMETRIC } else { SYMMETRIC };
-        KIND.store(kind, Relaxed);
+        // The first answer holds: the two sides must not go by two.
+        let _ = KIND.compare_exchange(UNKNOWN, kind, Relaxed, Relaxed);
     }
 
     #[inline]
