@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 USE = re.compile(r"(pub(?:\([^)]*\))?\s+)?\buse\s+([^;]+);")
-TESTS = re.compile(r"#\[cfg\((?:test|all\(test[^\n]*)\)\]\s*(?:#\[[^\n]*\n\s*)*mod \w+ \{")
+TESTS = re.compile(r"#\[cfg\((?:test|all\(test[^\n]*)\)\]\s*(?:#\[[^\n]*\n\s*)*(?:pub(?:\([^)]*\))?\s+)?mod \w+ \{")
 PATH = re.compile(r"(?<![\w:.])((?:crate|super|self|[a-z_]\w*)(?:::\w+)+)")
 
 

@@ -78,10 +78,46 @@ test("sentences come before the decision table, and that before the workloads", 
   assert.match(page.url(), /#w1-spawn$/);
 });
 
+test("the parts of a stacked bar add up to all of it, and stand in a table", async () => {
+  const { page } = await open(browser, url);
+  const bars = page.locator("#w0-echo .bar");
+  assert.equal(await bars.count(), 3);
+  for (const bar of await bars.all()) {
+    const widths = await bar.locator("span").evaluateAll((all) => all.map((one) => one.getBoundingClientRect().width));
+    const whole = await bar.evaluate((one) => one.clientWidth);
+    const sum = widths.reduce((one, other) => one + other, 0);
+    assert.ok(Math.abs(sum - whole) < 1, `${sum} of ${whole}`);
+    assert.equal(widths.length, 7);
+  }
+  assert.match(await page.textContent("#w0-echo"), /threads\s*30\.0%\s*10\.0%\s*5\.0%\s*40\.0%/);
+  assert.match(await page.textContent("#w1-spawn"), /Not recorded: threads, timed out: <b>no answer<\/b>/);
+});
+
+test("a timeline is a still picture at first, and one to zoom and search on demand", async () => {
+  const { page, troubles } = await open(browser, url, { bypass: false });
+  assert.ok((await page.locator("#w0-echo .lanes path.lane-running").count()) >= 3);
+  const button = page.locator("#w0-echo .timeline button");
+  await button.focus();
+  await page.keyboard.press("Enter");
+  const frame = page.frameLocator("#w0-echo .timeline iframe");
+  await frame.locator('body[data-ready="true"]').waitFor();
+  assert.equal(await frame.locator("#figures tr").count(), 3);
+  await frame.locator("#search").fill("root");
+  assert.match(await frame.locator("#matches").textContent(), /^1 of 12 tasks$/);
+  assert.match(await page.getAttribute("#w0-echo .timeline iframe", "title"), /^Timeline of echo$/);
+  assert.deepEqual(troubles, []);
+  // On a page of its own, so that axe-core can come in.
+  const shown = await open(browser, url);
+  await shown.page.locator("#w1-spawn .timeline button").click();
+  await accessible(shown.page);
+});
+
 test("it can be read without scripts", async () => {
   const context = await browser.newContext({ javaScriptEnabled: false });
   const page = await context.newPage();
   await page.goto(url);
+  assert.ok((await page.locator("#w0-echo .lane svg").count()) >= 4);
+  assert.ok(await page.locator("#w0-echo .timeline button").isHidden());
   assert.match(await page.textContent("#w1-spawn table"), /tokio-mt.*worse/s);
 });
 

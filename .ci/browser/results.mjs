@@ -1,5 +1,8 @@
 // Results that are made up, for the tests of the report. The schema is `lab.results/1`.
 
+import { deflateRawSync } from "node:zlib";
+import { small } from "./traces.mjs";
+
 const RUNTIMES = ["n1", "mn", "threads", "tokio-mt"];
 const ROUNDS = 8;
 
@@ -58,6 +61,43 @@ function comparisons(workload, scale, metric) {
   }));
 }
 
+/** Traced runs of one workload under the models: the last one failed. */
+function traced(workload) {
+  const params = { size: 100 };
+  return small().runs.map((run, index) => {
+    const [running, scheduling, searching, asleep, kernel, waiting, idle] = [50 - 10 * index, 10, 5, 20, 1, 4, 10];
+    const million = (share) => share * 1_000_000;
+    const excerpt = {
+      wall_ns: run.wall_ns * 3,
+      window_ns: run.wall_ns,
+      events: run.events.t_ns.length,
+      time: {
+        threads: index + 1,
+        running_ns: million(running),
+        scheduling_ns: million(scheduling),
+        searching_ns: million(searching),
+        asleep_with_work_ns: million(asleep + 10 * index),
+        kernel_ns: million(kernel),
+        waiting_for_io_ns: million(waiting),
+        idle_ns: million(idle),
+        total_ns: million(100),
+      },
+      queued_while_a_worker_slept_ns: million(30),
+      longest_queued_while_a_worker_slept_ns: million(2),
+      timeline_deflate_base64: deflateRawSync(JSON.stringify(run)).toString("base64"),
+    };
+    const failed = workload === "spawn" && index === 2;
+    return {
+      workload,
+      params,
+      runtime: run.runtime,
+      config: { workers: 2 },
+      excerpt: failed ? null : excerpt,
+      error: failed ? "timed out: <b>no answer</b>" : null,
+    };
+  });
+}
+
 /** Two workloads, one of them with values far apart; and a runtime that failed with markup in its message. */
 export function results() {
   const [failed] = runs("spawn", 6, false);
@@ -91,6 +131,7 @@ export function results() {
       ...runs("spawn", 6, false),
       { ...failed, runtime: "smol", status: "crashed", error: "<script>document.title='broken'</script>" },
     ],
+    traced: [...traced("echo"), ...traced("spawn")],
     comparisons: [...comparisons("echo", 1.2, "cpu_ns_per_op"), ...comparisons("spawn", 6, "wall_ns_per_op")],
   };
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { accessible, fits, launch, made, open } from "./browser.mjs";
-import { large, small } from "./traces.mjs";
+import { followed, large, small } from "./traces.mjs";
 
 let browser;
 let url;
@@ -136,6 +136,18 @@ test("a step goes from event to event, there and back, and says each", async () 
   assert.equal(await said(page), heard[0]);
   await press(page, ",");
   assert.match(await said(page), /No event further/);
+});
+
+test("what a run from outside does not tell is said, and rare events are in words", async () => {
+  const { page } = await timeline({}, pathToFileURL(made("followed", followed())).href);
+  assert.match(await page.textContent("#warnings"), /tokio-mt does not tell the recorder of: queues, steals\./);
+  const heard = [];
+  for (let k = 0; k < 6; k += 1) {
+    await press(page, ".");
+    heard.push(await said(page));
+  }
+  assert.match(heard[3], /: parent uses the outcome of child, which was there$/);
+  assert.match(heard[4], /the kernel took tokio-worker off the CPU 2 times, because it waited$/);
 });
 
 test("the same task is found under each model", async () => {

@@ -102,6 +102,31 @@ export function small() {
   ]);
 }
 
+/** A run recorded from outside, with rare events: an outcome that was there, the kernel's switches. */
+export function followed() {
+  const rows = [
+    [0, 0, 0, 0, -1, -1],
+    [10, 0, 2, 0, -1, -1],
+    [20, 0, 0, 1, 0, -1],
+    [30, 0, 20, 0, 1, -1],
+    [40, 0, 19, 0, 3, 2],
+    [50, 0, 3, 0, 1, -1],
+  ];
+  const column = (index) => rows.map((row) => row[index]);
+  return trace("followed", [
+    {
+      runtime: "tokio-mt",
+      config: {},
+      wall_ns: 60,
+      dropped: 0,
+      missing: ["queues", "steals"],
+      threads: [{ id: 0, name: "tokio-worker", kind: "worker" }],
+      tasks: ["parent", "child"].map((name, id) => ({ id, name, parent: id === 0 ? null : 0, site: "src/p.rs:1" })),
+      events: { t_ns: column(0), thread: column(1), kind: column(2), task: column(3), a: column(4), b: column(5) },
+    },
+  ]);
+}
+
 /** Three models with so many events in all. */
 export function large(events, tasks) {
   const of = { tasks, events: Math.round(events / 3) };

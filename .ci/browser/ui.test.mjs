@@ -60,6 +60,15 @@ for (const [scheme, width] of [
   });
 }
 
+test("the timelines of a stored report open under the server's own content policy", async () => {
+  const { page, troubles } = await visit({ bypass: false });
+  await page.goto(`${url}report/last`);
+  await page.locator("#w0-echo .timeline button").click();
+  await page.frameLocator("#w0-echo .timeline iframe").locator('body[data-ready="true"]').waitFor();
+  assert.deepEqual(troubles, []);
+  await page.context().close();
+});
+
 test("two stored results stand side by side", async () => {
   const { page, troubles } = await visit();
   assert.equal(await page.locator("#stored tr").count(), 2);
