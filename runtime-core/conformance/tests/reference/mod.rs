@@ -1,14 +1,15 @@
-//! How to add a runtime: a whole one, as simple as it can be, from the parts of the core.
+//! How to add a runtime: a complete one, as simple as possible, from the parts of the core.
 //!
 //! One queue under one lock, a few threads that run what is in it, and one more thread that waits for sockets and
-//! timers. It is slow and it scales badly, but nothing is missing: it passes the conformance suite. The order to read
-//! it in:
+//! timers. It is slow and scales badly, but nothing is missing: it passes the conformance suite. Read it in this
+//! order:
 //!
-//! 1. [`Scheduler`] answers the one question of a scheduler: where does this woken task go, and who must be told?
-//! 2. [`Core`] is all that the threads share; as an [`Ambient`] it is what sockets, timers and the free functions find.
-//! 3. [`Reference`] owns the threads: it starts them, and it ends them.
-//! 4. [`Handle`] is what users hold. As a [`Native`] handle it has the core's own sockets, timers and channels.
-//! 5. As a [`Subject`] it goes through the suite.
+//! 1. [`Scheduler`] answers the one question of a scheduler: where does this woken task go, and who must be woken?
+//! 2. [`Core`] is everything that the threads share. It is the [`Ambient`] that sockets, timers and the free functions
+//!    find.
+//! 3. [`Reference`] owns the threads: it starts them and ends them.
+//! 4. [`Handle`] is what users get. As a [`Native`] handle, it has the core's own sockets, timers and channels.
+//! 5. As a [`Subject`], it goes through the suite.
 #![allow(dead_code)]
 
 use std::collections::VecDeque;
@@ -27,22 +28,25 @@ use runtime_core::testing::{AmbientSubject, Subject};
 use runtime_core::time::TimerShard;
 use runtime_core::{Capabilities, Metrics, Native, spawn_on};
 
-/// Where does this woken task go? To the end of the one queue. Who must be told? One idle worker, if there is one.
+/// Where does this woken task go? To the end of the only queue. Who must be woken? One idle worker, if there is one.
 #[derive(Default)]
 struct Scheduler {
     state: Mutex<State>,
-    /// A task was queued, or the last one has ended after the shutdown began.
-    changed: Condvar,
-    /// The memory of all tasks. Those that wait stand in no queue: through it a shutdown reaches them.
+    /// Signalled when a task was queued, or when the last task has ended after the shutdown began. Only workers wait
+    /// for it: a signal to one thread must reach a thread that takes the task.
+    work: Condvar,
+    /// Signalled when the last task has ended.
+    ended: Condvar,
+    /// The memory of all tasks. Waiting tasks are in no queue; a shutdown reaches them through the arena.
     arena: Arena,
 }
 
 #[derive(Default)]
 struct State {
     due: VecDeque<Task>,
-    /// Tasks that have been spawned and have not ended.
+    /// Tasks that were spawned and have not ended.
     live: usize,
-    /// The names of those that are being polled.
+    /// The names of the tasks that are being polled.
     running: Vec<String>,
     shutting_down: bool,
 }
@@ -50,7 +54,7 @@ struct State {
 impl SafeSchedule for Scheduler {
     fn schedule(this: &SchedulerArc<Self>, task: Task) {
         this.state().due.push_back(task);
-        this.changed.notify_one();
+        this.work.notify_one();
     }
 
     fn arena(&self) -> Option<&Arena> {
@@ -60,11 +64,11 @@ impl SafeSchedule for Scheduler {
 
 impl Scheduler {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing of the user's runs under this lock, so that nothing can panic there.
+        // No user code runs under this lock, so nothing can panic there.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a new task. After the shutdown has begun it gives the task back.
+    /// Queues a new task. After the shutdown has begun it returns the task.
     fn launch(&self, task: Task) -> Result<(), Refused> {
         let mut state = self.state();
         if state.shutting_down {
@@ -73,11 +77,11 @@ impl Scheduler {
         state.live += 1;
         state.due.push_back(task);
         drop(state);
-        self.changed.notify_one();
+        self.work.notify_one();
         Ok(())
     }
 
-    /// What a worker does until the runtime has ended: every task has.
+    /// What a worker does until the runtime has ended, which means that every task has ended.
     fn work(&self) {
         let mut state = self.state();
         loop {
@@ -96,34 +100,35 @@ impl Scheduler {
                     Ran::Finished => {
                         state.live -= 1;
                         if state.live == 0 {
-                            self.changed.notify_all();
+                            self.work.notify_all();
+                            self.ended.notify_all();
                         }
                     }
                     Ran::Parked => {}
-                    // Woken while it ran. To the end of the queue: everybody else has a turn first.
+                    // Woken while it ran: to the end of the queue, so that all others get a turn first.
                     Ran::Woken(task) | Ran::Yielded(task) => state.due.push_back(task),
                 }
             } else if state.shutting_down && state.live == 0 {
                 return;
             } else {
                 state = self
-                    .changed
+                    .work
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
 
-    /// Begins the shutdown: no task is accepted or polled any more.
+    /// Begins the shutdown: from now on no task is accepted or polled.
     fn shut_down(&self) {
         self.state().shutting_down = true;
-        // Those that wait are handed to us; the workers end them, and those that are queued or running already.
+        // This gets the waiting tasks. The workers end them, and those that are already queued or running.
         self.arena
             .abort_all(|task| self.state().due.push_back(task));
-        self.changed.notify_all();
+        self.work.notify_all();
     }
 
-    /// Waits until every task has ended; the names of those that are still in their poll at `deadline`.
+    /// Waits until every task has ended. Returns the names of those that are still in their poll at `deadline`.
     fn wait_for_the_end(&self, deadline: Option<Instant>) -> Vec<String> {
         let mut state = self.state();
         while state.live > 0 {
@@ -134,7 +139,7 @@ impl Scheduler {
                 return state.running.clone();
             }
             let waited = self
-                .changed
+                .ended
                 .wait_timeout(state, left.min(Duration::from_secs(3600)));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -142,7 +147,7 @@ impl Scheduler {
     }
 }
 
-/// All that the runtime's threads and handles share.
+/// Everything that the runtime's threads and handles share.
 struct Core {
     scheduler: SchedulerArc<Scheduler>,
     workers: usize,
@@ -188,7 +193,7 @@ impl Core {
         }
     }
 
-    /// What the driver thread does: waits for sockets and timers, wakes their tasks, and again.
+    /// What the driver thread does: it waits for sockets and timers, wakes their tasks, and repeats.
     fn drive(&self) {
         while !self.driver_ends.load(Ordering::Acquire) {
             let deadline = self.timers.prepare_park();
@@ -197,10 +202,12 @@ impl Core {
             self.timers.finish_park();
             self.timers.fire(Instant::now());
         }
+        // A thread that entered the runtime may still wait for a timer.
+        self.timers.close();
     }
 }
 
-/// A handle: it shares the runtime's state, and does not keep its threads.
+/// A handle: it shares the runtime's state, and does not keep its threads alive.
 #[derive(Clone)]
 pub(crate) struct Handle {
     core: Arc<Core>,
@@ -243,7 +250,7 @@ impl<const WORKERS: usize> Reference<WORKERS> {
         let core = Arc::new(Core {
             scheduler: SchedulerArc::new(Scheduler::default()),
             workers: WORKERS,
-            // An earlier timer than the driver waits for breaks its wait.
+            // A timer that is earlier than the driver's deadline interrupts its wait.
             timers: TimerShard::new(Box::new(move || notified.notify())),
             reactor,
             blocking: BlockingPool::new(BlockingConfig::default()),
@@ -268,7 +275,7 @@ impl<const WORKERS: usize> Reference<WORKERS> {
         }
     }
 
-    /// `None`: without limit.
+    /// `None`: without a time limit.
     fn end(&mut self, timeout: Option<Duration>) -> Vec<String> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.core.scheduler.shut_down();
@@ -277,7 +284,7 @@ impl<const WORKERS: usize> Reference<WORKERS> {
         let is_own = own.any(|thread| thread.thread().id() == this);
         let ambient = Arc::clone(&self.core) as Arc<dyn Ambient>;
         let mut names = if is_own || timeout.is_none() && is_in_job_of(&ambient) {
-            // This thread runs something for the runtime, which waits for it: the others end by themselves.
+            // This thread runs something for the runtime, which waits for it: the other threads end by themselves.
             self.workers.clear();
             self.driver = None;
             Vec::new()
@@ -335,7 +342,7 @@ impl<const WORKERS: usize> Subject for Reference<WORKERS> {
     }
     fn shutdown(mut self, timeout: Duration) -> Vec<String> {
         let names = self.end(Some(timeout));
-        // What still runs is left behind.
+        // What is still running is abandoned.
         self.driver = None;
         names
     }
