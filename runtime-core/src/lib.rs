@@ -1,22 +1,22 @@
 //! Everything that is not scheduling, under one name.
 //!
-//! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) stand on what is here. A scheduler answers one
-//! question: where does this woken task go, and who must be told? This crate has no code of its own. It is one name
-//! for three crates, so that a program finds everything in one place:
+//! Three schedulers (`runtime-n1`, `runtime-mn`, `runtime-threads`) build on this crate. A scheduler answers one
+//! question: where does this woken task go, and who must be woken? This crate contains no code. It re-exports other
+//! crates, so that a program finds everything in one place:
 //!
 //! - `runtime-kernel` is for the author of a scheduler: [`task`], [`context`], [`time`], [`reactor`], [`park`],
 //!   [`blocking`], [`budget`], [`metrics`], [`native`].
-//! - `runtime-library` is for the author of a program: [`runtime`], [`sync`], [`net`], [`fs`], [`process`], [`signal`],
-//!   [`combine`], [`task_scope`], [`cancellation`], [`task_local`], [`calls`].
+//! - `runtime-library` is for the author of a program: [`runtime`], [`sync`], [`net`], [`fs`], [`process`],
+//!   [`signal`], [`combine`], [`task_scope`], [`cancellation`], [`task_local`], [`calls`].
 //! - `runtime-conformance` is the contract as a suite of tests, for the author of a scheduler: `testing`.
 //!
-//! The library stands on the kernel and the suite on both. The kernel stands on neither.
+//! The library builds on the kernel, and the suite on both. The kernel depends on neither.
 //!
 //! # Features
-//! - `green`, on by default: [`green`], tasks with a stack of their own.
+//! - `green`, on by default: [`green`], tasks with their own stack.
 //! - `hyper`: `hyper_rt`, hyper's runtime traits for every runtime.
 //! - `testing`: the conformance suite.
-//! - `process-pool`: child processes with a loop each, for typed calls.
+//! - `process-pool`: child processes, each with a loop, for typed calls.
 //!
 //! # Example
 //! The primitives need no runtime:
@@ -41,11 +41,11 @@ pub use runtime_kernel::{
 };
 #[doc(inline)]
 pub use runtime_kernel::{
-    blocking, budget, contain, context, in_turn, metrics, native, park, primitives, promise,
-    reactor, task, task_list, time, trace, unwind,
+    asymmetric_fence, blocking, budget, contain, context, in_turn, metrics, native, park,
+    primitives, promise, reactor, scope, task, task_list, thread_stack, time, trace, unwind,
 };
 
-/// Tasks with a stack of their own: see `runtime-green`.
+/// Tasks with their own stack: see `runtime-green`.
 #[cfg(feature = "green")]
 #[doc(inline)]
 pub use runtime_green as green;

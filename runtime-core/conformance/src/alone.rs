@@ -1,5 +1,5 @@
-//! Cases that change or measure what belongs to the whole process. Each is to run in a process of its own, in which
-//! nothing else runs at the time: a test binary with one test, or a child process.
+//! Cases that change or measure state of the whole process. Run each in its own process, in which nothing else runs:
+//! a test binary with one test, or a child process.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,21 +19,21 @@ fn cpu_time() -> Duration {
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
-/// A server that just loops over `accept` while descriptors are exhausted burns no CPU, and goes on when some are free
-/// again.
+/// A server that just loops over `accept` while descriptors are exhausted uses no CPU, and continues when some are
+/// free again.
 ///
-/// Lowers the process's limit of descriptors and raises it again.
+/// Lowers the process's limit on descriptors and raises it again.
 pub async fn accept_when_descriptors_are_exhausted() {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
         .expect("bind");
     let address = listener.local_addr().expect("address");
-    // Whatever the runtime makes lazily is made now.
+    // Everything that the runtime creates lazily is created now.
     let warm = connected().await;
     time::sleep(Duration::from_millis(1)).await;
 
     let before = getrlimit(Resource::Nofile);
-    // The clients take the last descriptors: they are connected by the kernel, and wait in its queue.
+    // The clients take the last descriptors: the kernel connects them, and they wait in its queue.
     let clients = exhaust(address, &before);
     let server = spawn(async move {
         let mut failures = 0_u32;

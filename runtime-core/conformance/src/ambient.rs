@@ -1,4 +1,4 @@
-//! The free functions over the ambient runtime, and what only our own handles have.
+//! The free functions over the ambient runtime, and the methods that only our own handles have.
 //!
 //! For schedulers that run the core's own tasks and enter its context; see [`AmbientSubject`].
 
@@ -18,11 +18,11 @@ use super::event::Event;
 use super::outcome::Outcome;
 use super::probe::{Probe, Then};
 use runtime_kernel::context;
-use runtime_library::{Runtime, sync};
+use runtime_library::Runtime;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Asserts that `call` panics and that its message names the way out.
+/// Asserts that `call` panics and that its message names the fix.
 #[track_caller]
 pub(super) fn assert_names_the_fix<T>(name: &str, call: impl FnOnce() -> T) {
     match catch_unwind(AssertUnwindSafe(call)) {
@@ -41,7 +41,7 @@ pub(super) fn assert_names_the_fix<T>(name: &str, call: impl FnOnce() -> T) {
     }
 }
 
-/// The free functions work inside of tasks, in tasks spawned by them, and in blocking jobs.
+/// The free functions work inside tasks, in tasks spawned by them, and in blocking jobs.
 pub fn free_functions_work_inside_tasks<S: AmbientSubject>() {
     let subject = S::start();
     let value = subject.run(async {
@@ -64,12 +64,12 @@ pub fn free_functions_work_inside_tasks<S: AmbientSubject>() {
     assert_eq!(value, 5);
 }
 
-/// Outside of a runtime they panic, and name the fix.
+/// Outside a runtime they panic, and the message names the fix.
 pub fn free_functions_outside_a_runtime_name_the_fix<S: AmbientSubject>() {
     assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
     assert_names_the_fix("spawn_blocking", || runtime_kernel::spawn_blocking(|| ()));
     assert_names_the_fix("sleep", || block_on(runtime_kernel::time::sleep(MS)));
-    // A runtime that has come and gone leaves nothing behind on the thread.
+    // A runtime that has come and gone leaves nothing on the thread.
     let subject = S::start();
     subject.run(async {});
     assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
@@ -94,13 +94,13 @@ pub fn entering_nests<S: AmbientSubject>() {
         tell(&in_outer);
     }
     assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
-    // Each was spawned on the runtime that was entered then: only that one needs to run.
+    // Each was spawned on the runtime that was entered at that time: only that one must run.
     outer.run(async move { in_outer.wait().await });
     inner.run(async move { in_inner.wait().await });
 }
 
-/// Guards may be dropped in another order than that of their making: what is left is what was entered and not left,
-/// and a runtime that has ended is nobody's.
+/// Guards may be dropped in any order: the thread is then in the context that it entered and has not left, and never
+/// in a runtime that has ended.
 pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
     let subjects = [S::start(), S::start(), S::start()];
     let names = |number: usize| {
@@ -121,7 +121,7 @@ pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
         for gone in order {
             guards[gone] = None;
             match (0..3).rev().find(|&number| guards[number].is_some()) {
-                // Else this hangs: the task is another runtime's, which does not run.
+                // Otherwise this hangs: the task belongs to another runtime, which does not run.
                 Some(innermost) => names(innermost),
                 None => assert_names_the_fix("spawn", || runtime_kernel::spawn(async {})),
             }
@@ -133,7 +133,7 @@ pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
     drop(of_second);
     drop((first, second));
     assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
-    // One that is forgotten stays, and harms none that is made before or after it.
+    // A forgotten guard stays, and does not affect those that are created before or after it.
     let subject = S::start();
     {
         let entered = subject.enter();
@@ -146,7 +146,7 @@ pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
     drop(entered);
 }
 
-/// 5: a task that enters a runtime, its own or another, is still a task: it may not block.
+/// 5: a task that enters a runtime, its own or another, is still a task: it must not block.
 pub fn c05_a_task_that_has_entered_a_runtime_may_not_block<S: AmbientSubject>() {
     let (subject, other) = (S::start(), S::start());
     for entered in [&subject, &other] {
@@ -165,7 +165,8 @@ pub fn c05_a_task_that_has_entered_a_runtime_may_not_block<S: AmbientSubject>() 
     }
 }
 
-/// A runtime may be made, used and dropped by the destructor of a thread-local, when those of this project are gone.
+/// The destructor of a thread-local may create, use and drop a runtime, after the thread-locals of this project were
+/// destroyed.
 pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
     struct Last {
         work: fn() -> u32,
@@ -208,7 +209,7 @@ pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
     let inherited = Inherited::of_this_thread();
     let thread = thread::spawn(move || {
         inherited.here();
-        // First, so that it is the last to be destroyed.
+        // First, so that it is destroyed last.
         LAST.set(Some(Last {
             work: work::<S>,
             tell,
@@ -226,172 +227,6 @@ pub fn an_entered_thread_may_block<S: AmbientSubject>() {
     assert!(!context::in_task());
     let task = runtime_kernel::spawn(async { context::in_task() });
     assert!(subject.run(async move { task.await.expect("the task") }));
-}
-
-/// 5: the blocking forms of the primitives panic inside of a task, and say what to use instead.
-pub fn c05_blocking_forms_inside_a_task_panic<S: AmbientSubject>() {
-    let subject = S::start();
-    subject.run(async {
-        // All would succeed without waiting: that it is a task is what matters.
-        let (sender, receiver) = sync::oneshot::channel();
-        sender.send(()).expect("the receiver is there");
-        type Form = Box<dyn FnOnce() + Send>;
-        let forms: [(&str, Form); 10] = [
-            (
-                "blocking_acquire",
-                Box::new(|| drop(sync::Semaphore::new(1).blocking_acquire())),
-            ),
-            (
-                "blocking_put",
-                Box::new(|| _ = sync::Queue::new(1).blocking_put(1)),
-            ),
-            (
-                "blocking_get",
-                Box::new(|| _ = sync::Queue::<u8>::new(1).blocking_get()),
-            ),
-            ("blocking_recv", Box::new(|| _ = receiver.blocking_recv())),
-            (
-                "Mutex::blocking_lock",
-                Box::new(|| drop(sync::Mutex::new(1).blocking_lock())),
-            ),
-            (
-                "Event::blocking_wait",
-                Box::new(|| sync::Event::new().blocking_wait()),
-            ),
-            (
-                "Condition::blocking_wait`",
-                Box::new(|| {
-                    let (mutex, condition) = (sync::Mutex::new(1), sync::Condition::new());
-                    drop(condition.blocking_wait(mutex.try_lock().expect("free")));
-                }),
-            ),
-            (
-                "Condition::blocking_wait_for`",
-                Box::new(|| {
-                    let (mutex, condition) = (sync::Mutex::new(1), sync::Condition::new());
-                    let guard = mutex.try_lock().expect("free");
-                    drop(condition.blocking_wait_for(guard, |_| true));
-                }),
-            ),
-            (
-                "Barrier::blocking_wait",
-                Box::new(|| _ = sync::Barrier::new(1).blocking_wait()),
-            ),
-            (
-                "blocking_join",
-                Box::new(|| sync::Queue::<u8>::new(1).blocking_join()),
-            ),
-        ];
-        for (name, form) in forms {
-            let outcome = Outcome::of(runtime_kernel::spawn(async move { form() }).await);
-            assert_explains(&outcome);
-            assert!(
-                matches!(&outcome, Outcome::Panicked(text) if text.contains(name)),
-                "{outcome:?}"
-            );
-        }
-    });
-}
-
-/// 5: elsewhere they work: in blocking jobs, and on foreign threads.
-pub fn c05_blocking_forms_work_elsewhere<S: AmbientSubject>() {
-    let subject = S::start();
-    let rt = subject.handle();
-    subject.run(async move {
-        for foreign in [false, true] {
-            let (there, back) = (Arc::new(sync::Queue::new(1)), Arc::new(sync::Queue::new(1)));
-            let (get, put) = (Arc::clone(&there), Arc::clone(&back));
-            let echo = move || {
-                while let Some(item) = get.blocking_get() {
-                    put.blocking_put(item).expect("open");
-                }
-            };
-            let job = if foreign {
-                drop(thread::spawn(echo));
-                None
-            } else {
-                Some(rt.spawn_blocking(echo))
-            };
-            for item in 0..200 {
-                there.put(item).await.expect("open");
-                assert_eq!(back.get().await, Some(item));
-            }
-            there.close();
-            if let Some(job) = job {
-                job.await.expect("the job");
-            }
-
-            let rendezvous = Arc::new(Rendezvous::default());
-            let own = Arc::clone(&rendezvous);
-            let job = if foreign {
-                drop(thread::spawn(move || own.block()));
-                None
-            } else {
-                Some(rt.spawn_blocking(move || own.block()))
-            };
-            rendezvous.attend().await;
-            if let Some(job) = job {
-                job.await.expect("the job");
-            }
-        }
-    });
-}
-
-/// A thread that blocks and a task that awaits, who wait for each other at each of the primitives.
-struct Rendezvous {
-    turn: sync::Mutex<u32>,
-    changed: sync::Condition,
-    semaphore: sync::Semaphore,
-    event: sync::Event,
-    barrier: sync::Barrier,
-}
-
-impl Default for Rendezvous {
-    fn default() -> Self {
-        Self {
-            turn: sync::Mutex::new(0),
-            changed: sync::Condition::new(),
-            semaphore: sync::Semaphore::new(0),
-            event: sync::Event::new(),
-            barrier: sync::Barrier::new(2),
-        }
-    }
-}
-
-impl Rendezvous {
-    const ROUNDS: u32 = 100;
-
-    /// The odd turns.
-    fn block(&self) {
-        for round in 0..Self::ROUNDS {
-            let mut turn = self.turn.blocking_lock();
-            while *turn != 2 * round + 1 {
-                turn = self.changed.blocking_wait(turn);
-            }
-            *turn += 1;
-            self.changed.notify_all(&turn);
-            drop(turn);
-            self.semaphore.blocking_acquire().expect("open").forget();
-            self.event.blocking_wait();
-            self.barrier.blocking_wait().expect("nobody breaks it");
-        }
-    }
-
-    /// The even turns. Each wait of the thread is for something that has not come yet, or that comes at the same time.
-    async fn attend(&self) {
-        for round in 0..Self::ROUNDS {
-            let mut turn = self.turn.lock().await;
-            *turn += 1;
-            self.changed.notify_all(&turn);
-            let next = 2 * round + 2;
-            drop(self.changed.wait_for(turn, |turn| *turn == next).await);
-            self.semaphore.add_permits(1);
-            self.event.set();
-            self.barrier.wait().await.expect("nobody breaks it");
-            self.event.clear();
-        }
-        assert_eq!(self.semaphore.available_permits(), 0);
-    }
 }
 
 /// A panic in a task leaves its worker's context as it was.
@@ -415,7 +250,7 @@ pub fn a_panic_leaves_the_context<S: AmbientSubject>() {
     });
 }
 
-/// A guard dropped in a panic restores what was there before it.
+/// A guard that a panic drops restores the previous context.
 pub fn a_panic_leaves_an_entered_runtime<S: AmbientSubject>() {
     let subject = S::start();
     let caught = catch_unwind(AssertUnwindSafe(|| {
@@ -426,7 +261,7 @@ pub fn a_panic_leaves_an_entered_runtime<S: AmbientSubject>() {
     assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
 }
 
-/// Tasks know their ids: unique, and the same through every way to ask.
+/// Tasks have unique ids, which are the same whichever way you ask.
 pub fn task_ids_are_unique<S: AmbientSubject>() {
     let subject = S::start();
     subject.run(async {
@@ -439,7 +274,7 @@ pub fn task_ids_are_unique<S: AmbientSubject>() {
     });
 }
 
-/// An abort handle outlives the join handle, and aborts from any thread.
+/// An abort handle outlives the join handle, and can abort from any thread.
 pub fn abort_handles_abort<S: AmbientSubject>() {
     let subject = S::start();
     subject.run(async {
@@ -487,7 +322,7 @@ pub fn abort_handles_outlive_the_runtime<S: AmbientSubject>() {
     probe.assert_nothing_left(&"the task");
 }
 
-/// A free `spawn` in a destructor at the shutdown does no harm.
+/// A call of the free `spawn` in a destructor during the shutdown does no harm.
 pub fn spawning_freely_in_a_destructor_is_harmless<S: AmbientSubject>() {
     struct Spawns(Event);
     impl Drop for Spawns {

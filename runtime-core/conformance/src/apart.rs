@@ -1,4 +1,4 @@
-//! Clause 12: a poll of a handle runs no other task, nor does any other call.
+//! Clause 12: neither polling a handle nor any other call runs another task.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -16,11 +16,11 @@ use super::skip;
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
-/// How long a child computes if nobody tells it to stop: far longer than any right scheduler needs to tell it.
+/// How long a child computes unless it is told to stop: far longer than a correct scheduler needs to tell it.
 const COMPUTES: Duration = Duration::from_secs(20);
 
 thread_local! {
-    /// What a poll has set up around itself: a span, say.
+    /// What a poll has set up around itself, for example a span.
     static AROUND: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -42,7 +42,7 @@ fn around<R>(value: u32, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Panics when it is dropped where something is set up that is not its own.
+/// When it is dropped, panics if something that is not its own is set up there.
 struct Apart;
 
 impl Apart {
@@ -61,7 +61,7 @@ impl Drop for Apart {
     }
 }
 
-/// A task that looks around itself whenever it is polled, and waits `waits` times.
+/// A task that checks what is set up around it whenever it is polled, and waits `waits` times.
 async fn looks_around<R: Runtime>(rt: R, waits: usize) {
     let _apart = Apart;
     for _ in 0..waits {
@@ -71,8 +71,8 @@ async fn looks_around<R: Runtime>(rt: R, waits: usize) {
     Apart::check();
 }
 
-/// 12: a child that is awaited inside of a span does not see the span, whoever runs it; nor does a grandchild see its
-/// parent's.
+/// 12: a child that is awaited inside a span does not see the span, whichever thread runs it; nor does a grandchild
+/// see its parent's.
 pub fn c12_a_child_does_not_see_what_is_set_around_its_parents_poll<S: Subject>() {
     const ROUNDS: usize = 200;
     let subject = S::start();
@@ -103,7 +103,7 @@ pub fn c12_a_child_does_not_see_what_is_set_around_its_parents_poll<S: Subject>(
     });
 }
 
-/// 12: a lock that is held while a handle is polled may be taken by the child.
+/// 12: the child may take a lock that is held while its handle is polled.
 pub fn c12_a_lock_held_around_the_poll_of_a_handle_is_free_for_the_child<S: Subject>() {
     const ROUNDS: usize = 200;
     let subject = S::start();
@@ -123,7 +123,8 @@ pub fn c12_a_lock_held_around_the_poll_of_a_handle_is_free_for_the_child<S: Subj
     });
 }
 
-/// 12: a poll of a handle returns although the child computes: it does not wait for it, and whoever polls goes on.
+/// 12: a poll of a handle returns although the child computes: it does not wait for the child, and the poller
+/// continues.
 pub fn c12_a_poll_of_a_handle_returns_while_the_child_computes<S: Subject>() {
     const ROUNDS: usize = 20;
     let subject = S::start();
@@ -143,7 +144,7 @@ pub fn c12_a_poll_of_a_handle_returns_while_the_child_computes<S: Subject>() {
     });
 }
 
-/// 12: a limit over a handle is over in time although the child computes, where another thread can compute.
+/// 12: a time limit on a handle expires in time although the child computes, if another thread can run the child.
 pub fn c12_a_limit_over_a_handle_ends_while_the_child_computes<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -159,7 +160,7 @@ pub fn c12_a_limit_over_a_handle_ends_while_the_child_computes<S: Subject>() {
     });
 }
 
-/// A task that computes without a pause until the flag is set; it returns whether it was.
+/// A task that computes without a pause until the flag is set. It returns whether the flag was set.
 fn computes<R: Runtime>(rt: &R) -> (Arc<AtomicBool>, R::JoinHandle<bool>) {
     let told = Arc::new(AtomicBool::new(false));
     let of_child = Arc::clone(&told);
@@ -173,8 +174,8 @@ fn computes<R: Runtime>(rt: &R) -> (Arc<AtomicBool>, R::JoinHandle<bool>) {
     (told, child)
 }
 
-/// 12: spawning, waking, aborting and dropping a handle run no other task inside of the caller either: neither a poll
-/// nor a destructor.
+/// 12: spawning, waking, aborting and dropping a handle run no other task inside the caller either: neither a poll nor
+/// a destructor.
 pub fn c12_no_call_runs_another_task_inside_of_the_caller<S: Subject>() {
     const ROUNDS: usize = 100;
     let subject = S::start();
@@ -225,7 +226,7 @@ pub fn c12_no_call_runs_another_task_inside_of_the_caller<S: Subject>() {
     });
 }
 
-/// 12: a future that its owner polls itself is polled there, with all that its owner has set up.
+/// 12: a future that its owner polls itself is polled there, within everything that its owner has set up.
 pub fn c12_an_owned_future_is_polled_within_its_owner<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();

@@ -1,10 +1,10 @@
-//! A task with attributes is a task like any other, whatever the runtime makes of them.
+//! A task with attributes behaves like any other task, whatever the runtime does with them.
 
 use super::Subject;
 use runtime_kernel::{Attributes, JoinError, TaskHandle};
 use runtime_library::Runtime;
 
-/// It returns, panics, is aborted and is detached as one without, whatever its tag is.
+/// It returns, panics, is aborted and is detached like a task without attributes, whatever its tag is.
 pub fn c01_a_task_with_attributes_lives_like_any_other<S: Subject>() {
     let subject = S::start();
     let runtime = subject.handle();

@@ -28,7 +28,7 @@ pub(super) fn assert_explains(outcome: &Outcome) {
     }
 }
 
-/// 5: `block_on` inside of a task panics with a message that helps, and the task alone suffers.
+/// 5: `block_on` inside a task panics with a helpful message, and only that task is affected.
 pub fn c05_block_on_inside_a_task_panics<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -42,7 +42,7 @@ pub fn c05_block_on_inside_a_task_panics<S: Subject>() {
     });
 }
 
-/// 5: so does `block_on` of another runtime: it is the thread that must not block.
+/// 5: the same holds for `block_on` of another runtime, because the thread must not block.
 pub fn c05_block_on_of_another_runtime_inside_a_task_panics<S: Subject>() {
     let (subject, other) = (S::start(), S::start());
     let (rt, foreign) = (subject.handle(), other.handle());
@@ -52,7 +52,7 @@ pub fn c05_block_on_of_another_runtime_inside_a_task_panics<S: Subject>() {
     });
 }
 
-/// 5: from other threads `block_on` works, from many at once.
+/// 5: from other threads `block_on` works, even on many at once.
 pub fn c05_block_on_works_from_many_threads<S: Subject>() {
     const THREADS: usize = 8;
     let subject = S::start();
@@ -83,7 +83,7 @@ pub fn c05_block_on_works_from_many_threads<S: Subject>() {
     }
 }
 
-/// 5: `block_on` hands the panic of its future to its caller.
+/// 5: `block_on` passes its future's panic to its caller.
 pub fn c05_block_on_hands_a_panic_on<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -122,7 +122,7 @@ pub fn c05_block_on_works_in_a_blocking_job<S: Subject>() {
     drop(rt);
 }
 
-/// 5: the owner's own entry works again and again, returns the root's output, and leaves the other tasks in place.
+/// 5: the owner's own entry works any number of times, returns the root's output, and leaves the other tasks in place.
 pub fn c05_run_works_again_and_again<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -145,7 +145,7 @@ pub fn c05_run_works_again_and_again<S: Subject>() {
     );
 }
 
-/// 5, 3: a root that panics panics in its caller, and the runtime goes on.
+/// 5, 3: if a root panics, the panic reaches its caller, and the runtime continues.
 pub fn c05_run_hands_a_panic_on<S: Subject>() {
     let subject = S::start();
     let run = AssertUnwindSafe(|| subject.run(async { panic!("of the root") }));
@@ -157,7 +157,7 @@ pub fn c05_run_hands_a_panic_on<S: Subject>() {
     assert_eq!(subject.run(async { 1 }), 1);
 }
 
-/// A blocking job returns its value; one that panics reports it; its thread lives on.
+/// A blocking job returns its value. If it panics, its handle reports that, and its thread lives on.
 pub fn c05_blocking_jobs_return_and_panic<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -200,7 +200,7 @@ pub fn c05_blocking_jobs_run_side_by_side<S: Subject>() {
     });
 }
 
-/// More blocking jobs than there can be threads all run.
+/// All blocking jobs run, even if there are more than there can be threads.
 pub fn c05_thousands_of_blocking_jobs<S: Subject>() {
     const JOBS: u64 = 3_000;
     let subject = S::start();
@@ -217,7 +217,7 @@ pub fn c05_thousands_of_blocking_jobs<S: Subject>() {
     });
 }
 
-/// Blocking jobs that block hold no task up.
+/// Blocking jobs that block don't block any task.
 pub fn c05_blocking_jobs_hold_no_task_up<S: Subject>() {
     const JOBS: usize = 16;
     let subject = S::start();
@@ -245,7 +245,7 @@ pub fn c05_blocking_jobs_hold_no_task_up<S: Subject>() {
     });
 }
 
-/// A blocking job can be started from any thread, and its handle awaited by any.
+/// You can start a blocking job from any thread, and await its handle on any.
 pub fn c05_blocking_jobs_from_a_foreign_thread<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -258,7 +258,7 @@ pub fn c05_blocking_jobs_from_a_foreign_thread<S: Subject>() {
     );
 }
 
-/// 2: dropping the handle of a blocking job detaches it; aborting one that runs changes nothing.
+/// 2: dropping the handle of a blocking job detaches it; aborting a running one changes nothing.
 pub fn c05_blocking_jobs_detach_and_outlive_an_abort<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();

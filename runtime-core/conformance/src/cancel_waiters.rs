@@ -1,8 +1,7 @@
-//! Clauses 7 and 8 over the core's primitives: a waiter that goes away loses nothing, and waiters are served in turn.
+//! Clauses 7 and 8 for the core's primitives: a waiter that leaves loses nothing, and waiters are served in order.
 //!
-//! Every position in the line x the moment at which its waiter goes: before it was its turn; after, when it has been
-//! given what it waited for and does not know yet; or when it has gone on, and the next one has been given what it
-//! waited for.
+//! Every position in the queue x the moment at which its waiter leaves: before its turn; after it was granted what it
+//! waited for, without having noticed; or after it has continued, and the next waiter was granted something.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +19,7 @@ use runtime_library::sync::{Queue, Semaphore, Signal, oneshot};
 
 pub(super) const WAITERS: usize = 5;
 
-/// When a waiter goes away.
+/// When a waiter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goes {
     BeforeItsTurn,
@@ -28,14 +27,14 @@ pub(super) enum Goes {
     HavingGoneOn,
 }
 
-/// Every position in a line of `WAITERS` x every moment.
+/// Every position in a queue of `WAITERS` x every moment.
 pub(super) fn departures() -> impl Iterator<Item = (usize, Goes)> {
     (0..WAITERS).flat_map(|position| {
         [Goes::BeforeItsTurn, Goes::InItsTurn, Goes::HavingGoneOn].map(move |goes| (position, goes))
     })
 }
 
-/// A line of waiters, of which the one at `position` leaves; `serve` serves the next. Returns who was served, in that
+/// A queue of waiters; the one at `position` leaves, and `serve` serves the next. Returns who was served, in that
 /// order.
 pub(super) async fn serve_all<F: Future>(
     mut line: Vec<Pin<Box<F>>>,
@@ -53,10 +52,10 @@ pub(super) async fn serve_all<F: Future>(
     let mut gone_on = None;
     for turn in 0..expected((position, goes)).len() {
         serve();
-        // It takes nothing with it of what is the next one's.
+        // It takes nothing that belongs to the next one.
         drop(gone_on.take());
         if goes == Goes::InItsTurn && turn == position {
-            // It was given what it waited for, and leaves without having noticed.
+            // It was granted what it waited for, and leaves without having noticed.
             drop(line.remove(0));
         }
         let (number, waiter) = &mut line[0];
@@ -73,14 +72,14 @@ pub(super) async fn serve_all<F: Future>(
     served
 }
 
-/// Who is served, in the order of their coming: all but the one who left without having gone on.
+/// Who is served, in the order of arrival: all except a waiter that left before it continued.
 pub(super) fn expected((position, goes): (usize, Goes)) -> Vec<usize> {
     (0..WAITERS)
         .filter(|number| *number != position || goes == Goes::HavingGoneOn)
         .collect()
 }
 
-/// 7, 8: a waiter that leaves a semaphore's line passes its permit on, whenever it leaves.
+/// 7, 8: a waiter that leaves a semaphore's queue passes its permit on, whenever it leaves.
 pub fn c07_a_dropped_acquire_passes_its_permit_on<S: Subject>() {
     let subject = S::start();
     subject.run(async {
@@ -96,7 +95,7 @@ pub fn c07_a_dropped_acquire_passes_its_permit_on<S: Subject>() {
     });
 }
 
-/// 7, 8: a waiter that leaves a queue's line takes no item with it.
+/// 7, 8: a waiter that leaves a queue's wait queue takes no item with it.
 pub fn c07_a_dropped_get_leaves_its_item<S: Subject>() {
     let subject = S::start();
     subject.run(async {
@@ -114,7 +113,7 @@ pub fn c07_a_dropped_get_leaves_its_item<S: Subject>() {
     });
 }
 
-/// 7, 8: a waiter for room in a queue that leaves gives its room to the next, and its item is not put in.
+/// 7, 8: a waiter for room in a queue that leaves passes its room to the next, and its item is not put in.
 pub fn c07_a_dropped_put_leaves_its_room<S: Subject>() {
     let subject = S::start();
     subject.run(async {
@@ -130,7 +129,7 @@ pub fn c07_a_dropped_put_leaves_its_room<S: Subject>() {
             });
             let served = served.await;
             got.extend(queue.try_get());
-            // Who leaves in its turn may have put its item in already; then the one after it has to wait for room
+            // A waiter that leaves in its turn may already have put its item in. Then the next one must wait for room
             // again.
             let expected = expected(departure);
             assert_eq!(served, expected, "{departure:?}");
@@ -140,7 +139,7 @@ pub fn c07_a_dropped_put_leaves_its_room<S: Subject>() {
     });
 }
 
-/// 7, 8: a notification that a waiter does not live to see goes to the next.
+/// 7, 8: if a notified waiter is dropped before it sees the notification, the notification goes to the next.
 pub fn c07_a_dropped_wait_passes_its_notification_on<S: Subject>() {
     let subject = S::start();
     subject.run(async {
@@ -154,7 +153,7 @@ pub fn c07_a_dropped_wait_passes_its_notification_on<S: Subject>() {
     });
 }
 
-/// 8: those who waited when all were notified go on, those who came later do not.
+/// 8: those that waited when all were notified continue; those that came later do not.
 pub fn c08_a_notification_is_for_those_who_wait<S: Subject>() {
     let subject = S::start();
     subject.run(async {
@@ -175,11 +174,11 @@ pub fn c08_a_notification_is_for_those_who_wait<S: Subject>() {
     });
 }
 
-/// 8: a newcomer does not overtake: what is free when somebody waits is not for whoever asks next.
+/// 8: a newcomer does not overtake: while a task waits, newcomers get no free permits and items.
 pub fn c08_a_newcomer_does_not_overtake<S: Subject>() {
     let subject = S::start();
     subject.run(async {
-        // A large request at the head holds small ones up.
+        // A large request at the head blocks small ones.
         let semaphore = Semaphore::new(1);
         let mut large = Box::pin(semaphore.acquire_many(2));
         assert!(poll_once(&mut large).await.is_none());
@@ -198,7 +197,7 @@ pub fn c08_a_newcomer_does_not_overtake<S: Subject>() {
         drop(held);
         small.await.expect("open").forget();
 
-        // A waiter that was served and has not noticed is not robbed.
+        // Nobody takes the item of a waiter that was served and has not noticed yet.
         let queue = Queue::new(1);
         let mut waits = Box::pin(queue.get());
         assert!(poll_once(&mut waits).await.is_none());
@@ -208,7 +207,7 @@ pub fn c08_a_newcomer_does_not_overtake<S: Subject>() {
     });
 }
 
-/// 8: tasks that wait are served in the order of their coming.
+/// 8: waiting tasks are served in the order in which they began to wait.
 pub fn c08_tasks_are_served_in_turn<S: Subject>() {
     const TASKS: usize = 50;
     let subject = S::start();
@@ -236,7 +235,7 @@ pub fn c08_tasks_are_served_in_turn<S: Subject>() {
                     .push(number);
                 served.add();
             }));
-            // The next one comes when this one stands in line.
+            // The next one comes when this one is in the queue.
             waits.wait().await;
         }
         for number in 0..TASKS {
@@ -248,7 +247,7 @@ pub fn c08_tasks_are_served_in_turn<S: Subject>() {
     });
 }
 
-/// 7: waiters that are aborted or whose time is over, at random, lose no permit.
+/// 7: waiters that are aborted or time out, at random, lose no permit.
 pub fn c07_aborted_waiters_lose_no_permit<S: Subject>() {
     const PERMITS: usize = 3;
     const TASKS: usize = 200;
@@ -290,7 +289,8 @@ pub fn c07_aborted_waiters_lose_no_permit<S: Subject>() {
     });
 }
 
-/// 7: a promise is kept across threads, its receiver's end is seen by its sender, its sender's by its receiver.
+/// 7: a promise is kept across threads; its sender sees that the receiver is gone, and the receiver that the sender
+/// is.
 pub fn c07_promises_are_kept_or_broken<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -364,8 +364,8 @@ pub fn c07_queues_lose_nothing_between_many_tasks<S: Subject>() {
         for getter in getters {
             getter.await.expect("a getter");
         }
-        // Aborted getters may have been in the middle of a poll, and still hold the list then: all that was put was
-        // got.
+        // Aborted getters may have been in the middle of a poll, and may still hold the list: everything that was put
+        // was got.
         loop {
             let mut got = got.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if got.len() >= ITEMS {

@@ -12,7 +12,7 @@ use super::Subject;
 /// [`ClockSubject`](crate::ClockSubject), and `send_owner` for a subject that is `Send`:
 /// `conformance!(Mine, ambient, forever, simulated, send_owner)`. The cases are compiled once for all schedulers,
 /// except those of a task's life and of `send_owner`: see [`erased`](crate::erased). For several subjects in a file,
-/// put each into a module of its own.
+/// put each into its own module.
 #[macro_export]
 macro_rules! conformance {
     ($subject:ty $(, $group:ident)* $(,)?) => {
@@ -31,7 +31,7 @@ macro_rules! conformance {
     };
 }
 
-/// Hands the cases of a group to another macro: the subject in braces, then the cases by module.
+/// Passes the cases of a group to another macro: the subject in braces, then the cases by module.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __conformance_cases {
@@ -250,13 +250,15 @@ macro_rules! __conformance_cases {
                 abort_handles_outlive_the_runtime
                 an_entered_thread_may_block
                 c05_a_task_that_has_entered_a_runtime_may_not_block
-                c05_blocking_forms_inside_a_task_panic
-                c05_blocking_forms_work_elsewhere
                 entering_nests
                 free_functions_outside_a_runtime_name_the_fix
                 free_functions_work_inside_tasks
                 spawning_freely_in_a_destructor_is_harmless
                 task_ids_are_unique
+            }
+            blocking_forms {
+                c05_blocking_forms_inside_a_task_panic
+                c05_blocking_forms_work_elsewhere
             }
             combine_calls {
                 c02_a_cancelled_call_is_not_made
@@ -302,6 +304,12 @@ macro_rules! __conformance_cases {
             }
             entered {
                 a_guard_that_a_destructor_forgets_ends_with_it
+                a_guard_that_a_foreign_waker_forgets_ends_with_it
+            }
+            outlives {
+                c05_a_job_is_in_its_runtime_after_the_task_that_sent_it
+                c09_a_sleep_in_another_runtimes_task_outlasts_the_runtime
+                c09_a_sleep_on_an_entered_thread_outlasts_the_runtime
             }
             ready {
                 c10_ready_files_and_processes_let_others_run
@@ -393,7 +401,8 @@ macro_rules! __conformance_cases {
     };
 }
 
-/// One `#[test]` for each case: compiled here for the groups that are about types, else [once](crate::erased) for all.
+/// One `#[test]` for each case: compiled here for the groups that are about types, otherwise [once](crate::erased) for
+/// all.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __conformance_tests {
@@ -450,11 +459,11 @@ macro_rules! __conformance_table {
 /// A case of the contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// The module it stands in.
+    /// The module that contains it.
     pub module: &'static str,
     /// Its function's name, which begins with the clause that it checks: `c04` is clause 4.
     pub name: &'static str,
-    /// Runs it, without a bound in time; panics if it fails. See [`run`](super::run).
+    /// Runs it, without a time limit; panics if it fails. See [`run`](super::run).
     pub run: fn(),
 }
 

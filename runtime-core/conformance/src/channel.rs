@@ -1,4 +1,4 @@
-//! The runtime's own bounded channel: order, bounds, closing, and clause 7 for who waits at either end.
+//! The runtime's own bounded channel: order, bounds, closing, and clause 7 for the waiters at both ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use super::probe::Then;
 use runtime_kernel::TaskHandle;
 use runtime_library::{ChannelReceiver, ChannelSender, Runtime};
 
-/// What one task sends another receives in that order, whatever the capacity.
+/// Another task receives what one task sends, in the same order, whatever the capacity.
 pub fn c08_channel_keeps_the_order<S: Subject>() {
     const ITEMS: usize = 2_000;
     let subject = S::start();
@@ -34,7 +34,7 @@ pub fn c08_channel_keeps_the_order<S: Subject>() {
     });
 }
 
-/// Several senders: nothing is lost or doubled, and each sender's items stay in order.
+/// Several senders: nothing is lost or duplicated, and each sender's items stay in order.
 pub fn c08_channel_merges_many_senders<S: Subject>() {
     const SENDERS: usize = 8;
     const ITEMS: usize = 300;
@@ -85,7 +85,7 @@ pub fn c08_channel_is_bounded<S: Subject>() {
     });
 }
 
-/// A receiver that waits is woken by an item and by the last sender's end; what was sent before is received first.
+/// An item, or the drop of the last sender, wakes a waiting receiver; what was sent before is received first.
 pub fn c08_channel_ends_with_its_senders<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -118,7 +118,7 @@ pub fn c08_channel_ends_with_its_senders<S: Subject>() {
     });
 }
 
-/// Without a receiver `send` gives the value back, to those who wait for room too.
+/// Without a receiver, `send` returns the value, even to tasks that already wait for room.
 pub fn c08_channel_gives_values_back<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -149,7 +149,7 @@ pub fn c07_a_dropped_recv_loses_no_item<S: Subject>() {
         for item in 0..200 {
             let mut waits = Box::pin(receiver.recv());
             assert!(poll_once(&mut waits).await.is_none());
-            // The item arrives while somebody waits for it, who then goes away.
+            // The item arrives while a receiver waits for it, and that `recv` is then dropped.
             sender.send(item).await.expect("the receiver lives");
             if item % 2 == 0 {
                 // It may take the item now; if it does not, it has no claim to it.
@@ -164,7 +164,7 @@ pub fn c07_a_dropped_recv_loses_no_item<S: Subject>() {
     });
 }
 
-/// 7: a `send` that was polled and dropped passes the room that it was given on to the next sender.
+/// 7: a `send` that was polled and dropped passes the room that it got on to the next sender.
 pub fn c07_a_dropped_send_passes_its_room_on<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -186,7 +186,7 @@ pub fn c07_a_dropped_send_passes_its_room_on<S: Subject>() {
             waits.wait().await;
             assert_eq!(receiver.recv().await, Some(0));
             drop(first);
-            // What the first sender left is either its item or its place, never a hole.
+            // The first sender left either its item or its place, never a gap.
             let next = receiver.recv().await;
             if next == Some(1) {
                 assert_eq!(receiver.recv().await, Some(2));
@@ -198,7 +198,7 @@ pub fn c07_a_dropped_send_passes_its_room_on<S: Subject>() {
     });
 }
 
-/// 7: an aborted receiver, and one whose time is over, lose no item.
+/// 7: a receiver that is aborted or times out loses no item.
 pub fn c07_an_aborted_receiver_loses_no_item<S: Subject>() {
     const ITEMS: usize = 500;
     let subject = S::start();
@@ -211,7 +211,7 @@ pub fn c07_an_aborted_receiver_loses_no_item<S: Subject>() {
                 sender.send(item).await.expect("the receiver lives");
             }
         });
-        // The receiver is handed from one short-lived task to the next.
+        // One short-lived task after the other gets the receiver.
         let place = Arc::new(Mutex::new(Some(receiver)));
         loop {
             let (own, list, started) = (Arc::clone(&place), Arc::clone(&received), Event::new());
@@ -239,7 +239,7 @@ pub fn c07_an_aborted_receiver_loses_no_item<S: Subject>() {
     });
 }
 
-/// A receiver that goes back to its place when the task that has it ends.
+/// A receiver that returns to its place when the task that has it ends.
 struct Borrowed<R> {
     place: Arc<Mutex<Option<R>>>,
     receiver: Option<R>,
@@ -267,7 +267,7 @@ impl<R> Drop for Borrowed<R> {
     }
 }
 
-/// What is in a channel is dropped with it, once.
+/// The items in a channel are dropped with it, once.
 pub fn c01_channels_drop_what_is_in_them<S: Subject>() {
     struct Item(Count);
     impl Drop for Item {
@@ -291,7 +291,7 @@ pub fn c01_channels_drop_what_is_in_them<S: Subject>() {
     assert_eq!(dropped.get(), 5);
 }
 
-/// 4: a channel whose task is dropped by the shutdown ends for the other side.
+/// 4: if a shutdown drops the task at one end of a channel, the channel ends for the other side.
 pub fn c04_channels_survive_their_runtime<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();

@@ -1,4 +1,4 @@
-//! Calls soon, later and again and again; and the values that follow a task.
+//! Calls that are made soon, later or repeatedly; and task-locals.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,7 +15,7 @@ use runtime_library::task_scope::scope;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Calls are made, those of foreign threads too; under one worker that is in the order in which they were asked for.
+/// Calls are made, even those from foreign threads; with one worker, in the order in which they were scheduled.
 pub fn calls_are_made_soon<S: AmbientSubject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -42,7 +42,8 @@ pub fn calls_are_made_soon<S: AmbientSubject>() {
     });
 }
 
-/// 9: later calls are never early; those of the past and of no delay are made soon, and a delay beyond the clock never.
+/// 9: later calls are never early. Calls in the past or without a delay are made soon, and calls beyond the clock's
+/// range never.
 pub fn c09_calls_are_never_early<S: AmbientSubject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -76,7 +77,7 @@ pub fn c09_calls_are_never_early<S: AmbientSubject>() {
     });
 }
 
-/// 2: a call that was cancelled is not made; one that panics harms nobody.
+/// 2: a cancelled call is not made; a call that panics has no effect on others.
 pub fn c02_a_cancelled_call_is_not_made<S: AmbientSubject>() {
     S::start().run(async {
         let count = Count::new();
@@ -93,7 +94,7 @@ pub fn c02_a_cancelled_call_is_not_made<S: AmbientSubject>() {
     });
 }
 
-/// 9: a schedule repeats its job, never early and never while the last run goes on, until it is aborted.
+/// 9: a schedule repeats its job, never early and never while the last run continues, until it is aborted.
 pub fn c09_a_schedule_repeats_without_overlap<S: AmbientSubject>() {
     S::start().run(async {
         for jitter in [Duration::ZERO, 2 * MS] {
@@ -124,7 +125,7 @@ fn name() -> Option<u32> {
     NAME.try_with(|name| *name)
 }
 
-/// A task's values follow it from worker to worker, and no other task finds them, not even a child that is awaited at
+/// A task's locals follow it from worker to worker, and no other task sees them, not even a child that is awaited at
 /// once.
 pub fn task_locals_follow_their_task<S: AmbientSubject>() {
     S::start().run(async {
@@ -136,7 +137,7 @@ pub fn task_locals_follow_their_task<S: AmbientSubject>() {
                         if round % 5 == 0 {
                             runtime_kernel::time::sleep(MS / 4).await;
                         }
-                        // Run inside of this poll, or elsewhere: it must not matter.
+                        // Whether it runs here or elsewhere must not matter.
                         let child = spawn(async { name() });
                         assert_eq!(child.await.expect("the child"), None);
                         yield_now().await;
@@ -151,7 +152,7 @@ pub fn task_locals_follow_their_task<S: AmbientSubject>() {
     });
 }
 
-/// Children find their parent's values if they inherit; those of a scope and calls do.
+/// Children see their parent's task-locals if they inherit them; children of a scope and calls always do.
 pub fn task_locals_are_inherited_on_request<S: AmbientSubject>() {
     S::start().run(NAME.scope(7, async {
         assert_eq!(spawn(inherit(async { name() })).await.expect("it"), Some(7));

@@ -68,7 +68,7 @@ pub fn c11_the_first_error_of_a_gather_leaves_the_siblings_running<S: AmbientSub
     });
 }
 
-/// 11: with its errors among the values, `gather` waits for all.
+/// 11: `gather` that returns errors among the values waits for all.
 pub fn c11_gathered_outcomes_have_the_errors_among_them<S: AmbientSubject>() {
     S::start().run(async {
         let (probes, tasks) = started::<3>().await;
@@ -129,7 +129,7 @@ pub fn c11_wait_cancels_nothing<S: AmbientSubject>() {
     });
 }
 
-/// 11: `wait_for` aborts its task when the time is over, and returns when the task's future is gone.
+/// 11: `wait_for` aborts its task when the time is up, and returns when the task's future was dropped.
 pub fn c11_wait_for_aborts_and_awaits_the_end<S: AmbientSubject>() {
     S::start().run(async {
         let ([probe], [task]) = started::<1>().await;
@@ -150,7 +150,7 @@ pub fn c11_wait_for_aborts_and_awaits_the_end<S: AmbientSubject>() {
     });
 }
 
-/// 11: a shielded task goes on, whatever is done to those who wait for it.
+/// 11: a shielded task continues, whatever happens to the tasks that wait for it.
 pub fn c11_a_shielded_task_goes_on<S: AmbientSubject>() {
     S::start().run(async {
         let (probes, [one, two]) = started::<2>().await;
@@ -164,7 +164,7 @@ pub fn c11_a_shielded_task_goes_on<S: AmbientSubject>() {
     });
 }
 
-/// 11: `as_completed` yields every output, in the order of the ends where that is known.
+/// 11: `as_completed` yields every output, in the order in which the tasks ended, where that is known.
 pub fn c11_as_completed_follows_the_order_of_the_ends<S: AmbientSubject>() {
     S::start().run(async {
         let (probes, tasks) = started::<5>().await;
@@ -178,8 +178,8 @@ pub fn c11_as_completed_follows_the_order_of_the_ends<S: AmbientSubject>() {
     });
 }
 
-/// 10, 11: a hundred thousand futures in one task, which another task completes: linear in their number, and others
-/// have their turn.
+/// 10, 11: one task waits for a hundred thousand futures, which another task completes: the cost is linear in their
+/// number, and others get their turn.
 pub fn c11_a_hundred_thousand_futures_complete<S: AmbientSubject>() {
     const FUTURES: usize = 100_000;
     S::start().run(async {
@@ -223,7 +223,7 @@ impl<F: Future + Unpin> Future for Counted<F> {
     }
 }
 
-/// 11: what a hundred thousand futures cost is linear, in polls: each one's first, and one when it is woken.
+/// 11: the cost of a hundred thousand futures is linear, in polls: each future's first, and one when it is woken.
 pub fn c11_waiting_for_many_is_linear<S: AmbientSubject>() {
     const FUTURES: usize = 100_000;
     S::start().run(async {
@@ -256,7 +256,7 @@ pub fn c11_waiting_for_many_is_linear<S: AmbientSubject>() {
                 }
             };
             assert_eq!(ended, FUTURES);
-            // A budget that ends in the middle may cost a poll now and then.
+            // If the budget ends half-way, that may cost an extra poll now and then.
             let polls = polls.load(SeqCst);
             assert!(polls <= 2 * FUTURES + FUTURES / 10, "{polls} polls");
             other.await.expect("the other task");
@@ -264,7 +264,7 @@ pub fn c11_waiting_for_many_is_linear<S: AmbientSubject>() {
     });
 }
 
-/// 9, 11: a limit beyond the clock's range is none: nothing overflows, and what ends in time has its outcome.
+/// 9, 11: a limit beyond the clock's range is no limit: nothing overflows, and what ends in time yields its outcome.
 pub fn c11_limits_beyond_the_clock_are_none<S: AmbientSubject>() {
     S::start().run(async {
         for limit in [Duration::MAX, Duration::from_secs(u64::MAX)] {

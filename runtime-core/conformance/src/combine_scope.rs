@@ -29,7 +29,8 @@ fn child(scope: &TaskScope<&'static str>, probe: &Probe) {
     }));
 }
 
-/// 11: a scope completes when the body and all children have ended, with their futures gone; children spawn siblings.
+/// 11: a scope completes when the body and all children have ended and their futures were dropped; children spawn
+/// siblings.
 pub fn c11_no_child_outlives_its_scope<S: AmbientSubject>() {
     S::start().run(async {
         let done = Count::new();
@@ -41,7 +42,7 @@ pub fn c11_no_child_outlives_its_scope<S: AmbientSubject>() {
                     children.spawn(async move {
                         for _ in 0..3 {
                             let done = done.clone();
-                            // Nobody waits for these, but the scope.
+                            // Only the scope waits for these.
                             drop(siblings.spawn(async move {
                                 yield_now().await;
                                 done.add();
@@ -65,7 +66,8 @@ pub fn c11_no_child_outlives_its_scope<S: AmbientSubject>() {
     });
 }
 
-/// 11: the first failure cancels the body and all children; the scope waits for their ends, and collects all errors.
+/// 11: the first failure cancels the body and all children; the scope waits until they have ended, and collects all
+/// errors.
 pub fn c11_the_first_failure_of_a_scope_cancels_the_rest<S: AmbientSubject>() {
     S::start().run(async {
         for panics in [false, true] {
@@ -105,7 +107,8 @@ pub fn c11_the_first_failure_of_a_scope_cancels_the_rest<S: AmbientSubject>() {
     });
 }
 
-/// 11: errors that come while the scope aborts are collected too, the body's among them; a cancelled child is none.
+/// 11: errors that occur while the scope aborts are collected too, including the body's; a cancelled child is not an
+/// error.
 pub fn c11_a_scope_collects_all_errors<S: AmbientSubject>() {
     S::start().run(async {
         let all = scope(|children| async move {
@@ -128,7 +131,7 @@ pub fn c11_a_scope_collects_all_errors<S: AmbientSubject>() {
     });
 }
 
-/// 3, 11: the body's panic goes on when all children have ended.
+/// 3, 11: the body's panic is propagated when all children have ended.
 pub fn c11_a_panic_of_a_scopes_body_waits_for_the_children<S: AmbientSubject>() {
     S::start().run(async {
         let probe = Probe::new();
@@ -181,7 +184,7 @@ pub fn c11_a_dropped_scope_cancels_its_children<S: AmbientSubject>() {
     });
 }
 
-/// 11: spawning into a scope while it aborts, from children and from other threads, leaves nobody behind.
+/// 11: spawning into a scope while it aborts, from children and from other threads, leaves no task behind.
 pub fn c11_spawning_into_a_scope_that_aborts_is_safe<S: AmbientSubject>() {
     S::start().run(async {
         for round in 0..20 {
@@ -219,7 +222,7 @@ pub fn c11_spawning_into_a_scope_that_aborts_is_safe<S: AmbientSubject>() {
     });
 }
 
-/// 11: a child that awaits itself panics, and names the fix, instead of holding the scope up for ever.
+/// 11: a child that awaits itself panics, and the message names the fix, instead of blocking the scope for ever.
 pub fn c11_a_child_that_awaits_itself_panics<S: AmbientSubject>() {
     S::start().run(async {
         let ended = scope(|children| async move {
@@ -243,7 +246,7 @@ pub fn c11_a_child_that_awaits_itself_panics<S: AmbientSubject>() {
     });
 }
 
-/// Spawns children that wait for ever and count their beginning and their end.
+/// Spawns children that wait for ever and count their start and their end.
 fn spawn_some(scope: &TaskScope<&'static str>, children: usize, begun: &Count, ended: &Count) {
     struct Ends(Count);
     impl Drop for Ends {
@@ -261,8 +264,8 @@ fn spawn_some(scope: &TaskScope<&'static str>, children: usize, begun: &Count, e
     }
 }
 
-/// 13: a value that nobody wants, and whose destructor panics, keeps its scope from nothing; nor do futures whose
-/// destructors panic keep those beside them from being dropped.
+/// 13: an unwanted value whose destructor panics does not affect its scope; and a future whose destructor panics does
+/// not keep others from being dropped.
 pub fn c13_destructors_that_panic_hold_nothing_up<S: AmbientSubject>() {
     struct Bomb(Count);
     impl Drop for Bomb {

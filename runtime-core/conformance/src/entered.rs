@@ -1,13 +1,16 @@
-//! What a destructor leaves of the contexts that it has entered.
+//! Contexts that a destructor or a foreign waker enters and does not leave.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use super::AmbientSubject;
 use super::ambient::assert_names_the_fix;
 use super::event::Event;
-use runtime_kernel::AbortHandle;
 use runtime_kernel::context::{self, Ambient, Role};
+use runtime_kernel::{AbortHandle, sleep};
 use runtime_library::sync;
 
 /// Its destructor enters this runtime, forgets the guard, and reports.
@@ -20,13 +23,28 @@ impl Drop for Forgets {
     }
 }
 
-fn ambient_of<S: AmbientSubject>(subject: &S) -> Arc<dyn Ambient> {
+/// A waker that enters this runtime, forgets the guard, and reports. Every second one then panics.
+struct Enters {
+    runtime: Arc<dyn Ambient>,
+    woken: Event,
+    panics: bool,
+}
+
+impl Wake for Enters {
+    fn wake(self: Arc<Self>) {
+        std::mem::forget(context::enter(Arc::clone(&self.runtime), Role::NonWorker));
+        self.woken.set();
+        assert!(!self.panics, "this is part of the test");
+    }
+}
+
+pub(super) fn ambient_of<S: AmbientSubject>(subject: &S) -> Arc<dyn Ambient> {
     let _entered = subject.enter();
     context::with("ambient_of", Arc::clone)
 }
 
-/// A destructor that enters another runtime and forgets the guard does so until it returns: tasks that run on its
-/// thread later, and the thread that has dropped the owner, are in the runtime that they were in.
+/// If a destructor enters another runtime and forgets the guard, that ends when it returns: tasks that run on its
+/// thread later, and the thread that has dropped the owner, are in their own runtimes.
 pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
     let (subject, other) = (S::start(), S::start());
     let foreign = ambient_of(&other);
@@ -63,9 +81,9 @@ pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
                     });
                     give.send(task.abort_handle()).expect("it waits");
                 }
-                // Its output is nobody's: it is dropped by the worker, or by this poll if the task has ended first.
+                // Nobody takes its output: the worker drops it, or this poll does, if the task has ended first.
                 2 => drop(runtime_kernel::spawn(async move { forgets })),
-                // By this poll, for sure.
+                // Dropped by this poll in any case.
                 3 => {
                     let task = runtime_kernel::spawn(async move { forgets });
                     while !task.is_finished() {
@@ -73,16 +91,16 @@ pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
                     }
                     drop(task);
                 }
-                // It ends.
+                // The task drops it in its own poll.
                 _ => drop(runtime_kernel::spawn(async move { drop(forgets) })),
             }
             dropped.wait().await;
-            // On each worker, the one that has dropped it among them.
+            // On each worker, including the one that has dropped it.
             let tasks: Vec<_> = (0..20)
                 .map(|_| {
                     let foreign = Arc::clone(&not_to_be_in);
                     runtime_kernel::spawn(async move {
-                        // Under 1:1 each task has an ambient side of its own, and none has this one.
+                        // Under 1:1 each task has its own ambient, and none has this one.
                         context::with("with", |ambient| !Arc::ptr_eq(ambient, &foreign))
                     })
                 })
@@ -100,4 +118,55 @@ pub fn a_guard_that_a_destructor_forgets_ends_with_it<S: AmbientSubject>() {
     });
     drop(subject);
     assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
+}
+
+/// If another executor's waker enters a runtime and forgets the guard, that ends when it returns, whatever calls it: a
+/// timer, the end of a task, or another task in its poll.
+pub fn a_guard_that_a_foreign_waker_forgets_ends_with_it<S: AmbientSubject>() {
+    let (subject, other) = (S::start(), S::start());
+    let foreign = ambient_of(&other);
+    subject.run(async move {
+        for round in 0..18 {
+            let is_own = {
+                let foreign = Arc::clone(&foreign);
+                move || context::with("with", |ambient| !Arc::ptr_eq(ambient, &foreign))
+            };
+            let woken = Event::new();
+            let waker = Waker::from(Arc::new(Enters {
+                runtime: Arc::clone(&foreign),
+                woken: woken.clone(),
+                panics: round % 2 == 1,
+            }));
+            let event = Arc::new(sync::Event::new());
+            let sets = Arc::clone(&event);
+            let mut waits: Pin<Box<dyn Future<Output = ()> + Send>> = match round % 3 {
+                0 => Box::pin(sleep(Duration::from_millis(1))),
+                1 => Box::pin(async move { event.wait().await }),
+                _ => {
+                    let task = runtime_kernel::spawn(async move { event.wait().await });
+                    Box::pin(async move { task.await.expect("the task") })
+                }
+            };
+            let polled = waits.as_mut().poll(&mut Context::from_waker(&waker));
+            if polled.is_ready() {
+                // On a busy machine the sleep may be over by now, and nobody is woken.
+                assert_eq!(round % 3, 0, "nothing was set");
+                continue;
+            }
+            sets.set();
+            assert!(is_own(), "round {round}: the setter is in another runtime");
+            woken.wait().await;
+            // On each worker, including the one that has called the waker.
+            let looks: Vec<_> = (0..20)
+                .map(|_| {
+                    let is_own = is_own.clone();
+                    runtime_kernel::spawn(async move { is_own() })
+                })
+                .collect();
+            for look in looks {
+                let is_own = look.await.expect("the task");
+                assert!(is_own, "round {round}: another runtime is its thread's");
+            }
+        }
+    });
 }

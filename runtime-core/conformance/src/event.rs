@@ -1,7 +1,7 @@
-//! What the cases wait for: a count that others raise, and an event that happens once.
+//! What the cases wait for: a count that others increment, and an event that happens once.
 //!
-//! Both can be awaited by a task and waited for by a thread, and both belong to no runtime, so that a broken scheduler
-//! cannot hide behind a broken primitive: they are a mutex, a condition variable and a list of wakers.
+//! A task can await both, and a thread can wait for both. They belong to no runtime, so that a broken scheduler can't
+//! hide behind a broken primitive: they consist of a mutex, a condition variable and a list of wakers.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,7 +30,7 @@ impl Count {
         Self::default()
     }
 
-    /// One more; wakes all who wait.
+    /// Adds one, and wakes all waiters.
     pub fn add(&self) {
         let waiting = {
             let mut state = self.state();
@@ -43,7 +43,7 @@ impl Count {
         }
     }
 
-    /// How many so far.
+    /// The count so far.
     pub fn get(&self) -> usize {
         self.state().value
     }
@@ -102,12 +102,12 @@ impl Future for Reach {
 pub struct Event(Count);
 
 impl Event {
-    /// It has not happened.
+    /// An event that has not happened.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// It happens; all who wait go on. Any thread may call it, more than once too.
+    /// Sets the event; all waiters continue. Any thread may call it, more than once.
     pub fn set(&self) {
         self.0.add();
     }

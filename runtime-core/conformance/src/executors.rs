@@ -22,14 +22,14 @@ fn thread_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
 }
 
-/// Awaits a condition that other threads bring about.
+/// Waits until other threads have made the condition true.
 async fn eventually(condition: impl Fn() -> bool) {
     while !condition() {
         yield_now().await;
     }
 }
 
-/// Jobs run on the executor's threads, never on more than it may have, and the rest waits; a panic stays in its handle.
+/// Jobs run on the executor's threads, up to its limit, and the rest wait; a panic goes to its handle.
 pub async fn executors_are_bounded_and_queue() {
     let executor = Executor::new("bounded", 2);
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -59,7 +59,7 @@ pub async fn executors_are_bounded_and_queue() {
     assert_eq!(executor.name(), "bounded");
 }
 
-/// What saturates an executor holds up neither the tasks nor the runtime's own pool; a job that waits can be aborted.
+/// A saturated executor holds up neither the tasks nor the runtime's own pool; a queued job can be aborted.
 pub async fn a_full_executor_holds_nobody_up() {
     let executor = Executor::new("full", 1);
     let (release, held) = mpsc::channel::<()>();
@@ -87,7 +87,7 @@ impl Drop for Captured {
     }
 }
 
-/// A job that is aborted while it waits ends at once, although no thread of its executor comes to it.
+/// A job that is aborted while it waits ends at once, although no thread of its executor gets to it.
 pub async fn an_aborted_job_leaves_the_queue_of_a_stuck_executor() {
     let executor = Executor::new("stuck", 1);
     let (release, held) = mpsc::channel::<()>();
@@ -101,7 +101,7 @@ pub async fn an_aborted_job_leaves_the_queue_of_a_stuck_executor() {
     let late = wait_for(queue(), Duration::from_millis(20)).await;
     assert!(late.is_err(), "nobody ran it");
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
-    // From the front, the middle and the end; those between keep their order.
+    // From the front, the middle and the end; the others keep their order.
     let jobs: Vec<_> = (0..1000).map(|_| queue()).collect();
     let kept: Vec<_> = (0..2)
         .map(|number| executor.spawn(move || number))
@@ -142,10 +142,10 @@ impl Drop for Uses {
     }
 }
 
-/// A job finds the runtime that sent it, also on a thread that another one used before.
+/// A job sees the runtime that sent it, even on a thread that served another runtime before.
 pub async fn jobs_find_the_runtime_that_sent_them() {
     let executor = Executor::new("another", 1);
-    // Sent from outside of any runtime: it finds none.
+    // Sent from outside any runtime: it finds none.
     let outside = {
         let executor = executor.clone();
         thread::spawn(move || {
@@ -161,13 +161,13 @@ pub async fn jobs_find_the_runtime_that_sent_them() {
     assert_eq!(task.await.expect("its task"), "from a job");
 }
 
-/// The default executor takes what the runtime would run on its own pool, and one after the other can be the default.
+/// The default executor runs what the runtime would run on its own pool, and can be replaced several times.
 pub async fn the_default_executor_can_be_replaced() {
     let before = spawn_blocking(thread_name).await.expect("a job");
     let (release, held) = mpsc::channel::<()>();
     set_default_executor(Executor::new("first", 1));
     let first = spawn_blocking(move || {
-        // Still to be run, with one before it, when the default is replaced once more.
+        // Still queued, behind one job, when the default is replaced once more.
         held.recv().expect("released");
     });
     let queued = spawn_blocking(thread_name);
@@ -182,7 +182,7 @@ pub async fn the_default_executor_can_be_replaced() {
     assert!(name.starts_with("first-"), "{name}");
 }
 
-/// With no executor named, a job goes to the default, whichever that is; a panic stays in its handle there, too.
+/// If no executor is named, a job goes to the present default; its panic stays in its handle there, too.
 pub async fn jobs_without_an_executor_go_to_the_default() {
     let own = run_in_executor(None, thread_name).await.expect("a job");
     assert_eq!(run_in_executor(None, || 3).await.expect("a job"), 3);
@@ -192,7 +192,7 @@ pub async fn jobs_without_an_executor_go_to_the_default() {
     let panics = run_in_executor(None, || -> u8 { panic!("on purpose") });
     let error = panics.await.expect_err("it panics");
     assert_eq!(error.panic_message(), Some("on purpose"));
-    // The one thread lives on, and what waits has its turn in order.
+    // The only thread lives on, and the waiting jobs run in order.
     let jobs: Vec<_> = (0..50)
         .map(|number| run_in_executor(None, move || (number, thread_name())))
         .collect();
@@ -201,7 +201,7 @@ pub async fn jobs_without_an_executor_go_to_the_default() {
     }
 }
 
-/// Shutting an executor down cancels what waits and names what runs. 5: it does not wait inside of a task.
+/// Shutting an executor down cancels queued jobs and names running ones. 5: it does not wait inside a task.
 pub async fn shutting_an_executor_down() {
     let executor = Executor::new("ending", 1);
     let (started, has_started) = mpsc::channel();
@@ -229,8 +229,8 @@ pub async fn shutting_an_executor_down() {
     running.await.expect("it runs on").expect("released");
 }
 
-/// The executor that a runtime is built with is its default, until another one replaces it, and ends with the runtime.
-/// For a scheduler's own tests, as only its builder can make such a subject.
+/// The executor that a runtime is built with is its default until another one replaces it, and ends with the runtime.
+/// For a scheduler's own tests, because only its builder can make such a subject.
 pub fn the_builders_executor_is_the_default_and_ends_with_the_runtime<S>(
     start: impl FnOnce(Executor) -> S,
 ) where

@@ -1,7 +1,7 @@
-//! Clauses 8 and 10: nobody waits for ever because others always have work.
+//! Clauses 8 and 10: no task waits for ever because others always have work.
 //!
-//! Each case sets up tasks that always have work, more of them than there are workers, then something that must get
-//! through all the same; what does not get through is found by the watchdog.
+//! Each case sets up tasks that always have work, more of them than there are workers, and then something that must
+//! still get through. The watchdog detects what does not.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -21,7 +21,8 @@ fn crowd<R: Runtime>(rt: &R) -> usize {
     2 * rt.capabilities().workers.unwrap_or(2) + 1
 }
 
-/// What must get through whoever else has work: a new task, a foreign wake, a foreign spawn, a timer, a blocking job.
+/// What must get through, whatever other tasks do: a new task, a foreign wake, a foreign spawn, a timer, a blocking
+/// job.
 async fn everything_gets_through<R: Runtime>(rt: &R) {
     rt.spawn(async {}).await.expect("a new task");
 
@@ -44,7 +45,7 @@ async fn everything_gets_through<R: Runtime>(rt: &R) {
     rt.spawn_blocking(|| ()).await.expect("a blocking job");
 }
 
-/// Runs `everything_gets_through` beside a crowd of `busy` tasks, which end when the event is set.
+/// Runs `everything_gets_through` alongside a crowd of `busy` tasks, which end when the event is set.
 fn beside<S, B, F>(busy: B)
 where
     S: Subject,
@@ -68,7 +69,7 @@ where
     });
 }
 
-/// 10: tasks that yield in a loop starve nobody.
+/// 10: tasks that yield in a loop starve no other task.
 pub fn c10_yield_loops_starve_nobody<S: Subject>() {
     beside::<S, _, _>(|rt, stop| async move {
         while !stop.is_set() {
@@ -77,7 +78,7 @@ pub fn c10_yield_loops_starve_nobody<S: Subject>() {
     });
 }
 
-/// 10: tasks that wake themselves in each poll starve nobody.
+/// 10: tasks that wake themselves in each poll starve no other task.
 pub fn c10_self_waking_tasks_starve_nobody<S: Subject>() {
     beside::<S, _, _>(|_, stop| {
         poll_fn(move |cx| {
@@ -90,7 +91,7 @@ pub fn c10_self_waking_tasks_starve_nobody<S: Subject>() {
     });
 }
 
-/// 10: tasks that each spawn their successor starve nobody, though the newest may run first.
+/// 10: tasks that each spawn their successor starve no other task, although the newest may run first.
 pub fn c10_chains_of_spawns_starve_nobody<S: Subject>() {
     fn link<R: Runtime>(
         rt: R,
@@ -112,7 +113,7 @@ pub fn c10_chains_of_spawns_starve_nobody<S: Subject>() {
     });
 }
 
-/// 10: tasks that spawn a child and await it, over and over, starve nobody.
+/// 10: tasks that repeatedly spawn a child and await it starve no other task.
 pub fn c10_spawn_and_await_loops_starve_nobody<S: Subject>() {
     beside::<S, _, _>(|rt, stop| async move {
         while !stop.is_set() {
@@ -121,7 +122,7 @@ pub fn c10_spawn_and_await_loops_starve_nobody<S: Subject>() {
     });
 }
 
-/// 10: pairs of tasks that wake each other starve nobody, though who was woken last may run first.
+/// 10: pairs of tasks that wake each other starve no other task, although the task that was woken last may run first.
 pub fn c10_pairs_that_wake_each_other_starve_nobody<S: Subject>() {
     beside::<S, _, _>(|rt, stop| async move {
         let (there, mut arrive) = rt.channel::<()>(1);
@@ -142,7 +143,7 @@ pub fn c10_pairs_that_wake_each_other_starve_nobody<S: Subject>() {
     });
 }
 
-/// 10: timers of zero length in a loop starve nobody.
+/// 10: timers of zero length in a loop starve no other task.
 pub fn c10_loops_over_due_timers_starve_nobody<S: Subject>() {
     beside::<S, _, _>(|rt, stop| async move {
         while !stop.is_set() {
@@ -220,7 +221,7 @@ pub fn c10_a_busy_future_starves_no_sibling<S: Subject>() {
     subject.run(async move { sleeper.await.expect("the sleeper") });
 }
 
-/// Polls by a waker of its own until the future has ended, and never returns before that.
+/// Polls with its own waker until the future has ended, and never returns before that.
 fn spin_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -228,11 +229,13 @@ fn spin_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        thread::yield_now();
+        // Not a yield: this loop would yield tens of thousands of times, which takes minutes on a busy machine.
+        std::hint::spin_loop();
     }
 }
 
-/// 10: a budget is for who returns from the poll: an executor inside of a task, that polls on, comes to its end.
+/// 10: the budget applies to code that returns from the poll: an executor inside a task, which keeps polling, still
+/// completes.
 pub fn c10_another_executor_inside_a_task_comes_to_its_end<S: Subject>() {
     const OPERATIONS: usize = 2_000;
     let subject = S::start();
@@ -247,7 +250,7 @@ pub fn c10_another_executor_inside_a_task_comes_to_its_end<S: Subject>() {
         };
         futures_lite::future::block_on(work());
         spin_on(work());
-        // Each of them begins with what the others have left.
+        // Each of them begins with what the previous ones have left of the budget.
         for _ in 0..OPERATIONS / 10 {
             futures_lite::future::block_on(rt.sleep(Duration::ZERO));
         }
@@ -256,7 +259,7 @@ pub fn c10_another_executor_inside_a_task_comes_to_its_end<S: Subject>() {
     subject.run(async move { task.await.expect("the task") });
 }
 
-/// 10: what a busy task's poll leaves behind on its worker is run by another one.
+/// 10: if a poll takes long, another worker runs the tasks that wait on that worker.
 pub fn c10_a_long_poll_strands_nobody<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -272,7 +275,7 @@ pub fn c10_a_long_poll_strands_nobody<S: Subject>() {
                     rt.spawn(async move { ran.add() })
                 })
                 .collect();
-            // Not an await: this worker is taken until the children have run on others.
+            // Not an await: this worker is busy until the children have run on others.
             ran.reach_blocking(children);
             for task in tasks {
                 task.await.expect("a child");
@@ -281,10 +284,11 @@ pub fn c10_a_long_poll_strands_nobody<S: Subject>() {
     });
 }
 
-/// How many tasks of a set that multiplies have begun when a task beside them comes back from so many yields; `most`
-/// ends the set. Each of its tasks spawns two more, yields once, and then waits. Counts tasks, and no time.
+/// A set of tasks multiplies: each spawns two more, yields once, and then waits. Returns how many of them have begun
+/// when a task alongside them returns from its `yields` yields; `most` ends the set. It counts tasks, and measures no
+/// time.
 ///
-/// `None` where the system decides who runs: such a set is more threads than it has.
+/// `None` where the system decides which task runs: such a set needs more threads than the system has.
 pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Option<usize> {
     fn multiply<R: Runtime>(
         rt: R,
@@ -299,7 +303,7 @@ pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Opt
                 drop(rt.spawn(multiply(rt.clone(), Arc::clone(&begun), most)));
             }
             rt.yield_now().await;
-            // The end of the runtime drops it.
+            // Dropped when the runtime ends.
             std::future::pending::<()>().await;
         })
     }
@@ -315,7 +319,7 @@ pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Opt
             for _ in 0..yields {
                 yielder_rt.yield_now().await;
             }
-            // The set ends here.
+            // Ends the set.
             of_yielder.swap(most, Relaxed)
         });
         drop(rt.spawn(multiply(rt.clone(), begun, most)));
@@ -324,10 +328,10 @@ pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Opt
     Some(tasks)
 }
 
-/// 10: beside a set of tasks that multiplies, a task that yields comes back before the set has grown out of all
+/// 10: alongside a set of tasks that multiplies, a task that yields runs again before the set has grown out of
 /// proportion.
 pub fn c10_a_multiplying_set_starves_nobody<S: Subject>() {
-    // Served first come, first served, the set doubles with each yield.
+    // If tasks are served in the order of arrival, the set doubles with each yield.
     const MOST: usize = 100_000;
     let Some(tasks) = tasks_of_a_multiplying_set::<S>(3, MOST) else {
         skip("the system decides who runs");
@@ -335,7 +339,7 @@ pub fn c10_a_multiplying_set_starves_nobody<S: Subject>() {
     assert!(tasks < MOST, "{tasks} tasks ran first");
 }
 
-/// 10: where tasks are preempted, more computing tasks than cores hold nobody up.
+/// 10: where tasks are preempted, computing tasks don't block other tasks, even if there are more than cores.
 pub fn c10_computing_tasks_are_preempted<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -362,7 +366,7 @@ pub fn c10_computing_tasks_are_preempted<S: Subject>() {
     });
 }
 
-/// 10: `yield_now` lets a task that is ready run, on one worker before it returns.
+/// 10: `yield_now` lets a ready task run; with one worker, before it returns.
 pub fn c10_yielding_lets_others_run<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -374,7 +378,7 @@ pub fn c10_yielding_lets_others_run<S: Subject>() {
             rt.yield_now().await;
         }
         other.await.expect("the other task");
-        // A yield comes back even if there is nobody else.
+        // A yield returns even if there is no other task.
         let mut yields = pin!(async {
             for _ in 0..1000 {
                 rt.yield_now().await;

@@ -12,7 +12,7 @@ use runtime_kernel::blocking::{Executor, set_default_executor};
 use runtime_kernel::{spawn, spawn_blocking, time};
 use runtime_library::fs::{self, File, OpenOptions};
 
-/// A directory of its own, removed at the end.
+/// A separate directory, removed at the end.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -58,7 +58,7 @@ pub async fn whole_files() {
     assert_eq!(missing.kind(), io::ErrorKind::NotFound);
 }
 
-/// Directories: made with those above them, listed in full, removed.
+/// Directories: created with their parents, listed in full, removed.
 pub async fn directories() {
     const FILES: usize = 150;
     let scratch = Scratch::new("directories");
@@ -73,7 +73,7 @@ pub async fn directories() {
     let mut entries = fs::read_dir(&deep).await.expect("read_dir");
     let mut seen = [false; FILES];
     loop {
-        // A call that is dropped loses no entry.
+        // Dropping a call loses no entry.
         let polled = future::poll_once(entries.next_entry()).await;
         let entry = match polled {
             Some(entry) => entry,
@@ -101,7 +101,7 @@ pub async fn directories() {
     assert!(fs::read_dir(&deep).await.is_err());
 }
 
-/// A file is written, read back, and its position moved, as one that blocks would be.
+/// A file is written, read back, and its position moved, with the same results as a blocking file.
 pub async fn reads_writes_and_seeks() {
     let scratch = Scratch::new("seeks");
     let path = scratch.path("file");
@@ -130,7 +130,7 @@ pub async fn reads_writes_and_seeks() {
     assert_eq!(file.seek(SeekFrom::Current(1)).await.expect("seek"), 5);
     file.read_exact(&mut two).await.expect("read");
     assert_eq!(&two, b"56");
-    // Where reading stopped.
+    // At the place where reading stopped.
     file.write_all(b"xy").await.expect("write");
     assert_eq!(file.seek(SeekFrom::End(-3)).await.expect("seek"), 7);
     let mut rest = String::new();
@@ -163,7 +163,7 @@ pub async fn flushed_writes_are_there() {
     assert!(read == data);
 }
 
-/// The error of a write that was taken over is not lost: the next operation that waits for writes reports it.
+/// The error of a write in the background is not lost: the next operation that waits for writes reports it.
 pub async fn a_failed_write_is_reported() {
     let full = Path::new("/dev/full");
     if !full.exists() {
@@ -183,7 +183,7 @@ pub async fn a_failed_write_is_reported() {
     file.flush().await.expect("an error is reported once");
 }
 
-/// A read that was dropped before it completed has lost no bytes.
+/// A read that is dropped before it completes loses no bytes.
 pub async fn a_cancelled_read_loses_nothing() {
     let scratch = Scratch::new("cancelled-read");
     let path = scratch.path("file");
@@ -196,7 +196,7 @@ pub async fn a_cancelled_read_loses_nothing() {
         let polled = future::poll_once(file.read(&mut buffer)).await;
         let length = match polled {
             Some(done) => done.expect("read"),
-            // Dropped; ask again, for less.
+            // It was dropped; ask again, for less.
             None => file.read(&mut buffer[..10]).await.expect("read"),
         };
         if length == 0 {
@@ -215,10 +215,10 @@ fn fifo(scratch: &Scratch, name: &str) -> PathBuf {
     path
 }
 
-/// To open a FIFO that nobody else opens can be given up, and then keeps no thread that others need.
+/// You can give up opening a FIFO that no other process opens; it then occupies no thread that others need.
 pub async fn fifos_that_nobody_opens_hold_nobody_up() {
     let scratch = Scratch::new("fifo");
-    // Two of them, as a writer that was given up would let a reader in.
+    // Two FIFOs, because a writer that was given up would let a reader in.
     let (readers, writers) = (fifo(&scratch, "readers"), fifo(&scratch, "writers"));
     let plain = scratch.path("plain");
     set_default_executor(Executor::new("two", 2));
@@ -232,7 +232,7 @@ pub async fn fifos_that_nobody_opens_hold_nobody_up() {
     assert_eq!(spawn_blocking(|| 1).await.expect("a job runs"), 1);
     fs::write(&plain, "text").await.expect("write");
     assert_eq!(fs::read(&plain).await.expect("read"), b"text");
-    // Whoever still waits in one of them meets this.
+    // Ends any thread that still waits in one of them.
     for fifo in [&readers, &writers] {
         let both = std::fs::OpenOptions::new()
             .read(true)
@@ -242,7 +242,7 @@ pub async fn fifos_that_nobody_opens_hold_nobody_up() {
     }
 }
 
-/// A FIFO that is opened from both sides carries bytes, and ends with its writer.
+/// A FIFO that is opened at both ends transfers bytes, and ends with its writer.
 pub async fn conversations_through_a_fifo() {
     let scratch = Scratch::new("fifo");
     let path = fifo(&scratch, "fifo");

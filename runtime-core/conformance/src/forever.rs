@@ -1,4 +1,4 @@
-//! Clause 5: a thread that is lent to the runtime until somebody stops it.
+//! Clause 5: a thread that runs the runtime until it is stopped.
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +9,7 @@ use runtime_kernel::{spawn, yield_now};
 use runtime_library::Runtime;
 use runtime_library::calls::{Calls, call_soon};
 
-/// 5: a task ends the run that it is in, and no task is harmed by that.
+/// 5: a task ends the present run, without any effect on other tasks.
 pub fn c05_a_stop_by_a_task_ends_the_run<S: ForeverSubject>() {
     let subject = S::start();
     for _ in 0..100 {
@@ -27,7 +27,7 @@ pub fn c05_a_stop_by_a_task_ends_the_run<S: ForeverSubject>() {
     }
 }
 
-/// 5: so does a thread that belongs to nobody; and a run that has nothing to do hears it.
+/// 5: so does a thread outside the runtime, even if the run has nothing to do.
 pub fn c05_a_stop_from_another_thread_ends_the_run<S: ForeverSubject>() {
     let subject = S::start();
     for round in 0..100 {
@@ -45,13 +45,13 @@ pub fn c05_a_stop_from_another_thread_ends_the_run<S: ForeverSubject>() {
     }
 }
 
-/// 5: a stop that comes before the run ends that one, and not the one after it.
+/// 5: a stop before a run ends that run, and not the one after it.
 pub fn c05_a_stop_before_a_run_ends_that_run_alone<S: ForeverSubject>() {
     let subject = S::start();
     for _ in 0..20 {
         let rt = subject.handle();
         S::stop(&rt);
-        // Else this hangs.
+        // Otherwise this hangs.
         subject.run_forever();
         let reached = Event::new();
         let (stops, tell) = (rt.clone(), reached.clone());
@@ -67,8 +67,8 @@ pub fn c05_a_stop_before_a_run_ends_that_run_alone<S: ForeverSubject>() {
     }
 }
 
-/// 5: a stop that comes before the run leaves it one round: what is ready by then has its turn, as in asyncio. Where
-/// tasks run on threads of their own they do so anyway.
+/// 5: a stop before a run leaves it one iteration: tasks that are ready by then still run, as in asyncio. Where tasks
+/// have their own threads, they run anyway.
 pub fn c05_a_stop_before_a_run_leaves_it_a_round<S: ForeverSubject>() {
     const TASKS: usize = 10;
     let subject = S::start();
@@ -94,7 +94,7 @@ pub fn c05_a_stop_before_a_run_leaves_it_a_round<S: ForeverSubject>() {
     }
 }
 
-/// 5: tasks that have not ended when a run does go on in the next one at the latest, from where they are.
+/// 5: tasks that have not ended when a run ends continue in the next one at the latest, from where they are.
 pub fn c05_tasks_go_on_in_the_next_run<S: ForeverSubject>() {
     const TASKS: usize = 20;
     const ROUNDS: usize = 10;
@@ -120,7 +120,7 @@ pub fn c05_tasks_go_on_in_the_next_run<S: ForeverSubject>() {
         }));
         subject.run_forever();
         assert_eq!(arrived.get(), round * TASKS);
-        // Between two runs: they are woken while nobody runs them, perhaps.
+        // Between two runs: they may be woken while nobody runs them.
         goes_on.add();
     }
     subject.run(async move {
@@ -130,7 +130,7 @@ pub fn c05_tasks_go_on_in_the_next_run<S: ForeverSubject>() {
     });
 }
 
-/// 5: asyncio's `call_soon_threadsafe`: a call asked for elsewhere is made although the run sleeps.
+/// 5: asyncio's `call_soon_threadsafe`: a call that another thread schedules is made even if the run sleeps.
 pub fn c05_a_call_from_another_thread_wakes_an_idle_run<S: ForeverSubject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -138,7 +138,7 @@ pub fn c05_a_call_from_another_thread_wakes_an_idle_run<S: ForeverSubject>() {
         for number in 0..300 {
             let (answer, answered) = mpsc::channel();
             drop(rt.call_soon(move || answer.send(number).expect("the caller waits")));
-            // Until it is answered nothing else is asked for: who sleeps, sleeps for ever.
+            // Nothing else is scheduled until this is answered: a run that sleeps through it sleeps for ever.
             assert_eq!(answered.recv(), Ok(number));
         }
         S::stop(&rt);
@@ -147,7 +147,7 @@ pub fn c05_a_call_from_another_thread_wakes_an_idle_run<S: ForeverSubject>() {
     caller.join().expect("all were answered");
 }
 
-/// 5: what is asked for in a run is done in it, the callbacks of tasks included.
+/// 5: calls that are scheduled during a run are made in it, including the callbacks of tasks.
 pub fn c05_calls_of_a_run_forever_are_made<S: ForeverSubject>() {
     let subject = S::start();
     let (rt, made) = (subject.handle(), Count::new());

@@ -1,5 +1,5 @@
-//! Clause 14 for fork-join: no frame is left while a job borrows from it, whoever panics, and no nesting of scopes
-//! overflows a stack that the program's own nesting does not.
+//! Clause 14 for fork-join: no frame is left while a job borrows from it, whatever panics. Nested scopes overflow no
+//! stack unless the program's own nesting does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -51,7 +51,7 @@ macro_rules! __fork_join_cases {
     )*};
 }
 
-/// A fork-join under test: how its author starts it. The value is the owner of what it runs on.
+/// A fork-join under test: how to start it. The value owns what it runs on.
 pub trait ForkJoinSubject: Sized + 'static {
     /// The fork-join.
     type ForkJoin: ForkJoin;
@@ -59,14 +59,14 @@ pub trait ForkJoinSubject: Sized + 'static {
     /// Starts what it needs.
     fn start() -> Self;
 
-    /// As users get it.
+    /// The fork-join, as users get it.
     fn fork_join(&self) -> Self::ForkJoin;
 }
 
-/// Runs one case for `S`, bounded in time.
+/// Runs one case for `S`, within a time limit.
 ///
 /// # Panics
-/// With the case's panic, or with its name when it hangs.
+/// With the case's panic, or with the case's name if it hangs.
 pub fn check<S: ForkJoinSubject>(name: &str, case: fn(&S::ForkJoin)) {
     super::watchdog::run(name, PATIENCE, move || {
         let subject = S::start();
@@ -74,7 +74,7 @@ pub fn check<S: ForkJoinSubject>(name: &str, case: fn(&S::ForkJoin)) {
     });
 }
 
-/// Panics when it is dropped, as often as it says, each time with the next one.
+/// Panics when it is dropped, `self.0` times, each time with the next one.
 struct Bomb(usize);
 
 impl Drop for Bomb {
@@ -85,7 +85,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A value that counts until it is gone.
+/// A value that is counted until it is dropped.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
@@ -101,7 +101,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Gives other threads their chance.
+/// Gives other threads a chance to run.
 fn dawdle() {
     for _ in 0..20 {
         std::thread::yield_now();
@@ -111,7 +111,7 @@ fn dawdle() {
 /// The payload that `program` panics with, made harmless.
 fn panic_of(program: impl FnOnce()) -> Payload {
     let Err(payload) = catch_unwind(AssertUnwindSafe(program)) else {
-        panic!("nobody was handed the panic");
+        panic!("the panic was not passed on");
     };
     match payload.downcast::<Bomb>() {
         Ok(mut bomb) => {
@@ -122,8 +122,8 @@ fn panic_of(program: impl FnOnce()) -> Payload {
     }
 }
 
-/// 14: a job that borrows a local is waited for, although two others panic, the one with what panics when it is
-/// dropped.
+/// 14: a scope waits for a job that borrows a local, even if two others panic, one of them with a payload that panics
+/// when it is dropped.
 pub fn c14_a_second_panic_leaves_no_frame_behind(fork_join: &impl ForkJoin) {
     for round in 0..50 {
         let ended = AtomicUsize::new(0);
@@ -132,13 +132,13 @@ pub fn c14_a_second_panic_leaves_no_frame_behind(fork_join: &impl ForkJoin) {
             let local = &local;
             fork_join.scope(|scope| {
                 for _ in 0..8 {
-                    scope.spawn(Box::new(|_| {
+                    scope.spawn(|_| {
                         dawdle();
                         assert_eq!(*local, [round; 64], "the frame is gone");
                         ended.fetch_add(1, SeqCst);
-                    }));
-                    scope.spawn(Box::new(|_| panic_any(Bomb(1))));
-                    scope.spawn(Box::new(|_| panic!("of a job")));
+                    });
+                    scope.spawn(|_| panic_any(Bomb(1)));
+                    scope.spawn(|_| panic!("of a job"));
                 }
             });
         });
@@ -171,8 +171,8 @@ pub fn c14_branches_that_panic_both(fork_join: &impl ForkJoin) {
     }
 }
 
-/// 14: the result that nobody gets, as the other branch panics, may panic when it is dropped; so may a closure that
-/// is not called.
+/// 14: if one branch panics, the other's result is not returned, and may panic when it is dropped; so may a closure
+/// that is not called.
 pub fn c14_destructors_of_results_that_nobody_gets(fork_join: &impl ForkJoin) {
     for _ in 0..50 {
         let payload = panic_of(|| {
@@ -192,7 +192,7 @@ pub fn c14_destructors_of_results_that_nobody_gets(fork_join: &impl ForkJoin) {
         assert_eq!(text_of(&*payload), "of a");
         let payload = panic_of(|| {
             fork_join.scope(|scope| {
-                scope.spawn(Box::new(|_| panic!("of a job")));
+                scope.spawn(|_| panic!("of a job"));
                 Bomb(2)
             });
         });
@@ -200,7 +200,7 @@ pub fn c14_destructors_of_results_that_nobody_gets(fork_join: &impl ForkJoin) {
     }
 }
 
-/// 14: a scope whose body panics has waited for its jobs, and so has one in which a job panics.
+/// 14: a scope whose body or job panics waits for its jobs first.
 pub fn c14_a_panic_waits_for_all_that_borrow(fork_join: &impl ForkJoin) {
     for of_body in [true, false] {
         for _ in 0..50 {
@@ -210,13 +210,13 @@ pub fn c14_a_panic_waits_for_all_that_borrow(fork_join: &impl ForkJoin) {
                     for number in 0..8 {
                         let alive = &alive;
                         let counted = Counted::new(alive);
-                        scope.spawn(Box::new(move |scope| {
-                            scope.spawn(Box::new(move |_| {
+                        scope.spawn(move |scope| {
+                            scope.spawn(move |_| {
                                 dawdle();
                                 drop(counted);
                                 assert!(of_body || number > 0, "of a job");
-                            }));
-                        }));
+                            });
+                        });
                     }
                     assert!(!of_body, "of the body");
                 });
@@ -234,7 +234,7 @@ pub fn c14_payloads_that_panic_again_and_again(fork_join: &impl ForkJoin) {
         let payload = panic_of(|| {
             fork_join.scope(|scope| {
                 for _ in 0..10 {
-                    scope.spawn(Box::new(move |_| panic_any(Bomb(bombs))));
+                    scope.spawn(move |_| panic_any(Bomb(bombs)));
                 }
                 panic!("of the body");
             });
@@ -249,20 +249,20 @@ pub fn c14_many_panics_at_once(fork_join: &impl ForkJoin) {
     let payload = panic_of(|| {
         fork_join.scope(|scope| {
             for _ in 0..64 {
-                scope.spawn(Box::new(|_| {
+                scope.spawn(|_| {
                     let inner = panic_of(|| {
                         fork_join.scope(|scope| {
                             for _ in 0..8 {
-                                scope.spawn(Box::new(|_| {
+                                scope.spawn(|_| {
                                     ran.fetch_add(1, SeqCst);
                                     panic_any(Bomb(1));
-                                }));
+                                });
                             }
                         });
                     });
                     assert!(inner.is::<Bomb>());
                     resume_unwind(Box::new(Bomb(1)));
-                }));
+                });
             }
         });
     });
@@ -270,19 +270,19 @@ pub fn c14_many_panics_at_once(fork_join: &impl ForkJoin) {
     assert_eq!(ran.load(SeqCst), 64 * 8);
 }
 
-/// 14: ten thousand jobs of a scope each open a scope of two empty jobs. To run one on top of another would overflow
-/// any stack.
+/// 14: ten thousand jobs of a scope each open a scope of two empty jobs. Running each job on top of another would
+/// overflow any stack.
 pub fn c14_jobs_that_all_open_scopes(fork_join: &impl ForkJoin) {
     let ran = AtomicUsize::new(0);
     fork_join.scope(|scope| {
         for _ in 0..10_000 {
-            scope.spawn(Box::new(|_| {
+            scope.spawn(|_| {
                 fork_join.scope(|inner| {
-                    inner.spawn(Box::new(|_| {}));
-                    inner.spawn(Box::new(|_| {}));
+                    inner.spawn(|_| {});
+                    inner.spawn(|_| {});
                 });
                 ran.fetch_add(1, SeqCst);
-            }));
+            });
         }
     });
     assert_eq!(ran.load(SeqCst), 10_000);
@@ -294,18 +294,18 @@ pub fn c14_jobs_that_all_open_scopes_and_join(fork_join: &impl ForkJoin) {
     let ran = &ran;
     fork_join.scope(|scope| {
         for _ in 0..5_000 {
-            scope.spawn(Box::new(move |scope: &dyn Scope<'_>| {
+            scope.spawn(move |scope: &dyn Scope<'_>| {
                 let late = AtomicBool::new(false);
                 fork_join.scope(|inner| {
-                    inner.spawn(Box::new(|_| {
+                    inner.spawn(|_| {
                         fork_join.join(std::thread::yield_now, || late.store(true, SeqCst));
-                    }));
+                    });
                 });
                 assert!(late.into_inner(), "the inner scope has ended");
-                scope.spawn(Box::new(move |_| {
+                scope.spawn(move |_| {
                     fork_join.join(|| ran.fetch_add(1, SeqCst), || {});
-                }));
-            }));
+                });
+            });
         }
     });
     assert_eq!(ran.load(SeqCst), 5_000);
@@ -316,7 +316,7 @@ pub fn c14_a_chain_of_jobs_needs_no_stack(fork_join: &impl ForkJoin) {
     fn link<'env>(scope: &dyn Scope<'env>, left: usize, ran: &'env AtomicUsize) {
         ran.fetch_add(1, SeqCst);
         if left > 1 {
-            scope.spawn(Box::new(move |scope| link(scope, left - 1, ran)));
+            scope.spawn(move |scope| link(scope, left - 1, ran));
         }
     }
     let ran = AtomicUsize::new(0);
@@ -324,12 +324,12 @@ pub fn c14_a_chain_of_jobs_needs_no_stack(fork_join: &impl ForkJoin) {
     assert_eq!(ran.load(SeqCst), 20_000);
 }
 
-/// 14: a tenfold tree, in which each node is a job that opens a scope.
+/// 14: a tree with ten branches per node, in which each node is a job that opens a scope.
 pub fn c14_a_tree_of_scopes(fork_join: &impl ForkJoin) {
     assert_eq!(leaves(fork_join, 1_000), 1_000);
 }
 
-/// How many leaves a tenfold tree by scopes has, counted one by one.
+/// The number of leaves of such a tree, counted one by one with scopes.
 pub fn leaves(fork_join: &impl ForkJoin, below: usize) -> usize {
     if below < 10 {
         return 1;
@@ -337,9 +337,9 @@ pub fn leaves(fork_join: &impl ForkJoin, below: usize) -> usize {
     let sum = AtomicUsize::new(0);
     fork_join.scope(|scope| {
         for _ in 0..10 {
-            scope.spawn(Box::new(|_| {
+            scope.spawn(|_| {
                 sum.fetch_add(leaves(fork_join, below / 10), SeqCst);
-            }));
+            });
         }
     });
     sum.into_inner()

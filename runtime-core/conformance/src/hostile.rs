@@ -1,4 +1,4 @@
-//! Wakers that misbehave: their clone, their wake or their drop uses what they wait for, or panics.
+//! Wakers that misbehave: their clone, wake or drop uses what they wait for, or panics.
 #![allow(unsafe_code)]
 
 use std::future::Future;
@@ -21,17 +21,17 @@ impl Moment {
     pub(super) const ALL: [Self; 3] = [Self::Clone, Self::Wake, Self::Drop];
 }
 
-/// What it does then.
+/// What it then does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
     UsesIt,
     Panics,
 }
 
-/// Uses what is waited for.
+/// Uses the object that is waited for.
 pub(super) type Touch = Arc<dyn Fn() + Send + Sync>;
 
-/// A waker that misbehaves as long as it is armed, and the count of its wakes.
+/// A waker that misbehaves while it is armed, and the count of its wakes.
 pub(super) struct Hostile {
     waker: ManuallyDrop<Waker>,
     shared: Arc<Shared>,
@@ -59,12 +59,12 @@ impl Hostile {
             deeds: AtomicUsize::new(0),
         });
         let data = Arc::into_raw(Arc::clone(&shared)).cast();
-        // SAFETY: the table's functions are for pointers of such an `Arc`, and keep the rules of `RawWaker`.
+        // SAFETY: the table's functions are for pointers of such an `Arc`, and obey the rules of `RawWaker`.
         let waker = ManuallyDrop::new(unsafe { Waker::new(data, &VTABLE) });
         Self { waker, shared }
     }
 
-    /// One that does nothing wrong.
+    /// A waker that does nothing wrong.
     pub(super) fn harmless() -> Self {
         let harmless = Self::new(Moment::Wake, Deed::UsesIt, &(Arc::new(|| {}) as Touch));
         harmless.shared.armed.store(false, SeqCst);
@@ -80,7 +80,7 @@ impl Hostile {
         self.shared.deeds.load(SeqCst)
     }
 
-    /// Polls `future` for this waker; an error if that panics.
+    /// Polls `future` with this waker; an error if that panics.
     pub(super) fn poll<T>(
         &self,
         future: &mut Pin<Box<dyn Future<Output = T> + Send>>,
@@ -93,7 +93,7 @@ impl Hostile {
 impl Drop for Hostile {
     fn drop(&mut self) {
         self.shared.armed.store(false, SeqCst);
-        // SAFETY: once, as this is the end of `self`.
+        // SAFETY: once, because this is the end of `self`.
         unsafe { ManuallyDrop::drop(&mut self.waker) };
     }
 }
@@ -106,26 +106,31 @@ impl Shared {
         self.deeds.fetch_add(1, SeqCst);
         match self.deed {
             Deed::UsesIt => (self.touch)(),
-            // The hook prints nothing of it.
+            // The panic hook does not print it.
             Deed::Panics => resume_unwind(Box::new("a waker's panic, as planned")),
         }
     }
 }
 
-/// SAFETY: `data` is that of a waker with this table.
+/// # Safety
+/// `data` belongs to a waker with this table, and the waker outlives `'a`.
 unsafe fn shared<'a>(data: *const ()) -> &'a Shared {
-    // SAFETY: the waker has a reference on it.
+    // SAFETY: the waker holds a reference to it.
     unsafe { &*data.cast::<Shared>() }
 }
 
+/// # Safety
+/// `data` belongs to a waker with this table, which outlives the call.
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: of a waker with this table.
+    // SAFETY: it belongs to a waker with this table.
     unsafe { shared(data) }.misbehave(Moment::Clone);
     // SAFETY: the pointer is that of an `Arc`, alive by this waker's reference.
     unsafe { Arc::increment_strong_count(data.cast::<Shared>()) };
     RawWaker::new(data, &VTABLE)
 }
 
+/// # Safety
+/// `data` belongs to a waker with this table, which ends with this call.
 unsafe fn wake(data: *const ()) {
     // SAFETY: the reference is this waker's, and given up once.
     let shared = unsafe { Arc::from_raw(data.cast::<Shared>()) };
@@ -133,13 +138,17 @@ unsafe fn wake(data: *const ()) {
     shared.misbehave(Moment::Wake);
 }
 
+/// # Safety
+/// `data` belongs to a waker with this table, which outlives the call.
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: of a waker with this table.
+    // SAFETY: it belongs to a waker with this table.
     let shared = unsafe { shared(data) };
     shared.wakes.fetch_add(1, SeqCst);
     shared.misbehave(Moment::Wake);
 }
 
+/// # Safety
+/// `data` belongs to a waker with this table, which ends with this call.
 unsafe fn drop_waker(data: *const ()) {
     // SAFETY: the reference is this waker's, and given up once.
     let shared = unsafe { Arc::from_raw(data.cast::<Shared>()) };

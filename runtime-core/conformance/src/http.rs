@@ -1,4 +1,4 @@
-//! hyper under a scheduler: written over the [`Runtime`] trait alone.
+//! hyper under a scheduler: uses only the [`Runtime`] trait.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -23,7 +23,7 @@ async fn text(mut body: Incoming) -> String {
     String::from_utf8(all).expect("text")
 }
 
-/// A client and a server exchange requests small and large over one connection that is kept alive.
+/// A client and a server exchange small and large requests over one connection that is kept alive.
 pub async fn requests_over_one_connection<R: Runtime>(rt: R) {
     let listener = rt
         .bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))

@@ -1,4 +1,4 @@
-//! The one list of the cases over sockets and files, and what runs them.
+//! The one list of the cases about sockets and files, and what runs them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use runtime_library::runtime::{Launch, LaunchConfig};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Generates the tests of sockets and files for a scheduler in the calling crate, one `#[test]` per case, in a module
-/// `io_conformance`. The scheduler is given by its [`Launch`]; its tasks must have it as their ambient runtime.
+/// `io_conformance`. You name the scheduler by its [`Launch`]; it must be the ambient runtime of its tasks.
 #[macro_export]
 macro_rules! io_conformance {
     ($launch:ty) => {
@@ -44,10 +44,10 @@ macro_rules! __io_tests {
     )*};
 }
 
-/// Runs a case as the root task of a fresh runtime, once with each reactor, bounded in time.
+/// Runs a case as the root task of a fresh runtime, once with each reactor, within a time limit.
 ///
 /// # Panics
-/// With the case's panic, or with its name when it hangs.
+/// With the case's panic, or with the case's name if it hangs.
 pub fn check<L, C, F>(name: &str, case: impl Fn() -> C)
 where
     L: Launch,
@@ -65,15 +65,15 @@ where
     }
 }
 
-/// [`check`] for a case whose type is forgotten, so that it is compiled once for all schedulers.
+/// [`check`] for a case with an erased type, so that it is compiled once for all schedulers.
 ///
 /// # Panics
-/// As [`check`].
+/// Like [`check`].
 pub fn check_boxed<L: Launch>(name: &str, case: fn() -> BoxedCase) {
     check::<L, _, _>(name, || move |_| case());
 }
 
-/// A case of sockets or files.
+/// A case about sockets or files.
 pub type BoxedCase = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The cases, boxed.
@@ -97,7 +97,7 @@ macro_rules! __io_boxed {
     )*};
 }
 
-/// Generates one `#[test]` per case, by module, that hands the case to the calling module's `run`.
+/// Generates one `#[test]` per case, by module, which passes the case to the calling module's `run`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __one_loop_tests {
@@ -113,7 +113,7 @@ macro_rules! __one_loop_tests {
     )*};
 }
 
-/// Hands the names of the cases, by module, to another macro.
+/// Passes the names of the cases, by module, to another macro.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __io_cases {
@@ -183,6 +183,14 @@ macro_rules! __io_cases {
                 options_and_addresses
                 refused_connect
                 unix_sockets
+            }
+            turns {
+                a_connection_wakes_few_of_many
+                a_datagram_wakes_few_of_many
+                a_waiter_that_was_woken_and_is_dropped_loses_no_connection
+                a_waiter_that_was_woken_and_is_kept_keeps_no_connection
+                aborted_tasks_lose_no_connection
+                who_accepts_is_served_in_turn
             }
             executors {
                 an_aborted_job_leaves_the_queue_of_a_stuck_executor

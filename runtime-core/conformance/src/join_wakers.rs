@@ -1,4 +1,4 @@
-//! Clause 13: a foreign waker that a handle was polled with, and that panics, harms nobody.
+//! Clause 13: if a handle was polled with a foreign waker that panics, other tasks are not affected.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
-/// What of a waker panics.
+/// Which part of a waker panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Panics {
     Wake,
@@ -18,7 +18,7 @@ enum Panics {
     Both,
 }
 
-/// A waker that does.
+/// A waker of which that part panics.
 struct Foreign(Panics);
 
 impl Wake for Foreign {
@@ -27,22 +27,22 @@ impl Wake for Foreign {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        assert!(self.0 == Panics::Drop, "the waker panics as it was told to");
+        assert!(self.0 == Panics::Drop, "the waker panics on purpose");
     }
 }
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // A second panic while one unwinds would end the process.
+        // A second panic during unwinding would end the process.
         assert!(
             self.0 == Panics::Wake || std::thread::panicking(),
-            "the waker's destructor panics as it was told to"
+            "the waker's destructor panics on purpose"
         );
     }
 }
 
 impl Panics {
-    /// Polls the handle with such a waker, of which the task has the last copy then.
+    /// Polls the handle with such a waker. Afterwards the task has the last copy.
     fn poll<H: Future + Unpin>(self, handle: &mut H) {
         let waker = Waker::from(Arc::new(Foreign(self)));
         let polled = Pin::new(handle).poll(&mut Context::from_waker(&waker));
@@ -50,7 +50,7 @@ impl Panics {
     }
 }
 
-/// What is done with the handle when it has been polled.
+/// What is done with the handle after it was polled.
 #[derive(Clone, Copy, Debug)]
 enum Use {
     Await,
@@ -59,8 +59,8 @@ enum Use {
     Abort,
 }
 
-/// 13: whatever of the waker panics, and whenever: the task ends as it would, who awaits it is told, and other tasks
-/// are served.
+/// 13: whichever part of the waker panics, and whenever: the task ends as usual, the awaiting task is woken, and other
+/// tasks are served.
 pub fn c13_a_handles_waker_that_panics_harms_nobody<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();

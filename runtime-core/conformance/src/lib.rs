@@ -11,6 +11,7 @@ pub mod ambient;
 pub mod apart;
 pub mod attributes;
 pub mod blocking_entry;
+pub mod blocking_forms;
 pub mod cancel_waiters;
 mod cases;
 pub mod channel;
@@ -35,6 +36,7 @@ mod life;
 pub mod lifecycle;
 pub mod net;
 pub mod outcome;
+pub mod outlives;
 pub mod owner;
 pub mod poll_batches;
 pub mod probe;
@@ -56,6 +58,7 @@ pub mod sync_queues;
 mod sync_tasks;
 pub mod sync_turns;
 pub mod timers;
+pub mod turns;
 pub mod user_values;
 pub mod user_wakers;
 pub mod waiting;
@@ -72,25 +75,25 @@ pub mod rounds {
     pub use crate::poll_batches::*;
 }
 
-/// A scheduler under test: how its author starts it, drives it and stops it.
+/// A scheduler under test: how to start it, drive it and stop it.
 ///
-/// The value is the owner; dropping it is dropping the owner. It need not be `Send`: each case keeps it on one thread.
+/// The value is the owner, and dropping it drops the owner. It need not be `Send`: each case keeps it on one thread.
 pub trait Subject: Sized + 'static {
     /// The handle to the scheduler.
     type Runtime: Runtime;
 
-    /// How long a case may take before it counts as hung. All waits are bounded by this alone, so it is generous.
+    /// How long a case may take before it counts as hung. It is the only limit on all waits, so it is generous.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A new runtime as users get it; with two workers where there are several.
+    /// A new runtime as users get it; with two workers if it can have several.
     fn start() -> Self;
 
     /// A handle to it.
     fn handle(&self) -> Self::Runtime;
 
-    /// Runs `root` as a task and returns its output when it ends; the other tasks stay, to go on in the next `run` at
-    /// the latest. Called on the thread that called [`start`](Subject::start), outside of any task, any number of
-    /// times.
+    /// Runs `root` as a task and returns its output when it ends. The other tasks stay, and continue in the next `run`
+    /// at the latest. It is called on the thread that called [`start`](Subject::start), outside any task, any number
+    /// of times.
     ///
     /// # Panics
     /// With the root's panic.
@@ -99,18 +102,18 @@ pub trait Subject: Sized + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// The handle's own blocking entry: awaits `future` on the calling thread, whichever that is, while another thread
-    /// may be in [`run`](Subject::run).
+    /// The handle's own blocking entry: awaits `future` on the calling thread, which may be any thread, while another
+    /// thread may be in [`run`](Subject::run).
     ///
     /// # Panics
-    /// Inside of a task, and with the future's panic.
+    /// Inside a task, and with the future's panic.
     fn block_on<F>(runtime: &Self::Runtime, future: F) -> F::Output
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Stops the runtime as clause 4 of the contract has it; the names of the tasks and blocking jobs that still run
-    /// after `timeout`.
+    /// Stops the runtime according to clause 4 of the contract. Returns the names of the tasks and blocking jobs that
+    /// are still running after `timeout`.
     fn shutdown(self, timeout: Duration) -> Vec<String>;
 }
 
@@ -121,33 +124,33 @@ pub trait AmbientSubject: Subject {
     fn enter(&self) -> EnterGuard;
 }
 
-/// An [`AmbientSubject`] that a thread can be lent to until it is told to stop: asyncio's `run_forever` and `stop`.
+/// An [`AmbientSubject`] that can run on a thread until it is told to stop: asyncio's `run_forever` and `stop`.
 pub trait ForeverSubject: AmbientSubject {
-    /// Runs the tasks, or lets them run, until [`stop`](ForeverSubject::stop). Called on the thread that called
-    /// [`start`](Subject::start), outside of any task, any number of times.
+    /// Runs the tasks, or lets them run, until [`stop`](ForeverSubject::stop). It is called on the thread that called
+    /// [`start`](Subject::start), outside any task, any number of times.
     fn run_forever(&self);
 
-    /// Ends one run: the one that goes on, else the next. From any thread, tasks among them.
+    /// Ends one run: the one in progress, or else the next. Any thread or task may call it.
     fn stop(runtime: &Self::Runtime);
 }
 
 /// An [`AmbientSubject`] that can be started with another clock than the system's.
 pub trait ClockSubject: AmbientSubject {
-    /// As [`start`](Subject::start), with timers that go by `clock`.
+    /// Like [`start`](Subject::start), with timers that use `clock`.
     fn start_with(clock: Clock) -> Self;
 }
 
-/// Declines the case that the calling thread runs, because the scheduler lacks something that it has a right to lack.
-/// To be called in a [`Subject`]'s methods, on the case's own thread, which bears the case's name. The case does not
-/// fail, and `skipped`, its name and the reason are printed on standard error.
+/// Skips the case that the calling thread runs, because the scheduler lacks something that it need not have. Call it
+/// in a [`Subject`]'s methods, on the case's own thread, which has the case's name. The case does not fail; `skipped`,
+/// its name and the reason are printed on standard error.
 pub fn skip(reason: &str) -> ! {
     watchdog::skip(reason)
 }
 
-/// Runs one case for `S`, bounded by its patience: what the generated tests call.
+/// Runs one case for `S`, within its time limit: the generated tests call this.
 ///
 /// # Panics
-/// With the case's panic, or with its name when the patience is over.
+/// With the case's panic, or with the case's name if the time is up.
 pub fn run<S: Subject>(name: &str, case: fn()) {
     watchdog::run(name, S::PATIENCE, case);
 }

@@ -1,4 +1,4 @@
-//! The lives that a task can lead while its runtime lives, and what its handle reports at the end of each.
+//! The lives that a task can have while its runtime lives, and what its handle reports at the end of each.
 
 use super::outcome::Outcome;
 use super::probe::{Destructors, IN_FUTURE, IN_POLL, Then};
@@ -22,11 +22,11 @@ pub(super) enum Use {
     AwaitedFromTheStart,
     /// It is first polled when the task has ended.
     AwaitedAfterTheEnd,
-    /// It is dropped as soon as the task was spawned (and aborted, if that is how it ends).
+    /// It is dropped as soon as the task was spawned (and aborted, if the task ends that way).
     DroppedAtOnce,
     /// It is polled once, and then dropped before the task ends.
     PolledAndDropped,
-    /// It is dropped inside of the task's own last poll.
+    /// It is dropped inside the task's own last poll.
     DroppedInThePoll,
     /// It is dropped when the task has ended.
     DroppedAfterTheEnd,
@@ -59,7 +59,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// All lives that end in `ending` and that can be.
+    /// All possible lives that end in `ending`.
     pub(super) fn all(ending: Ending) -> impl Iterator<Item = Life> {
         USES.into_iter()
             .flat_map(move |handle| {
@@ -77,7 +77,7 @@ impl Life {
 
     fn can_be(&self) -> bool {
         match (self.ending, self.handle) {
-            // To abort takes the handle, and a finished task has no last poll to come.
+            // Aborting needs the handle, and a finished task will not be polled again.
             (Ending::AbortedAfterwards, handle) => !matches!(
                 handle,
                 Use::DroppedAtOnce | Use::PolledAndDropped | Use::DroppedInThePoll
@@ -86,7 +86,7 @@ impl Life {
             (Ending::AbortedAtOnce | Ending::AbortedWhileParked, handle) => {
                 handle != Use::DroppedInThePoll
             }
-            // The handle is needed in the poll.
+            // The poll needs the handle.
             (Ending::AbortedInItsPoll(_) | Ending::AbortedInItsPollByAThread(_), handle) => {
                 !matches!(handle, Use::DroppedAtOnce | Use::PolledAndDropped)
             }
@@ -94,7 +94,7 @@ impl Life {
         }
     }
 
-    /// What the task's own behaviour comes to, before its future's destructor has its say.
+    /// The outcome of the task's own behaviour, without its future's destructor.
     fn undisturbed(&self) -> Outcome {
         match self.ending {
             Ending::Returns | Ending::AbortedAfterwards => Outcome::Returned,
@@ -117,7 +117,7 @@ impl Life {
         let right = if self.destructors != Destructors::FuturePanics {
             *outcome == undisturbed
         } else if matches!(undisturbed, Outcome::Panicked(_)) {
-            // Two panics, one handle: either payload will do.
+            // Two panics, one handle: it may report either payload.
             *outcome == undisturbed || *outcome == disturbed
         } else {
             *outcome == disturbed

@@ -1,7 +1,7 @@
 //! Clauses 1 to 3: how a task ends, what its handle reports then, and what has been dropped by that time.
 //!
 //! The combinations are enumerated: every ending x every use of the handle x which destructor panics x whether wakers
-//! outlive the task. One test stands for each ending, and names the combination that fails.
+//! outlive the task. There is one test for each ending; it names the combination that fails.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use super::wakers::wake_by_value;
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
-/// The handle, within reach of the test, of the task itself and of other threads.
+/// The handle, accessible to the test, to the task itself and to other threads.
 struct Slot<H>(Arc<Mutex<Option<H>>>);
 
 impl<H> Clone for Slot<H> {
@@ -47,14 +47,14 @@ impl<H: TaskHandle<Output>> Slot<H> {
     }
 }
 
-/// What is left of a life for when the runtime is gone.
+/// What remains of a life after the runtime is gone.
 struct Remains<H> {
     life: Life,
     probe: Probe,
     handle: Option<H>,
 }
 
-/// Leads one life from spawn to end, inside of a task.
+/// Leads one life from spawn to end, inside a task.
 async fn lead<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> {
     let probe = Probe::with(life.destructors, life.wakers_outlive);
     let slot = Slot::new(rt.spawn(probe.future()));
@@ -81,7 +81,7 @@ async fn lead<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> 
                 .unwrap_or_else(PoisonError::into_inner)
                 .replace(handle);
         }
-        // A task that is aborted while parked needs its handle until then.
+        // A task that is aborted while it waits needs its handle until then.
         Use::DroppedAtOnce if life.ending != Ending::AbortedWhileParked => drop(slot.take()),
         Use::PolledAndDropped if life.ending != Ending::AbortedWhileParked => {
             let mut handle = slot.take().expect("nobody took it");
@@ -123,7 +123,7 @@ async fn lead<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> 
     bury(life, probe, None)
 }
 
-/// Makes the task end as `life` has it.
+/// Makes the task end as `life` says.
 async fn bring_about<H: TaskHandle<Output>>(life: &Life, probe: &Probe, slot: &Slot<H>) {
     let drop_handle = {
         let slot = (life.handle == Use::DroppedInThePoll).then(|| slot.clone());
@@ -141,7 +141,7 @@ async fn bring_about<H: TaskHandle<Output>>(life: &Life, probe: &Probe, slot: &S
         Ending::AbortedAtOnce => {}
         Ending::AbortedWhileParked => {
             probe.polls().reach(1).await;
-            // Without this the probe itself holds a waker, and a task that nobody can wake would go untested.
+            // Otherwise the probe itself would hold a waker, and a task that nobody can wake would not be tested.
             if !life.wakers_outlive {
                 drop(probe.take_waker());
             }
@@ -180,7 +180,7 @@ async fn bring_about<H: TaskHandle<Output>>(life: &Life, probe: &Probe, slot: &S
     }
 }
 
-/// Has the task call `act` in its next poll and waits for that: until then `act` needs the handle to be in its slot.
+/// Makes the task call `act` in its next poll and waits for that: until then `act` needs the handle in its slot.
 async fn run_in_the_poll(probe: &Probe, act: impl FnOnce() + Send + 'static, then: Then) {
     let acted = Event::new();
     let tell = acted.clone();
@@ -206,7 +206,7 @@ fn abort_afterwards<H: TaskHandle<Output>>(life: &Life, slot: &Slot<H>) {
     }
 }
 
-/// Checks what a handle has just reported, and that the future was gone by then.
+/// Checks what a handle has just reported, and that the future was dropped by then.
 #[track_caller]
 fn report(life: &Life, probe: &Probe, result: Result<Output, runtime_kernel::JoinError>) {
     assert_eq!(
@@ -221,7 +221,7 @@ fn report(life: &Life, probe: &Probe, result: Result<Output, runtime_kernel::Joi
             "{life:?}: the output is the caller's"
         );
     }
-    // The caller's own copy is not the task's business: its destructor's panic is the caller's.
+    // The caller now owns the output: a panic of its destructor is the caller's.
     let outcome = match result {
         Ok(output) => {
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(output)));
@@ -240,7 +240,7 @@ fn bury<H>(life: Life, probe: Probe, handle: Option<H>) -> Remains<H> {
     }
 }
 
-/// What holds of every task that has ended, however that came about.
+/// What holds for every task that has ended, in whichever way.
 async fn after_the_end(life: Life, probe: &Probe, handle_is_gone: bool) {
     probe.futures_dropped().reach(1).await;
     if handle_is_gone {
@@ -310,7 +310,7 @@ pub fn c02_a_task_aborted_at_once<S: Subject>() {
     lead_all::<S>(&[Ending::AbortedAtOnce]);
 }
 
-/// 1, 2: a task that is aborted while it waits, with and without a waker left in the world.
+/// 1, 2: a task that is aborted while it waits, whether or not a waker still exists.
 pub fn c02_a_task_aborted_while_parked<S: Subject>() {
     lead_all::<S>(&[Ending::AbortedWhileParked]);
 }

@@ -1,6 +1,6 @@
 //! TCP streams under a scheduler: each case is a root task for a fresh runtime that enters the ambient context.
 //!
-//! The cases of [`alone`](super::alone) change what belongs to the whole process, and have it to themselves.
+//! The cases in [`alone`](super::alone) change state of the whole process, so each of them gets its own process.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -30,7 +30,7 @@ pub(super) async fn connected() -> (TcpStream, TcpStream) {
     (client, server)
 }
 
-/// A connection goes on in one direction after the other was closed.
+/// A connection continues in one direction after the other was closed.
 pub async fn half_close() {
     let (client, mut server) = connected().await;
     let (mut read, mut write) = client.into_split();
@@ -66,7 +66,8 @@ pub async fn shutdown_of_each_direction() {
     assert_eq!(last, b"last");
 }
 
-/// The end of a stream is seen whether it comes with the data, after it, or to a reader that waits; again and again.
+/// A reader sees the end of a stream, whether it comes with the data, after it, or while the reader waits; again and
+/// again.
 pub async fn end_of_stream() {
     for round in 0..100 {
         let (mut client, mut server) = connected().await;
@@ -90,7 +91,7 @@ pub async fn end_of_stream() {
     }
 }
 
-/// A connection that the peer resets is an error for a reader that waits, or the end.
+/// If the peer resets a connection, a waiting reader gets an error, or the end.
 pub async fn reset() {
     let (client, mut server) = connected().await;
     let reader = spawn(async move { server.read(&mut [0]).await });
@@ -137,7 +138,7 @@ pub async fn large_write_with_back_pressure() {
     writer.await.expect("writer");
 }
 
-/// Sockets that come and go under the same descriptor numbers get their own events only.
+/// Sockets that successively get the same descriptor numbers get only their own events.
 pub async fn descriptor_reuse() {
     for round in 0..100_u8 {
         let (mut client, mut server) = connected().await;
@@ -209,7 +210,7 @@ pub async fn one_socket_read_and_written_by_two_tasks() {
     peer.await.expect("peer").expect("echo");
 }
 
-/// A stream through references to it.
+/// A stream that is used through shared references.
 struct Shared(Arc<TcpStream>);
 
 impl AsyncRead for Shared {
@@ -238,7 +239,7 @@ impl futures_io::AsyncWrite for Shared {
     }
 }
 
-/// Tasks that read one stream by turns each get their part: nobody is forgotten.
+/// Tasks that take turns reading one stream each get their part: none is forgotten.
 pub async fn several_readers_of_one_stream() {
     const READERS: usize = 5;
     let (mut client, server) = connected().await;
@@ -290,7 +291,7 @@ pub async fn a_dropped_socket_with_a_pending_read() {
     assert_eq!(reader.await.expect("reader"), "it is gone");
 }
 
-/// The peer of a socket that is dropped while its task is aborted in a read sees the end.
+/// If a task is aborted in a read and drops its socket, the peer sees the end.
 pub async fn an_aborted_reader_closes_its_socket() {
     for _ in 0..20 {
         let (mut client, mut server) = connected().await;
@@ -329,7 +330,7 @@ pub async fn a_socket_that_is_always_ready_lets_others_run() {
     other.await.expect("the other");
 }
 
-/// Peeking takes nothing; several buffers go and come in one call.
+/// Peeking takes nothing; one call can transfer several buffers.
 pub async fn peek_and_vectored() {
     let (mut client, mut server) = connected().await;
     let parts = [
@@ -347,7 +348,7 @@ pub async fn peek_and_vectored() {
     assert_eq!((&first, &second[..5]), (b"on", &b"e two"[..]));
 }
 
-/// More buffers than the system takes in one call: what it leaves is read next, without another event.
+/// More buffers than the system takes in one call: the rest is read next, without another event.
 pub async fn more_buffers_than_one_call_takes() {
     const BUFFERS: usize = 3000;
     let (mut client, mut server) = connected().await;
@@ -361,7 +362,7 @@ pub async fn more_buffers_than_one_call_takes() {
     assert_eq!(bytes, [7; BUFFERS]);
 }
 
-/// Halves are put together again, and only with their own.
+/// Halves can be joined again, but only with their own counterpart.
 pub async fn halves_reunite() {
     let (client, server) = connected().await;
     let (client_read, client_write) = client.into_split();

@@ -19,7 +19,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Sorts `result`; the value, if any, is dropped.
+    /// Classifies `result`; drops the value, if any.
     pub fn of<T>(result: Result<T, JoinError>) -> Self {
         match result {
             Ok(_) => Self::Returned,

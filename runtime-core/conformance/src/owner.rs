@@ -1,4 +1,4 @@
-//! Clauses 4 and 5 for owners that can be sent to other threads, and so into their own tasks.
+//! Clauses 4 and 5 for owners that can be sent to other threads, and therefore into their own tasks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -14,8 +14,8 @@ use super::probe::{Probe, Then};
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
-/// Has a task of `subject` call `end` on its own owner; then the other tasks are dropped, and it itself where it next
-/// waits.
+/// Makes a task of `subject` call `end` on its own owner. Afterwards the other tasks are dropped, and so is this task,
+/// where it next waits.
 fn end_from_inside<S: Subject + Send>(end: fn(S)) {
     let subject = S::start();
     let rt = subject.handle();
@@ -50,12 +50,12 @@ fn end_from_inside<S: Subject + Send>(end: fn(S)) {
     );
 }
 
-/// 4: an owner dropped inside of its own task only begins the shutdown, which then goes its way.
+/// 4: an owner that is dropped inside its own task only begins the shutdown, which then proceeds.
 pub fn c04_the_owner_dropped_inside_its_own_task<S: Subject + Send>() {
     end_from_inside::<S>(drop);
 }
 
-/// 4: so does `shutdown` there: it cannot wait for the very poll that it is called in.
+/// 4: the same holds for `shutdown` there: it cannot wait for the very poll that it is called in.
 pub fn c04_shutdown_called_inside_its_own_task<S: Subject + Send>() {
     end_from_inside::<S>(|subject| drop(subject.shutdown(Duration::from_millis(20))));
 }
@@ -88,7 +88,7 @@ pub fn c04_the_owner_dropped_in_a_blocking_job<S: Subject + Send>() {
     probe.assert_nothing_left(&"the waiting task");
 }
 
-/// 4: so may one in a blocking job that a task of its waits for in its poll: there it only begins the shutdown.
+/// 4: even in a blocking job for which one of its tasks waits in a poll: there it only begins the shutdown.
 pub fn c04_the_owner_dropped_in_a_job_that_a_poll_waits_for<S: Subject + Send>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -99,14 +99,14 @@ pub fn c04_the_owner_dropped_in_a_job_that_a_poll_waits_for<S: Subject + Send>()
             drop(subject);
             tell.set();
         }));
-        // Which it should not do.
+        // It should not do that.
         dropped.wait_blocking();
         8
     });
     assert_eq!(block_on(task).expect("it finished in that poll"), 8);
 }
 
-/// 4: an owner may be dropped by the destructor of a future of its own, when the task is aborted.
+/// 4: an owner may be dropped by the destructor of one of its own futures, when the task is aborted.
 pub fn c04_the_owner_dropped_in_a_destructor<S: Subject + Send>() {
     struct Owns<S>(Option<S>, Event);
     impl<S> Drop for Owns<S> {
@@ -135,7 +135,7 @@ pub fn c04_the_owner_dropped_in_a_destructor<S: Subject + Send>() {
     probe.assert_nothing_left(&"the waiting task");
 }
 
-/// 4: an owner may be dropped inside of another runtime's task.
+/// 4: an owner may be dropped inside another runtime's task.
 pub fn c04_the_owner_dropped_in_another_runtimes_task<S: Subject + Send>() {
     let (outer, inner) = (S::start(), S::start());
     let probe = Probe::new();
@@ -146,7 +146,7 @@ pub fn c04_the_owner_dropped_in_another_runtimes_task<S: Subject + Send>() {
     probe.assert_nothing_left(&"the waiting task");
 }
 
-/// 4: an owner may be used and dropped on another thread than it was made on.
+/// 4: an owner may be used and dropped on another thread than the one that created it.
 pub fn c04_the_owner_moves_between_threads<S: Subject + Send>() {
     let subject = S::start();
     let subject = thread::spawn(move || {
@@ -160,7 +160,7 @@ pub fn c04_the_owner_moves_between_threads<S: Subject + Send>() {
         .expect("dropped elsewhere");
 }
 
-/// 5: the owner's own blocking entry inside of a task panics with a message that helps.
+/// 5: the owner's own blocking entry inside a task panics with a helpful message.
 pub fn c05_run_inside_its_own_task_panics<S: Subject + Send>() {
     let subject = S::start();
     let task = subject.handle().spawn(async move {

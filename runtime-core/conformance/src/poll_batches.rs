@@ -1,18 +1,18 @@
-//! How often a busy scheduler asks for sockets. For those that have a reactor; no part of the suite's cases.
+//! How often a busy scheduler polls its sockets. For schedulers with a reactor; not one of the suite's cases.
 
 use std::net::Ipv4Addr;
 
 use runtime_kernel::{spawn, yield_now};
 use runtime_library::Runtime;
 
-/// Polls of tasks from one look at the sockets to the next, while so many tasks are always ready. To be awaited as the
-/// root.
+/// The number of task polls from one poll of the sockets to the next, while `tasks` tasks are always ready. Await it
+/// as the root.
 ///
 /// # Panics
-/// If the runtime does not count its looks, or does not look at all.
+/// If the runtime does not count its polls of the sockets, or does not poll them at all.
 pub async fn polls_between_looks(runtime: impl Runtime, tasks: u64) -> u64 {
     const YIELDS: u64 = 40_000;
-    // Without a socket there is nothing to look for.
+    // Without a socket there is nothing to poll for.
     let address = (Ipv4Addr::LOCALHOST, 0).into();
     let _socket = runtime.bind(address).await.expect("a free port");
     let looks = || runtime.metrics().io_polls.expect("looks are counted");

@@ -1,4 +1,4 @@
-//! A task that does what it is told and counts what is done to it.
+//! A task that does what it is told and counts what happens to it.
 
 use std::any::Any;
 use std::future::Future;
@@ -11,16 +11,16 @@ use std::thread::{self, ThreadId};
 use super::event::Count;
 
 /// The payload of a panic in the probe's poll.
-pub const IN_POLL: &str = "the probe's poll panics as it was told to";
+pub const IN_POLL: &str = "the probe's poll panics on purpose";
 /// The payload of a panic in the future's destructor.
-pub const IN_FUTURE: &str = "the probe's destructor panics as it was told to";
+pub const IN_FUTURE: &str = "the probe's destructor panics on purpose";
 /// The payload of a panic in the output's destructor.
-pub const IN_OUTPUT: &str = "the output's destructor panics as it was told to";
+pub const IN_OUTPUT: &str = "the output's destructor panics on purpose";
 
 /// Which destructor panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destructors {
-    /// None does.
+    /// None of them.
     Quiet,
     /// That of the task's future.
     FuturePanics,
@@ -41,7 +41,7 @@ pub enum Then {
 
 /// The test's side of a probe. Clones share it.
 ///
-/// A new probe waits. [`tell`](Probe::tell) says what its next poll does, and wakes it.
+/// A new probe waits. [`tell`](Probe::tell) sets what its next poll does, and wakes it.
 #[derive(Clone, Debug)]
 pub struct Probe(Arc<Record>);
 
@@ -59,7 +59,7 @@ struct Record {
 struct Inside {
     act: Option<Box<dyn FnOnce() + Send>>,
     then: Then,
-    /// Woken by `tell`. Taken then, so that none outlives the task unless wakers are to be kept.
+    /// `tell` wakes and takes it, so that no waker outlives the task unless wakers should be kept.
     waker: Option<Waker>,
     kept: Vec<Waker>,
     dropped_on: Option<ThreadId>,
@@ -74,13 +74,12 @@ impl std::fmt::Debug for Inside {
 }
 
 impl Probe {
-    /// A probe whose destructors are quiet and that keeps no waker.
+    /// A probe whose destructors don't panic, and that keeps no waker.
     pub fn new() -> Self {
         Self::with(Destructors::Quiet, false)
     }
 
-    /// A probe that panics in `destructors`, and that keeps a clone of the waker of each of its polls if
-    /// `keeps_wakers`.
+    /// A probe that panics in `destructors`. It keeps a clone of each poll's waker if `keeps_wakers`.
     pub fn with(destructors: Destructors, keeps_wakers: bool) -> Self {
         Self(Arc::new(Record {
             destructors,
@@ -99,7 +98,7 @@ impl Probe {
         }))
     }
 
-    /// The future to spawn, once.
+    /// The future to spawn. Call this once.
     pub fn future(&self) -> Probed {
         Probed {
             probe: self.clone(),
@@ -107,12 +106,12 @@ impl Probe {
         }
     }
 
-    /// What the next poll does; wakes the task if it has been polled. The polls after that one wait.
+    /// Sets what the next poll does, and wakes the task if it was polled before. The polls after that one wait.
     pub fn tell(&self, then: Then) {
         self.instruct(None, then);
     }
 
-    /// As [`tell`](Probe::tell); the next poll calls `act` before it ends.
+    /// Like [`tell`](Probe::tell); the next poll calls `act` before it ends.
     pub fn tell_to_run(&self, act: impl FnOnce() + Send + 'static, then: Then) {
         self.instruct(Some(Box::new(act)), then);
     }
@@ -129,22 +128,22 @@ impl Probe {
         }
     }
 
-    /// Times that the future was polled.
+    /// How often the future was polled.
     pub fn polls(&self) -> &Count {
         &self.0.polls
     }
 
-    /// Times that the future was dropped, its destructor's panic included.
+    /// How often the future was dropped, including drops in which its destructor panicked.
     pub fn futures_dropped(&self) -> &Count {
         &self.0.futures_dropped
     }
 
-    /// Outputs that the future returned.
+    /// How many outputs the future returned.
     pub fn outputs_made(&self) -> &Count {
         &self.0.outputs_made
     }
 
-    /// Outputs that were dropped.
+    /// How many outputs were dropped.
     pub fn outputs_dropped(&self) -> &Count {
         &self.0.outputs_dropped
     }
@@ -159,12 +158,12 @@ impl Probe {
         self.inside().waker.take()
     }
 
-    /// The wakers kept so far.
+    /// The wakers that were kept so far.
     pub fn take_kept(&self) -> Vec<Waker> {
         std::mem::take(&mut self.inside().kept)
     }
 
-    /// Asserts that the future was dropped once, and every output that was made once.
+    /// Asserts that the future was dropped once, and that every output was dropped once.
     #[track_caller]
     pub fn assert_nothing_left(&self, of: &dyn std::fmt::Debug) {
         assert_eq!(
@@ -205,7 +204,7 @@ impl Future for Probed {
             if probe.0.keeps_wakers {
                 inside.kept.push(cx.waker().clone());
             }
-            // What ends the task needs no waker: a stored one would outlive it.
+            // A poll that ends the task needs no waker: a stored one would outlive the task.
             let waits = inside.then == Then::Wait;
             inside.waker = waits.then(|| cx.waker().clone());
             (
@@ -220,7 +219,7 @@ impl Future for Probed {
         match then {
             Then::Wait => Poll::Pending,
             Then::Return => Poll::Ready(Output::new(probe.clone())),
-            // Not `panic!`: the panic is part of the plan and needs no message on standard error.
+            // Not `panic!`: the panic is intended and needs no message on standard error.
             Then::Panic => resume_unwind(Box::new(IN_POLL)),
         }
     }
@@ -244,7 +243,7 @@ impl Drop for FutureGone {
     }
 }
 
-/// What a probe returns.
+/// A probe's output.
 #[derive(Debug)]
 pub struct Output {
     probe: Probe,

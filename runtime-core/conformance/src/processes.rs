@@ -19,20 +19,20 @@ fn shell(script: &str) -> Command {
     command
 }
 
-/// A process that reads its input to the end and then ends.
+/// A process that reads its input to the end and then exits.
 fn reader() -> Child {
     let mut command = Command::new("cat");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.spawn().expect("spawn")
 }
 
-/// Whether the system knows a process of that number, a zombie included.
+/// Whether the system has a process with that number, including a zombie.
 fn is_known(id: u32) -> bool {
     let pid = Pid::from_raw(id as i32).expect("a number");
     test_kill_process(pid).is_ok()
 }
 
-/// How a process ended is what its waiter gets, at once or late, once or again.
+/// A waiter learns how a process ended, whether it waits at once or late, once or repeatedly.
 pub async fn ends_are_reported() {
     let status = shell("exit 3").status().await.expect("status");
     assert_eq!(status.code(), Some(3));
@@ -67,7 +67,7 @@ pub async fn many_processes_at_once() {
     }
 }
 
-/// Input and output go through pipes, line by line and to the end; closing the input is its end.
+/// Input and output go through pipes, line by line and to the end; closing the input ends the process.
 pub async fn conversations_through_pipes() {
     let mut child = reader();
     let mut input = child.stdin.take().expect("piped");
@@ -87,7 +87,7 @@ pub async fn conversations_through_pipes() {
     assert!(child.wait().await.expect("wait").success());
 }
 
-/// Output of several pipe buffers, on both streams at once, is collected whole.
+/// Output that is larger than the pipe buffers, on both streams at once, is collected completely.
 pub async fn output_larger_than_the_pipes() {
     const BYTES: usize = 300_000;
     let script = format!("head -c {BYTES} /dev/zero; head -c {BYTES} /dev/zero >&2; exit 5");
@@ -95,7 +95,7 @@ pub async fn output_larger_than_the_pipes() {
     assert_eq!(output.status.code(), Some(5));
     assert_eq!(output.stdout, vec![0; BYTES]);
     assert_eq!(output.stderr, vec![0; BYTES]);
-    // A writer ahead of its reader waits.
+    // A writer that is ahead of its reader waits.
     let mut child = reader();
     let mut input = child.stdin.take().expect("piped");
     let writing = spawn(async move { input.write_all(&vec![7; BYTES]).await });
@@ -104,7 +104,7 @@ pub async fn output_larger_than_the_pipes() {
     assert_eq!(output.stdout, vec![7; BYTES]);
 }
 
-/// A process that is killed says so; one whose waiter gave up is waited for again.
+/// A killed process reports that; if a wait is given up, you can wait again.
 pub async fn killing_and_giving_up() {
     let mut child = reader();
     let input = child.stdin.take();
@@ -117,7 +117,7 @@ pub async fn killing_and_giving_up() {
     drop(input);
 }
 
-/// A dropped child goes on, or is killed if that was asked for; in both cases it leaves no zombie.
+/// A dropped child continues, or is killed if requested; in both cases it leaves no zombie.
 pub async fn dropped_children() {
     let mut child = reader();
     let (mut input, mut output) = (child.stdin.take(), child.stdout.take());
@@ -140,7 +140,7 @@ pub async fn dropped_children() {
     while is_known(id) {
         yield_now().await;
     }
-    // A task that is aborted takes its process with it.
+    // When a task is aborted, its process is killed.
     let (started, has_started) = oneshot::channel();
     let task = spawn(async move {
         let mut child = command.spawn().expect("spawn");

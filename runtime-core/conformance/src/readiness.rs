@@ -1,8 +1,9 @@
-//! What becomes ready between two polls is seen, although the future of the first one is gone: each case is a root
-//! task for a fresh runtime that enters the ambient context.
+//! An operation sees what becomes ready between two polls, although the future of the first poll is gone. Each case is
+//! a root task for a fresh runtime that enters the ambient context.
 //!
-//! An operation is polled once, with nothing there, and dropped. Then what it waits for comes, and the operation is
-//! polled again, made anew each time, with short sleeps in between: a runtime that forgets who gave up never sees it.
+//! An operation is polled once, when nothing is ready, and dropped. Then the data arrives. From then on a new future
+//! is made and polled each time, with short sleeps in between: a runtime that forgets that the last waiter gave up
+//! never sees the data.
 
 use std::future::Future;
 use std::io;
@@ -26,7 +27,7 @@ use runtime_library::sync::Event;
 const PAUSE: Duration = Duration::from_millis(1);
 const ROUNDS: usize = 20;
 
-/// The operation's result, polled once at a time, and dropped in between.
+/// The operation's result: a new future is polled once each time, and dropped.
 macro_rules! by_single_polls {
     ($operation:expr) => {
         loop {
@@ -38,7 +39,7 @@ macro_rules! by_single_polls {
     };
 }
 
-/// The same with a limit of no time.
+/// The same with a time limit of zero.
 macro_rules! by_zero_timeouts {
     ($operation:expr) => {
         loop {
@@ -59,7 +60,7 @@ macro_rules! assert_waits {
     };
 }
 
-/// Datagrams: by sender, from the one peer, and looked at.
+/// Datagrams: with the sender's address, from the connected peer, and peeked.
 pub async fn datagrams_that_come_between_two_polls() {
     let socket = UdpSocket::bind(localhost()).await.expect("bind");
     let other = UdpSocket::bind(localhost()).await.expect("bind");
@@ -89,7 +90,7 @@ pub async fn datagrams_that_come_between_two_polls() {
     }
 }
 
-/// Bytes on TCP and Unix streams, read or looked at.
+/// Bytes on TCP and Unix streams, read or peeked.
 pub async fn bytes_that_come_between_two_polls() {
     let (mut client, mut server) = connected().await;
     let mut buffer = [0; 8];
@@ -151,7 +152,7 @@ pub async fn room_that_comes_between_two_polls() {
         while let Some(bytes) = future::poll_once(client.write(&chunk)).await {
             written += bytes.expect("write");
         }
-        // The kernel may have found more room meanwhile: either is right.
+        // The kernel may have found more room meanwhile: either result is right.
         let _ = future::poll_once(client.writable()).await;
         let mut left = written;
         let mut buffer = vec![0; 1 << 16];
@@ -168,7 +169,7 @@ pub async fn room_that_comes_between_two_polls() {
     }
 }
 
-/// The end of a child, and what it writes.
+/// The end of a child process, and its output.
 pub async fn children_that_end_between_two_polls() {
     for _ in 0..5 {
         let mut child = Command::new("cat")
@@ -195,7 +196,7 @@ pub async fn children_that_end_between_two_polls() {
 
 /// Signals.
 pub async fn signals_that_come_between_two_polls() {
-    // Of those that do nothing by default, the one that no other case uses.
+    // This signal does nothing by default, and no other case uses it.
     let kind = SignalKind::from_raw(signal_hook::consts::SIGURG);
     let mut stream = signal(kind).expect("listen");
     for _ in 0..ROUNDS {
@@ -205,7 +206,7 @@ pub async fn signals_that_come_between_two_polls() {
     }
 }
 
-/// The task that has polled it once has ended, and with it what it waited with.
+/// The task that polled it once has ended, and with it everything that it waited with.
 pub async fn readiness_outlives_the_task_that_gave_up() {
     for _ in 0..ROUNDS {
         let (mut client, mut server) = connected().await;
@@ -227,9 +228,9 @@ pub async fn readiness_outlives_the_task_that_gave_up() {
     }
 }
 
-/// A future that two tasks share was polled by the one that ends: the other one is woken all the same.
+/// A future that two tasks share was polled by the task that ends: the other one is still woken.
 ///
-/// Like `Shared` of other libraries, the future notes who waits for it, and is polled by whoever is woken first.
+/// Like `Shared` of other libraries, the future records its waiters, and the first one that is woken polls it.
 pub async fn a_future_that_tasks_share_outlives_the_task_that_polled_it() {
     for _ in 0..ROUNDS {
         let (socket, other) = datagram_sockets().await;
@@ -263,11 +264,11 @@ async fn datagram_sockets() -> (UdpSocket, UdpSocket) {
     (bind().await, bind().await)
 }
 
-/// Polls its future by a waker of its own, which wakes whoever waits for it.
+/// Polls its future with its own waker, which wakes all waiters.
 struct SharedFuture {
     future: StdMutex<Pin<Box<dyn Future<Output = usize> + Send>>>,
     waiting: StdMutex<Vec<Waker>>,
-    /// The future was woken since it was polled last.
+    /// The future was woken since its last poll.
     is_due: AtomicBool,
 }
 

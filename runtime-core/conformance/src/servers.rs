@@ -28,7 +28,7 @@ async fn echo_server(options: ServerOptions) -> (Server<TcpListener>, SocketAddr
     (server, address)
 }
 
-/// A connection that was answered: it has a place and a task.
+/// A connection that was answered, so it occupies a place and a task.
 async fn greeted(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("connect");
     exchange(&mut stream).await.expect("an answer");
@@ -88,7 +88,7 @@ pub async fn a_server_of_lines() {
     assert_eq!(server.shutdown(LONG).await, 0);
 }
 
-/// No more connections than allowed; the next one is served when one has ended.
+/// There are no more connections than allowed; the next one is served when one has ended.
 pub async fn connections_beyond_the_limit_wait() {
     const LIMIT: usize = 3;
     let (server, address) = echo_server(ServerOptions::default().max_connections(LIMIT)).await;
@@ -129,7 +129,7 @@ pub async fn connections_beyond_the_limit_wait() {
     assert_eq!(server.shutdown(LONG).await, 0);
 }
 
-/// A graceful end: nobody else can connect, and who is connected finishes.
+/// A graceful end: nobody else can connect, and connected clients finish.
 pub async fn shutdown_lets_connections_finish() {
     let (server, address) = echo_server(ServerOptions::default()).await;
     let mut streams = vec![greeted(address).await, greeted(address).await];
@@ -150,7 +150,7 @@ pub async fn shutdown_lets_connections_finish() {
     assert_eq!(shutdown.await.expect("a task"), 0);
 }
 
-/// Who has not finished when the grace is over is aborted, and gone when `shutdown` returns.
+/// A connection that has not finished when the grace period is over is aborted, and gone when `shutdown` returns.
 pub async fn shutdown_aborts_when_the_grace_is_over() {
     let held = Arc::new(());
     let inside = held.clone();
@@ -189,7 +189,7 @@ pub async fn a_dropped_server_ends_its_connections() {
     }
 }
 
-/// However a connection that is just being accepted falls against the end of its server, it ends.
+/// A connection that is being accepted while its server ends also ends, whichever comes first.
 pub async fn dropping_servers_while_connections_come() {
     for round in 0..50 {
         let (server, address) = echo_server(ServerOptions::default()).await;
@@ -212,7 +212,7 @@ pub async fn dropping_servers_while_connections_come() {
     }
 }
 
-/// A handler that panics, in its call or in its future, ends its own connection and gives its place back.
+/// A handler that panics, in its call or in its future, ends its own connection and frees its place.
 pub async fn handlers_that_panic_harm_nobody_else() {
     let calls = AtomicUsize::new(0);
     let server = ServerOptions::default()

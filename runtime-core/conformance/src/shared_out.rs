@@ -1,8 +1,8 @@
 //! Clause 15: work that waits is shared out while a worker sleeps, whatever the workers did before.
 //!
-//! In each case two tasks meet: each blocks in its poll, which it should not, until the other one has come. So both
-//! must be polled at the same time, by two workers, and no worker gets to its queues before they are. What is not
-//! shared out is found by the watchdog.
+//! In each case two tasks wait for each other at a barrier. Each blocks in its poll, which tasks should not do, until
+//! the other one has come. So two workers must poll them at the same time, and no worker gets to its queues before
+//! that. The watchdog detects work that is not shared out.
 
 use std::future::Future;
 use std::sync::{Arc, Barrier};
@@ -15,10 +15,10 @@ use super::event::{Count, Event};
 use super::skip;
 use runtime_library::{Runtime, TcpListener};
 
-/// Times that a case is tried after each history.
+/// How often a case is tried after each history.
 const ROUNDS: usize = 5;
 
-/// What the workers did before. They may have learned from it that help does not pay.
+/// What the workers did before. They may have learned from it that sharing does not pay.
 #[derive(Clone, Copy, Debug)]
 enum History {
     Fresh,
@@ -26,7 +26,7 @@ enum History {
     Burst,
     /// The same, and then nothing for a while.
     BurstAndRest,
-    /// Many such tasks at once: whoever steals some of them is done with them sooner than the steal took.
+    /// Many such tasks at once: a thief finishes them sooner than the steal took.
     Flat,
 }
 
@@ -66,7 +66,7 @@ async fn live<R: Runtime>(rt: &R, history: History) {
     }
 }
 
-/// Has tasks `meet` after each history, where tasks run at the same time at all.
+/// Lets tasks run `meet` after each history, if the runtime can run tasks at the same time.
 fn in_all_histories<S, F, M>(meet: M)
 where
     S: Subject,
@@ -88,13 +88,13 @@ where
     });
 }
 
-/// Where two tasks meet.
+/// The barrier at which two tasks wait for each other.
 fn rendezvous() -> (Arc<Barrier>, Arc<Barrier>) {
     let barrier = Arc::new(Barrier::new(2));
     (Arc::clone(&barrier), barrier)
 }
 
-/// 15: a task that is spawned runs while its parent's poll goes on.
+/// 15: a task that is spawned runs while its parent's poll continues.
 pub fn c15_a_spawned_task_runs_beside_its_parents_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (here, there) = rendezvous();
@@ -106,7 +106,7 @@ pub fn c15_a_spawned_task_runs_beside_its_parents_poll<S: Subject>() {
     });
 }
 
-/// 15: of two tasks that are spawned together, the second runs while the first one's poll goes on.
+/// 15: of two tasks that are spawned together, the second runs while the first one's poll continues.
 pub fn c15_tasks_spawned_together_run_at_once<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (here, there) = rendezvous();
@@ -121,7 +121,7 @@ pub fn c15_tasks_spawned_together_run_at_once<S: Subject>() {
     });
 }
 
-/// 15: a task that is woken runs while the poll of who woke it goes on.
+/// 15: a task that is woken runs while the poll that woke it continues.
 pub fn c15_a_woken_task_runs_beside_its_wakers_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (here, there) = rendezvous();
@@ -140,7 +140,7 @@ pub fn c15_a_woken_task_runs_beside_its_wakers_poll<S: Subject>() {
     });
 }
 
-/// 15: several tasks that are woken at once all run while the poll of who woke them goes on.
+/// 15: several tasks that are woken at once all run while the poll that woke them continues.
 pub fn c15_tasks_woken_together_run_beside_their_wakers_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         const WOKEN: usize = 3;
@@ -165,7 +165,7 @@ pub fn c15_tasks_woken_together_run_beside_their_wakers_poll<S: Subject>() {
     });
 }
 
-/// 15: of two tasks whose timers fire together, the second runs while the first one's poll goes on.
+/// 15: of two tasks whose timers fire together, the second runs while the first one's poll continues.
 pub fn c15_tasks_whose_timers_fire_together_run_at_once<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (here, there) = rendezvous();
@@ -183,7 +183,7 @@ pub fn c15_tasks_whose_timers_fire_together_run_at_once<S: Subject>() {
     });
 }
 
-/// 15: a timer that was set on a worker fires while a poll goes on there.
+/// 15: a timer that was set on a worker fires while a poll continues there.
 pub fn c15_a_timer_fires_beside_a_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (waits, fired) = (Event::new(), Event::new());
@@ -209,7 +209,7 @@ async fn connections<R: Runtime, const N: usize>(
     let address = listener.local_addr().expect("address");
     let mut all = Vec::new();
     for _ in 0..N {
-        // The kernel completes it: nobody need accept.
+        // The kernel completes it: nobody has to accept.
         let client = std::net::TcpStream::connect(address).expect("connect");
         let (server, _) = listener.accept().await.expect("accept");
         all.push((client, server));
@@ -221,7 +221,7 @@ fn send_byte(mut client: &std::net::TcpStream) {
     std::io::Write::write_all(&mut client, &[7]).expect("write");
 }
 
-/// 15: of two tasks whose sockets are ready together, the second runs while the first one's poll goes on.
+/// 15: of two tasks whose sockets are ready together, the second runs while the first one's poll continues.
 pub fn c15_tasks_whose_sockets_are_ready_together_run_at_once<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (here, there) = rendezvous();
@@ -243,7 +243,7 @@ pub fn c15_tasks_whose_sockets_are_ready_together_run_at_once<S: Subject>() {
     });
 }
 
-/// 15: a socket is served while a poll goes on elsewhere, also if that is where sockets were served before.
+/// 15: a socket is served while a poll continues on another worker, even on the one that served sockets before.
 pub fn c15_a_socket_is_served_beside_a_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let [(of_first, mut first), (of_second, mut second)] = connections(&rt).await;

@@ -13,7 +13,7 @@ use super::probe::{Destructors, IN_FUTURE, Output, Probe, Then};
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
-/// Longer than any shutdown here takes, shorter than the watchdog's patience.
+/// Longer than any shutdown here takes, shorter than the watchdog's time limit.
 pub(super) const LONG: Duration = Duration::from_secs(30);
 
 /// Sets its event when it is dropped.
@@ -53,8 +53,8 @@ enum Use {
     DroppedAfterwards,
 }
 
-/// Every use of the handle x whether the destructor panics x whether wakers outlive the runtime x whether the task ran
-/// at all.
+/// Every use of the handle x whether the destructor panics x whether wakers outlive the runtime x whether the task
+/// ever ran.
 fn end_with_tasks<S: Subject>(by: By, polled: bool) {
     let subject = S::start();
     let rt = subject.handle();
@@ -150,7 +150,7 @@ pub fn c04_dropping_the_owner_drops_tasks_just_spawned<S: Subject>() {
     end_with_tasks::<S>(By::DropOfTheOwner, false);
 }
 
-/// 4: the output of a task that finished unobserved is dropped at the latest with its handle.
+/// 4: the output of a task that finished unobserved is dropped with its handle at the latest.
 pub fn c04_outputs_nobody_took_are_dropped<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -179,7 +179,7 @@ pub fn c04_handles_do_not_keep_the_runtime_alive<S: Subject>() {
     let subject = S::start();
     let handles = [subject.handle(), subject.handle()];
     let probe = Probe::with(Destructors::Quiet, true);
-    // A task that holds a handle must not hold its own runtime up.
+    // A task that holds a handle must not keep its own runtime alive.
     let (inner, own) = (probe.future(), subject.handle());
     let task = handles[0].spawn(async move {
         let _own = own;
@@ -232,7 +232,7 @@ pub fn c04_spawning_after_shutdown_reports_cancelled<S: Subject>() {
     }
 }
 
-/// 4: who awaits a task on another thread learns of the shutdown.
+/// 4: a thread that awaits a task learns of the shutdown.
 pub fn c04_a_thread_that_awaits_a_task_is_woken<S: Subject>() {
     let subject = S::start();
     let task = subject.handle().spawn(pending::<()>());
@@ -252,7 +252,7 @@ pub fn c04_a_thread_that_awaits_a_task_is_woken<S: Subject>() {
     assert_eq!(waiter.join().expect("the waiter"), Outcome::Cancelled);
 }
 
-/// 4: timers in use go with their tasks.
+/// 4: timers in use are dropped with their tasks.
 pub fn c04_sleeping_tasks_are_dropped<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -276,7 +276,7 @@ pub fn c04_sleeping_tasks_are_dropped<S: Subject>() {
     assert_eq!(Outcome::of(block_on(task)), Outcome::Cancelled);
 }
 
-/// 4: destructors that spawn meanwhile are harmless, and what they spawn does not run.
+/// 4: destructors that spawn during the shutdown are harmless, and what they spawn does not run.
 pub fn c04_destructors_that_spawn_are_harmless<S: Subject>() {
     /// Spawns its successor when it is dropped.
     struct Chain<R: Runtime> {
@@ -326,7 +326,7 @@ pub fn c04_destructors_that_spawn_are_harmless<S: Subject>() {
     }
 }
 
-/// 4: destructors that wake other tasks meanwhile are harmless, and what they wake does not run.
+/// 4: destructors that wake other tasks during the shutdown are harmless, and what they wake does not run.
 pub fn c04_destructors_that_wake_are_harmless<S: Subject>() {
     /// Wakes and finishes the other probe when it is dropped.
     struct Wakes(Probe);
@@ -342,7 +342,8 @@ pub fn c04_destructors_that_wake_are_harmless<S: Subject>() {
         let subject = S::start();
         let rt = subject.handle();
         let probes = [(); 2].map(|()| Probe::with(Destructors::Quiet, true));
-        // Each wakes the other: whichever goes first wakes one that is still there, the second one that has gone.
+        // Each wakes the other: the first one to be dropped wakes one that is still there, the second one that is
+        // gone.
         let tasks = [0, 1].map(|one| {
             let (own, other) = (probes[one].future(), Wakes(probes[1 - one].clone()));
             rt.spawn(async move {
@@ -364,7 +365,7 @@ pub fn c04_destructors_that_wake_are_harmless<S: Subject>() {
     }
 }
 
-/// 4: a task that wakes itself for ever does not hold the shutdown up.
+/// 4: a task that wakes itself for ever does not delay the shutdown.
 pub fn c04_a_task_that_always_has_work_is_dropped<S: Subject>() {
     for by in [By::Shutdown, By::DropOfTheOwner] {
         let subject = S::start();

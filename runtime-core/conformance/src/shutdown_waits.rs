@@ -12,10 +12,10 @@ use super::shutdown::{By, LONG, OnDrop};
 use super::skip;
 use runtime_library::Runtime;
 
-/// For what is still running when the time is over: it is, however short that time.
+/// For what is still running when the time is up: however short the time, it is still running.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// 4: with the time over, `shutdown` returns the names of what still runs; here a blocking job.
+/// 4: when the time is up, `shutdown` returns the names of what is still running; here a blocking job.
 pub fn c04_shutdown_names_a_blocking_job_still_running<S: Subject>() {
     let subject = S::start();
     let (runs, release) = (Event::new(), Event::new());
@@ -36,7 +36,8 @@ pub fn c04_shutdown_names_a_blocking_job_still_running<S: Subject>() {
     );
 }
 
-/// 4: `shutdown` drops what is not being polled *first*, then waits for what is, and returns as soon as that has ended.
+/// 4: `shutdown` *first* drops what is not being polled, then waits for what is, and returns as soon as that has
+/// ended.
 pub fn c04_shutdown_waits_for_a_blocking_job<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -50,7 +51,7 @@ pub fn c04_shutdown_waits_for_a_blocking_job<S: Subject>() {
     let done = ended.clone();
     let _job = rt.spawn_blocking(move || {
         told.set();
-        // Released by the parked task's destructor: that must not wait for us.
+        // Released by the waiting task's destructor, which must not wait for us.
         released.wait_blocking();
         done.set();
     });
@@ -81,12 +82,12 @@ pub fn c04_dropping_the_owner_leaves_blocking_jobs<S: Subject>() {
 
 const NO_POLLS: &str = "no task is polled while the owner ends the runtime";
 
-/// Tasks run without the owner's help, so that one can be in its poll while the runtime ends.
+/// Whether tasks run without the owner, so that one can be in its poll while the runtime ends.
 fn polls_go_on_beside_the_owner<S: Subject>(subject: &S) -> bool {
     subject.handle().capabilities().parallel
 }
 
-/// 4: a task that is still in its poll when the time is over is named, and dropped when that poll returns.
+/// 4: a task that is still in its poll when the time is up is named, and dropped when that poll returns.
 pub fn c04_shutdown_names_a_task_still_polling<S: Subject>() {
     let subject = S::start();
     if !polls_go_on_beside_the_owner(&subject) {
@@ -116,7 +117,7 @@ pub fn c04_shutdown_names_a_task_still_polling<S: Subject>() {
     probe.assert_nothing_left(&"the task that was polling");
 }
 
-/// 4: `shutdown` and the owner's drop wait for a poll; one that ends with a value keeps it.
+/// 4: `shutdown` and the owner's drop wait for a poll. A poll that ends with a value keeps it.
 pub fn c04_the_end_waits_for_polls<S: Subject>() {
     for by in [By::Shutdown, By::DropOfTheOwner] {
         for then in [Then::Wait, Then::Return, Then::Panic] {
@@ -139,7 +140,7 @@ pub fn c04_the_end_waits_for_polls<S: Subject>() {
             probe.tell_to_run(
                 move || {
                     told.set();
-                    // The sibling is dropped by the shutdown, which therefore has begun.
+                    // The shutdown drops the sibling, so it has begun.
                     released.wait_blocking();
                 },
                 then,

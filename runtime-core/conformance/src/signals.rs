@@ -1,7 +1,7 @@
 //! Signals under a scheduler: each case is a root task for a fresh runtime that enters the ambient context.
 //!
-//! Handlers belong to the whole process, in which other cases may run: each case has a signal of its own, and sends
-//! none before it listens.
+//! Handlers belong to the whole process, in which other cases may run: each case has its own signal, and sends none
+//! before it listens.
 
 use std::io;
 
@@ -11,12 +11,13 @@ use signal_hook::low_level::raise;
 use runtime_kernel::{spawn, yield_now};
 use runtime_library::signal::{SignalKind, ctrl_c, signal};
 
-/// Handled by this thread, before this returns.
+/// The signal is handled by this thread before this returns.
 fn send(kind: SignalKind) {
     raise(kind.as_raw()).expect("raise");
 }
 
-/// Every stream hears a signal, whether it waits at the time or not, and a dropped one harms nobody.
+/// Every stream receives a signal, whether it waits at that time or not, and dropping a stream does not affect the
+/// others.
 pub async fn every_stream_hears_every_signal() {
     let mut streams = Vec::new();
     for _ in 0..3 {
@@ -36,7 +37,7 @@ pub async fn every_stream_hears_every_signal() {
     assert_eq!(waiting.await.expect("a task"), Some(()));
 }
 
-/// Signals that came while nobody received are one; a `recv` that was given up loses none.
+/// Signals that arrive while nobody receives coalesce; dropping a `recv` loses none.
 pub async fn signals_coalesce_and_none_is_lost() {
     let mut stream = signal(SignalKind::USER2).expect("listen");
     for _ in 0..20 {
@@ -49,9 +50,9 @@ pub async fn signals_coalesce_and_none_is_lost() {
     assert!(future::poll_once(stream.recv()).await.is_none());
 }
 
-/// `ctrl_c` hears an interrupt, again and again.
+/// `ctrl_c` receives an interrupt, again and again.
 pub async fn ctrl_c_hears_interrupts() {
-    // So that the default action is off before one is sent.
+    // Replaces the default action before a signal is sent.
     let early = signal(SignalKind::INTERRUPT).expect("listen");
     for _ in 0..5 {
         let waiting = spawn(ctrl_c());
@@ -64,7 +65,7 @@ pub async fn ctrl_c_hears_interrupts() {
     drop(early);
 }
 
-/// What can't be received is refused.
+/// Signals that can't be received are refused.
 pub async fn signals_that_no_program_hears() {
     for number in [9, 11, 1_000_000, -1] {
         let error = signal(SignalKind::from_raw(number)).expect_err("refused");

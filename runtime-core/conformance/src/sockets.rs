@@ -24,7 +24,7 @@ fn deserted() -> SocketAddr {
     listener.local_addr().expect("address")
 }
 
-/// A connect that is refused is an error; a retry with a listener there works.
+/// A refused connect is an error; a retry with a listener there works.
 pub async fn refused_connect() {
     for _ in 0..20 {
         let error = TcpStream::connect(deserted()).await.expect_err("refused");
@@ -38,8 +38,7 @@ pub async fn refused_connect() {
     assert_eq!(stream.peer_addr().expect("peer"), there);
 }
 
-/// A task that awaits a socket and, beside it, something that always wakes it at once, hears of the socket all the
-/// same.
+/// A task that awaits a socket, and together with it something that always wakes it at once, still notices the socket.
 pub async fn a_task_that_always_has_work_hears_its_socket() {
     let (mut here, mut there) = connected().await;
     let listening = spawn(async move {
@@ -63,8 +62,8 @@ pub async fn a_task_that_always_has_work_hears_its_socket() {
     assert_eq!(listening.await.expect("a task"), [7]);
 }
 
-/// Connections that are all there before the first accept, so that one edge stands for all of them, are all accepted,
-/// by several tasks at once; and so are those that come while they accept.
+/// Connections that all exist before the first accept, so that one edge stands for all of them, are all accepted by
+/// several concurrent tasks; so are those that come while they accept.
 pub async fn many_connections_on_one_edge() {
     const CONNECTIONS: usize = 200;
     const ACCEPTORS: usize = 4;
@@ -105,7 +104,7 @@ pub async fn many_connections_on_one_edge() {
     }
 }
 
-/// An accept that was cancelled has taken no connection.
+/// A cancelled accept has taken no connection.
 pub async fn a_cancelled_accept_loses_no_connection() {
     let listener = TcpListener::bind(localhost()).await.expect("bind");
     let address = listener.local_addr().expect("address");
@@ -117,7 +116,7 @@ pub async fn a_cancelled_accept_loses_no_connection() {
     }
 }
 
-/// What is set on a socket is what it tells.
+/// Options that are set on a socket can be read back.
 pub async fn options_and_addresses() {
     let options = BindOptions::default().reuse_port(true).backlog(16);
     let one = TcpListener::bind_with(localhost(), options)
@@ -146,7 +145,7 @@ pub async fn options_and_addresses() {
     assert!(client.take_error().expect("take_error").is_none());
 }
 
-/// Names are looked up; what is neither address nor name is an error.
+/// Names are looked up; text that is neither address nor name is an error.
 pub async fn names() {
     let listener = TcpListener::bind("localhost:0").await.expect("bind");
     let port = listener.local_addr().expect("address").port();
@@ -159,7 +158,7 @@ pub async fn names() {
     assert!(TcpStream::connect("no.such.host.invalid:1").await.is_err());
 }
 
-/// Datagrams: with addresses, connected, peeked at, cut.
+/// Datagrams: with addresses, connected, peeked, truncated.
 pub async fn datagrams() {
     let one = UdpSocket::bind(localhost()).await.expect("bind");
     let two = UdpSocket::bind(localhost()).await.expect("bind");
@@ -192,7 +191,7 @@ pub async fn datagrams() {
     assert!(one.broadcast().expect("broadcast"));
 }
 
-/// Each datagram reaches one of the tasks that wait for it; none of them is forgotten.
+/// Each datagram reaches one of the tasks that wait for it; none of the tasks is forgotten.
 pub async fn one_datagram_socket_shared_by_tasks() {
     const RECEIVERS: usize = 4;
     const EACH: usize = 25;
@@ -267,10 +266,10 @@ pub async fn unix_sockets() {
     assert_eq!(server.read(&mut two).await.expect("read"), 0);
 }
 
-/// A Unix listener whose queue is full, and those who fill it.
+/// A Unix listener whose queue is full, and the sockets that fill it.
 fn crowded(path: &std::path::Path) -> (std::os::unix::net::UnixListener, Vec<OwnedFd>) {
     let listener = std::os::unix::net::UnixListener::bind(path).expect("bind");
-    // As short as the system has it.
+    // As short as the system allows.
     rustix::net::listen(&listener, 0).expect("listen");
     let address = SocketAddrUnix::new(path).expect("address");
     let mut clients = Vec::new();
@@ -286,7 +285,7 @@ fn crowded(path: &std::path::Path) -> (std::os::unix::net::UnixListener, Vec<Own
     }
 }
 
-/// How many connections wait in a listener's queue. They are taken out.
+/// The number of connections in a listener's queue. They are taken out.
 fn arrived(listener: &std::os::unix::net::UnixListener) -> usize {
     listener.set_nonblocking(true).expect("non-blocking");
     let mut arrived = 0;
@@ -299,7 +298,7 @@ fn arrived(listener: &std::os::unix::net::UnixListener) -> usize {
     }
 }
 
-/// Who connects to a listener whose queue is full gets in when there is room.
+/// A client that connects to a listener whose queue is full gets in when there is room.
 pub async fn a_full_unix_listener_is_waited_for() {
     let scratch = super::files::Scratch::new("full-listener");
     let path = scratch.path("socket");
@@ -313,7 +312,7 @@ pub async fn a_full_unix_listener_is_waited_for() {
     for _ in 0..clients.len() {
         listener.accept().expect("accept");
     }
-    // The order in which they get in is not theirs to choose.
+    // They don't choose the order in which they get in.
     let count = waiting.len();
     let accepting = spawn_blocking(move || {
         for _ in 0..count {
@@ -329,7 +328,7 @@ pub async fn a_full_unix_listener_is_waited_for() {
     accepting.await.expect("a job");
 }
 
-/// A `connect` that was given up keeps no thread, and never arrives.
+/// A `connect` that was given up occupies no thread, and never arrives.
 pub async fn abandoned_unix_connects_leave_nothing() {
     let scratch = super::files::Scratch::new("abandoned-connects");
     let path = scratch.path("socket");

@@ -1,7 +1,8 @@
-//! Storms: threads and tasks that spawn, wake, abort, panic, detach and sleep at random, and an account at the end
-//! that has to balance.
+//! Storms: threads and tasks that spawn, wake, abort, panic, detach and sleep at random; at the end the accounts must
+//! balance.
 //!
-//! `LAB_STRESS` multiplies the size (1 is a second or so), `LAB_STRESS_SEED` repeats a storm; a failure names its seed.
+//! `LAB_STRESS` multiplies the size (1 takes about a second), `LAB_STRESS_SEED` repeats a storm; a failure names its
+//! seed.
 
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,7 +23,7 @@ pub struct Xorshift(u64);
 impl Xorshift {
     /// A sequence for each seed.
     pub fn new(seed: u64) -> Self {
-        // Neighbouring seeds must not make neighbouring sequences, and the state must not be 0.
+        // Neighbouring seeds must not give neighbouring sequences, and the state must not be 0.
         Self(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
@@ -39,7 +40,7 @@ impl Xorshift {
         (self.next_u64() >> 11) % bound
     }
 
-    /// True once in `times`.
+    /// True once in `times` calls on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
@@ -67,7 +68,7 @@ pub(super) fn seed() -> u64 {
     seed
 }
 
-/// What one actor of a storm does: spawns a probe, pushes it about, and makes sure that it ends.
+/// One actor of a storm: spawns a probe, disturbs it, and makes sure that it ends.
 async fn act<R: Runtime>(rt: &R, random: &mut Xorshift) {
     let destructors = match random.below(8) {
         0 => Destructors::FuturePanics,
@@ -82,7 +83,7 @@ async fn act<R: Runtime>(rt: &R, random: &mut Xorshift) {
             1 => probe.polls().reach(1).await,
             2 => {
                 let kept = probe.take_kept();
-                // Wakes from a thread that belongs to nobody, at any time, the task's end included.
+                // Wakes from a foreign thread, at any time, including the task's end.
                 if !kept.is_empty() && random.once_in(10) {
                     drop(thread::spawn(move || {
                         kept.into_iter().for_each(std::task::Waker::wake)
@@ -106,7 +107,7 @@ async fn act<R: Runtime>(rt: &R, random: &mut Xorshift) {
     if let (Some(task), true) = (&task, random.once_in(2)) {
         task.abort();
     }
-    // A detached probe, or one told to wait after it was told to end, ends now at the latest.
+    // A detached probe, or one that was told to wait after it was told to end, ends now at the latest.
     probe.tell(if random.once_in(3) {
         Then::Panic
     } else {
@@ -127,7 +128,7 @@ async fn act<R: Runtime>(rt: &R, random: &mut Xorshift) {
     check(&probe).await;
 }
 
-/// The probe's end, which by now is certain to come.
+/// Waits for the probe's end, which by now is certain to come.
 async fn check(probe: &Probe) {
     probe.futures_dropped().reach(1).await;
     probe
@@ -247,7 +248,7 @@ pub fn storm_into_a_shutdown<S: Subject>() {
     }
 }
 
-/// 7, 8: a web of channels whose ends are dropped and aborted at random: what was sent is received or given back.
+/// 7, 8: a web of channels whose ends are dropped and aborted at random: everything sent is received or given back.
 pub fn storm_of_channels<S: Subject>() {
     let seed = seed();
     let subject = S::start();

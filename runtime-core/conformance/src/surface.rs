@@ -1,5 +1,5 @@
-//! What newcomers from asyncio ask first, in the order of the book's table: the calls that no clause of the contract
-//! is about.
+//! What newcomers from asyncio ask first, in the order of the book's table: calls that no clause of the contract
+//! covers.
 //!
 //! The bodies use the ambient runtime and are not generic, so that they are compiled once for all schedulers.
 
@@ -51,7 +51,7 @@ pub fn promises_reach_all_who_await_them<S: AmbientSubject>() {
     });
 }
 
-/// `Queue`: what it says of itself, and the calls that do not wait.
+/// `Queue`: its properties, and the calls that do not wait.
 pub fn queues_tell_what_is_in_them<S: AmbientSubject>() {
     S::start().run(async {
         let queue = Arc::new(Queue::new(2));
@@ -82,7 +82,7 @@ pub fn queues_tell_what_is_in_them<S: AmbientSubject>() {
     });
 }
 
-/// `Semaphore.locked`, `BoundedSemaphore.release` and what cannot be asked for, in a task.
+/// `Semaphore.locked`, `BoundedSemaphore.release` and impossible requests, in a task.
 pub fn semaphores_refuse_what_cannot_be<S: AmbientSubject>() {
     S::start().run(async {
         let semaphore = Arc::new(Semaphore::bounded(2));
@@ -103,7 +103,7 @@ pub fn semaphores_refuse_what_cannot_be<S: AmbientSubject>() {
     });
 }
 
-/// `Barrier.abort` and `reset`: who waits is sent away, in a task as elsewhere.
+/// `Barrier.abort` and `reset`: waiting tasks get an error, as threads do.
 pub fn a_broken_barrier_sends_tasks_away<S: AmbientSubject>() {
     S::start().run(async {
         let barrier = Arc::new(Barrier::new(3));
@@ -138,7 +138,7 @@ pub fn a_broken_barrier_sends_tasks_away<S: AmbientSubject>() {
     });
 }
 
-/// `all_tasks`: how many live is counted, and who they are is known to whoever spawned them.
+/// `all_tasks`: live tasks are counted, and the code that spawned them can identify them.
 pub fn tasks_that_live_are_counted<S: AmbientSubject>() {
     let subject = S::start();
     let rt = subject.handle();

@@ -12,7 +12,7 @@ use super::stress::Xorshift;
 use super::sync_tasks::{Tasks, on};
 use runtime_library::sync::{Barrier, Condition, Event, Mutex};
 
-/// 7, 8: a waiter that leaves a mutex's line hands the lock on, whenever it leaves.
+/// 7, 8: a waiter that leaves a mutex's queue passes the lock on, whenever it leaves.
 pub fn c07_a_dropped_lock_hands_it_on<S: Subject>() {
     on::<S>(|_| Box::pin(dropped_locks()));
 }
@@ -22,14 +22,15 @@ async fn dropped_locks() {
         let mutex = Mutex::new(());
         let mut held = mutex.try_lock();
         let line = (0..WAITERS).map(|_| Box::pin(mutex.lock())).collect();
-        // Whoever is served unlocks at once, which serves the next.
+        // Each waiter that is served unlocks at once, which serves the next.
         let served = serve_all(line, departure, || drop(held.take())).await;
         assert_eq!(served, expected(departure), "{departure:?}");
         assert!(!mutex.is_locked(), "{departure:?}");
     }
 }
 
-/// 7, 8: a notification that one who waits for a condition does not live to use goes to the next, and the lock with it.
+/// 7, 8: if a notified waiter of a condition is dropped before it continues, the notification goes to the next, and
+/// the lock with it.
 pub fn c07_a_dropped_condition_wait_passes_its_notification_on<S: Subject>() {
     on::<S>(|_| Box::pin(dropped_condition_waits()));
 }
@@ -55,8 +56,9 @@ async fn dropped_condition_waits() {
     }
 }
 
-/// 8: tasks in a mutex's line go on in the order of their coming, although some are aborted at any moment; 7: and all
-/// others do. Where newcomers may overtake those in line, for a bounded time, that is so of those who stood in line.
+/// 8: tasks in a mutex's queue continue in the order of their arrival, although some are aborted at any moment. 7: all
+/// others do continue. If newcomers may overtake the queue for a bounded time, this holds for those that were in the
+/// queue.
 pub fn c08_locks_are_handed_over_in_turn_at_random<S: Subject>() {
     on::<S>(|tasks| Box::pin(random_locks(tasks)));
 }
@@ -64,7 +66,7 @@ pub fn c08_locks_are_handed_over_in_turn_at_random<S: Subject>() {
 async fn random_locks(tasks: Tasks) {
     const TASKS: usize = 30;
     for seed in 0..15 {
-        // With a budget for the round: who is out of it does not stand in line.
+        // A fresh budget for each round: a task without budget would not get into the queue.
         tasks.yield_now().await;
         let mut random = Xorshift::new(seed);
         let mutex = Arc::new(Mutex::new(Vec::new()));
@@ -73,7 +75,7 @@ async fn random_locks(tasks: Tasks) {
         let mut stood = [true; TASKS];
         for (number, stood) in stood.iter_mut().enumerate() {
             let mut lock = Box::pin(mutex.clone().lock_owned());
-            // In line before the next one comes, whenever the task runs.
+            // In the queue before the next one comes, whenever the task runs.
             let at_once = poll_once(&mut lock).await;
             *stood = at_once.is_none() || !tasks.are_overtaken();
             let (own, yields) = (tasks.clone(), random.below(3));
@@ -112,8 +114,7 @@ async fn random_locks(tasks: Tasks) {
     }
 }
 
-/// 7, 8: notifications at random against aborts at random: as many go on as were notified, in the order of their
-/// coming.
+/// 7, 8: random notifications and random aborts: as many continue as were notified, in the order of their arrival.
 pub fn c07_notifications_reach_as_many_as_were_notified<S: Subject>() {
     on::<S>(|tasks| Box::pin(random_notifications(tasks)));
 }
@@ -145,7 +146,7 @@ async fn random_notifications(tasks: Tasks) {
                 line[random.below(TASKS as u64) as usize].abort();
             }
         }
-        // At most 12 are gone, so that there is somebody for each notification.
+        // At most 12 are gone, so that there is a waiter for each notification.
         let reached = notified.min(TASKS - 12);
         loop {
             let order = shared.0.lock().await;
@@ -170,8 +171,8 @@ async fn random_notifications(tasks: Tasks) {
     }
 }
 
-/// 8: the example by which conditions are explained: five wait; none, one and two are notified, with a pause after
-/// each, and then all. What they say comes in one order.
+/// 8: the example that explains conditions: five wait; none, one and two are notified, with a pause after each, and
+/// then all. They report in one order.
 pub fn c08_the_condition_example_comes_in_order<S: Subject>() {
     on::<S>(|tasks| Box::pin(condition_example(tasks)));
 }
@@ -198,7 +199,7 @@ async fn condition_example(tasks: Tasks) {
         said.push(format!("notify {count}"));
         assert_eq!(shared.1.notify(&said, count), count);
         drop(said);
-        // The pause: those notified have their turn, and if others were, they would have it too.
+        // The pause: those that were notified get their turn, and if others were, they would get it too.
         sum += count;
         released.reach(sum).await;
         for _ in 0..3 {
@@ -234,8 +235,8 @@ async fn condition_example(tasks: Tasks) {
     );
 }
 
-/// 8: who waits for a predicate goes on when it is true, with the lock, and lets others have it until then. 7:
-/// dropped, it holds nothing.
+/// 8: a waiter for a predicate continues when it is true, with the lock, and lets others have the lock until then. 7:
+/// when it is dropped, it holds nothing.
 pub fn c08_a_condition_waits_until_its_predicate_is_true<S: Subject>() {
     on::<S>(|_| Box::pin(until_true()));
 }
@@ -266,7 +267,8 @@ async fn until_true() {
     }
 }
 
-/// 8: many that are notified at once go on in the order of their coming, each with the lock, though all could run.
+/// 8: if many are notified at once, they continue in the order of their arrival, each with the lock, although all
+/// could run.
 pub fn c08_all_who_are_notified_go_on_in_turn<S: Subject>() {
     on::<S>(|tasks| Box::pin(all_in_turn(tasks)));
 }
@@ -300,7 +302,7 @@ async fn all_in_turn(tasks: Tasks) {
     }
 }
 
-/// 8: an event that is set and cleared at once releases all who waited, and nobody who comes later.
+/// 8: an event that is set and cleared at once releases all that waited, and nobody that comes later.
 pub fn c08_an_event_set_and_cleared_releases_who_waited<S: Subject>() {
     on::<S>(|tasks| Box::pin(set_and_cleared(tasks)));
 }
@@ -318,7 +320,7 @@ async fn set_and_cleared(tasks: Tasks) {
             let mut wait = waiter();
             assert!(poll_once(&mut wait).await.is_none());
             let task = tasks.spawn(wait);
-            // 7: one who goes away, before or after, concerns nobody else.
+            // 7: if one leaves, before or after, that affects nobody else.
             if number % 5 == 0 {
                 task.abort();
             } else {
@@ -342,7 +344,7 @@ async fn set_and_cleared(tasks: Tasks) {
     }
 }
 
-/// 7: tasks that meet at a barrier keep in step, although some who stand there are aborted and come again.
+/// 7: tasks at a barrier keep in step, although some of those that wait there are aborted and come again.
 pub fn c07_a_barrier_does_not_count_who_left<S: Subject>() {
     on::<S>(|tasks| Box::pin(barriers(tasks)));
 }
@@ -352,7 +354,7 @@ async fn barriers(tasks: Tasks) {
     const ROUNDS: usize = 50;
     let barrier = Arc::new(Barrier::new(PARTIES));
     let led = Count::new();
-    // Two keep coming; the root is the third. The fourth of a round comes when one who had come before has gone again.
+    // Two keep coming; the root is the third. The fourth of a round comes after one that came before has left again.
     let party = || {
         let (barrier, tell) = (Arc::clone(&barrier), led.clone());
         async move {
@@ -380,7 +382,7 @@ async fn barriers(tasks: Tasks) {
     }
 }
 
-/// 8: tasks that go from one barrier to the next are in step: nobody is a round ahead.
+/// 8: tasks that go from one barrier to the next are in step: none is a round ahead.
 pub fn c08_barriers_keep_tasks_in_step<S: Subject>() {
     on::<S>(|tasks| Box::pin(in_step(tasks)));
 }

@@ -1,9 +1,8 @@
-//! Clause 7 by random programs: tasks acquire, give up, are aborted and release at random, and a simple model says
-//! what may be seen.
+//! Clause 7 with random programs: tasks acquire, give up, are aborted and release at random, and a simple model says
+//! what they may observe.
 //!
-//! Each case runs many small programs, all from one seed, which it prints: `LAB_STRESS_SEED` repeats them,
-//! `LAB_STRESS` makes them more. What a model cannot see, a wake-up that is lost, shows as a program that does not
-//! end.
+//! Each case runs many small programs from one seed, which it prints: `LAB_STRESS_SEED` repeats them, `LAB_STRESS`
+//! makes them more. A lost wake-up, which a model can't detect, shows as a program that does not end.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +23,7 @@ use runtime_library::sync::{
 /// How many programs each case runs.
 const PROGRAMS: usize = 25;
 
-/// Runs the programs of a case, each with numbers of its own.
+/// Runs the programs of a case, each with its own random numbers.
 async fn programs<F: Future<Output = ()>>(program: impl Fn(Xorshift) -> F) {
     let mut random = Xorshift::new(seed());
     for _ in 0..size(PROGRAMS) {
@@ -32,7 +31,7 @@ async fn programs<F: Future<Output = ()>>(program: impl Fn(Xorshift) -> F) {
     }
 }
 
-/// What a task of a program shares with nobody.
+/// What a task of a program has for itself.
 struct Actor {
     tasks: Tasks,
     random: Xorshift,
@@ -69,7 +68,7 @@ impl Actor {
     }
 }
 
-/// Aborts some of the tasks while they run, and waits for all of them. Those before `kept` are let alone.
+/// Aborts some of the tasks while they run, and waits for all of them. Spares those before `kept`.
 async fn disturb(tasks: &Tasks, random: &mut Xorshift, spawned: Vec<Spawned>, kept: usize) {
     let mut aborted = vec![false; spawned.len()];
     for _ in 0..random.below(2 * spawned.len() as u64) {
@@ -89,7 +88,7 @@ async fn disturb(tasks: &Tasks, random: &mut Xorshift, spawned: Vec<Spawned>, ke
     }
 }
 
-/// How many are inside, from the making of this until its end.
+/// Counts those that are inside, as long as it exists.
 struct Inside<'a>(&'a AtomicUsize, usize);
 
 impl<'a> Inside<'a> {
@@ -106,7 +105,7 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// 7: a semaphore's permits are never more than there are, and all are back in the end.
+/// 7: never more permits are held than there are, and all are back in the end.
 pub fn c07_random_programs_over_a_semaphore<S: Subject>() {
     on::<S>(|tasks| Box::pin(programs(move |random| semaphore(tasks.clone(), random))));
 }
@@ -127,7 +126,7 @@ async fn semaphore(tasks: Tasks, mut random: Xorshift) {
                     acquired.map(|permit| permit.expect("open"))
                 };
                 if let Some(permit) = permit {
-                    // Dropped before the permit is.
+                    // Dropped before the permit.
                     let _inside = Inside::enter(inside, permit.count(), bound);
                     actor.pause().await;
                 }
@@ -173,7 +172,7 @@ async fn mutex(tasks: Tasks, mut random: Xorshift) {
     assert_eq!(value, shared.2.get());
 }
 
-/// 7: what was put is got, once, and in each one's order if one gets it all.
+/// 7: everything that was put is got, once, and in each putter's order if one getter gets it all.
 pub fn c07_random_programs_over_a_queue<S: Subject>() {
     on::<S>(|tasks| {
         Box::pin(programs(move |random| {
@@ -182,7 +181,7 @@ pub fn c07_random_programs_over_a_queue<S: Subject>() {
     });
 }
 
-/// 7: so is it where the last or the smallest comes first.
+/// 7: the same for queues that yield the last or the smallest item first.
 pub fn c07_random_programs_over_queues_of_other_orders<S: Subject>() {
     on::<S>(|tasks| {
         Box::pin(async move {
@@ -192,7 +191,7 @@ pub fn c07_random_programs_over_queues_of_other_orders<S: Subject>() {
     });
 }
 
-/// `keeps_order`: each putter's items, which grow, come out as they went in.
+/// `keeps_order`: each putter's items, which grow, come out in the order in which they went in.
 async fn queue<Q>(tasks: Tasks, mut random: Xorshift, keeps_order: bool)
 where
     Q: Store<Item = (usize, usize)> + Send + 'static,
@@ -201,7 +200,7 @@ where
     const ITEMS: usize = 20;
     type Items = StdMutex<Vec<(usize, usize)>>;
     let queue = Arc::new(OrderedQueue::<Q>::new(1 + random.below(4) as usize));
-    // Those that are certain: a `put` that is given up may have put its item before.
+    // The certain ones: a `put` that is given up may have put its item before.
     let (put, got): (Arc<Items>, Arc<Items>) = Default::default();
     let getters = 1 + random.below(4) as usize;
     let mut spawned = Vec::new();
@@ -239,8 +238,8 @@ where
         })
         .collect();
     disturb(&tasks, &mut random, spawned, 0).await;
-    // The first getter stays, so that all is got. One that is aborted may have been given an item, which is then
-    // another's.
+    // The first getter stays, so that everything is got. An aborted getter may have been granted an item, which then
+    // goes to another.
     for getter in getting.iter().skip(1) {
         if random.once_in(2) {
             getter.abort();
@@ -264,12 +263,12 @@ where
     assert!(got.is_sorted_by(|one, next| one < next), "twice: {got:?}");
 }
 
-/// 7: each notification reaches somebody who goes on, although those who wait give up and are aborted.
+/// 7: each notification reaches a waiter that continues, although waiters give up and are aborted.
 pub fn c07_random_programs_over_a_condition<S: Subject>() {
     on::<S>(|tasks| Box::pin(programs(move |random| condition(tasks.clone(), random))));
 }
 
-/// Goods that are under a lock: so many may be taken.
+/// Goods under a lock: this many may be taken.
 #[derive(Default)]
 struct Goods {
     there: usize,
@@ -308,7 +307,7 @@ async fn condition(tasks: Tasks, mut random: Xorshift) {
         let count = random.below(3) as usize;
         guard.there += count;
         made += count;
-        // Exactly as many as there is work for: one notification that is lost leaves goods behind.
+        // Exactly as many as there is work for: a lost notification leaves goods behind.
         more.notify(&guard, count);
         drop(guard);
         for _ in 0..random.below(4) {
@@ -336,7 +335,7 @@ async fn condition(tasks: Tasks, mut random: Xorshift) {
     assert_eq!(goods.lock().await.taken, made);
 }
 
-/// 7: one set releases all who wait, although it is cleared at once and some of them are aborted before and after it.
+/// 7: one set releases all waiters, although it is cleared at once and some of them are aborted before and after it.
 pub fn c07_random_programs_over_an_event<S: Subject>() {
     on::<S>(|tasks| Box::pin(programs(move |random| event(tasks.clone(), random))));
 }
@@ -384,7 +383,7 @@ async fn event(tasks: Tasks, mut random: Xorshift) {
     }
 }
 
-/// 7: a barrier opens for as many as it is for, however many have come and gone before.
+/// 7: a barrier opens for its full number, however many have come and gone before.
 pub fn c07_random_programs_over_a_barrier<S: Subject>() {
     on::<S>(|tasks| Box::pin(programs(move |random| barrier(tasks.clone(), random))));
 }

@@ -1,4 +1,4 @@
-//! Clauses 7 and 8 over what queues have beyond channels: joining, both ways to end, and other orders.
+//! Clauses 7 and 8 for what queues have beyond channels: joining, both ways to end, and other orders.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use super::event::Count;
 use super::sync_tasks::{Tasks, on};
 use runtime_library::sync::{LifoQueue, PriorityQueue, Queue, TryGetError};
 
-/// 7: `join` waits until all that was put is done with; a task that is aborted with an item in hand is done with it.
+/// 7: `join` waits until every item that was put is done; if a task is aborted with an item in hand, that item is
+/// done.
 pub fn c07_joining_a_queue_waits_for_all_that_was_put<S: Subject>() {
     on::<S>(|tasks| Box::pin(joined(tasks)));
 }
@@ -43,7 +44,7 @@ async fn joined(tasks: Tasks) {
     queue.join().await;
     assert_eq!(done.get(), ITEMS);
 
-    // One that is aborted between its item and the end of its work holds nobody up.
+    // A task that is aborted between its item and the end of its work blocks nobody.
     let (stuck, has_it) = (Arc::new(Queue::new(1)), Count::new());
     let (own, tell) = (Arc::clone(&stuck), has_it.clone());
     let worker = tasks.spawn(async move {
@@ -63,7 +64,8 @@ async fn joined(tasks: Tasks) {
     }
 }
 
-/// 7: a closed queue gives out what is in it, and sends away who waits for room or, when it is empty, for an item.
+/// 7: a closed queue yields its remaining items. Waiters for room get an error; so do waiters for an item once it is
+/// empty.
 pub fn c07_closing_a_queue_loses_nothing_that_is_in_it<S: Subject>() {
     on::<S>(|tasks| Box::pin(closed(tasks)));
 }
@@ -105,7 +107,7 @@ async fn closed(tasks: Tasks) {
     }
 }
 
-/// 7: a drained queue sends all away at once, and whoever joins it waits for what was taken before alone.
+/// 7: a drained queue turns all waiters away at once, and `join` then only waits for items that were taken before.
 pub fn c07_draining_a_queue_sends_all_away<S: Subject>() {
     on::<S>(|tasks| Box::pin(drained(tasks)));
 }

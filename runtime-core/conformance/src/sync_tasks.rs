@@ -1,6 +1,6 @@
-//! A runtime's tasks without its type: cases over the primitives are compiled once, and not for each scheduler again.
+//! A runtime's tasks without its type: cases about the primitives are compiled once, and not for each scheduler.
 //!
-//! They ask nothing of a scheduler but that it runs tasks; what is checked is the primitives' part of the contract.
+//! They only need a scheduler that runs tasks; they check the primitives' part of the contract.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -74,7 +74,7 @@ impl Tasks {
         self.0.are_overtaken()
     }
 
-    /// Lets others run until `condition` is true; it is the watchdog that ends it otherwise.
+    /// Lets others run until `condition` is true; otherwise the watchdog ends it.
     pub(super) async fn until(&self, mut condition: impl FnMut() -> bool) {
         while !condition() {
             self.yield_now().await;
@@ -87,12 +87,12 @@ impl Spawned {
         self.0.abort();
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and returns the outcome.
     pub(super) async fn outcome(self) -> Outcome {
         Outcome::of(self.0.await)
     }
 
-    /// Waits for the end, which is to be a good one.
+    /// Waits for the end, and asserts that the task returned.
     pub(super) async fn returned(self) {
         assert_eq!(self.outcome().await, Outcome::Returned);
     }

@@ -1,5 +1,5 @@
-//! Clause 8 where many tasks want the same thing all the time: each has its turn, and the turns change at a rate that
-//! can be borne.
+//! Clause 8 under contention: many tasks want the same thing all the time. Each gets its turn, and the turns change at
+//! an acceptable rate.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::stress::size;
 use super::sync_tasks::{Tasks, on};
 use runtime_library::sync::{Mutex, Queue, Semaphore};
 
-/// Tasks that want one thing.
+/// The number of tasks that compete.
 const TASKS: usize = 8;
 
-/// Runs as many tasks, and awaits their ends.
+/// Runs that many tasks, and waits until they have ended.
 async fn all<F: Future<Output = ()> + Send + 'static>(tasks: &Tasks, work: impl Fn(usize) -> F) {
     let spawned: Vec<_> = (0..TASKS).map(|number| tasks.spawn(work(number))).collect();
     for task in spawned {
@@ -24,7 +24,7 @@ async fn all<F: Future<Output = ()> + Send + 'static>(tasks: &Tasks, work: impl 
     }
 }
 
-/// 8: eight tasks lock one mutex time and again. If each turn cost a switch of threads, it would take minutes.
+/// 8: eight tasks repeatedly lock one mutex. If each turn cost a thread switch, this would take minutes.
 pub fn c08_a_lock_that_all_want_changes_hands<S: Subject>() {
     on::<S>(|tasks| Box::pin(wanted_lock(tasks)));
 }
@@ -44,7 +44,7 @@ async fn wanted_lock(tasks: Tasks) {
     assert_eq!(*mutex.try_lock().expect("nobody has it"), TASKS * each);
 }
 
-/// 7, 8: so do they acquire permits, one or two at a time.
+/// 7, 8: the same with permits, one or two at a time.
 pub fn c08_permits_that_all_want_are_never_more<S: Subject>() {
     on::<S>(|tasks| Box::pin(wanted_permits(tasks)));
 }
@@ -72,7 +72,7 @@ async fn wanted_permits(tasks: Tasks) {
     }
 }
 
-/// 7, 8: so do they put and get.
+/// 7, 8: the same with a queue.
 pub fn c08_a_queue_that_all_want_loses_no_item<S: Subject>() {
     on::<S>(|tasks| Box::pin(wanted_queue(tasks)));
 }
@@ -80,7 +80,7 @@ pub fn c08_a_queue_that_all_want_loses_no_item<S: Subject>() {
 async fn wanted_queue(tasks: Tasks) {
     let each = size(20_000);
     for capacity in [1, 128] {
-        // With room for one nearly every item is waited for.
+        // With room for one item, nearly every operation waits.
         let each = if capacity == 1 { each / 20 } else { each };
         let shared = Arc::new((Queue::new(capacity), AtomicUsize::new(0)));
         all(&tasks, |number| {
@@ -104,7 +104,7 @@ async fn wanted_queue(tasks: Tasks) {
     }
 }
 
-/// 8: one that waits now and then has its turn, although others come back as soon as they have gone.
+/// 8: a task that waits now and then gets its turn, although others come back as soon as they have left.
 pub fn c08_whoever_waits_has_a_turn_beside_one_who_keeps_coming<S: Subject>() {
     on::<S>(|tasks| Box::pin(beside_greedy(tasks)));
 }
@@ -137,14 +137,14 @@ async fn beside_greedy(tasks: Tasks) {
     }
 }
 
-/// 8: those who stand in line go on in the order in which they came, whatever newcomers do meanwhile.
+/// 8: those in the queue continue in the order in which they came, whatever newcomers do meanwhile.
 pub fn c08_those_in_line_keep_their_order_beside_newcomers<S: Subject>() {
     on::<S>(|tasks| Box::pin(order_beside_newcomers(tasks)));
 }
 
 async fn order_beside_newcomers(tasks: Tasks) {
     for _ in 0..20 {
-        // With a budget for the round: who is out of it does not stand in line.
+        // A fresh budget for each round: a task without budget would not get into the queue.
         tasks.yield_now().await;
         let shared = Arc::new((Mutex::new(Vec::new()), AtomicBool::new(false)));
         let held = shared.0.try_lock().expect("nobody has it");

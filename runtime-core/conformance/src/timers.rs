@@ -20,7 +20,7 @@ const MS: Duration = Duration::from_millis(1);
 
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Completes when all of `sleeps` have, and polls each of them whenever one wakes.
+/// Completes when all of `sleeps` have completed. Polls each of them whenever one wakes.
 async fn all(mut sleeps: Vec<Sleep>) {
     poll_fn(move |cx| {
         sleeps.retain_mut(|sleep| sleep.as_mut().poll(cx).is_pending());
@@ -75,7 +75,7 @@ pub fn c09_zero_and_past_deadlines_do_not_wait<S: Subject>() {
     subject.run(async move {
         let past = rt.now();
         thread::sleep(2 * MS);
-        // Two polls: an exhausted budget may cost one, a wait would cost the wake of a timer.
+        // Two polls: an exhausted budget may cost one; a wait would cost a timer's wake-up.
         for _ in 0..300 {
             for sleep in [
                 Box::pin(rt.sleep(Duration::ZERO)) as Sleep,
@@ -93,7 +93,7 @@ pub fn c09_zero_and_past_deadlines_do_not_wait<S: Subject>() {
     });
 }
 
-/// 9: a huge deadline neither overflows nor wakes, and does not hold other timers up.
+/// 9: a huge deadline neither overflows nor wakes, and does not delay other timers.
 pub fn c09_huge_deadlines_neither_overflow_nor_wake<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -142,28 +142,30 @@ pub fn c09_huge_deadlines_neither_overflow_nor_wake<S: Subject>() {
     });
 }
 
-/// 9: a result that is ready beats a deadline that is due.
+/// 9: a result that is ready takes precedence over a deadline that is due.
 pub fn c09_a_ready_result_beats_a_due_deadline<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     subject.run(async move {
         assert_eq!(rt.timeout(Duration::ZERO, ready(1)).await.ok(), Some(1));
 
-        // Ready in the first poll, by the end of which the deadline has passed.
+        // Ready in the first poll, and the deadline passes before that poll ends.
         let late = async {
             thread::sleep(5 * MS);
             2
         };
         assert_eq!(rt.timeout(MS, late).await.ok(), Some(2));
 
-        // Both come due while the task is parked, or while it is held up in a poll.
+        // Both come due while the task waits, or while it is busy in a poll.
         let both = Event::new();
-        let inner = both.clone();
-        let mut timeout = pin!(rt.timeout(MS, async move { inner.wait().await }));
-        assert!(
-            poll_once(&mut timeout).await.is_none(),
-            "too early to be over"
-        );
+        // On a busy machine it may be over before its first poll.
+        let timeout = loop {
+            let inner = both.clone();
+            let mut timeout = Box::pin(rt.timeout(MS, async move { inner.wait().await }));
+            if poll_once(&mut timeout).await.is_none() {
+                break timeout;
+            }
+        };
         thread::sleep(5 * MS);
         both.set();
         assert!(
@@ -173,7 +175,8 @@ pub fn c09_a_ready_result_beats_a_due_deadline<S: Subject>() {
     });
 }
 
-/// 9, 10: so it does when the task has used its budget up: the operation was told to come back, not that it must wait.
+/// 9, 10: the same holds when the task has used up its budget: the operation was refused for now, which does not mean
+/// that it must wait.
 pub fn c09_a_ready_result_beats_a_due_deadline_without_budget<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -190,7 +193,7 @@ pub fn c09_a_ready_result_beats_a_due_deadline_without_budget<S: Subject>() {
     });
 }
 
-/// 9: a timeout that is over reports it, and does not touch what it was given until it is dropped.
+/// 9: a timeout that is over reports it, and keeps the inner future until it is dropped.
 pub fn c09_a_timeout_reports_that_it_is_over<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -201,7 +204,7 @@ pub fn c09_a_timeout_reports_that_it_is_over<S: Subject>() {
             .await
             .expect_err("it never completes");
         assert!(!elapsed.to_string().is_empty());
-        // A handle that is awaited with a time-out is not aborted by it.
+        // A time-out around a handle does not abort its task.
         let go = Event::new();
         let wait = go.clone();
         let mut task = rt.spawn(async move {
@@ -268,7 +271,7 @@ pub fn c09_many_sleeping_tasks<S: Subject>() {
     });
 }
 
-/// 9: a sleep that was polled and dropped wakes nobody, and takes no other timer with it.
+/// 9: a sleep that was polled and dropped wakes no task, and does not disturb other timers.
 pub fn c09_a_dropped_sleep_wakes_nobody<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -283,18 +286,25 @@ pub fn c09_a_dropped_sleep_wakes_nobody<S: Subject>() {
                 kept.push(sleep)
             }
         }
-        for sleep in dropped.iter_mut().chain(&mut kept) {
-            assert!(poll_once(sleep).await.is_none());
+        for sleep in &mut dropped {
+            _ = poll_once(sleep).await;
+        }
+        // On a busy machine some are due by now.
+        let mut waiting: Vec<Sleep> = Vec::new();
+        for mut sleep in kept {
+            if poll_once(&mut sleep).await.is_none() {
+                waiting.push(sleep);
+            }
         }
         drop(dropped);
-        all(kept).await;
+        all(waiting).await;
 
-        // Nothing but its own timer wakes this task: its polls can be counted.
+        // Only its own timer wakes this task, so its polls can be counted.
         let own = rt.clone();
         let watched = rt.spawn(async move {
             for _ in 0..100 {
                 let mut cancelled = Box::pin(own.sleep(5 * MS));
-                assert!(poll_once(&mut cancelled).await.is_none());
+                _ = poll_once(&mut cancelled).await;
             }
             let mut polls = 0;
             let mut sleep = pin!(own.sleep(50 * MS));
@@ -310,7 +320,7 @@ pub fn c09_a_dropped_sleep_wakes_nobody<S: Subject>() {
     });
 }
 
-/// 9: a shorter timer set by another thread is not held up by a longer one that is already waited for.
+/// 9: a shorter timer that another thread sets is not delayed by a longer one that is already awaited.
 pub fn c09_a_shorter_timer_from_outside_is_in_time<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -344,6 +354,7 @@ pub fn c09_a_shorter_timer_from_outside_is_in_time<S: Subject>() {
 }
 
 /// 9: a sleep that one task has polled and another awaits wakes the latter.
+/// 371t: A slow machine: the sleep was over at once.
 pub fn c09_a_sleep_wakes_who_polled_it_last<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -366,7 +377,7 @@ pub fn c09_a_sleep_wakes_who_polled_it_last<S: Subject>() {
     });
 }
 
-/// 9: a sleep made outside of the runtime and polled within it works.
+/// 9: a sleep that is created outside the runtime and polled within it works.
 pub fn c09_a_sleep_made_outside_works_within<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -376,7 +387,7 @@ pub fn c09_a_sleep_made_outside_works_within<S: Subject>() {
     assert!(begun.elapsed() >= 5 * MS);
 }
 
-/// 9: a timer comes due while its runtime has something else to do, and while it has nothing.
+/// 9: a timer comes due while its runtime is busy, and while it is idle.
 pub fn c09_timers_fire_under_load<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();

@@ -1,5 +1,5 @@
-//! Clauses 8 and 13 over values: they may use what they are in, and may panic, whenever they are dropped, cloned or
-//! compared; and those who wait for items get them in their turn.
+//! Clauses 8 and 13 for values: whenever they are dropped, cloned or compared, they may use the object that contains
+//! them, and may panic; and waiters for items get them in their turn.
 
 use std::cmp::Ordering;
 use std::future::Future;
@@ -25,7 +25,7 @@ fn panic_as_planned() -> ! {
 
 /// Counts its drops, and misbehaves in each.
 struct Item {
-    /// Uses the place that it is in.
+    /// Uses the object that contains it.
     touch: Touch,
     deed: Deed,
     drops: Arc<AtomicUsize>,
@@ -61,7 +61,7 @@ impl Ord for Item {
 
 const ITEMS: usize = 5;
 
-/// A full queue, what makes another item of it, and how many were dropped.
+/// A full queue, what is needed to make another item for it, and how many items were dropped.
 struct Filled<S: Store<Item = Item>> {
     queue: Arc<OrderedQueue<S>>,
     touch: Touch,
@@ -106,24 +106,24 @@ impl<S: Store<Item = Item> + Send + 'static> Filled<S> {
     }
 }
 
-/// Every way in which items of a queue are dropped by the queue.
+/// Every way in which a queue drops its items.
 async fn dropped_items<S: Store<Item = Item> + Send + 'static>(deed: Deed) {
-    // Drained, and what was drained dropped.
+    // Drained, and then dropped.
     let filled = Filled::<S>::new(deed);
     drop(filled.queue.close_and_drain());
     assert_eq!((filled.dropped(), filled.queue.len()), (ITEMS, 0));
     filled.queue.join().await;
-    // Drained in part.
+    // Partly drained.
     let filled = Filled::<S>::new(deed);
     let mut drained = filled.queue.close_and_drain();
     std::mem::forget(drained.next());
     drop(drained);
     assert_eq!(filled.dropped(), ITEMS - 1);
-    // With its queue.
+    // Dropped with the queue.
     let Filled { queue, drops, .. } = Filled::<S>::new(deed);
     drop(queue);
     assert_eq!(drops.load(SeqCst), ITEMS);
-    // With one who waits for room, and leaves: its own value's panic is its own.
+    // With a waiter for room that leaves: a panic of its own value's destructor is its own.
     let filled = Filled::<S>::new(deed);
     let mut waits = Box::pin(filled.queue.put(filled.item(ITEMS)));
     assert!(poll_once(&mut waits).await.is_none());
@@ -135,7 +135,7 @@ async fn dropped_items<S: Store<Item = Item> + Send + 'static>(deed: Deed) {
     }
 }
 
-/// 13: items may use their queue when it drops them, and one whose destructor panics keeps the others from nothing.
+/// 13: items may use their queue when it drops them, and if one's destructor panics, the others are not affected.
 pub fn c13_items_are_dropped_outside_of_locks<S: Subject>() {
     on::<S>(|_| {
         Box::pin(async {
@@ -148,7 +148,7 @@ pub fn c13_items_are_dropped_outside_of_locks<S: Subject>() {
     });
 }
 
-/// 13: so it is with a channel's, when its last receiver goes, and with a value that nobody took.
+/// 13: the same holds for a channel's items when its last receiver is dropped, and for a value that nobody took.
 pub fn c13_values_nobody_took_are_dropped_outside_of_locks<S: Subject>() {
     type Touch = StdMutex<Option<Box<dyn Fn() + Send>>>;
     /// Uses the senders' side.
@@ -157,7 +157,7 @@ pub fn c13_values_nobody_took_are_dropped_outside_of_locks<S: Subject>() {
         fn drop(&mut self) {
             self.1.fetch_add(1, SeqCst);
             let touch = self.0.upgrade();
-            // Taken out: no lock of the test's is to be held.
+            // Taken out, so that no lock of the test is held.
             let touch = touch.and_then(|touch| touch.lock().unwrap().take());
             if let Some(touch) = touch {
                 touch();
@@ -196,7 +196,7 @@ pub fn c13_values_nobody_took_are_dropped_outside_of_locks<S: Subject>() {
     });
 }
 
-/// 13: a clone may ask the promise that it is a clone of, wait for it, and panic.
+/// 13: a clone of a promise's value may query the promise, wait for it, and panic.
 pub fn c13_a_clone_may_ask_its_promise<S: Subject>() {
     struct Asks {
         promise: Arc<StdMutex<Option<Promised<Asks>>>>,
@@ -255,13 +255,13 @@ pub fn c13_a_clone_may_ask_its_promise<S: Subject>() {
             let asked = catch_unwind(AssertUnwindSafe(|| future.try_result().is_some()));
             assert!(asked.is_err());
             assert!(future.clone().await.is_ok(), "it can be asked again");
-            // The value would keep itself alive.
+            // Otherwise the value would keep itself alive.
             drop(kept.lock().unwrap().take());
         })
     });
 }
 
-/// An item whose comparison does as it is told.
+/// An item whose comparison does what it is told.
 struct Compared {
     number: usize,
     plan: Arc<Plan>,
@@ -270,10 +270,10 @@ struct Compared {
 #[derive(Default)]
 struct Plan {
     queue: StdMutex<Weak<PriorityQueue<Compared>>>,
-    /// Comparisons left before one misbehaves; `usize::MAX`: none does.
+    /// Comparisons until one misbehaves; `usize::MAX`: none does.
     left: AtomicUsize,
     deed: StdMutex<Option<Deed>>,
-    /// Items that comparisons have put.
+    /// The number of items that comparisons have put.
     put: AtomicUsize,
 }
 
@@ -297,7 +297,7 @@ impl Plan {
                 assert!(queue.try_put(item).is_ok());
                 queue.len();
                 queue.is_empty();
-                // What is being compared cannot be had meanwhile.
+                // Items that are being compared are not available meanwhile.
                 assert!(queue.try_get().is_err());
                 let mut get = Box::pin(queue.get());
                 let polled = futures_lite::future::block_on(poll_once(&mut get));
@@ -326,7 +326,7 @@ impl Ord for Compared {
     }
 }
 
-/// Fills a priority queue and empties it; the comparison after `left` others misbehaves.
+/// Fills a priority queue and empties it; after `left` comparisons, one misbehaves.
 async fn compared(tasks: &Tasks, deed: Deed, left: usize) {
     const ITEMS: usize = 10;
     let (queue, plan) = (
@@ -342,14 +342,14 @@ async fn compared(tasks: &Tasks, deed: Deed, left: usize) {
             number: index * 7 % ITEMS,
             plan: Arc::clone(&plan),
         };
-        // Wherever comparisons take place, what was put is in.
+        // Wherever comparisons take place, an item that was put is in.
         match catch_unwind(AssertUnwindSafe(|| queue.try_put(item).is_ok())) {
             Ok(true) => put += 1,
             Ok(false) => panic!("it is open and has no bound"),
             Err(_) => refused += 1,
         }
     }
-    // One who waits in a task, and one who does not.
+    // One getter that waits in a task, and one that does not wait.
     let got = Count::new();
     let taken: Arc<StdMutex<Vec<usize>>> = Arc::default();
     while !queue.is_empty() {
@@ -388,7 +388,7 @@ async fn compared(tasks: &Tasks, deed: Deed, left: usize) {
     taken.sort_unstable();
     taken.dedup();
     assert_eq!(taken.len(), total, "{text}: twice");
-    // Nothing is uncounted.
+    // No item is uncounted.
     queue.join().await;
 }
 
@@ -429,7 +429,7 @@ where
     got
 }
 
-/// 8: those who wait for items get them in the order in which they began to wait, in whichever order they run then.
+/// 8: waiters for items get them in the order in which they began to wait, in whichever order they then run. This is
 /// asyncio's order.
 pub fn c08_items_go_to_their_getters_in_turn<S: Subject>() {
     on::<S>(|tasks| {
@@ -453,7 +453,7 @@ pub fn c08_items_go_to_their_getters_in_turn<S: Subject>() {
     });
 }
 
-/// The same with tasks, which run as the scheduler has it.
+/// The same with tasks, which the scheduler runs in its own order.
 async fn between_tasks(tasks: &Tasks) {
     let queue = Arc::new(Queue::unbounded());
     let got: Arc<StdMutex<[u8; 3]>> = Arc::default();
@@ -475,7 +475,7 @@ async fn between_tasks(tasks: &Tasks) {
         getter.returned().await;
     }
     assert_eq!(*got.lock().unwrap(), [0, 1, 2]);
-    // A newcomer does not get what those who were served before are about to take.
+    // A newcomer does not get what waiters that were served before are about to take.
     let last = LifoQueue::unbounded();
     let mut get = Box::pin(last.get());
     assert!(poll_once(&mut get).await.is_none());

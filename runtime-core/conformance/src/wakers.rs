@@ -1,4 +1,4 @@
-//! Clause 6: who may wake a task, when, and how often it is polled for that.
+//! Clause 6: who may wake a task, when, and how often the task is then polled.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -18,13 +18,13 @@ use super::skip;
 use runtime_kernel::TaskHandle;
 use runtime_library::Runtime;
 
-/// A wake that gives the waker away, which has a path of its own through most schedulers.
+/// A wake that consumes the waker, which has its own code path in most schedulers.
 pub(super) fn wake_by_value(waker: &Waker) {
     let own = waker.clone();
     own.wake();
 }
 
-/// 6: each wake from a foreign thread while the task is parked, or about to park, leads to another poll.
+/// 6: each wake from a foreign thread while the task waits, or is about to wait, leads to another poll.
 pub fn c06_a_foreign_thread_wakes_a_task<S: Subject>() {
     const ROUNDS: usize = 2_000;
     let subject = S::start();
@@ -37,7 +37,7 @@ pub fn c06_a_foreign_thread_wakes_a_task<S: Subject>() {
         let mut seen = 0;
         poll_fn(move |cx| {
             seen += 1;
-            // The waker is there before the poll is counted: the other thread may wake us before we return.
+            // The waker is stored before the poll is counted: the other thread may wake us before we return.
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
             counted.add();
             if seen > ROUNDS {
@@ -52,7 +52,7 @@ pub fn c06_a_foreign_thread_wakes_a_task<S: Subject>() {
         for round in 1..=ROUNDS {
             polls.reach_blocking(round);
             let waker = latest.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // None: that poll has been counted, but we have already used its waker.
+            // `None`: that poll was counted, but we have already used its waker.
             if let Some(waker) = waker {
                 if round % 2 == 0 {
                     waker.wake()
@@ -67,7 +67,7 @@ pub fn c06_a_foreign_thread_wakes_a_task<S: Subject>() {
     waking.join().expect("the waking thread");
 }
 
-/// 6: a wake while the task is being polled, however it is made, leads to at least one more poll.
+/// 6: a wake while the task is being polled, in whichever way, leads to at least one more poll.
 pub fn c06_a_wake_during_the_poll_polls_again<S: Subject>() {
     /// How a task wakes itself.
     type Way = fn(&Waker);
@@ -126,7 +126,7 @@ pub fn c06_a_foreign_wake_during_the_poll_polls_again<S: Subject>() {
             }
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
             counted.add();
-            // The poll does not end before the wake has been made.
+            // The poll does not end before the wake was made.
             answered.reach_blocking(round);
             Poll::Pending
         })
@@ -145,7 +145,7 @@ pub fn c06_a_foreign_wake_during_the_poll_polls_again<S: Subject>() {
     waking.join().expect("the waking thread");
 }
 
-/// 6: wakes coalesce: a thousand of them during one poll are not a thousand polls.
+/// 6: wakes coalesce: a thousand of them during one poll do not cause a thousand polls.
 pub fn c06_wakes_during_a_poll_coalesce<S: Subject>() {
     const WHILE: Duration = Duration::from_millis(20);
     let subject = S::start();
@@ -162,13 +162,13 @@ pub fn c06_wakes_during_a_poll_coalesce<S: Subject>() {
             if counted.get() == 1 {
                 (0..1000).for_each(|_| cx.waker().wake_by_ref());
                 woken.set();
-                // Not yet: the end may be told while this poll lasts.
+                // Not yet: the task may be told to end during this poll.
                 return Poll::Pending;
             }
             pin!(tell.wait()).poll(cx)
         }));
         first_poll.wait().await;
-        // Should the thousand have been queued one by one, they run now, here or on another thread.
+        // If the thousand were queued one by one, they run now, here or on another thread.
         let mut before = 0;
         while before < polls.get() && before < 1000 {
             before = polls.get();
@@ -187,7 +187,7 @@ pub fn c06_wakes_during_a_poll_coalesce<S: Subject>() {
     );
 }
 
-/// 6: so do wakes of a parked task that has had no chance to run.
+/// 6: so do wakes of a waiting task that has had no chance to run.
 pub fn c06_wakes_of_a_parked_task_coalesce<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -213,7 +213,7 @@ pub fn c06_wakes_of_a_parked_task_coalesce<S: Subject>() {
     });
 }
 
-/// 6: a task may be woken through the waker of any of its polls.
+/// 6: you can wake a task through the waker of any of its polls.
 pub fn c06_an_old_waker_still_wakes<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -234,7 +234,7 @@ pub fn c06_an_old_waker_still_wakes<S: Subject>() {
     });
 }
 
-/// 6: wakers outlive their task and their runtime, and may be called and dropped anywhere.
+/// 6: wakers outlive their task and their runtime, and you may call and drop them anywhere.
 pub fn c06_wakers_outlive_everything<S: Subject>() {
     let (finished, waiting) = (
         Probe::with(Destructors::Quiet, true),
@@ -288,7 +288,7 @@ pub fn c06_the_last_waker_dropped_elsewhere_drops_no_future<S: Subject>() {
     subject.run(async move {
         drop(rt.spawn(inner.future()));
         inner.polls().reach(1).await;
-        // A task that has run since: the probe's poll is over, and with it the scheduler's own waker.
+        // After a later task has run, the probe's poll is over, and the scheduler's own waker is gone.
         rt.spawn(async {}).await.expect("an empty task");
     });
     let waker = probe.take_waker().expect("the waker of its only poll");
@@ -306,7 +306,7 @@ pub fn c06_the_last_waker_dropped_elsewhere_drops_no_future<S: Subject>() {
     );
 }
 
-/// 6: a task wakes a task of another runtime, and is woken by it.
+/// 6: tasks of two runtimes wake each other.
 pub fn c06_two_runtimes_wake_each_other<S: Subject>() {
     const ROUNDS: usize = 200;
     async fn answer(heard: Count, said: Count, first: bool) {
@@ -334,7 +334,7 @@ pub fn c06_two_runtimes_wake_each_other<S: Subject>() {
     assert_eq!((ping.get(), pong.get()), (ROUNDS, ROUNDS));
 }
 
-/// 6: a handle that is awaited first by one task, then by another, wakes the latter.
+/// 6: a handle that is first awaited by one task, then by another, wakes the latter.
 pub fn c06_a_handle_wakes_who_polled_it_last<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
@@ -359,7 +359,7 @@ pub fn c06_a_handle_wakes_who_polled_it_last<S: Subject>() {
     });
 }
 
-/// 6: a handle can be awaited by a thread that belongs to no runtime.
+/// 6: a thread that belongs to no runtime can await a handle.
 pub fn c06_a_foreign_thread_awaits_a_task<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();

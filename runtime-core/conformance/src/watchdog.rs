@@ -1,4 +1,4 @@
-//! Bounds every case in time: a scheduler that loses a wake-up is to fail a test, not to hang a build.
+//! Limits the time of every case: a scheduler that loses a wake-up must fail a test, not hang a build.
 
 use std::io::Write;
 use std::panic::resume_unwind;
@@ -8,38 +8,38 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// CPU time that the whole process has used.
+/// The CPU time that the whole process has used.
 fn cpu_time() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
-/// `LAB_PATIENCE` multiplies every case's patience, for machines that are slow or busy, and for sanitizers.
+/// `LAB_PATIENCE` multiplies every case's time limit, for slow or busy machines, and for sanitizers.
 fn patience_factor() -> u32 {
     let given = std::env::var("LAB_PATIENCE").ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// What a case that is skipped ends with.
+/// The payload with which a skipped case ends.
 struct Skipped(String);
 
-/// Ends the case that calls it, which then counts neither as failed nor, to a reader, as passed: the reason is printed.
+/// Ends the case that calls it. It then does not count as failed; the printed reason shows that it has not passed.
 pub(super) fn skip(reason: &str) -> ! {
     // Not by `panic!`, whose hook would report it.
     resume_unwind(Box::new(Skipped(reason.to_owned())))
 }
 
-/// Runs `case` on a thread of its own, named after it, and hands its panic on.
+/// Runs `case` on its own thread, named after it, and propagates its panic.
 ///
-/// A case that has not ended after `patience` is left behind, still running, so that the remaining cases have their
-/// turn. All that a case waits for is bounded by this, and by nothing else.
+/// A case that has not ended after `patience` is abandoned, still running, so that the remaining cases can run. This
+/// is the only limit on the waits of a case.
 ///
 /// # Panics
-/// With the case's own panic, or with `name` when the patience is over.
+/// With the case's own panic, or with `name` if the time is up.
 pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + 'static) {
     let patience = patience * patience_factor();
     let cpu_before = cpu_time();
-    // The thread owns the sender and sends nothing: that it is gone says that the thread has ended or is about to.
+    // The thread owns the sender and sends nothing: when it is dropped, the thread has ended or is about to.
     let (alive, ended) = channel::<()>();
     let thread = thread::Builder::new()
         .name(name.to_owned())
@@ -50,8 +50,8 @@ pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + '
         .expect("a thread for the case");
     match ended.recv_timeout(patience) {
         Err(RecvTimeoutError::Timeout) => {
-            // Little CPU: it waits for a wake-up that was lost. Much: something spins, or starves it, or the machine
-            // is slow.
+            // Little CPU: it waits for a wake-up that was lost. Much: something spins or starves it, or the machine is
+            // slow.
             let cpu = cpu_time() - cpu_before;
             panic!(
                 "`{name}` has not ended after {patience:?}, in which the process used {cpu:?} of CPU: a wake-up was lost, or a task starves"
@@ -62,7 +62,7 @@ pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + '
                 return;
             };
             match panic.downcast::<Skipped>() {
-                // Past the test harness, which would show it for failed tests only.
+                // Bypasses the test harness, which would show it only for failed tests.
                 Ok(skipped) => {
                     let _ = writeln!(std::io::stderr(), "skipped {name}: {}", skipped.0);
                 }
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_case_that_is_skipped_does_not_fail() {
         run("is skipped", Duration::from_secs(60), || {
-            skip("it needs what nobody has")
+            skip("it needs a part that no runtime has")
         });
     }
 

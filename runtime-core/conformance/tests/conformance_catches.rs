@@ -26,7 +26,7 @@ use runtime_core::{
 
 use reference::{Handle, Reference};
 
-/// What is wrong.
+/// The flaw.
 type Flaw = u8;
 const NONE: Flaw = 0;
 const LOSES_WAKES_WHILE_RUNNING: Flaw = 1;
@@ -62,7 +62,7 @@ struct BrokenHandle<const FLAW: Flaw> {
 impl<const FLAW: Flaw> Subject for Broken<FLAW> {
     type Runtime = BrokenHandle<FLAW>;
 
-    // Those that hang need not hang for long.
+    // Cases that hang need not hang for long.
     const PATIENCE: Duration = Duration::from_secs(if FLAW == NONE { 60 } else { 3 });
 
     fn start() -> Self {
@@ -110,7 +110,7 @@ impl<const FLAW: Flaw> Subject for Broken<FLAW> {
 struct Shared<F> {
     future: Mutex<Option<Pin<Box<F>>>>,
     aborted: AtomicBool,
-    /// Polls still to come, one for each wake, under `POLLS_FOR_EVERY_WAKE`.
+    /// Under `POLLS_FOR_EVERY_WAKE`: the remaining polls, one for each wake.
     owed: AtomicUsize,
 }
 
@@ -119,13 +119,13 @@ impl<F> Shared<F> {
         self.future.lock().expect("nothing panics under it")
     }
 
-    /// The future, to be polled or dropped outside of the lock.
+    /// The future, which is polled or dropped outside the lock.
     fn take(&self) -> Option<Pin<Box<F>>> {
         self.lock().take()
     }
 }
 
-/// A task's future, treated as `FLAW` has it.
+/// A task's future, treated as `FLAW` says.
 struct Adapter<F: Future, const FLAW: Flaw>(Arc<Shared<F>>);
 
 impl<F: Future, const FLAW: Flaw> Future for Adapter<F, FLAW> {
@@ -155,7 +155,7 @@ impl<F: Future, const FLAW: Flaw> Future for Adapter<F, FLAW> {
         }
         filter.polling.store(false, Ordering::SeqCst);
         let aborted = self.0.aborted.load(Ordering::SeqCst);
-        // Back, also if it has ended: it is dropped with the adapter.
+        // Put back, even if it has ended: it is dropped with the adapter.
         *self.0.lock() = Some(future);
         match polled {
             Ok(Poll::Ready(_)) if FLAW == ABORT_BEATS_THE_VALUE && aborted => Poll::Pending,
@@ -181,7 +181,7 @@ impl<F: Future, const FLAW: Flaw> Future for Adapter<F, FLAW> {
 
 impl<F: Future, const FLAW: Flaw> Drop for Adapter<F, FLAW> {
     fn drop(&mut self) {
-        // Outside of the lock, and here: the handle has a share in it, too.
+        // Outside the lock, and here, because the handle shares it.
         let future = self.0.take();
         if FLAW == LEAKS_FUTURES {
             std::mem::forget(future);
@@ -189,7 +189,7 @@ impl<F: Future, const FLAW: Flaw> Drop for Adapter<F, FLAW> {
     }
 }
 
-/// A waker that some wakes do not get past.
+/// A waker that filters out some wakes.
 struct Filter {
     task: Waker,
     polling: AtomicBool,
@@ -216,7 +216,7 @@ impl Wake for Filter {
 /// The join handle.
 struct Joined<T: Send + 'static, const FLAW: Flaw> {
     inner: JoinHandle<T>,
-    /// Takes the future away and drops it.
+    /// Takes the future out and drops it.
     abort: Box<dyn Fn() + Send + Sync>,
 }
 

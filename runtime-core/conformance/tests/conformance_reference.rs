@@ -19,13 +19,14 @@ mod two_workers {
     runtime_core::conformance!(Reference<2>, ambient, send_owner);
 }
 
-/// A case that is written and not listed would never run.
+/// A case that is written but not listed would never run.
 #[test]
 fn every_case_is_listed() {
     let list = include_str!("../src/cases.rs");
     let sources = [
         include_str!("../src/ambient.rs"),
         include_str!("../src/blocking_entry.rs"),
+        include_str!("../src/blocking_forms.rs"),
         include_str!("../src/cancel_waiters.rs"),
         include_str!("../src/channel.rs"),
         include_str!("../src/combine_calls.rs"),
@@ -51,7 +52,7 @@ fn every_case_is_listed() {
         else {
             continue;
         };
-        // Cases return nothing; what returns something is a part of cases.
+        // Cases return nothing; a function that returns something is a part of a case.
         if line.contains("->") {
             continue;
         }
@@ -60,7 +61,7 @@ fn every_case_is_listed() {
     }
 }
 
-/// A future that is not in the table of hostile wakers would be checked by nobody.
+/// Nobody would check a future that is missing from the table of hostile wakers.
 #[test]
 fn every_future_is_in_the_table_of_wakers() {
     fn visit(folder: &Path, found: &mut Vec<String>) {
@@ -75,7 +76,7 @@ fn every_future_is_in_the_table_of_wakers() {
                 continue;
             }
             let text = fs::read_to_string(&path).expect("a source");
-            // What is behind the first test module are tests.
+            // Everything after the first test module is tests.
             let text = text.split("#[cfg(all(test").next().unwrap_or_default();
             for line in text.lines().filter(|line| line.starts_with("impl")) {
                 for name in ["Future for ", "Stream for "] {

@@ -1,4 +1,4 @@
-//! The suite on the scheduler of sixty lines, which the book begins with. It fails some clauses, and the suite says
+//! The suite on the scheduler of sixty lines with which the book begins. It fails some clauses, and the suite says
 //! which.
 
 mod sixty_lines;
@@ -17,7 +17,7 @@ use runtime_core::{Capabilities, Metrics, Native, spawn_on};
 use sixty_lines::SixtyLines;
 
 // ANCHOR: handle
-/// What users hold.
+/// What users get.
 #[derive(Clone)]
 struct Handle(Arc<SixtyLines>, Arc<dyn Ambient>);
 
@@ -41,7 +41,7 @@ impl Native for Handle {
 }
 // ANCHOR_END: handle
 
-/// The owner. A case that fails has so many seconds until it counts as hung.
+/// The owner. A case counts as hung after this many seconds.
 struct Owner<const SECONDS: u64>(Handle, Option<Thread<()>>);
 
 impl<const SECONDS: u64> Subject for Owner<SECONDS> {
@@ -101,7 +101,7 @@ impl<const SECONDS: u64> Drop for Owner<SECONDS> {
     }
 }
 
-/// Runs these cases, each with so many seconds; the names of those that fail.
+/// Runs these cases, each with this many seconds. Returns the names of those that fail.
 macro_rules! failing {
     ($seconds:literal: $($module:ident::$case:ident)*) => {{
         let mut failing = Vec::new();
@@ -118,7 +118,7 @@ macro_rules! failing {
     }};
 }
 
-/// Something of each clause that it is about.
+/// Some cases of each clause that it keeps.
 #[test]
 fn sixty_lines_keep_what_is_about_tasks_that_live() {
     let failing = failing! { 60:
@@ -136,7 +136,7 @@ fn sixty_lines_keep_what_is_about_tasks_that_live() {
 }
 
 // ANCHOR: fails
-/// Nobody drops the tasks that wait, and nobody refuses new ones.
+/// Nobody drops the waiting tasks, and nobody refuses new ones.
 #[test]
 fn the_suite_finds_that_sixty_lines_do_not_end_their_tasks() {
     let failing = failing! { 3:

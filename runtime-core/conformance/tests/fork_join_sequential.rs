@@ -1,4 +1,4 @@
-//! The reference fork-join keeps the contract that the parallel ones keep.
+//! The reference fork-join keeps the same contract as the parallel ones.
 
 use runtime_core::Sequential;
 use runtime_core::testing::fork_join::ForkJoinSubject;

@@ -1,4 +1,4 @@
-//! The public cases over sockets and files, with every driver, under a runtime of one loop.
+//! The public cases about sockets and files, with every driver, on a runtime with one loop.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -35,7 +35,7 @@ impl Waits {
                 let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
                 reactor.poll(timeout).expect("poll");
             }
-            // The loop's thread, of which there is one.
+            // The thread of the only loop.
             Self::OwnThread(_) => ThreadParker::current_or_install().park(deadline),
         }
     }
@@ -120,7 +120,7 @@ where
                 Ran::Woken(task) | Ran::Yielded(task) => one_loop.queue.lock().push_back(task),
                 _ => {}
             }
-            // Events and timers come in between tasks that always have work.
+            // Polls for events and timers between tasks, even if some task always has work.
             one_loop.waits.wake();
         }
         let deadline = one_loop.timers.prepare_park();
@@ -139,7 +139,7 @@ where
     }
 }
 
-/// Runs the case with every driver, each on a thread of its own.
+/// Runs the case with every driver, each on its own thread.
 fn run<F>(case: fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,

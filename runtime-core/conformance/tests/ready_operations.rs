@@ -1,5 +1,5 @@
-//! The table of operations that can complete at once is whole: every operation in the sources has a program in it, or a
-//! reason why not.
+//! Checks that the table of operations that can complete at once is complete: every operation in the sources has a
+//! program in it, or a reason why not.
 
 mod reference;
 
@@ -21,7 +21,7 @@ const TRAITS: [&str; 7] = [
     "Write",
 ];
 
-/// The operations that stand in one source file, without those of its tests.
+/// The operations in one source file, without those of its tests.
 fn operations_of(file: &str, text: &str, found: &mut BTreeSet<String>) {
     let mut of_a_trait = false;
     let mut lines = text.lines().peekable();

@@ -1,32 +1,43 @@
-//! Green tasks beside stackless ones, as ratios of one run: spawn and join, a yield, and a round trip.
+//! Green tasks compared with stackless ones, as ratios within one run: spawn and join, a yield, and a round trip.
+//!
+//! `costs [TIMES]`
 
 use std::future::Future;
+use std::sync::OnceLock;
 
 use runtime_core::green::{self, WaitExt, wait};
 use runtime_core::sync::channel;
 use runtime_core::{spawn, yield_now};
 use rustix::time::{ClockId, clock_gettime};
 
-const TIMES: u32 = 200_000;
 const BATCH: u32 = 100;
 const RUNS: u32 = 7;
 
-/// CPU time of the process: other programs must not count.
+/// How often each operation runs.
+fn times() -> u32 {
+    static TIMES: OnceLock<u32> = OnceLock::new();
+    *TIMES.get_or_init(|| {
+        let times = std::env::args().nth(1);
+        times.map_or(200_000, |times| times.parse().expect("a number of times"))
+    })
+}
+
+/// CPU time of the process, so that other programs do not count.
 fn cpu_time_ns() -> u64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
 }
 
-/// Nanoseconds of CPU time for each of so many times.
+/// Nanoseconds of CPU time for each operation of a batch.
 async fn time_of(run: impl Future<Output = ()>) -> f64 {
     let start = cpu_time_ns();
     run.await;
-    (cpu_time_ns() - start) as f64 / f64::from(TIMES)
+    (cpu_time_ns() - start) as f64 / f64::from(times())
 }
 
 async fn spawn_stackless() {
     let spawner = spawn(async {
-        for _ in 0..TIMES / BATCH {
+        for _ in 0..times() / BATCH {
             let tasks: Vec<_> = (0..BATCH)
                 .map(|number| spawn(async move { number }))
                 .collect();
@@ -40,7 +51,7 @@ async fn spawn_stackless() {
 
 async fn spawn_green() {
     let spawner = green::spawn(|| {
-        for _ in 0..TIMES / BATCH {
+        for _ in 0..times() / BATCH {
             let tasks: Vec<_> = (0..BATCH)
                 .map(|number| green::spawn(move || number))
                 .collect();
@@ -56,7 +67,7 @@ async fn yield_stackless() {
     let tasks: Vec<_> = (0..BATCH)
         .map(|_| {
             spawn(async {
-                for _ in 0..TIMES / BATCH {
+                for _ in 0..times() / BATCH {
                     yield_now().await;
                 }
             })
@@ -69,7 +80,7 @@ async fn yield_stackless() {
 
 async fn yield_green() {
     let tasks: Vec<_> = (0..BATCH)
-        .map(|_| green::spawn(|| (0..TIMES / BATCH).for_each(|_| green::yield_now())))
+        .map(|_| green::spawn(|| (0..times() / BATCH).for_each(|_| green::yield_now())))
         .collect();
     for task in tasks {
         task.await.expect("it returns");
@@ -85,7 +96,7 @@ async fn pingpong_stackless() {
         }
     });
     let ping = spawn(async move {
-        for number in 0..TIMES {
+        for number in 0..times() {
             to_pong.send(number).await.expect("it listens");
             from_pong.recv().await.expect("it answers");
         }
@@ -103,7 +114,7 @@ async fn pingpong_green() {
         }
     });
     let ping = green::spawn(move || {
-        for number in 0..TIMES {
+        for number in 0..times() {
             to_pong.send(number).wait().expect("it listens");
             from_pong.recv().wait().expect("it answers");
         }
@@ -112,7 +123,7 @@ async fn pingpong_green() {
     pong.await.expect("it returns");
 }
 
-/// The best of several runs of each, in turn.
+/// The best of several runs of each, taken in turn.
 async fn compare(model: &str) {
     let mut best = [f64::INFINITY; 6];
     for _ in 0..RUNS {

@@ -1,4 +1,4 @@
-//! Sockets for code that looks blocking: `std`'s names, and `std::io::Read` and `Write`.
+//! Sockets for blocking-style code: `std`'s names, and `std::io::Read` and `Write`.
 //!
 //! Protocol code that is generic over `Read + Write` runs on them unchanged. Each call that would block suspends the
 //! green task instead of its thread.
@@ -17,10 +17,10 @@ use crate::{timeout, wait};
 
 /// A connected TCP socket: [`std::net::TcpStream`] for green tasks.
 ///
-/// As there, a shared reference reads and writes, too, so that two green tasks may use the two directions by an `Arc`.
+/// As there, a shared reference reads and writes, too, so two green tasks can use the two directions through an `Arc`.
 ///
 /// # Panics
-/// Reading and writing, where [`wait`](crate::wait()) does.
+/// Reading and writing panic where [`wait`](crate::wait()) does.
 #[derive(Debug)]
 pub struct TcpStream {
     stream: net::TcpStream,
@@ -45,7 +45,7 @@ impl TcpListener {
         wait(net::TcpListener::bind(addresses)).map(Self)
     }
 
-    /// The next connection, with `TCP_NODELAY` set, and where it comes from.
+    /// The next connection, with `TCP_NODELAY` set, and its peer's address.
     ///
     /// # Errors
     /// Those of `accept`.
@@ -58,7 +58,7 @@ impl TcpListener {
         Ok((stream.into(), from))
     }
 
-    /// The address listened on.
+    /// The address that it listens on.
     ///
     /// # Errors
     /// Those of `getsockname`.
@@ -121,8 +121,8 @@ impl TcpStream {
         Ok(stream.into())
     }
 
-    /// The longest that a read waits, from now on: then it fails with [`TimedOut`](io::ErrorKind::TimedOut). `None` is
-    /// for ever.
+    /// Sets how long a read may wait. After that it fails with [`TimedOut`](io::ErrorKind::TimedOut). `None` means for
+    /// ever.
     ///
     /// # Errors
     /// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput) for a limit of zero, as in `std`.
@@ -130,15 +130,15 @@ impl TcpStream {
         set_limit(&self.read_limit, limit)
     }
 
-    /// The longest that a write waits, from now on, as [`set_read_timeout`](TcpStream::set_read_timeout).
+    /// Sets how long a write may wait, like [`set_read_timeout`](TcpStream::set_read_timeout).
     ///
     /// # Errors
-    /// As there.
+    /// Same as there.
     pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
         set_limit(&self.write_limit, limit)
     }
 
-    /// The socket itself, for what this type does not have.
+    /// The socket itself, for methods that this type does not have.
     pub fn get_ref(&self) -> &net::TcpStream {
         &self.stream
     }

@@ -12,19 +12,19 @@ use crate::stack::DEFAULT_STACK_BYTES;
 use crate::task::{Green, Settings};
 use crate::wait::with_room;
 
-/// What spawning needs of a stack: the rest of the work is done on the worker's own one.
+/// The stack that spawning needs: the rest of the work is done on the worker's own stack.
 const SPAWN_BYTES: usize = 16 * 1024;
 
-/// Starts a green task on the runtime that the calling thread belongs to: `function` runs on a stack of its own, where
-/// it may [`wait`](crate::wait()). The handle is the same as that of any task.
+/// Starts a green task on the runtime that the calling thread belongs to: `function` runs on its own stack, where it
+/// may [`wait`](crate::wait()). The handle is an ordinary task handle.
 ///
-/// The stack has [`DEFAULT_STACK_BYTES`]; a [`Builder`] gives more. It is taken when the task first runs, and given
-/// back when the task ends. Memory is paid for by touch, in pages.
+/// The stack has [`DEFAULT_STACK_BYTES`]; use a [`Builder`] for another size. It is allocated when the task first
+/// runs, and freed when the task ends. Only pages that are touched use memory.
 ///
-/// Under M:N another worker may take the task before it has begun. From then on it stays on the worker that began it.
+/// Under M:N another worker may take the task before it has begun. Once it has begun, it stays on its worker.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 ///
 /// # Errors
 /// The handle yields [`SpawnFailed`](runtime_kernel::JoinError::SpawnFailed) if there is no memory for a stack, and
@@ -54,7 +54,7 @@ where
     Builder::new().spawn(function)
 }
 
-/// As [`spawn`], on that runtime, from any thread.
+/// Like [`spawn`], on the given runtime, from any thread.
 #[track_caller]
 pub fn spawn_on<R, F, T>(runtime: &R, function: F) -> JoinHandle<T>
 where
@@ -66,7 +66,7 @@ where
 }
 
 /// Makes a green task of a scheduler, which must queue, run or cancel it: [`bind`](runtime_kernel::task::bind) for
-/// green tasks. For the authors of schedulers. One that moves tasks must heed [`Task::home`].
+/// green tasks. It is meant for authors of schedulers. A scheduler that moves tasks must obey [`Task::home`].
 pub fn bind<F, T>(scheduler: &SchedulerRef, function: F) -> (Task, JoinHandle<T>)
 where
     F: FnOnce() -> T + Send + 'static,
@@ -77,7 +77,7 @@ where
     bind_pinnable(scheduler, None, Attributes::default(), green)
 }
 
-/// A green task to be started, with settings.
+/// Starts a green task with settings.
 ///
 /// ```
 /// use runtime_core::green;
@@ -120,20 +120,20 @@ impl Builder {
         }
     }
 
-    /// A name, which monitors, reports and errors show. Else it is called by its function's type.
+    /// Sets a name, which monitors, reports and errors show. The default is the type of the task's function.
     pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// What the scheduler's policy is told, such as a tag.
+    /// Sets attributes for the scheduler's policy, such as a tag.
     pub fn attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
         self
     }
 
-    /// How large its stack is, in bytes; the next power of two counts. From
-    /// [`MIN_STACK_BYTES`](crate::MIN_STACK_BYTES) to [`MAX_STACK_BYTES`](crate::MAX_STACK_BYTES): with any other the
+    /// Sets the size of the stack in bytes, which is rounded up to the next power of two. It must be between
+    /// [`MIN_STACK_BYTES`](crate::MIN_STACK_BYTES) and [`MAX_STACK_BYTES`](crate::MAX_STACK_BYTES). Otherwise the
     /// handle yields [`SpawnFailed`](runtime_kernel::JoinError::SpawnFailed).
     pub fn stack_bytes(mut self, bytes: usize) -> Self {
         self.settings.stack_bytes = bytes;
@@ -143,11 +143,11 @@ impl Builder {
     /// Lets the scheduler resume the task on any thread.
     ///
     /// # Safety
-    /// Whenever the task is suspended, all values on its stack may be sent to another thread, also those of functions
-    /// that it has called; and nothing on it is the address of a thread-local, or was computed from one. The compiler
-    /// checks neither, and may itself keep the address of a thread-local across a wait, where the source reads it twice
-    /// (unsafe-code-guidelines#602, llvm#98479). So in general this can't be promised; the lab measures with it what
-    /// staying on one worker costs.
+    /// Whenever the task is suspended, all values on its stack may be sent to another thread, including those of
+    /// functions that it has called; and no value on it is the address of a thread-local or was computed from one. The
+    /// compiler checks neither. It may itself keep the address of a thread-local across a wait where the source reads
+    /// it twice (unsafe-code-guidelines#602, llvm#98479). So in general you can't promise this. The lab uses it to
+    /// measure what staying on one worker costs.
     pub unsafe fn may_move(mut self) -> Self {
         self.settings.moves = true;
         self
@@ -156,7 +156,7 @@ impl Builder {
     /// Starts `function`, as [`spawn`] does.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     #[track_caller]
     pub fn spawn<F, T>(self, function: F) -> JoinHandle<T>
     where
@@ -167,7 +167,7 @@ impl Builder {
         self.spawn_on_ambient(&*ambient, function)
     }
 
-    /// Starts `function` on that runtime, as [`spawn_on`] does.
+    /// Starts `function` on the given runtime, as [`spawn_on`] does.
     #[track_caller]
     pub fn spawn_on<R, F, T>(self, runtime: &R, function: F) -> JoinHandle<T>
     where

@@ -1,4 +1,4 @@
-//! A lock and a channel for code that looks blocking.
+//! A lock and a channel for blocking-style code.
 //!
 //! The other primitives of [`runtime_library::sync`] need no counterpart: `wait(event.wait())`,
 //! `wait(semaphore.acquire())`.
@@ -10,8 +10,8 @@ pub use runtime_library::sync::MutexGuard;
 
 use crate::wait;
 
-/// A lock that suspends green tasks and not their thread. It may be held across a wait, and is the same lock as
-/// [`runtime_library::sync::Mutex`], which it gives by dereferencing: stackless tasks may use it, too.
+/// A lock that suspends green tasks instead of their thread. You may hold it across a wait. It dereferences to a
+/// [`runtime_library::sync::Mutex`], so stackless tasks may use the same lock.
 ///
 /// ```
 /// use runtime_core::green::{self, sync::Mutex};
@@ -34,12 +34,12 @@ use crate::wait;
 pub struct Mutex<T: ?Sized>(sync::Mutex<T>);
 
 impl<T> Mutex<T> {
-    /// An unlocked lock.
+    /// Creates an unlocked lock.
     pub fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.0.into_inner()
     }
@@ -50,6 +50,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// Where [`wait`](crate::wait()) does.
+    #[inline(always)]
     pub fn wait_lock(&self) -> MutexGuard<'_, T> {
         wait(self.0.lock())
     }
@@ -78,7 +79,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 #[derive(Debug)]
 pub struct Sender<T>(sync::Sender<T>);
 
-/// The receiving end of a [`channel`]. It is an iterator over what comes.
+/// The receiving end of a [`channel`]. It is an iterator over the received values.
 #[derive(Debug)]
 pub struct Receiver<T>(sync::Receiver<T>);
 
@@ -90,11 +91,12 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// Where [`wait`](crate::wait()) does.
+    #[inline(always)]
     pub fn send(&self, value: T) -> Result<(), T> {
         wait(self.0.send(value))
     }
 
-    /// The end that stackless tasks use.
+    /// The end for stackless tasks.
     pub fn into_inner(self) -> sync::Sender<T> {
         self.0
     }
@@ -105,11 +107,12 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     /// Where [`wait`](crate::wait()) does.
+    #[inline(always)]
     pub fn recv(&self) -> Option<T> {
         wait(self.0.recv())
     }
 
-    /// The end that stackless tasks use.
+    /// The end for stackless tasks.
     pub fn into_inner(self) -> sync::Receiver<T> {
         self.0
     }

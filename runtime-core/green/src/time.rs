@@ -1,4 +1,4 @@
-//! Time, for code that looks blocking.
+//! Time, for blocking-style code.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::wait;
 ///
 /// # Panics
 /// Where [`wait()`] does.
+#[inline(always)]
 pub fn sleep(duration: Duration) {
     wait(runtime_kernel::sleep(duration));
 }
@@ -19,20 +20,22 @@ pub fn sleep(duration: Duration) {
 ///
 /// # Panics
 /// Where [`wait()`] does.
+#[inline(always)]
 pub fn yield_now() {
     wait(runtime_kernel::yield_now());
 }
 
-/// Waits for `future`, for at most `duration`. A result that is ready beats a deadline that is due.
+/// Waits for `future`, for at most `duration`. If both the future and the deadline are due, the result wins.
 ///
 /// To limit a function that waits in several places, start it as a task and limit its handle:
 /// `timeout(duration, green::spawn(..))`; then abort the task.
 ///
 /// # Errors
-/// [`Elapsed`] when the time is over first; then `future` is dropped.
+/// [`Elapsed`] if the time is over first; then `future` is dropped.
 ///
 /// # Panics
 /// Where [`wait()`] does.
+#[inline(always)]
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
     wait(runtime_kernel::timeout(duration, future))
 }

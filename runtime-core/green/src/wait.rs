@@ -1,35 +1,39 @@
 //! Waiting in a green task.
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 use std::thread;
 
 use runtime_kernel::context;
+use runtime_kernel::thread_stack::on_thread_stack;
 
-use crate::link::{Asked, Link, Resumed, Waiting, erased};
+use crate::link::{Asked, Call, Link, Waiting, erased};
 
-/// The payload by which the stack of an aborted task is unwound.
+/// The payload of the panic that unwinds the stack of an aborted task.
 pub(crate) struct Cancelled;
 
-/// Suspends the green task that the caller is in until `future` is ready, and returns its output. Other tasks run
-/// meanwhile. It is what `.await` is in an `async fn`.
+/// Suspends the calling green task until `future` is ready, and returns its output. Other tasks run meanwhile. It
+/// corresponds to `.await` in an `async fn`.
 ///
-/// The future stands on the green task's stack. It is polled on the worker's own stack, so its polls may be as deep as
-/// those of any task, and what it finds in thread-locals is the same as in any task. It is dropped before this returns.
+/// The future is on the green task's stack. It is polled on the worker's own stack, so its polls may be as deep as
+/// those of any task, and it sees the same thread-locals as in any task. It is dropped before this returns.
 ///
 /// Cancel safety: when the task is aborted, the future is dropped first, and then the stack is unwound.
 ///
 /// # Panics
-/// With the future's own panic. Outside of a green task, and where a green task can't be suspended: in a future that is
-/// being polled (use `.await` there), in `block_in_place` and in a blocking job (use `block_on` there).
+/// With the future's own panic. Also outside a green task, and where a green task can't be suspended: in a future that
+/// is being polled (use `.await` there), in `block_in_place` and in a blocking job (use `block_on` there).
 ///
-/// In a destructor that runs because of a panic or an abort, a wait ends the task with
-/// [`JoinError::Panicked`](runtime_kernel::JoinError::Panicked), and the rest of its stack is left as it is: nothing on
-/// it is dropped any more. A destructor may wait if it is called in the ordinary course.
+/// A destructor may wait if it runs normally. If it runs because of a panic or an abort, its wait is an error: the
+/// task ends with [`JoinError::Panicked`](runtime_kernel::JoinError::Panicked), whose message says so. The wait still
+/// completes, so the rest of the stack is dropped; until then the thread counts as panicking. When the runtime ends, it
+/// continues such waits after it has dropped all of its tasks, and gives up those that do not complete. The rest of
+/// such a stack is leaked, and counted in [`StackStats::abandoned`](crate::StackStats::abandoned).
 ///
 /// ```
 /// use runtime_core::{green, yield_now};
@@ -45,37 +49,71 @@ pub(crate) struct Cancelled;
 /// assert_eq!(sum, 7);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+// Inlined into the caller, and so are the thin layers over it. A processor predicts the target of a `ret` from the
+// `call`s before it, but the last ones were made on another stack: each `ret` between a resume and the next wait costs
+// tens of cycles.
+#[inline(always)]
 pub fn wait<F: Future>(future: F) -> F::Output {
-    // SAFETY: null, or the link of the green task that we are in, which lives as long as its stack.
-    let link = unsafe { Link::current().as_ref() };
-    let Some(link) = link.filter(|link| link.may_suspend()) else {
-        // Not in a frame of every wait.
-        outside()
-    };
-    if link.cancelled.get() || thread::panicking() {
-        refuse(link);
-    }
+    let (link, in_trouble) = before();
     let mut at = OnStack {
         future: Some(future),
         output: None,
     };
-    // SAFETY: `at` is not moved from here on; it is dropped where it is.
+    // SAFETY: `at` is not moved from here on, and is dropped where it is.
     let pinned: Pin<&mut (dyn Waiting + '_)> = unsafe { Pin::new_unchecked(&mut at) };
-    // SAFETY: whoever gets it uses it while we are suspended.
-    let resumed = link.ask(Asked::Poll(unsafe { erased(pinned) }));
-    // Here: this is no unwinding yet, so that its destructor may panic like any.
+    // SAFETY: the receiver uses it only while this stack is suspended.
+    link.waiting.set(Some(unsafe { erased(pinned) }));
+    // SAFETY: the link is this stack's.
+    unsafe { Link::ask(link, Asked::Poll) };
+    if in_trouble {
+        after_trouble();
+    }
+    // Drop the future here: this is not an unwinding yet, so its destructor may panic like any other.
     at.future = None;
-    match (resumed, at.output) {
-        (Resumed::Done, Some(Ok(output))) => output,
-        (Resumed::Done, Some(Err(payload))) => resume_unwind(payload),
-        (Resumed::Done, None) => unreachable!("it is resumed when the future is ready"),
-        (Resumed::Cancelled, _) => resume_unwind(Box::new(Cancelled)),
+    match at.output {
+        Some(Ok(output)) => output,
+        output => unwind(output.and_then(Result::err)),
     }
 }
 
-/// Futures that a green task can wait for by a method.
+/// The link of the caller's stack, and whether that stack or the thread is being unwound.
+///
+/// Not inlined into the caller: a caller that continues on another thread must not keep the address of a thread-local
+/// of this one. A call that returns between two switches is predicted as usual.
+///
+/// # Panics
+/// Where a green task can't be suspended.
+#[inline(never)]
+fn before<'a>() -> (&'a Link, bool) {
+    // SAFETY: null, or the link of the green task that we are in, which lives as long as its stack.
+    let link = unsafe { Link::current().as_ref() };
+    let Some(link) = link.filter(|link| link.may_suspend()) else {
+        outside()
+    };
+    let in_trouble = link.cancelled.get() || thread::panicking();
+    if in_trouble {
+        note_unwinding(link);
+    }
+    (link, in_trouble)
+}
+
+#[cold]
+#[inline(never)]
+fn after_trouble() {
+    // SAFETY: the link of the stack that we are on, wherever it is now.
+    unsafe { &*Link::current() }.in_unwinding.set(false);
+}
+
+/// Ends the wait with a panic: that of the future, or if the future was not ready, that of an abort.
+#[cold]
+#[inline(never)]
+fn unwind(payload: Option<Box<dyn Any + Send>>) -> ! {
+    resume_unwind(payload.unwrap_or_else(|| Box::new(Cancelled)))
+}
+
+/// Adds a `wait` method to all futures, for green tasks.
 pub trait WaitExt: Future + Sized {
-    /// [`wait`] for it.
+    /// Calls [`wait`] with the future.
     ///
     /// ```
     /// use runtime_core::green::{self, WaitExt};
@@ -89,7 +127,8 @@ pub trait WaitExt: Future + Sized {
     /// ```
     ///
     /// # Panics
-    /// As there.
+    /// Same as there.
+    #[inline(always)]
     fn wait(self) -> Self::Output {
         wait(self)
     }
@@ -97,67 +136,75 @@ pub trait WaitExt: Future + Sized {
 
 impl<F: Future> WaitExt for F {}
 
-/// Whether the caller is in a green task and may [`wait`].
+/// Whether the caller is in a green task that may [`wait`].
+#[inline(never)]
 pub fn is_green() -> bool {
-    // SAFETY: as in `wait`.
+    // SAFETY: as in `before`.
     unsafe { Link::current().as_ref() }.is_some_and(Link::may_suspend)
 }
 
-/// Calls `function` on the worker's own stack, if the caller is in a green task with less room than that on its stack;
-/// else here.
+/// Calls `function` on the worker's own stack if the caller is in a green task that has less room than that on its
+/// stack; otherwise here.
 pub(crate) fn with_room<R>(bytes: usize, function: impl FnOnce() -> R) -> R {
-    // SAFETY: as in `wait`.
+    if has_room(bytes) {
+        return function();
+    }
+    on_thread_stack(function)
+}
+
+#[inline(never)]
+fn has_room(bytes: usize) -> bool {
+    // SAFETY: as in `before`.
     let link = unsafe { Link::current().as_ref() };
-    let Some(link) = link.filter(|link| link.room() < bytes) else {
+    link.is_none_or(|link| link.room() >= bytes)
+}
+
+/// Calls `function` on the stack that polls the calling thread's green task.
+pub(crate) fn on_poller(function: &mut dyn FnMut()) {
+    // SAFETY: as in `before`.
+    let Some(link) = (unsafe { Link::current().as_ref() }) else {
         return function();
     };
-    let (mut function, mut output) = (Some(function), None);
-    let mut call = || {
-        let function = function.take().expect("called once");
-        output = Some(catch_unwind(AssertUnwindSafe(function)));
-    };
-    let call: NonNull<dyn FnMut() + '_> = NonNull::from(&mut call);
-    // SAFETY: it is used while we are suspended.
-    let call =
-        unsafe { std::mem::transmute::<NonNull<dyn FnMut() + '_>, NonNull<dyn FnMut()>>(call) };
-    link.ask(Asked::Call(call));
-    match output.expect("it was called") {
-        Ok(output) => output,
-        Err(payload) => resume_unwind(payload),
-    }
+    let function: NonNull<dyn FnMut() + '_> = NonNull::from(function);
+    // SAFETY: it is used only while we are suspended.
+    let function = unsafe { std::mem::transmute::<NonNull<dyn FnMut() + '_>, Call>(function) };
+    link.call.set(Some(function));
+    // SAFETY: the link is this stack's.
+    unsafe { Link::ask(link, Asked::Call) };
 }
 
-/// The task is aborted, or its stack is being unwound.
+/// Call this before a wait of an aborted task, or on a thread that counts as panicking.
+///
+/// # Panics
+/// If the program has caught the panic that unwinds an aborted stack: the unwinding continues.
 #[cold]
-fn refuse(link: &Link) {
-    let unwinds = thread::panicking() && (link.cancelled.get() || !link.was_panicking.get());
-    if unwinds {
-        // A panic in here would meet the one that unwinds, and end the process.
-        link.ask(Asked::DestructorWaits);
-        unreachable!("it is never resumed");
-    }
-    if link.cancelled.get() {
-        // Somebody has caught what was to unwind the stack.
+#[inline(never)]
+fn note_unwinding(link: &Link) {
+    let panicking = thread::panicking();
+    // Otherwise another stack may be in the middle of its unwinding, in a destructor that waits.
+    let is_ours = panicking && (link.cancelled.get() || !link.was_panicking.get());
+    if link.cancelled.get() && !is_ours {
         resume_unwind(Box::new(Cancelled));
     }
+    if is_ours {
+        link.destructor_waited.set(true);
+    }
+    link.in_unwinding.set(panicking);
 }
 
 #[cold]
+#[inline(never)]
 fn outside() -> ! {
-    if !Link::current().is_null() {
-        panic!(
-            "`green::wait` was called where a green task can't be suspended: in `block_in_place` or on behalf of a \
-             blocking call, use `block_on`"
-        );
-    }
     if context::in_task() {
         panic!(
             "`green::wait` was called in a task that has no stack of its own: `.await` the future there, or start the \
-             task by `green::spawn`"
+             task by `green::spawn`. The closures of `join` and `scope` are on no green task's stack either: wait \
+             before or after"
         );
     }
     panic!(
-        "`green::wait` was called outside of a green task: start one by `green::spawn`, or use the runtime's `block_on`"
+        "`green::wait` was called outside of a green task, or in `block_in_place` or a blocking job: start one with \
+         `green::spawn`, or use the runtime's `block_on`"
     );
 }
 
@@ -168,16 +215,20 @@ struct OnStack<F: Future> {
 }
 
 impl<F: Future> Waiting for OnStack<F> {
+    #[inline]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let future = self.future.as_mut().expect("polled until it is ready");
         // SAFETY: `wait` does not move it.
         let future = unsafe { Pin::new_unchecked(future) };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        self.output = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Some(Ok(output)),
-            Err(payload) => Some(Err(payload)),
+        let Poll::Ready(output) = future.poll(cx) else {
+            return Poll::Pending;
         };
+        // SAFETY: this is our own place, and its old value needs no drop.
+        unsafe { (&raw mut self.output).write(Some(Ok(output))) };
         Poll::Ready(())
+    }
+
+    fn fail(&mut self, payload: Box<dyn Any + Send>) {
+        self.output = Some(Err(payload));
     }
 }

@@ -1,4 +1,5 @@
-//! The contract of tasks, for green tasks under each scheduler: every task that a case spawns is a green one.
+//! The conformance cases for tasks, with green tasks under each scheduler: every task that a case spawns is a green
+//! one.
 
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
@@ -19,7 +20,7 @@ trait Style: Send + Sync + Copy + 'static {
     fn run<F: Future>(future: F) -> F::Output;
 }
 
-/// The whole future is what the stack waits for.
+/// The stack waits for the whole future.
 #[derive(Clone, Copy)]
 struct Waits;
 
@@ -40,12 +41,13 @@ impl Style for Switches {
             let waker = wait(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
             let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
             if let Poll::Ready(output) = polled {
-                // Before the output is on its way: a destructor that panics would leak it.
+                // Before the output is returned: a destructor that panics would leak it.
                 drop(future);
                 return output;
             }
             drop(waker);
-            // An abort unwinds from here. The future must be dropped by no unwinding, as if it were waited for.
+            // An abort unwinds from here. The future must not be dropped during the unwinding, as if the task waited
+            // for it.
             if let Err(cancelled) = catch_unwind(AssertUnwindSafe(until_woken)) {
                 drop(future);
                 resume_unwind(cancelled);
@@ -208,7 +210,7 @@ mod mn_waits {
     runtime_core::conformance!(Green<Mn, Waits>, ambient, forever, simulated);
 }
 
-/// 10: on one worker, so that it is not the system that keeps the pinned task from its turn.
+/// Clause 10. On one worker, so that the system can't delay the turn of the pinned task.
 #[test]
 fn a_multiplying_set_of_green_tasks_starves_nobody() {
     const MOST: usize = 100_000;

@@ -1,15 +1,21 @@
-//! An overflow of a green task's stack ends that task, and nothing else.
+//! An overflow of a green task's stack ends only that task.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use std::future::Future;
 use std::hint::black_box;
+use std::ptr;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::thread;
 
 use runtime_core::green::{self, WaitExt, wait};
+use runtime_core::sync::Event;
 use runtime_core::{JoinError, JoinHandle};
 
 mod each;
 use each::each;
 
-/// How many overflow under each scheduler.
+/// How many tasks overflow under each scheduler.
 const TASKS: usize = 1000;
 
 /// Recursion without an end.
@@ -22,7 +28,7 @@ fn overflow(depth: u64) -> u64 {
     }
 }
 
-/// Recursion that is in the allocator most of the time, with blocks that its thread's cache does not have.
+/// Recursion that is in the allocator most of the time, with block sizes that the thread's cache does not have.
 fn overflow_in_the_allocator(depth: usize) -> usize {
     let block = vec![1_u8; 2000 + depth % 64];
     if black_box(true) {
@@ -32,7 +38,7 @@ fn overflow_in_the_allocator(depth: usize) -> usize {
     }
 }
 
-/// Deep inside of a library without an end.
+/// Endless recursion, deep inside a library.
 fn overflow_in_a_library(depth: u64) -> usize {
     let text = format!("{depth:?} {:?}", black_box(std::env::var_os("PATH")));
     if black_box(true) {
@@ -68,7 +74,7 @@ fn each_overflows<T: Send + 'static>(tasks: usize, body: fn(usize) -> T) {
                     body(index)
                 })
         };
-        // Some that don't, in between.
+        // A few tasks in between that do not overflow.
         let others: Vec<_> = (0..10)
             .map(|number| {
                 green::spawn_on(&runtime, move || {
@@ -79,7 +85,7 @@ fn each_overflows<T: Send + 'static>(tasks: usize, body: fn(usize) -> T) {
                 })
             })
             .collect();
-        // Not all at a time: under 1:1 each is a thread.
+        // Not all at a time, because under 1:1 each is a thread.
         for batch in 0..tasks / 100 {
             let handles: Vec<_> = (100 * batch..100 * (batch + 1)).map(spawn).collect();
             for (offset, handle) in handles.into_iter().enumerate() {
@@ -94,7 +100,7 @@ fn each_overflows<T: Send + 'static>(tasks: usize, body: fn(usize) -> T) {
     });
 }
 
-/// One test, as the count of abandoned stacks is the process's.
+/// One test, because the count of abandoned stacks belongs to the process.
 #[test]
 fn each_overflow_ends_its_own_task() {
     each_overflows(TASKS, |_| overflow(0));
@@ -109,6 +115,9 @@ fn each_overflow_ends_its_own_task() {
             .sum::<usize>()
     });
     a_larger_stack_holds_more();
+    a_task_that_waits_in_the_middle_of_a_batch_leaves_the_others_out_of_it();
+    a_task_that_waits_in_its_guard_leaves_the_others_out_of_it();
+    a_closure_with_a_large_alignment_harms_no_neighbour();
 }
 
 fn a_larger_stack_holds_more() {
@@ -127,5 +136,124 @@ fn a_larger_stack_holds_more() {
         };
         assert!(matches!(deep(256 * 1024), Err(JoinError::StackOverflow(_))));
         assert_eq!(deep(2 << 20).unwrap(), 300 * 1024);
+    });
+}
+
+/// A waker that suspends the green task that calls it.
+struct Waits(Arc<Event>);
+
+impl Wake for Waits {
+    fn wake(self: Arc<Self>) {
+        wait(self.0.wait());
+    }
+}
+
+fn a_task_that_waits_in_the_middle_of_a_batch_leaves_the_others_out_of_it() {
+    each(|runtime| {
+        let (woken, go) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        let mut waiting = Box::pin(woken.wait());
+        let waker = Waker::from(Arc::new(Waits(Arc::clone(&go))));
+        let polled = waiting.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let own = Arc::clone(&woken);
+        let in_the_middle = green::spawn_on(&runtime, move || own.set());
+        green::yield_now();
+        for _ in 0..4 {
+            let deep = green::spawn_on(&runtime, || overflow(0));
+            assert!(matches!(wait(deep), Err(JoinError::StackOverflow(_))));
+        }
+        go.set();
+        in_the_middle.wait().expect("it is woken");
+    });
+}
+
+/// Recursion until the stack is so much lower than at `start`.
+fn go_down(start: usize, bytes: usize) -> u64 {
+    let frame = black_box([1_u64; 16]);
+    if start - ptr::from_ref(&frame).addr() < bytes {
+        go_down(start, bytes) + black_box(frame)[7]
+    } else {
+        0
+    }
+}
+
+/// Overflows the stack of the green task that wakes it, comes back, and suspends the task.
+struct OverflowsAndWaits(Arc<Event>);
+
+impl Wake for OverflowsAndWaits {
+    fn wake(self: Arc<Self>) {
+        let here = 0_u8;
+        go_down(ptr::from_ref(&here).addr(), green::DEFAULT_STACK_BYTES);
+        wait(self.0.wait());
+    }
+}
+
+/// In the middle of a batch a stack is not left, so the waker gets a part of the guard.
+fn a_task_that_waits_in_its_guard_leaves_the_others_out_of_it() {
+    each(|runtime| {
+        let before = green::stack_stats().abandoned;
+        let (woken, go) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        let mut waiting = Box::pin(woken.wait());
+        let waker = Waker::from(Arc::new(OverflowsAndWaits(Arc::clone(&go))));
+        let polled = waiting.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let own = Arc::clone(&woken);
+        let in_the_guard = green::spawn_on(&runtime, move || own.set());
+        for number in 0..20 {
+            let innocent = green::spawn_on(&runtime, move || {
+                green::yield_now();
+                number
+            });
+            assert_eq!(wait(innocent).unwrap(), number);
+        }
+        go.set();
+        in_the_guard.wait().expect("it has had room enough");
+        assert_eq!(green::stack_stats().abandoned - before, 1);
+    });
+}
+
+/// So large that no small stack has a place for it.
+#[derive(Clone, Copy)]
+#[repr(align(65536))]
+struct Wide;
+
+fn a_closure_with_a_large_alignment_harms_no_neighbour() {
+    each(|runtime| {
+        let go = Arc::new(Event::new());
+        let small = || green::Builder::new().stack_bytes(16 * 1024);
+        let neighbours: Vec<_> = (0..20_u64)
+            .map(|number| {
+                let go = Arc::clone(&go);
+                small().spawn_on(&runtime, move || {
+                    let values = black_box([number; 64]);
+                    wait(go.wait());
+                    black_box(values).iter().all(|value| *value == number)
+                })
+            })
+            .collect();
+        green::yield_now();
+        // From a thread with a large stack: all functions on the way have such frames.
+        let spawns = runtime.clone();
+        let spawn = move || {
+            let wide = Wide;
+            green::Builder::new()
+                .stack_bytes(16 * 1024)
+                .spawn_on(&spawns, move || {
+                    black_box(&wide);
+                    7
+                })
+        };
+        let large = thread::Builder::new().stack_size(64 << 20);
+        let tasks = large.spawn(move || [(); 20].map(|()| spawn())).unwrap();
+        for task in tasks.join().unwrap() {
+            match wait(task) {
+                Ok(7) | Err(JoinError::StackOverflow(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        go.set();
+        for neighbour in neighbours {
+            assert!(wait(neighbour).unwrap(), "its stack was written to");
+        }
     });
 }

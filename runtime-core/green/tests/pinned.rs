@@ -39,7 +39,7 @@ fn a_green_task_stays_on_the_worker_that_began_it() {
     });
 }
 
-/// A stuck worker keeps its own; all else goes on, green tasks that begin meanwhile among it.
+/// A stuck worker delays its own green tasks; all others continue, including those that begin meanwhile.
 #[test]
 fn a_stuck_worker_holds_up_its_own_green_tasks_and_no_others() {
     let runtime = runtime_mn::Runtime::builder().workers(1).build().unwrap();
@@ -75,7 +75,7 @@ fn a_stuck_worker_holds_up_its_own_green_tasks_and_no_others() {
             task
         };
         waits.1.set();
-        // A replacement worker runs this, and keeps it until it has ended.
+        // A replacement worker runs this task, and keeps it until it has ended.
         for _ in 0..10 {
             let thread = green::spawn_on(&handle, || {
                 let own = thread::current().id();

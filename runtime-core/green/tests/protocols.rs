@@ -1,4 +1,4 @@
-//! Protocol code of others, generic over `Read + Write`, runs unchanged on sockets that suspend green tasks.
+//! Protocol code that is generic over `Read + Write` runs unchanged on sockets that suspend green tasks.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use each::each;
 
 const CLIENTS: usize = 20;
 
-/// Serves each connection by `serve` in a green task of its own, and returns the address and the server's task.
+/// Serves each connection by `serve` in a separate green task, and returns the address and the server's task.
 fn server(
     runtime: &each::Any,
     serve: fn(TcpStream) -> io::Result<()>,
@@ -30,7 +30,7 @@ fn server(
     (address, task)
 }
 
-/// Unoptimised, other crates' parsers have large frames.
+/// Unoptimised, parsers of other crates have large frames.
 fn spawn<T: Send + 'static>(
     runtime: &each::Any,
     function: impl FnOnce() -> T + Send + 'static,
@@ -39,7 +39,7 @@ fn spawn<T: Send + 'static>(
     builder.spawn_on(runtime, function)
 }
 
-/// One HTTP/1.1 server, for any stream: nothing in it knows of tasks.
+/// An HTTP/1.1 server for any stream: it does not know about tasks.
 fn serve_http<S: Read + Write>(mut stream: S) -> io::Result<()> {
     let mut input = Vec::new();
     loop {

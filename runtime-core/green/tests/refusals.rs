@@ -1,4 +1,4 @@
-//! A system that gives less: no light guards, a sandbox that forbids them, no memory.
+//! A system that refuses requests: no light guards, a sandbox that forbids them, no memory.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(unsafe_code)]
 
@@ -26,7 +26,7 @@ fn on_a_loop<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T 
     })
 }
 
-/// Starts tasks whose stacks were never used before, each of which overflows.
+/// Starts tasks whose stacks were never used before, and all of them overflow.
 fn overflows_are_caught(bytes: usize, guards: Guards) {
     on_a_loop(move || {
         let tasks: Vec<JoinHandle<u64>> = (0..20)
@@ -43,9 +43,10 @@ fn overflows_are_caught(bytes: usize, guards: Guards) {
     assert_eq!(green::stack_stats().guards, guards);
 }
 
-/// From now on the calling thread's `madvise` of a light guard fails.
-fn forbid_light_guards() {
-    const MADV_GUARD_INSTALL: u32 = 102;
+const MADV_GUARD_INSTALL: u32 = 102;
+
+/// From now on the calling thread's `madvise` fails: with this advice, or with any.
+fn forbid_madvise(advice: Option<u32>) {
     let statement = |code: u32, k: u32| libc::sock_filter {
         code: code as u16,
         jt: 0,
@@ -60,20 +61,30 @@ fn forbid_light_guards() {
     };
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let answer = libc::BPF_RET | libc::BPF_K;
-    let mut filter = [
-        // The call's number, and then the lower half of its third argument.
-        statement(load, 0),
-        jump(libc::SYS_madvise as u32, 0, 3),
-        statement(load, 16 + 2 * 8),
-        jump(MADV_GUARD_INSTALL, 0, 1),
-        statement(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-        statement(answer, libc::SECCOMP_RET_ALLOW),
-    ];
+    let refuse = statement(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+    let allow = statement(answer, libc::SECCOMP_RET_ALLOW);
+    // The call's number, and then the lower half of its third argument.
+    let number = statement(load, 0);
+    let argument = statement(load, 16 + 2 * 8);
+    let madvise = libc::SYS_madvise as u32;
+    let mut filter = match advice {
+        None => vec![number, jump(madvise, 0, 1), refuse, allow],
+        Some(advice) => {
+            vec![
+                number,
+                jump(madvise, 0, 3),
+                argument,
+                jump(advice, 0, 1),
+                refuse,
+                allow,
+            ]
+        }
+    };
     let program = libc::sock_fprog {
         len: filter.len() as u16,
         filter: filter.as_mut_ptr(),
     };
-    // SAFETY: the program is read in the call.
+    // SAFETY: the program is only read during the call.
     let set = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         libc::prctl(
@@ -85,20 +96,27 @@ fn forbid_light_guards() {
     assert_eq!(set, 0, "{}", io::Error::last_os_error());
 }
 
+fn spawn_yielding(n: usize) -> JoinHandle<usize> {
+    green::Builder::new().stack_bytes(96 * 1024).spawn(move || {
+        green::yield_now();
+        n
+    })
+}
+
 fn limit_addresses(bytes: u64) {
     let limit = libc::rlimit {
         rlim_cur: bytes,
         rlim_max: libc::RLIM_INFINITY,
     };
-    // SAFETY: the pointer is to a struct of our own.
+    // SAFETY: the pointer is to our own struct.
     let set = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
     assert_eq!(set, 0);
 }
 
-/// One test, as each of these is the process's.
+/// One test, because each of these settings belongs to the process.
 #[test]
 fn what_the_system_refuses_harms_nothing_else() {
-    // Each size is a class of stacks of its own, so that new ones are made.
+    // Each size is a separate class of stacks, so new stacks are created.
     green::set_guards(Guards::Mappings);
     overflows_are_caught(16 * 1024, Guards::Mappings);
     green::set_guards(Guards::Light);
@@ -107,8 +125,23 @@ fn what_the_system_refuses_harms_nothing_else() {
     let light = green::stack_stats().guards;
     overflows_are_caught(32 * 1024, light);
 
-    forbid_light_guards();
+    forbid_madvise(Some(MADV_GUARD_INSTALL));
     overflows_are_caught(128 * 1024, Guards::Mappings);
+
+    // No advice at all: stacks are guarded and used again, but pages of idle stacks are not given back.
+    forbid_madvise(None);
+    green::set_guards(Guards::Light);
+    overflows_are_caught(256 * 1024, Guards::Mappings);
+    for _ in 0..2 {
+        let sum = on_a_loop(|| {
+            let tasks: Vec<JoinHandle<usize>> = (0..1200).map(spawn_yielding).collect();
+            tasks
+                .into_iter()
+                .map(|task| wait(task).unwrap())
+                .sum::<usize>()
+        });
+        assert_eq!(sum, 1199 * 600);
+    }
 
     let before = green::stack_stats();
     limit_addresses(before.reserved_bytes as u64 + (2 << 30));
@@ -124,7 +157,7 @@ fn what_the_system_refuses_harms_nothing_else() {
             .iter()
             .filter(|it| matches!(it, Err(JoinError::SpawnFailed(_))));
         assert!(refused.count() >= 2, "{outcomes:?}");
-        // The others go on.
+        // The others continue.
         assert_eq!(wait(green::spawn(|| 7)).unwrap(), 7);
     });
     limit_addresses(libc::RLIM_INFINITY);

@@ -1,4 +1,4 @@
-//! What a green task does, under each of the three schedulers.
+//! The behaviour of green tasks under each of the three schedulers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use runtime_core::green::{self, WaitExt, wait};
+use runtime_core::park::block_on_current_thread;
 use runtime_core::sync::{Event, channel};
 use runtime_core::task_local::TaskLocal;
 use runtime_core::{JoinError, Native, sleep, yield_now};
@@ -45,7 +46,7 @@ fn what_it_waits_for_may_be_anything() {
         assert!(seen.into_iter().eq(0..100));
         green::sleep(Duration::from_millis(1));
         assert!(green::timeout(Duration::from_millis(1), std::future::pending::<()>()).is_err());
-        // A stackless task waits for a green one, and the other way round.
+        // A stackless task waits for a green one, and vice versa.
         let inner = runtime.clone();
         let stackless = Native::spawn(&runtime, async move {
             sleep(Duration::from_millis(1)).await;
@@ -117,7 +118,7 @@ fn a_panic_stays_in_its_task() {
             let error = wait(task).unwrap_err();
             assert_eq!(error.panic_message(), Some("as planned"));
         }
-        // One of the future that is waited for can be caught where it is waited for.
+        // The panic of the awaited future can be caught at the wait.
         let task = green::spawn_on(&runtime, || {
             let caught = std::panic::catch_unwind(|| {
                 wait(async {
@@ -132,7 +133,7 @@ fn a_panic_stays_in_its_task() {
     });
 }
 
-/// Who catches what unwinds an aborted stack does not bring the task back.
+/// Catching the panic that unwinds an aborted stack does not bring the task back.
 #[test]
 fn an_abort_that_is_caught_comes_again() {
     each(|runtime| {
@@ -155,7 +156,7 @@ fn an_abort_that_is_caught_comes_again() {
     });
 }
 
-/// As in an `async fn`, whose future is dropped by no unwinding.
+/// As in an `async fn`, the future is not dropped during an unwinding.
 #[test]
 fn the_destructor_of_what_is_waited_for_may_panic() {
     struct Panics;
@@ -186,52 +187,6 @@ fn the_destructor_of_what_is_waited_for_may_panic() {
     });
 }
 
-struct Waits;
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        wait(yield_now());
-    }
-}
-
-#[test]
-fn a_destructor_may_wait_unless_the_stack_is_unwound() {
-    each(|runtime| {
-        let task = green::spawn_on(&runtime, || {
-            let _waits = Waits;
-            7
-        });
-        assert_eq!(wait(task).unwrap(), 7);
-    });
-    // Each in a runtime of its own: the thread counts as panicking afterwards.
-    for aborts in [false, true] {
-        each(move |runtime| {
-            let begun = Arc::new(Event::new());
-            let task = green::spawn_on(&runtime, {
-                let begun = Arc::clone(&begun);
-                move || {
-                    let _waits = Waits;
-                    begun.set();
-                    if aborts {
-                        wait(std::future::pending::<()>());
-                    }
-                    std::panic::resume_unwind(Box::new("as planned"));
-                }
-            });
-            wait(begun.wait());
-            if aborts {
-                task.abort();
-            }
-            let error = wait(task).unwrap_err();
-            let message = error.panic_message().unwrap();
-            assert!(
-                message.contains("a destructor of a green task"),
-                "{message}"
-            );
-        });
-    }
-}
-
 #[test]
 fn a_wait_elsewhere_names_the_fix() {
     let outside = std::panic::catch_unwind(|| wait(async {})).unwrap_err();
@@ -256,6 +211,26 @@ fn a_wait_elsewhere_names_the_fix() {
         let blocking = runtime_core::spawn_blocking(|| wait(async {}));
         let error = wait(blocking).unwrap_err();
         assert!(error.panic_message().unwrap().contains("block_on"));
+    });
+}
+
+/// A blocking job spawns on the runtime that it belongs to, and blocks its own thread on the handle.
+#[test]
+fn a_blocking_job_starts_green_tasks() {
+    each(|_| {
+        let job = runtime_core::spawn_blocking(|| {
+            let inner = green::spawn(|| {
+                green::yield_now();
+                std::thread::current().id()
+            });
+            (std::thread::current().id(), block_on_current_thread(inner))
+        });
+        let (blocking, inner) = wait(job).expect("the job returns");
+        assert_ne!(
+            inner.expect("the task returns"),
+            blocking,
+            "it runs on the runtime"
+        );
     });
 }
 
@@ -325,7 +300,7 @@ fn a_name_is_kept() {
     });
 }
 
-/// A loop over what is always ready lets others run.
+/// A loop of waits for ready futures lets other tasks run.
 #[test]
 fn the_budget_ends_a_poll() {
     each(|runtime| {

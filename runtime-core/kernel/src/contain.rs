@@ -1,20 +1,20 @@
-//! The one place where a panic of somebody else's code ends.
+//! The one place where panics of user code are contained.
 //!
-//! Wakers, payloads, items and callbacks are made outside of this crate. They are called in the middle of our work:
-//! half a batch of timers is woken, half a queue is dropped. A panic that went through there would leave the rest of
-//! the batch unserved, end a worker, or meet another panic and abort the process. So whoever calls such code in a
-//! batch, or on behalf of somebody else, calls it by [`contain`].
+//! Wakers, payloads, items and callbacks come from outside this crate. We call them in the middle of our work, when
+//! half a batch of timers is woken or half a queue is dropped. A panic that passed through would leave the rest of
+//! the batch unserved, end a worker, or coincide with another panic and abort the process. Code that calls them in a
+//! batch, or on behalf of another task, therefore calls them through [`contain`].
 //!
-//! A contained panic is reported once, by the panic hook, as any panic is. Nobody else hears of it: the caller of
-//! `Event::set` can't help that a waker of some other executor panics.
+//! The panic hook reports a contained panic once, like any panic. It is reported nowhere else: the caller of
+//! `Event::set` can't do anything about another executor's waker that panics.
 
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `code`, whose panic ends here: then it returns `None`.
+/// Calls `code`. If it panics, the panic is contained, and this returns `None`.
 ///
-/// What `code` touches has to be right after a panic too. Costs nothing as long as there is none.
+/// What `code` touches must be consistent even after a panic. Without a panic this costs nothing.
 ///
 /// ```
 /// use runtime_core::contain::contain;
@@ -33,14 +33,14 @@ pub fn contain<R>(code: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
-/// How many payloads whose destructors panic, each with the next one, are dropped before the rest is leaked.
+/// A payload's destructor may panic with another such payload. After this many of them in a row, the rest is leaked.
 const CHAIN: usize = 8;
 
-/// Drops `value`. A panic of its destructor ends here: the hook has reported it, and its payload is dropped in the same
-/// way.
+/// Drops `value`. A panic of its destructor ends here: the hook has reported it, and its payload is dropped in the
+/// same way.
 ///
-/// It is for values that nobody can be handed, such as the payload of a second panic, while something else must go on:
-/// a frame that others borrow, or the rest of a batch.
+/// Use it for values that cannot be returned to anyone, such as the payload of a second panic, when something else
+/// must continue: a frame that others borrow, or the rest of a batch.
 #[inline]
 pub fn discard<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
@@ -57,14 +57,14 @@ fn discard_payload(payload: Box<dyn Any + Send>) {
             Err(payload) => dropped = catch_unwind(AssertUnwindSafe(|| drop(payload))),
         }
     }
-    // A chain that may have no end.
+    // The chain may be endless.
     mem::forget(dropped);
 }
 
-/// Drops each of `things`; one whose destructor panics keeps the others from nothing.
+/// Drops each of `things`. If one destructor panics, the others still run.
 pub fn drop_each<T>(things: impl IntoIterator<Item = T>) {
     let mut things = things.into_iter();
-    // One landing pad for all: after a panic it goes on with the next.
+    // One landing pad for all: after a panic the loop continues with the next one.
     while contain(|| things.by_ref().for_each(drop)).is_none() {}
 }
 
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "it leaks the end of a long chain")]
     fn destructors_that_panic_are_contained_however_many() {
-        /// Panics as many times as it says, each time with the next one.
+        /// Panics `self.0` times, each time with the next payload.
         struct Chain(usize);
         impl Drop for Chain {
             fn drop(&mut self) {

@@ -1,8 +1,10 @@
-//! What a thread knows of the runtime that it runs for: the ambient context.
+//! The ambient context: what a thread knows about its runtime.
 //!
-//! A scheduler enters its context once per worker thread (per `run` under N:1), not once per poll. Sockets, timers and
-//! the free functions [`spawn`](crate::spawn()), [`sleep`](crate::sleep) and so on find their runtime through it. Code
-//! generic over `Runtime` needs none of it.
+//! A scheduler enters its context once per worker thread (per `run` under N:1), not once per poll. Sockets, timers
+//! and the free functions [`spawn`](crate::spawn()), [`sleep`](crate::sleep) and so on find their runtime through it.
+//! Code that is generic over `Runtime` needs none of this.
+
+mod standing;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -10,36 +12,41 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use crate::blocking::BlockingPool;
+use crate::blocking::{BlockingPool, JobContext};
 use crate::budget;
 use crate::primitives::thread_local;
 use crate::task::{SchedulerRef, Task};
+use crate::thread_stack::in_the_middle;
 use crate::time::{Clock, TimerShard};
 
-pub use crate::reactor::IoDriver;
+use standing::Runs;
 
-/// A runtime as the code on its threads sees it.
-pub trait Ambient: Send + Sync + 'static {
+pub use crate::reactor::IoDriver;
+pub(crate) use standing::Depth;
+pub use standing::{assert_may_block, in_task, stay_in};
+
+/// A runtime, as seen by the code on its threads.
+pub trait Ambient: JobContext + Send + Sync + 'static {
     /// The runtime's short name, for messages.
     fn name(&self) -> &'static str;
 
-    /// The scheduler that a new task is to be bound to. Under 1:1 that is a new one for each task.
+    /// The scheduler that a new task is bound to. Under 1:1 each task gets a new one.
     fn scheduler_for_new_task(&self) -> Binding<'_>;
 
     /// Starts a task that was bound to [`scheduler_for_new_task`](Ambient::scheduler_for_new_task).
     ///
     /// # Errors
-    /// Gives the task back if the runtime has shut down or the system gives no thread. The caller settles it, outside
-    /// of any lock: that runs the user's destructors.
+    /// Returns the task if the runtime has shut down or the system refuses a thread. The caller then ends the task,
+    /// outside any lock, because that runs the user's destructors.
     fn launch(&self, task: Task) -> Result<(), Refused>;
 
-    /// How a socket made on this thread waits for readiness.
+    /// How a socket that is created on this thread waits for readiness.
     fn io_driver(&self) -> IoDriver;
 
     /// Where a timer polled on the current thread is kept: the worker's own shard on a worker, some shard elsewhere.
     fn timer_shard(&self) -> Arc<TimerShard>;
 
-    /// What its timers go by.
+    /// The clock of its timers.
     fn clock(&self) -> &Clock {
         static REAL: Clock = Clock::real();
         &REAL
@@ -48,9 +55,14 @@ pub trait Ambient: Send + Sync + 'static {
     /// Where blocking functions run.
     fn blocking_pool(&self) -> &Arc<BlockingPool>;
 
-    /// Whether each task has a thread of its own (1:1), so that what is polled in a task is waited for by blocking
-    /// that thread.
+    /// Whether each task has its own thread (1:1). A future that is polled in a task then waits by blocking that
+    /// thread.
     fn has_thread_per_task(&self) -> bool {
+        false
+    }
+
+    /// Whether a runtime with a thread per task has shut down. Its threads must then end.
+    fn has_ended(&self) -> bool {
         false
     }
 
@@ -60,18 +72,18 @@ pub trait Ambient: Send + Sync + 'static {
     }
 }
 
-/// What a new task is bound to. Where all tasks have the same scheduler it is lent, as counting would cost more than
-/// the rest of a spawn.
+/// What a new task is bound to. Where all tasks have the same scheduler, the reference is lent, because counting it
+/// would cost more than the rest of a spawn.
 #[derive(Debug)]
 pub enum Binding<'a> {
     /// The scheduler of all tasks (N:1, M:N).
     Shared(&'a SchedulerRef),
-    /// This task's own (1:1).
+    /// This task's own scheduler (1:1).
     Own(SchedulerRef),
 }
 
 impl Binding<'_> {
-    /// A reference to keep.
+    /// A reference that you can keep.
     pub fn into_owned(self) -> SchedulerRef {
         match self {
             Self::Shared(scheduler) => scheduler.clone(),
@@ -96,12 +108,12 @@ impl std::ops::Deref for Binding<'_> {
 pub struct Refused {
     /// The task.
     pub task: Task,
-    /// What the system said; none if the runtime has shut down.
+    /// The system's error; `None` if the runtime has shut down.
     pub error: Option<io::Error>,
 }
 
 impl Refused {
-    /// Drops the future; the handle reports why.
+    /// Drops the future. The handle then reports the reason.
     pub fn settle(self) {
         match self.error {
             Some(error) => self.task.fail_to_start(error),
@@ -110,10 +122,10 @@ impl Refused {
     }
 }
 
-/// What a thread that has entered a context is.
+/// The role of a thread within a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It runs tasks: blocking entry points panic here.
+    /// It runs tasks, so blocking entry points panic here.
     Worker,
     /// It belongs to the runtime but may block: a blocking-pool thread, or one that called `enter`.
     NonWorker,
@@ -128,21 +140,10 @@ impl Role {
 
 /// One entry of a thread's stack of contexts.
 struct Entered {
-    /// What tells it from the others of its thread; counted up from 1.
+    /// Identifies the entry among those of its thread. Counts from 1.
     number: u64,
     ambient: Arc<dyn Ambient>,
     role: Role,
-}
-
-/// What a thread runs for the runtime that it is in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Runs {
-    /// No task: it may block.
-    Nothing,
-    /// Tasks, which take turns.
-    Tasks,
-    /// One task (1:1), which waits by blocking the thread.
-    OneTask,
 }
 
 impl Entered {
@@ -155,17 +156,14 @@ impl Entered {
     }
 }
 
-/// A thread's contexts. It has no destructor, so that it can be used while the thread's other thread-locals are
-/// destroyed: a runtime may be made and dropped there. Nothing is left in it then, as each entry goes with its guard.
+/// A thread's contexts. It has no destructor, so that you can use it while the thread's other thread-locals are
+/// destroyed: a runtime may be created and dropped there. Nothing is leaked, because each entry goes away with its
+/// guard.
 struct Current {
     innermost: RefCell<ManuallyDrop<Option<Entered>>>,
-    /// Those around it, the outermost first. Empty, it has no memory.
+    /// The contexts around it, outermost first. While it is empty, it owns no memory.
     outer: RefCell<ManuallyDrop<Vec<Entered>>>,
-    /// What the innermost one makes of the thread. A copy, as each operation that waits asks for it.
-    runs: Cell<Runs>,
-    /// The innermost one's number; 0 outside of all.
-    number: Cell<u64>,
-    /// The last number that was given out.
+    /// The last number that was assigned.
     last: Cell<u64>,
 }
 
@@ -174,8 +172,6 @@ thread_local! {
         Current {
             innermost: RefCell::new(ManuallyDrop::new(None)),
             outer: RefCell::new(ManuallyDrop::new(Vec::new())),
-            runs: Cell::new(Runs::Nothing),
-            number: Cell::new(0),
             last: Cell::new(0),
         }
     };
@@ -183,6 +179,7 @@ thread_local! {
 
 impl Current {
     fn push(&self, ambient: Arc<dyn Ambient>, role: Role) -> u64 {
+        let _middle = in_the_middle();
         let number = self.last.get() + 1;
         self.last.set(number);
         let entered = Entered {
@@ -197,19 +194,19 @@ impl Current {
     }
 
     fn set_innermost(&self, entered: Option<Entered>) -> Option<Entered> {
-        self.runs
-            .set(entered.as_ref().map_or(Runs::Nothing, Entered::runs));
-        self.number
-            .set(entered.as_ref().map_or(0, |entered| entered.number));
+        let number = entered.as_ref().map_or(0, |entered| entered.number);
+        let runs = entered.as_ref().map_or(Runs::Nothing, Entered::runs);
+        standing::set_innermost(number, runs, leave_beyond);
         std::mem::replace(&mut **self.innermost.borrow_mut(), entered)
     }
 
     fn pop(&self) -> Option<Entered> {
+        let _middle = in_the_middle();
         let around = {
             let mut outer = self.outer.borrow_mut();
             let around = outer.pop();
             if outer.is_empty() {
-                // The thread may end at any time.
+                // The thread may end at any time, and nobody would free the memory.
                 **outer = Vec::new();
             }
             around
@@ -217,11 +214,12 @@ impl Current {
         self.set_innermost(around)
     }
 
-    /// Takes the entry out, wherever it stands; none if it is not there any more.
+    /// Removes the entry, wherever it is in the stack; `None` if it has gone already.
     fn remove(&self, number: u64) -> Option<Entered> {
-        if self.number.get() == number {
+        if standing::innermost() == number {
             return self.pop();
         }
+        let _middle = in_the_middle();
         let mut outer = self.outer.borrow_mut();
         let place = outer.iter().rposition(|entered| entered.number == number)?;
         let removed = outer.remove(place);
@@ -232,20 +230,20 @@ impl Current {
     }
 }
 
-/// Leaves the context when it is dropped. The thread is then in the one that it had entered before and not left since:
-/// guards may be dropped in any order.
+/// Leaves the context when it is dropped. The thread is then in the context that it entered before and has not left:
+/// you may drop guards in any order.
 ///
-/// In a task, a guard holds until the end of the poll, and no longer: held over an `await`, it has no effect after it.
-/// The scheduler sees to that, as the thread's other tasks would find themselves in the wrong runtime.
+/// In a task, a guard has an effect only until the end of the poll. If you hold it across an `await`, it has no effect
+/// afterwards. The scheduler ensures this, because the thread's other tasks would otherwise run in the wrong runtime.
 #[must_use = "the context is left when the guard is dropped"]
 pub struct EnterGuard {
     number: u64,
-    // The guard must be dropped on the thread that it was made on.
+    // The guard must be dropped on the thread that created it.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Makes `ambient` the calling thread's runtime until the guard is dropped. A thread that runs a task is a worker
-/// wherever it goes: whatever it enters, it must not block.
+/// Makes `ambient` the calling thread's runtime until the guard is dropped. A thread that runs a task stays a worker,
+/// whatever it enters: it must not block.
 pub fn enter(ambient: Arc<dyn Ambient>, role: Role) -> EnterGuard {
     let role = if in_task() { Role::Worker } else { role };
     EnterGuard::push(ambient, role)
@@ -263,67 +261,26 @@ impl EnterGuard {
 impl Drop for EnterGuard {
     fn drop(&mut self) {
         let left = CURRENT.try_with(|current| current.remove(self.number));
-        // Dropped outside of the borrows: it may be the runtime's last reference.
+        // Dropped outside the borrows: it may be the last reference to the runtime.
         drop(left);
     }
 }
 
-/// Where a thread stands in its stack of contexts before a poll.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Depth(u64);
-
-impl Depth {
-    /// A thread that is past its thread-locals is in no runtime, and stays so.
-    #[inline]
-    pub(crate) fn now() -> Self {
-        Self(
-            CURRENT
-                .try_with(|current| current.number.get())
-                .unwrap_or(0),
-        )
-    }
-
-    /// Leaves what was entered since and not left: the poll has kept a guard, or has forgotten it.
-    #[inline]
-    pub(crate) fn restore(self) {
-        if CURRENT
-            .try_with(|current| current.number.get() != self.0)
-            .unwrap_or(false)
-        {
-            self.leave_the_rest();
-        }
-    }
-
-    #[cold]
-    fn leave_the_rest(self) {
-        // Numbers only grow, and what was entered later stands further in.
-        while let Some(left) = CURRENT
-            .with(|current| (current.number.get() > self.0).then(|| current.pop()))
-            .flatten()
-        {
-            drop(left);
-        }
+/// Leaves the calling thread's contexts with greater numbers. Numbers only grow, so contexts that were entered later
+/// have greater ones.
+fn leave_beyond(number: u64) {
+    let pop = |current: &Current| (standing::innermost() > number).then(|| current.pop());
+    while let Some(left) = CURRENT.with(pop).flatten() {
+        drop(left);
     }
 }
 
-/// Calls `code`, which is somebody else's. Whatever runtime it enters and does not leave, the thread is afterwards in
-/// the one that it was in before.
-///
-/// For a scheduler that calls wakers between two polls, such as those of timers and sockets. After each poll of a task
-/// the task cell sees to it.
-#[inline]
-pub fn stay_in<R>(code: impl FnOnce() -> R) -> R {
-    let depth = Depth::now();
-    let result = code();
-    depth.restore();
-    result
-}
-
-/// Calls `f` with the calling thread's runtime; `None` outside of one. `f` must not enter or leave a runtime, and so
+/// Calls `f` with the calling thread's runtime; returns `None` outside one. `f` must not enter or leave a runtime, and
 /// must not run users' code, destructors included.
 pub fn try_with<R>(f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> Option<R> {
     CURRENT
         .try_with(|current| {
+            let _middle = in_the_middle();
             let innermost = current.innermost.borrow();
             innermost.as_ref().map(|entered| f(&entered.ambient))
         })
@@ -334,7 +291,7 @@ pub fn try_with<R>(f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> Option<R> {
 /// Calls `f` with the calling thread's runtime.
 ///
 /// # Panics
-/// Outside of a runtime; `what` names the function that was called, for the message.
+/// Outside a runtime; `what` names the called function in the message.
 pub fn with<R>(what: &str, f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> R {
     try_with(f).unwrap_or_else(|| {
         panic!(
@@ -343,14 +300,14 @@ pub fn with<R>(what: &str, f: impl FnOnce(&Arc<dyn Ambient>) -> R) -> R {
     })
 }
 
-/// Calls `function` on a thread that may block meanwhile, although it is running a task: the caller has seen to it
-/// that no other task waits for this thread.
+/// Calls `function` on a thread that may block meanwhile, although it runs a task: the caller has ensured that no
+/// other task waits for this thread.
 pub fn as_non_worker<R>(function: impl FnOnce() -> R) -> R {
-    // It may poll on its own account, and its task's budget is not renewed meanwhile.
+    // `function` may poll on its own account, and nobody renews the task's budget meanwhile.
     let _lifted = budget::lift();
     match try_with(Arc::clone) {
         Some(ambient) => {
-            /// What `function` has entered and not left ends with it: the thread is a worker again.
+            /// Leaves what `function` entered and did not leave: the thread is a worker again.
             struct Leave(Depth);
             impl Drop for Leave {
                 fn drop(&mut self) {
@@ -372,36 +329,14 @@ pub fn as_guest<R>(function: impl FnOnce() -> R) -> R {
     as_non_worker(function)
 }
 
-#[inline]
-fn runs() -> Runs {
-    CURRENT
-        .try_with(|current| current.runs.get())
-        .unwrap_or(Runs::Nothing)
-}
-
-/// True on a thread that is running tasks.
-pub fn in_task() -> bool {
-    runs() != Runs::Nothing
-}
-
-/// True if what is polled on the calling thread is waited for by blocking that thread: in a task of 1:1, and in
-/// `block_on_current_thread`. Those may be overtaken: see [`OVERTAKEN_FOR`](crate::capabilities::OVERTAKEN_FOR).
+/// True if a future that is polled on the calling thread waits by blocking that thread: in a task of 1:1, and in
+/// `block_on_current_thread`. Such waiters may be overtaken: see
+/// [`OVERTAKEN_FOR`](crate::capabilities::OVERTAKEN_FOR).
 #[inline]
 pub fn waits_as_thread() -> bool {
-    match runs() {
+    match standing::runs() {
         Runs::Nothing => crate::park::is_blocked_on(),
         Runs::Tasks => false,
         Runs::OneTask => true,
     }
-}
-
-/// Panics if the calling thread is running tasks: blocking it would hold up all of them.
-///
-/// # Panics
-/// Inside of a task; the message says what to use instead.
-pub fn assert_may_block(what: &str, instead: &str) {
-    assert!(
-        !in_task(),
-        "`{what}` would block a thread that is running tasks: {instead}"
-    );
 }

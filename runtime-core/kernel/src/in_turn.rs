@@ -1,12 +1,12 @@
-//! Jobs that run where they are spawned, but not on top of each other.
+//! Jobs that run on the thread that spawns them, but never nested in each other.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use crate::primitives::Mutex;
 
-/// Runs jobs one after the other: one that comes while another one runs waits for that one's end. So a chain of jobs,
-/// each of which brings the next, needs no more stack than one.
+/// Runs jobs one after the other: a job that arrives while another one runs waits until that one ends. A chain of
+/// jobs, each of which brings the next, therefore needs no more stack than one job.
 pub struct InTurn<J>(Mutex<State<J>>);
 
 struct State<J> {
@@ -24,10 +24,10 @@ impl<J> Default for InTurn<J> {
 }
 
 impl<J> InTurn<J> {
-    /// Calls `run` with `job`, and with what comes meanwhile. If that is going on, further down this stack or on
-    /// another thread, `job` is left to it.
+    /// Calls `run` with `job`, and then with each job that arrives meanwhile. If a `run` is already in progress,
+    /// further down this stack or on another thread, `job` is left to it.
     ///
-    /// `run` must not panic: what waits would be lost.
+    /// `run` must not panic: the waiting jobs would be lost.
     pub fn run(&self, job: J, run: impl Fn(J)) {
         {
             let mut state = self.0.lock();

@@ -2,37 +2,37 @@
 
 use std::time::Duration;
 
-/// What a scheduler counted since it started. Unknown is `None`, never 0.
+/// What a scheduler has counted since it started. An unknown value is `None`, never 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Tasks that have been spawned and have not ended.
+    /// Tasks that were spawned and have not ended.
     pub live_tasks: Option<u64>,
-    /// Times that some task was polled.
+    /// How often a task was polled.
     pub polls: Option<u64>,
     /// Tasks taken from another worker's queue.
     pub tasks_stolen: Option<u64>,
-    /// Times that a worker went to sleep.
+    /// How often a worker went to sleep.
     pub parks: Option<u64>,
-    /// Times that a sleeping worker was woken.
+    /// How often a sleeping worker was woken.
     pub unparks: Option<u64>,
-    /// Times that the reactor was asked for readiness.
+    /// How often the reactor was polled.
     pub io_polls: Option<u64>,
     /// Threads of the blocking pool, busy or idle.
     pub blocking_threads: Option<u64>,
-    /// Times that a spare worker took over from one that was stuck in a poll.
+    /// How often a replacement worker took over from a worker that was stuck in a poll.
     pub hand_offs: Option<u64>,
-    /// Times that a poll was caught that lasted too long.
+    /// Polls that lasted too long.
     pub stuck_polls: Option<u64>,
-    /// How long those polls lasted in all, but for those that still do.
+    /// The total duration of those polls, except for those that are still running.
     pub stuck_time: Option<Duration>,
-    /// Tasks that stand in a queue which belongs to no worker.
+    /// Tasks in the injector, the queue that belongs to no worker.
     pub injected_depth: Option<u64>,
     /// Each worker's own counters; empty where tasks have no workers.
     pub workers: Vec<WorkerMetrics>,
     /// How long polls took, if the runtime was asked to measure it.
     pub poll_time: Option<DurationHistogram>,
-    /// How long tasks that were due waited for their poll, sampled, if the runtime was asked to measure it.
+    /// How long ready tasks waited for their poll, sampled, if the runtime was asked to measure it.
     pub schedule_latency: Option<DurationHistogram>,
 }
 
@@ -40,39 +40,39 @@ pub struct Metrics {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerMetrics {
-    /// Times that it polled a task.
+    /// How often it polled a task.
     pub polls: u64,
-    /// Times that it looked into another worker's queue.
+    /// How often it tried to steal from another worker's queue.
     pub steals_tried: u64,
-    /// Times that it found something there.
+    /// How often it found something there.
     pub steals_done: u64,
-    /// Tasks that it took there; one steal can move many.
+    /// Tasks that it stole; one steal can move many.
     pub tasks_stolen: u64,
-    /// Tasks that it ran out of its LIFO slot.
+    /// Tasks that it ran from its LIFO slot.
     pub lifo_hits: u64,
-    /// Times that it went to sleep.
+    /// How often it went to sleep.
     pub parks: u64,
-    /// Times that it was woken by another thread.
+    /// How often another thread woke it.
     pub unparks: u64,
-    /// Times that it asked the reactor for readiness.
+    /// How often it polled the reactor.
     pub io_polls: u64,
-    /// Tasks that stand in its queues now.
+    /// Tasks in its queues now.
     pub queue_depth: u64,
-    /// Time that it was not asleep.
+    /// The time during which it was not asleep.
     pub busy: Duration,
 }
 
-/// How often durations of which length were seen, by powers of two.
+/// A histogram of durations, by powers of two.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DurationHistogram {
-    /// `counts[n]` durations took less than `2^n` ns, and not less than `2^(n-1)` ns.
+    /// `counts[n]` is the number of durations of less than `2^n` ns, and not less than `2^(n-1)` ns.
     pub counts: Vec<u64>,
     /// The sum of all durations.
     pub sum: Duration,
 }
 
 impl DurationHistogram {
-    /// How many durations were seen.
+    /// The number of recorded durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }

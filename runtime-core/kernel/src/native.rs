@@ -1,7 +1,7 @@
 //! What the handles of this project's own schedulers have in common: everything but scheduling.
 //!
-//! A scheduler's handle says how a task is started and what its [`Ambient`] is; the library's `Runtime` follows. A
-//! scheduler with sockets, timers or channels of its own implements `Runtime` directly instead.
+//! A scheduler's handle says how a task is started and what its [`Ambient`] is. The library's `Runtime` follows from
+//! that. A scheduler with its own sockets, timers or channels implements `Runtime` directly.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use crate::task_list::LiveTask;
 
 /// A handle to a scheduler that uses this crate's tasks, sockets, timers and channels.
 pub trait Native: Clone + Send + Sync + 'static {
-    /// The name by which the lab's tables call this scheduler.
+    /// This scheduler's name in the lab's tables.
     const NAME: &'static str;
 
-    /// The runtime as the code on its threads sees it.
+    /// The runtime, as seen by the code on its threads.
     fn ambient(&self) -> &Arc<dyn Ambient>;
 
-    /// What the scheduler can do, and what a program must not rely on.
+    /// What the scheduler can and cannot do.
     fn capabilities(&self) -> Capabilities;
 
     /// The scheduler's counters.
     fn metrics(&self) -> Metrics;
 
-    /// The tasks that have not ended. `None`: it does not list them.
+    /// The tasks that have not ended; `None` if it does not list them.
     fn live_tasks(&self) -> Option<Vec<LiveTask>> {
         None
     }
@@ -42,7 +42,7 @@ pub trait Native: Clone + Send + Sync + 'static {
         spawn_on(&**self.ambient(), future)
     }
 
-    /// See `Runtime::spawn_with`. A scheduler that has a use for attributes takes them by
+    /// See `Runtime::spawn_with`. A scheduler that uses attributes passes them to
     /// [`bind_with`](crate::task::bind_with).
     #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>

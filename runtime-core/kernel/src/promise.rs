@@ -1,23 +1,20 @@
-//! A value that is set once and awaited by any number: asyncio's `Future`.
+//! A value that is set once and awaited by any number of tasks: asyncio's `Future`.
 //!
-//! `oneshot` is for one receiver, and moves its value; this one clones it for each. The
-//! wakers of those who wait are under a short lock, each in a slot of its own, so that cancelling one takes constant
-//! time.
+//! `oneshot` has one receiver, and moves its value; a promise clones it for each. The wakers of the waiting futures
+//! are under a short lock, each in its own slot, so cancelling one takes constant time.
 //!
-//! **The value is not under the lock.** To clone it is to run code of others, which may use this very promise. It is
-//! set once and never changed, so everybody reads it in place, several threads at a time: its type has to be `Sync`
-//! if the promise is to be sent to another thread. A lock would do without that, and would be held while somebody
-//! else's code runs.
+//! **The value is not under the lock.** Cloning it runs user code, which may use this very promise. It is set once and
+//! never changed, so all futures read it in place, on several threads at a time. To send the promise to another
+//! thread, its type must therefore be `Sync`. A lock would not need that, but would be held while foreign code runs.
 //!
-//! **Why it does not stand on the wait queue of `sync`.** There a waiter is a node inside of its
-//! future, which must be pinned and borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned,
-//! sent to other tasks, and polled as `&mut`: it owns its share and can be moved between two polls. What the queue is
-//! for is not needed either: a promise is kept once, and all are released by that, so there is no turn to keep and
-//! nothing that one who gives up would have to pass on.
+//! **Why it does not use the wait queue of `sync`.** There a waiter is a node inside its future, which must be pinned
+//! and borrows what it waits for. A [`Promised`] is kept in structs and lists, cloned, sent to other tasks, and polled
+//! as `&mut`: it owns its share, and you can move it between two polls. It does not need the queue's order either:
+//! setting the value releases all waiters, so there are no turns, and a waiter that gives up has nothing to pass on.
 //!
-//! **Cost.** One allocation for a promise, and a list of wakers that grows with those who wait at a time, where the
-//! wait queue's waiters allocate nothing. Each poll and each drop of one who waits takes the lock for a moment;
-//! keeping the promise takes it once, and wakes outside of it.
+//! **Cost.** One allocation for a promise, and a list of wakers that grows with the number of waiters, where the wait
+//! queue's waiters allocate nothing. Each poll and each drop of a waiting future takes the lock for a moment; setting
+//! the value takes it once, and wakes outside it.
 
 use std::error::Error;
 use std::fmt;
@@ -47,16 +44,16 @@ impl fmt::Display for Broken {
 impl Error for Broken {}
 
 struct Shared<T> {
-    /// Set under the lock of `waiting`, read without.
+    /// Set under the lock of `waiting`, read without it.
     outcome: OnceLock<Result<T, Broken>>,
-    /// Those who wait for `outcome`; empty once that is set.
+    /// The wakers that wait for `outcome`; empty once that is set.
     waiting: Mutex<Slots<SavedWaker>>,
 }
 
-type Place<T> = Arc<Shared<T>>;
+type SharedPromise<T> = Arc<Shared<T>>;
 
-/// The side that keeps the promise, once. Dropped before that, it breaks it. asyncio's `loop.create_future()` makes
-/// both sides in one.
+/// The side that sets the value, once. If it is dropped before that, the promise is broken. asyncio's
+/// `loop.create_future()` combines both sides.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,11 +67,11 @@ type Place<T> = Arc<Shared<T>>;
 /// ```
 #[must_use = "a dropped promise is broken"]
 pub struct Promise<T> {
-    place: Place<T>,
+    place: SharedPromise<T>,
 }
 
 impl<T> Promise<T> {
-    /// A promise that nobody awaits yet.
+    /// A promise without a value and without futures.
     pub fn new() -> Self {
         Self {
             place: Arc::new(Shared {
@@ -84,7 +81,7 @@ impl<T> Promise<T> {
         }
     }
 
-    /// A future of the value; as many as are wanted. It can be cloned, too.
+    /// A future of the value. You can create as many as you want, or clone one.
     pub fn future(&self) -> Promised<T> {
         Promised {
             place: Arc::clone(&self.place),
@@ -92,16 +89,16 @@ impl<T> Promise<T> {
         }
     }
 
-    /// Sets the value and wakes all who wait. For an outcome that may be an error let `T` be a `Result`: asyncio's
-    /// `set_exception` is `set_result(Err(..))`. That it is set once only is seen to by the compiler, as this takes
-    /// the promise.
+    /// Sets the value and wakes all waiters. For an outcome that may be an error, let `T` be a `Result`: asyncio's
+    /// `set_exception` is `set_result(Err(..))`. This consumes the promise, so the compiler ensures that it is set
+    /// only once.
     pub fn set_result(self, value: T) {
         settle(&self.place, Ok(value));
     }
 }
 
 impl<T, E> Promise<Result<T, E>> {
-    /// Sets an error and wakes all who wait. asyncio's `set_exception`.
+    /// Sets an error and wakes all waiters. asyncio's `set_exception`.
     pub fn set_error(self, error: E) {
         self.set_result(Err(error));
     }
@@ -119,37 +116,38 @@ impl<T> Drop for Promise<T> {
     }
 }
 
-/// The first outcome counts.
-fn settle<T>(place: &Place<T>, outcome: Result<T, Broken>) {
+/// Only the first outcome counts.
+fn settle<T>(place: &SharedPromise<T>, outcome: Result<T, Broken>) {
     let waiting = {
         let mut waiting = place.waiting.lock();
         if place.outcome.set(outcome).is_err() {
-            // Kept already, and this is the end of the `Promise`, which has no value to lose.
+            // Set already, and this is the drop of the `Promise`, which has no value to lose.
             return;
         }
         waiting.take_all()
     };
-    // A waker that panics keeps the others from nothing.
+    // A waker that panics does not affect the others.
     waiting.for_each(SavedWaker::wake);
 }
 
 /// A future of a [`Promise`]'s value. Each of its clones yields a clone of it, as often as it is awaited.
 ///
-/// Cancel safe. Fairness: all are woken together, in no particular order. Cost: a promise is one allocation, its
-/// futures share it, and one that waits takes a place in a list that grows with their number; setting is linear in it,
-/// giving up is not.
+/// - *Cancel safety*: cancel safe.
+/// - *Fairness*: all are woken together, in no particular order.
+/// - *Cost*: a promise is one allocation, which its futures share. A waiting future takes a place in a list that grows
+///   with their number. Setting the value takes time linear in that number; giving up takes constant time.
 #[must_use = "futures do nothing unless polled"]
 pub struct Promised<T> {
-    place: Place<T>,
-    /// Our number among those who wait.
+    place: SharedPromise<T>,
+    /// Our slot in `waiting`.
     slot: Option<usize>,
 }
 
 impl<T: Clone> Promised<T> {
-    /// The value if it is there, without waiting.
+    /// The value, if it is set, without waiting.
     ///
     /// # Errors
-    /// [`Broken`] if there will be none.
+    /// [`Broken`] if there will be no value.
     pub fn try_result(&self) -> Option<Result<T, Broken>> {
         self.place.outcome.get().cloned()
     }
@@ -158,10 +156,10 @@ impl<T: Clone> Promised<T> {
     /// without limit.
     ///
     /// # Errors
-    /// [`Elapsed`] when the time is over; inside, [`Broken`] if the promise was dropped without a value.
+    /// [`Elapsed`] when the time is over; inside `Ok`, [`Broken`] if the promise was dropped without a value.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn result(&self, limit: Duration) -> Result<Result<T, Broken>, Elapsed> {
         wait_at_most(
             "Promised::result",
@@ -244,7 +242,7 @@ impl<T> Clone for Promised<T> {
 impl<T> Drop for Promised<T> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot {
-            // After the outcome was set, all have been taken already, and no number is given out again.
+            // Once the outcome is set, `waiting` is empty, and no slot is assigned any more.
             let waiting = self.place.waiting.lock().remove(slot);
             drop(waiting);
         }
@@ -346,7 +344,7 @@ mod tests {
     }
 }
 
-/// Every interleaving of keeping the promise, awaiting it and giving up.
+/// Every interleaving of setting the value, awaiting it and giving up.
 ///
 /// `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 #[cfg(all(test, lab_loom))]
@@ -364,7 +362,7 @@ mod loom_tests {
         builder.check(test);
     }
 
-    /// A future that some task has polled, and waits with that task's waker.
+    /// A future that a task has polled, and that now waits with that task's waker.
     fn polled<T: Clone>(promise: &Promise<T>) -> Promised<T> {
         let mut future = promise.future();
         let mut cx = Context::from_waker(Waker::noop());

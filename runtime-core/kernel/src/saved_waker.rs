@@ -1,18 +1,19 @@
-//! A waker that is kept until its task is to be woken.
+//! Keeps a waker until its task must be woken.
 //!
-//! A waker is code of others: its clone, wake and drop may do anything, such as use the very thing that they wait
-//! for, and may panic. So
+//! A waker is user code: its clone, wake and drop may do anything, such as use the object that the task waits for, and
+//! may panic. Therefore:
 //! - a waker is cloned before a lock is taken, and dropped after it was released ([`PollWaker`]);
-//! - its wake and its drop are contained ([`SavedWaker`]).
+//! - its wake and its drop are contained ([`SavedWaker`]), and so are runtimes that it enters and does not leave.
 //!
-//! Its clone is not contained: it is called inside of the poll of the task that it wakes, and that poll can't go on
-//! without it.
+//! Its clone is not contained: it is called inside the poll of the task that it wakes, which can't continue without
+//! it.
 #![allow(unsafe_code)]
 
 use std::mem::{self, ManuallyDrop};
 use std::task::Waker;
 
 use crate::contain::contain;
+use crate::context::stay_in;
 use crate::task;
 
 /// A waker whose wake and drop are contained.
@@ -20,19 +21,19 @@ use crate::task;
 pub struct SavedWaker(ManuallyDrop<Waker>);
 
 impl SavedWaker {
-    /// A clone of `waker`. It runs code of others: call it while no lock is held.
+    /// A clone of `waker`. It runs user code: call it while no lock is held.
     #[inline]
     pub fn of(waker: &Waker) -> Self {
         Self(ManuallyDrop::new(waker.clone()))
     }
 
-    /// Whether both wake the same task. Compares two pointers, and runs no code of others.
+    /// Whether both wake the same task. Compares two pointers, and runs no user code.
     #[inline]
     pub fn will_wake(&self, waker: &Waker) -> bool {
         self.0.will_wake(waker)
     }
 
-    /// What it is about: a hint to the processor's caches.
+    /// The waker's data pointer: a hint to the processor's caches.
     #[inline]
     pub fn data(&self) -> *const () {
         self.0.data()
@@ -42,19 +43,19 @@ impl SavedWaker {
     #[inline]
     pub fn wake(self) {
         let waker = self.into_waker();
-        contain(|| waker.wake());
+        contain(|| stay_in(|| waker.wake()));
     }
 
-    /// Wakes the task, which may have to be woken again. Call it while no lock is held.
+    /// Wakes the task, and keeps the waker for another wake. Call it while no lock is held.
     pub fn wake_by_ref(&self) {
-        contain(|| self.0.wake_by_ref());
+        contain(|| stay_in(|| self.0.wake_by_ref()));
     }
 
-    /// The waker, for one who contains its panics himself.
+    /// The waker, for a caller that contains its panics itself.
     #[inline]
     pub fn into_waker(self) -> Waker {
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: taken once, as `this` is not dropped.
+        // SAFETY: taken once, because `this` is not dropped.
         unsafe { ManuallyDrop::take(&mut this.0) }
     }
 }
@@ -62,21 +63,21 @@ impl SavedWaker {
 impl Drop for SavedWaker {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: taken once, as this is the end of `self`.
+        // SAFETY: taken once, because this is the end of `self`.
         drop_contained(unsafe { ManuallyDrop::take(&mut self.0) });
     }
 }
 
-/// Out of line: it is seldom needed, and stands where a waiter might go.
+/// Out of line: rarely needed, and inlined at each place where a waiter might be dropped.
 #[inline(never)]
 fn drop_contained(waker: Waker) {
     contain(|| drop(waker));
 }
 
-/// The waker of the poll that goes on, on its way to a place under a lock.
+/// The waker of the current poll, on its way to a place under a lock.
 ///
-/// Declare it before the guard of the lock, so that it is dropped after it: with it go the clone that was not used
-/// and the waker that was replaced.
+/// Declare it before the lock's guard, so that it is dropped after the guard: dropping it drops an unused clone, and
+/// the waker that was replaced.
 pub struct PollWaker<'a> {
     waker: &'a Waker,
     clone: Option<SavedWaker>,
@@ -85,7 +86,7 @@ pub struct PollWaker<'a> {
 
 impl<'a> PollWaker<'a> {
     #[inline]
-    /// Of the poll whose waker this is. Clones nothing yet.
+    /// For the poll whose waker this is. Clones nothing yet.
     pub fn new(waker: &'a Waker) -> Self {
         Self {
             waker,
@@ -94,7 +95,7 @@ impl<'a> PollWaker<'a> {
         }
     }
 
-    /// Clones it, if that was not done before. It runs code of others: call it while no lock is held.
+    /// Clones the waker, unless it was cloned before. This runs user code: call it while no lock is held.
     #[inline]
     pub fn prepare(&mut self) {
         if self.clone.is_none() {
@@ -102,10 +103,11 @@ impl<'a> PollWaker<'a> {
         }
     }
 
-    /// Under a lock: as [`prepare`](PollWaker::prepare), if the waker is a task's, whose clone is a count and runs no
-    /// code of others. False if there is no clone: release the lock, [`prepare`](PollWaker::prepare), and look again.
+    /// Under a lock: like [`prepare`](PollWaker::prepare) if the waker is a task's, whose clone only counts and runs
+    /// no user code. False if there is no clone: release the lock, call [`prepare`](PollWaker::prepare), and check
+    /// again.
     ///
-    /// For those who learn only under the lock that they have to wait: it saves them taking it twice.
+    /// For callers that learn only under the lock that they must wait: it saves taking the lock twice.
     #[inline]
     pub fn prepare_locked(&mut self) -> bool {
         if self.clone.is_none() && task::is_a_tasks(self.waker) {
@@ -114,14 +116,14 @@ impl<'a> PollWaker<'a> {
         self.clone.is_some()
     }
 
-    /// Whether `place` wakes the task already.
+    /// Whether `place` already wakes the task.
     #[inline]
     pub fn is_kept_in(&self, place: &SavedWaker) -> bool {
         place.will_wake(self.waker)
     }
 
-    /// Under the lock: makes `place` wake the task. False, and nothing was changed, if that takes a clone and there
-    /// is none: release the lock, [`prepare`](PollWaker::prepare), and look again.
+    /// Under the lock: makes `place` wake the task. Returns false and changes nothing if that needs a clone and there
+    /// is none: release the lock, call [`prepare`](PollWaker::prepare), and check again.
     #[inline]
     pub fn store_in(&mut self, place: &mut Option<SavedWaker>) -> bool {
         if let Some(own) = place
@@ -136,7 +138,7 @@ impl<'a> PollWaker<'a> {
         true
     }
 
-    /// Under the lock: as [`store_in`](PollWaker::store_in), for a place that is always full.
+    /// Under the lock: like [`store_in`](PollWaker::store_in), for a place that always has a waker.
     #[inline]
     pub fn replace(&mut self, place: &mut SavedWaker) -> bool {
         if place.will_wake(self.waker) {
@@ -149,7 +151,7 @@ impl<'a> PollWaker<'a> {
         true
     }
 
-    /// The clone, to be kept where there was none.
+    /// The clone, for a place that has no waker.
     ///
     /// # Panics
     /// If it was not [prepared](PollWaker::prepare).

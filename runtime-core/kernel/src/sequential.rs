@@ -1,16 +1,17 @@
-//! Fork-join on the caller's own thread.
+//! Fork-join on the calling thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::fork_join::{ForkJoin, Scope, ScopeJob};
+use crate::fork_join::ForkJoin;
 use crate::in_turn::InTurn;
+use crate::scope::{Scope, ScopeJob};
 use crate::unwind::{FirstPanic, Held};
 
-/// Fork-join on the caller's own thread, in program order: the reference that parallel ones are compared with, and the
-/// model's own fork-join under N:1.
+/// Fork-join on the calling thread, in program order: the reference for the parallel implementations, and N:1's own
+/// fork-join.
 ///
-/// A scope's job runs as it is spawned. What a job spawns into its own scope runs when that job has ended, so that a
-/// chain of jobs needs no more stack than one.
+/// A scope's job runs as it is spawned. Jobs that it spawns into its own scope run after it has ended, so a chain of
+/// jobs needs no more stack than one job.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequential;
 
@@ -22,7 +23,7 @@ impl ForkJoin for Sequential {
         RA: Send,
         RB: Send,
     {
-        // Held: dropped by the other one's panic, its own must not end the process.
+        // `Held`: if a panic of the other one drops it, a panic of its own destructor must not end the process.
         let b = Held::new(b);
         let a = Held::new(a());
         let b = (b.release())();
@@ -47,9 +48,9 @@ struct Jobs<'env> {
 }
 
 impl<'env> Scope<'env> for Jobs<'env> {
-    fn spawn(&self, job: ScopeJob<'env>) {
+    fn spawn_job(&self, job: ScopeJob<'env>) {
         self.in_turn.run(job, |job| {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(self))) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job.run(self))) {
                 self.panic.keep(payload);
             }
         });

@@ -1,6 +1,6 @@
-//! Places that keep their number: a list from whose middle things are taken in constant time.
+//! A list whose entries have stable numbers, and from which you can remove any entry in constant time.
 
-/// Things under small numbers, which are used again. Whoever inserts keeps the number in order to remove.
+/// Items under small numbers, which are reused. Whoever inserts an item keeps the number in order to remove it.
 #[derive(Debug)]
 pub struct Slots<T> {
     slots: Vec<Option<T>>,
@@ -14,7 +14,7 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    /// Keeps nothing, and has no memory.
+    /// Empty, without an allocation.
     pub const fn new() -> Self {
         Self {
             slots: Vec::new(),
@@ -22,7 +22,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Keeps `item`; returns its number.
+    /// Stores `item` and returns its number.
     pub fn insert(&mut self, item: T) -> usize {
         if let Some(number) = self.free.pop() {
             self.slots[number] = Some(item);
@@ -32,34 +32,34 @@ impl<T> Slots<T> {
         self.slots.len() - 1
     }
 
-    /// Gives back what has this number; `None` if everything was taken meanwhile.
+    /// Removes the item with this number; `None` if everything was taken in the meantime.
     pub fn remove(&mut self, number: usize) -> Option<T> {
         let item = self.slots.get_mut(number)?.take()?;
         self.free.push(number);
         Some(item)
     }
 
-    /// What has this number.
+    /// The item with this number.
     pub fn get_mut(&mut self, number: usize) -> Option<&mut T> {
         self.slots.get_mut(number)?.as_mut()
     }
 
-    /// All that is kept, by number.
+    /// All items, by number.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.slots.iter_mut().flatten()
     }
 
-    /// True if nothing is kept.
+    /// True if there is no item.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many are kept.
+    /// The number of items.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// Takes everything, and the memory with it.
+    /// Takes all items, and frees the memory.
     pub fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
         std::mem::take(self).slots.into_iter().flatten()
     }

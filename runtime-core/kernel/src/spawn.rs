@@ -10,14 +10,14 @@ use crate::task::{self, Attributes, JoinHandle};
 /// Starts a task on the runtime that the calling thread belongs to. It runs whether or not the handle is awaited.
 /// asyncio's `create_task`.
 ///
-/// The task starts without the caller's task-locals, which asyncio copies: to hand them on, spawn
-/// `inherit``(future)`. To give it a name, see [`spawn_named`].
+/// The task starts without the caller's task-locals, which asyncio copies: to pass them on, spawn `inherit``(future)`.
+/// To give the task a name, see [`spawn_named`].
 ///
-/// Fairness: the scheduler decides when it is its turn, which is put off for ever by nobody. Cost: one block of memory
-/// for the task and its future; under 1:1 a thread besides.
+/// Fairness: the scheduler decides when the task runs, and never postpones it for ever. Cost: one block of memory for
+/// the task and its future; under 1:1 also a thread.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -33,17 +33,17 @@ where
     handle
 }
 
-/// As [`spawn`], with a name that monitors, traces and shutdown reports show. asyncio's `create_task(.., name=)`.
+/// Like [`spawn`], with a name that monitors, traces and shutdown reports show. asyncio's `create_task(.., name=)`.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 #[track_caller]
 pub fn spawn_named<F>(name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // Not in the closure, which would be the caller that is kept with the name.
+    // Not in the closure, which would then be the recorded place of the spawn.
     let scheduler = context::with("spawn_named", |ambient| {
         ambient.scheduler_for_new_task().into_owned()
     });
@@ -52,12 +52,13 @@ where
     handle
 }
 
-/// As [`spawn`], with attributes, such as a tag for the scheduler's policy. A runtime ignores what it has no use for.
+/// Like [`spawn`], with attributes, such as a tag for the scheduler's policy. A runtime ignores attributes that it
+/// does not use.
 ///
 /// Cost: 8 bytes more for the task.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 pub fn spawn_with<F>(attributes: Attributes, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -72,30 +73,29 @@ where
     handle
 }
 
-/// Runs a function that blocks on the calling thread's runtime's blocking pool, or on the executor that
-/// [took its place](crate::blocking::set_default_executor). asyncio's `to_thread`.
+/// Runs a function that blocks, on the blocking pool of the calling thread's runtime, or on the executor that
+/// [replaced it](crate::blocking::set_default_executor). asyncio's `to_thread`.
 ///
-/// A panic stays in the handle, and dropping the handle detaches the job. Jobs begin in the order in which they came.
-/// A job has no task-locals, which `to_thread` copies: capture them by
-/// `TaskLocals::capture`, and have the job apply them by
-/// `sync_scope`.
+/// A panic goes to the handle, and dropping the handle detaches the job. Jobs begin in the order in which they were
+/// queued. A job has no task-locals, which `to_thread` copies: capture them with `TaskLocals::capture`, and apply them
+/// in the job with `sync_scope`.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 #[track_caller]
 pub fn spawn_blocking<F, T>(function: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    // Not in the closure: a function that is refused is dropped, and that may do anything.
+    // Not in the closure: a refused function is dropped, and its destructor may do anything.
     let pool = context::with("spawn_blocking", |ambient| {
         Arc::clone(ambient.blocking_pool())
     });
     pool.spawn(function)
 }
 
-/// Starts a task on a runtime that is known by its ambient side only.
+/// Starts a task on a runtime of which you only have the ambient.
 #[track_caller]
 pub fn spawn_on<F>(ambient: &dyn Ambient, future: F) -> JoinHandle<F::Output>
 where
@@ -107,7 +107,7 @@ where
     handle
 }
 
-/// As [`spawn_on`], with attributes.
+/// Like [`spawn_on`], with attributes.
 #[track_caller]
 pub fn spawn_with_on<F>(
     ambient: &dyn Ambient,
@@ -124,7 +124,7 @@ where
     handle
 }
 
-/// As [`spawn_on`], with a name that monitors, traces and shutdown reports show.
+/// Like [`spawn_on`], with a name that monitors, traces and shutdown reports show.
 #[track_caller]
 pub fn spawn_named_on<F>(
     ambient: &dyn Ambient,
@@ -140,8 +140,8 @@ where
     handle
 }
 
-/// As [`spawn_on`], for a task that stays on the worker that begins it: see [`task::home`]. With a name comes the place
-/// of the spawn.
+/// Like [`spawn_on`], for a task that stays on the worker that begins it: see [`task::home`]. A name comes with the
+/// place of the spawn.
 pub fn spawn_pinnable_on<F>(
     ambient: &dyn Ambient,
     name: Option<(Box<str>, &'static Location<'static>)>,

@@ -1,4 +1,4 @@
-//! Panics of code that is not ours: what is done with those that nobody can be handed.
+//! Panics of user code: what happens to a panic that cannot be passed to anyone.
 
 use std::any::Any;
 use std::mem;
@@ -9,11 +9,11 @@ use std::thread;
 use crate::contain::discard;
 use crate::primitives::Mutex;
 
-/// What a panic was thrown with.
+/// The payload of a panic.
 pub type Payload = Box<dyn Any + Send>;
 
-/// A value that is on its way to its owner. If a panic drops it on that way, its destructor's own panic is contained,
-/// as two panics at a time would end the process.
+/// A value that is on its way to its owner. If a panic drops it on that way, a panic of its destructor is contained,
+/// because two panics at a time would end the process.
 #[derive(Debug)]
 pub struct Held<T>(Option<T>);
 
@@ -45,7 +45,8 @@ impl<T> Drop for Held<T> {
     }
 }
 
-/// The first panic of several that work for one. Nobody is handed the others, whose messages have been printed.
+/// Keeps the first panic of several jobs that work for one caller. The other panics are discarded; their messages were
+/// already printed.
 #[derive(Debug, Default)]
 pub struct FirstPanic(Mutex<Option<Payload>>);
 
@@ -65,11 +66,11 @@ impl FirstPanic {
         discard(later);
     }
 
-    /// What the one for whom they worked gets: its own `result`, unless somebody has panicked. Its own panic comes
-    /// before theirs.
+    /// Returns the caller's own `result`, unless one of the jobs panicked. A panic of the caller itself takes
+    /// precedence.
     ///
     /// # Panics
-    /// With that panic.
+    /// If the caller or a job panicked, with that panic.
     pub fn hand_on<R>(self, result: thread::Result<R>) -> R {
         match (result, self.0.into_inner()) {
             (Ok(result), None) => result,
@@ -85,10 +86,10 @@ impl FirstPanic {
     }
 }
 
-/// What two closures gave.
+/// The results of two closures.
 ///
 /// # Panics
-/// With `a`'s panic, else with `b`'s.
+/// With `a`'s panic, or else with `b`'s.
 pub fn hand_on_both<A, B>(a: thread::Result<A>, b: thread::Result<B>) -> (A, B) {
     match (a, b) {
         (Ok(a), Ok(b)) => (a, b),
@@ -103,8 +104,8 @@ pub fn hand_on_both<A, B>(a: thread::Result<A>, b: thread::Result<B>) -> (A, B) 
     }
 }
 
-/// Ends the process if it is dropped by a panic: its scope holds what other threads borrow, and must not be left
-/// before they are done. [`disarm`](AbortOnUnwind::disarm) it at the scope's end.
+/// Ends the process if a panic drops it: its scope holds what other threads borrow, and must not be left before they
+/// are done. [`disarm`](AbortOnUnwind::disarm) it at the scope's end.
 #[derive(Debug)]
 #[must_use = "it guards as long as it lives"]
 pub struct AbortOnUnwind(&'static str);
@@ -116,7 +117,7 @@ impl AbortOnUnwind {
         Self(doing)
     }
 
-    /// Nothing is borrowed any more.
+    /// Call this when nothing is borrowed any more.
     #[inline]
     pub fn disarm(self) {
         mem::forget(self);
@@ -126,7 +127,7 @@ impl AbortOnUnwind {
 impl Drop for AbortOnUnwind {
     #[cold]
     fn drop(&mut self) {
-        // There the test reports it, with the seed.
+        // Under shuttle the test reports it, with the seed.
         if cfg!(lab_shuttle) {
             return;
         }
@@ -141,7 +142,7 @@ mod tests {
     use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
-    /// Panics when it is dropped, as many times as it says, each time with the next one.
+    /// Panics when it is dropped, `self.0` times, each time with the next one.
     struct Bomb(usize);
 
     impl Drop for Bomb {

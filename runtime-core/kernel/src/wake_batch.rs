@@ -1,20 +1,24 @@
-//! Wakers that were collected under a lock, to be woken outside of it.
+//! Wakers that were collected under a lock, to be woken outside it.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 use std::task::Waker;
 
 use crate::contain::contain;
+use crate::context::stay_in;
 use crate::saved_waker::SavedWaker;
+use crate::thread_stack::{InTheMiddle, in_the_middle};
 
 const CAPACITY: usize = WakeBatch::CAPACITY;
 
-/// Up to 32 wakers on the stack; waking never happens under a lock, as a waker may run anything. What is left in the
-/// batch when it is dropped is woken.
+/// Up to 32 wakers on the stack. It must never wake under a lock, because a waker may run anything. When the batch is
+/// dropped, the remaining wakers are woken.
 pub struct WakeBatch {
-    /// The first `len` are initialised. An array of options would cost 512 bytes to clear for each batch.
+    /// The first `len` are initialised. With an array of options, each batch would have to clear 512 bytes.
     wakers: [MaybeUninit<Waker>; CAPACITY],
     len: usize,
+    /// Its waiters were removed from their wait queues: nobody else would wake them.
+    _middle: InTheMiddle,
 }
 
 impl Default for WakeBatch {
@@ -24,31 +28,32 @@ impl Default for WakeBatch {
 }
 
 impl WakeBatch {
-    /// How many wakers a batch holds. It bounds how long a lock is held by one who wakes many.
+    /// The maximum number of wakers in a batch. It limits how long a lock is held by a thread that wakes many.
     pub const CAPACITY: usize = 32;
 
-    /// Holds no waker.
+    /// A batch without wakers.
     #[inline]
     pub fn new() -> Self {
         Self {
             wakers: [const { MaybeUninit::uninit() }; CAPACITY],
             len: 0,
+            _middle: in_the_middle(),
         }
     }
 
-    /// True if there is no room for one more.
+    /// True if there is no room for another waker.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.len == CAPACITY
     }
 
-    /// True if there is nobody to wake.
+    /// True if there is no waker.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many wakers it holds.
+    /// The number of wakers.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
@@ -64,16 +69,16 @@ impl WakeBatch {
         self.len += 1;
     }
 
-    /// Wakes all, first come, first served. One that panics keeps the others from nothing: its panic ends here.
+    /// Wakes all, first come, first served. If a waker panics, the others are still woken: its panic ends here.
     #[inline]
     pub fn wake_all(&mut self) {
         match self.len {
             0 => {}
             1 => {
                 self.len = 0;
-                // SAFETY: the batch's first `len` were initialised, and this one is not in it any more.
+                // SAFETY: the batch's first `len` were initialised, and this one was just taken out of it.
                 let waker = unsafe { self.wakers[0].assume_init_read() };
-                contain(|| waker.wake());
+                contain(|| stay_in(|| waker.wake()));
             }
             _ => self.wake_some(),
         }
@@ -86,7 +91,7 @@ impl WakeBatch {
             len: std::mem::take(&mut self.len),
             wakers: &mut self.wakers,
         };
-        // One landing pad for all: after a panic it goes on with the next.
+        // One landing pad for all: after a panic the loop continues with the next one.
         while rest.next < rest.len {
             contain(|| rest.wake_rest());
         }
@@ -96,11 +101,14 @@ impl WakeBatch {
 impl Drop for WakeBatch {
     #[inline]
     fn drop(&mut self) {
-        self.wake_all();
+        // Usually empty. Small, so that it is inlined.
+        if self.len > 0 {
+            self.wake_some();
+        }
     }
 }
 
-/// Those not yet woken.
+/// The wakers that were not woken yet.
 struct Remaining<'a> {
     wakers: &'a mut [MaybeUninit<Waker>; CAPACITY],
     next: usize,
@@ -111,11 +119,11 @@ impl Remaining<'_> {
     #[inline]
     fn wake_rest(&mut self) {
         while self.next < self.len {
-            // SAFETY: the batch's first `len` were initialised and handed over to `self`, and each is read once, as
-            // `next` only grows and is stepped before the waker can panic.
+            // SAFETY: the batch's first `len` were initialised and handed over to `self`. Each is read once, because
+            // `next` only grows and is incremented before the waker can panic.
             let waker = unsafe { self.wakers[self.next].assume_init_read() };
             self.next += 1;
-            waker.wake();
+            stay_in(|| waker.wake());
         }
     }
 }

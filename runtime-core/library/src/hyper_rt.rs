@@ -36,15 +36,15 @@ use pin_project_lite::pin_project;
 
 use crate::Runtime;
 
-/// The least and the most that one read asks for.
+/// The minimum and the maximum that one read asks for.
 const WINDOW: std::ops::RangeInclusive<usize> = 4 << 10..=256 << 10;
 
 pin_project! {
-    /// A `futures-io` stream as hyper reads and writes it.
+    /// Adapts a `futures-io` stream to hyper's reads and writes.
     ///
-    /// hyper lends memory that need not be initialised, `futures-io` takes only memory that is. So what a read may
-    /// fill is zeroed first: not all of what is lent, but a window that grows while reads fill it and shrinks when
-    /// they use little of it. There is no buffer in between.
+    /// hyper lends memory that may be uninitialised, but `futures-io` takes only initialised memory. So what a read
+    /// may fill is zeroed first: not all of the lent memory, but a window that grows while reads fill it and shrinks
+    /// when they use little of it. There is no buffer in between.
     #[derive(Debug)]
     pub struct HyperIo<T> {
         #[pin]
@@ -55,8 +55,7 @@ pin_project! {
 }
 
 impl<T> HyperIo<T> {
-    /// Wraps a stream of which it is not known whether it writes several buffers at once: hyper then copies small ones
-    /// together.
+    /// Wraps a stream that may not write several buffers at once: hyper then copies small ones together.
     pub fn new(stream: T) -> Self {
         Self {
             stream,
@@ -65,8 +64,8 @@ impl<T> HyperIo<T> {
         }
     }
 
-    /// Wraps a stream whose `poll_write_vectored` writes several buffers in one system call, as that of this crate's
-    /// sockets.
+    /// Wraps a stream whose `poll_write_vectored` writes several buffers in one system call, as this crate's sockets
+    /// do.
     pub fn vectored(stream: T) -> Self {
         Self {
             vectored: true,
@@ -84,7 +83,7 @@ impl<T> HyperIo<T> {
         &mut self.stream
     }
 
-    /// The stream, after an upgrade say.
+    /// The stream, for example after an upgrade.
     pub fn into_inner(self) -> T {
         self.stream
     }
@@ -97,7 +96,7 @@ impl<T: AsyncRead> Read for HyperIo<T> {
         mut lent: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
-        // SAFETY: nothing that is initialised is made uninitialised: zeroes and what the stream writes go there.
+        // SAFETY: nothing initialised becomes uninitialised: only zeroes and what the stream writes go there.
         let memory = unsafe { lent.as_mut() };
         let asked = memory.len().min(*this.window);
         let target = zeroed(&mut memory[..asked]);
@@ -106,7 +105,7 @@ impl<T: AsyncRead> Read for HyperIo<T> {
             read <= asked,
             "a stream read more than it was given room for"
         );
-        // SAFETY: `read` is within `target`, and that is initialised.
+        // SAFETY: `read` is within `target`, which is initialised.
         unsafe { lent.advance(read) };
         if read == *this.window {
             *this.window = (read * 2).min(*WINDOW.end());
@@ -153,12 +152,12 @@ impl<T: AsyncWrite> Write for HyperIo<T> {
     }
 }
 
-/// Spawns hyper's background work as tasks of a runtime. Their handles are dropped: nobody awaits them.
+/// Spawns hyper's background work as tasks of a runtime. Drops their handles: nobody awaits them.
 #[derive(Clone, Debug)]
 pub struct HyperExecutor<R>(R);
 
 impl<R: Runtime> HyperExecutor<R> {
-    /// On `runtime`.
+    /// An executor that spawns on `runtime`.
     pub fn new(runtime: R) -> Self {
         Self(runtime)
     }
@@ -175,12 +174,12 @@ where
     }
 }
 
-/// A runtime's clock and sleeps for hyper's time-outs.
+/// A runtime's clock and sleeps, for hyper's time-outs.
 #[derive(Clone, Debug)]
 pub struct HyperTimer<R>(R);
 
 impl<R: Runtime> HyperTimer<R> {
-    /// On `runtime`.
+    /// A timer with `runtime`'s clock.
     pub fn new(runtime: R) -> Self {
         Self(runtime)
     }
@@ -200,7 +199,8 @@ impl<R: Runtime> Timer for HyperTimer<R> {
     }
 }
 
-/// A sleep that is `Sync`, as hyper wants it: the lock is never contended, as polling has exclusive access anyway.
+/// A sleep that is `Sync`, as hyper requires. The lock is never contended, because polling has exclusive access
+/// anyway.
 struct SyncSleep<F>(Mutex<Pin<Box<F>>>);
 
 impl<F> SyncSleep<F> {
@@ -228,7 +228,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives `0, 1, 2, ...` as much as asked for, up to `most`.
+    /// Yields `0, 1, 2, ...`, as many bytes as asked for, up to `most`.
     struct Counting {
         next: u8,
         most: usize,

@@ -1,10 +1,10 @@
-//! What programs use under any scheduler.
+//! The library that programs use under any scheduler.
 //!
-//! [`runtime`] has the trait that a concurrent program is written against. Whatever implements the kernel's
-//! [`Native`](runtime_kernel::Native) implements it, with the sockets of [`net`] and the channels of [`sync`]. The rest
-//! finds its runtime by the thread's context, or needs none at all, as [`sync`] does.
+//! [`runtime`] has the trait that you write a concurrent program against. Everything that implements the kernel's
+//! [`Native`](runtime_kernel::Native) implements it, with the sockets of [`net`] and the channels of [`sync`]. The
+//! other modules find their runtime through the thread's context, or need no runtime, like [`sync`].
 //!
-//! Programs name `runtime_core`, which has all of this under the same paths.
+//! Programs use `runtime_core`, which has all of this under the same paths.
 
 pub mod calls;
 pub mod cancellation;

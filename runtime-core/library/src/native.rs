@@ -77,7 +77,7 @@ impl<H: Native> Runtime for H {
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
-        // By this runtime's clock, wherever it is called.
+        // With this runtime's clock, wherever it is called.
         Sleep::after(self.now(), duration)
     }
 

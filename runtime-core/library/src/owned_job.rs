@@ -1,4 +1,4 @@
-//! Jobs that nobody wants any more when their future is dropped.
+//! Jobs that nobody needs any more when their future is dropped.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use runtime_kernel::task::{JoinError, JoinHandle};
 
-/// A job of one of our own operations. Dropped, it is taken back if it still waits for a thread.
+/// A job of one of our own operations. When it is dropped, the job is cancelled if it still waits for a thread.
 #[derive(Debug)]
 pub(crate) struct OwnedJob<T>(JoinHandle<T>);
 
@@ -26,7 +26,7 @@ impl<T> Future for OwnedJob<T> {
 
 impl<T> Drop for OwnedJob<T> {
     fn drop(&mut self) {
-        // Without effect on one that has begun or ended.
+        // No effect on a job that has begun or ended.
         self.0.abort();
     }
 }

@@ -1,21 +1,21 @@
 //! Values that belong to a task and follow it from thread to thread: asyncio's `contextvars`.
 //!
-//! A [`TaskLocal`] is a key. [`scope`](TaskLocal::scope) binds a value to it for a future: whenever that future is
-//! polled, the binding stands on a stack of the polling thread, and is taken off again when the poll returns, panics,
-//! or the future is dropped. So it is found on whichever worker the task runs, inner scopes hide outer ones, and
+//! A [`TaskLocal`] is a key. [`scope`](TaskLocal::scope) binds a value to it for a future. Whenever that future is
+//! polled, the binding is pushed onto a stack of the polling thread; it is popped when the poll returns or panics, or
+//! the future is dropped. So the task finds it on whichever worker it runs, inner scopes hide outer ones, and
 //! destructors find what their future found.
 //!
-//! A task whose future is *dropped* inside another one's poll (a spawn after shutdown does that) must not find that
-//! one's values, or what it finds would depend on where it ends. Therefore each entry of the stack names its task, and
-//! a look-up ends at the first entry of another one.
+//! If a task's future is *dropped* inside another task's poll (a spawn after shutdown does that), it must not find
+//! that task's values. Otherwise what it finds would depend on where it ends. Each entry of the stack therefore has
+//! its task, and a look-up stops at the first entry of another task.
 //!
 //! **Children.** A spawned task starts without values. To copy them, as asyncio always does, spawn
-//! [`inherit`]`(future)`, or keep a [`TaskLocals::capture`] for later. Copying by every spawn was rejected: it would
-//! cost each task of a million a word and a branch per poll, and nearly none has values. The tasks of a
+//! [`inherit`]`(future)`, or keep a [`TaskLocals::capture`] for later. Copying in every spawn was rejected: it would
+//! cost each of a million tasks a word and a branch per poll, and hardly any task has values. The tasks of a
 //! [scope](crate::task_scope) and the calls of [`calls`](crate::calls) do inherit.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -29,8 +29,9 @@ use pin_project_lite::pin_project;
 use runtime_kernel::budget;
 use runtime_kernel::primitives::thread_local;
 use runtime_kernel::task::TaskId;
+use runtime_kernel::thread_stack::in_the_middle;
 
-/// A key under which a task can have a value; to be put into a `static`.
+/// A key under which a task can have a value; put it into a `static`.
 ///
 /// ```
 /// use runtime_core::{park::block_on_current_thread, task_local::TaskLocal};
@@ -46,8 +47,8 @@ use runtime_kernel::task::TaskId;
 /// ```
 pub struct TaskLocal<T: 'static> {
     name: &'static str,
-    /// Its address is the key. An atomic, so that no two statics share it and a `const` cannot be used by mistake:
-    /// what has interior mutability is not promoted to `'static`.
+    /// Its address is the key. It is an atomic, so that no two statics share an address and a `const` cannot be used
+    /// by mistake: a value with interior mutability is not promoted to `'static`.
     place: AtomicU8,
     _value: PhantomData<fn() -> T>,
 }
@@ -62,7 +63,7 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
         }
     }
 
-    /// Runs `future` with `value` bound to this key. Scopes of the same key may be nested: the inner one counts.
+    /// Runs `future` with `value` bound to this key. You may nest scopes of the same key: the inner one counts.
     ///
     /// Cost: one allocation, and a push and a pop for each poll. As cancel safe as `future`.
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scoped<F> {
@@ -79,7 +80,7 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     /// Calls `read` with the task's value, or returns `None` if it has none.
     pub fn try_with<R>(&'static self, read: impl FnOnce(&T) -> R) -> Option<R> {
         let value = look_up(self.key())?;
-        // Outside of the stack's borrow: `read` may open a scope.
+        // Outside the stack's borrow: `read` may open a scope.
         value.downcast_ref().map(read)
     }
 
@@ -136,27 +137,30 @@ struct Binding {
     value: Value,
 }
 
-/// What a future puts on the stack for its polls.
+/// What a future pushes onto the stack for its polls.
 enum Entry {
     One(Binding),
-    /// All that the future is to find: nothing below it counts.
+    /// All values that the future may find: entries below it don't count.
     Whole(Vec<Binding>),
 }
 
 struct Frame {
-    /// The task whose poll put it there.
+    /// The task whose poll pushed it.
     task: Option<TaskId>,
     entry: Entry,
 }
 
 thread_local! {
     static STACK: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    /// The number of frames on the stack. It has no destructor, so reading it costs one instruction.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Calls `visit` with the current task's bindings, the innermost first, until it returns something.
 fn search<R>(mut visit: impl FnMut(&Binding) -> Option<R>) -> Option<R> {
     let task = TaskId::current();
     let found = STACK.try_with(|stack| {
+        let _middle = in_the_middle();
         let stack = stack.borrow();
         for frame in stack.iter().rev().take_while(|frame| frame.task == task) {
             match &frame.entry {
@@ -170,7 +174,7 @@ fn search<R>(mut visit: impl FnMut(&Binding) -> Option<R>) -> Option<R> {
         }
         None
     });
-    // A thread that is past its thread-locals polls nothing any more.
+    // A thread that has destroyed its thread-locals polls nothing any more.
     found.ok().flatten()
 }
 
@@ -178,7 +182,7 @@ fn look_up(key: usize) -> Option<Value> {
     search(|binding| (binding.key == key).then(|| Arc::clone(&binding.value)))
 }
 
-/// Keeps an entry on the thread's stack; dropped, it puts it back where it was taken from.
+/// Keeps an entry on the thread's stack; when dropped, puts it back where it was taken from.
 struct OnStack<'a> {
     home: &'a mut Option<Entry>,
 }
@@ -186,9 +190,11 @@ struct OnStack<'a> {
 impl<'a> OnStack<'a> {
     fn put(home: &'a mut Option<Entry>) -> Self {
         let task = TaskId::current();
+        let _middle = in_the_middle();
         let _ = STACK.try_with(|stack| {
             if let Some(entry) = home.take() {
                 stack.borrow_mut().push(Frame { task, entry });
+                DEPTH.set(DEPTH.get() + 1);
             }
         });
         Self { home }
@@ -198,18 +204,23 @@ impl<'a> OnStack<'a> {
 impl Drop for OnStack<'_> {
     fn drop(&mut self) {
         if self.home.is_none() {
-            // Polls are nested, so the last one is ours.
+            let _middle = in_the_middle();
+            // Polls are nested, so the last frame is ours.
             let last = STACK.try_with(|stack| stack.borrow_mut().pop());
-            *self.home = last.ok().flatten().map(|frame| frame.entry);
+            let last = last.ok().flatten();
+            if last.is_some() {
+                DEPTH.set(DEPTH.get() - 1);
+            }
+            *self.home = last.map(|frame| frame.entry);
         }
     }
 }
 
-/// What a task with a stack of its own has bound by `sync_scope` and not unbound yet, while it is suspended: the
-/// thread's other tasks must not find it, and their bindings come and go meanwhile.
+/// The values that a task with its own stack has bound with `sync_scope` and not unbound yet, while it is suspended:
+/// the thread's other tasks must not find them, and their bindings come and go meanwhile.
 ///
-/// For the authors of such tasks: make one per task, [`resume`](Suspended::resume) before each poll, and
-/// [`suspend`](Suspended::suspend) after each that leaves the task suspended.
+/// For the authors of such tasks: create one per task. Call [`resume`](Suspended::resume) before each poll, and
+/// [`suspend`](Suspended::suspend) after each poll that leaves the task suspended.
 #[derive(Default)]
 pub struct Suspended {
     frames: Vec<Frame>,
@@ -217,7 +228,7 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// None.
+    /// No bindings.
     pub const fn new() -> Self {
         Self {
             frames: Vec::new(),
@@ -225,26 +236,38 @@ impl Suspended {
         }
     }
 
-    /// Puts the task's bindings on the thread's stack.
+    /// Pushes the task's bindings onto the thread's stack.
     #[inline]
     pub fn resume(&mut self) {
+        self.below = DEPTH.get();
+        if !self.frames.is_empty() {
+            self.put_on();
+        }
+    }
+
+    #[cold]
+    fn put_on(&mut self) {
         let _ = STACK.try_with(|stack| {
             let mut stack = stack.borrow_mut();
-            self.below = stack.len();
-            if !self.frames.is_empty() {
-                stack.append(&mut self.frames);
-            }
+            stack.append(&mut self.frames);
+            DEPTH.set(stack.len());
         });
     }
 
-    /// Takes off what the task has bound.
+    /// Pops what the task has bound.
     #[inline]
     pub fn suspend(&mut self) {
+        if DEPTH.get() > self.below {
+            self.take_off();
+        }
+    }
+
+    #[cold]
+    fn take_off(&mut self) {
         let _ = STACK.try_with(|stack| {
             let mut stack = stack.borrow_mut();
-            if stack.len() > self.below {
-                self.frames = stack.split_off(self.below);
-            }
+            self.frames = stack.split_off(self.below);
+            DEPTH.set(stack.len());
         });
     }
 }
@@ -256,13 +279,13 @@ impl fmt::Debug for Suspended {
 }
 
 pin_project! {
-    /// A future with values of its own: see [`TaskLocal::scope`], [`TaskLocals::scope`] and [`inherit`].
+    /// A future with its own values: see [`TaskLocal::scope`], [`TaskLocals::scope`] and [`inherit`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
-        // None once it has ended: its destructor runs in the scope, too.
+        // `None` once it has ended: its destructor also runs in the scope.
         #[pin]
         future: Option<F>,
-        // None while it is on the stack.
+        // `None` while it is on the stack.
         entry: Option<Entry>,
     }
 
@@ -311,7 +334,7 @@ impl<F> fmt::Debug for Scoped<F> {
     }
 }
 
-/// All values of a task at one moment, to be given to another. asyncio's `copy_context()`.
+/// All values of a task at one moment, to pass them to another. asyncio's `copy_context()`.
 ///
 /// The values themselves are shared, not copied.
 #[derive(Clone, Default)]
@@ -320,11 +343,11 @@ pub struct TaskLocals {
 }
 
 impl TaskLocals {
-    /// The values of the calling task. Costs nothing to speak of if there are none.
+    /// The values of the calling task. Costs almost nothing if there are none.
     pub fn capture() -> Self {
         let mut bindings: Vec<Binding> = Vec::new();
         let _ = search(|binding| {
-            // The innermost of a key comes first.
+            // The innermost binding of a key comes first.
             if bindings.iter().all(|known| known.key != binding.key) {
                 bindings.push(binding.clone());
             }
@@ -333,24 +356,24 @@ impl TaskLocals {
         Self { bindings }
     }
 
-    /// Runs `future` with these values, and none but these.
+    /// Runs `future` with exactly these values.
     pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
         Scoped::new(Entry::Whole(self.bindings), future)
     }
 
-    /// Calls `function` with these values, and none but these. asyncio's `Context.run`.
+    /// Calls `function` with exactly these values. asyncio's `Context.run`.
     pub fn sync_scope<R>(self, function: impl FnOnce() -> R) -> R {
         let mut entry = Some(Entry::Whole(self.bindings));
         let _on = OnStack::put(&mut entry);
         function()
     }
 
-    /// How many there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.bindings.len()
     }
 
-    /// True if there is none.
+    /// True if there are no values.
     pub fn is_empty(&self) -> bool {
         self.bindings.is_empty()
     }
@@ -364,7 +387,8 @@ impl fmt::Debug for TaskLocals {
     }
 }
 
-/// Gives `future` the values that the calling task has now: `spawn(inherit(future))`. What asyncio does for every task.
+/// Gives `future` the values that the calling task has now: `spawn(inherit(future))`. asyncio does this for every
+/// task.
 ///
 /// As cancel safe as `future`. Cost: one allocation if there are values, and a push and a pop for each poll.
 pub fn inherit<F: Future>(future: F) -> Scoped<F> {
@@ -430,7 +454,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(scoped.as_mut().poll(&mut cx).is_pending());
         assert_eq!(number(), None);
-        // Another thread goes on with it.
+        // Another thread continues it.
         let other = NUMBER.sync_scope(7, || scoped.as_mut().poll(&mut cx));
         assert_eq!(other, Poll::Ready(Some(1)));
     }

@@ -1,5 +1,4 @@
-//! The primitives allocate nothing, neither where nobody waits nor where somebody does: a waiter's place in line is in
-//! its future.
+//! The primitives allocate nothing, whether or not somebody waits: a waiter's node lies in its future.
 #![allow(unsafe_code)]
 #![cfg(not(any(lab_loom, lab_shuttle)))]
 
@@ -15,25 +14,25 @@ use runtime_core::sync::{
 };
 
 thread_local! {
-    // Each test has a thread of its own, and what the others and the harness allocate is not its.
+    // Each test has its own thread, so this does not count what other tests and the harness allocate.
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, with a count of what the calling thread allocates; what grows counts too.
+/// The system's allocator, with a count of the calling thread's allocations, including growth.
 struct Counting;
 
-// SAFETY: both are the system's allocator's, which keeps the promises; the count allocates nothing itself. What is not
-// overridden is made of these two.
+// SAFETY: both methods are the system allocator's, which keeps the promises; the count itself allocates nothing. The
+// other methods use these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that ends may allocate after its count is gone.
+        // A thread that ends may allocate after its count was destroyed.
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
         // SAFETY: the caller's promises are the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are the same, and `alloc` has it from there.
+        // SAFETY: the caller's promises are the same, and `alloc` got it from there.
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -42,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn allocations(mut operation: impl FnMut()) -> usize {
-    // The first time may set up what stays, such as the thread's budget and a queue's memory.
+    // The first call may set up what stays, such as the thread's budget and a queue's memory.
     operation();
     let before = ALLOCATIONS.get();
     for _ in 0..100 {
@@ -63,7 +62,7 @@ fn at_once<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// The output of a future that waits once, until `serve` lets it go on.
+/// The output of a future that waits once, until `serve` lets it continue.
 fn once_served<F: Future>(future: F, serve: impl FnOnce()) -> F::Output {
     let mut future = pin!(future);
     assert!(poll(future.as_mut()).is_pending(), "it does not wait");
@@ -133,7 +132,7 @@ fn a_condition_and_a_barrier_allocate_nothing() {
     assert_eq!(allocations(met), 0);
 }
 
-/// Not even a queue that is filled and emptied, once it has been as full before.
+/// Not even a queue that is filled and emptied allocates, once it has been as full before.
 #[test]
 fn a_queue_allocates_nothing() {
     const ITEMS: usize = 8;

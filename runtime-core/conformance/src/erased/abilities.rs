@@ -4,7 +4,7 @@ use crate::Subject;
 use runtime_kernel::context::EnterGuard;
 use runtime_kernel::time::Clock;
 
-/// What a subject can do beyond a [`Subject`]; `None` where the group of the case does not ask for it.
+/// What a subject can do beyond a [`Subject`]; `None` where the case's group does not need it.
 pub(super) struct Abilities<S: Subject> {
     pub(super) enter: Option<fn(&S) -> EnterGuard>,
     pub(super) run_forever: Option<fn(&S)>,

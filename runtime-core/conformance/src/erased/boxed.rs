@@ -1,13 +1,13 @@
-//! Futures and values whose types are forgotten.
+//! Futures and values with erased types.
 
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 
-/// A future whose type is forgotten.
+/// A future with an erased type.
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A value whose type is forgotten.
+/// A value with an erased type.
 pub(super) type AnyBox = Box<dyn Any + Send>;
 
 /// The value, whose type the caller knows.

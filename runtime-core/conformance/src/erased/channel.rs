@@ -1,4 +1,4 @@
-//! Channels whose types are forgotten.
+//! Channels with erased types.
 
 use std::future::Future;
 use std::marker::PhantomData;

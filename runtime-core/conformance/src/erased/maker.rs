@@ -25,7 +25,7 @@ impl<S: Subject> Make for Abilities<S> {
 }
 
 thread_local! {
-    /// It has no destructor, so that a case may start the scheduler in that of another thread-local.
+    /// It has no destructor, so a case may start the scheduler in the destructor of another thread-local.
     static CURRENT: Cell<Option<&'static dyn Make>> = const { Cell::new(None) };
 }
 
@@ -44,26 +44,27 @@ impl<S: Subject> Maker<S> {
     }
 }
 
-/// The scheduler under test, on its way to another thread of the same case.
+/// The scheduler under test, to be passed to another thread of the same case.
 #[derive(Clone, Copy)]
 pub(crate) struct Inherited(Option<&'static dyn Make>);
 
 impl Inherited {
-    /// The calling thread's.
+    /// The calling thread's scheduler.
     pub(crate) fn of_this_thread() -> Self {
         Self(CURRENT.get())
     }
 
-    /// Makes it the calling thread's.
+    /// Makes it the calling thread's scheduler.
     pub(crate) fn here(self) {
         CURRENT.set(self.0);
     }
 }
 
-/// The calling thread's.
+/// The calling thread's scheduler.
 ///
 /// # Panics
-/// If it has none: a thread that a case has started, and that starts the scheduler itself, must be given the case's.
+/// If it has none: if a case starts a thread that starts the scheduler itself, the case must pass its own to that
+/// thread.
 pub(super) fn current() -> &'static dyn Make {
     CURRENT
         .get()

@@ -1,13 +1,14 @@
-//! The suite over one runtime type that stands for all: so its cases are compiled once, and not once for each scheduler.
+//! The suite over one runtime type that represents all, so that its cases are compiled once instead of once per
+//! scheduler.
 //!
-//! A case is generic over its [`Subject`](crate::Subject). Compiled for each scheduler, the suite costs a minute of
-//! compiler time each time. So the generated tests run the cases for [`AnySubject`], which forwards every call to the
-//! scheduler under test by `dyn`. Which one that is, the calling thread knows: [`maker`] has it from the test.
+//! A case is generic over its [`Subject`](crate::Subject). Compiling the suite takes a minute of compiler time per
+//! scheduler. The generated tests therefore run the cases for [`AnySubject`], which forwards every call to the
+//! scheduler under test through `dyn`. The calling thread knows which one that is: [`maker`] gets it from the test.
 //!
-//! **What this leaves out.** The scheduler is called as always, but every future that a case spawns is boxed, and so
-//! is its output: all tasks have the same size. The life of a task whose future and output stand in its own block is
-//! the group `typed` of [`conformance!`](crate::conformance), which is compiled for each scheduler. So is `send_owner`,
-//! as an owner that may not be sent is erased in the same way as one that may.
+//! **What this leaves out.** The scheduler is called as usual, but every spawned future is boxed, and so is its
+//! output: all tasks have the same size. The group `typed` of [`conformance!`](crate::conformance) covers the life of
+//! a task whose future and output are in its own block; it is compiled for each scheduler. So is `send_owner`,
+//! because an owner that is not `Send` is erased in the same way as one that is.
 //!
 //! | file | what it erases |
 //! |---|---|
@@ -30,15 +31,15 @@ mod task;
 pub use runtime::AnyRuntime;
 pub use subject::AnySubject;
 
-/// A group of cases, each compiled once. The unit tests of this crate need none of them, and would compile all of them
-/// a second time.
+/// A group of cases, each compiled once. Not in the unit tests of this crate: they need none of the cases, and would
+/// compile all of them a second time.
 macro_rules! group {
     ($(#[$attribute:meta])* $group:ident, $bound:ident) => {
         $(#[$attribute])*
         #[doc(hidden)]
         #[cfg(not(test))]
         pub mod $group {
-            /// Runs one of this group's cases for `S`, bounded by its patience.
+            /// Runs one of this group's cases for `S`, within its time limit.
             pub fn run<S: crate::$bound>(name: &str, case: fn()) {
                 crate::watchdog::run(name, S::PATIENCE, move || super::maker::$group::<S>().run(case));
             }

@@ -1,4 +1,4 @@
-//! An owner whose type is forgotten.
+//! An owner with an erased type.
 
 use std::time::Duration;
 

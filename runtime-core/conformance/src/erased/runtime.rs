@@ -1,4 +1,4 @@
-//! A handle whose type is forgotten.
+//! A handle with an erased type.
 
 use std::future::Future;
 use std::io;

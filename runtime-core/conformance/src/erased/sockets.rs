@@ -1,4 +1,4 @@
-//! Sockets whose types are forgotten.
+//! Sockets with erased types.
 
 use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut};

@@ -1,4 +1,4 @@
-//! Tasks whose types are forgotten.
+//! Tasks with erased types.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use runtime_kernel::task::{JoinError, TaskHandle};
 use super::boxed::{AnyBox, known};
 
 pin_project! {
-    /// A future whose output is boxed. It is dropped when its task drops it, and not when it completes.
+    /// A future whose output is boxed. It is dropped when its task drops it, not when it completes.
     pub(super) struct Boxed<F> {
         #[pin]
         future: F,

@@ -13,7 +13,7 @@ use rustix::net::RecvFlags;
 
 use super::super::files::Scratch;
 use super::super::net::{connected, localhost};
-use super::{Loops, Operation, operation};
+use super::operation::{Loops, Operation, operation};
 use runtime_kernel::context;
 use runtime_kernel::reactor::{Direction, Initially, Registration};
 use runtime_library::net::{
@@ -22,7 +22,7 @@ use runtime_library::net::{
 };
 use runtime_library::{Runtime, TcpListener as _};
 
-/// Where nobody listens: a connect is refused at once.
+/// Nobody listens here: a connect is refused at once.
 const DESERTED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 pub(super) fn operations<R: Runtime>() -> Vec<Operation<R>> {
@@ -144,7 +144,7 @@ pub(super) fn operations<R: Runtime>() -> Vec<Operation<R>> {
     all
 }
 
-/// Addresses of a type that knows nothing of a budget: there are none.
+/// Addresses of a type that does not use a budget: there are none.
 struct Own;
 
 impl ToSocketAddrs for Own {
@@ -153,7 +153,7 @@ impl ToSocketAddrs for Own {
     }
 }
 
-/// All that reads, at the end of a stream and into nothing.
+/// All reads: at the end of a stream, and into an empty buffer.
 async fn reads<R>(loops: &Loops<R>, mut stream: impl AsyncRead + Unpin) {
     for _ in loops.rounds() {
         assert_eq!(stream.read(&mut [0]).await.expect("the end"), 0);
@@ -167,7 +167,7 @@ async fn reads<R>(loops: &Loops<R>, mut stream: impl AsyncRead + Unpin) {
     }
 }
 
-/// All that writes nothing, up to the close.
+/// All writes of nothing, and the close.
 async fn writes<R>(loops: &Loops<R>, mut stream: impl AsyncWrite + Unpin) {
     for _ in loops.rounds() {
         assert_eq!(stream.write(b"").await.expect("nothing"), 0);
@@ -195,8 +195,8 @@ fn streams<R: Runtime>() -> Vec<Operation<R>> {
                 "net/tcp_stream.rs: readable",
                 "net/tcp_stream.rs: writable",
                 "net/unix.rs: peek",
-                "reactor/registration.rs: Future for Ready",
-                "reactor/registration.rs: Future for Io",
+                "reactor/waiting.rs: Future for Ready",
+                "reactor/waiting.rs: Future for Io",
                 "reactor/registration.rs: poll_io",
                 "reactor/registration.rs: poll_transfer",
             ],
@@ -213,7 +213,7 @@ fn streams<R: Runtime>() -> Vec<Operation<R>> {
                 for _ in loops.rounds() {
                     here.writable().await.expect("room");
                 }
-                // Not of Unix sockets: fewer fill the buffer of one.
+                // Not on a Unix socket: fewer bytes fill its buffer.
                 for _ in loops.rounds() {
                     assert_eq!((&here).write(b"x").await.expect("a byte"), 1);
                 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::{Loops, Operation, ROUNDS, operation};
+use super::operation::{Loops, Operation, ROUNDS, operation};
 use runtime_library::sync::{Barrier, Condition, Event, Mutex, Queue, Semaphore, oneshot};
 use runtime_library::{ChannelReceiver, ChannelSender, Runtime};
 
@@ -56,8 +56,8 @@ pub(super) fn operations<R: Runtime>() -> Vec<Operation<R>> {
                 let events: Vec<Event> = (0..2000).map(|_| Event::new()).collect();
                 events.iter().for_each(Event::set);
                 for _ in loops.rounds() {
-                    // A select in order, by the task's own waker: with no budget left, all of them are refused in one
-                    // poll.
+                    // A select in order, with the task's own waker: when the budget is used up, all branches are
+                    // refused in one poll.
                     poll_fn(|cx| {
                         let ready = |event: &Event| pin!(event.wait()).poll(cx).is_ready();
                         if events.iter().any(ready) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
-use super::{Loops, Operation, ROUNDS, operation};
+use super::operation::{Loops, Operation, ROUNDS, operation};
 use runtime_kernel::promise::Promise;
 use runtime_kernel::task::{JoinHandle, consume_budget};
 use runtime_kernel::time::{interval, sleep, sleep_until, timeout, timeout_at};
@@ -26,7 +26,7 @@ async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// Awaits handles that would not wait.
+/// Awaits handles of tasks that have ended.
 async fn await_ended<R, H: TaskHandle<T>, T>(loops: Loops<R>, handles: Vec<H>) {
     until(|| handles.iter().all(H::is_finished)).await;
     for (_, handle) in loops.rounds().zip(handles) {

@@ -1,7 +1,7 @@
-//! Simulated time: it jumps when nobody has anything to do, and stands still as long as anybody has.
+//! Simulated time: it jumps when no task can do anything, and stands still as long as one can.
 //!
-//! A clock that stands still makes every bound exact: a sleep ends in the tick of its deadline, and what does not
-//! sleep takes no time at all.
+//! A clock that stands still makes every bound exact: a sleep ends in the tick of its deadline, and everything else
+//! takes no time at all.
 
 mod sockets;
 
@@ -30,13 +30,13 @@ pub use sockets::{
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
-/// More than a tick of the timers: a deadline is rounded up to the next one.
+/// More than a tick of the timers: a deadline is rounded up to the next tick.
 const TICK: Duration = Duration::from_micros(300);
 
-/// How long a thread is kept busy in real time, where simulated time is to stand still meanwhile.
+/// How long a thread is kept busy in real time, where simulated time should stand still.
 const BUSY: Duration = Duration::from_millis(50);
 
-/// Asserts that it is `expected`, or up to a tick later.
+/// Asserts that the time is `expected`, or up to a tick later.
 #[track_caller]
 fn assert_is_now(expected: Instant) {
     let now = now();
@@ -44,7 +44,7 @@ fn assert_is_now(expected: Instant) {
     assert!(now < expected + TICK, "{:?} too late", now - expected);
 }
 
-/// Starts a runtime in simulated time and runs the root task that `case` makes of its handle.
+/// Starts a runtime in simulated time and runs the root task that `case` creates from its handle.
 fn run<S: ClockSubject, F>(case: impl FnOnce(S::Runtime) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -53,7 +53,7 @@ where
     subject.run(case(subject.handle()));
 }
 
-/// 9: an hour passes at once, and is an hour by every way to ask.
+/// 9: an hour passes at once, and is an hour by every way to read the time.
 pub fn c09_an_hour_passes_at_once<S: ClockSubject>() {
     let clock = Clock::simulated();
     let subject = S::start_with(clock.clone());
@@ -75,7 +75,7 @@ pub fn c09_an_hour_passes_at_once<S: ClockSubject>() {
     assert!(begun.elapsed() < HOUR, "it was an hour");
 }
 
-/// 9: tasks that sleep wake up one after the other, each in time.
+/// 9: tasks that sleep wake up one after the other, each on time.
 pub fn c09_a_thousand_sleeps_end_in_the_order_of_their_deadlines<S: ClockSubject>() {
     const TASKS: u32 = 1000;
     run::<S, _>(|rt| async move {
@@ -83,7 +83,7 @@ pub fn c09_a_thousand_sleeps_end_in_the_order_of_their_deadlines<S: ClockSubject
         let ended = Arc::new(Mutex::new(Vec::new()));
         let tasks: Vec<_> = (0..TASKS)
             .map(|task| {
-                // 7 and 1000 have no common divisor: all numbers, mixed.
+                // 7 and 1000 have no common divisor: all numbers occur, mixed.
                 let number = task * 7 % TASKS;
                 let ended = Arc::clone(&ended);
                 rt.spawn(async move {
@@ -103,7 +103,7 @@ pub fn c09_a_thousand_sleeps_end_in_the_order_of_their_deadlines<S: ClockSubject
     });
 }
 
-/// 9: a task that has work, even if it yields again and again, keeps time from passing.
+/// 9: a task that has work, even if it yields again and again, stops time from passing.
 pub fn c09_time_stands_still_while_a_task_works<S: ClockSubject>() {
     run::<S, _>(|rt| async move {
         let start = now();
@@ -119,7 +119,7 @@ pub fn c09_time_stands_still_while_a_task_works<S: ClockSubject>() {
             rt.yield_now().await;
             assert_eq!(now(), start);
             if round == 1000 {
-                // It may also be at it for long.
+                // It may also take long.
                 thread::sleep(BUSY);
             }
         }
@@ -129,11 +129,11 @@ pub fn c09_time_stands_still_while_a_task_works<S: ClockSubject>() {
     });
 }
 
-/// What a case sends to be run elsewhere.
+/// A job to be run elsewhere.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Sends a job elsewhere by `begin`, and sees that no time passes before it has ended: neither if it is awaited, nor
-/// if it is not.
+/// Starts a job elsewhere with `begin`, and checks that no time passes before it has ended, whether or not it is
+/// awaited.
 async fn assert_holds_time<F>(rt: &impl Runtime, begin: impl Fn(Job) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -163,7 +163,7 @@ where
     }
 }
 
-/// 9: a blocking job keeps time from passing, until whoever awaits it has been woken.
+/// 9: a blocking job stops time from passing, until the task that awaits it was woken.
 pub fn c09_time_stands_still_beside_a_blocking_job<S: ClockSubject>() {
     run::<S, _>(|rt| async move {
         assert_holds_time(&rt, |job| {
@@ -171,7 +171,7 @@ pub fn c09_time_stands_still_beside_a_blocking_job<S: ClockSubject>() {
             async { job.await.expect("the job") }
         })
         .await;
-        // Many short ones in turn: the moment at which one ends is the one to get right.
+        // Many short ones in turn: the critical moment is the end of a job.
         let start = now();
         let sleeper = rt.spawn(sleep(MS));
         for number in 0..200 {
@@ -189,7 +189,7 @@ pub fn c09_time_stands_still_beside_a_blocking_job<S: ClockSubject>() {
     });
 }
 
-/// 9: so does a job of an executor, while it waits in the queue too, and the default executor's.
+/// 9: so does a job of an executor, even while it is queued, and a job of the default executor.
 pub fn c09_time_stands_still_beside_a_job_of_an_executor<S: ClockSubject>() {
     run::<S, _>(|rt| async move {
         let executor = Executor::new("holds", 1);
@@ -208,7 +208,7 @@ pub fn c09_time_stands_still_beside_a_job_of_an_executor<S: ClockSubject>() {
     });
 }
 
-/// 9: a hold keeps time from passing, so that a limit over what another thread sends is not reached before it has.
+/// 9: a hold stops time from passing, so a time limit on another thread's message is not reached before it was sent.
 pub fn c09_time_stands_still_while_a_thread_holds_it<S: ClockSubject>() {
     let clock = Clock::simulated();
     let subject = S::start_with(clock.clone());
@@ -228,7 +228,7 @@ pub fn c09_time_stands_still_while_a_thread_holds_it<S: ClockSubject>() {
             assert_eq!(now(), start);
             assert!(sends.join().expect("the thread"));
         }
-        // A hold that wakes nobody lets time pass when it ends.
+        // If a hold ends without waking a task, time passes.
         let (hold, start) = (clock.hold(), now());
         let holds = thread::spawn(move || {
             thread::sleep(BUSY);
@@ -242,7 +242,7 @@ pub fn c09_time_stands_still_while_a_thread_holds_it<S: ClockSubject>() {
     });
 }
 
-/// 9: what repeats does so in simulated time.
+/// 9: repetitions happen in simulated time.
 pub fn c09_a_day_of_ticks_passes_at_once<S: ClockSubject>() {
     run::<S, _>(|rt| async move {
         let start = now();
@@ -264,7 +264,7 @@ pub fn c09_a_day_of_ticks_passes_at_once<S: ClockSubject>() {
     });
 }
 
-/// 9: a run that is due while the last one goes on is left out, and the next begins at a multiple of the period: with
+/// 9: a run that is due while the last one continues is skipped, and the next begins at a multiple of the period: with
 /// jitter, not before it.
 pub fn c09_a_long_job_begins_at_multiples_of_its_period<S: ClockSubject>() {
     run::<S, _>(|_| async move {
@@ -324,7 +324,7 @@ pub fn c09_calls_are_made_in_the_order_of_their_times<S: ClockSubject>() {
     });
 }
 
-/// A thread that has entered the runtime sleeps in its time, too.
+/// A thread that has entered the runtime also sleeps in its time.
 pub fn c09_a_sleep_on_a_non_worker_thread_passes_at_once<S: ClockSubject>() {
     let subject = S::start_with(Clock::simulated());
     let rt = subject.handle();
@@ -333,13 +333,13 @@ pub fn c09_a_sleep_on_a_non_worker_thread_passes_at_once<S: ClockSubject>() {
     thread::scope(|scope| {
         let sleeper = scope.spawn(move || {
             let start = rt.now();
-            // Made outside of the runtime, but by its handle.
+            // Created outside the runtime, but with its handle.
             let sleep = rt.sleep(HOUR);
             S::block_on(&rt, sleep);
             assert!(rt.now() >= start + HOUR);
             enters.send(rt.now()).expect("the case waits");
         });
-        // Where only a running loop lets time pass, it runs.
+        // Where time passes only while a loop runs, the loop runs here.
         subject.run(async move {
             while sleeper_ended.try_recv().is_err() {
                 sleep(HOUR).await;
@@ -350,7 +350,7 @@ pub fn c09_a_sleep_on_a_non_worker_thread_passes_at_once<S: ClockSubject>() {
     assert!(begun.elapsed() < HOUR, "it was an hour");
 }
 
-/// 4: tasks that sleep are dropped by a shutdown and not woken, and no time passes for it.
+/// 4: a shutdown drops sleeping tasks without waking them, and lets no time pass.
 pub fn c04_a_shutdown_lets_no_time_pass<S: ClockSubject>() {
     struct Tells(Count);
     impl Drop for Tells {
@@ -384,8 +384,8 @@ pub fn c04_a_shutdown_lets_no_time_pass<S: ClockSubject>() {
     }
 }
 
-/// 9: whatever else goes on, time passes for nobody who could run: each sleep ends exactly when it should, and all
-/// else takes no time.
+/// 9: whatever else happens, time never passes while a task could run: each sleep ends exactly when it should, and
+/// everything else takes no time.
 pub fn c09_no_sleep_is_overslept<S: ClockSubject>() {
     const TASKS: u64 = 24;
     const STEPS: u32 = 60;
@@ -406,7 +406,7 @@ async fn storm<R: Runtime>(rt: R, executor: Executor, seed: u64, steps: u32) {
         let start = now();
         let number = random.below(1000);
         match random.below(8) {
-            // Most deadlines are met by several tasks at once.
+            // Several tasks share most deadlines.
             0..3 => {
                 let deadline = start + u32::try_from(number % 10).expect("small") * MS;
                 sleep_until(deadline).await;

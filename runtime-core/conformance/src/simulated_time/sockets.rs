@@ -1,31 +1,22 @@
-//! Simulated time beside sockets, which belong to the real world.
+//! Simulated time together with sockets, which belong to the real world.
 
 use super::*;
 
-/// 9: no limit is reached while two tasks talk to one another over sockets.
+/// 9: no time limit is reached while two tasks exchange data over sockets. These are Unix sockets: data that is
+/// written to one is in the other at once, whereas over TCP the kernel may take some time, even on the same machine.
 pub fn c09_time_stands_still_beside_a_socket_that_is_ready<S: ClockSubject>() {
     const ROUNDS: u32 = 300;
     run::<S, _>(|rt| async move {
         let start = now();
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = rt.bind(address).await.expect("a listener");
-        let address = listener.local_addr().expect("its address");
+        let (mut stream, mut far) = UnixStream::pair().expect("two sockets");
         let server = rt.spawn(async move {
-            let (mut stream, _) = timeout(MS, listener.accept())
-                .await
-                .expect("in time")
-                .expect("a connection");
             let mut bytes = [0; 4];
             for _ in 0..ROUNDS {
-                let read = timeout(MS, stream.read_exact(&mut bytes)).await;
+                let read = timeout(MS, far.read_exact(&mut bytes)).await;
                 read.expect("in time").expect("a request");
-                stream.write_all(&bytes).await.expect("an answer");
+                far.write_all(&bytes).await.expect("an answer");
             }
         });
-        let mut stream = timeout(MS, rt.connect(address))
-            .await
-            .expect("in time")
-            .expect("a connection");
         for round in 0..ROUNDS {
             stream
                 .write_all(&round.to_le_bytes())
@@ -41,11 +32,11 @@ pub fn c09_time_stands_still_beside_a_socket_that_is_ready<S: ClockSubject>() {
     });
 }
 
-/// 9: it does also if so many sockets are ready that the kernel does not tell of all at once.
+/// 9: the same holds if so many sockets are ready that the kernel does not report all at once.
 pub fn c09_time_stands_still_beside_many_sockets_that_are_ready<S: ClockSubject>() {
     run::<S, _>(|rt| async move {
         let start = now();
-        // Each can be written to, which nobody waits for.
+        // All of them are writable, but nobody waits for that.
         let pairs = (0..100).map(|_| UnixStream::pair().expect("two sockets"));
         let pairs: Vec<_> = pairs.collect();
         let (mut near, mut far) = UnixStream::pair().expect("two sockets");
@@ -54,7 +45,7 @@ pub fn c09_time_stands_still_beside_many_sockets_that_are_ready<S: ClockSubject>
             let read = timeout(MS, far.read_exact(&mut byte)).await;
             read.expect("in time").expect("a byte");
         });
-        // The reader waits by now, but for a runtime of threads.
+        // The reader waits by now, except under 1:1.
         rt.yield_now().await;
         near.write_all(&[1]).await.expect("it is written");
         reader.await.expect("the reader");
@@ -63,7 +54,7 @@ pub fn c09_time_stands_still_beside_many_sockets_that_are_ready<S: ClockSubject>
     });
 }
 
-/// 9: a limit over a socket that never becomes ready is reached.
+/// 9: a time limit on a socket that never becomes ready is reached.
 pub fn c09_a_limit_over_an_idle_socket_is_reached<S: ClockSubject>() {
     run::<S, _>(|rt| async move {
         let start = now();

@@ -1,5 +1,5 @@
-//! The first scheduler to write: one thread and one queue, in sixty lines of safe code. It runs programs, and it does
-//! not keep the whole contract.
+//! The first scheduler to write: one thread and one queue, in sixty lines of safe code. It runs programs, but does not
+//! keep the whole contract.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,7 +13,7 @@ use runtime_core::task::{Ran, SafeSchedule, SchedulerArc, Task};
 use runtime_core::time::TimerShard;
 
 // ANCHOR: scheduler
-/// Where does a woken task go? To the end of the queue. Who must be told? The loop, which may wait in the reactor.
+/// Where does a woken task go? To the end of the queue. Who must be woken? The loop, which may wait in the reactor.
 pub(crate) struct Queue {
     due: Mutex<VecDeque<Task>>,
     reactor: Arc<Reactor>,
@@ -57,7 +57,7 @@ impl Ambient for SixtyLines {
 }
 
 impl SixtyLines {
-    /// A runtime that is yet to be [run](SixtyLines::run) by a thread.
+    /// A runtime that no thread [runs](SixtyLines::run) yet.
     pub(crate) fn new() -> Arc<Self> {
         let reactor = Reactor::new(ReactorKind::default()).expect("a reactor");
         let (due, notified) = (Mutex::default(), Arc::clone(&reactor));
@@ -72,11 +72,11 @@ impl SixtyLines {
         this
     }
 
-    /// The loop: run what is due, wait for sockets and timers, and again.
+    /// The loop: run what is due, wait for sockets and timers, and repeat.
     pub(crate) fn run(self: Arc<Self>) {
         let _entered = context::enter(Arc::clone(&self) as Arc<dyn Ambient>, Role::Worker);
         while !self.ends.load(SeqCst) {
-            // What is queued meanwhile waits for the next round, so that sockets and timers have their turn.
+            // What is queued meanwhile waits for the next iteration, so that sockets and timers get their turn.
             let due = std::mem::take(&mut *self.queue.due.lock().unwrap());
             for task in due {
                 if let Ran::Woken(task) | Ran::Yielded(task) = task.run() {

@@ -1,4 +1,4 @@
-//! Each thread's own few free stacks: the newest is used first, as its pages are in the processor's cache.
+//! A few free stacks for each thread. The newest is used first, because its pages are in the processor's cache.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::slab::Class;
 
-/// How many a thread keeps.
+/// The most stacks that a thread keeps.
 const MOST: usize = 64;
-/// How many change hands at a time.
+/// How many stacks move to or from the pool at a time.
 const BATCH: usize = MOST / 2;
 
-/// Free stacks of one class: the last one that was asked for.
+/// Free stacks of one class, which is that of the last request.
 struct Cache {
     class: Cell<Option<Class>>,
     tops: RefCell<Vec<usize>>,
@@ -57,7 +57,7 @@ pub(super) fn cached() -> usize {
     CACHED.load(Relaxed)
 }
 
-/// The top of a stack that nobody uses.
+/// The top of a free stack.
 pub(super) fn take(class: Class) -> io::Result<usize> {
     let cached = CACHE.try_with(|cache| {
         cache.change_class(class);
@@ -70,14 +70,14 @@ pub(super) fn take(class: Class) -> io::Result<usize> {
         Ok(tops.pop().expect("one at least"))
     });
     cached.unwrap_or_else(|_| {
-        // The thread is past its thread-locals.
+        // The thread's thread-locals are gone.
         let mut tops = Vec::new();
         class.take(&mut tops, 1)?;
         Ok(tops.pop().expect("one at least"))
     })
 }
 
-/// Nobody uses that stack any more.
+/// Takes back a stack that is no longer used.
 pub(super) fn give_back(class: Class, top: usize) {
     let cached = CACHE.try_with(|cache| {
         cache.change_class(class);

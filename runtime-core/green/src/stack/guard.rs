@@ -1,8 +1,8 @@
-//! Guard pages: light ones where the kernel has them.
+//! Guard pages: light ones if the kernel has them.
 //!
-//! `mprotect` makes three mappings of one, and a process has 65,530 as a rule (`vm.max_map_count`): some 32,000 stacks.
-//! Linux 6.13 has `MADV_GUARD_INSTALL`, which marks pages without a mapping of their own. Where it is refused (an older
-//! kernel, or a sandbox that forbids it), `mprotect` is the fallback.
+//! `mprotect` splits one mapping into three, and a process usually has at most 65,530 (`vm.max_map_count`): some
+//! 32,000 stacks. Linux 6.13 has `MADV_GUARD_INSTALL`, which marks pages without a mapping of their own. If it is
+//! refused (by an older kernel, or by a sandbox), `mprotect` is the fallback.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -17,22 +17,22 @@ const MADV_GUARD_REMOVE: c_int = 103;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Guards {
-    /// By marks in the page table (Linux 6.13 on): any number of stacks.
+    /// By marks in the page table (since Linux 6.13): any number of stacks.
     Light,
     /// By mappings of their own: up to some 32,000 stacks, by the kernel's default limit on mappings.
     Mappings,
 }
 
-/// 0: light ones, until they are refused. 1: mappings.
+/// 0: light guards, until they are refused. 1: mappings.
 static KIND: AtomicU8 = AtomicU8::new(0);
 
-/// Which guards stacks get that are made from now on. Light ones are the default, and mappings where the kernel refuses
-/// light ones.
+/// Sets the kind of guards for stacks that are created from now on. The default is light guards, or mappings if the
+/// kernel refuses light guards.
 pub fn set_guards(guards: Guards) {
     KIND.store(u8::from(guards == Guards::Mappings), Relaxed);
 }
 
-/// What stacks get that are made now.
+/// The kind of guards for new stacks.
 pub(super) fn kind() -> Guards {
     match KIND.load(Relaxed) {
         0 => Guards::Light,
@@ -40,7 +40,7 @@ pub(super) fn kind() -> Guards {
     }
 }
 
-/// Sees to it that touching those pages is caught.
+/// Makes sure that touching those pages is caught.
 ///
 /// # Safety
 /// They are whole pages of a mapping of the caller's, and nobody uses them.
@@ -65,13 +65,13 @@ pub(super) unsafe fn install(start: usize, bytes: usize) -> io::Result<()> {
     Err(io::Error::new(error.kind(), message))
 }
 
-/// Lets those pages be touched again. Async-signal-safe. False: it is refused.
+/// Makes those pages accessible again. Async-signal-safe. `false` if the system refuses.
 ///
 /// # Safety
-/// They are whole pages of a guard, of a stack that is never used again.
+/// They are whole pages of a guard, and its stack is never used again.
 pub(crate) unsafe fn remove(start: usize, bytes: usize) -> bool {
     let pages = ptr::with_exposed_provenance_mut(start);
-    // The kind may have changed since: what does not apply changes nothing.
+    // The kind may have changed since. The call that does not apply changes nothing.
     // SAFETY: by this function's contract.
     unsafe {
         libc::madvise(pages, bytes, MADV_GUARD_REMOVE);

@@ -1,7 +1,8 @@
-//! Stacks of green tasks: taken, and given back by being dropped.
+//! Stacks of green tasks. Dropping one returns it.
 #![allow(unsafe_code)]
 
 mod cache;
+mod depth;
 pub(crate) mod guard;
 mod slab;
 mod stats;
@@ -12,19 +13,16 @@ use std::ops::Range;
 
 use corosensei::stack::StackPointer;
 
+pub use depth::{StackDepths, stack_depths};
 pub use guard::{Guards, set_guards};
+pub(crate) use slab::GUARD_BYTES;
+pub use slab::{MAX_STACK_BYTES, MIN_STACK_BYTES};
 pub use stats::{StackStats, stack_stats};
 
-/// The smallest stack that may be asked for, in bytes.
-pub const MIN_STACK_BYTES: usize = 8 * 1024;
-/// The largest one.
-pub const MAX_STACK_BYTES: usize = 1 << 30;
-/// What a green task gets if nothing is asked for.
+/// The default size of a green task's stack.
 pub const DEFAULT_STACK_BYTES: usize = 64 * 1024;
 
-/// Between the stacks: whoever goes beyond the end of one is caught here.
-pub(crate) const GUARD_BYTES: usize = 16 * 1024;
-/// Frames of many stacks at the same offsets would share few lines of the cache. So each begins this much lower than
+/// Frames of many stacks at the same offsets would share few cache lines. So each stack begins this much lower than
 /// its neighbour, up to `COLOURS` times.
 const COLOUR_BYTES: usize = 128;
 const COLOURS: usize = 8;
@@ -32,20 +30,25 @@ const COLOURS: usize = 8;
 /// A stack, which belongs to one green task.
 #[derive(Debug)]
 pub(crate) struct Stack {
-    /// Its highest address, and the lowest one of its neighbour's guard.
+    /// Its highest address, which is also the lowest address of its neighbour's guard.
     top: usize,
     class: slab::Class,
+    /// The address of the first frame. It is stored because each switch needs it, and a division takes as long as a
+    /// switch.
+    base: usize,
 }
 
 impl Stack {
-    /// A stack of at least so many bytes. The one that was given back last, if there is one.
+    /// A stack of at least this many bytes. If possible, the one that was returned last.
     ///
     /// # Errors
-    /// A size that no stack can have, or no memory.
+    /// If no stack can have this size, or there is no memory.
     pub(crate) fn take(bytes: usize) -> io::Result<Self> {
         let class = slab::Class::for_bytes(bytes)?;
         let top = cache::take(class)?;
-        Ok(Self { top, class })
+        let colour = top / class.slot_bytes() % COLOURS * COLOUR_BYTES;
+        let base = top - colour;
+        Ok(Self { top, class, base })
     }
 
     /// The pages that catch an overflow.
@@ -56,14 +59,10 @@ impl Stack {
 
     /// Where its first frame begins.
     pub(crate) fn base_address(&self) -> usize {
-        self.top - self.colour()
+        self.base
     }
 
-    fn colour(&self) -> usize {
-        self.top / self.class.slot_bytes() % COLOURS * COLOUR_BYTES
-    }
-
-    /// Never uses the stack again: something may still point into it.
+    /// Removes the stack from use for ever: other code may still point into it.
     pub(crate) fn abandon(self) {
         self.class.count_abandoned();
         std::mem::forget(self);
@@ -76,8 +75,8 @@ impl Drop for Stack {
     }
 }
 
-// SAFETY: the memory is the stack's alone until it is dropped, all of it but the guard can be touched, and the guard
-// is at its end. Both addresses are aligned to more than a frame needs.
+// SAFETY: the memory belongs only to the stack until it is dropped. All of it except the guard can be touched, and the
+// guard is at its end. Both addresses are aligned to more than a frame needs.
 unsafe impl corosensei::stack::Stack for Stack {
     fn base(&self) -> StackPointer {
         NonZeroUsize::new(self.base_address()).expect("not at the beginning of memory")
@@ -118,7 +117,7 @@ mod tests {
         assert_eq!(stack.class.stack_bytes(), 128 * 1024);
         let top = stack.top;
         for address in (stack.guard().end..top).step_by(512) {
-            // SAFETY: inside of the stack, which is ours.
+            // SAFETY: the address is inside the stack, which is ours.
             unsafe { (address as *mut u64).write_volatile(1) };
         }
         drop(stack);

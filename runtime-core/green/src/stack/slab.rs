@@ -1,23 +1,31 @@
-//! Where stacks come from: slabs of many, each one mapping.
+//! The source of stacks: slabs, each of which is one mapping for many stacks.
 #![allow(unsafe_code)]
 
 use std::io;
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use runtime_kernel::primitives::real_locks::{Mutex, MutexGuard};
 
 use super::guard;
-use super::{GUARD_BYTES, MAX_STACK_BYTES, MIN_STACK_BYTES};
 
-/// How many classes there are: one for each power of two.
+/// The smallest size of a stack, in bytes.
+pub const MIN_STACK_BYTES: usize = 8 * 1024;
+/// The largest size of a stack, in bytes.
+pub const MAX_STACK_BYTES: usize = 1 << 30;
+
+/// Between two stacks. Code that goes beyond the end of its stack is caught here.
+pub(crate) const GUARD_BYTES: usize = 16 * 1024;
+/// The number of classes: one for each power of two.
 pub(super) const CLASSES: usize = 32;
-/// The first slab of a class has about so many bytes, the next one twice as many, and so on.
+/// The approximate size of the first slab of a class. Each further slab is twice as large.
 const FIRST_SLAB_BYTES: usize = 4 << 20;
 const LARGEST_SLAB_BYTES: usize = 4 << 30;
-/// So many free stacks of a class keep their pages. What was given back longer ago than those is lent to the system.
+/// This many free stacks of a class keep their pages. The pages of older ones are returned to the system.
 const WARM: usize = 1024;
 
-/// All stacks of one size: a power of two.
+/// All stacks of one size, which is a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Class(u32);
 
@@ -28,19 +36,21 @@ pub(super) struct Pool {
     pub(super) mapped_bytes: AtomicUsize,
     /// Stacks that exist.
     pub(super) made: AtomicUsize,
-    /// Of those, the ones in the free list here.
+    /// How many of those are in this free list.
     pub(super) resting: AtomicUsize,
     pub(super) abandoned: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Free {
-    /// The top addresses, the newest last.
+    /// The top addresses, newest last.
     tops: Vec<usize>,
-    /// So many of the oldest are lent to the system.
+    /// For this many of the oldest stacks, the pages were returned to the system.
     lent: usize,
-    /// What is left of the newest slab.
-    fresh: std::ops::Range<usize>,
+    /// All slabs, newest last.
+    slabs: Vec<Range<usize>>,
+    /// The unused rest of the newest slab.
+    fresh: Range<usize>,
     next_slab_bytes: usize,
 }
 
@@ -52,6 +62,7 @@ impl Pool {
             free: Mutex::new(Free {
                 tops: Vec::new(),
                 lent: 0,
+                slabs: Vec::new(),
                 fresh: 0..0,
                 next_slab_bytes: FIRST_SLAB_BYTES,
             }),
@@ -64,8 +75,8 @@ impl Pool {
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {
-        // Nothing of others runs under it.
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        // No foreign code runs under it. If a task overflows its stack here, its end is delayed until the release.
+        self.free.lock()
     }
 }
 
@@ -74,7 +85,7 @@ pub(super) fn pools() -> &'static [Pool] {
 }
 
 impl Class {
-    /// The class whose stacks have at least so many bytes.
+    /// The class for stacks of at least this many bytes.
     pub(super) fn for_bytes(bytes: usize) -> io::Result<Self> {
         if !(MIN_STACK_BYTES..=MAX_STACK_BYTES).contains(&bytes) {
             let message = format!(
@@ -90,7 +101,7 @@ impl Class {
         1 << self.0
     }
 
-    /// With its guard.
+    /// The size of a stack with its guard.
     pub(super) fn slot_bytes(self) -> usize {
         self.stack_bytes() + GUARD_BYTES
     }
@@ -99,11 +110,26 @@ impl Class {
         &POOLS[self.0 as usize]
     }
 
+    /// All classes.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..CLASSES as u32).map(Self)
+    }
+
+    /// The addresses of all stacks that were ever created, as runs of slots.
+    pub(super) fn made(self) -> Vec<Range<usize>> {
+        let free = self.pool().free();
+        let mut made = free.slabs.clone();
+        if let Some(newest) = made.last_mut() {
+            newest.end = free.fresh.start;
+        }
+        made
+    }
+
     pub(super) fn count_abandoned(self) {
         self.pool().abandoned.fetch_add(1, Relaxed);
     }
 
-    /// Moves up to `most` stacks, the newest last, and at least one.
+    /// Moves up to `most` stacks, but at least one, newest last.
     pub(super) fn take(self, into: &mut Vec<usize>, most: usize) -> io::Result<()> {
         let pool = self.pool();
         let mut free = pool.free();
@@ -117,14 +143,15 @@ impl Class {
         Ok(())
     }
 
-    /// Takes stacks back, the newest last.
+    /// Takes stacks back, newest last.
     pub(super) fn give_back(self, tops: impl Iterator<Item = usize>) {
         let pool = self.pool();
         let mut free = pool.free();
         for top in tops {
             free.tops.push(top);
             if free.tops.len() - free.lent > WARM {
-                // Under the lock, as nobody must begin to use it meanwhile. If it is refused, the pages just stay.
+                // Under the lock, because no task may begin to use it meanwhile. If the system refuses, the pages just
+                // stay.
                 // SAFETY: nobody uses the stack.
                 unsafe {
                     lend(
@@ -138,19 +165,20 @@ impl Class {
         pool.resting.store(free.tops.len(), Relaxed);
     }
 
-    /// A stack that was never used.
+    /// Creates a stack.
     fn make(self, pool: &Pool, free: &mut Free) -> io::Result<usize> {
         if free.fresh.is_empty() {
             let stacks = (free.next_slab_bytes / self.slot_bytes()).max(1);
             let bytes = stacks * self.slot_bytes();
             let start = map(bytes)?;
             free.fresh = start..start + bytes;
+            free.slabs.push(start..start + bytes);
             free.next_slab_bytes = (free.next_slab_bytes * 2).min(LARGEST_SLAB_BYTES);
             pool.slabs.fetch_add(1, Relaxed);
             pool.mapped_bytes.fetch_add(bytes, Relaxed);
         }
         let low = free.fresh.start;
-        // SAFETY: the pages are of our mapping, and nobody uses them.
+        // SAFETY: the pages belong to our mapping, and nobody uses them.
         unsafe { guard::install(low, GUARD_BYTES)? };
         free.fresh.start += self.slot_bytes();
         pool.made.fetch_add(1, Relaxed);
@@ -158,10 +186,10 @@ impl Class {
     }
 }
 
-/// Reserves addresses. Pages come when they are touched.
+/// Reserves addresses. The system provides pages when they are touched.
 fn map(bytes: usize) -> io::Result<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-    // SAFETY: a new mapping at a place of the system's choice.
+    // SAFETY: a new mapping at a place that the system chooses.
     let start = unsafe {
         libc::mmap(
             ptr::null_mut(),
@@ -183,10 +211,10 @@ fn map(bytes: usize) -> io::Result<usize> {
     Ok(start.expose_provenance())
 }
 
-/// Lends pages to the system until they are written again.
+/// Returns pages to the system until they are written again.
 ///
 /// # Safety
-/// Nobody uses what is in them.
+/// Nobody uses their contents.
 unsafe fn lend(start: usize, bytes: usize) {
     // SAFETY: by this function's contract; the addresses are of our own mapping.
     unsafe {

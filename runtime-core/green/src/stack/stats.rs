@@ -9,21 +9,21 @@ use super::{cache, slab};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StackStats {
-    /// Mappings that stacks were cut from. The kernel may join neighbours; guards that are mappings split them.
+    /// Mappings that stacks are cut from. The kernel may merge neighbours; guards that are mappings split them.
     pub slabs: usize,
-    /// Addresses that are reserved for stacks, in bytes. What is not touched is no memory.
+    /// Addresses that are reserved for stacks, in bytes. Only touched addresses use memory.
     pub reserved_bytes: usize,
-    /// Stacks that were ever made: the most that were in use at a time, and those in the caches of threads then.
+    /// Stacks that were ever created: the most that were in use or in the caches of threads at a time.
     pub made: usize,
     /// Stacks of tasks that have begun and not ended.
     pub in_use: usize,
-    /// Stacks that are never used again, because their tasks have overflowed them, or were left in the middle.
+    /// Stacks that are never used again, because their tasks overflowed them or left them half-way.
     pub abandoned: usize,
     /// How overflows of new stacks are caught.
     pub guards: Guards,
 }
 
-/// What there is now. While other threads begin and end tasks, the numbers may be off by a few.
+/// The present numbers. While other threads begin and end tasks, they may be off by a few.
 pub fn stack_stats() -> StackStats {
     let sum = |of: fn(&slab::Pool) -> usize| slab::pools().iter().map(of).sum::<usize>();
     let made = sum(|pool| pool.made.load(Relaxed));

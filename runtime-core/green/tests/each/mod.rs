@@ -6,7 +6,7 @@ use std::sync::Arc;
 use runtime_core::context::Ambient;
 use runtime_core::{Capabilities, JoinHandle, Metrics, Native, green};
 
-/// One of the three, so that a case is compiled once.
+/// One of the three, so that each case is compiled only once.
 #[derive(Clone)]
 pub(crate) struct Any(Arc<dyn Ambient>);
 
@@ -45,7 +45,7 @@ pub(crate) fn each(case: impl Fn(Any) + Clone + Send + 'static) {
 }
 
 fn root(any: Any, case: impl Fn(Any) + Send + 'static) -> JoinHandle<()> {
-    // The cases' assertions format what has gone wrong.
+    // The assertions of the cases format error messages.
     let builder = green::Builder::new().stack_bytes(256 * 1024);
     builder.spawn_on(&any.clone(), move || case(any))
 }

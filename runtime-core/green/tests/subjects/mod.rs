@@ -12,16 +12,16 @@ pub(crate) struct Mn(runtime_mn::Runtime);
 pub(crate) struct OneWorker(runtime_mn::Runtime);
 pub(crate) struct Threads(runtime_threads::Runtime);
 
-/// Skips what a task that is pinned can't do: under M:N it waits for its worker, whatever that does.
+/// Skips cases that need a task to move. Under M:N a pinned task waits for its worker, whatever that worker does.
 fn skip_what_moves() {
     const BESIDE_ITS_WORKERS_POLL: [&str; 4] = [
-        // It is shared out to another worker.
+        // Another worker takes it.
         "c15_",
-        // Its timer fires, and it runs, elsewhere.
+        // Its timer fires elsewhere, and it runs there.
         "c12_a_limit_over_a_handle",
         // It is dropped while its worker is in a poll that waits for that.
         "c04_the_end_waits_for_polls",
-        // The other worker goes on while the system keeps the task's own worker from running.
+        // The other worker continues while the system does not run the task's own worker.
         "c10_a_multiplying_set",
     ];
     let thread = std::thread::current();
@@ -34,7 +34,7 @@ fn skip_what_moves() {
     }
 }
 
-/// What the three have in common; `$handle` makes one of the owner.
+/// The common code of the three. `$handle` makes a handle from the owner.
 macro_rules! subject {
     ($subject:ident, $runtime:ty, $handle:expr, $with_clock:expr) => {
         impl Subject for $subject {
@@ -116,7 +116,7 @@ subject!(
     |subject: &OneWorker| subject.0.handle().clone(),
     |clock| runtime_mn::Runtime::builder()
         .workers(1)
-        // Its replacement worker would be a second one, while the system keeps the first from running.
+        // Its replacement worker would be a second worker, while the system does not run the first one.
         .without("monitor")
         .expect("a part")
         .clock(clock)

@@ -1,29 +1,30 @@
-//! Executors: blocking pools that programs make, beside the one that each runtime has.
+//! Executors: blocking pools that a program creates, in addition to each runtime's own.
 //!
-//! A runtime's own pool is for functions that wait: it may grow to hundreds of threads. What computes, or what must
-//! not run more than a few times at once (a database with ten connections), belongs on an executor with as many
-//! threads as are wanted; what is more waits in its queue.
+//! A runtime's own pool is for functions that wait: it may grow to hundreds of threads. Use an executor with a fixed
+//! number of threads for functions that compute, or for functions of which only a few may run at once (a database
+//! with ten connections). Further jobs wait in its queue.
 //!
-//! asyncio's `ThreadPoolExecutor`, `loop.run_in_executor` and `loop.set_default_executor`.
+//! Equivalent in asyncio: `ThreadPoolExecutor`, `loop.run_in_executor` and `loop.set_default_executor`.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{BlockingConfig, BlockingPool};
-use crate::context::{self, Ambient};
+use super::job_context::JobContext;
+use super::pool::{BlockingConfig, BlockingPool};
+use crate::context;
 use crate::native::Native;
 use crate::task::JoinHandle;
 
-/// A named pool of threads for functions that block or compute, with a queue of its own. Clones are the same pool.
+/// A named pool of threads for functions that block or compute, with its own queue. Clones share the pool.
 ///
-/// It belongs to no runtime and can be used from several, and from outside of any: a function finds the runtime that
-/// it was sent from. When the last clone is dropped, jobs that still wait in the queue are cancelled, and those that
-/// run go on.
+/// It belongs to no runtime. You can use it from several runtimes, or from outside any. A function runs within the
+/// runtime that it was sent from. When the last clone is dropped, queued jobs are cancelled, and running ones
+/// continue.
 ///
-/// - *Fairness*: jobs begin in the order in which they came.
-/// - *Cancel safety*: dropping a job's handle detaches it, as any task's.
-/// - *Cost*: a job is a task of its own: one allocation, a short lock to queue it, and a system call if a thread must
+/// - *Fairness*: jobs begin in the order in which they were queued.
+/// - *Cancel safety*: dropping a job's handle detaches the job, as with any task.
+/// - *Cost*: a job is a separate task: one allocation, a short lock to queue it, and a system call if a thread must
 ///   be woken. A thread is started only if none is idle.
 ///
 /// ```
@@ -45,11 +46,11 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// An executor of at most `max_threads` threads, called `name` and a number. Threads come with the jobs and leave
-    /// after 10 s without any.
+    /// An executor with at most `max_threads` threads, which are called `name` and a number. Threads are started when
+    /// jobs arrive, and end after 10 s without a job.
     ///
     /// # Panics
-    /// If `max_threads` is zero: its jobs would wait for ever.
+    /// If `max_threads` is zero, because its jobs would wait for ever.
     pub fn new(name: impl Into<String>, max_threads: usize) -> Self {
         Self::with_config(BlockingConfig {
             max_threads,
@@ -58,7 +59,7 @@ impl Executor {
         })
     }
 
-    /// [`new`](Executor::new) with all that can be chosen.
+    /// Like [`new`](Executor::new), with every option.
     ///
     /// # Panics
     /// If `max_threads` is zero.
@@ -68,12 +69,13 @@ impl Executor {
         }
     }
 
-    /// Runs `function` on one of the threads as soon as one is free; jobs begin in the order in which they came.
+    /// Runs `function` on one of the threads as soon as one is free. Jobs begin in the order in which they were
+    /// queued.
     ///
-    /// Inside of a runtime, the function may use it: `spawn` and the like find it. A panic stays in the handle.
-    /// Aborting has an effect until the function starts: a job that waits is taken out of the queue and dropped at
-    /// once, on the thread that aborts it; one that runs goes on. After [`shutdown`](Executor::shutdown) the handle
-    /// reports `Cancelled`; if the system gives no thread and there is none, `SpawnFailed`.
+    /// Inside a runtime, the function may use it: `spawn` and the like find it. A panic stays in the handle. You can
+    /// abort a job until the function starts: a queued job is taken out of the queue and dropped at once, on the
+    /// aborting thread. A running job continues. After [`shutdown`](Executor::shutdown) the handle reports
+    /// `Cancelled`. If the system refuses a thread and the executor has none, it reports `SpawnFailed`.
     #[doc(alias = "run_in_executor")]
     #[doc(alias = "submit")]
     #[track_caller]
@@ -82,49 +84,40 @@ impl Executor {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.pool
-            .spawn_within(context::try_with(Arc::downgrade), function)
+        // The runtime's handle, not the task's own: under 1:1 that one ends with the task.
+        let runtime = context::try_with(|ambient| {
+            let of_runtime = ambient.blocking_pool().context();
+            of_runtime.unwrap_or_else(|| Arc::downgrade(ambient) as Weak<dyn JobContext>)
+        });
+        self.pool.spawn_within(runtime, function)
     }
 
-    /// For a runtime's pool that has been replaced by this one.
-    pub(super) fn spawn_within<F, T>(
-        &self,
-        ambient: Option<Weak<dyn Ambient>>,
-        function: F,
-    ) -> JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        self.pool.spawn_within(ambient, function)
-    }
-
-    /// What its threads' names begin with.
+    /// The prefix of its threads' names.
     pub fn name(&self) -> &str {
         &self.pool.config().thread_name
     }
 
-    /// The most threads that it may have.
+    /// The maximum number of threads.
     pub fn max_threads(&self) -> usize {
         self.pool.config().max_threads
     }
 
-    /// How many threads it has, busy or idle.
+    /// The number of threads, busy or idle.
     pub fn threads(&self) -> usize {
         self.pool.threads()
     }
 
-    /// How many jobs wait for a thread: what to watch if its size is to be chosen.
+    /// The number of jobs that wait for a thread. Watch it to choose the size of the executor.
     pub fn queued(&self) -> usize {
         self.pool.queued()
     }
 
-    /// Cancels the jobs that wait, waits up to `timeout` for those that run, and returns the names of those still
+    /// Cancels queued jobs, waits up to `timeout` for running ones, and returns the names of those that are still
     /// running then. Blocks the calling thread, unless `timeout` is zero; from one of its own threads it does not
     /// wait.
     ///
     /// # Panics
-    /// Inside of a task, unless `timeout` is zero.
+    /// Inside a task, unless `timeout` is zero.
     pub fn shutdown(&self, timeout: Duration) -> Vec<String> {
         if !timeout.is_zero() {
             context::assert_may_block(
@@ -132,17 +125,14 @@ impl Executor {
                 "await the jobs and call it with a timeout of zero instead, or call it in `spawn_blocking`",
             );
         }
-        self.shutdown_with_its_runtime(timeout)
-    }
-
-    /// As [`shutdown`](Executor::shutdown), for a runtime whose pool it replaces: whether that one may block is its
-    /// own question.
-    pub(super) fn shutdown_with_its_runtime(&self, timeout: Duration) -> Vec<String> {
         self.pool.shutdown(timeout)
     }
+}
 
-    pub(super) fn begin_shutdown(&self) {
-        self.pool.begin_shutdown();
+impl BlockingPool {
+    /// Sends new jobs to `executor` instead, which ends with this pool from now on. See [`set_default_executor`].
+    pub fn set_default(&self, executor: Executor) {
+        self.replace_by(executor.pool);
     }
 }
 
@@ -157,8 +147,8 @@ impl fmt::Debug for Executor {
     }
 }
 
-/// Runs `function` on `executor`, or with `None` on the ambient runtime's default: [`Executor::spawn`] and
-/// [`spawn_blocking`](crate::spawn_blocking) under asyncio's name. `asyncio.to_thread` is the second.
+/// Runs `function` on `executor`, or, with `None`, on the ambient runtime's default. These are [`Executor::spawn`] and
+/// [`spawn_blocking`](crate::spawn_blocking) under asyncio's name; the second is also `asyncio.to_thread`.
 ///
 /// ```
 /// use runtime_core::blocking::{Executor, run_in_executor};
@@ -172,7 +162,7 @@ impl fmt::Debug for Executor {
 /// ```
 ///
 /// # Panics
-/// With `None`, outside of a runtime.
+/// With `None`, outside a runtime.
 pub fn run_in_executor<'a, F, T>(
     executor: impl Into<Option<&'a Executor>>,
     function: F,
@@ -184,7 +174,7 @@ where
     match executor.into() {
         Some(executor) => executor.spawn(function),
         None => {
-            // Not in the closure: a function that is refused is dropped, and that may do anything.
+            // Not in the closure: a refused function is dropped, and its destructor may do anything.
             let pool = context::with("run_in_executor", |ambient| {
                 Arc::clone(ambient.blocking_pool())
             });
@@ -193,18 +183,17 @@ where
     }
 }
 
-/// From now on the ambient runtime runs on `executor` what [`spawn_blocking`](crate::spawn_blocking) is given, and all
-/// else for which it needs a thread that may block, such as files and host names.
+/// From now on the ambient runtime uses `executor` for [`spawn_blocking`](crate::spawn_blocking), and for everything
+/// else that needs a thread that may block, such as files and host names.
 ///
-/// The executor becomes the runtime's: it is shut down with it, and the jobs on it are waited for as the contract
-/// says. Jobs that were begun on the one before go on there, and so do those that wait in its queue. asyncio's
-/// `loop.set_default_executor`.
+/// The executor then belongs to the runtime: it is shut down with it, and its jobs are awaited as the contract says.
+/// Running and queued jobs of the previous executor continue there. asyncio's `loop.set_default_executor`.
 ///
-/// The builders of the runtimes take one, too: there it is the default from the first job on.
-/// [`set_default_executor_of`] replaces that of a runtime from outside.
+/// The runtimes' builders also take an executor, which is then the default from the first job on.
+/// [`set_default_executor_of`] replaces a runtime's default from outside.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 ///
 /// ```
 /// use runtime_core::blocking::{Executor, set_default_executor};
@@ -223,7 +212,7 @@ pub fn set_default_executor(executor: Executor) {
     pool.set_default(executor);
 }
 
-/// As [`set_default_executor`], for the runtime that `runtime` is a handle to; from any thread.
+/// Like [`set_default_executor`], for the runtime that `runtime` is a handle to. You can call it from any thread.
 ///
 /// ```
 /// use runtime_core::blocking::{Executor, set_default_executor_of};

@@ -1,25 +1,25 @@
-//! A blocking function as a future of one poll.
+//! A blocking function as a future that completes in one poll.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll};
 
-use super::running::RunsFor;
-use crate::context::{self, Ambient, Role};
+use super::job_context::JobContext;
+use crate::budget;
 
-/// Runs the function in its first poll. As a type it gives the task its name.
+/// Runs the function in its first poll. Its type name is the task's name.
 pub(super) struct BlockingJob<F> {
     function: Option<F>,
-    /// The runtime that it runs for, where that is not the pool's own.
-    ambient: Option<Weak<dyn Ambient>>,
+    /// The runtime that the job runs for, if it is not the pool's own.
+    context: Option<Weak<dyn JobContext>>,
 }
 
 impl<F> BlockingJob<F> {
-    pub(super) fn new(function: F, ambient: Option<Weak<dyn Ambient>>) -> Self {
+    pub(super) fn new(function: F, context: Option<Weak<dyn JobContext>>) -> Self {
         Self {
             function: Some(function),
-            ambient,
+            context,
         }
     }
 }
@@ -34,21 +34,21 @@ where
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
-        let Some(function) = self.function.take() else {
-            panic!("a blocking job was polled after it completed")
+        let mut function = self.function.take();
+        assert!(
+            function.is_some(),
+            "a blocking job was polled after it completed"
+        );
+        let mut value = None;
+        let mut call = || {
+            // The function may take as long as it likes, and may use whatever a thread may use: a budget is for polls.
+            let _lifted = budget::lift();
+            value = function.take().map(|function| function());
         };
-        let _entered = self
-            .ambient
-            .take()
-            .and_then(|ambient| ambient.upgrade())
-            .map(|ambient| {
-                (
-                    RunsFor::begin(&ambient),
-                    context::enter(ambient, Role::NonWorker),
-                )
-            });
-        // It may take as long as it likes, and uses what a thread may use: a budget is for polls.
-        let _lifted = crate::budget::lift();
-        Poll::Ready(function())
+        match self.context.take().and_then(|context| context.upgrade()) {
+            Some(context) => context.run_job(&mut call),
+            None => call(),
+        }
+        Poll::Ready(value.expect("a context runs the job"))
     }
 }

@@ -2,6 +2,7 @@
 
 mod executor;
 mod job;
+mod job_context;
 mod pool;
 mod queue;
 mod running;
@@ -10,5 +11,6 @@ mod running;
 mod tests;
 
 pub use executor::{Executor, run_in_executor, set_default_executor, set_default_executor_of};
+pub use job_context::JobContext;
 pub use pool::{BlockingConfig, BlockingPool};
 pub use running::{OnBehalf, RunsFor, is_in_job_of};

@@ -1,5 +1,5 @@
-//! The pool: queue, threads, and the lock between them.
-// `Schedule` is an unsafe trait; its implementation here keeps the defaults for memory.
+//! The pool: its queue, its threads, and the lock that both share.
+// `Schedule` is an unsafe trait; the implementation here keeps the defaults for memory.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -10,12 +10,11 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::executor::Executor;
 use super::job::BlockingJob;
+use super::job_context::JobContext;
 use super::queue::{Queue, Queued};
-use super::running::RunsFor;
-use crate::context::{self, Ambient, Role};
-use crate::primitives::{Condvar, Mutex, MutexGuard, thread, thread_local};
+use crate::contain::contain;
+use crate::primitives::{Condvar, Mutex, MutexGuard, now, thread, thread_local};
 use crate::task::{self, JoinHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
 use crate::time::{self, Hold};
 use crate::trace::{self, ThreadKind, WorkerId};
@@ -23,14 +22,14 @@ use crate::trace::{self, ThreadKind, WorkerId};
 /// The bounds of a [`BlockingPool`].
 #[derive(Clone, Debug)]
 pub struct BlockingConfig {
-    /// The most threads at a time; at least 1.
+    /// The maximum number of threads; at least 1.
     pub max_threads: usize,
     /// How long a thread stays without a job.
     pub keep_alive: Duration,
-    /// What the threads' names begin with.
+    /// The prefix of the threads' names.
     pub thread_name: String,
-    /// What each thread does first. A runtime that keeps its workers on processors lets its blocking threads go, which
-    /// begin where the worker is that starts them.
+    /// What each thread does first. A new thread inherits the processor of the worker that starts it. A runtime that
+    /// pins its workers to processors unpins its blocking threads here.
     pub on_thread_start: Option<fn()>,
 }
 
@@ -45,7 +44,7 @@ impl Default for BlockingConfig {
     }
 }
 
-/// Threads for functions that block. They are started when jobs come and leave when none do.
+/// Threads for functions that block. They start when jobs arrive, and end when there are none.
 ///
 /// Dropping the pool begins its shutdown and does not wait.
 ///
@@ -62,19 +61,19 @@ pub struct BlockingPool {
     replaced: Mutex<Replaced>,
 }
 
-/// Executors that took the place of a runtime's own pool.
+/// Pools that replaced a runtime's own: those of its executors.
 #[derive(Default)]
 struct Replaced {
-    /// The last one takes new jobs. The others are kept, as a dropped one would cancel the jobs that it has.
-    executors: Vec<Executor>,
+    /// The last one takes new jobs. The others are kept, because dropping one would cancel its queued jobs.
+    pools: Vec<Arc<BlockingPool>>,
     shut_down: bool,
 }
 
-/// What the threads share. Tasks point to it as their scheduler.
+/// What the threads share. Tasks refer to it as their scheduler.
 struct Core {
     config: BlockingConfig,
     state: Mutex<State>,
-    /// Signalled for each claim, and for all at shutdown.
+    /// Signalled once for each claim, and for all threads at shutdown.
     work: Condvar,
     /// Signalled when the last thread has ended.
     ended: Condvar,
@@ -89,8 +88,8 @@ struct State {
     /// Idle threads that were claimed for a job and have not woken yet.
     claims: usize,
     shut_down: bool,
-    ambient: Option<Weak<dyn Ambient>>,
-    /// What each thread runs; a thread has one place as long as it lives.
+    context: Option<Weak<dyn JobContext>>,
+    /// What each thread runs. A thread keeps its entry as long as it lives.
     running: Vec<Running>,
 }
 
@@ -98,7 +97,7 @@ struct State {
 struct Running {
     taken: bool,
     busy: bool,
-    /// The job's name, for shutdown's report; the memory is used again.
+    /// The job's name, for shutdown's report. The buffer is reused.
     name: String,
 }
 
@@ -108,7 +107,7 @@ thread_local! {
 }
 
 impl BlockingPool {
-    /// A pool without threads: they come with the jobs.
+    /// A pool without threads. They start when jobs arrive.
     ///
     /// # Panics
     /// If `max_threads` is zero.
@@ -126,7 +125,7 @@ impl BlockingPool {
                     idle: 0,
                     claims: 0,
                     shut_down: false,
-                    ambient: None,
+                    context: None,
                     running: Vec::new(),
                 }),
                 work: Condvar::new(),
@@ -139,7 +138,7 @@ impl BlockingPool {
     /// Runs `function` on one of the pool's threads, as soon as one is free. A panic stays in the handle.
     ///
     /// After [`shutdown`](BlockingPool::shutdown) it does not run, and the handle reports `Cancelled`. If the system
-    /// gives no thread and the pool has none, the handle reports `SpawnFailed`. Aborting has an effect until the
+    /// refuses a thread and the pool has none, the handle reports `SpawnFailed`. An abort has an effect until the
     /// function starts.
     #[track_caller]
     pub fn spawn<F, T>(&self, function: F) -> JoinHandle<T>
@@ -147,60 +146,53 @@ impl BlockingPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        // Not under the lock: a job that is refused is dropped, and that may do anything.
-        let default = self.replaced.lock().executors.last().cloned();
+        // Not under the lock: a refused job is dropped, and its destructor may do anything.
+        let default = self.replaced.lock().pools.last().cloned();
         match default {
             None => self.spawn_within(None, function),
-            Some(executor) => {
-                let ambient = self.core.state.lock().ambient.clone();
-                executor.spawn_within(ambient, function)
-            }
+            Some(pool) => pool.spawn_within(self.context(), function),
         }
     }
 
-    /// Runs `function` on this pool's own threads, for the runtime `ambient`; `None` is the pool's.
+    /// Runs `function` on this pool's own threads, for the runtime `context`; `None` means the pool's runtime.
     #[track_caller]
     pub(super) fn spawn_within<F, T>(
         &self,
-        ambient: Option<Weak<dyn Ambient>>,
+        context: Option<Weak<dyn JobContext>>,
         function: F,
     ) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let hold = self.hold_clock(ambient.as_ref());
-        let job = BlockingJob::new(function, ambient);
+        let hold = self.hold_clock(context.as_ref());
+        let job = BlockingJob::new(function, context);
         let (task, handle) = task::bind(&self.core.erase(), job);
         Core::queue(&self.core, Queued { task, hold });
         handle
     }
 
-    /// Holds the clock of the runtime that a job is for; `None` is the pool's.
-    fn hold_clock(&self, ambient: Option<&Weak<dyn Ambient>>) -> Hold {
+    /// Holds the clock of the runtime that a job is for; `None` means the pool's runtime.
+    fn hold_clock(&self, context: Option<&Weak<dyn JobContext>>) -> Hold {
         if !time::any_simulated() {
             return Hold::default();
         }
-        let ambient = match ambient {
-            Some(ambient) => ambient.upgrade(),
-            None => {
-                let of_pool = self.core.state.lock().ambient.clone();
-                of_pool.and_then(|ambient| ambient.upgrade())
-            }
+        let context = match context {
+            Some(context) => context.upgrade(),
+            None => self.context().and_then(|context| context.upgrade()),
         };
-        ambient.map_or_else(Hold::default, |ambient| ambient.clock().hold())
+        context.map_or_else(Hold::default, |context| context.hold_clock())
     }
 
-    /// Sends new jobs to `executor` instead, which ends with this pool from now on. See
-    /// [`set_default_executor`](super::set_default_executor).
-    pub fn set_default(&self, executor: Executor) {
+    /// From now on new jobs go to `pool` instead, which ends with this one.
+    pub(super) fn replace_by(&self, pool: Arc<Self>) {
         let mut replaced = self.replaced.lock();
         let too_late = replaced.shut_down;
-        replaced.executors.push(executor.clone());
+        replaced.pools.push(Arc::clone(&pool));
         drop(replaced);
-        // Not under the lock: jobs that are cancelled are dropped, and that may do anything.
+        // Not under the lock: cancelled jobs are dropped, and their destructors may do anything.
         if too_late {
-            executor.begin_shutdown();
+            pool.begin_shutdown();
         }
     }
 
@@ -208,9 +200,14 @@ impl BlockingPool {
         &self.core.config
     }
 
-    /// The runtime that code in blocking functions finds; the threads enter it for each job as non-worker threads.
-    pub fn set_ambient(&self, ambient: Weak<dyn Ambient>) {
-        let before = self.core.state.lock().ambient.replace(ambient);
+    /// The runtime that jobs are for, unless they bring their own.
+    pub(super) fn context(&self) -> Option<Weak<dyn JobContext>> {
+        self.core.state.lock().context.clone()
+    }
+
+    /// Sets the runtime that jobs are for, unless they bring their own.
+    pub(super) fn set_context(&self, context: Weak<dyn JobContext>) {
+        let before = self.core.state.lock().context.replace(context);
         drop(before);
     }
 
@@ -219,51 +216,53 @@ impl BlockingPool {
         self.core.state.lock().idle
     }
 
-    /// How many threads there are, busy or idle, those of executors in its place included.
+    /// The number of threads, busy or idle, including those of executors that replaced this pool.
     pub fn threads(&self) -> usize {
         let own = self.core.state.lock().threads;
         let replaced = self.replaced.lock();
         own + replaced
-            .executors
+            .pools
             .iter()
-            .map(Executor::threads)
+            .map(|pool| pool.threads())
             .sum::<usize>()
     }
 
-    /// How many jobs wait for one of its own threads.
+    /// The number of jobs that wait for one of its own threads.
     pub fn queued(&self) -> usize {
         self.core.state.lock().queue.len()
     }
 
-    /// Cancels the queued jobs, waits up to `timeout` for the running ones, and returns the names of those still
-    /// running. The same for executors in its place.
+    /// Cancels the queued jobs, waits up to `timeout` for the running ones, and returns the names of those that are
+    /// still running. It does the same for executors that replaced this pool.
     ///
-    /// From one of the pool's own threads it does not wait.
+    /// On one of the pool's own threads it does not wait.
     pub fn shutdown(&self, timeout: Duration) -> Vec<String> {
-        // `None`: so long that it is for ever.
-        let deadline = Instant::now().checked_add(timeout);
-        let executors = self.begin_shutdown();
+        // `None`: the deadline is so far away that it never comes.
+        let deadline = now().checked_add(timeout);
+        let pools = self.begin_shutdown();
         let mut busy = self.core.wait_for_end(deadline);
-        for executor in executors {
-            // Each is left what remains of the time.
+        for pool in pools {
+            // Each pool gets what remains of the time.
             let rest = deadline.map_or(Duration::MAX, |deadline| {
-                deadline.saturating_duration_since(Instant::now())
+                deadline.saturating_duration_since(now())
             });
-            busy.extend(executor.shutdown_with_its_runtime(rest));
+            busy.extend(pool.shutdown(rest));
         }
         busy
     }
 
-    /// Cancels what is queued, here and on the executors in its place, which it returns.
-    pub(super) fn begin_shutdown(&self) -> Vec<Executor> {
-        let executors = {
+    /// Cancels what is queued, here and in the pools that replaced this one, and returns those pools.
+    fn begin_shutdown(&self) -> Vec<Arc<Self>> {
+        let pools = {
             let mut replaced = self.replaced.lock();
             replaced.shut_down = true;
-            replaced.executors.clone()
+            replaced.pools.clone()
         };
         self.core.begin_shutdown();
-        executors.iter().for_each(Executor::begin_shutdown);
-        executors
+        for pool in &pools {
+            pool.begin_shutdown();
+        }
+        pools
     }
 }
 
@@ -291,8 +290,8 @@ unsafe impl Schedule for Core {
 
     fn abort_queued(this: &SchedulerArc<Self>, id: TaskId) {
         let aborted = this.state.lock().queue.remove(id);
-        // Outside of the lock: dropping the function may do anything. The hold goes after whoever awaits the job was
-        // woken.
+        // Outside the lock: dropping the function may do anything. The hold is dropped last, after the task that
+        // awaits the job was woken.
         if let Some(Queued { task, hold }) = aborted {
             task.cancel();
             drop(hold);
@@ -321,7 +320,7 @@ impl Core {
         }
     }
 
-    /// Starts a thread that has been counted already.
+    /// Starts a thread that is already counted.
     fn start_thread(this: &SchedulerArc<Self>, place: usize) {
         let core = this.clone();
         let started = thread::Builder::new()
@@ -333,7 +332,7 @@ impl Core {
         this.announce_end(&state);
         drop(state);
         for job in stranded.into_jobs() {
-            // Each needs an error of its own.
+            // Each job needs its own error.
             job.task.fail_to_start(match error.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
                 None => io::Error::from(error.kind()),
@@ -341,19 +340,20 @@ impl Core {
         }
     }
 
-    /// The life of a thread.
+    /// What a thread does from its start to its end.
     fn run(&self, place: usize) {
         POOL.set(self);
         let _role = trace::thread_is(ThreadKind::Blocking, WorkerId::NONE);
         if let Some(begin) = self.config.on_thread_start {
-            begin();
+            // A thread that it ended would be counted for ever, and its job be lost.
+            contain(begin);
         }
         let mut state = self.state.lock();
         loop {
             if let Some(Queued { task, hold }) = state.queue.pop() {
-                let ambient = state.begin(place, &task);
+                let context = state.begin(place, &task);
                 drop(state);
-                run_job(task, ambient);
+                run_job(task, context);
                 drop(hold);
                 state = self.state.lock();
                 state.running[place].busy = false;
@@ -369,9 +369,9 @@ impl Core {
         self.announce_end(&state);
     }
 
-    /// False when the thread was not needed for as long as threads are kept.
+    /// Returns false if the thread was not needed for the whole of `keep_alive`.
     fn wait_for_work(&self, state: &mut MutexGuard<'_, State>) -> bool {
-        let deadline = Instant::now().checked_add(self.config.keep_alive);
+        let deadline = now().checked_add(self.config.keep_alive);
         state.idle += 1;
         loop {
             let timed_out = match deadline {
@@ -381,7 +381,7 @@ impl Core {
                 }
                 Some(deadline) => self.work.wait_until(state, deadline).timed_out(),
             };
-            // Whoever consumes a claim was taken off `idle` by it.
+            // Whoever made the claim has already subtracted this thread from `idle`.
             if state.claims > 0 {
                 state.claims -= 1;
                 return true;
@@ -400,13 +400,14 @@ impl Core {
             mem::take(&mut state.queue)
         };
         self.work.notify_all();
-        // Outside of the lock: their destructors may do anything, spawning included.
+        // Outside the lock: their destructors may do anything, even spawn.
         for job in queued.into_jobs() {
             job.task.cancel();
         }
     }
 
-    /// Waits until the last thread has ended, or until `deadline`; the names of the jobs that still run.
+    /// Waits until the last thread has ended, or until `deadline`. Returns the names of the jobs that are still
+    /// running.
     fn wait_for_end(&self, deadline: Option<Instant>) -> Vec<String> {
         let own = ptr::eq(POOL.get(), self);
         let mut state = self.state.lock();
@@ -432,7 +433,7 @@ impl Core {
 }
 
 impl State {
-    /// A place in `running` for a new thread.
+    /// Takes an entry in `running` for a new thread.
     fn take_place(&mut self) -> usize {
         let place = match self.running.iter().position(|running| !running.taken) {
             Some(place) => place,
@@ -445,16 +446,17 @@ impl State {
         place
     }
 
-    /// Notes what a thread is about to run, and tells for which runtime.
-    fn begin(&mut self, place: usize, task: &Task) -> Option<Weak<dyn Ambient>> {
+    /// Notes what a thread is about to run, and returns the runtime that it runs for.
+    fn begin(&mut self, place: usize, task: &Task) -> Option<Weak<dyn JobContext>> {
         let running = &mut self.running[place];
         running.busy = true;
         running.name.clear();
         running.name.push_str(task.name());
-        self.ambient.clone()
+        self.context.clone()
     }
 
-    /// A thread is gone, or did not come. The jobs that nobody is left to run, if it was the last.
+    /// Call this when a thread has ended or could not be started. If it was the last, returns the jobs that nobody
+    /// will run.
     fn leave(&mut self, place: usize) -> Queue {
         self.running[place].taken = false;
         self.threads -= 1;
@@ -466,20 +468,21 @@ impl State {
     }
 }
 
-fn run_job(task: Task, ambient: Option<Weak<dyn Ambient>>) {
-    // Entered for the job only: an idle thread does not keep a runtime alive.
-    let _entered = ambient
-        .and_then(|ambient| ambient.upgrade())
-        .map(|ambient| {
-            (
-                RunsFor::begin(&ambient),
-                context::enter(ambient, Role::NonWorker),
-            )
-        });
-    let id = task.id();
-    match trace::blocking(Some(id), || task.run()) {
-        Ran::Finished | Ran::Parked => {}
-        // A job ends in its first poll; if that ever changes, it is due again.
-        Ran::Woken(task) | Ran::Yielded(task) => run_job(task, None),
+fn run_job(task: Task, context: Option<Weak<dyn JobContext>>) {
+    let mut task = Some(task);
+    let mut job = || {
+        while let Some(due) = task.take() {
+            let id = due.id();
+            task = match trace::blocking(Some(id), || due.run()) {
+                Ran::Finished | Ran::Parked => None,
+                // A job ends in its first poll; if that ever changes, it is polled again.
+                Ran::Woken(due) | Ran::Yielded(due) => Some(due),
+            };
+        }
+    };
+    // Entered for the job only: an idle thread must not keep a runtime alive.
+    match context.and_then(|context| context.upgrade()) {
+        Some(context) => context.run_job(&mut job),
+        None => job(),
     }
 }

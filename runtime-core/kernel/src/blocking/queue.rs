@@ -1,4 +1,4 @@
-//! The jobs that wait for a thread: in order, and each to be found by its task's id.
+//! The jobs that wait for a thread: in order, and indexed by their tasks' ids.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,14 +8,14 @@ use crate::time::Hold;
 /// A job that waits for a thread.
 pub(super) struct Queued {
     pub(super) task: Task,
-    /// Simulated time does not pass while a job waits or runs. Dropped when whoever awaits it has been woken.
+    /// Simulated time does not pass while a job waits or runs. Dropped after the task that awaits the job was woken.
     pub(super) hold: Hold,
 }
 
-/// A queue out of whose middle jobs are taken, too: an abort costs the logarithm of its length, however many jobs wait.
+/// A queue from which a job can be removed at any place. An abort costs the logarithm of the queue's length.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// By the numbers in which they came.
+    /// By sequence number: the order of arrival.
     jobs: BTreeMap<u64, Queued>,
     numbers: HashMap<TaskId, u64>,
     next: u64,
@@ -28,14 +28,14 @@ impl Queue {
         self.next += 1;
     }
 
-    /// The one that has waited longest.
+    /// The job that has waited longest.
     pub(super) fn pop(&mut self) -> Option<Queued> {
         let (_, job) = self.jobs.pop_first()?;
         self.numbers.remove(&job.task.id());
         Some(job)
     }
 
-    /// The job of that task, if it waits.
+    /// Removes the job of that task, if it is queued.
     pub(super) fn remove(&mut self, id: TaskId) -> Option<Queued> {
         let number = self.numbers.remove(&id)?;
         self.jobs.remove(&number)

@@ -1,22 +1,25 @@
 //! Which runtime a thread runs a blocking job for.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use crate::context::Ambient;
+use super::job_context::JobContext;
+use super::pool::BlockingPool;
+use crate::context::{self, Ambient, Role};
 use crate::primitives::thread_local;
+use crate::time::Hold;
 
-/// No runtime is there.
+/// Runs for no runtime.
 const NOBODY: usize = 0;
-/// Nor there: a thread that serves all runtimes.
+/// Runs for every runtime: a thread that serves all of them.
 const EVERYBODY: usize = usize::MAX;
 
 thread_local! {
-    /// What tells that runtime from others; only compared.
+    /// The identity of the runtime. It is only compared.
     static RUNS_FOR: Cell<usize> = const { Cell::new(NOBODY) };
 }
 
-/// By its pool, as under 1:1 each task has an ambient of its own.
+/// The address of its pool, because under 1:1 each task has its own ambient.
 fn identity(ambient: &Arc<dyn Ambient>) -> usize {
     Arc::as_ptr(ambient.blocking_pool()).addr()
 }
@@ -27,13 +30,34 @@ fn identity(ambient: &Arc<dyn Ambient>) -> usize {
 pub struct RunsFor(usize);
 
 impl RunsFor {
-    pub(super) fn begin(ambient: &Arc<dyn Ambient>) -> Self {
+    fn begin(ambient: &Arc<dyn Ambient>) -> Self {
         Self(RUNS_FOR.replace(identity(ambient)))
     }
 
-    /// For a thread of ours that serves all runtimes, and must wait for none.
+    /// For a thread of ours that serves all runtimes, and must not wait for any of them.
     pub fn everybody() -> Self {
         Self(RUNS_FOR.replace(EVERYBODY))
+    }
+}
+
+impl<A: Ambient> JobContext for A {
+    fn run_job(self: Arc<Self>, job: &mut dyn FnMut()) {
+        let ambient: Arc<dyn Ambient> = self;
+        let _runs_for = RunsFor::begin(&ambient);
+        let _entered = context::enter(ambient, Role::NonWorker);
+        job();
+    }
+
+    fn hold_clock(&self) -> Hold {
+        self.clock().hold()
+    }
+}
+
+impl BlockingPool {
+    /// Sets the runtime that code in blocking functions finds. The threads enter it for each job, as non-worker
+    /// threads.
+    pub fn set_ambient(&self, ambient: Weak<dyn Ambient>) {
+        self.set_context(ambient);
     }
 }
 
@@ -43,24 +67,24 @@ impl Drop for RunsFor {
     }
 }
 
-/// What a thread runs at the moment, for one that does a part of it: a branch of fork-join.
+/// What a thread runs at the moment, to pass on to a thread that does a part of it: a branch of fork-join.
 #[derive(Clone, Copy, Debug)]
 pub struct OnBehalf(usize);
 
 impl OnBehalf {
-    /// Of the calling thread.
+    /// What the calling thread runs.
     pub fn current() -> Self {
         Self(RUNS_FOR.get())
     }
 
-    /// The calling thread does a part of it until the guard is dropped.
+    /// The calling thread does a part of that work until the guard is dropped.
     pub fn begin(self) -> RunsFor {
         RunsFor(RUNS_FOR.replace(self.0))
     }
 }
 
-/// Whether the calling thread runs a blocking job for that runtime. A task of its may wait for the job, so the job
-/// must not wait for the runtime's tasks: an owner that is dropped there only begins the shutdown.
+/// Whether the calling thread runs a blocking job for that runtime. One of the runtime's tasks may wait for the job,
+/// so the job must not wait for the runtime's tasks: an owner that is dropped there only begins the shutdown.
 pub fn is_in_job_of(ambient: &Arc<dyn Ambient>) -> bool {
     let runs_for = RUNS_FOR.get();
     runs_for == EVERYBODY || runs_for == identity(ambient)

@@ -21,7 +21,7 @@ fn pool(max_threads: usize, keep_alive: Duration) -> Arc<BlockingPool> {
     })
 }
 
-/// Waits for a condition that others bring about, up to a generous limit.
+/// Waits, up to a generous limit, until other threads have made the condition true.
 fn eventually(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + LONG;
     while !condition() {
@@ -198,7 +198,7 @@ fn a_dropped_pool_lets_its_threads_go() {
     }
     block_on(pool.spawn(move || ALIVE.with_borrow_mut(|place| *place = Some(alive)))).unwrap();
     drop(pool);
-    // Disconnected when the thread has ended, and its thread-locals with it.
+    // The channel disconnects when the thread has ended and its thread-locals are dropped.
     assert_eq!(
         ended.recv_timeout(LONG),
         Err(mpsc::RecvTimeoutError::Disconnected)
@@ -219,14 +219,14 @@ fn an_executor_in_the_pools_place_ends_with_it() {
     });
     let queued = pool.spawn(|| ());
     assert_ne!(has_started.recv().unwrap(), own);
-    // Both the pool's own thread, which is idle, and the executor's are told; the one that runs is named.
+    // Shutdown reaches both the pool's own thread, which is idle, and the executor's; the running job is named.
     assert_eq!(pool.shutdown(Duration::from_millis(1)).len(), 1);
     assert!(block_on(queued).unwrap_err().is_cancelled());
     assert!(block_on(executor.spawn(|| ())).unwrap_err().is_cancelled());
     release.send(()).unwrap();
     block_on(running).unwrap().unwrap();
     assert_eq!(pool.shutdown(LONG), Vec::<String>::new());
-    // One that comes late ends at once.
+    // An executor that comes late is shut down at once.
     let late = Executor::new("late", 1);
     pool.set_default(late.clone());
     assert!(block_on(late.spawn(|| ())).unwrap_err().is_cancelled());
@@ -236,4 +236,16 @@ fn an_executor_in_the_pools_place_ends_with_it() {
 #[should_panic(expected = "at least one thread")]
 fn an_executor_without_threads_is_refused() {
     let _ = Executor::new("none", 0);
+}
+
+#[test]
+fn a_hook_that_panics_costs_neither_its_thread_nor_a_job() {
+    let pool = BlockingPool::new(BlockingConfig {
+        max_threads: 1,
+        on_thread_start: Some(|| panic!("on purpose")),
+        ..BlockingConfig::default()
+    });
+    let (done, is_done) = mpsc::channel();
+    drop(pool.spawn(move || done.send(())));
+    is_done.recv_timeout(LONG).expect("nobody runs the job");
 }

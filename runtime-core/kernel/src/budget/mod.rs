@@ -1,30 +1,30 @@
-//! The cooperative budget: a loop over leaf operations that are always ready returns from its poll all the same.
+//! The cooperative budget: a loop over leaf operations that are always ready still returns from its poll.
 //!
-//! Each poll of a task is on a full budget ([`arm`]). A leaf operation (a socket read, a queue's `get`, a timer) calls
-//! [`poll_proceed`] *before* it takes a permit, a lock or an item: an operation that took first and yielded then would
-//! hold up all who wait for what it holds. With the budget used up the operation wakes its own task and returns
-//! `Pending`, so that the task goes to the back of the run queue. An operation that is made of other futures calls
-//! [`poll_begin`] instead: it spends a unit only if none of those futures did.
+//! Each poll of a task starts with a full budget ([`arm`]). A leaf operation (a socket read, a queue's `get`, a timer)
+//! calls [`poll_proceed`] *before* it takes a permit, a lock or an item. If it took first and then yielded, it would
+//! block everyone who waits for what it holds. When the budget is used up, the operation wakes its own task and
+//! returns `Pending`, so that the task goes to the back of the run queue. An operation that consists of other futures
+//! calls [`poll_begin`] instead: it spends a unit only if none of those futures did.
 //!
-//! **Whom it covers.** Every operation of this project. Futures of other libraries know nothing of it; a task that
+//! **What it covers.** Every operation of this project. Futures of other libraries don't use the budget; a task that
 //! loops over them calls [`consume_budget`]. [`unconstrained`] polls a future without a budget.
 //!
-//! **What a refusal does.** Whoever polls a refused operation should return from the task's poll. Two cases are
-//! different, and have rules of their own:
+//! **What a refusal does.** The code that polls a refused operation should return from the task's poll. Two cases
+//! differ, and have rules of their own:
 //!
 //! - *Siblings.* `or(busy, sleep(..))` polls `busy` first. If `busy` used up everything in each poll, the sleep would
-//!   never be looked at. So each of the first refusals in a poll leaves a *reserve* to those that come after it: 64
+//!   never be polled. Therefore each of the first refusals in a poll leaves a *reserve* to the operations after it: 64
 //!   units, then 32, and so on down to 1. One poll completes fewer than 256 operations.
-//! - *A poller that does not return.* A `block_on` inside of a task polls again at once, and nobody renews the budget.
-//!   So refusals are counted, and after a certain number the budget is renewed. A refusal through another waker than
-//!   the task's own counts for much more: `block_on` has a waker of its own, as has each child of a combinator, but a
-//!   combinator's child is refused once and its combinator returns. [`IMPATIENCE`] and [`FOREIGN_WAKER`] have the
+//! - *A poller that does not return.* A `block_on` inside a task polls again at once, and nobody renews the budget.
+//!   Refusals are therefore counted, and after a certain number the budget is renewed. A refusal through a waker other
+//!   than the task's own counts for much more. `block_on` has its own waker. So has each child of a combinator, but
+//!   that child is refused once and then the combinator returns. [`IMPATIENCE`] and [`FOREIGN_WAKER`] have the
 //!   numbers.
 //!
 //! **Where it ends.** A thread on which nobody arms a budget (another executor, a plain `block_on`) is not limited:
-//! with nobody to give a new budget, a used-up one would never end. For the same reason the limit is lifted where our
-//! own code polls or blocks on behalf of a task: in `block_on`, `block_in_place`, blocking jobs, the callbacks of
-//! tasks, and destructors of a task's future.
+//! nobody would ever renew a used-up budget there. For the same reason the limit is lifted where our own code polls or
+//! blocks on behalf of a task: in `block_on`, `block_in_place`, blocking jobs, the callbacks of tasks, and destructors
+//! of a task's future.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -39,27 +39,28 @@ use crate::task;
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests;
 
-/// Leaf operations that a task may complete in one poll, before the first is refused.
+/// The number of leaf operations that a task may complete in one poll before the first one is refused.
 pub const UNITS_PER_POLL: u32 = 128;
 
-/// Refusals in one poll after which the budget is renewed, as the poller evidently does not return. More than any
-/// `select` has branches: a loop over one that is always ready is refused in each of them, and then returns.
+/// After this many refusals in one poll the budget is renewed, because the poller evidently does not return. It is
+/// more than any `select` has branches: a loop over a `select` that is always ready is refused in each branch, and
+/// then returns.
 pub const IMPATIENCE: u32 = 1 << 16;
 
-/// So many refusals are counted for one through a waker that is not the task's own: a thousand of those renew the
+/// What a refusal counts if it comes through a waker that is not the task's own: about a thousand of them renew the
 /// budget.
 pub const FOREIGN_WAKER: u32 = 64;
 
-/// What `Budget::remaining` is while no budget is armed.
+/// The value of `Budget::remaining` while no budget is armed.
 const UNLIMITED: u16 = u16::MAX;
 
-/// The budget of one poll, in one word: arming it is one store, and a unit is one addition.
+/// The budget of one poll, in one word: arming it is one store, and spending a unit is one addition.
 ///
 /// | bits | what |
 /// |---|---|
 /// | 0 to 15 | units left, or `UNLIMITED` |
-/// | 16 to 31 | how many reserves were given out: the next is the full budget halved so often, and once more |
-/// | 32 to 63 | refusals since the budget was full, by weight |
+/// | 16 to 31 | the number of reserves given out so far: the next is the full budget halved so often, and once more |
+/// | 32 to 63 | refusals since the budget was full, weighted |
 #[derive(Clone, Copy, Debug)]
 struct Budget(u64);
 
@@ -84,14 +85,14 @@ impl Budget {
         (self.0 >> 32) as u32
     }
 
-    /// One unit less. There is one left.
+    /// One unit less. Requires that one is left.
     #[inline]
     fn less_one(self) -> Self {
         debug_assert!(!matches!(self.remaining(), 0 | UNLIMITED));
         Self(self.0 - 1)
     }
 
-    /// One unit more. It is not full.
+    /// One unit more. Requires that the budget is not full.
     #[inline]
     fn and_one(self) -> Self {
         debug_assert!(u32::from(self.remaining()) < UNITS_PER_POLL);
@@ -103,7 +104,7 @@ thread_local! {
     static BUDGET: Cell<Budget> = const { Cell::new(Budget::NONE) };
 }
 
-/// Arms a full budget for one poll; what was left of an outer poll's comes back when the guard is dropped.
+/// Arms a full budget for one poll. When the guard is dropped, the rest of the outer poll's budget is restored.
 #[inline]
 pub fn arm() -> Armed {
     Armed {
@@ -111,7 +112,7 @@ pub fn arm() -> Armed {
     }
 }
 
-/// Keeps the calling thread's poll on a budget. See [`arm`].
+/// Keeps the calling thread's poll limited. See [`arm`].
 #[must_use = "the budget is that of the outer poll again when the guard is dropped"]
 #[derive(Debug)]
 pub struct Armed {
@@ -131,11 +132,11 @@ pub fn has_remaining() -> bool {
     BUDGET.get().remaining() != 0
 }
 
-/// Takes one unit; `Pending`, with the task already woken, if none is left.
+/// Takes one unit. If none is left, wakes the task and returns `Pending`.
 ///
 /// Call it before the operation takes anything. Keep the [`Spent`] until the outcome is known: dropped without
-/// [`made_progress`](Spent::made_progress) it gives the unit back, so that an operation that has to wait costs
-/// nothing. An error is an outcome, too.
+/// [`made_progress`](Spent::made_progress) it gives the unit back, so an operation that has to wait costs nothing. An
+/// error counts as an outcome.
 ///
 /// ```
 /// use std::task::{Context, Poll, ready};
@@ -162,7 +163,8 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Spent> {
     }
 }
 
-/// Refuses, and leaves a reserve to those who come next; or renews the budget of a poller who does not return.
+/// Refuses, and leaves a reserve to the operations that come next; or renews the budget of a poller that does not
+/// return.
 #[cold]
 fn exhausted(cx: &mut Context<'_>) -> Poll<Spent> {
     let before = BUDGET.get();
@@ -211,7 +213,7 @@ impl Drop for Spent {
     fn drop(&mut self) {
         if self.refund {
             let budget = BUDGET.get();
-            // Not into a budget that was disarmed or renewed meanwhile.
+            // Not into a budget that was disarmed or renewed in the meantime.
             if u32::from(budget.remaining()) < UNITS_PER_POLL {
                 BUDGET.set(budget.and_one());
             }
@@ -219,8 +221,8 @@ impl Drop for Spent {
     }
 }
 
-/// Begins an operation that is made of other futures; `Pending`, with the task already woken, if the budget is used up.
-/// It takes nothing yet: the futures inside spend for themselves.
+/// Begins an operation that consists of other futures. If the budget is used up, wakes the task and returns `Pending`.
+/// It takes nothing yet: the inner futures spend for themselves.
 ///
 /// ```
 /// use std::future::Future;
@@ -238,7 +240,7 @@ impl Drop for Spent {
 #[inline]
 pub fn poll_begin(cx: &mut Context<'_>) -> Poll<Begun> {
     if !has_remaining() {
-        // The unit that a renewed budget gives goes back at once.
+        // If the budget was renewed, the unit that this took goes back at once.
         drop(ready!(exhausted(cx)));
     }
     Poll::Ready(Begun {
@@ -246,7 +248,7 @@ pub fn poll_begin(cx: &mut Context<'_>) -> Poll<Begun> {
     })
 }
 
-/// An operation made of others that goes on. See [`poll_begin`].
+/// An operation that consists of others, and may proceed. See [`poll_begin`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "say whether the operation has completed"]
 pub struct Begun {
@@ -254,7 +256,7 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// The operation has completed: one unit is spent, unless a future inside has spent some.
+    /// Call this when the operation has completed: it spends one unit, unless an inner future has spent some.
     #[inline]
     pub fn completed(self) {
         let budget = BUDGET.get();
@@ -271,11 +273,11 @@ pub fn poll_consume(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Ready(())
 }
 
-/// Spends one unit of the task's budget; if none is left, the other tasks have their turn first. tokio's
+/// Spends one unit of the task's budget. If none is left, the other tasks get their turn first. tokio's
 /// `task::consume_budget`.
 ///
-/// For loops over what knows no budget: futures of other libraries, or work of one's own. The operations of this
-/// project do it by themselves. It costs a few nanoseconds and needs no runtime. Cancel safe.
+/// Use it in loops over operations without a budget: futures of other libraries, or your own computation. The
+/// operations of this project spend by themselves. It costs a few nanoseconds and needs no runtime. Cancel safe.
 ///
 /// ```
 /// use runtime_core::{consume_budget, park::block_on_current_thread};
@@ -294,7 +296,7 @@ pub async fn consume_budget() {
     poll_fn(poll_consume).await;
 }
 
-/// Lifts the limit while it exists and puts back what was left before.
+/// Lifts the limit while it exists, then restores the previous budget.
 #[must_use = "the limit is back when the guard is dropped"]
 #[derive(Debug)]
 pub struct Lifted {
@@ -326,8 +328,8 @@ pin_project! {
     }
 }
 
-/// Polls `future` without a budget. It is then up to `future` to return from its polls: one that does not starves the
-/// other tasks of its worker. tokio's `task::unconstrained`.
+/// Polls `future` without a budget. If `future` does not return from its polls, it starves the other tasks of its
+/// worker. tokio's `task::unconstrained`.
 pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
     Unconstrained { future }
 }

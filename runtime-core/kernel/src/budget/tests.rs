@@ -1,4 +1,4 @@
-//! The budget of one poll: how far it reaches, who is refused, and who is let through all the same.
+//! The budget of one poll: how far it reaches, which operations it refuses, and which ones it lets through anyway.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +90,7 @@ fn unconstrained_lifts_the_limit_and_leaves_the_rest_as_it_was() {
     assert_eq!(proceed_up_to(1000, &mut cx), UNITS_PER_POLL as usize - 100);
 }
 
-/// How many operations proceed in `attempts`, whatever is refused in between.
+/// How many of `attempts` operations proceed, regardless of refusals in between.
 fn proceed_in(attempts: usize, cx: &mut Context<'_>) -> usize {
     (0..attempts)
         .filter(|_| poll_consume(cx).is_ready())
@@ -111,7 +111,7 @@ fn a_poller_who_does_not_return_is_let_through() {
     let mut cx = Context::from_waker(Waker::noop());
     let _armed = arm();
     assert_eq!(proceed_in(1000, &mut cx), 255);
-    // Through this waker, which is no task's, about a thousand refusals are enough, each time.
+    // This waker belongs to no task, so about a thousand refusals are enough, each time.
     let refusals = (IMPATIENCE / FOREIGN_WAKER) as usize;
     assert_eq!(proceed_in(refusals, &mut cx), UNITS_PER_POLL as usize);
     assert_eq!(proceed_in(refusals + 200, &mut cx), UNITS_PER_POLL as usize);
@@ -131,7 +131,7 @@ fn what_is_made_of_others_spends_if_they_do_not() {
         begun.completed();
         assert_eq!(BUDGET.get().remaining(), before - 1);
     }
-    // The last unit is for the future inside.
+    // The last unit is for the inner future.
     assert_eq!(proceed_up_to(UNITS_PER_POLL as usize - 3, &mut cx), 125);
     let Poll::Ready(begun) = poll_begin(&mut cx) else {
         panic!("there is one left")
@@ -141,7 +141,7 @@ fn what_is_made_of_others_spends_if_they_do_not() {
     assert!(poll_begin(&mut cx).is_pending());
 }
 
-/// As many operations as it says, one after the other.
+/// `count` operations, one after the other.
 async fn operations(count: usize) {
     for _ in 0..count {
         consume_budget().await;

@@ -1,4 +1,4 @@
-//! A future polled to its end by a thread that has nothing else to do.
+//! Polls a future to its end on a thread that has nothing else to do.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::{AdaptiveSpin, Parker};
 
-/// What a thread waits with.
+/// What a thread uses to wait.
 struct Own {
     parker: Parker,
     waker: Waker,
@@ -15,7 +15,7 @@ struct Own {
 }
 
 thread_local! {
-    /// The thread's own while no `block_on_current_thread` uses it.
+    /// The thread's own, while no `block_on_current_thread` uses it.
     static CACHED: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
 
@@ -24,12 +24,12 @@ crate::primitives::thread_local! {
     static BLOCKED_ON: Cell<bool> = const { Cell::new(false) };
 }
 
-/// True if what is polled on the calling thread is waited for by blocking that thread.
+/// True if a future that is polled on the calling thread waits by blocking that thread.
 pub(crate) fn is_blocked_on() -> bool {
     BLOCKED_ON.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Says so until it is dropped.
+/// While it exists, the thread is marked as blocked on a future.
 struct BlockedOn {
     before: bool,
 }
@@ -44,18 +44,18 @@ impl BlockedOn {
 
 impl Drop for BlockedOn {
     fn drop(&mut self) {
-        // A thread that is past its thread-locals has none to put back.
+        // A thread that has destroyed its thread-locals has nothing to restore.
         let _ = BLOCKED_ON.try_with(|is| is.set(self.before));
     }
 }
 
 /// Polls `future` to its end on the calling thread, which sleeps while there is nothing to do.
 ///
-/// Timers and sockets do not advance by it: it is for futures that other threads complete, such as those of
-/// `sync`. It may be nested.
+/// It drives neither timers nor sockets: use it for futures that other threads complete, such as those of `sync`. You
+/// may nest calls.
 ///
 /// # Panics
-/// On a thread that runs tasks, which it would block.
+/// On a thread that runs tasks, because it would block them.
 pub fn block_on_current_thread<F: Future>(future: F) -> F::Output {
     crate::context::assert_may_block(
         "block_on_current_thread",
@@ -65,7 +65,7 @@ pub fn block_on_current_thread<F: Future>(future: F) -> F::Output {
     let own = take_own();
     let mut cx = Context::from_waker(&own.waker);
     let output = {
-        // A blocking job runs inside of a task's poll: nobody would renew its budget here.
+        // A blocking job runs inside a task's poll: nobody would renew its budget here.
         let _lifted = crate::budget::lift();
         let _blocked_on = BlockedOn::begin();
         loop {
@@ -79,10 +79,10 @@ pub fn block_on_current_thread<F: Future>(future: F) -> F::Output {
     output
 }
 
-/// The thread's parker, or a new one if a caller further up the stack uses it. A token left over from its last use
-/// costs one poll too many and no more.
+/// The thread's parker, or a new one if a caller further up the stack uses it. A token that was left over from the
+/// last use costs one extra poll, nothing else.
 fn take_own() -> Own {
-    // The model checkers run all their threads on one: there nothing is kept.
+    // The model checkers run all their threads on one system thread: nothing is cached there.
     let cached = if cfg!(any(lab_loom, lab_shuttle)) {
         None
     } else {
@@ -103,7 +103,7 @@ fn take_own() -> Own {
 
 fn return_own(own: Own) {
     if !cfg!(any(lab_loom, lab_shuttle)) {
-        // A thread that is past its thread-locals keeps none.
+        // A thread that has destroyed its thread-locals caches nothing.
         let _ = CACHED.try_with(|cached| cached.replace(Some(own)));
     }
 }
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Pending once; another thread wakes it.
+    /// Returns `Pending` once, and another thread wakes it.
     async fn woken_by_a_thread() {
         let mut started = false;
         poll_fn(|cx| {

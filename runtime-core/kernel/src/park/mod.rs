@@ -1,8 +1,8 @@
-//! A thread's own parking place: one token, on a futex.
+//! A thread's parker: one token, on a futex.
 //!
-//! `std::thread::park` has one token per thread that every library on that thread shares: a wake-up meant for one of
-//! them can be consumed by another. A [`Parker`] belongs to whoever made it. It can be moved to another thread and not
-//! shared, so that one thread at a time parks; what the others have of it is an [`Unparker`].
+//! `std::thread::park` has one token per thread, which every library on that thread shares: one of them can consume a
+//! wake-up that was meant for another. A [`Parker`] belongs to its creator. You can move it to another thread but not
+//! share it, so one thread at a time parks; other threads have an [`Unparker`].
 //!
 //! States, all changed by read-modify-writes on one word:
 //! - `EMPTY`: no token, nobody parked.
@@ -25,6 +25,7 @@ use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::primitives::atomic::{AtomicU32, Ordering};
+use crate::primitives::now;
 
 pub use block_on::block_on_current_thread;
 pub(crate) use block_on::is_blocked_on;
@@ -40,11 +41,10 @@ const NOTIFIED: u32 = 2;
 #[derive(Debug)]
 struct Inner {
     state: AtomicU32,
-    place: place::Place,
+    sleep_point: sleep_point::SleepPoint,
 }
 
-/// The owner's side: parks the calling thread. There is one of it, and it is not `Sync`, so that one thread at a time
-/// parks.
+/// The owner's side: parks the calling thread. There is only one, and it is not `Sync`, so one thread at a time parks.
 ///
 /// ```compile_fail
 /// let parker = runtime_core::park::Parker::new();
@@ -60,7 +60,7 @@ pub struct Parker {
     _not_sync: PhantomData<Cell<()>>,
 }
 
-/// The others' side: wakes the [`Parker`]'s owner, or keeps it from parking once.
+/// The other threads' side: wakes the [`Parker`]'s owner, or keeps it from parking once.
 #[derive(Clone, Debug)]
 pub struct Unparker {
     inner: Arc<Inner>,
@@ -78,41 +78,41 @@ impl Parker {
         Self {
             inner: Arc::new(Inner {
                 state: AtomicU32::new(EMPTY),
-                place: place::Place::new(),
+                sleep_point: sleep_point::SleepPoint::new(),
             }),
             _not_sync: PhantomData,
         }
     }
 
-    /// What wakes this parker's owner.
+    /// A handle that wakes this parker's owner.
     pub fn unparker(&self) -> Unparker {
         Unparker {
             inner: Arc::clone(&self.inner),
         }
     }
 
-    /// Takes the token if there is one, without waiting. True if there was.
+    /// Takes the token if there is one, without waiting. Returns whether there was one.
     ///
-    /// What was written before the [`unpark`](Unparker::unpark) that left the token is visible then.
+    /// If so, you see what was written before the [`unpark`](Unparker::unpark) that left the token.
     #[inline]
     pub fn take_token(&self) -> bool {
         let state = &self.inner.state;
-        // A look before the locked instruction: as a rule there is none.
+        // Look before the locked instruction: usually there is no token.
         // Acquire: pairs with the Release swap in `unpark`. Nobody else takes a token.
         state.load(Ordering::Relaxed) == NOTIFIED
             && state.swap(EMPTY, Ordering::Acquire) == NOTIFIED
     }
 
-    /// Takes the token, waiting for it up to `deadline` (`None`: for ever). True if there was one; false at the
-    /// deadline.
+    /// Takes the token, and waits for it up to `deadline` (`None`: for ever). Returns true if there was one, and false
+    /// at the deadline.
     ///
-    /// What was written before the [`unpark`](Unparker::unpark) that left the token is visible afterwards.
+    /// Afterwards you see what was written before the [`unpark`](Unparker::unpark) that left the token.
     pub fn park(&self, deadline: Option<Instant>) -> bool {
         if self.take_token() {
             return true;
         }
         let state = &self.inner.state;
-        if !cfg!(lab_shuttle) && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if deadline.is_some_and(|deadline| deadline <= now()) {
             return false;
         }
         if state
@@ -126,18 +126,13 @@ impl Parker {
         loop {
             let remaining = match deadline {
                 None => None,
-                // shuttle has no time: any deadline is reached as soon as the others have had an opportunity to run.
-                Some(_) if cfg!(lab_shuttle) => {
-                    crate::primitives::thread::yield_now();
-                    return state.swap(EMPTY, Ordering::Acquire) == NOTIFIED;
-                }
-                Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
+                Some(deadline) => match deadline.checked_duration_since(now()) {
                     Some(remaining) if !remaining.is_zero() => Some(remaining),
-                    // A token may have come together with the deadline: the swap leaves none behind unseen.
+                    // A token may have arrived at the deadline: the swap takes it, so that none stays behind unseen.
                     _ => return state.swap(EMPTY, Ordering::Acquire) == NOTIFIED,
                 },
             };
-            self.inner.place.wait(state, remaining);
+            self.inner.sleep_point.wait(state, remaining);
             if self.take_token() {
                 return true;
             }
@@ -146,7 +141,7 @@ impl Parker {
 }
 
 impl Parker {
-    /// [`park`](Parker::park) without a deadline, after having looked for the token for as long as `spin` says.
+    /// Like [`park`](Parker::park) without a deadline, but spins first, for as long as `spin` says.
     pub fn park_after_spin(&self, spin: &AdaptiveSpin) {
         let sleep = || {
             self.park(None);
@@ -164,9 +159,9 @@ impl Unparker {
 
 impl Inner {
     fn unpark(&self) {
-        // Release: pairs with the Acquire in `park`, by which the token is taken.
+        // Release: pairs with the Acquire in `park` that takes the token.
         if self.state.swap(NOTIFIED, Ordering::Release) == PARKED {
-            self.place.wake(&self.state);
+            self.sleep_point.wake(&self.state);
         }
     }
 }
@@ -189,25 +184,26 @@ impl From<Unparker> for Waker {
 }
 
 #[cfg(all(target_os = "linux", not(any(lab_loom, lab_shuttle))))]
-mod place {
+mod sleep_point {
     use rustix::thread::futex;
 
     use super::{AtomicU32, Duration, PARKED};
 
-    /// Where the owner sleeps: the state word itself, by `futex(2)`.
+    /// Where the owner sleeps: on the state word itself, with `futex(2)`.
     #[derive(Debug)]
-    pub(super) struct Place;
+    pub(super) struct SleepPoint;
 
-    impl Place {
+    impl SleepPoint {
         pub(super) fn new() -> Self {
             Self
         }
 
         /// Sleeps while `state` is `PARKED`, up to `remaining`. May return early.
         pub(super) fn wait(&self, state: &AtomicU32, remaining: Option<Duration>) {
-            // More seconds than the kernel's type holds are as good as for ever: the caller's loop waits again.
+            // A wait with more seconds than the kernel's type can hold has no limit; the caller's loop checks the
+            // deadline.
             let timeout = remaining.and_then(|remaining| futex::Timespec::try_from(remaining).ok());
-            // Every error (interrupted, timed out, the word changed) sends the caller to look at the state again.
+            // After any error (interrupted, timed out, the word changed) the caller looks at the state again.
             let _ = futex::wait(state, futex::Flags::PRIVATE, PARKED, timeout.as_ref());
         }
 
@@ -217,25 +213,66 @@ mod place {
     }
 }
 
-#[cfg(any(not(target_os = "linux"), lab_loom, lab_shuttle))]
-mod place {
-    #[cfg(lab_loom)]
-    use loom::sync::{Condvar, Mutex};
-    #[cfg(all(lab_shuttle, not(lab_loom)))]
-    use shuttle::sync::{Condvar, Mutex};
-    #[cfg(not(any(lab_loom, lab_shuttle)))]
-    use std::sync::{Condvar, Mutex};
+#[cfg(all(lab_shuttle, not(lab_loom)))]
+mod sleep_point {
+    use super::{AtomicU32, Duration, Ordering, PARKED, now};
+    use crate::primitives::{Condvar, Mutex};
 
-    use super::{AtomicU32, Duration, Ordering, PARKED};
-
-    /// Where the owner sleeps: the lock does what the kernel's does for a futex.
+    /// Where the owner sleeps: on the mock clock.
     #[derive(Debug)]
-    pub(super) struct Place {
+    pub(super) struct SleepPoint {
         lock: Mutex<()>,
         woken: Condvar,
     }
 
-    impl Place {
+    impl SleepPoint {
+        pub(super) fn new() -> Self {
+            Self {
+                lock: Mutex::new(()),
+                woken: Condvar::new(),
+            }
+        }
+
+        /// Sleeps while `state` is `PARKED`, up to `remaining`.
+        pub(super) fn wait(&self, state: &AtomicU32, remaining: Option<Duration>) {
+            let mut guard = self.lock.lock();
+            if state.load(Ordering::Relaxed) != PARKED {
+                return;
+            }
+            match remaining.and_then(|remaining| now().checked_add(remaining)) {
+                None => self.woken.wait(&mut guard),
+                Some(deadline) => {
+                    self.woken.wait_until(&mut guard, deadline);
+                }
+            }
+        }
+
+        pub(super) fn wake(&self, _state: &AtomicU32) {
+            // Taken between the change of the state and the signal: the owner has either not looked yet, or waits
+            // already.
+            drop(self.lock.lock());
+            self.woken.notify_one();
+        }
+    }
+}
+
+#[cfg(all(any(not(target_os = "linux"), lab_loom), not(lab_shuttle)))]
+mod sleep_point {
+    #[cfg(lab_loom)]
+    use loom::sync::{Condvar, Mutex};
+    #[cfg(not(lab_loom))]
+    use std::sync::{Condvar, Mutex};
+
+    use super::{AtomicU32, Duration, Ordering, PARKED};
+
+    /// Where the owner sleeps: this lock does what the kernel's lock does for a futex.
+    #[derive(Debug)]
+    pub(super) struct SleepPoint {
+        lock: Mutex<()>,
+        woken: Condvar,
+    }
+
+    impl SleepPoint {
         pub(super) fn new() -> Self {
             Self {
                 lock: Mutex::new(()),
@@ -259,7 +296,8 @@ mod place {
         }
 
         pub(super) fn wake(&self, _state: &AtomicU32) {
-            // Taken between the state's change and the signal: the owner has either not looked yet or waits already.
+            // Taken between the change of the state and the signal: the owner has either not looked yet, or waits
+            // already.
             drop(
                 self.lock
                     .lock()
@@ -290,7 +328,7 @@ mod loom_tests {
 
     #[test]
     fn two_unparks_let_the_owner_see_both_messages() {
-        // Unbounded, the spinning of the two futex-like locks has too many interleavings.
+        // Without a bound, the spinning of the two futex-like locks gives too many interleavings.
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(2);
         builder.check(|| {

@@ -1,20 +1,19 @@
-//! How long a thread that has to wait looks for its wake-up before it sleeps.
+//! How long a thread that has to wait spins before it sleeps.
 //!
-//! To sleep and to be woken costs two system calls and two switches of threads: some 5 us if the processor is shared,
-//! and 20 us and more if it has gone idle meanwhile. One who is answered sooner than that had better not sleep. What
-//! the answer takes is not known beforehand, so the last wait decides: if it was short, whether slept through or not,
-//! the next one begins with a look-out; if it was long, the thread sleeps at once. Thus a thread that waits for a
-//! clock or a client pays for two looks at the clock and no more, and one that plays ping-pong with another thread
-//! does not sleep.
+//! Sleeping and being woken costs two system calls and two thread switches: some 5 us if the processor is shared, and
+//! 20 us or more if it has gone idle meanwhile. A thread that gets its answer sooner should not sleep. The time until
+//! the answer is not known in advance, so the last wait decides. If it was short, with or without sleeping, the next
+//! one begins by spinning; if it was long, the thread sleeps at once. A thread that waits for a clock or a client
+//! therefore pays only for two clock readings, and a thread that plays ping-pong with another one does not sleep.
 //!
-//! A thread on the look-out yields its processor between any two looks: on a machine with fewer processors than
-//! threads it is another thread that it waits for. Rejected: spinning with pauses, which on two processors keeps the
-//! one that it waits for from running; and a fixed number of looks, which idle threads pay for as well.
+//! A spinning thread yields its processor between checks, because on a machine with fewer processors than threads,
+//! the thread that it waits for needs a processor. Rejected: spinning with pauses, which on two processors keeps the
+//! other thread from running; and a fixed number of checks, which idle threads would also pay for.
 //!
-//! A yield gives a time slice to whoever else wants the processor, and that may be a program that computes. It then
-//! costs milliseconds, while a thread that sleeps is run soon after it was woken. So each yield is timed, and after
-//! one that took long the thread does not yield in its next waits: in one, in three, and so on up to 63, if it goes on
-//! like that.
+//! A yield gives the processor to another thread, which may belong to a program that computes. The yield then costs
+//! milliseconds, while a sleeping thread runs soon after it was woken. Each yield is therefore timed, and after a long
+//! one the thread does not yield in its next waits: in one, then in three, and so on up to 63 while yields remain
+//! long.
 //!
 //! Source of the rule: Linux, `halt_poll_ns` of KVM, which grows and shrinks in the same way.
 
@@ -23,24 +22,24 @@ use std::time::{Duration, Instant};
 
 use crate::primitives::{spin_loop, thread};
 
-/// A wait that is over sooner than this is short: what sleeping and being woken costs, at worst.
+/// A wait that is over sooner than this is short: it is the worst-case cost of sleeping and being woken.
 const SHORT: Duration = Duration::from_micros(50);
 
-/// Looks without a yield before the first one with.
+/// The number of checks without a yield, before the checks with one.
 const SPINS: u32 = 20;
 
-/// A yield that takes longer than this cost more than to sleep would have.
+/// A yield that takes longer than this costs more than sleeping would have.
 const LONG_YIELD: Duration = Duration::from_micros(100);
 
-/// The most waits without a yield after one that took long.
+/// The maximum number of waits without a yield after a long yield.
 const MOST_SKIPPED: u8 = 63;
 
 thread_local! {
-    /// The waits that are still to go without a yield, and how many they were last time.
+    /// How many of the next waits do not yield, and how many there were after the last long yield.
     static SKIPPED: Cell<(u8, u8)> = const { Cell::new((0, 0)) };
 }
 
-/// Whether a wait may begin with yields. To be asked once for each wait.
+/// Whether this wait may begin with yields. Call it once for each wait.
 fn may_yield() -> bool {
     let may = SKIPPED.try_with(|skipped| match skipped.get() {
         (0, _) => true,
@@ -52,7 +51,7 @@ fn may_yield() -> bool {
     may.unwrap_or(false)
 }
 
-/// Lets others have the processor. False if that took long.
+/// Yields the processor. Returns false if that took long.
 fn yield_timed() -> bool {
     let began = Instant::now();
     thread::yield_now();
@@ -69,7 +68,7 @@ fn yield_timed() -> bool {
     was_short
 }
 
-/// What a thread knows of its last wait.
+/// What a thread knows about its last wait.
 #[derive(Debug)]
 pub struct AdaptiveSpin {
     last_was_short: Cell<bool>,
@@ -82,21 +81,22 @@ impl Default for AdaptiveSpin {
 }
 
 impl AdaptiveSpin {
-    /// Knows of no wait: the first one sleeps at once.
+    /// Knows no wait yet: the first one sleeps at once.
     pub const fn new() -> Self {
         Self {
             last_was_short: Cell::new(false),
         }
     }
 
-    /// Waits until `woken` says so, which also uses the wake-up up, or `sleep` returns, which does at `deadline`.
+    /// Waits until `woken` returns true, which must also consume the wake-up, or until `sleep` returns, which must
+    /// happen by `deadline`.
     pub fn wait(
         &self,
         deadline: Option<Instant>,
         mut woken: impl FnMut() -> bool,
         sleep: impl FnOnce(),
     ) {
-        // A model checker has no time, and to it a yield is a switch like any other.
+        // A model checker has no time, and treats a yield as any other switch.
         if cfg!(any(lab_loom, lab_shuttle)) {
             return sleep();
         }
@@ -125,20 +125,20 @@ impl AdaptiveSpin {
     }
 }
 
-/// The attempts at something that another thread is about to make possible, before one stands in line for it.
+/// Paces the attempts at something that another thread is about to make possible, before the caller queues for it.
 ///
-/// The first attempt is made at once, and some follow it quickly: whoever runs on another processor needs no longer
-/// than that. Then each is preceded by a yield: who could make it possible may be waiting for this processor.
+/// The first attempt is made at once, and a few follow quickly: a thread on another processor needs no longer than
+/// that. Then a yield precedes each attempt: the thread that could make it possible may be waiting for this processor.
 #[derive(Debug)]
 pub struct Backoff {
     round: u32,
-    /// No yield has taken long.
+    /// No yield has taken long so far.
     may_yield: bool,
 }
 
-/// Attempts after pauses: 2, 4 and 8 turns long.
+/// Attempts after pauses, which are 2, 4 and 8 turns long.
 const PAUSES: u32 = 3;
-/// Attempts after a yield, which follow those.
+/// Attempts after a yield, which follow those after pauses.
 const YIELDS: u32 = 7;
 
 impl Default for Backoff {
@@ -148,7 +148,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Before the first attempt.
+    /// The state before the first attempt.
     pub const fn new() -> Self {
         Self {
             round: 0,
@@ -158,13 +158,13 @@ impl Backoff {
 }
 
 impl Backoff {
-    /// Passes the time before the next attempt; false if there is to be none.
+    /// Passes the time until the next attempt; false if there is none.
     pub fn again(&mut self) -> bool {
         let round = self.round;
         self.round += 1;
         match round {
             0 => true,
-            // To a model checker a yield is a switch like any other, and one attempt is as good as ten.
+            // A model checker treats a yield as any other switch, and one attempt is as good as ten.
             _ if cfg!(any(lab_loom, lab_shuttle)) => false,
             1..=PAUSES => {
                 (0..1 << round).for_each(|_| spin_loop());
@@ -181,12 +181,12 @@ impl Backoff {
         }
     }
 
-    /// There is to be no further attempt.
+    /// Whether there is no further attempt.
     pub fn is_over(&self) -> bool {
         self.round > PAUSES + YIELDS
     }
 
-    /// Ends it early.
+    /// Makes the current attempt the last one.
     pub fn end(&mut self) {
         self.round = PAUSES + YIELDS + 1;
     }

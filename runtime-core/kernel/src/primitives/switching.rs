@@ -1,17 +1,17 @@
-//! What shuttle runs on: atomics before whose operations another thread may get its turn.
+//! What shuttle runs on: atomics that let another thread run before each operation.
 //!
-//! The atomics are the standard ones, not shuttle's, which are larger: memory whose zeroes are a state word, or a
-//! state word that is used again, stays what it is. As with shuttle's, every operation is sequentially consistent;
-//! weaker orderings are loom's to check.
+//! They wrap the standard atomics, not shuttle's, which are larger. Memory whose zeroes are a state word, or a state
+//! word that is reused, therefore keeps its layout. As with shuttle's, every operation is sequentially consistent;
+//! loom checks weaker orderings.
 
 #![allow(unsafe_code)]
 
 use std::time::Duration;
 
-/// Another thread may get its turn here.
+/// Another thread may run here.
 #[inline]
 pub fn scheduling_point() {
-    // shuttle has no time: this is the switch alone, without the hint to a scheduler that a yield gives.
+    // shuttle has no time: this is only the switch, without the hint to the scheduler that a yield gives.
     shuttle::thread::sleep(Duration::ZERO);
 }
 

@@ -1,4 +1,4 @@
-//! Thread-locals of a model checker's threads, which are coroutines on one thread of the system.
+//! Thread-locals for a model checker's threads, which are coroutines on one system thread.
 
 use std::cell::Cell;
 
@@ -7,8 +7,8 @@ use loom::thread as model;
 #[cfg(not(lab_loom))]
 use shuttle::thread as model;
 
-/// A thread-local of a model checker's threads, with the parts of [`std::thread::LocalKey`]'s interface that are used
-/// here.
+/// A thread-local of a model checker's threads, with those parts of [`std::thread::LocalKey`]'s interface that this
+/// project uses.
 #[derive(Debug)]
 pub struct LocalKey<T: 'static>(model::LocalKey<T>);
 

@@ -11,8 +11,9 @@ use super::epoll;
 use super::kind::ReactorKind;
 use super::polled::{EVENTS, Polled};
 use super::portable;
-use super::slab::{Sources, Token};
-use super::waiters::Waiters;
+use super::slab::Sources;
+use super::source::Listed;
+use super::token::Token;
 
 enum Backend {
     #[cfg(target_os = "linux")]
@@ -20,17 +21,18 @@ enum Backend {
     Portable(portable::Portable),
 }
 
-/// A set of sockets and the kernel object that reports which of them are ready. Polled by one scheduler.
+/// A set of sockets, and the kernel object that reports which of them are ready. One scheduler polls it.
 pub struct Reactor {
     pub(super) sources: Sources,
     backend: Backend,
 }
 
 impl Reactor {
-    /// The most events that one poll takes.
+    /// The maximum number of events that one poll takes.
     ///
-    /// No more than what the tasks of one batch touch, theirs and the kernel's some 10 KiB for each, stays in a
-    /// processor's second cache from the report to the attempt. The rest is as well off in the kernel's queue.
+    /// What a batch of this many tasks touches (some 10 KiB for each, in the runtime and in the kernel) stays in a
+    /// processor's second-level cache from the report to the attempt. The remaining events can wait in the kernel's
+    /// queue.
     pub const EVENTS: usize = EVENTS;
 
     /// A reactor without sockets.
@@ -49,8 +51,8 @@ impl Reactor {
         Ok(Self::with(backend))
     }
 
-    /// A reactor of kind `polling` that reports each socket once per request, as that kind does where the system has no
-    /// edge-triggered readiness. For tests of that way on systems that have it.
+    /// A reactor of kind `polling` that reports each socket once per request, as it does on systems without
+    /// edge-triggered readiness. For tests of that mode on systems that have it.
     ///
     /// # Errors
     /// When descriptors are exhausted.
@@ -67,23 +69,27 @@ impl Reactor {
         })
     }
 
-    /// Waits up to `timeout` (`None`: for ever; zero: not at all) for events, notes them, wakes who waited for them,
-    /// and returns how many sockets were reported. It returns early, with none, after a [`notify`](Reactor::notify) or
-    /// a signal.
+    /// Waits up to `timeout` (`None`: for ever; zero: not at all) for events, records them, wakes the tasks that wait
+    /// for them, and returns how many sockets were reported. It returns early, with none, after a
+    /// [`notify`](Reactor::notify) or a signal.
     ///
-    /// One caller at a time; the scheduler sees to it. Two would share the events between them.
+    /// The scheduler must ensure that there is one caller at a time. Two would share the events between them.
     ///
     /// # Errors
-    /// Those of the kernel's wait call, none of which an intact reactor meets.
+    /// Errors of the kernel's wait call. An intact reactor gets none.
     pub fn poll(&self, timeout: Option<Duration>) -> io::Result<Polled> {
-        match &self.backend {
+        let timeout = self.sources.calls.bound(timeout);
+        let polled = match &self.backend {
             #[cfg(target_os = "linux")]
             Backend::Epoll(epoll) => epoll.poll(timeout, &self.sources),
             Backend::Portable(portable) => portable.poll(timeout, &self.sources),
-        }
+        };
+        self.sources.wake_behind_late();
+        polled
     }
 
-    /// Breaks the poll in progress, or the next one if there is none. From any thread; repeated calls cost one write.
+    /// Interrupts the poll in progress, or the next one if there is none. You can call it from any thread; repeated
+    /// calls cost one write.
     pub fn notify(&self) {
         match &self.backend {
             #[cfg(target_os = "linux")]
@@ -92,19 +98,29 @@ impl Reactor {
         }
     }
 
-    /// False if no socket is registered: then polling can be skipped.
+    /// Reports a socket as readable, as the kernel would.
+    #[cfg(lab_shuttle)]
+    pub fn report(&self, fd: BorrowedFd<'_>) {
+        match &self.backend {
+            Backend::Epoll(epoll) => epoll.report(fd),
+            Backend::Portable(_) => unreachable!("its threads block in the kernel"),
+        }
+    }
+
+    /// False if no socket is registered: you can then skip the poll.
     pub fn has_sources(&self) -> bool {
         !self.sources.is_empty()
     }
 
-    /// Fails all operations of its sockets from now on, and wakes the tasks that wait for them.
+    /// From now on all operations on its sockets fail. Wakes the tasks that wait for them.
     ///
-    /// For a scheduler that stops while sockets live on elsewhere: nobody polls any more, so a wait would never end.
+    /// For a scheduler that stops while some of its sockets still live elsewhere: nobody polls any more, so a wait
+    /// would never end.
     pub fn shut_down(&self) {
         self.sources.shut_down();
     }
 
-    /// Which kind this is.
+    /// Which kind of reactor this is.
     pub fn kind(&self) -> ReactorKind {
         match &self.backend {
             #[cfg(target_os = "linux")]
@@ -129,17 +145,17 @@ impl Reactor {
         }
     }
 
-    /// A backend that reports once per request is told what is awaited now.
-    pub(super) fn rearm(&self, token: Token, waiters: &Waiters) {
+    /// Tells a backend that reports once per request what is awaited now.
+    pub(super) fn rearm(&self, token: Token, listed: &Listed<'_>) {
         match &self.backend {
             #[cfg(target_os = "linux")]
             Backend::Epoll(_) => {}
-            Backend::Portable(portable) => portable.rearm(token, waiters),
+            Backend::Portable(portable) => portable.rearm(token, listed),
         }
     }
 
     /// Whether a transfer that moved less than was asked for proves that the next one would wait *and* the end of
-    /// stream is reported apart from data, so that readiness can be cleared without an attempt that fails.
+    /// stream is reported separately from data. Readiness can then be cleared without an attempt that fails.
     pub(super) fn short_transfer_clears(&self) -> bool {
         match &self.backend {
             #[cfg(target_os = "linux")]

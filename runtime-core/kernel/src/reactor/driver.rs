@@ -1,4 +1,4 @@
-//! How sockets wait: the seam between a scheduler and its sockets.
+//! How sockets wait: the interface between a scheduler and its sockets.
 
 use std::sync::Arc;
 

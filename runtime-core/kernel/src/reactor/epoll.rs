@@ -13,7 +13,8 @@ use rustix::io::Errno;
 use super::epoll_wait::Wait;
 use super::polled::{EVENTS, Polled};
 use super::readiness::ready;
-use super::slab::{Sources, Token};
+use super::slab::Sources;
+use super::token::Token;
 
 /// The eventfd's token. No socket has it: see `Token::next_generation`.
 const NOTIFIED: u64 = u64::MAX;
@@ -22,7 +23,7 @@ pub(super) struct Epoll {
     epoll: OwnedFd,
     eventfd: OwnedFd,
     wait: Wait,
-    /// An edge of the eventfd is on its way to a poll: there is no need for another.
+    /// The eventfd's edge has been triggered and no poll has seen it yet: no need to trigger another.
     notified: AtomicBool,
 }
 
@@ -30,7 +31,7 @@ impl Epoll {
     pub(super) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // Edge-triggered: each write is an edge, whatever was written before, so nobody has to read it.
+        // Edge-triggered: each write is an edge, whatever the counter's value, so nobody has to read it.
         epoll::add(
             &epoll,
             &eventfd,
@@ -56,13 +57,13 @@ impl Epoll {
     }
 
     pub(super) fn deregister(&self, fd: BorrowedFd<'_>) {
-        // Closing removes a descriptor by itself unless a duplicate lives on; an error leaves nothing to be done, and
-        // the token's generation keeps late events away.
+        // Closing also removes a descriptor, unless a duplicate lives on. An error needs no handling: the token's
+        // generation filters out late events.
         let _ = epoll::delete(&self.epoll, fd);
     }
 
     pub(super) fn poll(&self, timeout: Option<Duration>, sources: &Sources) -> io::Result<Polled> {
-        // On the stack and left uninitialised: it costs nothing, and pollers share nothing.
+        // On the stack and uninitialised: it costs nothing, and pollers share nothing.
         let mut buffer = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
         let events = match self.wait.wait(self.epoll.as_fd(), &mut buffer, timeout) {
             Ok(events) => events,
@@ -73,7 +74,7 @@ impl Epoll {
         let mut sockets = 0;
         for &mut Event { flags, data } in events {
             if data.u64() == NOTIFIED {
-                // Acquire pairs with the Release in `notify`: the caller, who looks at its queues next, sees what was
+                // Acquire pairs with the Release in `notify`: the caller, which checks its queues next, sees what was
                 // queued before any `notify` that found the flag set.
                 self.notified.swap(false, Ordering::AcqRel);
             } else {
@@ -87,7 +88,7 @@ impl Epoll {
     pub(super) fn notify(&self) {
         // Release pairs with the Acquire in `poll`.
         if !self.notified.swap(true, Ordering::AcqRel) {
-            // Fails only when the counter is full, and then the edge that filled it is still to be reported.
+            // Fails only when the counter is full, and then the edge that filled it has yet to be reported.
             let _ = rustix::io::write(&self.eventfd, &1_u64.to_ne_bytes());
         }
     }
@@ -95,7 +96,7 @@ impl Epoll {
 
 fn bits(flags: EventFlags) -> u8 {
     let mut bits = 0;
-    // An error is collected by an attempt in either direction; it may be a passing one (UDP), so it does not stick.
+    // An attempt in either direction collects an error. It may be transient (UDP), so it does not stick.
     if flags.intersects(EventFlags::IN | EventFlags::PRI | EventFlags::ERR) {
         bits |= ready::READABLE;
     }
@@ -120,10 +121,10 @@ mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_micros(300);
-    /// Long enough for any machine; nothing here waits for it unless it is broken.
+    /// Long enough for any machine; only a broken test waits that long.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// Whatever the kernel allows, all three kinds of waits do what they should.
+    /// All three kinds of waits do what they should, whichever system call the kernel allows.
     fn check_waits(wait: Wait) {
         let epoll = Epoll {
             wait,
@@ -161,7 +162,7 @@ mod tests {
         check_waits(Wait::Ppoll);
     }
 
-    /// Which also reads what the kernel has written.
+    /// This also reads what the kernel has written.
     #[test]
     fn either_way_the_events_are_the_same() {
         let (mut near, far) = UnixStream::pair().unwrap();

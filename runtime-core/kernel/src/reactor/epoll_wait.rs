@@ -1,8 +1,8 @@
-//! How the epoll reactor waits: to the nanosecond, whatever the kernel.
+//! How the epoll reactor waits: with nanosecond precision, on every kernel.
 //!
-//! `epoll_pwait2` does that in one system call. Kernels before 5.11 do not have it, some sandboxes forbid it, and
-//! plain `epoll_wait` counts in milliseconds; there the epoll instance is itself waited for by `ppoll` first, which
-//! every kernel has.
+//! `epoll_pwait2` does that in one system call. Kernels before 5.11 lack it, some sandboxes forbid it, and plain
+//! `epoll_wait` counts in milliseconds. There `ppoll`, which every kernel has, first waits for the epoll instance
+//! itself.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -25,17 +25,17 @@ pub(super) enum Wait {
 const _: () = assert!(size_of::<Event>() == size_of::<libc::epoll_event>());
 
 impl Wait {
-    /// What the kernel allows.
+    /// The best wait that the kernel allows.
     pub(super) fn probe(epoll: BorrowedFd<'_>) -> Self {
         let at_once = timespec(Duration::ZERO);
-        // Without room for events the kernel refuses it, if it knows the call at all.
+        // With no room for events, a kernel that knows the call reports `EINVAL`.
         match pwait2(epoll, &mut [], &at_once) {
             Err(Errno::INVAL) | Ok(_) => Self::Pwait2,
             Err(_) => Self::Ppoll,
         }
     }
 
-    /// Waits for events, at most for `timeout` (`None`: for ever). Returns those that there are.
+    /// Waits for events, at most for `timeout` (`None`: for ever). Returns the events.
     pub(super) fn wait<'buffer>(
         self,
         epoll: BorrowedFd<'_>,
@@ -49,7 +49,7 @@ impl Wait {
             match self {
                 Self::Pwait2 => {
                     let count = pwait2(epoll, buffer, &timeout)?;
-                    // SAFETY: the kernel has written so many.
+                    // SAFETY: the kernel has written `count` events.
                     return Ok(unsafe { buffer[..count].assume_init_mut() });
                 }
                 Self::Ppoll => {
@@ -58,7 +58,7 @@ impl Wait {
                 }
             }
         }
-        // Either at once, or when there is something: both can be said in milliseconds.
+        // It either returns at once or waits for ever: milliseconds can express both.
         let timeout = if timeout.is_none() {
             None
         } else {
@@ -74,7 +74,7 @@ fn pwait2(
     buffer: &mut [MaybeUninit<Event>],
     timeout: &Timespec,
 ) -> Result<usize, Errno> {
-    // SAFETY: the kernel writes no more events than there is room for, reads the time, and is given no signal mask.
+    // SAFETY: the kernel writes no more events than there is room for, reads the time, and gets no signal mask.
     let returned = unsafe {
         libc::syscall(
             libc::SYS_epoll_pwait2,

@@ -1,9 +1,9 @@
-//! Which backend a reactor has.
+//! The backend of a reactor.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How readiness is asked of the kernel.
+/// The backend that asks the kernel for readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReactorKind {
     /// Our own use of Linux's epoll: one system call per poll.
@@ -37,7 +37,7 @@ impl fmt::Display for ReactorKind {
     }
 }
 
-/// The text names no [`ReactorKind`].
+/// The text does not name a [`ReactorKind`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownReactorKind(String);
 

@@ -1,13 +1,13 @@
-//! What a poll finds, and how much at most.
+//! The result of a poll, and the maximum number of events in it.
 
-/// The most events that one poll takes: see [`Reactor::EVENTS`](super::Reactor::EVENTS).
+/// The maximum number of events that one poll takes: see [`Reactor::EVENTS`](super::Reactor::EVENTS).
 pub(super) const EVENTS: usize = 64;
 
-/// What a poll has found.
+/// The result of a poll.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Polled {
-    /// How many sockets were reported.
+    /// The number of sockets that were reported.
     pub sockets: usize,
-    /// The kernel has given as many events as a poll takes at once: there may be more.
+    /// The kernel returned the maximum number of events: there may be more.
     pub is_full: bool,
 }

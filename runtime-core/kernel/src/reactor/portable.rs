@@ -1,10 +1,10 @@
-//! Everywhere else, and as a reference on Linux: the `polling` crate.
+//! The `polling` crate: for every other system, and for comparison on Linux.
 //!
-//! Edge-triggered where the platform can, as with epoll. Elsewhere a report is given once per request: a direction is
-//! requested when someone starts to wait for it, and again after each report while others still wait.
+//! It is edge-triggered, like epoll, where the platform supports that. Elsewhere each request gets one report: a
+//! direction is requested when someone starts to wait for it, and again after each report while others still wait.
 //!
-//! `polling` does not tell the end of a stream from data, so a short read does not clear readiness here: the end might
-//! have been reported together with the data, and would never be seen.
+//! `polling` does not distinguish the end of a stream from data, so a short read does not clear readiness here: the
+//! end might have been reported together with the data, and would then be missed.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -12,18 +12,19 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::primitives::real_locks::Mutex;
 use polling::{Event, Events, PollMode, Poller};
 
 use super::polled::{EVENTS, Polled};
-use super::readiness::ready;
-use super::slab::{Sources, Token};
-use super::waiters::Waiters;
+use super::readiness::{Direction, ready};
+use super::slab::Sources;
+use super::source::Listed;
+use super::token::Token;
 
 pub(super) struct Portable {
     poller: Poller,
     mode: PollMode,
-    /// The buffer, while nobody polls. Taken out to poll: wakers are woken then.
+    /// The buffer, while nobody polls. A poll takes it out, because it calls wakers.
     events: Mutex<Option<Events>>,
     /// The descriptors by slot, for requests; empty in edge mode. An entry is removed before its descriptor is closed.
     fds: Mutex<Vec<Option<(Token, RawFd)>>>,
@@ -49,7 +50,7 @@ impl Portable {
         }
     }
 
-    /// As on a platform without edges.
+    /// Behaves as on a platform without edge-triggered readiness.
     pub(super) fn new_oneshot() -> io::Result<Self> {
         Ok(Self::with_mode(Poller::new()?, PollMode::Oneshot))
     }
@@ -70,8 +71,8 @@ impl Portable {
         } else {
             Event::all(token.to_key())
         };
-        // SAFETY: the poller must forget the descriptor before it is closed: a `Registration` owns the descriptor and
-        // calls `deregister` first thing in its destructor.
+        // SAFETY: the poller must forget the descriptor before it is closed: a `Registration` owns the descriptor, and
+        // its destructor calls `deregister` first.
         unsafe {
             self.poller
                 .add_with_mode(fd.as_raw_fd(), interest, self.mode)
@@ -83,14 +84,20 @@ impl Portable {
             let mut fds = self.fds.lock();
             fds[token.slot()] = None;
         }
-        // As with epoll, closing comes next and the generation keeps late events away.
+        // As with epoll, closing comes next, and the generation filters out late events.
         let _ = self.poller.delete(fd);
     }
 
-    /// Requests a report of the directions that are awaited.
-    pub(super) fn rearm(&self, token: Token, waiters: &Waiters) {
-        let (reading, writing) = (!waiters.read.is_empty(), !waiters.write.is_empty());
-        if !self.is_oneshot() || !(reading || writing) {
+    /// Requests a report for the directions that are awaited.
+    pub(super) fn rearm(&self, token: Token, listed: &Listed<'_>) {
+        if !self.is_oneshot() {
+            return;
+        }
+        let (reading, writing) = (
+            listed.awaits(Direction::Read),
+            listed.awaits(Direction::Write),
+        );
+        if !(reading || writing) {
             return;
         }
         let fds = self.fds.lock();
@@ -99,7 +106,7 @@ impl Portable {
         {
             // SAFETY: an entry is removed, under this lock, before its descriptor is closed.
             let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-            // It can fail only for a descriptor that is not registered.
+            // It fails only for a descriptor that is not registered.
             let _ = self.poller.modify_with_mode(
                 fd,
                 Event::new(token.to_key(), reading, writing),
@@ -146,8 +153,8 @@ impl Portable {
             if sources.dispatch(token, bits) {
                 sockets += 1;
                 if self.is_oneshot() {
-                    // This report used up the request of both directions.
-                    sources.with_waiting(token, |waiters| self.rearm(token, waiters));
+                    // This report consumed the requests of both directions.
+                    sources.with_waiting(token, |listed| self.rearm(token, &listed));
                 }
             }
         }

@@ -12,9 +12,9 @@ pub(super) mod ready {
     pub(crate) const WRITE_CLOSED: u8 = 1 << 3;
     /// The reactor was closed: nothing will ever be reported again.
     pub(crate) const SHUT_DOWN: u8 = 1 << 4;
-    /// Everything that lets a reader try.
+    /// All bits that let a reader try.
     pub(crate) const READ: u8 = READABLE | READ_CLOSED;
-    /// Everything that lets a writer try.
+    /// All bits that let a writer try.
     pub(crate) const WRITE: u8 = WRITABLE | WRITE_CLOSED;
 }
 
@@ -44,7 +44,7 @@ impl Direction {
     }
 }
 
-/// Readiness as it was seen before an attempt; clearing it clears nothing newer.
+/// The readiness that was seen before an attempt. Clearing it clears nothing newer.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadyEvent {
     pub(super) tick: u32,

@@ -1,9 +1,8 @@
-//! A descriptor and how it waits: what every socket is made of.
+//! A descriptor that can wait for readiness: the basis of every socket.
 
-use std::future::Future;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -11,14 +10,16 @@ use super::driver::IoDriver;
 use super::own_thread::ThreadSource;
 use super::readiness::{Direction, ReadyEvent, ready as bits};
 use super::registered::{Registered, shut_down_error};
-use super::waiters::{WaitKey, Waiters};
+use super::source::Listed;
+use super::waiters::WaitAs;
 use crate::budget;
 use crate::task_list::{self, Awaited};
 
-/// A non-blocking descriptor that can be awaited: it owns the descriptor, was registered when it was made, and is
-/// deregistered before the descriptor is closed, when it is dropped. Whoever waits for it then is woken.
+/// A non-blocking descriptor that tasks can await. It owns the descriptor and registers it when it is created. When it
+/// is dropped, it deregisters the descriptor, closes it, and wakes the waiters.
 ///
-/// Any number of tasks may wait for it in either direction; each event wakes all of that direction.
+/// Any number of tasks may wait for it in either direction. An event wakes all tasks that wait for
+/// [readiness](Registration::ready), and one of those that wait to [take](Registration::io) something.
 pub struct Registration {
     driver: Driver,
 }
@@ -28,7 +29,7 @@ enum Driver {
     OwnThread(Arc<ThreadSource>),
 }
 
-/// Whether a new descriptor is worth an attempt before the kernel has reported anything of it.
+/// Whether a new descriptor is worth an attempt before the kernel has reported anything for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initially {
     /// Both directions are attempted right away: a connected socket can usually be written to and often has data.
@@ -57,7 +58,7 @@ impl Registration {
         Ok(Self { driver })
     }
 
-    /// How this descriptor waits, for others that are to wait in the same way.
+    /// How this descriptor waits, for other descriptors that should wait in the same way.
     pub fn driver(&self) -> IoDriver {
         match &self.driver {
             Driver::Reactor { registered, .. } => {
@@ -69,8 +70,8 @@ impl Registration {
 
     /// Waits until an attempt in `direction` may succeed. Spends from the task's budget.
     ///
-    /// The waker stays registered until the next event or until the descriptor is dropped; a later call from the same
-    /// task does not add to it. See [`ready`](Registration::ready) for a future that takes its waker back.
+    /// The waker stays registered until the next event or until the descriptor is dropped. Later calls from the same
+    /// task do not add to it. [`ready`](Registration::ready) returns a future that removes its waker when you drop it.
     ///
     /// # Errors
     /// When the reactor was shut down.
@@ -79,17 +80,17 @@ impl Registration {
         cx: &mut Context<'_>,
         direction: Direction,
     ) -> Poll<io::Result<ReadyEvent>> {
-        self.poll_ready_on_budget(cx, direction, None)
+        self.poll_ready_on_budget(cx, direction, WaitAs::Caller)
     }
 
-    fn poll_ready_on_budget(
+    pub(super) fn poll_ready_on_budget(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        key: Option<&mut WaitKey>,
+        place: WaitAs<'_>,
     ) -> Poll<io::Result<ReadyEvent>> {
         let spent = ready!(budget::poll_proceed(cx));
-        let event = ready!(self.poll_ready_as(cx, direction, key));
+        let event = ready!(self.poll_ready_as(cx, direction, place));
         spent.made_progress();
         Poll::Ready(event)
     }
@@ -98,9 +99,9 @@ impl Registration {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        key: Option<&mut WaitKey>,
+        place: WaitAs<'_>,
     ) -> Poll<io::Result<ReadyEvent>> {
-        let polled = self.poll_driver(cx, direction, key);
+        let polled = self.poll_driver(cx, direction, place);
         if polled.is_pending() {
             task_list::awaits(Awaited::Socket(self.as_fd().as_raw_fd()));
         }
@@ -111,51 +112,67 @@ impl Registration {
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        key: Option<&mut WaitKey>,
+        place: WaitAs<'_>,
     ) -> Poll<io::Result<ReadyEvent>> {
         match &self.driver {
             Driver::Reactor { registered, .. } => {
-                let rearm = |waiters: &Waiters| {
-                    let Registered { reactor, token, .. } = registered;
-                    reactor.rearm(*token, waiters);
-                };
-                let event = ready!(registered.source().poll_ready(cx, direction, key, rearm));
+                let rearm = |listed: Listed<'_>| registered.rearm(&listed);
+                let event = ready!(registered.source().poll_ready(cx, direction, place, rearm));
                 Poll::Ready(if event.bits & bits::SHUT_DOWN == 0 {
                     Ok(event)
                 } else {
                     Err(shut_down_error())
                 })
             }
-            Driver::OwnThread(source) => source.poll_ready(cx, direction, key),
+            Driver::OwnThread(source) => source.poll_ready(cx, direction, place),
         }
     }
 
     #[cfg(test)]
-    pub(super) fn token(&self) -> Option<super::slab::Token> {
+    pub(super) fn token(&self) -> Option<super::token::Token> {
         match &self.driver {
             Driver::Reactor { registered, .. } => Some(registered.token),
             Driver::OwnThread(_) => None,
         }
     }
 
-    fn cancel(&self, direction: Direction, key: WaitKey) {
-        let Some(key) = key else { return };
+    /// Removes the waker of a future that waits together with others.
+    pub(super) fn cancel(&self, direction: Direction, key: NonZeroU64) {
         match &self.driver {
             Driver::Reactor { registered, .. } => registered.source().cancel(direction, key),
             Driver::OwnThread(source) => source.cancel(direction, key),
         }
     }
 
-    /// To be called after an attempt said "would block". An event that came after `event` is not cleared.
+    /// Removes a future that takes turns with others. If it had its turn, calls the next one.
+    pub(super) fn leave(&self, direction: Direction, key: NonZeroU64) {
+        match &self.driver {
+            Driver::Reactor { registered, .. } => registered.source().leave(direction, key),
+            Driver::OwnThread(source) => source.cancel(direction, key),
+        }
+    }
+
+    /// Whether an attempt may succeed and another future was called to make it.
+    pub(super) fn is_others_turn(&self, direction: Direction) -> bool {
+        match &self.driver {
+            Driver::Reactor { registered, .. } => registered.source().is_others_turn(direction),
+            Driver::OwnThread(_) => false,
+        }
+    }
+
+    /// Call this after an attempt returned "would block". An event that came after `event` is not cleared.
     pub fn clear_ready(&self, event: ReadyEvent) {
         match &self.driver {
-            Driver::Reactor { registered, .. } => registered.source().clear(event),
+            Driver::Reactor { registered, .. } => {
+                let rearm = |listed: Listed<'_>| registered.rearm(&listed);
+                registered.source().clear(event, rearm);
+            }
             Driver::OwnThread(source) => source.clear(event.direction.mask()),
         }
     }
 
-    /// To be called after a transfer on a byte stream moved less than was asked for: another attempt would say "would
-    /// block", unless the stream has ended. That is remembered, so that the end is seen.
+    /// Call this after a transfer on a byte stream moved less than was asked for: another attempt would return "would
+    /// block", unless the stream has ended. The end of the stream stays recorded, so it is not missed.
     fn clear_after_short_transfer(&self, event: ReadyEvent) {
         match &self.driver {
             Driver::Reactor { registered, .. } => {
@@ -167,17 +184,8 @@ impl Registration {
         }
     }
 
-    /// Completes when an attempt in `direction` may succeed. Cancel safe: dropped, it takes its waker back.
-    pub fn ready(&self, direction: Direction) -> Ready<'_> {
-        Ready {
-            registration: self,
-            direction,
-            key: None,
-        }
-    }
-
-    /// Attempts `operation` until it says something else than "would block", waiting for readiness between attempts.
-    /// Spends from the task's budget before each attempt.
+    /// Attempts `operation` until it returns something other than "would block", and waits for readiness between
+    /// attempts. Spends from the task's budget before each attempt.
     ///
     /// # Errors
     /// Those of `operation`, and when the reactor was shut down.
@@ -187,19 +195,19 @@ impl Registration {
         direction: Direction,
         operation: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_io_as(cx, direction, None, operation)
+        self.poll_io_as(cx, direction, WaitAs::Caller, operation)
     }
 
-    fn poll_io_as<R>(
+    pub(super) fn poll_io_as<R>(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
-        mut key: Option<&mut WaitKey>,
+        mut place: WaitAs<'_>,
         mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let spent = ready!(budget::poll_proceed(cx));
         loop {
-            let event = match ready!(self.poll_ready_as(cx, direction, key.as_deref_mut())) {
+            let event = match ready!(self.poll_ready_as(cx, direction, place.reborrow())) {
                 Ok(event) => event,
                 Err(error) => {
                     spent.made_progress();
@@ -217,11 +225,12 @@ impl Registration {
         }
     }
 
-    /// As [`poll_io`](Registration::poll_io) for a transfer of up to `wanted` bytes on a TCP stream, where moving less
-    /// than that proves that the next attempt would wait: it then waits at once, without a system call that fails.
+    /// Like [`poll_io`](Registration::poll_io), for a transfer of up to `wanted` bytes on a TCP stream. Moving less
+    /// than that proves that the next attempt would wait, so the next operation waits at once, without a system call
+    /// that fails.
     ///
     /// # Errors
-    /// As [`poll_io`](Registration::poll_io).
+    /// Like [`poll_io`](Registration::poll_io).
     pub fn poll_transfer(
         &self,
         cx: &mut Context<'_>,
@@ -231,7 +240,7 @@ impl Registration {
     ) -> Poll<io::Result<usize>> {
         let spent = ready!(budget::poll_proceed(cx));
         loop {
-            let event = match ready!(self.poll_ready_as(cx, direction, None)) {
+            let event = match ready!(self.poll_ready_as(cx, direction, WaitAs::Caller)) {
                 Ok(event) => event,
                 Err(error) => {
                     spent.made_progress();
@@ -242,7 +251,7 @@ impl Registration {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.clear_ready(event),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
-                    // A read of nothing is the end of the stream: that stays ready.
+                    // A read of 0 bytes is the end of the stream, which stays ready.
                     if let Ok(moved) = result
                         && moved > 0
                         && moved < wanted
@@ -253,18 +262,6 @@ impl Registration {
                     return Poll::Ready(result);
                 }
             }
-        }
-    }
-
-    /// [`poll_io`](Registration::poll_io) as a future. Cancel safe if `operation` moves nothing unless it succeeds:
-    /// dropped, it takes its waker back.
-    pub fn io<R, F>(&self, direction: Direction, operation: F) -> Io<'_, F>
-    where
-        F: FnMut(BorrowedFd<'_>) -> io::Result<R> + Unpin,
-    {
-        Io {
-            waiting: self.ready(direction),
-            operation,
         }
     }
 }
@@ -292,58 +289,5 @@ impl std::fmt::Debug for Registration {
         f.debug_struct("Registration")
             .field("fd", &self.as_fd())
             .finish_non_exhaustive()
-    }
-}
-
-/// The future of [`Registration::ready`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct Ready<'a> {
-    registration: &'a Registration,
-    direction: Direction,
-    key: WaitKey,
-}
-
-impl Future for Ready<'_> {
-    type Output = io::Result<ReadyEvent>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self {
-            registration,
-            direction,
-            key,
-        } = &mut *self;
-        registration.poll_ready_on_budget(cx, *direction, Some(key))
-    }
-}
-
-impl Drop for Ready<'_> {
-    fn drop(&mut self) {
-        self.registration.cancel(self.direction, self.key);
-    }
-}
-
-/// The future of [`Registration::io`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct Io<'a, F> {
-    waiting: Ready<'a>,
-    operation: F,
-}
-
-impl<R, F> Future for Io<'_, F>
-where
-    F: FnMut(BorrowedFd<'_>) -> io::Result<R> + Unpin,
-{
-    type Output = io::Result<R>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { waiting, operation } = &mut *self;
-        let Ready {
-            registration,
-            direction,
-            key,
-        } = waiting;
-        registration.poll_io_as(cx, *direction, Some(key), operation)
     }
 }

@@ -1,51 +1,13 @@
-//! All registered sockets: where an event finds its source.
+//! All registered sockets: finds the source of an event.
 
 use std::sync::OnceLock;
 
-use super::readiness::ready;
-use super::source::Source;
-use super::waiters::Waiters;
+use super::late::{Calls, Found};
+use super::readiness::Direction;
+use super::source::{Listed, Source};
+use super::token::Token;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicUsize, Ordering};
-
-/// Names a registered socket to the kernel: a slot of the slab, and which of its successive owners is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    index: u32,
-    generation: u32,
-}
-
-/// With 32-bit words the portable backend's key has fewer bits for each part.
-const INDEX_BITS: u32 = usize::BITS / 2;
-
-impl Token {
-    pub(super) fn to_key(self) -> usize {
-        let generation = self.generation as usize;
-        generation << INDEX_BITS | self.index as usize
-    }
-
-    pub(super) fn from_key(key: usize) -> Self {
-        Self {
-            index: (key & ((1 << INDEX_BITS) - 1)) as u32,
-            generation: (key >> INDEX_BITS) as u32,
-        }
-    }
-
-    pub(super) fn slot(self) -> usize {
-        self.index as usize
-    }
-
-    /// The generation after `generation`, in the bits that a key has for it. The highest is left out, so that no
-    /// token is the key that a backend reserves.
-    fn next_generation(generation: u32) -> u32 {
-        let last = ((1_u64 << (usize::BITS - INDEX_BITS)) - 2) as u32;
-        if generation >= last {
-            0
-        } else {
-            generation + 1
-        }
-    }
-}
 
 const FIRST_PAGE: u32 = 64;
 const PAGES: usize = 26;
@@ -63,6 +25,7 @@ pub(super) struct Sources {
     pages: [OnceLock<Box<[Source]>>; PAGES],
     slots: Mutex<Slots>,
     live: AtomicUsize,
+    pub(super) calls: Calls,
 }
 
 impl Sources {
@@ -75,6 +38,7 @@ impl Sources {
                 shut_down: false,
             }),
             live: AtomicUsize::new(0),
+            calls: Calls::default(),
         }
     }
 
@@ -91,7 +55,8 @@ impl Sources {
         self.pages.get(page)?.get()?.get(offset)
     }
 
-    /// A fresh slot for a socket that starts with the readiness `bits`; `None` after [`shut_down`](Sources::shut_down).
+    /// Takes a slot for a socket that starts with the readiness `bits`; `None` after
+    /// [`shut_down`](Sources::shut_down).
     pub(super) fn claim(&self, bits: u8) -> Option<Token> {
         let mut slots = self.slots.lock();
         if slots.shut_down {
@@ -115,32 +80,61 @@ impl Sources {
         Some(Token { index, generation })
     }
 
-    /// The source of a token that is owned.
+    /// The source of a token whose slot is still owned.
     pub(super) fn get(&self, token: Token) -> &Source {
         self.at(token.index)
             .expect("a token's slot exists for as long as the reactor")
     }
 
-    /// An event that the kernel reported; dropped if its socket is closed by now.
+    /// Handles an event that the kernel reported. Drops it and returns false if its socket was closed in the meantime.
     pub(super) fn dispatch(&self, token: Token, bits: u8) -> bool {
-        self.at(token.index)
-            .is_some_and(|source| source.set_ready(token.generation, bits))
+        let Some(source) = self.at(token.index) else {
+            return false;
+        };
+        let Some(called) = source.set_ready(token.generation, bits) else {
+            return false;
+        };
+        for (direction, called) in [Direction::Read, Direction::Write].into_iter().zip(called) {
+            if let Some(called) = called {
+                self.calls.note(token, direction, called);
+            }
+        }
+        true
+    }
+
+    fn found(&self, token: Token, direction: Direction) -> Found {
+        let source = self.at(token.index);
+        let called =
+            source.and_then(|source| source.called_before_others(token.generation, direction));
+        called.map_or(Found::Nobody, Found::Called)
+    }
+
+    /// Wakes the futures that have waited too long behind one that was called.
+    #[inline]
+    pub(super) fn wake_behind_late(&self) {
+        let wake_all = |token: Token, direction| {
+            if let Some(source) = self.at(token.index) {
+                source.wake_all_in(token.generation, direction);
+            }
+        };
+        self.calls
+            .look(|token, direction| self.found(token, direction), wake_all);
     }
 
     /// See [`Source::with_waiting`].
-    pub(super) fn with_waiting(&self, token: Token, f: impl FnOnce(&Waiters)) {
+    pub(super) fn with_waiting(&self, token: Token, f: impl FnOnce(Listed<'_>)) {
         if let Some(source) = self.at(token.index) {
             source.with_waiting(token.generation, f);
         }
     }
 
-    /// Gives a slot back and wakes whoever still waited for its socket.
+    /// Gives a slot back and wakes all that still wait for its socket.
     pub(super) fn release(&self, token: Token) {
         let source = self.get(token);
         let next = Token::next_generation(token.generation);
         // From here on, events for the old generation are dropped.
         source.start(next, 0);
-        source.wake(ready::READ | ready::WRITE);
+        source.wake_all();
         self.live.fetch_sub(1, Ordering::Relaxed);
         self.slots.lock().free.push(token.index);
     }
@@ -149,7 +143,7 @@ impl Sources {
         self.live.load(Ordering::Relaxed) == 0
     }
 
-    /// Fails every operation from now on, and wakes who waits.
+    /// From now on every operation fails. Wakes all waiters.
     pub(super) fn shut_down(&self) {
         let used = {
             let mut slots = self.slots.lock();
@@ -170,9 +164,10 @@ mod loom_tests {
     use loom::thread;
 
     use super::*;
+    use crate::reactor::readiness::ready;
     use crate::reactor::source::loom_tests::{Counting, poll};
 
-    /// An event for the slot's last owner neither wakes nor marks the next one.
+    /// An event for the slot's previous owner neither wakes nor marks the next one.
     #[test]
     fn a_late_event_touches_nobody() {
         loom::model(|| {

@@ -1,4 +1,4 @@
-//! What only the reactor itself can see. How sockets wait with each driver is tested with the library's sockets.
+//! What only the reactor itself can observe. The library's socket tests cover how sockets wait with each driver.
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
@@ -23,7 +23,7 @@ fn readiness_cleared_late_does_not_erase_a_newer_event() {
         let registration = Registration::new(theirs.into(), &driver, Initially::Waiting).unwrap();
         let waker = Waker::noop();
         let mut cx = Context::from_waker(waker);
-        // A request, for the backend that needs one.
+        // A request, for a backend that needs one.
         let _ = registration.poll_ready(&mut cx, Direction::Read);
         ours.write_all(&[1]).unwrap();
         while registration

@@ -1,10 +1,10 @@
-//! Durations as the kernel takes them.
+//! Durations in the form that the kernel takes.
 
 use std::time::Duration;
 
 use rustix::event::Timespec;
 
-/// `duration` for the kernel; one beyond its range is cut to 100 years.
+/// `duration` for the kernel, limited to 100 years.
 pub(super) fn timespec(duration: Duration) -> Timespec {
     const LONGEST: u64 = 100 * 366 * 24 * 3600;
     Timespec {

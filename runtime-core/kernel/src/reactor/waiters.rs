@@ -1,35 +1,65 @@
-//! Who waits for one direction of one socket.
+//! The waiters of one direction of one socket.
 
 use std::num::NonZeroU64;
 
 use super::readiness::Direction;
+use super::turns::{Left, Turn, Turns};
 use crate::saved_waker::{PollWaker, SavedWaker};
 
-/// How many wakers of `poll_*` callers are kept for one direction.
+/// The maximum number of wakers of `poll_*` callers that one direction keeps.
 ///
-/// Such a caller has no destructor that could take its waker back. One that is polled with ever new wakers (in a
-/// `select` over a set of futures, say) would pile them up; beyond this many, the oldest is woken and dropped. Who
-/// still waits polls again and is back in the list; so nothing is lost, and the list is bounded.
+/// Such a caller has no destructor that could remove its waker. A caller that polls with new wakers all the time (for
+/// example in a `select` over a set of futures) would accumulate them. Beyond this number, the oldest one is woken and
+/// dropped. If it still waits, it polls again and is back in the list. So nothing is lost, and the list is bounded.
 const UNKEYED_MAX: usize = 32;
 
-/// The place of a waiting future in a list: it takes its waker back when it is dropped.
+/// The place of a waiting future in a list: it removes its waker when it is dropped. Keys grow: of two futures that
+/// take turns, the one with the smaller key came first.
 pub(crate) type WaitKey = Option<NonZeroU64>;
 
+/// The ways to wait.
+pub(crate) enum WaitAs<'a> {
+    /// Called from a `poll_*`: each event wakes it.
+    Caller,
+    /// A future that waits for readiness: each event wakes it.
+    Together(&'a mut WaitKey),
+    /// A future that takes something from the socket and then calls the next one: an event calls one of them.
+    InTurn(&'a mut WaitKey),
+}
+
+impl WaitAs<'_> {
+    pub(crate) fn reborrow(&mut self) -> WaitAs<'_> {
+        match self {
+            Self::Caller => WaitAs::Caller,
+            Self::Together(key) => WaitAs::Together(key),
+            Self::InTurn(key) => WaitAs::InTurn(key),
+        }
+    }
+}
+
+/// A waiter that each event wakes.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     key: WaitKey,
     waker: SavedWaker,
 }
 
-/// The wakers of one direction. One is the rule, and needs no allocation; nor does anybody look beyond it then, as the
-/// next cache line may be far away.
+/// The wakers of one direction. Usually there is one, which needs no allocation; then nobody looks beyond it, because
+/// the next cache line may be far away.
 #[derive(Debug, Default)]
 pub(crate) enum WaitList {
     #[default]
     Empty,
     One(Waiter),
-    /// At least one.
-    Many(Vec<Waiter>),
+    OneInTurn(Turn),
+    /// At least one waiter.
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Many {
+    together: Vec<Waiter>,
+    turns: Turns,
 }
 
 impl WaitList {
@@ -38,27 +68,68 @@ impl WaitList {
         matches!(self, Self::Empty)
     }
 
-    fn all_mut(&mut self) -> &mut [Waiter] {
+    /// Whether futures take turns here, including those that were called.
+    pub(crate) fn has_turns(&self) -> bool {
         match self {
-            Self::Empty => &mut [],
-            Self::One(waiter) => std::slice::from_mut(waiter),
-            Self::Many(waiters) => waiters,
+            Self::Empty | Self::One(_) => false,
+            Self::OneInTurn(_) => true,
+            Self::Many(many) => !many.turns.is_empty(),
         }
+    }
+
+    fn together_mut(&mut self) -> &mut [Waiter] {
+        match self {
+            Self::Empty | Self::OneInTurn(_) => &mut [],
+            Self::One(waiter) => std::slice::from_mut(waiter),
+            Self::Many(many) => &mut many.together,
+        }
+    }
+
+    fn into_many(self) -> Box<Many> {
+        let mut many = Box::<Many>::default();
+        match self {
+            Self::Empty => {}
+            Self::One(waiter) => many.together.push(waiter),
+            Self::OneInTurn(turn) => many.turns.add(turn),
+            Self::Many(is_many) => return is_many,
+        }
+        many
     }
 
     fn push(&mut self, waiter: Waiter) {
         *self = match self.take() {
             Self::Empty => Self::One(waiter),
-            Self::One(first) => Self::Many(vec![first, waiter]),
-            Self::Many(mut waiters) => {
-                waiters.push(waiter);
-                Self::Many(waiters)
+            others => {
+                let mut many = others.into_many();
+                many.together.push(waiter);
+                Self::Many(many)
             }
         };
     }
 
-    /// Adds the waker of a `poll_*` caller, unless the same task waits already. The waker returned is displaced: it is
-    /// to be woken after the lock is released.
+    fn push_turn(&mut self, turn: Turn) {
+        *self = match self.take() {
+            Self::Empty => Self::OneInTurn(turn),
+            others => {
+                let mut many = others.into_many();
+                many.turns.add(turn);
+                Self::Many(many)
+            }
+        };
+    }
+
+    /// Replaces an empty list of many by the empty list.
+    fn tidy(&mut self) {
+        if let Self::Many(many) = self
+            && many.together.is_empty()
+            && many.turns.is_empty()
+        {
+            *self = Self::Empty;
+        }
+    }
+
+    /// Adds the waker of a `poll_*` caller, unless the same task waits already. The returned waker was displaced: wake
+    /// it after the lock is released.
     ///
     /// # Panics
     /// If `own` was not [prepared](PollWaker::prepare).
@@ -78,7 +149,7 @@ impl WaitList {
     /// The rest of [`add`](WaitList::add), for a list that is not empty.
     fn add_to_others(&mut self, own: &mut PollWaker<'_>) -> Option<SavedWaker> {
         let mut unkeyed = 0;
-        for waiter in self.all_mut() {
+        for waiter in self.together_mut() {
             if waiter.key.is_none() {
                 if own.is_kept_in(&waiter.waker) {
                     return None;
@@ -98,8 +169,8 @@ impl WaitList {
         displaced
     }
 
-    /// Adds or refreshes the waker of the future `key`. The waker returned is replaced; like a displaced one it is to
-    /// be woken after the lock is released (never dropped under it: that may run a task's destructor).
+    /// Adds or refreshes the waker of the future `key`. The returned waker was replaced. Like a displaced one, wake it
+    /// after the lock is released (and never drop it under the lock: that may run a task's destructor).
     ///
     /// # Panics
     /// If `own` was not [prepared](PollWaker::prepare).
@@ -109,7 +180,7 @@ impl WaitList {
         key: NonZeroU64,
         own: &mut PollWaker<'_>,
     ) -> Option<SavedWaker> {
-        for waiter in self.all_mut() {
+        for waiter in self.together_mut() {
             if waiter.key == Some(key) {
                 if own.is_kept_in(&waiter.waker) {
                     return None;
@@ -124,43 +195,144 @@ impl WaitList {
         None
     }
 
-    /// Takes back the waker of the future `key`; to be dropped after the lock is released.
+    /// Like [`add_keyed`](WaitList::add_keyed), for a future that takes turns with others. It keeps its place.
+    ///
+    /// # Panics
+    /// If `own` was not [prepared](PollWaker::prepare).
+    #[must_use]
+    pub(crate) fn add_in_turn(
+        &mut self,
+        key: NonZeroU64,
+        own: &mut PollWaker<'_>,
+    ) -> Option<SavedWaker> {
+        let listed = match self {
+            Self::OneInTurn(turn) if turn.key() == key => Some(turn),
+            Self::Many(many) => many.turns.get_mut(key),
+            _ => None,
+        };
+        if let Some(turn) = listed {
+            return turn.wait(own);
+        }
+        self.push_turn(Turn::new(key, own));
+        None
+    }
+
+    /// Removes the waker of the future `key`. Drop it after the lock is released.
     #[must_use]
     pub(crate) fn remove(&mut self, key: NonZeroU64) -> Option<SavedWaker> {
         self.remove_where(|waiter| waiter.key == Some(key))
     }
 
     fn remove_where(&mut self, matches: impl Fn(&Waiter) -> bool) -> Option<SavedWaker> {
-        let position = self.all_mut().iter().position(matches)?;
-        match self {
-            Self::Many(waiters) if waiters.len() > 1 => Some(waiters.remove(position).waker),
-            last => match last.take() {
-                Self::Empty => None,
-                Self::One(waiter) => Some(waiter.waker),
-                Self::Many(mut waiters) => waiters.pop().map(|waiter| waiter.waker),
+        let position = self.together_mut().iter().position(matches)?;
+        let removed = match self {
+            Self::Many(many) => many.together.remove(position).waker,
+            Self::One(_) => match self.take() {
+                Self::One(waiter) => waiter.waker,
+                _ => return None,
             },
+            Self::Empty | Self::OneInTurn(_) => return None,
+        };
+        self.tidy();
+        Some(removed)
+    }
+
+    /// Removes the future `key`, which takes turns with others. Returns `None` if it is not there.
+    #[must_use]
+    pub(crate) fn leave(&mut self, key: NonZeroU64) -> Option<Left> {
+        match self {
+            Self::Many(many) => {
+                let left = many.turns.leave(key);
+                self.tidy();
+                left
+            }
+            Self::OneInTurn(turn) if turn.key() == key => match self.take() {
+                Self::OneInTurn(turn) => Some(turn.into()),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
-    /// Empties the list; the caller wakes what it held after releasing the lock.
+    /// Calls the first future in turn that was not called, and returns its waker.
+    #[must_use]
+    pub(crate) fn call(&mut self) -> Option<SavedWaker> {
+        match self {
+            Self::Empty | Self::One(_) => None,
+            Self::OneInTurn(turn) => turn.call(),
+            Self::Many(many) => many.turns.call(),
+        }
+    }
+
+    /// The future in turn that was called first and was not polled since, if others wait behind it.
+    #[must_use]
+    pub(crate) fn called_before_others(&self) -> Option<NonZeroU64> {
+        match self {
+            Self::Empty | Self::One(_) | Self::OneInTurn(_) => None,
+            Self::Many(many) => many.turns.called_before_others(),
+        }
+    }
+
+    /// Takes the waiters that an event wakes: all that wait together, and the one whose turn it is.
+    #[must_use]
+    #[inline]
+    pub(crate) fn take_for_event(&mut self) -> Self {
+        match self {
+            Self::Empty | Self::One(_) => self.take(),
+            Self::OneInTurn(_) | Self::Many(_) => self.take_one_turn(),
+        }
+    }
+
+    fn take_one_turn(&mut self) -> Self {
+        let together = match self {
+            Self::Many(many) => std::mem::take(&mut many.together),
+            _ => Vec::new(),
+        };
+        let called = self.call().map(|waker| Waiter { key: None, waker });
+        self.tidy();
+        match called {
+            Some(called) if together.is_empty() => Self::One(called),
+            None if together.is_empty() => Self::Empty,
+            called => Self::Many(Box::new(Many {
+                together: together.into_iter().chain(called).collect(),
+                turns: Turns::default(),
+            })),
+        }
+    }
+
+    /// Empties the list. The caller wakes the waiters after it has released the lock.
     #[must_use]
     pub(crate) fn take(&mut self) -> Self {
         std::mem::take(self)
     }
 
-    /// Wakes everyone, in the order in which they came. A panic of a waker of some other executor ends here: the
-    /// others, and the rest of the events, are reported only once.
+    /// Wakes everyone, in the order in which they came. A panic in another executor's waker ends here: otherwise the
+    /// rest of the waiters and of the events would be lost, because they are reported only once.
     #[inline]
     pub(crate) fn wake_all(self) {
         match self {
             Self::Empty => {}
             Self::One(waiter) => waiter.waker.wake(),
-            Self::Many(waiters) => waiters.into_iter().for_each(|waiter| waiter.waker.wake()),
+            Self::OneInTurn(mut turn) => {
+                if let Some(waker) = turn.call() {
+                    waker.wake();
+                }
+            }
+            Self::Many(many) => many.wake_all(),
         }
     }
 }
 
-/// The lists of both directions, and the keys for their futures. The order matters: see
+impl Many {
+    fn wake_all(self) {
+        for waiter in self.together {
+            waiter.waker.wake();
+        }
+        self.turns.wake_all();
+    }
+}
+
+/// The lists of both directions, and the keys for their futures. The order of the fields matters: see
 /// [`Source`](super::source::Source).
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -185,103 +357,4 @@ impl Waiters {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Wake, Waker};
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    fn own(waker: &Waker) -> PollWaker<'_> {
-        let mut own = PollWaker::new(waker);
-        own.prepare();
-        own
-    }
-    fn counter() -> (Arc<Count>, Waker) {
-        let count = Arc::new(Count::default());
-        (count.clone(), count.into())
-    }
-
-    #[test]
-    fn everyone_who_waits_is_woken() {
-        let mut waiters = Waiters::default();
-        let counters: Vec<_> = (0..5).map(|_| counter()).collect();
-        for (index, (_, waker)) in counters.iter().enumerate() {
-            if index % 2 == 0 {
-                assert!(waiters.read.add(&mut own(waker)).is_none());
-            } else {
-                let key = waiters.new_key();
-                assert!(waiters.read.add_keyed(key, &mut own(waker)).is_none());
-            }
-        }
-        waiters.read.take().wake_all();
-        for (count, _) in &counters {
-            assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        }
-        assert!(waiters.read.is_empty());
-    }
-
-    #[test]
-    fn a_cancelled_waiter_leaves_the_others() {
-        let mut waiters = Waiters::default();
-        let ((cancelled, cancelled_waker), (kept, kept_waker)) = (counter(), counter());
-        let key = waiters.new_key();
-        let other = waiters.new_key();
-        let _ = waiters.read.add_keyed(key, &mut own(&cancelled_waker));
-        let _ = waiters.read.add_keyed(other, &mut own(&kept_waker));
-        drop(waiters.read.remove(key));
-        waiters.read.take().wake_all();
-        assert_eq!(cancelled.0.load(Ordering::Relaxed), 0);
-        assert_eq!(kept.0.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn ever_new_wakers_do_not_pile_up_and_none_is_dropped_unwoken() {
-        let mut waiters = Waiters::default();
-        let counters: Vec<_> = (0..100).map(|_| counter()).collect();
-        for (_, waker) in &counters {
-            if let Some(displaced) = waiters.write.add(&mut own(waker)) {
-                displaced.wake();
-            }
-        }
-        assert!(waiters.write.all_mut().len() <= UNKEYED_MAX);
-        waiters.write.take().wake_all();
-        for (count, _) in &counters {
-            assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        }
-    }
-
-    #[test]
-    fn a_waker_that_panics_keeps_nobody_from_being_woken() {
-        struct Panics;
-        impl Wake for Panics {
-            fn wake(self: Arc<Self>) {
-                panic!("a waker's own panic, which is part of this test");
-            }
-        }
-        let mut waiters = Waiters::default();
-        let (count, waker) = counter();
-        let _ = waiters.read.add(&mut own(&Arc::new(Panics).into()));
-        let _ = waiters.read.add(&mut own(&waker));
-        waiters.read.take().wake_all();
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn the_same_task_is_listed_once() {
-        let mut waiters = Waiters::default();
-        let (count, waker) = counter();
-        for _ in 0..10 {
-            assert!(waiters.read.add(&mut own(&waker)).is_none());
-        }
-        waiters.read.take().wake_all();
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
-    }
-}
+mod tests;

@@ -1,14 +1,14 @@
-//! Memory for tasks: recycled, hot, and walkable at shutdown.
+//! Memory for tasks: reused, hot in the cache, and walkable at shutdown.
 //!
-//! Spawning is mostly allocation, and a million tasks are paid for in page faults, so a finished task's block is used
-//! again at once by the worker that finished it. Each worker has a [`BlockCache`] that it alone touches; full and
-//! empty *magazines* of 256 blocks change hands through the [`Arena`], so that its lock is taken once per 256 blocks
-//! even when one worker spawns and another finishes. (The scheme is Bonwick's, "Magazines and Vmem", 2001.)
+//! Spawning is mostly allocation, and a million tasks cost page faults. The worker that finishes a task therefore
+//! reuses its block at once. Each worker has a private [`BlockCache`]. Full and empty *magazines* of 256 blocks are
+//! exchanged through the [`Arena`], so its lock is taken once per 256 blocks, even if one worker spawns and another
+//! finishes. (The scheme is Bonwick's, "Magazines and Vmem", 2001.)
 //!
-//! Rejected: the global allocator (four times as dear, and it gives no way to find idle tasks at shutdown), and a
-//! list of all tasks under a lock (a contended line on every spawn and completion). Pages are never given back before
-//! the scheduler goes, which makes the memory *type-stable*: a shutdown can look at every block's state word without
-//! stopping anybody.
+//! Rejected: the global allocator (four times as expensive, and without a way to find idle tasks at shutdown), and a
+//! list of all tasks under a lock (a contended cache line on every spawn and completion). Pages are never freed
+//! before the scheduler, which makes the memory *type-stable*: a shutdown can read every block's state word without
+//! stopping any thread.
 #![allow(unsafe_code)]
 
 mod cache;
@@ -31,21 +31,21 @@ use crate::task_list::LiveTask;
 
 pub use cache::BlockCache;
 
-/// Block sizes are multiples of this. A task's size is, too, so that no byte is lost to rounding, and blocks of a
-/// page that starts at a multiple of an alignment keep it, as the size is a multiple of it.
+/// Block sizes are multiples of this. So are the sizes of tasks, so no byte is lost to rounding. If a page starts at a
+/// multiple of an alignment, all of its blocks have that alignment, because their size is a multiple of it.
 const GRAIN_BYTES: usize = 8;
 /// No block is smaller, so that it can be linked into a list.
 const SMALLEST_BYTES: usize = size_of::<FreeBlock>();
-/// Larger tasks come from the global allocator, one by one.
+/// Each larger task comes from the global allocator.
 const LARGEST_BYTES: usize = 1024;
 const CLASSES: usize = LARGEST_BYTES / GRAIN_BYTES;
-/// Blocks that change hands at a time.
+/// The number of blocks that change hands at a time.
 const MAGAZINE: usize = 256;
 
-/// The memory of one scheduler's tasks, for [`Schedule::allocate`](super::Schedule::allocate) and its counterpart to
-/// use. It lives as long as the scheduler: keep it there.
+/// The memory of one scheduler's tasks, for use by [`Schedule::allocate`](super::Schedule::allocate) and its
+/// counterpart. It must live as long as the scheduler: keep it there.
 pub struct Arena {
-    /// No other arena has it or had it, so that a cache knows whose blocks it has. An address would be used again.
+    /// Unique for ever, so that a cache knows whose blocks it has. An address would be reused.
     id: u64,
     shared: Mutex<Shared>,
 }
@@ -62,15 +62,15 @@ impl Default for Arena {
 
 struct Shared {
     pages: Vec<Page>,
-    /// Bytes of all pages, by class.
+    /// The bytes of all pages, by class.
     page_bytes: [usize; CLASSES],
     /// Full magazines, by class.
     magazines: [Vec<FreeList>; CLASSES],
-    /// By class, what was never used of the newest page.
+    /// The unused rest of the newest page, by class.
     fresh: [Option<Fresh>; CLASSES],
-    /// The cache of threads that are no workers.
+    /// The cache for threads that are not workers.
     non_worker: Blocks,
-    /// Tasks that are larger than any class.
+    /// Tasks that are too large for any class.
     large: HashSet<NonNull<Header>>,
 }
 
@@ -87,7 +87,7 @@ impl Default for Shared {
     }
 }
 
-/// Blocks that are free, linked through their second word; the first is a state word that says "dead".
+/// Free blocks, linked through their second word. The first word is a state word that says "dead".
 #[derive(Clone, Copy)]
 struct FreeList {
     head: *mut FreeBlock,
@@ -123,14 +123,14 @@ impl FreeList {
     #[inline]
     unsafe fn push(&mut self, block: NonNull<u8>) {
         let block = block.cast::<FreeBlock>().as_ptr();
-        // SAFETY: by this function's contract. The state word is not touched: a walker may be reading it.
+        // SAFETY: by this function's contract. This does not touch the state word, which a walker may be reading.
         unsafe { (&raw mut (*block).next).write(self.head) };
         self.head = block;
         self.len += 1;
     }
 }
 
-/// One class of a cache: two magazines, and the part of a page that was never used.
+/// One class of a cache: two magazines, and the unused rest of a page.
 #[derive(Default)]
 struct Class {
     loaded: FreeList,
@@ -152,20 +152,20 @@ impl Default for Blocks {
     }
 }
 
-// SAFETY: free blocks belong to whoever has the list; the rest is behind the mutex.
+// SAFETY: free blocks belong to the owner of the list; the rest is behind the mutex.
 unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
 
-/// The class of a layout; none: it gets a block of its own. A size that is no multiple of its alignment would break
-/// the alignment of the blocks behind the first.
+/// The class of a layout; `None` means a separate block. If a size is not a multiple of its alignment, all blocks
+/// after the first would be misaligned.
 fn class_of(layout: Layout) -> Option<usize> {
     let is_padded = layout.size() & (layout.align() - 1) == 0;
     (layout.size() <= LARGEST_BYTES && layout.align() <= PAGE_ALIGN && is_padded)
         .then(|| layout.size().max(SMALLEST_BYTES).div_ceil(GRAIN_BYTES) - 1)
 }
 
-/// What a block of its own has at least: room and alignment for a state word.
+/// The layout of a separate block: it has at least room and alignment for a state word.
 fn large_layout(layout: Layout) -> Layout {
     let size = layout.size().max(SMALLEST_BYTES);
     let align = layout.align().max(align_of::<Header>());
@@ -173,10 +173,10 @@ fn large_layout(layout: Layout) -> Layout {
         .expect("the layout of a task is smaller than half of the address space")
 }
 
-/// The state word of a block, and no more of it: what follows may be written by whoever makes a task there.
+/// The state word of a block, and nothing else of the block: a thread that makes a task there may be writing the rest.
 ///
-/// SAFETY: `header` points to a block of an arena that is not freed for `'a`; the first word of a block is a state
-/// word at all times: zero, dead or alive.
+/// SAFETY: `header` points to a block of an arena that is not freed for `'a`. The first word of a block is always a
+/// state word: zero, dead or alive.
 unsafe fn state_of<'a>(header: NonNull<Header>) -> &'a State {
     // SAFETY: by this function's contract.
     unsafe { &(*header.as_ptr()).state }
@@ -217,7 +217,8 @@ impl Fresh {
 }
 
 impl Shared {
-    /// A magazine of used blocks if there is one, as their memory is paid for; else as many that were never used.
+    /// A magazine of used blocks if there is one, because their memory is already paid for; otherwise as many unused
+    /// ones.
     fn refill(&mut self, class: usize, local: &mut Class) {
         if let Some(magazine) = self.magazines[class].pop() {
             local.loaded = magazine;
@@ -237,7 +238,7 @@ impl Shared {
 
     fn new_page(&mut self, class: usize) -> Fresh {
         let class_bytes = &mut self.page_bytes[class];
-        // Zeroes are dead state words.
+        // Zeroed words are dead state words.
         let page = Page::new(block_bytes(class), *class_bytes);
         *class_bytes += page.bytes;
         self.pages.push(page);
@@ -249,12 +250,12 @@ impl Shared {
 }
 
 impl Arena {
-    /// No other arena has it or had it.
+    /// Unique for ever: no other arena has it or had it.
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 
-    /// Memory for a task that is spawned from a thread without a cache.
+    /// Memory for a task that is spawned on a thread without a cache.
     pub fn allocate(&self, layout: Layout) -> NonNull<u8> {
         let Some(class) = class_of(layout) else {
             return self.allocate_large(layout);
@@ -270,7 +271,7 @@ impl Arena {
         block
     }
 
-    /// Takes memory back on a thread without a cache.
+    /// Takes memory back, on a thread without a cache.
     ///
     /// # Safety
     /// `block` is from this arena (or one of its caches) with the same `layout`, and the task in it is gone.
@@ -291,8 +292,8 @@ impl Arena {
 
     fn allocate_large(&self, layout: Layout) -> NonNull<u8> {
         let block = allocate_global(large_layout(layout));
-        // A walker must find a dead state word until the task is there.
-        // SAFETY: the block has room for a state word and its alignment, and is ours.
+        // SAFETY: the block has room for a state word and its alignment, and is ours. A walker must find a dead state
+        // word until the task is there.
         unsafe { block.cast::<u64>().write(0) };
         self.shared.lock().large.insert(block.cast());
         block
@@ -305,28 +306,27 @@ impl Arena {
         unsafe { deallocate_global(block, large_layout(layout)) };
     }
 
-    /// Aborts every task that is alive. Those that were idle are given to `due`, to be cancelled or queued by the
-    /// caller; those in a queue, or running, end where they are. Returns how many were alive, so that a shutdown can
-    /// go on until none is.
+    /// Aborts every live task. Passes idle tasks to `due`, which must cancel or queue them; queued and running tasks
+    /// end where they are. Returns how many were alive, so that a shutdown can repeat this until none is.
     ///
-    /// `due` may be called while tasks are spawned, run and finished by others; tasks that come into being meanwhile
-    /// may be missed. If `due` panics, the rest is not aborted.
+    /// `due` may be called while other threads spawn, run and finish tasks. This may miss tasks that are spawned
+    /// meanwhile. If `due` panics, the rest is not aborted.
     pub fn abort_all(&self, mut due: impl FnMut(Task)) -> usize {
         let mut alive = 0;
         self.visit_live(|task| {
             alive += 1;
             if task.header().state.abort().is_some() {
-                due(Task(task.0));
+                due(Task::of(task.0));
             }
         });
         alive
     }
 
-    /// Calls `visit` with each task that is alive, outside of the lock.
+    /// Calls `visit` with each live task, outside the lock.
     fn visit_live(&self, mut visit: impl FnMut(&Reference)) {
         let (pages, large) = {
             let shared = self.shared.lock();
-            // SAFETY: what is in the set is not freed while we have the lock.
+            // SAFETY: tasks in the set are not freed while we hold the lock.
             let live = shared.large.iter().filter_map(|&it| unsafe { live(it) });
             let large: Vec<_> = live.collect();
             (shared.pages.clone(), large)
@@ -342,9 +342,8 @@ impl Arena {
         large.iter().for_each(visit);
     }
 
-    /// The task whose [`TaskId`](super::TaskId) is that number, if it is alive and in this arena. For whoever saw the
-    /// number somewhere and has no reference: the task may have ended meanwhile, and another one may live where it
-    /// was.
+    /// The task whose [`TaskId`](super::TaskId) is `id`, if it is alive and in this arena. For a caller that saw the
+    /// id somewhere and has no reference: the task may have ended, and another one may live at its address.
     pub fn find_live(&self, id: usize) -> Option<AbortHandle> {
         let shared = self.shared.lock();
         let header = NonNull::new(ptr::with_exposed_provenance_mut::<Header>(id))?;
@@ -354,15 +353,15 @@ impl Arena {
                 (start..start + page.len() * page.block_bytes).contains(&id)
                     && (id - start).is_multiple_of(page.block_bytes)
             });
-        // SAFETY: it is a block of ours, which stays where it is while the lock is held.
+        // SAFETY: it is one of our blocks, which is not freed while we hold the lock.
         let task = is_block.then(|| unsafe { live(header) }).flatten()?;
         drop(shared);
-        // SAFETY: alive by our reference; the handle takes one of its own.
+        // SAFETY: alive by our reference; the handle takes another one.
         Some(unsafe { AbortHandle::of(task.0) })
     }
 
-    /// The tasks that are alive, for a [`TaskList`](crate::task_list::TaskList). It walks the memory of all of them,
-    /// and stops nobody: those that come and go meanwhile may be in it or not.
+    /// The live tasks, for a [`TaskList`](crate::task_list::TaskList). It walks the memory of all tasks, and stops no
+    /// thread: tasks that start or end meanwhile may be in the list or not.
     pub fn live_tasks(&self) -> Vec<LiveTask> {
         let mut tasks = Vec::new();
         self.visit_live(|task| {
@@ -372,7 +371,7 @@ impl Arena {
         tasks
     }
 
-    /// The names of the tasks that are alive.
+    /// The names of the live tasks.
     pub fn live_names(&self) -> Vec<String> {
         let mut names = Vec::new();
         self.visit_live(|task| {
@@ -383,7 +382,7 @@ impl Arena {
     }
 }
 
-/// A reference on the task in a block, if there is one that is alive.
+/// A reference to the task in a block, if a live one is there.
 ///
 /// SAFETY: `header` points to a block of an arena that is not freed meanwhile.
 unsafe fn live(header: NonNull<Header>) -> Option<Reference> {
@@ -396,7 +395,7 @@ unsafe fn live(header: NonNull<Header>) -> Option<Reference> {
 impl Drop for Arena {
     fn drop(&mut self) {
         for page in &self.shared.get_mut().pages {
-            // SAFETY: each block holds a reference on the scheduler that owns this arena: there are none left.
+            // SAFETY: each block holds a reference to the scheduler that owns this arena, so no block is in use.
             unsafe { page.free() };
         }
     }
@@ -413,7 +412,7 @@ mod tests {
             let size = size.max(SMALLEST_BYTES);
             assert!(block_bytes(class) >= size && block_bytes(class) < size + GRAIN_BYTES);
         }
-        // The second block of a page would not be aligned.
+        // The second block of a page would be misaligned.
         assert!(class_of(Layout::from_size_align(9, 8).unwrap()).is_none());
         assert!(class_of(Layout::from_size_align(LARGEST_BYTES + 8, 8).unwrap()).is_none());
         assert!(class_of(Layout::from_size_align(0, 2 * PAGE_ALIGN).unwrap()).is_none());
@@ -432,7 +431,7 @@ mod tests {
             unsafe { arena.deallocate(*block, layout) };
         }
         let again: HashSet<_> = allocate().collect();
-        // All but what is left of the magazine that was begun.
+        // All except the rest of the magazine that is in use.
         assert!(
             first.intersection(&again).count() > (magazines - 1) * MAGAZINE,
             "freed blocks are used before fresh ones"

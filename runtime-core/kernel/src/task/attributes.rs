@@ -1,7 +1,7 @@
-//! What a task is given when it is spawned, beside its future.
+//! Attributes of a task, given when it is spawned.
 
-/// What a task is given when it is spawned, beside its future. A runtime ignores what it has no use for, so that a
-/// program may give attributes under every runtime.
+/// Attributes of a task, given when it is spawned. A runtime ignores attributes that it does not use, so a program
+/// may give attributes under every runtime.
 ///
 /// ```
 /// use runtime_core::Attributes;
@@ -12,13 +12,14 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Attributes {
-    /// A number for the scheduler's policy, which decides what it means: a priority, or a deadline, say. Any number is
-    /// allowed; a policy that has a use for fewer takes the nearest one. A task that is spawned without one has 0.
+    /// A number for the scheduler's policy, which determines its meaning: for example a priority, or a deadline. Any
+    /// number is allowed; a policy that supports a smaller range uses the nearest value. The tag of a task that is
+    /// spawned without one is 0.
     pub tag: u32,
 }
 
 impl Attributes {
-    /// With that tag.
+    /// Attributes with that tag.
     pub const fn tagged(tag: u32) -> Self {
         Self { tag }
     }

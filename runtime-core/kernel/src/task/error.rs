@@ -1,21 +1,22 @@
-//! Why a task gave no value.
+//! Why a task yielded no value.
 
 use std::any::Any;
 use std::fmt;
 use std::io;
 
-use super::{PanicPayload, StackOverflow};
+use super::payload::PanicPayload;
+use super::stack_overflow::StackOverflow;
 
-/// Why a task gave no value.
+/// Why a task yielded no value.
 #[non_exhaustive]
 pub enum JoinError {
     /// It was aborted, or its runtime shut down.
     Cancelled,
-    /// It panicked, in a poll or in a destructor; the payload is what was thrown.
+    /// It panicked, in a poll or in a destructor. Has the panic's payload.
     Panicked(PanicPayload),
-    /// The system gave no thread for it (1:1, and the blocking pool's first thread), or no stack (a green task).
+    /// The system refused a thread (1:1, and the blocking pool's first thread), or a stack (a green task).
     SpawnFailed(io::Error),
-    /// The stack of the green task has overflowed. What was on it was not dropped.
+    /// The stack of the green task overflowed. The values on it were not dropped.
     StackOverflow(StackOverflow),
 }
 
@@ -30,10 +31,10 @@ impl JoinError {
         matches!(self, Self::Panicked(_))
     }
 
-    /// The payload of the panic, to be handed on with [`std::panic::resume_unwind`].
+    /// The payload of the panic, which you can pass on with [`std::panic::resume_unwind`].
     ///
     /// # Errors
-    /// Gives `self` back if the task did not panic.
+    /// Returns `self` if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
         match self {
             Self::Panicked(payload) => Ok(payload.into_inner()),
@@ -50,7 +51,7 @@ impl JoinError {
             .unwrap_or_else(|other| panic!("`into_panic` on a task that did not panic: {other}"))
     }
 
-    /// What the panic said, if it said it in words.
+    /// The panic's message, if it has one.
     pub fn panic_message(&self) -> Option<&str> {
         match self {
             Self::Panicked(payload) => payload.message(),

@@ -1,22 +1,23 @@
-//! Tasks that stay on the worker that begins them.
+//! Tasks that stay on the worker that started them.
 //!
-//! A task with a stack of its own must not move to another thread while it is suspended. Under N:1 and 1:1 none does.
-//! A scheduler that moves tasks numbers its workers from 1, and each of its workers [says](set_worker) which one it is.
-//! A task that is bound by [`bind_pinnable`](super::bind_pinnable) has a [`Home`]. Before its first poll that is
-//! nowhere, and the task can be queued anywhere, and stolen. In its first poll the task [is pinned](Pinned::here). From
-//! then on the scheduler queues it for that worker only, and also drops it there.
+//! A task with its own stack must not move to another thread while it is suspended. Under N:1 and 1:1 no task moves. A
+//! scheduler that moves tasks numbers its workers from 1. Each worker [says](set_worker) which one it is, or that it
+//! [pins none](pins_none): on the latter, a task that must be pinned ends with an error. A task that is bound by
+//! [`bind_pinnable`](super::bind_pinnable) has a [`Home`]. Before its first poll it has none, so it can be queued
+//! anywhere, and stolen. In its first poll the task [is pinned](Pinned::here). From then on the scheduler queues it
+//! for that worker only, and also drops it there.
 //!
 //! Only the worker's own thread begins and ends its pinned tasks, so their [count](pinned_here) is a plain number of
 //! that thread. A worker's thread does not end before the count is zero.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 
-use super::cell;
 use crate::primitives::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::primitives::thread_local;
 
-/// Where a task is at home.
+pub use super::pinned::{Pinned, pinned_here};
+
+/// A task's home.
 #[derive(Debug)]
 pub struct Home(AtomicU32);
 
@@ -29,62 +30,47 @@ impl Default for Home {
 impl Home {
     /// The worker that the task must be queued for; 0: any.
     ///
-    /// Relaxed: it is written in a poll, and read by whoever wakes the task after that, in the order of the state word.
+    /// Relaxed: it is written in a poll, and read by a thread that wakes the task later. The state word orders both.
     #[inline]
     pub fn worker(&self) -> u32 {
         self.0.load(Relaxed)
     }
 
-    /// Whether the task must not be queued for the calling thread.
-    #[inline]
-    pub fn is_elsewhere(&self) -> bool {
-        let worker = self.worker();
-        worker != 0 && worker != WORKER.get()
+    /// From now on the task's home is that worker.
+    pub(super) fn set(&self, worker: u32) {
+        self.0.store(worker, Relaxed);
     }
 }
 
 thread_local! {
     static WORKER: Cell<u32> = const { Cell::new(0) };
-    static PINNED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Which worker the calling thread is, numbered from 1, of a scheduler that moves tasks. 0: it is none.
+/// Sets which worker the calling thread is, of a scheduler that moves tasks. Workers are numbered from 1; 0: it is
+/// none.
 pub fn set_worker(worker: u32) {
     WORKER.set(worker);
 }
 
-/// How many tasks are pinned to the calling thread and have not ended.
-#[inline]
-pub fn pinned_here() -> usize {
-    PINNED.get()
+/// Until [`come_back`], the calling thread is not a worker: it runs something that its worker does not wait for.
+pub fn leave() -> u32 {
+    WORKER.replace(0)
 }
 
-/// Counts a task among those that are pinned to its thread, until it is dropped there.
-#[derive(Debug)]
-pub struct Pinned(PhantomData<*const ()>);
-
-impl Pinned {
-    /// Pins the task that the calling thread polls to that thread. `None` if the scheduler moves no tasks.
-    ///
-    /// # Panics
-    /// In a task that can't be pinned, or outside of one, on a thread of a scheduler that moves tasks.
-    pub fn here() -> Option<Self> {
-        let worker = WORKER.get();
-        if worker == 0 {
-            return None;
-        }
-        // SAFETY: who polls a task has a reference on it.
-        let home = cell::current().and_then(|header| unsafe { cell::home_of(header) });
-        let home = home.expect("a task that is bound by `bind_pinnable`, in its poll");
-        home.0.store(worker, Relaxed);
-        PINNED.set(PINNED.get() + 1);
-        Some(Self(PhantomData))
-    }
+/// The thread is again the worker that [`leave`] returned.
+pub fn come_back(worker: u32) {
+    WORKER.set(worker);
 }
 
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        // A worker's thread ends after its tasks, and so before its thread-locals.
-        PINNED.set(PINNED.get() - 1);
-    }
+/// A worker that pins no tasks.
+pub(super) const PINS_NONE: u32 = u32::MAX;
+
+/// Marks the calling thread as a worker of a scheduler that moves tasks and pins none.
+pub fn pins_none() {
+    WORKER.set(PINS_NONE);
+}
+
+/// The worker that the calling thread is; 0: it is none.
+pub(super) fn worker_here() -> u32 {
+    WORKER.get()
 }

@@ -1,4 +1,4 @@
-//! Handles: what a spawner keeps of a task.
+//! Handles to tasks.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -7,36 +7,37 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use super::cell::{self, Header};
+use super::error::JoinError;
+use super::handle::TaskHandle;
+use super::id::TaskId;
 use super::state::{COMPLETE, JOIN_WAKER};
-use super::{JoinError, TaskHandle, TaskId, on_complete};
 use crate::blocking_wait::wait_at_most;
 use crate::budget;
-use crate::promise::{Promise, Promised};
 use crate::task_list::LiveTask;
 use crate::time::Elapsed;
 
-/// A spawned task, as its spawner sees it: a future of the task's outcome.
+/// A handle to a spawned task: a future of the task's outcome.
 ///
-/// Dropping it detaches the task, which goes on. It never keeps a runtime alive: when that ends, the handle yields
-/// [`JoinError::Cancelled`]. It can be awaited anywhere, also under another runtime. asyncio calls it a Task.
+/// Dropping it detaches the task, which continues. A handle never keeps a runtime alive: when the runtime ends, the
+/// handle yields [`JoinError::Cancelled`]. You can await it anywhere, even under another runtime. asyncio calls it a
+/// Task.
 ///
 /// Cancel safe: a dropped `(&mut handle).await` loses nothing.
 ///
-/// Cost: the handle is a pointer and an id, and allocates nothing. Awaiting it leaves a waker in the task's own
-/// memory, which the handle keeps, with the outcome in it, until that is taken or the handle is dropped. A poll of
-/// the handle runs no other task.
+/// Cost: the handle is a pointer and an id, and allocates nothing. Awaiting it stores a waker in the task's own
+/// memory. The handle keeps that memory, with the outcome in it, until the outcome is taken or the handle is dropped.
+/// A poll of the handle runs no other task.
 ///
 /// # Panics
-/// When it is polled again after it has yielded; when the task that it belongs to awaits it, which would never end.
-/// (Two tasks that await each other are not found out.)
+/// If it is polled again after it has yielded, or if its own task awaits it, which would never end. (Two tasks that
+/// await each other are not detected.)
 #[must_use = "a dropped handle detaches its task; drop it explicitly if that is meant"]
 pub struct JoinHandle<T> {
-    /// None once the outcome was taken.
+    /// `None` once the outcome was taken.
     header: Option<NonNull<Header>>,
     id: TaskId,
     _output: PhantomData<T>,
@@ -44,15 +45,15 @@ pub struct JoinHandle<T> {
 
 const YIELDED: &str = "a JoinHandle was polled after it had yielded its task's outcome";
 
-// SAFETY: all that a handle does to the shared cell goes through its state word; the output moves to the thread of
-// the handle, so `T` must be Send.
+// SAFETY: everything that a handle does to the shared cell goes through its state word. The output moves to the
+// handle's thread, so `T` must be Send.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: `&JoinHandle` reaches the atomic state word only.
+// SAFETY: `&JoinHandle` reaches only the atomic state word.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
-    /// SAFETY: the handle's reference is the caller's to give, `T` is the task's output.
+    /// SAFETY: the caller gives the handle's reference away, and `T` is the task's output.
     pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
         Self {
             header: Some(header),
@@ -72,7 +73,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// True when awaiting the handle would not wait.
+    /// True if awaiting the handle would not wait.
     pub fn is_finished(&self) -> bool {
         self.header.is_none_or(|header| {
             // SAFETY: alive by the handle's reference.
@@ -85,24 +86,24 @@ impl<T> JoinHandle<T> {
         self.id
     }
 
-    /// The name that the task was spawned with, else the type of its future; none once the handle has yielded the
+    /// The name that the task was spawned with, or else the type of its future; `None` once the handle has yielded the
     /// outcome.
     pub fn name(&self) -> Option<&str> {
         // SAFETY: alive by the handle's reference, which the borrow keeps.
         self.header.map(|header| unsafe { cell::name_of(header) })
     }
 
-    /// Waits for the task on a thread that runs no tasks, for at most `limit`: blocks it. `Duration::MAX` waits
-    /// without limit. It is `result(timeout)` of asyncio's `run_coroutine_threadsafe`.
+    /// Waits for the task on a thread that runs no tasks, and blocks that thread for at most `limit`. `Duration::MAX`
+    /// waits without limit. It corresponds to `result(timeout)` of asyncio's `run_coroutine_threadsafe`.
     ///
-    /// The task must be able to advance meanwhile: under N:1, some other thread runs the loop.
+    /// The task must be able to advance meanwhile: under N:1, another thread must run the loop.
     ///
     /// # Errors
-    /// [`Elapsed`] when the time is over; the task goes on, and the handle can be asked again. Inside, the
-    /// [`JoinError`] of the task.
+    /// [`Elapsed`] when the time is up; the task continues, and you can ask the handle again. Inside `Ok`, the task's
+    /// [`JoinError`].
     ///
     /// # Panics
-    /// Inside of a task; when the handle has yielded the outcome already.
+    /// Inside a task, or if the handle has already yielded the outcome.
     pub fn result(&mut self, limit: Duration) -> Result<Result<T, JoinError>, Elapsed> {
         wait_at_most(
             "JoinHandle::result",
@@ -112,55 +113,7 @@ impl<T> JoinHandle<T> {
         )
     }
 
-    /// Calls `callback` with the task's outcome when the task has ended; at once, on the calling thread, if it has.
-    /// asyncio's `add_done_callback`.
-    ///
-    /// No task waits for that: the callback runs on the thread that ends the task, outside of any task, after the
-    /// task's future was dropped. It must not block, and should be short, as that worker's other tasks wait. A panic
-    /// in it ends there. To be able to abort the task, take an [`abort_handle`](JoinHandle::abort_handle) first.
-    ///
-    /// Cost: one allocation.
-    ///
-    /// # Panics
-    /// When the handle has yielded the outcome already; with the panic of `callback` if the task has ended before.
-    pub fn on_complete<F>(self, callback: F)
-    where
-        T: Send + 'static,
-        F: FnOnce(Result<T, JoinError>) + Send + 'static,
-    {
-        on_complete::call(self, callback);
-    }
-
-    /// A handle that can be cloned and awaited by many; each gets a clone of the value. The error is counted, as a
-    /// panic's payload cannot be cloned. Like an asyncio task it can be awaited again after it has ended.
-    ///
-    /// The inner error, `Broken`, does not occur: a task always ends with an outcome.
-    ///
-    /// A task that awaits a shared handle of its own **waits for ever**: unlike a `JoinHandle`, what is shared does
-    /// not know whose outcome it is, so that nobody panics.
-    ///
-    /// Cost: an allocation for what is shared and one for the callback that fills it, and one more for an error; see
-    /// [`Promised`].
-    ///
-    /// ```
-    /// # fn main() {}
-    /// # async fn example() {
-    /// let shared = runtime_core::spawn(async { 42 }).shared();
-    /// let (one, other) = (shared.clone().await, shared.await);
-    /// assert!(matches!((one, other), (Ok(Ok(42)), Ok(Ok(42)))));
-    /// # }
-    /// ```
-    pub fn shared(self) -> Promised<Result<T, Arc<JoinError>>>
-    where
-        T: Clone + Send + Sync + 'static,
-    {
-        let promise = Promise::new();
-        let shared = promise.future();
-        self.on_complete(move |outcome| promise.set_result(outcome.map_err(Arc::new)));
-        shared
-    }
-
-    /// Leaves `waker` with the task, to be woken at its end; false if that was already.
+    /// Leaves `waker` with the task, to be woken at its end. False if the task has already ended.
     pub(super) fn wake_at_end(&mut self, waker: &Waker) -> bool {
         let header = self.header.expect(YIELDED);
         // SAFETY: alive by the handle's reference.
@@ -169,7 +122,7 @@ impl<T> JoinHandle<T> {
         !state.has(COMPLETE) && cell::park_join(head, state.has(JOIN_WAKER), waker)
     }
 
-    /// A handle that can only abort, and that does not detach or wait.
+    /// A handle that can only abort: it does not detach the task or wait for it.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {
             header: self.header.inspect(|header| {
@@ -188,28 +141,29 @@ impl<T> Future for JoinHandle<T> {
         let header = self.header.expect(YIELDED);
         // A task that spawns and awaits in a loop would otherwise never return from its poll.
         let spent = ready!(budget::poll_proceed(cx));
-        // SAFETY: this is the one handle, and `T` the output; once it is taken, `header` is None.
-        let output = unsafe { cell::poll_join(header, cx.waker()) };
-        if output.is_ready() {
-            spent.made_progress();
-            self.header = None;
-            // SAFETY: the handle's reference, given up once; the task has ended.
-            unsafe { cell::release_last(header) };
-        } else {
+        // SAFETY: this is the only handle, and `T` the output; once it is taken, `header` is None.
+        let Poll::Ready(outcome) = (unsafe { cell::poll_join(header, cx.waker()) }) else {
             assert!(
                 TaskId::current() != Some(self.id),
                 "a task awaits its own JoinHandle, which would never end: give the handle to another task, or let the code that is to \
                  wait for this task be spawned on its own"
             );
-        }
-        output
+            return Poll::Pending;
+        };
+        spent.made_progress();
+        self.header = None;
+        // SAFETY: the handle's reference, given up once; the task has ended.
+        unsafe { cell::release_last(header) };
+        // Here an error is larger than in the cell. As the last expression, it is built in the place of the return
+        // value.
+        Poll::Ready(outcome.map_err(JoinError::from))
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if let Some(header) = self.header.take() {
-            // SAFETY: this is the one handle, and it has not taken the output.
+            // SAFETY: this is the only handle, and it has not taken the output.
             unsafe { cell::drop_join(header) };
         }
     }
@@ -239,8 +193,8 @@ pub struct AbortHandle {
     id: TaskId,
 }
 
-// SAFETY: all that it does to the shared cell goes through the atomic state word, and the scheduler's `schedule`,
-// which may be called from any thread.
+// SAFETY: everything that it does to the shared cell goes through the atomic state word, and through the scheduler's
+// `schedule`, which any thread may call.
 unsafe impl Send for AbortHandle {}
 // SAFETY: as above.
 unsafe impl Sync for AbortHandle {}
@@ -256,7 +210,7 @@ impl AbortHandle {
         }
     }
 
-    /// A handle to the task that the calling thread is polling: asyncio's `current_task()`. None outside of a task.
+    /// A handle to the task that the calling thread polls: asyncio's `current_task()`. `None` outside a task.
     ///
     /// ```
     /// # fn main() {}
@@ -271,24 +225,24 @@ impl AbortHandle {
     /// ```
     pub fn current() -> Option<Self> {
         // SAFETY: a task is alive while it is polled or its future is dropped.
-        cell::current().map(|header| unsafe { Self::of(header) })
+        cell::current_header().map(|header| unsafe { Self::of(header) })
     }
 
-    /// The name that the task was spawned with, else the type of its future; none if the task's handle had yielded its
-    /// outcome before this one was made.
+    /// The name that the task was spawned with, or else the type of its future; `None` if the task's handle had
+    /// already yielded the outcome when this handle was made.
     pub fn name(&self) -> Option<&str> {
         // SAFETY: alive by our reference, which the borrow keeps.
         self.header.map(|header| unsafe { cell::name_of(header) })
     }
 
-    /// Where the task was spawned, if it was given a name there.
+    /// Where the task was spawned, if it got a name there.
     pub fn spawned_at(&self) -> Option<&'static Location<'static>> {
         // SAFETY: alive by our reference.
         self.header
             .and_then(|header| unsafe { cell::spawned_at(header) })
     }
 
-    /// As [`Task::set_marked`](super::Task::set_marked).
+    /// Like [`Task::set_marked`](super::Task::set_marked).
     pub fn set_marked(&self, marked: bool) {
         if let Some(header) = self.header {
             // SAFETY: alive by our reference.
@@ -296,7 +250,7 @@ impl AbortHandle {
         }
     }
 
-    /// As [`JoinHandle::abort`].
+    /// Like [`JoinHandle::abort`].
     pub fn abort(&self) {
         if let Some(header) = self.header {
             // SAFETY: alive by our reference.
@@ -304,15 +258,15 @@ impl AbortHandle {
         }
     }
 
-    /// What a [`TaskList`](crate::task_list::TaskList) says of the task, for a scheduler that keeps a list of its
-    /// tasks; none once it has ended.
+    /// The task's entry in a [`TaskList`](crate::task_list::TaskList), for a scheduler that keeps a list of its tasks;
+    /// `None` once the task has ended.
     pub fn live_task(&self) -> Option<LiveTask> {
         // SAFETY: alive by our reference.
         self.header
             .and_then(|header| unsafe { cell::live_task(header) })
     }
 
-    /// As [`JoinHandle::is_finished`].
+    /// Like [`JoinHandle::is_finished`].
     pub fn is_finished(&self) -> bool {
         self.header.is_none_or(|header| {
             // SAFETY: alive by our reference.
@@ -320,7 +274,7 @@ impl AbortHandle {
         })
     }
 
-    /// As [`JoinHandle::id`].
+    /// Like [`JoinHandle::id`].
     pub fn id(&self) -> TaskId {
         self.id
     }
@@ -353,6 +307,6 @@ impl fmt::Debug for AbortHandle {
     }
 }
 
-// The panic of a task is kept in its outcome.
+// A task's panic is kept in its outcome.
 impl<T> std::panic::UnwindSafe for JoinHandle<T> {}
 impl<T> std::panic::RefUnwindSafe for JoinHandle<T> {}

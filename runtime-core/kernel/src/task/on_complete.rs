@@ -1,34 +1,87 @@
-//! What is called when a task has ended, without a task that waits for that.
+//! Callbacks that run when a task has ended, without a task that waits for the end.
 //!
-//! The handle is put into an allocation together with the callback, and that allocation's own waker into the task:
-//! whoever completes the task wakes it, and the wake takes the outcome and calls.
+//! One allocation holds the handle and the callback, and its waker is put into the task. The thread that completes the
+//! task wakes it, and the wake takes the outcome and calls the callback.
 
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{JoinError, JoinHandle};
+use super::error::JoinError;
+use super::join::JoinHandle;
 use crate::budget;
-use crate::contain::discard;
+use crate::contain::contain;
 use crate::primitives::Mutex;
+use crate::promise::{Promise, Promised};
 
-/// A handle, and what is to be done with its outcome. The task's waker slot keeps it alive, until the task has ended.
+impl<T> JoinHandle<T> {
+    /// Calls `callback` with the task's outcome when the task ends, or at once, on the calling thread, if it has
+    /// already ended. asyncio's `add_done_callback`.
+    ///
+    /// This needs no waiting task: the callback runs on the thread that ends the task, outside any task, after the
+    /// task's future was dropped. It must not block, and should be short, because that worker's other tasks wait. A
+    /// panic in it is contained, wherever it runs. To be able to abort the task, first get an
+    /// [`abort_handle`](JoinHandle::abort_handle).
+    ///
+    /// Cost: one allocation.
+    ///
+    /// # Panics
+    /// If the handle has already yielded the outcome.
+    pub fn on_complete<F>(self, callback: F)
+    where
+        T: Send + 'static,
+        F: FnOnce(Result<T, JoinError>) + Send + 'static,
+    {
+        call(self, callback);
+    }
+
+    /// A handle that you can clone and await in several places; each gets a clone of the value. The error is
+    /// reference counted, because a panic's payload can't be cloned. Like an asyncio task, it can be awaited again
+    /// after it has ended.
+    ///
+    /// The inner error, `Broken`, does not occur: a task always ends with an outcome.
+    ///
+    /// A task that awaits its own shared handle **waits for ever**: unlike a `JoinHandle`, a shared handle does not
+    /// know its task, so it can't panic.
+    ///
+    /// Cost: one allocation for what the handles share, one for the callback that fills it, and one more for an error;
+    /// see [`Promised`].
+    ///
+    /// ```
+    /// # fn main() {}
+    /// # async fn example() {
+    /// let shared = runtime_core::spawn(async { 42 }).shared();
+    /// let (one, other) = (shared.clone().await, shared.await);
+    /// assert!(matches!((one, other), (Ok(Ok(42)), Ok(Ok(42)))));
+    /// # }
+    /// ```
+    pub fn shared(self) -> Promised<Result<T, Arc<JoinError>>>
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        let promise = Promise::new();
+        let shared = promise.future();
+        self.on_complete(move |outcome| promise.set_result(outcome.map_err(Arc::new)));
+        shared
+    }
+}
+
+/// A handle, and the callback for its outcome. The task's waker slot keeps it alive until the task has ended.
 struct Completion<T, F> {
     stage: Mutex<Stage<T, F>>,
 }
 
 enum Stage<T, F> {
-    /// The task is being given the waker, and may end as soon as it has it.
+    /// The task is about to get the waker, and may end as soon as it has it.
     Registering,
     Waiting(JoinHandle<T>, F),
-    /// The task has ended, and whoever comes second calls.
+    /// The task has ended, and the second to arrive calls the callback.
     Ended,
 }
 
-/// Calls `callback` with the outcome of the task: at its end, or at once.
-pub(super) fn call<T, F>(mut handle: JoinHandle<T>, callback: F)
+/// Calls `callback` with the task's outcome: at its end, or at once.
+fn call<T, F>(mut handle: JoinHandle<T>, callback: F)
 where
     T: Send + 'static,
     F: FnOnce(Result<T, JoinError>) + Send + 'static,
@@ -37,7 +90,7 @@ where
         stage: Mutex::new(Stage::Registering),
     });
     let waker = Waker::from(Arc::clone(&completion));
-    // Outside of the lock: an earlier waker of the handle's goes, and its destructor is the user's.
+    // Outside the lock: this may drop an earlier waker of the handle, whose destructor is user code.
     if handle.wake_at_end(&waker) {
         let mut stage = completion.stage.lock();
         if let Stage::Registering = *stage {
@@ -48,16 +101,18 @@ where
     finish(handle, callback);
 }
 
-/// The task has ended.
+/// Takes the outcome of the task, which has ended, and calls `callback`.
 fn finish<T, F>(mut handle: JoinHandle<T>, callback: F)
 where
     F: FnOnce(Result<T, JoinError>),
 {
-    // It is nobody's loop over handles, and there is no poll that could be repeated on a full budget.
+    // This is not a loop over handles in a task, and there is no poll that could be repeated with a full budget.
     let _lifted = budget::lift();
     let mut cx = Context::from_waker(Waker::noop());
     if let Poll::Ready(outcome) = Future::poll(Pin::new(&mut handle), &mut cx) {
-        callback(outcome);
+        // Contains a panic of the callback. It is a failure neither of the task, nor of the code that completed it,
+        // nor of the caller, which can't know whether the task has ended.
+        contain(|| callback(outcome));
     }
 }
 
@@ -73,10 +128,7 @@ where
     fn wake_by_ref(self: &Arc<Self>) {
         let stage = mem::replace(&mut *self.stage.lock(), Stage::Ended);
         if let Stage::Waiting(handle, callback) = stage {
-            // The callback's panic ends here: it is no failure of the task, nor of whoever completed it.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| finish(handle, callback))) {
-                discard(payload);
-            }
+            finish(handle, callback);
         }
     }
 }
@@ -94,7 +146,7 @@ mod loom_tests {
     use crate::task::tests::{Queue, queue};
     use crate::task::{Ran, SchedulerArc, Task, bind};
 
-    /// Says that the future is gone.
+    /// Records that the future was dropped.
     struct Gone(Arc<AtomicBool>);
     impl Drop for Gone {
         fn drop(&mut self) {
@@ -166,7 +218,7 @@ mod loom_tests {
         loom::model(|| {
             let seen = Seen::default();
             let (_queue, task, handle) = seen.task();
-            // As a scheduler does that shuts down.
+            // Like a scheduler that shuts down.
             let ender = thread::spawn(move || task.cancel());
             seen.register(handle);
             ender.join().unwrap();
@@ -178,7 +230,7 @@ mod loom_tests {
     #[test]
     fn a_task_that_is_aborted_while_it_runs() {
         let mut model = loom::model::Builder::new();
-        // Three threads: all of their orders are too many.
+        // Three threads: there are too many orders to try them all.
         model.preemption_bound = Some(3);
         model.check(|| {
             let seen = Seen::default();

@@ -1,9 +1,9 @@
 //! Where the memory of tasks comes from: pages that are cut into blocks of one size.
 //!
-//! A page is mapped, not allocated: untouched memory costs nothing, so that a page may be larger than what is used of
-//! it, and what was never used is known to be zero. Kernels hand memory out by 4 KiB, at about a microsecond each; a
-//! class that has grown large asks for 2 MiB at a time. That is also one entry of the processor's address cache for
-//! 512, and tasks are visited in any order.
+//! A page is mapped, not allocated. Untouched memory costs nothing, so a page may be larger than what is used of it,
+//! and its unused part is known to be zero. Kernels hand out memory in units of 4 KiB, at about a microsecond each. A
+//! class that has grown large asks for 2 MiB at a time. Such a huge page also needs one TLB entry instead of 512,
+//! which matters because tasks are visited in any order.
 #![allow(unsafe_code)]
 
 use std::ptr::{self, NonNull};
@@ -13,17 +13,17 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 /// Every page starts at a multiple of at least this.
 pub(super) const PAGE_ALIGN: usize = 4096;
 
-/// The first pages of a class. Smaller ones for shuttle and Miri, to which each look at a block is a step.
+/// The size of a class's first pages. Smaller for shuttle and Miri, for which each look at a block is a step.
 const SMALL_BYTES: usize = if cfg!(any(lab_shuttle, miri)) { 4 } else { 256 } * 1024;
-/// The later ones.
+/// The size of its later pages.
 const LARGE_BYTES: usize = 4 * HUGE_BYTES;
-/// What the kernel hands out at once in a large page.
+/// A huge page, which the kernel hands out at once.
 const HUGE_BYTES: usize = 2 * 1024 * 1024;
-/// Bytes in a class from which on its pages are large. Half of a huge page is in memory for nothing, on average: an
-/// eighth at first.
+/// A class with this many bytes gets large pages. On average, half of a huge page is wasted: an eighth of the memory
+/// at this size.
 const LARGE_FROM: usize = 8 * 1024 * 1024;
 
-/// Zeroed memory, in blocks of one size. It is not given back when it is dropped: blocks may outlive any copy of this.
+/// Zeroed memory, in blocks of one size. Dropping this does not free it: blocks may outlive any copy of it.
 #[derive(Clone, Copy)]
 pub(super) struct Page {
     pub(super) start: NonNull<u8>,
@@ -49,7 +49,7 @@ impl Page {
         }
     }
 
-    /// Every block, used or not.
+    /// All blocks, used or not.
     pub(super) fn blocks(self) -> impl Iterator<Item = NonNull<u8>> {
         (0..self.len()).map(move |index| {
             // SAFETY: within the page.
@@ -57,15 +57,15 @@ impl Page {
         })
     }
 
-    /// How many blocks there are.
+    /// The number of blocks.
     pub(super) fn len(&self) -> usize {
         self.bytes / self.block_bytes
     }
 
-    /// Gives the memory back.
+    /// Frees the memory.
     ///
     /// # Safety
-    /// Nobody uses a block of it.
+    /// Nobody uses any of its blocks.
     pub(super) unsafe fn free(self) {
         // SAFETY: by this function's contract.
         unsafe { unmap(self.start.as_ptr(), self.bytes) };
@@ -88,11 +88,11 @@ fn map(bytes: usize) -> NonNull<u8> {
     }
 }
 
-/// As `map`, aligned for the kernel's huge pages, and asking for them.
+/// Like `map`, aligned for the kernel's huge pages, which it asks for.
 fn map_huge(bytes: usize) -> NonNull<u8> {
     let mapped = map(bytes + HUGE_BYTES);
     let before = mapped.align_offset(HUGE_BYTES);
-    // SAFETY: within the mapping, which is larger by what an alignment can cost.
+    // SAFETY: within the mapping, which is larger by the maximum cost of the alignment.
     let start = unsafe { mapped.add(before) };
     // SAFETY: the ends of the mapping, which nobody uses.
     unsafe {
@@ -102,18 +102,16 @@ fn map_huge(bytes: usize) -> NonNull<u8> {
     #[cfg(target_os = "linux")]
     {
         use rustix::mm::{Advice, madvise};
-        // A refusal costs speed only.
-        // SAFETY: advice on our own mapping that changes no content.
+        // SAFETY: advice on our own mapping that changes no content. A refusal costs only speed.
         let _ = unsafe { madvise(start.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
     }
     start
 }
 
-/// SAFETY: a range of pages that were mapped by `map`, which nobody uses.
+/// SAFETY: a range of pages from `map` that nobody uses.
 unsafe fn unmap(start: *mut u8, bytes: usize) {
     if bytes > 0 {
-        // A failure leaves the range mapped: a leak, at worst.
-        // SAFETY: by this function's contract.
+        // SAFETY: by this function's contract. A failure leaves the range mapped: at worst a leak.
         let _ = unsafe { munmap(start.cast(), bytes) };
     }
 }

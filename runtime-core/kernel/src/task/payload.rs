@@ -1,15 +1,15 @@
-//! What a panic threw, in a form that threads may share.
+//! A panic's payload, in a form that threads may share.
 #![allow(unsafe_code)]
 
 use std::any::Any;
 use std::fmt;
 use std::panic::resume_unwind;
 
-/// What a panic threw.
+/// A panic's payload.
 ///
-/// A payload need not be `Sync`, but the [`JoinError`](crate::JoinError) that holds it is: an `Arc<JoinError>` goes
-/// to many threads. So whoever has a `&PanicPayload` gets no more than a `&T` of a `T` that is `Sync`. By value, and
-/// through `&mut`, you reach every payload.
+/// A payload need not be `Sync`, but the [`JoinError`](crate::JoinError) that holds it is: many threads may share an
+/// `Arc<JoinError>`. A `&PanicPayload` therefore gives you only a `&T` of a `T` that is `Sync`. By value, and through
+/// `&mut`, you can reach every payload.
 ///
 /// ```
 /// use runtime_core::task::PanicPayload;
@@ -20,7 +20,7 @@ use std::panic::resume_unwind;
 /// assert_eq!(*payload.downcast::<&str>().unwrap(), "no such row");
 /// ```
 ///
-/// A `RefCell`, which is not `Sync`, is out of reach of a `&PanicPayload`:
+/// A `&PanicPayload` does not let you reach a `RefCell`, which is not `Sync`:
 ///
 /// ```compile_fail,E0277
 /// use std::cell::RefCell;
@@ -32,8 +32,8 @@ use std::panic::resume_unwind;
 /// ```
 pub struct PanicPayload(Box<dyn Any + Send + 'static>);
 
-// SAFETY: through `&PanicPayload` one reaches the payload's type, which is no data, and `&T` of a payload that is a
-// `T: Sync`.
+// SAFETY: through `&PanicPayload` you reach only the payload's type, which is no data, and a `&T` of a payload that is
+// a `T: Sync`.
 unsafe impl Sync for PanicPayload {}
 
 impl PanicPayload {
@@ -42,7 +42,7 @@ impl PanicPayload {
         Self(payload)
     }
 
-    /// What the panic said, if it said it in words: the argument of `panic!`.
+    /// The panic's message, if the payload is text: the argument of `panic!`.
     pub fn message(&self) -> Option<&str> {
         self.downcast_ref::<&'static str>()
             .copied()
@@ -54,7 +54,7 @@ impl PanicPayload {
         self.0.is::<T>()
     }
 
-    /// The payload, if it is a `T`. Other threads may look at the same time, so `T` is `Sync`.
+    /// The payload, if it is a `T`. Other threads may read it at the same time, so `T` is `Sync`.
     pub fn downcast_ref<T: Any + Sync>(&self) -> Option<&T> {
         self.0.downcast_ref()
     }
@@ -67,7 +67,7 @@ impl PanicPayload {
     /// The payload, if it is a `T`.
     ///
     /// # Errors
-    /// Gives `self` back if it is not.
+    /// Returns `self` if it is not.
     pub fn downcast<T: Any>(self) -> Result<Box<T>, Self> {
         self.0.downcast().map_err(Self)
     }
@@ -77,10 +77,10 @@ impl PanicPayload {
         self.0
     }
 
-    /// Panics with this payload, without a message of its own.
+    /// Panics with this payload, without its own message.
     ///
     /// # Panics
-    /// That is what it does.
+    /// Always.
     pub fn resume(self) -> ! {
         resume_unwind(self.0)
     }

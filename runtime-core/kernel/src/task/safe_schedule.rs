@@ -1,15 +1,18 @@
-//! A scheduler in safe code: the memory of its tasks is seen to here.
+//! A scheduler in safe code: this module manages the memory of its tasks.
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-use super::scheduler::{Schedule, SchedulerArc, SchedulerRef, allocate_global, deallocate_global};
-use super::{Arena, Task, TaskId};
+use super::arena::Arena;
+use super::entry::Task;
+use super::id::TaskId;
+use super::scheduler::{Schedule, SchedulerArc, allocate_global, deallocate_global};
+use super::scheduler_ref::SchedulerRef;
 
-/// Where does this woken task go, and who must be told?
+/// Answers one question: where does this woken task go, and who must be woken?
 ///
-/// This is [`Schedule`] without what is unsafe in it. Only [`schedule`](SafeSchedule::schedule) has to be written:
+/// This is [`Schedule`] without its unsafe parts. You must only write [`schedule`](SafeSchedule::schedule):
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -35,28 +38,28 @@ pub trait SafeSchedule: Sized + Send + Sync + 'static {
     /// Queues a woken task. See [`Schedule::schedule`].
     fn schedule(this: &SchedulerArc<Self>, task: Task);
 
-    /// Where the memory of tasks is from: an arena, which also knows every task that is alive
-    /// ([`Arena::abort_all`]), or the global allocator if there is none.
+    /// Where the memory of tasks comes from: an arena, which also knows every live task ([`Arena::abort_all`]), or
+    /// the global allocator if there is none.
     ///
-    /// Each call should name the same arena. If one does not, the memory of some tasks is never given back.
+    /// Each call should return the same arena. Otherwise the memory of some tasks is never freed.
     fn arena(&self) -> Option<&Arena> {
         None
     }
 
-    /// A task was aborted that was in a queue. See [`Schedule::abort_queued`].
+    /// A queued task was aborted. See [`Schedule::abort_queued`].
     fn abort_queued(this: &SchedulerArc<Self>, id: TaskId) {
         let (_, _) = (this, id);
     }
 }
 
-/// What the block of a task ends with: whose it is. Safe code could name one arena when the task is made and another
-/// when it is gone, and a block must go back to where it came from.
+/// The last word of a task's block: the block's origin. Safe code could return one arena when the task is made and
+/// another when it is gone, but a block must go back to where it came from.
 type Origin = u64;
 
 /// The global allocator. Arenas are numbered from 1.
 const GLOBAL: Origin = 0;
 
-/// A task's layout with an origin behind it, and where that is.
+/// A task's layout with an origin after it, and the offset of the origin.
 fn with_origin(layout: Layout) -> (Layout, usize) {
     let (whole, at) = layout
         .extend(Layout::new::<Origin>())
@@ -64,8 +67,8 @@ fn with_origin(layout: Layout) -> (Layout, usize) {
     (whole.pad_to_align(), at)
 }
 
-// SAFETY: every block is fresh from an arena or from the global allocator, of the layout asked for and more, and goes
-// back to where its last word says that it came from, with the same layout.
+// SAFETY: every block is fresh from an arena or from the global allocator, of at least the requested layout. It goes
+// back to the origin that its last word names, with the same layout.
 unsafe impl<S: SafeSchedule> Schedule for S {
     fn schedule(this: &SchedulerArc<Self>, task: Task) {
         SafeSchedule::schedule(this, task);
@@ -97,7 +100,7 @@ unsafe impl<S: SafeSchedule> Schedule for S {
             }
             // SAFETY: from this arena with this layout, and the task is gone by this function's contract.
             Some(arena) if arena.id() == origin => unsafe { arena.deallocate(block, layout) },
-            // Of an arena that is not named any more.
+            // From an arena that the scheduler does not return any more: the block is leaked.
             _ => {}
         }
     }
@@ -112,7 +115,7 @@ mod tests {
     use super::super::{Ran, bind};
     use super::*;
 
-    /// Names this many arenas in turn, and then none.
+    /// Returns each of these arenas in turn, and then none.
     #[derive(Default)]
     struct Fickle {
         arenas: Vec<Arena>,

@@ -1,25 +1,21 @@
-//! How a task says why it ends, where its output can't: its stack has overflowed, or there was none to begin with.
+//! The error of a green task whose stack has overflowed.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::resume_unwind;
 
-use super::JoinError;
-
-/// Whose stack has overflowed, and what gives it more.
+/// Which stack has overflowed, and how to enlarge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StackOverflow {
-    /// The task's name, else the type of its function.
+    /// The task's name, or else the type of its function.
     pub task: Box<str>,
-    /// How large its stack was.
+    /// The size of its stack.
     pub stack_bytes: usize,
-    /// What to turn for more, as it is written in a program.
+    /// The option that gives it more, as you write it in a program.
     pub knob: &'static str,
 }
 
 impl StackOverflow {
-    /// The stack of that task, of so many bytes; `knob` gives more.
+    /// The stack of that task, of `stack_bytes`; `knob` enlarges it.
     pub fn new(task: impl Into<Box<str>>, stack_bytes: usize, knob: &'static str) -> Self {
         Self {
             task: task.into(),
@@ -43,26 +39,4 @@ impl fmt::Display for StackOverflow {
             stack_bytes / 1024
         )
     }
-}
-
-/// The payload by which a poll ends its task with an error of its own.
-pub(super) struct EndsWith(JoinError);
-
-impl EndsWith {
-    /// What a task ends with whose poll has panicked with `payload`.
-    pub(super) fn unwrap(payload: Box<dyn Any + Send>) -> JoinError {
-        match payload.downcast::<Self>() {
-            Ok(ends) => ends.0,
-            Err(payload) => JoinError::Panicked(payload.into()),
-        }
-    }
-}
-
-/// Ends the task that the calling thread polls with that error. To be called by the task's own future: whoever catches
-/// panics in between gets a payload.
-///
-/// # Panics
-/// That is how it ends the poll. No hook is called.
-pub fn end_current_with(error: JoinError) -> ! {
-    resume_unwind(Box::new(EndsWith(error)))
 }

@@ -2,68 +2,68 @@
 //! for the protocol.
 #![allow(unsafe_code)]
 
-use super::registry::NUMBER_BITS;
+use super::scheduler_numbers::NUMBER_BITS;
 use crate::primitives::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-/// The task stands in a queue, or whoever set this bit is about to put it there; with [`RUNNING`], it was woken while
-/// it ran and its poller queues it.
+/// The task is in a queue, or the thread that set this bit is about to put it there. With [`RUNNING`]: the task was
+/// woken while it ran, and its poller queues it.
 pub(super) const SCHEDULED: u64 = 1;
 
-/// A thread polls or drops the future, and alone may touch the stage; or the task has yielded and stands in a queue,
-/// and that is whoever takes it out.
+/// A thread polls or drops the future, and only that thread may touch the stage. Or the task has yielded and is in a
+/// queue; then the thread that takes it out is that thread.
 pub(super) const RUNNING: u64 = 1 << 1;
 
 /// The future is gone and the outcome is settled. Never cleared.
 pub(super) const COMPLETE: u64 = 1 << 2;
 
-/// Whoever runs the task next drops its future instead of polling it. Means nothing once [`COMPLETE`] is set.
+/// The thread that runs the task next drops its future instead of polling it. Has no meaning once [`COMPLETE`] is set.
 pub(super) const ABORTED: u64 = 1 << 3;
 
-/// The `JoinHandle` exists. When it is not set at completion, the completer drops the output.
+/// The `JoinHandle` exists. If it is not set at completion, the completing thread drops the output.
 pub(super) const JOIN_INTEREST: u64 = 1 << 4;
 
-/// The join waker's slot is filled and belongs to the completer.
+/// The join waker's slot is filled and belongs to the completing thread.
 pub(super) const JOIN_WAKER: u64 = 1 << 5;
 
-/// The scheduler's own mark on the task. The cell takes no notice of it.
+/// The scheduler's own mark on the task. The cell ignores it.
 const MARKED: u64 = 1 << 6;
 
-/// The number of the task's scheduler starts here. It never changes: what is added and subtracted stays below it or
-/// above it.
+/// The number of the task's scheduler starts here. It never changes: additions and subtractions stay below it or above
+/// it.
 const NUMBER_SHIFT: u32 = 7;
 
-/// One reference; the count is in all bits from here up.
+/// One reference; the count occupies all bits from here up.
 pub(super) const REFERENCE: u64 = 1 << (NUMBER_SHIFT + NUMBER_BITS);
 
-/// How many references a poller takes in advance, in the step in which it begins. What is cloned and dropped on its
-/// own thread during the poll is counted among its prepaid references, and settled when it ends: a locked instruction
-/// less for each.
+/// The number of references that a poller takes in advance, in the step in which it begins. Clones and drops on its
+/// own thread during the poll are counted among these prepaid references, and settled when the poll ends. This saves a
+/// locked instruction for each of them.
 pub(super) const PREPAID: i32 = 1 << 20;
 
-/// More references than this, and the process ends: clones of a waker that were forgotten must not bring the count
-/// round to zero while others live. A poll adds at most its [`PREPAID`] without looking, and the next look is when the
-/// next poll begins: far from the end.
+/// With more references than this, the process ends: forgotten clones of a waker must not make the count wrap to zero
+/// while others live. A poll adds at most its [`PREPAID`] without a check, and the start of the next poll checks
+/// again, far from the end of the range.
 const MOST: u64 = u64::MAX / 2;
 
-/// What a poller takes when it begins.
+/// What a poller adds when it begins.
 const POLLER: u64 = RUNNING + (PREPAID as u64) * REFERENCE;
 
-/// What is left of a poller's prepaid references, of which `taken` are in use (or, below zero, so many more came back
-/// than went).
+/// The rest of a poller's prepaid references, of which `taken` are in use (or, if negative, that many more came back
+/// than were taken).
 const fn rest(taken: i32) -> u64 {
     (PREPAID as i64 - taken as i64) as u64 * REFERENCE
 }
 
-/// A new task: in the spawner's hand, to be queued; one reference of the runtime's, one of the handle's.
+/// A new task, which its spawner must queue. One reference is the runtime's, one the handle's.
 const fn new(scheduler: u32) -> u64 {
     SCHEDULED | JOIN_INTEREST | (2 * REFERENCE) | ((scheduler as u64) << NUMBER_SHIFT)
 }
 
-/// Ends the process if so many references were forgotten that their count could wrap. As `Arc` does: to panic would
-/// be to unwind through whoever forgets them, who goes on.
+/// Ends the process if so many references were forgotten that their count could wrap, as `Arc` does. A panic would
+/// unwind through the code that forgets them, which could then continue.
 #[inline]
 fn assert_countable(word: u64) {
     if word > MOST {
@@ -73,7 +73,7 @@ fn assert_countable(word: u64) {
 
 pub(super) struct State(AtomicU64);
 
-/// The word as it was before a change, or when it was read.
+/// The word before a change, or when it was read.
 #[derive(Clone, Copy)]
 pub(super) struct Snapshot(pub(super) u64);
 
@@ -88,21 +88,21 @@ impl Snapshot {
     }
 }
 
-/// What a poller finds when it lets go of a task that is not complete.
+/// What a poller finds when it stops running a task that is not complete.
 pub(super) enum AfterPoll {
     Idle,
-    /// It was woken meanwhile: the poller must queue it.
+    /// It was woken during the poll: the poller must queue it.
     Scheduled,
-    /// It was aborted meanwhile (which schedules it too): the poller must end it.
+    /// It was aborted during the poll (which also schedules it): the poller must end it.
     Aborted,
 }
 
-/// What a waker that gives up its reference has to do.
+/// What a waker that gives up its reference must do.
 pub(super) enum Woke {
     Nothing,
     /// Queue the task, with this scheduler.
     Queue(u32),
-    /// Free the block, which is of this scheduler.
+    /// Free the block, which belongs to this scheduler.
     LastGone(u32),
 }
 
@@ -112,7 +112,7 @@ impl State {
         Self(AtomicU64::new(new(scheduler)))
     }
 
-    /// Acquire: whoever sees COMPLETE sees the output (pairs with the release in `complete`).
+    /// Acquire: a thread that sees COMPLETE sees the output (pairs with the release in `complete`).
     pub(super) fn load(&self) -> Snapshot {
         Snapshot(self.0.load(Acquire))
     }
@@ -122,20 +122,20 @@ impl State {
         Snapshot(self.0.load(Relaxed)).scheduler()
     }
 
-    /// A wake. Some: the caller must queue the task, with this scheduler.
+    /// A wake. `Some`: the caller must queue the task, with this scheduler.
     ///
-    /// Release: what the waker did before is seen by the poll that it asks for; pairs with `start_running`, or with
-    /// `stop_running` if the task runs.
+    /// Release: the poll that this asks for sees what the waker did before. Pairs with `start_running`, or with
+    /// `stop_running` if the task is running.
     pub(super) fn wake(&self) -> Option<u32> {
-        // Wakes coalesce: one that finds the task scheduled may leave the word as it is, but it must still publish,
-        // so it is a read-modify-write all the same.
+        // Wakes coalesce. A wake that finds the task scheduled need not change the word, but it must still publish, so
+        // it is a read-modify-write in any case.
         let before = self.0.fetch_or(SCHEDULED, AcqRel);
         let queue = before & (SCHEDULED | RUNNING | COMPLETE) == 0;
         queue.then(|| Snapshot(before).scheduler())
     }
 
-    /// As `wake`, of a task that is not expected to be woken by anybody else meanwhile: the step that wakes it begins
-    /// its next poll, too, as if it had yielded. A further wake before that poll means one more after it.
+    /// Like `wake`, for a task that nobody else is expected to wake meanwhile: the step that wakes it also begins its
+    /// next poll, as if it had yielded. A further wake before that poll means one more poll after it.
     pub(super) fn wake_to_run(&self) -> Option<u32> {
         let current = self.0.load(Relaxed);
         let is_idle = current & (SCHEDULED | RUNNING | COMPLETE) == 0;
@@ -150,7 +150,7 @@ impl State {
         self.wake()
     }
 
-    /// A wake by somebody who gives up a reference, in one step.
+    /// A wake that also gives up a reference, in one step.
     ///
     /// AcqRel: as in `wake` and in `release`.
     pub(super) fn wake_and_release(&self) -> Woke {
@@ -164,7 +164,7 @@ impl State {
         }
         let before = Snapshot(current);
         if before.0 / REFERENCE == 1 {
-            // Only of a task that has ended: the runtime has a reference until then.
+            // Only if the task has ended: until then the runtime has a reference.
             Woke::LastGone(before.scheduler())
         } else if before.has(SCHEDULED | RUNNING | COMPLETE) {
             Woke::Nothing
@@ -173,7 +173,7 @@ impl State {
         }
     }
 
-    /// An abort. Some: the caller must queue the task, with this scheduler.
+    /// An abort. `Some`: the caller must queue the task, with this scheduler.
     pub(super) fn abort(&self) -> Option<u32> {
         let mut current = self.0.load(Relaxed);
         loop {
@@ -196,13 +196,13 @@ impl State {
         }
     }
 
-    /// From SCHEDULED to RUNNING, by whoever took the task out of its queue. Returns the word as it was. A task that
-    /// has yielded is RUNNING already.
+    /// From SCHEDULED to RUNNING, by the thread that took the task out of its queue. Returns the previous word. A task
+    /// that has yielded is already RUNNING.
     ///
     /// Acquire: sees what wakers and the previous poller wrote.
     pub(super) fn start_running(&self) -> Snapshot {
         let current = self.0.load(Acquire);
-        // What earlier polls have settled was added without a look.
+        // References that earlier polls have settled were added without a check.
         assert_countable(current);
         if current & RUNNING == 0 {
             let before = self.0.fetch_add(POLLER - SCHEDULED, AcqRel);
@@ -212,9 +212,10 @@ impl State {
         Snapshot(current)
     }
 
-    /// The poll gave `Pending`.
+    /// The poll returned `Pending`.
     ///
-    /// Release: the next poller sees this one's writes to the future. Acquire: if a wake came meanwhile, its writes.
+    /// Release: the next poller sees this one's writes to the future. Acquire: if a wake came during the poll, this
+    /// thread sees its writes.
     pub(super) fn stop_running(&self, taken: i32) -> AfterPoll {
         let before = self.0.fetch_sub(RUNNING + rest(taken), AcqRel);
         debug_assert!(before & RUNNING != 0);
@@ -227,26 +228,26 @@ impl State {
         }
     }
 
-    /// The poll gave `Pending` and the task asked to be queued again: it stays RUNNING, with a poller's prepaid
-    /// references, for whoever takes it out of the queue. An abort meanwhile leaves its bit, and it is seen then; a
-    /// wake leaves its bit, too, and means one more poll after that.
+    /// The poll returned `Pending` and the task asked to be queued again. It stays RUNNING, with a poller's prepaid
+    /// references, for the thread that takes it out of the queue. An abort in between sets its bit, which that thread
+    /// sees. A wake also sets its bit, and means one more poll after the next.
     #[inline]
     pub(super) fn stay_running(&self, taken: i32) {
         if taken != 0 {
-            // Relaxed: as in `retain`. The queue hands over what was written.
+            // Relaxed: as in `retain`. The queue passes on what was written.
             self.0
                 .fetch_add((taken as i64 as u64).wrapping_mul(REFERENCE), Relaxed);
         }
     }
 
-    /// Ends the task and gives up the runtime's reference in the same step, if nothing is left for the completer to
-    /// do: the handle exists and nobody waits. False: nothing was changed.
+    /// Ends the task and gives up the runtime's reference in one step, if the completing thread need not do anything
+    /// else: the handle exists and nobody waits. False: nothing was changed.
     pub(super) fn complete_and_release(&self, taken: i32) -> bool {
         let current = self.0.load(Relaxed);
         if current & (JOIN_INTEREST | JOIN_WAKER) != JOIN_INTEREST {
             return false;
         }
-        // Release: publishes the output to the handle. A failure is left to `complete`.
+        // Release: publishes the output to the handle. On failure, `complete` does the work.
         self.0
             .compare_exchange(
                 current,
@@ -257,7 +258,7 @@ impl State {
             .is_ok()
     }
 
-    /// Ends the task. Returns the word as it was: who has to drop the output, and whether somebody waits.
+    /// Ends the task. Returns the previous word: it says who must drop the output, and whether there is a waiter.
     ///
     /// Release: publishes the output to the handle. Acquire: sees the join waker.
     pub(super) fn complete(&self, taken: i32) -> Snapshot {
@@ -266,15 +267,15 @@ impl State {
         Snapshot(before)
     }
 
-    /// Hands the filled slot of the join waker to the completer. False: the task has completed, and the slot is still
-    /// the handle's.
+    /// Hands the filled slot of the join waker to the completing thread. False: the task has completed, and the slot
+    /// still belongs to the handle.
     pub(super) fn set_join_waker(&self) -> bool {
         let mut current = self.0.load(Acquire);
         loop {
             if current & COMPLETE != 0 {
                 return false;
             }
-            // Release: the completer sees the waker. Acquire: as in `load`.
+            // Release: the completing thread sees the waker. Acquire: as in `load`.
             match self
                 .0
                 .compare_exchange_weak(current, current | JOIN_WAKER, AcqRel, Acquire)
@@ -285,7 +286,8 @@ impl State {
         }
     }
 
-    /// Takes the slot of the join waker back. False: the task has completed, and the slot is the completer's.
+    /// Takes the slot of the join waker back. False: the task has completed, and the slot belongs to the completing
+    /// thread.
     pub(super) fn unset_join_waker(&self) -> bool {
         let mut current = self.0.load(Acquire);
         loop {
@@ -302,18 +304,18 @@ impl State {
         }
     }
 
-    /// The handle goes. Returns the word as it was: if COMPLETE, the output is the caller's to drop; otherwise the
-    /// join waker's slot is.
+    /// The handle is dropped. Returns the previous word: if COMPLETE, the caller must drop the output; otherwise the
+    /// join waker's slot belongs to the caller.
     pub(super) fn drop_join_interest(&self) -> Snapshot {
         let mut current = self.0.load(Acquire);
         loop {
-            // After completion the slot is the completer's, and so is its bit.
+            // After completion the slot and its bit belong to the completing thread.
             let gone = if current & COMPLETE != 0 {
                 JOIN_INTEREST
             } else {
                 JOIN_INTEREST | JOIN_WAKER
             };
-            // AcqRel: the completer must see that nobody wants the output; we, the output.
+            // AcqRel: the completing thread must see that nobody wants the output, and we must see the output.
             match self
                 .0
                 .compare_exchange_weak(current, current & !gone, AcqRel, Acquire)
@@ -331,7 +333,7 @@ impl State {
         self.0.store(below + references * REFERENCE, Relaxed);
     }
 
-    /// The count of references, with a poller's prepaid references.
+    /// The count of references, including a poller's prepaid references.
     #[cfg(all(test, not(lab_loom)))]
     pub(super) fn references(&self) -> u64 {
         self.0.load(Relaxed) / REFERENCE
@@ -351,11 +353,11 @@ impl State {
     }
 
     pub(super) fn retain(&self) {
-        // Relaxed: whoever clones has a reference already.
+        // Relaxed: the caller already has a reference.
         assert_countable(self.0.fetch_add(REFERENCE, Relaxed));
     }
 
-    /// A reference for a walker over memory in which tasks come and go; only to one that is alive and not complete.
+    /// A reference for a walker over memory in which tasks start and end; only if the task is alive and not complete.
     pub(super) fn retain_if_live(&self) -> bool {
         let mut current = self.0.load(Relaxed);
         loop {
@@ -373,10 +375,10 @@ impl State {
         }
     }
 
-    /// As `release`, by somebody who is likely to have the last reference: then there is nobody else who could count,
-    /// and nothing to write.
+    /// Like `release`, for a caller that is likely to have the last reference: then nobody else can change the count,
+    /// and nothing needs to be written.
     pub(super) fn release_last(&self) -> Option<u32> {
-        // Acquire: everybody's accesses come before the block is given back. Pairs with their `release`.
+        // Acquire: everybody's accesses happen before the block is given back. Pairs with their `release`.
         let current = self.load();
         if current.0 / REFERENCE == 1 {
             return Some(current.scheduler());
@@ -384,9 +386,9 @@ impl State {
         self.release()
     }
 
-    /// Some: it was the last one, and the block, which is of this scheduler, is the caller's.
+    /// `Some`: it was the last one. The block, which belongs to this scheduler, now belongs to the caller.
     pub(super) fn release(&self) -> Option<u32> {
-        // Release: our accesses come before the block is given back. Acquire: so do everybody's.
+        // Release: our accesses happen before the block is given back. Acquire: so do everybody else's.
         let before = self.0.fetch_sub(REFERENCE, AcqRel);
         debug_assert!(before / REFERENCE > 0);
         (before / REFERENCE == 1).then(|| Snapshot(before).scheduler())
@@ -398,13 +400,13 @@ impl State {
     /// `state` points to memory for a state word that nobody else writes to.
     #[cfg(not(lab_loom))]
     pub(super) unsafe fn revive(state: *mut Self, scheduler: u32) {
-        // Release: pairs with `retain_if_live`, whose walker may be looking at the word already.
-        // SAFETY: by this function's contract; `State` is one AtomicU64.
+        // SAFETY: by this function's contract; `State` is one AtomicU64. Release: pairs with `retain_if_live`, whose
+        // walker may already be reading the word.
         unsafe { AtomicU64::from_ptr(state.cast()) }
             .store(new(scheduler), crate::primitives::atomic::Ordering::Release);
     }
 
-    /// Makes a block's state word dead, before the block goes to a free list: a walker passes it over.
+    /// Makes a block's state word dead, before the block goes to a free list, so that walkers skip it.
     ///
     /// # Safety
     /// `state` points to a state word that nobody refers to any more.
@@ -414,14 +416,20 @@ impl State {
         unsafe { &*state }.0.store(0, Relaxed);
     }
 
-    /// As above; loom wants its atomics constructed.
+    /// As above; loom requires that its atomics are constructed.
+    ///
+    /// # Safety
+    /// As above.
     #[cfg(lab_loom)]
     pub(super) unsafe fn revive(state: *mut Self, scheduler: u32) {
         // SAFETY: by this function's contract.
         unsafe { state.write(Self::new(scheduler)) };
     }
 
-    /// As above; loom wants its atomics dropped.
+    /// As above; loom requires that its atomics are dropped.
+    ///
+    /// # Safety
+    /// As above, and the word is initialised.
     #[cfg(lab_loom)]
     pub(super) unsafe fn kill(state: *mut Self) {
         // SAFETY: by this function's contract.

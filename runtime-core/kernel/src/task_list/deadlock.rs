@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Awaited, LiveTask, TaskList, TaskState};
+use super::live_task::{Awaited, LiveTask, TaskState};
 use crate::task::TaskId;
 use crate::trace::Primitive;
 
-/// The circles, each from its smallest identity on.
-pub(super) fn circles(list: &TaskList) -> Vec<Vec<TaskId>> {
-    let stuck = stuck(list);
+/// The circles. Each starts at its smallest identity.
+pub(super) fn circles(tasks: &[LiveTask]) -> Vec<Vec<TaskId>> {
+    let stuck = stuck(tasks);
     let mut seen = BTreeSet::new();
     let mut circles = Vec::new();
     for &start in stuck.keys() {
-        // Every task that is stuck waits for one that is, so this goes round somewhere.
+        // Every stuck task waits for another stuck one, so this path runs into a circle.
         let mut way = Vec::new();
         let mut at = start;
         while seen.insert(at) {
@@ -29,16 +29,16 @@ pub(super) fn circles(list: &TaskList) -> Vec<Vec<TaskId>> {
     circles
 }
 
-/// The tasks that none but others of them could wake, each with one of those.
-fn stuck(list: &TaskList) -> BTreeMap<TaskId, TaskId> {
-    let by_id: BTreeMap<TaskId, &LiveTask> = list.tasks.iter().map(|it| (it.id, it)).collect();
+/// The tasks that only other tasks of this set could wake, each with one of those.
+fn stuck(tasks: &[LiveTask]) -> BTreeMap<TaskId, TaskId> {
+    let by_id: BTreeMap<TaskId, &LiveTask> = tasks.iter().map(|it| (it.id, it)).collect();
     let mut holders: BTreeMap<usize, Vec<TaskId>> = BTreeMap::new();
-    for task in &list.tasks {
+    for task in tasks {
         for held in &task.holds {
             holders.entry(held.address).or_default().push(task.id);
         }
     }
-    // Whom each wait is for. None: it may end without any of the tasks listed.
+    // The tasks that can end this wait. `None`: it may end without any of the listed tasks.
     let blockers = |what: Awaited| -> Option<&[TaskId]> {
         match what {
             Awaited::Lock(Primitive::Mutex | Primitive::Semaphore, at) => {
@@ -49,7 +49,7 @@ fn stuck(list: &TaskList) -> BTreeMap<TaskId, TaskId> {
         }
     };
     let waits = |task: &&LiveTask| task.state == TaskState::Waiting && !task.waits.is_empty();
-    let mut stuck: BTreeSet<TaskId> = list.tasks.iter().filter(waits).map(|it| it.id).collect();
+    let mut stuck: BTreeSet<TaskId> = tasks.iter().filter(waits).map(|it| it.id).collect();
     loop {
         let before = stuck.len();
         let all_stuck = |what| {

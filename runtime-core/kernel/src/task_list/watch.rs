@@ -1,16 +1,15 @@
-//! What is noted of tasks while somebody watches.
+//! What is noted about tasks during a watch.
 //!
-//! The notes are kept by the tasks' addresses, in shards with a lock each. An entry goes with its task's end, and all
-//! of them with the last watch.
+//! The notes are kept by the tasks' addresses, in shards with a lock each. An entry is removed when its task ends, and
+//! all of them when the last watch ends.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use crate::primitives::real_locks::Mutex;
 
-use super::{Awaited, Held, LiveTask, TaskState, Wait};
+use super::live_task::{Awaited, Held, LiveTask, TaskState, Wait};
 use crate::task::TaskId;
 use crate::trace::{self, Fact, Primitive};
 
@@ -19,20 +18,21 @@ const SHARDS: usize = 64;
 static NOTES: [Mutex<BTreeMap<TaskId, Note>>; SHARDS] =
     [const { Mutex::new(BTreeMap::new()) }; SHARDS];
 
-/// Who holds what, by address.
+/// The holders of each primitive, by its address.
 static HOLDERS: [Mutex<BTreeMap<usize, Vec<Holder>>>; SHARDS] =
     [const { Mutex::new(BTreeMap::new()) }; SHARDS];
 
-static WATCHES: AtomicUsize = AtomicUsize::new(0);
+/// How many watches there are. The switch changes under this lock, so that it is off after the last one.
+static WATCHES: Mutex<usize> = Mutex::new(0);
 
-/// What is known of one task.
+/// What is known about one task.
 #[derive(Default)]
 struct Note {
     spawned_at: Option<&'static Location<'static>>,
     parent: Option<TaskId>,
     polled: bool,
     waits: Vec<Wait>,
-    /// Those of the poll before, so that a wait that goes on keeps its begin.
+    /// The waits of the previous poll, so that a wait that continues keeps its start.
     before: Vec<Wait>,
 }
 
@@ -41,14 +41,14 @@ struct Holder {
     held: Held,
 }
 
-/// While it lives, what tasks wait for and hold is noted.
+/// While it exists, waits and holders of tasks are recorded.
 #[derive(Debug)]
 #[must_use = "the watch ends when it is dropped"]
 pub struct Watch(());
 
-/// Begins to note what the tasks of this process wait for and hold. Several may watch at a time.
+/// Begins to record what the tasks of this process wait for and hold. Several watches may exist at a time.
 ///
-/// Cost while it goes on: a short lock at the begin and the end of each poll, and at each wait.
+/// Cost while it lasts: a short lock at the start and the end of each poll, and at each wait.
 ///
 /// ```
 /// use runtime_core::task_list::watch;
@@ -58,34 +58,34 @@ pub struct Watch(());
 /// drop(watch);
 /// ```
 pub fn watch() -> Watch {
-    WATCHES.fetch_add(1, SeqCst);
-    trace::set_watched(true);
+    let mut watches = WATCHES.lock();
+    if *watches == 0 {
+        // Whoever saw the last watch may have made a note after its end.
+        forget_all();
+        trace::set_watched(true);
+    }
+    *watches += 1;
     Watch(())
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if WATCHES.fetch_sub(1, SeqCst) > 1 {
-            return;
+        let mut watches = WATCHES.lock();
+        *watches -= 1;
+        if *watches == 0 {
+            trace::set_watched(false);
+            forget_all();
         }
-        trace::set_watched(false);
-        // One that began meanwhile loses what it has noted, and no more.
-        if WATCHES.load(SeqCst) > 0 {
-            trace::set_watched(true);
-        }
-        NOTES.iter().for_each(|shard| shard.lock().clear());
-        HOLDERS.iter().for_each(|shard| shard.lock().clear());
     }
 }
 
-/// Whether somebody watches.
-#[inline(always)]
-pub(crate) fn is_watched() -> bool {
-    trace::is_watched()
+fn forget_all() {
+    NOTES.iter().for_each(|shard| shard.lock().clear());
+    HOLDERS.iter().for_each(|shard| shard.lock().clear());
 }
 
 fn shard<T>(shards: &[T; SHARDS], address: usize) -> &T {
-    // The lowest bits are those of the alignment.
+    // The lowest bits are constant, because of the alignment.
     &shards[(address >> 6) % SHARDS]
 }
 
@@ -94,7 +94,7 @@ fn note<R>(task: TaskId, change: impl FnOnce(&mut Note) -> R) -> R {
     change(notes.entry(task).or_default())
 }
 
-/// A task was spawned.
+/// Call this when a task was spawned.
 pub(crate) fn spawned(task: TaskId, site: Option<&'static Location<'static>>) {
     let parent = TaskId::current();
     note(task, |note| {
@@ -106,7 +106,7 @@ pub(crate) fn spawned(task: TaskId, site: Option<&'static Location<'static>>) {
     });
 }
 
-/// A poll begins: what its task waited for is over, or will be waited for again.
+/// Call this when a poll begins: its task's waits are over, or will be repeated.
 pub(crate) fn begins(task: TaskId) {
     note(task, |note| {
         note.polled = true;
@@ -114,7 +114,7 @@ pub(crate) fn begins(task: TaskId) {
     });
 }
 
-/// A poll ends, and with it the task or not.
+/// Call this when a poll ends; `ended` if the task has ended with it.
 pub(crate) fn ends(task: TaskId, ended: bool) {
     if ended {
         shard(&NOTES, task.get()).lock().remove(&task);
@@ -126,15 +126,16 @@ pub(crate) fn ends(task: TaskId, ended: bool) {
     }
 }
 
-/// The calling task waits for that.
+/// The calling task waits for `what`.
 #[inline(always)]
 pub(crate) fn awaits(what: Awaited) {
-    if is_watched() {
+    if trace::is_watched() {
         add_wait(what);
     }
 }
 
 #[cold]
+#[inline(never)]
 fn add_wait(what: Awaited) {
     let Some(task) = TaskId::current() else {
         return;
@@ -149,7 +150,7 @@ fn add_wait(what: Awaited) {
     });
 }
 
-/// What the recorder is told.
+/// Gets the facts that the recorder gets.
 pub(crate) fn sees(fact: Fact) {
     match fact {
         Fact::LockWaits(primitive, at) => add_wait(Awaited::Lock(primitive, at)),
@@ -161,7 +162,7 @@ pub(crate) fn sees(fact: Fact) {
 }
 
 fn got(primitive: Primitive, address: usize) {
-    // What else is got is used up at once.
+    // Other primitives are not held: what they hand out is used up at once.
     if !matches!(primitive, Primitive::Mutex | Primitive::Semaphore) {
         return;
     }
@@ -174,7 +175,7 @@ fn got(primitive: Primitive, address: usize) {
         };
         let mut holders = shard(&HOLDERS, address).lock();
         let holders = holders.entry(address).or_default();
-        // A mutex that was made where another one was has no other holder.
+        // A new mutex at the address of an old one has no other holder.
         if primitive == Primitive::Mutex {
             holders.clear();
         }
@@ -182,7 +183,7 @@ fn got(primitive: Primitive, address: usize) {
     }
 }
 
-/// By the calling task, as a rule; a guard may also have been given to another one.
+/// Usually the calling task releases it, but a guard may have been passed to another task.
 fn released(address: usize) {
     let task = TaskId::current();
     let mut shard = shard(&HOLDERS, address).lock();
@@ -197,9 +198,9 @@ fn released(address: usize) {
     }
 }
 
-/// Adds to the tasks what is noted of them.
+/// Adds the notes to the tasks.
 pub(super) fn complete(tasks: &mut [LiveTask]) {
-    if !is_watched() {
+    if !trace::is_watched() {
         return;
     }
     let mut index = BTreeMap::new();
@@ -211,7 +212,7 @@ pub(super) fn complete(tasks: &mut [LiveTask]) {
         };
         task.spawned_at = task.spawned_at.or(note.spawned_at);
         task.parent = note.parent;
-        // One that has yielded counts as running in its state word.
+        // The state word of a task that has yielded says that it is running.
         if task.state == TaskState::Running && !note.polled {
             task.state = TaskState::Due;
         }

@@ -1,4 +1,4 @@
-//! What time it is: by the system's clock, or by one that jumps from deadline to deadline.
+//! The clock: the system's, or a simulated one that jumps from deadline to deadline.
 
 use std::fmt;
 use std::mem;
@@ -6,35 +6,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::primitives::real_locks::Mutex;
 
 use super::shard;
 use crate::contain::contain;
-use crate::context;
+use crate::primitives;
 
-/// Whether there ever was a simulated clock. While there was none, nobody looks for the runtime whose clock it might
-/// be.
+/// Whether a simulated clock was ever created. If not, nobody searches for the runtime whose clock it might be.
 static ANY_SIMULATED: AtomicBool = AtomicBool::new(false);
 
-/// What a runtime's timers go by: the system's clock, or simulated time. The builders of the runtimes take one.
+/// The clock of a runtime's timers: the system's clock, or simulated time. The runtimes' builders accept one.
 ///
-/// **Simulated time** stands still as long as anybody has something to do. When every task waits, no blocking job runs
-/// or is queued, and no socket has anything to tell, it jumps to the next deadline. So a test that sleeps an hour
-/// takes as long as what it does, and what happens at which time does not depend on how fast the machine is. tokio's
-/// `pause` and trio's `MockClock` are the same idea.
+/// **Simulated time** stands still as long as there is something to do. When every task waits, no blocking job runs
+/// or is queued, and no socket is ready, it jumps to the next deadline. A test that sleeps for an hour therefore
+/// takes only as long as its work, and the times at which things happen don't depend on the speed of the machine.
+/// tokio's `pause` and trio's `MockClock` are the same idea.
 ///
-/// * It moves what reads the runtime's clock: [`sleep`](super::sleep()), [`timeout`](super::timeout()),
-///   [`interval`](super::interval()), the `calls`, [`now`] and `Runtime::now`.
-///   `Instant::now` and `SystemTime` stay the system's, and so do time limits on threads that block
-///   ([`JoinHandle::result`](crate::JoinHandle::result), `shutdown`) and what a runtime measures of itself.
-/// * What comes from outside of the runtime (another thread, process or machine) does not keep time from jumping,
-///   unless a [`hold`](Clock::hold) does. A time limit around it is therefore over at once if everything else waits.
-/// * A blocking job holds time. One that itself waits for the runtime's time waits for ever.
-/// * A task that repeats something for ever keeps a runtime busy that has nothing else to do, as no hour is too long
-///   for it.
+/// * It affects code that reads the runtime's clock: [`sleep`](super::sleep()), [`timeout`](super::timeout()),
+///   [`interval`](super::interval()), the `calls`, [`now`](super::now()) and `Runtime::now`. `Instant::now` and
+///   `SystemTime` stay the system's. So do time limits on threads that block
+///   ([`JoinHandle::result`](crate::JoinHandle::result), `shutdown`) and what a runtime measures about itself.
+/// * Another thread, process or machine does not stop time from jumping, unless it has a [`hold`](Clock::hold). A time
+///   limit on an answer from there is therefore reached at once if everything else waits.
+/// * A blocking job holds time. A job that itself waits for the runtime's time waits for ever.
+/// * A task that repeats something for ever keeps an otherwise idle runtime busy, because it jumps from one
+///   repetition to the next.
 ///
-/// Clones are the same clock. A simulated one is for one runtime at a time: each that has it moves it without regard
-/// to the others.
+/// Clones are the same clock. Use a simulated clock for one runtime at a time: each runtime advances it without regard
+/// to others.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,48 +49,36 @@ pub struct Clock(Option<Arc<Simulated>>);
 
 struct Simulated {
     start: Instant,
-    /// Grows only, and only in `Clock::advance`. Relaxed: who is woken at a time learns of it by the wake-up.
+    /// Only grows, and only in `Clock::advance`. Relaxed: a task that is woken at a time sees it through the wake-up.
     elapsed_ns: AtomicU64,
     holds: Mutex<Holds>,
     runtimes: Mutex<Vec<Ask>>,
 }
 
-/// Asks a runtime whether time may pass now; false if the runtime is gone.
+/// Asks a runtime whether time may pass now. Returns false if the runtime is gone.
 type Ask = Arc<dyn Fn() -> bool + Send + Sync>;
 
 #[derive(Default)]
 struct Holds {
     now: usize,
-    /// How many there ever were: one that came and went between two looks is seen by it.
+    /// How many there ever were: shows a hold that came and went between two checks.
     ever: u64,
 }
 
-/// The instant by the clock of the runtime that the calling thread works for; outside of a runtime, the system's.
-/// asyncio's `loop.time()`.
-///
-/// ```
-/// let before = runtime_core::time::now();
-/// assert!(runtime_core::time::now() >= before);
-/// ```
-#[inline]
-pub fn now() -> Instant {
-    now_by(|| context::try_with(|ambient| ambient.clock().clone()))
-}
-
-/// The instant by the clock that `clock` finds, which is asked only if it could be a simulated one. `None`: the
-/// system's.
+/// The present instant by the clock that `clock` returns. It is called only if the clock could be simulated. `None`
+/// means the system's clock.
 #[inline]
 pub fn now_by(clock: impl FnOnce() -> Option<Clock>) -> Instant {
     if any_simulated() {
         return clock().unwrap_or_default().now();
     }
-    Instant::now()
+    primitives::now()
 }
 
 /// Whether some runtime may have a simulated clock.
 #[inline]
 pub(crate) fn any_simulated() -> bool {
-    // Relaxed: whoever can reach a runtime with such a clock has got it from where the clock was made.
+    // Relaxed: code that can reach a runtime with such a clock got it from where the clock was made.
     ANY_SIMULATED.load(Relaxed)
 }
 
@@ -101,7 +88,7 @@ impl Clock {
         Self(None)
     }
 
-    /// A clock of its own, which begins at the present instant and then stands still until a runtime moves it.
+    /// A new simulated clock, which begins at the present instant and then stands still until a runtime advances it.
     pub fn simulated() -> Self {
         ANY_SIMULATED.store(true, Relaxed);
         Self(Some(Arc::new(Simulated {
@@ -118,17 +105,17 @@ impl Clock {
         self.0.is_some()
     }
 
-    /// What time it is.
+    /// The present instant by this clock.
     #[inline]
     pub fn now(&self) -> Instant {
         match &self.0 {
-            None => Instant::now(),
+            None => primitives::now(),
             Some(simulated) => simulated.now(),
         }
     }
 
-    /// Keeps simulated time from passing until the hold is dropped: for threads that a runtime does not know of, but
-    /// that are going to wake its tasks. On a real clock it does nothing.
+    /// Stops simulated time from passing until the hold is dropped. Use it for threads that a runtime does not know,
+    /// but that are going to wake its tasks. On a real clock it does nothing.
     ///
     /// ```
     /// use runtime_core::time::Clock;
@@ -150,17 +137,18 @@ impl Clock {
         Hold(self.clone())
     }
 
-    /// For schedulers: the first of two steps by which time passes. `None` if this is a real clock, or is held.
+    /// For schedulers: the first of two steps that advance the time. `None` if this is a real clock, or is held.
     ///
-    /// Between the two the scheduler sees for itself that no task can run. What whoever held the clock has done until
-    /// now is visible to it.
+    /// Between the two steps, the scheduler checks that no task can run. It sees everything that threads did while
+    /// they held the clock.
     pub fn quiet(&self) -> Option<Quiet> {
         let holds = self.0.as_ref()?.holds.lock();
         (holds.now == 0).then_some(Quiet { ever: holds.ever })
     }
 
-    /// For schedulers: the second step. Moves the time to `instant`, unless the clock has been held since `quiet`;
-    /// false if so, or if it is a real one. Whoever holds it asks the scheduler again when it lets go.
+    /// For schedulers: the second step. Advances the time to `instant`. Returns false, and does nothing, if the clock
+    /// was held since `quiet`, or is a real one. The thread that holds it asks the scheduler again when it releases
+    /// it.
     pub fn advance(&self, quiet: Quiet, instant: Instant) -> bool {
         let Some(simulated) = &self.0 else {
             return false;
@@ -175,8 +163,8 @@ impl Clock {
         true
     }
 
-    /// For schedulers: `ask` is called, from any thread, whenever a clock that was held is no longer. It is forgotten
-    /// once it returns false.
+    /// For schedulers: calls `ask`, on any thread, whenever the last hold of the clock ends. Forgets it once it
+    /// returns false.
     pub fn when_released(&self, ask: impl Fn() -> bool + Send + Sync + 'static) {
         if let Some(simulated) = &self.0 {
             simulated.runtimes.lock().push(Arc::new(ask));
@@ -187,7 +175,7 @@ impl Clock {
 impl Simulated {
     fn now(&self) -> Instant {
         let elapsed = Duration::from_nanos(self.elapsed_ns.load(Relaxed));
-        // Out of the range of `Instant` there are no deadlines either.
+        // Beyond the range of `Instant` there are no deadlines either.
         self.start.checked_add(elapsed).unwrap_or(self.start)
     }
 
@@ -198,10 +186,10 @@ impl Simulated {
             holds.now == 0
         };
         if last {
-            // Outside of all locks: a runtime that lets time pass wakes whom it likes.
+            // Outside all locks: a runtime that lets time pass may wake anything.
             let runtimes = self.runtimes.lock().clone();
             for ask in runtimes {
-                // One that panics keeps the others from nothing, and is forgotten.
+                // If one panics, the others are still called, and it is forgotten.
                 if contain(|| ask()) != Some(true) {
                     let mut runtimes = self.runtimes.lock();
                     let place = runtimes.iter().position(|other| Arc::ptr_eq(other, &ask));
@@ -214,13 +202,13 @@ impl Simulated {
     }
 }
 
-/// A proof that nobody held a clock at some moment; see [`Clock::quiet`].
+/// Proof that nobody held the clock at some moment; see [`Clock::quiet`].
 #[derive(Debug)]
 pub struct Quiet {
     ever: u64,
 }
 
-/// While this lives, simulated time does not pass; see [`Clock::hold`]. The default holds nothing.
+/// While this exists, simulated time does not pass; see [`Clock::hold`]. The default holds nothing.
 #[derive(Default)]
 #[must_use = "time passes again when the hold is dropped"]
 pub struct Hold(Clock);
@@ -238,7 +226,7 @@ impl fmt::Debug for Clock {
         match &self.0 {
             None => f.write_str("Clock::real"),
             Some(simulated) => {
-                // Not under the lock: whoever is written to may use the clock.
+                // Not under the lock: the formatter's output may use the clock.
                 let holds = simulated.holds.lock().now;
                 f.debug_struct("Clock::simulated")
                     .field("start", &simulated.start)

@@ -5,25 +5,24 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::clock;
+use super::now::now;
 use super::shard::{self, NEVER};
 use super::{Sleep, sleep_until};
 use crate::budget;
 
-/// What an [`Interval`] does about ticks that it missed, that is when a tick is taken so late that the next is due
-/// already.
+/// What an [`Interval`] does about missed ticks: a tick was taken so late that the next one is already due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MissedTickBehavior {
-    /// Makes up for all of them without a pause: the number of ticks stays right. The default.
+    /// Makes up for all of them without a pause, which keeps the number of ticks right. The default.
     #[default]
     Burst,
-    /// Starts anew from the late tick: two ticks are never closer than a period.
+    /// Restarts from the late tick: two ticks are never closer than a period.
     Delay,
-    /// Leaves them out and goes on with the next multiple of the period: the phase stays right.
+    /// Skips them and continues with the next multiple of the period, which keeps the phase right.
     Skip,
 }
 
-/// Ticks at a fixed period; made by [`interval`] and [`interval_at`].
+/// Ticks at a fixed period; created by [`interval`] and [`interval_at`].
 #[derive(Debug)]
 pub struct Interval {
     period: Duration,
@@ -33,11 +32,11 @@ pub struct Interval {
     sleep: Pin<Box<Sleep>>,
 }
 
-/// Ticks now and then every `period`. asyncio has none: its users write a loop around `sleep`, which drifts. To call a
-/// function again and again, see `every`).
+/// Ticks now and then every `period`. asyncio has no counterpart: a loop around `sleep` drifts. To call a function
+/// repeatedly, see `every`.
 ///
-/// Cancel safe: a dropped [`tick`](Interval::tick) loses no tick. Cost: one allocation for all of its ticks; each of
-/// them is a [`Sleep`]'s.
+/// Cancel safe: a dropped [`tick`](Interval::tick) loses no tick. Cost: one allocation for all ticks; each tick costs
+/// as much as a [`Sleep`].
 ///
 /// ```no_run
 /// # async fn example() {
@@ -55,7 +54,7 @@ pub struct Interval {
 /// If `period` is zero.
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    interval_at(clock::now(), period)
+    interval_at(now(), period)
 }
 
 /// Ticks at `start` and then every `period`.
@@ -89,7 +88,7 @@ impl Interval {
         let spent = ready!(budget::poll_proceed(cx));
         ready!(self.sleep.as_mut().poll_elapsed(cx));
         spent.made_progress();
-        let now = clock::now();
+        let now = now();
         let due = shard::instant(self.next).unwrap_or(now);
         self.set_next(following(
             self.next,
@@ -105,19 +104,19 @@ impl Interval {
         self.period
     }
 
-    /// What is done about missed ticks.
+    /// What it does about missed ticks.
     pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.missed
     }
 
-    /// Changes what is done about missed ticks, from the next [`tick`](Interval::tick) on.
+    /// Changes what it does about missed ticks, from the next [`tick`](Interval::tick) on.
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed = behavior;
     }
 
     /// Makes the next tick due one period from now.
     pub fn reset(&mut self) {
-        let now = shard::nanoseconds(clock::now());
+        let now = shard::nanoseconds(now());
         self.set_next(after(now, self.period));
     }
 
@@ -131,7 +130,7 @@ fn after(time: u64, period: Duration) -> u64 {
     time.saturating_add(u64::try_from(period.as_nanos()).unwrap_or(NEVER))
 }
 
-/// When the tick after the one due at `due` and taken at `now` is due; all in nanoseconds.
+/// The time of the tick after the one that was due at `due` and taken at `now`; all in nanoseconds.
 fn following(due: u64, now: u64, period: Duration, missed: MissedTickBehavior) -> u64 {
     let next = after(due, period);
     if next > now {
@@ -141,7 +140,7 @@ fn following(due: u64, now: u64, period: Duration, missed: MissedTickBehavior) -
         MissedTickBehavior::Burst => next,
         MissedTickBehavior::Delay => after(now, period),
         MissedTickBehavior::Skip => {
-            // `next <= now`, so that the period fits into 64 bits; it is not zero.
+            // `next <= now`, so the period fits into 64 bits; it is not zero.
             let period_ns = next - due;
             let past = (now - due) / period_ns * period_ns;
             due.saturating_add(past).saturating_add(period_ns)

@@ -1,7 +1,7 @@
-//! Memory that will be needed in a moment, asked for now.
+//! Prefetches memory that will be needed soon.
 #![allow(unsafe_code)]
 
-/// Asks the processor to bring what `pointer` points to closer. It may point anywhere, and nothing is read through it.
+/// Asks the processor to load the cache line at `pointer`. It may point anywhere, and nothing is read through it.
 #[inline(always)]
 pub(super) fn prefetch<T>(pointer: *const T) {
     #[cfg(target_arch = "x86_64")]

@@ -1,9 +1,9 @@
-//! A timer shard: one wheel, its lock, and the agreement with the thread that sleeps until its earliest deadline.
+//! A timer shard: one wheel, its lock, and the protocol with the thread that sleeps until its earliest deadline.
 #![allow(unsafe_code)]
 
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -17,10 +17,10 @@ use crate::wake_batch::WakeBatch;
 /// A time that never comes.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// The zero of all times in nanoseconds. One for the process, so that a timer may move from shard to shard.
+/// The zero of all times in nanoseconds. There is one for the process, so that a timer can move from shard to shard.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The first instant that a timer can tell from those before it.
+/// The first instant that a timer can distinguish from those before it.
 pub(super) fn start_of_time() -> Instant {
     *EPOCH
 }
@@ -41,32 +41,36 @@ pub(super) fn instant(nanoseconds: u64) -> Option<Instant> {
 
 /// Timers that one thread fires: one shard for each worker (M:N), loop (N:1) or task thread (1:1).
 ///
-/// The owner calls, in this order and again and again: [`fire`](TimerShard::fire), then, if there is nothing else to
-/// do, [`prepare_park`](TimerShard::prepare_park), parks until the deadline that it returned, and
-/// [`finish_park`](TimerShard::finish_park). Any other thread may fire it too.
+/// The owner repeats these calls in this order: [`fire`](TimerShard::fire), then, if there is nothing else to do,
+/// [`prepare_park`](TimerShard::prepare_park), parks until the deadline that it returned, and
+/// [`finish_park`](TimerShard::finish_park). Any other thread may also call `fire`.
 pub struct TimerShard {
-    /// The earliest deadline, or something before it; [`NEVER`] when there is none. Written under the lock only.
+    /// A lower bound of the earliest deadline; [`NEVER`] when there is no timer. Written only under the lock.
     earliest: AtomicU64,
-    /// What the owner sleeps until: an insertion before it must unpark the owner. 0 while the owner is awake.
+    /// The time until which the owner sleeps: an insertion before it must unpark the owner. 0 while the owner is
+    /// awake.
     parked_until: AtomicU64,
+    /// No thread fires the timers any more, and the shard accepts no new ones. Changes only under the lock.
+    closed: AtomicBool,
     wheel: Mutex<Wheel>,
     unpark: Box<dyn Fn() + Send + Sync>,
 }
 
 impl TimerShard {
-    /// An empty shard. `unpark` ends the owner's park, or the next one if it is not parked; it is called from any
-    /// thread that inserts a timer, outside of all locks.
+    /// An empty shard. `unpark` ends the owner's park, or the next one if it is not parked. Any thread that inserts a
+    /// timer calls it, outside all locks.
     pub fn new(unpark: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         Arc::new(Self {
             earliest: AtomicU64::new(NEVER),
             parked_until: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             wheel: Mutex::new(Wheel::new(0)),
             unpark,
         })
     }
 
-    /// Owner, before it parks: the earliest deadline (`None`: no timer), remembered so that an earlier insertion from
-    /// another thread calls `unpark`.
+    /// Owner, before it parks: returns the earliest deadline (`None`: no timer) and stores it, so that an earlier
+    /// insertion from another thread calls `unpark`.
     pub fn prepare_park(&self) -> Option<Instant> {
         let earliest = {
             let wheel = self.wheel.lock();
@@ -78,34 +82,34 @@ impl TimerShard {
         instant(earliest)
     }
 
-    /// Owner, before it parks without a deadline, because somebody else fires in its place: every insertion from
-    /// another thread calls `unpark`.
+    /// Owner, before it parks without a deadline because another thread fires in its place: every insertion from
+    /// another thread then calls `unpark`.
     pub fn prepare_untimed_park(&self) {
-        // Under the lock: an insertion that does not see this is seen by whoever asks for the earliest deadline from
-        // now on.
+        // Under the lock: if an insertion does not see this, then a thread that asks for the earliest deadline from
+        // now on sees the insertion.
         let wheel = self.wheel.lock();
         self.parked_until.store(NEVER, Ordering::Relaxed);
         drop(wheel);
     }
 
-    /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it; never after it.
+    /// Any thread: the earliest deadline, exact up to the tick unless there are many close to it, and never too late.
     /// `None`: no timer.
     pub fn earliest(&self) -> Option<Instant> {
         let wheel = self.wheel.lock();
         let earliest = wheel.earliest();
-        // It can have become less exact, and `fire` at that time must not pass it by.
+        // It can have become less exact, and `fire` at that time must not miss it.
         self.earliest.store(earliest, Ordering::Relaxed);
         drop(wheel);
         instant(earliest)
     }
 
-    /// Owner, after it parked: insertions need not unpark any more.
+    /// Owner, after it parked: insertions need not unpark it any more.
     pub fn finish_park(&self) {
-        // An insertion that does not see this yet unparks once too often: harmless.
+        // An insertion that does not see this yet makes one unnecessary unpark, which is harmless.
         self.parked_until.store(0, Ordering::Relaxed);
     }
 
-    /// Any thread: a cheap look, without the lock, at the earliest deadline or something before it; `None`: no timer.
+    /// Any thread: a lower bound of the earliest deadline, without the lock; `None`: no timer.
     pub fn next_deadline(&self) -> Option<Instant> {
         instant(self.earliest.load(Ordering::Relaxed))
     }
@@ -116,7 +120,7 @@ impl TimerShard {
         earliest != NEVER && earliest <= nanoseconds(now)
     }
 
-    /// Any thread: wakes what is due at `now`, outside of the lock; returns how many.
+    /// Any thread: fires the timers that are due at `now`. Wakes their tasks outside the lock; returns their number.
     pub fn fire(&self, now: Instant) -> usize {
         if !self.is_due(now) {
             return 0;
@@ -137,52 +141,74 @@ impl TimerShard {
         fired
     }
 
-    /// Owner, when it will fire no more: hands the timers on by waking their tasks, which register with the shard of
-    /// the thread that polls them next.
+    /// Call this in the owner when it will not fire timers any more. It [hands the timers on](TimerShard::hand_on),
+    /// and from then on the shard accepts no new ones. A [helper thread](super::helper_shard) serves later timers.
     ///
-    /// Under 1:1 a timer can outlive the task that polled it first, inside of a future that tasks share.
+    /// A timer can outlive its runtime: a thread that has entered the runtime, or a task of another runtime, may wait
+    /// for it. Under 1:1 it can outlive the task that polled it first, inside a future that tasks share.
+    pub fn close(&self) {
+        let wheel = self.wheel.lock();
+        // Relaxed: the lock orders it.
+        self.closed.store(true, Ordering::Relaxed);
+        drop(wheel);
+        self.hand_on();
+    }
+
+    /// Call this in the owner when it will not fire timers for a while. It hands the timers on by waking their tasks,
+    /// which register with the shard of the thread that polls them next.
     pub fn hand_on(&self) {
-        let mut done = false;
-        while !done {
-            let mut wakers = WakeBatch::new();
-            let mut wheel = self.wheel.lock();
-            while !wakers.is_full() && !done {
-                match wheel.pop_any() {
-                    Some(waker) => wakers.push(waker),
-                    None => done = true,
-                }
+        // All at once: a waker that polls its timer in `wake` may register it here again, without end.
+        let mut wheel = self.wheel.lock();
+        let wakers: Vec<SavedWaker> = std::iter::from_fn(|| wheel.pop_any()).collect();
+        self.earliest.store(wheel.earliest(), Ordering::Relaxed);
+        drop(wheel);
+        let mut batch = WakeBatch::new();
+        for waker in wakers {
+            if batch.is_full() {
+                batch.wake_all();
             }
-            self.earliest.store(wheel.earliest(), Ordering::Relaxed);
-            drop(wheel);
-            wakers.wake_all();
+            batch.push(waker);
         }
+        batch.wake_all();
     }
 
     /// Adds a timer that wakes `waker` when its deadline is reached.
     ///
+    /// # Errors
+    /// Returns the waker if the shard is [closed](TimerShard::close).
+    ///
     /// # Safety
     /// `node` is `IDLE`, pinned, and is not freed or moved before it leaves `LINKED` again.
-    pub(super) unsafe fn insert(&self, node: NonNull<Node>, now: u64, waker: SavedWaker) {
+    pub(super) unsafe fn insert(
+        &self,
+        node: NonNull<Node>,
+        now: u64,
+        waker: SavedWaker,
+    ) -> Result<(), SavedWaker> {
         let mut wheel = self.wheel.lock();
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(waker);
+        }
         // SAFETY: the caller's promise.
         let fires_at = unsafe { wheel.insert(node, now, waker) };
         if fires_at < self.earliest.load(Ordering::Relaxed) {
             self.earliest.store(fires_at, Ordering::Relaxed);
         }
-        // Relaxed: the lock orders it after a `prepare_park` that did not see this timer.
+        // Relaxed: the lock orders this load after a `prepare_park` that did not see this timer.
         let wakes_owner = fires_at < self.parked_until.load(Ordering::Relaxed);
         if wakes_owner {
-            // Those that follow with later deadlines need not unpark again. Should `finish_park` have come between the
-            // two lines, the owner is awake and only unparked more often than needed.
+            // Later insertions with later deadlines need not unpark again. If `finish_park` came between the two
+            // lines, the owner is awake, and this only causes unnecessary unparks.
             self.parked_until.store(fires_at, Ordering::Relaxed);
         }
         drop(wheel);
         if wakes_owner {
             (self.unpark)();
         }
+        Ok(())
     }
 
-    /// Takes a timer out if it is still in.
+    /// Removes a timer if it is still in the wheel.
     ///
     /// # Safety
     /// `node` is alive, and if it is `LINKED`, it is in this shard.
@@ -194,21 +220,21 @@ impl TimerShard {
         drop(waker);
     }
 
-    /// Whether a timer that is in this shard wakes the same task as `waker`.
+    /// Whether a timer in this shard wakes the same task as `waker`.
     ///
     /// # Safety
-    /// As for [`remove`](TimerShard::remove).
+    /// Same as for [`remove`](TimerShard::remove).
     pub(super) unsafe fn will_wake(&self, node: NonNull<Node>, waker: &Waker) -> bool {
         // SAFETY: the caller's promise.
         unsafe { self.wheel.lock().will_wake(node, waker) }
     }
 
-    /// Makes a timer that is in this shard wake `waker`.
+    /// Makes a timer in this shard wake `waker`.
     ///
     /// # Safety
-    /// As for [`remove`](TimerShard::remove).
+    /// Same as for [`remove`](TimerShard::remove).
     pub(super) unsafe fn replace_waker(&self, node: NonNull<Node>, waker: &Waker) {
-        // Before the lock: a clone runs code of others.
+        // Before the lock: a clone runs user code.
         let mut own = PollWaker::new(waker);
         own.prepare();
         let mut wheel = self.wheel.lock();

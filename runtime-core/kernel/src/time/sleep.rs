@@ -8,35 +8,36 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::clock;
+use super::helper::helper_shard;
+use super::now::now;
 use super::shard::{self, NEVER, TimerShard};
 use super::wheel::{self, Node};
 use crate::saved_waker::SavedWaker;
 use crate::task_list::{self, Awaited};
 use crate::{budget, context};
 
-/// Completes at a deadline, never before; made by [`sleep`] and [`sleep_until`].
+/// Completes at a deadline, never before; created by [`sleep`] and [`sleep_until`].
 ///
-/// It is a node of the timer wheel itself, 40 bytes, and allocates nothing. Cost: a look at the clock, and if it has
-/// to wait a short lock for entering the wheel and one for leaving it. It may be polled by several tasks in turn; the
-/// one that polled it last is woken. Once complete it stays so.
+/// It contains its own node of the timer wheel, 40 bytes, and allocates nothing. Cost: a clock reading, and if it has
+/// to wait, a short lock to enter the wheel and one to leave it. Several tasks may poll it in turn; the one that
+/// polled it last is woken. Once complete, it stays complete.
 ///
-/// Cancel safe: dropped, it is taken out of the wheel at once.
+/// Cancel safe: when you drop it, it leaves the wheel at once.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
-    /// Where `node` was last inserted.
+    /// The shard into which `node` was last inserted.
     shard: Option<Arc<TimerShard>>,
     node: Node,
 }
 
-// SAFETY: the node's links and waker are touched under the shard's lock only, or by the `Sleep` itself through `&mut`
+// SAFETY: the node's links and waker are touched only under the shard's lock, or by the `Sleep` itself through `&mut`
 // while it is in no wheel.
 unsafe impl Send for Sleep {}
-// SAFETY: as above; `&Sleep` gives access to the deadline and the state only.
+// SAFETY: as above; `&Sleep` gives access only to the deadline and the state.
 unsafe impl Sync for Sleep {}
 
-/// Waits for `duration`, and never less. Zero completes without waiting; one that exceeds the clock's range never
+/// Waits for `duration`, and never less. Zero completes without waiting; a duration beyond the clock's range never
 /// completes. asyncio's `sleep`; for its `sleep(0)`, which lets others run, see [`yield_now`](crate::yield_now).
 ///
 /// Cancel safe, and no allocation: see [`Sleep`].
@@ -49,15 +50,15 @@ unsafe impl Sync for Sleep {}
 /// ```
 ///
 /// # Panics
-/// The future panics if it is first polled outside of a runtime.
+/// The future panics if it is first polled outside a runtime.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::after(clock::now(), duration)
+    Sleep::after(now(), duration)
 }
 
-/// Waits until `deadline`. One that is past completes without waiting.
+/// Waits until `deadline`. A deadline in the past completes without waiting.
 ///
 /// # Panics
-/// The future panics if it is first polled outside of a runtime.
+/// The future panics if it is first polled outside a runtime.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::at(shard::nanoseconds(deadline))
 }
@@ -89,7 +90,8 @@ impl Sleep {
         self.node.state() == wheel::FIRED
     }
 
-    /// Sets another deadline, whether or not the last one was reached. The task is not woken: poll the sleep again.
+    /// Sets a new deadline, whether or not the last one was reached. This does not wake the task: poll the sleep
+    /// again.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         self.reset_to(shard::nanoseconds(deadline));
     }
@@ -112,7 +114,7 @@ impl Sleep {
         polled
     }
 
-    /// The caller keeps it pinned.
+    /// The caller must keep it pinned.
     fn poll_node(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let this = self;
         loop {
@@ -128,7 +130,7 @@ impl Sleep {
                     if deadline == NEVER {
                         return Poll::Pending;
                     }
-                    let now = shard::nanoseconds(clock::now());
+                    let now = shard::nanoseconds(now());
                     if deadline <= now {
                         this.node.mark_elapsed();
                         return Poll::Ready(());
@@ -144,14 +146,30 @@ impl Sleep {
         let shard = self
             .shard
             .insert(context::with("sleep", |ambient| ambient.timer_shard()));
-        // Before the lock: a clone runs code of others.
+        // Before the lock: a clone runs user code.
         let waker = SavedWaker::of(cx.waker());
-        // SAFETY: the node is IDLE, as the caller saw, and inside of a pinned `Sleep`, whose `drop` takes it out first.
-        unsafe { shard.insert(NonNull::from(&self.node), now, waker) };
+        let node = NonNull::from(&self.node);
+        // SAFETY: the node is IDLE, as the caller checked, and inside a pinned `Sleep`, whose `drop` first removes it.
+        if let Err(waker) = unsafe { shard.insert(node, now, waker) } {
+            self.register_with_helper(now, waker);
+        }
     }
 
-    /// Brings a registered timer up to date. True if it will wake this task; false if its state is to be looked at
-    /// again.
+    /// Registers with the helper thread, because the runtime has ended.
+    #[cold]
+    fn register_with_helper(&mut self, now: u64, waker: SavedWaker) {
+        // The model checkers run only their own threads.
+        if cfg!(any(lab_loom, lab_shuttle)) {
+            return;
+        }
+        let shard = self.shard.insert(helper_shard());
+        let node = NonNull::from(&self.node);
+        // SAFETY: as in `register`; it is in no wheel, because it was refused.
+        let inserted = unsafe { shard.insert(node, now, waker) };
+        assert!(inserted.is_ok(), "the helper thread never ends");
+    }
+
+    /// Updates a registered timer. True if it will wake this task; false if the caller must check its state again.
     fn stays_registered(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(shard) = &self.shard else {
             unreachable!("a linked timer has a shard")
@@ -161,7 +179,8 @@ impl Sleep {
         if unsafe { shard.will_wake(node, cx.waker()) } {
             return true;
         }
-        // Another task polls it. Where tasks have a shard each (1:1) the timer follows it: the old one's owner may end.
+        // Another task polls it. Where each task has its own shard (1:1), the timer follows the task, because the
+        // owner of the old shard may end.
         let moves = context::try_with(|ambient| !Arc::ptr_eq(&ambient.timer_shard(), shard));
         if moves == Some(true) {
             // SAFETY: as above.
@@ -196,7 +215,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        // Also waits for a thread that is just firing this timer: it holds the lock until it has let go of the node.
+        // This also waits for a thread that is just firing this timer: it holds the lock until its last access to the
+        // node.
         self.unregister();
     }
 }

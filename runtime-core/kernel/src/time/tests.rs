@@ -1,9 +1,9 @@
-//! Sleeps on shards: registration, firing, parking. The clock is only waited for where "not early" is the question.
+//! Sleeps on shards: registration, firing, parking. Tests wait for the clock only to check "not early".
 
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::task::Task;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A runtime that has timers and nothing else.
+/// A runtime that has only timers.
 struct OnlyTimers(Arc<TimerShard>);
 
 impl Ambient for OnlyTimers {
@@ -79,7 +79,7 @@ fn poll_once<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(waker))
 }
 
-/// Runs a future on this thread as a loop with timers does.
+/// Runs a future on this thread, as a loop with timers does.
 fn run<F: Future>(future: F) -> F::Output {
     let parker = Parker::new();
     let (unparker, waker) = (parker.unparker(), Waker::from(parker.unparker()));
@@ -302,7 +302,7 @@ fn a_sleep_can_be_set_anew_before_and_after_it_ended() {
 #[test]
 fn wakers_run_and_drop_outside_of_the_lock() {
     const MANY: usize = if cfg!(miri) { 50 } else { 1000 };
-    /// Uses the shard while it is woken and while it is dropped: a deadlock if the lock were held.
+    /// Uses the shard in its wake and its drop: a deadlock if the lock were held.
     struct UsesShard(Arc<TimerShard>);
     impl Wake for UsesShard {
         fn wake(self: Arc<Self>) {
@@ -364,7 +364,7 @@ fn sleeps_may_be_dropped_while_others_fire_them() {
                                 assert!(Instant::now() >= sleep.deadline().unwrap());
                             }
                         }
-                        // Half are dropped at once; the others are seen to their end.
+                        // Half are dropped at once; the others are polled to their end.
                         sleeps.truncate(32);
                         while sleeps
                             .iter_mut()
@@ -392,16 +392,21 @@ fn an_insertion_from_another_thread_ends_the_owners_park() {
         let unparker = parker.unparker();
         let shard = TimerShard::new(Box::new(move || unparker.unpark()));
         let (wakes, waker) = counting_waker();
+        let late = parker.unparker();
         thread::scope(|scope| {
             let inserter = scope.spawn(|| {
                 let _entered = enter(&shard);
-                // Miri's clock counts its own steps: shorter ones are over before the first poll.
+                // Miri's clock counts its own steps: a shorter sleep would be over before the first poll.
                 let micros = if cfg!(miri) { 100_000 } else { 300 };
                 let mut sleep = Box::pin(sleep(Duration::from_micros(micros)));
-                assert!(poll_once(sleep.as_mut(), &waker).is_pending());
+                // If the system delays this thread for that long, there is nothing to insert.
+                if poll_once(sleep.as_mut(), &waker).is_ready() {
+                    waker.wake_by_ref();
+                    late.unpark();
+                }
                 sleep
             });
-            // The owner, with no timer of its own, would sleep for ever if the insertion got lost.
+            // The owner has no timer of its own, and would sleep for ever if the insertion were lost.
             while wakes.count() == 0 {
                 let deadline = shard.prepare_park();
                 parker.park(deadline);
@@ -503,4 +508,48 @@ fn many_sleeps_end_in_the_order_of_their_deadlines() {
         .collect();
     assert_eq!(shard.fire(start + HOUR), SLEEPS as usize);
     assert!(order.lock().unwrap().is_sorted());
+}
+
+/// Polls its timer where it is woken, as some executors do.
+struct PollsWhereItIsWoken {
+    sleep: Mutex<Pin<Box<Sleep>>>,
+    wakes: AtomicUsize,
+}
+
+impl Wake for PollsWhereItIsWoken {
+    fn wake(self: Arc<Self>) {
+        // Not for ever, so that a fault fails the test.
+        if self.wakes.fetch_add(1, Ordering::Relaxed) < 10 {
+            let waker = Waker::from(Arc::clone(&self));
+            assert!(poll_once(self.sleep.lock().unwrap().as_mut(), &waker).is_pending());
+        }
+    }
+}
+
+#[test]
+fn timers_that_are_registered_again_where_they_were_are_handed_on_once() {
+    let (shard, _) = shard();
+    let _entered = enter(&shard);
+    // More than one batch of wakers.
+    let all: Vec<_> = (1..=100)
+        .map(|hours| {
+            Arc::new(PollsWhereItIsWoken {
+                sleep: Mutex::new(Box::pin(sleep(HOUR * hours))),
+                wakes: AtomicUsize::new(0),
+            })
+        })
+        .collect();
+    for polls in &all {
+        let waker = Waker::from(Arc::clone(polls));
+        assert!(poll_once(polls.sleep.lock().unwrap().as_mut(), &waker).is_pending());
+    }
+    shard.hand_on();
+    for polls in &all {
+        assert_eq!(polls.wakes.load(Ordering::Relaxed), 1);
+    }
+    assert!(shard.next_deadline().is_some());
+    for polls in &all {
+        // The timer holds the waker, which holds the timer.
+        *polls.sleep.lock().unwrap() = Box::pin(sleep(HOUR));
+    }
 }

@@ -1,7 +1,5 @@
 //! A future with a time limit.
 
-use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,29 +7,13 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use super::{Sleep, clock, sleep_until};
+use super::elapsed::Elapsed;
+use super::now::now;
+use super::sleep::{Sleep, sleep_until};
 use crate::budget;
 
-/// The time of a [`timeout`] was over before its future completed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Elapsed;
-
-impl fmt::Display for Elapsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the time limit was reached before the operation completed")
-    }
-}
-
-impl Error for Elapsed {}
-
-impl From<Elapsed> for std::io::Error {
-    fn from(elapsed: Elapsed) -> Self {
-        std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed)
-    }
-}
-
 pin_project! {
-    /// The future of [`timeout`] and [`timeout_at`]. It is as cancel safe as the future inside.
+    /// The future of [`timeout`] and [`timeout_at`]. It is as cancel safe as the inner future.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Timeout<F> {
@@ -42,13 +24,14 @@ pin_project! {
     }
 }
 
-/// Awaits `future` for at most `duration`. A result that is ready beats a deadline that is due: the future is polled
-/// first, also with a limit of zero. asyncio's `async with timeout(seconds)`, and its `wait_for` of a coroutine.
+/// Awaits `future` for at most `duration`. A result that is ready takes precedence over a deadline that is due: the
+/// future is polled first, even with a limit of zero. asyncio's `async with timeout(seconds)`, and its `wait_for` on a
+/// coroutine.
 ///
-/// What ends with the time is the future alone. Over a [`JoinHandle`](crate::JoinHandle) that is the waiting, and the
-/// task goes on; `wait_for`) aborts the task, too.
+/// The limit ends only the future. With a [`JoinHandle`](crate::JoinHandle), that ends the wait but not the task;
+/// `wait_for` also aborts the task.
 ///
-/// Cost: a look at the clock, and a [`Sleep`] beside the future if that has to wait. No allocation.
+/// Cost: a clock reading, and a [`Sleep`] next to the future if that has to wait. No allocation.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), runtime_core::time::Elapsed> {
@@ -60,12 +43,12 @@ pin_project! {
 /// ```
 ///
 /// # Errors
-/// [`Elapsed`] when the time is over first. `future` is dropped with the [`Timeout`], not before.
+/// [`Elapsed`] if the time is up first. The [`Timeout`] keeps `future` until you drop it.
 ///
 /// # Panics
-/// The returned future panics if it is polled outside of a runtime and has to wait.
+/// The returned future panics if it is polled outside a runtime and has to wait.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    Timeout::after(clock::now(), duration, future)
+    Timeout::after(now(), duration, future)
 }
 
 /// Awaits `future` until `deadline` at most; see [`timeout()`]. asyncio's `timeout_at`.
@@ -74,7 +57,7 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
 /// [`Elapsed`] when the deadline is reached first.
 ///
 /// # Panics
-/// The returned future panics if it is polled outside of a runtime and has to wait.
+/// The returned future panics if it is polled outside a runtime and has to wait.
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout {
         future,
@@ -91,12 +74,12 @@ impl<F> Timeout<F> {
         }
     }
 
-    /// The future inside.
+    /// The inner future.
     pub fn get_ref(&self) -> &F {
         &self.future
     }
 
-    /// The future inside; it may be polled further after an [`Elapsed`].
+    /// The inner future. You may continue to poll it after an [`Elapsed`].
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut F> {
         self.project().future
     }
@@ -107,8 +90,8 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // With no budget left the future could not even look for its result: it is asked on a full one, and then the
-        // clock is. (One that uses up its budget itself, poll after poll, is ended by the deadline all the same.)
+        // Without budget the future could not even check for its result. It is therefore polled with some budget, and
+        // then the clock is checked. (The deadline also ends a future that itself uses up its budget in every poll.)
         let begun = ready!(budget::poll_begin(cx));
         let outcome = match this.future.poll(cx) {
             Poll::Ready(output) => Ok(output),
@@ -117,7 +100,7 @@ impl<F: Future> Future for Timeout<F> {
                 Err(Elapsed)
             }
         };
-        // An expired limit spends, too: else a loop over it never returned.
+        // An expired limit also spends; otherwise a loop over it would never return.
         begun.completed();
         Poll::Ready(outcome)
     }

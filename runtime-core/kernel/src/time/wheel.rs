@@ -1,13 +1,13 @@
-//! The hierarchical timing wheel: where timers stand, and which are due.
+//! The hierarchical timing wheel: where timers are, and which are due.
 //!
 //! Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987). A heap was rejected: it costs twice the CPU at
 //! a million timers, and cancelling from its middle needs an index in every node that each sift has to maintain.
 //!
 //! A slot is an array of pointers to its nodes. A list through the nodes was rejected: with many timers every node is
-//! a cache miss, and the misses of a list come one after the other, as only a node tells where the next one is. An
-//! array tells in advance.
+//! a cache miss, and the misses of a list come one after the other, because only a node tells where the next one is.
+//! An array tells it in advance.
 //!
-//! The wheel knows neither clock nor lock: [`TimerShard`](super::TimerShard) has both.
+//! The wheel has neither a clock nor a lock: [`TimerShard`](super::TimerShard) has both.
 #![allow(unsafe_code)]
 
 use std::array;
@@ -30,11 +30,11 @@ const SLOTS: usize = 1 << SLOT_BITS;
 const SLOT_MASK: u64 = SLOTS as u64 - 1;
 /// 8 levels of 6 bits hold the 46 bits that 64-bit nanoseconds leave for the tick.
 const LEVELS: usize = 8;
-/// Nodes of a crowded slot that [`Wheel::earliest`] looks at before it settles for the slot's start.
+/// If a slot has more nodes, [`Wheel::earliest`] settles for the slot's start.
 const EXACT_UP_TO: usize = 16;
-/// Nodes of which the memory is asked for in advance: a miss takes as long as the work for some ten of them.
+/// How many nodes ahead to prefetch: a cache miss takes as long as the work for some ten nodes.
 const AHEAD: usize = 12;
-/// A slot's gaps are closed when it has more than three times as many as timers, and more than this.
+/// A slot's gaps are closed when there are more than three times as many as timers, and more than this.
 const GAPS_KEPT: usize = if cfg!(test) { 2 } else { 32 };
 /// An empty slot's array is kept up to this capacity.
 const CAPACITY_KEPT: usize = 64;
@@ -51,28 +51,29 @@ fn due_tick(deadline_ns: u64) -> u64 {
     deadline_ns.div_ceil(1 << TICK_SHIFT)
 }
 
-/// The time at which a tick starts. The one after the last that nanoseconds can express is as good as never.
+/// The time at which a tick starts. Saturates after the last one that nanoseconds can express, which is as good as
+/// never.
 fn tick_start(tick: u64) -> u64 {
     tick.saturating_mul(1 << TICK_SHIFT)
 }
 
-/// One timer, inside of a pinned [`Sleep`](super::Sleep).
+/// One timer, inside a pinned [`Sleep`](super::Sleep).
 #[derive(Debug)]
 pub(super) struct Node {
     /// `IDLE`, `LINKED` or `FIRED`. Leaves `LINKED` only under the lock of the wheel that the node is in.
     state: AtomicU8,
     /// Fixed while the node is `LINKED`.
     deadline_ns: u64,
-    // While the node is `LINKED`: only under that lock. Else: only by the `Sleep`.
+    // While the node is `LINKED`: only under that lock. Otherwise: only by the `Sleep`.
     waker: UnsafeCell<Option<SavedWaker>>,
-    place: UnsafeCell<Place>,
+    place: UnsafeCell<SlotAddress>,
     index: UnsafeCell<u32>,
     _pinned: PhantomPinned,
 }
 
-/// A slot of a level: where a node stands, but for its index.
+/// A slot of a level. With an index, it is the place of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct SlotAddress {
     level: u8,
     slot: u8,
 }
@@ -83,14 +84,14 @@ impl Node {
             state: AtomicU8::new(IDLE),
             deadline_ns,
             waker: UnsafeCell::new(None),
-            place: UnsafeCell::new(Place { level: 0, slot: 0 }),
+            place: UnsafeCell::new(SlotAddress { level: 0, slot: 0 }),
             index: UnsafeCell::new(0),
             _pinned: PhantomPinned,
         }
     }
 
-    /// The state. Acquire: pairs with the Release stores below, so that who sees that the node has left its wheel may
-    /// reuse or free it.
+    /// The state. Acquire: pairs with the Release stores below, so that a thread which sees that the node has left its
+    /// wheel may reuse or free it.
     pub(super) fn state(&self) -> u8 {
         self.state.load(Ordering::Acquire)
     }
@@ -100,13 +101,13 @@ impl Node {
         self.deadline_ns
     }
 
-    /// Notes that the deadline had passed before the node was ever inserted.
+    /// Records that the deadline had passed before the node was inserted.
     pub(super) fn mark_elapsed(&mut self) {
         debug_assert_ne!(*self.state.get_mut(), LINKED);
         *self.state.get_mut() = FIRED;
     }
 
-    /// Makes a node that is in no wheel fit for another deadline.
+    /// Prepares a node that is in no wheel for another deadline.
     pub(super) fn rearm(&mut self, deadline_ns: u64) {
         debug_assert_ne!(*self.state.get_mut(), LINKED);
         *self.state.get_mut() = IDLE;
@@ -114,31 +115,31 @@ impl Node {
     }
 }
 
-/// Timers by their tick. All methods are to be called under one lock.
+/// Timers by their tick. Call all methods under one lock.
 #[derive(Debug)]
 pub(super) struct Wheel {
-    /// The current tick: all timers due before it have fired, up to those in `draining`.
+    /// The current tick: all timers that were due before it have fired, except for those in `draining`.
     current: u64,
-    /// Timers in the wheel.
+    /// The number of timers in the wheel.
     len: usize,
-    /// The slot that `current` has entered and that is not yet empty, and the index from which on it is not.
-    draining: Option<(Place, usize)>,
+    /// The slot that `current` has entered and that is not yet empty, and the index from which to continue.
+    draining: Option<(SlotAddress, usize)>,
     /// One bit for each slot that is not empty.
     occupied: [u64; LEVELS],
-    /// A level is made when it is first used, as most threads of 1:1 use one or two.
+    /// A level is created when it is first used, because most threads of 1:1 use one or two.
     levels: [Option<Box<[Slot; SLOTS]>>; LEVELS],
 }
 
-/// The timers of one slot, first come first; null where one was taken out. The last entry is never null.
+/// The timers of one slot in order of insertion, with nulls in the gaps. The last entry is never null.
 #[derive(Debug, Default)]
 struct Slot {
     nodes: Vec<*const Node>,
-    /// Those that are not null.
+    /// The number of entries that are not null.
     len: usize,
 }
 
-// SAFETY: the nodes that the pointers lead to are `Sync` in effect: what is in them is touched under the wheel's lock
-// only, and wakers are `Send`.
+// SAFETY: the nodes that the pointers lead to are effectively `Sync`: their contents are touched only under the
+// wheel's lock, and wakers are `Send`.
 unsafe impl Send for Wheel {}
 
 impl Wheel {
@@ -163,11 +164,11 @@ impl Wheel {
         waker: SavedWaker,
     ) -> u64 {
         if self.len == 0 {
-            // Nothing to fire on the way: the wheel catches up with the clock for nothing.
+            // There is nothing to fire on the way: the wheel catches up with the clock for free.
             self.current = self.current.max(now_ns >> TICK_SHIFT);
         }
         self.len += 1;
-        // SAFETY: the caller keeps the node alive; `IDLE`, it is the caller's alone.
+        // SAFETY: the caller keeps the node alive. It is `IDLE`, so only the caller accesses it.
         let node = unsafe { node.as_ref() };
         // SAFETY: as above.
         unsafe { *node.waker.get() = Some(waker) };
@@ -176,13 +177,13 @@ impl Wheel {
         tick_start(due_tick(node.deadline_ns))
     }
 
-    /// Puts a node where its deadline belongs, seen from the current tick.
+    /// Puts a node into the slot of its deadline, as seen from the current tick.
     fn link(&mut self, node: &Node) {
-        // What is overdue stands in the current tick's own slot.
+        // Overdue timers go to the current tick's own slot.
         let tick = due_tick(node.deadline_ns).max(self.current);
         let differing = (tick ^ self.current) | SLOT_MASK;
         let level = (u64::BITS - 1 - differing.leading_zeros()) / SLOT_BITS;
-        let place = Place {
+        let place = SlotAddress {
             level: level as u8,
             slot: ((tick >> (level * SLOT_BITS)) & SLOT_MASK) as u8,
         };
@@ -201,7 +202,7 @@ impl Wheel {
 
     /// Takes a node out of its slot.
     #[inline]
-    fn unlink(&mut self, place: Place, index: usize) {
+    fn unlink(&mut self, place: SlotAddress, index: usize) {
         let slot = slot_of(&mut self.levels, place);
         slot.nodes[index] = ptr::null();
         slot.len -= 1;
@@ -217,8 +218,8 @@ impl Wheel {
         }
     }
 
-    /// After one was taken out of the middle: what time-outs leave behind that are cancelled must not pile up.
-    fn close_gaps(&mut self, place: Place) {
+    /// Call this after a node was removed from the middle: gaps of cancelled time-outs must not accumulate.
+    fn close_gaps(&mut self, place: SlotAddress) {
         let slot = slot_of(&mut self.levels, place);
         while let Some(last) = slot.nodes.last()
             && last.is_null()
@@ -230,18 +231,18 @@ impl Wheel {
         }
         slot.nodes.retain(|node| !node.is_null());
         for (index, node) in (0..).zip(&slot.nodes) {
-            // SAFETY: nodes in the wheel are alive, and touched under the lock only.
+            // SAFETY: nodes in the wheel are alive, and are touched only under the lock.
             unsafe { *(**node).index.get() = index };
         }
         if let Some((draining, next)) = &mut self.draining
             && *draining == place
         {
-            // What was before it is gone.
+            // The entries before it are gone.
             *next = 0;
         }
     }
 
-    /// Takes a timer out and returns its waker, to be dropped outside of the lock; `None` if it is not `LINKED` any
+    /// Removes a timer and returns its waker, which must be dropped outside the lock; `None` if it is not `LINKED` any
     /// more.
     ///
     /// # Safety
@@ -249,7 +250,7 @@ impl Wheel {
     pub(super) unsafe fn remove(&mut self, node: NonNull<Node>) -> Option<SavedWaker> {
         // SAFETY: the caller's promise.
         let node = unsafe { node.as_ref() };
-        // Relaxed: all who change it while it is LINKED hold the lock that the caller holds.
+        // Relaxed: all threads that change it while it is LINKED hold the caller's lock.
         if node.state.load(Ordering::Relaxed) != LINKED {
             return None;
         }
@@ -258,17 +259,17 @@ impl Wheel {
         self.unlink(place, index as usize);
         self.close_gaps(place);
         self.len -= 1;
-        // SAFETY: under the lock; not reachable through the wheel any more.
+        // SAFETY: under the lock; the wheel can't reach it any more.
         let waker = unsafe { (*node.waker.get()).take() };
-        // Release: pairs with the Acquire in `Node::state`. The last touch.
+        // Release: pairs with the Acquire in `Node::state`. The last access.
         node.state.store(IDLE, Ordering::Release);
         waker
     }
 
-    /// Makes a linked timer be woken by `own`, which was prepared.
+    /// Makes a linked timer wake the task of `own`, which must be prepared.
     ///
     /// # Safety
-    /// As for [`remove`](Wheel::remove).
+    /// Same as for [`remove`](Wheel::remove).
     pub(super) unsafe fn replace_waker(&mut self, node: NonNull<Node>, own: &mut PollWaker<'_>) {
         // SAFETY: the caller's promise.
         let node = unsafe { node.as_ref() };
@@ -281,15 +282,15 @@ impl Wheel {
     /// Whether a linked timer wakes the same task as `waker`.
     ///
     /// # Safety
-    /// As for [`remove`](Wheel::remove).
+    /// Same as for [`remove`](Wheel::remove).
     pub(super) unsafe fn will_wake(&self, node: NonNull<Node>, waker: &Waker) -> bool {
         // SAFETY: the caller's promise; under the lock.
         let own = unsafe { &*node.as_ref().waker.get() };
         own.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
-    /// Takes steps towards `now_ns`, each of which fires a timer or moves one to a lower level: at most as many as
-    /// `due`, an empty batch, has room for. What is to be woken is put into it. False when nothing more is due.
+    /// Takes steps towards `now_ns`; each of them fires a timer or moves one to a lower level. It takes at most as
+    /// many as `due`, an empty batch, has room for, and adds the wakers to it. False when nothing more is due.
     pub(super) fn take_due(&mut self, now_ns: u64, due: &mut WakeBatch) -> bool {
         let now = now_ns >> TICK_SHIFT;
         for _ in 0..WakeBatch::CAPACITY {
@@ -306,7 +307,7 @@ impl Wheel {
             self.len -= 1;
             // SAFETY: under the lock.
             let waker = unsafe { (*node.waker.get()).take() };
-            // Release: pairs with the Acquire in `Node::state`. The last touch: the node may be freed from here on.
+            // Release: pairs with the Acquire in `Node::state`. The last access: the node may be freed from here on.
             node.state.store(FIRED, Ordering::Release);
             let Some(waker) = waker else {
                 unreachable!("a linked timer has a waker")
@@ -318,9 +319,9 @@ impl Wheel {
         true
     }
 
-    /// The next node, in the order of slots up to tick `now`; goes on to its slot if the last one is empty.
+    /// The next node, in the order of slots up to tick `now`. Moves on to its slot if the previous one is empty.
     #[inline]
-    fn next_towards(&mut self, now: u64) -> Option<(*const Node, Place, usize)> {
+    fn next_towards(&mut self, now: u64) -> Option<(*const Node, SlotAddress, usize)> {
         loop {
             if let Some((place, next)) = &mut self.draining {
                 let nodes = &slot_of(&mut self.levels, *place).nodes;
@@ -347,7 +348,7 @@ impl Wheel {
         }
     }
 
-    /// Takes one timer out whatever its deadline, back to `IDLE`.
+    /// Removes one timer, whatever its deadline. It becomes `IDLE`.
     pub(super) fn pop_any(&mut self) -> Option<SavedWaker> {
         let (place, _) = self.next_slot()?;
         let last = slot_of(&mut self.levels, place).nodes.last().copied();
@@ -356,7 +357,7 @@ impl Wheel {
         unsafe { self.remove(node) }
     }
 
-    /// Pointers that the slots' arrays hold, null or not.
+    /// The number of pointers in the slots' arrays, null or not.
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
         let levels = self.levels.iter().flatten();
@@ -367,21 +368,21 @@ impl Wheel {
     }
 
     /// A lower bound of the deadlines in the wheel, in nanoseconds; `u64::MAX` when it is empty. It is exact up to the
-    /// tick unless the next slot is crowded, and [`take_due`](Wheel::take_due) at that time always gets further.
+    /// tick unless the next slot is crowded. A [`take_due`](Wheel::take_due) at that time always makes progress.
     pub(super) fn earliest(&self) -> u64 {
         let tick = match self.draining {
             Some(_) => self.current,
             None => match self.next_slot() {
                 None => return u64::MAX,
-                Some((Place { level: 0, .. }, start)) => start,
+                Some((SlotAddress { level: 0, .. }, start)) => start,
                 Some((place, start)) => self.earliest_in(place).unwrap_or(start),
             },
         };
         tick_start(tick)
     }
 
-    /// The first tick at which a timer of this slot is due; `None` if there are too many to look at.
-    fn earliest_in(&self, place: Place) -> Option<u64> {
+    /// The first tick at which a timer of this slot is due; `None` if there are too many to check.
+    fn earliest_in(&self, place: SlotAddress) -> Option<u64> {
         let slot = &self.levels[usize::from(place.level)].as_ref()?[usize::from(place.slot)];
         if slot.len > EXACT_UP_TO {
             return None;
@@ -395,14 +396,14 @@ impl Wheel {
 
     /// The next slot with timers in it and the tick at which it starts.
     ///
-    /// All timers of a level share the current tick's bits above that level and none stands before the current slot.
-    /// So the lowest occupied bit is the level's next slot, and all of a level is due before anything above it.
-    fn next_slot(&self) -> Option<(Place, u64)> {
+    /// All timers of a level share the current tick's bits above that level, and none is before the current slot. So
+    /// the lowest occupied bit is the level's next slot, and everything in a level is due before anything above it.
+    fn next_slot(&self) -> Option<(SlotAddress, u64)> {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
         let slot = self.occupied[level].trailing_zeros();
         let shift = level as u32 * SLOT_BITS;
         let above = self.current >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
-        let place = Place {
+        let place = SlotAddress {
             level: level as u8,
             slot: slot as u8,
         };
@@ -410,7 +411,7 @@ impl Wheel {
     }
 }
 
-/// Asks for the memory of a node, which may end on another cache line than it starts.
+/// Prefetches a node, which may span two cache lines.
 #[inline(always)]
 fn ask_for(node: *const Node) {
     prefetch(node);
@@ -418,7 +419,7 @@ fn ask_for(node: *const Node) {
 }
 
 #[inline]
-fn slot_of(levels: &mut [Option<Box<[Slot; SLOTS]>>; LEVELS], place: Place) -> &mut Slot {
+fn slot_of(levels: &mut [Option<Box<[Slot; SLOTS]>>; LEVELS], place: SlotAddress) -> &mut Slot {
     match &mut levels[usize::from(place.level)] {
         Some(slots) => &mut slots[usize::from(place.slot)],
         None => unreachable!("the level of a place with timers exists"),

@@ -1,4 +1,4 @@
-//! The wheel against a model, and its corners.
+//! The wheel against a model, and its corner cases.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -27,7 +27,7 @@ impl Wake for Record {
     }
 }
 
-/// A wheel with nodes that it owns, each waking into one list. What is still in the wheel is taken out by `Drop`.
+/// A wheel with nodes that it owns, which all wake into one list. `Drop` removes what is still in the wheel.
 struct Bench {
     wheel: Wheel,
     nodes: Vec<Pin<Box<Node>>>,
@@ -54,7 +54,7 @@ impl Bench {
             woken: self.woken.clone(),
         }));
         let node = NonNull::from(&*self.nodes[id]);
-        // SAFETY: a new node, boxed, and taken out by `Drop` at the latest.
+        // SAFETY: a new node, boxed; `Drop` removes it at the latest.
         unsafe { self.wheel.insert(node, self.now, SavedWaker::of(&waker)) };
         id
     }
@@ -65,7 +65,7 @@ impl Bench {
         unsafe { self.wheel.remove(NonNull::from(&*self.nodes[id])) }.is_some()
     }
 
-    /// Fires what is due at `now`; in the order of firing.
+    /// Fires what is due at `now`. Returns the timers in the order of firing.
     fn advance_to(&mut self, now: u64) -> Vec<usize> {
         self.now = now;
         let mut more = true;
@@ -92,13 +92,13 @@ fn due_tick(deadline: u64) -> u64 {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A timer so many nanoseconds from now.
+    /// A timer this many nanoseconds from now.
     Insert(u64),
-    /// The timer at this index, modulo those ever made.
+    /// The timer at this index, modulo the number of timers so far.
     Cancel(usize),
-    /// The clock moves on by so much.
+    /// The clock advances by so much.
     Advance(u64),
-    /// The clock moves on to the wheel's own idea of its earliest deadline.
+    /// The clock advances to the wheel's own estimate of its earliest deadline.
     AdvanceToEarliest,
 }
 
@@ -216,7 +216,7 @@ fn timers_of_one_tick_fire_first_come_first_served() {
 fn cancelled_timers_leave_no_room_behind() {
     const ROUNDS: usize = if cfg!(miri) { 50 } else { 1000 };
     let mut bench = Bench::new(0);
-    // One that stays, and time-outs that come and go around it.
+    // One timer stays, while time-outs come and go around it.
     bench.insert(40 * TICK);
     let mut running = Vec::new();
     for round in 0..ROUNDS {

@@ -1,15 +1,16 @@
-//! Code that blocks, between two events.
+//! Records code that blocks, from its start to its end.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::hooks::note;
+use super::switch::is_on;
 use super::table::Fact;
-use super::writer::{is_on, note};
 use crate::task::TaskId;
 
 /// The number of the next job that is recorded.
 static JOBS: AtomicU64 = AtomicU64::new(0);
 
-/// Says that the job has ended, also by a panic.
+/// Records that the job has ended, even if it panics.
 struct Ends(Option<TaskId>, u64);
 
 impl Drop for Ends {
@@ -18,8 +19,8 @@ impl Drop for Ends {
     }
 }
 
-/// Calls `job`, which may block. While something records, it gets a number, and its begin and end are recorded. `task`
-/// is the one in whose place it runs.
+/// Calls `job`, which may block. During a recording, the job gets a number, and its start and end are recorded. `task`
+/// is the task in whose place it runs.
 #[inline]
 pub fn blocking<R>(task: Option<TaskId>, job: impl FnOnce() -> R) -> R {
     let _ends = is_on().then(|| {

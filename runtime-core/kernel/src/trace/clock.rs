@@ -1,12 +1,12 @@
-//! What time stamps are made of: the processor's time stamp counter where it runs at one rate on all processors, else
-//! the monotonic clock. The counter is read in some 20 cycles, the clock in three times that.
+//! Time stamps: the processor's time stamp counter if it runs at one rate on all processors, otherwise the monotonic
+//! clock. Reading the counter takes some 20 cycles; reading the clock takes three times as long.
 #![allow(unsafe_code)]
 
 use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A shorter time than this tells too little of the counter's rate.
+/// A shorter time than this says too little about the counter's rate.
 const SHORTEST_CALIBRATION: Duration = Duration::from_millis(10);
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -20,11 +20,17 @@ pub(super) fn now(uses_counter: bool) -> u64 {
     if uses_counter {
         imp::counter()
     } else {
-        START.elapsed().as_nanos() as u64
+        monotonic()
     }
 }
 
-/// Whether stamps of this process are the counter's.
+/// Out of line, because few machines need it.
+#[inline(never)]
+fn monotonic() -> u64 {
+    START.elapsed().as_nanos() as u64
+}
+
+/// Whether this process takes its stamps from the counter.
 pub(super) fn uses_counter() -> bool {
     *COUNTER
 }
@@ -37,7 +43,8 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// The present moment. Of a few pairs of readings the closest one: a thread may lose its processor between two.
+    /// The present moment. Takes the closest of a few pairs of readings, because the thread may be preempted between
+    /// two readings.
     pub(super) fn now() -> Self {
         let uses_counter = uses_counter();
         let pair = |_| {
@@ -59,7 +66,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// By the time between `start` and now. Waits some milliseconds if `start` is too recent.
+    /// Calibrated by the time between `start` and now. Waits some milliseconds if `start` is too recent.
     pub(super) fn since(start: Mark) -> Self {
         if !uses_counter() {
             return Self {
@@ -83,13 +90,13 @@ impl Scale {
         (stamp.saturating_sub(self.start) as f64 * self.ns_per_tick) as u64
     }
 
-    /// The stamps in so much time.
+    /// The number of ticks in `time`.
     pub(super) fn ticks(&self, time: Duration) -> u64 {
         (time.as_nanos() as f64 / self.ns_per_tick) as u64
     }
 }
 
-/// The stamps in so much time. Takes some milliseconds.
+/// The number of ticks in `time`. Takes some milliseconds.
 pub(super) fn ticks_of(time: Duration) -> u64 {
     Scale::since(Mark::now()).ticks(time)
 }
@@ -98,7 +105,7 @@ pub(super) fn ticks_of(time: Duration) -> u64 {
 mod imp {
     use std::arch::x86_64::{__cpuid, _rdtsc};
 
-    /// Invariant: bit 8 of EDX in the leaf on power management.
+    /// Whether the counter is invariant: bit 8 of EDX in the leaf on power management.
     pub(super) fn is_steady() -> bool {
         const POWER_MANAGEMENT: u32 = 0x8000_0007;
         #[allow(unused_unsafe, reason = "it is safe from some compiler version on")]
@@ -136,7 +143,7 @@ mod tests {
         let before = start.at.elapsed();
         let ns = scale.ns(now(uses_counter()));
         let after = start.at.elapsed();
-        // Between two readings of the clock, give or take what the rate is uncertain by.
+        // Between two readings of the clock, with some slack for the uncertainty of the rate.
         let slack = Duration::from_millis(5).as_nanos() as u64;
         assert!(ns + slack >= before.as_nanos() as u64, "{ns} {before:?}");
         assert!(ns <= after.as_nanos() as u64 + slack, "{ns} {after:?}");

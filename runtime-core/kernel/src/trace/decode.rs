@@ -4,29 +4,37 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::clock::Scale;
 use super::names::Names;
-use super::recorded::{Event, Recorded, Task, Thread};
-use super::recorder::Entry;
-use super::ring::WORDS;
-use super::table::{Cause, Kind, Outcome, THREAD_IS, UNPARKS, Words, WorkerId};
+use super::recorded::{Event, Recorded, Task, Thread, ThreadKind};
+use super::table::{Cause, Kind, Outcome, WorkerId};
+use super::unfold::Step;
+use super::words::{NAMED, THREAD_IS, UNPARKS, Words};
 use crate::task::type_name_of_table;
 
-/// What a dump has taken from the rings.
+/// What a dump has read from the rings.
 pub(super) struct Raw {
     pub(super) threads: BTreeMap<u32, Entry>,
     pub(super) names: Names,
     pub(super) dropped: u64,
-    /// Each with its thread; by time for each thread.
-    pub(super) records: Vec<([u64; WORDS], u32)>,
+    /// In the order of time, for each thread.
+    pub(super) steps: Vec<Step>,
+}
+
+/// A thread, as a dump names it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) kind: ThreadKind,
+    pub(super) worker: WorkerId,
 }
 
 pub(super) fn decode(mut raw: Raw, scale: &Scale, end: u64) -> Recorded {
-    // Stable: what one thread recorded in one tick stays in order.
-    raw.records.sort_by_key(|(record, _)| record[0]);
+    // Stable: what one thread recorded in the same tick stays in order.
+    raw.steps.sort_by_key(|step| step.stamp);
     let mut decoder = Decoder::new(&raw);
-    for ([stamp, head, word], thread) in &raw.records {
-        decoder.t_ns = scale.ns(*stamp);
-        decoder.thread = decoder.number_of_thread(*thread);
-        decoder.record(Words(*head, *word));
+    for step in &raw.steps {
+        decoder.t_ns = scale.ns(step.stamp);
+        decoder.thread = decoder.number_of_thread(step.thread);
+        decoder.record(step.words);
     }
     decoder.begin_with_what_was_going_on();
     let Decoder {
@@ -49,30 +57,30 @@ struct Decoder<'a> {
     t_ns: u64,
     thread: u32,
     threads: Vec<Thread>,
-    /// Threads of the recording to those that are handed out.
+    /// Maps threads of the recording to the numbers in the result.
     numbers: HashMap<u32, u32>,
-    /// Which thread of the recording a worker is at the moment.
+    /// The thread of the recording that is a worker at the moment.
     workers: HashMap<u64, u32>,
     tasks: Vec<Task>,
-    /// The task at each address at the moment.
+    /// The task that is at each address at the moment.
     alive: HashMap<u64, u32>,
     locks: HashMap<u64, u64>,
     /// Which task waits for which lock.
     waiting: HashSet<(Option<u32>, u64)>,
-    /// Who has unparked a thread that has not gone on yet.
+    /// The thread that has unparked a thread which has not continued yet.
     unparked_by: HashMap<u32, u32>,
-    /// The sleep that a thread is in, as the place of its event.
+    /// The sleep that a thread is in, as the index of its event.
     asleep: HashMap<u32, usize>,
     events: Vec<Event>,
-    /// Sleeps and polls that had begun before the first record: only their ends were seen.
+    /// Sleeps and polls that had begun before the first record: only their ends were recorded.
     begun: Vec<Event>,
-    /// Threads that have been seen to begin or end a sleep, and a poll.
+    /// The threads for which the start or end of a sleep, or of a poll, was seen.
     seen: HashSet<(u32, Kind)>,
 }
 
 impl<'a> Decoder<'a> {
     fn new(raw: &'a Raw) -> Self {
-        // Records say so again, in time. These are for workers whose own record was overwritten.
+        // Records repeat this at the right time. These entries are for workers whose own record was overwritten.
         let workers = raw
             .threads
             .iter()
@@ -92,7 +100,7 @@ impl<'a> Decoder<'a> {
             waiting: HashSet::new(),
             unparked_by: HashMap::new(),
             asleep: HashMap::new(),
-            events: Vec::with_capacity(raw.records.len()),
+            events: Vec::with_capacity(raw.steps.len()),
             begun: Vec::new(),
             seen: HashSet::new(),
         }
@@ -105,7 +113,7 @@ impl<'a> Decoder<'a> {
             self.threads.push(Thread {
                 id,
                 name: entry.map_or_else(String::new, |entry| entry.name.clone()),
-                kind: entry.map_or(super::ThreadKind::Other, |entry| entry.kind),
+                kind: entry.map_or(ThreadKind::Other, |entry| entry.kind),
             });
             id
         })
@@ -126,7 +134,7 @@ impl<'a> Decoder<'a> {
         id
     }
 
-    /// The task that lives at the address; one that was spawned before the recording is new.
+    /// The task that lives at the address. A task that was spawned before the recording is new.
     fn task_at(&mut self, address: u64) -> Option<u32> {
         if address == 0 {
             return None;
@@ -140,7 +148,7 @@ impl<'a> Decoder<'a> {
         *self.locks.entry(address).or_insert(next)
     }
 
-    /// A pair of events of one thread: what it begins was begun before the recording if its end comes first.
+    /// One of a pair of events of a thread: if the end comes first, the pair began before the recording.
     fn pair(&mut self, begins: Kind, is_begin: bool, task: Option<u32>) {
         if self.seen.insert((self.thread, begins)) && !is_begin {
             self.begun.push(Event {
@@ -179,6 +187,7 @@ impl<'a> Decoder<'a> {
                 }
             }
             THREAD_IS => self.thread_is(words.payload()),
+            NAMED => self.named(words),
             kind => {
                 if let Some(kind) = Kind::of(kind) {
                     self.event(kind, words);
@@ -213,8 +222,9 @@ impl<'a> Decoder<'a> {
                 self.pair(kind, true, task);
                 if let Some(task) = task
                     && self.tasks[task as usize].name.is_empty()
+                    && let Some(table) = words.table()
                 {
-                    self.tasks[task as usize].name = type_name_of_table(words.table()).to_owned();
+                    self.tasks[task as usize].name = type_name_of_table(table).to_owned();
                 }
                 self.push(kind, task, None, None);
             }
@@ -240,7 +250,7 @@ impl<'a> Decoder<'a> {
             }
             Kind::Park => {
                 self.pair(Kind::Park, true, None);
-                // A wake that came before it has lost its meaning.
+                // A wake before the sleep does not count any more.
                 self.unparked_by.remove(&self.thread);
                 self.asleep.insert(self.thread, self.events.len());
                 self.push(kind, None, small, None);
@@ -259,7 +269,7 @@ impl<'a> Decoder<'a> {
                 self.push(kind, None, stuck, replacement);
             }
             Kind::IoPoll => {
-                // A poller that was asked during a sleep is where the thread slept.
+                // If the poller was asked during a sleep, the thread slept in it.
                 if let Some(park) = self.asleep.get(&self.thread) {
                     self.events[*park].a = Some(1);
                 }
@@ -270,7 +280,7 @@ impl<'a> Decoder<'a> {
             }
             Kind::LockWait | Kind::LockGot | Kind::LockRelease => {
                 let lock = self.lock_at(words.1);
-                // A task that is polled while it waits waits on.
+                // If a task is polled while it waits, the same wait continues.
                 if kind == Kind::LockWait && !self.waiting.insert((task, lock)) {
                     return;
                 }
@@ -281,21 +291,33 @@ impl<'a> Decoder<'a> {
             }
             Kind::TaskEnd => self.task_end(task, words.small()),
             Kind::Search => self.push(kind, task, None, None),
-            // Not recorded as such.
-            Kind::Spawn | Kind::TimerFired | Kind::OsSwitch => {}
+            Kind::OsSwitch => self.push(kind, task, small, Some(words.1)),
+            // These are not recorded as such.
+            Kind::Spawn | Kind::TimerFired => {}
         }
     }
 
     fn spawn(&mut self, words: Words) {
         let parent = self.task_at(words.payload());
         let id = self.new_task(words.task());
-        let task = &mut self.tasks[id as usize];
-        task.parent = parent;
-        if let Some((name, site)) = self.raw.names.get(words.upper()) {
+        self.tasks[id as usize].parent = parent;
+        self.call(id, words.upper());
+        self.push(Kind::Spawn, Some(id), parent.map(u64::from), None);
+    }
+
+    fn named(&mut self, words: Words) {
+        if let Some(task) = self.task_at(words.task()) {
+            self.call(task, words.upper());
+        }
+    }
+
+    /// Gives a task the name with that number, and its place.
+    fn call(&mut self, task: u32, number: u16) {
+        let task = &mut self.tasks[task as usize];
+        if let Some((name, site)) = self.raw.names.get(number) {
             name.clone_into(&mut task.name);
             task.site = site.map(|site| format!("{}:{}", site.file(), site.line()));
         }
-        self.push(Kind::Spawn, Some(id), parent.map(u64::from), None);
     }
 
     fn poll_end(&mut self, task: Option<u32>, outcome: u8) {

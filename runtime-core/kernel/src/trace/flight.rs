@@ -1,8 +1,8 @@
 //! The flight recorder: small rings that are always on, and are dumped when something goes wrong.
 //!
-//! A dump is asked for by a signal or a call, by a panic in a task, and by a poll that lasted too long. Whoever asks
-//! does not wait: a thread of the flight recorder's own reads the rings, and calls the program with what it found. A
-//! second request within a second of the last dump is left out, so that a panic storm does not fill the disk.
+//! A signal, a call, a panic in a task, or a poll that lasted too long requests a dump. The requester does not wait:
+//! the flight recorder's own thread reads the rings, and passes the recording to the program. A second request within
+//! a second of the last dump is ignored, so that a storm of panics does not fill the disk.
 
 use std::io;
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::primitives::real_locks::{Condvar, Mutex};
 
 use super::recorder::{Recorder, Session};
 use super::ring::Keep;
 use super::{Recorded, clock};
 use crate::contain::contain;
 
-/// The shortest time between two dumps that nobody asked for.
+/// The shortest time between two dumps that were not requested by a call.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Polls of more ticks than this ask for a dump. `u64::MAX`: none does.
+/// A poll of more ticks than this requests a dump. `u64::MAX`: none does.
 static LONGEST_POLL: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// The flight recorder that is on.
+/// The active flight recorder.
 static CURRENT: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
 
-/// Why there is a dump.
+/// The reason for a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Somebody asked for it.
+    /// The program asked for it.
     Asked,
     /// A task panicked.
     Panic,
@@ -39,7 +39,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// One word, for a file's name.
+    /// The reason in one word, for a file's name.
     pub fn word(self) -> &'static str {
         match self {
             Self::Asked => "asked",
@@ -49,14 +49,14 @@ impl Reason {
     }
 }
 
-/// What is recorded in flight.
+/// The options of a flight recorder.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Records of each thread, 24 bytes each.
+    /// The number of records for each thread, 24 bytes each.
     pub records_per_thread: usize,
-    /// Records in all.
+    /// The number of records in all.
     pub records_in_all: usize,
-    /// A poll that lasts longer leads to a dump, once it has ended.
+    /// A poll that lasts longer causes a dump when it ends.
     pub longest_poll: Option<Duration>,
 }
 
@@ -82,7 +82,8 @@ struct State {
     ended: bool,
 }
 
-/// A flight recorder that is on. Dropped, it ends, after the dump that it is in the middle of.
+/// An active flight recorder. When you drop it, it ends, after the dump that is in progress. `on_dump` may also drop
+/// it.
 #[derive(Debug)]
 #[must_use = "the flight recorder ends when it is dropped"]
 pub struct Flight {
@@ -90,7 +91,7 @@ pub struct Flight {
     shared: Handle,
 }
 
-/// Asks a flight recorder for dumps, from anywhere.
+/// Requests dumps of a flight recorder, from any thread.
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
 
@@ -101,10 +102,10 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Flight {
-    /// Starts to record. `on_dump` gets each dump, on the flight recorder's thread; its panic ends there.
+    /// Starts to record. `on_dump` gets each dump, on the flight recorder's thread; a panic in it is contained.
     ///
     /// # Errors
-    /// `ResourceBusy` when something records already, and when the system gives no thread.
+    /// `ResourceBusy` if another recording is active, or an error if the system refuses a thread.
     pub fn start(
         options: Options,
         on_dump: impl FnMut(Reason, Recorded) + Send + 'static,
@@ -131,14 +132,14 @@ impl Flight {
         })
     }
 
-    /// What asks for dumps.
+    /// A handle that requests dumps.
     pub fn handle(&self) -> Handle {
         self.shared.clone()
     }
 }
 
 impl Handle {
-    /// Asks for a dump, however recent the last one is. Does not wait for it.
+    /// Requests a dump, however recent the last one is. Does not wait for it.
     pub fn dump(&self) {
         self.0.ask(Reason::Asked);
     }
@@ -150,7 +151,9 @@ impl Drop for Flight {
         *CURRENT.lock() = None;
         self.shared.0.state.lock().ended = true;
         self.shared.0.work.notify_one();
-        if let Some(thread) = self.thread.take() {
+        let own = thread::current().id();
+        // If `on_dump` drops it, the thread ends when `on_dump` has returned.
+        if let Some(thread) = self.thread.take_if(|thread| thread.thread().id() != own) {
             // It contains the panics of `on_dump`.
             let _ = thread.join();
         }
@@ -160,7 +163,7 @@ impl Drop for Flight {
 impl Shared {
     fn ask(&self, reason: Reason) {
         let mut state = self.state.lock();
-        // If you asked for one, you get one that says so.
+        // A call gets a dump with its own reason.
         if state.asked.is_none() || reason == Reason::Asked {
             state.asked = Some(reason);
         }
@@ -187,8 +190,9 @@ impl Shared {
     }
 }
 
-/// Something went wrong here: the flight recorder dumps, if one is on.
+/// Something went wrong here: requests a dump, if a flight recorder is active.
 #[cold]
+#[inline(never)]
 pub(crate) fn report(reason: Reason) {
     let shared = CURRENT.lock().clone();
     if let Some(shared) = shared {
@@ -196,10 +200,42 @@ pub(crate) fn report(reason: Reason) {
     }
 }
 
-/// A poll has lasted for so many ticks.
+/// Call this when a poll has lasted for this many ticks.
 #[inline]
 pub(crate) fn poll_took(ticks: u64) {
     if ticks > LONGEST_POLL.load(Relaxed) {
         report(Reason::LongPoll);
+    }
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_flight_recorder_may_be_dropped_by_its_own_dump() {
+        let place: Arc<Mutex<Option<Flight>>> = Arc::default();
+        let (tell, told) = mpsc::channel();
+        let own = Arc::clone(&place);
+        let on_dump = move |_, _| {
+            let flight = own.lock().take();
+            drop(flight);
+            tell.send(()).expect("the test waits");
+        };
+        // Other tests record, too.
+        let flight = loop {
+            match Flight::start(Options::default(), on_dump.clone()) {
+                Ok(flight) => break flight,
+                Err(_) => drop(Recorder::new().start_in_turn()),
+            }
+        };
+        let handle = flight.handle();
+        *place.lock() = Some(flight);
+        handle.dump();
+        told.recv().expect("the dump has dropped it");
+        // The recording ends with it.
+        drop(Recorder::new().start_in_turn());
     }
 }

@@ -1,11 +1,11 @@
-//! Names of tasks, by number: a record has room for 16 bits.
+//! Names of tasks as numbers: a record has room for 16 bits.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr;
 
-/// What a task is called.
+/// A task's name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Name<'a> {
     /// The type of its future.
@@ -25,7 +25,7 @@ impl Name<'_> {
     }
 }
 
-/// All names of a recording, each with the place of the spawn. 0 is no name: it is given when there are too many.
+/// All names of a recording, each with the place of the spawn. 0 is no name: it is returned when there are too many.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     all: Vec<(Box<str>, Site)>,
@@ -65,11 +65,11 @@ impl Names {
 
 const PLACES: usize = 64;
 
-/// The types that one thread has spawned lately, so that their names are looked up without a lock. A name of its own
+/// The types that one thread has spawned recently, so that their names are looked up without a lock. A task's own name
 /// may be anywhere in memory, and is always looked up.
 pub(super) struct Seen([Cell<(Key, u16)>; PLACES]);
 
-/// A type's name and a place, by their addresses. Names may begin at one address and differ in their lengths.
+/// A type's name and a place, by their addresses. Names may begin at the same address and differ in length.
 type Key = (usize, usize, usize);
 
 impl Seen {
@@ -87,7 +87,7 @@ impl Seen {
         let Name::Type(text) = name else {
             return look_up(name);
         };
-        // Equal types of two crates may have one name at two addresses: that is looked up twice, and found.
+        // The same type in two crates may have one name at two addresses. It is then looked up twice, and found.
         let key = (text.as_ptr().addr(), text.len(), address(site));
         let place = &self.0[((key.0 / 8) ^ (key.2 / 8)) % PLACES];
         let (seen, number) = place.get();

@@ -1,10 +1,10 @@
-//! A recording as a program looks at it.
+//! A recording, for programs.
 
 use std::time::Duration;
 
 use super::table::{Kind, Outcome};
 
-/// What a thread is there for.
+/// What a thread is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ThreadKind {
     /// It runs a scheduler: M:N's workers, N:1's loop.
@@ -13,7 +13,7 @@ pub enum ThreadKind {
     Blocking,
     /// M:N's monitor.
     Monitor,
-    /// It is one task's own, on 1:1.
+    /// It belongs to one task, under 1:1.
     Task,
     /// None of these, such as the program's main thread.
     Other,
@@ -22,23 +22,23 @@ pub enum ThreadKind {
 /// A thread that recorded events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// Counted from 0, in the order of the first events.
+    /// Counts from 0, in the order of the first events.
     pub id: u32,
     /// The name that it was started with; empty if none.
     pub name: String,
-    /// What it is there for.
+    /// What it is for.
     pub kind: ThreadKind,
 }
 
-/// A task that events name.
+/// A task that events refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Task {
-    /// Counted from 0, in the order of the first events.
+    /// Counts from 0, in the order of the first events.
     pub id: u32,
-    /// The name that it was spawned with, else the type of its future; empty if it was spawned before the recording and
-    /// not polled since.
+    /// The name that it was spawned with, or else the type of its future; empty if it was spawned before the recording
+    /// and not polled since.
     pub name: String,
-    /// The task that spawned it, if a task did, while something recorded.
+    /// The task that spawned it, if a task did so during a recording.
     pub parent: Option<u32>,
     /// File and line of the call that spawned it, if known.
     pub site: Option<String>,
@@ -47,7 +47,7 @@ pub struct Task {
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When, in nanoseconds since the recording began.
+    /// When it happened, in nanoseconds since the recording began.
     pub t_ns: u64,
     /// The id of the thread on which it happened.
     pub thread: u32,
@@ -61,7 +61,7 @@ pub struct Event {
     pub b: Option<u64>,
 }
 
-/// A recording: threads, tasks, and events by time. Works as an assertion about what a scheduler did.
+/// A recording: threads, tasks, and events by time. Use it for assertions about what a scheduler did.
 ///
 /// ```
 /// use runtime_core::trace::{Kind, Recorder};
@@ -84,16 +84,16 @@ pub struct Recorded {
     pub(super) events: Vec<Event>,
 }
 
-/// A task that waited in a queue although a worker slept.
+/// A task that waited in a queue while a worker slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waited {
     /// The task.
     pub task: u32,
     /// The worker that slept.
     pub worker: u32,
-    /// When both began to be so, in nanoseconds since the recording began.
+    /// When both states began to hold, in nanoseconds since the recording began.
     pub since_ns: u64,
-    /// For how long both were so.
+    /// How long both held.
     pub lasted: Duration,
 }
 
@@ -103,7 +103,7 @@ impl Recorded {
         self.wall_ns
     }
 
-    /// Events that were not kept. Above 0, nothing that is not there can be said not to have happened.
+    /// The number of events that were dropped. If this is above 0, a missing event may still have happened.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -128,16 +128,17 @@ impl Recorded {
         self.tasks.iter().find(|task| task.name == name)
     }
 
-    /// How many polls of that task have ended.
+    /// The number of polls of that task that have ended.
     pub fn polls(&self, task: u32) -> usize {
         let of_task = |event: &&Event| event.kind == Kind::PollEnd && event.task == Some(task);
         self.events.iter().filter(of_task).count()
     }
 
-    /// Checks that these happened, in this order, each to the first task with that name; others may lie between.
+    /// Checks that these events happened in this order, each to the first task with that name. Other events may lie
+    /// between them.
     ///
     /// # Panics
-    /// If one is not found after the one before it. The message says which, and what happened to its task.
+    /// If an event is not found after the previous one. The message says which, and what happened to its task.
     pub fn assert_order(&self, expected: &[(Kind, &str)]) {
         let mut rest = self.events.iter();
         for (place, (kind, name)) in expected.iter().enumerate() {
@@ -152,7 +153,7 @@ impl Recorded {
         }
     }
 
-    /// What happened to the first task with that name, in words.
+    /// What happened to the first task with that name, as text.
     fn story(&self, name: &str) -> String {
         let Some(task) = self.task(name) else {
             return format!("No event names a task `{name}`.");
@@ -171,11 +172,11 @@ impl Recorded {
         }
     }
 
-    /// The longest time for which some task was in a queue while some worker slept, if there was any. It ends with the
+    /// The longest time for which a task was in a queue while a worker slept, if there was any. It ends with the
     /// task's poll or with the worker's sleep.
     ///
-    /// Only workers that may take the task count: those of the runtime that the recording is of. A recording of several
-    /// runtimes at once can't say that.
+    /// Only workers that may take the task count: those of the recorded runtime. The result is meaningless for a
+    /// recording of several runtimes at once.
     pub fn longest_wait_while_a_worker_slept(&self) -> Option<Waited> {
         let mut queued: Vec<Option<u64>> = vec![None; self.tasks.len()];
         let mut asleep: Vec<Option<u64>> = vec![None; self.threads.len()];
@@ -224,7 +225,7 @@ impl Recorded {
     /// Checks that no task was in a queue for longer than `limit` while a worker slept.
     ///
     /// # Panics
-    /// If one was, or if events were dropped, so that it can't be said.
+    /// If one was, or if events were dropped, so that this is unknown.
     pub fn assert_no_wait_while_a_worker_slept(&self, limit: Duration) {
         assert_eq!(
             self.dropped, 0,
@@ -242,7 +243,7 @@ impl Recorded {
         }
     }
 
-    /// How often each outcome of a poll was seen.
+    /// How often a poll ended with this outcome.
     pub fn outcomes(&self, outcome: Outcome) -> usize {
         let of_outcome = |it: &&Event| it.kind == Kind::PollEnd && it.a == Some(outcome as u64);
         self.events.iter().filter(of_outcome).count()

@@ -1,4 +1,4 @@
-//! A job that is done again and again.
+//! A job that runs repeatedly.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,17 +10,18 @@ use runtime_kernel::spawn::spawn;
 use runtime_kernel::task::JoinHandle;
 use runtime_kernel::time::{now, sleep, sleep_until};
 
-/// A schedule that repeats every `period`, from now on. The job is given by [`run`](Every::run) or
+/// A schedule that repeats every `period`, from now on. Pass the job to [`run`](Every::run) or
 /// [`spawn`](Every::spawn).
 ///
-/// * **No overlap**: a run that is due while the last one goes on is left out, and the phase stays: the runs begin at
-///   multiples of the period from the start, however long they take. A job of 90 minutes every hour begins every two
-///   hours.
+/// * **No overlap**: a run that is due while the previous one is in progress is skipped, and the phase stays: runs
+///   begin at multiples of the period from the start, however long they take. A job of 90 minutes that is scheduled
+///   every hour begins every two hours.
 /// * **Jitter**: each run can be delayed by a random time, so that many programs with the same schedule do not all
 ///   begin at once.
 /// * **Cost**: one task and one timer, however often it runs. Fairness is a task's.
-/// * **The end**: a schedule never ends by itself. Drop or abort it, or run it inside of
-///   [`run_until_cancelled`](crate::cancellation::CancellationToken::run_until_cancelled). A panic of the job ends it.
+/// * **The end**: a schedule never ends by itself. Drop or abort it, or run it inside
+///   [`run_until_cancelled`](crate::cancellation::CancellationToken::run_until_cancelled). A panic of the job ends
+///   it.
 ///
 /// ```
 /// # fn main() {}
@@ -63,29 +64,29 @@ pub struct Every {
 }
 
 impl Every {
-    /// Begins the first period after `delay` and not at once.
+    /// Begins the first period after `delay`, instead of at once.
     pub fn starting_in(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Delays each run by a random time of less than `most`. The delay counts from the run's own time, and so does not
-    /// add up.
+    /// Delays each run by a random time of less than `most`. The delay counts from the run's scheduled time, so delays
+    /// do not add up.
     pub fn jitter(mut self, most: Duration) -> Self {
         self.jitter = most;
         self
     }
 
-    /// Draws the delays from `seed`, so that they are the same each time.
+    /// Draws the delays from `seed`, so that they are reproducible.
     pub fn seed(mut self, seed: u64) -> Self {
         self.random = Random(seed);
         self
     }
 
-    /// Does `job` at each time of the schedule, inside of the awaiting task. Never completes.
+    /// Runs `job` at each time of the schedule, inside the awaiting task. Never completes.
     ///
     /// # Panics
-    /// The future panics when it is polled outside of a runtime, and with the job's panic.
+    /// The future panics when it is polled outside a runtime, and with the job's panic.
     pub async fn run<F, R>(mut self, mut job: F) -> Infallible
     where
         F: FnMut() -> R,
@@ -104,10 +105,10 @@ impl Every {
         std::future::pending().await
     }
 
-    /// As [`run`](Every::run), in a task of its own, which inherits the caller's [task-locals](crate::task_local).
+    /// Like [`run`](Every::run), in its own task, which inherits the caller's [task-locals](crate::task_local).
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn spawn<F, R>(self, job: F) -> JoinHandle<Infallible>
     where
         F: FnMut() -> R + Send + 'static,
@@ -117,15 +118,15 @@ impl Every {
     }
 }
 
-/// When the run after the one due at `due`, which has ended by `now`, is due: the first multiple of the period that is
-/// not past. An [`Interval`](runtime_kernel::time::Interval) would return the tick that was missed at once, whatever it
+/// When the next run is due, after the one that was due at `due` and ended by `now`: the first multiple of the period
+/// that is not past. An [`Interval`](runtime_kernel::time::Interval) would return the missed tick at once, whatever it
 /// does about the others.
 fn following(due: Instant, now: Instant, period: Duration) -> Option<Instant> {
     let next = due.checked_add(period)?;
     let late = now.saturating_duration_since(next).as_nanos();
     match late % period.as_nanos() {
         0 => Some(next.max(now)),
-        // The rest is shorter than a period, which therefore need not fit into 64 bits.
+        // The remainder is less than a period, so the period need not fit into 64 bits.
         past => now.checked_add(period - Duration::from_nanos_u128(past)),
     }
 }
@@ -145,9 +146,9 @@ impl Random {
 
     /// A time of less than `most`, which is not zero.
     fn below(&mut self, most: Duration) -> Duration {
-        // 584 years are jitter enough.
+        // 584 years are enough jitter.
         let most_ns = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
-        // The upper half of the product is the draw, scaled to the range.
+        // The upper half of the product is the random number, scaled to the range.
         let scaled = (u128::from(self.next()) * u128::from(most_ns)) >> 64;
         Duration::from_nanos(scaled as u64)
     }

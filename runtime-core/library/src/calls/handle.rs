@@ -1,4 +1,4 @@
-//! What whoever asked for a call keeps of it.
+//! The handle to a call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use std::time::Instant;
 use crate::runtime::TaskHandle;
 use runtime_kernel::task::{JoinError, JoinHandle};
 
-/// A call that was asked for. Dropping it cancels nothing. asyncio's `Handle` and `TimerHandle`.
+/// A handle to a scheduled call. Dropping it cancels nothing. asyncio's `Handle` and `TimerHandle`.
 ///
-/// As a future it completes when the call has been made, with [`JoinError::Cancelled`] if it never will be. Cancel
-/// safe: a dropped `(&mut call).await` loses nothing.
+/// As a future, it completes when the call was made, with [`JoinError::Cancelled`] if it never will be. Cancel safe: a
+/// dropped `(&mut call).await` loses nothing.
 #[derive(Debug)]
 pub struct CallHandle<H = JoinHandle<()>> {
     when: Option<Instant>,
@@ -23,14 +23,14 @@ impl<H> CallHandle<H> {
         Self { when, task }
     }
 
-    /// When it is due; none for one that is due at once, or never.
+    /// When it is due; `None` if it is due at once, or never.
     pub fn when(&self) -> Option<Instant> {
         self.when
     }
 }
 
 impl<H: TaskHandle<()>> CallHandle<H> {
-    /// Sees to it that the call is not made, if it has not begun. From any thread; more than once too.
+    /// Prevents the call, if it has not begun. You can call this from any thread, and repeatedly.
     pub fn cancel(&self) {
         self.task.abort();
     }

@@ -1,14 +1,14 @@
-//! Functions that are called soon, later, or again and again: asyncio's `call_soon`, `call_later` and `call_at`, and
-//! what its users write with them.
+//! Functions that are called soon, later, or repeatedly: asyncio's `call_soon`, `call_later` and `call_at`, and what
+//! its users build with them.
 //!
-//! A call is a small task: it waits for its time and calls. So it has a task's contract: a panic stays in it, a
-//! shutdown drops it, cancelling it is an abort, and it may be made from any thread (asyncio needs
-//! `call_soon_threadsafe` for that). Under 1:1 it has a thread of its own, as every task there. A call
-//! [inherits](crate::task_local::inherit) the caller's task-locals. It costs what a spawned task costs, and one for
-//! later a timer besides; cancelling takes constant time.
+//! A call is a small task that waits for its time and calls the function. It therefore follows a task's contract: a
+//! panic stays in it, a shutdown drops it, cancelling it is an abort, and you can schedule it from any thread
+//! (asyncio needs `call_soon_threadsafe` for that). Under 1:1 it has its own thread, like every task there. A call
+//! [inherits](crate::task_local::inherit) the caller's task-locals. It costs as much as a spawned task, and a later
+//! call also a timer; cancelling takes constant time.
 //!
-//! The free functions use the ambient runtime; [`Calls`] has the same for any [`Runtime`], by its handle and from any
-//! thread.
+//! The free functions use the ambient runtime. [`Calls`] has the same methods on the handle of any [`Runtime`], for
+//! any thread.
 
 mod every;
 mod handle;
@@ -23,10 +23,11 @@ use crate::task_local::inherit;
 use runtime_kernel::spawn::spawn;
 use runtime_kernel::time::{self, sleep_until};
 
-/// Calls `function` as soon as those have had their turn that are ready now. asyncio's `call_soon` and
+/// Calls `function` after the tasks that are ready now have had their turn. asyncio's `call_soon` and
 /// `call_soon_threadsafe`.
 ///
-/// Under N:1 calls are made in the order in which they were asked for; under the others they may overtake one another.
+/// Under N:1 calls are made in the order in which they were scheduled; under the other models they may overtake one
+/// another.
 ///
 /// ```
 /// # fn main() {}
@@ -39,16 +40,16 @@ use runtime_kernel::time::{self, sleep_until};
 /// ```
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 pub fn call_soon<F: FnOnce() + Send + 'static>(function: F) -> CallHandle {
     CallHandle::new(None, spawn(inherit(async move { function() })))
 }
 
-/// Calls `function` after `delay`, never earlier. A delay beyond the clock's range is never over. asyncio's
+/// Calls `function` after `delay`, never earlier. A delay beyond the clock's range never ends. asyncio's
 /// `call_later`.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 pub fn call_later<F: FnOnce() + Send + 'static>(delay: Duration, function: F) -> CallHandle {
     match time::now().checked_add(delay) {
         Some(when) => call_at(when, function),
@@ -59,7 +60,7 @@ pub fn call_later<F: FnOnce() + Send + 'static>(delay: Duration, function: F) ->
 /// Calls `function` at `when`, never earlier; soon if that is past. asyncio's `call_at`.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 pub fn call_at<F: FnOnce() + Send + 'static>(when: Instant, function: F) -> CallHandle {
     let call = inherit(async move {
         sleep_until(when).await;
@@ -74,7 +75,7 @@ async fn never<F>(function: F) {
     drop(function);
 }
 
-/// The same calls by a handle to the runtime: from any thread, and on any [`Runtime`].
+/// The same calls on a handle to the runtime: from any thread, and for any [`Runtime`].
 pub trait Calls: Runtime {
     /// See [`call_soon`].
     fn call_soon<F>(&self, function: F) -> CallHandle<Self::JoinHandle<()>>
@@ -95,7 +96,7 @@ pub trait Calls: Runtime {
         }
     }
 
-    /// See [`call_at`]; by the runtime's own clock, [`Runtime::now`], which is asyncio's `loop.time()`.
+    /// See [`call_at`]. Uses the runtime's own clock, [`Runtime::now`], which is asyncio's `loop.time()`.
     fn call_at<F>(&self, when: Instant, function: F) -> CallHandle<Self::JoinHandle<()>>
     where
         F: FnOnce() + Send + 'static,

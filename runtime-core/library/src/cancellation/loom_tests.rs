@@ -1,4 +1,4 @@
-//! Every interleaving of cancelling, waiting and making children, in small.
+//! Every interleaving of cancelling, waiting and creating children, in small models.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 

@@ -15,7 +15,7 @@ use runtime_kernel::slots::Slots;
 pub(super) struct Node {
     /// Set under the lock of `children`, never cleared.
     cancelled: AtomicBool,
-    /// Those who wait for `cancelled`.
+    /// The waiters for `cancelled`.
     pub(super) signal: Signal,
     /// Empty once `cancelled` is set.
     children: Mutex<Slots<Weak<Node>>>,
@@ -24,7 +24,7 @@ pub(super) struct Node {
 
 struct Parent {
     node: Arc<Node>,
-    /// The child's number among the parent's.
+    /// The child's slot in the parent's list.
     number: usize,
 }
 
@@ -42,7 +42,7 @@ impl Node {
         }
     }
 
-    /// A child of `self`; cancelled already if `self` is.
+    /// A child of `self`; already cancelled if `self` is.
     pub(super) fn child(self: &Arc<Self>) -> Arc<Self> {
         let mut children = self.children.lock();
         if self.is_cancelled() {
@@ -59,16 +59,17 @@ impl Node {
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        // Acquire: pairs with the store in `mark`: what was done before the cancel is seen by who ends because of it.
+        // Acquire: pairs with the store in `mark`: a task that ends because of the cancel sees what was done before
+        // it.
         self.cancelled.load(Acquire)
     }
 
-    /// Marks the node and all below it, then wakes all who wait for one of them.
+    /// Marks the node and all its descendants, then wakes all their waiters.
     pub(super) fn cancel(self: &Arc<Self>) {
         let mut marked = Vec::new();
         let mut due = vec![Arc::clone(self)];
         while let Some(node) = due.pop() {
-            // A child that is in its destructor has nobody who waits for it, and no live children: they would hold it.
+            // A child that is in its destructor has no waiters and no live children: they would keep it alive.
             due.extend(node.mark().filter_map(|child| child.upgrade()));
             marked.push(node);
         }
@@ -77,7 +78,7 @@ impl Node {
         }
     }
 
-    /// Marks this one; the children that it had, none if it was marked before.
+    /// Marks this node. Returns its children; none if it was already marked.
     fn mark(&self) -> impl Iterator<Item = Weak<Self>> + use<> {
         let mut children = self.children.lock();
         // Release: pairs with the load in `is_cancelled`.
@@ -92,7 +93,7 @@ impl Node {
 }
 
 impl fmt::Debug for Node {
-    /// Without what is under a lock: whoever is written to may use the token.
+    /// Without the fields under a lock: the formatter's output may use the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
             .field("cancelled", &self.is_cancelled())
@@ -103,8 +104,8 @@ impl fmt::Debug for Node {
 impl Drop for Node {
     fn drop(&mut self) {
         let mut parent = self.parent.take();
-        // The parent may be held by this child alone, and so on up the tree: a loop, as a chain may be longer than
-        // the stack is deep.
+        // This child alone may keep its parent alive, and so on up the tree. A loop, because the chain may be longer
+        // than the stack is deep.
         while let Some(Parent { node, number }) = parent {
             let entry = node.children.lock().remove(number);
             drop(entry);

@@ -165,7 +165,7 @@ fn a_future_that_uses_up_the_budget_is_cancelled_all_the_same() {
     let _armed = runtime_kernel::budget::arm();
     let greedy = std::future::poll_fn(|cx| -> Poll<()> {
         while runtime_kernel::budget::poll_consume(cx).is_ready() {}
-        // A refusal leaves a reserve to those who come next.
+        // A refusal leaves a reserve to the operations that come next.
         while runtime_kernel::budget::has_remaining() {
             assert!(runtime_kernel::budget::poll_consume(cx).is_ready());
         }
@@ -207,7 +207,7 @@ enum Step {
 }
 
 proptest! {
-    /// A tree that grows, is cancelled in parts and loses tokens, against a table of who descends from whom.
+    /// A tree that grows, is cancelled in parts and loses tokens, against a table of each token's parent.
     #[test]
     fn a_tree_against_its_table(steps in prop::collection::vec(
         prop_oneof![

@@ -1,4 +1,4 @@
-//! What users hold of a tree of tokens.
+//! The handle to a tree of tokens.
 
 use std::fmt;
 use std::future::Future;
@@ -12,17 +12,17 @@ use super::node::Node;
 use crate::sync::Wait;
 use runtime_kernel::budget;
 
-/// Tells tasks that they are to end, and lets them do it in their own way. Clones are the same token; a
-/// [child](CancellationToken::child_token) is cancelled with its parent, but not the other way round.
+/// Asks tasks to end, and leaves it to them how. Clones are the same token. A [child](CancellationToken::child_token)
+/// is cancelled with its parent, but not the other way round.
 ///
-/// An [abort](runtime_kernel::JoinHandle::abort) drops a task's future where it stands, so that its clean-up cannot
-/// await anything. A task that looks at a token can: asyncio's tasks do that when they catch `CancelledError`. It needs
-/// no runtime; any thread may cancel.
+/// An [abort](runtime_kernel::JoinHandle::abort) drops a task's future at the point where it waits, so its clean-up
+/// can't await anything. A task that observes a token can, as asyncio's tasks do when they catch `CancelledError`. A
+/// token needs no runtime, and any thread may cancel it.
 ///
-/// - *Cancel safety*: who waits for a token and is dropped leaves; nobody else is concerned.
-/// - *Fairness*: all who wait are woken at the cancel, those of one token in the order of their coming.
-/// - *Cost*: a token is one allocation. Looking is an atomic load, waiting allocates nothing, and a cancel is linear
-///   in the tokens that descend from it and in those who wait.
+/// - *Cancel safety*: a dropped waiter leaves, without any effect on others.
+/// - *Fairness*: a cancel wakes all waiters, those of one token in the order in which they began to wait.
+/// - *Cost*: a token is one allocation. Checking it is an atomic load, waiting allocates nothing, and a cancel is
+///   linear in the number of descendant tokens and of waiters.
 ///
 /// ```
 /// use std::thread;
@@ -49,13 +49,13 @@ pub struct CancellationToken {
 }
 
 impl CancellationToken {
-    /// A token that belongs to no other.
+    /// A token without a parent.
     pub fn new() -> Self {
         Self { node: Node::root() }
     }
 
-    /// A token that is cancelled with this one, and can be cancelled without it. Of a cancelled token it is cancelled
-    /// already.
+    /// A token that is cancelled with this one, and can also be cancelled alone. The child of a cancelled token is
+    /// already cancelled.
     ///
     /// Constant time. The child lives on when this token is dropped, and is still cancelled from further up.
     pub fn child_token(&self) -> Self {
@@ -64,15 +64,15 @@ impl CancellationToken {
         }
     }
 
-    /// Cancels this token and all that descend from it, and wakes all who wait for one of them. Once and for all:
-    /// doing it again changes nothing.
+    /// Cancels this token and all its descendants, and wakes all their waiters. This is permanent; cancelling again
+    /// changes nothing.
     ///
-    /// A waker of some other executor that panics keeps nobody from being woken: its panic ends here.
+    /// If another executor's waker panics, the panic is contained here and the others are still woken.
     pub fn cancel(&self) {
         self.node.cancel();
     }
 
-    /// True once it was cancelled. What was done before the `cancel` is visible then.
+    /// True once it was cancelled. Everything that happened before the `cancel` is then visible.
     pub fn is_cancelled(&self) -> bool {
         self.node.is_cancelled()
     }
@@ -85,23 +85,23 @@ impl CancellationToken {
         }
     }
 
-    /// As [`cancelled`](CancellationToken::cancelled), with a clone of the token inside, for a task that is spawned.
+    /// Like [`cancelled`](CancellationToken::cancelled), but contains a clone of the token, so that you can spawn it.
     pub fn cancelled_owned(&self) -> impl Future<Output = ()> + Send + 'static {
         let token = self.clone();
         async move { token.cancelled().await }
     }
 
     /// Awaits `future` until the token is cancelled: its output, or `None`, and then `future` is dropped. An output
-    /// that is ready beats the cancel; if the token is cancelled already, the future is polled once. As cancel safe as
-    /// `future`.
+    /// that is ready takes precedence over the cancel. If the token is already cancelled, the future is polled once.
+    /// As cancel safe as `future`.
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         let (mut future, mut cancelled) = (pin!(future), pin!(self.cancelled()));
         std::future::poll_fn(|cx| {
             let begun = ready!(budget::poll_begin(cx));
             let output = match future.as_mut().poll(cx) {
                 Poll::Ready(output) => Some(output),
-                // Whatever the future has left of the budget: one that uses it up poll after poll is ended all the
-                // same.
+                // Regardless of the future's remaining budget: a future that uses it up in every poll is ended as
+                // well.
                 Poll::Pending if self.is_cancelled() => None,
                 Poll::Pending => {
                     ready!(cancelled.as_mut().poll(cx));
@@ -114,8 +114,8 @@ impl CancellationToken {
         .await
     }
 
-    /// Cancels the token when the guard is dropped: for example when whoever started the tasks returns early, panics
-    /// or is aborted.
+    /// Cancels the token when the guard is dropped, for example when the code that started the tasks returns early,
+    /// panics or is aborted.
     pub fn drop_guard(self) -> DropGuard {
         DropGuard { token: Some(self) }
     }
@@ -157,7 +157,7 @@ impl Future for Cancelled<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let begun = ready!(budget::poll_begin(cx));
         let this = self.project();
-        // In line first, and only then looked at again: see the README.
+        // First enter the list, then check again: see the README.
         let noticed =
             this.node.is_cancelled() || this.wait.poll(cx).is_ready() || this.node.is_cancelled();
         if !noticed {
@@ -176,7 +176,7 @@ pub struct DropGuard {
 }
 
 impl DropGuard {
-    /// Gives the token back without cancelling it.
+    /// Returns the token without cancelling it.
     pub fn disarm(mut self) -> CancellationToken {
         self.token.take().expect("it is taken only here")
     }

@@ -1,4 +1,4 @@
-//! The outputs of many futures, in the order in which they come.
+//! The outputs of many futures, in the order in which they arrive.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -11,14 +11,13 @@ use futures_core::Stream;
 use super::children::{Children, Turn};
 use runtime_kernel::budget;
 
-/// Yields the output of each of `futures` as soon as it has ended, first come first, with its index. asyncio's
-/// `as_completed`.
+/// Yields the output of each of `futures` as soon as it has completed, with its index. asyncio's `as_completed`.
 ///
-/// Takes any futures, and handles of tasks. It cancels nothing: dropped, it detaches the tasks whose handles it was
-/// given; futures that are no tasks are dropped.
+/// Takes any futures, and handles of tasks. It cancels nothing: when dropped, it detaches the tasks whose handles it
+/// has, and drops futures that are not tasks.
 ///
-/// Cancel safe: a dropped [`next`](AsCompleted::next) loses nothing. Fairness: those that have ended come in the order
-/// in which they were woken. Cost: two allocations; one wake-up polls one future.
+/// Cancel safe: a dropped [`next`](AsCompleted::next) loses nothing. Fairness: outputs come in the order in which
+/// their futures were woken. Cost: two allocations; one wake-up polls one future.
 ///
 /// ```
 /// use runtime_core::{combine::as_completed, park::block_on_current_thread, sync::oneshot};
@@ -57,7 +56,7 @@ impl<F: Future> AsCompleted<F> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// How many outputs are still to come.
+    /// How many outputs have not been yielded yet.
     pub fn remaining(&self) -> usize {
         self.children.alive()
     }

@@ -1,4 +1,4 @@
-//! The futures of a combinator, and which of them are to be polled.
+//! The futures of a combinator, and which of them must be polled.
 #![allow(unsafe_code)]
 
 use std::future::Future;
@@ -14,34 +14,34 @@ use runtime_kernel::budget;
 use runtime_kernel::contain::discard;
 use runtime_kernel::unwind::Held;
 
-/// Children that one poll of a combinator polls at most: the other tasks have their turn, too.
+/// The maximum number of children that one poll of a combinator polls, so that other tasks get their turn.
 const POLLS_PER_TURN: usize = 128;
 
-/// A fixed number of futures that are polled when they were woken, and dropped when they have ended.
+/// A fixed number of futures. Each is polled when it was woken, and dropped when it has ended.
 pub(super) struct Children<F> {
-    /// By index; `None` once it has ended.
+    /// By index; `None` once a future has ended.
     futures: Pin<Box<[Option<F>]>>,
     ready: Arc<ReadyList>,
-    /// The next child to poll of those that were taken from the ready list.
+    /// Of the children that were taken from the ready list, the next one to poll.
     batch: u32,
     alive: usize,
 }
 
-/// What came of a turn.
+/// The result of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// All children have ended.
     Ended,
-    /// None is due; the next to be woken wakes the task.
+    /// No child is due; the next one that is woken wakes the task.
     Waiting,
-    /// More are due; the task has been woken for another turn.
+    /// More children are due; the task was woken for another turn.
     Again,
-    /// Whoever took the outputs wants no more in this turn.
+    /// The code that takes the outputs wants no more in this turn.
     Stopped,
 }
 
 impl<F> Children<F> {
-    /// All are to be polled, in order.
+    /// All children are due, in order.
     pub(super) fn new(futures: impl IntoIterator<Item = F>) -> Self {
         let futures: Box<[_]> = futures.into_iter().map(Some).collect();
         let alive = futures.len();
@@ -53,22 +53,22 @@ impl<F> Children<F> {
         }
     }
 
-    /// How many have not ended.
+    /// The number of futures that have not ended.
     pub(super) fn alive(&self) -> usize {
         self.alive
     }
 
-    /// How many there were at the start.
+    /// The number of futures at the start.
     pub(super) fn len(&self) -> usize {
         self.futures.len()
     }
 
-    /// Those that have not ended.
+    /// The futures that have not ended.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = &F> {
         self.futures.iter().flatten()
     }
 
-    /// Those that have not ended, with their indices.
+    /// Takes the futures that have not ended, with their indices.
     pub(super) fn take_unfinished(&mut self) -> Vec<(usize, F)>
     where
         F: Unpin,
@@ -84,14 +84,14 @@ impl<F> Children<F> {
 
 /// One of the pinned futures.
 fn slot<F>(futures: Pin<&mut [Option<F>]>, index: u32) -> Pin<&mut Option<F>> {
-    // SAFETY: the elements of a pinned slice are pinned with it: none is moved out, but by `take_unfinished`, whose
+    // SAFETY: the elements of a pinned slice are pinned with it. Only `take_unfinished` moves any of them out, whose
     // futures may be moved, and the box is dropped in place.
     unsafe { futures.map_unchecked_mut(|futures| &mut futures[index as usize]) }
 }
 
 impl<F: Future> Children<F> {
-    /// Polls the children that are due, in the order in which they were woken, and hands over the outputs of those
-    /// that end.
+    /// Polls the children that are due, in the order in which they were woken, and passes on the outputs of those that
+    /// end.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -100,8 +100,7 @@ impl<F: Future> Children<F> {
         self.poll_in_batches(cx, ended, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`poll`](Children::poll); asks `between` whether to stop whenever all have been polled that were due
-    /// together.
+    /// Like [`poll`](Children::poll), but asks `between` whether to stop, each time that a whole batch was polled.
     pub(super) fn poll_in_batches(
         &mut self,
         cx: &mut Context<'_>,
@@ -122,7 +121,7 @@ impl<F: Future> Children<F> {
                     continue;
                 }
             }
-            // With no budget left a child could not even look for its result.
+            // Without budget a child could not even check for its result.
             if budget::poll_begin(cx).is_pending() {
                 return Turn::Again;
             }
@@ -152,14 +151,14 @@ impl<F: Future> Children<F> {
         let Some(future) = slot.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        // Held: dropped by the panic of the child's destructor, its own panic must not end the process.
+        // `Held`: if the panic of the child's destructor drops it, its own panic must not end the process.
         let polled = future
             .poll(&mut Context::from_waker(waker.get()))
             .map(Held::new);
         if polled.is_ready() {
             // Before its destructor, which may panic.
             self.alive -= 1;
-            // Here and not with the combinator: what it holds is free for others.
+            // Dropped here and not with the combinator, so that what it holds is free for others.
             slot.set(None);
         }
         polled.map(Held::release)
@@ -167,8 +166,8 @@ impl<F: Future> Children<F> {
 }
 
 impl<F> Drop for Children<F> {
-    /// A future whose destructor panics keeps the others from nothing. The first such panic goes on, as that of a
-    /// single future would: to the task that it belonged to.
+    /// If a future's destructor panics, the others are not affected. The first such panic is propagated to the task,
+    /// as it would be for a single future.
     fn drop(&mut self) {
         self.ready.abandon();
         let mut panicked = None;

@@ -1,4 +1,4 @@
-//! What a hundred thousand futures cost: counted in polls, which do not depend on the machine.
+//! The cost of a hundred thousand futures, counted in polls, which do not depend on the machine.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::*;
 
 const CHILDREN: usize = 100_000;
 
-/// Runs a combinator over children that end in an order far from theirs, and checks that each was polled when it came
+/// Runs a combinator over children that end in a very different order, and checks that each was polled at the start
 /// and when it ended.
 fn each_is_polled_twice<F: Future + Unpin>(combinator: impl FnOnce(Vec<Child>) -> F) -> F::Output {
     let children: Vec<Child> = (0..CHILDREN).map(|_| Child::default()).collect();
@@ -22,7 +22,7 @@ fn each_is_polled_twice<F: Future + Unpin>(combinator: impl FnOnce(Vec<Child>) -
     // 7919 and the number of children have no common factor.
     for step in 0..CHILDREN {
         children[step * 7919 % CHILDREN].finish();
-        // Now one by one, now many at once.
+        // Sometimes one by one, sometimes many at once.
         let now = step % 100 < 50 || step + 1 == CHILDREN;
         if now && let Poll::Ready(ready) = poll_to_rest(&mut combinator, &wakes) {
             output = Some(ready);

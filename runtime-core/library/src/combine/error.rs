@@ -1,11 +1,11 @@
-//! Why a task that returns a `Result` gave no value.
+//! Why a task that returns a `Result` yielded no value.
 
 use std::error::Error;
 use std::fmt;
 
 use runtime_kernel::task::JoinError;
 
-/// Why a task that returns a `Result` gave no value: it returned an error, or it did not return.
+/// Why a task that returns a `Result` yielded no value: it returned an error, or it did not return.
 #[derive(Debug)]
 pub enum TaskError<E> {
     /// It returned this error.
@@ -15,7 +15,7 @@ pub enum TaskError<E> {
 }
 
 impl<E> TaskError<E> {
-    /// The error that the task returned, if it did return one.
+    /// The error that the task returned, if it returned one.
     pub fn failed(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => Some(error),

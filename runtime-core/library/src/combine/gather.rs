@@ -14,13 +14,13 @@ use runtime_kernel::contain::contain;
 
 /// The values of all `tasks`, in their order, or the first error. asyncio's `gather(*tasks)`.
 ///
-/// The first error (a panic, a task that was cancelled) is returned at once; **the other tasks go on**, without
-/// anybody who waits for them. Dropped before that, for example because a time-out is over or its own task is aborted,
-/// the gather **aborts** all tasks that have not ended. To have the rest cancelled and awaited at the first error, use
+/// The first error (a panic, a task that was cancelled) is returned at once; **the other tasks continue**, but
+/// nothing waits for them. If the gather is dropped before that, for example because a time-out expires or its own
+/// task is aborted, it **aborts** all tasks that have not ended. To cancel and await the rest at the first error, use
 /// a [scope](crate::task_scope).
 ///
-/// Fairness: tasks that have ended are taken in the order of their ends. Cost: two allocations and a vector of values;
-/// one wake-up polls one handle, however many there are.
+/// Fairness: outcomes are taken in the order in which the tasks end. Cost: two allocations and a vector of values; one
+/// wake-up polls one handle, however many there are.
 ///
 /// ```
 /// # fn main() {}
@@ -39,9 +39,10 @@ where
     Gather::new(tasks, H::abort)
 }
 
-/// The outcomes of all `tasks`, in their order, errors among them. asyncio's `gather(*tasks, return_exceptions=True)`.
+/// The outcomes of all `tasks`, in their order, including errors. asyncio's `gather(*tasks, return_exceptions=True)`.
 ///
-/// Dropped before all have ended, it aborts those that have not. Fairness and cost: as [`gather`]'s.
+/// If it is dropped before all have ended, it aborts those that have not. Fairness and cost: the same as
+/// [`gather`]'s.
 pub fn gather_outcomes<H, T>(tasks: impl IntoIterator<Item = H>) -> Gather<H, EveryOutcome>
 where
     H: TaskHandle<T>,
@@ -49,7 +50,7 @@ where
     Gather::new(tasks, H::abort)
 }
 
-/// As [`gather`], for tasks that return a `Result` themselves: an error that one returns counts like a panic.
+/// Like [`gather`], for tasks that return a `Result` themselves: an error that a task returns counts like a panic.
 ///
 /// ```
 /// # fn main() {}
@@ -68,9 +69,9 @@ where
     Gather::new(tasks, H::abort)
 }
 
-/// The outputs of all `futures`, in their order. The futures are no tasks: they run inside of the one that awaits, one
-/// at a time, and are dropped with the returned future. Fairness and cost: as [`gather`]'s. asyncio's `gather` makes a
-/// task of each.
+/// The outputs of all `futures`, in their order. The futures are not tasks: they run inside the awaiting task, one at
+/// a time, and are dropped with the returned future. Fairness and cost: the same as [`gather`]'s. asyncio's `gather`
+/// makes a task of each.
 ///
 /// ```
 /// use runtime_core::{combine::join_all, park::block_on_current_thread};
@@ -82,7 +83,7 @@ pub fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Gather<F, Ev
     Gather::new(futures, |_| ())
 }
 
-/// The values of all `futures`, in their order, or the first error; with that, the other futures are dropped. See
+/// The values of all `futures`, in their order, or the first error. An error drops the other futures. See
 /// [`join_all`].
 ///
 /// # Errors
@@ -94,18 +95,19 @@ where
     Gather::new(futures, |_| ())
 }
 
-/// The future of [`gather`], [`gather_outcomes`], [`try_gather`], [`join_all`] and [`try_join_all`]; the rule says
-/// which.
+/// The future of [`gather`], [`gather_outcomes`], [`try_gather`], [`join_all`] and [`try_join_all`]; the rule
+/// distinguishes them.
 ///
-/// Not cancel safe: with it go the values that it has got. To be able to give up waiting, await `&mut` of it.
+/// Not cancel safe: dropping it drops the values that it has collected. To be able to stop waiting, await `&mut` of
+/// it.
 ///
 /// # Panics
-/// When it is polled after it has completed. The panic of a future that is polled inside goes through it.
+/// If it is polled after it has completed. A panic of an inner future is propagated.
 #[must_use = "futures do nothing unless polled"]
 pub struct Gather<F: Future, R: Rule<F::Output>> {
     children: Children<F>,
     values: Vec<Option<R::Value>>,
-    /// What is done to those that have not ended when the gather is dropped before it has completed.
+    /// What is done to unfinished children when the gather is dropped before it has completed.
     abandon: fn(&F),
     completed: bool,
 }
@@ -122,7 +124,7 @@ impl<F: Future, R: Rule<F::Output>> Gather<F, R> {
     }
 }
 
-// Nothing of it is pinned but the futures, which stand in a box.
+// Only the futures are pinned, and they are in a box.
 impl<F: Future, R: Rule<F::Output>> Unpin for Gather<F, R> {}
 
 impl<F: Future, R: Rule<F::Output>> Future for Gather<F, R> {
@@ -170,7 +172,7 @@ impl<F: Future, R: Rule<F::Output>> Drop for Gather<F, R> {
         if !self.completed {
             let abandon = self.abandon;
             for child in self.children.unfinished() {
-                // One that panics keeps the others from nothing.
+                // If one panics, the others are not affected.
                 contain(|| abandon(child));
             }
         }

@@ -1,4 +1,4 @@
-//! Every interleaving of waking, polling and dropping, in small.
+//! Every interleaving of waking, polling and dropping, in small models.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 
@@ -13,8 +13,7 @@ use loom::thread;
 use super::{Gather, as_completed, join_all};
 use runtime_kernel::park::block_on_current_thread as block_on;
 
-/// Ready once it was told `needed` times. What it is told is published by nothing but the wake-ups: the counter is
-/// relaxed.
+/// Ready once it was told `needed` times. Only the wake-ups publish what it is told: the counter is relaxed.
 struct Told {
     times: AtomicUsize,
     needed: usize,
@@ -30,7 +29,7 @@ impl Told {
         })
     }
 
-    /// Keeps the waker of its first poll alone.
+    /// Keeps only the waker of its first poll.
     async fn wait(self: Arc<Self>) {
         poll_fn(|cx| {
             self.waker
@@ -45,7 +44,7 @@ impl Told {
         .await;
     }
 
-    /// What a thread calls to tell it, with a waker from its first poll.
+    /// The function with which a thread tells it, using the waker from its first poll.
     fn teller(self: &Arc<Self>) -> impl FnOnce() + Send + 'static {
         let waker = self.waker.lock().unwrap().clone().expect("it was polled");
         let this = Arc::clone(self);
@@ -64,7 +63,7 @@ fn children(all: &[Arc<Told>]) -> Vec<Child> {
         .collect()
 }
 
-/// A combinator whose children have been polled once, by a task that is not the one that polls it in the end.
+/// A combinator whose children were polled once, by a task other than the one that finally polls it.
 fn polled<F: Future + Unpin>(mut combinator: F) -> F {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(Pin::new(&mut combinator).poll(&mut cx).is_pending());

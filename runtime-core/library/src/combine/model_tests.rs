@@ -14,9 +14,9 @@ use super::as_completed;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Wakes a child by its newest waker.
+    /// Wakes a child with its newest waker.
     Wake(usize),
-    /// Wakes it by its first one, which may be older than its end.
+    /// Wakes it with its first waker, which may be from before its end.
     WakeByOld(usize),
     /// Makes it ready, without a wake.
     Ripen(usize),
@@ -68,12 +68,12 @@ impl Wake for Wakes {
 
 /// What a combinator should do.
 struct Model {
-    /// Due, first woken first.
+    /// The children that are due, in the order in which they were woken.
     due: VecDeque<usize>,
     ripe: Vec<bool>,
     ended: Vec<bool>,
     polls: Vec<usize>,
-    /// It waits, so that the next wake-up is to wake its task.
+    /// It waits, so the next wake-up must wake its task.
     parked: bool,
     wakes: usize,
 }

@@ -13,14 +13,14 @@ use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
 /// No child: the end of a list.
 pub(super) const EMPTY: u32 = u32::MAX;
 
-/// In `head` alone: the list is empty, and the combinator's task waits to be woken.
+/// Only in `head`: the list is empty, and the combinator's task waits to be woken.
 const PARKED: u32 = u32::MAX - 1;
 
 /// The children of one combinator that are due to be polled.
 pub(super) struct ReadyList {
-    /// The child that was woken last, `EMPTY` or `PARKED`.
+    /// The last child that was woken, `EMPTY` or `PARKED`.
     head: AtomicU32,
-    /// Whom to wake. Under a lock, which is taken once for each time that the combinator parks.
+    /// The task to wake. Under a lock, which is taken once each time that the combinator parks.
     task: Mutex<Option<SavedWaker>>,
     nodes: Box<[Node]>,
 }
@@ -30,9 +30,10 @@ pub(super) struct Node {
     /// The list that it belongs to; see `child_waker.rs`.
     pub(super) list: *const ReadyList,
     pub(super) index: u32,
-    /// The child after this one. Belongs to whoever has set `queued`, then to the combinator until it clears it.
+    /// The child after this one. Belongs to the thread that has set `queued`, then to the combinator until it clears
+    /// `queued`.
     next: AtomicU32,
-    /// The child is in the list, or in the combinator's batch, or on its way there.
+    /// The child is in the list or in the combinator's batch, or is about to be pushed.
     queued: AtomicBool,
 }
 
@@ -65,10 +66,10 @@ impl ReadyList {
         &self.nodes[index as usize]
     }
 
-    /// A child was woken. From any thread, at any time.
+    /// A child was woken. Any thread may call this, at any time.
     pub(super) fn wake(&self, index: u32) {
         let node = self.node(index);
-        // Release: what the waker's caller did is seen by the poll that it asks for, also if the child is due already.
+        // Release: the poll that this asks for sees what the waker's caller did, even if the child is already due.
         // Pairs with the swap in `begin`.
         if node.queued.swap(true, AcqRel) {
             return;
@@ -94,14 +95,15 @@ impl ReadyList {
         }
     }
 
-    /// The combinator takes all that were woken: the first of them, with its followers linked behind it; or `EMPTY`.
+    /// The combinator takes all children that were woken. Returns the first, with the others linked behind it; or
+    /// `EMPTY`.
     pub(super) fn take(&self) -> u32 {
         // Acquire: sees the links. All pushes are read-modify-writes, so this one swap pairs with each of them.
         let mut last = self.head.swap(EMPTY, Acquire);
         if last == PARKED {
             return EMPTY;
         }
-        // The last one woken comes first in a stack: turned round, nobody waits behind those who came later.
+        // In a stack the last one comes first. Reversed, so that no child waits behind later ones.
         let mut first = EMPTY;
         while last != EMPTY {
             let node = self.node(last);
@@ -113,32 +115,32 @@ impl ReadyList {
         first
     }
 
-    /// The combinator is about to poll a child of its batch: returns the one after it. From here on a wake queues the
+    /// The combinator is about to poll a child of its batch. Returns the one after it. From here on a wake queues the
     /// child again.
     pub(super) fn begin(&self, index: u32) -> u32 {
         let node = self.node(index);
-        // Before `queued` is cleared: from then on the link is a waker's.
+        // Before `queued` is cleared: from then on the link belongs to a waker.
         let next = node.next.load(Relaxed);
         // Acquire: pairs with the swap in `wake`.
         node.queued.swap(false, AcqRel);
         next
     }
 
-    /// The combinator has nothing to do: the next wake of a child is to wake `task`. False: a child was woken
+    /// The combinator has nothing to do: the next wake of a child must wake `task`. False: a child was woken
     /// meanwhile.
     pub(super) fn park(&self, task: &Waker) -> bool {
-        // Cloned before the lock is taken: that runs code of others. Nearly always it is needed, as a wake takes the
-        // last one.
+        // Cloned before the lock is taken, because this runs user code. The clone is nearly always needed, because a
+        // wake takes the last one.
         let mut own = PollWaker::new(task);
         own.prepare();
         let _ = own.store_in(&mut self.task.lock());
-        // Release: whoever replaces `PARKED` finds the waker.
+        // Release: the thread that replaces `PARKED` finds the waker.
         self.head
             .compare_exchange(EMPTY, PARKED, Release, Relaxed)
             .is_ok()
     }
 
-    /// The combinator goes: nobody is to be woken any more.
+    /// The combinator is dropped: from now on nobody is woken.
     pub(super) fn abandon(&self) {
         let task = self.task.lock().take();
         drop(task);

@@ -1,4 +1,4 @@
-//! What a [`Gather`](super::Gather) makes of its children's outputs.
+//! How a [`Gather`](super::Gather) combines its children's outputs.
 
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use super::error::TaskError;
 use runtime_kernel::task::JoinError;
 
-/// What a [`Gather`](super::Gather) makes of outputs of type `O`. The rules are [`EveryOutcome`], [`FirstError`] and
+/// How a [`Gather`](super::Gather) combines outputs of type `O`. The rules are [`EveryOutcome`], [`FirstError`] and
 /// [`FirstFailure`].
 pub trait Rule<O>: sealed::Sealed {
     /// What is kept of an output.
     type Value;
-    /// What comes of all.
+    /// The result for all outputs.
     type Output;
 
     #[doc(hidden)]

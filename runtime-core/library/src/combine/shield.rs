@@ -1,4 +1,4 @@
-//! A task that goes on when those who wait for it are cancelled.
+//! A task that continues when the tasks that wait for it are cancelled.
 
 use std::fmt;
 use std::future::Future;
@@ -12,11 +12,11 @@ use runtime_kernel::primitives::Mutex;
 use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
 use runtime_kernel::task::JoinError;
 
-/// Puts a task behind a handle by which it cannot be aborted: aborting the shield, or whatever aborts it
-/// ([`gather`](super::gather) when it is dropped, [`wait_for`](super::wait_for) when its time is over), ends the
-/// shield with [`JoinError::Cancelled`], and the task goes on. asyncio's `shield`.
+/// Puts a task behind a handle that can't abort it. If the shield is aborted, by you or by a combinator
+/// ([`gather`](super::gather) when it is dropped, [`wait_for`](super::wait_for) when its time is up), it ends with
+/// [`JoinError::Cancelled`], and the task continues. asyncio's `shield`.
 ///
-/// To shield a future that is no task, spawn it. A handle that is merely dropped detaches its task anyway.
+/// To shield a future that is not a task, spawn it. Dropping a handle detaches its task anyway.
 ///
 /// Cancel safe: a dropped `(&mut shield).await` loses nothing. Cost: a short lock for a poll that has to wait and for
 /// an abort; no allocation.
@@ -58,14 +58,14 @@ pub struct Shield<H, T> {
     _output: PhantomData<fn() -> T>,
 }
 
-/// The shield's own side: an abort ends here.
+/// The shield's own side: an abort stops here.
 struct Outer {
     cancelled: bool,
     waiting: Option<SavedWaker>,
 }
 
 impl<H, T> Shield<H, T> {
-    /// The handle inside, by which the task can be aborted and awaited, also after the shield was aborted.
+    /// The inner handle, with which you can abort and await the task, even after the shield was aborted.
     pub fn into_inner(self) -> H {
         self.handle
     }
@@ -77,7 +77,7 @@ impl<H: TaskHandle<T>, T> Future for Shield<H, T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The handle may be another runtime's, and an abort ends the shield without it.
+        // The handle may belong to another runtime, and an abort ends the shield without it.
         let begun = ready!(budget::poll_begin(cx));
         if let Poll::Ready(outcome) = Pin::new(&mut self.handle).poll(cx) {
             begun.completed();
@@ -100,7 +100,7 @@ impl<H: TaskHandle<T>, T> Future for Shield<H, T> {
 }
 
 impl<H: TaskHandle<T>, T: Send + 'static> TaskHandle<T> for Shield<H, T> {
-    /// Ends the shield; the task goes on.
+    /// Ends the shield; the task continues.
     fn abort(&self) {
         let waiting = {
             let mut outer = self.outer.lock();
@@ -119,7 +119,7 @@ impl<H: TaskHandle<T>, T: Send + 'static> TaskHandle<T> for Shield<H, T> {
 
 impl<H: fmt::Debug, T> fmt::Debug for Shield<H, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not under the lock: whoever is written to may use the shield.
+        // Not under the lock: the formatter's output may use the shield.
         let cancelled = self.outer.lock().cancelled;
         f.debug_struct("Shield")
             .field("handle", &self.handle)

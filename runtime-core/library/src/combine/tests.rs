@@ -1,4 +1,4 @@
-//! What the combinators do, with children that do as they are told and handles that record their aborts.
+//! What the combinators do, with children that follow orders and handles that record their aborts.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use super::*;
 use crate::runtime::TaskHandle;
 use runtime_kernel::JoinError;
 
-/// A task's waker that counts.
+/// A task's waker that counts its wakes.
 #[derive(Default)]
 pub(super) struct Wakes(AtomicUsize);
 
@@ -21,7 +21,7 @@ impl Wake for Wakes {
     }
 }
 
-/// A future that ends when it is told to, and counts its polls. Its clones are its remote controls.
+/// A future that ends when it is told to, and counts its polls. Its clones control it.
 #[derive(Clone, Default)]
 pub(super) struct Child(Arc<ChildState>);
 
@@ -66,7 +66,7 @@ impl Future for Child {
     }
 }
 
-/// A handle of a task that runs nowhere.
+/// A handle to a task that runs nowhere.
 struct Handle<T>(Child, Option<Result<T, JoinError>>);
 
 impl<T: Unpin> Future for Handle<T> {
@@ -104,7 +104,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Polls until the future waits: one turn after the other for as long as it wakes its own task.
+/// Polls until the future waits: repeatedly, as long as it wakes its own task.
 pub(super) fn poll_to_rest<F: Future + Unpin>(
     future: &mut F,
     wakes: &Arc<Wakes>,
@@ -119,7 +119,7 @@ pub(super) fn poll_to_rest<F: Future + Unpin>(
     }
 }
 
-/// Pushed twice, it would be its own follower, and the list would have no end.
+/// If it were pushed twice, it would be its own successor, and the list would never end.
 #[test]
 fn a_child_that_is_woken_again_stands_in_the_list_once() {
     let list = ReadyList::new(3);
@@ -134,7 +134,7 @@ fn a_child_that_is_woken_again_stands_in_the_list_once() {
     }
     assert_eq!(list.take(), 1);
     assert_eq!(list.begin(1), 0);
-    // It is being polled: from here on a wake counts anew.
+    // It is being polled: from here on a wake counts again.
     list.wake(1);
     assert_eq!(list.begin(0), EMPTY);
     assert_eq!(list.take(), 1);
@@ -159,7 +159,7 @@ fn one_wake_among_a_hundred_thousand_polls_one() {
         assert!(poll_to_rest(&mut all, &wakes).is_pending());
         assert_eq!(total(), CHILDREN + number + 1, "the woken one alone");
     }
-    // In an order that is far from theirs: 7919 and the number of children have no common factor.
+    // In a very different order: 7919 and the number of children have no common factor.
     for step in 0..CHILDREN {
         children[step * 7919 % CHILDREN].finish();
     }

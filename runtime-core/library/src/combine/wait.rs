@@ -15,8 +15,8 @@ use runtime_kernel::time::{Timeout, timeout};
 /// Waits for all of `futures`, or for some: see [`first_completed`](Wait::first_completed),
 /// [`first_error`](Wait::first_error) and [`timeout`](Wait::timeout). asyncio's `wait`.
 ///
-/// It **cancels nothing**: those that have not ended come back in [`Waited::pending`], to be awaited further, or
-/// aborted. A `Wait` that is dropped detaches the tasks whose handles it was given; to keep them, give it `&mut` of
+/// It **cancels nothing**: futures that have not ended come back in [`Waited::pending`], so that you can await them
+/// further, or abort them. Dropping a `Wait` detaches the tasks whose handles it has; to keep them, pass `&mut` of
 /// the handles.
 ///
 /// Fairness: all futures are polled at least once, in their order, then those that were woken, in that order. Cost:
@@ -46,19 +46,19 @@ pub fn wait<F: Future + Unpin>(futures: impl IntoIterator<Item = F>) -> Wait<F> 
     }
 }
 
-/// What came of a [`wait`]. Both parts have the futures' indices.
+/// The result of a [`wait`]. Both parts have the futures' indices.
 #[derive(Debug)]
 pub struct Waited<F: Future> {
-    /// The outputs of those that have ended, in the order of their ends.
+    /// The outputs of the futures that have ended, in the order in which they ended.
     pub done: Vec<(usize, F::Output)>,
-    /// Those that have not, in their order.
+    /// The futures that have not ended, in their order.
     pub pending: Vec<(usize, F)>,
 }
 
-/// The future of [`wait`]. Not cancel safe: with it go the outputs that it has got.
+/// The future of [`wait`]. Not cancel safe: dropping it drops the outputs that it has collected.
 ///
 /// # Panics
-/// With a time-out, when it has to wait and is polled outside of a runtime.
+/// With a time-out, if it has to wait and is polled outside a runtime.
 #[must_use = "futures do nothing unless polled"]
 pub struct Wait<F: Future> {
     children: Children<F>,
@@ -66,23 +66,23 @@ pub struct Wait<F: Future> {
     /// Whether an output ends the wait.
     suffices: fn(&F::Output) -> bool,
     enough: bool,
-    /// Boxed, so that a wait can be moved, as most have no limit.
+    /// Boxed, so that a wait can be moved, and because most have no limit.
     limit: Option<Pin<Box<Timeout<Pending<()>>>>>,
 }
 
-// Nothing of it is pinned but what stands in a box.
+// Everything pinned is in a box.
 impl<F: Future> Unpin for Wait<F> {}
 
 impl<F: Future> Wait<F> {
-    /// Waits for the first to end, however it ends; with it come those that have ended by then. asyncio's
-    /// `FIRST_COMPLETED`.
+    /// Waits until the first one has ended, in whichever way. Returns it with all others that have ended by then.
+    /// asyncio's `FIRST_COMPLETED`.
     pub fn first_completed(mut self) -> Self {
         self.suffices = |_| true;
         self
     }
 
-    /// Waits for at most `duration`, from now. Those that have ended by then are done, none of them an error; a result
-    /// that is ready beats the deadline.
+    /// Waits for at most `duration`, from now. Those that have ended by then are done; the others are no errors. A
+    /// result that is ready takes precedence over the deadline.
     pub fn timeout(mut self, duration: Duration) -> Self {
         self.limit = Some(Box::pin(timeout(duration, pending())));
         self
@@ -90,8 +90,8 @@ impl<F: Future> Wait<F> {
 }
 
 impl<T, E, F: Future<Output = Result<T, E>>> Wait<F> {
-    /// Waits for the first error, or for all if there is none. asyncio's `FIRST_EXCEPTION`. Of a task's handle, a
-    /// panic and a cancellation are errors.
+    /// Waits for the first error, or for all if there is none. For task handles, a panic and a cancellation are
+    /// errors. asyncio's `FIRST_EXCEPTION`.
     pub fn first_error(mut self) -> Self {
         self.suffices = Result::is_err;
         self
@@ -102,7 +102,7 @@ impl<F: Future + Unpin> Future for Wait<F> {
     type Output = Waited<F>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<F>> {
-        // A limit that is over and no futures cost nothing by themselves.
+        // An expired limit, or no futures at all, would spend nothing.
         let begun = ready!(budget::poll_begin(cx));
         let this = &mut *self;
         let enough = Cell::new(this.enough);
@@ -113,9 +113,9 @@ impl<F: Future + Unpin> Future for Wait<F> {
                 this.done.push((index, output));
                 ControlFlow::Continue(())
             },
-            // Those that were due together with the one that suffices count too, and before the deadline.
+            // Those that were due together with the sufficient one count too, and before the deadline.
             |cx| {
-                // The children may have used up the budget, poll after poll: the deadline ends that.
+                // The children may use up the budget in every poll: the deadline must end that.
                 let _lifted = budget::lift();
                 let due = |limit: &mut Pin<Box<Timeout<_>>>| limit.as_mut().poll(cx).is_ready();
                 if enough.get() || this.limit.as_mut().is_some_and(due) {

@@ -6,14 +6,14 @@ use crate::runtime::TaskHandle;
 use runtime_kernel::task::JoinError;
 use runtime_kernel::time::{Elapsed, timeout};
 
-/// Awaits a task for at most `limit`, from the first poll. When that is over, it **aborts** the task and **awaits its
-/// end**, so that nothing of it is left when the error is returned. asyncio's `wait_for`.
+/// Awaits a task for at most `limit`, from the first poll. When the time is up, it **aborts** the task and **awaits
+/// its end**, so that nothing of the task is left when the error is returned. asyncio's `wait_for`.
 ///
-/// Dropped before it has completed, it aborts the task and cannot wait for it. To wait and abort nothing, use
-/// [`timeout`] with `&mut handle`; to go on inside of a limit, [`shield`](super::shield). A future that is no task is
-/// dropped by [`timeout`] itself.
+/// If it is dropped before it has completed, it aborts the task but can't wait for it. To wait without aborting, use
+/// [`timeout`] with `&mut handle`; to let the task continue, use [`shield`](super::shield). For a future that is not
+/// a task, use [`timeout`], which drops it.
 ///
-/// Fairness: an outcome that is ready beats a limit that is over. Cost: a timer, and no allocation.
+/// Fairness: an outcome that is ready takes precedence over an expired limit. Cost: a timer, and no allocation.
 ///
 /// ```
 /// # fn main() {}
@@ -27,11 +27,11 @@ use runtime_kernel::time::{Elapsed, timeout};
 /// ```
 ///
 /// # Errors
-/// [`Elapsed`] if the task was cancelled because the limit was over. One that ends by itself all the same, in the poll
-/// during which it was aborted or with a panic of a destructor, yields its outcome.
+/// [`Elapsed`] if the task was cancelled because the time was up. If the task still ends by itself, in the poll
+/// during which it was aborted or with a panic of a destructor, it yields its outcome.
 ///
 /// # Panics
-/// The future panics when it has to wait and is polled outside of a runtime.
+/// The future panics when it has to wait and is polled outside a runtime.
 pub async fn wait_for<H, T>(handle: H, limit: Duration) -> Result<Result<T, JoinError>, Elapsed>
 where
     H: TaskHandle<T>,
@@ -54,7 +54,7 @@ where
     }
 }
 
-/// A task that ends with whoever waits for it.
+/// A task that is aborted when its waiter is dropped.
 struct AbortOnDrop<H> {
     handle: H,
     abort: fn(&H),

@@ -13,16 +13,16 @@ use std::task::{Context, Poll, ready};
 use super::offload::{Job, pool, run};
 use runtime_kernel::budget;
 
-/// Entries read by one job.
+/// The number of entries that one job reads.
 const BATCH: usize = 64;
 
-/// The entries of a directory, without `.` and `..`, in no order.
+/// Lists a directory, without `.` and `..`, in no particular order.
 ///
 /// # Errors
 /// Those of opening it.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref().to_owned();
     let entries = run("fs::read_dir", move || std::fs::read_dir(path)).await?;
@@ -55,7 +55,7 @@ impl ReadDir {
     /// Those of reading the directory; the entries after it may still be read.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn next_entry(&mut self) -> io::Result<Option<DirEntry>> {
         poll_fn(|cx| self.poll_next_entry(cx)).await
     }
@@ -109,35 +109,35 @@ fn next_batch(mut directory: std::fs::ReadDir) -> (Entries, Option<std::fs::Read
 pub struct DirEntry(Arc<std::fs::DirEntry>);
 
 impl DirEntry {
-    /// The directory's path and the name.
+    /// The directory's path joined with the name.
     pub fn path(&self) -> PathBuf {
         self.0.path()
     }
 
-    /// The name alone.
+    /// Only the file name.
     pub fn file_name(&self) -> OsString {
         self.0.file_name()
     }
 
-    /// What the system knows of it; of a link, of the link itself.
+    /// The entry's metadata; for a link, those of the link itself.
     ///
     /// # Errors
     /// Those of `stat`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let entry = Arc::clone(&self.0);
         run("fs::DirEntry::metadata", move || entry.metadata()).await
     }
 
-    /// Whether it is a file, a directory, a link. Most file systems tell that with the name.
+    /// Whether it is a file, a directory or a link. Most file systems return this with the name.
     ///
     /// # Errors
     /// Those of `stat`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn file_type(&self) -> io::Result<FileType> {
         let entry = Arc::clone(&self.0);
         run("fs::DirEntry::file_type", move || entry.file_type()).await

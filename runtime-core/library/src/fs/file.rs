@@ -16,7 +16,7 @@ use super::options::OpenOptions;
 use runtime_kernel::blocking::BlockingPool;
 use runtime_kernel::budget;
 
-/// The most that one job reads or writes.
+/// The maximum number of bytes that one job reads or writes.
 const MAX_TRANSFER: usize = 1 << 20;
 
 /// An open file, with the `futures-io` traits.
@@ -25,10 +25,10 @@ const MAX_TRANSFER: usize = 1 << 20;
 #[derive(Debug)]
 pub struct File {
     file: Arc<std::fs::File>,
-    /// Reading and writing may wait for ever: it is done apart.
+    /// Reading and writing may wait for ever, so they use separate threads.
     may_wait: bool,
     state: State,
-    /// Of a write whose own call is long over; for the next write, flush or sync.
+    /// The error of a write whose own call has long returned; for the next write, flush or sync.
     write_error: Option<io::Error>,
 }
 
@@ -38,8 +38,8 @@ enum State {
     Busy(Job<(Buffer, Outcome)>),
 }
 
-/// Bytes that go with a job. Those of `unread` were read from the file and not yet asked for: the system's position is
-/// so far ahead of the user's.
+/// Bytes that move into a job and back. Those in `unread` were read from the file but not yet requested: the system's
+/// position is ahead of the user's by that many.
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
@@ -50,7 +50,7 @@ struct Buffer {
 enum Outcome {
     Read(io::Result<()>),
     Written(io::Result<()>),
-    /// And what was asked for: a call that finds another's outcome asks again.
+    /// With what was asked for: a call that finds another call's outcome asks again.
     Sought(SeekFrom, io::Result<u64>),
 }
 
@@ -63,7 +63,7 @@ impl Buffer {
         taken
     }
 
-    /// Reads up to `wanted` bytes; what was unread is dropped.
+    /// Reads up to `wanted` bytes; drops what was unread.
     fn fill(&mut self, mut file: &std::fs::File, wanted: usize) -> io::Result<()> {
         self.unread = 0..0;
         if self.bytes.len() < wanted {
@@ -74,7 +74,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// Gives unread bytes back to the file.
+    /// Gives unread bytes back to the file, by seeking.
     fn rewind(&mut self, mut file: &std::fs::File) -> io::Result<()> {
         if !self.unread.is_empty() {
             file.seek(SeekFrom::Current(-(self.unread.len() as i64)))?;
@@ -113,7 +113,7 @@ impl OpenOptions {
     /// Those of `open`; [`InvalidInput`](io::ErrorKind::InvalidInput) for options that contradict one another.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let options = self.as_std().clone();
         let path = path.as_ref().to_owned();
@@ -133,18 +133,18 @@ impl File {
     /// Those of `open`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         OpenOptions::new().read(true).open(path).await
     }
 
-    /// Makes a file, or empties it if it is there, for writing.
+    /// Creates a file for writing, or truncates an existing one.
     ///
     /// # Errors
     /// Those of `open`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         OpenOptions::new()
             .write(true)
@@ -164,51 +164,51 @@ impl File {
         }
     }
 
-    /// What the system knows of the file. Writes under way may or may not be seen in it.
+    /// The file's metadata. Writes in progress may or may not be included.
     ///
     /// # Errors
     /// Those of `fstat`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         let file = Arc::clone(&self.file);
         run("fs::File::metadata", move || file.metadata()).await
     }
 
-    /// Cuts the file to `bytes`, or extends it with zeros, after the writes under way.
+    /// Truncates the file to `bytes`, or extends it with zeros, after the writes in progress.
     ///
     /// # Errors
     /// Those of the writes and of `ftruncate`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn set_len(&mut self, bytes: u64) -> io::Result<()> {
         self.flushed().await?;
         let file = Arc::clone(&self.file);
         run("fs::File::set_len", move || file.set_len(bytes)).await
     }
 
-    /// Waits until what was written, and what the system knows of the file, is on the disk.
+    /// Waits until the written data and the metadata are on the disk.
     ///
     /// # Errors
     /// Those of the writes and of `fsync`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn sync_all(&mut self) -> io::Result<()> {
         self.flushed().await?;
         let file = Arc::clone(&self.file);
         run("fs::File::sync_all", move || file.sync_all()).await
     }
 
-    /// Waits until what was written is on the disk.
+    /// Waits until the written data is on the disk.
     ///
     /// # Errors
     /// Those of the writes and of `fdatasync`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn sync_data(&mut self) -> io::Result<()> {
         self.flushed().await?;
         let file = Arc::clone(&self.file);
@@ -219,7 +219,7 @@ impl File {
         poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await
     }
 
-    /// Waits for the job under way. A read's bytes are then in the buffer; a write's error is kept.
+    /// Waits for the job in progress. A read's bytes are then in the buffer; a write's error is kept.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Outcome>>> {
         let State::Busy(job) = &mut self.state else {
             return Poll::Ready(Ok(None));
@@ -248,7 +248,7 @@ impl File {
         }
     }
 
-    /// The pool for reading and writing it; `None`: the calling thread.
+    /// The pool for reads and writes of this file; `None`: the calling thread.
     fn pool(&self, what: &str) -> Option<Arc<BlockingPool>> {
         if self.may_wait {
             Some(Arc::clone(offload::apart()))
@@ -305,7 +305,7 @@ impl File {
                 return Poll::Ready(Ok(taken));
             }
             let Some(pool) = self.pool("fs::File::poll_read") else {
-                // On this very thread, and nothing is unread: no need for the buffer.
+                // On this very thread, and nothing is unread: the buffer is not needed.
                 return Poll::Ready(retry(|| (&*self.file).read(target)));
             };
             let wanted = target.len().min(MAX_TRANSFER);
@@ -344,7 +344,7 @@ impl AsyncWrite for File {
 
 impl File {
     fn poll_write_some(&mut self, cx: &mut Context<'_>, source: &[u8]) -> Poll<io::Result<usize>> {
-        // A read that was dropped left its bytes unread, and its error is no concern of a write's.
+        // A dropped read left its bytes unread, and its error does not concern a write.
         ready!(self.poll_idle(cx))?;
         if let Some(error) = self.write_error.take() {
             return Poll::Ready(Err(error));
@@ -359,7 +359,7 @@ impl File {
         };
         let taken = &source[..source.len().min(MAX_TRANSFER)];
         let buffer = self.buffer();
-        // What is to be given back to the file is a number of bytes; the bytes themselves make room.
+        // Only the number of unread bytes is given back to the file; the bytes themselves make room.
         buffer.unread = 0..buffer.unread.len();
         buffer.bytes.clear();
         buffer.bytes.extend_from_slice(taken);

@@ -15,19 +15,19 @@ use std::path::{Path, PathBuf};
 
 use offload::{open, run};
 
-/// The whole content of a file.
+/// Reads a whole file.
 ///
 /// # Errors
 /// Those of opening and reading.
 ///
 /// # Panics
-/// Outside of a runtime; so do all functions of this module.
+/// Outside a runtime; so do all functions of this module.
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref().to_owned();
     open("fs::read", &[&path.clone()], move || std::fs::read(path)).await
 }
 
-/// The whole content of a file that is UTF-8.
+/// Reads a whole file as UTF-8.
 ///
 /// # Errors
 /// Those of opening and reading; [`InvalidData`](io::ErrorKind::InvalidData) if it is not UTF-8.
@@ -39,10 +39,10 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     .await
 }
 
-/// Makes a file of `contents`, replacing what was there. A `Vec` is not copied.
+/// Writes `contents` to a file, replacing an existing one. A `Vec` is not copied.
 ///
 /// # Errors
-/// Those of opening and writing; part of it may be written then.
+/// Those of opening and writing; part of the contents may then be written.
 pub async fn write(path: impl AsRef<Path>, contents: impl Into<Vec<u8>>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     let contents = contents.into();
@@ -52,7 +52,7 @@ pub async fn write(path: impl AsRef<Path>, contents: impl Into<Vec<u8>>) -> io::
     .await
 }
 
-/// Makes a directory and those above it that are missing. It is no error if it is there.
+/// Creates a directory, and its missing parents. An existing directory is not an error.
 ///
 /// # Errors
 /// Those of `mkdir`.
@@ -61,16 +61,16 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     run("fs::create_dir_all", move || std::fs::create_dir_all(path)).await
 }
 
-/// Removes a directory and all that is in it. Links are not followed.
+/// Removes a directory and everything in it. Does not follow links.
 ///
 /// # Errors
-/// Those of reading and removing; part of it may be removed then.
+/// Those of reading and removing; part of it may then be removed.
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     run("fs::remove_dir_all", move || std::fs::remove_dir_all(path)).await
 }
 
-/// What the system knows of the file that `path` leads to, links followed.
+/// The metadata of the file at `path`, following links.
 ///
 /// # Errors
 /// Those of `stat`.
@@ -79,10 +79,10 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     run("fs::metadata", move || std::fs::metadata(path)).await
 }
 
-/// Whether `path` leads to something. A broken link does not.
+/// Whether `path` exists. A broken link does not.
 ///
 /// # Errors
-/// If that can't be told, for example because a permission is missing.
+/// If that can't be determined, for example because a permission is missing.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     let path = path.as_ref().to_owned();
     run("fs::try_exists", move || path.try_exists()).await
@@ -97,7 +97,7 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     run("fs::remove_file", move || std::fs::remove_file(path)).await
 }
 
-/// Renames a file in one step, replacing one of the new name. Within one file system.
+/// Renames a file in one step, and replaces a file with the new name. Works within one file system.
 ///
 /// # Errors
 /// Those of `rename`.
@@ -106,10 +106,10 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
     run("fs::rename", move || std::fs::rename(from, to)).await
 }
 
-/// Copies content and permissions of a file; the number of bytes copied.
+/// Copies the content and the permissions of a file; returns the number of bytes.
 ///
 /// # Errors
-/// Those of reading and writing; part of it may be written then.
+/// Those of reading and writing; part of it may then be written.
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
     open("fs::copy", &[&from.clone(), &to.clone()], move || {
@@ -130,10 +130,10 @@ pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -
     .await
 }
 
-/// The path without links, `.` and `..`, from the root.
+/// The absolute path, without links, `.` and `..`.
 ///
 /// # Errors
-/// If something on the way is not there.
+/// If a part of the path does not exist.
 pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref().to_owned();
     run("fs::canonicalize", move || std::fs::canonicalize(path)).await

@@ -1,4 +1,4 @@
-//! Where a function that blocks on files runs.
+//! Where functions that block on files run.
 
 use std::fs::{FileType, Metadata};
 use std::future::Future;
@@ -24,8 +24,8 @@ pub(super) fn pool(what: &str) -> Option<Arc<BlockingPool>> {
     })
 }
 
-/// The process's threads for what may wait for ever: no runtime's pool runs out of threads because of it, and no
-/// task's thread is stuck in it.
+/// The process's threads for operations that may wait for ever: no runtime's pool runs out of threads because of them,
+/// and no task's thread gets stuck in one.
 pub(super) fn apart() -> &'static Arc<BlockingPool> {
     static APART: OnceLock<Arc<BlockingPool>> = OnceLock::new();
     APART.get_or_init(|| {
@@ -37,19 +37,19 @@ pub(super) fn apart() -> &'static Arc<BlockingPool> {
     })
 }
 
-/// Whether opening, reading or writing it may wait for somebody else without bound: a FIFO, a terminal.
+/// Whether opening, reading or writing it may wait for another process without bound: a FIFO, a terminal.
 pub(super) fn may_wait(file: &io::Result<Metadata>) -> bool {
     let waits = |kind: FileType| kind.is_fifo() || kind.is_char_device() || kind.is_socket();
     file.as_ref()
         .is_ok_and(|file| waits(file.file_type()) && !is_memory_device(file))
 }
 
-/// `/dev/null`, `zero`, `urandom` and the like: Linux has them under the major number 1. They keep nobody waiting.
+/// `/dev/null`, `zero`, `urandom` and the like: on Linux they have the major number 1. They never block.
 fn is_memory_device(file: &Metadata) -> bool {
     cfg!(target_os = "linux") && file.file_type().is_char_device() && (file.rdev() >> 8) == 1
 }
 
-/// Runs `job` where the ambient runtime has files handled. Dropped, it does not begin if it has not yet.
+/// Runs `job` where the ambient runtime handles files. If it is dropped before the job begins, the job does not run.
 pub(super) async fn run<T, F>(what: &'static str, job: F) -> io::Result<T>
 where
     F: FnOnce() -> io::Result<T> + Send + 'static,
@@ -72,7 +72,7 @@ where
     }
 }
 
-/// As [`run`], for a job that opens `paths`: [apart](apart()) if one of them may make it wait.
+/// Like [`run`], for a job that opens `paths`: on [separate threads](apart()) if one of them may make it wait.
 pub(super) async fn open<T, F>(what: &'static str, paths: &[&Path], job: F) -> io::Result<T>
 where
     F: FnOnce() -> io::Result<T> + Send + 'static,
@@ -92,8 +92,7 @@ where
     }
 }
 
-/// A job under way. It yields an error of its own if it was lost: it panicked, or the runtime shut down before it
-/// began.
+/// A job in progress. It yields its own error if it was lost: it panicked, or the runtime shut down before it began.
 #[derive(Debug)]
 pub(super) struct Job<T>(pub(super) JoinHandle<T>);
 

@@ -1,6 +1,6 @@
 //! How a file is opened.
 
-/// How a file is opened: as [`std::fs::OpenOptions`].
+/// How a file is opened: like [`std::fs::OpenOptions`].
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -19,7 +19,7 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Nothing is allowed yet.
+    /// Allows nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self(std::fs::OpenOptions::new())
@@ -43,25 +43,25 @@ impl OpenOptions {
         self
     }
 
-    /// Whether the file is emptied first.
+    /// Whether the file is truncated first.
     pub fn truncate(&mut self, truncate: bool) -> &mut Self {
         self.0.truncate(truncate);
         self
     }
 
-    /// Whether the file is made if it is not there.
+    /// Whether the file is created if it does not exist.
     pub fn create(&mut self, create: bool) -> &mut Self {
         self.0.create(create);
         self
     }
 
-    /// Whether the file must not be there, and is made.
+    /// Whether the file is created, and must not exist before.
     pub fn create_new(&mut self, create_new: bool) -> &mut Self {
         self.0.create_new(create_new);
         self
     }
 
-    /// As the standard library has them.
+    /// The standard library's options.
     pub(super) fn as_std(&self) -> &std::fs::OpenOptions {
         &self.0
     }

@@ -1,11 +1,11 @@
-//! Accepting, for TCP and Unix listeners: which errors are skipped, and how exhaustion is kept from spinning.
+//! Accepting, for TCP and Unix listeners: which errors are skipped, and how exhaustion does not cause spinning.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use runtime_kernel::primitives::real_locks::Mutex;
 use rustix::io::Errno;
 use rustix::net::SocketAddrAny;
 
@@ -14,16 +14,16 @@ use runtime_kernel::reactor::{Direction, Registration};
 use runtime_kernel::time;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// Pauses double this many times: up to 400 ms.
+/// The pause doubles this many times: up to 400 ms.
 const DOUBLINGS: u32 = 3;
 
 /// A listening socket of any family.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     registration: Registration,
-    /// Accepts that failed because descriptors or memory ran out, since the last one that did not.
+    /// The number of accepts that failed because descriptors or memory ran out, since the last one that did not.
     exhausted: AtomicU32,
-    /// When the next accept may try; of meaning while `exhausted` is not 0.
+    /// When the next accept may try; only valid while `exhausted` is not 0.
     not_before: Mutex<Option<Instant>>,
 }
 
@@ -40,7 +40,7 @@ impl Acceptor {
         &self.registration
     }
 
-    /// The next connection. Cancel safe: it takes none unless it completes.
+    /// The next connection. Cancel safe: it takes a connection only if it completes.
     pub(super) async fn accept(&self) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
         // Relaxed: a hint that costs at worst one attempt.
         if self.exhausted.load(Ordering::Relaxed) != 0 {
@@ -63,7 +63,7 @@ impl Acceptor {
         accepted
     }
 
-    /// Outside of a runtime there is no timer to wait with, and the caller's own pace has to do.
+    /// Outside a runtime there is no timer to wait with, so the caller's own pace has to do.
     async fn pause(&self) {
         let not_before = *self.not_before.lock();
         if let Some(not_before) = not_before
@@ -108,7 +108,7 @@ fn accept_nonblocking(
     Ok(accepted)
 }
 
-/// An error of the connection that was to be accepted, not of the listener; the kernel has taken it off the queue.
+/// An error of the connection, not of the listener; the kernel has removed the connection from the queue.
 fn died_in_the_queue(error: Errno) -> bool {
     matches!(
         error,
@@ -129,8 +129,8 @@ fn is_exhaustion(error: &io::Error) -> bool {
     )
 }
 
-/// Whether a listener may be expected to accept again after this error: descriptors or memory were exhausted, or it
-/// was about the one connection, which is gone (a firewall forbade it, it could not be registered, its peer has no
+/// Whether the listener should accept again after this error: descriptors or memory were exhausted, or the error
+/// concerned only the connection, which is gone (a firewall forbade it, it could not be registered, or its peer has no
 /// address any more).
 pub(super) fn is_passing(error: &io::Error) -> bool {
     is_exhaustion(error)

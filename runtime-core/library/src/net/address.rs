@@ -1,4 +1,4 @@
-//! Addresses and names of hosts.
+//! Addresses and host names.
 
 use std::future::Future;
 use std::io;
@@ -8,12 +8,12 @@ use crate::owned_job::OwnedJob;
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context;
 
-/// What stands for one or more socket addresses: an address, or a host's name and a port.
+/// Something that resolves to one or more socket addresses: an address, or a host name and a port.
 ///
 /// A name is looked up with the system's resolver, which blocks, in the ambient runtime's blocking pool. An
 /// address in text is not looked up, and needs no runtime.
 ///
-/// A look-up that is dropped is not begun if it still waits for a thread. One that has begun can't be stopped: it
+/// A look-up that is dropped while it waits for a thread does not begin. One that has begun can't be stopped: it
 /// keeps its thread until the resolver gives up, by the limits of `resolv.conf` (by default 5 s for each of two
 /// attempts at each server).
 ///
@@ -24,7 +24,7 @@ use runtime_kernel::context;
 /// assert_eq!(found, ["127.0.0.1:80".parse().unwrap()]);
 /// ```
 pub trait ToSocketAddrs: Send {
-    /// The addresses, in the order in which they are to be tried.
+    /// The addresses, in the order in which to try them.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a text without a port, and those of the resolver.

@@ -1,9 +1,9 @@
-//! Servers: accept, a task for each connection, a limit on how many, and an end that lets them finish.
+//! Servers: accept, a task for each connection, a limit on connections, and a graceful shutdown.
 //!
-//! asyncio's `start_server` and `asyncio.Server`. A connection is a stream with the `futures-io` traits; lines and the
-//! like come from extension traits, such as those of futures-lite: `BufReader::new(stream)` and `read_line` is
-//! asyncio's `readline`, `read_until` is `readuntil`, `flush` on a `BufWriter` is `drain`. (A plain `write_all` waits
-//! until the kernel has taken everything: nothing to drain.)
+//! asyncio's `start_server` and `asyncio.Server`. A connection is a stream with the `futures-io` traits. Extension
+//! traits, such as those of futures-lite, add lines and the like: `BufReader::new(stream)` and `read_line` is
+//! asyncio's `readline`, `read_until` is `readuntil`, and `flush` on a `BufWriter` is `drain`. (A plain `write_all`
+//! waits until the kernel has taken everything, so there is nothing to drain.)
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use runtime_kernel::primitives::real_locks::Mutex;
 
 use super::accept;
 use super::address::ToSocketAddrs;
@@ -26,7 +26,7 @@ use runtime_kernel::budget::consume_budget;
 use runtime_kernel::task::{AbortHandle, JoinError, JoinHandle};
 use runtime_kernel::{spawn, time};
 
-/// What a [`Server`] can accept from: a [`TcpListener`] or a [`UnixListener`].
+/// A listener for a [`Server`]: a [`TcpListener`] or a [`UnixListener`].
 pub trait Listener: sealed::Accept {}
 
 mod sealed {
@@ -34,9 +34,9 @@ mod sealed {
     use std::io;
 
     pub trait Accept: Send + Sync + 'static {
-        /// What is accepted, ready to be handed to a handler.
+        /// The accepted stream, as the handler gets it.
         type Stream: Send + 'static;
-        /// Where it comes from.
+        /// The peer's address.
         type Address: Send + 'static;
 
         fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Address)>> + Send;
@@ -51,7 +51,7 @@ impl sealed::Accept for TcpListener {
     type Address = std::net::SocketAddr;
 
     async fn next(&self) -> io::Result<(TcpStream, std::net::SocketAddr)> {
-        // With `TCP_NODELAY`, as everything over the runtimes' trait.
+        // With `TCP_NODELAY`, like all streams of the runtimes' trait.
         crate::runtime::TcpListener::accept(self).await
     }
 }
@@ -65,7 +65,7 @@ impl sealed::Accept for UnixListener {
     }
 }
 
-/// How a server is to be, before it starts.
+/// The options of a server, set before it starts.
 ///
 /// ```no_run
 /// # use runtime_core::net::ServerOptions;
@@ -99,7 +99,8 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// The most connections at a time; further ones wait in the kernel's queue until one has ended. Default: no limit.
+    /// The maximum number of connections at a time; further ones wait in the kernel's queue until one has ended.
+    /// Default: no limit.
     ///
     /// # Panics
     /// If it is zero: such a server would accept nothing.
@@ -119,7 +120,7 @@ impl ServerOptions {
     /// Those of [`TcpListener::bind`].
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn start<H, F>(
         self,
         addresses: impl ToSocketAddrs,
@@ -134,11 +135,11 @@ impl ServerOptions {
         Ok(self.serve(listener, handler))
     }
 
-    /// Serves what `listener` accepts: as [`start`](ServerOptions::start) for one that was made elsewhere, or for a
-    /// Unix socket.
+    /// Serves the connections of `listener`: like [`start`](ServerOptions::start), but for an existing listener, or
+    /// for a Unix socket.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn serve<L, H, F>(self, listener: L, handler: H) -> Server<L>
     where
         L: Listener,
@@ -161,20 +162,20 @@ impl ServerOptions {
     }
 }
 
-/// Listens on the first of `addresses` that can be bound (port 0 takes a free one) and spawns what `handler` makes of
-/// each connection, as a task of the ambient runtime. What the task returns is dropped, and a panic ends its
-/// connection alone: what matters of either is the handler's to report. Accepted streams have `TCP_NODELAY` set.
-/// asyncio's function of that name.
+/// Listens on the first of `addresses` that can be bound (port 0 picks a free port), and spawns `handler` for each
+/// connection, as a task of the ambient runtime. The task's output is dropped, and a panic ends only its own
+/// connection: the handler must report errors itself. Accepted streams have `TCP_NODELAY` set. asyncio's function of
+/// that name.
 ///
 /// Fairness: connections are accepted in the kernel's order, one by one, and each is a task like any other. Cost: one
 /// task for accepting and one for each connection, with a short lock to enter it and one to take it out. Cancel safe:
-/// dropped while it binds, it leaves nothing behind.
+/// if it is dropped while it binds, nothing is left behind.
 ///
 /// # Errors
 /// Those of [`TcpListener::bind`].
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 pub async fn start_server<H, F>(
     addresses: impl ToSocketAddrs,
     handler: H,
@@ -187,18 +188,18 @@ where
     ServerOptions::default().start(addresses, handler).await
 }
 
-/// Connects to the first of `addresses` that accepts, and gives the two halves of the stream, for two tasks or for
+/// Connects to the first of `addresses` that accepts, and returns the two halves of the stream, for two tasks or for
 /// one. asyncio's function of that name. `TCP_NODELAY` is set, as asyncio does.
 ///
-/// Cancel safe: dropped, it closes its socket; a name that is being looked up then is looked up for nobody. Cost: a
-/// socket, its registration, and an allocation that the halves share; for a name a job in the blocking pool. Addresses
-/// are tried one after the other.
+/// Cancel safe: dropping it closes its socket; a name look-up in progress continues, and its result is dropped. Cost:
+/// a socket, its registration, and an allocation that the halves share; for a name a job in the blocking pool.
+/// Addresses are tried one after the other.
 ///
 /// # Errors
 /// Those of [`TcpStream::connect`].
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 pub async fn open_connection(
     addresses: impl ToSocketAddrs,
 ) -> io::Result<(OwnedReadHalf<TcpStream>, OwnedWriteHalf<TcpStream>)> {
@@ -207,11 +208,11 @@ pub async fn open_connection(
     Ok(stream.into_split())
 }
 
-/// A server that accepts. Dropping it ends it at once: accepting stops and its connections are aborted. To let them
-/// finish, see [`shutdown`](Server::shutdown); to serve for ever, await [`serve_forever`](Server::serve_forever).
+/// A running server. Dropping it ends it at once: it stops accepting, and its connections are aborted. To let them
+/// finish, use [`shutdown`](Server::shutdown); to serve for ever, await [`serve_forever`](Server::serve_forever).
 #[must_use = "a dropped server ends, and its connections with it"]
 pub struct Server<L: Listener> {
-    /// Taken by `shutdown` only, which takes the server.
+    /// Taken only by `shutdown`, which consumes the server.
     listener: Option<Arc<L>>,
     connections: Arc<Connections>,
     /// `None` once it has ended.
@@ -219,27 +220,27 @@ pub struct Server<L: Listener> {
 }
 
 impl<L: Listener> Server<L> {
-    /// What it accepts from, for example to ask for its address.
+    /// The listener, for example to get its address.
     pub fn listener(&self) -> &L {
         self.listener
             .as_ref()
             .expect("a server that was not shut down has its listener")
     }
 
-    /// How many connections there are now.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.connections.live.lock().len()
     }
 
-    /// How many connections were accepted since it started.
+    /// The number of connections accepted since it started.
     pub fn accepted(&self) -> u64 {
         self.connections.accepted.load(Ordering::Relaxed)
     }
 
-    /// Waits until it accepts no more, and says why: because the listener has failed, or because the runtime shuts
-    /// down. Running out of descriptors is no such failure, as it passes. Connections that there are go on.
+    /// Waits until it stops accepting, and returns the reason: the listener has failed, or the runtime shuts down.
+    /// Running out of descriptors is not such a failure, because it is temporary. Existing connections continue.
     ///
-    /// Cancel safe: dropped, the server goes on. asyncio's `serve_forever`.
+    /// Cancel safe: if it is dropped, the server continues. asyncio's `serve_forever`.
     pub async fn serve_forever(&mut self) -> io::Error {
         let Some(accepting) = &mut self.accepting else {
             consume_budget().await;
@@ -250,9 +251,9 @@ impl<L: Listener> Server<L> {
         ended.unwrap_or_else(io::Error::other)
     }
 
-    /// Ends it well: stops accepting, waits up to `grace` for the connections to finish, then aborts those that are
-    /// left and waits until they are gone. Returns how many it aborted. Connections that nobody had accepted are reset
-    /// by the kernel.
+    /// Shuts down gracefully: stops accepting, waits up to `grace` for the connections to finish, then aborts the
+    /// rest and waits until they are gone. Returns how many it aborted. The kernel resets connections that were not
+    /// accepted.
     ///
     /// Dropped while it waits, it ends the server at once.
     pub async fn shutdown(mut self, grace: Duration) -> usize {
@@ -261,19 +262,19 @@ impl<L: Listener> Server<L> {
             // It holds a place until its future is dropped.
             let _ended: Result<io::Error, JoinError> = accepting.await;
         }
-        // The last reference: closed, so that nobody can connect any more.
+        // The last reference: this closes the listener, so that nobody can connect any more.
         self.listener = None;
         let Self { connections, .. } = &self;
         let _ = time::timeout(grace, connections.all_gone()).await;
         let aborted = connections.abort_all();
-        // Gone when their futures are dropped, which a handler puts off only by blocking its thread.
+        // They are gone when their futures are dropped. A handler can delay that only by blocking its thread.
         connections.all_gone().await;
         aborted
     }
 }
 
 impl Server<TcpListener> {
-    /// The address listened on, with the port that port 0 was given.
+    /// The address that it listens on; if you bound port 0, with the actual port.
     ///
     /// # Errors
     /// Those of `getsockname`.
@@ -302,7 +303,7 @@ impl<L: Listener> fmt::Debug for Server<L> {
     }
 }
 
-/// Accepts until the listener fails, and says how.
+/// Accepts until the listener fails, and returns the error.
 async fn accept_all<L, H, F>(
     listener: Arc<L>,
     connections: Arc<Connections>,
@@ -315,7 +316,7 @@ where
     F::Output: Send,
 {
     loop {
-        // First a place, then a connection: those for whom there is no place wait in the kernel's queue.
+        // First a place, then a connection: connections without a place wait in the kernel's queue.
         let Ok(permit) = Arc::clone(&connections.places).acquire_owned().await else {
             return io::ErrorKind::ConnectionAborted.into();
         };
@@ -328,7 +329,7 @@ where
                     place: connections.place(permit),
                 };
                 connections.begin(arrived.place.number, async move {
-                    // The place comes first, as what is bound last is dropped first.
+                    // The place comes first, because what is bound first is dropped last.
                     let Arrived {
                         place: _place,
                         handler,
@@ -338,36 +339,36 @@ where
                     handler(stream, peer).await;
                 });
             }
-            // The next accept waits before it tries: no spinning while descriptors are exhausted.
+            // The next accept waits before it tries, so exhausted descriptors don't cause spinning.
             Err(error) if accept::is_passing(&error) => {}
             Err(error) => return error,
         }
     }
 }
 
-/// A connection whose handler has not been called yet. The place is the last to be dropped, here as later: once it is
-/// free, nothing is left of the connection.
+/// A connection whose handler was not called yet. The place is dropped last, here as later: once it is free, nothing
+/// of the connection is left.
 struct Arrived<H, S, A> {
     handler: Arc<H>,
     stream: S,
     peer: A,
-    place: Place,
+    place: Seat,
 }
 
 /// The connections of one server.
 struct Connections {
     limit: usize,
-    /// A permit for each connection that there may be. When all are free, no connection is left.
+    /// A permit for each possible connection. When all are free, no connection is left.
     places: Arc<Semaphore>,
     /// By number. `None` while its task is being started.
     live: Mutex<HashMap<u64, Option<AbortHandle>>>,
-    /// How many there were; the next one's number.
+    /// How many there were so far, which is also the next one's number.
     accepted: AtomicU64,
 }
 
-/// One connection's place, in the set and under the limit. It is part of the connection's future, and goes with it
-/// however that ends.
-struct Place {
+/// One connection's place, in the set and under the limit. It is part of the connection's future, and is dropped with
+/// it, however that ends.
+struct Seat {
     number: u64,
     connections: Arc<Connections>,
     _permit: OwnedPermit,
@@ -383,11 +384,11 @@ impl Connections {
         }
     }
 
-    /// A place in the set for a connection that was accepted.
-    fn place(self: &Arc<Self>, permit: OwnedPermit) -> Place {
+    /// Enters an accepted connection into the set.
+    fn place(self: &Arc<Self>, permit: OwnedPermit) -> Seat {
         let number = self.accepted.fetch_add(1, Ordering::Relaxed);
         self.live.lock().insert(number, None);
-        Place {
+        Seat {
             number,
             connections: Arc::clone(self),
             _permit: permit,
@@ -397,32 +398,32 @@ impl Connections {
     /// Starts the task of the connection that has the place `number`.
     fn begin(&self, number: u64, conversation: impl Future<Output = ()> + Send + 'static) {
         let task = spawn(conversation);
-        // It may have ended already, and its entry with it.
+        // It may have ended already, which removed its entry.
         if let Some(entry) = self.live.lock().get_mut(&number) {
             *entry = Some(task.abort_handle());
         }
-        // Looked at after the entry was made: a server that is dropped closes the places and then aborts what it finds
-        // entered, so that either it has found this entry or the places are closed by now.
+        // Checked after the entry was made. A server that is dropped closes the places and then aborts the connections
+        // in the set. So either it has found this entry, or the places are closed by now.
         if self.places.is_closed() {
             task.abort();
         }
     }
 
     async fn all_gone(&self) {
-        // An error would say that the places were closed, and then there is nobody to tell.
+        // An error would mean that the places were closed, and then nobody is interested.
         let _ = self.places.acquire_many(self.limit).await;
     }
 
-    /// Aborts those that there are, and counts them.
+    /// Aborts all present connections, and counts them.
     fn abort_all(&self) -> usize {
         let live: Vec<AbortHandle> = self.live.lock().values().flatten().cloned().collect();
-        // Outside of the lock, which their ends take.
+        // Outside the lock, which their ends also take.
         live.iter().for_each(AbortHandle::abort);
         live.len()
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         let entry = self.connections.live.lock().remove(&self.number);
         drop(entry);

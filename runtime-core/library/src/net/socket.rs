@@ -1,4 +1,4 @@
-//! What all kinds of sockets are made with.
+//! How all kinds of sockets are created.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, socket_
 
 use runtime_kernel::context::{self, IoDriver};
 
-/// How a socket made by `what` on this thread waits.
+/// How a socket that `what` creates on this thread waits.
 pub(super) fn ambient_driver(what: &str) -> IoDriver {
     context::with(what, |ambient| ambient.io_driver())
 }
@@ -30,7 +30,7 @@ pub(super) fn internet_address(address: SocketAddrAny) -> io::Result<SocketAddr>
     SocketAddr::try_from(address).map_err(io::Error::from)
 }
 
-/// What is left to say if there was no address to try.
+/// The error if there was no address to try.
 pub(super) fn no_address() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,

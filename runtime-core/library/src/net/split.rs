@@ -12,7 +12,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use runtime_kernel::budget::poll_consume;
 
-/// A stream whose directions can be closed one by one, and that is read and written through a shared reference.
+/// A stream whose directions can be closed separately, and that can be read and written through a shared reference.
 pub trait HalfClose {
     /// Closes one direction or both.
     ///
@@ -40,7 +40,7 @@ pub struct OwnedWriteHalf<S: HalfClose> {
     shut_down_on_drop: bool,
 }
 
-/// The halves are not of the same stream; here they are again.
+/// The halves belong to different streams; this returns them.
 #[derive(Debug)]
 pub struct ReuniteError<S: HalfClose>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
@@ -62,10 +62,10 @@ pub(super) fn into_split<S: HalfClose>(stream: S) -> (OwnedReadHalf<S>, OwnedWri
 }
 
 impl<S: HalfClose> OwnedReadHalf<S> {
-    /// Puts the stream together again.
+    /// Joins the halves to the stream again.
     ///
     /// # Errors
-    /// If `write` is of another stream.
+    /// If `write` belongs to another stream.
     pub fn reunite(self, write: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.0, &write.stream) {
             return Err(ReuniteError(self, write));

@@ -19,8 +19,8 @@ const SEND: SendFlags = SendFlags::empty();
 #[derive(Debug)]
 pub(super) struct Stream {
     registration: Registration,
-    /// A short transfer proves that the next one would wait. True of TCP. Not of Unix sockets: a read stops where
-    /// descriptors or other credentials were passed, with more data behind.
+    /// Whether a short transfer proves that the next one would wait. True for TCP. False for Unix sockets: a read
+    /// stops where descriptors or other credentials were passed, with more data behind them.
     short_means_empty: bool,
 }
 
@@ -70,7 +70,7 @@ impl Stream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        // What the system does not take in one call must not make a full read look short.
+        // Otherwise the system's limit would make a full read look short.
         let count = buffers.len().min(MAX_BUFFERS);
         let buffers = &mut buffers[..count];
         let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
@@ -100,7 +100,7 @@ impl Stream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // More than the system takes in one call is left for the next one.
+        // Buffers beyond the system's limit are left for the next call.
         let buffers = &buffers[..buffers.len().min(MAX_BUFFERS)];
         let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
         if wanted == 0 {
@@ -112,7 +112,7 @@ impl Stream {
         })
     }
 
-    /// Reads without taking.
+    /// Reads without consuming.
     pub(super) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.registration
             .io(Direction::Read, |fd| {
@@ -131,7 +131,7 @@ impl Stream {
         Ok(rustix::net::shutdown(self.as_fd(), how)?)
     }
 
-    /// For `poll_close`: to close the writing side of a connection that is gone already is no error.
+    /// For `poll_close`: closing the writing side of a connection that is already gone is no error.
     pub(super) fn close_write(&self) -> io::Result<()> {
         match self.shutdown(Shutdown::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
@@ -140,7 +140,7 @@ impl Stream {
     }
 }
 
-/// The least that any system takes in one vectored call is 16; all common ones take 1024.
+/// The minimum that a system must take in one vectored call is 16; all common ones take 1024.
 const MAX_BUFFERS: usize = 1024;
 
 impl AsFd for Stream {

@@ -14,7 +14,7 @@ use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Initially, Registration};
 
-/// How a TCP listener is bound. The default reuses addresses and not ports.
+/// Options for binding a TCP listener. The default reuses addresses but not ports.
 ///
 /// ```
 /// let options = runtime_core::net::BindOptions::default().reuse_port(true).backlog(4096);
@@ -39,14 +39,14 @@ impl Default for BindOptions {
 }
 
 impl BindOptions {
-    /// Whether an address may be bound on which connections of an earlier listener still linger. Default: true.
+    /// Whether an address may be bound while connections of an earlier listener still linger on it. Default: true.
     #[must_use]
     pub fn reuse_address(mut self, reuse: bool) -> Self {
         self.reuse_address = reuse;
         self
     }
 
-    /// Whether several listeners may be bound to one port; the kernel spreads the connections over them. Default:
+    /// Whether several listeners may bind the same port; the kernel distributes the connections among them. Default:
     /// false.
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
@@ -54,14 +54,14 @@ impl BindOptions {
         self
     }
 
-    /// Whether an IPv6 listener refuses IPv4 connections. Default: as the system is set up.
+    /// Whether an IPv6 listener refuses IPv4 connections. Default: the system's setting.
     #[must_use]
     pub fn only_v6(mut self, only: bool) -> Self {
         self.only_v6 = Some(only);
         self
     }
 
-    /// How many connections the kernel keeps that were not accepted yet; it has a limit of its own. Default: 1024.
+    /// How many connections the kernel queues before they are accepted; the kernel has its own limit. Default: 1024.
     #[must_use]
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
@@ -83,7 +83,9 @@ impl BindOptions {
     }
 }
 
-/// A listening TCP socket. Any number of tasks may accept from it.
+/// A listening TCP socket. Any number of tasks may accept from it, and they are served in order. A connection wakes
+/// one of them, and then the next one when the first has accepted. Under 1:1 it wakes two threads, because the next
+/// one watches at once.
 ///
 /// Dropping it closes it: connections that wait in its queue are reset.
 #[derive(Debug)]
@@ -92,13 +94,13 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens on the first of `addresses` that can be bound; port 0 takes a free one.
+    /// Listens on the first of `addresses` that can be bound; port 0 picks a free port.
     ///
     /// # Errors
     /// Those of resolving, `socket`, `bind` and `listen`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
         Self::bind_with(addresses, BindOptions::default()).await
     }
@@ -109,12 +111,12 @@ impl TcpListener {
     /// Those of resolving, `socket`, `setsockopt`, `bind` and `listen`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn bind_with(
         addresses: impl ToSocketAddrs,
         options: BindOptions,
     ) -> io::Result<Self> {
-        // Binding waits for nothing, and the addresses may be of somebody else's type.
+        // Binding does not wait, and the addresses may be of a foreign type.
         consume_budget().await;
         let mut failed = no_address();
         for address in addresses.to_socket_addrs().await? {
@@ -127,7 +129,7 @@ impl TcpListener {
         Err(failed)
     }
 
-    /// Listens on `address`, waiting by `driver`. Needs no ambient runtime.
+    /// Listens on `address`, and waits with `driver`. Needs no ambient runtime.
     ///
     /// # Errors
     /// Those of `socket`, `setsockopt`, `bind` and `listen`.
@@ -140,13 +142,13 @@ impl TcpListener {
         Self::from_fd(socket, &driver)
     }
 
-    /// A listener from the standard library, from now on non-blocking, in the ambient runtime.
+    /// Converts a listener of the standard library: makes it non-blocking, and registers it with the ambient runtime.
     ///
     /// # Errors
-    /// When it can't be made non-blocking or be registered.
+    /// If it can't be made non-blocking or registered.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Self::from_fd(listener.into(), &ambient_driver("TcpListener::from_std"))
@@ -161,11 +163,12 @@ impl TcpListener {
 
     /// The next connection and where it comes from.
     ///
-    /// Cancel safe: a dropped `accept` loses no connection.
+    /// Cancel safe: a dropped `accept` loses no connection. An `accept` that is kept but not polled after it was
+    /// woken delays other accepting tasks by some 10 ms.
     ///
     /// # Errors
-    /// Those of `accept` that are the listener's own. After one that says that descriptors or memory are exhausted,
-    /// the next call waits (50 ms and more while it lasts) before it tries again: a caller that just loops does not
+    /// Errors of `accept` that concern the listener itself. After an error that says that descriptors or memory are
+    /// exhausted, the next call waits (50 ms or more) before it tries again, so a caller that just loops does not
     /// spin.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = self.acceptor.accept().await?;
@@ -177,7 +180,7 @@ impl TcpListener {
         Ok((TcpStream::from_fd(socket, &driver)?, peer))
     }
 
-    /// The address listened on, with the port that port 0 was given.
+    /// The address that it listens on; if you bound port 0, with the actual port.
     ///
     /// # Errors
     /// Those of `getsockname`.
@@ -197,7 +200,7 @@ impl crate::runtime::TcpListener for TcpListener {
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = TcpListener::accept(self).await?;
-        // A connection that is gone already says so when it is read.
+        // A connection that is already gone reports that when it is read.
         let _ = stream.set_nodelay(true);
         Ok((stream, peer))
     }

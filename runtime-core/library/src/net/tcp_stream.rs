@@ -21,9 +21,9 @@ use runtime_kernel::reactor::{Direction, Initially, Registration};
 
 /// A connected TCP socket, read and written with the `futures-io` traits, through `&mut` or through `&`.
 ///
-/// Reads and writes are cancel safe: one that did not complete has moved nothing. (Not so `write_all` and
-/// `read_exact`, which are made of several.) Closing (`poll_close`) closes the writing direction only; dropping closes
-/// the connection.
+/// Reads and writes are cancel safe: an operation that did not complete has moved nothing. (This does not hold for
+/// `write_all` and `read_exact`, which consist of several operations.) Closing (`poll_close`) closes the writing
+/// direction only; dropping closes the connection.
 #[derive(Debug)]
 pub struct TcpStream {
     stream: Stream,
@@ -38,7 +38,7 @@ impl TcpStream {
     /// Those of resolving and of the last address tried.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Self> {
         consume_budget().await;
         let mut failed = no_address();
@@ -52,7 +52,7 @@ impl TcpStream {
         Err(failed)
     }
 
-    /// Connects to `address`, waiting by `driver`. Needs no ambient runtime.
+    /// Connects to `address`, and waits with `driver`. Needs no ambient runtime.
     ///
     /// # Errors
     /// Those of `socket` and `connect`.
@@ -62,7 +62,7 @@ impl TcpStream {
         let socket = new_socket(family(&address), SocketType::STREAM)?;
         match connect(&socket, &address) {
             Ok(()) => return Self::from_fd(socket, &driver),
-            // An interrupted connect goes on in the kernel.
+            // An interrupted connect continues in the kernel.
             Err(Errno::INPROGRESS | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -83,13 +83,13 @@ impl TcpStream {
         })
     }
 
-    /// A stream from the standard library, from now on non-blocking, in the ambient runtime.
+    /// Converts a stream of the standard library: makes it non-blocking, and registers it with the ambient runtime.
     ///
     /// # Errors
-    /// When it can't be made non-blocking or be registered.
+    /// If it can't be made non-blocking or registered.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Self::from_fd(stream.into(), &ambient_driver("TcpStream::from_std"))
@@ -112,7 +112,7 @@ impl TcpStream {
         split::into_split(self)
     }
 
-    /// Reads without taking what is read: the next read sees it again. 0 at the end of the stream. Cancel safe.
+    /// Reads without consuming: the next read returns the same bytes again. 0 at the end of the stream. Cancel safe.
     ///
     /// # Errors
     /// Those of `recv`.
@@ -146,7 +146,7 @@ impl TcpStream {
         Ok(())
     }
 
-    /// The error that the kernel holds for this socket, which is taken by asking.
+    /// The pending error of this socket in the kernel; reading it clears it.
     ///
     /// # Errors
     /// Those of `getsockopt`.
@@ -173,7 +173,7 @@ impl TcpStream {
         internet_address(getsockname(self)?)
     }
 
-    /// Sets whether small writes are sent at once (true) or collected while earlier data is under way (false, the
+    /// Sets whether small writes are sent at once (true) or collected while earlier data is in flight (false, the
     /// default).
     ///
     /// # Errors
@@ -206,8 +206,8 @@ impl TcpStream {
         Ok(sockopt::ip_ttl(self)?)
     }
 
-    /// Sets how long closing waits for unsent data. `None`, the default: it does not, the data is sent all the same.
-    /// Zero: the connection is reset. More than zero blocks the thread that drops the stream.
+    /// Sets how long closing waits for unsent data. With `None`, the default, it does not wait, and the data is still
+    /// sent. With zero, the connection is reset. More than zero blocks the thread that drops the stream.
     ///
     /// # Errors
     /// Those of `setsockopt`.

@@ -15,23 +15,24 @@ use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Direction, Initially, Registration};
 
-/// A UDP socket. Any number of tasks may send and receive at the same time, through `&`.
+/// A UDP socket. Any number of tasks may send and receive at the same time, through `&`. Waiting tasks are served in
+/// order, and a datagram wakes one of them.
 ///
-/// All operations are cancel safe: one that did not complete has sent or taken nothing. A datagram longer than the
-/// buffer is cut, and its rest is lost.
+/// All operations are cancel safe: an operation that did not complete has sent or received nothing. A datagram that
+/// is longer than the buffer is truncated, and the rest is lost.
 #[derive(Debug)]
 pub struct UdpSocket {
     registration: Registration,
 }
 
 impl UdpSocket {
-    /// Binds to the first of `addresses` that can be bound; port 0 takes a free one.
+    /// Binds to the first of `addresses` that can be bound; port 0 picks a free port.
     ///
     /// # Errors
     /// Those of resolving, `socket` and `bind`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
         consume_budget().await;
         let mut failed = no_address();
@@ -44,7 +45,7 @@ impl UdpSocket {
         Err(failed)
     }
 
-    /// Binds to `address`, waiting by `driver`. Needs no ambient runtime.
+    /// Binds to `address`, and waits with `driver`. Needs no ambient runtime.
     ///
     /// # Errors
     /// Those of `socket` and `bind`.
@@ -54,13 +55,13 @@ impl UdpSocket {
         Self::from_fd(socket, &driver)
     }
 
-    /// A socket from the standard library, from now on non-blocking, in the ambient runtime.
+    /// Converts a socket of the standard library: makes it non-blocking, and registers it with the ambient runtime.
     ///
     /// # Errors
-    /// When it can't be made non-blocking or be registered.
+    /// If it can't be made non-blocking or registered.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Self::from_fd(socket.into(), &ambient_driver("UdpSocket::from_std"))
@@ -73,7 +74,7 @@ impl UdpSocket {
     }
 
     /// From now on [`send`](UdpSocket::send) sends to the first of `addresses` that is acceptable, and only datagrams
-    /// from there are received. Nothing is sent by it.
+    /// from there are received. This sends nothing.
     ///
     /// # Errors
     /// Those of resolving and of `connect`.
@@ -101,7 +102,7 @@ impl UdpSocket {
             .await
     }
 
-    /// Receives a datagram; its length in `buffer` and its sender.
+    /// Receives a datagram. Returns its length in `buffer` and its sender.
     ///
     /// # Errors
     /// Those of `recvfrom`.
@@ -109,7 +110,7 @@ impl UdpSocket {
         self.receive(buffer, RecvFlags::empty()).await
     }
 
-    /// Receives a datagram without taking it: the next call sees it again.
+    /// Receives a datagram without consuming it: the next call returns it again.
     ///
     /// # Errors
     /// Those of `recvfrom`.
@@ -134,8 +135,8 @@ impl UdpSocket {
     /// Sends a datagram to the [connected](UdpSocket::connect) address; returns its length.
     ///
     /// # Errors
-    /// Those of `send`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) tells that nobody received an earlier
-    /// one.
+    /// Those of `send`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) means that an earlier datagram had no
+    /// receiver.
     pub async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.registration
             .io(Direction::Write, |fd| {
@@ -144,11 +145,11 @@ impl UdpSocket {
             .await
     }
 
-    /// Receives a datagram from the [connected](UdpSocket::connect) address; its length in `buffer`.
+    /// Receives a datagram from the [connected](UdpSocket::connect) address. Returns its length in `buffer`.
     ///
     /// # Errors
-    /// Those of `recv`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) tells that nobody received an earlier
-    /// one that was sent.
+    /// Those of `recv`; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) means that an earlier sent datagram
+    /// had no receiver.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.registration
             .io(Direction::Read, |fd| {
@@ -174,7 +175,7 @@ impl UdpSocket {
         Ok(sockopt::socket_broadcast(self)?)
     }
 
-    /// The address bound to, with the port that port 0 was given.
+    /// The address that it is bound to; if you bound port 0, with the actual port.
     ///
     /// # Errors
     /// Those of `getsockname`.

@@ -26,8 +26,8 @@ use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Initially, Registration};
 use runtime_kernel::time;
 
-/// Between two attempts to connect to a listener whose queue is full: first, and at most, each pause being twice the
-/// one before.
+/// The pause between two attempts to connect to a listener whose queue is full: the first one, and the maximum. Each
+/// pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
@@ -40,32 +40,32 @@ fn unix_address(address: SocketAddrAny) -> io::Result<SocketAddr> {
         use std::os::linux::net::SocketAddrExt;
         return SocketAddr::from_abstract_name(name);
     }
-    // No path, and no or an empty name: the address of a socket that was not bound.
+    // No path, and no name or an empty one: the address of a socket that was not bound.
     let path = address.path();
     let path = path.as_ref().map_or(&[][..], |path| path.to_bytes());
     SocketAddr::from_pathname(Path::new(OsStr::from_bytes(path)))
 }
 
-/// A listening Unix socket. Any number of tasks may accept from it. Dropping it leaves its file, which is the binder's
-/// to remove.
+/// A listening Unix socket. Any number of tasks may accept from it. Dropping it does not remove its file; that is up
+/// to you.
 #[derive(Debug)]
 pub struct UnixListener {
     acceptor: Acceptor,
 }
 
 impl UnixListener {
-    /// Makes the file `path`, which must not exist, and listens there.
+    /// Creates the file `path`, which must not exist, and listens there.
     ///
     /// # Errors
     /// Those of `socket`, `bind` and `listen`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::bind_on(ambient_driver("UnixListener::bind"), path)
     }
 
-    /// [`bind`](UnixListener::bind), waiting by `driver`. Needs no ambient runtime.
+    /// Like [`bind`](UnixListener::bind), but waits with `driver`. Needs no ambient runtime.
     ///
     /// # Errors
     /// Those of `socket`, `bind` and `listen`.
@@ -74,13 +74,13 @@ impl UnixListener {
         Self::from_std_on(listener, &driver)
     }
 
-    /// A listener from the standard library, from now on non-blocking, in the ambient runtime.
+    /// Converts a listener of the standard library: makes it non-blocking, and registers it with the ambient runtime.
     ///
     /// # Errors
-    /// When it can't be made non-blocking or be registered.
+    /// If it can't be made non-blocking or registered.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
         Self::from_std_on(listener, &ambient_driver("UnixListener::from_std"))
     }
@@ -96,13 +96,13 @@ impl UnixListener {
         })
     }
 
-    /// The next connection, and the address of its other end, which is mostly unnamed.
+    /// The next connection, and the address of its other end, which is usually unnamed.
     ///
-    /// Cancel safe: a dropped `accept` loses no connection.
+    /// Cancel safe, and in turn, like [`TcpListener::accept`](super::TcpListener::accept).
     ///
     /// # Errors
-    /// As those of [`TcpListener::accept`](super::TcpListener::accept), with the same pause when descriptors are
-    /// exhausted.
+    /// The same as those of [`TcpListener::accept`](super::TcpListener::accept), with the same pause when descriptors
+    /// are exhausted.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (socket, peer) = self.acceptor.accept().await?;
         let peer = match peer {
@@ -113,7 +113,7 @@ impl UnixListener {
         Ok((UnixStream::from_fd(socket, &driver)?, peer))
     }
 
-    /// The address listened on.
+    /// The address that it listens on.
     ///
     /// # Errors
     /// Those of `getsockname`.
@@ -140,16 +140,16 @@ pub struct UnixStream {
 impl UnixStream {
     /// Connects to the listener at `path`.
     ///
-    /// While the listener's queue is full, it tries again after pauses of 1 to 64 ms: Linux has no event for there
-    /// being room. Those who wait in a blocking `connect` come first then.
+    /// While the listener's queue is full, it tries again after pauses of 1 to 64 ms, because Linux has no event for
+    /// free room. Threads in a blocking `connect` therefore come first.
     ///
-    /// Cancel safe: a dropped `connect` closes its socket, and the listener hears nothing of it.
+    /// Cancel safe: a dropped `connect` closes its socket, and the listener does not notice.
     ///
     /// # Errors
     /// Those of `socket` and `connect`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn connect(path: impl AsRef<Path> + Send) -> io::Result<Self> {
         consume_budget().await;
         let driver = ambient_driver("UnixStream::connect");
@@ -159,7 +159,7 @@ impl UnixStream {
         loop {
             match connect(&socket, &address) {
                 Ok(()) => return Self::from_fd(socket, &driver),
-                // The queue is full. The socket is as it was, and may be connected later.
+                // The queue is full. The socket is unchanged, and may be connected later.
                 Err(Errno::AGAIN) => {
                     time::sleep(pause).await;
                     pause = (2 * pause).min(LONGEST_PAUSE);
@@ -170,18 +170,18 @@ impl UnixStream {
         }
     }
 
-    /// Two streams that are connected with one another.
+    /// Two streams that are connected with each other.
     ///
     /// # Errors
     /// Those of `socketpair`.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn pair() -> io::Result<(Self, Self)> {
         Self::pair_on(&ambient_driver("UnixStream::pair"))
     }
 
-    /// [`pair`](UnixStream::pair), waiting by `driver`. Needs no ambient runtime.
+    /// Like [`pair`](UnixStream::pair), but waits with `driver`. Needs no ambient runtime.
     ///
     /// # Errors
     /// Those of `socketpair`.
@@ -195,13 +195,13 @@ impl UnixStream {
         ))
     }
 
-    /// A stream from the standard library, from now on non-blocking, in the ambient runtime.
+    /// Converts a stream of the standard library: makes it non-blocking, and registers it with the ambient runtime.
     ///
     /// # Errors
-    /// When it can't be made non-blocking or be registered.
+    /// If it can't be made non-blocking or registered.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Self::from_fd(stream.into(), &ambient_driver("UnixStream::from_std"))
@@ -224,7 +224,7 @@ impl UnixStream {
         split::into_split(self)
     }
 
-    /// Reads without taking what is read: the next read sees it again. 0 at the end of the stream. Cancel safe.
+    /// Reads without consuming: the next read returns the same bytes again. 0 at the end of the stream. Cancel safe.
     ///
     /// # Errors
     /// Those of `recv`.

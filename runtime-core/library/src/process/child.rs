@@ -1,4 +1,4 @@
-//! A child process, while it runs and after.
+//! A child process, while it runs and afterwards.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -19,8 +19,7 @@ use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::IoDriver;
 
 /// A started process. Dropping it leaves the process running, unless [`kill_on_drop`](super::Command::kill_on_drop)
-/// was asked for; in both cases it is waited for in the background, so that it does not stay a zombie. asyncio's
-/// `Process`.
+/// was set; in both cases it is waited for in the background, so that it does not stay a zombie. asyncio's `Process`.
 ///
 /// Cost: a descriptor for the process and one for each pipe; waiting costs no thread.
 ///
@@ -35,9 +34,9 @@ pub struct Child {
     running: Running,
 }
 
-/// The process itself. Dropped, it leaves no zombie.
+/// The process itself. When it is dropped, it leaves no zombie.
 struct Running {
-    /// `None` only when it has been handed to the reaper.
+    /// `None` only after it was handed to the reaper.
     child: Option<std::process::Child>,
     /// `None` once its end is known: there is nothing left to wait for.
     exit: Option<Exit>,
@@ -53,7 +52,7 @@ impl Child {
     ) -> io::Result<Self> {
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        // First of all, so that whatever fails from here on kills it and waits for it.
+        // First of all, so that any failure from here on kills it and waits for it.
         let mut running = Running {
             id: child.id(),
             child: Some(child),
@@ -74,26 +73,27 @@ impl Child {
         Ok(started)
     }
 
-    /// Its number in the system; `None` once its end has been awaited, as the number may be another process's by now.
+    /// Its number in the system; `None` once its end was awaited, because the number may then belong to another
+    /// process.
     pub fn id(&self) -> Option<u32> {
         self.running.exit.as_ref().map(|_| self.running.id)
     }
 
-    /// Awaits its end, closing its input first, if that is piped and was not taken: it might wait for that. A process
-    /// that writes more than a pipe holds ends only if somebody reads: see
+    /// Awaits its end. If its input is piped and was not taken, it is closed first, because the process might wait
+    /// for it. A process that writes more than a pipe holds ends only if something reads the pipe: see
     /// [`wait_with_output`](Child::wait_with_output).
     ///
-    /// Cancel safe. Called again, it gives the same status.
+    /// Cancel safe. A second call returns the same status.
     ///
     /// # Errors
-    /// When somebody else in this program has waited for it, or the runtime has shut down.
+    /// If other code in this program has waited for it, or the runtime has shut down.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.stdin = None;
         let running = &mut self.running;
         let child = running.child.as_mut().expect("taken by `drop` only");
         let status = match &mut running.exit {
             Some(exit) => exit.wait(child).await.map_err(explained)?,
-            // The standard library remembers it.
+            // The standard library remembers the status.
             None => {
                 consume_budget().await;
                 child.wait()?
@@ -103,10 +103,10 @@ impl Child {
         Ok(status)
     }
 
-    /// How it has ended, or `None` while it runs.
+    /// How it ended, or `None` while it runs.
     ///
     /// # Errors
-    /// When somebody else in this program has waited for it.
+    /// If other code in this program has waited for it.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let child = self.running.child.as_mut().expect("taken by `drop` only");
         let status = child.try_wait().map_err(explained)?;
@@ -116,16 +116,16 @@ impl Child {
         Ok(status)
     }
 
-    /// Awaits its end and collects what it writes to those of its output and error that are piped and were not taken.
-    /// asyncio's `communicate`, without the input: to send some, have another task write to `stdin` meanwhile, or both
-    /// will wait for ever once the pipes are full.
+    /// Awaits its end, and collects its output and error if they are piped and were not taken. asyncio's
+    /// `communicate`, without the input. To send input, let another task write to `stdin` meanwhile; otherwise both
+    /// sides wait for ever once the pipes are full.
     ///
     /// # Errors
     /// Those of reading, and of [`wait`](Child::wait).
     pub async fn wait_with_output(mut self) -> io::Result<Output> {
         self.stdin = None;
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
-        // Together: it may fill one of the pipes while the other one is being read.
+        // Concurrently: it may fill one of the pipes while the other one is being read.
         let (stdout, stderr) = both(read_all(stdout), read_all(stderr)).await;
         Ok(Output {
             stdout: stdout?,
@@ -134,13 +134,13 @@ impl Child {
         })
     }
 
-    /// Sends it a signal. For one that has ended and was not awaited yet, nothing happens.
+    /// Sends it a signal. If it has ended but was not awaited yet, nothing happens.
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound) once its end has been awaited (asyncio's `ProcessLookupError`);
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a signal without a name; those of `kill`.
     pub fn send_signal(&mut self, kind: SignalKind) -> io::Result<()> {
-        // As long as it was not waited for, the number is its own.
+        // As long as it was not waited for, the number belongs to it.
         let id = self.id().ok_or(io::ErrorKind::NotFound)?;
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::NotFound)?;
@@ -148,23 +148,23 @@ impl Child {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// Asks it to end: `SIGTERM`.
+    /// Asks it to end, with `SIGTERM`.
     ///
     /// # Errors
-    /// As those of [`send_signal`](Child::send_signal).
+    /// The same as those of [`send_signal`](Child::send_signal).
     pub fn terminate(&mut self) -> io::Result<()> {
         self.send_signal(SignalKind::TERMINATE)
     }
 
-    /// Ends it, `SIGKILL`, without waiting until it is gone.
+    /// Kills it with `SIGKILL`, without waiting for its end.
     ///
     /// # Errors
-    /// As those of [`send_signal`](Child::send_signal).
+    /// The same as those of [`send_signal`](Child::send_signal).
     pub fn start_kill(&mut self) -> io::Result<()> {
         self.send_signal(SignalKind::KILL)
     }
 
-    /// Ends it, `SIGKILL`, and awaits its end; for one that has ended already, that is all.
+    /// Kills it with `SIGKILL`, and awaits its end.
     ///
     /// # Errors
     /// Those of `kill` and of [`wait`](Child::wait).
@@ -191,14 +191,14 @@ impl Drop for Running {
             return;
         };
         if self.kill_on_drop {
-            // The standard library sends nothing to one that was waited for.
+            // The standard library sends nothing to a process that was already waited for.
             let _ = child.kill();
         }
         reaper::adopt(child);
     }
 }
 
-/// Reads to the end; nothing of no pipe.
+/// Reads to the end; without a pipe, returns nothing.
 async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     /// As much as a pipe holds by default.
     const CHUNK: usize = 64 << 10;
@@ -217,7 +217,7 @@ async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Awaits both, polling both.
+/// Awaits both concurrently.
 async fn both<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut from_a, mut from_b) = (None, None);

@@ -10,7 +10,7 @@ use super::sigchld::keep_ended_children;
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context;
 
-/// A process to be started: the standard library's builder, with children that are awaited. asyncio's
+/// Builds a child process that you can await, like the standard library's builder. asyncio's
 /// `create_subprocess_exec`.
 ///
 /// ```no_run
@@ -26,7 +26,7 @@ use runtime_kernel::context;
 pub struct Command {
     inner: std::process::Command,
     kill_on_drop: bool,
-    /// Set by the caller, so that `output` leaves it alone.
+    /// The streams that the caller has set, which `output` leaves unchanged.
     chosen: Chosen,
 }
 
@@ -38,13 +38,13 @@ struct Chosen {
 }
 
 impl Command {
-    /// A command without arguments, in the environment and folder of this process, on its standard streams. A name
-    /// without a slash is looked for in `PATH`.
+    /// A command without arguments, with this process's environment, folder and standard streams. A name without a
+    /// slash is searched for in `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         std::process::Command::new(program).into()
     }
 
-    /// Adds an argument; no shell sees it.
+    /// Adds an argument, which no shell interprets.
     pub fn arg(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
         self.inner.arg(argument);
         self
@@ -56,89 +56,87 @@ impl Command {
         self
     }
 
-    /// Sets a variable of the environment.
+    /// Sets an environment variable.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
         self.inner.env(name, value);
         self
     }
 
-    /// Takes a variable out of the environment.
+    /// Removes an environment variable.
     pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         self.inner.env_remove(name);
         self
     }
 
-    /// Begins with an empty environment.
+    /// Clears the environment.
     pub fn env_clear(&mut self) -> &mut Self {
         self.inner.env_clear();
         self
     }
 
-    /// The folder that it starts in.
+    /// Sets the folder that it starts in.
     pub fn current_dir(&mut self, folder: impl AsRef<Path>) -> &mut Self {
         self.inner.current_dir(folder);
         self
     }
 
-    /// Its standard input; [`Stdio::piped`] makes [`Child::stdin`].
+    /// Its standard input; [`Stdio::piped`] creates [`Child::stdin`].
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
         self.chosen.stdin = true;
         self.inner.stdin(stdin);
         self
     }
 
-    /// Its standard output; [`Stdio::piped`] makes [`Child::stdout`].
+    /// Its standard output; [`Stdio::piped`] creates [`Child::stdout`].
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
         self.chosen.stdout = true;
         self.inner.stdout(stdout);
         self
     }
 
-    /// Its standard error; [`Stdio::piped`] makes [`Child::stderr`].
+    /// Its standard error; [`Stdio::piped`] creates [`Child::stderr`].
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
         self.chosen.stderr = true;
         self.inner.stderr(stderr);
         self
     }
 
-    /// Whether a [`Child`] that is dropped before its end has been awaited is killed. Default: no, it goes on by
-    /// itself.
+    /// Whether to kill the process if its [`Child`] is dropped before its end was awaited. Default: no, the process
+    /// continues.
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.kill_on_drop = kill;
         self
     }
 
-    /// The standard library's builder, for all else that can be set.
+    /// The standard library's builder, for everything else that you can set.
     pub fn as_std_mut(&mut self) -> &mut std::process::Command {
         &mut self.inner
     }
 
-    /// Starts it. This takes the calling thread as long as the system needs, usually less than a millisecond. If the
-    /// program ignores `SIGCHLD`, it does so no more: see [`keep_ended_children`].
+    /// Starts it. This blocks the calling thread for as long as the system needs, usually less than a millisecond. If
+    /// the program ignores `SIGCHLD`, the default action is restored: see [`keep_ended_children`].
     ///
-    /// # Errors
-    /// Those of starting, such as [`NotFound`](io::ErrorKind::NotFound), and of registering its descriptors: then it
-    /// was started and has been killed.
+    /// Errors of starting, such as [`NotFound`](io::ErrorKind::NotFound). If registering its descriptors fails, it was
+    /// started and has been killed.
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub fn spawn(&mut self) -> io::Result<Child> {
         let driver = context::with("Command::spawn", |ambient| ambient.io_driver());
         keep_ended_children()?;
         Child::new(self.inner.spawn()?, &driver, self.kill_on_drop)
     }
 
-    /// Starts it and awaits its end. A pipe that was asked for is closed at once: see [`spawn`](Command::spawn) to use
-    /// it.
+    /// Starts it and awaits its end. Piped streams are closed at once: use [`spawn`](Command::spawn) if you need them.
     ///
-    /// Dropped before that, it leaves the process running, or kills it, as [`kill_on_drop`](Command::kill_on_drop)
+    /// If it is dropped before that, the process continues or is killed, as [`kill_on_drop`](Command::kill_on_drop)
     /// says.
     ///
     /// # Errors
-    /// As those of [`spawn`](Command::spawn) and [`Child::wait`].
+    /// The same as those of [`spawn`](Command::spawn) and [`Child::wait`].
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn status(&mut self) -> io::Result<ExitStatus> {
         // It may not start at all.
         consume_budget().await;
@@ -147,17 +145,17 @@ impl Command {
         child.wait().await
     }
 
-    /// Starts it, awaits its end, and collects what it wrote on the way. Unless chosen otherwise, its output and error
-    /// are piped and its input is empty.
+    /// Starts it, awaits its end, and collects its output. By default, its output and error are piped and its input is
+    /// empty.
     ///
-    /// Dropped before that, it leaves the process running, or kills it, as [`kill_on_drop`](Command::kill_on_drop)
+    /// If it is dropped before that, the process continues or is killed, as [`kill_on_drop`](Command::kill_on_drop)
     /// says.
     ///
     /// # Errors
-    /// As those of [`spawn`](Command::spawn) and [`Child::wait_with_output`].
+    /// The same as those of [`spawn`](Command::spawn) and [`Child::wait_with_output`].
     ///
     /// # Panics
-    /// Outside of a runtime.
+    /// Outside a runtime.
     pub async fn output(&mut self) -> io::Result<Output> {
         consume_budget().await;
         if !self.chosen.stdin {
@@ -173,7 +171,7 @@ impl Command {
     }
 }
 
-/// As if none of its standard streams had been chosen.
+/// As if none of its standard streams had been set.
 impl From<std::process::Command> for Command {
     fn from(inner: std::process::Command) -> Self {
         Self {

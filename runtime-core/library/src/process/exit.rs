@@ -7,11 +7,11 @@ use crate::signal::{SignalKind, SignalStream};
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Direction, Registration};
 
-/// What tells that a certain child may have ended.
+/// How we learn that a certain child may have ended.
 pub(super) enum Exit {
-    /// A descriptor that becomes readable then.
+    /// A descriptor that then becomes readable.
     Descriptor(Registration),
-    /// Whenever any child ends.
+    /// A signal whenever any child ends.
     Signals(SignalStream),
 }
 
@@ -20,7 +20,7 @@ impl Exit {
     pub(super) fn of(id: u32, driver: &IoDriver) -> io::Result<Self> {
         match descriptor(id, driver) {
             Ok(registration) => Ok(Self::Descriptor(registration)),
-            // Out of descriptors, the other way would fail too.
+            // If descriptors are exhausted, the other way would fail too.
             Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
             Err(_) => Self::by_signals(driver),
         }
@@ -30,7 +30,7 @@ impl Exit {
         Ok(Self::Signals(SignalStream::new(SignalKind::CHILD, driver)?))
     }
 
-    /// Awaits the end of the child that this was made for. Cancel safe.
+    /// Awaits the end of the child for which this was created. Cancel safe.
     pub(super) async fn wait(&mut self, child: &mut Child) -> io::Result<ExitStatus> {
         match self {
             Self::Descriptor(registration) => {
@@ -40,7 +40,8 @@ impl Exit {
                 registration.io(Direction::Read, ask).await
             }
             Self::Signals(signals) => loop {
-                // Asked after the stream was made, or after a signal: whatever ends later sends another one.
+                // Checked after the stream was created, or after a signal: a child that ends later sends another
+                // signal.
                 if let Some(status) = child.try_wait()? {
                     return Ok(status);
                 }
@@ -52,7 +53,7 @@ impl Exit {
     }
 }
 
-/// The child's `pidfd`, registered; [`Unsupported`](io::ErrorKind::Unsupported) where there is none to be had.
+/// The child's `pidfd`, registered; [`Unsupported`](io::ErrorKind::Unsupported) where it is not available.
 #[cfg(target_os = "linux")]
 fn descriptor(id: u32, driver: &IoDriver) -> io::Result<Registration> {
     use runtime_kernel::reactor::Initially;
@@ -63,7 +64,7 @@ fn descriptor(id: u32, driver: &IoDriver) -> io::Result<Registration> {
     let pid = pid.ok_or(io::ErrorKind::Unsupported)?;
     let fd = match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(fd) => fd,
-        // Older than Linux 5.3, or forbidden by a sandbox.
+        // A kernel before Linux 5.3, or forbidden by a sandbox.
         Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL) => {
             return Err(io::ErrorKind::Unsupported.into());
         }

@@ -11,13 +11,13 @@ use runtime_kernel::budget::poll_consume;
 use runtime_kernel::context::IoDriver;
 use runtime_kernel::reactor::{Direction, Initially, Registration};
 
-/// Our end of a pipe, without blocking from now on.
+/// Our end of a pipe, non-blocking from now on.
 fn register(pipe: OwnedFd, driver: &IoDriver) -> io::Result<Registration> {
     rustix::io::ioctl_fionbio(&pipe, true)?;
     Registration::new(pipe, driver, Initially::Ready)
 }
 
-/// The writing end of a child's input. Dropping it, or closing it, is the end of that input.
+/// The writing end of a child's input. Dropping or closing it ends that input.
 ///
 /// Writes are cancel safe. Writing to a child that has closed its input is [`BrokenPipe`](io::ErrorKind::BrokenPipe).
 #[derive(Debug)]

@@ -1,18 +1,20 @@
-//! Waiting for children that nobody waits for any more, so that none stays a zombie.
+//! Waits for children that nobody else waits for, so that none stays a zombie.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::thread;
 
-use parking_lot::Mutex;
+use runtime_kernel::primitives::real_locks::Mutex;
 use signal_hook::SigId;
 use signal_hook::consts::SIGCHLD;
 use signal_hook::low_level::{pipe, unregister};
 
+use crate::signal::{SignalKind, use_signal_stack};
+
 struct Reaper {
     children: Vec<Child>,
-    /// Wakes the thread; there is one exactly while there is this.
+    /// Wakes the thread. The thread exists exactly while this is set.
     bell: Option<UnixStream>,
 }
 
@@ -21,7 +23,7 @@ static REAPER: Mutex<Reaper> = Mutex::new(Reaper {
     bell: None,
 });
 
-/// Takes a child that nobody will wait for. Never blocks.
+/// Takes over a child that nobody will wait for. Never blocks.
 pub(super) fn adopt(mut child: Child) {
     if has_ended(&mut child) {
         return;
@@ -29,24 +31,26 @@ pub(super) fn adopt(mut child: Child) {
     let mut reaper = REAPER.lock();
     reaper.children.push(child);
     match &mut reaper.bell {
-        // Its end may have come before it was in the list. A bell that can't ring is ringing already.
+        // It may have ended before it was in the list, so wake the thread. A write that would block means that it is
+        // already being woken.
         Some(bell) => drop(bell.write(&[0])),
-        // Without descriptors or threads they stay in the list, for the next one's thread.
+        // If descriptors or threads are exhausted, they stay in the list, for the next child's thread.
         None => reaper.bell = start().ok(),
     }
 }
 
-/// True if there is nothing to wait for any more.
+/// True if there is nothing left to wait for.
 fn has_ended(child: &mut Child) -> bool {
-    // An error says that somebody else has waited for it.
+    // An error means that somebody else has waited for it.
     !matches!(child.try_wait(), Ok(None))
 }
 
-/// Starts the thread, and says how to wake it.
+/// Starts the thread. Returns the socket that wakes it.
 fn start() -> io::Result<UnixStream> {
     let (bell, ears) = UnixStream::pair()?;
     bell.set_nonblocking(true)?;
     let signals = pipe::register(SIGCHLD, bell.try_clone()?)?;
+    use_signal_stack(SignalKind::CHILD)?;
     let thread = thread::Builder::new().name("reaper".to_owned());
     match thread.spawn(move || reap(ears, signals)) {
         Ok(_detached) => Ok(bell),
@@ -57,19 +61,19 @@ fn start() -> io::Result<UnixStream> {
     }
 }
 
-/// The thread's life: until there are no children left.
+/// The thread's main function: runs until no children are left.
 fn reap(mut ears: UnixStream, signals: SigId) {
     loop {
         {
             let mut reaper = REAPER.lock();
             reaper.children.retain_mut(|child| !has_ended(child));
             if reaper.children.is_empty() {
-                // Under the lock: who brings a child from now on starts another thread.
+                // Under the lock: a child that arrives from now on starts another thread.
                 reaper.bell = None;
                 break;
             }
         }
-        // A child that ends after it was asked above has rung by the time that this returns.
+        // If a child has ended since the check above, a byte is in the socket, and this returns at once.
         let _ = ears.read(&mut [0; 64]);
     }
     unregister(signals);

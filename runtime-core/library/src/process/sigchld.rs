@@ -1,19 +1,18 @@
-//! What the program does at a child's end, as far as that is set for the whole program.
+//! What the program does when a child ends, as far as that is set for the whole program.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Sees to it that the system keeps how a child has ended until somebody asks.
+/// Ensures that the system keeps the status of an ended child until somebody asks for it.
 ///
-/// A program whose `SIGCHLD` is ignored has no such children: the system forgets them at once, and waiting for one
-/// fails. It may be so without the program's doing, as what is ignored is inherited from the program that started this
-/// one (a shell after `trap '' CHLD`, some supervisors). Then the signal gets its default action, which is to do
-/// nothing and to keep the child. A handler stays, without the flag `SA_NOCLDWAIT`, which has the same effect as
-/// ignoring.
+/// If a program ignores `SIGCHLD`, the system forgets ended children at once, and waiting for one fails. This may not
+/// be the program's own doing: a program inherits ignored signals from the program that started it (a shell after
+/// `trap '' CHLD`, some supervisors). This function then restores the signal's default action, which does nothing and
+/// keeps the child. It keeps a handler, but removes the flag `SA_NOCLDWAIT`, which has the same effect as ignoring.
 ///
-/// [`Command`](super::Command) does it before each start. A program that starts children by other means does it once.
+/// [`Command`](super::Command) does it before each start. A program that starts children by other means calls it once.
 ///
 /// # Errors
 /// Those of `sigaction`; none are known.
@@ -27,7 +26,7 @@ pub fn keep_ended_children() -> io::Result<()> {
         action.sa_sigaction = libc::SIG_DFL;
     }
     action.sa_flags &= !libc::SA_NOCLDWAIT;
-    // SAFETY: the action is the current one, but for its handler, which is the default's, and one flag.
+    // SAFETY: the action is the current one, except for its handler, which becomes the default, and one flag.
     let set = unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) };
     if set == 0 {
         Ok(())
@@ -43,11 +42,11 @@ fn current() -> io::Result<libc::sigaction> {
     if asked != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the call has succeeded, and so has filled it.
+    // SAFETY: the call has succeeded, so it has filled it.
     Ok(unsafe { action.assume_init() })
 }
 
-/// The error of a wait for `child`, in words that say why there is nothing to wait for.
+/// The error of a wait for `child`, with the reason why there is nothing to wait for.
 pub(super) fn explained(error: io::Error) -> io::Error {
     if error.raw_os_error() != Some(libc::ECHILD) {
         return error;
@@ -68,7 +67,7 @@ mod tests {
     use runtime_kernel::context::IoDriver;
     use runtime_kernel::park::block_on_current_thread as block_on;
 
-    /// In a process that was started with `SIGCHLD` ignored: see the test below.
+    /// Runs in a process that was started with `SIGCHLD` ignored: see the test below.
     #[test]
     #[ignore = "ignores a signal for the whole process"]
     fn inner() {
@@ -91,7 +90,7 @@ mod tests {
     fn a_program_that_inherits_sigchld_ignored_learns_how_its_children_end() {
         let mut inner = Command::new(std::env::current_exe().expect("the path of this test"));
         inner.args(["--ignored", "--exact", "process::sigchld::tests::inner"]);
-        // SAFETY: between `fork` and `exec` it makes one system call, and no more.
+        // SAFETY: between `fork` and `exec` it makes only one system call.
         unsafe {
             inner.pre_exec(|| {
                 libc::signal(libc::SIGCHLD, libc::SIG_IGN);

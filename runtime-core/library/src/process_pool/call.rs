@@ -13,16 +13,16 @@ use serde::de::DeserializeOwned;
 use super::error::{Answer, CallError};
 use super::inbox::{Inbox, Order};
 
-/// A call to a function in another process: a future of its result. It can be awaited under any runtime, and outside
-/// of all.
+/// A call to a function in another process: a future of its result. You can await it under any runtime, and outside
+/// all runtimes.
 ///
-/// Dropping it before it has yielded cancels the call: one that waits for a process is not made; an async one that
-/// runs is aborted at its next suspension point; a blocking one runs to its end, which its process can't do anything
-/// else before, and its result is dropped.
+/// Dropping it before it has yielded cancels the call. A call that waits for a process is not made. A running async
+/// call is aborted at its next suspension point. A blocking call runs to its end, keeps its process busy until then,
+/// and its result is dropped.
 #[must_use = "a dropped call is cancelled"]
 pub struct Call<R> {
     answer: oneshot::Receiver<Answer>,
-    /// Whom to tell of a cancellation; `None` once it has yielded.
+    /// The inbox that must learn of a cancellation; `None` once it has yielded.
     pending: Option<(u64, Arc<Inbox>)>,
     _result: PhantomData<fn() -> R>,
 }
@@ -48,7 +48,7 @@ impl<R: DeserializeOwned> Future for Call<R> {
                 postcard::from_bytes(&bytes).map_err(|error| CallError::Codec(error.to_string()))
             }
             Ok(Err(error)) => Err(error),
-            // The supervisor is gone, and the promise with it.
+            // The supervisor is gone, and has dropped the promise.
             Err(oneshot::Broken) => Err(CallError::Closed),
         })
     }

@@ -1,4 +1,4 @@
-//! Which call goes where. All of this is on the supervisor's thread.
+//! Which call goes to which process. All of this runs on the supervisor's thread.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -11,40 +11,40 @@ use super::error::{Answer, CallError};
 use super::inbox::{Inbox, Order, Request, UNBOUNDED};
 use super::wire::{Frame, Kind};
 
-/// Consecutive children that ended before they were ready, after which waiting calls are given up.
+/// If this many children in a row end before they are ready, waiting calls are given up.
 pub(super) const PATIENCE: u32 = 3;
 
 /// What the supervisor's tasks share.
 pub(super) struct Pool {
     calls_per_process: usize,
     inbox: Arc<Inbox>,
-    /// Closed when the pool ends: an event that stays.
+    /// Closed when the pool ends: it serves as an event that stays set.
     pub(super) ending: Semaphore,
     state: RefCell<State>,
 }
 
 struct State {
-    /// Calls for any process that wait for one.
+    /// Waiting calls for any process.
     queue: VecDeque<Request>,
-    places: Vec<Place>,
+    places: Vec<ProcessSlot>,
     failed_starts: u32,
     finishing: bool,
 }
 
 /// A place for a process; processes come and go.
 #[derive(Default)]
-struct Place {
-    /// Frames for the process; `None` while there is none that is ready.
+struct ProcessSlot {
+    /// Frames for the process; `None` while no process is ready here.
     outbox: Option<Rc<Queue<Frame>>>,
-    /// Who waits for the calls that it runs, by number.
+    /// The promises for the calls that it runs, by number.
     calls: HashMap<u64, oneshot::Sender<Answer>>,
-    /// The one of them that blocks it.
+    /// The call that blocks it.
     blocking: Option<u64>,
-    /// Calls that wait for this very place.
+    /// Waiting calls for this very place.
     queue: VecDeque<Request>,
 }
 
-impl Place {
+impl ProcessSlot {
     fn has_room(&self, calls_per_process: usize) -> bool {
         self.outbox.is_some() && self.blocking.is_none() && self.calls.len() < calls_per_process
     }
@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-/// The next call whose caller has not given it up.
+/// The next call that its caller has not given up.
 fn next_wanted(queue: &mut VecDeque<Request>) -> Option<Request> {
     loop {
         let request = queue.pop_front()?;
@@ -87,14 +87,14 @@ impl Pool {
             ending: Semaphore::new(0),
             state: RefCell::new(State {
                 queue: VecDeque::new(),
-                places: (0..processes).map(|_| Place::default()).collect(),
+                places: (0..processes).map(|_| ProcessSlot::default()).collect(),
                 failed_starts: 0,
                 finishing: false,
             }),
         })
     }
 
-    /// To end when every call that was made before has been answered.
+    /// Ends the pool when all calls so far were answered.
     pub(super) fn finish(&self) {
         self.state.borrow_mut().finishing = true;
     }
@@ -107,8 +107,8 @@ impl Pool {
         }
     }
 
-    /// Gives waiting calls to processes that have room: those for a certain one first, then the others, each to the
-    /// one with the fewest calls.
+    /// Assigns waiting calls to processes that have room: first those for a certain process, then the others, each to
+    /// the process with the fewest calls.
     pub(super) fn place_calls(&self) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
@@ -130,18 +130,18 @@ impl Pool {
             };
             place.run(request);
         }
-        let idle = |place: &Place| place.calls.is_empty() && place.queue.is_empty();
+        let idle = |place: &ProcessSlot| place.calls.is_empty() && place.queue.is_empty();
         if state.finishing && state.queue.is_empty() && state.places.iter().all(idle) {
             self.inbox.send(Order::End);
         }
     }
 
-    /// A call's promise was dropped. If it waits in a queue, it is passed over when its turn comes.
+    /// A call's promise was dropped. If the call is queued, it is skipped when its turn comes.
     pub(super) fn cancel(&self, id: u64) {
         let state = self.state.borrow();
         let mut places = state.places.iter();
         let runs = places.find(|place| place.calls.contains_key(&id));
-        // One that blocks its process can't be reached there.
+        // A call that blocks its process can't be reached there.
         if let Some(place) = runs.filter(|place| place.blocking != Some(id)) {
             place.write(Frame {
                 kind: Kind::Cancel,
@@ -152,7 +152,7 @@ impl Pool {
         }
     }
 
-    /// A process is ready: what is to be written to it.
+    /// A process is ready. Returns the queue of frames to write to it.
     pub(super) fn ready(&self, place: usize, id: u32) -> Rc<Queue<Frame>> {
         let outbox = Rc::new(Queue::new(UNBOUNDED));
         {
@@ -174,11 +174,11 @@ impl Pool {
         };
         if let Some(answer) = answer {
             let text = |body: Vec<u8>| String::from_utf8_lossy(&body).into_owned();
-            // A dropped receiver has no use for it.
+            // A dropped receiver does not need it.
             let _ = answer.send(match frame.kind {
                 Kind::Value => Ok(frame.body),
                 Kind::Panicked => Err(CallError::Panicked(text(frame.body))),
-                // Only a caller who is gone cancels.
+                // Only a caller that is gone cancels.
                 Kind::Cancelled => Err(CallError::Closed),
                 _ => Err(CallError::Codec(text(frame.body))),
             });
@@ -186,7 +186,7 @@ impl Pool {
         self.place_calls();
     }
 
-    /// A process takes no more calls: it has ended, or is about to. True if it runs some.
+    /// A process takes no more calls: it has ended, or is about to. Returns whether it runs some.
     pub(super) fn gone(&self, place: usize) -> bool {
         self.inbox.ids.lock()[place] = None;
         let place = &mut self.state.borrow_mut().places[place];
@@ -194,7 +194,7 @@ impl Pool {
         !place.calls.is_empty()
     }
 
-    /// The calls of a process that has died, all of them, end with `error`.
+    /// All calls of a process that has died end with `error`.
     pub(super) fn fail_calls(&self, place: usize, error: &CallError) {
         let calls = {
             let place = &mut self.state.borrow_mut().places[place];
@@ -207,8 +207,8 @@ impl Pool {
         self.place_calls();
     }
 
-    /// A process ended before it was ready. Returns how many did in a row; when they are too many and none is ready,
-    /// the calls that wait are given up.
+    /// A process ended before it was ready. Returns how many did so in a row. If there were too many and no process is
+    /// ready, the waiting calls are given up.
     pub(super) fn start_failed(&self, place: usize, why: &str) -> u32 {
         let mut given_up = VecDeque::new();
         let failed_starts = {

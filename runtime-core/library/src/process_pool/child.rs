@@ -1,4 +1,4 @@
-//! A child's life: read calls, run them on the loop, answer.
+//! What a child does: read calls, run them on the loop, answer.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -22,13 +22,13 @@ use super::functions::Functions;
 use super::functions::{event_loop, spawn_local};
 use super::wire::{Frame, Kind};
 
-/// The first argument of a process that a pool has started; the second one is the parent's number.
+/// The first argument of a process that a pool has started; the second one is the parent's process id.
 pub(super) const MARK: &str = "--process-pool-child";
 
-/// Answers that wait to be written; calls that end meanwhile wait with theirs.
+/// The capacity for answers that wait to be written. When it is full, calls that end wait with their answers.
 const ANSWERS: usize = 64;
 
-/// The parent's number, if this process was started by a pool.
+/// The parent's process id, if a pool has started this process.
 pub(super) fn parent_if_child() -> Option<i32> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != MARK {
@@ -37,12 +37,12 @@ pub(super) fn parent_if_child() -> Option<i32> {
     arguments.next()?.to_str()?.parse().ok()
 }
 
-/// Serves calls until the parent closes the socket, which is standard input, and ends the process.
+/// Serves calls until the parent closes the socket, which is standard input, and then ends the process.
 pub(super) fn serve(functions: &'static Functions, parent: i32) -> ! {
     die_with_parent(parent);
     let code = match run(functions) {
         Ok(()) => 0,
-        // The parent is gone, or was in haste: answers were on their way to it.
+        // The parent is gone, or did not wait: answers were still on their way to it.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
         Err(error) => {
             eprintln!("a process of a pool, started by {parent}: {error}");
@@ -56,7 +56,7 @@ fn run(functions: &'static Functions) -> io::Result<()> {
     let socket = take_standard_input()?;
     let outcome = Rc::new(Cell::new(Ok(())));
     let told = Rc::clone(&outcome);
-    // The loop drops what still runs.
+    // The loop drops what is still running.
     (event_loop().run)(Box::pin(async move {
         told.set(answer_calls(socket, functions).await);
     }))?;
@@ -64,16 +64,16 @@ fn run(functions: &'static Functions) -> io::Result<()> {
 }
 
 fn die_with_parent(parent: i32) {
-    // Not to be had on other systems, nor in some sandboxes: the end of the socket remains.
+    // Not available on other systems and in some sandboxes. There, the end of the socket remains.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // A parent that died before that sends no signal any more.
+    // A parent that died before that call sends no signal.
     if getppid().is_none_or(|now| now.as_raw_pid() != parent) {
         process::exit(1);
     }
 }
 
 /// Moves the socket away from standard input, which is empty from now on: neither the functions nor processes that
-/// they start are to read, or hold, what is the pool's.
+/// they start should read or hold the pool's socket.
 fn take_standard_input() -> io::Result<std::os::unix::net::UnixStream> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
@@ -87,14 +87,14 @@ async fn answer_calls(
     socket: std::os::unix::net::UnixStream,
     functions: &'static Functions,
 ) -> io::Result<()> {
-    // Kept for as long as the process lives: an interrupt does not end it.
+    // Kept as long as the process lives, so that an interrupt does not end it.
     let _interrupts = signal(SignalKind::INTERRUPT)?;
     let (read, mut write) = UnixStream::from_std(socket)?.into_split();
     let mut read = BufReader::new(read);
     let (answers, to_write) = channel::<Frame>(ANSWERS);
     drop(spawn_local(async move {
         while let Some(frame) = to_write.recv().await {
-            // The parent is gone, as the reader will find.
+            // The parent is gone, as the reader will notice.
             if frame.write(&mut write).await.is_err() {
                 break;
             }
@@ -108,7 +108,7 @@ async fn answer_calls(
         match frame.kind {
             Kind::Run => begin(functions, frame, &calls, &answers),
             Kind::Cancel => {
-                // Else its answer is on its way.
+                // Otherwise its answer is on its way.
                 let running = calls.borrow_mut().remove(&call);
                 if let Some(running) = running {
                     running.abort();
@@ -133,7 +133,7 @@ fn begin(functions: &Functions, frame: Frame, calls: &Calls, answers: &Sender<Fr
                 Err(payload) => (Kind::Panicked, panic_message(&*payload).into()),
             },
         };
-        // From here on it can't be cancelled: it is answered once.
+        // From here on it can't be cancelled, so it is answered only once.
         let entry = entered.borrow_mut().remove(&call);
         drop(entry);
         send(&answers, kind, call, body).await;
@@ -141,7 +141,7 @@ fn begin(functions: &Functions, frame: Frame, calls: &Calls, answers: &Sender<Fr
     calls.borrow_mut().insert(call, task.abort_handle());
 }
 
-/// Answers a call that was aborted, once its future has been dropped.
+/// Answers an aborted call, once its future was dropped.
 async fn confirm(aborted: AbortHandle, call: u64, answers: Sender<Frame>) {
     while !aborted.is_finished() {
         runtime_kernel::task::yield_now().await;
@@ -156,7 +156,7 @@ async fn send(answers: &Sender<Frame>, kind: Kind, call: u64, body: Vec<u8>) {
         call,
         body,
     };
-    // Nobody writes any more when the parent is gone.
+    // When the parent is gone, nobody writes any more.
     let _ = answers.send(frame).await;
 }
 

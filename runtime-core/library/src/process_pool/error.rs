@@ -1,13 +1,13 @@
-//! Why a call gave no result.
+//! Why a call yielded no result.
 
 use std::error::Error;
 use std::fmt;
 use std::process::ExitStatus;
 
-/// What the supervisor promises: the result's bytes.
+/// What the supervisor's promise yields: the result's bytes.
 pub(super) type Answer = Result<Vec<u8>, CallError>;
 
-/// Why a call gave no result.
+/// Why a call yielded no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
@@ -15,14 +15,14 @@ pub enum CallError {
     Panicked(String),
     /// The process that ran it has died: it was killed, or it ended itself.
     ProcessDied {
-        /// Its number, as [`ProcessPool::ids`](super::ProcessPool::ids) had shown it.
+        /// Its process id, as [`ProcessPool::ids`](super::ProcessPool::ids) returned it.
         process: u32,
-        /// How it ended, if that could be learned.
+        /// How it ended, if known.
         status: Option<ExitStatus>,
     },
-    /// No process could be started; why.
+    /// No process could be started; with the reason.
     StartFailed(String),
-    /// The argument or the result could not be turned into bytes or back; why.
+    /// The argument or the result could not be encoded or decoded; with the reason.
     Codec(String),
     /// The pool was dropped or closed before there was an answer.
     Closed,

@@ -1,4 +1,4 @@
-//! What may be called: the same list in the parent and in its children.
+//! The functions that can be called: the same list in the parent and in its children.
 
 use std::any::{TypeId, type_name};
 use std::collections::HashMap;
@@ -14,15 +14,15 @@ use serde::de::DeserializeOwned;
 use super::event_loop::EventLoop;
 use super::wire::Kind;
 
-/// A call as the child runs it: the argument's bytes in, an answer's bytes out.
+/// A call as the child runs it: it takes the argument's bytes, and yields the answer's bytes.
 pub(super) type Running = Pin<Box<dyn Future<Output = (Kind, Vec<u8>)>>>;
 
-/// Decodes the argument and begins.
+/// Decodes the argument and starts the call.
 type Run = Box<dyn Fn(&[u8]) -> Running + Send + Sync>;
 
 /// The functions that a pool's processes can run, in the order in which they were added.
 ///
-/// A function has one argument, a tuple if it needs more, and argument and result cross the processes by serde.
+/// A function has one argument, a tuple if it needs more. Arguments and results are sent between processes with serde.
 #[derive(Default)]
 pub struct Functions {
     list: Vec<Entry>,
@@ -37,7 +37,7 @@ struct Entry {
 /// Set by [`register`].
 static REGISTERED: OnceLock<(Functions, EventLoop)> = OnceLock::new();
 
-/// Notes what this program may run, and on what.
+/// Records which functions this program may run, and on which loop.
 ///
 /// # Panics
 /// If it is called twice.
@@ -48,10 +48,10 @@ pub(super) fn register(functions: Functions, event_loop: EventLoop) {
     );
 }
 
-/// What this program was given.
+/// What this program has registered.
 ///
 /// # Panics
-/// Before [`register`]: a child would not know that it is one, run `main` instead, and start children of its own.
+/// Before [`register`]: otherwise a child would not know that it is one, would run `main`, and start its own children.
 fn given() -> &'static (Functions, EventLoop) {
     REGISTERED.get().unwrap_or_else(|| {
         panic!("a process pool was made before `process_pool::init`: call that first in `main`, with the functions to be called")
@@ -61,7 +61,7 @@ fn given() -> &'static (Functions, EventLoop) {
 /// The functions of this program.
 ///
 /// # Panics
-/// As [`given`].
+/// Like [`given`].
 pub(super) fn registered() -> &'static Functions {
     &given().0
 }
@@ -69,7 +69,7 @@ pub(super) fn registered() -> &'static Functions {
 /// The loop of this program's processes.
 ///
 /// # Panics
-/// As [`given`].
+/// Like [`given`].
 pub(super) fn event_loop() -> EventLoop {
     given().1
 }
@@ -80,10 +80,10 @@ pub(super) fn spawn_local(future: impl Future<Output = ()> + 'static) -> JoinHan
 }
 
 impl Functions {
-    /// Adds a function that computes or blocks. Its process does nothing else while it runs: it is given no other
-    /// call, and async ones that it has wait.
+    /// Adds a function that computes or blocks. While it runs, its process does nothing else: it gets no other call,
+    /// and its async calls wait.
     ///
-    /// Only a function itself can be added, or a closure that captures nothing: it is told by its type.
+    /// You can add only a function itself, or a closure that captures nothing, because it is identified by its type.
     pub fn add<F, A, R>(&mut self, function: F) -> &mut Self
     where
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
@@ -101,9 +101,9 @@ impl Functions {
         }))
     }
 
-    /// Adds an async function: it runs on the loop of its process, beside others. It need not be `Send`.
+    /// Adds an async function: it runs on its process's loop, together with others. It need not be `Send`.
     ///
-    /// Only a function itself can be added, or a closure that captures nothing: it is told by its type.
+    /// You can add only a function itself, or a closure that captures nothing, because it is identified by its type.
     pub fn add_async<F, A, C>(&mut self, function: F) -> &mut Self
     where
         F: Fn(A) -> C + Copy + Send + Sync + 'static,
@@ -130,7 +130,7 @@ impl Functions {
             );
         }
         let number = u32::try_from(self.list.len()).expect("fewer than 2^32 functions");
-        // Added again, it keeps its first number.
+        // A function that is added again keeps its first number.
         self.by_type.entry(TypeId::of::<F>()).or_insert_with(|| {
             self.list.push(Entry {
                 name: type_name::<F>(),
@@ -154,13 +154,13 @@ impl Functions {
         })
     }
 
-    /// Begins to run a function; `None` if there is none of that number.
+    /// Starts a function; `None` if no function has that number.
     pub(super) fn run(&self, number: u32, argument: &[u8]) -> Option<Running> {
         let entry = self.list.get(usize::try_from(number).ok()?)?;
         Some((entry.run)(argument))
     }
 
-    /// By which a child and its parent see that they have the same functions.
+    /// A hash with which a child and its parent check that they have the same functions.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for entry in &self.list {

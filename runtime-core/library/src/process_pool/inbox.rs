@@ -2,28 +2,28 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use runtime_kernel::primitives::real_locks::Mutex;
 
 use super::error::Answer;
 use crate::sync::{Queue, oneshot};
 
-/// A queue's capacity where nothing may be refused: memory grows with what is in it.
+/// The capacity of a queue that must not refuse anything: its memory grows with its contents.
 pub(super) const UNBOUNDED: usize = usize::MAX >> 3;
 
-/// How others reach the supervisor.
+/// The way to reach the supervisor.
 pub(super) struct Inbox {
     pub(super) orders: Queue<Order>,
-    /// The numbers of the processes that are ready, by place.
+    /// The process ids of the processes that are ready, by place.
     pub(super) ids: Mutex<Vec<Option<u32>>>,
 }
 
-/// What it is asked to do.
+/// A request to the supervisor.
 pub(super) enum Order {
     Run(Request),
     Cancel(u64),
-    /// To end when every call that was made before has been answered.
+    /// End when all calls so far were answered.
     Finish,
-    /// To end now.
+    /// End now.
     End,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Request {
     pub(super) id: u64,
     pub(super) function: u32,
     pub(super) blocking: bool,
-    /// The process that it is for, by place, if it is not for any.
+    /// The place of the process that it is for; `None` means any process.
     pub(super) place: Option<usize>,
     pub(super) argument: Vec<u8>,
     pub(super) answer: oneshot::Sender<Answer>,
@@ -46,14 +46,14 @@ impl Inbox {
         })
     }
 
-    /// Never waits. After the supervisor's end, orders are dropped, and promises broken by that.
+    /// Never waits. After the supervisor's end, orders are dropped, which breaks their promises.
     pub(super) fn send(&self, order: Order) {
         drop(self.orders.try_put(order));
     }
 
     pub(super) fn close(&self) {
         self.orders.close();
-        // What came between the last order that was read and this.
+        // Orders that arrived after the last one that was read.
         while let Ok(order) = self.orders.try_get() {
             drop(order);
         }

@@ -1,14 +1,14 @@
-//! What a program does first.
+//! What a program calls first.
 
 use super::child;
 use super::event_loop::EventLoop;
 use super::functions::{Functions, register, registered};
 
-/// To be called first of all in `main`, by every program that makes a [`ProcessPool`](super::ProcessPool): says what
-/// loop its processes have, and adds the functions that they may run. In a process that a pool has started it runs them
-/// and never returns. `runtime_n1::process_pool::init` calls it with N:1's loop.
+/// Every program that creates a [`ProcessPool`](super::ProcessPool) calls this first of all in `main`. It sets the
+/// loop of the pool's processes, and adds the functions that they may run. In a process that a pool has started, it
+/// runs these functions and never returns. `runtime_n1::process_pool::init` calls it with N:1's loop.
 ///
-/// What stands before it in `main` happens in each of those processes too. It must add the same functions in all of
+/// Code before this call in `main` also runs in each of those processes. The same functions must be added in all of
 /// them.
 ///
 /// # Panics

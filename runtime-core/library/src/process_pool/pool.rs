@@ -1,4 +1,4 @@
-//! The pool, as its users hold it.
+//! The pool, as its users see it.
 
 use std::fmt;
 use std::future::Future;
@@ -18,7 +18,7 @@ use super::functions::{event_loop, registered};
 use super::inbox::{Inbox, Order, Request};
 use super::supervisor::supervise;
 
-/// How a [`ProcessPool`] is made.
+/// The options of a [`ProcessPool`].
 #[derive(Clone, Copy, Debug)]
 pub struct Builder {
     processes: usize,
@@ -29,7 +29,7 @@ impl Default for Builder {
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            // One is left for the parent.
+            // One processor is left for the parent.
             processes: (cores - 1).max(1),
             calls_per_process: 1000,
         }
@@ -37,7 +37,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// How many processes. Default: one less than there are processors, at least 1.
+    /// The number of processes. Default: one less than there are processors, at least 1.
     ///
     /// # Panics
     /// If it is zero.
@@ -51,7 +51,7 @@ impl Builder {
         self
     }
 
-    /// The most async calls that one process runs at a time; the others wait in the parent. Default: 1000.
+    /// The maximum number of async calls that one process runs at a time; others wait in the parent. Default: 1000.
     ///
     /// # Panics
     /// If it is zero.
@@ -65,10 +65,10 @@ impl Builder {
         self
     }
 
-    /// Begins to start the processes; it does not wait for them.
+    /// Starts the processes, without waiting for them.
     ///
     /// # Errors
-    /// When the system gives no thread or no descriptors. That it gives no *processes* is learned by the calls.
+    /// When the system refuses a thread or descriptors. If it refuses *processes*, the calls report that.
     ///
     /// # Panics
     /// Before [`init_on`](super::init_on).
@@ -92,7 +92,7 @@ impl Builder {
                 }
             })?
         };
-        // It takes as long as making a loop does, whatever thread this is.
+        // Waits until the loop was created, which takes equally long on any thread.
         has_started.recv().map_err(io::Error::other)??;
         Ok(ProcessPool {
             inbox,
@@ -110,18 +110,19 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Processes of this program, each with a loop of its own, for functions that were given to
+/// Processes of this program, each with its own loop, for the functions that were passed to
 /// [`init_on`](super::init_on). See the [module](super) for how it works.
 ///
-/// asyncio's users know it as `ProcessPoolExecutor`.
+/// In asyncio this is `ProcessPoolExecutor`.
 ///
-/// Fairness: calls are given to processes in the order in which they came, each to the process with the fewest; those
-/// for a certain process come before those for any. Cost: a thread in this process, and for each child a process and a
-/// socket. A call is encoded, copied through the socket and decoded, and so is its answer; four threads are woken for
-/// it. A function that takes less time than that is quicker where it is.
+/// - *Fairness*: calls are assigned in the order in which they came, each to the process with the fewest calls. Calls
+///   for a certain process come before those for any process.
+/// - *Cost*: a thread in this process, and for each child a process and a socket. A call is encoded, copied through
+///   the socket and decoded, and so is its answer; it wakes four threads. A function that takes less time than that is
+///   faster in this process.
 ///
-/// Dropping it ends the processes, whatever they are doing, and waits until they are gone; calls that have no answer
-/// report [`CallError::Closed`]. To let the calls finish first, see [`close`](ProcessPool::close).
+/// Dropping the pool ends the processes, whatever they are doing, and waits until they are gone; calls without an
+/// answer report [`CallError::Closed`]. To let the calls finish first, see [`close`](ProcessPool::close).
 pub struct ProcessPool {
     inbox: Arc<Inbox>,
     next_call: AtomicU64,
@@ -132,7 +133,7 @@ impl ProcessPool {
     /// A pool with the defaults.
     ///
     /// # Errors
-    /// As those of [`Builder::build`].
+    /// The same as those of [`Builder::build`].
     ///
     /// # Panics
     /// Before [`init_on`](super::init_on).
@@ -140,13 +141,13 @@ impl ProcessPool {
         Builder::default().build()
     }
 
-    /// What can be chosen.
+    /// The options.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Calls a function that computes or blocks, on the process that has the fewest calls. A process runs one such
-    /// function at a time and is given no other call meanwhile; further calls wait in turn. This never waits itself.
+    /// Calls a function that computes or blocks, on the process with the fewest calls. A process runs one such
+    /// function at a time and gets no other call meanwhile; further calls wait in order. This method never waits.
     ///
     /// # Panics
     /// If the function was not added in [`init_on`](super::init_on).
@@ -160,9 +161,9 @@ impl ProcessPool {
         self.request::<F, R>(true, None, encode(&argument))
     }
 
-    /// Calls an async function: it runs on a process's loop, beside others there, as many as
-    /// [`calls_per_process`](Builder::calls_per_process) says. What computes without a pause holds the others up: that
-    /// is for [`call`](ProcessPool::call).
+    /// Calls an async function. It runs on a process's loop, together with at most
+    /// [`calls_per_process`](Builder::calls_per_process) others. A function that computes without a pause delays the
+    /// others: use [`call`](ProcessPool::call) for it.
     ///
     /// # Panics
     /// If the function was not added in [`init_on`](super::init_on).
@@ -177,8 +178,8 @@ impl ProcessPool {
         self.request::<F, C::Output>(false, None, encode(&argument))
     }
 
-    /// Calls an async function once in each process, for example to have each of them listen to the same port, or load
-    /// what later calls use. A process that is started later, in the place of one that died, was not called.
+    /// Calls an async function once in each process, for example to make each of them listen on the same port, or load
+    /// data for later calls. A process that later replaces one that died does not get this call.
     ///
     /// # Panics
     /// If the function was not added in [`init_on`](super::init_on).
@@ -206,7 +207,7 @@ impl ProcessPool {
         argument: Result<Vec<u8>, CallError>,
     ) -> Call<R> {
         let function = registered().number_of::<F>();
-        // Relaxed: only that no number is given twice matters.
+        // Relaxed: it only matters that no number is assigned twice.
         let id = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (answer, promise) = oneshot::channel();
         match argument {
@@ -223,20 +224,20 @@ impl ProcessPool {
         Call::new(id, Arc::clone(&self.inbox), promise)
     }
 
-    /// How many processes there are to be.
+    /// The configured number of processes.
     pub fn processes(&self) -> usize {
         self.inbox.ids.lock().len()
     }
 
-    /// The numbers of the processes that are ready now.
+    /// The process ids of the processes that are ready now.
     pub fn ids(&self) -> Vec<u32> {
         self.inbox.ids.lock().iter().flatten().copied().collect()
     }
 
-    /// Ends the pool when every call that was made has been answered. Blocks the calling thread until then.
+    /// Ends the pool when all calls were answered. Blocks the calling thread until then.
     ///
     /// # Panics
-    /// Inside of a task of any runtime: await the calls there, and drop the pool.
+    /// Inside a task of any runtime: await the calls there, and drop the pool.
     pub fn close(mut self) {
         runtime_kernel::context::assert_may_block(
             "ProcessPool::close",
@@ -250,8 +251,8 @@ impl ProcessPool {
         let Some(supervisor) = self.supervisor.take() else {
             return;
         };
-        // Dropped on the supervisor's own thread, by the destructor of something that a call's waker held, it can't
-        // wait for itself.
+        // If it is dropped on the supervisor's own thread, by the destructor of something that a call's waker held, it
+        // can't wait for itself.
         if supervisor.thread().id() != thread::current().id() {
             let _ = supervisor.join();
         }

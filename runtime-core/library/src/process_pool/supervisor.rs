@@ -8,7 +8,7 @@ use super::functions::spawn_local;
 use super::inbox::{Inbox, Order};
 use super::worker;
 
-/// Supervises until it is told to end; no process is left then.
+/// Supervises until it is told to end. No process is left then.
 pub(super) async fn supervise(inbox: Arc<Inbox>, calls_per_process: usize) {
     let processes = inbox.ids.lock().len();
     let pool = Pool::new(Arc::clone(&inbox), processes, calls_per_process);
@@ -26,7 +26,7 @@ pub(super) async fn supervise(inbox: Arc<Inbox>, calls_per_process: usize) {
     }
     pool.ending.close();
     for worker in workers {
-        // A panic of a worker's is one of this module; the others are to end their processes all the same.
+        // A panic in a worker is this module's own; the other workers must still end their processes.
         let _ = worker.await;
     }
 }

@@ -1,10 +1,10 @@
-//! What goes through the socket between a pool and a child: frames of a head and as many bytes as it says.
+//! The frames that go through the socket between a pool and a child: a head, and as many bytes as it says.
 
 use std::io;
 
 use futures_lite::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Kind {
@@ -12,7 +12,7 @@ pub(super) enum Kind {
     Ready = 1,
     /// Parent: run a function on the argument in the body.
     Run,
-    /// Parent: abort a call. It is answered by `Cancelled`, unless another answer is on its way.
+    /// Parent: abort a call. The child answers with `Cancelled`, unless another answer is on its way.
     Cancel,
     /// Child: a call's result.
     Value,
@@ -20,9 +20,9 @@ pub(super) enum Kind {
     Panicked,
     /// Child: a call's future was dropped.
     Cancelled,
-    /// Child: a result could not be encoded; why.
+    /// Child: a result could not be encoded; with the reason.
     Unencodable,
-    /// Child: an argument could not be decoded; why.
+    /// Child: an argument could not be decoded; with the reason.
     Undecodable,
 }
 
@@ -39,13 +39,13 @@ impl Kind {
     ];
 }
 
-/// One message, either way.
+/// One message, in either direction.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) kind: Kind,
-    /// Which function, in `Run`; else 0.
+    /// The function's number in `Run`; otherwise 0.
     pub(super) function: u32,
-    /// Which call it is about; 0 in `Ready`.
+    /// The call's number; 0 in `Ready`.
     pub(super) call: u64,
     pub(super) body: Vec<u8>,
 }
@@ -53,11 +53,11 @@ pub(super) struct Frame {
 /// Kind, function, call and the body's length, little-endian: 4, 4, 8 and 8 bytes.
 const HEAD: usize = 24;
 
-/// The most that is set aside for a body before any of it has come.
+/// The maximum memory that is reserved for a body before any of it has arrived.
 const TRUSTED: u64 = 1 << 20;
 
 impl Frame {
-    /// Writes it whole. Not cancel safe.
+    /// Writes the whole frame. Not cancel safe.
     pub(super) async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let mut head = [0; HEAD];
         head[..4].copy_from_slice(&(self.kind as u32).to_le_bytes());
@@ -68,7 +68,7 @@ impl Frame {
         to.write_all(&self.body).await
     }
 
-    /// Reads the next one; `None` at the end of the stream. Not cancel safe.
+    /// Reads the next frame; `None` at the end of the stream. Not cancel safe.
     pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
         let mut head = [0; HEAD];
         match from.read_exact(&mut head).await {
@@ -140,7 +140,7 @@ mod tests {
         bytes[0] = 200;
         let error = block_on(Frame::read(&mut &bytes[..])).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        // A length beyond all memory costs none.
+        // A length beyond all memory does not reserve any.
         bytes[0] = Kind::Run as u8;
         bytes[16..24].fill(0x7f);
         assert!(block_on(Frame::read(&mut &bytes[..])).is_err());

@@ -1,4 +1,4 @@
-//! One place of a pool: starts a process, talks to it, sees it end, starts the next one.
+//! One place of a pool: starts a process, communicates with it, notices its end, starts the next one.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,14 +21,15 @@ use super::functions::registered;
 use super::functions::spawn_local;
 use super::wire::{Frame, Kind};
 
-/// How long a process may take from its start until it is ready; only one that does not call `init` reaches it.
+/// How long a process may take from its start until it is ready; only a process that does not call `init` reaches
+/// this.
 const START: Duration = Duration::from_secs(60);
-/// How long a process may take to end by itself once its socket was closed.
+/// How long a process may take to exit by itself after its socket was closed.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The same for one that runs calls: those end with it either way. A process that is dying already is not to be called
-/// killed by us.
+/// The same for a process that runs calls: they end with it in either case. It is not zero, so that a process that is
+/// already dying is not reported as killed by us.
 const BUSY_FAREWELL: Duration = Duration::from_millis(10);
-/// Pauses between starts that fail; each is twice as long as the one before.
+/// The pauses between failed starts; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -37,7 +38,7 @@ pub(super) async fn occupy(pool: Rc<Pool>, place: usize) {
     while !pool.ending.is_closed() {
         let failed = match Process::start() {
             Ok(mut process) => {
-                // Whatever it is waiting for, the pool's end ends it.
+                // The pool's end interrupts any wait.
                 let ending = async {
                     let _ = pool.ending.acquire().await;
                     Ok(())
@@ -62,7 +63,7 @@ pub(super) async fn occupy(pool: Rc<Pool>, place: usize) {
             }
             Err(error) => Some(error.to_string()),
         };
-        // A process that was of use is replaced after a short pause too: it may be its start that kills it.
+        // A process that was ready is also replaced only after a short pause: its start may be what kills it.
         let failures = failed.map_or(0, |why| pool.start_failed(place, &why));
         let doublings = failures.saturating_sub(PATIENCE).min(16);
         let pause = (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
@@ -83,7 +84,7 @@ struct Process {
 }
 
 impl Process {
-    /// Starts this program once more. To be called on the thread that lives as long as the pool: the kernel kills the
+    /// Starts this program once more. Call it on the thread that lives as long as the pool: the kernel kills the
     /// process when that thread ends.
     fn start() -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
@@ -97,7 +98,8 @@ impl Process {
             command.as_std_mut().arg0(name);
         }
         let child = command.spawn()?;
-        // The command holds the child's end of the socket: as long as it did, the socket would not end with the child.
+        // The command holds the child's end of the socket: until it is dropped, the socket would not end with the
+        // child.
         drop(command);
         let (read, write) = UnixStream::from_std(ours)?.into_split();
         Ok(Self {
@@ -108,10 +110,10 @@ impl Process {
         })
     }
 
-    /// Brings it calls and fetches answers until its socket ends.
+    /// Sends it calls and reads its answers until its socket ends.
     ///
     /// # Errors
-    /// Why it can't be used, if it was never ready.
+    /// The reason, if it was never ready.
     async fn serve(&mut self, pool: &Rc<Pool>, place: usize) -> Result<(), String> {
         match timeout(START, Frame::read(&mut self.read)).await {
             Ok(Ok(Some(frame))) if frame.kind == Kind::Ready => {
@@ -135,14 +137,14 @@ impl Process {
         let mut write = self.write.take().expect("taken once");
         let writing = spawn_local(async move {
             while let Some(frame) = outbox.get().await {
-                // The process is gone, as its reader finds.
+                // The process is gone, as its reader will notice.
                 if frame.write(&mut write).await.is_err() {
                     break;
                 }
             }
         });
         let writing = AbortOnDrop(writing);
-        // What is no frame ends the process as its own end does.
+        // Invalid data ends the process, like its own end.
         while let Ok(Some(frame)) = Frame::read(&mut self.read).await {
             pool.answered(place, frame);
         }
@@ -150,7 +152,8 @@ impl Process {
         Ok(())
     }
 
-    /// Closes the socket, gives it a moment to end by itself if it is not busy, kills it else, and says how it ended.
+    /// Closes the socket. Gives the process a moment to exit by itself if it is not busy, otherwise kills it. Returns
+    /// how it ended.
     async fn end(mut self, busy: bool) -> Option<ExitStatus> {
         drop((self.read, self.write));
         let farewell = if busy { BUSY_FAREWELL } else { FAREWELL };
@@ -161,7 +164,7 @@ impl Process {
     }
 }
 
-/// The writing half is within the task.
+/// Ends the task that owns the writing half.
 struct AbortOnDrop(runtime_kernel::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -170,7 +173,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The link in `/proc` stays true when the file is replaced by a new build halfway.
+/// Even if a new build replaces the file meanwhile, the link in `/proc` stays valid.
 fn own_program() -> io::Result<PathBuf> {
     let link = Path::new("/proc/self/exe");
     if link.exists() {

@@ -1,4 +1,4 @@
-//! How a harness starts a runtime: by settings that every scheduler understands, for one root task.
+//! How a harness starts a runtime: settings that every scheduler understands, and one root task.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -8,20 +8,20 @@ use runtime_kernel::reactor::ReactorKind;
 
 use super::traits::Runtime;
 
-/// How to start a runtime: what every scheduler understands. What one of them does not have, it ignores, but for a
-/// policy, a knob or a part, which is an error.
+/// How to start a runtime: the settings that every scheduler understands. A scheduler ignores settings that it does
+/// not have, except an unknown policy, knob or part, which is an error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LaunchConfig {
-    /// Worker threads where there are several. At least 1.
+    /// The number of worker threads, for schedulers with several. At least 1.
     pub workers: usize,
     /// The scheduling policy, by name, one of [`Launch::POLICIES`]; `None` is the scheduler's default.
     pub policy: Option<String>,
-    /// Single decisions of the policy, by the names in [`Launch::KNOBS`].
+    /// Knobs of the policy, by the names in [`Launch::KNOBS`].
     pub knobs: BTreeMap<String, String>,
     /// Parts to leave out, by the names in [`Launch::PARTS`].
     pub without: BTreeSet<String>,
-    /// How readiness is asked of the kernel.
+    /// Which backend asks the kernel for readiness.
     pub reactor: ReactorKind,
     /// Stack of each task's thread in bytes, under 1:1; `None` is the scheduler's default.
     pub stack_bytes: Option<usize>,
@@ -42,7 +42,7 @@ impl Default for LaunchConfig {
 
 impl LaunchConfig {
     /// Refuses a policy, knobs and parts that `L` does not have; `runtime` is its name, for the message. For
-    /// implementations of [`Launch::run`]. The values of knobs are theirs to check.
+    /// implementations of [`Launch::run`], which check the values of knobs themselves.
     ///
     /// # Errors
     /// Of kind [`InvalidInput`](io::ErrorKind::InvalidInput).
@@ -72,19 +72,19 @@ impl LaunchConfig {
     }
 }
 
-/// A name that can be chosen, and what it stands for.
+/// A name that you can choose, and its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// As it is written in a command.
+    /// The name, as in a command.
     pub name: &'static str,
     /// One line.
     pub about: &'static str,
 }
 
-/// A decision that can be changed by name.
+/// A decision that you can change by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knob {
-    /// As it is written in a command.
+    /// The name, as in a command.
     pub name: &'static str,
     /// One line.
     pub about: &'static str,
@@ -94,24 +94,25 @@ pub struct Knob {
 
 /// Starts a runtime, runs one root task to its end, and stops the runtime.
 pub trait Launch {
-    /// The handle that the root task is given.
+    /// The handle that the root task gets.
     type Runtime: Runtime;
 
-    /// The scheduling policies that [`LaunchConfig::policy`] may name; the first one is the default. Empty: there is
-    /// no choice.
+    /// The scheduling policies that [`LaunchConfig::policy`] may name; the first one is the default. Empty if there
+    /// is no choice.
     const POLICIES: &'static [Choice] = &[];
 
-    /// The decisions that [`LaunchConfig::knobs`] may change.
+    /// The knobs that [`LaunchConfig::knobs`] may set.
     const KNOBS: &'static [Knob] = &[];
 
-    /// Former names of knobs, each with its name today. A harness understands both.
+    /// Former names of knobs, each with its present name. A harness understands both.
     const FORMER_KNOBS: &'static [(&'static str, &'static str)] = &[];
 
     /// The parts that [`LaunchConfig::without`] may leave out, in the order in which they are shown. A part that was
     /// left out when the program was built is not among them.
     const PARTS: &'static [Choice] = &[];
 
-    /// Runs `root` as a spawned task of a new runtime and returns its output; what it left running is dropped.
+    /// Runs `root` as a spawned task of a new runtime and returns its output. Drops the tasks that are still running
+    /// then.
     ///
     /// # Errors
     /// When the system refuses threads or descriptors; of kind [`InvalidInput`](io::ErrorKind::InvalidInput) when

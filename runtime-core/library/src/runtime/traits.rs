@@ -1,4 +1,4 @@
-//! What a concurrent program is written against.
+//! The traits that you write a concurrent program against.
 
 use std::future::Future;
 use std::io;
@@ -15,10 +15,10 @@ use runtime_kernel::trace::Recorded;
 
 /// A handle to a running scheduler: cheap to clone, and it never keeps the runtime alive.
 ///
-/// The methods that wait are written as `fn .. -> impl Future + Send` and not as `async fn`, because a generic
-/// `rt.spawn(async move { listener.accept().await })` could not be proved `Send` otherwise.
+/// The methods that wait are written as `fn .. -> impl Future + Send` and not as `async fn`. Otherwise the compiler
+/// could not prove that a generic `rt.spawn(async move { listener.accept().await })` is `Send`.
 ///
-/// Futures made by a runtime (`sleep`, sockets) are to be polled inside that runtime, that is from its tasks.
+/// Poll futures of a runtime (`sleep`, sockets) only inside that runtime, which means in its tasks.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// What [`spawn`](Runtime::spawn) returns. Dropping it detaches the task.
     type JoinHandle<T: Send + 'static>: TaskHandle<T>;
@@ -31,28 +31,28 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// The receiving half of the runtime's idiomatic bounded channel.
     type Receiver<T: Send + 'static>: ChannelReceiver<T>;
 
-    /// The name by which the lab's tables call this scheduler, such as `mn`.
+    /// This scheduler's name in the lab's tables, such as `mn`.
     fn name(&self) -> &'static str;
 
     /// What this scheduler can and cannot do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Counters since the start; what a scheduler does not count is `None`.
+    /// Counters since the start; `None` for what the scheduler does not count.
     fn metrics(&self) -> Metrics;
 
-    /// What the process's recording, such as a [flight recorder](runtime_kernel::trace::flight), has recorded so far.
-    /// `None`: nothing records, or the scheduler has no hooks for it.
+    /// What the process's recording, such as a [flight recorder](runtime_kernel::trace::flight), has so far. `None` if
+    /// there is no recording, or if the scheduler has no hooks for it.
     ///
-    /// A recording is of the whole process, other runtimes included.
+    /// A recording covers the whole process, including other runtimes.
     fn dump_trace(&self) -> Option<Recorded> {
         None
     }
 
-    /// The live tasks: what each waits for, since when, and who holds what. asyncio's `all_tasks()`, and its `ps`.
-    /// `None`: the scheduler does not list them.
+    /// The live tasks: what each waits for, since when, and which task holds it. asyncio's `all_tasks()`, and its
+    /// `ps`. `None` if the scheduler does not list them.
     ///
-    /// What they wait for and hold is known as far as it began while somebody
-    /// [watched](runtime_kernel::task_list::watch). Cost: a walk over the memory of all tasks; it stops none of them.
+    /// The list contains waits and holders that began during a [watch](runtime_kernel::task_list::watch). Cost: a
+    /// walk over the memory of all tasks, without stopping any of them.
     fn tasks(&self) -> Option<TaskList> {
         None
     }
@@ -67,7 +67,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// As [`spawn`](Runtime::spawn), with attributes. A runtime ignores those that it has no use for, by default all.
+    /// Like [`spawn`](Runtime::spawn), with attributes. A runtime ignores attributes that it does not use; the
+    /// default ignores all.
     #[track_caller]
     fn spawn_with<F>(&self, attributes: Attributes, future: F) -> Self::JoinHandle<F::Output>
     where
@@ -78,7 +79,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         self.spawn(future)
     }
 
-    /// Runs a function that blocks, on a thread where that harms nobody.
+    /// Runs a function that blocks, on a thread where blocking does no harm.
     #[track_caller]
     fn spawn_blocking<F, T>(&self, function: F) -> Self::JoinHandle<T>
     where
@@ -97,10 +98,10 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Completes at `deadline`, never before. A deadline in the past completes without waiting.
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Awaits `future` for at most `duration`; a result that is ready beats a deadline that is due.
+    /// Awaits `future` for at most `duration`. A result that is ready takes precedence over a deadline that is due.
     ///
     /// # Errors
-    /// [`Elapsed`] when the time is over first; `future` is dropped with the returned future.
+    /// [`Elapsed`] if the time is up first. `future` is dropped with the returned future.
     fn timeout<F>(
         &self,
         duration: Duration,
@@ -113,7 +114,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Lets the other tasks that are ready run first.
     fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Listens on `address`; port 0 takes a free one.
+    /// Listens on `address`; port 0 picks a free port.
     ///
     /// # Errors
     /// Those of `socket`, `bind` and `listen`.
@@ -122,8 +123,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpListener>> + Send;
 
-    /// Connects to `address`. As on accepted connections, `TCP_NODELAY` is set, so that programs over this trait
-    /// behave the same under every runtime.
+    /// Connects to `address`. Sets `TCP_NODELAY`, as on accepted connections, so that programs over this trait behave
+    /// the same under every runtime.
     ///
     /// # Errors
     /// Those of `socket` and `connect`.
@@ -138,14 +139,14 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
 /// A listening TCP socket of some runtime.
 pub trait TcpListener: Send + Sync + Unpin + 'static {
-    /// What [`accept`](TcpListener::accept) yields.
+    /// The stream that [`accept`](TcpListener::accept) yields.
     type Stream;
 
-    /// The next connection, with `TCP_NODELAY` set, and where it comes from. Cancel safe: a dropped `accept` loses no
+    /// The next connection, with `TCP_NODELAY` set, and its peer's address. Cancel safe: a dropped `accept` loses no
     /// connection.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
-    /// The address listened on, with the port that port 0 was given.
+    /// The address that it listens on; if you bound port 0, with the actual port.
     ///
     /// # Errors
     /// Those of `getsockname`.
@@ -157,7 +158,7 @@ pub trait ChannelSender<T>: Clone + Send + Sync + 'static {
     /// Waits for room and sends.
     ///
     /// # Errors
-    /// Gives the value back when every receiver is gone.
+    /// Returns the value if every receiver is gone.
     fn send(&self, value: T) -> impl Future<Output = Result<(), T>> + Send;
 }
 

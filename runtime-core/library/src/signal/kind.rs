@@ -1,4 +1,4 @@
-//! Which signal.
+//! Kinds of signals.
 
 use std::fmt;
 
@@ -18,28 +18,28 @@ pub struct SignalKind(i32);
 impl SignalKind {
     /// `SIGINT`: Ctrl-C.
     pub const INTERRUPT: Self = Self(consts::SIGINT);
-    /// `SIGTERM`: the request to end.
+    /// `SIGTERM`: the request to exit.
     pub const TERMINATE: Self = Self(consts::SIGTERM);
-    /// `SIGHUP`: the terminal is gone; to daemons: read the configuration again.
+    /// `SIGHUP`: the terminal is gone; for daemons: read the configuration again.
     pub const HANGUP: Self = Self(consts::SIGHUP);
     /// `SIGQUIT`: Ctrl-\.
     pub const QUIT: Self = Self(consts::SIGQUIT);
-    /// `SIGUSR1`: as the program likes.
+    /// `SIGUSR1`: for the program's own use.
     pub const USER1: Self = Self(consts::SIGUSR1);
-    /// `SIGUSR2`: as the program likes.
+    /// `SIGUSR2`: for the program's own use.
     pub const USER2: Self = Self(consts::SIGUSR2);
-    /// `SIGALRM`: an alarm of `alarm` or `setitimer`.
+    /// `SIGALRM`: a timer of `alarm` or `setitimer`.
     pub const ALARM: Self = Self(consts::SIGALRM);
     /// `SIGCHLD`: a child process has ended or stopped.
     pub const CHILD: Self = Self(consts::SIGCHLD);
-    /// `SIGWINCH`: the terminal has another size.
+    /// `SIGWINCH`: the terminal's size has changed.
     pub const WINDOW_CHANGE: Self = Self(consts::SIGWINCH);
-    /// `SIGCONT`: the process was stopped and goes on.
+    /// `SIGCONT`: the process was stopped and continues.
     pub const CONTINUE: Self = Self(consts::SIGCONT);
-    /// `SIGKILL`: the end, which can be sent and not received.
+    /// `SIGKILL`: kills the process; you can send it but not receive it.
     pub const KILL: Self = Self(consts::SIGKILL);
 
-    /// The kind of that number, whatever it means on this system.
+    /// The kind with that number, whatever it means on this system.
     pub const fn from_raw(number: i32) -> Self {
         Self(number)
     }
@@ -49,8 +49,8 @@ impl SignalKind {
         self.0
     }
 
-    /// Whether a program may listen to it: not to `SIGKILL` and `SIGSTOP`, which can't be caught, nor to those by
-    /// which the processor reports an error, as returning from their handlers would repeat it.
+    /// Whether a program may listen to it. It may not for `SIGKILL` and `SIGSTOP`, which can't be caught, nor for
+    /// signals with which the processor reports an error, because returning from their handlers would repeat it.
     pub fn can_be_received(self) -> bool {
         !consts::FORBIDDEN.contains(&self.0)
     }

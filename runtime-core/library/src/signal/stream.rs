@@ -13,23 +13,24 @@ use signal_hook::SigId;
 use signal_hook::low_level::{pipe, unregister};
 
 use super::kind::SignalKind;
+use super::stack::use_signal_stack;
 use runtime_kernel::budget::consume_budget;
 use runtime_kernel::context::{self, IoDriver};
 use runtime_kernel::reactor::{Direction, Initially, Registration};
 
-/// Listens to signals of `kind`, from now on: any number of streams may listen to one kind, and each hears all of
-/// them. asyncio's `loop.add_signal_handler`.
+/// Listens to signals of `kind`, from now on. Any number of streams may listen to one kind, and each gets all
+/// signals. asyncio's `loop.add_signal_handler`.
 ///
-/// The signal's default action is off from now on, and stays off when the stream is dropped.
+/// This disables the signal's default action, which stays disabled when the stream is dropped.
 ///
-/// Cost: two descriptors and a registration; a signal is a byte to each stream of its kind, written by the handler.
+/// Cost: two descriptors and a registration; for each signal, the handler writes a byte to each stream of its kind.
 ///
 /// # Errors
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a kind that [can't be received](SignalKind::can_be_received) or
-/// does not exist; else when descriptors are exhausted.
+/// does not exist; otherwise when descriptors are exhausted.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 ///
 /// ```no_run
 /// use runtime_core::signal::{SignalKind, signal};
@@ -47,15 +48,15 @@ pub fn signal(kind: SignalKind) -> io::Result<SignalStream> {
     SignalStream::new(kind, &driver)
 }
 
-/// Completes at the next `SIGINT`, which Ctrl-C sends. The program does not end of it from when this is first polled.
+/// Completes at the next `SIGINT`, which Ctrl-C sends. From the first poll on, the signal no longer ends the program.
 ///
-/// Cancel safe, but what comes between two calls is heard by nobody: where that matters, listen with [`signal`] once.
+/// Cancel safe, but a signal between two calls is lost: if that matters, create one stream with [`signal`].
 ///
 /// # Errors
-/// As those of [`signal`], and when the runtime has shut down.
+/// The same as those of [`signal`], and when the runtime has shut down.
 ///
 /// # Panics
-/// Outside of a runtime.
+/// Outside a runtime.
 ///
 /// ```no_run
 /// use runtime_core::signal::ctrl_c;
@@ -81,12 +82,12 @@ pub async fn ctrl_c() -> io::Result<()> {
     }
 }
 
-/// Signals of one kind, as [`signal`] makes it. It ends only with its runtime.
+/// Signals of one kind, created by [`signal`]. It ends only with its runtime.
 #[must_use = "a dropped stream hears nothing"]
 pub struct SignalStream {
     kind: SignalKind,
     registered: SigId,
-    /// The end of the pair that the handler does not write to.
+    /// Our end of the pair; the handler writes to the other one.
     bytes: Registration,
 }
 
@@ -102,19 +103,22 @@ impl SignalStream {
         handlers.set_nonblocking(true)?;
         ours.set_nonblocking(true)?;
         let bytes = Registration::new(ours.into(), driver, Initially::Waiting)?;
-        Ok(Self {
+        let stream = Self {
             kind,
             registered: pipe::register(kind.as_raw(), handlers)?,
             bytes,
-        })
+        };
+        use_signal_stack(kind)?;
+        Ok(stream)
     }
 
-    /// Which signals it hears.
+    /// The kind of signals that it receives.
     pub fn kind(&self) -> SignalKind {
         self.kind
     }
 
-    /// Waits for the next one; those that came since the last time are one. `None` when the runtime has shut down.
+    /// Waits for the next signal; all signals since the last time count as one. `None` when the runtime has shut
+    /// down.
     ///
     /// Cancel safe: a dropped `recv` loses no signal.
     pub async fn recv(&mut self) -> Option<()> {
@@ -131,7 +135,7 @@ impl Stream for SignalStream {
     }
 }
 
-/// Empties the pair; "would block" if it is empty already.
+/// Empties the pair; "would block" if it is already empty.
 fn take_all(fd: BorrowedFd<'_>) -> io::Result<()> {
     let mut bytes = [0; 64];
     let (mut taken, _) = recv(fd, &mut bytes, RecvFlags::DONTWAIT)?;
@@ -143,7 +147,7 @@ fn take_all(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 impl Drop for SignalStream {
     fn drop(&mut self) {
-        // Closes the handler's end too.
+        // This also closes the handler's end.
         unregister(self.registered);
     }
 }

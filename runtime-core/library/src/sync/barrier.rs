@@ -1,4 +1,4 @@
-//! Where a number of tasks wait for each other.
+//! A barrier: a number of tasks wait for each other.
 
 use std::error::Error;
 use std::fmt;
@@ -14,13 +14,13 @@ use runtime_kernel::{budget, context, park};
 
 const LANE: usize = 0;
 
-/// Holds tasks up until a number of them have come, and lets all of those go on: asyncio's `Barrier`. Then it holds
-/// the next ones up.
+/// Makes tasks wait until a number of them have arrived, and then lets all of those continue: asyncio's `Barrier`.
+/// Then the next round begins.
 ///
-/// - *Fairness*: with more tasks than it takes, the first to come are the first to go on together.
-/// - *Cancelling*: one that is dropped while it waits is not counted any more. One that is dropped after the last one
-///   came has done its part.
-/// - *Cost*: a short lock, without allocating; the last to come wakes the others.
+/// - *Fairness*: if there are more tasks than parties, the first to arrive are the first to continue together.
+/// - *Cancelling*: a future that is dropped while it waits no longer counts. One that is dropped after the last task
+///   arrived still counts.
+/// - *Cost*: a short lock, without allocating; the last to arrive wakes the others.
 ///
 /// ```
 /// use runtime_core::sync::Barrier;
@@ -43,18 +43,18 @@ pub struct Barrier {
     parties: usize,
 }
 
-/// A waiter's need is the round that it takes part in; what it is given, its index.
+/// A waiter's need is its round; what it is given is its index.
 #[derive(Debug)]
 struct Rounds {
     /// The round that is filling up.
     round: usize,
-    /// How many of it are in line.
+    /// How many waiters of that round are in the list.
     arrived: usize,
-    /// The first so many in line are of earlier rounds, and have yet to be told that they are over.
+    /// This many waiters at the front of the list belong to earlier rounds, and have yet to learn that these are over.
     leaving: usize,
-    /// How those rounds ended. It is only changed while nobody is leaving.
+    /// How those rounds ended. Only changed while `leaving` is 0.
     ended: Ended,
-    /// The round and the index of the next one to be let go.
+    /// The round and the index of the next waiter to be released.
     next: (usize, usize),
     broken: bool,
 }
@@ -66,7 +66,7 @@ enum Ended {
 }
 
 impl Rounds {
-    /// Ends the round for those in line; the next one begins.
+    /// Ends the round of those in the list; the next one begins.
     fn end(&mut self, how: Ended) {
         debug_assert!(self.leaving == 0 || self.ended == how);
         self.ended = how;
@@ -111,7 +111,7 @@ impl Resource for Rounds {
     }
 }
 
-/// Came through a [`Barrier`].
+/// The result of passing a [`Barrier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     index: usize,
@@ -119,19 +119,19 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// The place among those who came through together, in the order of their coming; each has another, below
+    /// The index among those that continued together, in the order of arrival; a different one for each, below
     /// [`parties`](Barrier::parties).
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// True for one of those who came through together: the last to come, who did not have to wait.
+    /// True for exactly one of those that continued together: the last to arrive, which did not have to wait.
     pub fn is_leader(&self) -> bool {
         self.leader
     }
 }
 
-/// The barrier was broken, or reset while one waited: those who wait for each other are not all coming.
+/// The barrier was broken, or reset during the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenBarrier;
 
@@ -144,7 +144,7 @@ impl fmt::Display for BrokenBarrier {
 impl Error for BrokenBarrier {}
 
 impl Barrier {
-    /// A barrier for so many.
+    /// A barrier for that many tasks.
     ///
     /// # Panics
     /// If `parties` is zero.
@@ -152,7 +152,7 @@ impl Barrier {
     pub fn new(parties: usize) -> Self {
         assert!(
             parties > 0,
-            "a barrier for nobody would never open: with one party it lets everybody pass"
+            "a barrier for 0 parties would never open: with one party it lets everybody pass"
         );
         Self {
             queue: WaitQueue::new(Rounds {
@@ -167,9 +167,9 @@ impl Barrier {
         }
     }
 
-    /// Waits until as many have come as the barrier is for.
+    /// Waits until all parties have arrived.
     ///
-    /// Cancel safe: one that is dropped is not counted, unless the last one had come already.
+    /// Cancel safe: a dropped future does not count, unless the last task had already arrived.
     ///
     /// # Errors
     /// [`BrokenBarrier`] if the barrier is broken, now or while waiting, or reset while waiting.
@@ -184,22 +184,22 @@ impl Barrier {
     /// [`wait`](Barrier::wait) for a thread that runs no tasks: blocks it.
     ///
     /// # Errors
-    /// As [`wait`](Barrier::wait).
+    /// Like [`wait`](Barrier::wait).
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_wait(&self) -> Result<Arrival, BrokenBarrier> {
         context::assert_may_block("Barrier::blocking_wait", "use `wait().await` instead");
         park::block_on_current_thread(self.wait())
     }
 
-    /// Breaks the barrier: who waits, and whoever comes before the next [`reset`](Barrier::reset), gets
-    /// [`BrokenBarrier`]. For one that fails and can't come.
+    /// Breaks the barrier: all waiters, and all tasks that arrive before the next [`reset`](Barrier::reset), get
+    /// [`BrokenBarrier`]. For a task that fails and can't arrive.
     pub fn abort(&self) {
         self.break_round(true);
     }
 
-    /// Makes the barrier as new: who waits gets [`BrokenBarrier`].
+    /// Resets the barrier: all waiters get [`BrokenBarrier`].
     pub fn reset(&self) {
         self.break_round(false);
     }
@@ -213,7 +213,7 @@ impl Barrier {
                 rounds.end(Ended::Broken);
                 rounds.broken = broken;
             }
-            // Else another thread is in the middle of telling an earlier round: that comes first.
+            // Otherwise another thread is in the middle of ending an earlier round, which comes first.
             locked.serve();
             if settled {
                 return;
@@ -226,12 +226,12 @@ impl Barrier {
         self.queue.lock().state().broken
     }
 
-    /// How many it takes.
+    /// The number of tasks that it waits for.
     pub fn parties(&self) -> usize {
         self.parties
     }
 
-    /// How many have come and wait for the others: asyncio's `n_waiting`.
+    /// How many tasks have arrived and wait for the others: asyncio's `n_waiting`.
     #[doc(alias = "n_waiting")]
     pub fn waiting(&self) -> usize {
         self.queue.lock().state().arrived
@@ -288,7 +288,7 @@ impl Future for WaitAll<'_> {
                 return Poll::Pending;
             }
             if rounds.leaving > 0 && rounds.ended == Ended::Broken {
-                // Another thread is in the middle of telling a broken round: that comes first.
+                // Another thread is in the middle of ending a broken round, which comes first.
                 turn.serve();
                 continue;
             }

@@ -15,7 +15,7 @@ struct Shared<T> {
 }
 
 /// A bounded channel for any number of senders and receivers; each value reaches one of the receivers. In asyncio it
-/// is a `Queue` with somebody to shut it down.
+/// is a `Queue` that someone shuts down.
 ///
 /// Fairness, cancel safety and cost are those of a [`Queue`]: both sides are served first come, first served, a
 /// dropped future loses no value, each operation takes a short lock, and waiting allocates nothing.
@@ -54,7 +54,8 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     )
 }
 
-/// The sending end of a [`channel`]. When the last one is dropped, receivers get what is left and then `None`.
+/// The sending end of a [`channel`]. When the last one is dropped, receivers get the remaining values and then
+/// `None`.
 #[derive(Debug)]
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
@@ -64,7 +65,7 @@ impl<T> Sender<T> {
     /// Waits for room and sends; as cancel safe as [`Queue::put`].
     ///
     /// # Errors
-    /// Gives the value back if every receiver is gone.
+    /// Returns the value if every receiver is gone.
     pub fn send(&self, value: T) -> Put<'_, Fifo<T>> {
         self.shared.queue.put(value)
     }
@@ -72,7 +73,7 @@ impl<T> Sender<T> {
     /// Sends without waiting.
     ///
     /// # Errors
-    /// [`TryPutError`] gives the value back.
+    /// [`TryPutError`] returns the value.
     pub fn try_send(&self, value: T) -> Result<(), TryPutError<T>> {
         self.shared.queue.try_put(value)
     }
@@ -80,15 +81,15 @@ impl<T> Sender<T> {
     /// [`send`](Sender::send) for a thread that runs no tasks: blocks it.
     ///
     /// # Errors
-    /// Gives the value back if every receiver is gone.
+    /// Returns the value if every receiver is gone.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_send(&self, value: T) -> Result<(), T> {
         self.shared.queue.blocking_put(value)
     }
 
-    /// True if sending is pointless, as every receiver is gone.
+    /// True if every receiver is gone, so that sending is pointless.
     pub fn is_closed(&self) -> bool {
         self.shared.queue.is_closed()
     }
@@ -96,7 +97,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        // Relaxed: whoever clones keeps the count above zero.
+        // Relaxed: the sender that is cloned keeps the count above zero.
         self.shared.senders.fetch_add(1, Ordering::Relaxed);
         Self {
             shared: Arc::clone(&self.shared),
@@ -106,15 +107,15 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        // Relaxed: the queue's lock orders what the senders sent before what a receiver sees of the closing.
+        // Relaxed: the queue's lock orders what the senders sent before a receiver sees the close.
         if self.shared.senders.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.shared.queue.close();
         }
     }
 }
 
-/// The receiving end of a [`channel`]. When the last one is dropped, what is in the channel is dropped and sending
-/// fails.
+/// The receiving end of a [`channel`]. When the last one is dropped, the values in the channel are dropped and
+/// sending fails.
 #[derive(Debug)]
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
@@ -138,12 +139,12 @@ impl<T> Receiver<T> {
     /// [`recv`](Receiver::recv) for a thread that runs no tasks: blocks it.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_recv(&self) -> Option<T> {
         self.shared.queue.blocking_get()
     }
 
-    /// Makes sending fail from now on; what is in the channel can still be received.
+    /// Makes sending fail from now on. Values in the channel can still be received.
     pub fn close(&self) {
         self.shared.queue.close();
     }
@@ -161,7 +162,7 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        // Relaxed: whoever clones keeps the count above zero.
+        // Relaxed: the receiver that is cloned keeps the count above zero.
         self.shared.receivers.fetch_add(1, Ordering::Relaxed);
         Self {
             shared: Arc::clone(&self.shared),
@@ -173,7 +174,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         // Relaxed: as for the senders.
         if self.shared.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // Values may run anything when they are dropped: outside of the lock.
+            // Outside the lock, because destructors of values may run anything.
             drop(self.shared.queue.close_and_drain());
         }
     }

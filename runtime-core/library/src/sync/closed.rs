@@ -1,9 +1,9 @@
-//! Why a semaphore or a lock gave no permit.
+//! Why a semaphore or a queue refused a request.
 
 use std::error::Error;
 use std::fmt;
 
-/// The semaphore or queue was closed: what is waited for will not come.
+/// The semaphore or queue was closed while or before you waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
@@ -15,12 +15,12 @@ impl fmt::Display for Closed {
 
 impl Error for Closed {}
 
-/// Why [`Semaphore::try_acquire`](super::Semaphore::try_acquire) gave no permit.
+/// Why [`Semaphore::try_acquire`](super::Semaphore::try_acquire) returned no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// The semaphore was closed.
     Closed,
-    /// There are too few permits, or others wait already.
+    /// There are too few permits, or others are already waiting.
     NoPermits,
 }
 

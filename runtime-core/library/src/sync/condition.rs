@@ -1,4 +1,4 @@
-//! Waiting for what a lock protects to change.
+//! Waiting for a change of the value that a lock protects.
 
 use std::fmt;
 use std::future::Future;
@@ -14,23 +14,24 @@ use super::wait_queue::{OtherQueue, RequeueList, Requeued, Status};
 use runtime_kernel::saved_waker::PollWaker;
 use runtime_kernel::{budget, context, park};
 
-/// Where tasks wait until another one says that what a [`Mutex`] protects has changed: asyncio's `Condition`.
+/// A condition variable: tasks wait until another one notifies them that the value of a [`Mutex`] has changed.
+/// asyncio's `Condition`.
 ///
-/// Waiting and notifying take the mutex's guard, so that neither compiles without the lock. Any number of conditions
-/// may share a mutex: "not empty" and "not full", say.
+/// Waiting and notifying take the mutex's guard, so neither compiles without the lock. Any number of conditions may
+/// share a mutex, for example "not empty" and "not full".
 ///
-/// A waiter gives the lock up while it waits. Notified, it is put in the mutex's own line, behind those who stand
-/// there, without being woken: it wakes when the lock is its own. So who was notified first goes on first, notifying
-/// many wakes them one after the other and not all at once, and a notification takes effect when the notifier unlocks.
+/// A waiter releases the lock while it waits. When it is notified, it enters the mutex's wait queue at the end,
+/// without being woken: it wakes when it gets the lock. The first to be notified therefore continues first. Notifying
+/// many wakes them one after the other and not all at once. A notification takes effect when the notifier unlocks.
 ///
-/// As with any condition, [`wait`](Condition::wait) belongs in a loop that looks at the value again: others may have
-/// had the lock before. [`wait_for`](Condition::wait_for) is that loop.
+/// As with any condition, call [`wait`](Condition::wait) in a loop that checks the value again, because others may
+/// have had the lock before. [`wait_for`](Condition::wait_for) is that loop.
 ///
 /// - *Fairness*: first come, first served, in the condition as in the mutex.
-/// - *Cancelling*: a waiter that is dropped before it was notified leaves. One that is dropped after it, and before it
-///   has gone on, passes the notification to the next who waits; if all were notified there is nobody whom it
-///   concerns. A dropped waiter does not hold the lock.
-/// - *Cost*: a short lock each for waiting and notifying, without allocating; notifying `n` is linear in `n` however
+/// - *Cancelling*: a waiter that is dropped before it was notified leaves. A waiter that is dropped after it was
+///   notified, and before it continued, passes the notification to the next waiter, unless all were notified. A
+///   dropped waiter does not hold the lock.
+/// - *Cost*: a short lock each for waiting and notifying, without allocating. Notifying `n` is linear in `n`, however
 ///   many wait.
 ///
 /// ```
@@ -69,18 +70,18 @@ impl Default for Condition {
 }
 
 impl Condition {
-    /// A condition that nobody waits for.
+    /// A condition without waiters.
     pub fn new() -> Self {
         Self {
             requeue: RequeueList::new(),
         }
     }
 
-    /// Unlocks, waits until notified, and locks again. It returns without a notification only as one passed on by a
-    /// waiter that was dropped.
+    /// Unlocks, waits until notified, and locks again. It has no spurious wake-ups; the notification may be one that
+    /// a dropped waiter passed on.
     ///
-    /// Cancel safe; see the type. The guard is the future's from the start: dropped at any time, it leaves the mutex
-    /// unlocked.
+    /// Cancel safe; see the type. The future owns the guard from the start: if it is dropped at any time, the mutex
+    /// is unlocked.
     ///
     /// # Panics
     /// When polled, if others wait for this condition with another mutex.
@@ -93,13 +94,13 @@ impl Condition {
         }
     }
 
-    /// [Waits](Condition::wait) until `predicate` is true; not at all if it is already. It is called with the lock
-    /// held. asyncio's `Condition.wait_for`.
+    /// [Waits](Condition::wait) until `predicate` is true, or not at all if it already is. The predicate is called
+    /// with the lock held. asyncio's `Condition.wait_for`.
     ///
-    /// Cancel safe: dropped, it unlocks, and passes on a notification that it has not looked at yet; one after which
-    /// the predicate was false is used up. Fairness: after each such notification it stands behind all others again.
-    /// Cost: one call of `predicate` at the start and one for each notification; so let no more be notified than can
-    /// go on.
+    /// Cancel safe: when dropped, it unlocks, and passes on a notification that it has not handled yet. A
+    /// notification after which the predicate was false is used up. Fairness: after each such notification it waits
+    /// behind all others again. Cost: one call of `predicate` at the start and one for each notification, so don't
+    /// notify more waiters than can continue.
     ///
     /// # Panics
     /// If others wait for this condition with another mutex.
@@ -109,7 +110,7 @@ impl Condition {
         mut predicate: impl FnMut(&mut T) -> bool,
     ) -> MutexGuard<'a, T> {
         if predicate(&mut guard) {
-            // A wait gives up its poll, so that no other way through here is without end.
+            // A wait ends its poll, so a loop that always waits can't run without end; this path needs the budget.
             budget::consume_budget().await;
             return guard;
         }
@@ -124,7 +125,7 @@ impl Condition {
     /// [`wait`](Condition::wait) for a thread that runs no tasks: blocks it.
     ///
     /// # Panics
-    /// Inside of a task, or if others wait for this condition with another mutex.
+    /// Inside a task, or if others wait for this condition with another mutex.
     pub fn blocking_wait<'a, T: ?Sized>(&'a self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         context::assert_may_block("Condition::blocking_wait", "use `wait(..).await` instead");
         park::block_on_current_thread(self.wait(guard))
@@ -133,7 +134,7 @@ impl Condition {
     /// [`wait_for`](Condition::wait_for) for a thread that runs no tasks: blocks it.
     ///
     /// # Panics
-    /// Inside of a task, or if others wait for this condition with another mutex.
+    /// Inside a task, or if others wait for this condition with another mutex.
     pub fn blocking_wait_for<'a, T: ?Sized>(
         &'a self,
         guard: MutexGuard<'a, T>,
@@ -146,35 +147,35 @@ impl Condition {
         park::block_on_current_thread(self.wait_for(guard, predicate))
     }
 
-    /// Notifies the one who waits longest: asyncio's `notify()`. False if nobody waits. It goes on once `guard` and
-    /// those in line before it have unlocked.
+    /// Notifies the longest waiter: asyncio's `notify()`. False if there is no waiter. The waiter continues once
+    /// `guard`, and those before it in the mutex's wait queue, have unlocked.
     ///
     /// # Panics
-    /// If those who wait do so with another mutex than `guard`'s.
+    /// If the waiters wait with a different mutex from `guard`'s.
     #[track_caller]
     pub fn notify_one<T: ?Sized>(&self, guard: &MutexGuard<'_, T>) -> bool {
         self.notify(guard, 1) == 1
     }
 
-    /// Notifies the first `count` who wait; returns how many there were.
+    /// Notifies the first `count` waiters; returns how many it notified.
     ///
     /// # Panics
-    /// If those who wait do so with another mutex than `guard`'s.
+    /// If the waiters wait with a different mutex from `guard`'s.
     #[track_caller]
     pub fn notify<T: ?Sized>(&self, guard: &MutexGuard<'_, T>, count: usize) -> usize {
         self.call(guard.mutex(), count, true)
     }
 
-    /// Notifies all who wait; returns how many there were.
+    /// Notifies all waiters; returns how many it notified.
     ///
     /// # Panics
-    /// If those who wait do so with another mutex than `guard`'s.
+    /// If the waiters wait with a different mutex from `guard`'s.
     #[track_caller]
     pub fn notify_all<T: ?Sized>(&self, guard: &MutexGuard<'_, T>) -> usize {
         self.call(guard.mutex(), usize::MAX, false)
     }
 
-    /// How many wait for a notification.
+    /// The number of waiters that have not been notified.
     pub fn waiters(&self) -> usize {
         self.requeue.waiters()
     }
@@ -203,7 +204,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled, and this one holds the lock until then"]
     pub struct WaitNotified<'a, T: ?Sized> {
         mutex: &'a Mutex<T>,
-        // Until it is in the list.
+        // Until it is in the requeue list.
         guard: Option<MutexGuard<'a, T>>,
         #[pin]
         waiter: Requeued<'a, InLine>,
@@ -219,7 +220,7 @@ impl<T: ?Sized> fmt::Debug for WaitNotified<'_, T> {
 impl<'a, T: ?Sized> Future for WaitNotified<'a, T> {
     type Output = MutexGuard<'a, T>;
 
-    // No budget is spent: each wait gives its poll up at least once, and a refused one would hold the lock meanwhile.
+    // Spends no budget: each wait ends its poll at least once, and a refused wait would hold the lock meanwhile.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut own = PollWaker::new(cx.waker());
@@ -228,7 +229,7 @@ impl<'a, T: ?Sized> Future for WaitNotified<'a, T> {
                 drop(guard);
                 two_mutexes();
             }
-            // After it has joined the list: whoever has the lock next may notify it.
+            // After it has joined the list: the next thread that has the lock may notify it.
             drop(guard);
             return noting_wait(Primitive::Condition, *this.mutex, Poll::Pending);
         }

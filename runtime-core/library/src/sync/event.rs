@@ -14,13 +14,13 @@ use runtime_kernel::{budget, context, park};
 
 const LANE: usize = 0;
 
-/// A flag: asyncio's `Event`. Who waits goes on when it is set, and who comes while it is set does not wait.
+/// A flag: asyncio's `Event`. Waiters continue when it is set. While it is set, waiting completes at once.
 ///
-/// - *Set and cleared*: setting it releases all who wait at that moment, even if it is cleared before they run.
-/// - *Fairness*: they are woken in the order of their coming.
-/// - *Cancelling*: a dropped waiter leaves; nobody else is concerned.
-/// - *Cost*: waiting for one that is set is one atomic load; else a short lock, without allocating. Setting is linear
-///   in the number of those who wait.
+/// - *Set and cleared*: setting it releases all waiters of that moment, even if it is cleared before they run.
+/// - *Fairness*: waiters are woken in the order in which they began to wait.
+/// - *Cancelling*: a dropped waiter leaves, without any effect on others.
+/// - *Cost*: waiting for a set event is one atomic load; otherwise it is a short lock, without allocating. Setting is
+///   linear in the number of waiters.
 ///
 /// ```
 /// use runtime_core::sync::Event;
@@ -43,8 +43,8 @@ pub struct Event {
     queue: WaitQueue<Released>,
 }
 
-/// A waiter's need is its ticket, which tells who waited before a given moment. Whether the event is set is in the
-/// open part.
+/// A waiter's need is its ticket, which says whether it waited before a given moment. The open part says whether the
+/// event is set.
 #[derive(Debug)]
 struct Released {
     next_ticket: usize,
@@ -87,7 +87,7 @@ impl Event {
         }
     }
 
-    /// Sets it: releases all who wait, and lets pass whoever comes.
+    /// Sets it: releases all waiters, and later waits complete at once.
     pub fn set(&self) {
         let mut locked = self.queue.lock();
         // Release: pairs with the Acquire in `is_set`.
@@ -97,14 +97,14 @@ impl Event {
         locked.serve();
     }
 
-    /// Makes those wait who come from now on.
+    /// Clears it: from now on, tasks wait again.
     pub fn clear(&self) {
-        // Under the lock, so that it does not fall between the parts of a `set`.
+        // Under the lock, so that it does not happen in the middle of a `set`.
         let _locked = self.queue.lock();
         self.queue.open().store(false, Ordering::Relaxed);
     }
 
-    /// True if it is set. What was done before it was set is visible then.
+    /// True if it is set. Everything that happened before it was set is then visible.
     #[inline]
     pub fn is_set(&self) -> bool {
         // Acquire: pairs with the Release in `set`.
@@ -124,7 +124,7 @@ impl Event {
     /// [`wait`](Event::wait) for a thread that runs no tasks: blocks it.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_wait(&self) {
         context::assert_may_block("Event::blocking_wait", "use `wait().await` instead");
         park::block_on_current_thread(self.wait());
@@ -137,7 +137,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct WaitSet<'a> {
         event: &'a Event,
-        // Made when it has to wait.
+        // Created when it has to wait.
         #[pin]
         waiter: Option<Waiter<'a, Released>>,
     }
@@ -177,7 +177,8 @@ impl WaitSet<'_> {
             match turn.status() {
                 Status::Granted | Status::Dismissed => released = true,
                 Status::Called => unreachable!("nobody competes for an event"),
-                // Under the lock it is not set between this look and the waiter's being in line.
+                // Under the lock, so the event can't be set between this check and the moment when the waiter is in
+                // the list.
                 Status::New if event.is_set() => released = true,
                 Status::New => {
                     let state = turn.locked().state();

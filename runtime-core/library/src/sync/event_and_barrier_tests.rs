@@ -1,4 +1,4 @@
-//! Event and barrier: who is let go, and who is not.
+//! Event and barrier: which waiters are released, and which are not.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use super::*;
 #[test]
 fn an_event_set_and_cleared_releases_those_who_waited_at_the_set() {
     let event = Event::new();
-    // More than are woken in one go.
+    // More than one batch of wake-ups.
     let early: Vec<_> = (0..100).map(|_| waiting(event.wait())).collect();
     event.set();
     assert!(event.is_set());
@@ -123,7 +123,7 @@ fn one_who_leaves_a_barrier_is_not_counted_unless_the_last_had_come() {
         assert_eq!(barrier.waiting(), 2);
         line.push(waiting(barrier.wait()));
         assert!(ready(Box::pin(barrier.wait())).unwrap().is_leader());
-        // The others have come through: that one of them leaves without noticing changes nothing.
+        // The others have passed: if one of them is dropped before it noticed, that changes nothing.
         drop(line.remove(position));
         let indices: Vec<_> = line
             .into_iter()
@@ -166,7 +166,7 @@ fn a_broken_barrier_sends_all_away_until_it_is_reset() {
 #[test]
 fn rounds_that_overlap_are_kept_apart() {
     const PARTIES: usize = 100;
-    /// Goes through the next round, breaks one, and goes through another while the first one's waiters are still being
+    /// Passes the next round, breaks one, and passes another one, while the waiters of the first one are still being
     /// woken.
     struct GoesOn(Arc<Barrier>, AtomicUsize);
     impl Wake for GoesOn {
@@ -248,7 +248,7 @@ fn a_bounded_semaphore_takes_back_what_was_forgotten_and_no_more() {
 }
 
 #[test]
-#[should_panic(expected = "would let nobody in")]
+#[should_panic(expected = "could never be acquired")]
 fn a_bounded_semaphore_without_permits_is_refused() {
     let _ = Semaphore::bounded(0);
 }
@@ -258,7 +258,7 @@ fn a_bounded_semaphore_without_permits_is_refused() {
 fn permits_do_not_overflow() {
     let semaphore = Semaphore::new(Semaphore::MAX_PERMITS);
     let _taken = semaphore.try_acquire();
-    // Although there is room in the count of available ones: those held come back.
+    // Although the count of available permits has room: the permits that are held will come back.
     assert!(
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| semaphore.add_permits(1)))
             .is_err()

@@ -13,13 +13,13 @@ use super::*;
 enum LockStep {
     Lock,
     TryLock,
-    /// Polls the entry at this index, modulo their number.
+    /// Polls the entry at this index, modulo the number of entries.
     Poll(usize),
-    /// Drops it, be it a waiter or a guard.
+    /// Drops it, whether it is a waiter or a guard.
     Drop(usize),
-    /// Whoever holds the lock waits for the condition.
+    /// The holder of the lock waits for the condition.
     Wait,
-    /// Whoever holds the lock notifies so many.
+    /// The holder of the lock notifies this many waiters.
     Notify(usize),
     NotifyAll,
 }
@@ -44,20 +44,20 @@ enum LockEntry<'a> {
     Gone,
 }
 
-/// What a mutex and a condition should do, with waiters by their index.
+/// What a mutex and a condition should do; waiters are identified by their index.
 #[derive(Default)]
 struct LockModel {
-    /// Who has the lock, whether it knows or not.
+    /// The holder of the lock, whether it knows it or not.
     owner: Option<usize>,
     line: VecDeque<usize>,
-    /// Who waits for the condition.
+    /// The waiters for the condition.
     requeued: VecDeque<usize>,
-    /// Who was notified, and passes it on if it goes away.
+    /// Those that were notified, and pass that on if they leave.
     passes_on: Vec<usize>,
 }
 
 impl LockModel {
-    /// Puts one in line, or hands it the lock.
+    /// Queues a waiter, or hands it the lock.
     fn comes(&mut self, who: usize) {
         match self.owner {
             None => self.owner = Some(who),
@@ -83,7 +83,7 @@ impl LockModel {
         called.len()
     }
 
-    /// It has the lock and knows.
+    /// It has the lock and knows it.
     fn went_on(&mut self, who: usize) {
         self.passes_on.retain(|other| *other != who);
     }
@@ -123,11 +123,11 @@ fn barrier_step() -> impl Strategy<Value = BarrierStep> {
     ]
 }
 
-/// How one who waits stands in the model.
+/// The state of a waiter in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stands {
     Waits,
-    /// It goes on when it is polled; of a barrier, with this index.
+    /// It continues when it is polled; for a barrier, with this index.
     Released(usize),
     Refused,
 }
@@ -143,7 +143,7 @@ enum JoinStep {
     Drain,
 }
 
-/// One who waits for all items to be done.
+/// A future that waits for all items to be done.
 type Joining<'a> = Pin<Box<Join<'a, Fifo<u32>>>>;
 
 fn join_step() -> impl Strategy<Value = JoinStep> {

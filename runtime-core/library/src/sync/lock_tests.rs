@@ -1,4 +1,4 @@
-//! Mutex and condition: who gets the lock, who is notified, and what is left when one of them goes away at any moment.
+//! Mutex and condition: who gets the lock, who is notified, and what is left when one of them leaves at any moment.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -99,7 +99,7 @@ fn threads_and_futures_that_hold_the_lock_exclude_each_other() {
             scope.spawn(move || {
                 for round in 0..ROUNDS {
                     if (round + number) % 3 == 0 {
-                        // A waiter that gives up, most of the time.
+                        // A waiter that usually gives up.
                         drop(poll_once(std::pin::pin!(mutex.lock())));
                     }
                     let mut guard = if number % 2 == 0 {
@@ -117,7 +117,7 @@ fn threads_and_futures_that_hold_the_lock_exclude_each_other() {
     assert_eq!(mutex.into_inner(), 4 * ROUNDS);
 }
 
-/// When a waiter goes away.
+/// When a waiter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goes {
     BeforeItsWakeUp,
@@ -165,7 +165,7 @@ fn a_waiter_that_goes_away_at_any_moment_hands_the_lock_on() {
     }
 }
 
-/// Four who wait for a condition, and their mutex.
+/// Four waiters for a condition, and their mutex.
 fn four<'a>(mutex: &'a Mutex<()>, condition: &'a Condition) -> Vec<Boxed<'a, MutexGuard<'a, ()>>> {
     let line = (0..LINE)
         .map(|_| -> Boxed<'a, _> { waiting(condition.wait(mutex.try_lock().unwrap())) })
@@ -236,7 +236,7 @@ fn many_are_notified_in_order_though_not_in_one_go() {
     assert!(!mutex.is_locked());
 }
 
-/// When one who waits for a condition goes away.
+/// When a waiter for a condition leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaves {
     BeforeItIsNotified,
@@ -255,7 +255,7 @@ fn a_notified_waiter_that_goes_away_passes_the_notification_on() {
         AfterItWentOn,
     ] {
         for position in 0..LINE {
-            // As many are notified as stand up to the one who leaves.
+            // Notifies all waiters up to the one that leaves.
             let (mutex, condition) = (Mutex::new(()), Condition::new());
             let mut line: Vec<_> = four(&mutex, &condition).into_iter().map(Some).collect();
             let guard = mutex.try_lock().unwrap();

@@ -1,5 +1,5 @@
-//! Every interleaving of locking, notifying, setting, passing a barrier and joining, each against one who goes away, in
-//! small.
+//! Every interleaving of locking, notifying, setting, passing a barrier and joining, each against a waiter that
+//! leaves, in small models.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 
@@ -12,7 +12,7 @@ use super::loom_tests::{model, queued};
 use super::{Barrier, Condition, Event, Mutex, OwnedMutexGuard, Queue, Semaphore};
 use runtime_kernel::park::block_on_current_thread as block_on;
 
-/// Counts up in a way that loom reports if two do it at once.
+/// Increments in a way that lets loom report it if two threads do it at once.
 fn count(guard: &mut OwnedMutexGuard<Counter>) {
     // SAFETY: the lock is held; loom checks that.
     guard.0.with_mut(|value| unsafe { *value += 1 });
@@ -20,7 +20,7 @@ fn count(guard: &mut OwnedMutexGuard<Counter>) {
 
 struct Counter(UnsafeCell<usize>);
 
-// SAFETY: only touched with the lock held; loom checks that.
+// SAFETY: only accessed with the lock held; loom checks that.
 unsafe impl Send for Counter {}
 
 fn counter() -> Arc<Mutex<Counter>> {
@@ -58,7 +58,7 @@ fn a_cancelled_waiter_hands_the_lock_on() {
         let canceller = thread::spawn(move || drop(first));
         let waiter = thread::spawn(move || count(&mut block_on(second)));
         drop(guard);
-        // Deadlocks if the lock is handed to the one who has gone.
+        // Deadlocks if the lock is handed to the waiter that has left.
         canceller.join().unwrap();
         waiter.join().unwrap();
         assert!(!mutex.is_locked());
@@ -98,7 +98,7 @@ fn permits_released_without_the_lock_reach_one_who_queues_meanwhile() {
     });
 }
 
-/// A mutex and a condition, and a task that waits for it.
+/// A mutex and a condition, and a task that waits for the condition.
 fn condition() -> (
     Arc<(Mutex<bool>, Condition)>,
     impl Fn() -> super::loom_tests::Task<()>,
@@ -151,7 +151,7 @@ fn a_notification_passes_from_one_who_leaves_to_the_next() {
             let guard = block_on(shared.0.lock());
             assert!(shared.1.notify_one(&guard));
         }
-        // Deadlocks if the notification dies with the first waiter.
+        // Deadlocks if the notification is lost with the first waiter.
         canceller.join().unwrap();
         waiting.join().unwrap();
         assert!(!shared.0.is_locked());
@@ -243,7 +243,8 @@ fn one_who_leaves_a_barrier_is_counted_only_if_the_others_had_come() {
             thread::spawn(move || block_on(barrier.wait()))
         };
         canceller.join().unwrap();
-        // If the other one met the one who left it is through; else it waits, or will, and gets to know.
+        // If the other one completed a round with the one that left, it is through. Otherwise it waits, or will wait,
+        // and learns of the abort.
         barrier.abort();
         let outcome = other.join().unwrap();
         assert!(outcome.is_err() || outcome.unwrap().is_leader());

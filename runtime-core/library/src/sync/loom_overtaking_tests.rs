@@ -1,7 +1,7 @@
-//! Every interleaving of calling a thread, overtaking it, giving back, cancelling and closing, in small.
+//! Every interleaving of calling a thread, overtaking it, giving back, cancelling and closing, in small models.
 //!
-//! What is polled inside of `block_on` waits as a thread. In a model a thread is called once, and the second time
-//! handed what it waits for.
+//! A future that is polled inside `block_on` waits as a thread. In a model, a thread is called once; the second time
+//! it is handed what it waits for.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 
@@ -15,7 +15,7 @@ use super::loom_tests::{Task, model};
 use super::{Mutex, Queue, Semaphore};
 use runtime_kernel::park::block_on_current_thread as block_on;
 
-/// A future that a thread has polled once, so that it stands in line.
+/// A future that a thread has polled once, so that it is in the queue.
 fn queued<T>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     let mut task: Task<T> = Box::pin(future);
     block_on(async {
@@ -25,7 +25,7 @@ fn queued<T>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     task
 }
 
-/// Acquires, checks that nobody else is inside, and gives back.
+/// Acquires, checks that nobody else is inside, and releases.
 fn enter(semaphore: &Semaphore, inside: &AtomicUsize) {
     let permit = block_on(semaphore.acquire()).unwrap();
     assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
@@ -71,7 +71,7 @@ fn loom_a_called_thread_that_leaves_calls_the_next() {
         let first = queued(semaphore.clone().acquire_owned());
         let second = queued(semaphore.clone().acquire_owned());
         drop(held);
-        // The first is called from here on.
+        // From here on the first one is called.
         let canceller = thread::spawn(move || drop(first));
         let waiter = thread::spawn(move || drop(block_on(second).unwrap()));
         drop(block_on(semaphore.acquire()).unwrap());
@@ -103,7 +103,7 @@ fn loom_a_task_behind_a_called_thread_is_served() {
         let mutex = Arc::new(Mutex::new(0));
         let held = mutex.clone().try_lock_owned().unwrap();
         let first = queued(mutex.clone().lock_owned());
-        // Another executor's task, which waits behind.
+        // Another executor's task, which is next in the queue.
         let behind = super::loom_tests::queued(mutex.clone().lock_owned());
         let waiter = thread::spawn(move || *block_on(first) += 1);
         drop(held);

@@ -1,4 +1,4 @@
-//! Every interleaving of granting, taking, cancelling and closing, in small.
+//! Every interleaving of granting, taking, cancelling and closing, in small models.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 
@@ -19,7 +19,7 @@ fn poll_once<T>(task: &mut Task<T>) -> Poll<T> {
     task.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A future that has been polled once, so that it stands in line.
+/// A future that was polled once, so that it is in the queue.
 pub(super) fn queued<T>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     let mut task: Task<T> = Box::pin(future);
     assert!(poll_once(&mut task).is_pending());
@@ -44,7 +44,7 @@ fn a_cancelled_waiter_passes_its_notification_on() {
         let canceller = thread::spawn(move || drop(first));
         let waiter = thread::spawn(move || block_on(second));
         assert!(signal.notify_one());
-        // Deadlocks if the notification dies with the first waiter.
+        // Deadlocks if the notification is lost with the first waiter.
         canceller.join().unwrap();
         waiter.join().unwrap();
     });

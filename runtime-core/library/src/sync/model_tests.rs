@@ -13,9 +13,9 @@ use super::*;
 enum SemaphoreStep {
     Acquire(usize),
     TryAcquire(usize),
-    /// Polls the entry at this index, modulo their number.
+    /// Polls the entry at this index, modulo the number of entries.
     Poll(usize),
-    /// Drops it, be it a waiter or a permit.
+    /// Drops it, whether it is a waiter or a permit.
     Drop(usize),
     Add(usize),
     Close,
@@ -39,7 +39,7 @@ enum SemaphoreEntry<'a> {
     Gone,
 }
 
-/// What a semaphore should do, with waiters by their index.
+/// What a semaphore should do; waiters are identified by their index.
 #[derive(Default)]
 struct SemaphoreModel {
     available: usize,
@@ -88,7 +88,7 @@ enum QueueStep {
     Get,
     TryPut,
     TryGet,
-    /// Polls the waiter at this index, modulo their number.
+    /// Polls the waiter at this index, modulo the number of waiters.
     Poll(usize),
     /// Drops it.
     Drop(usize),
@@ -110,16 +110,16 @@ fn queue_step() -> impl Strategy<Value = QueueStep> {
 
 enum QueueWaiter<'a> {
     Put(Pin<Box<Put<'a, Fifo<u32>>>>, u32),
-    /// With a number of its own.
+    /// With its own number.
     Get(Pin<Box<Get<'a, Fifo<u32>>>>, usize),
 }
 
-/// What is in a queue, and which getters are to have it.
+/// The contents of a queue, and the getters that should get them.
 #[derive(Default)]
 struct QueueModel {
     items: VecDeque<u32>,
     line: VecDeque<usize>,
-    /// Those that were granted an item, in the order of their grants: the first one is to have the first item.
+    /// Those that were granted an item, in the order of their grants: the first one should get the first item.
     granted: Vec<usize>,
 }
 
@@ -132,7 +132,7 @@ impl QueueModel {
         }
     }
 
-    /// What a getter gets, that was granted something or comes now.
+    /// What a getter gets that was granted an item or arrives now.
     fn get(&mut self, getter: Option<usize>) -> Option<u32> {
         let place = self.granted.iter().position(|own| Some(*own) == getter);
         let item = self.items.remove(place.unwrap_or(self.granted.len()));
@@ -242,7 +242,7 @@ proptest! {
         let (mut numbers, mut getters) = (0.., 0..);
         let mut closed = false;
         for step in steps {
-            // Who is polled in this step; a new waiter by having just been added.
+            // The waiter that is polled in this step; a new waiter was just added.
             let polled = match step {
                 QueueStep::Put => {
                     let number = numbers.next().unwrap();
@@ -330,7 +330,7 @@ proptest! {
             prop_assert_eq!(queue.len(), model.items.len());
             prop_assert!(queue.len() <= capacity);
         }
-        // With the waiters gone every promise is void: what was put comes out, and there is room for as much as ever.
+        // When the waiters are gone, every reservation is void: all items come out, and there is full room.
         waiters.clear();
         while let Ok(number) = queue.try_get() {
             prop_assert_eq!(Some(number), model.items.pop_front());
@@ -368,7 +368,8 @@ proptest! {
                 _ => {}
             }
         }
-        // Each round polls everyone once. When nobody gets further, nobody may be waiting for what is there.
+        // Each round polls everyone once. When no waiter makes progress any more, none may be waiting for something
+        // that is there.
         loop {
             let before = waiters.len();
             waiters.retain_mut(|waiter| match waiter {

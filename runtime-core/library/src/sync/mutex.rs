@@ -16,28 +16,30 @@ use super::permits::{Permits, Take};
 use super::traced::{Primitive, note_got, note_released, noting_wait};
 use runtime_kernel::{context, park};
 
-/// A lock around a value: asyncio's `Lock`, with what it protects inside of it.
+/// A lock around a value: asyncio's `Lock`, which here contains the value that it protects.
 ///
-/// Hold it across an `.await` if need be; if not, a lock of the standard library is cheaper.
+/// You can hold it across an `.await`. If you don't need to, a standard-library lock is cheaper.
 ///
-/// - *Fairness*: first come, first served. An unlock hands the lock to the first in line in the same step, and nobody
-///   overtakes it, the one that has just unlocked included. So while somebody waits, each hand-over costs a switch of
-///   tasks. In exchange nobody waits longer than it takes those before it.
+/// - *Fairness*: first come, first served. An unlock hands the lock to the first waiter in the same step, and no task
+///   overtakes it, not even the one that has just unlocked. While tasks wait, each hand-over therefore costs a task
+///   switch. In exchange, no task waits longer than the waiters before it take.
 /// - *Threads*: a waiter that is a thread (a task under 1:1, or a thread in [`blocking_lock`](Mutex::blocking_lock))
-///   is woken when its turn has come, and the lock is left to whoever runs first: a newcomer that is a thread too may
-///   overtake it. If the woken thread runs half a millisecond after its first wake-up, or later, and finds the lock
-///   held, the next unlock hands the lock over. So it is overtaken for half a millisecond, and for as long as the
-///   kernel takes to run it after that. Those in line never overtake each other. See
+///   is woken when its turn has come, but the lock stays free for whichever thread runs first: a newcomer that is
+///   also a thread may overtake it. If the woken thread runs half a millisecond or more after its first wake-up, and
+///   finds the lock held, the next unlock hands the lock over. It can therefore be overtaken for half a millisecond,
+///   plus the time that the kernel then takes to run it. Waiters never overtake each other. See
 ///   [`Capabilities::overtaken_for`](crate::runtime::Capabilities::overtaken_for).
-/// - *Cancelling*: a future that is dropped while it waits leaves the line, and one that was handed the lock and is
-///   dropped before it noticed hands it on. Its place in line is lost.
-/// - *Panics*: a guard dropped by a panic unlocks. There is no poison: you see what the panic left half done.
-/// - *Cost*: locking and unlocking are one atomic step each while nobody waits. Waiting allocates nothing; how many
-///   wait makes no difference. In one run on 2 cores, under M:N: 0.16 of what tokio's costs and 0.54 of async-lock's
-///   while nobody else wants it; 0.12 of tokio's with eight tasks that all want it, and 0.18 if each unlock hands it
-///   over. `lab compare lock` and `lab compare mutex-contended --param held=0,1` measure it.
+/// - *Cancelling*: a future that is dropped while it waits leaves the wait queue and loses its place. A future that
+///   was handed the lock, and is dropped before it noticed, passes the lock on.
+/// - *Panics*: a guard that a panic drops unlocks. There is no poisoning: you may see a value that the panic left
+///   half changed.
+/// - *Cost*: locking and unlocking are one atomic operation each while there are no waiters. Waiting allocates
+///   nothing, and the number of waiters makes no difference. In one run on 2 cores, under M:N, it cost 0.16 of
+///   tokio's and 0.54 of async-lock's mutex without contention. With eight tasks that want the lock, it cost 0.12 of
+///   tokio's, and 0.18 if each unlock hands it over. `lab compare lock` and
+///   `lab compare mutex-contended --param held=0,1` measure it.
 ///
-/// A task that locks what it holds itself waits for ever.
+/// A task that locks a mutex that it already holds waits for ever.
 ///
 /// ```
 /// use runtime_core::park::block_on_current_thread;
@@ -58,12 +60,12 @@ pub struct Mutex<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached by whoever has the one permit, or by `&mut self`: one thread at a time, to which it is
-// sent.
+// SAFETY: only the holder of the only permit can reach the value, or `&mut self`: one thread at a time, to which the
+// value is sent.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    /// A lock that nobody holds.
+    /// An unlocked lock.
     pub fn new(value: T) -> Self {
         Self {
             permits: Permits::new(1),
@@ -71,7 +73,7 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// The value, as nobody else can reach the lock any more.
+    /// The value. Nobody else can reach the lock any more.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
     }
@@ -90,7 +92,7 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// [`lock`](Mutex::lock) with a guard that is not bound to a borrow.
+    /// [`lock`](Mutex::lock) with a guard that does not borrow the mutex.
     pub async fn lock_owned(self: Arc<Self>) -> OwnedMutexGuard<T> {
         // A mutex is never closed.
         let _ = self.permits.take(1).await;
@@ -101,14 +103,14 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// The lock, if it can be had without waiting and without overtaking anyone.
+    /// The lock, if it is free and there are no waiters.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         self.permits.try_take(1).ok()?;
         Some(self.guard())
     }
 
-    /// [`try_lock`](Mutex::try_lock) with a guard that is not bound to a borrow.
+    /// [`try_lock`](Mutex::try_lock) with a guard that does not borrow the mutex.
     pub fn try_lock_owned(self: Arc<Self>) -> Option<OwnedMutexGuard<T>> {
         self.permits.try_take(1).ok()?;
         note_got(Primitive::Mutex, &*self);
@@ -118,20 +120,20 @@ impl<T: ?Sized> Mutex<T> {
         })
     }
 
-    /// [`lock`](Mutex::lock) for a thread that runs no tasks: blocks it, in line with the tasks.
+    /// [`lock`](Mutex::lock) for a thread that runs no tasks: blocks it, in the same queue as the tasks.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_lock(&self) -> MutexGuard<'_, T> {
         context::assert_may_block("Mutex::blocking_lock", "use `lock().await` instead");
-        // Without all that waiting needs, as it is free nearly always.
+        // Without everything that waiting needs, because the lock is nearly always free.
         match self.try_lock() {
             Some(guard) => guard,
             None => park::block_on_current_thread(self.lock()),
         }
     }
 
-    /// True while somebody holds the lock: asyncio's `locked()`.
+    /// True while the lock is held: asyncio's `locked()`.
     #[doc(alias = "locked")]
     pub fn is_locked(&self) -> bool {
         self.permits.available() == 0
@@ -146,7 +148,7 @@ impl<T: ?Sized> Mutex<T> {
         &self.permits
     }
 
-    /// The guard of one who has the permit.
+    /// The guard for the holder of the permit.
     #[inline]
     pub(super) fn guard(&self) -> MutexGuard<'_, T> {
         note_got(Primitive::Mutex, self);
@@ -215,7 +217,7 @@ impl<'a, T: ?Sized> Future for Lock<'a, T> {
 #[must_use = "dropped at once, the mutex is unlocked at once"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
-    /// As sendable and as sharable as what it gives access to.
+    /// `Send` and `Sync` if the value is.
     _value: PhantomData<&'a mut T>,
 }
 
@@ -230,7 +232,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the guard is the mutex's one permit; the value is borrowed for no longer than the guard is.
+        // SAFETY: the guard is the mutex's only permit; the value is borrowed for no longer than the guard is.
         unsafe { &*self.mutex.value.get() }
     }
 }
@@ -261,7 +263,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 #[must_use = "dropped at once, the mutex is unlocked at once"]
 pub struct OwnedMutexGuard<T: ?Sized> {
     mutex: Arc<Mutex<T>>,
-    /// As sendable and as sharable as what it gives access to.
+    /// `Send` and `Sync` if the value is.
     _value: PhantomData<Box<T>>,
 }
 
@@ -269,7 +271,7 @@ impl<T: ?Sized> Deref for OwnedMutexGuard<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: the guard is the mutex's one permit; the value is borrowed for no longer than the guard is.
+        // SAFETY: the guard is the mutex's only permit; the value is borrowed for no longer than the guard is.
         unsafe { &*self.mutex.value.get() }
     }
 }

@@ -1,6 +1,6 @@
 //! A promise: one value, from one task to another, once.
 //!
-//! Everything is under one short lock. A lock-free state word was rejected: it saves a few nanoseconds of an operation
+//! Everything is under one short lock. A lock-free state word was rejected: it saves a few nanoseconds in an operation
 //! that happens once per allocation, and needs unsafe code for the value and two wakers.
 
 use std::error::Error;
@@ -17,7 +17,7 @@ use runtime_kernel::{budget, context, park};
 
 struct State<T> {
     value: Option<T>,
-    /// The sender has sent or is gone: `value` is all that will come.
+    /// The sender has sent or is gone: if `value` is empty, it stays empty.
     complete: bool,
     /// The receiver is gone or has closed: nothing more is accepted.
     closed: bool,
@@ -27,8 +27,8 @@ struct State<T> {
     sender: Option<SavedWaker>,
 }
 
-/// Makes a promise: the [`Sender`] keeps or breaks it, the [`Receiver`] awaits it. asyncio's `Future` for one who
-/// awaits it; for several there is [`Promise`](runtime_kernel::promise::Promise).
+/// Creates a promise: the [`Sender`] keeps or breaks it, the [`Receiver`] awaits it. This is asyncio's `Future` with
+/// one waiter; for several waiters there is [`Promise`](runtime_kernel::promise::Promise).
 ///
 /// Cancel safe on both sides: a dropped `(&mut receiver).await` loses nothing. Cost: one allocation, and a short lock
 /// for each operation.
@@ -56,10 +56,10 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     )
 }
 
-/// Why [`Receiver::try_recv`] has no value.
+/// Why [`Receiver::try_recv`] returned no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
-    /// Not yet: the sender is still there.
+    /// Not yet: the sender still exists.
     Empty,
     /// There will be none.
     Broken,
@@ -76,20 +76,21 @@ impl fmt::Display for TryRecvError {
 
 impl Error for TryRecvError {}
 
-/// The side that keeps the promise. Dropped without [`send`](Sender::send), it breaks it.
+/// The side that keeps the promise. If it is dropped without [`send`](Sender::send), it breaks the promise.
 pub struct Sender<T> {
     state: Arc<Mutex<State<T>>>,
 }
 
 impl<T> Sender<T> {
-    /// Sends the value, never waiting.
+    /// Sends the value without waiting.
     ///
     /// # Errors
-    /// Gives the value back if the receiver is gone or has closed. `Ok` does not say that the value will be looked at.
+    /// Returns the value if the receiver is gone or has closed. `Ok` does not mean that the receiver will read the
+    /// value.
     pub fn send(self, value: T) -> Result<(), T> {
         let mut state = self.state.lock();
         if state.closed {
-            // `self` is dropped only after the lock: its `drop` takes it.
+            // `self` is dropped only after the lock was released, because its `drop` takes it.
             drop(state);
             return Err(value);
         }
@@ -102,7 +103,8 @@ impl<T> Sender<T> {
         self.state.lock().closed
     }
 
-    /// Waits until the receiver is gone or has closed, so that work for nobody can be given up. Cancel safe.
+    /// Waits until the receiver is gone or has closed, so that you can stop work whose result is no longer wanted.
+    /// Cancel safe.
     pub async fn closed(&mut self) {
         poll_fn(|cx| self.poll_closed(cx)).await;
     }
@@ -129,8 +131,8 @@ impl<T> Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        // Also the end of `send`: value and completion become visible together, as the receiver looks at `complete`
-        // first.
+        // This is also the end of `send`: value and completion become visible together, because the receiver checks
+        // `complete` first.
         let (receiver, sender) = {
             let mut state = self.state.lock();
             state.complete = true;
@@ -143,7 +145,7 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// The side that awaits the promise: a future of the value. Dropping it is seen by the sender.
+/// The side that awaits the promise: a future of the value. The sender notices if it is dropped.
 #[must_use = "futures do nothing unless polled"]
 pub struct Receiver<T> {
     state: Arc<Mutex<State<T>>>,
@@ -178,7 +180,7 @@ impl<T> Receiver<T> {
     /// [`Broken`] if the sender was dropped without sending.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_recv(self) -> Result<T, Broken> {
         context::assert_may_block("oneshot::Receiver::blocking_recv", "await it instead");
         park::block_on_current_thread(self)
@@ -222,12 +224,12 @@ impl<T> Future for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // A value that nobody will take is dropped here, and not whenever the sender's side goes.
+        // A value that nobody will take is dropped here, and not whenever the sender's side is dropped.
         self.close_with(|state| (state.value.take(), state.receiver.take()));
     }
 }
 
-// Without the value: whatever formats it may use the promise, which is under its lock.
+// Without the value: formatting it may use the promise, which is under its lock.
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let closed = self.is_closed();

@@ -1,6 +1,7 @@
-//! Waiters that are threads: who is called, who overtakes whom, for how long, and what is left when one goes away.
+//! Waiters that are threads: which are called, which overtake others and for how long, and what is left when one
+//! leaves.
 //!
-//! What is polled inside of `block_on` waits as a thread; what is polled outside of it, as a task.
+//! A future that is polled inside `block_on` waits as a thread; outside it, as a task.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -48,7 +49,7 @@ impl Wake for Wakes {
     }
 }
 
-/// Polls once, as a thread, to be woken by `wakes`.
+/// Polls once, as a thread that `wakes` would wake.
 fn poll_counted<F: Future + ?Sized>(future: Pin<&mut F>, wakes: &Arc<Wakes>) -> Poll<F::Output> {
     let waker = Arc::clone(wakes).into();
     block_on(async { future.poll(&mut Context::from_waker(&waker)) })
@@ -99,7 +100,7 @@ fn overtaken_for_long_enough_it_is_handed_what_is_given_back() {
     let mut first = waiting_thread(mutex.lock());
     drop(held);
     let newcomer = ready_for_thread(Box::pin(mutex.lock()));
-    // It is this time that is over, and not something that would happen meanwhile.
+    // The test is about the passing of this time, not about anything that happens meanwhile.
     thread::sleep(OVERTAKEN_FOR);
     assert!(poll_as_thread(first.as_mut()).is_pending());
     drop(newcomer);
@@ -144,7 +145,7 @@ fn one_that_is_called_and_goes_away_calls_the_next() {
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
     drop(ready_for_thread(second));
 
-    // Also after others have been faster.
+    // Even after others have been faster.
     let held = mutex.try_lock().unwrap();
     let first = waiting_thread(mutex.lock());
     let second = waiting_thread(mutex.lock());
@@ -165,7 +166,7 @@ fn a_task_is_overtaken_by_nobody_and_overtakes_nobody() {
     assert!(mutex.is_locked(), "it was handed over");
     let thread = waiting_thread(mutex.lock());
     drop(ready(task));
-    // It is there, for threads: the task comes after the one in line.
+    // The lock is free for threads, but the task comes after the waiter in the queue.
     assert!(!mutex.is_locked());
     let task = waiting(mutex.lock());
     assert!(mutex.try_lock().is_none(), "nor does one who only tries");
@@ -190,7 +191,7 @@ fn with_more_permits_than_the_first_needs_all_are_served_at_once() {
     let line = [(); 3].map(|()| waiting_thread(semaphore.acquire()));
     semaphore.add_permits(1);
     semaphore.add_permits(1);
-    // Were the others to wait for the first one to come, they would wait for ever if it does not.
+    // If the others had to wait for the first one, they would wait for ever if it is not polled.
     let [first, second, third] = line;
     let second = ready_for_thread(second).unwrap();
     assert!(ready_for_thread(first).is_ok());
@@ -208,7 +209,8 @@ fn one_that_needs_many_is_not_called_before_they_are_there() {
     assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
     semaphore.add_permits(1);
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
-    // Others are faster, and the rest is not enough: nobody takes from it any more when that has been seen.
+    // Others are faster, and the rest is not enough: once the waiter has seen that, nobody takes from the rest any
+    // more.
     let newcomer = ready_for_thread(Box::pin(semaphore.acquire())).unwrap();
     assert!(poll_counted(large.as_mut(), &wakes).is_pending());
     let behind = waiting_thread(semaphore.acquire());
@@ -299,7 +301,7 @@ fn threads_and_tasks_in_one_line_lose_nothing() {
                     let count = 1 + (round + number) % 2;
                     let mut acquire = Box::pin(semaphore.acquire_many(count));
                     if (round + number) % 5 == 0 {
-                        // One that gives up, called or not.
+                        // A waiter that gives up, called or not.
                         drop(poll_as_thread(acquire.as_mut()));
                         continue;
                     }

@@ -1,15 +1,16 @@
-//! What a semaphore and a mutex are made of: a number of permits in one word, and a line of those who wait for them.
+//! The core of a semaphore and a mutex: a number of permits in one word, and a queue of waiters for them.
 //!
 //! While nobody waits, taking and giving back are one compare-and-swap each on the word. The bit `WAITERS` says that
-//! somebody does: it is set and cleared under the queue's lock alone, and while it is set only who holds that lock
-//! takes permits, for the first in line. So nobody overtakes, and a permit that is given back is seen by whoever
-//! queues at the same time: he sets the bit in the same step in which he sees that there are too few, so that the
-//! giver either comes before that step or finds the bit and goes by way of the lock.
+//! somebody waits. It is set and cleared only under the queue's lock. While it is set, only the holder of that lock
+//! takes permits, for the first waiter. So nobody overtakes, and a waiter that queues sees a permit that is given back
+//! at the same time: it sets the bit in the same step in which it sees that there are too few permits. The thread that
+//! gives back therefore either comes before that step, or finds the bit and goes through the lock.
 //!
-//! The bit `OPEN` is an exception to that for threads: the first in line was called, and until it has looked, others
-//! of its kind may take permits, and one permit may be given back, by the fast path. It is set and cleared under the
-//! lock alone, too: set by one who gives back, together with the call, and cleared by the one that was called before
-//! it looks. So a permit that is given back is seen by that look, or by way of the lock leads to another call.
+//! The bit `OPEN` is an exception to that, for threads. The first waiter was called; until it has looked, other
+//! threads may take permits, and one permit may be given back, on the fast path. This bit, too, is set and cleared
+//! only under the lock: the thread that gives back sets it, together with the call, and the called waiter clears it
+//! before it looks. So either that look sees a permit that is given back, or the thread that gives it back goes
+//! through the lock and calls again.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,19 +25,19 @@ use runtime_kernel::park::Backoff;
 use runtime_kernel::primitives::atomic::{AtomicUsize, Ordering};
 use runtime_kernel::saved_waker::PollWaker;
 
-/// The lane of all who wait.
+/// The lane of all waiters.
 pub(super) const LANE: usize = 0;
 
-/// Somebody is in line.
+/// There are waiters.
 const WAITERS: usize = 1;
-/// No more permits are given out.
+/// No more permits are handed out.
 const CLOSED: usize = 2;
-/// The first in line was called: threads may overtake it. Only together with `WAITERS`.
+/// The first waiter was called: threads may overtake it. Only set together with `WAITERS`.
 const OPEN: usize = 4;
-/// The permits that nobody has are counted above the three bits.
+/// The available permits are counted above the three bits.
 const SHIFT: u32 = 3;
 
-/// The most permits that fit.
+/// The maximum number of permits.
 pub(super) const MAX: usize = usize::MAX >> SHIFT;
 
 /// Permits, handed out first come, first served.
@@ -45,7 +46,7 @@ pub(super) struct Permits {
     queue: WaitQueue<InLine>,
 }
 
-/// The state is in the word, which is touched without the lock too.
+/// The state is in the word, which is also accessed without the lock.
 #[derive(Debug)]
 pub(super) struct InLine;
 
@@ -58,21 +59,21 @@ impl Resource for InLine {
         let word = serving.open();
         close_gate(word);
         while let Some(need) = serving.next_waiter(LANE) {
-            // Relaxed: the bits are changed under this lock alone, and permits while `WAITERS` is set and `OPEN` is
-            // not, too.
+            // Relaxed: the bits change only under this lock. So do the permits, while `WAITERS` is set and `OPEN` is
+            // not.
             let now = word.load(Ordering::Relaxed);
             let available = now >> SHIFT;
             if now & CLOSED != 0 {
                 serving.dismiss(LANE);
             } else if need <= available {
-                // With more than it needs nobody has to compete: it is handed over, and the rest is for those behind
-                // it.
+                // With more than it needs, nobody has to compete: its share is handed over, and the rest is for the
+                // waiters behind it.
                 if need == available && serving.call(LANE) {
                     word.fetch_or(OPEN, Ordering::Relaxed);
                     return;
                 }
-                // Acquire: pairs with the Release by which the permits were given back. The waiter sees it by its
-                // status.
+                // Acquire: pairs with the Release with which the permits were given back. The waiter sees it through
+                // its status.
                 word.fetch_sub(need << SHIFT, Ordering::Acquire);
                 serving.grant(LANE);
             } else {
@@ -85,7 +86,7 @@ impl Resource for InLine {
     }
 
     fn give_back(&mut self, open: &AtomicUsize, _: usize, given: usize) {
-        // Release: pairs with the Acquire of whoever takes them.
+        // Release: pairs with the Acquire of the thread that takes them.
         open.fetch_add(given << SHIFT, Ordering::Release);
     }
 
@@ -94,8 +95,8 @@ impl Resource for InLine {
     }
 }
 
-/// From here on permits are taken and given back under the lock alone, as long as somebody is in line. To be called
-/// under the lock.
+/// From here on, as long as there are waiters, permits are taken and given back only under the lock. Call this under
+/// the lock.
 #[inline]
 fn close_gate(word: &AtomicUsize) {
     if word.load(Ordering::Relaxed) & OPEN != 0 {
@@ -120,7 +121,7 @@ impl Permits {
         self.queue.open()
     }
 
-    /// Those that nobody has and that were not given to a waiter.
+    /// The permits that nobody has and that were not granted to a waiter.
     pub(super) fn available(&self) -> usize {
         self.word().load(Ordering::Relaxed) >> SHIFT
     }
@@ -129,13 +130,13 @@ impl Permits {
         self.word().load(Ordering::Relaxed) & CLOSED != 0
     }
 
-    /// What a newcomer gets without waiting.
+    /// For a newcomer: takes permits without waiting.
     #[inline]
     pub(super) fn try_take(&self, need: usize) -> Result<(), TryAcquireError> {
         self.take_or(need, 0, |_| None)
     }
 
-    /// What a thread gets that may overtake another one, once it has looked a few times.
+    /// For a thread, which may overtake another one: tries a few times.
     fn retry_take(&self, need: usize) -> Result<(), TryAcquireError> {
         let mut backoff = Backoff::new();
         while backoff.again() {
@@ -147,15 +148,15 @@ impl Permits {
         Err(TryAcquireError::NoPermits)
     }
 
-    /// A called waiter waits a moment for permits that others are faster to take. They may be gone when it takes the
+    /// A called waiter waits a moment if other threads were faster. Permits that it sees may be gone when it takes the
     /// lock.
     fn look_out(&self, need: usize) {
         let mut backoff = Backoff::new();
         while self.available() < need && backoff.again() {}
     }
 
-    /// A called waiter takes the permits that it was called for, if they are still there; if not, nobody overtakes it
-    /// from here on until it is called again. Under the lock.
+    /// A called waiter takes the permits for which it was called, if they are still there. If not, nobody overtakes it
+    /// from here on until it is called again. Call this under the lock.
     fn take_called(&self, need: usize) -> bool {
         close_gate(self.word());
         let there = need <= self.available();
@@ -166,8 +167,8 @@ impl Permits {
         there
     }
 
-    /// Takes the permits, or makes the step that `otherwise` gives for the word as it is, or fails. One step in any
-    /// case. With `OPEN` for `gate`, it overtakes where it may.
+    /// Takes the permits, or makes the change that `otherwise` returns for the present word, or fails. Each is a
+    /// single step. With `OPEN` as `gate`, it overtakes where it may.
     #[inline]
     fn take_or(
         &self,
@@ -188,7 +189,7 @@ impl Permits {
             } else {
                 return Err(TryAcquireError::NoPermits);
             };
-            // Acquire: pairs with the Release by which the permits were given back.
+            // Acquire: pairs with the Release with which the permits were given back.
             match self
                 .word()
                 .compare_exchange_weak(now, next, Ordering::Acquire, Ordering::Relaxed)
@@ -199,13 +200,13 @@ impl Permits {
         }
     }
 
-    /// Gives permits back, to those who wait first. The sum is never more than [`MAX`].
+    /// Gives permits back; waiters come first. The sum is never more than [`MAX`].
     #[inline]
     pub(super) fn give(&self, count: usize) {
         let mut now = self.word().load(Ordering::Relaxed);
-        // With a second permit there would be something for another one who waits.
+        // A second permit could serve another waiter.
         while now & WAITERS == 0 || (now & OPEN != 0 && now >> SHIFT == 0 && count == 1) {
-            // Release: pairs with the Acquire of whoever takes them.
+            // Release: pairs with the Acquire of the thread that takes them.
             match self.word().compare_exchange_weak(
                 now,
                 now + (count << SHIFT),
@@ -221,19 +222,19 @@ impl Permits {
 
     fn give_to_waiters(&self, count: usize) {
         let locked = self.queue.lock();
-        // Release: as in `give`. They may all have left meanwhile.
+        // Release: as in `give`. All waiters may have left meanwhile.
         self.word().fetch_add(count << SHIFT, Ordering::Release);
         locked.serve();
     }
 
-    /// Sends all who wait away, and whoever comes later.
+    /// Turns away all waiters, and everyone that comes later.
     pub(super) fn close(&self) {
         let locked = self.queue.lock();
         self.word().fetch_or(CLOSED, Ordering::Relaxed);
         locked.serve();
     }
 
-    /// Waits for permits; they are the caller's to give back.
+    /// Waits for permits, which the caller must give back.
     #[inline]
     pub(super) fn take(&self, need: usize) -> Take<'_> {
         Take {
@@ -245,12 +246,13 @@ impl Permits {
 }
 
 pin_project! {
-    /// The future of [`Permits::take`]. Dropped after it was given permits that it did not take, it passes them on.
+    /// The future of [`Permits::take`]. If it is dropped after it was granted permits that it did not take, it passes
+    /// them on.
     #[derive(Debug)]
     pub(super) struct Take<'a> {
         permits: &'a Permits,
         need: usize,
-        // Made when it has to wait: who need not wait does not pay for it.
+        // Created when it has to wait: a future that need not wait does not pay for it.
         #[pin]
         waiter: Option<Waiter<'a, InLine>>,
     }
@@ -278,7 +280,7 @@ impl Future for Take<'_> {
 }
 
 impl Take<'_> {
-    /// Out of line, so that who need not wait has a short way.
+    /// Out of line, so that a future that need not wait has a short path.
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let mut this = self.project();
@@ -319,7 +321,7 @@ impl Take<'_> {
                     }
                 }
                 Status::New => {
-                    // Under the lock, in which the bits mean what they say. Taking and announcing oneself are one step.
+                    // Under the lock, which makes the bits exact. Taking and announcing the waiter are one step.
                     let gate = if is_thread { OPEN } else { 0 };
                     match permits.take_or(need, gate, |now| Some(now | WAITERS)) {
                         Ok(()) => return Poll::Ready(Ok(())),

@@ -1,4 +1,4 @@
-//! Futures polled by hand, for the tests.
+//! Futures that are polled by hand, for tests.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ pub(super) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Outp
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A boxed future that has been polled once and waits.
+/// A boxed future that was polled once and waits.
 #[track_caller]
 pub(super) fn waiting<F: Future>(future: F) -> Pin<Box<F>> {
     let mut future = Box::pin(future);
@@ -16,7 +16,7 @@ pub(super) fn waiting<F: Future>(future: F) -> Pin<Box<F>> {
     future
 }
 
-/// The outcome of a future that has to be ready.
+/// The outcome of a future that must be ready.
 #[track_caller]
 pub(super) fn ready<F: Future + ?Sized>(mut future: Pin<Box<F>>) -> F::Output {
     match poll_once(future.as_mut()) {

@@ -13,7 +13,7 @@ use runtime_kernel::park::block_on_current_thread as block_on;
 
 #[test]
 fn the_smallest_comes_out_first_and_of_equal_ones_the_first_in() {
-    /// Compared by the first part alone.
+    /// Compared only by the first part.
     #[derive(Debug)]
     struct Ranked(u32, &'static str);
     impl Ord for Ranked {
@@ -96,7 +96,7 @@ fn joining_waits_for_what_was_put_and_what_was_taken() {
     );
     let second = waiting(queue.join());
     queue.task_done();
-    // Put later: it holds up those who come later.
+    // An item that is put later only delays those that join later.
     queue.try_put(3).unwrap();
     let mut late = waiting(queue.join());
     ready(first);
@@ -244,7 +244,7 @@ thread_local! {
     static ARMED: std::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { std::cell::RefCell::new(None) };
 }
 
-/// Runs what is armed when it is compared.
+/// Runs `ARMED` when it is compared.
 #[derive(Debug, PartialEq, Eq)]
 struct Armed(u32);
 

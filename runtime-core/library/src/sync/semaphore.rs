@@ -15,12 +15,12 @@ use runtime_kernel::{context, park};
 
 /// A number of permits: asyncio's `Semaphore`, and with [`bounded`](Semaphore::bounded) its `BoundedSemaphore`.
 ///
-/// - *Fairness*: permits are handed out first come, first served. A newcomer does not overtake one who waits, not even
-///   one who waits for more permits than there are. Threads that wait may be overtaken for as long as those at
-///   a [`Mutex`](super::Mutex).
-/// - *Cancelling*: a permit that a dropped future was about to get goes to the next in line.
-/// - *Cost*: taking and giving back are one atomic step each while nobody waits, and a short lock when somebody does.
-///   Waiting allocates nothing; how many wait makes no difference.
+/// - *Fairness*: permits are handed out first come, first served. A newcomer does not overtake a waiter, not even one
+///   that waits for more permits than there are. Threads that wait may be overtaken for as long as those at a
+///   [`Mutex`](super::Mutex).
+/// - *Cancelling*: a permit that a dropped future was about to get goes to the next waiter.
+/// - *Cost*: taking and giving back are one atomic step each while nobody waits, and a short lock otherwise. Waiting
+///   allocates nothing, and the number of waiters makes no difference.
 ///
 /// ```
 /// use runtime_core::park::block_on_current_thread;
@@ -39,22 +39,22 @@ use runtime_kernel::{context, park};
 #[doc(alias = "BoundedSemaphore")]
 pub struct Semaphore {
     permits: Permits,
-    /// Permits in all: available, given out and on their way to a waiter. Seldom changed.
+    /// All permits: available, held, and granted to a waiter. Rarely changed.
     total: AtomicUsize,
-    /// The most that `total` may be.
+    /// The maximum of `total`.
     bound: usize,
 }
 
 impl Semaphore {
-    /// The most permits that a semaphore may have.
+    /// The maximum number of permits of a semaphore.
     pub const MAX_PERMITS: usize = permits::MAX;
 
-    /// A semaphore with so many permits, to which [`add_permits`](Semaphore::add_permits) may add more.
+    /// Creates a semaphore with this many permits. [`add_permits`](Semaphore::add_permits) may add more.
     ///
-    /// With 0 permits whoever comes waits until some are added.
+    /// With 0 permits, everyone waits until some are added.
     ///
     /// # Panics
-    /// If they are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    /// If there are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     #[track_caller]
     pub fn new(permits: usize) -> Self {
         Self::with_bound(permits, Self::MAX_PERMITS)
@@ -62,8 +62,8 @@ impl Semaphore {
 
     /// A semaphore that never has more permits than these: asyncio's `BoundedSemaphore`.
     ///
-    /// A [`Permit`] gives back what it took and no more, so that releasing what was not taken does not compile. What
-    /// is left to go wrong is [`add_permits`](Semaphore::add_permits), and here it adds nothing but what was
+    /// A [`Permit`] gives back exactly what it took, so releasing what you did not take does not compile. The only
+    /// remaining mistake is [`add_permits`](Semaphore::add_permits), and here it only adds permits that were
     /// [forgotten](Permit::forget).
     ///
     /// ```should_panic
@@ -72,12 +72,12 @@ impl Semaphore {
     /// ```
     ///
     /// # Panics
-    /// If they are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or none at all: nobody could ever get one.
+    /// If there are more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or none at all: nobody could ever get one.
     #[track_caller]
     pub fn bounded(permits: usize) -> Self {
         assert!(
             permits > 0,
-            "a bounded semaphore without permits would let nobody in: give it at least one, or use `Semaphore::new(0)` and add some"
+            "a bounded semaphore without permits could never be acquired: give it at least one, or use `Semaphore::new(0)` and add some"
         );
         Self::with_bound(permits, permits)
     }
@@ -96,13 +96,13 @@ impl Semaphore {
         }
     }
 
-    /// Permits that nobody holds and that have not been promised to a waiter.
+    /// Permits that nobody holds and that were not granted to a waiter.
     pub fn available_permits(&self) -> usize {
         self.permits.available()
     }
 
-    /// True while no permit is free: one who comes now has to wait, or would be refused. asyncio's `locked()`. False
-    /// is no promise: who comes now stands behind those in line, who may need more permits than are free.
+    /// True while no permit is free: a newcomer has to wait, or is refused. asyncio's `locked()`. False is no promise:
+    /// a newcomer queues behind the waiters, which may need more permits than are free.
     #[doc(alias = "locked")]
     pub fn is_exhausted(&self) -> bool {
         self.permits.available() == 0
@@ -110,8 +110,8 @@ impl Semaphore {
 
     /// Waits for one permit, which is given back when the [`Permit`] is dropped.
     ///
-    /// Cancel safe: a permit that a dropped future was about to get goes to the next in line. Its place in line is
-    /// lost.
+    /// Cancel safe: a permit that a dropped future was about to get goes to the next waiter. The future loses its
+    /// place in the queue.
     ///
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
@@ -119,12 +119,12 @@ impl Semaphore {
         self.line_up(1)
     }
 
-    /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). If the semaphore has fewer in all it
-    /// waits, and holds up those behind it, until some are added.
+    /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). If the semaphore has fewer in total, it
+    /// waits, and blocks those behind it, until some are added.
     ///
     /// # Panics
-    /// If `count` is more than the semaphore may ever have, so that it would wait for ever: more than a
-    /// [`bounded`](Semaphore::bounded) one was made with, or than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
+    /// If `count` is more than the semaphore can ever have, so that it would wait for ever: more than the bound of a
+    /// [`bounded`](Semaphore::bounded) one, or than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     #[track_caller]
     pub fn acquire_many(&self, count: usize) -> Acquire<'_> {
         self.assert_can_have(count);
@@ -148,7 +148,7 @@ impl Semaphore {
         }
     }
 
-    /// [`acquire`](Semaphore::acquire) with a permit that is not bound to a borrow.
+    /// [`acquire`](Semaphore::acquire) with a permit that does not borrow the semaphore.
     ///
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
@@ -160,13 +160,14 @@ impl Semaphore {
         })
     }
 
-    /// [`acquire_many`](Semaphore::acquire_many) with permits that are not bound to a borrow.
+    /// [`acquire_many`](Semaphore::acquire_many) with permits that do not borrow the semaphore.
     ///
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
     ///
     /// # Panics
-    /// When polled, if `count` is more than the semaphore may ever have; see [`acquire_many`](Semaphore::acquire_many).
+    /// When polled, if `count` is more than the semaphore can ever have; see
+    /// [`acquire_many`](Semaphore::acquire_many).
     pub async fn acquire_many_owned(self: Arc<Self>, count: usize) -> Result<OwnedPermit, Closed> {
         self.assert_can_have(count);
         self.permits.take(count).await?;
@@ -176,7 +177,7 @@ impl Semaphore {
         })
     }
 
-    /// One permit, if it can be had without waiting and without overtaking anyone.
+    /// One permit, if it is available without waiting and without overtaking anyone.
     ///
     /// # Errors
     /// [`TryAcquireError`] says why not.
@@ -184,7 +185,7 @@ impl Semaphore {
         self.try_acquire_many(1)
     }
 
-    /// `count` permits, if they can be had without waiting and without overtaking anyone.
+    /// `count` permits, if they are available without waiting and without overtaking anyone.
     ///
     /// # Errors
     /// [`TryAcquireError`] says why not.
@@ -196,7 +197,7 @@ impl Semaphore {
         })
     }
 
-    /// [`try_acquire`](Semaphore::try_acquire) with a permit that is not bound to a borrow.
+    /// [`try_acquire`](Semaphore::try_acquire) with a permit that does not borrow the semaphore.
     ///
     /// # Errors
     /// [`TryAcquireError`] says why not.
@@ -214,28 +215,28 @@ impl Semaphore {
     /// [`Closed`] if the semaphore is closed, now or while waiting.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_acquire(&self) -> Result<Permit<'_>, Closed> {
         context::assert_may_block(
             "Semaphore::blocking_acquire",
             "use `acquire().await` instead",
         );
-        // Without all that waiting needs, as there is one nearly always.
+        // Without everything that waiting needs, because a permit is nearly always available.
         match self.try_acquire() {
             Ok(permit) => Ok(permit),
             Err(_) => park::block_on_current_thread(self.acquire()),
         }
     }
 
-    /// Adds permits, for those who wait first: asyncio's `release()` of what was never acquired.
+    /// Adds permits; waiters get them first. asyncio's `release()` without a preceding `acquire()`.
     ///
     /// # Panics
-    /// If the semaphore has more than its bound then, held ones included: [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or,
-    /// of a [`bounded`](Semaphore::bounded) one, what it was made with.
+    /// If the semaphore would then have more than its bound, including held permits:
+    /// [`MAX_PERMITS`](Semaphore::MAX_PERMITS), or the bound of a [`bounded`](Semaphore::bounded) one.
     #[doc(alias = "release")]
     #[track_caller]
     pub fn add_permits(&self, count: usize) {
-        // Relaxed: a count by itself.
+        // Relaxed: the count stands alone.
         let added = self
             .total
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |total| {
@@ -252,7 +253,7 @@ impl Semaphore {
         self.release(count);
     }
 
-    /// Sends all who wait away, and whoever comes later. Permits already granted stay valid.
+    /// Turns away all waiters, and everyone that comes later. Permits that were already granted stay valid.
     pub fn close(&self) {
         self.permits.close();
     }
@@ -306,7 +307,7 @@ impl<'a> Future for Acquire<'a> {
     }
 }
 
-/// Permits of a [`Semaphore`], given back when it is dropped.
+/// Permits of a [`Semaphore`], which are given back when this is dropped.
 #[derive(Debug)]
 #[must_use = "dropped at once, the permit is given back at once"]
 pub struct Permit<'a> {
@@ -315,7 +316,7 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// How many permits it stands for.
+    /// The number of permits that it holds.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -334,7 +335,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Permits of a [`Semaphore`] that they keep alive, given back when it is dropped.
+/// Permits of a [`Semaphore`] that this keeps alive. They are given back when it is dropped.
 #[derive(Debug)]
 #[must_use = "dropped at once, the permit is given back at once"]
 pub struct OwnedPermit {
@@ -343,7 +344,7 @@ pub struct OwnedPermit {
 }
 
 impl OwnedPermit {
-    /// How many permits it stands for.
+    /// The number of permits that it holds.
     pub fn count(&self) -> usize {
         self.count
     }

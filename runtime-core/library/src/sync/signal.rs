@@ -1,4 +1,4 @@
-//! The wait queue by itself: waiting until somebody says so.
+//! A bare wait queue: waits until it is notified.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,16 +12,15 @@ use runtime_kernel::saved_waker::PollWaker;
 
 const LANE: usize = 0;
 
-/// Wakes those who wait *now*, first come, first served. Nothing is stored: a notification that finds nobody is gone.
-/// It is what trio calls a parking lot, and the ground on which condition-like types stand. asyncio has none:
-/// [`notify`](Signal::notify) is like that of its `Condition` with no lock about it, and
-/// [`notify_all`](Signal::notify_all) like an `Event` that is set and cleared at once.
+/// Wakes those that wait *now*, first come, first served. Nothing is stored: a notification that finds no waiter is
+/// lost. trio calls it a parking lot, and builds condition-like types on it. asyncio has no such thing:
+/// [`notify`](Signal::notify) is like its `Condition`'s without a lock, and [`notify_all`](Signal::notify_all) is like
+/// an `Event` that is set and cleared at once.
 ///
-/// Cost: a short lock for each operation, without allocating; notifying is linear in the number of those who are
-/// notified.
+/// Cost: a short lock for each operation, without allocating; notifying is linear in the number of notified waiters.
 ///
-/// A waiter that was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped
-/// before it noticed passes the notification on to the next.
+/// If a waiter was notified by [`notify_one`](Signal::notify_one) or [`notify`](Signal::notify) and is dropped before
+/// it noticed, it passes the notification on to the next.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -42,13 +41,13 @@ pub struct Signal {
     queue: WaitQueue<Notices>,
 }
 
-/// A waiter's need is its ticket, which tells who waited before a given moment.
+/// A waiter's need is its ticket, which says whether it waited before a given moment.
 #[derive(Debug)]
 struct Notices {
     next_ticket: usize,
-    /// Waiters with lower tickets are released by a `notify_all`.
+    /// A `notify_all` releases waiters with lower tickets.
     released_below: usize,
-    /// Notifications that the first waiters are to get.
+    /// Notifications for the first waiters.
     passes: usize,
 }
 
@@ -73,7 +72,7 @@ impl Resource for Notices {
     }
 
     fn give_back(&mut self, _: &(), _: usize, ticket: usize) {
-        // After a `notify_all` there is nobody left whom it could be passed to.
+        // After a `notify_all` there is no waiter left to pass it to.
         if ticket >= self.released_below {
             self.passes += 1;
         }
@@ -87,7 +86,7 @@ impl Default for Signal {
 }
 
 impl Signal {
-    /// A signal that nobody waits for.
+    /// A signal without waiters.
     pub fn new() -> Self {
         Self {
             queue: WaitQueue::new(Notices {
@@ -98,19 +97,19 @@ impl Signal {
         }
     }
 
-    /// Waits for a notification that is given after the future was first polled.
+    /// Waits for a notification that comes after the future was first polled.
     pub fn wait(&self) -> Wait<'_> {
         Wait {
             waiter: Waiter::new(&self.queue),
         }
     }
 
-    /// Notifies the one who waits longest; false if nobody waits.
+    /// Notifies the longest waiter; false if there is no waiter.
     pub fn notify_one(&self) -> bool {
         self.notify(1) == 1
     }
 
-    /// Notifies the first `count` waiters; returns how many there were.
+    /// Notifies the first `count` waiters; returns how many it notified.
     pub fn notify(&self, count: usize) -> usize {
         let mut locked = self.queue.lock();
         let count = count.min(locked.waiters(LANE));
@@ -119,7 +118,7 @@ impl Signal {
         count
     }
 
-    /// Notifies all who wait now; returns how many there were. Who begins to wait meanwhile is not among them.
+    /// Notifies all present waiters; returns how many. Those that begin to wait meanwhile are not included.
     pub fn notify_all(&self) -> usize {
         let mut locked = self.queue.lock();
         let count = locked.waiters(LANE);
@@ -129,14 +128,14 @@ impl Signal {
         count
     }
 
-    /// How many wait now.
+    /// The number of present waiters.
     pub fn waiters(&self) -> usize {
         self.queue.lock().waiters(LANE)
     }
 }
 
 pin_project! {
-    /// The future of [`Signal::wait`]. Cancel safe; see there.
+    /// The future of [`Signal::wait`]. Cancel safe; see [`Signal`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Wait<'a> {

@@ -1,4 +1,4 @@
-//! Semaphore, queue, channel, promise and signal: in corners, under stress, and against models in `model_tests`.
+//! Semaphore, queue, channel, promise and signal: corner cases, stress, and in `model_tests` comparisons with models.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -22,7 +22,7 @@ impl Wake for CountWakes {
     }
 }
 
-/// Futures of this module are to be usable in any task.
+/// Checks that any task can use the futures of this module.
 fn _futures_can_be_sent() {
     fn send<T: Send>(_: T) {}
     let semaphore = Semaphore::new(1);
@@ -154,7 +154,7 @@ fn an_exhausted_budget_stops_before_the_permit_is_taken() {
 
 #[test]
 fn wakers_are_woken_and_dropped_outside_of_the_lock() {
-    /// Uses the semaphore while it is woken and dropped: a deadlock if the lock were held.
+    /// Uses the semaphore in its wake and its drop: a deadlock if the lock were held.
     struct Uses(Arc<Semaphore>);
     impl Wake for Uses {
         fn wake(self: Arc<Self>) {
@@ -331,7 +331,7 @@ fn many_threads_pass_every_item_once_although_waiters_give_up() {
             scope.spawn(move || {
                 for item in (0..ITEMS).filter(|item| item % 3 == producer) {
                     if item % 5 == 0 {
-                        // If it has to wait, it gives up, by the end of this statement, and begins anew.
+                        // If it has to wait, it gives up at the end of this statement, and tries again.
                         let polled = poll_once(pin!(sender.send(item)));
                         if let Poll::Ready(sent) = polled {
                             sent.unwrap();

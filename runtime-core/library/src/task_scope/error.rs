@@ -1,11 +1,11 @@
-//! All that went wrong in a scope.
+//! All errors of a scope.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::combine::TaskError;
 
-/// All errors of a scope, in the order in which they came: the first one is why the rest was cancelled. asyncio's
+/// All errors of a scope, in order of occurrence. The first one caused the others to be cancelled. asyncio's
 /// `ExceptionGroup`.
 #[derive(Debug)]
 pub struct ScopeError<E> {
@@ -18,17 +18,17 @@ impl<E> ScopeError<E> {
         (!errors.is_empty()).then_some(Self { errors })
     }
 
-    /// The one that came first.
+    /// The first error.
     pub fn first(&self) -> &TaskError<E> {
         &self.errors[0]
     }
 
-    /// All of them.
+    /// All errors.
     pub fn errors(&self) -> &[TaskError<E>] {
         &self.errors
     }
 
-    /// All of them, to keep.
+    /// All errors, by value.
     pub fn into_errors(self) -> Vec<TaskError<E>> {
         self.errors
     }

@@ -18,20 +18,20 @@ use runtime_kernel::budget;
 use runtime_kernel::contain::{discard, drop_each};
 use runtime_kernel::context::{self, Ambient};
 
-/// Runs `body`, which spawns tasks into the scope that it is given, and waits for all of them. asyncio's
+/// Runs `body`, which spawns tasks into the scope that it gets, and waits for all of them. asyncio's
 /// `async with TaskGroup()`.
-///
+/// * **No child outlives it**: it completes when the body and every child have ended, and their futures were dropped.
 /// * **No child outlives it**: it completes when the body and every child have ended, and their futures are gone.
 /// * **The first failure cancels the rest**: if the body or a child returns an error, or a child panics, the body is
 ///   dropped and all children are aborted. **All errors are collected**, also those that come meanwhile.
-/// * **Dropped**, for example because its task is aborted or a time-out is over, it cancels its children. It cannot
-///   wait for them then: each ends at its next suspension point.
+/// * **Dropping it** cancels its children, for example when its task is aborted or a time-out expires. A drop can't
+///   wait for them: each ends at its next suspension point.
 ///
-/// The body runs inside of the awaiting task. Children run on the ambient runtime; [`scope_on`] names another.
+/// The body runs inside the awaiting task. Children run on the ambient runtime; [`scope_on`] names another.
 ///
-/// Cancel safe in that nothing is left behind; the values and errors that it has got go with it. Fairness: children
-/// are ordinary tasks. Cost: one allocation, and for each child what [`TaskScope::spawn`] says; a failure aborts all
-/// children, which is linear in their number.
+/// Cancel safe in that nothing is left behind; the values and errors that it has collected are dropped. Fairness:
+/// children are ordinary tasks. Cost: one allocation, and for each child what [`TaskScope::spawn`] says; a failure
+/// aborts all children, which is linear in their number.
 ///
 /// ```
 /// # fn main() {}
@@ -50,11 +50,11 @@ use runtime_kernel::context::{self, Ambient};
 /// ```
 ///
 /// # Errors
-/// [`ScopeError`] with all that failed: errors that were returned and panics, the body's among them. A child that
-/// somebody else cancelled is no error.
+/// [`ScopeError`] with all failures: returned errors and panics, including the body's. A child that was cancelled
+/// from outside is not an error.
 ///
 /// # Panics
-/// Outside of a runtime. With the body's own panic, after all children have ended.
+/// Outside a runtime. With the body's own panic, after all children have ended.
 pub fn scope<B, F, T, E>(body: B) -> RunScope<F, T, E>
 where
     B: FnOnce(TaskScope<E>) -> F,
@@ -63,7 +63,7 @@ where
     run(context::with("scope", Arc::clone), body)
 }
 
-/// As [`scope`]; the children run on `runtime`, whichever the caller's is.
+/// Like [`scope`], but the children run on `runtime`, whichever the caller's is.
 pub fn scope_on<B, F, T, E>(runtime: &impl Native, body: B) -> RunScope<F, T, E>
 where
     B: FnOnce(TaskScope<E>) -> F,
@@ -92,14 +92,14 @@ pin_project! {
     /// The future of [`scope`].
     ///
     /// # Panics
-    /// When it is polled after it has completed.
+    /// If it is polled after it has completed.
     #[must_use = "futures do nothing unless polled"]
     pub struct RunScope<F, T, E> {
-        // None once it has ended or was dropped because something failed.
+        // `None` once it has ended or was dropped because something failed.
         #[pin]
         body: Option<F>,
         value: Option<T>,
-        // The body's panic, to go on at the end.
+        // The body's panic, to be propagated at the end.
         panic: Option<Box<dyn Any + Send>>,
         shared: Arc<Shared<E>>,
     }
@@ -141,13 +141,13 @@ where
             });
             match ended {
                 Ok(true) => {}
-                // Something may have failed while the body was polled: it is dropped then.
+                // Something may have failed while the body was polled: it is then dropped.
                 Ok(false) if this.shared.wait_with_body(cx.waker()) => return Poll::Pending,
                 Ok(false) => {}
                 Err(payload) => {
                     this.panic.get_or_insert(payload);
                     this.shared.abort();
-                    // What a panic has left of it. A second panic has nowhere to go.
+                    // What a panic has left of the body. A second panic has nowhere to go.
                     let rest = catch_unwind(AssertUnwindSafe(|| this.body.set(None)));
                     if let Err(second) = rest {
                         discard(second);
@@ -160,7 +160,7 @@ where
         };
         begun.completed();
         if let Some(payload) = this.panic.take() {
-            // Not by the unwinding: a destructor that panics there would end the process.
+            // Not left to the unwinding: a destructor that panics there would end the process.
             drop_each(errors);
             resume_unwind(payload);
         }

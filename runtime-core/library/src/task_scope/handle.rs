@@ -1,4 +1,4 @@
-//! Spawning into a scope, and what the spawner gets.
+//! Spawning into a scope, and the handle that the spawner gets.
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +15,8 @@ use runtime_kernel::contain::{contain, discard};
 use runtime_kernel::spawn::{spawn_named_on, spawn_on};
 use runtime_kernel::task::{AbortHandle, JoinError, JoinHandle, TaskId};
 
-/// Where the tasks of a [`scope`](super::scope) are spawned. Clones are the same scope: children may have one, and
-/// spawn siblings.
+/// A handle for spawning tasks into a [`scope`](super::scope). Clones belong to the same scope: a child may have one
+/// and spawn siblings.
 pub struct TaskScope<E> {
     pub(super) shared: Arc<Shared<E>>,
 }
@@ -25,8 +25,8 @@ impl<E: Send + 'static> TaskScope<E> {
     /// Starts a child. An error that it returns, or a panic, fails the scope: all children are cancelled. It inherits
     /// the caller's [task-locals](crate::task_local).
     ///
-    /// The handle is for those who want the value. While the scope aborts, and after it has completed, nothing is
-    /// started, the future is dropped and the handle reports [`JoinError::Cancelled`].
+    /// Use the handle if you want the value. While the scope aborts, and after it has completed, nothing is started:
+    /// the future is dropped and the handle reports [`JoinError::Cancelled`].
     ///
     /// Cost: that of a spawned task, and two allocations. asyncio's `TaskGroup.create_task`.
     pub fn spawn<F, T>(&self, future: F) -> ScopedHandle<T>
@@ -37,7 +37,7 @@ impl<E: Send + 'static> TaskScope<E> {
         self.start(|shared| spawn_on(&*shared.ambient, inherit(future)))
     }
 
-    /// As [`spawn`](TaskScope::spawn), with a name that monitors, traces and shutdown reports show.
+    /// Like [`spawn`](TaskScope::spawn), with a name that monitors, traces and shutdown reports show.
     pub fn spawn_named<F, T>(&self, name: impl Into<Box<str>>, future: F) -> ScopedHandle<T>
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -52,7 +52,7 @@ impl<E: Send + 'static> TaskScope<E> {
     ) -> ScopedHandle<T> {
         let (sender, receiver) = oneshot::channel();
         let Some(place) = self.shared.reserve() else {
-            // The future is dropped with `spawn`, outside of the lock.
+            // The future is dropped with `spawn`, outside the lock.
             return ScopedHandle {
                 receiver,
                 abort: None,
@@ -65,8 +65,8 @@ impl<E: Send + 'static> TaskScope<E> {
         task.on_complete(move |outcome| {
             let error = match outcome {
                 Ok(Ok(value)) => {
-                    // If nobody wants it, it is dropped here. Its panic must not keep the scope from hearing of the
-                    // end.
+                    // If nobody wants the value, it is dropped here. A panic of its destructor must not keep the scope
+                    // from learning of the end.
                     contain(|| drop(sender.send(value)));
                     None
                 }
@@ -81,12 +81,12 @@ impl<E: Send + 'static> TaskScope<E> {
         }
     }
 
-    /// True once something has failed: the children have been cancelled, and nothing is started any more.
+    /// True once something has failed: the children were cancelled, and nothing is started any more.
     pub fn is_aborting(&self) -> bool {
         self.shared.is_aborting()
     }
 
-    /// How many children have not ended.
+    /// The number of children that have not ended.
     pub fn children(&self) -> usize {
         self.shared.children()
     }
@@ -109,24 +109,24 @@ impl<E: Send + 'static> fmt::Debug for TaskScope<E> {
     }
 }
 
-/// A child's value, for those who want it. Dropping it changes nothing: the child belongs to its scope.
+/// A handle to a child's value. Dropping it changes nothing, because the child belongs to its scope.
 ///
-/// A child that failed or was cancelled yields [`JoinError::Cancelled`] here. Why, the scope reports, once.
+/// A child that failed or was cancelled yields [`JoinError::Cancelled`] here. The scope reports the cause, once.
 ///
 /// Cancel safe: a dropped `(&mut handle).await` loses nothing.
 ///
 /// # Panics
-/// When the child that it belongs to awaits it, which would never end.
+/// If the child that it belongs to awaits it, which would never end.
 #[derive(Debug)]
 pub struct ScopedHandle<T> {
     receiver: oneshot::Receiver<T>,
-    /// None if it was not started.
+    /// `None` if it was not started.
     abort: Option<AbortHandle>,
 }
 
 impl<T> Drop for ScopedHandle<T> {
-    /// A value that has come is dropped here. As with a [`JoinHandle`], its destructor's panic is not for whoever drops
-    /// the handle: whether the value has come by then is a matter of luck.
+    /// A value that has arrived is dropped here. As with a [`JoinHandle`], a panic of its destructor does not reach
+    /// the code that drops the handle: whether the value has arrived by then is a matter of luck.
     fn drop(&mut self) {
         self.receiver.close();
         if let Ok(value) = self.receiver.try_recv() {
@@ -152,7 +152,7 @@ impl<T> Future for ScopedHandle<T> {
 }
 
 impl<T: Send + 'static> TaskHandle<T> for ScopedHandle<T> {
-    /// Cancels this child alone: that is no failure of the scope.
+    /// Cancels only this child, which is no failure of the scope.
     fn abort(&self) {
         if let Some(abort) = &self.abort {
             abort.abort();

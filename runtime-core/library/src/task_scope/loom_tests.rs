@@ -1,8 +1,8 @@
-//! Every interleaving of spawning, ending, failing and giving up, in small.
+//! Every interleaving of spawning, ending, failing and giving up, in small models.
 //!
 //! `RUSTFLAGS="--cfg lab_loom" cargo test -p runtime-core --release --lib loom`
 
-// `Schedule` is an unsafe trait; its implementation here keeps the defaults for memory.
+// `Schedule` is an unsafe trait; the implementation here keeps the defaults for memory.
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use runtime_kernel::primitives::Mutex;
 use runtime_kernel::task::{Ran, Schedule, SchedulerArc, Task};
 use runtime_kernel::time::TimerShard;
 
-/// A scheduler that only queues; whichever thread of a model takes a task runs it.
+/// A scheduler that only queues; a thread of a model that takes a task runs it.
 struct Queue(Mutex<VecDeque<Task>>);
 
 // SAFETY: the defaults for memory are kept.
@@ -45,7 +45,7 @@ impl Queues {
         self.0.0.lock().pop_front()
     }
 
-    /// Runs what is there until nothing is.
+    /// Runs tasks until none is left.
     fn run_all(&self) {
         while let Some(task) = self.take() {
             self.run(task);
@@ -96,7 +96,7 @@ impl Ambient for Queues {
     }
 }
 
-/// Counts its ends.
+/// Counts how often it was dropped.
 struct Probe(Arc<AtomicUsize>);
 
 impl Drop for Probe {
@@ -111,7 +111,7 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-/// Polls once, which must not be enough.
+/// Polls once, which must return `Pending`.
 fn begin<F: Future + ?Sized>(future: &mut Pin<Box<F>>) {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(future.as_mut().poll(&mut cx).is_pending());
@@ -140,7 +140,7 @@ fn the_last_child_wakes_the_scope_that_waits_for_it() {
             let (queues, task) = (queues.clone(), queues.take().expect("both were spawned"));
             thread::spawn(move || queues.run(task))
         });
-        // Deadlocks, which loom reports, if the last one's end is not told.
+        // Deadlocks, which loom reports, if the end of the last one is not reported.
         assert_eq!(block_on(scope).expect("none fails"), 7);
         assert_eq!(ended.load(SeqCst), 2, "a child outlived its scope");
         for runner in runners {
@@ -202,7 +202,7 @@ fn spawning_while_the_scope_is_dropped() {
         });
         drop(scope);
         let handle: ScopedHandle<()> = spawner.join().unwrap();
-        // Refused, or aborted by one of the two: it is dropped in any case, and nobody waits for it for ever.
+        // Refused, or aborted by one of the two: in any case it is dropped, and nobody waits for it for ever.
         queues.run_all();
         assert_eq!(kept.load(SeqCst), 1);
         assert!(

@@ -18,7 +18,7 @@ pub(super) struct Shared<E> {
 
 struct State<E> {
     phase: Phase,
-    /// Those that have not ended. `None`: it is being spawned.
+    /// The children that have not ended. `None`: it is being spawned.
     children: Slots<Option<AbortHandle>>,
     errors: Vec<TaskError<E>>,
     /// The scope's task, if it waits.
@@ -32,11 +32,11 @@ enum Phase {
     Closed,
 }
 
-/// What a scope whose body has ended has to do.
+/// What a scope must do after its body has ended.
 pub(super) enum Rest<E> {
     /// Wait: the waker was kept.
     Children,
-    /// Nothing: it is closed.
+    /// Nothing: the scope is closed.
     Done(Vec<TaskError<E>>),
 }
 
@@ -53,13 +53,13 @@ impl<E> Shared<E> {
         }
     }
 
-    /// A place for a child that is about to be spawned; `None` if the scope takes no more.
+    /// Reserves a slot for a child that is about to be spawned; `None` if the scope takes no more.
     pub(super) fn reserve(&self) -> Option<usize> {
         let mut state = self.state.lock();
         (state.phase == Phase::Open).then(|| state.children.insert(None))
     }
 
-    /// The child in this place was spawned, and has not been told to report its end yet.
+    /// The child in this slot was spawned, and is not yet set to report its end.
     pub(super) fn started(&self, place: usize, abort: AbortHandle) {
         let mut state = self.state.lock();
         if state.phase == Phase::Open {
@@ -68,11 +68,11 @@ impl<E> Shared<E> {
             return;
         }
         drop(state);
-        // Whoever aborted the others could not reach this one yet.
+        // The code that aborted the others could not reach this one yet.
         abort.abort();
     }
 
-    /// The child in this place has ended.
+    /// The child in this slot has ended.
     pub(super) fn ended(&self, place: usize, error: Option<TaskError<E>>) {
         let mut state = self.state.lock();
         let child = state.children.remove(place);
@@ -85,7 +85,7 @@ impl<E> Shared<E> {
         } else {
             drop(state);
         }
-        // Outside of the lock: it may be the last reference on a task.
+        // Outside the lock: it may be the last reference to a task.
         drop(child);
     }
 
@@ -96,7 +96,7 @@ impl<E> Shared<E> {
         self.abort_all(state);
     }
 
-    /// Ends all children.
+    /// Aborts all children.
     pub(super) fn abort(&self) {
         self.abort_all(self.state.lock());
     }
@@ -106,7 +106,7 @@ impl<E> Shared<E> {
         self.state.lock().phase != Phase::Open
     }
 
-    /// How many children have not ended.
+    /// The number of children that have not ended.
     pub(super) fn children(&self) -> usize {
         self.state.lock().children.len()
     }
@@ -127,7 +127,7 @@ impl<E> Shared<E> {
         }
     }
 
-    /// The body has ended: closes the scope if no child is left, and keeps the waker otherwise.
+    /// The body has ended: closes the scope if no child is left; otherwise keeps the waker.
     pub(super) fn wait_for_children(&self, waker: &Waker) -> Rest<E> {
         let mut own = PollWaker::new(waker);
         loop {
@@ -159,15 +159,15 @@ impl<E> Shared<E> {
             aborts.extend(state.children.iter_mut().filter_map(Option::take));
         }
         Self::wake(state);
-        // Outside of the lock: an abort may run anything that a scheduler does.
+        // Outside the lock: an abort may run any scheduler code.
         for abort in aborts {
             abort.abort();
         }
     }
 }
 
-/// What counts as a failure of a child that gave no value.
+/// The failure that a child without a value counts as.
 pub(super) fn failure<E>(error: JoinError) -> Option<TaskError<E>> {
-    // Whoever cancelled a child wanted that; if it was the scope, the reason is known.
+    // The code that cancelled a child wanted that; if it was the scope, the reason is known.
     (!error.is_cancelled()).then_some(TaskError::Ended(error))
 }

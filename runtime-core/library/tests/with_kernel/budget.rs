@@ -1,4 +1,4 @@
-//! Loops over operations that are always ready, under executors that know no budget.
+//! Loops over operations that are always ready, under executors that don't know the budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The library on the parts of the kernel that it stands on.
+//! The library together with the parts of the kernel that it is built on.
 
 mod blocking;
 mod budget;

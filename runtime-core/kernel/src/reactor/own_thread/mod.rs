@@ -1,8 +1,11 @@
 #![doc = include_str!("README.md")]
 
 mod asleep;
+mod interests;
 mod source;
 mod state;
+mod watchers;
+mod watching;
 
 use std::cell::RefCell;
 use std::io;
@@ -12,26 +15,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::primitives::real_locks::Mutex;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use rustix::io::Errno;
 
 use crate::park::AdaptiveSpin;
 use crate::trace::{self, Fact};
-pub(super) use source::ThreadSource;
-use source::{Interest, report};
-use state::{FUTEX, POLL, ParkState};
+pub(super) use interests::ThreadSource;
+use interests::{Awaited, Shared, report};
+use state::{ASKED, FUTEX, POLL, ParkState};
+use watching::{TURNS, Watching};
 
-/// How long a poll lasts at most if there was no descriptor left for the eventfd: a wake is then seen this late.
+/// The maximum duration of a poll if there was no descriptor left for the eventfd: a wake-up is seen that late.
 const WITHOUT_EVENTFD: Duration = Duration::from_millis(10);
 
-/// Every so many parks that a token ends at once look at the descriptors all the same.
+/// One in this many parks that find a token checks the descriptors anyway.
 const SKIPS: u32 = 16;
 
-/// Descriptors polled without an allocation.
+/// The number of descriptors (including the eventfd) that are polled without an allocation.
 const INLINE: usize = 8;
 
-/// What the calling thread waits with. It stays on its thread, so that no other parks there; what others have of it is
+/// What the calling thread waits with. It stays on its thread, so that no other thread parks on it; other threads have
 /// a [`ThreadUnparker`].
 ///
 /// ```
@@ -58,25 +62,14 @@ const INLINE: usize = 8;
 pub struct ThreadParker {
     shared: Arc<Shared>,
     spin: AdaptiveSpin,
-    /// A token is for one thread, and the sockets polled on a thread are waited for there.
+    /// A token is for one thread, and sockets that are polled on a thread are awaited there.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Wakes a thread that waits by a [`ThreadParker`], or keeps it from sleeping once. For any thread.
+/// Wakes a thread that waits in a [`ThreadParker`], or keeps it from sleeping once. You can use it from any thread.
 #[derive(Clone)]
 pub struct ThreadUnparker {
     shared: Arc<Shared>,
-}
-
-/// What the owner, those who wake it and the sockets that it awaits share.
-struct Shared {
-    state: ParkState,
-    /// Made by the first park that polls.
-    eventfd: OnceLock<OwnedFd>,
-    interests: Mutex<Vec<Interest>>,
-    /// Parks that looked at no descriptor, because there was a token, since the last one that did so all the same.
-    /// Written by the owner only.
-    skipped: AtomicU32,
 }
 
 thread_local! {
@@ -84,19 +77,19 @@ thread_local! {
 }
 
 impl ThreadParker {
-    /// The calling thread's parker; made at the first call.
+    /// The calling thread's parker, created at the first call.
     ///
-    /// Sockets polled on this thread by a task ([`Role::Worker`](crate::context::Role::Worker)) are from then on
-    /// waited for by its [`park`](ThreadParker::park).
+    /// From then on its [`park`](ThreadParker::park) waits for the sockets that tasks
+    /// ([`Role::Worker`](crate::context::Role::Worker)) poll on this thread.
     pub fn current_or_install() -> Self {
         let shared = CURRENT
             .try_with(|current| Arc::clone(current.borrow_mut().get_or_insert_with(Shared::new)))
-            // The thread's locals are destroyed: sockets don't know this one, and the helper thread waits for them.
+            // The thread-locals are destroyed: sockets can't find this parker, and the helper thread waits for them.
             .unwrap_or_else(|_| Shared::new());
         Self::of_this_thread(shared)
     }
 
-    /// The calling thread is the only one that parks there.
+    /// The caller must ensure that only the calling thread parks here.
     fn of_this_thread(shared: Arc<Shared>) -> Self {
         Self {
             shared,
@@ -105,36 +98,42 @@ impl ThreadParker {
         }
     }
 
-    /// What wakes this thread.
+    /// A handle that wakes this thread.
     pub fn unparker(&self) -> ThreadUnparker {
         ThreadUnparker {
             shared: Arc::clone(&self.shared),
         }
     }
 
-    /// Call it when the thread parks no more. Whoever waits for a descriptor here is woken, so that it waits where it
-    /// is polled next. An interest that stayed would keep its task alive, and with it this very parker.
+    /// Call this when the thread does not park any more. All that wait for a descriptor here are woken, so that they
+    /// wait wherever they are polled next. An interest that stayed would keep its task alive, and with it this parker.
     pub fn leave(&self) {
+        let _ = CURRENT.try_with(|current| {
+            let mut current = current.borrow_mut();
+            // What the thread's last destructors wait for, the helper thread waits for.
+            current.take_if(|it| Arc::ptr_eq(it, &self.shared))
+        });
         self.shared.leave();
     }
 
-    /// Sleeps until [`unpark`](ThreadUnparker::unpark), until `deadline`, or until a descriptor that was awaited on
-    /// this thread is ready; in the last case its waiters' wakers are called before this returns. May return
+    /// Sleeps until [`unpark`](ThreadUnparker::unpark), until `deadline`, or until a descriptor is ready that was
+    /// awaited on this thread. In the last case this calls the waiters' wakers before it returns. May return
     /// spuriously.
     pub fn park(&self, deadline: Option<Instant>) {
         self.park_then(deadline, || {});
     }
 
-    /// As [`park`](ThreadParker::park); `asleep` is called as soon as [`is_asleep`](ThreadUnparker::is_asleep) says
-    /// so, just before the thread sleeps. What it does then is not missed, if it unparks this very thread too. It is
-    /// not called if the thread need not sleep.
-    pub fn park_then(&self, deadline: Option<Instant>, asleep: impl FnOnce()) {
+    /// Like [`park`](ThreadParker::park), but calls `asleep` as soon as [`is_asleep`](ThreadUnparker::is_asleep)
+    /// returns true, just before the thread sleeps. What `asleep` does then is not missed, even if it unparks this
+    /// very thread. It is not called if the thread need not sleep, and is called again each time that the thread was
+    /// up briefly and sleeps on.
+    pub fn park_then(&self, deadline: Option<Instant>, asleep: impl FnMut()) {
         let sources: Vec<_> = self
             .shared
             .interests
             .lock()
             .iter()
-            .map(Interest::to_poll)
+            .map(Awaited::of)
             .collect();
         if !sources.is_empty() {
             return self.shared.park_in_poll(&sources, deadline, asleep);
@@ -146,8 +145,8 @@ impl ThreadParker {
 }
 
 impl ThreadUnparker {
-    /// Wakes the owner; if it does not sleep, its next park returns at once. From any thread, costs a system call only
-    /// if the owner sleeps.
+    /// Wakes the owner; if it does not sleep, its next park returns at once. You can call it from any thread. It costs
+    /// a system call only if the owner sleeps.
     pub fn unpark(&self) {
         self.shared.unpark();
     }
@@ -163,8 +162,8 @@ impl Shared {
         })
     }
 
-    /// The parker that is to wait for a socket polled on the calling thread: its own, or the helper thread's.
-    /// True if it is its own.
+    /// The parker that waits for a socket that was polled on the calling thread: its own, or the helper thread's. True
+    /// if it is its own.
     fn for_current_thread() -> io::Result<(Arc<Self>, bool)> {
         let own = if crate::context::in_task() {
             CURRENT
@@ -180,7 +179,7 @@ impl Shared {
         }
     }
 
-    /// The parker of the thread that waits for threads which don't park here themselves.
+    /// The parker of the helper thread, which waits on behalf of threads that don't park here themselves.
     fn helper() -> io::Result<Arc<Self>> {
         static HELPER: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
         let mut helper = HELPER.lock();
@@ -193,7 +192,7 @@ impl Shared {
             .name("socket-wait".to_owned())
             .spawn(move || {
                 let parks = ThreadParker::of_this_thread(parks);
-                // It calls wakers, for whoever's tasks.
+                // It calls wakers of tasks of any runtime.
                 let _serves = crate::blocking::RunsFor::everybody();
                 loop {
                     parks.park(None);
@@ -203,7 +202,7 @@ impl Shared {
         Ok(parker)
     }
 
-    /// True if `self` is the calling thread's own.
+    /// Whether `self` is the calling thread's own.
     fn is_current(self: &Arc<Self>) -> bool {
         CURRENT.try_with(|current| {
             current
@@ -250,26 +249,71 @@ impl Shared {
     }
 
     fn park_in_poll(
-        &self,
-        sources: &[(Arc<ThreadSource>, PollFlags)],
+        self: &Arc<Self>,
+        sources: &[Awaited],
         deadline: Option<Instant>,
-        asleep: impl FnOnce(),
+        mut asleep: impl FnMut(),
     ) {
+        let mut watching = Some(Watching::new(self, sources));
+        // A thread that was asked to watch sleeps on, and polls what it now watches.
+        while let Some(again) = watching {
+            watching = self.poll_once(again, deadline, &mut asleep);
+        }
+    }
+
+    /// Sleeps once. Returns `watching` if nobody has woken the owner, nothing is ready, and the owner was asked to
+    /// poll again.
+    fn poll_once<'a>(
+        &self,
+        watching: Watching<'a>,
+        deadline: Option<Instant>,
+        asleep: &mut dyn FnMut(),
+    ) -> Option<Watching<'a>> {
+        let sources = watching.sources;
         let eventfd = self.eventfd();
         let mut timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         if eventfd.is_none() {
             timeout = Some(timeout.map_or(WITHOUT_EVENTFD, |timeout| timeout.min(WITHOUT_EVENTFD)));
         }
-        // The eventfd comes last; without one, the last descriptor is polled for nothing.
-        let own = match eventfd {
-            Some(eventfd) => PollFd::new(eventfd, PollFlags::IN),
-            None => PollFd::from_borrowed_fd(sources[0].0.as_fd(), PollFlags::empty()),
+        let begun = self.state.begin(POLL);
+        if begun {
+            asleep();
+            // What this called may have parked here itself, and then nobody writes to the eventfd any more.
+            if !self.state.is(POLL) {
+                timeout = Some(Duration::ZERO);
+            }
+        } else {
+            // Woken in the meantime. Usually the next park finds what is ready, but a task that wakes itself each time
+            // would never get there.
+            let skipped = self.skipped.load(Ordering::Relaxed) + 1;
+            self.skipped.store(skipped % SKIPS, Ordering::Relaxed);
+            if skipped < SKIPS {
+                return None;
+            }
+            timeout = Some(Duration::ZERO);
+        }
+        // The eventfd comes last. Without one, a dummy entry takes its place.
+        let (own_fd, own_flags) = match eventfd {
+            Some(eventfd) => (eventfd.as_fd(), PollFlags::IN),
+            None => (sources[0].source.as_fd(), PollFlags::empty()),
         };
+        let own = PollFd::from_borrowed_fd(own_fd, own_flags);
+        let in_turn = if begun && eventfd.is_some() {
+            TURNS
+        } else {
+            // A thread that does not sleep, or can't be asked, polls everything.
+            0
+        };
+        let mut unwatched = 0_u64;
+        let entries = sources.iter().enumerate().map(|(index, awaited)| {
+            if index < in_turn && !watching.watches(awaited) {
+                unwatched |= 1 << index;
+                return PollFd::from_borrowed_fd(own_fd, PollFlags::empty());
+            }
+            PollFd::from_borrowed_fd(awaited.source.as_fd(), awaited.flags)
+        });
         let mut inline;
         let mut allocated;
-        let entries = sources
-            .iter()
-            .map(|(source, flags)| PollFd::from_borrowed_fd(source.as_fd(), *flags));
         let fds: &mut [PollFd<'_>] = if sources.len() < INLINE {
             inline = std::array::from_fn::<_, INLINE, _>(|_| own.clone());
             for (fd, entry) in inline.iter_mut().zip(entries) {
@@ -281,19 +325,6 @@ impl Shared {
             allocated.push(own);
             &mut allocated
         };
-
-        if self.state.begin(POLL) {
-            asleep();
-        } else {
-            // Woken meanwhile. What is ready is found by the next park, as a rule; but a task that wakes itself each
-            // time would never come to it.
-            let skipped = self.skipped.load(Ordering::Relaxed) + 1;
-            self.skipped.store(skipped % SKIPS, Ordering::Relaxed);
-            if skipped < SKIPS {
-                return;
-            }
-            timeout = Some(Duration::ZERO);
-        }
         let timeout = timeout.map(super::timespec::timespec);
         let sleeps = timeout
             .as_ref()
@@ -306,25 +337,45 @@ impl Shared {
             trace::note(Fact::Unparked);
         }
         trace::note(Fact::IoPolled(reported.unwrap_or(0)));
-        // Before anyone is woken: a waker of this very thread's task need not write the eventfd.
-        self.state.end();
-        match reported {
-            Ok(0) | Err(Errno::INTR) => return,
-            Ok(_) => {}
-            // Out of kernel memory: sleeping is not possible now. The task asks again.
-            Err(_) => return std::thread::yield_now(),
-        }
+        // Before any waker is called: a waker of this very thread's task then need not write the eventfd.
+        let was_asked = self.state.end() == ASKED;
         let (own, fds) = fds.split_last().expect("the eventfd's entry is there");
+        let is_watched = |index: usize| index >= TURNS || unwatched & (1 << index) == 0;
+        let ready = |(index, fd): &(usize, &PollFd<'_>)| {
+            reported.is_ok() && is_watched(*index) && !fd.revents().is_empty()
+        };
+        let sleeps_on = was_asked && !fds.iter().enumerate().any(|entry| ready(&entry));
+        // Otherwise dropping it hands the socket on here, before any waker is called: what this thread does next may
+        // take long.
+        let watching = sleeps_on.then_some(watching);
+        match reported {
+            Ok(0) | Err(Errno::INTR) => return watching,
+            Ok(_) => {}
+            // Out of kernel memory, so sleeping is not possible now. The task tries again.
+            Err(_) => {
+                std::thread::yield_now();
+                return watching;
+            }
+        }
         if let Some(eventfd) = eventfd
             && own.revents().contains(PollFlags::IN)
         {
             let _ = rustix::io::read(eventfd, &mut [0; 8]);
         }
-        for ((source, _), fd) in sources.iter().zip(fds) {
-            if !fd.revents().is_empty() {
-                report(&self.interests, source, fd.revents());
-            }
+        for (index, fd) in fds.iter().enumerate().filter(ready) {
+            report(&self.interests, &sources[index].source, fd.revents());
         }
+        watching
+    }
+
+    /// Asks the owner to watch. False if it does not sleep.
+    fn ask_to_watch(&self) -> bool {
+        let is_asked = self.state.ask();
+        if is_asked && let Some(eventfd) = self.eventfd.get() {
+            // Fails only when the counter is full, and then it is readable anyway.
+            let _ = rustix::io::write(eventfd, &1_u64.to_ne_bytes());
+        }
+        is_asked
     }
 
     /// The eventfd; `None` if there is no descriptor left for it.
@@ -343,7 +394,7 @@ impl Shared {
     fn wait_futex(&self, timeout: Option<Duration>) {
         use rustix::thread::futex::{Flags, wait};
         let timeout = timeout.map(super::timespec::timespec);
-        // It returns early when the word changed, at a signal, and at the time-out: the caller looks again.
+        // It returns early when the word changed, at a signal, and at the time-out: the caller checks again.
         let _ = wait(self.state.word(), Flags::PRIVATE, FUTEX, timeout.as_ref());
     }
 
@@ -353,7 +404,7 @@ impl Shared {
     }
 }
 
-/// Under a model checker there is no kernel to sleep in; the protocol is checked beside its steps, in `state.rs`.
+/// Under a model checker there is no kernel to sleep in. `state.rs` has models of the protocol, next to its steps.
 #[cfg(any(lab_loom, lab_shuttle))]
 impl Shared {
     fn wait_futex(&self, _timeout: Option<Duration>) {

@@ -1,4 +1,4 @@
-//! A source under loom: its waiters against its events.
+//! A source under loom: its waiters and its events, in every interleaving.
 
 use std::sync::atomic::AtomicUsize as Count;
 use std::task::{Wake, Waker};
@@ -23,13 +23,13 @@ pub(in crate::reactor) fn poll(
     source.poll_ready(
         &mut Context::from_waker(&waker),
         Direction::Read,
-        None,
+        WaitAs::Caller,
         |_| {},
     )
 }
 
-/// One reader waits, another one comes together with the event: each either sees it or is woken. (Of three threads
-/// that meet at the lock the model would let the two that spin take turns for ever.)
+/// One reader waits, and another one arrives together with the event: each either sees it or is woken. (With three
+/// threads at the lock, the model would let the two that spin take turns for ever.)
 #[test]
 fn who_misses_the_event_is_woken_by_it() {
     loom::model(|| {
@@ -43,14 +43,14 @@ fn who_misses_the_event_is_woken_by_it() {
                 (poll(&source, &woken).is_pending(), woken)
             })
         };
-        assert!(source.set_ready(0, ready::READABLE));
+        assert!(source.set_ready(0, ready::READABLE).is_some());
         let (waits, woken) = reader.join().unwrap();
         assert_eq!(usize::from(waits), woken.0.load(Ordering::SeqCst));
         assert_eq!(first_woken.0.load(Ordering::SeqCst), 1);
     });
 }
 
-/// A future is dropped while the event comes: its waker is woken, or taken back, and none is left behind.
+/// A future is dropped while the event arrives: its waker is called, or removed, and none is left behind.
 #[test]
 fn a_cancelled_reader_leaves_nothing_behind() {
     loom::model(|| {
@@ -59,12 +59,13 @@ fn a_cancelled_reader_leaves_nothing_behind() {
         let waker = Waker::from(woken.clone());
         let mut key = None;
         let mut cx = Context::from_waker(&waker);
-        let polled = source.poll_ready(&mut cx, Direction::Read, Some(&mut key), |_| {});
+        let polled =
+            source.poll_ready(&mut cx, Direction::Read, WaitAs::Together(&mut key), |_| {});
         assert!(polled.is_pending());
         drop(waker);
         let poller = {
             let source = source.clone();
-            thread::spawn(move || assert!(source.set_ready(0, ready::READABLE)))
+            thread::spawn(move || assert!(source.set_ready(0, ready::READABLE).is_some()))
         };
         source.cancel(Direction::Read, key.expect("it waits"));
         poller.join().unwrap();
@@ -72,19 +73,19 @@ fn a_cancelled_reader_leaves_nothing_behind() {
     });
 }
 
-/// A reader clears what it saw before its attempt, or finds it used up, while the next event comes: that one is not
-/// erased.
+/// A reader clears what it saw before its attempt, or marks it as used up, while the next event arrives: that event is
+/// not erased.
 fn a_newer_event_stays(clear: fn(&Source, ReadyEvent)) {
     loom::model(move || {
         let source = Arc::new(Source::new());
         let woken = std::sync::Arc::new(Counting(Count::new(0)));
-        assert!(source.set_ready(0, ready::READABLE));
+        assert!(source.set_ready(0, ready::READABLE).is_some());
         let Poll::Ready(seen) = poll(&source, &woken) else {
             panic!("it is ready");
         };
         let poller = {
             let source = source.clone();
-            thread::spawn(move || assert!(source.set_ready(0, ready::READABLE)))
+            thread::spawn(move || assert!(source.set_ready(0, ready::READABLE).is_some()))
         };
         clear(&source, seen);
         let waits = poll(&source, &woken).is_pending();
@@ -96,7 +97,7 @@ fn a_newer_event_stays(clear: fn(&Source, ReadyEvent)) {
 
 #[test]
 fn clearing_never_erases_a_newer_event() {
-    a_newer_event_stays(Source::clear);
+    a_newer_event_stays(|source, event| source.clear(event, |_| {}));
 }
 
 #[test]
@@ -104,13 +105,12 @@ fn a_short_transfer_never_uses_up_a_newer_event() {
     a_newer_event_stays(Source::use_up);
 }
 
-/// Two readers have seen the same event. One finds it used up, the other may not have heard of it; a waiter is woken
-/// by the next event.
+/// Two readers have seen the same event, and both use it up, in either order. The next event wakes both.
 #[test]
 fn readers_use_an_event_up_in_any_order() {
     loom::model(|| {
         let source = Arc::new(Source::new());
-        assert!(source.set_ready(0, ready::READABLE));
+        assert!(source.set_ready(0, ready::READABLE).is_some());
         let reader = {
             let source = source.clone();
             move || {
@@ -126,7 +126,7 @@ fn readers_use_an_event_up_in_any_order() {
         assert!(waits, "it has used up the event itself");
         let (other_waits, other_woken) = other.join().unwrap();
         assert!(other_waits);
-        assert!(source.set_ready(0, ready::READABLE));
+        assert!(source.set_ready(0, ready::READABLE).is_some());
         for woken in [woken, other_woken] {
             assert_eq!(woken.0.load(Ordering::SeqCst), 1);
         }

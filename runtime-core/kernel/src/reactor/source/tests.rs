@@ -8,7 +8,7 @@ const LAST_TICK: u32 = TICK_MASK as u32;
 
 fn poll(source: &Source, direction: Direction) -> Poll<ReadyEvent> {
     let mut cx = Context::from_waker(Waker::noop());
-    source.poll_ready(&mut cx, direction, None, |_| {})
+    source.poll_ready(&mut cx, direction, WaitAs::Caller, |_| {})
 }
 
 fn source_at(tick: u32) -> Source {
@@ -20,28 +20,32 @@ fn source_at(tick: u32) -> Source {
 #[test]
 fn a_short_transfer_uses_up_its_direction_alone() {
     let source = Source::new();
-    assert!(source.set_ready(0, ready::READABLE | ready::WRITABLE));
+    assert!(
+        source
+            .set_ready(0, ready::READABLE | ready::WRITABLE)
+            .is_some()
+    );
     let Poll::Ready(event) = poll(&source, Direction::Read) else {
         panic!("it is readable");
     };
     source.use_up(event);
     assert!(poll(&source, Direction::Read).is_pending());
     assert!(poll(&source, Direction::Write).is_ready());
-    assert!(source.set_ready(0, ready::WRITABLE));
+    assert!(source.set_ready(0, ready::WRITABLE).is_some());
     assert!(
         poll(&source, Direction::Read).is_pending(),
         "an event of the other direction says nothing of this one"
     );
-    assert!(source.set_ready(0, ready::READ_CLOSED));
+    assert!(source.set_ready(0, ready::READ_CLOSED).is_some());
     assert!(poll(&source, Direction::Read).is_ready());
 }
 
-/// Two have read, the one who saw the older event writes it down last: that costs an attempt in vain, no more.
+/// Two readers; the one that saw the older event writes its note last. That costs one failed attempt, no more.
 #[test]
 fn a_late_note_hides_nothing() {
     let source = Source::new();
     let events = [1, 2].map(|_| {
-        assert!(source.set_ready(0, ready::READABLE));
+        assert!(source.set_ready(0, ready::READABLE).is_some());
         match poll(&source, Direction::Read) {
             Poll::Ready(event) => event,
             Poll::Pending => panic!("it is readable"),
@@ -51,11 +55,11 @@ fn a_late_note_hides_nothing() {
     source.use_up(newer);
     source.use_up(older);
     assert!(poll(&source, Direction::Read).is_ready());
-    assert!(source.set_ready(0, ready::WRITABLE));
+    assert!(source.set_ready(0, ready::WRITABLE).is_some());
     let Poll::Ready(again) = poll(&source, Direction::Read) else {
         panic!("nobody has cleared it");
     };
-    source.clear(again);
+    source.clear(again, |_| {});
     assert!(poll(&source, Direction::Read).is_pending());
     assert!(poll(&source, Direction::Write).is_ready());
 }
@@ -63,17 +67,21 @@ fn a_late_note_hides_nothing() {
 #[test]
 fn the_end_of_the_stream_outlives_a_short_transfer() {
     let source = Source::new();
-    assert!(source.set_ready(0, ready::READABLE | ready::READ_CLOSED));
+    assert!(
+        source
+            .set_ready(0, ready::READABLE | ready::READ_CLOSED)
+            .is_some()
+    );
     let Poll::Ready(event) = poll(&source, Direction::Read) else {
         panic!("it is readable");
     };
     source.use_up(event);
     assert!(poll(&source, Direction::Read).is_ready());
-    source.clear(event);
+    source.clear(event, |_| {});
     assert!(poll(&source, Direction::Read).is_pending());
 }
 
-/// Ticks come round, and what was used up long ago is still written down.
+/// Ticks wrap around, and a note about an old one may still be there.
 #[test]
 fn an_event_is_never_taken_for_an_old_one_that_was_used_up() {
     for (tick, used_up) in [
@@ -87,7 +95,11 @@ fn an_event_is_never_taken_for_an_old_one_that_was_used_up() {
         for (cell, tick) in source.used_up.iter().zip(used_up) {
             cell.store(tick, Ordering::Relaxed);
         }
-        assert!(source.set_ready(0, ready::READABLE | ready::WRITABLE));
+        assert!(
+            source
+                .set_ready(0, ready::READABLE | ready::WRITABLE)
+                .is_some()
+        );
         for direction in [Direction::Read, Direction::Write] {
             assert!(
                 poll(&source, direction).is_ready(),
@@ -106,7 +118,7 @@ fn the_next_owner_inherits_nothing() {
     };
     source.use_up(event);
     source.start(1, ready::READABLE);
-    assert!(!source.set_ready(0, ready::WRITABLE));
+    assert!(source.set_ready(0, ready::WRITABLE).is_none());
     assert!(poll(&source, Direction::Read).is_ready());
     assert!(poll(&source, Direction::Write).is_pending());
 }

@@ -1,7 +1,7 @@
-//! A worker's own blocks, and prepaid references on its scheduler.
+//! A worker's own blocks, and its prepaid references to the scheduler.
 //!
-//! Both belong to somebody: the blocks to one arena, the references to one scheduler. A cache remembers to whom, from
-//! its first block to its [`flush`](BlockCache::flush), and takes no part in what it is asked for others.
+//! The blocks belong to one arena, and the references to one scheduler. A cache remembers which, from its first block
+//! to its [`flush`](BlockCache::flush), and does not take part in requests for others.
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
@@ -9,29 +9,31 @@ use std::mem;
 use std::ptr::NonNull;
 
 use super::{Arena, Blocks, MAGAZINE, class_of};
-use crate::task::scheduler::{Schedule, SchedulerArc, SchedulerRef};
+use crate::task::scheduler::{Schedule, SchedulerArc};
+use crate::task::scheduler_ref::SchedulerRef;
 
-/// Scheduler references that a worker takes and gives at a time.
+/// The number of scheduler references that a worker takes and gives back at a time.
 const REFERENCES: usize = 1024;
 
 /// The free blocks of one worker, and the scheduler references that its next tasks will hold.
 ///
-/// It serves one arena and one scheduler at a time. For any others it hands out memory, too, but keeps none of theirs.
+/// It serves one arena and one scheduler at a time. For others it passes requests on, and caches nothing.
 #[derive(Default)]
 pub struct BlockCache {
     blocks: Blocks,
-    /// The arena that the blocks are of; 0 while there are none.
+    /// The arena that the blocks belong to; 0 while there are none.
     arena: u64,
-    /// Whose references these are. This one is apart from them: it keeps the scheduler alive while they are here.
+    /// The scheduler that `references` belong to. This reference is not one of them: it keeps the scheduler alive
+    /// while they are here.
     scheduler: Option<SchedulerRef>,
     references: usize,
 }
 
-// SAFETY: free blocks belong to whoever has the list.
+// SAFETY: free blocks belong to the owner of the list.
 unsafe impl Send for BlockCache {}
 
 impl BlockCache {
-    /// Memory for a task, and the reference on the scheduler that the task will hold.
+    /// Memory for a task, and the reference to the scheduler that the task will hold.
     #[inline]
     pub fn allocate<S: Schedule>(
         &mut self,
@@ -47,7 +49,7 @@ impl BlockCache {
             self.references = REFERENCES;
         }
         self.references -= 1;
-        // SAFETY: it was taken of this scheduler, and is counted down.
+        // SAFETY: it was taken from this scheduler, and `references` counts it down.
         let reference = unsafe { scheduler.assume_reference() };
         let Some(class) = class_of(layout) else {
             return (arena.allocate_large(layout), reference);
@@ -63,10 +65,10 @@ impl BlockCache {
         (block, reference)
     }
 
-    /// Takes back both.
+    /// Takes both back.
     ///
     /// # Safety
-    /// `scheduler` (a reference of the task's) and `block` are from `allocate` with the same `layout`, `block` of
+    /// `scheduler` (the task's reference) and `block` are from `allocate` with the same `layout`, `block` from
     /// `arena`; the task in it is gone.
     #[inline]
     pub unsafe fn deallocate<S: Schedule>(
@@ -84,10 +86,10 @@ impl BlockCache {
         self.references += 1;
         if self.references > 2 * REFERENCES {
             self.references -= REFERENCES;
-            // SAFETY: they are of this scheduler and counted in `references`; `scheduler` is another one.
+            // SAFETY: they belong to this scheduler and are counted in `references`; `scheduler` is another one.
             unsafe { scheduler.give_references(REFERENCES) };
         }
-        // It is counted in `references` now.
+        // `references` counts it now.
         mem::forget(scheduler);
         let Some(class) = class_of(layout) else {
             // SAFETY: by this function's contract.
@@ -104,10 +106,10 @@ impl BlockCache {
         }
     }
 
-    /// Gives everything back: the worker ends. The cache is nobody's then.
+    /// Gives everything back when the worker ends. Afterwards the cache belongs to no scheduler.
     ///
     /// # Panics
-    /// When it is another arena's or another scheduler's.
+    /// If it belongs to another arena or another scheduler.
     pub fn flush<S: Schedule>(&mut self, arena: &Arena, scheduler: &SchedulerArc<S>) {
         if self.scheduler.is_none() {
             return;
@@ -123,7 +125,7 @@ impl BlockCache {
                     shared.magazines[class].push(magazine);
                 }
             }
-            // At most a magazine of never used blocks stays unused until the arena goes.
+            // At most one magazine of unused blocks stays unused until the arena is dropped.
             local.fresh = None;
         }
         drop(shared);
@@ -137,7 +139,7 @@ impl BlockCache {
         self.arena == arena.id && own.is_some_and(|own| SchedulerRef::same(own, scheduler))
     }
 
-    /// Makes the cache theirs, if it is nobody's.
+    /// Assigns the cache to both, if it belongs to no scheduler.
     #[cold]
     fn adopt(&mut self, arena: &Arena, scheduler: &SchedulerRef) -> bool {
         let is_free = self.scheduler.is_none();
@@ -151,13 +153,13 @@ impl BlockCache {
     fn give_references(&mut self) {
         let references = mem::take(&mut self.references);
         if let Some(scheduler) = self.scheduler.take() {
-            // SAFETY: they are of this scheduler and were counted in `references`; `scheduler` is another one.
+            // SAFETY: they belong to this scheduler and were counted in `references`; `scheduler` is another one.
             unsafe { scheduler.give_references(references) };
         }
     }
 }
 
-/// Blocks that were not flushed stay unused until their arena goes.
+/// Blocks that were not flushed stay unused until their arena is dropped.
 impl Drop for BlockCache {
     fn drop(&mut self) {
         self.give_references();

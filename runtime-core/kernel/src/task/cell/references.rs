@@ -1,17 +1,17 @@
-//! Who keeps a task's block alive, and who frees it.
+//! The references that keep a task's block alive, and how it is freed.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
 
-use super::Header;
-use super::current::count_in_prepaid;
+use super::header::Header;
+use crate::task::current::count_in_prepaid;
 
-/// One reference on a task, given up when it is dropped.
+/// One reference to a task, given up when it is dropped.
 pub(in crate::task) struct Reference(pub(in crate::task) NonNull<Header>);
 
 impl Reference {
     /// # Safety
-    /// The reference is the caller's to give.
+    /// The caller has the reference, and gives it away.
     pub(in crate::task) unsafe fn assume(header: NonNull<Header>) -> Self {
         Self(header)
     }
@@ -57,33 +57,37 @@ pub(in crate::task) unsafe fn release(header: NonNull<Header>) {
     }
 }
 
-/// As [`release`], by a handle that has the outcome: its reference is the last one, as a rule.
+/// Like [`release`], for a handle that has the outcome: its reference is usually the last one.
 ///
 /// # Safety
 /// The reference is the caller's, and the task is complete.
 #[inline]
 pub(in crate::task) unsafe fn release_last(header: NonNull<Header>) {
-    // Not among the prepaid references of a poll: a task does not take its own outcome.
-    // SAFETY: alive by the caller's reference.
+    // SAFETY: alive by the caller's reference. This does not count among a poll's prepaid references, because a task
+    // does not take its own outcome.
     if let Some(scheduler) = unsafe { header.as_ref() }.state.release_last() {
         // SAFETY: it was the last one.
         unsafe { free(header, scheduler) };
     }
 }
 
-/// Frees a block, and those whose last reference goes with it.
+/// Frees a block, and all blocks whose last reference it held.
 ///
-/// A block holds a reference on the task that awaited it, and so may whole chains of tasks that have ended hang on
-/// one block: a loop, as no stack is deep enough for one call each.
+/// A block holds a reference to the task that awaited it, so whole chains of ended tasks may depend on one block. A
+/// loop, because no stack is deep enough for one call each.
 ///
 /// # Safety
-/// Nobody refers to the block, which is this scheduler's.
+/// Nobody refers to the block, which belongs to this scheduler.
 pub(super) unsafe fn free(header: NonNull<Header>, scheduler: u32) {
     let mut last = Some((header, scheduler));
     while let Some((header, scheduler)) = last {
-        // SAFETY: by this function's contract, or the last reference was that of the block before.
+        // SAFETY: by this function's contract, or because the block before held the last reference.
         let awaiter = unsafe { (header.as_ref().vtable.deallocate)(header, scheduler) };
         last = awaiter.and_then(|awaiter| {
+            // Usually this is the awaiting task, which has just received the outcome in its own poll.
+            if count_in_prepaid(awaiter, -1) {
+                return None;
+            }
             // SAFETY: alive by that reference.
             let released = unsafe { awaiter.as_ref() }.state.release();
             released.map(|scheduler| (awaiter, scheduler))

@@ -3,7 +3,7 @@
 use super::*;
 use loom::thread;
 
-/// Runs what is queued until the task has ended.
+/// Runs queued tasks until the task has ended.
 fn run_until(queue: &SchedulerArc<Queue>, done: impl Fn() -> bool) {
     while !done() {
         match queue.pop() {
@@ -92,7 +92,7 @@ fn loom_a_task_that_stops_awaiting_a_task_lets_go_of_it() {
         assert!(matches!(parent.run(), Ran::Finished));
         runner.join().unwrap();
         drop(handle);
-        // Woken after its end at most, which queues nothing.
+        // At most woken after its end, which queues nothing.
         assert!(queue.pop().is_none());
     });
 }
@@ -140,8 +140,8 @@ fn loom_abort_wake_and_run() {
     });
 }
 
-/// A task that yields, hands out wakers and drops some of its own, against a waker elsewhere: its poller's prepaid
-/// references of references is settled whatever comes between.
+/// A task that yields, hands out wakers and drops some of its own, while another thread uses a waker: the account of
+/// its prepaid references is settled, whatever comes between.
 #[test]
 fn loom_yield_wake_and_end() {
     loom::model(|| {
@@ -196,7 +196,7 @@ fn loom_yield_and_abort() {
     });
 }
 
-/// The last waker goes on another thread while the poller ends: the block is freed once, by one of the two.
+/// The last waker is dropped on another thread while the poller ends: exactly one of the two frees the block.
 #[test]
 fn loom_the_last_reference_against_the_end_of_a_poll() {
     loom::model(|| {

@@ -1,19 +1,18 @@
-//! What safe code could do to a task's cell and its scheduler, and what panics in the middle of something.
+//! What safe code can do to a task's cell and its scheduler.
 
 use std::alloc::Layout;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::process::Command;
-use std::sync::Mutex as StdMutex;
-use std::task::{RawWaker, RawWakerVTable, Wake};
+use std::ptr::NonNull;
 
 use super::*;
 use crate::task::cell::Header;
 use crate::task::state::PREPAID;
 
-/// A scheduler with an arena, that says when it goes.
-struct Owner {
-    arena: Arena,
+/// A scheduler with an arena, which records its drop.
+pub(super) struct Owner {
+    pub(super) arena: Arena,
     queue: Mutex<VecDeque<Task>>,
     _probe: Probe,
 }
@@ -33,7 +32,7 @@ unsafe impl Schedule for Owner {
 }
 
 impl Owner {
-    fn new() -> (SchedulerArc<Self>, StdArc<AtomicUsize>) {
+    pub(super) fn new() -> (SchedulerArc<Self>, StdArc<AtomicUsize>) {
         let drops = StdArc::new(AtomicUsize::new(0));
         let owner = SchedulerArc::new(Self {
             arena: Arena::default(),
@@ -43,7 +42,7 @@ impl Owner {
         (owner, drops)
     }
 
-    fn run_all(&self) {
+    pub(super) fn run_all(&self) {
         loop {
             let task = self.queue.lock().pop_front();
             match task.map(Task::run) {
@@ -100,9 +99,9 @@ fn a_cache_serves_others_without_keeping_anything_of_theirs() {
     }
     drop((references, other));
     assert_eq!(other_gone.load(SeqCst), 1, "nothing is kept");
-    // With its memory, none of which is in the cache.
+    // It is dropped with its memory, none of which is in the cache.
     let block = cache.allocate(&one.arena, &one, layout()).0;
-    // SAFETY: a block of an arena that lives, which nobody uses.
+    // SAFETY: a block of a live arena that nobody uses.
     unsafe { block.as_ptr().write_bytes(0, layout().size()) };
     cache.flush(&one.arena, &one);
 }
@@ -150,7 +149,7 @@ fn a_scheduler_refuses_more_references_than_can_be_counted() {
         assert!(catch_unwind(take).is_err(), "{count}");
     }
     owner.take_references(10);
-    // SAFETY: they were taken just now.
+    // SAFETY: they were just taken.
     unsafe { owner.give_references(10) };
     drop(owner.clone());
     assert_eq!(gone.load(SeqCst), 0);
@@ -158,7 +157,7 @@ fn a_scheduler_refuses_more_references_than_can_be_counted() {
     assert_eq!(gone.load(SeqCst), 1);
 }
 
-/// Whether this very test, run in a process of its own, ends by `abort`. `name` is its own.
+/// Whether this very test, run in its own process, ends with `abort`. `name` is its own name.
 fn aborts(name: &str, body: impl FnOnce()) -> bool {
     use std::os::unix::process::ExitStatusExt;
     const WITHIN: &str = "LAB_TEST_WITHIN";
@@ -174,18 +173,18 @@ fn aborts(name: &str, body: impl FnOnce()) -> bool {
     status.unwrap().signal() == Some(6)
 }
 
-/// Some half of what the state word can count.
+/// About half of what the state word can count.
 const NEARLY_TOO_MANY: u64 = 1 << 34;
 
 fn preset(task: &Task, references: u64) {
     // SAFETY: the task is alive, by its entry.
-    unsafe { task.0.as_ref() }
+    unsafe { &*(task.id().get() as *const Header) }
         .state
         .preset_references(references);
 }
 
-/// Clones that are forgotten within the poller's prepaid references are counted when the poll ends: then, or when the
-/// next begins, the process ends, and the count does not wrap.
+/// Clones that are forgotten within the poller's prepaid references are counted when the poll ends. Then, or when the
+/// next poll begins, the process ends: the count does not wrap.
 #[test]
 #[cfg_attr(miri, ignore = "a process is started")]
 fn forgotten_wakers_of_many_polls_end_the_process() {
@@ -194,7 +193,7 @@ fn forgotten_wakers_of_many_polls_end_the_process() {
         let (task, _handle) = bind(
             &queue.erase(),
             poll_fn(|cx| {
-                // As many as a poll has prepaid, nearly.
+                // Nearly as many as a poll's prepaid references.
                 for _ in 0..PREPAID - 2 {
                     std::mem::forget(cx.waker().clone());
                 }
@@ -214,7 +213,7 @@ fn forgotten_wakers_of_many_polls_end_the_process() {
     assert!(aborts);
 }
 
-/// The same for a task that yields, and so stays the poller's.
+/// The same for a task that yields, and therefore stays with the poller.
 #[test]
 #[cfg_attr(miri, ignore = "a process is started")]
 fn forgotten_wakers_of_a_task_that_yields_end_the_process() {
@@ -261,7 +260,8 @@ fn forgotten_abort_handles_end_the_process() {
     assert!(aborts);
 }
 
-/// More clones than a poller has prepaid are counted one by one, and all of them.
+/// If a poll makes more clones than it has prepaid references, the further ones are counted one by one, and none is
+/// missed.
 #[test]
 #[cfg_attr(miri, ignore = "a million steps")]
 fn more_wakers_than_the_stock_are_counted() {
@@ -314,290 +314,8 @@ fn a_task_that_is_dropped_is_cancelled() {
     assert_eq!(drops.load(SeqCst), 2);
 }
 
-/// A scheduler that panics when it is to queue a task, and says when it goes.
-struct Refuses(#[allow(dead_code)] Probe);
-// SAFETY: memory is from the default methods.
-unsafe impl Schedule for Refuses {
-    fn schedule(_: &SchedulerArc<Self>, _: Task) {
-        panic!("this is part of the test");
-    }
-}
-
-#[test]
-fn a_scheduler_that_panics_loses_no_task_and_no_reference() {
-    let ways: [fn(Waker); 2] = [Waker::wake, |waker| waker.wake_by_ref()];
-    for wake in ways {
-        let drops = StdArc::new(AtomicUsize::new(0));
-        let scheduler = SchedulerArc::new(Refuses(Probe(drops.clone())));
-        let kept = StdArc::new(Mutex::new(None));
-        let of_task = StdArc::clone(&kept);
-        let (task, mut handle) = bind(
-            &scheduler.erase(),
-            poll_fn(move |cx| {
-                *of_task.lock() = Some(cx.waker().clone());
-                Poll::<()>::Pending
-            }),
-        );
-        drop(scheduler);
-        assert!(matches!(task.run(), Ran::Parked));
-        let waker = kept.lock().take().unwrap();
-        assert!(catch_unwind(AssertUnwindSafe(|| wake(waker))).is_err());
-        assert!(matches!(
-            poll(&mut handle),
-            Poll::Ready(Err(JoinError::Cancelled))
-        ));
-        drop(handle);
-        assert_eq!(
-            drops.load(SeqCst),
-            1,
-            "the block went, and its scheduler with it"
-        );
-    }
-}
-
-/// What of a foreign waker panics, and how many there are.
-#[derive(Clone, Copy, Default)]
-struct Panics {
-    clone: bool,
-    wake: bool,
-    drop: bool,
-}
-
-struct Foreign {
-    panics: Panics,
-    copies: AtomicUsize,
-}
-
-static FOREIGN: RawWakerVTable = RawWakerVTable::new(
-    |data| {
-        let it = foreign(data);
-        assert!(!it.panics.clone, "clone");
-        it.copies.fetch_add(1, SeqCst);
-        RawWaker::new(data, &FOREIGN)
-    },
-    |data| {
-        foreign(data).copies.fetch_sub(1, SeqCst);
-        assert!(!foreign(data).panics.wake, "wake");
-    },
-    |data| assert!(!foreign(data).panics.wake, "wake"),
-    |data| {
-        foreign(data).copies.fetch_sub(1, SeqCst);
-        assert!(!foreign(data).panics.drop, "drop");
-    },
-);
-
-fn foreign(data: *const ()) -> &'static Foreign {
-    // SAFETY: the data of such a waker is a leaked `Foreign`.
-    unsafe { &*data.cast::<Foreign>() }
-}
-
-/// What lives for ever stays reachable, so that a search for leaks does not find it.
-static LEAKED: StdMutex<Vec<Box<dyn Send>>> = StdMutex::new(Vec::new());
-
-/// A waker that is leaked: it is not dropped here, so that only its copies' drops panic.
-fn foreign_waker(panics: Panics) -> (&'static Foreign, std::mem::ManuallyDrop<Waker>) {
-    let copies = AtomicUsize::new(0);
-    let it: &'static Foreign = Box::leak(Box::new(Foreign { panics, copies }));
-    LEAKED.lock().unwrap().push(Box::new(it));
-    // SAFETY: the table keeps the rules, but for the panics, which are allowed.
-    let waker = unsafe { Waker::new(std::ptr::from_ref(it).cast(), &FOREIGN) };
-    (it, std::mem::ManuallyDrop::new(waker))
-}
-
-fn poll_with<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
-    Pin::new(handle).poll(&mut Context::from_waker(waker))
-}
-
-#[test]
-fn a_foreign_waker_that_panics_takes_nothing_with_it() {
-    let every = |bit: u8| Panics {
-        clone: false,
-        wake: bit & 1 != 0,
-        drop: bit & 2 != 0,
-    };
-    for panics in (0..4).map(every) {
-        // What is done with the handle after it was polled with that waker.
-        for then in 0..4 {
-            let (owner, gone) = Owner::new();
-            let (task, mut handle) = bind(&owner.erase(), async { Box::new(7) });
-            drop(owner);
-            let (foreign, waker) = foreign_waker(panics);
-            assert!(poll_with(&mut handle, &waker).is_pending());
-            assert_eq!(foreign.copies.load(SeqCst), 1);
-            match then {
-                0 => {
-                    assert!(matches!(task.run(), Ran::Finished));
-                    assert!(matches!(poll(&mut handle), Poll::Ready(Ok(value)) if *value == 7));
-                }
-                1 => {
-                    // Another waker takes its place.
-                    assert!(poll(&mut handle).is_pending());
-                    assert!(matches!(task.run(), Ran::Finished));
-                }
-                2 => {
-                    drop(handle);
-                    assert!(matches!(task.run(), Ran::Finished));
-                    assert_eq!(gone.load(SeqCst), 1);
-                    assert_eq!(foreign.copies.load(SeqCst), 0);
-                    continue;
-                }
-                _ => task.cancel(),
-            }
-            drop(handle);
-            assert_eq!(gone.load(SeqCst), 1, "the block went");
-            assert_eq!(foreign.copies.load(SeqCst), 0);
-        }
-    }
-}
-
-#[test]
-fn a_foreign_waker_whose_clone_panics_changes_nothing() {
-    let (owner, gone) = Owner::new();
-    let (task, mut handle) = bind(&owner.erase(), async { 7 });
-    drop(owner);
-    let (_, waker) = foreign_waker(Panics {
-        clone: true,
-        ..Panics::default()
-    });
-    let (first, good) = foreign_waker(Panics::default());
-    for _ in 0..2 {
-        let polled = AssertUnwindSafe(|| poll_with(&mut handle, &waker));
-        assert!(catch_unwind(polled).is_err(), "it is the caller's own");
-        assert!(poll_with(&mut handle, &good).is_pending());
-        assert_eq!(first.copies.load(SeqCst), 1);
-    }
-    assert!(matches!(task.run(), Ran::Finished));
-    assert!(matches!(poll(&mut handle), Poll::Ready(Ok(7))));
-    drop(handle);
-    assert_eq!(gone.load(SeqCst), 1);
-    assert_eq!(first.copies.load(SeqCst), 0);
-}
-
-/// Throws itself when it is dropped, so often.
-struct Bomb(u32);
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        if self.0 > 0 {
-            panic_any(Bomb(self.0 - 1));
-        }
-    }
-}
-
-#[test]
-fn a_payload_whose_destructor_panics_ends_with_its_handle() {
-    for nested in 1..4 {
-        let (owner, gone) = Owner::new();
-        let (task, handle) = bind(&owner.erase(), async move { panic_any(Bomb(nested)) });
-        assert!(matches!(task.run(), Ran::Finished));
-        drop::<JoinHandle<()>>(handle);
-        let (task, handle) = bind(&owner.erase(), async move { panic_any(Bomb(nested)) });
-        drop::<JoinHandle<()>>(handle);
-        assert!(matches!(task.run(), Ran::Finished));
-        // The future's destructor panics after its poll has.
-        let (task, mut handle) = bind(&owner.erase(), async move {
-            let _bomb = Bomb(nested);
-            std::future::pending::<()>().await;
-        });
-        assert!(matches!(task.run(), Ran::Parked));
-        handle.abort();
-        owner.run_all();
-        let Poll::Ready(Err(JoinError::Panicked(payload))) = poll(&mut handle) else {
-            panic!("an error");
-        };
-        assert_eq!(
-            payload.downcast_ref::<Bomb>().map(|bomb| bomb.0),
-            Some(nested - 1)
-        );
-        LEAKED.lock().unwrap().push(Box::new(payload));
-        drop((handle, owner));
-        assert_eq!(gone.load(SeqCst), 1);
-    }
-}
-
-/// A shutdown's walk: each task is ended, whatever the destructors of those before it do.
-#[test]
-fn destructors_that_panic_at_a_shutdown_leave_no_task_behind() {
-    const TASKS: usize = 100;
-    let (owner, gone) = Owner::new();
-    let drops = StdArc::new(AtomicUsize::new(0));
-    for number in 0..TASKS {
-        let (bomb, probe) = (Bomb(2), Probe(drops.clone()));
-        let large = vec![[0_u8; 64]; 1];
-        let small = async move {
-            let (_probe, _bomb) = (probe, bomb);
-            std::future::pending::<()>().await;
-            drop(large);
-        };
-        let task = if number % 2 == 0 {
-            bind(&owner.erase(), small).0
-        } else {
-            let on_stack = [1_u8; 2000];
-            let large = async move {
-                small.await;
-                std::hint::black_box(on_stack);
-            };
-            bind(&owner.erase(), large).0
-        };
-        assert!(matches!(task.run(), Ran::Parked));
-    }
-    assert_eq!(owner.arena.abort_all(Task::cancel), TASKS);
-    assert_eq!(drops.load(SeqCst), TASKS);
-    assert_eq!(owner.arena.abort_all(Task::cancel), 0);
-    drop(owner);
-    assert_eq!(gone.load(SeqCst), 1);
-}
-
-/// Whoever asks for the tasks of an arena panics in between: those that are left are found by the next walk.
-#[test]
-fn a_walk_that_panics_keeps_no_task() {
-    let (owner, gone) = Owner::new();
-    for _ in 0..3 {
-        let (task, _) = bind(&owner.erase(), std::future::pending::<()>());
-        assert!(matches!(task.run(), Ran::Parked));
-    }
-    let walk = || {
-        owner
-            .arena
-            .abort_all(|_| panic!("this is part of the test"))
-    };
-    assert!(catch_unwind(AssertUnwindSafe(walk)).is_err());
-    assert_eq!(
-        owner.arena.abort_all(Task::cancel),
-        2,
-        "the first was dropped"
-    );
-    drop(owner);
-    assert_eq!(gone.load(SeqCst), 1);
-}
-
-/// The destructor of an earlier waker ends the task while a callback is being registered.
-#[test]
-fn a_callback_is_called_whatever_an_earlier_wakers_destructor_does() {
-    struct Runs(Mutex<Option<Task>>);
-    impl Wake for Runs {
-        fn wake(self: StdArc<Self>) {}
-    }
-    impl Drop for Runs {
-        fn drop(&mut self) {
-            let task = self.0.lock().take();
-            drop(task.map(Task::run));
-        }
-    }
-    let queue = queue();
-    let (task, mut handle) = bind(&queue.erase(), async { 7 });
-    let waker = Waker::from(StdArc::new(Runs(Mutex::new(Some(task)))));
-    assert!(poll_with(&mut handle, &waker).is_pending());
-    drop(waker);
-    let calls = StdArc::new(AtomicUsize::new(0));
-    let counted = calls.clone();
-    handle.on_complete(move |outcome| {
-        counted.fetch_add(outcome.unwrap(), SeqCst);
-    });
-    assert_eq!(calls.load(SeqCst), 7);
-}
-
-/// Threads that share an error see what it says, and none of them gets at a payload that is not `Sync`; one that owns
-/// it does.
+/// Threads that share an error can read its message, but none of them can reach a payload that is not `Sync`. A thread
+/// that owns the error can.
 #[test]
 fn threads_share_an_error_but_not_its_payload() {
     let queue = queue();

@@ -1,15 +1,16 @@
-//! What a queue keeps without its lock, as taking an item from it runs code of others.
+//! The part of a queue that lies outside its lock, because taking an item from it runs user code.
 //!
-//! A [`PriorityQueue`](super::PriorityQueue) compares its items. They need not be `Sync`, so one thread at a time
-//! compares them: it *enters*. It takes the queue's lock to claim an item and to fetch what has come in, releases it,
+//! A [`PriorityQueue`](super::PriorityQueue) compares its items. They need not be `Sync`, so only one thread at a time
+//! compares them: it *enters*. It takes the queue's lock to claim an item and to fetch new items, releases the lock,
 //! and compares.
 //!
-//! **Who enters.** Whoever takes an item; and whoever has put one, if nobody is in: else that one, or the next who
-//! takes, puts it in order.
+//! **Who enters.** Every thread that takes an item. A thread that has put an item enters if no thread is inside;
+//! otherwise the thread that is inside, or the next one that takes, puts the new item in order.
 //!
-//! **What goes on meanwhile.** All but taking: items are put, waiters come and go, the queue is closed and asked for
-//! its length, by any thread and by the comparison itself. Another thread that takes waits until the one that is in
-//! has left. A comparison that takes from its own queue finds nothing: it would get an item from under its own feet.
+//! **What continues meanwhile.** Everything except taking: any thread, and the comparison itself, can put items, wait,
+//! stop waiting, close the queue and ask for its length. Another thread that takes waits until the thread inside has
+//! left. A comparison that takes from its own queue finds nothing, because an item could otherwise disappear in the
+//! middle of the comparison.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -18,21 +19,20 @@ use runtime_kernel::primitives::atomic::{AtomicUsize, Ordering};
 use runtime_kernel::primitives::{Mutex, MutexGuard, thread_local};
 
 thread_local! {
-    /// Its address is the thread's.
+    /// The address of this thread-local identifies the thread.
     static OWN: Cell<u8> = const { Cell::new(0) };
 }
 
-/// No thread.
+/// The value for "no thread".
 const NOBODY: usize = 0;
 
 pub(super) struct Apart<A> {
-    /// The thread that has entered. Relaxed: a thread only asks whether it is that one, and what it wrote itself it
-    /// sees.
+    /// The thread that has entered. Relaxed: a thread only asks whether that is itself, and it sees its own writes.
     entered: AtomicUsize,
     value: Mutex<A>,
 }
 
-/// The calling thread has entered already, and is in the middle of a comparison.
+/// The calling thread has already entered, and is in the middle of a comparison.
 pub(super) struct Inside;
 
 impl<A: Default> Apart<A> {
@@ -44,7 +44,7 @@ impl<A: Default> Apart<A> {
     }
 
     /// # Errors
-    /// If the calling thread is in already.
+    /// If the calling thread is already inside.
     pub(super) fn enter(&self) -> Result<Entered<'_, A>, Inside> {
         let own = OWN.with(|own| std::ptr::from_ref(own).addr());
         if self.entered.load(Ordering::Relaxed) == own {
@@ -53,7 +53,7 @@ impl<A: Default> Apart<A> {
         Ok(self.entered_by(own, self.value.lock()))
     }
 
-    /// Enters if nobody is in.
+    /// Enters if no thread is inside.
     pub(super) fn try_enter(&self) -> Option<Entered<'_, A>> {
         let own = OWN.with(|own| std::ptr::from_ref(own).addr());
         Some(self.entered_by(own, self.value.try_lock()?))
@@ -69,7 +69,7 @@ impl<A: Default> Apart<A> {
     }
 }
 
-/// The right to run code of others on what is kept apart.
+/// The right to run user code on the part outside the lock.
 pub(super) struct Entered<'a, A> {
     apart: &'a Apart<A>,
     value: MutexGuard<'a, A>,

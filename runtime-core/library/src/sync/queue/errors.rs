@@ -1,12 +1,12 @@
-//! Why something was not put or got.
+//! Why an item could not be put or got.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why [`try_put`](super::OrderedQueue::try_put) did not put the value, which is given back.
+/// Why [`try_put`](super::OrderedQueue::try_put) did not put the value, which it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryPutError<T> {
-    /// There is no room, or others wait for room already: asyncio's `QueueFull`.
+    /// There is no room, or others are already waiting for room: asyncio's `QueueFull`.
     #[doc(alias = "QueueFull")]
     Full(T),
     /// The queue was closed: asyncio's `QueueShutDown`.
@@ -37,7 +37,7 @@ impl<T: fmt::Debug> Error for TryPutError<T> {}
 /// Why [`try_get`](super::OrderedQueue::try_get) got nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryGetError {
-    /// There is no item, or others wait for one already: asyncio's `QueueEmpty`.
+    /// There is no item, or others are already waiting for one: asyncio's `QueueEmpty`.
     #[doc(alias = "QueueEmpty")]
     Empty,
     /// The queue was closed, and no item is left: asyncio's `QueueShutDown`.

@@ -1,15 +1,15 @@
-//! Which getters were granted an item and have not taken it.
+//! The getters that were granted an item and have not taken it.
 
 use std::collections::VecDeque;
 
 /// The tickets of those getters, in the order of their grants.
 ///
-/// Nearly always there is one at most: a getter that was woken takes its item before the next one is granted another.
-/// That one stands apart from the rest, and costs no more than a number.
+/// There is nearly always at most one: a getter that was woken takes its item before the next one is granted another.
+/// That ticket is kept separately from the rest, and costs no more than a number.
 #[derive(Debug)]
 pub(super) struct Grants {
     first: Option<usize>,
-    /// Those after the first, if there is one.
+    /// The tickets after the first, if there is one.
     others: VecDeque<usize>,
     next_ticket: usize,
 }
@@ -28,7 +28,7 @@ impl Grants {
         usize::from(self.first.is_some()) + self.others.len()
     }
 
-    /// A ticket for one more.
+    /// Issues a ticket for one more grant.
     #[inline]
     pub(super) fn grant(&mut self) -> usize {
         let ticket = self.next_ticket;
@@ -41,13 +41,13 @@ impl Grants {
         ticket
     }
 
-    /// Forgets a grant; returns how many are before it.
+    /// Removes a grant; returns how many grants are before it.
     ///
     /// # Panics
-    /// If it was not granted, or was withdrawn before.
+    /// If it was not granted, or was already withdrawn.
     #[inline]
     pub(super) fn withdraw(&mut self, ticket: usize) -> usize {
-        // Nearly always they take what they were granted in turn.
+        // Getters nearly always take in the order of their grants.
         if self.first != Some(ticket) {
             return self.withdraw_out_of_turn(ticket);
         }
@@ -75,8 +75,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A number withdraws the grant at that place among those that are left, if there are so many; else one more
-        /// is granted.
+        /// A number withdraws the grant at that place among the remaining ones, if there are that many; otherwise one
+        /// more is granted.
         #[test]
         fn a_grant_that_is_withdrawn_tells_how_many_are_before_it(
             script in proptest::collection::vec(proptest::option::of(0usize..6), 0..60),

@@ -8,31 +8,31 @@ use super::store::Store;
 use crate::sync::wait_queue::{Line, Locked, Resource, Serving};
 use runtime_kernel::contain::contain;
 
-/// The lane of those who wait for an item.
+/// The lane of those that wait for an item.
 pub(super) const GET: usize = 0;
-/// The lane of those who wait for room.
+/// The lane of those that wait for room.
 pub(super) const PUT: usize = 1;
-/// The lane of those who wait until all items are done with.
+/// The lane of those that wait until all items are done.
 pub(super) const JOIN: usize = 2;
 
 /// A waiter that is granted something does not run at once. What it was granted stays in the queue under a
-/// reservation, so that nobody takes it meanwhile and nothing has to be moved back if the waiter is dropped.
+/// reservation. So nobody takes it meanwhile, and nothing has to be moved back if the waiter is dropped.
 ///
-/// Nothing here runs code of others: items are moved, and neither compared nor dropped.
+/// Nothing here runs user code: items are moved, but neither compared nor dropped.
 #[derive(Debug)]
 pub(super) struct Items<S> {
     store: S,
-    /// How many items are in, those that are kept apart included.
+    /// The number of items, including those outside the lock.
     len: usize,
     capacity: usize,
-    /// The getters that were granted an item and have not taken it. At most as many as there are items, or those were
-    /// drained.
+    /// The getters that were granted an item and have not taken it. At most as many as there are items, unless the
+    /// items were drained.
     granted: Grants,
-    /// Places promised to putters; with the items at most `capacity`.
+    /// Places that are reserved for putters; together with the items at most `capacity`.
     promised_places: usize,
-    /// Items put that nobody has said to be done with: those that are in and those that were taken.
+    /// Items that are not done: those in the queue and those that were taken and not yet reported as done.
     unfinished: usize,
-    /// Who waits in `JOIN` has a ticket, and those below this one are released.
+    /// Each waiter in `JOIN` has a ticket; those with lower tickets are released.
     joined_below: usize,
     next_ticket: usize,
     closed: bool,
@@ -53,7 +53,7 @@ impl<S: Store> Items<S> {
         }
     }
 
-    /// Items that are promised to nobody. 0 also if there are fewer than were promised, as it was drained.
+    /// Items that are not reserved. 0 also if there are fewer than reservations, because the queue was drained.
     #[inline]
     fn free_items(&self) -> usize {
         self.len.saturating_sub(self.granted.len())
@@ -64,11 +64,11 @@ impl<S: Store> Items<S> {
         self.free_items() > 0
     }
 
-    /// Places that are promised to nobody.
+    /// Places that are not reserved.
     #[inline]
     fn free_places(&self) -> usize {
-        // 0 also if more is in than fits: what a comparison that panicked has left in, when its place was taken
-        // meanwhile.
+        // 0 also if there are more items than places: a comparison that panics leaves its item in, even if its place
+        // was taken meanwhile.
         let taken = self.len.saturating_add(self.promised_places);
         self.capacity.saturating_sub(taken)
     }
@@ -101,10 +101,10 @@ impl<S: Store> Items<S> {
         self.closed = true;
     }
 
-    /// Takes out what is in it, `apart` included if that could be entered: nobody will get it, so there is nothing to
-    /// be done with it.
+    /// Takes all items out, including those in `apart` if it could be entered. Nobody will get them, so they count as
+    /// done.
     pub(super) fn drain(&mut self, apart: Option<&mut S>) -> Drained<S> {
-        // In the middle of a comparison what is apart stays, and can still be got.
+        // In the middle of a comparison, the items apart stay, and can still be got.
         let count = if apart.is_some() {
             self.len
         } else {
@@ -121,7 +121,7 @@ impl<S: Store> Items<S> {
         Drained(drained)
     }
 
-    /// The putter that a place was promised to puts its value.
+    /// A putter that has a reserved place puts its value.
     #[inline]
     pub(super) fn put_promised(&mut self, value: S::Item) -> Result<(), TryPutError<S::Item>> {
         self.promised_places -= 1;
@@ -132,9 +132,8 @@ impl<S: Store> Items<S> {
         Ok(())
     }
 
-    /// Claims an item for the getter that was granted one by this ticket: tells how many come out before it, those of
-    /// the getters that were granted one earlier and have not taken it. There is none if the queue was drained
-    /// meanwhile.
+    /// Claims an item for the getter with this ticket. Returns how many items come out before it: those of getters
+    /// that were granted one earlier and have not taken it. There is no item if the queue was drained meanwhile.
     #[inline]
     pub(super) fn claim_granted(&mut self, ticket: usize) -> Result<usize, TryGetError> {
         let behind = self.granted.withdraw(ticket);
@@ -145,7 +144,7 @@ impl<S: Store> Items<S> {
         Ok(behind)
     }
 
-    /// As [`claim_granted`](Items::claim_granted), for one who does not wait.
+    /// Like [`claim_granted`](Items::claim_granted), for a caller that does not wait.
     #[inline]
     pub(super) fn claim_free(&mut self, others_wait: bool) -> Result<usize, TryGetError> {
         if !others_wait && self.has_free_item() {
@@ -158,31 +157,31 @@ impl<S: Store> Items<S> {
         }
     }
 
-    /// What was claimed has stayed in.
+    /// The claimed item has stayed in the queue.
     pub(super) fn give_up_claim(&mut self) {
         self.len += 1;
     }
 
-    /// True if all that was put is done with.
+    /// True if all items that were put are done.
     pub(super) fn is_finished(&self) -> bool {
         self.unfinished == 0
     }
 
-    /// True if an item that was taken out is not done with.
+    /// True if an item that was taken is not done.
     pub(super) fn has_taken(&self) -> bool {
         self.unfinished > self.len
     }
 
-    /// `count` more are done with.
+    /// `count` more items are done.
     pub(super) fn finish(&mut self, count: usize) {
-        // Fewer if `task_done` was called for an item that a comparison was about to take, and did not.
+        // Fewer if `task_done` was called for an item that a comparison was about to take but did not.
         self.unfinished = self.unfinished.saturating_sub(count);
         if self.unfinished == 0 {
             self.joined_below = self.next_ticket;
         }
     }
 
-    /// For one who begins to wait in `JOIN`.
+    /// A ticket for a waiter that enters `JOIN`.
     pub(super) fn ticket(&mut self) -> usize {
         self.next_ticket += 1;
         self.next_ticket - 1
@@ -199,7 +198,7 @@ impl<S: Store> Resource for Items<S> {
             let items = serving.state();
             let free = items.free_items();
             if free > 0 {
-                // With more than one nobody has to compete.
+                // With more than one, nobody has to compete.
                 if free == 1 && serving.call(GET) {
                     break;
                 }
@@ -208,7 +207,7 @@ impl<S: Store> Resource for Items<S> {
             } else if items.closed && items.len == 0 {
                 serving.dismiss(GET);
             } else {
-                // Also when it is closed and the last items are promised: should a getter be dropped, its item is
+                // Also when the queue is closed and the last items are reserved: if a getter is dropped, its item is
                 // free again.
                 break;
             }
@@ -244,7 +243,7 @@ impl<S: Store> Resource for Items<S> {
     }
 }
 
-/// What was in a queue, to be dropped without its lock. One whose destructor panics keeps the others from nothing.
+/// The contents of a queue, to be dropped outside its lock. If one destructor panics, the others are not affected.
 pub(super) struct Drained<S: Store>(S);
 
 impl<S: Store> Iterator for Drained<S> {
@@ -263,8 +262,8 @@ impl<S: Store> Drop for Drained<S> {
     }
 }
 
-/// True if a newcomer has to stand behind others in the lane. One who `overtakes` need not, if the first of them was
-/// called and has not come yet.
+/// True if a newcomer must queue behind others in the lane. A newcomer that `overtakes` need not, if the first of them
+/// was called and was not polled yet.
 #[inline]
 pub(super) fn must_stand_behind<S: Store>(
     locked: &Locked<'_, Items<S>>,
@@ -274,7 +273,7 @@ pub(super) fn must_stand_behind<S: Store>(
     locked.has_waiters(lane) && !(overtakes && locked.is_called(lane))
 }
 
-/// Puts without waiting if there is room, unless `others_wait` for it.
+/// Puts without waiting if there is room, unless `others_wait` for room.
 #[inline]
 pub(super) fn try_push<S: Store>(
     locked: &mut Locked<'_, Items<S>>,

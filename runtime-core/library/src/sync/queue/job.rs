@@ -1,4 +1,4 @@
-//! An item that says itself when it is done with.
+//! An item that reports by itself that it is done.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -11,7 +11,7 @@ use runtime_kernel::{context, park};
 impl<S: Store> OrderedQueue<S> {
     /// [`get`](OrderedQueue::get) for an item that counts as done when the [`Job`] is dropped.
     ///
-    /// Cancel safe, as `get` is.
+    /// Cancel safe, like `get`.
     pub async fn get_job(&self) -> Option<Job<'_, S>> {
         self.get().await.map(|item| Job::new(self, item))
     }
@@ -19,15 +19,15 @@ impl<S: Store> OrderedQueue<S> {
     /// [`get_job`](OrderedQueue::get_job) for a thread that runs no tasks: blocks it.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_get_job(&self) -> Option<Job<'_, S>> {
         context::assert_may_block("Queue::blocking_get_job", "use `get_job().await` instead");
         park::block_on_current_thread(self.get_job())
     }
 }
 
-/// An item of a queue that counts as [done](OrderedQueue::task_done) when this is dropped, a panic included: with it
-/// the calls can be neither too many nor forgotten.
+/// An item of a queue that counts as [done](OrderedQueue::task_done) when this is dropped, even by a panic. You can
+/// neither forget to call `task_done` nor call it too often.
 #[must_use = "dropped at once, the item counts as done at once"]
 pub struct Job<'a, S: Store> {
     // The item is dropped before it counts as done.
@@ -39,7 +39,7 @@ struct Done<'a, S: Store>(&'a OrderedQueue<S>);
 
 impl<S: Store> Drop for Done<'_, S> {
     fn drop(&mut self) {
-        // A surplus `task_done` took this one's place: that is to be told, but not by a panic within a panic.
+        // A surplus `task_done` was counted for this one: report that, but not with a panic during a panic.
         if !self.0.finish_one() && !std::thread::panicking() {
             too_many_done();
         }
@@ -54,7 +54,7 @@ impl<'a, S: Store> Job<'a, S> {
         }
     }
 
-    /// The item, which counts as done now.
+    /// Returns the item, which now counts as done.
     pub fn finish(self) -> S::Item {
         let Self { item, done } = self;
         drop(done);

@@ -1,4 +1,4 @@
-//! The queue itself: what is in it, and what needs no waiting.
+//! The queue itself: its contents, and everything that need not wait.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use super::items::{GET, Items, PUT, try_push};
 use super::store::{Fifo, Lifo, Smallest, Store};
 use crate::sync::wait_queue::{Locked, WaitQueue};
 
-/// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for all
-/// that it does.
+/// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for its
+/// methods.
 ///
 /// [`channel`](crate::sync::channel()) is the same with ends that close it when they are dropped.
 ///
@@ -30,7 +30,7 @@ use crate::sync::wait_queue::{Locked, WaitQueue};
 /// ```
 pub type Queue<T> = OrderedQueue<Fifo<T>>;
 
-/// A queue whose last item comes out first: asyncio's `LifoQueue`. See [`OrderedQueue`] for all that it does.
+/// A queue whose last item comes out first: asyncio's `LifoQueue`. See [`OrderedQueue`] for its methods.
 ///
 /// ```
 /// use runtime_core::sync::LifoQueue;
@@ -42,13 +42,13 @@ pub type Queue<T> = OrderedQueue<Fifo<T>>;
 /// ```
 pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 
-/// A queue whose smallest item comes out first, and of equal ones the first in: asyncio's `PriorityQueue`. See
-/// [`OrderedQueue`] for all that it does. Putting and getting are logarithmic in the number of items.
+/// A queue whose smallest item comes out first; equal items come out in the order in which they were put. asyncio's
+/// `PriorityQueue`. See [`OrderedQueue`] for its methods. Putting and getting are logarithmic in the number of items.
 ///
-/// Items are compared by whoever puts or gets one, and not under the queue's lock. So a comparison may use the queue:
-/// it may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the comparison is
-/// over. A comparison that panics takes its panic to whoever puts or gets. All items stay in, the one that is put
-/// among them.
+/// The code that puts or gets an item compares items, outside the queue's lock. A comparison may therefore use the
+/// queue: it may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the
+/// comparison is over. If a comparison panics, the panic goes to the code that puts or gets. All items stay in the
+/// queue, including the one that is put.
 ///
 /// ```
 /// use runtime_core::sync::PriorityQueue;
@@ -63,22 +63,22 @@ pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 /// With [`Reverse`](std::cmp::Reverse) items the largest comes out first.
 pub type PriorityQueue<T> = OrderedQueue<Smallest<T>>;
 
-/// A queue for any number of producers and consumers, of which `S` says in which order items come out: [`Queue`],
+/// A queue for any number of producers and consumers. `S` determines the order in which items come out: [`Queue`],
 /// [`LifoQueue`] and [`PriorityQueue`].
 ///
-/// - *Fairness*: producers and consumers who wait are served first come, first served, and a newcomer does not
+/// - *Fairness*: waiting producers and consumers are served first come, first served, and a newcomer does not
 ///   overtake them. Consumers get items in the order in which they began to wait, whichever of them runs first: the
-///   first one gets the one that comes out first, the second one the next. Producers are let in in that order, and
-///   put their values as they run.
-/// - *Cancelling*: no item is lost or changes its place. What a dropped future was about to get, an item or a place,
-///   goes to the next in line.
-/// - *Closing*: [`close`](OrderedQueue::close) lets nothing in any more, and consumers get what is left;
-///   [`close_and_drain`](OrderedQueue::close_and_drain) ends it at once. They are asyncio's `shutdown`.
-/// - *Joining*: [`join`](OrderedQueue::join) waits until all that was put is done with, as told by
+///   first consumer gets the item that comes out first, the second gets the next. Producers are admitted in that
+///   order, and put their values when they run.
+/// - *Cancelling*: no item is lost or changes its place. If a dropped future was about to get an item or a place,
+///   that goes to the next waiter.
+/// - *Closing*: after [`close`](OrderedQueue::close) no item can be put, and consumers get the remaining items.
+///   [`close_and_drain`](OrderedQueue::close_and_drain) ends the queue at once. They are asyncio's `shutdown`.
+/// - *Joining*: [`join`](OrderedQueue::join) waits until all items are done, as reported by
 ///   [`task_done`](OrderedQueue::task_done), or by the [`Job`](super::Job)s of [`get_job`](OrderedQueue::get_job).
-/// - *Cost*: a short lock for each operation, whether it waits or not; waiting allocates nothing, and how many wait
-///   makes no difference. Memory grows with the items in it and is kept: what has been as full before allocates
-///   nothing.
+/// - *Cost*: a short lock for each operation, whether it waits or not. Waiting allocates nothing, and the number of
+///   waiters makes no difference. Memory grows with the number of items and is kept: a queue that has been as full
+///   before allocates nothing.
 ///
 /// ```
 /// use runtime_core::sync::Queue;
@@ -109,8 +109,7 @@ impl<S: Store> OrderedQueue<S> {
     /// An empty queue for up to `capacity` items: asyncio's `maxsize`.
     ///
     /// # Panics
-    /// If `capacity` is zero, which asyncio takes for "without a bound": that is
-    /// [`unbounded`](OrderedQueue::unbounded).
+    /// If `capacity` is zero, which means "without a bound" in asyncio: use [`unbounded`](OrderedQueue::unbounded).
     #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(
@@ -137,7 +136,7 @@ impl<S: Store> OrderedQueue<S> {
     /// Puts without waiting and without overtaking anyone: asyncio's `put_nowait`.
     ///
     /// # Errors
-    /// [`TryPutError`] gives the value back.
+    /// [`TryPutError`] returns the value.
     #[doc(alias = "put_nowait")]
     pub fn try_put(&self, value: S::Item) -> Result<(), TryPutError<S::Item>> {
         let mut locked = self.queue.lock();
@@ -150,7 +149,7 @@ impl<S: Store> OrderedQueue<S> {
     /// Gets without waiting and without overtaking anyone: asyncio's `get_nowait`.
     ///
     /// # Errors
-    /// [`TryGetError`] says why not.
+    /// [`TryGetError`] says why there is nothing.
     #[doc(alias = "get_nowait")]
     pub fn try_get(&self) -> Result<S::Item, TryGetError> {
         // A comparison that gets from its own queue finds nothing.
@@ -161,7 +160,7 @@ impl<S: Store> OrderedQueue<S> {
         Ok(self.fetch(locked, apart, behind))
     }
 
-    /// Enters what is kept apart, if anything is. To be called before the lock is taken.
+    /// Enters the part outside the lock, if there is one. Call it before the lock is taken.
     #[inline]
     pub(super) fn enter(&self) -> Result<Option<Entered<'_, S>>, Inside> {
         if S::APART {
@@ -171,14 +170,14 @@ impl<S: Store> OrderedQueue<S> {
         }
     }
 
-    /// Serves those who wait for the item that was put, or for more room.
+    /// Serves those that wait for the item that was put, or for more room.
     #[inline]
     pub(super) fn has_put(&self, locked: Locked<'_, Items<S>>) {
         locked.serve_waiters();
         self.order();
     }
 
-    /// Puts in order what has come in, if that compares items and nobody is in the middle of it.
+    /// Puts new items in order, if that compares items and no thread is in the middle of it.
     #[inline]
     pub(super) fn order(&self) {
         if S::APART
@@ -189,8 +188,9 @@ impl<S: Store> OrderedQueue<S> {
         }
     }
 
-    /// Takes the item that was claimed, and serves those who wait for its place.
-    #[inline]
+    /// Takes the claimed item, and serves those that wait for its place.
+    // Always inlined: otherwise the guard of the lock is passed through memory.
+    #[inline(always)]
     pub(super) fn fetch(
         &self,
         mut locked: Locked<'_, Items<S>>,
@@ -205,14 +205,14 @@ impl<S: Store> OrderedQueue<S> {
         self.fetch_apart(locked, apart, behind)
     }
 
-    /// As [`fetch`](OrderedQueue::fetch), where that compares items.
+    /// Like [`fetch`](OrderedQueue::fetch), for queues that compare items.
     fn fetch_apart(
         &self,
         mut locked: Locked<'_, Items<S>>,
         apart: Entered<'_, S>,
         behind: usize,
     ) -> S::Item {
-        // Dropped after it has left what is apart: then others can take the item.
+        // Dropped after the thread has left `apart`: then others can take the item.
         let claim = Claim(&self.queue);
         let mut apart = apart;
         locked.state().store().move_to(&mut apart);
@@ -224,8 +224,8 @@ impl<S: Store> OrderedQueue<S> {
         item
     }
 
-    /// Says that one of the items that were taken out is done with: asyncio's `task_done`. With [`Job`](super::Job)s it
-    /// need not be called.
+    /// Marks one of the items that were taken out as done: asyncio's `task_done`. With [`Job`](super::Job)s you don't
+    /// call it.
     ///
     /// # Panics
     /// If it is called more often than items were taken out.
@@ -236,7 +236,7 @@ impl<S: Store> OrderedQueue<S> {
         }
     }
 
-    /// False if no item that was taken out is left to be done with.
+    /// False if every item that was taken is already done.
     pub(super) fn finish_one(&self) -> bool {
         self.queue.update(|items| {
             let taken = items.has_taken();
@@ -247,19 +247,19 @@ impl<S: Store> OrderedQueue<S> {
         })
     }
 
-    /// Lets nothing in any more: those who wait for room are sent away with their values, and once the items in it
-    /// are gone, so are those who wait for an item. asyncio's `shutdown()`.
+    /// Closes the queue for new items: tasks that wait for room get their values back, and once the queue is empty,
+    /// tasks that wait for an item get `None`. asyncio's `shutdown()`.
     #[doc(alias = "shutdown")]
     pub fn close(&self) {
         self.queue.update(Items::close);
     }
 
-    /// Closes the queue and takes out what is in it, in its order: asyncio's `shutdown(immediate=True)`. All who wait
-    /// are sent away. What is taken out counts as done with; what was taken before does not.
+    /// Closes the queue and returns the remaining items, in order: asyncio's `shutdown(immediate=True)`. All waits
+    /// end. The returned items count as done; items that were taken before don't.
     #[doc(alias = "shutdown")]
     ///
-    /// Of a [`PriorityQueue`], a comparison that drains its own queue gets what has come in meanwhile; the rest can
-    /// still be got.
+    /// For a [`PriorityQueue`]: a comparison that drains its own queue gets the items that were put meanwhile. The
+    /// rest can still be got.
     pub fn close_and_drain(&self) -> impl Iterator<Item = S::Item> + use<S> {
         let apart = self.enter();
         let mut locked = self.queue.lock();
@@ -290,12 +290,12 @@ impl<S: Store> OrderedQueue<S> {
         self.len() == 0
     }
 
-    /// True if there is no room that is not promised to a waiting producer.
+    /// True if there is no room except what is reserved for waiting producers.
     pub fn is_full(&self) -> bool {
         !self.queue.lock().state().has_free_place()
     }
 
-    /// How many items it holds at most; `usize::MAX` without a bound. asyncio's `maxsize`.
+    /// The maximum number of items; `usize::MAX` without a bound. asyncio's `maxsize`.
     #[doc(alias = "maxsize")]
     pub fn capacity(&self) -> usize {
         self.capacity

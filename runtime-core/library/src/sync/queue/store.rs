@@ -1,7 +1,7 @@
-//! In which order the items of a queue come out.
+//! The order in which the items of a queue come out.
 //!
-//! What is called under the queue's lock moves items and does nothing else. Taking the smallest item compares items,
-//! which is code of others: so those of a [`Smallest`] are ordered in a store apart, without the queue's lock; see
+//! Methods that are called under the queue's lock only move items. Taking the smallest item compares items, which is
+//! user code. The items of a [`Smallest`] are therefore ordered in a separate store, outside the queue's lock; see
 //! `apart.rs`.
 
 use std::cmp::Ordering;
@@ -9,39 +9,38 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 
-/// Where a queue keeps its items: it decides which one comes out next. It is one of [`Fifo`], [`Lifo`] and
-/// [`Smallest`].
+/// Where a queue keeps its items. It decides which one comes out next. It is [`Fifo`], [`Lifo`] or [`Smallest`].
 #[allow(clippy::len_without_is_empty)]
 pub trait Store: Default + sealed::Sealed {
-    /// What is kept.
+    /// The type of the items.
     type Item;
 
-    /// Whether taking an item runs code of others, so that it is done without the queue's lock, on a store of its own.
+    /// Whether taking an item runs user code. It is then done outside the queue's lock, on a separate store.
     #[doc(hidden)]
     const APART: bool;
 
-    /// Puts `item` in. Under the lock.
+    /// Puts `item` in. Called under the lock.
     #[doc(hidden)]
     fn push(&mut self, item: Self::Item);
 
-    /// How many are in. Under the lock.
+    /// The number of items. Called under the lock.
     #[doc(hidden)]
     fn len(&self) -> usize;
 
-    /// Takes the item that comes out after `behind` others. Under the lock, but for a store apart: that runs code of
-    /// others, and if it panics, all items are still in.
+    /// Takes the item that comes out after `behind` others. Called under the lock, except for a separate store: there
+    /// it runs user code, and if that panics, all items are still in.
     #[doc(hidden)]
     fn take(&mut self, behind: usize) -> Option<Self::Item>;
 
-    /// Moves all to the store apart. Under the lock.
+    /// Moves all items to the separate store. Called under the lock.
     #[doc(hidden)]
     fn move_to(&mut self, _apart: &mut Self) {}
 
-    /// Puts in order what has come in. Of a store apart: runs code of others; if it panics, all items are still in.
+    /// Puts new items in order. For a separate store: it runs user code; if that panics, all items are still in.
     #[doc(hidden)]
     fn order(&mut self) {}
 
-    /// Takes any item, and runs no code of others.
+    /// Takes any item, and runs no user code.
     #[doc(hidden)]
     fn take_any(&mut self) -> Option<Self::Item>;
 }
@@ -63,7 +62,7 @@ impl<T> Default for Fifo<T> {
 }
 
 impl<T> Fifo<T> {
-    /// Out of line: nearly always the first item is the one.
+    /// Out of line: nearly always the first item is taken.
     #[cold]
     fn take_behind(&mut self, behind: usize) -> Option<T> {
         self.0.remove(behind)
@@ -131,19 +130,19 @@ impl<T> Store for Lifo<T> {
     }
 }
 
-/// The smallest out first; of equal ones, the first in.
+/// Yields the smallest item first; of equal ones, the first that was put.
 ///
-/// Items are compared by whoever puts or takes one, and not under the queue's lock. A comparison may use the
-/// queue; see [`PriorityQueue`](super::PriorityQueue).
+/// The thread that puts or takes an item compares, outside the queue's lock. A comparison may use the queue; see
+/// [`PriorityQueue`](super::PriorityQueue).
 ///
-/// A binary heap with the smallest item on top. Not the standard library's, which loses the item that it takes if a
-/// comparison panics then. Here items change places two at a time and are never out of the vector: after a panic all
-/// are in, in no order, and the next call orders them anew.
+/// This is a binary heap with the smallest item on top. It is not the standard library's, which loses the item that it
+/// takes if a comparison panics then. Here items only swap places and never leave the vector: after a panic all are
+/// in, in no particular order, and the next call orders them again.
 pub struct Smallest<T> {
     items: Vec<Numbered<T>>,
-    /// The first so many are a heap; the others have come since, or a comparison has panicked.
+    /// This many items at the front are a heap; the others are new, or a comparison has panicked.
     ordered: usize,
-    /// Numbers items in the order of their coming.
+    /// Numbers the items in the order in which they were put.
     next: u64,
 }
 
@@ -184,16 +183,16 @@ impl<T: Ord> Store for Smallest<T> {
             return None;
         }
         self.order();
-        // Zero as long as items are compared: so it is if a comparison panics.
+        // Zero while items are compared, and it stays so if a comparison panics.
         let mut end = mem::take(&mut self.ordered);
         for _ in 0..=behind {
-            // The smallest one goes behind the heap, where the last one of the heap was.
+            // The smallest one goes behind the heap, where the heap's last item was.
             end -= 1;
             self.items.swap(0, end);
             self.sift_down(end);
         }
         self.ordered = end;
-        // Those that are smaller stand behind it, and come back into the heap with the next call.
+        // The smaller ones stay behind it, and return to the heap with the next call.
         Some(self.items.swap_remove(end).item)
     }
 
@@ -202,7 +201,7 @@ impl<T: Ord> Store for Smallest<T> {
     }
 
     fn order(&mut self) {
-        // Zero as long as items are compared, as in `take`.
+        // Zero while items are compared, as in `take`.
         let mut ordered = mem::take(&mut self.ordered);
         while ordered < self.items.len() {
             self.sift_up(ordered);
@@ -217,7 +216,7 @@ impl<T: Ord> Store for Smallest<T> {
     }
 }
 
-/// An item, and when it came.
+/// An item, with its number.
 struct Numbered<T> {
     item: T,
     number: u64,
@@ -242,7 +241,7 @@ impl<T: Ord> Smallest<T> {
         }
     }
 
-    /// Brings the topmost of the first `end` items to its place among them.
+    /// Moves the topmost of the first `end` items to its place among them.
     fn sift_down(&mut self, end: usize) {
         let mut parent = 0;
         loop {

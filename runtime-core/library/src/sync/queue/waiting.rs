@@ -1,8 +1,9 @@
 //! The futures of a queue.
 //!
-//! `Put` and `Get` go the same ways. A *newcomer* looks once; if there is nothing for it and it is a task, it queues
-//! under the same lock. Threads, and those whose waker is not a task's, are *hesitant*: they release the lock and look
-//! again before they queue. One who stands *in line* is polled when it was served, or for no reason.
+//! `Put` and `Get` follow the same paths. A *newcomer* looks once; if there is nothing for it and it is a task, it
+//! queues under the same lock. Threads, and futures whose waker is not a task's, are *hesitant*: they release the lock
+//! and look again before they queue. A future that is *in line* (in the wait queue) is polled because it was served,
+//! or for no reason.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,13 +15,13 @@ use super::errors::{TryGetError, TryPutError};
 use super::items::{GET, Items, JOIN, PUT, must_stand_behind, try_push};
 use super::ordered::OrderedQueue;
 use super::store::Store;
-use crate::sync::traced::{Primitive, note_got, noting_wait};
+use crate::sync::traced::{Primitive, note_got, note_waits, noting_wait};
 use crate::sync::wait_queue::{Locked, Status, WaitQueue, Waiter, waits_as_thread};
 use runtime_kernel::park::Backoff;
 use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
 use runtime_kernel::{budget, context, park, task};
 
-const IN_LINE: &str = "one who stands in line is a waiter, and has not completed";
+const IN_LINE: &str = "a queued future has a waiter and has not completed";
 
 /// True if the future has queued, and has not got what it queued for. Otherwise it is a newcomer.
 #[inline]
@@ -28,16 +29,16 @@ fn is_in_line<S: Store>(waiter: &Option<Waiter<'_, Items<S>>>) -> bool {
     waiter.as_ref().is_some_and(Waiter::is_queued)
 }
 
-/// What a task queues with at its first look in vain, under the lock; `None` if it is hesitant.
+/// The waker with which a task queues at its first unsuccessful look, under the lock; `None` if it is hesitant.
 #[inline]
 fn queues_at_once(waker: &Waker) -> Option<SavedWaker> {
     (!waits_as_thread() && task::is_a_tasks(waker)).then(|| SavedWaker::of(waker))
 }
 
-/// A newcomer that does not queue at its first look in vain.
+/// A newcomer that does not queue at its first unsuccessful look.
 ///
-/// A thread looks a few times more, and overtakes others of its kind. A waker that is not a task's is cloned without
-/// the lock, and things may have changed meanwhile.
+/// A thread looks a few more times, and may overtake other threads. A waker that is not a task's is cloned outside the
+/// lock, and the state may have changed meanwhile.
 struct Hesitant<'a> {
     is_thread: bool,
     backoff: Backoff,
@@ -57,7 +58,7 @@ impl<'a> Hesitant<'a> {
         self.is_thread && !self.backoff.is_over()
     }
 
-    /// Without the lock, before it looks again. If this was a thread's last look, the next one is the one before it
+    /// Outside the lock, before it looks again. After a thread's last pause, the next look is the one before it
     /// queues.
     fn pause(&mut self) {
         if !self.looks_again() {
@@ -67,17 +68,18 @@ impl<'a> Hesitant<'a> {
         }
     }
 
-    /// What it queues with after one more look in vain, under the lock; `None` if it is to [pause](Hesitant::pause)
-    /// and to look again.
+    /// The waker with which it queues after one more unsuccessful look, under the lock; `None` if it must
+    /// [pause](Hesitant::pause) and look again.
     fn queues(&mut self) -> Option<SavedWaker> {
         (!self.looks_again() && self.own.prepare_locked()).then(|| self.own.take())
     }
 }
 
-/// Queues a newcomer, to be woken by `waker`, and releases the lock. Inlined, it writes a new waiter once; out of line,
-/// `place` is looked at and written several times.
+/// Queues a newcomer that `waker` will wake, and releases the lock. Inlined, this writes a new waiter once; out of
+/// line, `place` would be read and written several times.
 #[inline(always)]
 fn stand_in_line<'a, S: Store>(
+    queue: &OrderedQueue<S>,
     mut place: Pin<&mut Option<Waiter<'a, Items<S>>>>,
     locked: Locked<'a, Items<S>>,
     lane: usize,
@@ -91,17 +93,18 @@ fn stand_in_line<'a, S: Store>(
     let mut turn = waiter.turn_with(locked);
     turn.waits_as(is_thread);
     turn.wait(lane, 1, waker);
+    note_waits(Primitive::Queue, queue);
 }
 
-/// What waits.
+/// The operations that wait.
 impl<S: Store> OrderedQueue<S> {
     /// Waits for room and puts `value` in.
     ///
-    /// Cancel safe as far as the queue is concerned: a dropped future has either put its value before or never will,
-    /// and its place goes to the next in line. The value is dropped with the future.
+    /// Cancel safe for the queue: a dropped future has either already put its value or never will, and its place goes
+    /// to the next waiter. The value is dropped with the future.
     ///
     /// # Errors
-    /// Gives the value back if the queue is closed, now or while waiting.
+    /// Returns the value if the queue is closed, now or while waiting.
     #[inline]
     pub fn put(&self, value: S::Item) -> Put<'_, S> {
         Put::new(self, value)
@@ -109,7 +112,7 @@ impl<S: Store> OrderedQueue<S> {
 
     /// Waits for the next item; `None` if the queue is closed and empty.
     ///
-    /// Cancel safe: an item that a dropped future was about to get goes to the next in line.
+    /// Cancel safe: an item that a dropped future was about to get goes to the next waiter.
     #[inline]
     pub fn get(&self) -> Get<'_, S> {
         Get::new(self)
@@ -118,10 +121,10 @@ impl<S: Store> OrderedQueue<S> {
     /// [`put`](OrderedQueue::put) for a thread that runs no tasks: blocks it.
     ///
     /// # Errors
-    /// Gives the value back if the queue is closed, now or while waiting.
+    /// Returns the value if the queue is closed, now or while waiting.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_put(&self, value: S::Item) -> Result<(), S::Item> {
         context::assert_may_block("Queue::blocking_put", "use `put(..).await` instead");
         park::block_on_current_thread(self.put(value))
@@ -130,16 +133,16 @@ impl<S: Store> OrderedQueue<S> {
     /// [`get`](OrderedQueue::get) for a thread that runs no tasks: blocks it.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_get(&self) -> Option<S::Item> {
         context::assert_may_block("Queue::blocking_get", "use `get().await` instead");
         park::block_on_current_thread(self.get())
     }
 
-    /// Waits until all that was put in is done with, once: what is put in later does not hold up those who wait
-    /// already when that is the case. Nothing having been put, it does not wait.
+    /// Waits until all items that were put are done. Once that is the case, existing waiters are released, even if
+    /// more items are put before they run. If no item was put, it does not wait.
     ///
-    /// Items that nobody takes are never done with: have consumers, or drain the queue.
+    /// Items that are never taken are never done: run consumers, or drain the queue.
     ///
     /// Cancel safe.
     pub fn join(&self) -> Join<'_, S> {
@@ -149,7 +152,7 @@ impl<S: Store> OrderedQueue<S> {
     /// [`join`](OrderedQueue::join) for a thread that runs no tasks: blocks it.
     ///
     /// # Panics
-    /// Inside of a task.
+    /// Inside a task.
     pub fn blocking_join(&self) {
         context::assert_may_block("Queue::blocking_join", "use `join().await` instead");
         park::block_on_current_thread(self.join());
@@ -162,7 +165,7 @@ pin_project! {
     pub struct Put<'a, S: Store> {
         queue: &'a OrderedQueue<S>,
         value: Option<S::Item>,
-        // Made when it has to wait: who need not wait does not pay for it.
+        // Created when it has to wait: a future that need not wait does not pay for it.
         #[pin]
         waiter: Option<Waiter<'a, Items<S>>>,
     }
@@ -195,7 +198,7 @@ impl<'a, S: Store> Put<'a, S> {
             Err(TryPutError::Full(value)) => *this.value = Some(value),
         }
         if let Some(waker) = queues_at_once(cx.waker()) {
-            stand_in_line(this.waiter, locked, PUT, false, waker);
+            stand_in_line(this.queue, this.waiter, locked, PUT, false, waker);
             return Poll::Pending;
         }
         drop(locked);
@@ -220,7 +223,14 @@ impl<'a, S: Store> Put<'a, S> {
                 Err(TryPutError::Full(value)) => *this.value = Some(value),
             }
             if let Some(waker) = hesitant.queues() {
-                stand_in_line(this.waiter, locked, PUT, hesitant.is_thread, waker);
+                stand_in_line(
+                    this.queue,
+                    this.waiter,
+                    locked,
+                    PUT,
+                    hesitant.is_thread,
+                    waker,
+                );
                 return Poll::Pending;
             }
         }
@@ -251,13 +261,18 @@ impl<'a, S: Store> Put<'a, S> {
                 Status::New => unreachable!("{IN_LINE}"),
             };
             let locked = turn.into_locked();
-            return Poll::Ready(match result {
+            let result = match result {
                 Ok(()) => {
                     this.queue.has_put(locked);
                     Ok(())
                 }
-                Err(error) => Err(error.into_inner()),
-            });
+                Err(error) => {
+                    drop(locked);
+                    Err(error.into_inner())
+                }
+            };
+            note_got(Primitive::Queue, *this.queue);
+            return Poll::Ready(result);
         }
     }
 }
@@ -268,13 +283,10 @@ impl<S: Store> Future for Put<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let queue = self.queue;
         let result = if is_in_line(&self.waiter) {
-            let result = ready!(self.poll_in_line(cx));
-            note_got(Primitive::Queue, queue);
-            result
+            ready!(self.poll_in_line(cx))
         } else {
-            ready!(noting_wait(Primitive::Queue, queue, self.poll_newcomer(cx)))
+            ready!(self.poll_newcomer(cx))
         };
         spent.made_progress();
         Poll::Ready(result)
@@ -305,7 +317,7 @@ impl<'a, S: Store> Get<'a, S> {
     fn poll_newcomer(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.as_mut().project();
         let Ok(apart) = this.queue.enter() else {
-            return in_a_comparison(cx);
+            return noting_wait(Primitive::Queue, *this.queue, in_a_comparison(cx));
         };
         let mut locked = this.queue.queue.lock();
         let others_wait = locked.has_waiters(GET);
@@ -315,7 +327,7 @@ impl<'a, S: Store> Get<'a, S> {
             Err(TryGetError::Empty) => {}
         }
         if let Some(waker) = queues_at_once(cx.waker()) {
-            stand_in_line(this.waiter, locked, GET, false, waker);
+            stand_in_line(this.queue, this.waiter, locked, GET, false, waker);
             return Poll::Pending;
         }
         drop((locked, apart));
@@ -329,7 +341,7 @@ impl<'a, S: Store> Get<'a, S> {
         loop {
             hesitant.pause();
             let Ok(apart) = this.queue.enter() else {
-                return in_a_comparison(cx);
+                return noting_wait(Primitive::Queue, *this.queue, in_a_comparison(cx));
             };
             let mut locked = this.queue.queue.lock();
             let others_wait = must_stand_behind(&locked, GET, hesitant.is_thread);
@@ -339,7 +351,14 @@ impl<'a, S: Store> Get<'a, S> {
                 Err(TryGetError::Empty) => {}
             }
             if let Some(waker) = hesitant.queues() {
-                stand_in_line(this.waiter, locked, GET, hesitant.is_thread, waker);
+                stand_in_line(
+                    this.queue,
+                    this.waiter,
+                    locked,
+                    GET,
+                    hesitant.is_thread,
+                    waker,
+                );
                 return Poll::Pending;
             }
         }
@@ -367,7 +386,7 @@ impl<'a, S: Store> Get<'a, S> {
                 }
                 Status::Called | Status::Waiting => {
                     turn.waits_as(waits_as_thread());
-                    // A clone runs code of others: what is apart is left before.
+                    // A clone runs user code, so leave `apart` first.
                     drop(apart);
                     if turn.rewait(&mut own) {
                         return Poll::Pending;
@@ -377,15 +396,20 @@ impl<'a, S: Store> Get<'a, S> {
                 Status::New => unreachable!("{IN_LINE}"),
             };
             let locked = turn.into_locked();
-            return Poll::Ready(match claimed {
+            let item = match claimed {
                 Ok(behind) => Some(this.queue.fetch(locked, apart, behind)),
-                Err(_) => None,
-            });
+                Err(_) => {
+                    drop(locked);
+                    None
+                }
+            };
+            note_got(Primitive::Queue, *this.queue);
+            return Poll::Ready(item);
         }
     }
 }
 
-/// A comparison of this very queue polls it: there is nothing to be had until that is over.
+/// A comparison of this very queue polls it: nothing is available until the comparison is over.
 #[cold]
 fn in_a_comparison<T>(cx: &mut Context<'_>) -> Poll<T> {
     cx.waker().wake_by_ref();
@@ -398,13 +422,10 @@ impl<S: Store> Future for Get<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let queue = self.queue;
         let result = if is_in_line(&self.waiter) {
-            let result = ready!(self.poll_in_line(cx));
-            note_got(Primitive::Queue, queue);
-            result
+            ready!(self.poll_in_line(cx))
         } else {
-            ready!(noting_wait(Primitive::Queue, queue, self.poll_newcomer(cx)))
+            ready!(self.poll_newcomer(cx))
         };
         spent.made_progress();
         Poll::Ready(result)

@@ -1,4 +1,4 @@
-//! A line of waiters: an intrusive list, first come first.
+//! A list of waiters: intrusive, in the order of arrival.
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -8,7 +8,7 @@ use runtime_kernel::primitives::UnsafeCell;
 use runtime_kernel::primitives::atomic::{AtomicBool, AtomicU8, Ordering};
 use runtime_kernel::saved_waker::SavedWaker;
 
-/// The waiters of one lane, first come first. It stands inside of the lock that guards it and its nodes.
+/// The waiters of one lane, in the order of arrival. It lies inside the lock that protects it and its nodes.
 #[derive(Debug)]
 pub(in crate::sync) struct Line {
     first: *const Node,
@@ -16,60 +16,60 @@ pub(in crate::sync) struct Line {
     len: usize,
 }
 
-// SAFETY: the nodes that it leads to are touched under the lock only, from whichever thread holds it.
+// SAFETY: its nodes are accessed only under the lock, from whichever thread holds it.
 unsafe impl Send for Line {}
 
-/// How a waiter stands.
+/// The status of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(in crate::sync) enum Status {
-    /// It has not queued yet, or what it queued for has been taken.
+    /// It has not queued yet, or has taken what it queued for.
     New,
     /// It is in the queue, or in a [`RequeueList`](super::RequeueList) before it.
     Waiting,
-    /// It is the first in its line, and was woken to come and take what it needs, if nobody is faster.
+    /// It is the first in its list, and was woken to take what it needs, unless others are faster.
     Called,
-    /// It has been given what it needs, and is out of the queue.
+    /// It was given what it needs, and is out of the queue.
     Granted,
-    /// It was sent away: what it waits for will not come.
+    /// It was turned away: what it waits for will not come.
     Dismissed,
 }
 
-/// A waiter as the line sees it. It lives in a pinned [`Waiter`](super::Waiter), which takes it out of the line before
+/// A waiter as its list sees it. It lies in a pinned [`Waiter`](super::Waiter), which removes it from the list before
 /// it is freed.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// Touched under the lock of the line that the node is in; by its owner alone while it is in none.
+    /// Accessed only under the lock of the list that the node is in; only by its owner while it is in none.
     linked: UnsafeCell<Linked>,
-    /// Changed under the lock. The step to `Granted` or `Dismissed` is the last touch of whoever serves: from then on
-    /// the node is its owner's, who may look without the lock.
+    /// Changed under the lock. The change to `Granted` or `Dismissed` is the serving thread's last access: from then
+    /// on the node belongs to its owner, which may read the status without the lock.
     status: AtomicU8,
-    /// It waits in a requeue list: nobody serves it before it is called. Changed and read under the list's lock; called
-    /// under the queue's too.
+    /// It waits in a requeue list, so nobody serves it before it is called. Changed and read under the list's lock;
+    /// the call also holds the queue's.
     pub(super) in_requeue_list: AtomicBool,
 }
 
-// SAFETY: what is inside is touched under the lock, or by the owner while nobody else knows of the node.
+// SAFETY: the contents are accessed under the lock, or by the owner while nobody else knows the node.
 unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
 
-/// What is known of a waiter.
+/// What is known about a waiter.
 #[derive(Debug)]
 pub(super) struct Linked {
     next: *const Node,
     prev: *const Node,
     /// Wakes it when it is served.
     pub(super) waker: Option<SavedWaker>,
-    /// How much it needs; once it was granted, what it was given.
+    /// How much it needs; after a grant, what it was given.
     pub(super) need: usize,
-    /// The lane that it is in or was in last.
+    /// The lane that it is in, or was last in.
     pub(super) lane: usize,
-    /// It was called out of a requeue list by a call that goes to the next one if this one goes away.
+    /// It was called out of a requeue list by a call that passes to the next one if this one leaves.
     pub(super) passes_on: bool,
     /// It waits by blocking its thread: see [`overtaking`](super::overtaking).
     pub(super) is_thread: bool,
-    /// The first call.
+    /// When it was first called.
     pub(super) turn_came: TurnCame,
 }
 
@@ -92,10 +92,10 @@ impl Node {
         }
     }
 
-    /// How the waiter stands. Without the lock `Waiting` may be out of date.
+    /// The waiter's status. Without the lock, `Waiting` may be out of date.
     #[inline]
     pub(super) fn status(&self) -> Status {
-        // Acquire: pairs with the Release in `set_status`; what was done with the node before is seen.
+        // Acquire: pairs with the Release in `set_status`; the caller sees what was done with the node before.
         match self.status.load(Ordering::Acquire) {
             status if status == Status::New as u8 => Status::New,
             status if status == Status::Waiting as u8 => Status::Waiting,
@@ -112,8 +112,8 @@ impl Node {
     }
 
     /// # Safety
-    /// The caller holds the lock of the line that the node is in or will be in, or owns a node that is in none. `f`
-    /// does not come back to this node.
+    /// The caller holds the lock of the list that the node is in or will be in, or owns a node that is in none. `f`
+    /// does not access this node again.
     #[inline]
     pub(super) unsafe fn with<R>(&self, f: impl FnOnce(&mut Linked) -> R) -> R {
         // SAFETY: the caller has exclusive access.
@@ -137,16 +137,16 @@ impl Line {
         self.len
     }
 
-    /// The first in line.
+    /// The first waiter.
     #[inline]
     pub(super) fn first(&self) -> Option<&Node> {
-        // SAFETY: nodes in the line are alive: they leave it, under the lock that the caller holds, before they are
+        // SAFETY: nodes in the list are alive: they leave it, under the lock that the caller holds, before they are
         // freed.
         unsafe { self.first.as_ref() }
     }
 
     /// # Safety
-    /// Under the lock; the node is pinned and in no line, and leaves this one before it is freed.
+    /// Under the lock; the node is pinned and in no list, and leaves this one before it is freed.
     #[inline]
     pub(super) unsafe fn push_last(&mut self, node: &Node) {
         // SAFETY: under the lock.
@@ -156,7 +156,7 @@ impl Line {
                 linked.prev = self.last;
             });
         }
-        // SAFETY: nodes in the line are alive.
+        // SAFETY: nodes in the list are alive.
         match unsafe { self.last.as_ref() } {
             None => self.first = node,
             // SAFETY: under the lock; it is another node than `node`.
@@ -167,18 +167,18 @@ impl Line {
     }
 
     /// # Safety
-    /// Under the lock; the node is in this line.
+    /// Under the lock; the node is in this list.
     #[inline]
     pub(super) unsafe fn unlink(&mut self, node: &Node) {
         // SAFETY: under the lock.
         let (next, prev) = unsafe { node.with(|linked| (linked.next, linked.prev)) };
-        // SAFETY: nodes in the line are alive.
+        // SAFETY: nodes in the list are alive.
         match unsafe { prev.as_ref() } {
             None => self.first = next,
             // SAFETY: under the lock; it is another node than `node`.
             Some(prev) => unsafe { prev.with(|prev| prev.next = next) },
         }
-        // SAFETY: nodes in the line are alive.
+        // SAFETY: nodes in the list are alive.
         match unsafe { next.as_ref() } {
             None => self.last = prev,
             // SAFETY: under the lock; it is another node than `node`.

@@ -1,74 +1,75 @@
 //! The lock of a wait queue: one locked instruction to take it, none to release it.
 //!
-//! It is held for some dozen instructions, and nearly always free. Then half of what an ordinary lock costs is the
-//! exchange by which it is released, and which is there to learn whether anybody sleeps. Here it is released by a
-//! plain store and a plain look, and whoever goes to sleep pays for the order between the two: by `membarrier(2)`,
-//! which makes every thread of the process pass a fence.
+//! It is held for some dozen instructions, and nearly always free. Then half of an ordinary lock's cost is the
+//! exchange that releases it, which is needed to learn whether anybody sleeps. Here a plain store and a plain load
+//! release the lock, and a thread that goes to sleep pays for the order between the two; see [`asymmetric_fence`].
 //!
-//! **State.** `locked`; `sleepers`, how many threads sleep or are about to; `turn`, the word on which they sleep.
+//! **State.** `locked`; `sleepers`, the number of threads that sleep or are about to; `turn`, the word on which they
+//! sleep.
 //!
-//! **Going to sleep.** A thread that does not get the lock, also after it has let others run, counts itself among the
-//! sleepers, reads `turn`, passes the *heavy fence*, and tries once more. If it still does not get the lock, it sleeps
-//! as long as `turn` has not changed.
+//! **Going to sleep.** A thread that does not get the lock, even after it has yielded, counts itself among the
+//! sleepers, reads `turn`, executes the *heavy fence*, and tries once more. If it still does not get the lock, it
+//! sleeps as long as `turn` has not changed.
 //!
-//! **Releasing.** `locked` is cleared, and then, behind the *light fence*, `sleepers` is read. If there are any,
-//! `turn` is changed and one is woken.
+//! **Releasing.** The thread clears `locked`, executes the *light fence*, and then reads `sleepers`. If there are any,
+//! it changes `turn` and wakes one.
 //!
 //! **Why no wake-up is lost.** The sleeper writes `sleepers` and then reads `locked`; the releaser writes `locked` and
-//! then reads `sleepers`. Between the two there is a fence on both sides, so that at least one sees what the other
-//! wrote: the sleeper gets the lock, or the releaser wakes somebody. If that is before the sleeper sleeps, `turn` is
-//! not what it read, and it does not. The light fence is nothing but an order to the compiler: a heavy fence is a
-//! fence on every processor that runs a thread of ours, at some moment while it lasts, and that moment is before the
-//! releaser's store or after it, but never between a store that is late and a read that was early. Where the kernel
-//! has no such call, both are ordinary fences.
-//!
-//! Source of the fence: the membarrier manual page; liburcu; folly's asymmetric fences.
+//! then reads `sleepers`. Both have a fence between the two, so at least one sees what the other wrote: the sleeper
+//! gets the lock, or the releaser wakes a thread. If the wake comes before the sleeper sleeps, `turn` differs from
+//! what it read, and it does not sleep.
 #![allow(unsafe_code)]
 
 use std::ops::{Deref, DerefMut};
 
+use runtime_kernel::asymmetric_fence;
 use runtime_kernel::primitives::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
 use runtime_kernel::primitives::{UnsafeCell, spin_loop, thread};
+use runtime_kernel::thread_stack::{InTheMiddle, in_the_middle};
 
-/// Times that a thread offers its processor to others before it sleeps. To spin instead keeps asking for the cache
-/// line of whoever has the lock: with two workers at one queue it took twice as long.
+/// How often a thread yields its processor before it sleeps. Spinning instead would keep requesting the cache line of
+/// the thread that has the lock: with two workers at one queue it took twice as long.
 const YIELDS: u32 = if cfg!(lab_loom) { 0 } else { 10 };
 
-/// Some value, and the right to touch it, for one thread at a time.
+/// A value, and the right to access it, for one thread at a time.
 pub(super) struct Lock<T> {
     locked: AtomicBool,
     sleepers: AtomicU32,
     turn: AtomicU32,
-    place: place::Place,
+    sleep_point: sleep_point::SleepPoint,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is touched by whoever holds the lock, one thread at a time.
+// SAFETY: only the thread that holds the lock accesses the value, one thread at a time.
 unsafe impl<T: Send> Sync for Lock<T> {}
-// SAFETY: it goes with its value.
+// SAFETY: it is sent with its value.
 unsafe impl<T: Send> Send for Lock<T> {}
 
 impl<T> Lock<T> {
     pub(super) fn new(value: T) -> Self {
-        fences::prepare();
+        asymmetric_fence::prepare();
         Self {
             locked: AtomicBool::new(false),
             sleepers: AtomicU32::new(0),
             turn: AtomicU32::new(0),
-            place: place::Place::new(),
+            sleep_point: sleep_point::SleepPoint::new(),
             value: UnsafeCell::new(value),
         }
     }
 
     #[inline]
     pub(super) fn lock(&self) -> LockGuard<'_, T> {
+        let middle = in_the_middle();
         if !self.try_take() {
             self.take_slowly();
         }
-        LockGuard { lock: self }
+        LockGuard {
+            lock: self,
+            _middle: middle,
+        }
     }
 
     #[inline]
@@ -79,7 +80,7 @@ impl<T> Lock<T> {
             .is_ok()
     }
 
-    /// As `try_take`, for one who expects it to be taken: without a write in vain.
+    /// Like `try_take`, for a caller that expects the lock to be taken: it avoids a useless write.
     fn try_take_if_free(&self) -> bool {
         !self.locked.load(Relaxed) && self.try_take()
     }
@@ -95,13 +96,13 @@ impl<T> Lock<T> {
         }
         self.sleepers.fetch_add(1, Relaxed);
         loop {
-            // Before the look at `locked`: whoever releases after that changes it.
+            // Read before the check of `locked`: a thread that releases after that check changes it.
             let turn = self.turn.load(Relaxed);
-            fences::heavy();
+            asymmetric_fence::heavy();
             if self.try_take() {
                 break;
             }
-            self.place.wait(&self.turn, turn);
+            self.sleep_point.wait(&self.turn, turn);
         }
         self.sleepers.fetch_sub(1, Relaxed);
     }
@@ -109,7 +110,7 @@ impl<T> Lock<T> {
     #[inline]
     fn release(&self) {
         self.locked.store(false, Release);
-        fences::light();
+        asymmetric_fence::light();
         if self.sleepers.load(Relaxed) > 0 {
             self.wake_one();
         }
@@ -118,13 +119,15 @@ impl<T> Lock<T> {
     #[cold]
     fn wake_one(&self) {
         self.turn.fetch_add(1, Relaxed);
-        self.place.wake_one(&self.turn);
+        self.sleep_point.wake_one(&self.turn);
     }
 }
 
-/// The right to touch the value. Released when it is dropped.
+/// The right to access the value. Dropping it releases the lock.
 pub(super) struct LockGuard<'a, T> {
     lock: &'a Lock<T>,
+    /// Nobody else would release the lock.
+    _middle: InTheMiddle,
 }
 
 impl<T> Deref for LockGuard<'_, T> {
@@ -153,92 +156,22 @@ impl<T> Drop for LockGuard<'_, T> {
 }
 
 #[cfg(not(lab_loom))]
-mod fences {
-    use std::sync::atomic::{
-        AtomicU8,
-        Ordering::{Relaxed, SeqCst},
-        compiler_fence, fence,
-    };
-
-    use rustix::thread::{MembarrierCommand, membarrier};
-
-    const UNKNOWN: u8 = 0;
-    /// Threads that sleep pay for all.
-    const ASYMMETRIC: u8 = 1;
-    /// The kernel has no membarrier, or forbids it, as Miri's does.
-    const SYMMETRIC: u8 = 2;
-
-    static KIND: AtomicU8 = AtomicU8::new(if cfg!(miri) { SYMMETRIC } else { UNKNOWN });
-
-    #[inline]
-    pub(super) fn prepare() {
-        if KIND.load(Relaxed) == UNKNOWN {
-            register();
-        }
-    }
-
-    /// The kernel keeps this for the process, and a second time does no harm.
-    #[cold]
-    fn register() {
-        let registered = membarrier(MembarrierCommand::RegisterPrivateExpedited);
-        let works = registered.and_then(|()| membarrier(MembarrierCommand::PrivateExpedited));
-        let kind = if works.is_ok() { ASYMMETRIC } else { SYMMETRIC };
-        // The first answer holds: the two sides must not go by two.
-        let _ = KIND.compare_exchange(UNKNOWN, kind, Relaxed, Relaxed);
-    }
-
-    #[inline]
-    pub(super) fn light() {
-        if KIND.load(Relaxed) == ASYMMETRIC {
-            compiler_fence(SeqCst);
-        } else {
-            fence(SeqCst);
-        }
-    }
-
-    pub(super) fn heavy() {
-        if KIND.load(Relaxed) == ASYMMETRIC {
-            let passed = membarrier(MembarrierCommand::PrivateExpedited);
-            passed.expect("it worked when it was registered");
-        } else {
-            fence(SeqCst);
-        }
-    }
-}
-
-/// loom's threads are coroutines: both sides need a fence that it knows.
-#[cfg(lab_loom)]
-mod fences {
-    use runtime_kernel::primitives::atomic::{Ordering::SeqCst, fence};
-
-    pub(super) fn prepare() {}
-
-    pub(super) fn light() {
-        fence(SeqCst);
-    }
-
-    pub(super) fn heavy() {
-        fence(SeqCst);
-    }
-}
-
-#[cfg(not(lab_loom))]
-mod place {
+mod sleep_point {
     use rustix::thread::futex;
 
     use super::AtomicU32;
 
-    /// Where threads sleep: on a word, by `futex(2)`.
-    pub(super) struct Place;
+    /// Where threads sleep: on a word, with `futex(2)`.
+    pub(super) struct SleepPoint;
 
-    impl Place {
+    impl SleepPoint {
         pub(super) const fn new() -> Self {
             Self
         }
 
         /// Sleeps while `word` is `expected`. May return early.
         pub(super) fn wait(&self, word: &AtomicU32, expected: u32) {
-            // Every error (interrupted, the word changed) sends the caller to look again.
+            // After any error (interrupted, the word changed) the caller looks again.
             let _ = futex::wait(word, futex::Flags::PRIVATE, expected, None);
         }
 
@@ -249,18 +182,18 @@ mod place {
 }
 
 #[cfg(lab_loom)]
-mod place {
+mod sleep_point {
     use loom::sync::{Condvar, Mutex};
 
     use super::{AtomicU32, Relaxed};
 
-    /// Where threads sleep: the lock does what the kernel's does for a futex.
-    pub(super) struct Place {
+    /// Where threads sleep: this lock does what the kernel's lock does for a futex.
+    pub(super) struct SleepPoint {
         lock: Mutex<()>,
         woken: Condvar,
     }
 
-    impl Place {
+    impl SleepPoint {
         pub(super) fn new() -> Self {
             Self {
                 lock: Mutex::new(()),
@@ -288,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    /// More threads than processors, which hold the lock for longer than anybody spins: many sleep.
+    /// More threads than processors, and they hold the lock for longer than anybody spins: many sleep.
     #[test]
     fn threads_take_turns() {
         const THREADS: usize = 8;

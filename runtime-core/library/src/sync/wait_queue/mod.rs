@@ -1,12 +1,11 @@
-//! The one wait queue under all types of this module: a lock over some state, and those who wait for that state to
-//! change.
+//! The wait queue under all types of this module: a lock around some state, and the waiters for changes of that state.
 //!
-//! See the module's README for the protocol. All unsafe code of `sync` that concerns waiting is in this folder; a new
-//! type on top of it implements [`Resource`], a handful of safe lines.
+//! See the module's README for the protocol. All unsafe code of `sync` that concerns waiting is in this folder. A new
+//! type on top of it implements [`Resource`], in a few lines of safe code.
 
 mod line;
-// Elsewhere it is a lock of the platform's; under a model checker a lock that it knows, but in the test of this one
-// itself.
+// On other systems it is the platform's lock. Under a model checker it is a lock that the checker knows, except in the
+// test of this lock itself.
 #[cfg(all(
     target_os = "linux",
     any(not(any(lab_loom, lab_shuttle)), all(test, lab_loom))

@@ -1,16 +1,16 @@
-//! Calling a waiter instead of handing over to it: what makes waiting affordable for a thread.
+//! Calling a waiter instead of handing over to it, which makes waiting affordable for threads.
 //!
-//! To hand something over to a thread that sleeps keeps it from everybody until the kernel has run that thread, and
-//! meanwhile all others come to stand in line too: from then on each turn costs a switch of threads, some hundred
-//! times what a lock costs. A task of N:1 or M:N has no such cost: its worker runs it next.
+//! Handing something to a sleeping thread withholds it from everybody until the kernel has run that thread. Meanwhile
+//! all others queue too, and from then on each turn costs a thread switch, some hundred times the cost of a lock. A
+//! task of N:1 or M:N has no such cost: its worker runs it next.
 //!
-//! So a waiter that is a thread is *called*: woken, and left in the line, first, while what it needs stays where it
-//! was. Whoever comes first takes it: the one that was called, or a thread that runs already and has not queued. If
-//! the called one finds nothing it waits on, still the first, and is called again by whoever gives back next. Those in
-//! line never overtake each other.
+//! A waiter that is a thread is therefore *called*: it is woken and stays first in the list, and what it needs stays
+//! where it was. Whichever thread comes first takes it: the called one, or a thread that is running and has not
+//! queued. If the called one finds nothing, it waits again, still the first, and the next thread that gives back calls
+//! it again. Waiters in the list never overtake each other.
 //!
-//! That is for a bounded time, [`OVERTAKEN_FOR`] from the first call on. Who has been called for longer and comes in
-//! vain is handed what is given back next.
+//! This lasts for a bounded time: [`OVERTAKEN_FOR`] from the first call on. A waiter that was first called longer ago,
+//! and finds nothing, is handed what is given back next.
 //!
 //! Source of the rule: parking_lot's eventual fairness, Go's `sync.Mutex`.
 #![allow(unsafe_code)]
@@ -20,7 +20,7 @@ use super::turn_came::TurnCame;
 use super::waiter::{Resource, Serving, Turn};
 use runtime_kernel::context;
 
-/// True if one who waits on the calling thread waits by blocking it: it may overtake others of its kind, and is
+/// True if a waiter on the calling thread waits by blocking it: it may overtake other such waiters, and may be
 /// overtaken.
 #[inline]
 pub(in crate::sync) fn waits_as_thread() -> bool {
@@ -28,8 +28,8 @@ pub(in crate::sync) fn waits_as_thread() -> bool {
 }
 
 impl<S: Resource> Serving<'_, S> {
-    /// Leaves what the lane's first waiter needs to whoever comes first, and wakes that waiter. False if it is to be
-    /// [granted](Serving::grant) instead, as no thread waits, or has been overtaken for long enough.
+    /// Leaves what the lane's first waiter needs to whichever thread comes first, and wakes that waiter. False if it
+    /// must be [granted](Serving::grant) instead, because it is not a thread, or was overtaken for long enough.
     ///
     /// # Panics
     /// If [`next_waiter`](Serving::next_waiter) is `None`.
@@ -37,7 +37,7 @@ impl<S: Resource> Serving<'_, S> {
     pub(in crate::sync) fn call(&mut self, lane: usize) -> bool {
         let first = self.inner.lane(lane).first().expect("nobody waits");
         if first.status() == Status::Called {
-            // It has not come yet.
+            // It was not polled yet.
             return true;
         }
         // SAFETY: under the lock.
@@ -58,15 +58,15 @@ impl<S: Resource> Serving<'_, S> {
 }
 
 impl<S: Resource> Turn<'_, '_, S> {
-    /// Says whether it is a thread that is about to wait. To be called before each `wait` and `rewait` by one who may
-    /// be [called](Serving::call).
+    /// States whether a thread is about to wait. Call it before each `wait` and `rewait` of a waiter that may be
+    /// [called](Serving::call).
     #[inline]
     pub(in crate::sync) fn waits_as(&mut self, is_thread: bool) {
         // SAFETY: under the lock.
         unsafe { self.node.with(|linked| linked.is_thread = is_thread) };
     }
 
-    /// The called waiter has taken what it was called for: it leaves the line and is `New` again. `serve` follows.
+    /// The called waiter has taken what it was called for: it leaves the list and is `New` again. `serve` follows.
     ///
     /// # Panics
     /// If its status is not `Called`.
@@ -74,11 +74,11 @@ impl<S: Resource> Turn<'_, '_, S> {
         assert!(self.status() == Status::Called, "it was not called");
         // SAFETY: under the lock; the lane is the one that it was queued in.
         let lane = unsafe { self.node.with(|linked| linked.lane) };
-        // SAFETY: under the lock; a called node is in its lane's line.
+        // SAFETY: under the lock; a called node is in its lane's list.
         unsafe { self.locked.inner.lane(lane).unlink(self.node) };
         *self.queued = false;
         self.node.set_status(Status::New);
-        // SAFETY: out of the line, it is its owner's.
+        // SAFETY: the node is out of the list, so it belongs to its owner.
         unsafe {
             self.node
                 .with(|linked| linked.turn_came = TurnCame::default())

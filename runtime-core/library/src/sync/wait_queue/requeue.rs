@@ -1,4 +1,4 @@
-//! Waiters in a list of their own until somebody calls them into the line of a queue: what a condition is made of.
+//! Waiters in their own list until somebody calls them into the list of a queue: the basis of a condition.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -14,25 +14,25 @@ use runtime_kernel::primitives::atomic::Ordering;
 use runtime_kernel::saved_waker::PollWaker;
 use runtime_kernel::wake_batch::WakeBatch;
 
-/// Those who wait to be called, in the order of their coming. Whoever is called goes to the end of the queue's line
-/// without being woken: it wakes when the queue serves it, and those called together are served in their order.
+/// Waiters to be called, in the order of arrival. A called waiter goes to the end of the queue's list without being
+/// woken: it wakes when the queue serves it. Waiters that are called together are served in their order.
 ///
-/// A node has one of two locks. While it is `in_requeue_list` it is the list's; the step that ends that is made under
-/// both, the list's first, and is never undone; from then on it is the queue's.
+/// One of two locks protects a node. While it is `in_requeue_list`, it is this list's. The change that ends that state
+/// is made under both locks, the list's first, and is never undone; from then on it is the queue's lock.
 pub(in crate::sync) struct RequeueList {
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     line: Line,
-    /// The address of the queue that those in the line belong to.
+    /// The address of the queue that the listed waiters belong to.
     queue: *const (),
 }
 
 // SAFETY: the address is only compared.
 unsafe impl Send for Inner {}
 
-/// Those in the requeue list belong to another queue.
+/// The waiters in the requeue list belong to another queue.
 #[derive(Debug)]
 pub(in crate::sync) struct OtherQueue;
 
@@ -41,7 +41,7 @@ fn address<S: Resource>(queue: &WaitQueue<S>) -> *const () {
 }
 
 impl fmt::Debug for RequeueList {
-    /// Without what is under the lock: whoever is written to may use the condition.
+    /// Without the fields under the lock: the formatter's output may use the condition.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequeueList").finish_non_exhaustive()
     }
@@ -57,16 +57,17 @@ impl RequeueList {
         }
     }
 
-    /// How many are in it.
+    /// The number of waiters in it.
     pub(in crate::sync) fn waiters(&self) -> usize {
         self.inner.lock().line.len()
     }
 
-    /// Calls the first `count` into `lane` of `queue`, where each needs `need`; returns how many there were. With
-    /// `passes_on`, one that goes away after it was called, and before it was done, calls the next one in its stead.
+    /// Calls the first `count` waiters into `lane` of `queue`, where each needs `need`; returns how many it called.
+    /// With `passes_on`, a waiter that leaves after it was called, and before it was done, calls the next one in its
+    /// place.
     ///
     /// # Errors
-    /// If those in the requeue list belong to another queue.
+    /// If the waiters in the requeue list belong to another queue.
     pub(in crate::sync) fn call<S: Resource>(
         &self,
         queue: &WaitQueue<S>,
@@ -85,15 +86,15 @@ impl RequeueList {
             }
             let mut locked = queue.lock();
             S::announce(queue.open());
-            // In several goes if they are many: it bounds how long the locks are held.
+            // In several batches if they are many: this limits how long the locks are held.
             for _ in 0..WakeBatch::CAPACITY.min(count - called) {
                 let Some(node) = inner.line.first().map(ptr::from_ref) else {
                     break;
                 };
-                // SAFETY: nodes in the line are alive, and this one is after it: it moves to a line under a lock that
-                // is held.
+                // SAFETY: nodes in the list are alive, and this one stays so: it moves to a list under a lock that is
+                // held.
                 let node = unsafe { &*node };
-                // SAFETY: under the list's lock, the first of its line.
+                // SAFETY: under the list's lock, the first in its list.
                 unsafe { inner.line.unlink(node) };
                 // SAFETY: under both locks.
                 unsafe {
@@ -104,8 +105,8 @@ impl RequeueList {
                     });
                 }
                 node.in_requeue_list.store(false, Ordering::Relaxed);
-                // SAFETY: under the queue's lock; the node is pinned, is in no line now, and belongs to a waiter of
-                // this queue, whose `drop` takes it out.
+                // SAFETY: under the queue's lock; the node is pinned, is in no list now, and belongs to a waiter of
+                // this queue, whose `drop` removes the node.
                 unsafe { locked.inner.lane(lane).push_last(node) };
                 called += 1;
             }
@@ -117,7 +118,7 @@ impl RequeueList {
 }
 
 pin_project! {
-    /// One who may wait in a requeue list, and in its queue's line once it was called.
+    /// A waiter that may wait in a requeue list, and after it was called, in its queue's list.
     #[derive(Debug)]
     pub(in crate::sync) struct Requeued<'q, S: Resource> {
         list: &'q RequeueList,
@@ -140,10 +141,10 @@ impl<'q, S: Resource> Requeued<'q, S> {
         }
     }
 
-    /// Joins those in the requeue list, behind them. The caller is `New`.
+    /// Adds the waiter, which is `New`, at the end of the requeue list.
     ///
     /// # Errors
-    /// If they belong to another queue.
+    /// If the listed waiters belong to another queue.
     pub(in crate::sync) fn join_list(
         self: Pin<&mut Self>,
         own: &mut PollWaker<'_>,
@@ -152,7 +153,7 @@ impl<'q, S: Resource> Requeued<'q, S> {
         let this = self.project();
         // SAFETY: nothing is moved out of it.
         let waiter = unsafe { this.waiter.get_unchecked_mut() };
-        assert!(!waiter.queued, "it stands in line already");
+        assert!(!waiter.queued, "it is already queued");
         let mut inner = this.list.inner.lock();
         let queue = address(waiter.queue);
         if inner.line.len() == 0 {
@@ -161,20 +162,20 @@ impl<'q, S: Resource> Requeued<'q, S> {
             return Err(OtherQueue);
         }
         let waker = own.take();
-        // SAFETY: the node is in no line, and its owner's.
+        // SAFETY: the node is in no list, so it belongs to its owner.
         let before = unsafe { waiter.node.with(|linked| linked.waker.replace(waker)) };
         waiter.node.in_requeue_list.store(true, Ordering::Relaxed);
         waiter.node.set_status(Status::Waiting);
         waiter.queued = true;
-        // SAFETY: under the lock; the waiter is pinned, was in no line, and `go_away` takes the node out.
+        // SAFETY: under the lock; the waiter is pinned, was in no list, and `go_away` removes the node.
         unsafe { inner.line.push_last(&waiter.node) };
         drop(inner);
         drop(before);
         Ok(())
     }
 
-    /// Makes it be woken by `own`, and says how it stands; after `Granted` it is `New` again: the caller has to use
-    /// what was granted.
+    /// Makes `own` wake it, and returns its status. After `Granted` it is `New` again: the caller must use what was
+    /// granted.
     pub(in crate::sync) fn poll(self: Pin<&mut Self>, own: &mut PollWaker<'_>) -> Status {
         let this = self.project();
         let (list, mut waiter) = (*this.list, this.waiter);
@@ -187,7 +188,7 @@ impl<'q, S: Resource> Requeued<'q, S> {
             // SAFETY: nothing is moved out of it.
             let node = unsafe { &waiter.as_mut().get_unchecked_mut().node };
             if node.in_requeue_list.load(Ordering::Relaxed) {
-                // SAFETY: under the list's lock, and in its line.
+                // SAFETY: under the list's lock, and in that list.
                 let done = unsafe { node.with(|linked| own.store_in(&mut linked.waker)) };
                 drop(inner);
                 if done {
@@ -205,8 +206,8 @@ impl<'q, S: Resource> Requeued<'q, S> {
         }
     }
 
-    /// Leaves those in the requeue list; or, if it was called and that was not for all, calls the next one in its stead
-    /// and leaves the queue as any waiter does.
+    /// Leaves the requeue list. If it was called, and not all were, it calls the next one in its place and leaves the
+    /// queue like any waiter.
     fn go_away(self: Pin<&mut Self>) {
         let this = self.project();
         // SAFETY: nothing is moved out of it.
@@ -216,9 +217,9 @@ impl<'q, S: Resource> Requeued<'q, S> {
         }
         let mut inner = this.list.inner.lock();
         if waiter.node.in_requeue_list.load(Ordering::Relaxed) {
-            // SAFETY: under the list's lock, and in its line.
+            // SAFETY: under the list's lock, and in that list.
             unsafe { inner.line.unlink(&waiter.node) };
-            // SAFETY: its owner's alone from here on.
+            // SAFETY: from here on the node belongs only to its owner.
             let waker = unsafe { waiter.node.with(|linked| linked.waker.take()) };
             waiter.queued = false;
             drop(inner);
@@ -236,7 +237,7 @@ impl<'q, S: Resource> Requeued<'q, S> {
             }
         };
         if passes_on {
-            // Those in the requeue list now may belong to another queue: then nobody waits for what was called for.
+            // The listed waiters may now belong to another queue. Then nobody waits for what was called for.
             let _ = this.list.call(waiter.queue, (lane, need), 1, true);
         }
     }

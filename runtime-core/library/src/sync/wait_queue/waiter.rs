@@ -1,4 +1,4 @@
-//! The queue: state under a lock, those who wait for it to change, and how they are served.
+//! The queue: state under a lock, the waiters for its changes, and how they are served.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -15,34 +15,34 @@ use runtime_kernel::primitives::{Mutex as Lock, MutexGuard as LockGuard};
 use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
 use runtime_kernel::wake_batch::WakeBatch;
 
-/// What is waited for. The state of a [`WaitQueue`] implements it.
+/// The resource that is waited for. The state of a [`WaitQueue`] implements it.
 pub(in crate::sync) trait Resource: Sized {
-    /// The lanes of the queue, an array of lines: kinds of waiters that are served independently of each other, each
+    /// The lanes of the queue, an array of lists: kinds of waiters that are served independently of each other, each
     /// first come, first served.
     type Lanes: AsRef<[Line]> + AsMut<[Line]> + Default + fmt::Debug;
 
-    /// The part of the state that is touched without the lock too; `()` if there is none.
+    /// The part of the state that is also accessed without the lock; `()` if there is none.
     type Open: fmt::Debug;
 
     /// Serves the waiters that can be served now. Called under the lock after every change.
     ///
     /// It looks at [`next_waiter`](Serving::next_waiter) and calls [`grant`](Serving::grant) or
-    /// [`dismiss`](Serving::dismiss) until there is none or the first cannot be served; a later waiter never overtakes
-    /// an earlier one of its lane. What threads compete for may be left to the first of them instead:
-    /// [`call`](Serving::call).
+    /// [`dismiss`](Serving::dismiss) until there is no waiter or the first cannot be served; a later waiter never
+    /// overtakes an earlier one in its lane. If threads compete for the resource, it can call the first of them
+    /// instead: [`call`](Serving::call).
     fn serve(serving: &mut Serving<'_, Self>);
 
-    /// Takes back what was granted to a waiter that was dropped before it used it. `serve` follows.
+    /// Takes back what was granted to a waiter that was dropped before it used the grant. `serve` follows.
     fn give_back(&mut self, open: &Self::Open, lane: usize, given: usize);
 
     /// A waiter was dropped while it waited. `serve` follows.
     fn left(&mut self, _lane: usize, _need: usize) {}
 
-    /// A waiter is about to be put in line by somebody else, without having looked at the state. `serve` follows.
+    /// Another thread is about to queue a waiter that has not looked at the state. `serve` follows.
     fn announce(_open: &Self::Open) {}
 }
 
-/// State of type `S` under a lock, and those who wait for it.
+/// State of type `S` under a lock, and the waiters for its changes.
 pub(in crate::sync) struct WaitQueue<S: Resource> {
     open: S::Open,
     pub(super) inner: Lock<Inner<S>>,
@@ -77,7 +77,7 @@ impl<S: Resource> WaitQueue<S> {
         }
     }
 
-    /// What can be touched without the lock.
+    /// The part that is accessed without the lock.
     #[inline]
     pub(in crate::sync) fn open(&self) -> &S::Open {
         &self.open
@@ -91,7 +91,7 @@ impl<S: Resource> WaitQueue<S> {
         }
     }
 
-    /// Changes the state and serves those who waited for that.
+    /// Changes the state and serves the waiters for that change.
     #[inline]
     pub(in crate::sync) fn update<R>(&self, change: impl FnOnce(&mut S) -> R) -> R {
         let mut locked = self.lock();
@@ -102,7 +102,7 @@ impl<S: Resource> WaitQueue<S> {
 }
 
 impl<S: Resource> fmt::Debug for WaitQueue<S> {
-    /// Without what is under the lock: whoever is written to may use the queue.
+    /// Without the fields under the lock: the formatter's output may use the queue.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitQueue")
             .field("open", &self.open)
@@ -122,11 +122,12 @@ impl<'q, S: Resource> Locked<'q, S> {
         self.queue
     }
 
-    /// Serves whom it can, releases the lock, and only then wakes those served; in several goes if they are many.
+    /// Serves the waiters that it can, releases the lock, and only then wakes them; in several batches if they are
+    /// many.
     #[inline]
     pub(in crate::sync) fn serve(mut self) {
         let queue = self.queue;
-        // It stays in its place on the stack: moved about with the lock's guard, it cost more than the lock.
+        // It stays in its place on the stack: moving it with the lock's guard costs more than the lock.
         let mut wakers = WakeBatch::new();
         loop {
             S::serve(&mut Serving {
@@ -144,7 +145,8 @@ impl<'q, S: Resource> Locked<'q, S> {
         }
     }
 
-    /// As [`serve`](Locked::serve), where that does nothing if nobody waits: then it costs a look at each lane.
+    /// Like [`serve`](Locked::serve), for cases in which that does nothing without waiters: then it costs a check of
+    /// each lane.
     #[inline]
     pub(in crate::sync) fn serve_waiters(self) {
         if self.inner.lanes.as_ref().iter().any(|line| line.len() > 0) {
@@ -152,7 +154,7 @@ impl<'q, S: Resource> Locked<'q, S> {
         }
     }
 
-    /// The room for a batch of wakers is made where there are waiters only.
+    /// Only reserves stack space for a batch of wakers if there are waiters.
     #[inline(never)]
     fn serve_out_of_line(self) {
         self.serve();
@@ -163,26 +165,26 @@ impl<'q, S: Resource> Locked<'q, S> {
         &mut self.inner.state
     }
 
-    /// True if somebody waits in the lane: a newcomer must not overtake.
+    /// True if there are waiters in the lane, so that a newcomer must not overtake.
     #[inline]
     pub(in crate::sync) fn has_waiters(&self, lane: usize) -> bool {
         self.waiters(lane) > 0
     }
 
-    /// True if the lane's first waiter was called: what it was called for is there for threads that are faster.
+    /// True if the lane's first waiter was called: what it was called for is there for faster threads.
     pub(in crate::sync) fn is_called(&self, lane: usize) -> bool {
         let first = self.inner.lanes.as_ref()[lane].first();
         first.is_some_and(|first| first.status() == Status::Called)
     }
 
-    /// How many wait in the lane.
+    /// The number of waiters in the lane.
     #[inline]
     pub(in crate::sync) fn waiters(&self, lane: usize) -> usize {
         self.inner.lanes.as_ref()[lane].len()
     }
 }
 
-/// A [`WaitQueue`] whose lock is held in order to serve those who wait.
+/// A [`WaitQueue`] whose lock is held in order to serve the waiters.
 pub(in crate::sync) struct Serving<'a, S: Resource> {
     open: &'a S::Open,
     pub(super) inner: &'a mut Inner<S>,
@@ -200,14 +202,14 @@ impl<'a, S: Resource> Serving<'a, S> {
         &mut self.inner.state
     }
 
-    /// True if somebody waits in the lane.
+    /// True if there are waiters in the lane.
     #[inline]
     pub(in crate::sync) fn has_waiters(&self, lane: usize) -> bool {
         self.inner.lanes.as_ref()[lane].len() > 0
     }
 
-    /// What the lane's first waiter needs; `None` if there is no waiter, or no room to note one more wake-up (`serve`
-    /// is then called again).
+    /// What the lane's first waiter needs; `None` if there is no waiter, or no room for one more wake-up (`serve` is
+    /// then called again).
     #[inline]
     pub(in crate::sync) fn next_waiter(&self, lane: usize) -> Option<usize> {
         let first = self.inner.lanes.as_ref()[lane].first()?;
@@ -218,7 +220,7 @@ impl<'a, S: Resource> Serving<'a, S> {
         Some(unsafe { first.with(|linked| linked.need) })
     }
 
-    /// Gives the lane's first waiter what it needs and wakes it when the lock is released.
+    /// Grants the lane's first waiter what it needs. It is woken when the lock is released.
     ///
     /// # Panics
     /// If [`next_waiter`](Serving::next_waiter) is `None`.
@@ -227,12 +229,12 @@ impl<'a, S: Resource> Serving<'a, S> {
         self.release_first(lane, Status::Granted, None);
     }
 
-    /// As [`grant`](Serving::grant), with a number that the waiter finds in [`Turn::given`].
+    /// Like [`grant`](Serving::grant), with a number that the waiter can read with [`Turn::given`].
     pub(in crate::sync) fn give(&mut self, lane: usize, given: usize) {
         self.release_first(lane, Status::Granted, Some(given));
     }
 
-    /// Sends the lane's first waiter away and wakes it when the lock is released.
+    /// Turns the lane's first waiter away. It is woken when the lock is released.
     ///
     /// # Panics
     /// If [`next_waiter`](Serving::next_waiter) is `None`.
@@ -244,9 +246,9 @@ impl<'a, S: Resource> Serving<'a, S> {
     pub(super) fn release_first(&mut self, lane: usize, status: Status, given: Option<usize>) {
         let line = self.inner.lane(lane);
         let node: *const Node = line.first().expect("nobody waits");
-        // SAFETY: nodes in the line are alive, and this one until its status says that it is out of the line.
+        // SAFETY: nodes in the list are alive, and this one stays so until its status says that it is out of the list.
         let node = unsafe { &*node };
-        // SAFETY: under the lock, the first of this line.
+        // SAFETY: under the lock, the first in this list.
         unsafe { line.unlink(node) };
         // SAFETY: under the lock.
         let waker = unsafe {
@@ -257,7 +259,7 @@ impl<'a, S: Resource> Serving<'a, S> {
                 linked.waker.take()
             })
         };
-        // The last touch of the node: its owner may free it from here on.
+        // The last access to the node: its owner may free it from here on.
         node.set_status(status);
         if let Some(waker) = waker {
             self.wakers.push(waker);
@@ -265,13 +267,13 @@ impl<'a, S: Resource> Serving<'a, S> {
     }
 }
 
-/// One who may wait, inside of a future. Dropped while it waits, it leaves the queue; dropped after it was granted
-/// something that it did not take, it gives that back to be passed on.
+/// A waiter inside a future. If it is dropped while it waits, it leaves the queue. If it is dropped after it was
+/// granted something that it did not take, it gives that back to be passed on.
 #[derive(Debug)]
 pub(in crate::sync) struct Waiter<'q, S: Resource> {
     pub(super) queue: &'q WaitQueue<S>,
-    /// The status is other than `New`. Touched by the owner only, so that a waiter that never waited is dropped
-    /// without the lock.
+    /// The status is not `New`. Only the owner accesses this, so that a waiter that never waited is dropped without
+    /// the lock.
     pub(super) queued: bool,
     pub(super) node: Node,
     _pinned: PhantomPinned,
@@ -288,14 +290,14 @@ impl<'q, S: Resource> Waiter<'q, S> {
         }
     }
 
-    /// True if it stands in line, or was served and has not used that.
+    /// True if it is in the queue, or was served and has not used that.
     #[inline]
     pub(in crate::sync) fn is_queued(&self) -> bool {
         self.queued
     }
 
-    /// Takes the lock to see how things stand, after `own` was cloned for one who is in no line yet. A clone runs
-    /// code of others, which may use this very queue: so it comes before the lock.
+    /// Takes the lock to look at the state. Before that, clones `own` if the waiter is in no list yet: a clone runs
+    /// user code, which may use this very queue, so it comes before the lock.
     #[inline]
     pub(in crate::sync) fn turn(self: Pin<&mut Self>, own: &mut PollWaker<'_>) -> Turn<'_, 'q, S> {
         if !self.queued {
@@ -305,7 +307,7 @@ impl<'q, S: Resource> Waiter<'q, S> {
         self.turn_with(locked)
     }
 
-    /// Sees how things stand in a queue whose lock is held.
+    /// Looks at the state of a queue whose lock is held.
     ///
     /// # Panics
     /// If it is another queue.
@@ -324,8 +326,8 @@ impl<'q, S: Resource> Waiter<'q, S> {
         }
     }
 
-    /// How it stands, without taking the lock; `Waiting` may be out of date. After `Granted` and `Dismissed` it is
-    /// `New` again, as with [`Turn::status`].
+    /// The status, without taking the lock; `Waiting` may be out of date. After `Granted` and `Dismissed` it is `New`
+    /// again, as with [`Turn::status`].
     #[inline]
     pub(in crate::sync) fn try_status(self: Pin<&mut Self>) -> Status {
         // SAFETY: nothing is moved out of it.
@@ -354,7 +356,7 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         &mut self.locked
     }
 
-    /// How the waiter stands. After `Granted` and `Dismissed` it is `New` again: the caller has to use what was
+    /// The status of the waiter. After `Granted` and `Dismissed` it is `New` again: the caller must use what was
     /// granted.
     #[inline]
     pub(in crate::sync) fn status(&mut self) -> Status {
@@ -377,7 +379,7 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
     /// Queues the waiter, which is `New`, in `lane`, to be woken by `waker`; releases the lock.
     #[inline]
     pub(in crate::sync) fn wait(mut self, lane: usize, need: usize, waker: SavedWaker) {
-        debug_assert!(!*self.queued, "it stands in line already");
+        debug_assert!(!*self.queued, "it is already queued");
         // SAFETY: under the lock.
         let before = unsafe {
             self.node.with(|linked| {
@@ -388,22 +390,22 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         };
         *self.queued = true;
         self.node.set_status(Status::Waiting);
-        // SAFETY: under the lock; the waiter is pinned, was in no line, and its `drop` takes the node out.
+        // SAFETY: under the lock; the waiter is pinned, was in no list, and its `drop` removes the node.
         unsafe { self.locked.inner.lane(lane).push_last(self.node) };
         drop(self.locked);
-        // None, as a rule: whoever is served has been deprived of it.
+        // Usually `None`: serving a waiter takes its waker.
         drop(before);
     }
 
-    /// Makes a waiter that waits be woken by `own`, and releases the lock. False if that took a clone of it: the
-    /// clone has been made, the waiter may have been served meanwhile, and is to look again.
+    /// Makes `own` wake a waiting waiter, and releases the lock. False if that required a clone of the waker: the
+    /// clone is now made, but the waiter may have been served meanwhile, and must look again.
     #[inline]
     #[must_use]
     pub(in crate::sync) fn rewait(self, own: &mut PollWaker<'_>) -> bool {
         // SAFETY: under the lock.
         let done = unsafe { self.node.with(|linked| own.store_in(&mut linked.waker)) };
         if done {
-            // One that was called has looked, and waits on. If not done, it is about to look again.
+            // A called waiter has looked, and continues to wait. If not done, it is about to look again.
             self.node.set_status(Status::Waiting);
         }
         drop(self.locked);
@@ -413,7 +415,7 @@ impl<'q, S: Resource> Turn<'_, 'q, S> {
         done
     }
 
-    /// Serves those whom the caller's change of the state allows to be served, and releases the lock.
+    /// Serves the waiters that the caller's change of the state allows to be served, and releases the lock.
     #[inline]
     pub(in crate::sync) fn serve(self) {
         self.locked.serve();
@@ -437,14 +439,14 @@ impl<S: Resource> Waiter<'_, S> {
         };
         match self.node.status() {
             Status::Waiting | Status::Called => {
-                // SAFETY: under the lock; a waiting node is in its lane's line.
+                // SAFETY: under the lock; a waiting node is in its lane's list.
                 unsafe { locked.inner.lane(lane).unlink(&self.node) };
                 locked.inner.state.left(lane, need);
             }
             Status::Granted => locked.inner.state.give_back(&self.queue.open, lane, need),
             Status::New | Status::Dismissed => {}
         }
-        // Also when it only waited: the one behind it may need less.
+        // Also if it only waited: the one behind it may need less.
         locked.serve();
         drop(waker);
     }

@@ -1,7 +1,8 @@
-//! Every driver, under the smallest executor that there is: one thread, polling what was woken.
+//! Every driver, under the smallest possible executor: one thread, which polls what was woken.
 
 mod polling;
 mod streams;
+mod turns;
 mod waiting;
 
 use std::future::{Future, poll_fn};
@@ -25,7 +26,7 @@ use runtime_core::reactor::{Direction, Initially, Polled, Reactor, ReactorKind, 
 use runtime_core::task::Task;
 use runtime_core::time::TimerShard;
 
-/// A runtime for the sake of its role alone.
+/// A runtime that is only used for its role.
 struct Bare;
 
 impl Ambient for Bare {
@@ -56,7 +57,7 @@ enum Waits {
         ThreadParker,
         #[allow(dead_code, reason = "left when dropped")] EnterGuard,
     ),
-    /// Sockets are waited for by the helper thread.
+    /// The helper thread waits for sockets.
     Foreign(ThreadParker),
 }
 
@@ -148,7 +149,18 @@ fn executors() -> Vec<(&'static str, Executor)> {
         .collect()
 }
 
-/// Runs `test` with every driver, each on a thread of its own.
+/// Runs `test` with every reactor: where threads wait on their own, no future takes turns.
+fn on_each_reactor(test: impl Fn(&Executor)) {
+    let is_reactor = |executor: &Executor| matches!(executor.waits, Waits::Reactor(_));
+    for (name, executor) in executors() {
+        if is_reactor(&executor) {
+            eprintln!("driver: {name}");
+            test(&executor);
+        }
+    }
+}
+
+/// Runs `test` with every driver, each on its own thread.
 fn on_each(test: impl Fn(&Executor) + Sync) {
     for (name, executor) in executors() {
         eprintln!("driver: {name}");

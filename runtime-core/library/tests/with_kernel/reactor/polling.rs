@@ -16,9 +16,9 @@ fn what_is_too_much_for_one_poll_is_reported_by_the_next() {
         let mut is_readable = |(_, registration): &(UnixStream, Registration)| {
             registration.poll_ready(&mut cx, Direction::Read).is_ready()
         };
-        // Requests, for the backend that needs them.
+        // Requests, for a backend that needs them.
         assert_eq!(pairs.iter().filter(|it| is_readable(it)).count(), 0);
-        // What is written to is reported as writable, too, when it is registered: not all of that at once either.
+        // When sockets are registered, they are also reported as writable, and not all of them at once either.
         while reactor.poll(Some(Duration::ZERO)).unwrap().sockets > 0 {}
         for (ours, _) in &pairs {
             (&*ours).write_all(&[1]).unwrap();
@@ -47,12 +47,12 @@ fn a_notify_breaks_a_poll_and_many_cost_one() {
                 reactor.notify();
             }
             assert_eq!(reactor.poll(None).unwrap(), Polled::default());
-            // Used up: this poll waits its time.
+            // Used up: this poll waits for its full time.
             let start = Instant::now();
             let polled = reactor.poll(Some(Duration::from_millis(1))).unwrap();
             assert_eq!(polled, Polled::default());
             assert!(start.elapsed() >= Duration::from_millis(1));
-            // During, or before; the thread decides.
+            // During or before it; the thread decides.
             let other = reactor.clone();
             let thread = std::thread::spawn(move || other.notify());
             reactor.poll(None).unwrap();

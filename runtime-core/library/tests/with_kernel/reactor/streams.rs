@@ -112,7 +112,7 @@ fn one_socket_is_read_and_written_by_two_threads() {
         let (done_here, done) = executor.run(connected(executor.driver()));
         let (mut read, mut write) = client.into_split();
         std::thread::scope(|scope| {
-            // Woken from here, polled there: the reader's waker belongs to a thread that doesn't wait for sockets.
+            // Woken here, polled there: the reader's waker belongs to a thread that doesn't wait for sockets.
             scope.spawn(move || {
                 future::block_on(async {
                     let mut buffer = [0; 64];
@@ -129,8 +129,8 @@ fn one_socket_is_read_and_written_by_two_threads() {
                     server.read_exact(&mut buffer).await.unwrap();
                     server.write_all(&buffer).await.unwrap();
                 }
-                // Until the reader has its last byte, this thread has to go on collecting events: it waits for a byte
-                // that the reader's end of the test sends.
+                // Until the reader has its last byte, this thread must continue to collect events: it waits for a byte
+                // that the reader's side of the test sends.
                 let mut done = done;
                 done.read_exact(&mut [0]).await.unwrap();
             });

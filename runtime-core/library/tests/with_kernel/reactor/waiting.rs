@@ -1,4 +1,4 @@
-//! Who waits for a socket, and what wakes him.
+//! What waits for a socket, and what wakes it.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn all_who_wait_in_one_direction_are_woken_and_each_gets_its_byte() {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let read = || registration.io(Direction::Read, read_one);
         let sum = executor.run(async {
-            // All three have left their wakers when the bytes are written.
+            // All three have left their wakers before the bytes are written.
             let write = async {
                 future::yield_now().await;
                 ours.write_all(&[1, 2, 4]).unwrap();
@@ -78,7 +78,7 @@ fn a_reused_descriptor_gets_no_event_of_its_predecessor() {
         for _ in 0..50 {
             let (mut ours, old) = registered_pair(&executor.driver());
             ours.write_all(&[1]).unwrap();
-            // Its number, and its slot, go to the next.
+            // The next socket gets its number and its slot.
             drop(old);
             let (mut ours, new) = registered_pair(&executor.driver());
             let value = executor.run(async {

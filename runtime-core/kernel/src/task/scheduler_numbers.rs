@@ -1,8 +1,7 @@
-//! Every scheduler's number, so that a task says in 22 bits of its state word whose it is, and needs no pointer for
-//! it.
+//! The numbers of schedulers: a task stores one in 22 bits of its state word, instead of a pointer to its scheduler.
 //!
-//! Rejected: the scheduler in the header of an aligned page of tasks. It works for tasks from an arena only, not for
-//! large ones, nor for those of schedulers that take memory from the global allocator.
+//! Rejected: to store the scheduler in the header of an aligned page of tasks. It works only for tasks from an arena,
+//! not for large ones, nor for those of schedulers that take memory from the global allocator.
 #![allow(unsafe_code)]
 
 use std::ptr::{self, NonNull};
@@ -11,22 +10,21 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use parking_lot::Mutex;
-
-use super::scheduler::{SchedulerRef, Shared};
+use crate::primitives::real_locks::Mutex;
 
 /// Bits of a number. Under 1:1 each task's thread is a scheduler; Linux has at most this many threads.
 pub(super) const NUMBER_BITS: u32 = 22;
 
-/// Numbers of one segment. The first is always there; another is made when the first of its numbers is needed. Fewer for
-/// Miri, which takes long to make schedulers.
+/// Numbers per segment. The first segment always exists; another one is created when its first number is needed. Fewer
+/// under Miri, where creating schedulers takes long.
 const SEGMENT: usize = 1 << if cfg!(miri) { 8 } else { 12 };
 const SEGMENTS: usize = (1 << NUMBER_BITS) / SEGMENT;
 
-type Slot = AtomicPtr<Shared<()>>;
+/// The address of a scheduler of any type.
+type Slot = AtomicPtr<()>;
 
-/// Where the scheduler with a number is: one load away, for nearly every program. Each wake and each end of a task
-/// goes through here.
+/// The addresses of the first schedulers. For nearly every program, a lookup is one load. Each wake and each end of a
+/// task goes through here.
 static FIRST: [Slot; SEGMENT] = [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT];
 
 /// The segments after the first. They are never freed.
@@ -39,14 +37,14 @@ static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
 });
 
 struct Numbers {
-    /// Given back.
+    /// Numbers that were given back.
     free: Vec<u32>,
-    /// The first that was never given out.
+    /// The first number that was never used.
     next: u32,
 }
 
 impl Numbers {
-    /// One that nobody has. `None`: all are given out.
+    /// Takes a number that nobody has. `None`: all are in use.
     fn take(&mut self) -> Option<u32> {
         self.free.pop().or_else(|| {
             let number = self.next;
@@ -54,8 +52,10 @@ impl Numbers {
                 return None;
             }
             if number > 0 && (number as usize).is_multiple_of(SEGMENT) {
-                let segment = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; SEGMENT]);
-                // Release: pairs with the acquire in `slot`.
+                // Not an array on its way to the heap: the caller's stack may be small.
+                let segment: Box<[Slot]> = (0..SEGMENT).map(|_| Slot::default()).collect();
+                let segment: Box<[Slot; SEGMENT]> = segment.try_into().expect("it is as long");
+                // Release: pairs with the acquire in `other_slot`.
                 OTHERS[number as usize / SEGMENT].store(Box::into_raw(segment), Release);
             }
             self.next += 1;
@@ -78,26 +78,26 @@ pub(super) fn reserve() -> u32 {
     })
 }
 
-/// Says where the scheduler is that has this number, which is from [`reserve`].
-pub(super) fn register(number: u32, scheduler: NonNull<Shared<()>>) {
-    // Relaxed: whoever gets a task of this scheduler's gets this, too.
+/// Registers the address of the scheduler that has this number, which is from [`reserve`].
+pub(super) fn register(number: u32, scheduler: NonNull<()>) {
+    // Relaxed: a thread that gets one of this scheduler's tasks also sees this.
     slot(number).store(scheduler.as_ptr(), Relaxed);
 }
 
-/// Takes a scheduler's number back.
+/// Gives a scheduler's number back.
 pub(super) fn unregister(number: u32) {
     slot(number).store(ptr::null_mut(), Relaxed);
     NUMBERS.lock().free.push(number);
 }
 
-/// The scheduler with a number.
+/// The address of the scheduler with that number, in its slot.
 ///
 /// # Safety
 /// It is registered, and stays so for `'a`.
 #[inline]
-pub(super) unsafe fn scheduler<'a>(number: u32) -> &'a SchedulerRef {
-    // SAFETY: a registered scheduler's slot holds its address and does not change, and a `SchedulerRef` is just that.
-    unsafe { &*slot(number).as_ptr().cast::<SchedulerRef>() }
+pub(super) unsafe fn address<'a>(number: u32) -> &'a NonNull<()> {
+    // SAFETY: a registered scheduler's slot holds its address, which is not null and does not change.
+    unsafe { &*slot(number).as_ptr().cast::<NonNull<()>>() }
 }
 
 #[inline]
@@ -110,9 +110,9 @@ fn slot(number: u32) -> &'static Slot {
 
 #[cold]
 fn other_slot(number: usize) -> &'static Slot {
-    // Acquire: pairs with the release in `register`.
+    // Acquire: pairs with the release in `take`.
     let segment = OTHERS[number / SEGMENT].load(Acquire);
     debug_assert!(!segment.is_null());
-    // SAFETY: only numbers that were given out come here, and the segment was there before; it is never freed.
+    // SAFETY: callers only pass numbers that were taken, whose segment existed before; it is never freed.
     unsafe { &(*segment)[number % SEGMENT] }
 }

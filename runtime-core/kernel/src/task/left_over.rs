@@ -1,0 +1,160 @@
+//! The work that tasks leave to their thread when the runtime ends: the rest of an unwinding that waits.
+//!
+//! A task's stack may have a destructor that waits. It can't wait while the runtime drops that task, because it may
+//! wait for the destructors of other tasks, which are dropped later. Code that drops the tasks of a runtime therefore
+//! calls [`begin`](Ending::begin) before the first, and [`serve`](Ending::serve) after the last, which continues the
+//! left-over work.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::contain::{discard, drop_each};
+use crate::primitives::{now, thread_local};
+
+/// How long a thread waits, at least, while no left-over work ends. Some of it may never end.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it looks, at least. A machine that is too busy to complete the waits is also too busy for these looks.
+const LOOKS: u32 = 500;
+/// The length of a single wait.
+pub const LOOK: Duration = Duration::from_millis(1);
+
+/// The remaining time that a thread waits for work that may never end.
+#[derive(Debug)]
+pub struct Patience {
+    since: Instant,
+    looks: u32,
+}
+
+impl Patience {
+    /// Starts now.
+    pub fn begin() -> Self {
+        Self {
+            since: now(),
+            looks: 0,
+        }
+    }
+
+    /// Counts a look. True after enough looks and enough time.
+    pub fn is_over(&mut self) -> bool {
+        self.looks = self.looks.saturating_add(1);
+        self.looks >= LOOKS && now() >= self.since + PATIENCE
+    }
+}
+
+/// Left-over work that can be continued. Dropping it gives it up.
+pub trait LeftOver {
+    /// Continues as far as possible. Ready: it has ended.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Without a destructor, so that it works until the thread ends. An [`Ending`] drops the elements.
+type All = ManuallyDrop<Vec<Box<dyn LeftOver>>>;
+
+const NOTHING: All = ManuallyDrop::new(Vec::new());
+
+thread_local! {
+    /// `None`: the thread would not serve it.
+    static LEFT: Cell<Option<All>> = const { Cell::new(None) };
+}
+
+/// Leaves `one` to the calling thread, which is dropping the tasks of a runtime.
+///
+/// # Errors
+/// Returns it if the thread is not doing that.
+pub fn leave(one: Box<dyn LeftOver>) -> Result<(), Box<dyn LeftOver>> {
+    let Some(mut left) = LEFT.replace(None) else {
+        return Err(one);
+    };
+    left.push(one);
+    LEFT.set(Some(left));
+    Ok(())
+}
+
+/// While this exists, the calling thread drops the tasks of a runtime.
+#[must_use = "the left-over work is given up when this is dropped"]
+pub struct Ending {
+    /// The left-over work of an outer runtime that is also ending.
+    outer: Option<All>,
+    _stays: PhantomData<*const ()>,
+}
+
+impl Ending {
+    /// From now on, left-over work is kept.
+    pub fn begin() -> Self {
+        Self {
+            outer: LEFT.replace(Some(NOTHING)),
+            _stays: PhantomData,
+        }
+    }
+
+    /// Continues the left-over work until all of it has ended, or until none of it has ended during a [`Patience`].
+    /// `look` waits for at most the given time, and serves the thread's sockets and timers.
+    pub fn serve(self, mut look: impl FnMut(Duration)) {
+        let mut left = Vec::new();
+        let mut patience = Patience::begin();
+        loop {
+            // Continued work may leave more work.
+            if let Some(more) = LEFT.replace(Some(NOTHING)) {
+                left.append(&mut ManuallyDrop::into_inner(more));
+            }
+            if left.is_empty() {
+                return;
+            }
+            for mut one in std::mem::take(&mut left) {
+                let mut cx = Context::from_waker(Waker::noop());
+                let ended = catch_unwind(AssertUnwindSafe(|| one.go_on(&mut cx)));
+                if matches!(ended, Ok(Poll::Pending)) {
+                    left.push(one);
+                    continue;
+                }
+                discard(ended);
+                discard(one);
+                patience = Patience::begin();
+            }
+            if patience.is_over() {
+                return left.into_iter().for_each(discard);
+            }
+            look(LOOK);
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let left = LEFT.replace(self.outer.take());
+        drop_each(left.map(ManuallyDrop::into_inner).into_iter().flatten());
+    }
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl LeftOver for Bomb {
+        fn go_on(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+
+    /// A second panic while the first one unwinds would end the process.
+    #[test]
+    fn destructors_that_panic_harm_nobody() {
+        let ending = Ending::begin();
+        for _ in 0..3 {
+            assert!(leave(Box::new(Bomb)).is_ok());
+        }
+        drop(ending);
+    }
+}
