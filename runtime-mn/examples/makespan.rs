@@ -1,4 +1,4 @@
-//! How long eight tasks of 9 ms take that are spawned together, and what the workers did before.
+//! How long eight tasks of 9 ms take if they are spawned together, depending on what the workers did before.
 //!
 //! The tasks sleep in their polls, so that more workers than processors can run them side by side. With two workers the
 //! best is 36 ms, with four it is 18 ms.
@@ -19,9 +19,9 @@ enum History {
     Fresh,
     /// 100,000 tiny tasks, a hundred at a time.
     Burst,
-    /// The same, and a second in which nothing happens.
+    /// The same, and then an idle second.
     BurstAndRest,
-    /// 100,000 tiny tasks at once, and a second in which nothing happens.
+    /// 100,000 tiny tasks at once, and then an idle second.
     FlatAndRest,
 }
 

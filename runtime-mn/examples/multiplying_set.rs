@@ -1,7 +1,7 @@
-//! How many tasks of a set that multiplies run before one that sleeps for 150 us has its turn.
+//! How many tasks of a multiplying set run before the turn of a task that sleeps for 150 us.
 //!
 //! Each task of the set spawns two more, yields once, and then waits. The numbers are the worst of all rounds. To see
-//! what a busy machine does to them, run several of these at once.
+//! the effect of a busy machine, run several of these at once.
 //!
 //! `cargo run --release -p runtime-mn --example multiplying_set -- [WORKERS] [ROUNDS]`
 
@@ -13,7 +13,7 @@ use runtime_core::sync::Event;
 use runtime_core::{sleep, spawn, yield_now};
 use runtime_mn::Runtime;
 
-/// A round ends at so many tasks, whether the sleeper has run or not.
+/// A round ends at this many tasks, whether the sleeper has run or not.
 const MOST: usize = 3_000_000;
 
 #[derive(Default)]

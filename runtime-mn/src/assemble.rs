@@ -1,5 +1,4 @@
-//! How a runtime is put together: the scheduler under a policy, with its parts, and what the code on its threads sees
-//! of it.
+//! How a runtime is assembled: the scheduler with a policy and its parts, and the context of the code on its threads.
 
 use std::cell::Cell;
 use std::io;
@@ -35,7 +34,7 @@ use crate::seam::plan::{Plan, Rules, Start, Unstarted};
 use crate::topology;
 use crate::waking::Waking;
 
-/// A runtime as the code on its threads sees it.
+/// A runtime, as seen by the code on its threads.
 struct Mn<P: Policy> {
     scheduler: SchedulerArc<Scheduler<P, Installed>>,
     blocking: Arc<BlockingPool>,
@@ -50,7 +49,7 @@ pub(crate) struct Assembled {
     pub(crate) workers: Vec<Unstarted>,
 }
 
-/// Puts together what the builder was told, under that policy.
+/// Assembles a runtime from the builder's settings and the policy.
 pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<Assembled> {
     let mut knobs = builder.knobs.apply(policy.knobs());
     builder.parts.adjust(&mut knobs);
@@ -75,7 +74,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
             "a simulated clock needs the part `simulated-time`, which this runtime was built without",
         ));
     }
-    // The first one is to be the first that is taken.
+    // In reverse, so that the first one is taken first.
     for extra in workers.split_off(builder.workers).into_iter().rev() {
         Installed::take_back(&shared, extra);
     }
@@ -163,7 +162,6 @@ fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Arc<Remote<Installe
             lifo: worker.queues.lifo.stealer(),
             fifo: worker.queues.fifo.stealer(),
         },
-        pinned: CachePadded::default(),
         timers,
         waking,
         asleep: AtomicBool::new(false),
@@ -172,7 +170,7 @@ fn new_remote(worker: &Unstarted, reactor: &Arc<Reactor>) -> Arc<Remote<Installe
     })
 }
 
-/// A worker for what belongs to none, such as the timers of other threads.
+/// A worker for work that belongs to none, such as the timers of other threads.
 fn any_worker(shared: &Shared<Installed>) -> &Arc<Remote<Installed>> {
     let is_here = |worker: &usize| Installed::duty(shared, *worker) != Duty::Away;
     let here = (0..shared.workers).find(is_here);

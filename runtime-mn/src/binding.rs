@@ -1,4 +1,4 @@
-//! What tasks are bound to: the scheduler as the task cells see it.
+//! The scheduler as the task cells see it: tasks are bound to it.
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use runtime_core::task::{Schedule, SchedulerArc, SchedulerRef, Task};
+use runtime_core::thread_stack::in_the_middle;
 
 use crate::policy::asking::dispose;
 use crate::policy::{Policy, WokenBy};
@@ -55,6 +56,7 @@ unsafe impl<P: Policy, H: Hooks> Schedule for Scheduler<P, H> {
 
     #[inline]
     fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
+        let _middle = in_the_middle();
         let arena = &this.shared.arena;
         match Local::current(&this.shared) {
             Some(local) => local.blocks.borrow_mut().allocate(arena, this, layout),
@@ -64,11 +66,12 @@ unsafe impl<P: Policy, H: Hooks> Schedule for Scheduler<P, H> {
 
     #[inline]
     unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
+        let _middle = in_the_middle();
         let Some(local) = Local::current(&this.shared) else {
             // SAFETY: by this function's contract.
             return unsafe { this.shared.arena.deallocate(block, layout) };
         };
-        // By way of the worker's own reference, as the task's is given away.
+        // Through the worker's own reference, because the task's reference is passed on.
         let arena = &local.shared.arena;
         let mut blocks = local.blocks.borrow_mut();
         // SAFETY: by this function's contract.

@@ -1,4 +1,4 @@
-//! Starting what the builder has been told, under a policy.
+//! Starts a runtime from the builder's settings, with a policy.
 
 use std::io;
 
@@ -43,11 +43,11 @@ pub(crate) const POLICIES: &[Choice] = &[
     ),
     choice(
         "locality",
-        "as go-like, but a thief robs the nearest victim first: on its core, its cache, its node",
+        "like go-like, but a thief steals from the nearest victim first: on its core, its cache, its node",
     ),
     choice(
         "shed",
-        "work sharing: a worker with two tasks sends others to workers with less, and nobody steals",
+        "work sharing: a worker with two tasks sends further ones to workers with fewer; no worker steals",
     ),
 ];
 
@@ -59,15 +59,15 @@ impl Builder {
     /// Starts the workers, under the default policy, [`GoLike`].
     ///
     /// # Errors
-    /// When the system gives no threads or no descriptors.
+    /// If the system refuses threads or descriptors.
     pub fn build(self) -> io::Result<Runtime> {
         self.build_with(GoLike)
     }
 
-    /// Starts the workers under a policy of one's own choice.
+    /// Starts the workers under the given policy.
     ///
     /// # Errors
-    /// As [`build`](Builder::build).
+    /// Like [`build`](Builder::build).
     pub fn build_with<P: Policy>(self, policy: P) -> io::Result<Runtime> {
         Runtime::with(&self, policy)
     }
@@ -75,8 +75,8 @@ impl Builder {
     /// Starts the workers under the policy of that name in [`Launch::POLICIES`](runtime_core::Launch::POLICIES).
     ///
     /// # Errors
-    /// As [`build`](Builder::build); of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none of that
-    /// name.
+    /// Like [`build`](Builder::build). Also of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no
+    /// policy of that name.
     pub fn build_by_name(self, policy: &str) -> io::Result<Runtime> {
         match policy {
             "go-like" => self.build_with(GoLike),

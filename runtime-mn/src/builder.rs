@@ -1,4 +1,4 @@
-//! The knobs of a runtime.
+//! The settings of a runtime.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::parts::list::{PARTS, Settings};
 use crate::policy::{LifoSlot, Steal, Topology};
 use crate::topology;
 
-/// How a [`Runtime`](crate::Runtime) is made.
+/// Builds a [`Runtime`](crate::Runtime).
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub(crate) workers: usize,
@@ -48,12 +48,12 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The defaults: as many workers as the machine has processors.
+    /// Creates a builder with the default settings: as many workers as the machine has processors.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many threads run tasks.
+    /// Sets how many threads run tasks.
     ///
     /// # Panics
     /// If it is 0, or more than 1024.
@@ -67,76 +67,78 @@ impl Builder {
         self
     }
 
-    /// What the workers' threads are called, before a number. Default: `mn-worker`.
+    /// Sets the name of the workers' threads, to which a number is added. Default: `mn-worker`.
     #[must_use]
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.thread_name = name.into();
         self
     }
 
-    /// How readiness is asked of the kernel.
+    /// Sets the backend that asks the kernel for readiness.
     #[must_use]
     pub fn reactor(mut self, kind: ReactorKind) -> Self {
         self.reactor = kind;
         self
     }
 
-    /// How much a thief takes at once. Default: the policy's.
+    /// Sets how many tasks a thief takes at once. Default: the policy's.
     #[must_use]
     pub fn steal(mut self, steal: Steal) -> Self {
         self.knobs.steal = Some(steal);
         self
     }
 
-    /// The LIFO slot, where a task that another task woke is next to run. Default: the policy's.
+    /// Sets how the LIFO slot is used: a task that another task woke runs next. Default: the policy's.
     #[must_use]
     pub fn lifo_slot(mut self, slot: LifoSlot) -> Self {
         self.knobs.lifo_slot = Some(slot);
         self
     }
 
-    /// Every how many ticks a worker looks at the injector before its own queues. At least 1. Default: the policy's.
+    /// Sets the number of ticks after which a worker checks the injector before its own queues. At least 1. Default:
+    /// the policy's.
     #[must_use]
     pub fn injector_tick(mut self, ticks: u32) -> Self {
         self.knobs.injector_tick = Some(ticks);
         self
     }
 
-    /// Every how many ticks a busy worker asks for sockets and timers; for sockets up to four times as many, while
-    /// tasks that are due already fill that time. At least 1. Default: the policy's.
+    /// Sets the number of ticks after which a busy worker checks sockets and timers; for sockets up to four times as
+    /// many, while ready tasks already fill that time. At least 1. Default: the policy's.
     #[must_use]
     pub fn poll_tick(mut self, ticks: u32) -> Self {
         self.knobs.poll_tick = Some(ticks);
         self
     }
 
-    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`,
-    /// files and host names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's
-    /// own, which the next two bound.
+    /// Sets the executor for functions that block: `spawn_blocking`, `run_in_executor(None, ..)`, files and host
+    /// names. This is asyncio's `loop.set_default_executor`, but from the start. Default: the runtime's own pool,
+    /// whose bounds the next two methods set.
     ///
-    /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
+    /// The executor ends with the runtime. If you build several runtimes with clones of it, it ends with the first of
+    /// them.
     #[must_use]
     pub fn default_executor(mut self, executor: Executor) -> Self {
         self.default_executor = Some(executor);
         self
     }
 
-    /// The most threads that `spawn_blocking` may use. At least 1; default 512.
+    /// Sets the maximum number of threads for `spawn_blocking`. At least 1; default 512.
     #[must_use]
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.blocking.max_threads = threads.max(1);
         self
     }
 
-    /// How long an idle blocking thread is kept. Default: 10 s.
+    /// Sets how long an idle blocking thread is kept. Default: 10 s.
     #[must_use]
     pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
         self.blocking.keep_alive = duration;
         self
     }
 
-    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the
-    /// next deadline when every worker has nothing to do. The monitor and all measurements stay with the system's
+    /// Sets the clock for timers. Default: the system's clock. With a [simulated](Clock::simulated) clock, time jumps
+    /// to the next deadline when no worker has anything to do. The monitor and all measurements still use the system's
     /// clock.
     ///
     /// ```
@@ -159,8 +161,9 @@ impl Builder {
         self
     }
 
-    /// What the workers' processors share, for the policy: worker `n` has the `n`th processor. Default: the processors
-    /// that the process may run on, as the system tells it; a system that does not tell counts as one node.
+    /// Sets what the workers' processors share, for the policy: worker `n` has the `n`th processor. Default: the
+    /// processors that the process may run on, as reported by the system. If the system does not report them, they
+    /// count as one node.
     ///
     /// ```
     /// use runtime_mn::policy::{Cpu, Topology};
@@ -177,18 +180,19 @@ impl Builder {
         self
     }
 
-    /// Whether each worker stays on its processor in the [topology](Builder::topology). Default: no. Replacement
+    /// Sets whether each worker stays on its processor in the [topology](Builder::topology). Default: no. Replacement
     /// workers and blocking threads run anywhere. A thread that a task starts by `std::thread` begins on the worker's
     /// processor, and stays there.
     ///
-    /// With it, [`build`](Builder::build) refuses a topology that names processors on which the process may not run.
+    /// If it is set, [`build`](Builder::build) refuses a topology that names processors on which the process may not
+    /// run.
     #[must_use]
     pub fn pin_workers(mut self, pins: bool) -> Self {
         self.pins_workers = pins;
         self
     }
 
-    /// What was chosen; the machine's if nothing was.
+    /// The chosen topology, or else the machine's.
     pub(crate) fn checked_topology(&self) -> io::Result<Option<Topology>> {
         if self.pins_workers {
             let topology = self.topology.as_ref();
@@ -197,7 +201,8 @@ impl Builder {
         Ok(self.topology.clone())
     }
 
-    /// The plain scheduler: none of the [parts](crate::parts), so it neither adapts nor observes.
+    /// Creates a builder for the plain scheduler: without any of the [parts](crate::parts), so it neither adapts nor
+    /// observes.
     ///
     /// ```
     /// let runtime = runtime_mn::Builder::plain().workers(2).build()?;
@@ -215,7 +220,7 @@ impl Builder {
     /// Leaves out one part, by its name in [`Launch::PARTS`](runtime_core::Launch::PARTS).
     ///
     /// # Errors
-    /// One line that names the parts, if there is none of that name.
+    /// If there is no part of that name: one line that lists the parts.
     pub fn without(mut self, part: &str) -> Result<Self, String> {
         if self.parts.leave_out(part) {
             return Ok(self);

@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Adds to a counter. The caller's thread is the only one that writes it; others may read.
+/// Adds to a counter. Only the caller's thread may write it; others may read it.
 #[inline]
 pub(crate) fn add(counter: &AtomicU64, count: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
 }
 
-/// Counts down from `period`, again and again. True every `period` calls.
+/// Returns true once every `period` calls.
 #[inline]
 pub(crate) fn comes_round(countdown: &Cell<u32>, period: u32) -> bool {
     let left = countdown.get() - 1;

@@ -7,11 +7,12 @@ use std::ptr;
 use std::sync::Arc;
 
 use runtime_core::primitives::thread_local;
+use runtime_core::task::home;
 
 use crate::scheduler::{Local, Shared};
 use crate::seam::facts::State;
 
-/// The pointers are for comparing, until the type is known.
+/// The pointers are only compared until the type is known.
 #[derive(Clone, Copy)]
 struct Current {
     worker: *const (),
@@ -44,30 +45,31 @@ impl<H: State> Local<H> {
         CURRENT.set(NO_WORKER);
     }
 
-    /// The calling thread's worker, if it is one of this runtime's.
+    /// The calling thread's worker, if it belongs to this runtime.
     #[inline]
     pub(crate) fn current<'a>(shared: &Arc<Shared<H>>) -> Option<&'a Self> {
         let worker = worker_of(shared)?;
-        // SAFETY: by `worker_of`. It is alive: `enter` keeps it further up on this thread's stack, and the reference
-        // that we return does not leave the calls that come from there.
+        // SAFETY: by `worker_of`. It is alive: `enter` keeps it further up on this thread's stack, and the returned
+        // reference does not leave the calls that come from there.
         Some(unsafe { &*worker })
     }
 
-    /// The number of the calling thread's worker, if it is one of this runtime's.
+    /// The number of the calling thread's worker, if it belongs to this runtime.
     pub(crate) fn current_index(shared: &Shared<H>) -> Option<usize> {
         let worker = worker_of(shared)?;
         // SAFETY: as in `current`.
         Some(unsafe { &*worker }.queues.index)
     }
 
-    /// Calls `body` with the calling thread's worker, whatever runtime's it is; meanwhile the thread has none. `None`:
-    /// it has none already, or one with other parts.
+    /// Calls `body` with the calling thread's worker, whichever runtime it belongs to; meanwhile the thread has no
+    /// worker. Returns `None` if the thread has no worker, or one with other parts.
     pub(crate) fn leave<R>(body: impl FnOnce(&Self) -> R) -> Option<R> {
-        struct Return(Current);
+        struct Return(Current, u32);
         impl Drop for Return {
             fn drop(&mut self) {
                 AWAY_FROM.set(ptr::null());
                 CURRENT.set(self.0);
+                home::come_back(self.1);
             }
         }
         let current = CURRENT.try_with(Cell::get).unwrap_or(NO_WORKER);
@@ -76,21 +78,21 @@ impl<H: State> Local<H> {
         }
         CURRENT.set(NO_WORKER);
         AWAY_FROM.set(current.runtime);
-        let _return = Return(current);
+        let _return = Return(current, home::leave());
         // SAFETY: the parts have the type `H`, so it is a `Local<H>`. It is alive as in `current`.
         Some(body(unsafe { &*current.worker.cast::<Self>() }))
     }
 }
 
-/// The calling thread's worker, if it is one of that runtime's. The worker keeps its `Shared` alive, so no other value
-/// stands at that address, and the caller's has the type `Shared<H>`. So the worker is a `Local<H>`.
+/// The calling thread's worker, if it belongs to that runtime. The worker keeps its `Shared` alive, so no other value
+/// is at that address, and the caller's has the type `Shared<H>`. So the worker is a `Local<H>`.
 #[inline]
 fn worker_of<H: State>(shared: &Shared<H>) -> Option<*const Local<H>> {
     let current = CURRENT.try_with(Cell::get).ok()?;
     ptr::eq(current.runtime, ptr::from_ref(shared).cast()).then_some(current.worker.cast())
 }
 
-/// Whether a worker of that runtime has [left](leave) the calling thread to what runs there now.
+/// Whether a worker of that runtime has [left](leave) the calling thread, for the code that runs there now.
 pub(crate) fn is_away_from(runtime: *const ()) -> bool {
     let away_from = AWAY_FROM.try_with(Cell::get).unwrap_or(ptr::null());
     ptr::eq(away_from, runtime)

@@ -1,7 +1,7 @@
 //! The deques and the injector, and how to take from them.
 //!
-//! Under shuttle each of their operations is one step, before which another thread may get its turn: what goes on
-//! inside of them is crossbeam's to check.
+//! Under shuttle each operation is one step, and another thread may run before it. Checking the inside of an operation
+//! is left to crossbeam.
 
 use runtime_core::primitives::spin_loop;
 
@@ -14,7 +14,7 @@ pub(crate) use stepwise::{Injector, Steal, Stealer, Worker};
 /// The most items that are taken at once.
 pub(crate) const BATCH_LIMIT: usize = 32;
 
-/// Steals until it is known whether there was something.
+/// Repeats a steal until it succeeds or finds nothing.
 pub(crate) fn retry<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {

@@ -1,4 +1,4 @@
-//! What everybody but the owner has of a runtime.
+//! The handle to a runtime, for all code except the owner.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::parts::list::Installed;
 use crate::scheduler::Shared;
 use crate::seam::Hooks;
 
-/// A handle to a [`Runtime`](crate::Runtime): spawns from any thread. It keeps no runtime alive.
+/// A handle to a [`Runtime`](crate::Runtime): spawns from any thread. It does not keep the runtime alive.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) core: CoreRef,
@@ -45,7 +45,7 @@ impl Handle {
         handle
     }
 
-    /// As [`spawn`](Handle::spawn), with a name that reports show, together with the place of this call.
+    /// Like [`spawn`](Handle::spawn), with a name that reports show together with the place of this call.
     #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
     where
@@ -57,7 +57,7 @@ impl Handle {
         handle
     }
 
-    /// As [`spawn`](Handle::spawn), with attributes, such as a tag for the policy. The task is 8 bytes larger.
+    /// Like [`spawn`](Handle::spawn), with attributes, such as a tag for the policy. The task is 8 bytes larger.
     #[track_caller]
     pub fn spawn_with<F>(&self, attributes: Attributes, future: F) -> JoinHandle<F::Output>
     where
@@ -75,7 +75,7 @@ impl Handle {
         }
     }
 
-    /// Runs a function that blocks on the runtime's blocking pool.
+    /// Runs a blocking function on the runtime's blocking pool.
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
@@ -85,15 +85,16 @@ impl Handle {
         self.core.blocking.spawn(function)
     }
 
-    /// Makes the runtime the calling thread's until the guard is dropped.
+    /// Enters the runtime on the calling thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
         context::enter(Arc::clone(&self.core.ambient), Role::NonWorker)
     }
 
-    /// Runs `root` as a task and blocks the calling thread until it has ended. May be called from many threads at once.
+    /// Runs `root` as a task and blocks the calling thread until it has ended. Any number of threads may call this at
+    /// once.
     ///
     /// # Panics
-    /// With the root task's own panic; inside a task of any runtime; if the runtime shuts down first.
+    /// With the root task's own panic. Also inside a task of any runtime, and if the runtime shuts down first.
     pub fn block_on<F>(&self, root: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -102,13 +103,13 @@ impl Handle {
         wait_for_root("Handle::block_on", || self.spawn(root))
     }
 
-    /// The name of the policy by which the workers decide.
+    /// The name of the workers' policy.
     pub fn policy(&self) -> &'static str {
         self.core.policy
     }
 
-    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any
-    /// thread, tasks among them. Tasks go on.
+    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one in progress, or else the next. You may call
+    /// it from any thread, including those of tasks. Tasks continue.
     pub fn stop(&self) {
         self.core.stops.add_permits(1);
     }
@@ -170,7 +171,7 @@ impl Native for Handle {
     }
 }
 
-// A scheduler keeps its tasks' panics apart: none can leave it broken for a caller that catches one.
+// A scheduler isolates its tasks' panics: none of them can leave it broken for a caller that catches one.
 impl std::panic::UnwindSafe for Handle {}
 impl std::panic::RefUnwindSafe for Handle {}
 

@@ -1,4 +1,4 @@
-//! What all handles of a runtime share; see [`prepaid`](crate::prepaid) for how they are counted.
+//! The state that all handles of a runtime share; see [`prepaid`](crate::prepaid) for how they are counted.
 #![allow(unsafe_code)]
 
 use std::ops::Deref;
@@ -14,7 +14,7 @@ use crate::parts::list::Installed;
 use crate::prepaid::{Header, give_back};
 use crate::scheduler::{Local, Shared};
 
-/// What a handle leads to.
+/// The value behind a handle.
 #[repr(C)]
 pub(crate) struct Core {
     header: Header,
@@ -23,27 +23,27 @@ pub(crate) struct Core {
     pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) policy: &'static str,
-    /// A permit for each `stop` that has ended no `run_forever` yet.
+    /// A permit for each `stop` that has not yet ended a `run_forever`.
     pub(crate) stops: Semaphore,
 }
 
 /// A counted pointer to the [`Core`].
 pub(crate) struct CoreRef(NonNull<Core>);
 
-// What the two lines below claim of the core.
+// Checks what the two `unsafe impl`s below claim about the core.
 const _: () = {
     const fn is_shareable<T: Send + Sync>() {}
     is_shareable::<Core>();
 };
 
-// SAFETY: the core is Send and Sync, as the compiler has checked above, and its count is atomic; what a worker counts
-// without atomics is the calling thread's own.
+// SAFETY: the core is Send and Sync, as the compiler has checked above, and its count is atomic; references that a
+// worker counts without atomics belong to the calling thread.
 unsafe impl Send for CoreRef {}
 // SAFETY: as above.
 unsafe impl Sync for CoreRef {}
 
 impl CoreRef {
-    /// The first reference of a runtime's only core.
+    /// The first reference to a runtime's only core.
     pub(crate) fn new(
         shared: Arc<Shared<Installed>>,
         ambient: Arc<dyn Ambient>,
@@ -62,7 +62,7 @@ impl CoreRef {
         Self(NonNull::from(Box::leak(core)))
     }
 
-    /// SAFETY: called once, with a pointer to a core that nobody uses any more.
+    /// SAFETY: called once, with a pointer to a core that is no longer used.
     unsafe fn free(header: NonNull<Header>) {
         // SAFETY: `new` made it from a box.
         drop(unsafe { Box::from_raw(header.cast::<Core>().as_ptr()) });
@@ -94,7 +94,7 @@ impl Drop for CoreRef {
     fn drop(&mut self) {
         match Local::current(&self.shared) {
             Some(worker) => worker.parts.prepaid.put(self.0.cast()),
-            // SAFETY: it is this reference.
+            // SAFETY: it gives back this reference.
             None => unsafe { give_back(self.0.cast(), 1) },
         }
     }

@@ -1,10 +1,10 @@
-//! What the builder was told of the knobs, and lists of choices that are put together from the parts'.
+//! The builder's knobs, and the lists of choices, which are combined from those of the parts.
 
 use runtime_core::Choice;
 
 use crate::policy::{Knobs, LifoSlot, Steal};
 
-/// What the builder was told: `None` leaves the decision to the policy.
+/// The builder's settings: `None` leaves the decision to the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KnobChanges {
     pub(crate) steal: Option<Steal>,
@@ -24,13 +24,13 @@ impl KnobChanges {
     }
 }
 
-/// Fills [`concat`]'s array until all is copied.
+/// The filler of [`concat`]'s array, until all choices are copied.
 pub(crate) const NO_CHOICE: Choice = Choice {
     name: "",
     about: "",
 };
 
-/// How many there are in all lists.
+/// The number of elements in all lists.
 pub(crate) const fn count<T>(lists: &[&[T]]) -> usize {
     let (mut count, mut list) = (0, 0);
     while list < lists.len() {
@@ -40,7 +40,7 @@ pub(crate) const fn count<T>(lists: &[&[T]]) -> usize {
     count
 }
 
-/// All lists, one after the other.
+/// The elements of all lists, one list after the other.
 pub(crate) const fn concat<T: Copy, const COUNT: usize>(lists: &[&[T]], filler: T) -> [T; COUNT] {
     let mut all = [filler; COUNT];
     let (mut at, mut list) = (0, 0);

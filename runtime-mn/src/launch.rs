@@ -1,4 +1,4 @@
-//! M:N for a harness: start, run one root task, stop.
+//! M:N for a test or benchmark harness: start, run one root task, stop.
 
 use std::future::Future;
 use std::io;
@@ -41,7 +41,7 @@ impl Launch for Mn {
     }
 }
 
-/// The M:N scheduler under a policy of one's own, as [`Launch`] starts it.
+/// The M:N scheduler under a policy of your own, as [`Launch`] starts it.
 #[derive(Clone, Copy, Debug)]
 pub struct MnWith<P>(PhantomData<fn() -> P>);
 

@@ -1,5 +1,5 @@
 #![doc = include_str!("README.md")]
-// Without all parts, some of what the seam offers has no user.
+// In a build without parts, some items of the seam have no user.
 #![cfg_attr(
     not(feature = "default"),
     allow(dead_code, unused_imports, unreachable_pub)

@@ -3,21 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
 
 use runtime_core::context::{self, Ambient, Role};
+use runtime_core::primitives::now;
 use runtime_core::task::{SchedulerArc, home};
 
 use crate::binding::Scheduler;
 use crate::ending::own_this_thread;
 use crate::policy::Policy;
-use crate::scheduler::pinned::OwnPinned;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Ended, Event};
 use crate::seam::plan::Unstarted;
 
-/// A panic of the scheduler's own, not of a task, must not leave a runtime that has lost a worker.
+/// A panic of the scheduler itself, not of a task, ends the process: otherwise the runtime would lack a worker.
 struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
@@ -42,16 +41,15 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
         Self { scheduler, local }
     }
 
-    /// The whole life of the thread.
+    /// The main function of the thread.
     pub(crate) fn main(self, ambient: Arc<dyn Ambient>) {
         let abort = AbortOnUnwind;
         let shared = Arc::clone(&self.local.shared);
         own_this_thread(Arc::as_ptr(&shared));
-        home::set_worker(u32::try_from(self.local.index() + 1).expect("few workers"));
         let entered = context::enter(ambient, Role::Worker);
         let mut ended = Ended::WithTheRuntime;
         let live = || {
-            H::observe(&self.local, Event::Wakes(Instant::now()));
+            H::observe(&self.local, Event::Wakes(now()));
             ended = H::live(&self.local, &|| self.local.work(self.scheduler.policy()));
             if ended == Ended::WithTheRuntime {
                 self.local.end();
@@ -69,19 +67,22 @@ impl<P: Policy, H: Hooks> Worker<P, H> {
                 parts,
                 ..
             } = self.local;
-            // Another thread may begin as soon as it is taken back.
+            // Before the worker is taken back, because another thread may then begin with it.
             drop(parts);
             blocks.into_inner().flush(&shared.arena, &self.scheduler);
             H::take_back(&shared, Unstarted { queues, parker });
         }
         shared.threads.one_ended();
-        // Not by `thread::panicking`: a stack that was left while it was unwound makes the thread count as panicking.
+        // Not by `thread::panicking`: a stack that was left while it was being unwound makes the thread count as
+        // panicking.
         mem::forget(abort);
     }
 }
 
 impl<H: Hooks> Local<H> {
     fn new(shared: Arc<Shared<H>>, worker: Unstarted) -> Self {
+        // The default; a part may change it.
+        home::pins_none();
         Self {
             in_driver: Cell::new(false),
             until_poll: Cell::new(shared.rules.knobs.poll_tick),
@@ -91,7 +92,6 @@ impl<H: Hooks> Local<H> {
             shared,
             queues: worker.queues,
             parker: worker.parker,
-            pinned: OwnPinned::default(),
             blocks: RefCell::default(),
             is_asking: Cell::new(false),
             searching: Cell::new(false),
@@ -101,6 +101,6 @@ impl<H: Hooks> Local<H> {
     }
 }
 
-// A scheduler keeps its tasks' panics apart: none can leave it broken for a caller that catches one.
+// A scheduler isolates its tasks' panics: none of them can leave it broken for a caller that catches one.
 impl<H: Hooks> std::panic::UnwindSafe for Shared<H> {}
 impl<H: Hooks> std::panic::RefUnwindSafe for Shared<H> {}

@@ -1,10 +1,10 @@
 //! Counted references that a worker pays for in advance.
 //!
-//! Programs clone a handle into every task that spawns others. If each clone wrote one shared count, workers would
-//! pass its cache line to and fro with every task: that was more than half of what a fork cost with two workers. So a
-//! worker takes references a thousand at a time and keeps them [prepaid](Prepaid). A clone takes one from there, and a
-//! dropped handle puts one back. The shared count is that of all handles and of what is prepaid: exact when the last
-//! worker has ended, and never too low.
+//! Programs clone a handle into every task that spawns others. If each clone wrote one shared count, its cache line
+//! would move between workers with every task: that was more than half of the cost of a fork with two workers. A
+//! A worker therefore takes a thousand references at a time and keeps them [prepaid](Prepaid). A clone takes one from
+//! there, and a dropped handle puts one back. The shared count includes all handles and all prepaid references: it is
+//! exact when the last worker has ended, and never too low.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -18,15 +18,15 @@ use runtime_core::primitives::atomic::{
 /// References that a worker takes or gives back at a time.
 pub(crate) const BATCH: usize = 1024;
 
-/// What a counted value begins with.
+/// A counted value begins with it.
 pub(crate) struct Header {
     references: AtomicUsize,
-    /// Frees the value when there is no reference any more.
+    /// Frees the value. Called once, when no references are left, with a pointer that may be used for all of it.
     free: unsafe fn(NonNull<Header>),
 }
 
 impl Header {
-    /// Of a new value with one reference.
+    /// The header of a new value with one reference.
     ///
     /// # Safety
     /// The header is the first field of a `repr(C)` value, and `free` frees that value, given a pointer that may be
@@ -38,34 +38,34 @@ impl Header {
         }
     }
 
-    /// Counts references on behalf of whoever has one.
+    /// Counts references on behalf of a caller that has one.
     pub(crate) fn add(&self, references: usize) {
-        // Relaxed: the caller has a reference, so it can't be the end.
+        // Relaxed: the caller has a reference, so this can't be the end.
         let before = self.references.fetch_add(references, Relaxed);
-        // So many can't be alive: they were forgotten. The count must not come round to zero.
+        // So many can't be alive: they were leaked by `forget`. The count must not wrap to zero.
         if before > usize::MAX / 2 {
             std::process::abort();
         }
     }
 }
 
-/// Gives up references; with the last of all, the value ends.
+/// Gives up references. With the last of all, the value is freed.
 ///
 /// # Safety
 /// They are the caller's, and the pointer may be used for the whole value.
 pub(crate) unsafe fn give_back(header: NonNull<Header>, references: usize) {
-    // SAFETY: alive, as the references are counted.
+    // SAFETY: alive, because the references are counted.
     let (count, free) = unsafe { (&header.as_ref().references, header.as_ref().free) };
     // AcqRel: every use of the value comes before its end.
     if count.fetch_sub(references, AcqRel) == references {
-        // SAFETY: nobody has a reference any more; by the contract of `Header::new`.
+        // SAFETY: there is no reference any more; by the contract of `Header::new`.
         unsafe { free(header) };
     }
 }
 
 /// The references that a worker has prepaid.
 pub(crate) struct Prepaid {
-    /// Null until the first comes. A runtime has one counted value, so all are to the same.
+    /// Null until the first reference is taken. A runtime has only one counted value, which all references are to.
     header: Cell<*const Header>,
     count: Cell<usize>,
 }
@@ -78,12 +78,12 @@ impl Prepaid {
         }
     }
 
-    /// Takes one out for whoever has another. The pointer may be used for the whole value.
+    /// Takes a reference for a caller that has another one. The pointer may be used for the whole value.
     #[inline]
     pub(crate) fn take(&self, header: NonNull<Header>) {
         let mut count = self.count.get();
         if count == 0 {
-            // SAFETY: alive, as the caller has a reference.
+            // SAFETY: alive, because the caller has a reference.
             unsafe { header.as_ref() }.add(BATCH);
             self.header.set(header.as_ptr());
             count = BATCH;
@@ -91,14 +91,13 @@ impl Prepaid {
         self.count.set(count - 1);
     }
 
-    /// Puts the caller's in.
+    /// Puts the caller's reference in.
     #[inline]
     pub(crate) fn put(&self, header: NonNull<Header>) {
         let mut count = self.count.get() + 1;
         self.header.set(header.as_ptr());
         if count > 2 * BATCH {
-            // Others stay, so it is not the end.
-            // SAFETY: alive, as they keep it so.
+            // Others stay, so this is not the end. SAFETY: they keep the value alive.
             unsafe { header.as_ref() }
                 .references
                 .fetch_sub(BATCH, AcqRel);
@@ -114,7 +113,7 @@ impl Drop for Prepaid {
         if let Some(header) = NonNull::new(self.header.get().cast_mut())
             && count > 0
         {
-            // SAFETY: they are this worker's, and keep the value alive.
+            // SAFETY: they belong to this worker, and keep the value alive.
             unsafe { give_back(header, count) };
         }
     }

@@ -1,4 +1,4 @@
-//! Random numbers for choices that need no quality: where to begin, whether to try.
+//! Random numbers for choices that need no statistical quality: where to begin, whether to try.
 
 use std::cell::Cell;
 
@@ -7,12 +7,12 @@ use std::cell::Cell;
 pub(crate) struct Random(Cell<u64>);
 
 impl Random {
-    /// From a seed that is not 0.
+    /// Creates a generator from a seed that is not 0.
     pub(crate) fn new(seed: u64) -> Self {
         Self(Cell::new(seed))
     }
 
-    /// 0 to below `len` without `own`, beginning at a random number.
+    /// The numbers below `len`, without `own`, beginning at a random one.
     pub(crate) fn others(&self, own: usize, len: usize) -> impl Iterator<Item = usize> + use<> {
         let start = self.next() % len;
         let all = (0..len).map(move |offset| (start + offset) % len);

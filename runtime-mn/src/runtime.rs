@@ -1,4 +1,4 @@
-//! The owner: it starts the workers, and ends them.
+//! The owner of a runtime: it starts the workers, and ends them.
 
 use std::future::Future;
 use std::io;
@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use runtime_core::blocking::is_in_job_of;
 use runtime_core::context::{self, EnterGuard};
 use runtime_core::park::block_on_current_thread;
+use runtime_core::primitives::now;
+use runtime_core::task::left_over::Ending;
+use runtime_core::thread_stack::on_thread_stack;
 use runtime_core::{JoinHandle, yield_now};
 
 use crate::assemble::{Assembled, assemble};
@@ -18,10 +21,10 @@ use crate::parts::list::Installed;
 use crate::policy::Policy;
 use crate::seam::Hooks;
 
-/// How long a shutdown waits at a time for workers before it sweeps again.
+/// How long a shutdown waits for workers before it sweeps again.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(1);
 
-/// A runtime of several workers. Dropping it ends it; see [`shutdown`](Runtime::shutdown).
+/// A runtime with several workers. Dropping it ends it; see [`shutdown`](Runtime::shutdown).
 ///
 /// ```
 /// let runtime = runtime_mn::Runtime::new()?;
@@ -45,15 +48,15 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime with the default knobs: as many workers as the machine has processors.
+    /// Creates a runtime with the default settings: as many workers as the machine has processors.
     ///
     /// # Errors
-    /// When the system gives no threads or no descriptors.
+    /// If the system refuses threads or descriptors.
     pub fn new() -> io::Result<Self> {
         Builder::default().build()
     }
 
-    /// What can be chosen.
+    /// Returns a builder, for other settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -66,7 +69,7 @@ impl Runtime {
             starter,
             workers,
         } = assemble(builder, policy)?;
-        // Dropped on a failure, it ends what has started.
+        // If something fails, dropping it ends what has started.
         let runtime = Self {
             handle: Handle::new(Arc::clone(&shared), ambient, policy_name),
             ended: false,
@@ -83,12 +86,12 @@ impl Runtime {
         Ok(runtime)
     }
 
-    /// A handle to spawn from other threads, or to keep after this.
+    /// Returns a handle, which spawns from other threads and can outlive this value.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Makes this runtime the calling thread's until the guard is dropped.
+    /// Enters this runtime on the calling thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
         self.handle.enter()
     }
@@ -103,10 +106,10 @@ impl Runtime {
         self.handle.spawn(future)
     }
 
-    /// Runs `root` as a task and blocks the calling thread until it has ended. Other tasks go on.
+    /// Runs `root` as a task and blocks the calling thread until it has ended. Other tasks continue.
     ///
     /// # Panics
-    /// With the root task's own panic; inside a task of any runtime.
+    /// With the root task's own panic. Also inside a task of any runtime.
     pub fn block_on<F>(&self, root: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -115,11 +118,11 @@ impl Runtime {
         wait_for_root("Runtime::block_on", || self.handle.spawn(root))
     }
 
-    /// Lends the calling thread to the program: blocks it until [`Handle::stop`], while the tasks run on threads of
-    /// their own. asyncio's `run_forever`. From several threads at once too: one stop ends one of the waits.
+    /// Blocks the calling thread until [`Handle::stop`], while the tasks run on other threads. This is asyncio's
+    /// `run_forever`. Several threads may call it at once: one stop ends one of the calls.
     ///
-    /// After a stop that came before, it returns when a task that is spawned now has had its turn: what was spawned
-    /// before has begun by then, as a rule. Tasks need no `run_forever` to go on.
+    /// If `stop` was called before, this returns when a task that is spawned now has been polled. Tasks that were
+    /// spawned before have usually begun by then. Tasks continue without `run_forever`.
     ///
     /// ```
     /// let runtime = runtime_mn::Runtime::new()?;
@@ -134,13 +137,13 @@ impl Runtime {
     pub fn run_forever(&self) {
         context::assert_may_block(
             "Runtime::run_forever",
-            "await something that the one who stops it completes",
+            "await something that the code that calls `stop` completes",
         );
         let stops = &self.handle.core.stops;
         let stop = stops.try_acquire().inspect(|_| {
-            // It came before: one round all the same.
+            // The stop came before: one round all the same.
             let round = self.handle.spawn(yield_now());
-            // An error says that the runtime has shut down.
+            // An error means that the runtime has shut down.
             let _ = block_on_current_thread(round);
         });
         if let Ok(stop) = stop.or_else(|_| stops.blocking_acquire()) {
@@ -148,32 +151,39 @@ impl Runtime {
         }
     }
 
-    /// Ends the runtime: drops all tasks that are not being polled, then waits up to `timeout` for the others and for
-    /// blocking jobs. Returns the names of those that still run.
+    /// Ends the runtime: drops all tasks that are not being polled, and then waits up to `timeout` for the others and
+    /// for blocking jobs. Returns the names of those that are still running.
     ///
-    /// On a thread of the runtime's own, whatever runs there, it only begins the end, and returns at once. So does
-    /// dropping the runtime, in a blocking job as well.
+    /// On one of the runtime's own threads, it only begins the shutdown, and returns at once. The same holds for
+    /// dropping the runtime, also in a blocking job.
     pub fn shutdown(mut self, timeout: Duration) -> Vec<String> {
-        self.end(Instant::now().checked_add(timeout), timeout)
+        self.end(now().checked_add(timeout), timeout)
     }
 
-    /// `deadline` is `None` for one that is too far away to be told.
+    /// `deadline` is `None` if it is beyond the clock's range.
     fn end(&mut self, deadline: Option<Instant>, blocking: Duration) -> Vec<String> {
+        // The stack of a green task may be left for ever, in the middle of this.
+        on_thread_stack(|| self.end_here(deadline, blocking))
+    }
+
+    fn end_here(&mut self, deadline: Option<Instant>, blocking: Duration) -> Vec<String> {
         self.ended = true;
         let (core, shared) = (&self.handle.core, &self.handle.core.shared);
         shared.close();
         let is_job = deadline.is_none() && is_in_job_of(&core.ambient);
         if is_job || owns_this_thread(Arc::as_ptr(shared)) {
-            // Something of its own waits for this thread: the workers end, and sweep, by themselves once it has
+            // Something of the runtime waits for this thread. The workers end, and sweep, by themselves once it has
             // returned.
             core.blocking.shutdown(Duration::ZERO);
             return Vec::new();
         }
         let _entered = self.handle.enter();
+        // The left-over work of tasks that are not pinned to a worker.
+        let ending = Ending::begin();
         let all_ended = loop {
             // Tasks that are idle, or in the queues of a worker that is stuck in a poll.
             shared.sweep();
-            let now = Instant::now();
+            let now = now();
             let next = now + SWEEP_INTERVAL;
             if shared
                 .threads
@@ -185,13 +195,25 @@ impl Runtime {
                 break false;
             }
         };
-        // With no thread left, a task that is alive was spawned too late, and is just being refused elsewhere.
+        ending.serve(|limit| {
+            match shared.poller.try_lock() {
+                Some(_token) => _ = shared.reactor.poll(Some(limit)),
+                None => std::thread::sleep(limit),
+            }
+            for remote in &shared.remotes {
+                remote.timers.fire(shared.clock.now());
+            }
+        });
+        // A task that still runs may run for ever.
+        shared.close_timers();
+        // If all threads have ended, a task that is alive was spawned too late, and another thread is just refusing
+        // it.
         let mut names = if all_ended {
             Vec::new()
         } else {
             shared.arena.live_names()
         };
-        let left = deadline.map_or(blocking, |at| at.saturating_duration_since(Instant::now()));
+        let left = deadline.map_or(blocking, |at| at.saturating_duration_since(now()));
         names.extend(core.blocking.shutdown(left));
         if names.is_empty() {
             shared.reactor.shut_down();
@@ -214,14 +236,14 @@ mod tests {
 
     use crate::{Handle, Runtime};
 
-    /// More than a worker has prepaid.
+    /// More references than a worker has prepaid.
     const MANY: usize = 3 * crate::prepaid::BATCH;
 
     fn clones(handle: &Handle) -> Vec<Handle> {
         vec![handle.clone(); MANY]
     }
 
-    /// Handles made on workers and dropped elsewhere, and the other way round, and from worker to worker.
+    /// Handles that are created on workers and dropped elsewhere, and vice versa, and on another worker.
     #[test]
     fn the_last_handle_of_an_ended_runtime_frees_what_they_share() {
         let runtime = Runtime::builder().workers(2).build().unwrap();
@@ -239,7 +261,7 @@ mod tests {
             dropping.await.unwrap();
             let mut handles = clones(&handle);
             for passed in passing {
-                // The former ones are dropped by whichever worker this runs on.
+                // This drops the previous handles, on whichever worker it runs.
                 handles = passed.await.unwrap();
             }
             handles
@@ -252,7 +274,7 @@ mod tests {
         drop(from_inside);
         assert!(shared.upgrade().is_some(), "a handle leads to it");
         drop(last);
-        // A worker's thread is counted off just before it lets go of its own reference.
+        // A worker's thread is counted as ended just before it drops its own reference.
         let patience = Instant::now() + Duration::from_secs(20);
         while shared.upgrade().is_some() {
             assert!(Instant::now() < patience, "nobody has a handle any more");

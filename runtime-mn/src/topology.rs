@@ -1,4 +1,4 @@
-//! Which processors this process may run on, and what they share, as Linux tells it.
+//! Which processors this process may run on, and what they share, as Linux reports it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,8 +11,8 @@ use crate::policy::{Cpu, Topology};
 
 const ROOT: &str = "/sys/devices/system";
 
-/// The processors of this process, as they are when somebody first asks. If what they share can't be read, they count
-/// as one node.
+/// The processors of this process at the time of the first call. If what they share can't be read, they count as one
+/// node.
 pub(crate) fn machine() -> &'static Topology {
     static MACHINE: OnceLock<Topology> = OnceLock::new();
     MACHINE.get_or_init(|| {
@@ -33,17 +33,17 @@ fn allowed() -> Vec<u32> {
         .collect()
 }
 
-/// Where the process might run when the first worker was to be pinned.
+/// The processors on which the process could run when the first worker was about to be pinned.
 static WHOLE: OnceLock<CpuSet> = OnceLock::new();
 
-/// The calling thread is about to start threads that are pinned.
+/// Call this when the calling thread is about to start pinned threads.
 pub(crate) fn before_pinning() {
     if let Ok(whole) = sched_getaffinity(None) {
         let _ = WHOLE.set(whole);
     }
 }
 
-/// Keeps the calling thread on one processor, which was [checked](check). A system that refuses all the same leaves it
+/// Pins the calling thread to a processor, which was [checked](check). If the system still refuses, the thread stays
 /// where it is.
 pub(crate) fn pin(cpu: u32) {
     let mut set = CpuSet::new();
@@ -51,7 +51,7 @@ pub(crate) fn pin(cpu: u32) {
     let _ = sched_setaffinity(None, &set);
 }
 
-/// Lets the calling thread run wherever the process may: it begins where the thread is that has started it.
+/// Lets the calling thread run on all processors of the process. Without this, it inherits the pin of its starter.
 pub(crate) fn unpin() {
     if let Some(whole) = WHOLE.get() {
         let _ = sched_setaffinity(None, whole);
@@ -77,7 +77,7 @@ pub(crate) fn check(topology: &Topology) -> io::Result<()> {
     }
 }
 
-/// As [`machine`], of those processors, from files by their paths below [`ROOT`].
+/// Like [`machine`], for those processors, from files that are given by their paths below [`ROOT`].
 fn read_from(cpus: &[u32], file: &dyn Fn(&str) -> Option<String>) -> Topology {
     let nodes = nodes(file);
     let read = |number: u32| {
@@ -100,7 +100,7 @@ fn read_from(cpus: &[u32], file: &dyn Fn(&str) -> Option<String>) -> Topology {
             node: 0,
         }));
     };
-    // One thread of each core, then the second ones: workers take cores before they share them.
+    // One thread of each core first, then the second threads: workers get their own cores before they share them.
     let mut threads = HashMap::new();
     read.sort_by_cached_key(|cpu| {
         let thread = threads.entry(cpu.core).or_insert(0);
@@ -110,15 +110,15 @@ fn read_from(cpus: &[u32], file: &dyn Fn(&str) -> Option<String>) -> Topology {
     Topology::new(read)
 }
 
-/// A core is called by its first hardware thread.
+/// The number of a core is that of its first hardware thread.
 fn core(cpu: u32, file: &dyn Fn(&str) -> Option<String>) -> Option<u32> {
     let of = |name: &str| file(&format!("cpu/cpu{cpu}/topology/{name}"));
     let threads = of("core_cpus_list").or_else(|| of("thread_siblings_list"))?;
     list(&threads)?.into_iter().min()
 }
 
-/// A cache is called by the first processor that it serves; the last level is the largest. Without a cache that says
-/// so, a package counts as one.
+/// The number of a cache is that of the first processor that it serves; the last level is the largest. Without
+/// information about caches, a package counts as one.
 fn last_cache(cpu: u32, file: &dyn Fn(&str) -> Option<String>) -> Option<u32> {
     let level = |index: u32| {
         let of = |name: &str| file(&format!("cpu/cpu{cpu}/cache/index{index}/{name}"));
@@ -136,7 +136,7 @@ fn last_cache(cpu: u32, file: &dyn Fn(&str) -> Option<String>) -> Option<u32> {
     list(&shared)?.into_iter().min()
 }
 
-/// The node of each processor; none is listed on a machine that has no such notion.
+/// The node of each processor. Empty if the machine has no nodes.
 fn nodes(file: &dyn Fn(&str) -> Option<String>) -> HashMap<u32, u32> {
     let online = file("node/online").and_then(|online| list(&online));
     let cpus = |node: u32| {
@@ -152,9 +152,9 @@ fn nodes(file: &dyn Fn(&str) -> Option<String>) -> HashMap<u32, u32> {
         .collect()
 }
 
-/// What the kernel writes for a set of numbers: `0-3,8,10-11`. `None`: it is something else.
+/// A set of numbers as the kernel writes it: `0-3,8,10-11`. `None` if the text has another form.
 fn list(text: &str) -> Option<Vec<u32>> {
-    /// More processors than any machine has: a file that names more is not believed.
+    /// More processors than any machine has: a file with a larger number is rejected.
     const MOST: u32 = 1 << 16;
     let text = text.trim();
     let mut numbers = Vec::new();
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(topology.distance(0, 4), Distance::Core);
         assert_eq!(topology.distance(0, 1), Distance::Cache);
         assert_eq!(topology.distance(0, 2), Distance::Machine);
-        // The threads of core 0 and one of core 2: the second thread comes last.
+        // The two threads of core 0, and one of core 2: the second thread comes last.
         let topology = read_from(&[0, 4, 6], &machine);
         let numbers: Vec<_> = topology.cpus().iter().map(|cpu| cpu.number).collect();
         assert_eq!(numbers, [0, 6, 4]);

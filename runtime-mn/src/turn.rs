@@ -44,7 +44,7 @@ pub(crate) const KNOBS: &[Knob] = &concat::<Knob, { count(&BY_OWNER) }>(&BY_OWNE
 const BY_OWNER: [&[Knob]; 2] = [OWN, OF_PARTS];
 const OF_PARTS: &[Knob] = &concat::<Knob, { count(&KNOBS_BY_PART) }>(&KNOBS_BY_PART, OWN[0]);
 
-/// Former names of knobs, which are still understood.
+/// Former names of knobs, which are still accepted.
 pub(crate) const FORMER_NAMES: &[(&str, &str)] = &[
     ("patience", "wake-delay"),
     ("socket-help", "io-sharing"),
@@ -60,10 +60,10 @@ const fn knob(name: &'static str, about: &'static str, values: &'static str) -> 
 }
 
 impl Builder {
-    /// Turns one knob by its name in [`Launch::KNOBS`](runtime_core::Launch::KNOBS).
+    /// Sets one knob by its name in [`Launch::KNOBS`](runtime_core::Launch::KNOBS).
     ///
     /// # Errors
-    /// One line that says which names or values there are.
+    /// One line that lists the valid names or values.
     pub fn knob(mut self, name: &str, value: &str) -> Result<Self, String> {
         let former = FORMER_NAMES.iter().find(|former| former.0 == name);
         let name = former.map_or(name, |former| former.1);
@@ -85,7 +85,7 @@ impl Builder {
         }
     }
 
-    /// Turns a knob of the scheduler proper. `None`: that is no value for it.
+    /// Sets a knob of the scheduler proper. Returns `None` if the value is invalid.
     fn turn_own(&mut self, name: &str, value: &str) -> Option<()> {
         match name {
             "steal" => {
@@ -131,7 +131,7 @@ mod tests {
     use crate::knobs::KnobChanges;
     use crate::policy::Knobs;
 
-    /// Every name of the table is understood with each of its values, and with no other.
+    /// Every name in the table is accepted with each of its values, and with no other.
     #[test]
     fn every_knob_takes_the_values_that_it_names() {
         for knob in KNOBS {

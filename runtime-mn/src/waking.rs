@@ -16,7 +16,7 @@ pub(crate) struct Waking {
 }
 
 impl Waking {
-    /// Of the worker that has that parker.
+    /// Creates it for the worker with that parker.
     pub(crate) fn of(parker: &Parker) -> Self {
         Self {
             unparker: parker.unparker(),
@@ -24,15 +24,15 @@ impl Waking {
         }
     }
 
-    /// Whether the worker waits in the reactor, a moment ago.
+    /// Whether the worker waited in the reactor a moment ago.
     pub(crate) fn is_in_reactor(&self) -> bool {
         self.polls.load(Relaxed)
     }
 
-    /// Ends the worker's wait; the next one if it does not wait.
+    /// Ends the worker's wait. If it does not wait, ends its next wait.
     pub(crate) fn unpark(&self, reactor: Option<&Reactor>) {
         self.unparker.unpark();
-        // The token is left before this is read; pairs with `wait_in_reactor`, which does it the other way round.
+        // The token is left before this is read; pairs with `wait_in_reactor`, which uses the opposite order.
         fence(SeqCst);
         if self.is_in_reactor()
             && let Some(reactor) = reactor
@@ -44,7 +44,7 @@ impl Waking {
     /// Calls `poll`, which waits in the reactor, so that an unpark ends it. The caller is the worker, with its parker.
     pub(crate) fn wait_in_reactor(&self, parker: &Parker, poll: impl FnOnce()) {
         self.polls.store(true, Relaxed);
-        // Announced before the token is looked for; pairs with `unpark`, which does it the other way round.
+        // Announced before the check for a token; pairs with `unpark`, which uses the opposite order.
         fence(SeqCst);
         if !parker.take_token() {
             poll();

@@ -1,7 +1,7 @@
-//! The contract, checked on the M:N scheduler with two workers, under one policy: the default, or the one that the
+//! The conformance cases on the M:N scheduler with two workers, under one policy: the default, or the one that the
 //! environment variable `LAB_POLICY` names. The tests in `policies` run this program again under each of the others.
 //!
-//! The scheduler has the parts of the build, without those that `LAB_WITHOUT` names, separated by commas (`all` for
+//! The scheduler has the parts of the build, except those that `LAB_WITHOUT` names, separated by commas (`all` for
 //! every one). A case that needs a missing part is skipped, and says so.
 
 use std::future::Future;
@@ -17,13 +17,13 @@ use runtime_mn::{Handle, Mn, Runtime};
 
 struct Conforming(Runtime);
 
-/// The part that the case on this thread needs and that is not among `parts`.
+/// The part that the case on this thread needs, if it is not among `parts`.
 fn missing(parts: &[&str], is_simulated: bool) -> Option<&'static str> {
     let thread = std::thread::current();
     let is_about = |prefix: &str| thread.name().is_some_and(|case| case.starts_with(prefix));
     let needs = [
         ("simulated-time", is_simulated),
-        // Whoever waits behind a long poll, unknown to those who sleep, is found by the monitor.
+        // The monitor finds tasks that wait behind a long poll without the sleepers' knowledge.
         ("monitor", is_about("c15_")),
         // The timer of a worker in a long poll.
         ("monitor", is_about("c12_a_limit_over_a_handle")),
@@ -114,12 +114,12 @@ mod policies {
     use std::process::Command;
     use std::sync::Mutex;
 
-    /// One at a time: each run uses all processors itself.
+    /// One at a time, because each run uses all processors itself.
     static TURN: Mutex<()> = Mutex::new(());
 
     fn check(policy: &str) {
         if std::env::var_os("LAB_POLICY").is_some() || std::env::var_os("LAB_WITHOUT").is_some() {
-            // Inside of such a run, or of one that is about parts.
+            // Inside such a run, or inside a run about parts.
             return;
         }
         let _turn = TURN

@@ -1,4 +1,4 @@
-//! Clause 4: on every thread that runs something for a runtime, dropping its owner only begins the shutdown.
+//! Clause 4: on every thread that runs code for a runtime, dropping its owner only begins the shutdown.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -13,10 +13,10 @@ use runtime_core::park::block_on_current_thread;
 use runtime_core::{JoinError, sleep, spawn, yield_now};
 use runtime_mn::{Builder, Handle, Runtime, block_in_place};
 
-/// Long enough for any machine; nothing here waits for it unless it is broken.
+/// Long enough for any machine. Only a bug can make something here wait this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the owner is kept until somebody ends it.
+/// The owner is kept here until some code ends it.
 #[derive(Clone, Default)]
 struct Owner(Arc<Mutex<Option<Runtime>>>);
 
@@ -28,8 +28,8 @@ impl Owner {
     }
 }
 
-/// Has `begin` see to it that the owner is dropped and the sender is sent to after that. Then the runtime must end: a
-/// task that waits is cancelled.
+/// `begin` must make sure that the owner is dropped, and that a message is sent after that. Then the runtime must end:
+/// a task that waits is cancelled.
 fn check(builder: Builder, begin: impl FnOnce(&Handle, Owner, mpsc::Sender<()>)) {
     let owner = Owner::default();
     let runtime = builder.warn_of_stuck(false).build().unwrap();
@@ -78,7 +78,7 @@ fn is_on_lane() -> bool {
 }
 
 #[test]
-fn on_the_lane_for_tasks_that_hog() {
+fn on_the_cpu_bound_pool() {
     let builder = workers(2).stuck_after(Duration::from_millis(2));
     check(builder, |handle, owner, tell| {
         drop(handle.spawn(async move {
@@ -105,7 +105,7 @@ fn in_on_stuck() {
     let waiting = runtime.spawn(pending::<()>());
     let (release, released) = mpsc::channel::<()>();
     drop(runtime.spawn(async move {
-        // Disconnected when the test lets go.
+        // Disconnected when the test ends.
         released.recv().unwrap_err();
     }));
     *owner.0.lock().unwrap() = Some(runtime);

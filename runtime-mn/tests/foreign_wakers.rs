@@ -31,7 +31,7 @@ fn a_worker_stays_in_its_runtime_when_a_timers_waker_forgets_a_guard() {
         other: other.handle().clone(),
         has_entered: AtomicBool::new(false),
     });
-    // One worker: whoever fires the timer polls the task afterwards.
+    // One worker: after it fires the timer, it polls the task.
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let is_same = runtime.block_on(async move {
         let own = context::try_with(Arc::clone).unwrap();

@@ -1,4 +1,4 @@
-//! Fork-join on workers: the contract's cases, and where it is called from.
+//! Fork-join on workers: the conformance cases, and calls from different threads.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,7 +7,7 @@ use runtime_core::testing::fork_join::{ForkJoinSubject, leaves};
 use runtime_core::{ForkJoin, Scope};
 use runtime_mn::{MnForkJoin, Runtime, block_in_place};
 
-/// On a number of workers, called from a thread that is none.
+/// On a number of workers, called from a non-worker thread.
 struct Workers<const N: usize>(Runtime);
 
 impl<const N: usize> ForkJoinSubject for Workers<N> {
@@ -87,13 +87,13 @@ fn fork_join_works_from_tasks_blocking_jobs_and_other_runtimes() {
     }
 }
 
-/// The worker is away, and there may be no other to help.
+/// The worker is away, and there may be no other worker to help.
 #[test]
 fn fork_join_works_in_place() {
-    for spares in [0, 1] {
+    for replacements in [0, 1] {
         let runtime = Runtime::builder()
             .workers(1)
-            .max_replacement_workers(spares)
+            .max_replacement_workers(replacements)
             .build()
             .unwrap();
         let fork_join = runtime.handle().fork_join();
@@ -103,7 +103,7 @@ fn fork_join_works_in_place() {
                 fork_join.scope(|scope: &dyn Scope<'_>| {
                     let sum = &mut sum;
                     let fork_join = &fork_join;
-                    scope.spawn(Box::new(move |_| *sum = fibonacci(fork_join, 12)));
+                    scope.spawn(move |_| *sum = fibonacci(fork_join, 12));
                 });
                 sum
             })
@@ -112,7 +112,7 @@ fn fork_join_works_in_place() {
     }
 }
 
-/// A job of a scope blocks in place and spawns into the scope: with one worker nobody else could take what it spawns.
+/// A job of a scope blocks in place and spawns into the scope: with one worker, no other could take the spawned job.
 #[test]
 fn a_job_that_blocks_in_place_spawns_into_its_scope() {
     let runtime = Runtime::builder()
@@ -125,13 +125,13 @@ fn a_job_that_blocks_in_place_spawns_into_its_scope() {
         .handle()
         .fork_join()
         .scope(move |scope: &dyn Scope<'_>| {
-            scope.spawn(Box::new(move |scope| {
+            scope.spawn(move |scope| {
                 block_in_place(|| {
                     let tell = tell.clone();
-                    scope.spawn(Box::new(move |_| tell.send(1).unwrap()));
+                    scope.spawn(move |_| tell.send(1).unwrap());
                 });
                 tell.send(2).unwrap();
-            }));
+            });
         });
     let mut told: Vec<_> = told.iter().collect();
     told.sort_unstable();
@@ -151,11 +151,11 @@ fn the_owner_dropped_in_a_branch_or_a_job_only_begins_the_end() {
                     0 => drop(fork_join.join(|| drop(runtime), thread::yield_now)),
                     1 => drop(fork_join.join(thread::yield_now, || drop(runtime))),
                     _ => fork_join.scope(|scope: &dyn Scope<'_>| {
-                        scope.spawn(Box::new(|_| drop(runtime)));
+                        scope.spawn(|_| drop(runtime));
                         thread::yield_now();
                     }),
                 }
-                // It has ended, or is about to, and still gives the answer.
+                // The runtime has ended, or is about to, and the answer still comes.
                 fibonacci(&fork_join, 10)
             });
             assert_eq!(futures_lite::future::block_on(task).unwrap(), 55);

@@ -1,4 +1,4 @@
-//! Clause 14: a policy loses no task, whatever it returns, and whatever it does when it is asked.
+//! Clause 14: a policy can't lose a task, whatever it returns, and whatever it does when it is asked.
 
 use std::iter::{self, repeat};
 use std::panic::panic_any;
@@ -16,10 +16,10 @@ use runtime_mn::policy::{
 };
 use runtime_mn::{Handle, Runtime};
 
-/// Long enough for any machine; nothing here waits for it unless it is broken.
+/// Long enough for any machine. Only a bug can make something here wait this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tasks from everywhere, woken by everything.
+/// Tasks from all sources, woken in all ways.
 async fn work(handle: Handle) -> usize {
     let mut tasks: Vec<_> = (0..100)
         .map(|number| {
@@ -60,7 +60,8 @@ async fn work(handle: Handle) -> usize {
     sum
 }
 
-/// Everything runs under the policy, and the runtime ends. A policy that makes the runtime hang is left behind.
+/// All work runs under the policy, and the runtime ends. If a policy makes the runtime hang, the test leaves it
+/// behind.
 fn check<P: Policy>(policy: P) {
     let name = policy.name();
     let (tell, ended) = mpsc::channel();
@@ -87,7 +88,7 @@ fn check_here<P: Policy>(policy: P) {
     assert!(waiting.is_finished(), "{name}");
 }
 
-/// Answers nothing, ever.
+/// Never gives an answer.
 struct Silent;
 
 impl Policy for Silent {
@@ -110,8 +111,8 @@ fn a_policy_that_answers_nothing_loses_nothing() {
     check(Silent);
 }
 
-/// Names each of the places all the time, in turn, whatever is there, and workers that do not exist, itself among them;
-/// and never comes to an end.
+/// Always names each of the places in turn, whatever is there. It also names workers that do not exist, and itself,
+/// and its search never ends.
 #[derive(Default)]
 struct Nonsense(AtomicUsize);
 
@@ -238,7 +239,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Panics at every `n`th question, in whatever method, iterators and their destructors included.
+/// Panics at every `n`th question, in every method, including iterators and their destructors.
 struct Panicking {
     every: usize,
     asked: AtomicUsize,
@@ -331,7 +332,7 @@ struct Recursive {
     spawned: AtomicUsize,
 }
 
-/// A task that keeps on being woken.
+/// A task that is woken again and again.
 struct Woken(Arc<Recursive>, usize);
 
 impl Future for Woken {
@@ -351,7 +352,7 @@ struct RecursivePolicy(Arc<Recursive>);
 
 impl RecursivePolicy {
     fn act(&self) {
-        // The first ones may come before anybody could spawn.
+        // The first ones may come before anything can be spawned.
         if self.0.spawned.fetch_add(1, Relaxed) < 2_000 {
             drop(spawn(Woken(Arc::clone(&self.0), 0)));
         }
@@ -371,7 +372,7 @@ impl Policy for RecursivePolicy {
         Place::Worker(0)
     }
     fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
-        // From any thread: on one that is no worker there may be nobody to spawn.
+        // It may be asked on any thread. A non-worker thread may have no runtime to spawn on.
         if sleepers.teller().is_some() {
             self.act();
         }
@@ -403,7 +404,7 @@ fn a_policy_that_spawns_and_wakes_while_it_is_asked_loses_nothing() {
     check(RecursivePolicy::default());
 }
 
-/// Says something else each time that it is asked, and impossible values.
+/// Gives another answer each time that it is asked, and impossible values.
 #[derive(Default)]
 struct Fickle(AtomicUsize);
 
@@ -462,7 +463,7 @@ fn a_policy_that_drops_its_runtime_only_begins_the_shutdown() {
     assert!(owner.lock().unwrap().is_none());
 }
 
-/// Shares nothing, and wakes a task in the middle of a search: the task goes to a queue of the worker that searches.
+/// Does not steal, and wakes a task in the middle of a search: the task goes to a queue of the searching worker.
 #[derive(Clone, Default)]
 struct WakesInSearch(Arc<Mutex<Option<Waker>>>);
 
@@ -505,7 +506,7 @@ fn what_a_policy_wakes_in_a_search_runs_before_the_worker_sleeps() {
     }
 }
 
-/// Puts what is woken into the slot, and lets nobody take it from there.
+/// Puts woken tasks into the slot, and lets no other worker take them from there.
 struct GuardsSlot;
 
 impl Policy for GuardsSlot {
@@ -541,7 +542,7 @@ fn a_slot_that_no_policy_empties_is_emptied_behind_a_worker_that_is_away() {
     assert_eq!(ended.recv_timeout(2 * PATIENCE), Ok(true));
 }
 
-/// Sends everything to one worker, from which nobody takes.
+/// Sends everything to one worker, from which no other takes.
 struct ToOne(usize, bool);
 
 impl Policy for ToOne {
@@ -588,7 +589,7 @@ fn what_is_sent_to_a_worker_that_is_away_runs_elsewhere() {
                     let before = answer.clone();
                     drop(spawn(async move { before.send(()).unwrap() }));
                     runtime_mn::block_in_place(move || {
-                        // Spawned by a task, so that the policy is asked; it may name the worker that is away.
+                        // A task spawns it, so that the policy is asked; it may name the worker that is away.
                         drop(handle.spawn(async move {
                             drop(spawn(async move { answer.send(()).unwrap() }));
                         }));
@@ -601,7 +602,7 @@ fn what_is_sent_to_a_worker_that_is_away_runs_elsewhere() {
     }
 }
 
-/// Gives ever lower ranks, but for tasks with a tag: those have the highest.
+/// Ranks get lower and lower, except for tasks with a tag: these have the highest rank.
 struct Falling(AtomicUsize);
 
 impl Falling {
@@ -674,7 +675,7 @@ fn a_shutdown_cancels_what_is_queued_wherever_that_is() {
             let (there, tell) = (Arc::clone(&both_there), tell.clone());
             let (open, gate) = mpsc::channel::<()>();
             drop(runtime.spawn(async move {
-                // Each on a worker of its own, so that nobody runs what is spawned.
+                // Each on its own worker, so that no other worker runs the spawned task.
                 there.wait();
                 if number == 0 {
                     let tasks = (0..20).map(|_| spawn(yield_forever()));

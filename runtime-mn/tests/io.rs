@@ -9,12 +9,12 @@ use runtime_mn::{Handle, Mn};
 runtime_core::io_conformance!(Mn);
 
 /// With one worker that serves all sockets.
-mod without_help {
+mod without_io_sharing {
     use super::*;
 
-    struct WithoutHelp;
+    struct WithoutIoSharing;
 
-    impl Launch for WithoutHelp {
+    impl Launch for WithoutIoSharing {
         type Runtime = Handle;
 
         fn run<F, R>(config: &LaunchConfig, root: F) -> io::Result<R::Output>
@@ -24,13 +24,13 @@ mod without_help {
             R::Output: Send + 'static,
         {
             let mut config = config.clone();
-            let knob = ("socket-help".to_owned(), "never".to_owned());
+            let knob = ("io-sharing".to_owned(), "never".to_owned());
             config.knobs.extend([knob]);
             Mn::run(&config, root)
         }
     }
 
-    runtime_core::io_conformance!(WithoutHelp);
+    runtime_core::io_conformance!(WithoutIoSharing);
 }
 
 #[test]

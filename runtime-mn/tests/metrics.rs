@@ -7,7 +7,7 @@ use runtime_core::testing::rounds::polls_between_looks;
 use runtime_core::{Metrics, Runtime as _, sleep, spawn, yield_now};
 use runtime_mn::Runtime;
 
-/// What a worker counts after a task's end, somebody who awaited the task may be too early for.
+/// Waits until `holds` is true. After a task's end, its awaiter may continue before the worker has counted everything.
 fn until(runtime: &Runtime, holds: impl Fn(&Metrics) -> bool) -> Metrics {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
@@ -39,10 +39,10 @@ fn polls_and_live_tasks_are_counted() {
     until(&runtime, |metrics| metrics.live_tasks == Some(0));
 }
 
-/// Neither in the middle of what they woke, nor at its end only, if that is far away.
+/// The poll must not come in the middle of a short round, and must not wait for the end of a long one.
 #[test]
 fn a_busy_worker_asks_for_sockets_once_a_round_or_every_few_hundred_tasks() {
-    // The round, in steps of the poll tick; four poll ticks, as the round is longer.
+    // Per round, in steps of the poll tick; then per four poll ticks, because the round is longer.
     for (tasks, expected) in [(150, 140..220), (2_000, 200..400)] {
         let runtime = Runtime::builder().workers(1).build().unwrap();
         let polls = runtime.block_on(polls_between_looks(runtime.handle().clone(), tasks));
@@ -75,7 +75,7 @@ fn busy_time_is_the_time_awake() {
         during >= computing,
         "a worker that is awake counts, too: {during:?}"
     );
-    // Asleep, it counts no further.
+    // While it sleeps, it counts no further.
     until(&runtime, |metrics| {
         let busy = metrics.workers[0].busy;
         thread::sleep(Duration::from_millis(20));
@@ -111,7 +111,7 @@ fn histograms_come_on_request() {
     });
     let poll_time = metrics.poll_time.unwrap();
     assert!(poll_time.sum >= Duration::from_millis(4), "{poll_time:?}");
-    // One of at least 4 ms, which is 2^22 ns and no less than 2^21.
+    // One poll of at least 4 ms, which is more than 2^21 ns.
     let long: u64 = poll_time.counts[22..].iter().sum();
     assert!(long >= 1, "{poll_time:?}");
     assert!(metrics.schedule_latency.unwrap().count() >= 1);

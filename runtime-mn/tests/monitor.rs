@@ -19,7 +19,7 @@ use runtime_mn::policy::{
 };
 use runtime_mn::{Builder, Runtime, block_in_place};
 
-/// Long enough for any machine; nothing here waits for it unless it is broken.
+/// Long enough for any machine. Only a bug can make something here wait this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn quiet(workers: usize) -> Builder {
@@ -34,7 +34,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Blocks all workers, each inside a poll, with tasks queued behind; gives what lets them go.
+/// Blocks all workers, each inside a poll, with tasks queued behind. Dropping the returned sender lets them continue.
 fn block_all(runtime: &Runtime, workers: usize) -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel::<()>();
     let released = Arc::new(Mutex::new(released));
@@ -43,30 +43,30 @@ fn block_all(runtime: &Runtime, workers: usize) -> mpsc::Sender<()> {
         let (released, counted) = (Arc::clone(&released), Arc::clone(&blocked));
         drop(runtime.spawn(async move {
             counted.fetch_add(1, SeqCst);
-            // Disconnected when the test lets go.
+            // Disconnected when the test lets it continue.
             while released.lock().unwrap().recv().is_ok() {}
         }));
     }
-    // The mutex lets one of them into `recv`, the others wait for the mutex: all inside their polls.
+    // The mutex lets one of them into `recv`, and the others wait for the mutex: all are inside their polls.
     until("all workers are blocked", || {
         blocked.load(SeqCst) == workers
     });
     release
 }
 
-/// The second one has the sockets served by one worker without help, which others rely on then.
+/// With the second one, one worker serves the sockets alone, and others rely on it.
 const SOCKET_HELP: [&str; 2] = ["always", "never"];
 
-fn check_relief<P: Policy + Copy>(policy: P) {
+fn check_hand_off<P: Policy + Copy>(policy: P) {
     for help in SOCKET_HELP {
         let builder = quiet(2).knob("socket-help", help).unwrap();
-        check_relief_of(builder.build_with(policy).unwrap(), policy.name());
+        check_hand_off_of(builder.build_with(policy).unwrap(), policy.name());
     }
 }
 
-fn check_relief_of(runtime: Runtime, name: &str) {
+fn check_hand_off_of(runtime: Runtime, name: &str) {
     let release = block_all(&runtime, 2);
-    // Tasks, timers and sockets go on although no worker is left.
+    // Tasks, timers and sockets continue although no worker is left.
     let served = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -88,52 +88,54 @@ fn check_relief_of(runtime: Runtime, name: &str) {
     let metrics = runtime.handle().metrics();
     assert!(metrics.hand_offs >= Some(1), "{name}: {metrics:?}");
     drop(release);
-    // The spares go again: the runtime ends like any other.
+    // The replacement workers end again: the runtime ends like any other.
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new(), "{name}");
 }
 
 #[test]
 fn work_goes_on_while_all_workers_are_stuck_under_every_policy() {
-    check_relief(GoLike);
-    check_relief(TokioLike);
-    check_relief(GlobalQueue);
-    check_relief(NoSteal);
-    check_relief(RandomSteal);
-    check_relief(Priority::default());
-    check_relief(Deadline::default());
-    check_relief(Locality);
-    check_relief(Shed::default());
+    check_hand_off(GoLike);
+    check_hand_off(TokioLike);
+    check_hand_off(GlobalQueue);
+    check_hand_off(NoSteal);
+    check_hand_off(RandomSteal);
+    check_hand_off(Priority::default());
+    check_hand_off(Deadline::default());
+    check_hand_off(Locality);
+    check_hand_off(Shed::default());
 }
 
-/// Where the kernel lists the calling thread.
+/// The calling thread's folder in `/proc`.
 fn this_thread() -> PathBuf {
     Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap())
 }
 
 #[test]
-fn a_spare_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when_it_is() {
+fn a_replacement_workers_thread_ends_when_it_is_not_needed_and_another_one_begins_when_it_is() {
     let runtime = quiet(1)
         .replacement_keep_alive(Duration::from_millis(1))
         .build()
         .unwrap();
     for round in 1..=3 {
-        let spare = runtime.block_on(async {
+        let replacement = runtime.block_on(async {
             let (done, waits) = mpsc::channel();
             drop(spawn(async move { done.send(this_thread()).unwrap() }));
-            // On the only worker: somebody else must run the task.
+            // On the only worker: another one must run the task.
             block_in_place(|| waits.recv_timeout(PATIENCE).unwrap())
         });
-        until("the spare's thread has ended", || !spare.exists());
+        until("the replacement's thread has ended", || {
+            !replacement.exists()
+        });
         let metrics = runtime.handle().metrics();
         assert_eq!(metrics.hand_offs, Some(round), "{metrics:?}");
     }
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
-/// The worker that waits for sockets is the one that runs what the first event wakes, and has nothing queued that
-/// others could take.
+/// The worker that waits for sockets runs the task that the first event wakes, and has queued nothing that others
+/// could take.
 fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
-    // Nobody is to come across the sockets by chance, between two tasks.
+    // No worker may come across the sockets by chance, between two tasks.
     let builder = quiet(2).knob("poll-tick", "65536").unwrap();
     let builder = builder.knob("socket-help", help).unwrap();
     let runtime = builder.build().unwrap();
@@ -147,7 +149,7 @@ fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
         drop(spawn(async move {
             stuck.accept().await.unwrap();
             of_stuck.send(addresses).unwrap();
-            // Disconnected when the test lets go.
+            // Disconnected when the test lets it continue.
             block(&released);
         }));
         drop(spawn(async move {
@@ -158,7 +160,7 @@ fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
     }));
     let (stuck, echo) = hears.recv_timeout(PATIENCE).unwrap();
     // Both workers sleep, one of them in the reactor.
-    until("nobody has anything to do", || {
+    until("all workers are idle", || {
         runtime
             .handle()
             .metrics()
@@ -215,7 +217,7 @@ fn a_callback_that_panics_ends_neither_the_watch_nor_the_runtime() {
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
-/// A fork-join that a plain thread began is no task, but tasks may not wait for it all the same.
+/// A fork-join that a plain thread began is not a task, but tasks still must not wait for it.
 #[test]
 fn a_long_closure_holds_up_no_task() {
     use runtime_core::ForkJoin as _;
@@ -251,7 +253,7 @@ fn a_fork_join_from_outside_has_its_turn_among_tasks_that_never_rest() {
     ended.store(true, Relaxed);
 }
 
-/// Without a monitor nobody looks again later.
+/// Without a monitor, nothing checks again later.
 #[test]
 fn the_last_worker_that_blocks_in_place_leaves_somebody_behind() {
     let runtime = quiet(1).monitor(false).build().unwrap();
@@ -275,7 +277,7 @@ fn what_a_stuck_task_has_queued_itself_is_run_by_others() {
             });
             yield_now().await;
             if place == "woken" {
-                // Into the LIFO slot.
+                // It goes into the LIFO slot.
                 woken.add_permits(1);
             } else {
                 drop(spawn(async move { told.send("spawned").unwrap() }));
@@ -320,12 +322,12 @@ fn the_stuck_task_is_named_with_the_place_that_spawned_it() {
 }
 
 #[test]
-fn a_hog_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves() {
+fn a_cpu_bound_task_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves() {
     let runtime = quiet(1).build().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let behave = Arc::new(AtomicBool::new(false));
     let places = Arc::new(Mutex::new(Vec::new()));
-    let hog = {
+    let bound = {
         let (stop, behave, places) = (Arc::clone(&stop), Arc::clone(&behave), Arc::clone(&places));
         runtime.spawn(async move {
             while !stop.load(SeqCst) {
@@ -342,24 +344,24 @@ fn a_hog_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves() {
         })
     };
     let last_place = || places.lock().unwrap().last().cloned().unwrap_or_default();
-    until("the hog is in the pool for CPU-bound tasks", || {
+    until("the task is in the pool for CPU-bound tasks", || {
         last_place().ends_with("-cpu")
     });
     behave.store(true, SeqCst);
     until("the task is back", || !last_place().ends_with("-cpu"));
     stop.store(true, SeqCst);
-    block_on_current_thread(hog).unwrap();
+    block_on_current_thread(bound).unwrap();
 }
 
 #[test]
 fn a_task_that_blocks_in_place_holds_up_nobody() {
-    // No monitor: the relief is given at once.
+    // No monitor: the hand-off comes at once.
     let runtime = quiet(1).monitor(false).build().unwrap();
     let handle = runtime.handle().clone();
     let sum = runtime.block_on(async move {
         let before = spawn(async { 1 });
         let inside = block_in_place(|| {
-            // A blocking entry point, which panics in a task otherwise.
+            // A blocking entry point, which would otherwise panic in a task.
             handle.block_on(async {
                 sleep(Duration::from_millis(1)).await;
                 spawn(async { 10 }).await.unwrap()
@@ -416,7 +418,7 @@ fn many_workers_block_in_place_at_once_and_come_back() {
     assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
 }
 
-/// How often the threads whose names begin so have gone to sleep, in all.
+/// How often the threads whose names begin with `names` have gone to sleep, in total.
 fn times_slept(names: &str) -> u64 {
     std::fs::read_dir("/proc/self/task")
         .unwrap()
@@ -437,7 +439,7 @@ fn times_slept(names: &str) -> u64 {
 fn an_idle_runtime_is_not_watched() {
     let runtime = quiet(2).thread_name("idle-watch").build().unwrap();
     runtime.block_on(yield_now());
-    // After some looks at which nothing happened, there are none.
+    // After some checks at which nothing happened, there are no more.
     until("nothing wakes up any more", || {
         let before = times_slept("idle-watch");
         thread::sleep(Duration::from_millis(300));
@@ -445,7 +447,7 @@ fn an_idle_runtime_is_not_watched() {
     });
 }
 
-/// There is no poll that could get stuck, and so no reason to look often.
+/// No poll could get stuck, so there is no reason to check often.
 #[test]
 fn a_worker_that_blocks_in_place_is_watched_no_more_often_than_one_that_sleeps() {
     let runtime = quiet(2).thread_name("away").build().unwrap();
@@ -456,14 +458,14 @@ fn a_worker_that_blocks_in_place_is_watched_no_more_often_than_one_that_sleeps()
         thread::sleep(Duration::from_millis(300));
         let looks = times_slept("away-monitor") - before;
         let looks = u32::try_from(looks).unwrap();
-        // No look at all: the thread has just begun, or has another name.
+        // No check at all: the thread has just begun, or has another name.
         looks > 0 && began.elapsed() > Duration::from_secs(1) / 300 * looks
     });
     drop(release);
     assert!(runtime.block_on(task).unwrap().is_err());
 }
 
-/// Each task is caught once and ends; the next one lies in the same memory, and is no hog for that.
+/// Each task is caught once and ends. The next one uses the same memory, but must not count as CPU-bound for that.
 #[test]
 fn a_task_is_not_taken_for_another_one_that_has_ended() {
     let (told, hears) = mpsc::channel();
@@ -489,9 +491,9 @@ fn a_task_is_not_taken_for_another_one_that_has_ended() {
     assert!(times.iter().all(|times| *times == 1), "{times:?}");
 }
 
-/// A callback that panics keeps the monitor from nothing.
+/// A callback that panics does not disturb the monitor's work.
 #[test]
-fn a_callback_that_panics_is_called_again_and_workers_are_relieved() {
+fn a_callback_that_panics_is_called_again_and_workers_are_replaced() {
     let (told, hears) = mpsc::channel();
     let runtime = quiet(2)
         .on_stuck(move |_| {

@@ -46,7 +46,7 @@ fn a_program_runs_without_any_one_part_and_without_all() {
 fn an_unknown_part_is_an_error_that_names_the_parts() {
     let error = Builder::new().without("wake-throtling").unwrap_err();
     assert!(error.contains("`wake-throtling`"), "{error}");
-    assert_eq!(names().len(), 10);
+    assert_eq!(names().len(), 11);
     for part in names() {
         assert!(error.contains(part), "{error}");
     }
@@ -111,7 +111,7 @@ fn without_a_monitor_a_task_may_still_block_in_place() {
     assert_eq!(runtime.handle().metrics().hand_offs, Some(0));
 }
 
-/// The names before the parts had theirs.
+/// The names that these knobs had before there were parts.
 #[test]
 fn former_names_of_knobs_are_understood() {
     for (name, value) in [

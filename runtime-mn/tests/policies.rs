@@ -1,4 +1,4 @@
-//! What the policies are for, shown by orders and counts.
+//! The purpose of each policy, shown by orders and counts.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -14,10 +14,10 @@ use runtime_mn::policy::{
 };
 use runtime_mn::{Builder, Runtime};
 
-/// Long enough for any machine; nothing here waits for it unless it is broken.
+/// Long enough for any machine. Only a bug can make something here wait this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// No monitor, which would send help to workers that are busy on purpose.
+/// No monitor, because it would send help to workers that are busy on purpose.
 fn builder(workers: usize) -> Builder {
     Runtime::builder().workers(workers).monitor(false)
 }
@@ -35,7 +35,7 @@ fn bounded(test: impl FnOnce() + Send + 'static) {
     thread.join().unwrap();
 }
 
-/// The number of the worker whose thread this is.
+/// The number of the worker that runs on this thread.
 fn worker() -> usize {
     let thread = thread::current();
     let number = thread.name().and_then(|name| name.rsplit('-').next());
@@ -44,7 +44,7 @@ fn worker() -> usize {
         .expect("a worker's thread is numbered")
 }
 
-/// The order in which tasks with these tags run, on one worker for whom time stands still.
+/// The order in which tasks with these tags run, on one worker for which time stands still.
 fn order_of(policy: impl Policy, tags: &[u32]) -> Vec<u32> {
     let runtime = builder(1)
         .clock(Clock::simulated())
@@ -67,7 +67,7 @@ fn order_of(policy: impl Policy, tags: &[u32]) -> Vec<u32> {
     Arc::into_inner(order).unwrap().into_inner().unwrap()
 }
 
-/// `count` different numbers from 1 up, in no order, and always the same.
+/// `count` different numbers from 1 up, shuffled, and always the same.
 fn shuffled(count: u32) -> Vec<u32> {
     (0..count).map(|number| number * 29 % count + 1).collect()
 }
@@ -111,8 +111,8 @@ fn under_priority_what_other_threads_spawn_is_sorted_in() {
     assert_eq!(*order.lock().unwrap(), [7, 7, 5, 3, 1, 0, 0]);
 }
 
-/// A task of the lowest level holds a lock that one of the highest level waits for, while others between them always
-/// have work. How many polls those have until the highest has the lock.
+/// A task of the lowest level holds a lock that a task of the highest level waits for, while tasks of a level between
+/// them always have work. Returns how often those are polled until the highest one has the lock.
 fn polls_of_the_middle(ageing: Duration) -> usize {
     let runtime = builder(1)
         .build_with(Priority { levels: 8, ageing })
@@ -165,20 +165,24 @@ fn polls_of_the_middle(ageing: Duration) -> usize {
 #[test]
 fn ageing_ends_a_priority_inversion() {
     bounded(|| {
-        // With ageing at once it is a queue: some polls of each while the lowest has four. Without, those between keep
-        // the lowest away, and with it the highest; only the turn that every policy's oldest task has ends that.
+        // With immediate ageing it is a queue: each of the middle tasks is polled a few times while the lowest one is
+        // polled four times. Without ageing, the middle tasks keep the lowest one from running, and thereby the
+        // highest. This only ends by the turn that the oldest task has under every policy.
         let (aged, not_aged) = (
             polls_of_the_middle(Duration::ZERO),
             polls_of_the_middle(Duration::MAX),
         );
-        assert!(aged < 50, "{aged} polls of those between");
-        assert!(not_aged > 2 * 256, "{not_aged} polls of those between");
+        assert!(aged < 50, "{aged} polls of the tasks in between");
+        assert!(
+            not_aged > 2 * 256,
+            "{not_aged} polls of the tasks in between"
+        );
     });
 }
 
-/// How many of 64 tasks are late that take one unit of time each, on one worker. Their tags are their deadlines.
+/// How many of 64 tasks are late on one worker, if each takes one unit of time. Their tags are their deadlines.
 fn misses(policy: impl Policy) -> usize {
-    // A unit is 1 s: the clock stands still meanwhile, so that only the order counts.
+    // A unit is 1 s, and the clock stands still meanwhile, so that only the order counts.
     let deadlines: Vec<_> = shuffled(64)
         .into_iter()
         .map(|units| units * 1_000_000)
@@ -196,7 +200,7 @@ fn misses(policy: impl Policy) -> usize {
 #[test]
 fn under_deadline_no_deadline_is_missed_that_can_be_kept() {
     assert_eq!(misses(Deadline::default()), 0);
-    // First come, first served: as many as come later than they should end.
+    // First come, first served: as many are late as are at a later place than their deadline.
     let late = (1..)
         .zip(shuffled(64))
         .filter(|(end, deadline)| end > deadline);
@@ -215,8 +219,8 @@ fn two_nodes() -> Topology {
     }))
 }
 
-/// Workers 0, 2 and 3 are busy; 0 and 2 have 50 tasks each in their queues, and worker 1 is the only thief. Whose tasks
-/// it runs, in order.
+/// Workers 0, 2 and 3 are busy; 0 and 2 have 50 tasks each in their queues, and worker 1 is the only thief. Returns
+/// the workers whose tasks it runs, in order.
 fn robbed(policy: impl Policy) -> Vec<usize> {
     let runtime = builder(4).topology(two_nodes()).build_with(policy).unwrap();
     let (all_there, all_spawned) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(4)));
@@ -228,7 +232,7 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
             let (order, tell) = (Arc::clone(&order), tell.clone());
             let (open, gate) = mpsc::channel::<()>();
             drop(runtime.spawn(async move {
-                // Each of the four on a worker of its own.
+                // Each of the four on its own worker.
                 there.wait();
                 let own = worker();
                 if own.is_multiple_of(2) {
@@ -242,7 +246,7 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
                 }
                 spawned.wait();
                 if own != 1 {
-                    // Until the test lets it go.
+                    // Until the test lets it continue.
                     let _ = gate.recv();
                 }
             }));
@@ -250,11 +254,7 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
         })
         .collect();
     for _ in 0..100 {
-        assert_eq!(
-            ran.recv_timeout(PATIENCE),
-            Ok(1),
-            "the only one who is free"
-        );
+        assert_eq!(ran.recv_timeout(PATIENCE), Ok(1), "the only free worker");
     }
     drop(opens);
     drop(runtime);
@@ -265,11 +265,11 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
 fn under_locality_thieves_rob_the_nearest_first() {
     let by_distance = [vec![0; 50], vec![2; 50]].concat();
     assert_eq!(robbed(Locality), by_distance);
-    // Any victim first: some from afar while there is work near by.
+    // A random victim first: it takes some from far away while there is work near by.
     assert_ne!(robbed(AnyVictim), by_distance);
 }
 
-/// As the default, but one task at a time, so that many choices are seen.
+/// Like the default, but one task at a time, so that many choices are seen.
 struct AnyVictim;
 
 impl Policy for AnyVictim {
@@ -283,7 +283,7 @@ impl Policy for AnyVictim {
     }
 }
 
-/// On how many workers 200 tasks run that one task spawns, and how many were stolen.
+/// Spawns 200 tasks from one task. Returns on how many workers they ran, and how many were stolen.
 fn spread(policy: impl Policy) -> (usize, u64) {
     let runtime = builder(4).build_with(policy).unwrap();
     let ran = runtime.spawn(async {
@@ -341,7 +341,7 @@ fn a_task_that_is_sent_to_a_worker_runs_there_and_wakes_it() {
     bounded(|| {
         let runtime = builder(4).build_with(ByTag).unwrap();
         for round in 0..100 {
-            // From outside and from a task, at rest and in work.
+            // From outside and from a task, with idle and with busy workers.
             let root = runtime
                 .handle()
                 .spawn_with(Attributes::tagged(round % 4), async {
@@ -366,7 +366,7 @@ fn a_task_that_is_sent_to_a_worker_runs_there_and_wakes_it() {
     });
 }
 
-/// Wakes that worker and no other, if it sleeps, and counts how often it was asked while all sleep.
+/// Wakes that worker if it sleeps, and no other. It counts how often it is asked while all sleep.
 struct Wakes(usize, Arc<AtomicUsize>);
 
 impl Policy for Wakes {
@@ -418,7 +418,7 @@ fn a_worker_that_is_pinned_stays_on_its_processor_and_others_do_not() {
     };
     let of_worker = runtime.block_on(async move { allowed("thread-self") });
     assert!(of_worker.parse::<u32>().is_ok(), "{of_worker}");
-    // Its thread is started by a worker.
+    // A worker starts its thread.
     let of_blocking = runtime.block_on(async move {
         spawn_blocking(move || (allowed("thread-self"), allowed("self"))).await
     });
@@ -441,6 +441,6 @@ fn a_processor_that_the_process_may_not_use_is_refused() {
         .build()
         .unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    // A topology that nobody is pinned to is only information.
+    // Without pinning, a topology is only information.
     builder(1).topology(topology).build().unwrap();
 }

@@ -1,4 +1,4 @@
-//! What is particular to M:N. What every scheduler has to do is in `conformance.rs`.
+//! Tests that are particular to M:N. Those for every scheduler are in `conformance.rs`.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -65,7 +65,7 @@ fn a_flood_of_tasks_from_inside_is_joined() {
         sum
     });
     assert_eq!(sum, 199_999 * 200_000 / 2);
-    // A worker counts a task as ended after whoever awaits it may know.
+    // A worker may count a task as ended after its awaiter has continued.
     let patience = Instant::now() + Duration::from_secs(10);
     while runtime.handle().metrics().live_tasks != Some(0) {
         assert!(
@@ -171,7 +171,7 @@ fn an_idle_runtime_parks_and_stays_parked() {
     let runtime = runtime(2);
     let handle = runtime.handle().clone();
     let parks = runtime.block_on(async move {
-        // Whatever the start has set off is over once both workers have slept through a timer.
+        // Everything that the start has caused is over once both workers have slept through a timer.
         sleep(Duration::from_millis(50)).await;
         let before = handle.metrics().parks.unwrap();
         sleep(Duration::from_millis(200)).await;
@@ -246,7 +246,7 @@ fn joins_run_both_sides_and_hand_on_panics() {
         });
         assert!(caught.is_err());
     }
-    // Also inside of a task.
+    // Also inside a task.
     let in_task = fork_join.clone();
     assert_eq!(
         runtime.block_on(async move { sum(&in_task, 0, 1000) }),
@@ -261,18 +261,18 @@ fn scopes_wait_for_their_closures_which_may_borrow() {
     let counter = AtomicUsize::new(0);
     fork_join.scope(|scope| {
         for _ in 0..100 {
-            scope.spawn(Box::new(|scope| {
+            scope.spawn(|scope| {
                 counter.fetch_add(1, SeqCst);
-                scope.spawn(Box::new(|_| {
+                scope.spawn(|_| {
                     counter.fetch_add(1, SeqCst);
-                }));
-            }));
+                });
+            });
         }
     });
     assert_eq!(counter.load(SeqCst), 200);
 }
 
-/// A worker that always finds more sockets ready neither sleeps nor comes to the tick at which it looks at its timers.
+/// A worker that always finds more ready sockets neither sleeps nor reaches the tick at which it checks its timers.
 #[test]
 fn timers_fire_beside_sockets_that_are_always_ready() {
     let runtime = Runtime::builder()

@@ -1,5 +1,5 @@
-//! Clause 15 where nothing else helps: no poll ever counts as stuck, so that nobody is relieved. What waits behind a
-//! poll must be found sooner than that.
+//! Clause 15 where nothing else helps: no poll ever counts as stuck, so no queue is handed off. Tasks that wait behind
+//! a poll must be found sooner than that.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use runtime_mn::{Handle, Runtime};
 
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-struct Unrelieved<const WORKERS: usize, P>(Runtime, std::marker::PhantomData<P>);
+struct WithoutHandOff<const WORKERS: usize, P>(Runtime, std::marker::PhantomData<P>);
 
-impl<const WORKERS: usize, P: Policy + Default> Subject for Unrelieved<WORKERS, P> {
+impl<const WORKERS: usize, P: Policy + Default> Subject for WithoutHandOff<WORKERS, P> {
     type Runtime = Handle;
 
     fn start() -> Self {
@@ -42,18 +42,18 @@ impl<const WORKERS: usize, P: Policy + Default> Subject for Unrelieved<WORKERS, 
     }
 }
 
-macro_rules! unrelieved {
+macro_rules! without_hand_off {
     ($($case:ident)*) => {$(
         #[test]
         fn $case() {
             let case = stringify!($case);
-            testing::run::<Unrelieved<2, GoLike>>(case, shared_out::$case::<Unrelieved<2, GoLike>>);
-            testing::run::<Unrelieved<4, GoLike>>(case, shared_out::$case::<Unrelieved<4, GoLike>>);
+            testing::run::<WithoutHandOff<2, GoLike>>(case, shared_out::$case::<WithoutHandOff<2, GoLike>>);
+            testing::run::<WithoutHandOff<4, GoLike>>(case, shared_out::$case::<WithoutHandOff<4, GoLike>>);
         }
     )*};
 }
 
-unrelieved! {
+without_hand_off! {
     c15_a_socket_is_served_beside_a_poll
     c15_a_spawned_task_runs_beside_its_parents_poll
     c15_a_timer_fires_beside_a_poll
@@ -66,7 +66,7 @@ unrelieved! {
 
 #[test]
 fn a_policy_without_a_lifo_slot_shares_out_as_well() {
-    type Cilk = Unrelieved<2, RandomSteal>;
+    type Cilk = WithoutHandOff<2, RandomSteal>;
     testing::run::<Cilk>(
         "woken",
         shared_out::c15_a_woken_task_runs_beside_its_wakers_poll::<Cilk>,
@@ -79,7 +79,7 @@ fn a_policy_without_a_lifo_slot_shares_out_as_well() {
 
 #[test]
 fn what_is_in_a_ranked_queue_is_shared_out_as_well() {
-    type Ranked = Unrelieved<2, Priority>;
+    type Ranked = WithoutHandOff<2, Priority>;
     testing::run::<Ranked>(
         "spawned",
         shared_out::c15_a_spawned_task_runs_beside_its_parents_poll::<Ranked>,
@@ -94,16 +94,15 @@ fn what_is_in_a_ranked_queue_is_shared_out_as_well() {
     );
 }
 
-/// Woken tasks take turns with spawned ones. Were they served every eighth time only, the set would have some 8^8
-/// tasks.
+/// Woken tasks alternate with spawned ones. If they ran only every eighth time, the set would have some 8^8 tasks.
 #[test]
 fn a_task_that_yields_keeps_up_with_a_set_that_multiplies() {
     const MOST: usize = 300_000;
     for _ in 0..10 {
-        let with_one = fairness::tasks_of_a_multiplying_set::<Unrelieved<1, GoLike>>(8, MOST);
+        let with_one = fairness::tasks_of_a_multiplying_set::<WithoutHandOff<1, GoLike>>(8, MOST);
         assert!(with_one < Some(1_000), "{with_one:?}");
-        // The kernel may stop one worker and let the other go on.
-        let with_two = fairness::tasks_of_a_multiplying_set::<Unrelieved<2, GoLike>>(8, MOST);
+        // The kernel may stop one worker and let the other continue.
+        let with_two = fairness::tasks_of_a_multiplying_set::<WithoutHandOff<2, GoLike>>(8, MOST);
         assert!(with_two < Some(MOST), "{with_two:?}");
     }
 }

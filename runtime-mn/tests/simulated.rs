@@ -1,5 +1,5 @@
-//! Simulated time beside what only M:N has: workers that are away or stuck, spares, the batch lane, and the monitor
-//! that watches them.
+//! Simulated time together with what only M:N has: workers that are away or stuck, replacement workers, the CPU-bound
+//! pool, and the monitor that watches them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -32,7 +32,7 @@ fn assert_is_now(expected: Instant) {
 }
 
 #[test]
-fn time_stands_still_while_tasks_block_in_place_and_passes_when_their_spares_have_gone() {
+fn time_stands_still_while_tasks_block_in_place_and_passes_when_their_replacements_have_gone() {
     for workers in [1, 2] {
         let runtime = simulated(workers).build().unwrap();
         runtime.block_on(async move {
@@ -45,12 +45,12 @@ fn time_stands_still_while_tasks_block_in_place_and_passes_when_their_spares_hav
                 let blocks = spawn(async move {
                     block_in_place(|| {
                         thread::sleep(2 * MS);
-                        // As a guest it still knows the clock.
+                        // As a non-worker thread it still knows the clock.
                         assert_eq!(now(), start);
                     });
                     assert_eq!(now(), start);
                 });
-                // A spare has something to do, and to give back.
+                // A replacement worker has something to do, and to give back.
                 for _ in 0..5 {
                     spawn(yield_now()).await.unwrap();
                 }
@@ -62,22 +62,22 @@ fn time_stands_still_while_tasks_block_in_place_and_passes_when_their_spares_hav
     }
 }
 
-/// Tasks whose polls last: the monitor relieves their workers, moves what they have queued, and sends them to the
-/// batch lane in the end. None of this may let time pass that they have not slept.
-fn check_beside_hogs<P: Policy>(policy: P) {
+/// Tasks with long polls: the monitor hands off their workers' queues, moves the tasks that they have queued, and
+/// finally sends them to the CPU-bound pool. During all of this, only as much time may pass as the tasks sleep.
+fn check_beside_bound_tasks<P: Policy>(policy: P) {
     let name = policy.name();
     let runtime = simulated(2).stuck_after(2 * MS).build_with(policy).unwrap();
     runtime.block_on(async move {
         let finished = Arc::new(AtomicUsize::new(0));
-        let hogs = (0..3_u32).map(|hog| {
+        let bound_tasks = (0..3_u32).map(|task| {
             let finished = Arc::clone(&finished);
             spawn(async move {
                 for round in 0..12 {
                     let start = now();
                     thread::sleep(4 * MS);
                     assert_eq!(now(), start, "in a poll");
-                    sleep_until(start + (hog + round) * MS).await;
-                    assert_is_now(start + (hog + round) * MS);
+                    sleep_until(start + (task + round) * MS).await;
+                    assert_is_now(start + (task + round) * MS);
                 }
                 finished.fetch_add(1, SeqCst);
             })
@@ -96,7 +96,7 @@ fn check_beside_hogs<P: Policy>(policy: P) {
                 finished.fetch_add(1, SeqCst);
             })
         });
-        let tasks: Vec<_> = hogs.chain(others).collect();
+        let tasks: Vec<_> = bound_tasks.chain(others).collect();
         for task in tasks {
             task.await.unwrap();
         }
@@ -105,16 +105,16 @@ fn check_beside_hogs<P: Policy>(policy: P) {
 }
 
 #[test]
-fn time_stands_still_while_stuck_workers_are_relieved() {
-    check_beside_hogs(GoLike);
-    check_beside_hogs(TokioLike);
-    check_beside_hogs(GlobalQueue);
-    check_beside_hogs(NoSteal);
-    check_beside_hogs(RandomSteal);
-    check_beside_hogs(Priority::default());
-    check_beside_hogs(Deadline::default());
-    check_beside_hogs(Locality);
-    check_beside_hogs(Shed::default());
+fn time_stands_still_while_stuck_workers_are_replaced() {
+    check_beside_bound_tasks(GoLike);
+    check_beside_bound_tasks(TokioLike);
+    check_beside_bound_tasks(GlobalQueue);
+    check_beside_bound_tasks(NoSteal);
+    check_beside_bound_tasks(RandomSteal);
+    check_beside_bound_tasks(Priority::default());
+    check_beside_bound_tasks(Deadline::default());
+    check_beside_bound_tasks(Locality);
+    check_beside_bound_tasks(Shed::default());
 }
 
 #[test]

@@ -1,16 +1,14 @@
-//! The knobs of a loop.
+//! The settings of a loop.
 
-use std::io;
 use std::time::Duration;
 
 use runtime_kernel::blocking::{BlockingConfig, Executor};
 use runtime_kernel::reactor::ReactorKind;
 use runtime_kernel::time::Clock;
 
-use crate::Loop;
 use crate::slow_polls::{Settings, SlowPoll};
 
-/// How a [`Loop`] is made.
+/// Builds a [`Loop`](crate::Loop).
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub(crate) reactor: ReactorKind,
@@ -38,53 +36,54 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The defaults.
+    /// Creates a builder with the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How readiness is asked of the kernel.
+    /// Sets the backend that asks the kernel for readiness.
     #[must_use]
     pub fn reactor(mut self, kind: ReactorKind) -> Self {
         self.reactor = kind;
         self
     }
 
-    /// How many tasks run between two looks at sockets and timers while tasks are ready; up to four times as many, if
-    /// they were ready at the last look already. At least 1; default 61.
+    /// Sets how many tasks run between two checks of sockets and timers while tasks are ready. If more tasks were
+    /// ready at the last check, up to four times as many run. At least 1; default 61.
     #[must_use]
     pub fn io_interval(mut self, tasks: u32) -> Self {
         self.io_interval = tasks.max(1);
         self
     }
 
-    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`,
-    /// files and host names. asyncio's `loop.set_default_executor`, from the start. Default: a pool of the runtime's
-    /// own, which the next two bound.
+    /// Sets the executor for functions that block: `spawn_blocking`, `run_in_executor(None, ..)`, files and host
+    /// names. This is asyncio's `loop.set_default_executor`, but from the start. Default: the runtime's own pool,
+    /// whose bounds the next two methods set.
     ///
-    /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
+    /// The executor ends with the runtime. If you build several runtimes with clones of it, it ends with the first of
+    /// them.
     #[must_use]
     pub fn default_executor(mut self, executor: Executor) -> Self {
         self.default_executor = Some(executor);
         self
     }
 
-    /// The most threads that `spawn_blocking` may use. At least 1; default 512.
+    /// Sets the maximum number of threads for `spawn_blocking`. At least 1; default 512.
     #[must_use]
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.blocking.max_threads = threads.max(1);
         self
     }
 
-    /// How long an idle blocking thread is kept. Default: 10 s.
+    /// Sets how long an idle blocking thread is kept. Default: 10 s.
     #[must_use]
     pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
         self.blocking.keep_alive = duration;
         self
     }
 
-    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, the loop jumps to the
-    /// next deadline instead of waiting for it:
+    /// Sets the clock for timers. Default: the system's clock. With a [simulated](Clock::simulated) clock, the loop
+    /// jumps to the next deadline instead of waiting for it:
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -106,17 +105,17 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each poll of a task that lasts longer than `limit`, which is at least 1 ms. Meanwhile nothing
-    /// else runs on the loop: the poll computes, blocks its thread, or loops over futures that never wait and know no
-    /// [budget](runtime_kernel::budget). asyncio's `slow_callback_duration` in debug mode, whose default is 100 ms.
-    /// Default: off.
+    /// Calls `hook` for each poll of a task that lasts longer than `limit`, which is at least 1 ms. Nothing else runs
+    /// on the loop during a long poll: it computes, blocks its thread, or loops over futures that never wait and have
+    /// no [budget](runtime_kernel::budget). This is asyncio's `slow_callback_duration` in debug mode, whose default is
+    /// 100 ms. Default: off.
     ///
-    /// The hook is called when the poll has returned, by the loop's thread; a panic in it ends there. Before that it
-    /// is called once while the poll lasts, by a thread that exists for this purpose alone. So it names a poll that
-    /// never returns, too. Under M:N the monitor does the same.
+    /// The loop's thread calls the hook when the poll has returned; a panic in the hook is caught. While the poll
+    /// lasts, a dedicated thread calls the hook once. So the hook also reports a poll that never returns. Under M:N
+    /// the monitor does the same.
     ///
-    /// Cost: none if it is off; else a lock and two looks at the clock for each poll. The time that the loop's thread
-    /// waits for a processor counts.
+    /// Cost: none if it is off; otherwise a lock and two clock readings per poll. The measured time includes the time
+    /// that the loop's thread waits for a processor.
     ///
     /// ```
     /// use std::time::Duration;
@@ -135,13 +134,5 @@ impl Builder {
     ) -> Self {
         self.slow_polls = Some(Settings::new(limit, hook));
         self
-    }
-
-    /// Makes the loop. It runs nothing until it is told to.
-    ///
-    /// # Errors
-    /// When the system gives no descriptors for the reactor, or no thread for [`on_slow_poll`](Builder::on_slow_poll).
-    pub fn build(self) -> io::Result<Loop> {
-        Loop::with(self)
     }
 }

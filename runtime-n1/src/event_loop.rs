@@ -1,4 +1,4 @@
-//! The event loop: what runs next, and when to ask the kernel.
+//! The event loop: which task runs next, and when the loop polls the kernel.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,7 +16,9 @@ use runtime_kernel::JoinHandle;
 use runtime_kernel::blocking::BlockingPool;
 use runtime_kernel::context::{self, EnterGuard, Role};
 use runtime_kernel::reactor::{Polled, Reactor};
+use runtime_kernel::task::left_over::Ending;
 use runtime_kernel::task::{SchedulerArc, Task, bind_local};
+use runtime_kernel::thread_stack::on_thread_stack;
 use runtime_kernel::time::TimerShard;
 use runtime_kernel::trace::{self, Fact, ThreadKind};
 
@@ -27,10 +29,10 @@ use crate::shared::Shared;
 use crate::simulated;
 use crate::slow_polls::Watch;
 
-/// So many times the interval are left between two looks at sockets and timers, if more tasks are ready than that.
+/// The number of intervals between two checks of sockets and timers, if more tasks are ready than one interval runs.
 const LONGEST_LOOK: u32 = 4;
 
-/// How long a shutdown waits at a time for a waker on another thread to queue the task that it has marked.
+/// How long a shutdown waits at a time for a waker on another thread to queue the task that the waker has marked.
 const FOREIGN_WAKER: Duration = Duration::from_millis(1);
 
 /// An event loop. It owns its tasks, polls them on the thread that runs it, and drops them there.
@@ -49,31 +51,31 @@ const FOREIGN_WAKER: Duration = Duration::from_millis(1);
 /// ```
 #[derive(Debug)]
 pub struct Loop {
-    pub(crate) local: Rc<Local>,
+    local: Rc<Local>,
     handle: Handle,
     io_interval: u32,
-    /// Tasks run since the last look at sockets and timers.
+    /// Tasks that ran since the last check of sockets and timers.
     since_look: Cell<u32>,
-    /// Tasks to be run until the next one.
+    /// Tasks to run until the next check.
     next_look: Cell<u32>,
     _not_send: PhantomData<*const ()>,
 }
 
 impl Loop {
-    /// A loop with the default knobs.
+    /// Creates a loop with the default settings.
     ///
     /// # Errors
-    /// When the system gives no descriptors for the reactor.
+    /// If the system refuses descriptors for the reactor.
     pub fn new() -> io::Result<Self> {
         Builder::default().build()
     }
 
-    /// The knobs.
+    /// Returns a builder, for other settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    pub(crate) fn with(builder: Builder) -> io::Result<Self> {
+    fn with(builder: Builder) -> io::Result<Self> {
         let reactor = Reactor::new(builder.reactor)?;
         let watch = builder.slow_polls.map(Watch::start).transpose()?;
         // A timer that another thread sets must end a wait that would be too long.
@@ -110,17 +112,17 @@ impl Loop {
         })
     }
 
-    /// A handle to spawn from other threads.
+    /// Returns a handle, which spawns from other threads.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Makes this loop the calling thread's runtime until the guard is dropped, without running it.
+    /// Enters this loop on the calling thread until the guard is dropped, without running it.
     pub fn enter(&self) -> EnterGuard {
         self.handle.enter()
     }
 
-    /// Starts a task that stays on this thread. It runs while the loop does.
+    /// Starts a task that stays on this thread. The task runs while the loop runs.
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -131,12 +133,12 @@ impl Loop {
         spawn_local_on(&self.local, future)
     }
 
-    /// Runs the loop until `root`, which becomes a task, has ended. Other tasks stay, and go on in the next run.
+    /// Runs the loop until `root` has ended; `root` becomes a task. Other tasks stay, and continue in the next run.
     ///
-    /// asyncio's `run_until_complete`.
+    /// This is asyncio's `run_until_complete`.
     ///
     /// # Panics
-    /// With the root task's own panic; inside a task of any runtime; when [`Handle::stop`] ends the loop first.
+    /// With the root task's own panic. Also inside a task of any runtime, and if [`Handle::stop`] ends the loop first.
     pub fn block_on<F>(&self, root: F) -> F::Output
     where
         F: Future + 'static,
@@ -155,8 +157,8 @@ impl Loop {
         }
     }
 
-    /// Runs the loop until [`Handle::stop`]. One that came before lets it run one round: what is ready by now, each
-    /// once.
+    /// Runs the loop until [`Handle::stop`]. If `stop` was called before, it runs one round: each task that is ready
+    /// now runs once.
     ///
     /// # Panics
     /// Inside a task of any runtime.
@@ -172,11 +174,13 @@ impl Loop {
         );
     }
 
-    /// Ends the loop: drops all tasks, on this thread; then waits up to `timeout` for blocking jobs. Returns the names
-    /// of those that still run.
+    /// Ends the loop: drops all tasks on this thread, and then waits up to `timeout` for blocking jobs. Returns the
+    /// names of the jobs that are still running.
     pub fn shutdown(self, timeout: Duration) -> Vec<String> {
-        self.drop_tasks();
-        self.local.shared.blocking.shutdown(timeout)
+        on_thread_stack(|| {
+            self.drop_tasks();
+            self.local.shared.blocking.shutdown(timeout)
+        })
     }
 
     fn enter_as_worker(&self) -> (CurrentGuard, EnterGuard) {
@@ -191,7 +195,8 @@ impl Loop {
         shared.erased().serve(|| {
             while !done() {
                 if shared.sleep.is_stopped() {
-                    // It came before the run: one round all the same, for what is ready, sockets and timers included.
+                    // It came before the run: one round all the same, for all that is ready, including sockets and
+                    // timers.
                     self.look(Some(Duration::ZERO));
                 }
                 self.turn();
@@ -205,17 +210,17 @@ impl Loop {
         self.publish_counters();
     }
 
-    /// One turn of the loop: run what was ready at the start.
+    /// One turn of the loop: runs the tasks that were ready at the start.
     fn turn(&self) {
         let local = &*self.local;
         local.shared.take_remote(&mut local.ready.borrow_mut());
         if local.ready.borrow().is_empty() {
             self.wait();
         }
-        // What becomes ready from here on has its turn in the next one.
+        // Tasks that become ready from here on run in the next turn.
         let ready = local.ready.borrow().len();
         for _ in 0..ready {
-            // However many tasks are ready, sockets, timers and other threads have their turn.
+            // Even if many tasks are ready, sockets, timers and other threads get their turn.
             if self.since_look.get() >= self.next_look.get() {
                 self.look(Some(Duration::ZERO));
                 local.shared.take_remote(&mut local.ready.borrow_mut());
@@ -228,14 +233,14 @@ impl Loop {
         }
     }
 
-    /// Nothing is ready: waits in the kernel for a socket, a timer or another thread.
+    /// Waits in the kernel for a socket, a timer or another thread, because no task is ready.
     fn wait(&self) {
         let shared = &self.local.shared;
         let deadline = shared.timers.prepare_park();
         if shared.sleep.begin() {
             self.publish_counters();
             if shared.clock.is_simulated() {
-                self.wait_simulated(deadline);
+                simulated::wait(&self.local, deadline, |timeout| self.wait_up_to(timeout));
             } else {
                 self.wait_up_to(deadline.map(|at| at.saturating_duration_since(Instant::now())));
             }
@@ -245,21 +250,21 @@ impl Loop {
         shared.take_remote(&mut self.local.ready.borrow_mut());
     }
 
-    /// Waits in the kernel, up to `timeout`.
-    pub(crate) fn wait_up_to(&self, timeout: Option<Duration>) {
+    /// Waits in the kernel, up to `timeout`. Returns true if the reactor may have more to report.
+    fn wait_up_to(&self, timeout: Option<Duration>) -> bool {
         if timeout != Some(Duration::ZERO) {
             self.local.shared.counters.parks.fetch_add(1, Relaxed);
             trace::note(Fact::Parks(true));
         }
-        self.look(timeout);
+        self.look(timeout)
     }
 
-    /// Asks the reactor, then fires the timers that are due. True if the reactor may have more to report.
-    pub(crate) fn look(&self, timeout: Option<Duration>) -> bool {
+    /// Polls the reactor, then fires the timers that are due. Returns true if the reactor may have more to report.
+    fn look(&self, timeout: Option<Duration>) -> bool {
         self.since_look.set(0);
         let mut polled = Polled::default();
         let shared = &self.local.shared;
-        // With nothing to wait for and no sockets there is nothing that the kernel could tell.
+        // Without waiting and without sockets, the kernel has nothing to report.
         if timeout != Some(Duration::ZERO) || shared.reactor.has_sources() {
             shared.counters.io_polls.fetch_add(1, Relaxed);
             polled = shared
@@ -274,8 +279,8 @@ impl Loop {
         if shared.timers.next_deadline().is_some() {
             shared.timers.fire(shared.clock.now());
         }
-        // What is ready by now has its turn first, as what a further look wakes would have to wait for that anyway,
-        // while its sockets and tasks went out of the cache.
+        // Tasks that are ready by now run first. Tasks that a further check wakes would have to wait for them anyway,
+        // and the check would push the sockets and tasks of the others out of the cache.
         let ready = self.local.ready.borrow().len() as u32;
         let interval = self.io_interval;
         let longest = interval.saturating_mul(LONGEST_LOOK);
@@ -288,15 +293,16 @@ impl Loop {
         polls.store(self.local.polls.get(), Relaxed);
     }
 
-    /// Refuses spawns, and drops every task on this thread.
+    /// Refuses new tasks, and drops every task on this thread.
     fn drop_tasks(&self) {
         let local = &*self.local;
         let shared = &local.shared;
         shared.close();
         local.closed.set(true);
         let _entered = self.enter_as_worker();
+        let ending = Ending::begin();
         loop {
-            // A task may be woken while another one is dropped: until a walk finds none.
+            // Dropping a task may wake another one, so this repeats until a walk finds none.
             let mut due: VecDeque<Task> = local.ready.take();
             shared.take_remote(&mut due);
             let alive = shared.arena.abort_all(|task| due.push_back(task));
@@ -304,7 +310,7 @@ impl Loop {
                 break;
             }
             if due.is_empty() {
-                // All that are left were marked by wakers on other threads, which are about to queue them.
+                // Wakers on other threads have marked all that are left, and are about to queue them.
                 if shared.sleep.begin() {
                     let _ = shared.reactor.poll(Some(FOREIGN_WAKER));
                     shared.sleep.end();
@@ -312,24 +318,43 @@ impl Loop {
             }
             due.into_iter().for_each(Task::cancel);
         }
+        ending.serve(|limit| {
+            let _ = shared.reactor.poll(Some(limit));
+            shared.timers.fire(shared.clock.now());
+        });
         local.blocks.borrow_mut().flush(&shared.arena, shared);
+        // Threads that have entered the loop may still wait for timers.
+        shared.timers.close();
+    }
+}
+
+impl Builder {
+    /// Builds the loop. Nothing runs on it until you run it.
+    ///
+    /// # Errors
+    /// If the system refuses descriptors for the reactor, or a thread for [`on_slow_poll`](Builder::on_slow_poll).
+    pub fn build(self) -> io::Result<Loop> {
+        Loop::with(self)
     }
 }
 
 impl Drop for Loop {
     fn drop(&mut self) {
         if !self.local.closed.get() {
-            self.drop_tasks();
-            self.local.shared.blocking.shutdown(Duration::ZERO);
+            // The stack of a green task may be left for ever, in the middle of this.
+            on_thread_stack(|| {
+                self.drop_tasks();
+                self.local.shared.blocking.shutdown(Duration::ZERO);
+            });
         }
         self.local.shared.reactor.shut_down();
     }
 }
 
-/// Starts a task on the loop that the calling thread is running; it stays on this thread.
+/// Starts a task on the loop that the calling thread is running. The task stays on this thread.
 ///
 /// # Panics
-/// Outside of a running [`Loop`].
+/// Outside a running [`Loop`].
 #[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -351,8 +376,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    // SAFETY: tasks of this loop are run and cancelled by its own thread only, which is this one, as a `Local` does
-    // not travel.
+    // SAFETY: tasks of this loop are run and cancelled only by its own thread. That is this one, because a `Local`
+    // does not move to another thread.
     let (task, handle) = unsafe { bind_local(local.shared.erased(), future) };
     if let Err(refused) = local.launch(task) {
         refused.settle();

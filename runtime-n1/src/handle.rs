@@ -1,4 +1,4 @@
-//! What other threads have of a loop.
+//! The handle to a loop for other threads.
 
 use std::fmt;
 use std::future::Future;
@@ -13,10 +13,11 @@ use runtime_kernel::time::{Clock, TimerShard};
 use runtime_kernel::{Capabilities, JoinHandle, Metrics, Native};
 
 use crate::local::Local;
+use crate::schedule;
 use crate::shared::Shared;
 
-/// A handle to a [`Loop`](crate::Loop): spawns `Send` futures from any thread, and stops the loop. It keeps no loop
-/// alive.
+/// A handle to a [`Loop`](crate::Loop): spawns `Send` futures from any thread, and stops the loop. It does not keep
+/// the loop alive.
 #[derive(Clone)]
 pub struct Handle {
     shared: SchedulerArc<Shared>,
@@ -28,10 +29,10 @@ impl Handle {
         Self { shared, ambient }
     }
 
-    /// The loop that runs the calling thread's task. asyncio's `get_running_loop`.
+    /// The loop that runs the calling thread's task. This is asyncio's `get_running_loop`.
     ///
     /// # Panics
-    /// Outside of the tasks of an N:1 loop.
+    /// Outside the tasks of an N:1 loop.
     pub fn current() -> Self {
         // Not the context's runtime: the task may have entered another one.
         Local::running()
@@ -45,7 +46,7 @@ impl Handle {
         Arc::clone(&self.ambient)
     }
 
-    /// Starts a task on the loop; it runs while the loop does.
+    /// Starts a task on the loop. The task runs while the loop runs.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -57,7 +58,7 @@ impl Handle {
         handle
     }
 
-    /// As [`spawn`](Handle::spawn), with a name that reports show.
+    /// Like [`spawn`](Handle::spawn), with a name that reports show.
     #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
     where
@@ -70,12 +71,12 @@ impl Handle {
     }
 
     fn launch(&self, task: Task) {
-        if let Err(refused) = Shared::launch(&self.shared, task) {
+        if let Err(refused) = schedule::launch(&self.shared, task) {
             refused.settle();
         }
     }
 
-    /// Runs a function that blocks on the loop's blocking pool.
+    /// Runs a blocking function on the loop's blocking pool.
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
@@ -85,16 +86,16 @@ impl Handle {
         self.shared.blocking.spawn(function)
     }
 
-    /// Makes the loop the calling thread's runtime until the guard is dropped.
+    /// Enters the loop on the calling thread until the guard is dropped.
     pub fn enter(&self) -> EnterGuard {
         context::enter(self.ambient_arc(), Role::NonWorker)
     }
 
     /// Polls `future` on the calling thread until it has ended. Tasks, sockets and timers advance only while the loop
-    /// runs, on its own thread.
+    /// runs on its own thread.
     ///
     /// # Panics
-    /// Inside a task of any runtime; with the future's own panic.
+    /// Inside a task of any runtime. Also with the future's own panic.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         context::assert_may_block(
             "Handle::block_on",
@@ -104,8 +105,8 @@ impl Handle {
         runtime_kernel::park::block_on_current_thread(future)
     }
 
-    /// Ends the loop's current run after the tasks that are ready, each of which is polled once more. If the loop does
-    /// not run, it ends the next run in the same way, after one round. Several that come before a run ends are one.
+    /// Ends the loop's current run after each ready task has been polled once more. If the loop is not running, it
+    /// ends the next run in the same way, after one round. Several calls before the end of a run count as one. This is
     /// asyncio's `stop`.
     pub fn stop(&self) {
         self.shared.stop();
@@ -160,7 +161,7 @@ impl Native for Handle {
     }
 }
 
-/// A loop as the code on its thread, and on its blocking threads, sees it.
+/// A loop, as seen by the code on its thread and on its blocking threads.
 pub(crate) struct LoopAmbient(pub(crate) SchedulerArc<Shared>);
 
 impl Ambient for LoopAmbient {
@@ -173,7 +174,7 @@ impl Ambient for LoopAmbient {
     }
 
     fn launch(&self, task: Task) -> Result<(), Refused> {
-        Shared::launch(&self.0, task)
+        schedule::launch(&self.0, task)
     }
 
     fn io_driver(&self) -> IoDriver {
@@ -193,6 +194,6 @@ impl Ambient for LoopAmbient {
     }
 }
 
-// A scheduler keeps its tasks' panics apart: none can leave it broken for a caller that catches one.
+// A scheduler isolates its tasks' panics: none of them can leave it broken for a caller that catches one.
 impl std::panic::UnwindSafe for Handle {}
 impl std::panic::RefUnwindSafe for Handle {}

@@ -1,4 +1,4 @@
-//! N:1 for a harness: start, run one root task, stop.
+//! N:1 for a test or benchmark harness: start, run one root task, stop.
 
 use std::future::Future;
 use std::io;
@@ -7,7 +7,7 @@ use runtime_library::{Launch, LaunchConfig};
 
 use crate::{Handle, Loop};
 
-/// The N:1 scheduler, as [`Launch`] starts it: one loop on the calling thread, whatever the number of workers.
+/// The N:1 scheduler, as [`Launch`] starts it: one loop on the calling thread, whatever the number of workers is.
 #[derive(Clone, Copy, Debug)]
 pub struct N1;
 

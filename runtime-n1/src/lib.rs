@@ -7,6 +7,7 @@ mod launch;
 mod local;
 #[cfg(feature = "process-pool")]
 pub mod process_pool;
+mod schedule;
 mod shared;
 mod simulated;
 mod sleep;

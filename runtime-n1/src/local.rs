@@ -1,4 +1,4 @@
-//! The side of a loop that only its own thread touches, found through a thread-local while the loop runs.
+//! The part of a loop that only its own thread touches. While the loop runs, it is found through a thread-local.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use runtime_kernel::context::{Ambient, Refused};
 use runtime_kernel::task::{BlockCache, Ran, SchedulerArc, Task};
+use runtime_kernel::thread_stack::in_the_middle;
 use runtime_kernel::trace::{self, Fact, Queue, WorkerId};
 
 use crate::shared::Shared;
 use crate::slow_polls::Watch;
 
-/// No borrow of a cell in here is held while a task's code runs.
+/// No cell in here stays borrowed while a task's code runs.
 pub(crate) struct Local {
     pub(crate) shared: SchedulerArc<Shared>,
     pub(crate) ambient: Arc<dyn Ambient>,
@@ -22,7 +23,7 @@ pub(crate) struct Local {
     pub(crate) closed: Cell<bool>,
     /// Tasks polled since the loop last published its counter.
     pub(crate) polls: Cell<u64>,
-    /// Names slow polls, if that was asked for.
+    /// Reports slow polls, if the builder was given a hook.
     pub(crate) watch: Option<Watch>,
 }
 
@@ -40,7 +41,7 @@ impl Drop for CurrentGuard {
 }
 
 impl Local {
-    /// Makes this the calling thread's loop, as long as the guard lives; it must not outlive `self`.
+    /// Makes this the calling thread's loop for as long as the guard lives. The guard must not outlive `self`.
     pub(crate) fn enter(&self) -> CurrentGuard {
         CurrentGuard(CURRENT.replace(self))
     }
@@ -49,8 +50,8 @@ impl Local {
     #[inline]
     pub(crate) fn current<'a>(shared: &SchedulerArc<Shared>) -> Option<&'a Self> {
         let local = CURRENT.try_with(Cell::get).ok()?;
-        // SAFETY: it is current only while `enter`'s caller keeps it alive, further up on this thread's stack; the
-        // reference that we return does not leave the calls that come from there.
+        // SAFETY: it is current only while `enter`'s caller keeps it alive, further up on this thread's stack. The
+        // returned reference does not leave the calls that come from there.
         let local = unsafe { local.as_ref() }?;
         SchedulerArc::same(&local.shared, shared).then_some(local)
     }
@@ -63,6 +64,7 @@ impl Local {
     }
 
     pub(crate) fn push(&self, task: Task) {
+        let _middle = in_the_middle();
         trace::note(Fact::Queued(task.id(), Queue::Fifo, WorkerId::NONE));
         self.ready.borrow_mut().push_back(task);
     }
@@ -75,7 +77,7 @@ impl Local {
         Ok(())
     }
 
-    /// Polls a task out of the ready queue.
+    /// Polls a task from the ready queue.
     pub(crate) fn run(&self, task: Task) {
         self.polls.set(self.polls.get() + 1);
         let ran = match &self.watch {

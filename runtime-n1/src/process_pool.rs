@@ -1,6 +1,7 @@
-//! Child processes of this program, each with an N:1 loop, and typed calls to them: asyncio's `ProcessPoolExecutor`.
+//! Child processes of this program, each with an N:1 loop, and typed calls to them, as in asyncio's
+//! `ProcessPoolExecutor`.
 //!
-//! The pool is `runtime_core`'s; what is N:1's is the loop.
+//! `runtime_core` provides the pool, and N:1 only provides the loop.
 
 use std::io;
 
@@ -10,11 +11,11 @@ pub use runtime_library::process_pool::{Builder, Call, CallError, Functions, Pro
 
 use crate::{Loop, spawn_local};
 
-/// To be called first of all in `main`, by every program that makes a [`ProcessPool`]: adds the
-/// functions that its processes may run. In a process that a pool has started it runs them and never returns.
+/// Call this first of all in `main`, in every program that creates a [`ProcessPool`]. It adds the functions that the
+/// pool's processes may run. In a process that a pool has started, it runs them and never returns.
 ///
-/// What stands before it in `main` happens in each of those processes too. It must add the same functions in all of
-/// them.
+/// Code before this call in `main` runs in each of those processes, too. The call must add the same functions in all
+/// of them.
 ///
 /// # Panics
 /// If it is called twice.

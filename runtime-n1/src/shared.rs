@@ -1,21 +1,17 @@
-//! The side of a loop that other threads see: where a task goes that they wake or spawn.
-#![allow(unsafe_code)]
+//! The part of a loop that other threads see: the queue for tasks that they wake or spawn.
 
-use std::alloc::Layout;
 use std::collections::VecDeque;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use parking_lot::Mutex;
 use runtime_kernel::blocking::BlockingPool;
 use runtime_kernel::context::Refused;
+use runtime_kernel::primitives::real_locks::Mutex;
 use runtime_kernel::reactor::Reactor;
-use runtime_kernel::task::{Arena, Schedule, SchedulerArc, SchedulerRef, Task};
+use runtime_kernel::task::{Arena, Task};
 use runtime_kernel::time::{Clock, TimerShard};
 use runtime_kernel::trace::{self, Fact, Queue, WorkerId};
 
-use crate::local::Local;
 use crate::sleep::Sleep;
 
 /// What the loop, its handles and its tasks share.
@@ -25,21 +21,21 @@ pub(crate) struct Shared {
     pub(crate) timers: Arc<TimerShard>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) clock: Clock,
-    remote: Mutex<Remote>,
+    remote: Mutex<RemoteQueue>,
     pub(crate) sleep: Sleep,
     pub(crate) counters: Counters,
-    /// By what traces know the loop.
+    /// The loop's number in traces.
     pub(crate) worker: WorkerId,
 }
 
 #[derive(Default)]
-struct Remote {
+struct RemoteQueue {
     queue: VecDeque<Task>,
-    /// No more spawns. Wakes still come in, until the last task is gone.
+    /// No more spawns. Wakes are still accepted until the last task is gone.
     closed: bool,
 }
 
-/// Written by the loop only; read by anyone.
+/// Only the loop writes them; any thread may read them.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) polls: AtomicU64,
@@ -67,26 +63,23 @@ impl Shared {
         }
     }
 
-    /// Queues a task from outside of the loop.
-    fn push_remote(&self, task: Task) {
+    /// Queues a task from outside the loop.
+    pub(crate) fn push_remote(&self, task: Task) {
         trace::note(Fact::Queued(task.id(), Queue::Inbox, self.worker));
         self.remote.lock().queue.push_back(task);
         self.announce();
     }
 
-    /// Queues a new task, unless the loop takes none any more.
-    pub(crate) fn launch(this: &SchedulerArc<Self>, task: Task) -> Result<(), Refused> {
-        if let Some(local) = Local::current(this) {
-            return local.launch(task);
-        }
-        let mut remote = this.remote.lock();
+    /// Queues a new task from outside the loop, unless the loop no longer accepts any.
+    pub(crate) fn launch_remote(&self, task: Task) -> Result<(), Refused> {
+        let mut remote = self.remote.lock();
         if remote.closed {
             return Err(Refused { task, error: None });
         }
-        trace::note(Fact::Queued(task.id(), Queue::Inbox, this.worker));
+        trace::note(Fact::Queued(task.id(), Queue::Inbox, self.worker));
         remote.queue.push_back(task);
         drop(remote);
-        this.announce();
+        self.announce();
         Ok(())
     }
 
@@ -97,7 +90,7 @@ impl Shared {
         }
     }
 
-    /// Moves what other threads queued to `ready`.
+    /// Moves the tasks that other threads have queued to `ready`.
     pub(crate) fn take_remote(&self, ready: &mut VecDeque<Task>) {
         if self.sleep.is_pending() {
             let mut remote = self.remote.lock();
@@ -119,37 +112,5 @@ impl Shared {
         if self.sleep.stop() {
             self.reactor.notify();
         }
-    }
-}
-
-// SAFETY: memory is from the arena, or from a cache over it.
-unsafe impl Schedule for Shared {
-    fn schedule(this: &SchedulerArc<Self>, task: Task) {
-        match Local::current(this) {
-            Some(local) => local.push(task),
-            None => this.push_remote(task),
-        }
-    }
-
-    fn allocate(this: &SchedulerArc<Self>, layout: Layout) -> (NonNull<u8>, SchedulerRef) {
-        match Local::current(this) {
-            Some(local) => {
-                let mut blocks = local.blocks.borrow_mut();
-                blocks.allocate(&this.arena, this, layout)
-            }
-            None => (this.arena.allocate(layout), this.erase()),
-        }
-    }
-
-    unsafe fn deallocate(this: SchedulerArc<Self>, block: NonNull<u8>, layout: Layout) {
-        let Some(local) = Local::current(&this) else {
-            // SAFETY: by this function's contract.
-            return unsafe { this.arena.deallocate(block, layout) };
-        };
-        // By way of the loop's own reference, as the task's is given away.
-        let arena = &local.shared.arena;
-        let mut blocks = local.blocks.borrow_mut();
-        // SAFETY: by this function's contract.
-        unsafe { blocks.deallocate(arena, this, block, layout) };
     }
 }

@@ -1,14 +1,14 @@
-//! The loop's sleep, and how another thread ends it.
+//! How the loop sleeps, and how another thread wakes it.
 //!
 //! | the loop | another thread |
 //! |---|---|
 //! | 1. says that it sleeps | 1. queues, and says that there is something |
 //! | 2. a fence | 2. a fence |
-//! | 3. looks whether there is something, or a stop | 3. looks whether the loop sleeps |
+//! | 3. checks whether there is something, or a stop | 3. checks whether the loop sleeps |
 //! | 4. if not, waits in the kernel | 4. if so, takes the flag and notifies the reactor |
 //!
-//! Both write before they look, so at least one of them sees what the other wrote. A notification that comes before the
-//! wait ends the wait at once.
+//! Both write before they check, so at least one of them sees what the other wrote. A notification that comes before
+//! the wait ends the wait at once.
 
 use runtime_kernel::primitives::atomic::{
     AtomicBool,
@@ -19,10 +19,10 @@ use runtime_kernel::primitives::atomic::{
 pub(crate) struct Sleep {
     /// Another thread has queued something.
     pending: AtomicBool,
-    /// The loop waits in the kernel, or is about to. Changed by read-modify-writes only: then a late `interrupt` can't
-    /// hide a newer sleep from the next one.
+    /// The loop waits in the kernel, or is about to. It is changed only by read-modify-writes: so a late `interrupt`
+    /// can't hide a newer sleep from the next one.
     sleeping: AtomicBool,
-    /// The loop's run is to end.
+    /// The loop must end its run.
     stopped: AtomicBool,
 }
 
@@ -37,14 +37,14 @@ impl Sleep {
 
     // ---- other threads
 
-    /// Something was queued for the loop. True: the caller must notify the reactor.
+    /// Call this when something was queued for the loop. If it returns true, the caller must notify the reactor.
     #[must_use]
     pub(crate) fn announce(&self) -> bool {
         self.pending.store(true, Relaxed);
         self.interrupt()
     }
 
-    /// The loop's run is to end. True: the caller must notify the reactor.
+    /// Ends the loop's run. If it returns true, the caller must notify the reactor.
     #[must_use]
     pub(crate) fn stop(&self) -> bool {
         self.stopped.store(true, Relaxed);
@@ -54,13 +54,14 @@ impl Sleep {
     fn interrupt(&self) -> bool {
         // Pairs with the fence in `begin`.
         fence(SeqCst);
-        // One notification is enough: whoever takes the flag makes it.
+        // One notification is enough: the thread that takes the flag sends it.
         self.sleeping.load(Relaxed) && self.sleeping.swap(false, Relaxed)
     }
 
     // ---- the loop
 
-    /// True if the loop may wait in the kernel: whoever queues something from now on notifies the reactor.
+    /// Returns true if the loop may wait in the kernel: a thread that queues something from now on notifies the
+    /// reactor.
     pub(crate) fn begin(&self) -> bool {
         self.sleeping.swap(true, Relaxed);
         // Pairs with the fence in `interrupt`.
@@ -86,7 +87,7 @@ impl Sleep {
         self.pending.load(Relaxed)
     }
 
-    /// The loop takes all that is queued. Call it under the queue's lock: what is queued later sets the flag again.
+    /// Call this when the loop takes all that is queued, under the queue's lock: a later push sets the flag again.
     pub(crate) fn take_pending(&self) {
         self.pending.store(false, Relaxed);
     }

@@ -1,12 +1,12 @@
-//! Naming the tasks whose polls last too long: asyncio's `slow_callback_duration`.
+//! Reports tasks whose polls last too long: asyncio's `slow_callback_duration`.
 //!
-//! The loop notes which task it polls, and since when. It asks for the time after the poll, and tells the hook if that
-//! was too long. A poll that never returns can't be told of by the loop itself. So there is a thread, which looks
-//! whether the poll that is noted has lasted too long. It sleeps without a time limit while the loop is idle, and is
-//! woken by the next poll.
+//! The loop notes which task it polls, and since when. It reads the clock after the poll, and calls the hook if the
+//! poll was too long. The loop itself can't report a poll that never returns. A separate thread therefore checks
+//! whether the noted poll has lasted too long. While the loop is idle, this thread sleeps without a time limit, and
+//! the next poll wakes it.
 //!
 //! All of this exists only if the builder was given a hook. The note is under a lock, which costs a few dozen
-//! nanoseconds for each poll. No hook runs under it.
+//! nanoseconds per poll. No hook runs under the lock.
 
 use std::fmt;
 use std::io;
@@ -15,21 +15,22 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use runtime_kernel::context::stay_in;
+use runtime_kernel::primitives::real_locks::{Condvar, Mutex};
 use runtime_kernel::task::{AbortHandle, Ran, Task};
 
-/// The shortest limit: the watching thread looks that often, at most.
+/// The shortest limit. The watching thread checks at most this often.
 const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
 
 /// A poll that has lasted too long. See [`Builder::on_slow_poll`](crate::Builder::on_slow_poll).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SlowPoll {
-    /// The task's name, else the type of its future, which names the function that its code stands in.
+    /// The task's name. Without one, the type of its future, which contains the name of the function with its code.
     pub task: String,
     /// Where the task was spawned, if it was spawned with a name.
     pub spawned_at: Option<&'static Location<'static>>,
-    /// How long it took; for at least how long it has lasted so far, if it has not returned.
+    /// How long the poll took. If it has not returned, how long it has lasted so far, at least.
     pub lasted: Duration,
     /// Whether the poll has returned. If not, nothing else runs on the loop at this moment.
     pub returned: bool,
@@ -50,7 +51,7 @@ impl fmt::Display for SlowPoll {
     }
 }
 
-/// What the builder was told.
+/// The settings from the builder.
 #[derive(Clone)]
 pub(crate) struct Settings {
     limit: Duration,
@@ -74,7 +75,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// The loop's side. Dropped, it ends the thread, and does not wait for it: the hook may take its time.
+/// The loop's part. Dropping it ends the thread, but does not wait for it, because the hook may take long.
 pub(crate) struct Watch {
     shared: Arc<Shared>,
 }
@@ -82,7 +83,7 @@ pub(crate) struct Watch {
 struct Shared {
     settings: Settings,
     state: Mutex<State>,
-    /// For the thread, when it sleeps without a limit.
+    /// For the thread, when it sleeps without a time limit.
     wake: Condvar,
 }
 
@@ -94,11 +95,11 @@ struct State {
     ended: bool,
 }
 
-/// A poll that goes on. The handle keeps the task's name.
+/// A poll in progress. The handle keeps the task's name.
 struct Running {
     task: AbortHandle,
     since: Instant,
-    /// The hook knows of it.
+    /// The hook was called for it.
     told: bool,
 }
 
@@ -116,7 +117,7 @@ impl Watch {
         Ok(Self { shared })
     }
 
-    /// Runs the task once, watched.
+    /// Polls the task once, watched.
     pub(crate) fn run(&self, task: Task) -> Ran {
         let around = self.shared.begin(task.abort_handle());
         let ran = task.run();
@@ -133,7 +134,7 @@ impl Drop for Watch {
 }
 
 impl Shared {
-    /// Returns the poll that this one runs inside of, if any.
+    /// Returns the poll that this one runs inside, if any.
     fn begin(&self, task: AbortHandle) -> Option<Running> {
         let mut state = self.state.lock();
         let around = state.running.replace(Running {
@@ -150,7 +151,7 @@ impl Shared {
 
     fn end(&self, around: Option<Running>) {
         let ended = std::mem::replace(&mut self.state.lock().running, around);
-        // Outside of the lock: the handle may be the task's last.
+        // Outside the lock, because the handle may be the task's last reference.
         if let Some(Running { task, since, .. }) = ended {
             let lasted = since.elapsed();
             if lasted >= self.settings.limit {
@@ -159,7 +160,7 @@ impl Shared {
         }
     }
 
-    /// The thread's life.
+    /// The main function of the thread.
     fn watch(&self) {
         let mut state = self.state.lock();
         while !state.ended {
@@ -195,10 +196,13 @@ impl Shared {
             lasted,
             returned,
         };
-        // The hook's panic is neither the task's nor the loop's.
-        let told = catch_unwind(AssertUnwindSafe(|| (self.settings.hook)(&poll)));
+        // A panic of the hook affects neither the task nor the loop, and neither does a runtime that it enters and
+        // doesn't leave.
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            stay_in(|| (self.settings.hook)(&poll));
+        }));
         if let Err(payload) = told {
-            // The payload's own destructor may panic, too: there the chain is cut.
+            // The payload's own destructor may panic, too. A panic from that one is leaked.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
         }
     }

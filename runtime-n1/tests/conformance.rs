@@ -1,4 +1,4 @@
-//! The contract, checked on the N:1 loop.
+//! The conformance cases on the N:1 loop.
 
 use std::future::Future;
 use std::time::Duration;

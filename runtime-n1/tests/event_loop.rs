@@ -1,4 +1,4 @@
-//! What is particular to N:1. What every scheduler has to do is in `conformance.rs`.
+//! Tests that are particular to N:1. Those for every scheduler are in `conformance.rs`.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -60,7 +60,7 @@ fn ready_tasks_run_first_in_first_out() {
     assert_eq!(*order.borrow(), "abcabc");
 }
 
-/// Nor is a task that is awaited taken out of turn.
+/// Awaiting a task does not change its turn, either.
 #[test]
 fn a_child_that_is_awaited_runs_after_those_that_were_ready_before() {
     let event_loop = Loop::new().unwrap();
@@ -78,7 +78,7 @@ fn a_child_that_is_awaited_runs_after_those_that_were_ready_before() {
     assert_eq!(*order.borrow(), "abc.");
 }
 
-/// The child borrows what its parent's poll has borrowed around the poll of the handle.
+/// The child borrows a value that its parent keeps borrowed around the poll of the handle.
 #[test]
 fn a_child_does_not_run_while_its_parents_poll_borrows() {
     let event_loop = Loop::new().unwrap();
@@ -99,7 +99,7 @@ fn a_child_does_not_run_while_its_parents_poll_borrows() {
     assert_eq!(*shared.borrow(), 10);
 }
 
-/// To wake, to abort and to drop a handle run nothing inside of the caller either.
+/// Waking, aborting and dropping a handle do not run anything inside the caller either.
 #[test]
 fn no_call_runs_a_task_while_its_caller_borrows() {
     let event_loop = Loop::new().unwrap();
@@ -296,10 +296,10 @@ fn an_idle_loop_asks_the_kernel_once() {
     assert!(waited <= 3, "{waited} polls of the reactor for one sleep");
 }
 
-/// Neither in the middle of what is ready, nor at its end only, if that is far away.
+/// The check must not come in the middle of a short round, and must not wait for the end of a long one.
 #[test]
 fn a_busy_loop_asks_for_sockets_once_a_round_or_every_few_hundred_tasks() {
-    // The round; four times the default interval, as the round is longer.
+    // Per round; then per four times the default interval, because the round is longer.
     for (tasks, expected) in [(150, 140..220), (2_000, 200..400)] {
         let event_loop = Loop::new().unwrap();
         let polls = event_loop.block_on(polls_between_looks(event_loop.handle().clone(), tasks));
@@ -363,7 +363,7 @@ fn a_guard_that_is_held_over_an_await_changes_nobody_elses_runtime() {
             assert!(is_own(&seen), "left with the end of the poll");
             let again = handle.enter();
             assert!(!is_own(&seen));
-            // The first one is gone: it takes nothing away.
+            // It is not the innermost guard any more: dropping it must not leave the runtime entered by `again`.
             drop(guard);
             assert!(!is_own(&seen));
             drop(again);

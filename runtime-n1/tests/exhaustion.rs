@@ -1,4 +1,5 @@
-//! Descriptors are exhausted: the only test of its process, whose limit it lowers.
+//! Accepting when descriptors are exhausted. It is the only test of its process, because it lowers the process's
+//! limit.
 
 #[test]
 fn accept_when_descriptors_are_exhausted() {

@@ -1,5 +1,5 @@
-//! The process pool, by a program that is its own child: its `main` calls `init`, as users' do, and then runs the
-//! tests.
+//! The process pool, tested by a program that is its own child: its `main` calls `init`, as users' do, and then runs
+//! the tests.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-// What the children run.
+// The functions that the children run.
 
 fn square(number: u64) -> u64 {
     number * number
@@ -41,14 +41,14 @@ fn ending(code: i32) {
     std::process::exit(code)
 }
 
-/// Blocks for ever, deaf to everything.
+/// Blocks for ever and ignores everything.
 fn deaf(_: ()) {
     loop {
         std::thread::sleep(PATIENCE);
     }
 }
 
-/// Blocks until there is such a file.
+/// Blocks until the file exists.
 fn until_there(file: PathBuf) -> u32 {
     while !file.exists() {
         std::thread::sleep(Duration::from_millis(1));
@@ -56,7 +56,7 @@ fn until_there(file: PathBuf) -> u32 {
     std::process::id()
 }
 
-/// Runs alone in its process, or panics.
+/// Panics unless it runs alone in its process.
 fn alone(_: ()) -> u32 {
     static INSIDE: AtomicU64 = AtomicU64::new(0);
     assert_eq!(INSIDE.fetch_add(1, Ordering::SeqCst), 0);
@@ -65,7 +65,7 @@ fn alone(_: ()) -> u32 {
     std::process::id()
 }
 
-/// Returns when so many calls of it are in one process at a time.
+/// Returns when this many calls of it are in one process at the same time.
 async fn meet(calls: u64) -> u32 {
     static ARRIVED: AtomicU64 = AtomicU64::new(0);
     ARRIVED.fetch_add(1, Ordering::SeqCst);
@@ -86,7 +86,7 @@ impl Drop for Holding {
     }
 }
 
-/// Holds its process's attention until `release` is called there.
+/// Keeps a place in its process until `release` is called there.
 async fn hold(_: ()) -> u32 {
     HOLDING.fetch_add(1, Ordering::SeqCst);
     let _holding = Holding;
@@ -101,7 +101,7 @@ async fn release(_: ()) -> u32 {
     std::process::id()
 }
 
-/// Of `hold`, how many calls live in this process.
+/// How many calls of `hold` are alive in this process.
 async fn holding(_: ()) -> u64 {
     HOLDING.load(Ordering::SeqCst)
 }
@@ -132,7 +132,7 @@ fn grown(shape: Shape) -> Shape {
     }
 }
 
-/// What can't be sent.
+/// A value that can't be sent.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Stuck(u8);
 
@@ -228,7 +228,7 @@ fn pool(processes: usize) -> ProcessPool {
     ProcessPool::builder().processes(processes).build().unwrap()
 }
 
-/// Kept inside of a task: both ways of awaiting are used.
+/// Runs it inside a task, so that both ways of awaiting are used.
 fn on_a_loop<F: Future + 'static>(future: F) -> F::Output
 where
     F::Output: 'static,
@@ -244,7 +244,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Whether it runs: a zombie does not.
+/// Whether the process runs; a zombie does not count.
 fn runs(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
     let state = stat.ok().and_then(|stat| {
@@ -264,7 +264,7 @@ fn results_come_back() {
     for (number, call) in calls.into_iter().enumerate().rev() {
         assert_eq!(block_on(call), Ok((number * number) as u64));
     }
-    // Made and dropped inside of a task.
+    // Created and dropped inside a task.
     let inside = on_a_loop(async { crate::pool(1).call(square, 12).await });
     assert_eq!(inside, Ok(144));
 }
@@ -289,7 +289,7 @@ fn large_results() {
     let bytes: Vec<u8> = (0..5_000_000_u32)
         .map(|index| (index % 251) as u8)
         .collect();
-    // More at once than the sockets hold.
+    // More bytes at once than the sockets can buffer.
     let calls: Vec<_> = (0..4).map(|_| pool.call(doubled, bytes.clone())).collect();
     for call in calls {
         let result = block_on(call).unwrap();
@@ -341,7 +341,8 @@ fn killed_process() {
     assert_eq!(ids, pool.ids());
     let mut held = pool.call_on_each(hold, |_| ());
     let second = held.pop().unwrap();
-    // Only a call that a process runs dies with it; one that waits would go to the next.
+    // A process's death ends only the calls that it is running. A call that is still queued would go to the next
+    // process.
     for call in pool.call_on_each(holding, |_| ()) {
         assert_eq!(block_on(call), Ok(1));
     }
@@ -354,7 +355,7 @@ fn killed_process() {
         }
         other => panic!("{other:?}"),
     }
-    // The other one goes on, and so does the pool, with another process.
+    // The other process continues, and so does the pool, with a new process.
     let released: Vec<_> = pool.call_on_each(release, |_| ());
     let released: Vec<u32> = released
         .into_iter()
@@ -399,11 +400,11 @@ fn dropped_waiting_calls() {
     let id = block_on(pool.call_async(own_id, ())).unwrap();
     let file = std::env::temp_dir().join(format!("process-pool-{id}"));
     let first = pool.call(until_there, file.clone());
-    // Made, any of them would end the process.
+    // If any of these calls were made, it would end the process.
     drop((0..1000).map(|_| pool.call(ending, 1)).collect::<Vec<_>>());
     std::fs::write(&file, "").unwrap();
     assert_eq!(block_on(first), Ok(id));
-    // A blocking call that is dropped while it runs keeps its process, and its result goes nowhere.
+    // If a blocking call is dropped while it runs, it keeps its process, and its result is discarded.
     for _ in 0..20 {
         drop(pool.call(alone, ()));
         assert_eq!(block_on(pool.call(alone, ())), Ok(id));
@@ -452,7 +453,7 @@ fn this_program(argument: &str) -> Command {
     command
 }
 
-/// Plays a parent whose children are busy or idle, and is killed.
+/// Plays a parent that is killed while its children are busy or idle.
 fn be_a_parent() {
     let pool = pool(2);
     let ready: Vec<_> = pool.call_on_each(own_id, |_| ());

@@ -1,4 +1,4 @@
-//! Tasks that keep the loop are named: those that return from their poll late, and those that never do.
+//! Tasks that block the loop are reported: those that return late from their poll, and those that never return.
 
 use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -6,13 +6,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runtime_core::{sleep, yield_now};
+use runtime_core::{context, sleep, yield_now};
 use runtime_n1::{Loop, SlowPoll, consume_budget, unconstrained};
 
 const LIMIT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(60);
 
-/// A loop, and what its hook was told.
+/// A loop, and the reports of its hook.
 fn watched() -> (Loop, mpsc::Receiver<SlowPoll>) {
     let (tell, told) = mpsc::channel();
     let event_loop = Loop::builder()
@@ -71,7 +71,7 @@ fn a_task_without_a_name_is_named_by_its_future() {
 
 #[test]
 fn an_idle_loop_and_short_polls_are_not_told_of() {
-    // So long that no machine keeps a thread from its processor for that time.
+    // Long enough that no machine delays a thread for that time.
     const IDLE: Duration = Duration::from_secs(1);
     let (event_loop, told) = watched();
     event_loop.block_on(async {
@@ -81,7 +81,7 @@ fn an_idle_loop_and_short_polls_are_not_told_of() {
         }
     });
     drop(event_loop);
-    // Under load a short poll may be reported, because its thread had no processor. The sleep never is.
+    // Under load a short poll may be reported because its thread had no processor. The sleep is never reported.
     assert!(told.iter().all(|poll| poll.lasted < IDLE));
 }
 
@@ -91,7 +91,7 @@ fn a_hook_that_panics_or_uses_the_loop_harms_nobody() {
     let event_loop = Loop::builder()
         .on_slow_poll(LIMIT, move |poll| {
             if poll.returned {
-                // On the loop's thread: it spawns there.
+                // On the loop's thread: it spawns here.
                 drop(runtime_core::spawn(async {}));
                 let _ = tell.send(());
             }
@@ -108,6 +108,28 @@ fn a_hook_that_panics_or_uses_the_loop_harms_nobody() {
         assert_eq!(value, 7);
         told.recv_timeout(LONG).unwrap();
     }
+}
+
+#[test]
+fn a_hook_that_forgets_a_guard_leaves_the_loop_in_its_runtime() {
+    let other = Loop::new().unwrap();
+    let foreign = other.handle().clone();
+    let event_loop = Loop::builder()
+        .on_slow_poll(LIMIT, move |poll| {
+            if poll.returned {
+                // On the loop's thread, between two polls.
+                std::mem::forget(foreign.enter());
+            }
+        })
+        .build()
+        .unwrap();
+    event_loop.block_on(async {
+        let current = || context::try_with(Arc::clone).unwrap();
+        let own = current();
+        thread::sleep(2 * LIMIT);
+        yield_now().await;
+        assert!(Arc::ptr_eq(&own, &current()));
+    });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The knobs of a runtime.
+//! The settings of a runtime.
 
 use std::io;
 use std::time::Duration;
@@ -6,16 +6,14 @@ use std::time::Duration;
 use runtime_kernel::blocking::{BlockingConfig, Executor};
 use runtime_kernel::time::Clock;
 
-use crate::Runtime;
-
-/// Stack of a task's thread unless the builder says otherwise: as much as the standard library gives its threads.
+/// The default stack size of a task's thread: that of the standard library's threads.
 pub(crate) const DEFAULT_STACK_BYTES: usize = 2 * 1024 * 1024;
-/// Less than this overflows in a panic's message.
+/// A smaller stack overflows while a panic's message is printed.
 pub(crate) const MIN_STACK_BYTES: usize = 32 * 1024;
-/// More than this is a mistake: a hundredth of it is refused by most systems.
+/// A larger value is a mistake: most systems refuse even a hundredth of it.
 const MAX_STACK_BYTES: usize = 1 << 40;
 
-/// How a [`Runtime`] is made.
+/// Builds a [`Runtime`](crate::Runtime).
 ///
 /// ```
 /// let runtime = runtime_threads::Runtime::builder()
@@ -52,65 +50,68 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The defaults.
+    /// Creates a builder with the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stack of each task's thread in bytes, without the guard page; rounded up to pages. 32 KiB to 1 TiB; default 2
-    /// MiB, as the standard library's threads have.
+    /// Sets the stack size of each task's thread in bytes, without the guard page. It is rounded up to pages. 32 KiB
+    /// to 1 TiB; default 2 MiB, like threads of the standard library.
     ///
-    /// Only what is touched uses memory; the rest is address space, and 4 KiB of page table a thread. Give less where
-    /// address space is limited (`ulimit -v`, 32 bits). Deep recursion needs more: an overflow hits the guard page
-    /// and ends the process. On Linux its last words name the task, and this.
+    /// Only touched pages use memory; the rest is address space, and 4 KiB of page table per thread. Use less if
+    /// address space is limited (`ulimit -v`, 32 bits). Deep recursion needs more: an overflow hits the guard page and
+    /// ends the process. On Linux a last message names the task and this setting.
     #[must_use]
     pub fn stack_bytes(mut self, bytes: usize) -> Self {
         self.stack_bytes = bytes;
         self
     }
 
-    /// What the threads of tasks are called, followed by a number; Linux shows the first 15 bytes. Default: `task`.
+    /// Sets the name of the tasks' threads, to which a number is added; Linux shows the first 15 bytes. Default:
+    /// `task`.
     #[must_use]
     pub fn thread_name(mut self, prefix: impl Into<String>) -> Self {
         self.thread_name = prefix.into();
         self
     }
 
-    /// The most tasks that may live at the same time; the handles of further ones report
-    /// [`SpawnFailed`](runtime_kernel::JoinError::SpawnFailed). Default: as many as the system gives.
+    /// Sets the maximum number of tasks that live at the same time. The handles of further tasks report
+    /// [`SpawnFailed`](runtime_kernel::JoinError::SpawnFailed). Default: as many as the system allows.
     #[must_use]
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.max_threads = Some(threads);
         self
     }
 
-    /// Where functions that block run unless another executor is named: `spawn_blocking`, `run_in_executor(None, ..)`
-    /// and host names; files are read and written on the task's own thread. asyncio's `loop.set_default_executor`,
-    /// from the start. Default: a pool of the runtime's own, which the next two bound.
+    /// Sets the executor for functions that block, unless a call names another one: `spawn_blocking`,
+    /// `run_in_executor(None, ..)` and host names; files are read and written on the task's own thread. This is
+    /// asyncio's `loop.set_default_executor`, but from the start. Default: the runtime's own pool, whose bounds the
+    /// next two methods set.
     ///
-    /// The executor ends with the runtime, and so with the first of several that are built with clones of it.
+    /// The executor ends with the runtime. If you build several runtimes with clones of it, it ends with the first of
+    /// them.
     #[must_use]
     pub fn default_executor(mut self, executor: Executor) -> Self {
         self.default_executor = Some(executor);
         self
     }
 
-    /// The most threads that `spawn_blocking` may use. At least 1; default 512.
+    /// Sets the maximum number of threads for `spawn_blocking`. At least 1; default 512.
     #[must_use]
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.blocking.max_threads = threads.max(1);
         self
     }
 
-    /// How long an idle blocking thread is kept. Default: 10 s.
+    /// Sets how long an idle blocking thread is kept. Default: 10 s.
     #[must_use]
     pub fn blocking_keep_alive(mut self, duration: Duration) -> Self {
         self.blocking.keep_alive = duration;
         self
     }
 
-    /// What timers go by. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to the
-    /// next deadline when every task's thread waits:
+    /// Sets the clock for timers. Default: the system's clock. With a [simulated](Clock::simulated) one, time jumps to
+    /// the next deadline when every task's thread waits:
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -132,16 +133,16 @@ impl Builder {
         self
     }
 
-    /// Makes the runtime. No thread is started yet.
+    /// Checks the settings for [`build`](Builder::build).
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a stack outside of its bounds or a name with a zero byte.
-    pub fn build(self) -> io::Result<Runtime> {
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a stack outside its bounds or a name with a zero byte.
+    pub(crate) fn check(&self) -> io::Result<()> {
         check_stack_bytes(self.stack_bytes)?;
         if self.thread_name.contains('\0') {
             return Err(invalid("a thread's name has no zero bytes"));
         }
-        Ok(Runtime::with(self))
+        Ok(())
     }
 }
 

@@ -1,8 +1,9 @@
-//! The one place where a task waits for its thread while it is due.
+//! The slot in which a scheduled task waits for its thread.
 //!
-//! A waker fills the place, and then unparks the thread. The thread looks into the place, and parks if it is empty. An
-//! unpark that comes between the look and the park makes the park return at once. So the thread looks again, and no
-//! wake-up is lost. One place is enough, because the task cell sees to it that a task is due at most once at a time.
+//! A waker fills the slot, and then unparks the thread. The thread checks the slot, and parks if it is empty. An
+//! unpark that comes between the check and the park makes the park return at once. The thread then checks again, so
+//! no wake-up is lost. One slot is enough, because the task cell ensures that a task is scheduled at most once at a
+//! time.
 
 use std::ptr::{self, NonNull};
 
@@ -19,15 +20,15 @@ impl Due {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Fills the place. Returns what was there before.
+    /// Fills the slot. Returns its previous content.
     pub(crate) fn put(&self, task: NonNull<()>) -> Option<NonNull<()>> {
-        // Release: hands over what the waker wrote. Acquire: takes over what was there.
+        // Release: publishes what the waker wrote. Acquire: sees the previous content.
         NonNull::new(self.0.swap(task.as_ptr(), AcqRel))
     }
 
-    /// Empties the place.
+    /// Empties the slot.
     pub(crate) fn take(&self) -> Option<NonNull<()>> {
-        // A look first: as a rule the place is empty, and wakers write to this cache line.
+        // Read first: usually the slot is empty, and wakers write to this cache line.
         if self.is_empty() {
             return None;
         }
@@ -53,8 +54,8 @@ mod loom_tests {
     /// What a waker writes before it wakes; loom reports an access that is not ordered.
     type Written = UnsafeCell<u32>;
 
-    /// `wakers` make the task due, one after the other, as a task is due once at a time. The thread sees what each of
-    /// them wrote, and parks whenever it finds nothing. loom reports a deadlock if a wake-up is lost.
+    /// Makes the task due `wakers` times, one after the other, because a task is due only once at a time. The thread
+    /// sees what each waker wrote, and parks whenever it finds nothing. loom reports a deadlock if a wake-up is lost.
     fn every_wake_is_seen(wakers: usize) {
         loom::model(move || {
             let due = Arc::new(Due::new());
@@ -66,7 +67,7 @@ mod loom_tests {
                 let (due, written) = (due.clone(), written.clone());
                 thread::spawn(move || {
                     for number in 0..wakers {
-                        // A task is due again only after its poll: here, when its place is empty.
+                        // A task is due again only after its poll: here, when its slot is empty.
                         while !due.is_empty() {
                             thread::yield_now();
                         }
@@ -108,7 +109,7 @@ mod loom_tests {
         every_wake_is_seen(2);
     }
 
-    /// Whoever takes a task sees what its waker wrote, without the parker's help.
+    /// The thread that takes a task sees what its waker wrote, without the parker's synchronisation.
     #[test]
     fn loom_a_task_comes_with_what_its_waker_wrote() {
         loom::model(|| {
@@ -130,7 +131,7 @@ mod loom_tests {
         });
     }
 
-    /// Two tasks in one place, which only a program can do that binds two tasks to one thread: each comes out once.
+    /// Two tasks in one slot: only a program that binds two tasks to one thread can cause this. Each comes out once.
     #[test]
     fn loom_nothing_that_was_put_there_is_lost_or_doubled() {
         loom::model(|| {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
-use parking_lot::Mutex;
 use runtime_kernel::in_turn::InTurn;
+use runtime_kernel::primitives::real_locks::Mutex;
 use runtime_kernel::unwind::{FirstPanic, hand_on_both};
 use runtime_kernel::{ForkJoin, Scope, ScopeJob};
 
@@ -16,10 +16,10 @@ use crate::overflow::Stack;
 use crate::task_thread::TaskThread;
 use crate::thread_budget::Permit;
 
-/// Fork-join in which each forked branch gets a thread of its own: what 1:1 makes of recursion.
+/// Fork-join in which each forked branch gets its own thread: recursion under 1:1.
 ///
-/// `join(a, b)` starts a thread for `b` and runs `a` here. When the system gives no thread, the branch runs inline, on
-/// the thread that forked it, so that deep recursion ends in any case; [`refused`](ThreadsForkJoin::refused) tells
+/// `join(a, b)` starts a thread for `b` and runs `a` here. If the system refuses a thread, the branch runs inline, on
+/// the thread that forked it, so deep recursion always completes; [`refused`](ThreadsForkJoin::refused) reports
 /// whether that has happened.
 ///
 /// ```
@@ -47,7 +47,7 @@ impl Default for ThreadsForkJoin {
 }
 
 impl ThreadsForkJoin {
-    /// With stacks of the default size, 2 MiB.
+    /// Creates a pool with stacks of the default size, 2 MiB.
     pub fn new() -> Self {
         Self {
             stack_bytes: DEFAULT_STACK_BYTES,
@@ -55,10 +55,10 @@ impl ThreadsForkJoin {
         }
     }
 
-    /// With stacks of `bytes`, see [`Builder::stack_bytes`](crate::Builder::stack_bytes).
+    /// Creates a pool with stacks of `bytes`, see [`Builder::stack_bytes`](crate::Builder::stack_bytes).
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a stack outside of its bounds.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a stack outside its bounds.
     pub fn with_stack_bytes(bytes: usize) -> io::Result<Self> {
         check_stack_bytes(bytes)?;
         Ok(Self {
@@ -67,12 +67,13 @@ impl ThreadsForkJoin {
         })
     }
 
-    /// True if some branch ran inline because the system gave no thread for it.
+    /// Returns true if a branch ran inline because the system refused a thread for it.
     pub fn refused(&self) -> bool {
         self.refused.load(Relaxed)
     }
 
-    /// Runs `branch` on a thread of `scope`; false if there was none for it, and then it was dropped without being run.
+    /// Runs `branch` on a thread of `scope`. Returns false if the system refused a thread; then `branch` was dropped
+    /// without running.
     fn fork<'scope, F>(&self, scope: &'scope thread::Scope<'scope, '_>, branch: F) -> bool
     where
         F: FnOnce() + Send + 'scope,
@@ -107,7 +108,7 @@ impl ForkJoin for ThreadsForkJoin {
         RA: Send,
         RB: Send,
     {
-        // Out of the closure, so that it is still there if the thread is refused.
+        // Outside the closure, so that it still exists if the thread is refused.
         let branch = Mutex::new(Some(b));
         let outcome = Mutex::new(None);
         let run_b = || {
@@ -146,26 +147,26 @@ impl ForkJoin for ThreadsForkJoin {
     }
 }
 
-/// Where the jobs of a scope are spawned, on one thread. `'local` is what lives in `scope`'s own frame.
+/// Where the jobs of a scope are spawned, on one thread. `'local` is the lifetime of `scope`'s own frame.
 struct Jobs<'scope, 'local: 'scope, 'env: 'local> {
     pool: &'env ThreadsForkJoin,
     threads: &'scope thread::Scope<'scope, 'local>,
     panic: &'local FirstPanic,
-    /// What has got no thread.
+    /// Jobs that got no thread.
     in_turn: InTurn<ScopeJob<'env>>,
 }
 
 impl<'env> Jobs<'_, '_, 'env> {
     fn run(&self, job: ScopeJob<'env>) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(self))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job.run(self))) {
             self.panic.keep(payload);
         }
     }
 }
 
 impl<'env> Scope<'env> for Jobs<'_, '_, 'env> {
-    fn spawn(&self, job: ScopeJob<'env>) {
-        // Shared with the closure, so that it is still there if the thread is refused.
+    fn spawn_job(&self, job: ScopeJob<'env>) {
+        // Shared with the closure, so that it still exists if the thread is refused.
         let job = Arc::new(Mutex::new(Some(job)));
         let taken = Arc::clone(&job);
         let there = Jobs {

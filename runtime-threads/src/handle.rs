@@ -1,4 +1,4 @@
-//! What users hold of a runtime.
+//! The handle to a runtime.
 
 use std::fmt;
 use std::future::Future;
@@ -11,14 +11,14 @@ use runtime_kernel::task::{bind, bind_named};
 use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::{Capabilities, JoinError, JoinHandle, Metrics, Native};
 
-use crate::shared::Shared;
+use crate::shared::{NAME, Shared};
 use crate::task_thread::TaskThread;
 
 /// A handle to a [`Runtime`](crate::Runtime): spawns tasks from any thread. It does not keep the runtime alive.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    /// The same, as the code on non-worker threads sees it.
+    /// The same, as seen by the code on non-worker threads.
     ambient: Arc<dyn Ambient>,
 }
 
@@ -32,10 +32,10 @@ impl Handle {
         &self.shared
     }
 
-    /// Starts a task on a thread of its own.
+    /// Starts a task on its own thread.
     ///
-    /// The handle reports [`JoinError::SpawnFailed`] if the system gives no thread, and [`JoinError::Cancelled`] if the
-    /// runtime has shut down.
+    /// The handle reports [`JoinError::SpawnFailed`] if the system refuses a thread, and [`JoinError::Cancelled`] if
+    /// the runtime has shut down.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -50,7 +50,7 @@ impl Handle {
         handle
     }
 
-    /// As [`spawn`](Handle::spawn), with a name that reports show.
+    /// Like [`spawn`](Handle::spawn), with a name that reports show.
     #[track_caller]
     pub fn spawn_named<F>(&self, name: impl Into<Box<str>>, future: F) -> JoinHandle<F::Output>
     where
@@ -65,8 +65,8 @@ impl Handle {
         handle
     }
 
-    /// Runs a function that blocks on the runtime's blocking pool. (A task has a thread of its own, so that blocking
-    /// there harms nobody else; but it can't be aborted while it does, and its own sockets and timers wait.)
+    /// Runs a blocking function on the runtime's blocking pool. (A task has its own thread, so blocking there delays
+    /// no other task; but while it blocks it can't be aborted, and its own sockets and timers wait.)
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, function: F) -> JoinHandle<T>
     where
@@ -76,10 +76,10 @@ impl Handle {
         self.shared.blocking.spawn(function)
     }
 
-    /// Makes the runtime the calling thread's own until the guard is dropped: sockets, timers and the free functions
-    /// find it.
+    /// Makes this the calling thread's runtime until the guard is dropped: sockets, timers and the free functions find
+    /// it.
     pub fn enter(&self) -> EnterGuard {
-        // A task's thread stays one: it may not block for other tasks.
+        // A task's thread remains a worker: it may not block for other tasks.
         let role = if context::in_task() {
             Role::Worker
         } else {
@@ -88,16 +88,16 @@ impl Handle {
         context::enter(Arc::clone(&self.ambient), role)
     }
 
-    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one that goes on, else the next. From any
-    /// thread, tasks among them. Tasks go on.
+    /// Ends one [`Runtime::run_forever`](crate::Runtime::run_forever): one in progress, or else the next. You may call
+    /// it from any thread, including those of tasks. Tasks continue.
     pub fn stop(&self) {
         self.shared.stops.add_permits(1);
     }
 
-    /// As [`Runtime::block_on`](crate::Runtime::block_on).
+    /// Like [`Runtime::block_on`](crate::Runtime::block_on).
     ///
     /// # Panics
-    /// As there.
+    /// Same as there.
     pub fn block_on<F>(&self, future: F) -> F::Output
     where
         F: Future + Send + 'static,
@@ -123,7 +123,7 @@ impl Handle {
     /// [`JoinError::SpawnFailed`] and [`JoinError::Cancelled`].
     ///
     /// # Panics
-    /// Inside a task of any runtime; with the task's own panic.
+    /// Inside a task of any runtime. Also with the task's own panic.
     pub(crate) fn run_root<F>(&self, what: &str, future: F) -> Result<F::Output, JoinError>
     where
         F: Future + Send + 'static,
@@ -138,7 +138,7 @@ impl Handle {
 }
 
 impl Native for Handle {
-    const NAME: &'static str = "threads";
+    const NAME: &'static str = NAME;
 
     fn ambient(&self) -> &Arc<dyn Ambient> {
         &self.ambient
@@ -154,11 +154,11 @@ impl Native for Handle {
     }
 
     fn live_tasks(&self) -> Option<Vec<LiveTask>> {
-        Some(self.shared.registry.live_tasks())
+        Some(self.shared.thread_list.live_tasks())
     }
 
     fn metrics(&self) -> Metrics {
-        let counts = self.shared.registry.counts();
+        let counts = self.shared.thread_list.counts();
         let mut metrics = Metrics::default();
         metrics.live_tasks = Some(counts.live);
         metrics.polls = Some(counts.polls);
@@ -180,7 +180,7 @@ impl Native for Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("live_tasks", &self.shared.registry.counts().live)
+            .field("live_tasks", &self.shared.thread_list.counts().live)
             .finish_non_exhaustive()
     }
 }

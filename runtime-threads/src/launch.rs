@@ -1,4 +1,4 @@
-//! 1:1 for a harness: start, run one root task, stop.
+//! 1:1 for a test or benchmark harness: start, run one root task, stop.
 
 use std::future::Future;
 use std::io;
@@ -7,7 +7,7 @@ use runtime_library::{Launch, LaunchConfig};
 
 use crate::{Handle, Runtime};
 
-/// The 1:1 scheduler, as [`Launch`] starts it: a thread per task, whatever the number of workers.
+/// The 1:1 scheduler, as [`Launch`] starts it: a thread per task, whatever the number of workers is.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads;
 

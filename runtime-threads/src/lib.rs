@@ -1,21 +1,23 @@
 #![doc = include_str!("README.md")]
 
+mod ambient;
 mod builder;
 mod due;
 mod fork_join;
 mod handle;
 mod launch;
-mod non_worker_timers;
 mod os_thread;
 #[cfg_attr(not(target_os = "linux"), path = "overflow_unnamed.rs")]
 mod overflow;
 mod phase;
-mod registry;
+
 mod runtime;
 mod shared;
 mod simulated;
 mod task_thread;
 mod thread_budget;
+mod thread_list;
+mod thread_state;
 
 pub use builder::Builder;
 pub use fork_join::ThreadsForkJoin;

@@ -1,15 +1,14 @@
-//! A thread that has left, until it is joined.
+//! A thread that has left but was not joined yet.
 //!
-//! When a task has ended, its thread runs the destructors of its thread-locals, which are the user's: they may take a
-//! lock that the joining thread holds. `JoinHandle::join` waits for them, and `JoinHandle::is_finished` says nothing
-//! about them. So a thread that still has something to do is joined by [`try_join`](OsThread::try_join), which waits for
-//! nobody.
+//! When a task has ended, its thread runs the destructors of its thread-locals. They are user code, and may take a
+//! lock that the joining thread holds. `JoinHandle::join` waits for them, and `JoinHandle::is_finished` ignores them.
+//! So a thread that has other work joins by [`try_join`](OsThread::try_join), which never waits.
 #![cfg_attr(target_os = "linux", allow(unsafe_code))]
 
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The longest pause between two looks of [`OsThread::join_until`].
+/// The longest pause between two checks of [`OsThread::join_until`].
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 pub(crate) struct OsThread(JoinHandle<()>);
@@ -19,23 +18,23 @@ impl OsThread {
         Self(handle)
     }
 
-    /// Joins the thread if it has exited, after its last destructor. Else gives it back.
+    /// Joins the thread if it has exited, after its last destructor. Otherwise returns it.
     #[cfg(target_os = "linux")]
     pub(crate) fn try_join(self) -> Result<(), Self> {
         use std::os::unix::thread::JoinHandleExt;
 
-        // SAFETY: the handle has neither joined nor detached its thread. The thread's result is not asked for.
+        // SAFETY: the handle has neither joined nor detached its thread. The thread's result is not requested.
         let result =
             unsafe { libc::pthread_tryjoin_np(self.0.as_pthread_t(), std::ptr::null_mut()) };
         if result != 0 {
             return Err(self);
         }
-        // It is joined: the handle must not detach it any more.
+        // The thread is joined: the handle must not detach it any more.
         let _joined = self.0.into_pthread_t();
         Ok(())
     }
 
-    /// Detaches the thread if it has finished its task: nothing here can tell when it has exited.
+    /// Detaches the thread if it has finished its task: here there is no way to know when it has exited.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn try_join(self) -> Result<(), Self> {
         if self.0.is_finished() {
@@ -47,11 +46,11 @@ impl OsThread {
 
     /// Waits until the thread has exited.
     pub(crate) fn join(self) {
-        // What a task panics with is in its outcome; a thread's own end says nothing more.
+        // A task's panic is in its outcome; the thread's own result adds nothing.
         let _ = self.0.join();
     }
 
-    /// As [`join`](OsThread::join), for as long as there is time: then the thread is detached.
+    /// Like [`join`](OsThread::join), but only until `deadline`: then the thread is detached.
     pub(crate) fn join_until(self, deadline: Instant) {
         let mut this = self;
         let mut pause = Duration::ZERO;
@@ -60,7 +59,7 @@ impl OsThread {
             if left.is_zero() {
                 return;
             }
-            // Nearly all have exited within some microseconds.
+            // Nearly all threads have exited within some microseconds.
             thread::sleep(pause.min(left));
             pause = (pause * 2 + Duration::from_micros(10)).min(LONGEST_PAUSE);
             this = running;
@@ -75,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// Says that it is destroyed, and waits until it may be.
+    /// Reports that it is being dropped, and waits until it may continue.
     struct Waits(Sender<()>, Receiver<()>);
 
     impl Drop for Waits {
@@ -89,7 +88,7 @@ mod tests {
         static WAITS: RefCell<Option<Waits>> = const { RefCell::new(None) };
     }
 
-    /// A thread in the destructor of its thread-local, and what lets it go on.
+    /// A thread in the destructor of its thread-local, and the sender that lets it continue.
     fn in_destructor() -> (OsThread, Sender<()>) {
         let ((tell, told), (release, released)) = (mpsc::channel(), mpsc::channel());
         let thread = thread::spawn(move || WAITS.set(Some(Waits(tell, released))));
@@ -116,7 +115,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_millis(5);
         thread.join_until(deadline);
         assert!(Instant::now() >= deadline);
-        // It was not joined, and goes on.
+        // It was not joined, and continues.
         release.send(()).unwrap();
         let (thread, release) = in_destructor();
         release.send(()).unwrap();

@@ -1,13 +1,13 @@
-//! Says whose stack has overflowed, and what to turn.
+//! Reports which task's stack has overflowed, and which setting determines its size.
 //!
-//! A stack ends in a page that can't be touched. Whoever goes beyond is sent `SIGSEGV`, and the standard library's
-//! handler ends the process with the thread's name. That name is a number as a rule. So a handler of ours comes
-//! before it: if the address lies below the stack of one of our threads, it writes one line; in any case the handler
-//! that was there before has its turn.
+//! A stack ends in a page that can't be touched. A thread that touches it gets `SIGSEGV`, and the standard library's
+//! handler ends the process with the thread's name, which is usually a number. Our handler therefore runs first. If
+//! the address is below the stack of one of our threads, it writes one line. In any case it then calls the handler
+//! that was installed before.
 //!
-//! The handler runs on the thread's signal stack, which the standard library has made, in the middle of whatever the
-//! thread was doing. It reads a thread-local without a destructor, formats into an array, and calls `write`: all of
-//! that is allowed there.
+//! The handler runs on the signal stack that the standard library has created for the thread, in the middle of
+//! whatever the thread was doing. It only reads a thread-local without a destructor, formats into an array, and calls
+//! `write`: all of that is allowed there.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -16,26 +16,26 @@ use std::mem;
 use std::ptr;
 use std::sync::{Once, OnceLock};
 
-/// So far below the stack's end an address counts as its overflow: the guard is a page, which has up to 64 KiB.
+/// How far below the stack's end an address counts as its overflow. The guard is one page, of at most 64 KiB.
 const BEYOND: usize = 64 * 1024;
 /// A task without a name is called by its future's type, which may be long.
 const NAME_MAX: usize = 512;
 
-/// What is said of the calling thread's stack, if it overflows.
+/// The text for the calling thread's stack, if it overflows.
 #[derive(Clone, Copy)]
 pub(crate) struct Stack<'a> {
-    /// What it is: "task".
+    /// What kind of thread it is: "task".
     pub(crate) whose: &'static str,
     pub(crate) name: &'a str,
     pub(crate) bytes: usize,
-    /// What gives it more.
+    /// The setting that gives it more.
     pub(crate) knob: &'static str,
 }
 
-/// As the handler sees it.
+/// The same, as the handler sees it.
 struct Watched<'a> {
     stack: Stack<'a>,
-    /// An address near its beginning.
+    /// An address near the beginning of the stack.
     top: usize,
 }
 
@@ -43,7 +43,7 @@ thread_local! {
     static WATCHED: Cell<*const Watched<'static>> = const { Cell::new(ptr::null()) };
 }
 
-/// The handler that was there before ours.
+/// The handler that was installed before ours.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
 impl Stack<'_> {
@@ -62,7 +62,7 @@ impl Stack<'_> {
             top: ptr::from_ref(&mark).addr(),
         };
         WATCHED.set(ptr::from_ref(&watched).cast());
-        // Before `watched` goes, in a panic too.
+        // Runs before `watched` is dropped, also in a panic.
         let _unwatch = Unwatch;
         body()
     }
@@ -71,31 +71,32 @@ impl Stack<'_> {
 fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        // SAFETY: all zeros is a value of this struct of integers and an optional pointer; what matters is set below.
+        // SAFETY: all zeros is a value of this struct of integers and an optional pointer; the fields that matter are
+        // set below.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
         let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_fault;
         action.sa_sigaction = handler as libc::sighandler_t;
         // SAFETY: as above.
         let mut before: libc::sigaction = unsafe { mem::zeroed() };
-        // SAFETY: nothing is changed; the pointer is to a struct of our own.
+        // SAFETY: nothing is changed; the pointer is to our own struct.
         if unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), &raw mut before) } != 0 {
             return;
         }
-        // The one before runs inside ours: what it asked to be blocked is blocked, and no more.
+        // The previous handler runs inside ours: we block the signals that it asked for, and no others.
         action.sa_mask = before.sa_mask;
         action.sa_flags =
             libc::SA_SIGINFO | libc::SA_ONSTACK | (before.sa_flags & libc::SA_NODEFER);
-        // Before ours is installed: a fault may come at once.
+        // Before ours is installed, because a fault may happen at once.
         let _ = BEFORE.set(before);
-        // SAFETY: the pointer is to a struct of our own, and the handler has the form that the flags announce.
+        // SAFETY: the pointer is to our own struct, and the handler has the form that the flags announce.
         unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, ptr::null_mut()) };
     });
 }
 
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the thread's own, which `watch` keeps as long as it stands there.
+    // SAFETY: it belongs to this thread, and `watch` keeps it alive for as long as the pointer is set.
     if let Some(watched) = unsafe { WATCHED.get().as_ref() } {
-        // SAFETY: the kernel hands a handler of this form its information, with the address for this signal.
+        // SAFETY: the kernel passes its information to a handler of this form; for this signal it has an address.
         let address = unsafe { (*info).si_addr() }.addr();
         if is_overflow(address, watched.top, watched.stack.bytes) {
             write_line(&watched.stack);
@@ -104,7 +105,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     hand_on(signal, info, context);
 }
 
-/// Whether touching `address` means that the stack of so many bytes has overflowed which begins a little above `top`.
+/// Whether an access to `address` is an overflow of the stack of `bytes` bytes that begins a little above `top`.
 fn is_overflow(address: usize, top: usize, bytes: usize) -> bool {
     top.checked_sub(address)
         .is_some_and(|below| below <= bytes.saturating_add(BEYOND))
@@ -122,7 +123,7 @@ fn write_line(stack: &Stack<'_>) {
     line.push(" KiB: give it more by ");
     line.push(stack.knob);
     line.push(", or put large values into boxes.\n");
-    // SAFETY: the bytes are there. What can't be written can't be helped.
+    // SAFETY: the bytes are there. An error of `write` can't be handled.
     let _ = unsafe { libc::write(libc::STDERR_FILENO, line.bytes.as_ptr().cast(), line.filled) };
 }
 
@@ -146,7 +147,7 @@ impl Line {
         self.push_bytes(text.as_bytes());
     }
 
-    /// Adds as many as fit.
+    /// Adds as many bytes as fit.
     fn push_bytes(&mut self, bytes: &[u8]) {
         let room = &mut self.bytes[self.filled..];
         let added = bytes.len().min(room.len());
@@ -164,19 +165,19 @@ impl Line {
     }
 }
 
-/// Has the handler that was there before do its part.
+/// Calls the handler that was installed before.
 fn hand_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let before = BEFORE.get();
     let handler = before.map_or(libc::SIG_DFL, |before| before.sa_sigaction);
     if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
-        // The instruction is tried again, and ends the process.
+        // The instruction is repeated, and ends the process.
         // SAFETY: all zeros is a value of it, and means the default action.
         let default: libc::sigaction = unsafe { mem::zeroed() };
-        // SAFETY: the pointer is to a struct of our own.
+        // SAFETY: the pointer is to our own struct.
         unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
     } else if before.is_some_and(|before| before.sa_flags & libc::SA_SIGINFO != 0) {
         type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-        // SAFETY: it was installed as one of this form, and is neither of the two numbers that are none.
+        // SAFETY: it was installed as a handler of this form, and is neither of the two numbers that are not handlers.
         let handler = unsafe { mem::transmute::<libc::sighandler_t, Handler>(handler) };
         handler(signal, info, context);
     } else {

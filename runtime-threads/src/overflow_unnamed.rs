@@ -1,6 +1,6 @@
-//! Where only the standard library says whose stack has overflowed, by the thread's name.
+//! On systems where only the standard library reports an overflow, by the thread's name.
 
-/// What would be said.
+/// The text of the report elsewhere.
 #[derive(Clone, Copy)]
 #[expect(dead_code, reason = "for systems that can say it")]
 pub(crate) struct Stack<'a> {

@@ -1,15 +1,15 @@
-//! Polls and the shutdown meet in one word per thread.
+//! One word per thread synchronises polls with the shutdown.
 //!
-//! The thread begins a poll only by changing the word from *idle* to *polling*, which fails once the shutdown has set
-//! *closing*. So after it has set that, the shutdown knows one of two things. Either the task is in a poll, which may
-//! last. Or no poll begins any more, and the thread is about to drop the task.
+//! The thread begins a poll only by changing the word from *idle* to *polling*, and this fails once the shutdown has
+//! set *closing*. So after setting it, the shutdown knows one of two things. Either the task is in a poll, which may
+//! take long. Or no poll begins any more, and the thread is about to drop the task.
 
 use runtime_kernel::primitives::atomic::{
     AtomicU8,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-/// The thread has been asked for. Set once.
+/// A thread was requested. Set once.
 const STARTED: u8 = 1;
 /// The thread polls its task. Set by the thread, and only while the runtime is not closing.
 const POLLING: u8 = 1 << 1;
@@ -23,14 +23,15 @@ impl Phase {
         Self(AtomicU8::new(0))
     }
 
-    /// A thread is asked for. False: it was asked for before.
+    /// Requests a thread. Returns false if it was requested before.
     pub(crate) fn start(&self) -> bool {
         self.0.fetch_or(STARTED, Relaxed) & STARTED == 0
     }
 
-    /// The thread wants to poll. False: the runtime is closing, and the thread must drop the task.
+    /// Call this when the thread wants to poll. If it returns false, the runtime is closing, and the thread must drop
+    /// the task.
     pub(crate) fn begin_poll(&self) -> bool {
-        // AcqRel, with the same in `close`: either the shutdown sees this poll, or this sees the shutdown.
+        // AcqRel, with the same in `close`: either the shutdown sees this poll, or this call sees the shutdown.
         self.0
             .compare_exchange(STARTED, STARTED | POLLING, AcqRel, Relaxed)
             .is_ok()
@@ -41,7 +42,7 @@ impl Phase {
         self.0.fetch_and(!POLLING, Release);
     }
 
-    /// The shutdown: no poll begins any more.
+    /// The shutdown calls this: no poll begins any more.
     pub(crate) fn close(&self) {
         self.0.fetch_or(CLOSING, AcqRel);
     }
@@ -60,8 +61,8 @@ mod loom_tests {
 
     use super::*;
 
-    /// What a poll of the task touches. The shutdown touches it once it sees no poll: loom reports a race if one goes
-    /// on, or begins later.
+    /// Each poll of the task touches it. The shutdown touches it once it sees no poll: loom reports a race if a poll
+    /// still runs or begins later.
     #[test]
     fn loom_after_the_closing_a_poll_is_seen_or_does_not_begin() {
         loom::model(|| {

@@ -1,4 +1,4 @@
-//! Simulated time: who lets it pass, and when. The protocol is in `runtime_core::time`.
+//! Simulated time: which thread lets time pass, and when. The protocol is in `runtime_core::time`.
 
 use std::sync::{Arc, Weak};
 
@@ -6,9 +6,9 @@ use runtime_kernel::reactor::own_thread::ThreadUnparker;
 use runtime_kernel::time::{Clock, TimerShard};
 
 use crate::shared::Shared;
-use crate::task_thread::TaskThread;
+use crate::thread_state::ThreadState;
 
-/// Has the runtime look whether time may pass when nobody holds its clock any more.
+/// Makes the runtime check whether time may pass when nothing holds its clock any more.
 pub(crate) fn ask_when_released(clock: &Clock, shared: &Weak<Shared>) {
     let shared = shared.clone();
     clock.when_released(move || {
@@ -20,43 +20,48 @@ pub(crate) fn ask_when_released(clock: &Clock, shared: &Weak<Shared>) {
 }
 
 impl Shared {
-    /// To be called after everything by which one may become the last that had something to do: a thread that is about
-    /// to wait (`begins`), one that ends, a hold that does. Moves simulated time to the next deadline if nobody has
-    /// anything left to do, and wakes whose deadline it is.
-    pub(crate) fn let_time_pass(&self, begins: Option<&TaskThread>) {
+    /// Call this after each event that may leave nothing to do: a thread is about to wait (`begins`), a thread ends,
+    /// or a hold on the clock ends. If nothing is left to do, it moves simulated time to the next deadline, and wakes
+    /// the thread whose deadline it is.
+    pub(crate) fn let_time_pass(&self, begins: Option<&ThreadState>) {
         if !self.clock.is_simulated() {
             return;
         }
-        // Non-worker threads are no task's: they are woken, and not waited for.
+        // Non-worker threads belong to no task: they are woken, but not waited for.
         if self.step(begins) {
-            while self.fire_guests() && self.step(None) {}
+            while self.fire_non_workers() && self.step(None) {}
         }
     }
 
-    /// One jump. False if time stays as it is.
-    fn step(&self, begins: Option<&TaskThread>) -> bool {
+    /// One jump. Returns false if time does not move.
+    fn step(&self, begins: Option<&ThreadState>) -> bool {
         let moved = self
-            .registry
+            .thread_list
             .while_all_wait(&self.clock, begins, |quiet, threads| {
                 let non_workers = self.simulated_non_workers.get().map(Arc::as_ref);
                 let timers = threads.iter().filter_map(|thread| thread.timers());
                 let deadlines = timers.filter_map(TimerShard::earliest);
-                // Prepared anew: it may still tell only of what is earlier than a timer that is gone.
+                // Prepared again: so far it may report only deadlines that are earlier than that of a removed timer.
                 let deadlines = deadlines.chain(non_workers.and_then(TimerShard::prepare_park));
                 let Some(deadline) = deadlines.min() else {
                     return false;
                 };
-                // One that is ready wakes its thread, which asks again when it waits again.
+                // A ready source wakes its thread, which calls this again when it waits again.
                 if ThreadUnparker::any_is_ready(
                     threads.iter().filter_map(|thread| thread.unparker()),
                 ) {
                     return false;
                 }
+                // A thread that a socket has woken since it was counted awaits that socket no more. It was up before that,
+                // and can't wait again before this ends.
+                if threads.iter().any(|thread| !thread.waits()) {
+                    return false;
+                }
                 if !self.clock.advance(quiet, deadline) {
                     return false;
                 }
-                // Still under the lock, so that nobody takes those for waiting whose time has come. They fire their
-                // timers themselves.
+                // Still under the lock, so that no thread whose time has come is taken for a waiting one. These
+                // threads fire their timers themselves.
                 for thread in threads {
                     if thread
                         .timers()
@@ -71,8 +76,8 @@ impl Shared {
         moved == Some(true)
     }
 
-    /// Wakes the non-worker threads whose time has come. False if there are none.
-    fn fire_guests(&self) -> bool {
+    /// Wakes the non-worker threads whose time has come. Returns false if there are none.
+    fn fire_non_workers(&self) -> bool {
         let Some(timers) = self.simulated_non_workers.get() else {
             return false;
         };
@@ -82,7 +87,7 @@ impl Shared {
         any_due
     }
 
-    /// The timers of non-worker threads. No thread waits for them: whoever lets time pass fires them.
+    /// The timers of non-worker threads. No thread waits for them: the thread that lets time pass fires them.
     pub(crate) fn simulated_non_worker_timers(&self) -> Arc<TimerShard> {
         let made = self.simulated_non_workers.get_or_init(|| {
             let shared = self.me.clone();
@@ -91,7 +96,7 @@ impl Shared {
                     shared.let_time_pass(None);
                 }
             }));
-            // From now on it tells of an earlier deadline than all that it has.
+            // From now on it reports each deadline that is earlier than all that it has.
             timers.prepare_park();
             timers
         });

@@ -1,66 +1,52 @@
-//! A task's thread: polls its task, and is what the task waits with.
+//! A task's thread: it polls its task, and sleeps while the task waits.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use runtime_kernel::Native;
 use runtime_kernel::blocking::{BlockingPool, OnBehalf};
 use runtime_kernel::context::{self, Ambient, Binding, IoDriver, Refused, Role};
-use runtime_kernel::reactor::own_thread::{ThreadParker, ThreadUnparker};
+use runtime_kernel::reactor::own_thread::ThreadParker;
 use runtime_kernel::task::{AbortHandle, Ran, Schedule, SchedulerArc, Task, TaskId};
 use runtime_kernel::time::{Clock, TimerShard};
-use runtime_kernel::trace::{self, Fact, Queue, ThreadKind, WorkerId};
+use runtime_kernel::trace::{self, Fact, ThreadKind};
 
-use crate::due::Due;
-use crate::handle::Handle;
 use crate::os_thread::OsThread;
 use crate::overflow::Stack;
-use crate::phase::Phase;
-use crate::registry::Denied;
-use crate::shared::Shared;
+use crate::shared::{NAME, Shared};
 use crate::thread_budget::Permit;
+use crate::thread_list::Denied;
+use crate::thread_state::ThreadState;
 
-/// The scheduler of one task: its thread, as wakers and the shutdown see it.
+/// The scheduler of one task: its thread, as seen by wakers and the shutdown.
 pub(crate) struct TaskThread {
     shared: Arc<Shared>,
-    due: Due,
-    phase: Phase,
-    /// The thread's own, put here before the first poll.
-    unparker: OnceLock<ThreadUnparker>,
-    /// Made when the task first waits for a timer.
-    timers: OnceLock<Arc<TimerShard>>,
-    /// In simulated time: the thread waits, or has just been woken. Written under the registry's lock.
-    waits: AtomicBool,
-    /// Written by the thread only.
-    polls: AtomicU64,
-    parks: AtomicU64,
-    /// By what traces know the thread.
-    worker: WorkerId,
+    /// The same state as in the list of threads. It is in a lower layer, and does not know which task it belongs to.
+    state: Arc<ThreadState>,
 }
 
 thread_local! {
-    /// The runtime that the calling thread runs a task of, and its side here. For comparing only.
+    /// The runtime whose task the calling thread runs, and its own `TaskThread`. They are only compared.
     static OWN: Cell<(*const Shared, *const TaskThread)> = const { Cell::new((ptr::null(), ptr::null())) };
 }
 
 // SAFETY: the memory of tasks is the default's.
 unsafe impl Schedule for TaskThread {
     fn schedule(this: &SchedulerArc<Self>, task: Task) {
-        this.put(task);
-        // Its own thread (a socket or timer that it has just seen) looks into the place before it parks.
+        let state = &*this.state;
+        state.put(task);
+        // A task's own thread (after a socket or timer event) checks the slot before it parks.
         if OWN.get().1 == ptr::from_ref::<Self>(this) {
             return;
         }
-        // Before its first poll a task counts as due, so that nobody schedules it: the parker is there.
-        if let Some(unparker) = this.unparker.get() {
-            trace::note(Fact::Unparks(this.worker));
+        // Before its first poll a task counts as due, so it is not scheduled: therefore the unparker is there.
+        if let Some(unparker) = state.unparker() {
+            trace::note(Fact::Unparks(state.worker));
             unparker.unpark();
         }
     }
@@ -70,29 +56,22 @@ impl TaskThread {
     pub(crate) fn new(shared: Arc<Shared>) -> SchedulerArc<Self> {
         SchedulerArc::new(Self {
             shared,
-            due: Due::new(),
-            phase: Phase::new(),
-            unparker: OnceLock::new(),
-            timers: OnceLock::new(),
-            waits: AtomicBool::new(false),
-            polls: AtomicU64::new(0),
-            parks: AtomicU64::new(0),
-            worker: WorkerId::new(trace::next_runtime(), 0),
+            state: Arc::new(ThreadState::new()),
         })
     }
 
-    /// True on a thread that runs a task of this runtime.
+    /// Whether the calling thread runs a task of this runtime.
     pub(crate) fn current_is_of(shared: &Arc<Shared>) -> bool {
         OWN.get().0 == Arc::as_ptr(shared)
     }
 
-    /// True on a thread whose task has ended: in its last destructors.
+    /// Whether the calling thread's task has ended, so that the thread is in its last destructors.
     fn has_left() -> bool {
         let (shared, own) = OWN.get();
         !shared.is_null() && own.is_null()
     }
 
-    /// Whose task the calling thread runs, for one that does a part of it.
+    /// The task that the calling thread runs, for another thread that runs a part of it.
     pub(crate) fn part_of_current() -> PartOf {
         PartOf {
             runtime: OWN.get().0.addr(),
@@ -104,18 +83,21 @@ impl TaskThread {
     /// Starts the thread of a task that was bound to its own `TaskThread`.
     ///
     /// # Errors
-    /// Gives the task back if the runtime is closed or the system gives no thread.
+    /// Returns the task if the runtime is closed or the system refuses a thread.
     pub(crate) fn start(task: Task) -> Result<(), Refused> {
         let Some(this) = task.scheduler().downcast::<Self>().cloned() else {
             return Err(misbound(task));
         };
-        if !this.phase.start() {
+        if !this.state.phase.start() {
             return Err(misbound(task));
         }
         let id = task.id();
         let shared = &this.shared;
         let abort = task.abort_handle();
-        match shared.registry.enter(this.clone(), abort.clone()) {
+        match shared
+            .thread_list
+            .enter(Arc::clone(&this.state), abort.clone())
+        {
             Ok(()) => {}
             Err(Denied::Closed) => return Err(Refused { task, error: None }),
             Err(Denied::Full(max)) => {
@@ -124,21 +106,21 @@ impl TaskThread {
                 return Err(Refused { task, error });
             }
         }
-        // In its place, so that it is not lost with the closure of a thread that is refused.
-        this.put(task);
+        // In its slot, so that it is not dropped with the closure of a refused thread.
+        this.state.put(task);
         let mut spawned = Self::spawn(&this, id, &abort);
-        while spawned.is_err() && !Self::has_left() && shared.registry.make_room() {
+        while spawned.is_err() && !Self::has_left() && shared.thread_list.make_room() {
             spawned = Self::spawn(&this, id, &abort);
         }
         match spawned {
             Ok(os) => {
-                shared.registry.started(id, os);
+                shared.thread_list.started(id, os);
                 Ok(())
             }
             Err(error) => {
-                shared.registry.withdraw(id);
+                shared.thread_list.withdraw(id);
                 shared.let_time_pass(None);
-                let task = this.take().expect("no thread has taken it");
+                let task = this.state.take().expect("no thread has taken it");
                 Err(Refused {
                     task,
                     error: Some(error),
@@ -165,76 +147,27 @@ impl TaskThread {
             .map(OsThread::new)
     }
 
-    /// The shutdown: no further poll.
-    pub(crate) fn close(&self) {
-        self.phase.close();
-    }
-
-    pub(crate) fn is_polling(&self) -> bool {
-        self.phase.is_polling()
-    }
-
-    /// Whether the thread waits, and nobody has woken it. To be called under the registry's lock.
-    pub(crate) fn waits(&self) -> bool {
-        self.waits.load(Relaxed) && self.unparker.get().is_some_and(ThreadUnparker::is_asleep)
-    }
-
-    pub(crate) fn set_waits(&self, waits: bool) {
-        self.waits.store(waits, Relaxed);
-    }
-
-    pub(crate) fn unparker(&self) -> Option<&ThreadUnparker> {
-        self.unparker.get()
-    }
-
-    pub(crate) fn timers(&self) -> Option<&TimerShard> {
-        self.timers.get().map(Arc::as_ref)
-    }
-
-    pub(crate) fn polls(&self) -> u64 {
-        self.polls.load(Relaxed)
-    }
-
-    pub(crate) fn parks(&self) -> u64 {
-        self.parks.load(Relaxed)
-    }
-
-    fn put(&self, task: Task) {
-        trace::note(Fact::Queued(task.id(), Queue::Slot, self.worker));
-        let before = self.due.put(task.into_raw());
-        // A task is due once at a time. So this is another one, that somebody has bound to this scheduler too: it has
-        // no thread. SAFETY: as in `take`.
-        if let Some(misbound) = before.map(|raw| unsafe { Task::from_raw(raw) }) {
-            misbound.cancel();
-        }
-    }
-
-    fn take(&self) -> Option<Task> {
-        // SAFETY: what is in the place is from `put`, and comes out of it once.
-        self.due.take().map(|raw| unsafe { Task::from_raw(raw) })
-    }
-
-    /// All that the thread does.
+    /// The main function of the thread.
     fn run(this: &SchedulerArc<Self>, id: TaskId, permit: Permit) {
         // Dropped in the reverse order: the permit covers the thread to its end.
         let _permit = permit.started();
         let _listed = Listed { this, id };
-        let _role = trace::thread_is(ThreadKind::Task, this.worker);
+        let _role = trace::thread_is(ThreadKind::Task, this.state.worker);
         OWN.set((Arc::as_ptr(&this.shared), ptr::from_ref::<Self>(this)));
         let parker = ThreadParker::current_or_install();
-        let _ = this.unparker.set(parker.unparker());
+        this.state.set_unparker(parker.unparker());
         let entered = context::enter(Arc::new(OnThread(this.clone())), Role::Worker);
         this.work(&parker);
         drop(entered);
         parker.leave();
-        if let Some(timers) = this.timers.get() {
-            timers.hand_on();
+        if let Some(timers) = this.state.timers() {
+            timers.close();
         }
     }
 
     fn work(&self, parker: &ThreadParker) {
         loop {
-            let Some(task) = self.take() else {
+            let Some(task) = self.state.take() else {
                 self.wait(parker, None);
                 continue;
             };
@@ -251,41 +184,42 @@ impl TaskThread {
     }
 
     fn poll(&self, task: Task) -> Ran {
-        if !self.phase.begin_poll() {
+        if !self.state.phase.begin_poll() {
             task.cancel();
             return Ran::Finished;
         }
-        count(&self.polls);
+        self.state.count_poll();
         let ran = task.run();
-        self.phase.end_poll();
+        self.state.phase.end_poll();
         ran
     }
 
-    /// The task is due again. However busy it is, its own sockets and timers have their turn.
+    /// The task is due again. Even if it is always busy, its own sockets and timers get their turn.
     fn go_on(&self, task: Task, parker: &ThreadParker) {
-        self.put(task);
+        self.state.put(task);
         self.wait(parker, Some(Instant::now()));
     }
 
     /// Waits for a wake, a socket or a timer, up to `deadline` if there is one.
     fn wait(&self, parker: &ThreadParker, deadline: Option<Instant>) {
-        // It calls wakers; those of another executor may panic, which is not this task's end.
+        // This calls wakers. Those of another executor may panic, and that must not end this task.
         let waited = catch_unwind(AssertUnwindSafe(|| {
-            let timers = self.timers.get();
+            let timers = self.state.timers();
             match deadline {
                 Some(at_once) => parker.park(Some(at_once)),
                 None => {
-                    count(&self.parks);
-                    let deadline = timers.and_then(|timers| timers.prepare_park());
+                    self.state.count_park();
+                    let deadline = timers.and_then(TimerShard::prepare_park);
                     if self.shared.clock.is_simulated() {
                         parker.park_then(None, || {
-                            self.shared.let_time_pass(Some(self));
-                            // A timer that was fired just now, on this very thread, put the task here without a token.
-                            if !self.due.is_empty() {
+                            self.shared.let_time_pass(Some(&self.state));
+                            // A timer that was fired just now, on this very thread, put the task here without
+                            // unparking.
+                            if self.state.is_due() {
                                 parker.unparker().unpark();
                             }
                         });
-                        self.shared.registry.waits_no_more(self);
+                        self.shared.thread_list.waits_no_more(&self.state);
                     } else {
                         parker.park(deadline);
                     }
@@ -305,7 +239,7 @@ impl TaskThread {
     }
 }
 
-/// Whose task a thread does a part of. That one waits for the part, so the runtime is there.
+/// The task of which a thread runs a part. The task waits for the part, so the runtime still exists.
 #[derive(Clone, Copy)]
 pub(crate) struct PartOf {
     runtime: usize,
@@ -315,16 +249,16 @@ pub(crate) struct PartOf {
 }
 
 impl PartOf {
-    /// The calling thread does a part of it until the end of `part`.
+    /// Marks the calling thread as running a part of it until the end of `part`.
     pub(crate) fn run<R>(self, part: impl FnOnce() -> R) -> R {
         struct Done;
         impl Drop for Done {
             fn drop(&mut self) {
-                // Nobody waits for the thread's own destructors.
+                // No code waits for the thread's own destructors.
                 OWN.set((ptr::null(), ptr::null()));
             }
         }
-        // No task's side. Null says that the task has left, and only then.
+        // Not a real `TaskThread`. Null would mean that the task has left.
         let own = if self.has_left {
             ptr::null()
         } else {
@@ -337,11 +271,6 @@ impl PartOf {
     }
 }
 
-/// Counts what only the thread itself counts.
-fn count(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed) + 1, Relaxed);
-}
-
 fn misbound(task: Task) -> Refused {
     let message = "each task needs a scheduler of its own: bind it to `scheduler_for_new_task()`";
     Refused {
@@ -350,7 +279,7 @@ fn misbound(task: Task) -> Refused {
     }
 }
 
-/// Takes the task off the registry's list when dropped.
+/// Takes the task off the list when dropped.
 struct Listed<'a> {
     this: &'a SchedulerArc<TaskThread>,
     id: TaskId,
@@ -358,20 +287,20 @@ struct Listed<'a> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        // The address may be used again while the thread's own destructors run.
+        // Another runtime may use the address while the thread's own destructors run.
         OWN.set((OWN.get().0, ptr::null()));
         let shared = &self.this.shared;
-        shared.registry.leave(self.id);
+        shared.thread_list.leave(self.id);
         shared.let_time_pass(None);
     }
 }
 
-/// The runtime as the code of a task sees it.
+/// The runtime, as seen by the code of a task.
 struct OnThread(SchedulerArc<TaskThread>);
 
 impl Ambient for OnThread {
     fn name(&self) -> &'static str {
-        Handle::NAME
+        NAME
     }
 
     fn scheduler_for_new_task(&self) -> Binding<'_> {
@@ -387,12 +316,12 @@ impl Ambient for OnThread {
     }
 
     fn timer_shard(&self) -> Arc<TimerShard> {
-        let shard = self.0.timers.get_or_init(|| {
-            let unparker = self.0.unparker.get();
-            let unparker = unparker.expect("put there before the first poll").clone();
-            TimerShard::new(Box::new(move || unparker.unpark()))
-        });
-        Arc::clone(shard)
+        if context::in_task() {
+            Arc::clone(self.0.state.timers_or_init())
+        } else {
+            // The thread waits for something else than its task, and fires no timers meanwhile.
+            Ambient::timer_shard(&*self.0.shared)
+        }
     }
 
     fn clock(&self) -> &Clock {
@@ -405,6 +334,10 @@ impl Ambient for OnThread {
 
     fn has_thread_per_task(&self) -> bool {
         true
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.shared.thread_list.is_closed()
     }
 
     fn files_inline(&self) -> bool {

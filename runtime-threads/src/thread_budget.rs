@@ -1,28 +1,29 @@
-//! How many threads the process can have without dying of them.
+//! How many threads the process can have before the limit on memory mappings ends it.
 //!
-//! Most limits on threads make the creation fail, which is an error like any other. The limit on memory mappings does
-//! so too, until it strikes in the new thread itself: the standard library maps a signal stack there, to report
-//! overflows, and ends the process if it can't. So that this does not happen, threads are created only while there is
-//! room for all of their mappings. The limit is the process's, hence so is the budget.
+//! Most limits on threads make the creation of a thread fail, which is an error like any other. The limit on memory
+//! mappings can also strike inside the new thread: there the standard library maps a signal stack, to report
+//! overflows, and ends the process if it can't. To avoid this, threads are created only while there is room for all of
+//! their mappings. The limit holds for the process, and so does the budget.
 //!
-//! The process's mappings are counted when permits run out, and of the room that is found only a half is given out at a
-//! time: others map memory, too. That makes a handful of counts on the way to the limit, each of some milliseconds.
+//! When permits run out, the mappings of the process are counted. Only half of the room is handed out at a time,
+//! because other code maps memory, too. It takes a handful of counts to reach the limit, and each takes some
+//! milliseconds.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use runtime_kernel::primitives::real_locks::Mutex;
 
 /// Stack and signal stack, each with its guard.
 const MAPPINGS_PER_THREAD: usize = 4;
-/// One in so many of the allowed mappings is left to the rest of the program.
+/// One in this many of the allowed mappings is left to the rest of the program.
 const RESERVED_FRACTION: usize = 8;
 /// The kernel's own default, if the limit can't be read.
 #[cfg(target_os = "linux")]
 const DEFAULT_MAX_MAPPINGS: usize = 65_530;
-/// Permits that are given out at least, if there is room: below it, halving would only make for more counts.
+/// The minimum number of permits to hand out, if there is room: below it, halving would only cause more counts.
 const SMALL: usize = 256;
-/// Between two counts once there was no room.
+/// The time between two counts once there was no room.
 const COUNT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 static BUDGET: Mutex<Budget> = Mutex::new(Budget {
@@ -33,7 +34,7 @@ static BUDGET: Mutex<Budget> = Mutex::new(Budget {
 });
 
 struct Budget {
-    /// To be given out without another count.
+    /// Can be handed out without another count.
     permits: usize,
     live: usize,
     /// Live, but perhaps without a signal stack yet.
@@ -42,7 +43,7 @@ struct Budget {
     full_since: Option<Instant>,
 }
 
-/// Room for one thread; given back when dropped, at the thread's end.
+/// Room for one thread. Dropped at the thread's end, which returns it.
 #[derive(Debug)]
 pub(crate) struct Permit {
     _private: (),
@@ -50,7 +51,7 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), which is also what the system's refusals are, if there is no room.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room. This is also the kind of the system's refusals.
     pub(crate) fn take() -> io::Result<Self> {
         let mut budget = BUDGET.lock();
         if budget.permits == 0 {
@@ -62,7 +63,7 @@ impl Permit {
         Ok(Self { _private: () })
     }
 
-    /// The new thread, at its start: its mappings are made.
+    /// The new thread calls this at its start, when its mappings exist.
     pub(crate) fn started(self) -> StartedPermit {
         BUDGET.lock().starting -= 1;
         std::mem::forget(self);
@@ -96,7 +97,7 @@ impl Budget {
         self.permits += 1;
     }
 
-    /// Finds out how many more threads there is room for.
+    /// Counts how many more threads there is room for.
     fn count(&mut self) {
         if self
             .full_since
@@ -119,7 +120,7 @@ fn threads_that_fit(used: usize, max: usize) -> usize {
     usable.saturating_sub(used) / MAPPINGS_PER_THREAD
 }
 
-/// The process's mappings (`guess` if they can't be counted) and how many it may have; none where there is no such
+/// The number of the process's mappings (`guess` if they can't be counted) and their limit; `None` if there is no such
 /// limit.
 #[cfg(target_os = "linux")]
 fn mappings(guess: usize) -> Option<(usize, usize)> {

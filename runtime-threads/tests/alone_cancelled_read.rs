@@ -1,4 +1,4 @@
-//! A read that was given up does not keep its thread awake. A process of its own, as it measures the process's CPU
+//! A cancelled read does not keep its thread awake. This is a separate process, because it measures the process's CPU
 //! time.
 
 #[test]

@@ -1,5 +1,5 @@
-//! A server that runs out of descriptors neither spins nor dies. A process of its own, as it lowers the process's
-//! limit.
+//! A server that runs out of descriptors neither spins nor ends. This is a separate process, because it lowers the
+//! process's limit.
 
 #[test]
 fn accept_when_descriptors_are_exhausted() {

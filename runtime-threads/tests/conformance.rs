@@ -1,4 +1,4 @@
-//! The contract of tasks, clause by clause.
+//! The conformance cases, clause by clause.
 
 use std::future::Future;
 use std::time::Duration;

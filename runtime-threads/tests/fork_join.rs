@@ -51,13 +51,13 @@ fn a_scope_waits_for_jobs_of_jobs() {
     let ran = AtomicUsize::new(0);
     let answer = pool.scope(|scope| {
         for _ in 0..10 {
-            scope.spawn(Box::new(|scope| {
+            scope.spawn(|scope| {
                 for _ in 0..10 {
-                    scope.spawn(Box::new(|_| {
+                    scope.spawn(|_| {
                         ran.fetch_add(1, Ordering::Relaxed);
-                    }));
+                    });
                 }
-            }));
+            });
         }
         7
     });
@@ -71,10 +71,10 @@ fn a_scope_hands_on_the_panic_of_a_job() {
     let ran = AtomicUsize::new(0);
     let scope = AssertUnwindSafe(|| {
         pool.scope(|scope| {
-            scope.spawn(Box::new(|_| panic!("of a job")));
-            scope.spawn(Box::new(|_| {
+            scope.spawn(|_| panic!("of a job"));
+            scope.spawn(|_| {
                 ran.fetch_add(1, Ordering::Relaxed);
-            }));
+            });
         });
     });
     let payload = catch_unwind(scope).unwrap_err();
@@ -103,7 +103,7 @@ impl ForkJoinSubject for OnThreads {
 
 runtime_core::fork_join_conformance!(OnThreads);
 
-/// Each case again, where no branch gets a thread.
+/// Each case again, with no thread for any branch.
 mod refused {
     use super::*;
 
@@ -125,7 +125,7 @@ mod refused {
     runtime_core::fork_join_conformance!(WithoutThreads);
 }
 
-/// The owner is dropped in a branch, while the task that has forked it waits for the branch.
+/// The owner is dropped in a branch while the task that forked the branch waits for it.
 #[test]
 fn the_owner_dropped_in_a_branch_only_begins_the_end() {
     for of_job in [false, true] {
@@ -134,9 +134,9 @@ fn the_owner_dropped_in_a_branch_only_begins_the_end() {
         let task = handle.spawn(async move {
             let fork_join = ThreadsForkJoin::new();
             if of_job {
-                fork_join.scope(|scope| scope.spawn(Box::new(|_| drop(runtime))));
+                fork_join.scope(|scope| scope.spawn(|_| drop(runtime)));
             } else {
-                // One further down, too.
+                // One level further down, too.
                 fork_join.join(|| {}, || fork_join.join(|| {}, || drop(runtime)));
             }
             7
@@ -147,7 +147,7 @@ fn the_owner_dropped_in_a_branch_only_begins_the_end() {
     }
 }
 
-/// The same in a blocking job that a task waits for, by a branch of that job, and on the job's own thread.
+/// The same in a blocking job that a task waits for: by a branch of that job, and on the job's own thread.
 #[test]
 fn the_owner_dropped_in_a_blocking_job_only_begins_the_end() {
     for (by_executor, by_branch) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -177,7 +177,7 @@ fn the_owner_dropped_in_a_blocking_job_only_begins_the_end() {
     }
 }
 
-/// The same by a waker, which is called by the thread that waits for others' sockets or timers.
+/// The same by a waker, which is called by the thread that waits for sockets or timers of non-worker threads.
 #[test]
 fn the_owner_dropped_by_a_waker_only_begins_the_end() {
     struct Ends(Mutex<Option<Runtime>>, mpsc::Sender<()>);

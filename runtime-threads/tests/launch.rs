@@ -1,4 +1,4 @@
-//! 1:1 as a harness starts it.
+//! 1:1, as a harness starts it.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! More tasks than the system gives threads. A process of its own, as the limit is the process's.
+//! More tasks than the system has threads for. This is a separate process, because it reaches the process's limit.
 #![cfg(target_os = "linux")]
 
 use runtime_core::sync::channel;

@@ -1,4 +1,4 @@
-//! What a runtime leaves behind, and what it does while there is nothing to do. A process of its own: it counts the
+//! What a runtime leaves behind, and what it does while it is idle. This is a separate process, because it counts the
 //! process's threads.
 #![cfg(target_os = "linux")]
 
@@ -13,14 +13,14 @@ use runtime_core::Runtime as _;
 use runtime_core::net::TcpListener;
 use runtime_threads::Runtime;
 
-/// One test at a time: each counts all threads.
+/// One test at a time, because each counts all threads.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Voluntary and other context switches of the threads whose names begin with `prefix`; none if one of them is not
+/// Voluntary and other context switches of the threads whose names begin with `prefix`; `None` if one of them is not
 /// asleep.
 fn switches(prefix: &str) -> Option<u64> {
     let mut sum = 0;
@@ -61,7 +61,7 @@ fn an_idle_runtime_does_nothing() {
             }
         }));
     }
-    // Until all have parked.
+    // Waits until all have parked.
     let begun = Instant::now();
     while handle.metrics().parks < Some(TASKS) || switches("idle-").is_none() {
         assert!(begun.elapsed() < Duration::from_secs(30));
@@ -71,7 +71,7 @@ fn an_idle_runtime_does_nothing() {
     thread::sleep(Duration::from_millis(300));
     assert_eq!(handle.metrics(), metrics, "polls or parks while idle");
     let switched = switches("idle-").expect("all sleep") - before.expect("all slept");
-    // The last thread may have been seen asleep in something else than its park.
+    // The last thread may have been seen asleep somewhere other than in its park.
     assert!(switched < TASKS, "{switched} context switches while idle");
 }
 
@@ -101,7 +101,7 @@ fn a_thousand_runtimes_leave_no_thread_behind() {
     let before = threads();
     for round in 0..1000 {
         cycle(round);
-        // A thread that has been joined is listed by the kernel for a moment longer.
+        // The kernel lists a joined thread for a moment longer.
         let begun = Instant::now();
         while threads() != before {
             assert!(

@@ -1,4 +1,5 @@
-//! What the system has refused for a while comes back. A process of its own, as the limit is the process's.
+//! Threads that the system refuses for a while become available again. This is a separate process, because it lowers
+//! the process's limit.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -8,11 +9,11 @@ use runtime_core::{ForkJoin, JoinError};
 use runtime_threads::{Runtime, ThreadsForkJoin};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Of each task's thread, in bytes: so that the address space has room for a few only, fewer than a runtime leaves
-/// unjoined at a time.
+/// The stack of each task's thread, in bytes: so large that the address space has room for only a few, fewer than a
+/// runtime leaves unjoined at a time.
 const STACK_BYTES: usize = 64 << 20;
 
-/// What the process has mapped, in bytes.
+/// The bytes that the process has mapped.
 fn address_space() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
@@ -20,7 +21,7 @@ fn address_space() -> u64 {
     kibibytes.parse::<u64>().unwrap() * 1024
 }
 
-/// Starts tasks that wait until one gets no thread, then has them end. How many there were.
+/// Starts tasks that wait until one gets no thread, then lets them end. Returns how many there were.
 fn fill_up(runtime: &Runtime) -> usize {
     let handle = runtime.handle();
     runtime.block_on(async move {
@@ -32,7 +33,7 @@ fn fill_up(runtime: &Runtime) -> usize {
             let mut task = handle.spawn(async move {
                 gate.recv().await;
             });
-            // A refusal is there at once.
+            // A refusal is reported at once.
             let refused = futures_lite::future::poll_once(&mut task).await;
             if let Some(outcome) = refused {
                 assert!(
@@ -56,7 +57,7 @@ fn fill_up(runtime: &Runtime) -> usize {
 #[test]
 fn spawning_recovers_when_threads_have_ended() {
     let runtime = Runtime::builder().stack_bytes(STACK_BYTES).build().unwrap();
-    // Whatever is made once is made before the limit.
+    // Everything that is created only once is created before the limit.
     runtime.block_on(async {});
     let before = getrlimit(Resource::As);
     let limit = Rlimit {
@@ -66,7 +67,7 @@ fn spawning_recovers_when_threads_have_ended() {
     setrlimit(Resource::As, limit).unwrap();
     let rounds: Vec<_> = (0..20).map(|_| fill_up(&runtime)).collect();
     let handle = runtime.handle();
-    // One after the other, more than fit side by side.
+    // One after the other, more than fit at the same time.
     runtime.block_on(async move {
         for _ in 0..100 {
             handle.spawn(async {}).await.expect("there is room");
@@ -76,7 +77,7 @@ fn spawning_recovers_when_threads_have_ended() {
     assert_eq!(fork_join.join(|| 1, || 2), (1, 2));
     setrlimit(Resource::As, before).unwrap();
     println!("tasks in each round: {rounds:?}");
-    // Not as many each time: the allocator takes address space for threads, too.
+    // The number varies: the allocator takes address space for threads, too.
     assert!(
         rounds.iter().all(|round| *round > 2),
         "spawning has not recovered: {rounds:?}"

@@ -1,4 +1,5 @@
-//! A spawn that the system refuses waits for nobody's destructor. A process of its own, as the limit is the process's.
+//! A refused spawn does not wait for any destructor. This is a separate process, because it lowers the process's
+//! limit.
 #![cfg(target_os = "linux")]
 
 use std::cell::RefCell;
@@ -12,9 +13,9 @@ use runtime_core::JoinError;
 use runtime_threads::Runtime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Of each task's thread, in bytes.
+/// The stack of each task's thread, in bytes.
 const STACK_BYTES: usize = 64 << 20;
-/// Nothing here waits for so long unless it is broken.
+/// Only a bug can make something here wait this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes the lock when its thread ends.
@@ -34,7 +35,7 @@ thread_local! {
     static LOCKS: RefCell<Option<Locks>> = const { RefCell::new(None) };
 }
 
-/// A runtime, one of whose tasks has ended; its thread waits for `lock`, in the destructor of a thread-local.
+/// A runtime, one of whose tasks has ended; the task's thread waits for `lock` in the destructor of a thread-local.
 fn with_a_thread_that_ends(lock: &Arc<Mutex<()>>) -> Runtime {
     let runtime = Runtime::builder().stack_bytes(STACK_BYTES).build().unwrap();
     let (begins, begun) = mpsc::channel();
@@ -47,7 +48,7 @@ fn with_a_thread_that_ends(lock: &Arc<Mutex<()>>) -> Runtime {
     runtime
 }
 
-/// What the process has mapped, in bytes.
+/// The bytes that the process has mapped.
 fn address_space() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"));

@@ -1,4 +1,4 @@
-//! The stacks of tasks: what the default holds, and what is said when one overflows.
+//! The stacks of tasks: how much the default holds, and what is printed when one overflows.
 #![cfg(target_os = "linux")]
 
 use std::hint::black_box;
@@ -8,8 +8,8 @@ use std::process::Command;
 use runtime_core::{ForkJoin, spawn_named, yield_now};
 use runtime_threads::{Runtime, ThreadsForkJoin};
 
-/// Runs the test `name` of this file in a process of its own, in which `LAB_OVERFLOWS` is set: how it ends, and what
-/// it says.
+/// Runs the test `name` of this file in a separate process with `LAB_OVERFLOWS` set. Returns how it ends, and what it
+/// prints.
 fn in_a_child(name: &str) -> (Option<i32>, String) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
@@ -25,10 +25,7 @@ fn is_child() -> bool {
 }
 
 /// Recursion without an end.
-#[expect(
-    unconditional_recursion,
-    reason = "it overflows the stack, as it is to do"
-)]
+#[expect(unconditional_recursion, reason = "it must overflow the stack")]
 fn overflow(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     overflow(depth + 1) + black_box(frame)[7]
@@ -56,7 +53,7 @@ fn an_overflow_names_the_task_and_the_knob() {
         text.contains("runtime_threads::Builder::stack_bytes"),
         "{text}"
     );
-    // The standard library has its say, too.
+    // The standard library prints its message, too.
     assert!(text.contains("has overflowed its stack"), "{text}");
 }
 
@@ -71,14 +68,14 @@ fn an_overflow_in_a_branch_names_its_knob() {
     assert!(text.contains("ThreadsForkJoin::with_stack_bytes"), "{text}");
 }
 
-/// An ordinary fault is none of ours.
+/// An ordinary fault is not reported as an overflow.
 #[test]
 fn a_fault_elsewhere_is_no_overflow() {
     if is_child() {
         let runtime = Runtime::new().unwrap();
         runtime.block_on(async {
             let this = rustix::process::getpid();
-            // The standard library's handler takes itself out at the first one.
+            // The standard library's handler uninstalls itself at the first fault.
             loop {
                 rustix::process::kill_process(this, rustix::process::Signal::SEGV).unwrap();
                 yield_now().await;
@@ -98,7 +95,7 @@ fn libc_sigabrt() -> i32 {
     rustix::process::Signal::ABORT.as_raw()
 }
 
-/// What the standard library's threads can hold, a task can.
+/// A task can hold as much as a thread of the standard library.
 #[test]
 fn the_default_holds_large_buffers() {
     async fn with_a_buffer<const BYTES: usize>() -> usize {
@@ -110,7 +107,7 @@ fn the_default_holds_large_buffers() {
             .map(|byte| usize::from(*byte))
             .sum()
     }
-    /// On the stack itself, whatever the compiler makes of futures.
+    /// On the stack itself, regardless of how the compiler lays out futures.
     #[inline(never)]
     fn on_the_stack() -> usize {
         let buffer = [1_u8; 1 << 20];
@@ -127,7 +124,7 @@ fn the_default_holds_large_buffers() {
     );
     let handle = runtime.handle();
     let sum = runtime.block_on(async move {
-        // Not through the spawner's stack more often than need be.
+        // Boxed, so that it is moved through the spawner's stack as rarely as possible.
         let large = handle.spawn(Box::pin(with_a_buffer::<{ 512 << 10 }>()));
         large.await.unwrap()
     });

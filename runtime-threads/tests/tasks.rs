@@ -1,4 +1,4 @@
-//! Tasks on threads of their own: what only 1:1 promises, or might get wrong.
+//! Tasks on their own threads: what only 1:1 promises, or might get wrong.
 
 use std::future::{pending, poll_fn};
 use std::io::Write;
@@ -114,7 +114,7 @@ fn a_timeout_ends_a_read_that_waits() {
             assert!(read.is_err(), "nobody has written");
         }
         assert!(begun.elapsed() >= 15 * MS, "not early");
-        // The read that was given up has taken nothing.
+        // The cancelled read has taken nothing.
         let (mut peer, _) = listener.accept().await.unwrap();
         peer.write_all(b"late").await.unwrap();
         let mut buffer = [0; 8];
@@ -199,7 +199,7 @@ fn a_select_over_a_socket_and_a_channel_sees_both() {
     });
 }
 
-/// A task that never waits sees its own timers and sockets all the same.
+/// A task that never waits still sees its own timers and sockets.
 #[test]
 fn a_busy_task_sees_its_timers_and_sockets() {
     async fn busy() -> ! {
@@ -247,7 +247,7 @@ fn a_busy_task_sees_its_timers_and_sockets() {
     });
 }
 
-/// Non-worker threads: sleeps polled on a thread that runs no task, inside and outside of a shut-down runtime.
+/// Sleeps that are polled on non-worker threads, inside a shut-down runtime and outside any.
 #[test]
 fn sleeps_complete_on_guest_threads() {
     let runtime = Runtime::new().unwrap();
@@ -263,7 +263,7 @@ fn sleeps_complete_on_guest_threads() {
     block_on(job).unwrap();
 }
 
-/// A timer that one task has polled goes on when another one awaits it, after the first one's thread has gone.
+/// A timer that one task has polled still fires when another task awaits it, after the first task's thread has gone.
 #[test]
 fn a_timer_outlives_the_thread_that_polled_it_first() {
     let runtime = Runtime::new().unwrap();
@@ -271,7 +271,7 @@ fn a_timer_outlives_the_thread_that_polled_it_first() {
         for _ in 0..50 {
             let mut sleep = Box::pin(runtime_core::sleep(3 * MS));
             let begun = runtime_core::spawn(async move {
-                // Late, on a busy machine, it is over already.
+                // On a busy machine it is over already.
                 let _ = future::poll_once(sleep.as_mut()).await;
                 Some(sleep)
             });
@@ -294,14 +294,14 @@ fn a_limit_on_threads_is_reported_by_the_handle() {
         }
         other => panic!("not refused: {other:?}"),
     }
-    // Room again.
+    // Makes room again.
     for task in waiting {
         task.abort();
         let _ = block_on(task);
     }
     let mut outcome = block_on(runtime.handle().spawn(async { 1 }));
     while let Err(JoinError::SpawnFailed(_)) = outcome {
-        // A handle reports before its task's thread has left.
+        // A handle may report the end before the task's thread has left.
         thread::yield_now();
         outcome = block_on(runtime.handle().spawn(async { 1 }));
     }
@@ -334,7 +334,7 @@ fn knobs_are_checked() {
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }
 
-/// The smallest stack holds a task that panics, message and all.
+/// The smallest stack is enough for a task that panics, including its message.
 #[test]
 fn the_smallest_stack_holds_a_panic() {
     let runtime = Runtime::builder().stack_bytes(32 * 1024).build().unwrap();
@@ -374,7 +374,7 @@ fn names_of_tasks_still_polling_are_reported() {
         })
         .collect();
     told.recv().unwrap();
-    // No time at all: what is not in a poll is dropped before it returns nevertheless.
+    // No time at all: even so, tasks that are not in a poll are dropped before it returns.
     let names = runtime.shutdown(Duration::ZERO);
     assert!(names.contains(&"stubborn".to_owned()), "{names:?}");
     release.send(()).unwrap();
@@ -385,7 +385,7 @@ fn names_of_tasks_still_polling_are_reported() {
     assert_eq!(dropped.load(Ordering::Relaxed), 50);
 }
 
-/// Tasks wake, spawn and await one another in a ring of channels, many times.
+/// Tasks wake, spawn and await each other in a ring of channels, many times.
 #[test]
 fn a_ring_of_tasks_passes_a_token_round() {
     const TASKS: usize = 20;
@@ -413,4 +413,18 @@ fn a_ring_of_tasks_passes_a_token_round() {
         token
     });
     assert_eq!(total, TASKS * ROUNDS);
+}
+
+/// The thread waits with another executor, and so fires no timers of its task meanwhile.
+#[test]
+fn a_sleep_of_another_executor_inside_a_task_ends() {
+    let runtime = Runtime::new().unwrap();
+    let (done, is_done) = mpsc::channel();
+    drop(runtime.handle().spawn(async move {
+        runtime_core::context::as_non_worker(|| block_on(runtime_core::sleep(MS)));
+        done.send(())
+    }));
+    is_done
+        .recv_timeout(Duration::from_secs(60))
+        .expect("nobody fires the timer");
 }

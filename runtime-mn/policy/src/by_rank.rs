@@ -1,4 +1,4 @@
-//! What policies have in common that give each task a rank.
+//! Shared code of the policies that give each task a rank.
 
 use core::iter::once;
 use core::time::Duration;
@@ -15,7 +15,7 @@ pub(crate) fn knobs() -> Knobs {
     }
 }
 
-/// Injected tasks first, then the worker whose first task has the lowest rank, then whatever there is.
+/// Injected tasks first, then the worker whose first task has the lowest rank, then everything else.
 pub(crate) fn search(thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
     let ranks = thief
         .victims()

@@ -5,11 +5,11 @@ use core::time::Duration;
 use crate::by_rank;
 use crate::{Attempt, Knobs, Place, Policy, SearchView, Source, WokenBy, WorkerView};
 
-/// A task's tag is its relative deadline in microseconds: each time that it is due, it should run within that time, and
-/// whoever has the least time left runs first. On one worker no deadline is missed that any order could keep. The
-/// scheduler drops nothing that is late.
+/// A task's tag is its relative deadline in microseconds: each time that it is woken, it should run within that time,
+/// and the task with the least time left runs first. On one worker, this meets all deadlines whenever any order can.
+/// The scheduler does not drop late tasks.
 ///
-/// Deadlines are points in time, and so nobody starves: what comes later has later deadlines.
+/// Deadlines are points in time, so no task starves: later tasks have later deadlines.
 ///
 /// Source: Liu and Layland, "Scheduling algorithms for multiprogramming in a hard-real-time environment", 1973.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
-//! What a policy answers: plain values. The scheduler carries them out.
+//! The decisions of a policy: plain values, which the scheduler carries out.
 
 /// Where a task can be put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The worker's LIFO slot: next to run. What stood there goes to the [`Back`](Place::Back).
+    /// The worker's LIFO slot: it runs next. A task that was there goes to the [`Back`](Place::Back).
     Slot,
-    /// The newest end of the worker's `spawned` deque: it takes from there newest first, thieves take oldest first.
+    /// The newest end of the worker's LIFO queue: the worker takes the newest task, thieves take the oldest.
     Newest,
-    /// The back of the worker's `woken` queue, from which everybody takes oldest first.
+    /// The back of the worker's FIFO queue, from which all workers take the oldest task.
     Back,
     /// The injector, which belongs to no worker.
     Shared,
@@ -17,8 +17,8 @@ pub enum Place {
     /// queueing are all ranks of this kind: Sivaraman et al., "Programmable packet scheduling at line rate", 2016.
     Ranked(u64),
     /// The inbox of the worker with this number, which is woken if it sleeps. An inbox is served in turn, as the
-    /// injector is, and others may steal from it. For a number that is no worker's, or a worker that is away in
-    /// `block_in_place`: the injector. Replacement workers have no inbox.
+    /// injector is, and others may steal from it. If there is no such worker, or if it is away in `block_in_place`,
+    /// the task goes to the injector. Replacement workers have no inbox.
     Worker(usize),
 }
 
@@ -50,7 +50,7 @@ impl Place {
     }
 }
 
-/// Why a task is due again.
+/// Why a task was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WokenBy {
     /// Another task of the same worker called its waker.
@@ -64,16 +64,16 @@ pub enum WokenBy {
 /// Where a worker takes its next task from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The LIFO slot. After many times in a row the task there goes behind the woken ones instead.
+    /// The LIFO slot. After many times in a row, the task there goes behind the woken tasks instead.
     Slot,
-    /// The newest task of the `spawned` deque.
+    /// The newest task of the LIFO queue.
     Newest,
-    /// The oldest task of the `spawned` deque.
+    /// The oldest task of the LIFO queue.
     Oldest,
-    /// The oldest task of the `woken` queue.
+    /// The oldest task of the FIFO queue.
     Front,
-    /// The injector. If workers steal from one another, more of its tasks come along into the `woken` queue. If the
-    /// policy [places](crate::Policy::PLACES_INJECTED) injected tasks, there are none, as a rule.
+    /// The injector. If workers steal from one another, more of its tasks move to the FIFO queue. If the policy
+    /// [places](crate::Policy::PLACES_INJECTED) injected tasks, the injector is usually empty.
     Injected,
     /// The task of the lowest rank in the worker's own ranked queue.
     Ranked,
@@ -81,20 +81,19 @@ pub enum Source {
     Inbox,
 }
 
-/// Where a worker without work looks for some.
+/// Where a worker without work searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
     /// What other threads have injected: tasks, then closures of fork-join.
     Injected,
-    /// The queues of the worker with this number: woken tasks first, then spawned ones, then the first ranked one,
-    /// then its inbox, then closures. Of the first two kinds as many tasks come along as the knob `steal` says.
-    /// Nothing if there is no such worker, if it is the one that searches, or if workers do not
-    /// [steal](crate::Policy::steals). Who serves the sockets without help ([`IoSharing`](crate::IoSharing)) gives
-    /// no woken tasks.
+    /// The queues of the worker with this number: FIFO queue, LIFO queue, the first ranked task, its inbox, then
+    /// closures. The knob `steal` determines how many tasks are taken from the first two. Nothing is taken if there is
+    /// no such worker, if it is the searching worker itself, or if workers do not [steal](crate::Policy::steals). A
+    /// worker that serves the sockets alone ([`IoSharing`](crate::IoSharing)) gives away no woken tasks.
     Steal(usize),
     /// The LIFO slot of the worker with this number, if that worker is stuck in a poll and the knob `lifo-slot` is
-    /// `on`. A worker that goes on polling is about to run that task, and two tasks that wake each other are best left
-    /// where they are.
+    /// `on`. A worker that continues polling is about to run that task, and two tasks that wake each other are best
+    /// left where they are.
     StealSlot(usize),
     /// The task of the lowest rank in the ranked queue of the worker with this number, under the conditions of
     /// [`Steal`](Attempt::Steal).

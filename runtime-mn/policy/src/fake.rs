@@ -1,4 +1,4 @@
-//! A worker that is nothing but numbers: policies are tested with it, without a scheduler.
+//! A fake worker that consists of numbers, for testing policies without a scheduler.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -21,25 +21,25 @@ pub struct FakeWorker {
     pub tick: u32,
     /// Whether the LIFO slot is filled.
     pub slot: bool,
-    /// Tasks in the `spawned` deque.
+    /// Tasks in the LIFO queue.
     pub spawned: usize,
-    /// Tasks in the `woken` queue.
+    /// Tasks in the FIFO queue.
     pub woken: usize,
     /// Tasks in the inbox.
     pub inbox: usize,
     /// Injected tasks.
     pub injected: usize,
-    /// The tag of the task that is to be placed.
+    /// The tag of the task that must be placed.
     pub tag: u32,
-    /// What time it is.
+    /// The present time.
     pub now_ns: u64,
     /// The state of the random generator.
     pub random: Cell<u64>,
     /// The worker's memory.
     pub state: [Cell<u64>; STATE_SLOTS],
-    /// All workers, this one among them. There must be as many as `worker` needs.
+    /// All workers, including this one. There must be more of them than `worker`.
     pub workers: Vec<FakeRemote>,
-    /// Where they run.
+    /// The processors on which they run.
     pub topology: Topology,
 }
 
@@ -55,7 +55,7 @@ pub struct FakeRemote {
 }
 
 impl Default for FakeWorker {
-    /// Worker 0 of four that have nothing, on a flat machine.
+    /// Worker 0 of four idle workers, on a flat machine.
     fn default() -> Self {
         Self {
             worker: 0,
@@ -86,7 +86,7 @@ impl FakeWorker {
         SearchView::new(self)
     }
 
-    /// As a policy sees those that sleep, when this worker wakes one.
+    /// As a policy sees the sleeping workers when this worker wakes one.
     pub fn sleeper_view(&self) -> SleeperView<'_> {
         SleeperView::new(self)
     }

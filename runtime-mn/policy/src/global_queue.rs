@@ -1,9 +1,10 @@
-//! One queue for all.
+//! One queue for all workers.
 
 use crate::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Source, WokenBy, WorkerView};
 
-/// Every task goes to the one shared queue, first come, first served, and every worker takes from it, one at a time:
-/// the simplest M:N scheduler, fair by construction, and every push and pop fights over the same cache lines.
+/// Every task goes to one shared queue, first come, first served, and every worker takes tasks from it, one at a
+/// time. This is the simplest M:N scheduler. It is fair by construction, but every push and pop contends for the same
+/// cache lines.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GlobalQueue;
 

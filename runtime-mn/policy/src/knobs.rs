@@ -1,40 +1,40 @@
-//! Single decisions that can be changed by value, whatever the policy.
+//! Knobs: single decisions that you can change by value, whatever the policy.
 
 use core::time::Duration;
 
 /// How much a thief takes from a queue at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steal {
-    /// Half of what is there, at most 32. Flat work is spread in few steals.
+    /// Half of the queue, at most 32 tasks. This spreads flat work with few steals.
     Half,
-    /// The oldest one. Of a tree of tasks that is the largest part.
+    /// Only the oldest task. In a tree of tasks that is the largest part.
     One,
 }
 
-/// How the LIFO slot is used, where a task that another task woke is next to run.
+/// How the LIFO slot is used, in which a task that another task woke runs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifoSlot {
     /// It is used, and a thief may take from it if its worker is stuck in a poll.
     On,
     /// Woken tasks go to the back of the queue.
     Off,
-    /// It is used, and nobody but its worker takes from it (but for the monitor, which rescues what stands there).
+    /// It is used, and only its worker takes from it (except for the monitor, which rescues a task from there).
     NotStealable,
 }
 
-/// Whether a second worker helps with what sockets have woken, while that is much.
+/// Whether a second worker shares the tasks that sockets have woken, if there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IoSharing {
-    /// As long as more is served with its help; the scheduler measures that. Counts as `Always` if the monitor is off,
-    /// or if there is no [`wake_delay`](Knobs::wake_delay).
+    /// If sharing increases the throughput, which the scheduler measures. Counts as `Always` if the monitor is off, or
+    /// if there is no [`wake_delay`](Knobs::wake_delay).
     Measured,
-    /// It does.
+    /// Always.
     Always,
     /// Only if the tasks run for longer than a wake-up takes.
     Never,
 }
 
-/// The values that a scheduler runs with: a policy's own, or what its builder was told.
+/// The values that a scheduler runs with: those of its policy, unless the builder overrides them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Knobs {
@@ -42,15 +42,15 @@ pub struct Knobs {
     pub steal: Steal,
     /// The LIFO slot.
     pub lifo_slot: LifoSlot,
-    /// Every how many ticks a worker looks at the injector before its own queues.
+    /// The number of ticks after which a worker checks the injector before its own queues.
     pub injector_tick: u32,
-    /// Every how many ticks a busy worker looks at its timers and asks the reactor; for the latter up to four times as
-    /// many, while tasks that are due already fill that time.
+    /// The number of ticks after which a busy worker checks its timers and polls the reactor; for the reactor up to
+    /// four times as many, while ready tasks already fill that time.
     pub poll_tick: u32,
-    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another
-    /// worker; zero: it wakes one at once. Counts only if the monitor is on.
+    /// How long a throttled worker keeps new work to itself before it wakes another worker. If zero, it always wakes
+    /// one at once. Has an effect only if the monitor is on.
     pub wake_delay: Duration,
-    /// Whether a second worker helps with what sockets have woken.
+    /// Whether a second worker shares the tasks that sockets have woken.
     pub io_sharing: IoSharing,
 }
 

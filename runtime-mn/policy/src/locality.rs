@@ -4,9 +4,10 @@ use core::iter::once;
 
 use crate::{Attempt, Distance, Policy, SearchView, SleeperView};
 
-/// As [`GoLike`](crate::GoLike), but a thief robs workers on its own core first, then those that share its cache, then
-/// its memory, then the rest; among equals it begins at a random one. And the sleeper that is woken is the one nearest
-/// to whoever wakes. So a task's memory stays in a cache that its next worker shares. Workers should be pinned.
+/// Like [`GoLike`](crate::GoLike), but a thief steals first from workers on its own core, then from those that share
+/// its cache, then its memory, then from the rest; among equals it begins at a random one. A worker wakes the sleeper
+/// that is nearest to it. A task's memory therefore stays in a cache that its next worker shares. Workers should be
+/// pinned.
 ///
 /// Source: Guo, Zhao, Cave and Sarkar, "SLAW: a scalable locality-aware adaptive work-stealing scheduler", 2010.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +27,7 @@ impl Policy for Locality {
     }
 
     fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
-        // With no place to be near to, the default.
+        // A non-worker thread is not near to any worker: use the default.
         sleepers.teller()?;
         sleepers.sleepers().min_by_key(|it| sleepers.distance(*it))
     }

@@ -1,14 +1,14 @@
-//! Each worker its own.
+//! No stealing: each worker runs its own tasks.
 
 use core::iter::once;
 
 use crate::{Attempt, Policy, SearchView};
 
-/// A task stays with the worker that spawned or woke it, and nobody takes from another's queue; only what other
-/// threads inject is shared out. No cache line of a queue ever moves, and one busy worker can leave the others idle:
+/// A task stays with the worker that spawned or woke it, and workers take nothing from each other; only injected
+/// tasks are shared. No cache line of a queue ever moves, but one busy worker can leave the others idle. It shows
 /// what work stealing is for.
 ///
-/// (A worker that is stuck in a poll is relieved by the monitor all the same.)
+/// (The monitor still hands off the queues of a worker that is stuck in a poll.)
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoSteal;
 

@@ -1,27 +1,28 @@
-//! The questions that a scheduler asks.
+//! The questions that a scheduler asks its policy.
 
 use core::iter::once;
 
 use crate::{Attempt, Knobs, Place, SearchView, SleeperView, Source, WokenBy, WorkerView};
 
-/// The decisions of an M:N scheduler. Everything has the default of [`GoLike`](crate::GoLike); a policy overrides what
-/// it does otherwise.
+/// The decisions of an M:N scheduler. Every method has the default of [`GoLike`](crate::GoLike); a policy overrides
+/// what it does differently.
 ///
 /// A policy is a function from a view to a decision: it sees numbers and answers where. The scheduler moves the tasks,
-/// and no policy ever holds one. So whatever a policy answers, and even if it panics, the scheduler keeps the contract:
-/// every due task runs, no wake-up is lost, and a worker sleeps only when there is nothing that it may take.
+/// and a policy never owns one. So whatever a policy answers, and even if it panics, the scheduler keeps the contract:
+/// every ready task runs, no wake-up is lost, and a worker sleeps only if there is nothing that it may take.
 ///
-/// - An answer that can't be carried out, such as a queue that is empty or a worker that does not exist, counts as no
-///   answer.
-/// - A panic is contained, once the panic hook has reported it, and counts as no answer, too.
-/// - Where there is no answer the scheduler takes a default.
-/// - What a policy does not choose for long runs all the same: every 32nd tick a worker serves one of its own queues in
-///   turn, every `injector-tick` ticks the injector. The ranked queue's turn is that of its oldest task, so that no
-///   rank starves a task.
+/// - If an answer can't be carried out, for example because the queue is empty or the worker does not exist, it is
+///   ignored.
+/// - A panic is contained, after the panic hook has reported it, and counts as no answer, too.
+/// - If there is no answer, the scheduler uses a default.
+/// - A task that the policy does not choose for long still runs: every 32nd tick a worker serves one of its own
+///   queues in turn, and every `injector-tick` ticks the injector. In the ranked queue, the oldest task gets that
+///   turn, so that no rank starves a task.
 /// - A policy that spawns or wakes tasks while it is asked is not asked about those.
 ///
-/// A policy needs no threads, clocks or atomics. Time is a number in the view, randomness a seeded generator in it, and
-/// a worker's memory a few words ([`WorkerView::state`]). So the same policy runs in a scheduler and in a simulator.
+/// A policy needs no threads, clocks or atomics. Time is a number in the view, randomness comes from a seeded
+/// generator in it, and a worker's memory is a few words ([`WorkerView::state`]). The same policy therefore runs in a
+/// scheduler and in a simulator.
 ///
 /// ```
 /// use runtime_policy::{Place, Policy, Source, WorkerView, fake::FakeWorker};
@@ -48,74 +49,76 @@ use crate::{Attempt, Knobs, Place, SearchView, SleeperView, Source, WokenBy, Wor
 /// The worker asks on its own thread, in the middle of the hot path. The calls are statically dispatched, and should
 /// neither block nor allocate.
 pub trait Policy: Send + Sync + 'static {
-    /// Whether injected tasks go where [`place_injected`](Policy::place_injected) says: a worker that looks for its
-    /// next task takes them out of the injector first, and runs none from there. If not, it runs what it takes there.
+    /// Whether injected tasks go where [`place_injected`](Policy::place_injected) says. If so, a worker that looks
+    /// for its next task first moves them out of the injector, and runs none from there. If not, it runs the tasks
+    /// that it takes from there.
     ///
-    /// Constant, so that a policy without it pays nothing.
+    /// This is a constant, so that a policy without it pays nothing.
     const PLACES_INJECTED: bool = false;
 
-    /// What tables and commands call it. Asked once, when the runtime is built.
+    /// Its name in tables and commands. Asked once, when the runtime is built.
     fn name(&self) -> &'static str;
 
-    /// The values that it runs with, unless the builder is told otherwise. Asked once, when the runtime is built.
+    /// Its default knobs, which the builder can override. Asked once, when the runtime is built.
     fn knobs(&self) -> Knobs {
         Knobs::default()
     }
 
-    /// Whether workers may take from one another's queues. If not, a worker sleeps while others have work, nobody is
-    /// told of a task that lies in a worker's own queue, and one injected task is taken at a time. Asked once, when the
-    /// runtime is built.
+    /// Whether workers may take from one another's queues. If not, a worker sleeps while others have work, no sleeper
+    /// is woken for a task in a worker's own queue, and a worker takes one injected task at a time. Asked once, when
+    /// the runtime is built.
     fn steals(&self) -> bool {
         true
     }
 
-    /// Whether a sleeping worker is woken for a task that was put there; it is woken if nobody searches, and if
+    /// Whether to wake a sleeping worker for a task in that place. It is woken only if no worker searches, and if
     /// wake-ups are not throttled ([`Knobs::wake_delay`]). Asked once for each place, when the runtime is built.
     fn tells(&self, place: Place) -> bool {
-        // A slot is emptied by its own worker, as a rule, as soon as the current poll is over.
+        // The worker usually empties its slot itself, as soon as the current poll is over.
         place != Place::Slot
     }
 
-    /// Where a task goes that a worker has taken from the injector. It came from a thread that is no worker, or from a
-    /// worker whose policy put it there. Asked only if the policy [places injected tasks](Policy::PLACES_INJECTED). No
-    /// answer, and [`Shared`](Place::Shared): [`Back`](Place::Back).
+    /// Where a task goes that a worker has taken from the injector. It came from a non-worker thread, or from a worker
+    /// whose policy put it there. Asked only if the policy [places injected tasks](Policy::PLACES_INJECTED). Without
+    /// an answer, and for [`Shared`](Place::Shared), the task goes to [`Back`](Place::Back).
     fn place_injected(&self, own: &WorkerView<'_>) -> Place {
         let _ = own;
         Place::Back
     }
 
-    /// Which sleeping worker is woken, if one must be. `None`, and a worker that does not sleep: the one that went to
-    /// sleep last, whose cache is warm. Asked by whoever wakes, outside of any lock, before a wake-up only: a system
-    /// call follows.
+    /// Which sleeping worker to wake, if one must be woken. For `None`, or a worker that does not sleep, the scheduler
+    /// wakes the one that went to sleep last, whose cache is warm. Asked by the waking thread, outside any lock, and
+    /// only before a wake-up, which is a system call.
     fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
         let _ = sleepers;
         None
     }
 
-    /// Where a task goes that a task of this worker has spawned. No answer: [`Newest`](Place::Newest).
+    /// Where a task goes that a task of this worker has spawned. Without an answer: [`Newest`](Place::Newest).
     fn place_spawned(&self, own: &WorkerView<'_>) -> Place {
         let _ = own;
         Place::Newest
     }
 
-    /// Where a task goes that is due again. From a thread that is no worker it goes to the injector in any case. No
-    /// answer: [`Back`](Place::Back).
+    /// Where a woken task goes. A task that a non-worker thread wakes always goes to the injector. Without an answer:
+    /// [`Back`](Place::Back).
     fn place_woken(&self, own: &WorkerView<'_>, by: WokenBy) -> Place {
         let _ = own;
         match by {
-            // Its waker is about to wait, as a rule, and what they share is in the cache.
+            // The task that woke it is usually about to wait, and their shared data is in the cache.
             WokenBy::Task => Place::Slot,
             // Newest first would starve connections.
             WokenBy::Driver | WokenBy::Itself => Place::Back,
         }
     }
 
-    /// Which task a worker runs next, of what it has or what nobody has. `None`: whatever is in its own queues, else it
-    /// searches.
+    /// Which task a worker runs next, from its own queues or from the injector. For `None`, it takes any task in its
+    /// own queues, or else it searches.
     ///
     /// 1. The LIFO slot, a few times in a row at most.
-    /// 2. The newest spawned task and the oldest woken one, by turns. Newest first keeps memory hot and trees small;
-    ///    the turns keep the woken ones from waiting behind a tree that grows faster than it is worked off.
+    /// 2. The newest spawned task and the oldest woken one, alternately. Newest first keeps memory hot and trees
+    ///    small; alternating ensures that woken tasks do not wait behind a tree that grows faster than it is
+    ///    processed.
     /// 3. The inbox, the ranked queue, the injector.
     #[inline]
     fn next(&self, own: &WorkerView<'_>) -> Option<Source> {
@@ -137,12 +140,13 @@ pub trait Policy: Send + Sync + 'static {
         }
     }
 
-    /// Where a worker without work looks, in this order, until it finds something. At most half of the workers search
-    /// at a time. The scheduler follows the order for a few steps for each worker; then, or at its end, the worker goes
-    /// to sleep. If there is something that it may take, but that the policy has overlooked, it looks everywhere first.
+    /// Where a worker without work searches, in this order, until it finds something. At most half of the workers
+    /// search at a time. The scheduler follows the order for a few steps per worker; then, or at the end of the order,
+    /// the worker goes to sleep. If the policy has overlooked something that the worker may take, the worker first
+    /// searches everywhere.
     ///
     /// 1. What other threads injected: tasks, then closures.
-    /// 2. From each other worker, beginning at a random one: woken, spawned, ranked, inbox, forked.
+    /// 2. From each other worker, beginning at a random one: FIFO queue, LIFO queue, ranked, inbox, forked closures.
     /// 3. Other workers' timers that are due.
     /// 4. The task in another worker's LIFO slot, if that worker is stuck in a poll.
     fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {

@@ -5,18 +5,18 @@ use core::time::Duration;
 use crate::by_rank;
 use crate::{Attempt, Knobs, Place, Policy, SearchView, Source, WokenBy, WorkerView};
 
-/// A task's tag is its level: the higher, the sooner it runs; without a tag it has the lowest, 0. A tag above the
+/// A task's tag is its level; higher levels run first. A task without a tag has the lowest level, 0. A tag above the
 /// highest level counts as the highest.
 ///
-/// A task that has waited for `ageing` counts as one level higher. So tasks of a lower level are late by at most
-/// `ageing` for each level between, and none starves. The rank says the same without an update: it is the time at which
-/// the task would have had to come to be first with the highest level. A thief robs the worker whose first task is the
-/// most urgent.
+/// A task that has waited for `ageing` counts as one level higher. Tasks of a lower level are therefore late by at
+/// most `ageing` per level, and none starves. The rank expresses this without updates: it is the time at which the
+/// task would have had to arrive to be first at the highest level. A thief steals from the worker whose first task is
+/// the most urgent.
 ///
 /// Sources: Linux, `kernel/sched/rt.c` (levels); Silberschatz and Galvin, "Operating System Concepts" (ageing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Priority {
-    /// How many levels there are, from 0. None counts as one.
+    /// The number of levels, from 0. Zero counts as one.
     pub levels: u32,
     /// How long a task waits until it counts as one level higher.
     pub ageing: Duration,
@@ -36,7 +36,7 @@ impl Priority {
     fn place(&self, own: &WorkerView<'_>) -> Place {
         let highest = self.levels.saturating_sub(1);
         let below_highest = highest - own.task().tag().min(highest);
-        // However long it is, levels stay apart, and there is room for the time.
+        // Even if it is very long, levels stay distinct, and the time does not overflow.
         let longest_ns = u64::MAX / 2 / u64::from(self.levels.max(1));
         let ageing_ns = self.ageing.as_nanos().min(longest_ns.into()) as u64;
         Place::Ranked(

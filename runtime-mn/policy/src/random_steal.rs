@@ -1,4 +1,4 @@
-//! Cilk's.
+//! Random stealing, as in Cilk.
 
 use core::iter::once;
 use core::time::Duration;
@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::{Attempt, Knobs, LifoSlot, Place, Policy, SearchView, Steal, WokenBy, WorkerView};
 
 /// Each worker runs its newest task first; a thief takes the oldest one of a random victim, and only that one. For
-/// trees of tasks this is within a constant of the best possible, in time and in memory; for flat work it steals more
-/// often than need be.
+/// trees of tasks this is within a constant factor of the optimum, in time and in memory. For flat work it steals
+/// more often than necessary.
 ///
 /// Source: Blumofe and Leiserson, "Scheduling multithreaded computations by work stealing", 1999.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +38,7 @@ impl Policy for RandomSteal {
         once(Attempt::Injected)
             .chain(thief.random_victim().map(Attempt::Steal))
             .chain(once(Attempt::DueTimers))
-            // The random one may have had nothing: before a worker sleeps, it must have looked at all.
+            // The random victim may have had nothing: before a worker sleeps, it must have checked all.
             .chain(thief.victims().map(Attempt::Steal))
     }
 }

@@ -1,14 +1,15 @@
-//! Work sharing: the busy push.
+//! Work sharing: busy workers push tasks to idle ones.
 
 use core::iter::once;
 
 use crate::{Attempt, Place, Policy, SearchView, WokenBy, WorkerView};
 
-/// Nobody steals. A worker that has `threshold` tasks queued and gets another one looks at a few others, beginning at a
-/// random one, and sends the task to the first that has fewer than `threshold`. If there is none, it keeps the task.
+/// No worker steals. If a worker with `threshold` queued tasks gets another one, it checks a few other workers,
+/// beginning at a random one, and sends the task to the first that has fewer than `threshold`. If there is none, it
+/// keeps the task.
 ///
-/// This is the counterpart of stealing: it costs a busy worker something, where stealing costs an idle one. It is the
-/// better of the two under light load, and the worse under heavy load.
+/// This is the counterpart of stealing: it costs time of a busy worker, while stealing costs time of an idle one. It
+/// is better under light load, and worse under heavy load.
 ///
 /// Source: Eager, Lazowska and Zahorjan, "Adaptive load sharing in homogeneous distributed systems" (its policy
 /// "threshold"), 1986.
@@ -16,7 +17,7 @@ use crate::{Attempt, Place, Policy, SearchView, WokenBy, WorkerView};
 pub struct Shed {
     /// Tasks that a worker keeps to itself.
     pub threshold: usize,
-    /// How many others it looks at for one task.
+    /// How many others it checks for one task.
     pub probes: usize,
 }
 
@@ -31,7 +32,7 @@ impl Default for Shed {
 }
 
 impl Shed {
-    /// Somebody who has less to do, if this worker has much.
+    /// A worker with less to do, if this worker has much.
     fn idler(&self, own: &WorkerView<'_>) -> Option<usize> {
         let (this, workers) = (own.worker(), own.workers());
         if own.queued(this) < self.threshold {

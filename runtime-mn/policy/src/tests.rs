@@ -1,4 +1,4 @@
-//! The built-in policies over views that are nothing but numbers.
+//! The built-in policies, over views that consist of numbers only.
 
 extern crate std;
 
@@ -16,7 +16,7 @@ fn rank(place: Place) -> u64 {
     }
 }
 
-/// Tags in the order in which a ranked queue gives them, of tasks that come one every `every_ns`.
+/// The order in which a ranked queue returns tasks with these tags, if one task arrives every `every_ns`.
 fn order(policy: &impl Policy, tags: &[u32], every_ns: u64) -> Vec<u32> {
     let mut queue: Vec<_> = (0_u64..)
         .zip(tags)
@@ -45,7 +45,7 @@ fn priority_runs_higher_levels_first_and_equals_in_order() {
 
 #[test]
 fn priority_counts_a_task_that_waits_as_higher() {
-    // Two levels are 20 ms: what comes later than that after a task of level 1 is behind it.
+    // Two levels are 20 ms: a task that arrives later than that after a task of level 1 is behind it.
     let policy = Priority::default();
     assert_eq!(order(&policy, &[1, 3], 20 * MS - 1), [3, 1]);
     assert_eq!(order(&policy, &[1, 3], 20 * MS), [1, 3]);
@@ -75,7 +75,7 @@ fn priority_takes_a_tag_that_is_out_of_range_for_the_highest_level() {
             ageing: Duration::MAX,
         },
     ] {
-        // No overflow; with no level to choose the first comes first.
+        // No overflow; with a single level, first come, first served.
         assert_eq!(order(&policy, &[0, 0], 1), [0, 0]);
     }
 }
@@ -88,7 +88,7 @@ fn deadline_runs_who_has_the_least_time_left_first() {
         order(&policy, &[5_000, 9_000, 2_000], MS),
         [2_000, 5_000, 9_000]
     );
-    // Without a deadline: 100 ms.
+    // Tasks without a deadline have 100 ms.
     assert_eq!(
         order(&policy, &[0, 99_000, 101_000], 0),
         [99_000, 0, 101_000]
@@ -183,8 +183,8 @@ fn a_thief_under_priority_robs_the_worker_with_the_most_urgent_task() {
     assert_eq!(ranked, Some(Attempt::StealRanked(3)));
 }
 
-/// Whatever a view shows, a policy answers, names only workers that exist, and its search ends and looks at all others,
-/// if its workers steal.
+/// For any view, a policy answers and names only workers that exist. Its search ends, and covers all other workers if
+/// workers steal.
 fn check(policy: impl Policy) -> &'static str {
     let (name, knobs) = (policy.name(), policy.knobs());
     assert!(knobs.injector_tick > 0 && knobs.poll_tick > 0, "{name}");

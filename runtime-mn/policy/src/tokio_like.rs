@@ -1,4 +1,4 @@
-//! One queue, first come, first served, behind a LIFO slot that nobody else may take from.
+//! One queue, first come, first served, after a LIFO slot that can't be stolen from.
 
 use core::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::{Knobs, LifoSlot, Place, Policy, Source, WokenBy, WorkerView};
 /// How many tasks a worker's own queue holds before the injector gets the rest.
 const QUEUE_CAPACITY: usize = 256;
 
-/// What tokio's multi-thread scheduler decides: tasks that are spawned or woken by a task go to the LIFO slot, what
-/// they displace to the back of one bounded queue, the overflow to the injector; thieves take half; the slot cannot be
-/// stolen.
+/// The decisions of tokio's multi-thread scheduler: tasks that are spawned or woken by a task go to the LIFO slot,
+/// displaced tasks to the back of one bounded queue, and overflow to the injector; thieves take half; the slot can't
+/// be stolen.
 ///
-/// One difference remains: tokio moves half of a full queue to the injector at once, this policy each task that finds
-/// it full.
+/// One difference remains: tokio moves half of a full queue to the injector at once; this policy moves only the task
+/// that finds the queue full.
 ///
 /// Source: tokio, `runtime/scheduler/multi_thread/worker.rs`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +43,7 @@ impl Policy for TokioLike {
 
     fn place_spawned(&self, own: &WorkerView<'_>) -> Place {
         match Self::queue(own) {
-            // What the slot displaces would not fit.
+            // A task that the slot displaces would not fit.
             Place::Shared => Place::Shared,
             _ => Place::Slot,
         }

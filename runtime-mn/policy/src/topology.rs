@@ -1,17 +1,17 @@
-//! Which processors share what.
+//! Which processors share a core, a cache or memory.
 
 use alloc::vec::Vec;
 
-/// How far a worker's processor is from another's, by what they share. Nearer is less.
+/// The distance between two workers' processors, by what they share. A smaller value is nearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Distance {
-    /// The same core: hardware threads of one, or the very same processor.
+    /// The same core: its hardware threads, or the very same processor.
     Core,
     /// The same last-level cache.
     Cache,
     /// The same memory (NUMA node).
     Node,
-    /// Nothing but the machine.
+    /// Only the machine.
     Machine,
 }
 
@@ -20,8 +20,8 @@ impl Distance {
     pub const ALL: [Self; 4] = [Self::Core, Self::Cache, Self::Node, Self::Machine];
 }
 
-/// A processor, and what it shares with others: two processors are on one core, cache or node if the numbers are equal.
-/// The numbers of cores, caches and nodes are unique in the machine.
+/// A processor, and what it shares with others: two processors are on one core, cache or node if the numbers are
+/// equal. The numbers of cores, caches and nodes are unique in the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cpu {
     /// The processor, as the system numbers it.
@@ -34,8 +34,8 @@ pub struct Cpu {
     pub node: u32,
 }
 
-/// The processors that workers run on: worker `n` has the `n`th, and begins again at the first one when there are more
-/// workers. It is exact if workers are pinned to their processors, and a hint otherwise.
+/// The processors that workers run on. Worker `n` has the `n`th one; if there are more workers than processors, they
+/// begin again at the first. This is exact if workers are pinned to their processors, and a hint otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
     /// At least one.
@@ -43,7 +43,8 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// Processors in the order in which workers take them. None at all: as [`flat(1)`](Topology::flat).
+    /// Creates a topology of these processors, in the order of the workers. Without any, it is
+    /// [`flat(1)`](Topology::flat).
     pub fn new(cpus: impl IntoIterator<Item = Cpu>) -> Self {
         let cpus: Vec<_> = cpus.into_iter().collect();
         if cpus.is_empty() {
@@ -52,8 +53,8 @@ impl Topology {
         Self { cpus }
     }
 
-    /// So many processors, numbered from 0, each a core of its own, with one cache and one node for all: what a machine
-    /// counts as whose topology can't be read. At least one.
+    /// Creates a topology of this many processors, at least one, numbered from 0. Each is its own core, and all share
+    /// one cache and one node. It is used if a machine's topology can't be read.
     pub fn flat(cpus: u32) -> Self {
         let cpu = |number| Cpu {
             number,

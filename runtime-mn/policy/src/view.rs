@@ -1,9 +1,9 @@
-//! What a policy sees when it is asked. A view shows numbers; it owns no task, and changes nothing but the worker's few
-//! words of memory.
+//! What a policy sees when it is asked. A view contains numbers. It owns no task, and through it a policy can only
+//! change the worker's few words of memory.
 //!
-//! A view is one pointer to something that can tell the numbers, and each is read when it is asked for. The scheduler
-//! makes the view where it asks. Once the policy's method is inlined, the compiler knows what is behind the pointer,
-//! and a question costs what its answer costs.
+//! A view is one pointer to the source of the numbers, and each number is read on demand. The scheduler creates the
+//! view where it asks the policy. Once the policy's method is inlined, the compiler knows what is behind the pointer,
+//! and reading a number costs only what computing it costs.
 
 use core::fmt;
 
@@ -12,10 +12,10 @@ use crate::{Distance, Topology};
 /// How many words of memory a policy has for each worker.
 pub const STATE_SLOTS: usize = 4;
 
-/// What a scheduler, or a simulator, tells about the worker that asks and about the others. Numbers about other workers
-/// are of the recent past.
+/// The numbers that a scheduler or a simulator provides about the asking worker and about the others. Numbers about
+/// other workers may be a little old.
 ///
-/// For whoever runs policies; a policy uses the views.
+/// Implement it to run policies; a policy uses the views.
 pub trait Numbers {
     /// See [`WorkerView::worker`].
     fn worker(&self) -> usize;
@@ -86,7 +86,7 @@ impl fmt::Debug for WorkerView<'_> {
 }
 
 impl<'a> WorkerView<'a> {
-    /// A view of the worker that `numbers` are about.
+    /// Creates a view of the worker that `numbers` describes.
     #[inline]
     pub fn new(numbers: &'a dyn Numbers) -> Self {
         Self(numbers)
@@ -102,7 +102,7 @@ impl<'a> WorkerView<'a> {
         self.0.workers()
     }
 
-    /// The task that is to be placed. When a worker looks for its [next](crate::Policy::next) task there is none, and
+    /// The task that must be placed. When a worker looks for its [next](crate::Policy::next) task there is none, and
     /// its numbers are 0.
     #[inline]
     pub fn task(&self) -> TaskView<'a> {
@@ -121,24 +121,24 @@ impl<'a> WorkerView<'a> {
         self.0.has_slot()
     }
 
-    /// Whether there are tasks in the `spawned` deque.
+    /// Whether there are tasks in the LIFO queue.
     #[inline]
     pub fn has_spawned(&self) -> bool {
         self.0.has_spawned()
     }
 
-    /// Tasks in the `spawned` deque.
+    /// Tasks in the LIFO queue.
     pub fn spawned_len(&self) -> usize {
         self.0.spawned_len()
     }
 
-    /// Whether there are tasks in the `woken` queue.
+    /// Whether there are tasks in the FIFO queue.
     #[inline]
     pub fn has_woken(&self) -> bool {
         self.0.has_woken()
     }
 
-    /// Tasks in the `woken` queue.
+    /// Tasks in the FIFO queue.
     pub fn woken_len(&self) -> usize {
         self.0.woken_len()
     }
@@ -191,21 +191,23 @@ impl<'a> WorkerView<'a> {
         self.0.topology().distance(self.worker(), worker)
     }
 
-    /// What the policy has left in this worker's memory, 0 at first. There are [`STATE_SLOTS`] slots; any other is 0.
+    /// A word of the policy's memory for this worker, 0 at first. There are [`STATE_SLOTS`] slots; any other one reads
+    /// as 0.
     ///
-    /// Words, and not a type of the policy's choice: a type could not have a default in the trait, so that every policy
-    /// had to name one, and its methods and its destructor would be code of the policy's in the worker.
+    /// The memory consists of words, not of a type that the policy chooses: the trait could not give such a type a
+    /// default, so every policy would have to name one, and its methods and destructor would be policy code in the
+    /// worker.
     pub fn state(&self, slot: usize) -> u64 {
         state(self.0, slot)
     }
 
-    /// Keeps a number in this worker's memory. Nothing is kept in a slot that does not exist.
+    /// Stores a word in this worker's memory. A slot that does not exist stores nothing.
     pub fn set_state(&self, slot: usize, value: u64) {
         set_state(self.0, slot, value);
     }
 }
 
-/// A task that is to be placed.
+/// A task that must be placed.
 #[derive(Clone, Copy)]
 pub struct TaskView<'a>(&'a dyn Numbers);
 
@@ -218,15 +220,14 @@ impl fmt::Debug for TaskView<'_> {
 }
 
 impl TaskView<'_> {
-    /// What the task was given when it was spawned; 0 if nothing. It means what the policy wants it to mean, and any
-    /// number is allowed.
+    /// The tag that the task was spawned with, or 0. The policy defines its meaning, and any number is allowed.
     #[inline]
     pub fn tag(&self) -> u32 {
         self.0.tag()
     }
 }
 
-/// A worker that has nothing left, and the others that it could take from.
+/// A worker without work, and the others that it could steal from.
 #[derive(Clone, Copy)]
 pub struct SearchView<'a>(&'a dyn Numbers);
 
@@ -237,7 +238,7 @@ impl fmt::Debug for SearchView<'_> {
 }
 
 impl<'a> SearchView<'a> {
-    /// A view of the others, by the worker that `numbers` are about.
+    /// Creates a view of the others for the worker that `numbers` describes.
     #[inline]
     pub fn new(numbers: &'a dyn Numbers) -> Self {
         Self(numbers)
@@ -248,7 +249,7 @@ impl<'a> SearchView<'a> {
         self.0.worker()
     }
 
-    /// How many workers there are, with the replacement workers that ever stood in.
+    /// How many workers there are, with the replacement workers that were ever started.
     pub fn workers(&self) -> usize {
         self.0.reach()
     }
@@ -273,40 +274,41 @@ impl<'a> SearchView<'a> {
         self.0.queued(worker)
     }
 
-    /// The lowest rank in a worker's ranked queue at this moment. `None`: it is empty, or there is no such worker.
+    /// The lowest rank in a worker's ranked queue at this moment. `None` if the queue is empty or there is no such
+    /// worker.
     pub fn first_rank(&self, worker: usize) -> Option<u64> {
         self.0.first_rank(worker)
     }
 
-    /// How far another worker is from the one that searches.
+    /// How far another worker is from the searching one.
     pub fn distance(&self, worker: usize) -> Distance {
         self.0.topology().distance(self.worker(), worker)
     }
 
-    /// As [`WorkerView::now_ns`].
+    /// Like [`WorkerView::now_ns`].
     pub fn now_ns(&self) -> u64 {
         self.0.now_ns()
     }
 
-    /// As [`WorkerView::random`].
+    /// Like [`WorkerView::random`].
     pub fn random(&self) -> u64 {
         self.0.random()
     }
 
-    /// As [`WorkerView::state`], of the worker that searches.
+    /// Like [`WorkerView::state`], for the searching worker.
     pub fn state(&self, slot: usize) -> u64 {
         state(self.0, slot)
     }
 
-    /// As [`WorkerView::set_state`].
+    /// Like [`WorkerView::set_state`].
     pub fn set_state(&self, slot: usize, value: u64) {
         set_state(self.0, slot, value);
     }
 }
 
-/// What a scheduler, or a simulator, tells about those that sleep.
+/// The numbers that a scheduler or a simulator provides about sleeping workers.
 ///
-/// For whoever runs policies; a policy uses [`SleeperView`].
+/// Implement it to run policies; a policy uses [`SleeperView`].
 pub trait SleeperNumbers {
     /// See [`SleeperView::teller`].
     fn teller(&self) -> Option<usize>;
@@ -318,7 +320,7 @@ pub trait SleeperNumbers {
     fn topology(&self) -> &Topology;
 }
 
-/// The workers that sleep, one of whom is to be woken.
+/// The sleeping workers, one of which must be woken.
 #[derive(Clone, Copy)]
 pub struct SleeperView<'a>(&'a dyn SleeperNumbers);
 
@@ -329,17 +331,17 @@ impl fmt::Debug for SleeperView<'_> {
 }
 
 impl<'a> SleeperView<'a> {
-    /// A view of those that `numbers` are about.
+    /// Creates a view of the workers that `numbers` describes.
     pub fn new(numbers: &'a dyn SleeperNumbers) -> Self {
         Self(numbers)
     }
 
-    /// The worker that has found or queued something for others. `None`: a thread that is no worker has.
+    /// The worker that has found or queued work for others. `None` if it was a non-worker thread.
     pub fn teller(&self) -> Option<usize> {
         self.0.teller()
     }
 
-    /// As [`SearchView::workers`].
+    /// Like [`SearchView::workers`].
     pub fn workers(&self) -> usize {
         self.0.workers()
     }
@@ -349,13 +351,13 @@ impl<'a> SleeperView<'a> {
         self.0.sleeps(worker)
     }
 
-    /// The numbers of all that sleep, from the lowest.
+    /// The numbers of all sleeping workers, in ascending order.
     pub fn sleepers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let sleepers = self.0;
         (0..sleepers.workers()).filter(move |worker| sleepers.sleeps(*worker))
     }
 
-    /// How far a worker is from the [teller](SleeperView::teller); for a thread that is no worker,
+    /// How far a worker is from the [teller](SleeperView::teller); for a non-worker thread,
     /// [`Machine`](Distance::Machine).
     pub fn distance(&self, worker: usize) -> Distance {
         let distance = |teller| self.0.topology().distance(teller, worker);

@@ -1,5 +1,5 @@
-//! The injector's hand-over under loom, on a mock injector: from threads that are no workers, from workers that give
-//! away what they have, and while the runtime closes.
+//! The hand-over through the injector under loom, on a mock injector: from non-worker threads, from workers that give
+//! away their tasks, and while the runtime closes.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -10,7 +10,7 @@ use crate::ending::Closed;
 use crate::scheduler::idle::Idle;
 use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
 
-/// Workers over an injector that is a count of tasks. It orders nothing by itself.
+/// Workers over an injector that is a count of tasks. The mock injector orders no memory accesses.
 struct Model {
     closed: Closed,
     idle: Idle,
@@ -62,7 +62,7 @@ impl Model {
         self.unparkers.iter().for_each(Unparker::unpark);
     }
 
-    /// `Scheduler::launch` on a thread that is no worker.
+    /// `Scheduler::launch` on a non-worker thread.
     fn launch(&self) {
         if self.closed.load(Relaxed) {
             self.cancelled.fetch_add(1, Relaxed);
@@ -89,7 +89,7 @@ impl Model {
         self.unpark_all();
     }
 
-    /// `Worker::work` and `Worker::end`. With the `last` task it closes, so that the model ends.
+    /// `Worker::work` and `Worker::end`. It closes after the `last` task, so that the model ends.
     fn work(&self, index: usize, parker: &Parker, last: usize) {
         let mut searching = false;
         while !self.closed.load(Relaxed) {
@@ -122,8 +122,8 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// A worker goes to sleep while a thread that is none hands a task over: it runs. (Else all threads are blocked, which
-/// loom tells.)
+/// A worker goes to sleep while a non-worker thread hands over a task: the task runs. (Otherwise all threads are
+/// blocked, which loom reports.)
 #[test]
 fn loom_what_is_injected_is_run() {
     check(|| {
@@ -138,7 +138,7 @@ fn loom_what_is_injected_is_run() {
     });
 }
 
-/// `Local::give_away`: a worker that stood in leaves two tasks to the others, and goes.
+/// `Local::give_away`: a replacement worker leaves two tasks to the others, and ends.
 #[test]
 fn loom_what_is_given_away_is_run_by_those_who_stay() {
     check(|| {
@@ -157,13 +157,13 @@ fn loom_what_is_given_away_is_run_by_those_who_stay() {
     });
 }
 
-/// `relieve`: what a stuck worker has queued is shared out, and a sleeper told if there is one. One who is just going
-/// to sleep is either seen, or sees.
+/// `share_out`: the tasks of a stuck worker are shared out, and a sleeper is woken if there is one. A worker that is
+/// just going to sleep is either seen, or sees the tasks.
 #[test]
 fn loom_what_is_shared_out_is_run() {
     check(|| {
         let (model, parkers) = Model::new(1);
-        let reliever = {
+        let sharer = {
             let model = model.clone();
             thread::spawn(move || {
                 model.push();
@@ -173,13 +173,13 @@ fn loom_what_is_shared_out_is_run() {
             })
         };
         model.work(0, &parkers[0], 1);
-        reliever.join().unwrap();
+        sharer.join().unwrap();
         assert_eq!(model.run.load(Relaxed), 1);
     });
 }
 
-/// A task is handed over while the runtime closes: it is run, or cancelled by the worker that ends or by the one who
-/// brought it.
+/// A task is handed over while the runtime closes: it is run, or it is cancelled, by the ending worker or by the
+/// thread that handed it over.
 #[test]
 fn loom_closing_leaves_nothing_behind() {
     check(|| {

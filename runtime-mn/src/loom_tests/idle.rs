@@ -1,4 +1,4 @@
-//! The protocol under loom, on a mock queue; a few plain facts without it.
+//! The protocol under loom, on a mock queue, and a few facts without loom.
 
 #[cfg(not(lab_shuttle))]
 use crate::scheduler::idle::Idle;
@@ -72,7 +72,8 @@ mod loom_tests {
             }
         }
 
-        /// A worker's life until `total` tasks have run. loom fails the test if everybody is parked before that.
+        /// A worker that works until `total` tasks have run. loom fails the test if all workers are parked before
+        /// that.
         fn work(&self, index: usize, parker: &Parker, total: usize) {
             let mut is_searching = false;
             loop {
@@ -95,13 +96,13 @@ mod loom_tests {
                 if last_look && self.queue.load(Relaxed) > 0 {
                     is_searching = !self.idle.cancel_sleep(index);
                     if is_searching {
-                        // The teller's token is ours, or will be.
+                        // The waking thread's token is ours, or will be.
                         parker.park(None);
                     }
                     continue;
                 }
                 parker.park(None);
-                // At the end, everybody is woken without being taken off.
+                // At the end, all workers are woken without being removed from the list of sleepers.
                 is_searching = !self.idle.cancel_sleep(index);
             }
         }

@@ -16,7 +16,7 @@ fn a_sleeper_can_be_woken_by_name_and_the_others_sleep_on() {
     assert!(!idle.notify_worker(3), "it never slept");
     assert!(!idle.cancel_sleep(1), "a waker has taken it off");
     assert!(idle.stop_searching(), "it counted as searching");
-    // By choice, and the last one if the choice does not sleep.
+    // First a worker by choice; then the one that went to sleep last, because the chosen one does not sleep.
     assert_eq!(idle.notify_one(|| Some(0)), Some(0));
     assert!(idle.stop_searching());
     assert_eq!(idle.notify_one(|| Some(1)), Some(2));
@@ -54,7 +54,7 @@ mod loom_tests {
             let (idle, inbox) = &*model;
             while inbox.load(Relaxed) == 0 {
                 idle.sleep(0, false);
-                // Not only on the last look: nobody else sees to this worker's inbox.
+                // Not only on the last check: no other worker serves this worker's inbox.
                 if inbox.load(Relaxed) == 0 {
                     parker.park(None);
                 }
@@ -66,7 +66,7 @@ mod loom_tests {
         });
     }
 
-    /// Whoever goes away empties the inbox; whoever sends looks again whether the worker is there. Nothing stays.
+    /// A worker that goes away empties its inbox; a sender checks again whether the worker is there. Nothing stays.
     #[test]
     fn loom_nothing_stays_in_the_inbox_of_a_worker_that_goes_away() {
         loom::model(|| {

@@ -1,10 +1,11 @@
-//! Counters of what the workers do, each one's and summed up.
+//! Counters of what the workers do, for each worker and in total.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use runtime_core::metrics::WorkerMetrics;
+use runtime_core::primitives::now;
 use runtime_core::{Choice, Metrics};
 
 use super::part::{Has, Install, own_seen, seen};
@@ -20,7 +21,7 @@ pub(crate) struct Counters {
     is_on: bool,
     /// The zero of its times.
     epoch: Instant,
-    /// Written by threads that are no workers, and rarely.
+    /// Only non-worker threads write these, and rarely.
     spawned: AtomicU64,
     polls: AtomicU64,
     finished: AtomicU64,
@@ -46,7 +47,7 @@ pub(crate) struct OfWorker {
     unparks: AtomicU64,
 }
 
-/// Written by the worker only (a load and a store each, no locked instruction); read by anyone.
+/// Only the worker writes them (a load and a store each, no locked instruction); any thread may read them.
 #[derive(Debug, Default)]
 struct Own {
     spawned: AtomicU64,
@@ -78,7 +79,7 @@ impl Install for Counters {
     fn new(settings: &Settings, _: &Plan) -> Self {
         Self {
             is_on: settings.is_on,
-            epoch: Instant::now(),
+            epoch: now(),
             spawned: AtomicU64::new(0),
             polls: AtomicU64::new(0),
             finished: AtomicU64::new(0),
@@ -94,7 +95,7 @@ impl Install for Counters {
 impl<H: Has<Self>> Hooks<H> for Counters {
     fn local(_: &Shared<H>, _: usize) {}
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         let counters = local.shared.parts.part();
@@ -143,13 +144,13 @@ impl<H: Has<Self>> Hooks<H> for Counters {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// While the runtime runs, the figures need not be of one instant.
+    /// While the runtime runs, the figures need not be from one instant.
     fn report(shared: &Shared<H>, metrics: &mut Metrics) {
         let counters = shared.parts.part();
         if !counters.is_on {
             return;
         }
-        let now_ns = counters.nanoseconds(Instant::now());
+        let now_ns = counters.nanoseconds(now());
         let active = 0..shared.active().len();
         let workers: Vec<_> = active
             .map(|worker| of_worker(shared, worker, now_ns))
@@ -160,7 +161,7 @@ impl<H: Has<Self>> Hooks<H> for Counters {
                 .map(|worker| counter(&seen::<Self, H>(shared, worker).own).load(Relaxed))
                 .sum()
         };
-        // Ends first: a task that is spawned and ends meanwhile must not make the difference negative.
+        // The ends first: a task that is spawned and ends meanwhile must not make the difference negative.
         let ended = sum_of_own(|own| &own.finished)
             + counters.finished.load(Relaxed)
             + counters.cancelled.load(Relaxed);
@@ -202,7 +203,7 @@ impl Counters {
 }
 
 impl Own {
-    /// For how long the worker was awake in all.
+    /// How long the worker was awake in total.
     fn busy_ns(&self, now_ns: u64) -> u64 {
         let until_last_sleep = self.busy_ns.load(Relaxed);
         match self.awake_since_ns.load(Relaxed) {

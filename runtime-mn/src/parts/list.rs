@@ -1,4 +1,4 @@
-//! The list of parts: which there are, and which of them each hook asks.
+//! The list of parts, and which of them each hook calls.
 
 use std::cell::Cell;
 use std::io;
@@ -59,6 +59,10 @@ type PolicyQueues = Absent<8>;
 use super::trace::Trace;
 #[cfg(not(feature = "trace"))]
 type Trace = Absent<9>;
+#[cfg(feature = "pinned-tasks")]
+use super::pinned_tasks::PinnedTasks;
+#[cfg(not(feature = "pinned-tasks"))]
+type PinnedTasks = Absent<10>;
 
 /// All parts of one runtime.
 pub(crate) struct Installed {
@@ -72,9 +76,10 @@ pub(crate) struct Installed {
     fork_join: ForkJoin,
     policy_queues: PolicyQueues,
     trace: Trace,
+    pinned_tasks: PinnedTasks,
 }
 
-/// All parts' state of one worker, and the references that it has for handles.
+/// The state of all parts for one worker, and its prepaid references for handles.
 pub(crate) struct OfLocal {
     counters: <Counters as State>::Local,
     histograms: <Histograms as State>::Local,
@@ -86,6 +91,7 @@ pub(crate) struct OfLocal {
     fork_join: <ForkJoin as State>::Local,
     policy_queues: <PolicyQueues as State>::Local,
     trace: <Trace as State>::Local,
+    pinned_tasks: <PinnedTasks as State>::Local,
     pub(crate) prepaid: Prepaid,
 }
 
@@ -102,9 +108,10 @@ pub(crate) struct OfRemote {
     fork_join: <ForkJoin as State>::Remote,
     policy_queues: <PolicyQueues as State>::Remote,
     trace: <Trace as State>::Remote,
+    pinned_tasks: <PinnedTasks as State>::Remote,
 }
 
-/// What the builder remembers for the parts.
+/// The builder's settings for the parts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) counters: <Counters as Install>::Settings,
@@ -117,6 +124,7 @@ pub(crate) struct Settings {
     pub(crate) fork_join: <ForkJoin as Install>::Settings,
     pub(crate) policy_queues: <PolicyQueues as Install>::Settings,
     pub(crate) trace: <Trace as Install>::Settings,
+    pub(crate) pinned_tasks: <PinnedTasks as Install>::Settings,
 }
 
 #[allow(unused_macros)]
@@ -159,6 +167,8 @@ has!(ForkJoin, fork_join);
 has!(PolicyQueues, policy_queues);
 #[cfg(feature = "trace")]
 has!(Trace, trace);
+#[cfg(feature = "pinned-tasks")]
+has!(PinnedTasks, pinned_tasks);
 
 impl State for Installed {
     type Local = OfLocal;
@@ -181,13 +191,14 @@ impl Hooks for Installed {
             fork_join: ForkJoin::local(shared, worker),
             policy_queues: PolicyQueues::local(shared, worker),
             trace: Trace::local(shared, worker),
+            pinned_tasks: PinnedTasks::local(shared, worker),
             prepaid: Prepaid::new(),
         }
     }
 
     #[inline]
     fn divert(shared: &Arc<All>, task: Task) -> Option<Task> {
-        CpuPool::divert(shared, task)
+        CpuPool::divert(shared, PinnedTasks::divert(shared, task)?)
     }
     #[inline]
     fn wakes_for_own(local: &OnWorker) -> bool {
@@ -245,7 +256,7 @@ impl Hooks for Installed {
     }
     #[inline]
     fn queued(shared: &All, worker: usize, pick: Pick) -> usize {
-        PolicyQueues::queued(shared, worker, pick)
+        PolicyQueues::queued(shared, worker, pick) + PinnedTasks::queued(shared, worker, pick)
     }
     fn first_rank(shared: &All, worker: usize) -> Option<u64> {
         PolicyQueues::first_rank(shared, worker)
@@ -253,6 +264,20 @@ impl Hooks for Installed {
     #[inline]
     fn place_injected<P: Policy>(local: &OnWorker, policy: &P) {
         PolicyQueues::place_injected(local, policy);
+    }
+    #[inline]
+    fn take_kept(local: &OnWorker) -> Option<Task> {
+        PinnedTasks::take_kept(local)
+    }
+    #[inline]
+    fn has_kept(local: &OnWorker) -> bool {
+        PinnedTasks::has_kept(local)
+    }
+    fn cancel_kept(local: &OnWorker) {
+        PinnedTasks::cancel_kept(local);
+    }
+    fn cancel(shared: &All, task: Task) {
+        PinnedTasks::cancel(shared, task);
     }
     #[inline]
     fn do_other_work(local: &OnWorker, origin: Origin) -> bool {
@@ -303,12 +328,13 @@ impl Installed {
             fork_join: ForkJoin::new(&settings.fork_join, plan),
             policy_queues: PolicyQueues::new(&settings.policy_queues, plan),
             trace: Trace::new(&settings.trace, plan),
+            pinned_tasks: PinnedTasks::new(&settings.pinned_tasks, plan),
         }
     }
 }
 
 impl Settings {
-    /// Changes what the policy has chosen, as the builder was told. The monitor comes last: others rely on it.
+    /// Applies the builder's settings to the knobs of the policy. The monitor comes last, because it overrides others.
     pub(crate) fn adjust(&self, knobs: &mut Knobs) {
         WakeThrottling::adjust(&self.wake_throttling, knobs);
         IoSharing::adjust(&self.io_sharing, knobs);
@@ -323,7 +349,7 @@ impl Settings {
         Monitor::for_a_harness(&mut self.monitor);
     }
 
-    /// Leaves out the part of that name. False: there is none.
+    /// Leaves out the part of that name. Returns false if there is none.
     pub(crate) fn leave_out(&mut self, part: &str) -> bool {
         let is = |choices: &[Choice]| choices.iter().any(|choice| choice.name == part);
         let mut found = false;
@@ -367,10 +393,15 @@ impl Settings {
             Trace::leave_out(&mut self.trace);
             found = true;
         }
+        if is(PinnedTasks::CHOICE) {
+            PinnedTasks::leave_out(&mut self.pinned_tasks);
+            found = true;
+        }
         found
     }
 
-    /// Turns a knob of a part. `None`: no part has one of that name. `Some(None)`: that is no value for it.
+    /// Sets a knob of a part. Returns `None` if no part has a knob of that name, and `Some(None)` if the value is
+    /// invalid.
     pub(crate) fn turn(&mut self, knob: &str, value: &str) -> Option<Option<()>> {
         let is = |knobs: &[Knob]| knobs.iter().any(|it| it.name == knob);
         if is(Counters::KNOBS) {
@@ -403,6 +434,9 @@ impl Settings {
         if is(Trace::KNOBS) {
             return Some(Trace::turn(&mut self.trace, knob, value));
         }
+        if is(PinnedTasks::KNOBS) {
+            return Some(PinnedTasks::turn(&mut self.pinned_tasks, knob, value));
+        }
         None
     }
 }
@@ -410,7 +444,7 @@ impl Settings {
 /// The parts that can be left out, in the order in which they are shown.
 pub(crate) const PARTS: &[Choice] =
     &concat::<Choice, { count(&PARTS_BY_PART) }>(&PARTS_BY_PART, NO_CHOICE);
-const PARTS_BY_PART: [&[Choice]; 10] = [
+const PARTS_BY_PART: [&[Choice]; 11] = [
     Counters::CHOICE,
     Histograms::CHOICE,
     Monitor::CHOICE,
@@ -421,10 +455,11 @@ const PARTS_BY_PART: [&[Choice]; 10] = [
     ForkJoin::CHOICE,
     PolicyQueues::CHOICE,
     Trace::CHOICE,
+    PinnedTasks::CHOICE,
 ];
 
 /// The parts' knobs.
-pub(crate) const KNOBS_BY_PART: [&[Knob]; 10] = [
+pub(crate) const KNOBS_BY_PART: [&[Knob]; 11] = [
     Counters::KNOBS,
     Histograms::KNOBS,
     Monitor::KNOBS,
@@ -435,4 +470,5 @@ pub(crate) const KNOBS_BY_PART: [&[Knob]; 10] = [
     ForkJoin::KNOBS,
     PolicyQueues::KNOBS,
     Trace::KNOBS,
+    PinnedTasks::KNOBS,
 ];

@@ -14,6 +14,8 @@ pub(crate) mod list;
 #[cfg(feature = "monitor")]
 pub mod monitor;
 pub(crate) mod part;
+#[cfg(feature = "pinned-tasks")]
+mod pinned_tasks;
 #[cfg(feature = "policy-queues")]
 mod policy_queues;
 #[cfg(feature = "simulated-time")]

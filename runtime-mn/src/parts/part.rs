@@ -1,4 +1,5 @@
-//! What each part brings besides its hooks, and how a part finds its own state in a list that it does not know.
+//! What each part provides besides its hooks, and how a part finds its own state in a list of which it does not know
+//! the type.
 
 use runtime_core::{Choice, Knob};
 
@@ -17,37 +18,37 @@ pub(crate) trait Has<T: State>: Hooks {
 
 /// How a part is set up.
 pub(crate) trait Install: State {
-    /// What the builder remembers for it.
+    /// The builder's settings for it.
     type Settings: Clone + Default + std::fmt::Debug;
-    /// Its name and what it does; nothing for a part that was left out of the build.
+    /// Its name and what it does; empty for a part that was left out of the build.
     const CHOICE: &'static [Choice] = &[];
     /// Its knobs.
     const KNOBS: &'static [Knob] = &[];
 
-    /// Changes what the policy has chosen, as the builder was told.
+    /// Applies the builder's settings to the knobs of the policy.
     fn adjust(_: &Self::Settings, _: &mut Knobs) {}
 
-    /// The part of a new runtime.
+    /// Creates the part for a new runtime.
     fn new(settings: &Self::Settings, plan: &Plan) -> Self;
 
-    /// How many more workers than the builder was told to start it may want.
+    /// How many workers it may want in addition to the builder's.
     fn extra_workers(_: &Self::Settings) -> usize {
         0
     }
 
-    /// The runtime goes without it.
+    /// Leaves the part out of the runtime.
     fn leave_out(_: &mut Self::Settings) {}
 
     /// The runtime serves a harness, whose programs misbehave on purpose: nothing is printed.
     fn for_a_harness(_: &mut Self::Settings) {}
 
-    /// Turns one of its knobs. `None`: that is no value for it.
+    /// Sets one of its knobs. Returns `None` if the value is invalid.
     fn turn(_: &mut Self::Settings, _knob: &str, _value: &str) -> Option<()> {
         None
     }
 }
 
-/// In place of the part with that number, which was left out of the build. Everything is as in the plain scheduler.
+/// Replaces the part with that number, which was left out of the build. Everything is as in the plain scheduler.
 #[derive(Debug)]
 #[allow(dead_code, reason = "every part may be in the build")]
 pub(crate) struct Absent<const PART: u8>;
@@ -75,13 +76,13 @@ pub(crate) fn own<T: State, H: Has<T>>(local: &Local<H>) -> &T::Local {
     H::own(&local.parts)
 }
 
-/// What the others see of the part's state on the calling worker.
+/// The part's state on the calling worker that other threads see.
 #[inline]
 pub(crate) fn own_seen<T: State, H: Has<T>>(local: &Local<H>) -> &T::Remote {
     H::seen(&local.remote.parts)
 }
 
-/// The part's state of that worker.
+/// The part's state of that worker that all threads see.
 #[inline]
 pub(crate) fn seen<T: State, H: Has<T>>(shared: &Shared<H>, worker: usize) -> &T::Remote {
     H::seen(&shared.remotes[worker].parts)

@@ -1,4 +1,4 @@
-//! Simulated time: who lets it pass, and when. The protocol is in `runtime_core::time`.
+//! Simulated time: which thread lets it pass, and when. The protocol is in `runtime_core::time`.
 
 use runtime_core::Choice;
 use runtime_core::primitives::MutexGuard;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::part::{Has, Install};
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Duty, Origin, State};
+use crate::seam::facts::{Duty, Origin, Pick, State};
 use crate::seam::plan::Plan;
 
 /// The part.
@@ -37,13 +37,13 @@ impl Install for SimulatedTime {
     type Settings = Settings;
     const CHOICE: &'static [Choice] = &[Choice {
         name: "simulated-time",
-        about: "lets simulated time pass when nobody has anything to do",
+        about: "advances simulated time when there is nothing to do",
     }];
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
         let is_on = settings.is_on && plan.clock.is_simulated();
         if is_on {
-            // The worker that waits in the reactor then looks whether time may pass.
+            // The worker that waits in the reactor then checks whether time may pass.
             let reactor = Arc::downgrade(&plan.reactor);
             plan.clock.when_released(move || {
                 let reactor = reactor.upgrade();
@@ -79,7 +79,7 @@ impl<H: Has<Self>> Hooks<H> for SimulatedTime {
             return local.wait_for_token(deadline);
         }
         let Some(token) = local.shared.poller.try_lock() else {
-            // Whoever has the token may be waiting for this worker alone.
+            // The worker that has the token may be waiting only for this worker.
             if nobody_works(local) {
                 local.shared.reactor.notify();
             }
@@ -95,31 +95,30 @@ impl<H: Has<Self>> Hooks<H> for SimulatedTime {
     }
 }
 
-/// Whether no worker has anything to do. Whoever else has, the CPU-bound pool for one, holds the clock.
+/// Whether no worker has anything to do. Other threads with work, such as the CPU-bound pool, hold the clock.
 fn nobody_works<H: Hooks>(local: &Local<H>) -> bool {
     let shared = &*local.shared;
     let active = || 0..shared.active().len();
     let working = active().filter(|worker| H::duty(shared, *worker) != Duty::Waits);
     shared.idle.all_asleep(working)
         && !shared.has_injected()
-        // Those that another worker has woken itself: it has looked before it slept.
-        && !local.has_pinned()
+        && !H::has_kept(local)
         && !active().any(|worker| {
             shared.has_waiting(worker)
-                || !shared.remotes[worker].pinned.is_empty()
+                || H::queued(shared, worker, Pick::Kept) > 0
                 || H::has_other_work(shared, Origin::Worker(worker))
         })
 }
 
-/// Jumps to the next deadline if nobody has anything to do. False: there is nothing for it but to wait, for a deadline
-/// to come or for the one to end who keeps time from passing. The caller has the poller's token: one worker at a time
-/// gets here.
+/// Jumps to the next deadline if nothing is left to do. If it returns false, the caller can only wait, for a deadline
+/// to be set or for the end of the work that keeps time from passing. The caller has the poller's token, so one worker
+/// at a time gets here.
 fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool {
     let shared = &*local.shared;
-    // A look at the reactor may have used up a notification: then the worker looks around before it waits.
+    // A poll of the reactor may have used up a notification: then the worker must check its queues before it waits.
     let mut looked = false;
     loop {
-        // Before the workers: a job that has ended by now has queued what it woke.
+        // Before the workers: a job that has ended by now has queued the tasks that it woke.
         let Some(quiet) = shared.clock.quiet() else {
             return looked;
         };
@@ -130,7 +129,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
         let Some(deadline) = deadlines.min() else {
             return looked;
         };
-        // All that is ready: what is left unreported is something to do, too.
+        // Take everything that is ready, because events that are left unreported are work, too.
         while local.poll_reactor(token, Some(Duration::ZERO)).0.is_full {}
         looked = true;
         if !nobody_works(local) || !shared.clock.advance(quiet, deadline) {

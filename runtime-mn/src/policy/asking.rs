@@ -1,4 +1,4 @@
-//! How a policy is asked: its panic is contained, and what it does while it is asked does not lead to another question.
+//! How a policy is asked: its panic is contained, and it is not asked about what it does while it is being asked.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,11 +13,11 @@ use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 
 impl<H: Hooks> Local<H> {
-    /// What the policy answers. `None`: it has panicked, or what it did while it was asked leads to another question;
-    /// the caller takes the default.
+    /// Returns the policy's answer. `None` if it has panicked, or if it has spawned or woken a task while it was
+    /// asked, which leads to this second question. The caller then uses the default.
     ///
-    /// A question is asked before the caller changes anything, so that a panic interrupts nothing. Nothing is unwound
-    /// where a policy can't panic: then this is a plain call.
+    /// The caller asks before it changes anything, so a panic interrupts nothing. If a policy can't panic, this is a
+    /// plain call.
     #[inline]
     pub(crate) fn ask<T>(&self, question: impl FnOnce() -> T) -> Option<T> {
         if self.is_asking.replace(true) {
@@ -59,7 +59,7 @@ impl<H: Hooks> Local<H> {
         self.ask(|| policy.next(&shown.view())).flatten()
     }
 
-    /// Looks in all places where the policy says, in its order, until something is found.
+    /// Searches where the policy says, in its order, until something is found.
     pub(crate) fn ask_where_to_look<P: Policy, T>(
         &self,
         policy: &P,
@@ -68,18 +68,18 @@ impl<H: Hooks> Local<H> {
         let shown = Shown::worker(self);
         let view = shown.search_view();
         let mut order = self.ask(|| policy.search(&view))?;
-        // An order may have no end.
+        // The policy's order may be endless.
         let steps = 0..4 * view.workers() + 8;
         let attempts = steps.map_while(|_| self.ask(|| order.next()).flatten());
         let found = { attempts }.find_map(look);
-        // Its destructor is the policy's, too.
+        // Its destructor is the policy's code, too.
         let _ = self.ask(|| drop(order));
         found
     }
 }
 
 impl<H: Hooks> Shared<H> {
-    /// Which sleeper the policy has woken. It is not asked about what happens while it is asked.
+    /// Which sleeper the policy chooses. A policy is not asked about wake-ups that happen while it is being asked.
     #[cold]
     pub(crate) fn choose_sleeper(&self) -> Option<usize> {
         let sleepers = Sleepers {
@@ -93,11 +93,11 @@ impl<H: Hooks> Shared<H> {
 }
 
 thread_local! {
-    /// A policy is being asked whom to wake.
+    /// A policy is being asked which sleeper to wake.
     static CHOOSES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Asks a policy which sleeper is woken, on whatever thread. `None`: it has panicked, or it is being asked already.
+/// Asks a policy which sleeper to wake, on any thread. `None` if it has panicked, or if it is already being asked.
 pub(crate) fn ask_for_sleeper<P: Policy>(policy: &P, sleepers: &SleeperView<'_>) -> Option<usize> {
     if CHOOSES
         .try_with(|chooses| chooses.replace(true))
@@ -110,7 +110,7 @@ pub(crate) fn ask_for_sleeper<P: Policy>(policy: &P, sleepers: &SleeperView<'_>)
     chosen.map_err(dispose).ok().flatten()
 }
 
-/// The panic hook has reported it. Its destructor may panic, too.
+/// Drops a panic's payload. The panic hook has reported the panic. The payload's destructor may panic, too.
 #[cold]
 pub(crate) fn dispose(payload: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

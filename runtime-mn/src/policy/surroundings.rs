@@ -1,4 +1,4 @@
-//! What policies are told of the machine and of the time.
+//! The machine and the time, as seen by policies.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::topology;
 pub(crate) struct Surroundings {
     topology: Option<Topology>,
     clock: Clock,
-    /// The zero of what policies are told about time.
+    /// The zero of the times that policies see.
     epoch: Instant,
 }
 
@@ -24,7 +24,7 @@ impl Surroundings {
         }
     }
 
-    /// Where the workers run: as the builder was told, else as the machine says. Only some policies ask.
+    /// The processors of the workers: the builder's, or else the machine's. Only some policies ask.
     pub(crate) fn topology(&self) -> &Topology {
         let chosen = self.topology.as_ref();
         chosen.unwrap_or_else(|| topology::machine())

@@ -1,4 +1,4 @@
-//! What a worker shows its policy.
+//! A worker, as seen by its policy.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ impl<H: Hooks> Shared<H> {
     }
 }
 
-/// The worker that asks, and the task that it asks about.
+/// The worker that asks, and the task in question.
 pub(crate) struct Shown<'a, H: Hooks> {
     local: &'a Local<H>,
     task: Option<&'a Task>,
 }
 
 impl<'a, H: Hooks> Shown<'a, H> {
-    /// To be placed.
+    /// With a task to be placed.
     #[inline]
     pub(crate) fn task(local: &'a Local<H>, task: &'a Task) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl<'a, H: Hooks> Shown<'a, H> {
         }
     }
 
-    /// The worker alone.
+    /// Without a task.
     #[inline]
     pub(crate) fn worker(local: &'a Local<H>) -> Self {
         Self { local, task: None }
@@ -152,7 +152,7 @@ fn sleeps<H: Hooks>(active: &[Arc<Remote<H>>], worker: usize) -> bool {
     remote.is_some_and(|remote| remote.asleep.load(Relaxed))
 }
 
-/// Those that sleep, and who wakes one of them.
+/// The sleeping workers, and the worker that wakes one of them.
 pub(crate) struct Sleepers<'a, H: Hooks> {
     pub(crate) shared: &'a Shared<H>,
     pub(crate) teller: Option<usize>,

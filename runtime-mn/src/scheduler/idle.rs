@@ -1,4 +1,4 @@
-//! Who sleeps, who searches, and who must be woken. The protocol is in the README.
+//! Which workers sleep, which ones search, and which one must be woken. The protocol is in the README.
 
 use runtime_core::primitives::Mutex;
 use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
@@ -22,7 +22,6 @@ fn position(sleepers: &[usize], worker: Option<usize>) -> Option<usize> {
 }
 
 /// The set of idle workers.
-#[derive(Debug)]
 pub(crate) struct Idle {
     state: AtomicUsize,
     sleepers: Mutex<Vec<usize>>,
@@ -38,9 +37,10 @@ impl Idle {
         }
     }
 
-    /// A running worker has nothing left and wants to look at the others' queues. False: enough do already.
+    /// Call this when a running worker has no tasks left and wants to search the others' queues. Returns false if
+    /// enough workers already search.
     pub(crate) fn start_searching(&self) -> bool {
-        // Relaxed: a wrong guess costs a search, or the lack of one until the next sleep's last look.
+        // Relaxed: a wrong guess costs a search, or delays one until the last check before the next sleep.
         if searching(self.state.load(Relaxed)) >= self.most_searching {
             return false;
         }
@@ -49,12 +49,14 @@ impl Idle {
         true
     }
 
-    /// A searcher has found something. True: it was the last one, and must call [`notify_one`](Idle::notify_one).
+    /// Call this when a searcher has found something. If it returns true, it was the last one, and must call
+    /// [`notify_one`](Idle::notify_one).
     pub(crate) fn stop_searching(&self) -> bool {
         searching(self.state.fetch_sub(SEARCHING, SeqCst)) == 1
     }
 
-    /// A worker goes to sleep. True: nobody searches now, and it must look at all queues once more before it parks.
+    /// Call this when a worker goes to sleep. If it returns true, no worker searches now: then the caller must check
+    /// all queues once more before it parks.
     pub(crate) fn sleep(&self, worker: usize, was_searching: bool) -> bool {
         let mut sleepers = self.sleepers.lock();
         sleepers.push(worker);
@@ -66,8 +68,8 @@ impl Idle {
         searching(state) == 0
     }
 
-    /// A sleeper woke by itself. True: it has taken itself off, and runs. False: a waker has taken it off, and it
-    /// searches; there is a token for it, or will be at once.
+    /// Call this when a sleeper woke by itself. If it returns true, it has taken itself off the stack, and runs. If it
+    /// returns false, a waker has taken it off, and it searches; there is a token for it, or will be at once.
     pub(crate) fn cancel_sleep(&self, worker: usize) -> bool {
         let mut sleepers = self.sleepers.lock();
         let Some(at) = position(&sleepers, Some(worker)) else {
@@ -78,9 +80,9 @@ impl Idle {
         true
     }
 
-    /// Something was queued that another worker could take: the worker to unpark, if one must be. It counts as
-    /// searching. It is the one that `choose` names, if that one sleeps; else the one that went to sleep last.
-    /// `choose` is called outside of the lock.
+    /// Call this when something was queued that another worker could take. Returns the worker to unpark, if there is
+    /// one; that one counts as searching. It is the worker that `choose` names if that worker sleeps, or else the one
+    /// that went to sleep last. `choose` is called outside the lock.
     #[inline]
     pub(crate) fn notify_one(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
         // Pairs with the fence in `sleep`: the queue was written before, the counts are read after.
@@ -88,8 +90,8 @@ impl Idle {
         self.notify_helper(choose)
     }
 
-    /// As [`notify_one`](Idle::notify_one), for what was put into the calling worker's own queue: without a fence, as
-    /// that worker takes it itself if a sleeper was overlooked. See the README.
+    /// Like [`notify_one`](Idle::notify_one), for a task in the calling worker's own queue. It has no fence, because
+    /// that worker takes the task itself if a sleeper was missed. See the README.
     #[inline(always)]
     pub(crate) fn notify_helper(&self, choose: impl FnOnce() -> Option<usize>) -> Option<usize> {
         let should_notify = || {
@@ -106,39 +108,39 @@ impl Idle {
         })
     }
 
-    /// Something was queued for that worker. True: it must be unparked, and counts as searching. False: it does not
-    /// sleep, and sees what was queued before it does.
+    /// Call this when something was queued for that worker. If it returns true, the worker must be unparked, and
+    /// counts as searching. If it returns false, the worker does not sleep: it then sees the task before it sleeps.
     pub(crate) fn notify_worker(&self, worker: usize) -> bool {
         let pick = |sleepers: &[usize]| position(sleepers, Some(worker));
         self.somebody_sleeps() && self.take_sleeper(pick).is_some()
     }
 
-    /// Takes the sleeper off the stack that stands where `pick` says.
+    /// Takes a sleeper off the stack. `pick` returns its position.
     #[cold]
     fn take_sleeper(&self, pick: impl FnOnce(&[usize]) -> Option<usize>) -> Option<usize> {
         let mut sleepers = self.sleepers.lock();
         let at = pick(&sleepers)?;
-        // Added and subtracted in one step: nobody may see neither.
+        // Added and subtracted in one step: no thread may see the worker in neither count.
         self.state.fetch_sub(SLEEPING - SEARCHING, SeqCst);
         Some(sleepers.remove(at))
     }
 
-    /// Whether all of `workers` sleep at the same moment, and nobody searches.
+    /// Whether all of `workers` sleep at the same moment, and none searches.
     pub(crate) fn all_asleep(&self, mut workers: impl Iterator<Item = usize>) -> bool {
         let sleepers = self.sleepers.lock();
-        // SeqCst: as the changes. Under the lock, what it counts agrees with the stack.
+        // SeqCst, like the changes. Under the lock, the counts agree with the stack.
         searching(self.state.load(SeqCst)) == 0 && workers.all(|worker| sleepers.contains(&worker))
     }
 
-    /// Something was queued where all look: whether there is a sleeper to wake. If not, whoever is awake sees
-    /// it before it sleeps.
+    /// Call this when something was queued where all workers look. Returns whether there is a sleeper to wake. If not,
+    /// the workers that are awake see it before they sleep.
     pub(crate) fn somebody_sleeps(&self) -> bool {
         // Pairs with the fence in `sleep`, as in `notify_one`.
         fence(SeqCst);
         self.sleeping() > 0
     }
 
-    /// How many workers sleep, roughly.
+    /// Approximately how many workers sleep.
     pub(crate) fn sleeping(&self) -> usize {
         sleeping(self.state.load(Relaxed))
     }

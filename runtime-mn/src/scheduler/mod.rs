@@ -2,7 +2,6 @@
 
 pub(crate) mod driver;
 pub(crate) mod idle;
-pub(crate) mod pinned;
 pub(crate) mod placement;
 pub(crate) mod queues;
 pub(crate) mod shutdown;
@@ -28,25 +27,24 @@ use crate::seam::facts::State;
 use crate::seam::plan::Rules;
 use crate::waking::Waking;
 use idle::Idle;
-use pinned::OwnPinned;
 use queues::{OwnQueues, WorkerQueues};
 
-/// What all threads of a runtime share.
+/// The state that all threads of a runtime share.
 pub(crate) struct Shared<H: State> {
     pub(crate) remotes: Box<[Arc<Remote<H>>]>,
-    /// How many of them exist or ever did: the first so many.
+    /// How many of them exist or have existed; these come first in the list.
     pub(crate) active: AtomicUsize,
-    /// How many workers the builder was told to start. There may be more; see [`Hooks::live`].
+    /// The configured number of workers. There may be more; see [`Hooks::live`].
     pub(crate) workers: usize,
-    /// The queue that belongs to nobody.
+    /// The queue that belongs to no worker.
     pub(crate) injector: CachePadded<Injector<Task>>,
     pub(crate) idle: CachePadded<Idle>,
     pub(crate) closed: Closed,
     pub(crate) threads: Threads,
     pub(crate) reactor: Arc<Reactor>,
-    /// The poller's token: whoever holds it may call `reactor.poll`. Never held while a task is polled.
+    /// The poller's token: its holder may call `reactor.poll`. It is never held while a task is polled.
     pub(crate) poller: CachePadded<Mutex<()>>,
-    /// What timers go by.
+    /// The clock of the timers.
     pub(crate) clock: Clock,
     pub(crate) arena: Arena,
     pub(crate) rules: Rules,
@@ -54,11 +52,9 @@ pub(crate) struct Shared<H: State> {
     pub(crate) parts: H,
 }
 
-/// One worker, as the other threads see it.
+/// One worker, as seen by the other threads.
 pub(crate) struct Remote<H: State> {
     pub(crate) queues: WorkerQueues,
-    /// Tasks that are pinned to this worker, from other threads. Only the worker takes from it.
-    pub(crate) pinned: CachePadded<Injector<Task>>,
     pub(crate) timers: Arc<TimerShard>,
     pub(crate) waking: Arc<Waking>,
     /// The worker sleeps, or is about to: a hint for policies.
@@ -68,24 +64,23 @@ pub(crate) struct Remote<H: State> {
     pub(crate) parts: H::Remote,
 }
 
-/// One worker's own side. Its thread finds it through a thread-local; no other thread touches it.
+/// A worker's private state. Its thread finds it through a thread-local; no other thread touches it.
 pub(crate) struct Local<H: State> {
     pub(crate) shared: Arc<Shared<H>>,
-    /// This worker, as the others see it.
+    /// This worker, as seen by the others.
     pub(crate) remote: Arc<Remote<H>>,
     pub(crate) queues: OwnQueues,
-    pub(crate) pinned: OwnPinned,
     pub(crate) blocks: RefCell<BlockCache>,
     pub(crate) parker: Parker,
-    /// The policy is being asked.
+    /// The policy is being asked at this moment.
     pub(crate) is_asking: Cell<bool>,
     pub(crate) searching: Cell<bool>,
-    /// There was work when this worker was about to sleep, and its policy's search had not found it.
+    /// When this worker was about to sleep, there was work that its policy's search had not found.
     pub(crate) has_overlooked: Cell<bool>,
     pub(crate) slot_streak: Cell<u32>,
     /// The reactor or the timers are waking tasks.
     pub(crate) in_driver: Cell<bool>,
-    /// Ticks until the worker asks for sockets and timers.
+    /// Ticks until the worker checks sockets and timers.
     pub(crate) until_poll: Cell<u32>,
     /// Ticks until the injector comes first.
     pub(crate) until_injected: Cell<u32>,

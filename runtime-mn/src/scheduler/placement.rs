@@ -1,33 +1,28 @@
-//! Where a task goes, and who must be told: for each spawn and each wake-up, from any thread.
+//! Where a task goes, and which worker must be woken: for each spawn and each wake-up, from any thread.
 
 use std::sync::Arc;
 
 use runtime_core::primitives::atomic::Ordering::Relaxed;
 use runtime_core::task::Task;
 
-use super::{Local, Shared, pinned};
+use super::{Local, Shared};
 use crate::policy::{LifoSlot, Place, Policy, WokenBy};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Pick, Queued, SharedEvent};
 
 impl<H: Hooks> Local<H> {
-    /// A task that is due again.
+    /// Queues a woken task.
     #[inline]
     pub(crate) fn place_woken<P: Policy>(&self, policy: &P, task: Task, by: WokenBy) {
-        let task = match pinned::place_of(&task) {
-            pinned::Place::Any => match H::divert(&self.shared, task) {
-                Some(task) => task,
-                None => return,
-            },
-            pinned::Place::AnyWorker => task,
-            pinned::Place::Home(worker) => return self.send_home(worker, task),
+        let Some(task) = H::divert(&self.shared, task) else {
+            return;
         };
         let is_driven = self.in_driver.get();
         let by = if is_driven { WokenBy::Driver } else { by };
         self.put(self.ask_for_place_of_woken(policy, &task, by), task);
     }
 
-    // Always: it is part of each spawn and of each wake.
+    // Always inlined: it is part of each spawn and of each wake.
     #[inline(always)]
     pub(crate) fn put(&self, mut place: Place, mut task: Task) {
         H::observe(self, Event::Queued(task.id(), place));
@@ -41,7 +36,7 @@ impl<H: Hooks> Local<H> {
                 }
             }
         }
-        // What the driver wakes is told about all together, when it is done.
+        // For the tasks that the driver wakes, a sleeper is woken only once, at the end.
         let wakes = !self.in_driver.get() && rules.wakes_for[place.kind()];
         match place {
             Place::Newest => self.queues.lifo.push(task),
@@ -58,7 +53,7 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// Wakes a sleeper for what lies in this worker's own queues.
+    /// Wakes a sleeper for the tasks in this worker's own queues.
     #[inline(always)]
     pub(crate) fn wake_for_own(&self) {
         if self.shared.wake_helper() {
@@ -66,7 +61,8 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// Sockets or timers have woken tasks. One is this worker's to run; more may be worth waking a sleeper.
+    /// Call this when sockets or timers have woken tasks. This worker runs one of them. If there are more, waking a
+    /// sleeper may be worthwhile.
     pub(crate) fn wake_for_driven(&self) {
         let driven = self.queues.fifo.len() + H::queued(&self.shared, self.index(), Pick::Any);
         if self.shared.rules.steals && driven > 1 && H::wakes_for_driven(self) {
@@ -79,7 +75,7 @@ impl<H: Hooks> Local<H> {
 }
 
 impl<H: Hooks> Shared<H> {
-    /// Queues a new task. Gives it back if the runtime takes none any more.
+    /// Queues a new task. Returns it if the runtime accepts no more tasks.
     pub(crate) fn spawn<P: Policy>(self: &Arc<Self>, policy: &P, task: Task) -> Result<(), Task> {
         if self.closed.load(Relaxed) {
             return Err(task);
@@ -92,7 +88,7 @@ impl<H: Hooks> Shared<H> {
         H::observe_shared(self, SharedEvent::SpawnedOutside);
         H::observe_shared(self, SharedEvent::Injected(task.id()));
         self.injector.push(task);
-        // Either a closing sweep sees the task, or we see that there was one; see `Closed`.
+        // Either a closing sweep sees the task, or we see that the runtime has closed; see `Closed`.
         if self.closed.since_push() {
             self.cancel_queued();
         } else {
@@ -101,20 +97,15 @@ impl<H: Hooks> Shared<H> {
         Ok(())
     }
 
-    /// Queues a task that is due again, from a thread that is no worker.
+    /// Queues a woken task, from a non-worker thread.
     pub(crate) fn inject(self: &Arc<Self>, task: Task) {
-        let task = match pinned::place_of(&task) {
-            pinned::Place::Any => H::divert(self, task),
-            pinned::Place::AnyWorker => Some(task),
-            pinned::Place::Home(worker) => return self.send_home(worker, task),
-        };
-        if let Some(task) = task {
+        if let Some(task) = H::divert(self, task) {
             H::observe_shared(self, SharedEvent::Injected(task.id()));
             self.share(task, true);
         }
     }
 
-    /// Queues a task where all look.
+    /// Queues a task where all workers look.
     pub(crate) fn share(&self, task: Task, wakes: bool) {
         self.injector.push(task);
         if wakes {
@@ -122,7 +113,7 @@ impl<H: Hooks> Shared<H> {
         }
     }
 
-    /// Something was put where all look: a worker must see it soon.
+    /// Call this when something was queued where all workers look: a worker must see it soon.
     #[inline]
     pub(crate) fn wake_one(&self) {
         if let Some(worker) = self.idle.notify_one(|| self.choose_sleeper()) {
@@ -130,7 +121,8 @@ impl<H: Hooks> Shared<H> {
         }
     }
 
-    /// Something was put into the calling worker's own queue. True if a sleeper was woken to help.
+    /// Call this when something was put into the calling worker's own queue. Returns true if a sleeper was woken to
+    /// help.
     #[inline(always)]
     pub(crate) fn wake_helper(&self) -> bool {
         let helper = self.idle.notify_helper(|| self.choose_sleeper());

@@ -1,4 +1,4 @@
-//! The queues of a worker. The injector belongs to nobody, and stands in `Shared`.
+//! The queues of a worker. The injector belongs to no worker, and is in `Shared`.
 
 use std::cell::Cell;
 
@@ -10,23 +10,23 @@ use crate::policy::STATE_SLOTS;
 use crate::random::Random;
 use crate::slot::Slot;
 
-/// One worker's queues, as thieves and observers see them.
+/// One worker's queues, as seen by thieves and observers.
 pub(crate) struct WorkerQueues {
     pub(crate) slot: CachePadded<Slot>,
     pub(crate) lifo: Stealer<Task>,
     pub(crate) fifo: Stealer<Task>,
 }
 
-/// One worker's own ends. Only its thread touches them.
+/// The worker's own ends of its queues. Only its thread touches them.
 pub(crate) struct OwnQueues {
     pub(crate) index: usize,
-    /// The newest first; thieves take the oldest.
+    /// The LIFO queue; thieves take the oldest task.
     pub(crate) lifo: Deque<Task>,
-    /// The oldest first, for everybody.
+    /// The FIFO queue.
     pub(crate) fifo: Deque<Task>,
     /// How many times the worker has looked for its next task.
     pub(crate) tick: Cell<u32>,
     pub(crate) random: Random,
-    /// The policy's own.
+    /// The policy's memory for this worker.
     pub(crate) state: [Cell<u64>; STATE_SLOTS],
 }

@@ -1,18 +1,19 @@
 //! The end of the runtime, and that of a single worker.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use runtime_core::primitives::now;
 use runtime_core::task::Task;
-use runtime_core::task::home::Home;
+use runtime_core::task::left_over::Ending;
 
 use super::queues::WorkerQueues;
-use super::{Local, Shared, pinned};
+use super::{Local, Shared};
 use crate::deque::retry;
 use crate::seam::Hooks;
 use crate::seam::facts::{Origin, Pick, SharedEvent};
 
-/// How long the last worker waits at a time for a waker elsewhere to queue the task that it has marked.
-const FOREIGN_WAKER: Duration = Duration::from_millis(1);
+/// How long an ending worker waits for a waker on another thread to queue the task that the waker has marked.
+pub(crate) const FOREIGN_WAKER: Duration = Duration::from_millis(1);
 
 impl<H: Hooks> Shared<H> {
     /// Begins the shutdown: spawns are refused, and workers end after their current poll.
@@ -20,6 +21,12 @@ impl<H: Hooks> Shared<H> {
         self.closed.set();
         (0..self.remotes.len()).for_each(|worker| self.unpark(worker));
         H::observe_shared(self, SharedEvent::Closed);
+    }
+
+    /// Closes the timers, because workers no longer fire any. Threads that entered the runtime may still wait for
+    /// some.
+    pub(crate) fn close_timers(&self) {
+        self.remotes.iter().for_each(|it| it.timers.close());
     }
 
     pub(crate) fn cancel(&self, task: Task) {
@@ -42,38 +49,43 @@ impl<H: Hooks> Shared<H> {
         }
     }
 
-    /// Cancels every task that is in a queue or idle. Returns how many were alive: those of them that are being
-    /// polled, or are on their way into a queue, still are.
+    /// Cancels every task that is in a queue or idle. Returns how many tasks were alive. Those that are being polled,
+    /// or are on their way into a queue, still are.
     pub(crate) fn sweep(&self) -> usize {
         self.cancel_queued();
         H::observe_shared(self, SharedEvent::Sweep);
-        self.arena.abort_all(|task| match pinned::place_of(&task) {
-            pinned::Place::Home(worker) if task.home().is_some_and(Home::is_elsewhere) => {
-                self.send_home(worker, task);
-            }
-            _ => self.cancel(task),
-        })
+        self.arena.abort_all(|task| H::cancel(self, task))
     }
 }
 
 impl<H: Hooks> Local<H> {
-    /// The runtime has closed: cancels what this worker has queued. The last worker cancels all that is left.
+    /// Call this when the runtime has closed. It cancels the tasks in this worker's queues. The last worker cancels
+    /// all remaining tasks.
     pub(crate) fn end(&self) {
         let shared = &self.shared;
         self.found();
         shared.closed.before_drain();
-        // Whoever waits for work that is no task waits for all of it.
+        // Threads that wait for work that is not a task wait until all of it is done.
         let others = || self.victims().map(Origin::Worker);
         let everywhere = || [Origin::Own, Origin::Outside].into_iter().chain(others());
         while everywhere().any(|origin| H::do_other_work(self, origin)) {}
+        let ending = Ending::begin();
         shared.sweep();
-        self.end_pinned();
+        H::cancel_kept(self);
         if shared.threads.is_last_to_end() {
-            // A task may be woken, or marked by a waker elsewhere, while another one is dropped: until a walk finds
-            // none.
+            // Dropping a task may wake another one, and a waker elsewhere may mark one. So this repeats until a walk
+            // finds none.
             while shared.sweep() > 0 {
-                self.parker.park(Some(Instant::now() + FOREIGN_WAKER));
+                self.parker.park(Some(now() + FOREIGN_WAKER));
             }
+            shared.close_timers();
         }
+        ending.serve(|limit| {
+            self.poll_now();
+            for remote in &shared.remotes {
+                self.fire_due(&remote.timers);
+            }
+            self.parker.park(Some(now() + limit));
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! What a worker takes from its own queues, from the injector and from other workers, as its policy has decided.
+//! How a worker takes tasks from its own queues, from the injector and from other workers, as its policy decides.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,15 +11,15 @@ use crate::policy::{Attempt, LifoSlot, Source, Steal};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin, Pick};
 
-/// How often in a row the LIFO slot comes first. More, and two tasks that wake each other keep all others from their
-/// worker.
+/// How many times in a row the LIFO slot may come first. With more, two tasks that wake each other would keep their
+/// worker from all other tasks.
 const SLOT_STREAK: u32 = 16;
-/// Every so many ticks one of the worker's own queues has its turn, whatever the policy chooses.
+/// The number of ticks after which one of the worker's own queues has its turn, whatever the policy chooses.
 const OWN_TURN: u32 = 32;
 /// How many times a thief spins before it takes a task out of a LIFO slot: some microseconds.
 const SLOT_SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 128 };
 
-/// What a search has led to: a task, or, `None`, work that is no task. That is done then.
+/// The result of a search: a task, or `None` for work that is not a task, which is then already done.
 pub(crate) type Found = Option<Task>;
 
 impl<H: Hooks> Local<H> {
@@ -36,15 +36,15 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// Every 32nd tick, from one of the own queues in turn: no policy starves a task. Every other turn is that of the
-    /// oldest LIFO task, as newest first is what most policies do.
+    /// Every 32nd tick: takes a task from one of the worker's own queues in turn, so that no policy starves a task.
+    /// Every other turn goes to the oldest LIFO task, because most policies run the newest first.
     #[inline]
     pub(crate) fn take_in_turn(&self) -> Option<Task> {
         let tick = self.queues.tick.get();
         if !tick.is_multiple_of(OWN_TURN) {
             return None;
         }
-        // The oldest, not the first: no rank starves a task.
+        // The oldest one, not the first, so that no rank starves a task.
         let oldest_ranked = || H::take(&self.shared, self.index(), Pick::Oldest);
         match tick / OWN_TURN % 8 {
             0 | 2 | 4 | 6 => self.take(Source::Oldest),
@@ -55,8 +55,7 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// The task in the LIFO slot, unless the slot came first many times in a row: then that task goes behind the
-    /// others.
+    /// The task in the LIFO slot. If the slot came first many times in a row, its task goes behind the others instead.
     #[inline]
     fn take_slot(&self) -> Option<Task> {
         let task = self.remote.queues.slot.take()?;
@@ -71,7 +70,7 @@ impl<H: Hooks> Local<H> {
         self.queues.fifo.pop()
     }
 
-    /// Whatever this worker has, in no order.
+    /// Any task of this worker, in no particular order.
     pub(crate) fn pop_any(&self) -> Option<Task> {
         let (slot, queues) = (self.remote.queues.slot.take(), &self.queues);
         slot.or_else(|| queues.lifo.pop())
@@ -85,7 +84,7 @@ impl<H: Hooks> Local<H> {
         self.queues.random.others(self.index(), workers)
     }
 
-    /// An injected task. If workers steal from one another, more come along into the FIFO queue.
+    /// An injected task. If workers steal from one another, more injected tasks move to the FIFO queue.
     fn take_injected(&self) -> Option<Task> {
         let (injector, fifo) = (&self.shared.injector, &self.queues.fifo);
         if injector.is_empty() {
@@ -113,14 +112,14 @@ impl<H: Hooks> Local<H> {
         task.map(Some).or_else(has_done_other)
     }
 
-    /// Another worker that this one may take from; `None` for any other number.
+    /// Another worker from which this one may take tasks. `None` for any other number.
     fn victim(&self, worker: usize) -> Option<&Remote<H>> {
         let may_steal = self.shared.rules.steals && worker != self.index();
         let active = may_steal.then(|| self.shared.active())?;
         active.get(worker).map(|remote| &**remote)
     }
 
-    /// A task of another worker's. `None`: there is no such worker.
+    /// Steals a task of another worker. The outer `Option` is `None` if there is no such worker.
     fn steal(&self, worker: usize) -> Option<Option<Task>> {
         let Remote { queues, .. } = self.victim(worker)?;
         H::observe(self, Event::StealTried(worker));
@@ -150,7 +149,7 @@ impl<H: Hooks> Local<H> {
         self.stolen(H::take(&self.shared, worker, Pick::First))
     }
 
-    /// The task in a victim's slot, if the victim is in a poll that goes on.
+    /// The task in a victim's slot, if the victim stays in the same poll.
     fn steal_slot(&self, worker: usize) -> Option<Task> {
         let Remote { queues, polls, .. } = self.victim(worker)?;
         if self.shared.rules.knobs.lifo_slot != LifoSlot::On || !queues.slot.is_filled() {
@@ -176,8 +175,8 @@ impl<H: Hooks> Local<H> {
 }
 
 impl<H: Hooks> Shared<H> {
-    /// Whether a thief finds a task with that worker. The slot does not count: it wakes nobody, and keeps nobody
-    /// awake. Nor does the FIFO queue while it is not shared.
+    /// Whether a thief would find a task at that worker. The slot does not count: it neither wakes a worker nor keeps
+    /// one awake. The FIFO queue does not count while it is not shared.
     pub(crate) fn has_tasks(&self, worker: usize, shares_fifo: bool) -> bool {
         let queues = &self.remotes[worker].queues;
         let has_own = !queues.lifo.is_empty() || shares_fifo && !queues.fifo.is_empty();
@@ -193,7 +192,7 @@ impl<H: Hooks> Shared<H> {
         !self.injector.is_empty() || H::has_other_work(self, Origin::Outside)
     }
 
-    /// The last look of a worker that goes to sleep: whether there is anything that it may take.
+    /// The last check of a worker that goes to sleep: whether there is anything that it may take.
     pub(crate) fn has_work_for_others(&self) -> bool {
         let has_work = |worker| {
             self.has_tasks(worker, H::shares_fifo(self, worker))

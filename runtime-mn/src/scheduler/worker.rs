@@ -1,8 +1,8 @@
-//! A worker's loop: what runs next, when to search, when to sleep. Where it looks is its policy's decision.
+//! A worker's loop: what runs next, when to search, when to sleep. Its policy decides where it searches.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::time::Instant;
 
+use runtime_core::primitives::now;
 use runtime_core::task::{Ran, Task};
 
 use super::Local;
@@ -24,12 +24,13 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// The next task of this worker's own, or an injected one. What the policy overlooks must not be lost.
+    /// The next task from this worker's own queues, or an injected one. Tasks that the policy overlooks must not be
+    /// lost.
     #[inline]
     fn next<P: Policy>(&self, policy: &P) -> Option<Task> {
         let (tick, knobs) = (&self.queues.tick, &self.shared.rules.knobs);
         tick.set(tick.get().wrapping_add(1));
-        // Counted down: to divide the tick cost more than all else here.
+        // Counted down, because dividing the tick cost more than everything else here.
         if comes_round(&self.until_poll, knobs.poll_tick) {
             H::poll_in_passing(self);
             self.fire_due(&self.remote.timers);
@@ -41,12 +42,13 @@ impl<H: Hooks> Local<H> {
             let injected = self.take(Source::Injected);
             task = injected.or_else(|| self.take(Source::Inbox));
         }
-        // The rare turn first: the pinned tasks' every other one would fall on the same tick for ever.
+        // The rare turn comes first: otherwise a part's own task, which may come every other time, could always take
+        // its ticks.
         task.or_else(|| self.take_in_turn())
-            .or_else(|| self.take_pinned_in_turn())
+            .or_else(|| H::take_kept(self))
             .or_else(|| self.take_chosen(policy))
             .or_else(|| self.pop_any())
-            .or_else(|| self.take_pinned_in_turn())
+            .or_else(|| H::take_kept(self))
     }
 
     #[inline]
@@ -74,7 +76,7 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// Its own queues are empty: finds a task elsewhere, does other work, or sleeps.
+    /// The worker's own queues are empty: it finds a task elsewhere, does other work, or sleeps.
     fn find<P: Policy>(&self, policy: &P) -> Option<Task> {
         H::observe(self, Event::RanOut);
         if H::do_other_work(self, Origin::Own) {
@@ -86,24 +88,21 @@ impl<H: Hooks> Local<H> {
         })
     }
 
-    /// Looks at everybody's queues, if not enough workers do so already.
+    /// Searches all queues, unless enough workers already do so.
     fn search<P: Policy>(&self, policy: &P) -> Option<Found> {
         if !self.searching.get() && !self.shared.idle.start_searching() {
             return None;
         }
         self.searching.set(true);
-        // What was overlooked may be gone by now. The policy is asked before each sleep all the same.
+        // The overlooked work may be gone by now, so the policy is still asked before each sleep.
         let look = |attempt| self.attempt(attempt);
         let everywhere = || self.ask_where_to_look(&GoLike, look);
-        let found = self
-            .has_overlooked
-            .replace(false)
-            .then(everywhere)
-            .flatten();
+        let has_overlooked = self.has_overlooked.replace(false);
+        let found = has_overlooked.then(everywhere).flatten();
         found.or_else(|| self.ask_where_to_look(policy, look))
     }
 
-    /// There is something to do. The last searcher that finds something wakes the next one.
+    /// Call this when there is something to do. If the worker was the last searcher, it wakes the next one.
     #[inline]
     pub(crate) fn found(&self) {
         if self.searching.replace(false) && self.shared.idle.stop_searching() {
@@ -111,26 +110,27 @@ impl<H: Hooks> Local<H> {
         }
     }
 
-    /// Nothing to do: waits for a token, a socket or a timer. The README says why no wake-up is lost.
+    /// Call this when there is nothing to do. It waits for a token, a socket or a timer. The README says why no
+    /// wake-up is lost.
     fn park(&self) {
         let (shared, remote) = (&self.shared, &self.remote);
         let deadline = H::prepare_park(self);
         remote.asleep.store(true, Relaxed);
         let was_searching = self.searching.replace(false);
         let last_look = shared.idle.sleep(self.index(), was_searching);
-        if shared.has_waiting(self.index()) || self.has_pinned() {
-            // The policy, or a waker that the search called, has queued it here. Nobody else need see it.
+        if shared.has_waiting(self.index()) || H::has_kept(self) {
+            // The policy, or a waker that the search called, has queued a task here. No other worker needs to see it.
         } else if last_look && shared.has_work_for_others() {
             self.has_overlooked.set(true);
         } else if !shared.closed.load(SeqCst) {
-            H::observe(self, Event::Sleeps(Instant::now()));
+            H::observe(self, Event::Sleeps(now()));
             let awake_since = H::wait(self, deadline);
-            H::observe(self, Event::Wakes(awake_since.unwrap_or_else(Instant::now)));
+            H::observe(self, Event::Wakes(awake_since.unwrap_or_else(now)));
         }
         remote.timers.finish_park();
         remote.asleep.store(false, Relaxed);
-        // Taken off by a waker, this worker counts as searching already. If it was not the waker's token that ended
-        // the wait, the token stays behind and ends the next one at once, which does no harm.
+        // If a waker took it off the stack, this worker already counts as searching. If something else than the
+        // waker's token ended the wait, the token stays and ends the next wait at once, which does no harm.
         self.searching.set(!shared.idle.cancel_sleep(self.index()));
         self.fire_due(&remote.timers);
     }

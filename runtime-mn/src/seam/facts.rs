@@ -1,4 +1,4 @@
-//! What the scheduler and the parts tell each other, in plain values.
+//! The facts that the scheduler and the parts exchange, as plain values.
 
 use std::time::Instant;
 
@@ -7,15 +7,16 @@ use runtime_core::task::{AbortHandle, Task, TaskId};
 
 use crate::policy::Place;
 
-/// What a part remembers: `Self` once for the runtime, and this for each worker.
+/// A part's state: one `Self` for the runtime, and these for each worker.
 pub(crate) trait State: Sized + Send + Sync + 'static {
-    /// What only the worker's own thread touches.
+    /// The state that only the worker's own thread touches.
     type Local;
-    /// What all threads see.
+    /// The state that all threads see.
     type Remote: Default + Send + Sync;
 }
 
-/// What a worker tells the parts. It is constant at each call, so that a part which ignores it costs nothing.
+/// A fact that a worker reports to the parts. Its kind is a constant at each call, so a part that ignores it costs
+/// nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Spawned,
@@ -27,75 +28,77 @@ pub(crate) enum Event {
     SlotHit,
     /// The worker is between two tasks.
     BetweenTasks,
-    /// A task of its own was taken out to run.
+    /// It took one of its own tasks to run it.
     Took,
-    /// There is nothing left in its queues.
+    /// Its queues are empty.
     RanOut,
     /// A sleeper was woken for a task in the worker's queues.
     Woke,
-    /// It looks at that worker's queues.
+    /// It checks that worker's queues.
     StealTried(usize),
-    /// So many tasks came along. 0: it was work that is no task.
+    /// That many tasks were stolen. 0 means work that is not a task.
     Stole(usize),
     ReactorPolled(Polled, Instant),
     Sleeps(Instant),
-    /// It wakes up, or begins. A sequentially consistent fence comes before what it does next.
+    /// It wakes up, or begins. A sequentially consistent fence comes before its next steps.
     Wakes(Instant),
-    /// Work that is no task begins outside of any poll.
+    /// Work that is not a task begins outside any poll.
     OtherWorkBegins,
     OtherWorkEnds,
-    /// A piece of such work was done, inside of a poll or outside.
+    /// A piece of such work was done, inside a poll or outside.
     OtherWorkDone,
     /// It has taken over from that worker, which is stuck.
     TookOver(usize),
-    /// It has given away all that it had.
+    /// It has given away all its tasks.
     Leaves,
 }
 
-/// What happens on any thread.
+/// An event on any thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SharedEvent<'a> {
     SpawnedOutside,
-    /// A thread that is no worker is about to put the task into the injector.
+    /// A non-worker thread is about to put the task into the injector.
     Injected(TaskId),
-    /// A thread that is no worker has polled a task.
+    /// A non-worker thread has polled a task.
     PolledOutside,
     FinishedOutside,
     Cancelled,
-    /// The task has held up its worker in one poll, for so many times by now.
+    /// The task has held up its worker in one poll. The number says how often it has done so up to now.
     Caught(&'a AbortHandle, u32),
     /// The worker is being woken.
     Unparks(usize),
-    /// Whatever the worker has reserved for itself, others must be able to take now.
+    /// Other workers must now be able to take everything that the worker has reserved for itself.
     HeldUp(usize),
     Closed,
-    /// Whatever tasks a part has queued are to be [cancelled](Shared::cancel).
+    /// All tasks that a part has queued must be [cancelled](Shared::cancel).
     Sweep,
 }
 
-/// What a part has done with a task that a policy has sorted.
+/// The result of queueing a task that the policy has placed.
 pub(crate) enum Queued {
-    /// It lies where others may take it.
+    /// The task is in a queue from which others may take it.
     Here,
-    /// It lies elsewhere, and whoever must be told has been.
+    /// The task is elsewhere, and the part has woken the right worker.
     Elsewhere,
-    /// The part has no queue for it: it goes where all look.
+    /// The part has no queue for it: it must go where all workers look.
     Nowhere(Task),
 }
 
-/// Which of the tasks that a part has queued for a worker.
+/// Which of the tasks that a part has queued for a worker?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pick {
-    /// The one of the lowest rank.
+    /// The one with the lowest rank.
     First,
-    /// Of those that have a rank, the one that was queued first.
+    /// Of the tasks that have a rank, the one that was queued first.
     Oldest,
-    /// The oldest of those that other workers have sent.
+    /// The oldest task that other workers have sent.
     Sent,
+    /// Tasks that other threads have sent, and that only that worker may take.
+    Kept,
     Any,
 }
 
-/// Where a worker looks for work that is no task.
+/// Where a worker searches for work that is not a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Own,
@@ -103,11 +106,11 @@ pub(crate) enum Origin {
     Outside,
 }
 
-/// What a worker is there for.
+/// The current role of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Duty {
     Works,
-    /// Its task has borrowed its thread: it comes back.
+    /// Its task has borrowed its thread, and the worker comes back later.
     Away,
     /// It has nothing to do until it is needed.
     Waits,
@@ -117,6 +120,6 @@ pub(crate) enum Duty {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     WithTheRuntime,
-    /// It was not needed for a while. Another thread may be its next.
+    /// The worker was not needed for a while. Another thread may take it over later.
     Idle,
 }

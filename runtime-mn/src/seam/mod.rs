@@ -16,27 +16,27 @@ use crate::scheduler::{Local, Shared};
 use facts::{Duty, Ended, Event, Origin, Pick, Queued, SharedEvent, State};
 use plan::Unstarted;
 
-/// The seam. What a scheduler has beyond the textbook hooks in here. Each default is what Go does: nothing special.
+/// The seam: everything that goes beyond the textbook scheduler hooks in here. Each default is Go's behaviour.
 ///
-/// The calls are statically dispatched, so a default costs nothing. `H` is the whole list of parts, of which `Self` is
-/// one, or which `Self` is.
+/// The calls are statically dispatched, so a default costs nothing. `H` is the whole list of parts; `Self` is one of
+/// them, or the list itself.
 pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
-    /// A worker's own state of the part, as its thread starts.
+    /// Creates a worker's state of the part, when its thread starts.
     fn local(shared: &Shared<H>, worker: usize) -> Self::Local;
 
     // ---- Decisions
 
-    /// A task is due. `None`: the part has taken it, and runs it elsewhere.
+    /// Called when a task was woken. Returns `None` if the part has taken it, and runs it elsewhere.
     #[inline]
     fn divert(_: &Arc<Shared<H>>, task: Task) -> Option<Task> {
         Some(task)
     }
-    /// The worker has put a task where others can take it. Whether a sleeper is woken for it.
+    /// Called when the worker has put a task where others can take it. Returns whether to wake a sleeper for it.
     #[inline]
     fn wakes_for_own(_: &Local<H>) -> bool {
         true
     }
-    /// Sockets or timers have woken several tasks. Whether a sleeper is woken for them.
+    /// Called when sockets or timers have woken several tasks. Returns whether to wake a sleeper for them.
     #[inline]
     fn wakes_for_driven(_: &Local<H>) -> bool {
         true
@@ -46,60 +46,61 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     fn shares_fifo(_: &Shared<H>, _worker: usize) -> bool {
         true
     }
-    /// What the worker is there for at the moment.
+    /// The worker's current role.
     fn duty(_: &Shared<H>, _worker: usize) -> Duty {
         Duty::Works
     }
-    /// Between two tasks: whether the worker must stop working although the runtime goes on.
+    /// Called between two tasks. Returns whether the worker must stop working although the runtime continues.
     #[inline]
     fn must_leave(_: &Local<H>) -> bool {
         false
     }
 
-    // ---- Around what the scheduler does
+    // ---- Wrappers around the scheduler's steps
 
     /// Polls a task.
     #[inline]
     fn poll(_: &Local<H>, task: Task) -> Ran {
         task.run()
     }
-    /// The worker goes to sleep: prepares its timers. Returns when it must wake up by itself.
+    /// Called when the worker goes to sleep. Prepares its timers, and returns when it must wake up by itself.
     fn prepare_park(local: &Local<H>) -> Option<Instant> {
         local.remote.timers.prepare_park()
     }
-    /// Waits for a token, a socket or a timer, at most until then. Returns when the wait ended, if that is known.
+    /// Waits for a token, a socket or a timer, at most until `deadline`. Returns when the wait ended, if that is
+    /// known.
     fn wait(local: &Local<H>, deadline: Option<Instant>) -> Option<Instant> {
         local.wait_for_token(deadline)
     }
-    /// A busy worker asks for sockets, as it is time to.
+    /// Called when it is time for a busy worker to poll the reactor.
     fn poll_in_passing(local: &Local<H>) {
         local.poll_now();
     }
-    /// The poller's token, if the worker, which goes to sleep, is the one that waits for sockets.
+    /// The poller's token, if this worker, which goes to sleep, must wait for the sockets.
     fn poller_token(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
         local.shared.poller.try_lock()
     }
-    /// Whether timers can go by a clock that jumps.
+    /// Whether timers can use a clock that jumps.
     fn has_own_time(_: &Shared<H>) -> bool {
         false
     }
-    /// The life of a worker's thread. `work` returns when the runtime has closed, or when the worker
-    /// [must leave](Hooks::must_leave).
+    /// The main function of a worker's thread. `work` returns when the runtime has closed, or when the worker [must
+    /// leave](Hooks::must_leave).
     fn live(_: &Local<H>, work: &dyn Fn()) -> Ended {
         work();
         Ended::WithTheRuntime
     }
-    /// Takes back what is left of a worker whose thread has [ended](Ended::Idle) although the runtime goes on.
+    /// Takes back the worker of a thread that has [ended](Ended::Idle) although the runtime continues.
     fn take_back(_: &Shared<H>, _: Unstarted) {}
 
-    // ---- Queues for tasks that a policy has sorted
+    // ---- Queues for tasks that a policy places
 
     /// Queues a task where the scheduler has no queue: by rank, or for another worker.
     #[inline]
     fn put(_: &Local<H>, _: Place, task: Task) -> Queued {
         Queued::Nowhere(task)
     }
-    /// Takes one of the tasks that the part has queued for that worker. On any thread.
+    /// Takes one of the tasks that the part has queued for that worker. Any thread may call this.
     #[inline]
     fn take(_: &Shared<H>, _worker: usize, _: Pick) -> Option<Task> {
         None
@@ -117,9 +118,30 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
     #[inline]
     fn place_injected<P: Policy>(_: &Local<H>, _: &P) {}
 
-    // ---- Work that is no task
+    // ---- Tasks that a part keeps for one worker alone
 
-    /// Looks there for work that is no task, and does it; see [`Local::found`]. True if there was some.
+    /// A task that the part keeps for this worker, if it is its turn.
+    #[inline]
+    fn take_kept(_: &Local<H>) -> Option<Task> {
+        None
+    }
+    /// Whether the part keeps a task for this worker.
+    #[inline]
+    fn has_kept(_: &Local<H>) -> bool {
+        false
+    }
+    /// Called when the runtime has closed. Cancels all tasks that the part keeps for this worker.
+    #[inline]
+    fn cancel_kept(_: &Local<H>) {}
+    /// Called when the runtime has closed. Cancels a task, which may have to happen elsewhere.
+    #[inline]
+    fn cancel(shared: &Shared<H>, task: Task) {
+        shared.cancel(task);
+    }
+
+    // ---- Work that is not a task
+
+    /// Searches there for work that is not a task, and does it; see [`Local::found`]. Returns true if there was some.
     #[inline]
     fn do_other_work(_: &Local<H>, _: Origin) -> bool {
         false
@@ -132,18 +154,18 @@ pub(crate) trait Hooks<H: Hooks<H> = Self>: State {
 
     // ---- Facts
 
-    /// Something has happened on a worker.
+    /// Called when something has happened on a worker.
     #[inline]
     fn observe(_: &Local<H>, _: Event) {}
-    /// Something has happened, on any thread.
+    /// Called when something has happened on any thread.
     #[inline]
     fn observe_shared(_: &Shared<H>, _: SharedEvent<'_>) {}
-    /// Adds what the part has counted.
+    /// Adds the part's numbers.
     fn report(_: &Shared<H>, _: &mut Metrics) {}
-    /// The workers' threads have started.
+    /// Called when the workers' threads have started.
     ///
     /// # Errors
-    /// When the system gives no threads. The runtime then ends.
+    /// If the system refuses threads. The runtime then ends.
     fn started(_: &Arc<Shared<H>>) -> io::Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What a runtime is started with, and who starts its threads.
+//! The plan from which a runtime is started, and the interface that starts its threads.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use runtime_core::time::Clock;
 use crate::policy::{Knobs, Place, SleeperView, Topology};
 use crate::scheduler::queues::OwnQueues;
 
-/// What a runtime is started with.
+/// The plan of a runtime.
 pub(crate) struct Plan {
     pub(crate) workers: usize,
     /// How many more workers there may be.
@@ -20,17 +20,17 @@ pub(crate) struct Plan {
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
     pub(crate) thread_name: String,
-    /// What the builder was told; the machine's if nothing.
+    /// The builder's topology. `None`: the machine's.
     pub(crate) topology: Option<Topology>,
 }
 
-/// What a policy was asked once, when the runtime was built.
+/// The policy's constant answers: asked once, when the runtime was built.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) knobs: Knobs,
     /// Whether the policy lets workers take from one another.
     pub(crate) steals: bool,
-    /// Whether the policy has a sleeper woken for what is put there, by [`Place`].
+    /// Whether the policy wakes a sleeper for a task in that place, by [`Place`].
     pub(crate) wakes_for: [bool; Place::KINDS.len()],
 }
 
@@ -40,11 +40,11 @@ pub(crate) struct Unstarted {
     pub(crate) parker: Parker,
 }
 
-/// A runtime that can start more threads of its own.
+/// A runtime that can start more of its threads.
 pub(crate) trait Start: Ambient {
     /// Starts a worker's thread. The caller has counted it by [`Threads::admit`](crate::ending::Threads::admit).
     fn start_worker(self: Arc<Self>, worker: Unstarted) -> io::Result<()>;
 
-    /// Which sleeper the policy has woken. Called outside of any lock.
+    /// Which sleeper the policy chooses. Called outside any lock.
     fn choose_sleeper(&self, sleepers: &SleeperView<'_>) -> Option<usize>;
 }

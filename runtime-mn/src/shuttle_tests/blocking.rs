@@ -28,15 +28,17 @@ fn two_threads_block_on_one_runtime() {
     });
 }
 
-/// The task blocks until another one has run that stands behind it in the same worker's queue: another worker takes
-/// that over, or a spare one if all are blocked.
+/// The task blocks until another task behind it in the same worker's queue has run: another worker takes that one
+/// over, or a replacement worker if all workers are blocked. With and without the monitor's thread.
 #[test]
-fn a_task_that_blocks_in_place_is_stood_in_for() {
+fn what_waits_behind_a_task_that_blocks_in_place_runs() {
     let turn = AtomicUsize::new(0);
     check(move || {
-        let policy = POLICIES[turn.fetch_add(1, Relaxed) % POLICIES.len()];
+        let turn = turn.fetch_add(1, Relaxed);
+        let policy = POLICIES[turn % POLICIES.len()];
         let runtime = builder()
             .workers(2)
+            .monitor(turn % 2 == 0)
             .max_replacement_workers(2)
             .build_by_name(policy)
             .unwrap();
@@ -54,6 +56,37 @@ fn a_task_that_blocks_in_place_is_stood_in_for() {
             }))
         });
         for task in blocks {
+            runtime.block_on(task).unwrap();
+        }
+        drop(runtime);
+        tally.assert_all_ran_once();
+    });
+}
+
+/// There is nothing to take over when the only worker's task blocks in place. A task that comes later must find a
+/// worker.
+#[test]
+fn what_comes_while_all_workers_are_away_runs() {
+    let turn = AtomicUsize::new(0);
+    check(move || {
+        let turn = turn.fetch_add(1, Relaxed);
+        let runtime = builder()
+            .workers(1)
+            .monitor(turn % 2 == 0)
+            .max_replacement_workers(1)
+            .build_by_name(POLICIES[turn % POLICIES.len()])
+            .unwrap();
+        let tally = Tally::new(2);
+        let (done, wait) = oneshot::channel();
+        let away = runtime.spawn(tally.task(0, async move {
+            assert_eq!(block_in_place(|| wait.blocking_recv()), Ok(()));
+        }));
+        let (of_task, handle) = (tally.clone(), runtime.handle().clone());
+        let other = thread::spawn(move || {
+            handle.spawn(of_task.task(1, async move { done.send(()).unwrap() }))
+        });
+        let comes = other.join().unwrap();
+        for task in [away, comes] {
             runtime.block_on(task).unwrap();
         }
         drop(runtime);

@@ -81,7 +81,7 @@ fn a_shutdown_that_races_with_spawns_and_wakes_leaks_no_future_and_tells_every_h
         });
         let wakes = thread::spawn(move || wake.send(()));
         assert_eq!(runtime.shutdown(Duration::MAX), Vec::<String>::new());
-        // Whether it was woken before the end or not.
+        // It may have been woken before the end.
         let _ = block_on_current_thread(waits);
         assert!(block_on_current_thread(never_ends).is_err());
         for thread in spawns {
@@ -103,7 +103,7 @@ fn a_runtime_that_is_dropped_while_tasks_run_ends_them_all() {
                     of_child.task(3 + number, pending::<()>()),
                 ));
                 loop {
-                    // Else a schedule by priorities would run nothing but this.
+                    // Otherwise a schedule by priorities would run nothing else.
                     thread::yield_now();
                     yield_now().await;
                 }
@@ -132,8 +132,8 @@ fn a_runtime_that_is_dropped_by_one_of_its_tasks_ends() {
     });
 }
 
-/// It looks, goes to sleep when all workers do, is woken by those who wake up, and ends. No poll lasts long enough to
-/// be caught, as that would depend on the clock.
+/// The monitor checks the workers, goes to sleep when all of them do, is woken when one wakes up, and ends. No poll
+/// lasts long enough to be caught.
 #[test]
 fn the_monitor_is_in_nobodys_way_and_ends() {
     check(|| {

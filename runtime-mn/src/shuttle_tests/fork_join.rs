@@ -1,4 +1,4 @@
-//! Closures that are forked on workers and outside, stolen, and waited for.
+//! Closures that are forked on workers and on other threads, stolen, and waited for.
 
 use runtime_core::{ForkJoin, Scope};
 
@@ -36,39 +36,38 @@ fn a_scope_waits_for_all_that_was_spawned_in_it() {
         let fork_join = runtime.handle().fork_join();
         fork_join.scope(|scope: &dyn Scope<'_>| {
             for _ in 0..2 {
-                scope.spawn(Box::new(|scope| {
-                    scope.spawn(Box::new(|_| {
+                scope.spawn(|scope| {
+                    scope.spawn(|_| {
                         ran.fetch_add(1, Relaxed);
-                    }));
+                    });
                     ran.fetch_add(1, Relaxed);
-                }));
+                });
             }
         });
         assert_eq!(ran.into_inner(), 4);
     });
 }
 
-/// The thief is the only other worker, and whoever opened the scope may be asleep by the time that there is something
-/// more to do.
+/// The thief is the only other worker, and the opener of the scope may be asleep when there is more to do.
 #[test]
 fn what_a_stolen_closure_spawns_is_run() {
     check(|| {
         let runtime = builder().workers(2).build().unwrap();
         let ran = AtomicUsize::new(0);
         runtime.handle().fork_join().scope(|scope: &dyn Scope<'_>| {
-            scope.spawn(Box::new(|scope| {
+            scope.spawn(|scope| {
                 thread::yield_now();
-                scope.spawn(Box::new(|_| {
+                scope.spawn(|_| {
                     ran.fetch_add(1, Relaxed);
-                }));
-            }));
+                });
+            });
             thread::yield_now();
         });
         assert_eq!(ran.into_inner(), 1);
     });
 }
 
-/// Whoever forks while the runtime ends gets its result: from a worker, or by its own hand.
+/// A thread that forks while the runtime ends gets its result, from a worker or by running the closures itself.
 #[test]
 fn a_join_from_outside_that_races_with_the_end_is_done() {
     check_policies(|runtime| {

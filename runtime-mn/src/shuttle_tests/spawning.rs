@@ -35,7 +35,7 @@ fn tasks_from_the_root_from_tasks_and_from_foreign_threads_run_once() {
     });
 }
 
-/// More tasks than a worker keeps to itself, each of which goes to the back several times.
+/// More tasks than a worker keeps to itself. Each goes to the back several times.
 #[test]
 fn a_storm_of_yields_with_thieves_loses_no_task() {
     check_policies(|runtime| {
@@ -57,12 +57,12 @@ fn a_storm_of_yields_with_thieves_loses_no_task() {
     });
 }
 
-/// Two of three workers are held up for good unless the third one is woken for what is queued. The last worker that
-/// stops searching wakes it.
+/// Two of three workers are held up for good unless the third one is woken for the queued task. The last worker that
+/// stops searching wakes it. There is no monitor.
 #[test]
 fn a_worker_that_is_held_up_keeps_no_other_task_from_running() {
     check(|| {
-        let runtime = runtime();
+        let runtime = plain().build().unwrap();
         let tally = Tally::new(3);
         let gates = [(); 2].map(|()| runtime_core::park::Parker::new());
         let unparkers = gates.each_ref().map(runtime_core::park::Parker::unparker);
@@ -70,7 +70,7 @@ fn a_worker_that_is_held_up_keeps_no_other_task_from_running() {
             .into_iter()
             .enumerate()
             .map(|(number, gate)| {
-                // Blocks its worker, which a task should not do.
+                // This blocks its worker, which a task should not do.
                 runtime.spawn(tally.task(number, async move {
                     gate.park(None);
                 }))

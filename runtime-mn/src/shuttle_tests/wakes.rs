@@ -1,4 +1,4 @@
-//! Wakers in other threads' hands.
+//! Wakers that other threads hold.
 
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
@@ -72,7 +72,7 @@ fn wakes_from_foreign_threads_are_not_lost() {
     });
 }
 
-/// The same waker by two threads at once, again and again, while the task is polled, queued and stolen.
+/// Two threads use the same waker at once, again and again, while the task is polled, queued and stolen.
 #[test]
 fn wakes_that_coincide_lead_to_a_poll_after_the_last_of_them() {
     check_policies(|runtime| {
@@ -100,7 +100,7 @@ fn wakes_that_coincide_lead_to_a_poll_after_the_last_of_them() {
     });
 }
 
-/// A waker that outlives its runtime wakes nobody, and lets the task's memory go.
+/// A waker that outlives its runtime wakes nothing, and lets the task's memory be freed.
 #[test]
 fn a_waker_that_outlives_its_runtime_does_no_harm() {
     check(|| {

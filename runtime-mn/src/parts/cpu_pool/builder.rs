@@ -1,18 +1,18 @@
-//! What the builder is told about this part.
+//! This part's builder methods.
 
 use crate::builder::Builder;
 
 impl Builder {
-    /// How many threads run the tasks that were caught again and again, at a low priority. Default: as many as there
-    /// are workers. With 0, such tasks stay among the others.
+    /// Sets how many low-priority threads run the tasks that were caught repeatedly. Default: as many as there are
+    /// workers. With 0, such tasks stay among the others.
     #[must_use]
     pub fn cpu_pool_threads(mut self, threads: usize) -> Self {
         self.parts.cpu_pool.threads = Some(threads);
         self
     }
 
-    /// How nice the threads of the CPU-bound pool are, 0 to 19; default 6. At 6 they get about a quarter of what a
-    /// worker gets while both want the same processor, at 0 as much, and the workers' latency suffers.
+    /// Sets how nice the threads of the CPU-bound pool are, 0 to 19; default 6. At 6 they get about a quarter of what
+    /// a worker gets while both want the same processor. At 0 they get as much, and the workers' latency suffers.
     #[must_use]
     pub fn cpu_pool_nice(mut self, nice: u8) -> Self {
         self.parts.cpu_pool.nice = i32::from(nice.min(19));

@@ -1,10 +1,10 @@
-//! The pool for CPU-bound tasks: threads of their own for tasks that do not return from their polls.
+//! The pool for CPU-bound tasks: separate threads for tasks that do not return from their polls.
 //!
-//! A task whose polls last holds up everything behind it, wherever it runs among the workers. Once the monitor has
-//! caught it several times it is *marked*, and each time that it is due it comes here: to a few threads at a low
-//! priority, which the kernel time-slices against the workers. So the workers' latency does not depend on it, and it
-//! still gets what they leave. After a number of short polls the mark is taken off, and the task goes back among the
-//! others.
+//! A task with long polls delays everything behind it, whichever worker runs it. Once the monitor has caught it
+//! several times, it is *marked*, and each time that it is woken it comes here: to a few low-priority threads, which
+//! the kernel time-slices against the workers. The workers' latency therefore does not depend on it, and it still gets
+//! the CPU time that they leave. After a number of short polls the mark is removed, and the task returns to the
+//! workers.
 //!
 //! The threads are started when the first task comes, and end when none has come for a while.
 
@@ -13,10 +13,10 @@ mod builder;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runtime_core::context::{self, Role};
-use runtime_core::primitives::{Condvar, Mutex, thread};
+use runtime_core::primitives::{Condvar, Mutex, now, thread};
 use runtime_core::task::{Ran, Task, TaskId};
 use runtime_core::time::Hold;
 use runtime_core::{Choice, Knob};
@@ -29,11 +29,11 @@ use crate::seam::Hooks;
 use crate::seam::facts::{SharedEvent, State};
 use crate::seam::plan::Plan;
 
-/// A task that is caught so often is marked, and again after as many more times.
+/// A task that is caught this often is marked, and marked again after as many more times.
 const CATCHES: u32 = 2;
-/// A poll that is shorter than this holds nobody up.
+/// A shorter poll delays no other task.
 const SHORT_POLL: Duration = Duration::from_millis(1);
-/// So many short polls in a row, and the task goes back to the workers.
+/// After this many short polls in a row, the task returns to the workers.
 const GOOD_BEHAVIOUR: u32 = 16;
 /// How long a thread waits for a task before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ pub(crate) struct CpuPool {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// `None`: as many as workers.
+    /// `None`: as many as there are workers.
     threads: Option<usize>,
     nice: i32,
 }
@@ -89,7 +89,7 @@ impl Install for CpuPool {
     type Settings = Settings;
     const CHOICE: &'static [Choice] = &[Choice {
         name: "cpu-pool",
-        about: "tasks that are caught in long polls again and again run on threads at a low priority",
+        about: "tasks that are repeatedly caught in long polls run on low-priority threads",
     }];
     const KNOBS: &'static [Knob] = &[Knob {
         name: "cpu-pool-nice",
@@ -121,7 +121,8 @@ impl<H: Has<Self>> Hooks<H> for CpuPool {
 
     #[inline]
     fn divert(shared: &Arc<Shared<H>>, task: Task) -> Option<Task> {
-        if !task.is_marked() {
+        // A task that has a home runs on a worker.
+        if !task.is_marked() || task.home().is_some() {
             return Some(task);
         }
         push(shared, task);
@@ -137,7 +138,7 @@ impl<H: Has<Self>> Hooks<H> for CpuPool {
                 task.set_marked(true);
             }
             SharedEvent::Closed => {
-                // Its threads see that the runtime has closed.
+                // Its threads check whether the runtime has closed.
                 let _state = pool.state.lock();
                 pool.due.notify_all();
             }
@@ -157,7 +158,7 @@ fn push<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
     let mut state = pool.state.lock();
     let hold = shared.clock.hold();
     state.queue.push_back(Due { task, hold });
-    // One that was told of the task before may not have got to it yet, and still counts as waiting.
+    // A thread that was notified of an earlier task may not have run yet, and still counts as waiting.
     if state.queue.len() <= state.waiting || state.threads == pool.most_threads {
         pool.due.notify_one();
         return;
@@ -168,9 +169,9 @@ fn push<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
         let mut state = pool.state.lock();
         state.threads -= 1;
         if state.threads == 0 {
-            // The system gives no thread: better late than never.
+            // The system refuses a thread: the workers must run the tasks after all.
             let queue = std::mem::take(&mut state.queue);
-            // They go on elsewhere, and may end there.
+            // These tasks continue elsewhere, and may end there.
             state.short_polls.clear();
             drop(state);
             let inject = |Due { task, hold }| {
@@ -187,7 +188,7 @@ fn push<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
 
 fn start<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) -> bool {
     if !shared.threads.admit(&shared.closed, false) {
-        // Closed: a sweep cancels what is queued.
+        // The runtime has closed: a sweep cancels the queued tasks.
         return true;
     }
     let of_thread = Arc::clone(shared);
@@ -200,13 +201,13 @@ fn start<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) -> bool {
     started.is_ok()
 }
 
-/// A thread's whole life.
+/// The main function of a thread.
 fn main<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) {
     let pool = shared.parts.part();
-    // Failing to be nice, it works all the same.
+    // If the priority can't be lowered, the pool still works.
     let _ = rustix::process::nice(pool.nice);
-    // Nobody waits behind this thread's task.
-    monitor::may_block_on_this_thread();
+    // No other task waits behind this thread's task.
+    monitor::may_block::let_this_thread_block();
     own_this_thread(Arc::as_ptr(shared));
     if let Some(ambient) = shared.threads.starter() {
         let entered = context::enter(ambient, Role::Worker);
@@ -219,13 +220,13 @@ fn main<H: Has<CpuPool>>(shared: &Arc<Shared<H>>) {
     shared.threads.one_ended();
 }
 
-/// The next task; `None`: this thread is to end.
+/// The next task. `None`: this thread must end.
 fn wait<H: Has<CpuPool>>(shared: &Shared<H>) -> Option<Due> {
     let pool = shared.parts.part();
-    let until = Instant::now() + KEEP_ALIVE;
+    let until = now() + KEEP_ALIVE;
     let mut state = pool.state.lock();
     loop {
-        // What is queued then, a sweep cancels.
+        // A sweep cancels the tasks that are queued at the close.
         let closed = shared.closed.load(SeqCst);
         let next = if closed {
             None
@@ -235,7 +236,7 @@ fn wait<H: Has<CpuPool>>(shared: &Shared<H>) -> Option<Due> {
         if next.is_some() {
             return next;
         }
-        if closed || Instant::now() >= until {
+        if closed || now() >= until {
             state.threads -= 1;
             return None;
         }
@@ -251,10 +252,10 @@ fn run<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
         task.set_marked(false);
         return shared.inject(task);
     }
-    let began = Instant::now();
+    let began = now();
     H::observe_shared(shared, SharedEvent::PolledOutside);
     let ran = task.run();
-    let was_short = began.elapsed() < SHORT_POLL;
+    let was_short = now().duration_since(began) < SHORT_POLL;
     let mut state = pool.state.lock();
     if was_short && !matches!(ran, Ran::Finished) {
         *state.short_polls.entry(id).or_default() += 1;
@@ -270,8 +271,8 @@ fn run<H: Has<CpuPool>>(shared: &Arc<Shared<H>>, task: Task) {
 }
 
 impl CpuPool {
-    /// Whether the task's last polls were all short. It is asked before a poll, as afterwards the task may be another
-    /// thread's.
+    /// Whether the task's last polls were all short. Asked before a poll, because after it another thread may have the
+    /// task.
     fn has_behaved(&self, id: TaskId) -> bool {
         let mut state = self.state.lock();
         let behaved = state.short_polls.get(&id) >= Some(&GOOD_BEHAVIOUR);

@@ -1,10 +1,11 @@
-//! `join` and `scope`, from wherever they are called.
+//! `join` and `scope`, for all threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use runtime_core::park::Parker;
+use runtime_core::thread_stack::on_thread_stack;
 use runtime_core::unwind::{AbortOnUnwind, Held, hand_on_both};
 use runtime_core::{Scope, Sequential};
 
@@ -33,9 +34,18 @@ impl<H: Has<ForkJoin>> Forker<H> {
         Self { shared }
     }
 
-    /// Calls `body` on a worker: the calling thread if it is one. It gets `None`, on this thread, with no worker
-    /// left, or where the calling thread's worker blocks in place, whose task no other worker need come by to help.
+    /// Calls `body` on a worker: the calling thread if it is one. `body` gets `None`, on this thread, if no worker is
+    /// left, or if the calling thread's worker blocks in place: it is not certain that another worker will come to
+    /// help.
+    ///
+    /// It does not run on the stack of a green task, which may be suspended half-way or left for ever, while others
+    /// wait for the closures that run on it.
+    #[inline]
     fn on_worker<R: Send>(&self, body: impl FnOnce(Option<&Local<H>>) -> R + Send) -> R {
+        on_thread_stack(|| self.on_this_worker(body))
+    }
+
+    fn on_this_worker<R: Send>(&self, body: impl FnOnce(Option<&Local<H>>) -> R + Send) -> R {
         if !self.shared.parts.part().is_on {
             return body(None);
         }
@@ -51,7 +61,7 @@ impl<H: Has<ForkJoin>> Forker<H> {
             Latch::of_thread(parker.unparker()),
         );
         let borrowed = AbortOnUnwind::new("a worker runs a closure of another thread's");
-        // SAFETY: once, and the thread stays in this frame until the latch is set, or ends the process.
+        // SAFETY: called once, and the thread stays in this frame until the latch is set, or ends the process.
         let reference = unsafe { job.reference() };
         self.shared.parts.part().injector.push(reference);
         // Either an ending worker sees the closure, or we see that the runtime has closed; see `Closed`.
@@ -71,7 +81,7 @@ impl<H: Has<ForkJoin>> Forker<H> {
     }
 }
 
-/// Runs the closures that were forked outside, on the calling thread, whatever it is.
+/// Runs the closures that non-worker threads have forked, on the calling thread, whichever it is.
 fn run_injected<H: Has<ForkJoin>>(shared: &Shared<H>) {
     while let Some(job) = retry(|| shared.parts.part().injector.steal()) {
         job.execute();
@@ -116,15 +126,15 @@ where
     let since = closures(worker).mark();
     let job = StackJob::new(b, Latch::of_worker(worker));
     let borrowed = AbortOnUnwind::new("another worker may run a forked closure");
-    // SAFETY: once, and the thread stays in this frame until it is taken back or the latch is set, or ends the
-    // process.
+    // SAFETY: called once, and the thread stays in this frame until the job is taken back or the latch is set, or ends
+    // the process.
     closures(worker).push(unsafe { job.reference() });
     fork_woke(&worker.shared);
     let a = catch_unwind(AssertUnwindSafe(a));
     let taken = loop {
         match closures(worker).pop_since(since) {
             Some(top) if top.is_of(&job) => break false,
-            // A closure of a scope that was opened further up.
+            // A closure of a scope that was opened further up on the stack.
             Some(other) => other.execute(),
             None => {
                 wait_for(worker, &job.latch, since);

@@ -8,7 +8,7 @@ use super::forker::Forker;
 use crate::handle::Handle;
 use crate::parts::list::Installed;
 
-/// Fork-join on an M:N runtime's workers. Called on any other thread, it blocks that thread until the workers are done.
+/// Fork-join on an M:N runtime's workers. A call on any other thread blocks that thread until the workers are done.
 ///
 /// ```
 /// use runtime_core::ForkJoin;

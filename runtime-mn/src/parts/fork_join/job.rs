@@ -1,4 +1,4 @@
-//! A closure that another worker may call, where it stands.
+//! A closure that another worker may call in place.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -10,8 +10,10 @@ use runtime_core::contain::discard;
 
 use super::latch::Latch;
 
-/// What a forked closure begins with: how to call it.
+/// A forked closure begins with it. It says how to call the closure.
+#[derive(Clone, Copy)]
 pub(super) struct Head {
+    /// Called once, with a pointer to the value whose first field is this head. The pointer may be used for all of it.
     execute: unsafe fn(NonNull<Head>),
 }
 
@@ -21,38 +23,40 @@ impl Head {
     }
 }
 
-/// A closure in a deque: where it stands. One word, so that a deque may hold it in an atomic. There is one of each
-/// closure, and calling uses it up.
+/// A closure in a deque: its address. It is one word, so that a deque can hold it in an atomic. There is only one for
+/// each closure, and a call consumes it.
 #[derive(Debug)]
 pub(crate) struct JobRef(NonNull<Head>);
 
-// SAFETY: a `JobRef` is made from closures that are Send, and whose results are, only.
+// SAFETY: a `JobRef` is only made from closures that are Send and whose results are Send.
 unsafe impl Send for JobRef {}
 
 impl JobRef {
     /// # Safety
-    /// The head is the first field of a `repr(C)` value, for all of which the pointer may be used. It stays valid until
-    /// its function has been called with it, once, on any thread, or this has been taken back. It is made once.
+    /// The head is the first field of a `repr(C)` value, the pointer may be used for all of that value, and the head's
+    /// function belongs to it. The value stays valid until the function has been called with it, once, on any thread,
+    /// or until this reference has been taken back. Only one is made.
     #[inline]
     pub(super) unsafe fn new(head: NonNull<Head>) -> Self {
         Self(head)
     }
 
-    /// True if it is the closure of `job`.
+    /// Whether it is the closure of `job`.
     #[inline]
     pub(super) fn is_of<F, R>(&self, job: &StackJob<F, R>) -> bool {
         std::ptr::eq(self.0.as_ptr(), std::ptr::from_ref(job).cast())
     }
 
-    /// Calls the closure. Its panic stays with it, and so do those of destructors that run then: this never unwinds.
+    /// Calls the closure. This never unwinds: panics of the closure, and of destructors that run then, stay in the
+    /// job.
     pub(crate) fn execute(self) {
         // SAFETY: alive, by the contract of `new`.
         let execute = unsafe { self.0.as_ref() }.execute;
-        // SAFETY: the contract of `new`; there was one of it, and it is used up.
+        // SAFETY: by the contract of `new`: there was only one reference, and this call consumes it.
         unsafe { execute(self.0) };
     }
 
-    /// As a deque holds it.
+    /// The form in which a deque holds it.
     #[inline]
     pub(super) fn into_raw(self) -> *mut () {
         self.0.as_ptr().cast()
@@ -87,7 +91,7 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
         }
     }
 
-    /// To be put into a deque.
+    /// The reference to put into a deque.
     ///
     /// # Safety
     /// Called once, and the job is not moved or dropped before the reference was taken back or the latch is set.
@@ -97,12 +101,12 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
         unsafe { JobRef::new(NonNull::from(self).cast()) }
     }
 
-    /// SAFETY: `head` is from `reference`, and this is called once.
+    /// # Safety
+    /// `head` is from `reference`, and this is called once.
     unsafe fn execute(head: NonNull<Head>) {
         // SAFETY: the waiting thread keeps the job alive until the latch is set.
         let job = unsafe { head.cast::<Self>().as_ref() };
-        // SAFETY: whoever has taken the reference out of a deque is the only one to touch these cells until the latch
-        // is set.
+        // SAFETY: until the latch is set, only the code that has taken the reference from a deque touches these cells.
         let function = unsafe { (*job.function.get()).take() };
         let function = function.expect("a job is executed once");
         let result = catch_unwind(AssertUnwindSafe(function));
@@ -113,19 +117,19 @@ impl<F: FnOnce() -> R + Send, R: Send> StackJob<F, R> {
         unsafe { Latch::set(&raw const job.latch) };
     }
 
-    /// Calls the closure on the thread that forked it, after its reference was taken back out of the deque.
+    /// Calls the closure on the thread that forked it. Its reference must have been taken back from the deque.
     #[inline]
     pub(super) fn call(self) -> R {
         let function = self.function.into_inner();
         function.expect("a job that was taken back has not run")()
     }
 
-    /// Drops the closure without calling it, after its reference was taken back out of the deque.
+    /// Drops the closure without calling it. Its reference must have been taken back from the deque.
     pub(super) fn give_up(self) {
         discard(self.function.into_inner());
     }
 
-    /// What the closure gave on another thread, or its panic. The latch is set.
+    /// The closure's result from another thread, or its panic. The latch must be set.
     pub(super) fn into_outcome(self) -> thread::Result<R> {
         match self.result.into_inner() {
             Some(outcome) => outcome,

@@ -1,4 +1,4 @@
-//! What a forker waits on: set once, by the thread that ran the closure.
+//! A forker waits on it. The thread that runs the closure sets it, once.
 #![allow(unsafe_code)]
 
 use runtime_core::park::Unparker;
@@ -20,7 +20,7 @@ pub(super) struct Latch {
     waiter: Waiter,
 }
 
-/// Who waits. A worker's unparker outlives the latch: no counted reference, as forks are cheap.
+/// The waiter. A worker's unparker outlives the latch, so it needs no counted reference: forks must stay cheap.
 enum Waiter {
     Worker(*const Unparker),
     Thread(Unparker),
@@ -35,7 +35,7 @@ impl Latch {
         }
     }
 
-    /// A thread that is no worker waits by its parker, without `sleep`: it is unparked in any case.
+    /// A non-worker thread waits by its parker, without `sleep`, so it is always unparked.
     pub(super) fn of_thread(unparker: Unparker) -> Self {
         Self {
             state: AtomicU8::new(SLEEPING),
@@ -49,7 +49,7 @@ impl Latch {
         self.state.load(Acquire) == SET
     }
 
-    /// Calls `park` unless the latch is set; a setter from now on unparks.
+    /// Calls `park` unless the latch is set. From now on, the thread that sets the latch unparks the waiter.
     pub(super) fn sleep(&self, park: impl FnOnce()) {
         if self
             .state
@@ -67,13 +67,14 @@ impl Latch {
     /// Sets the latch and wakes the waiter if it sleeps.
     ///
     /// # Safety
-    /// The latch is alive. It may be gone as soon as the state has changed, so that all that is needed is read before.
+    /// The latch is alive. It may be gone as soon as the state has changed, so everything that is needed is read
+    /// before.
     pub(super) unsafe fn set(this: *const Self) {
         // SAFETY: alive, by this function's contract.
         let latch = unsafe { &*this };
         let unparker = match &latch.waiter {
-            // SAFETY: the worker waits for this latch further down on its own stack, so its runtime's shared
-            // state is alive, where the unparker stands.
+            // SAFETY: the worker waits for this latch further down on its own stack, so its runtime's shared state,
+            // which contains the unparker, is alive.
             Waiter::Worker(unparker) => unsafe { (**unparker).clone() },
             Waiter::Thread(unparker) => unparker.clone(),
         };

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 mod deque;
-mod fence;
 mod forker;
 pub(crate) mod handle;
 mod job;
@@ -11,11 +10,11 @@ mod scope;
 mod stack;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use runtime_core::Choice;
-use runtime_core::primitives::{Mutex, spin_loop};
+use runtime_core::primitives::{Mutex, now, spin_loop};
 
 use super::part::{Has, Install, own, seen};
 use crate::deque::{Injector, retry};
@@ -30,7 +29,7 @@ use stack::{Closures, Mark, Stealer};
 /// The part.
 pub(crate) struct ForkJoin {
     is_on: bool,
-    /// Closures that threads which are no workers have forked.
+    /// Closures that non-worker threads have forked.
     injector: CachePadded<Injector<JobRef>>,
 }
 
@@ -45,7 +44,7 @@ impl Default for Settings {
     }
 }
 
-/// A worker's closures, as thieves see them, and where they are while the worker has no thread.
+/// A worker's closures, as thieves see them. The closures are kept here while the worker has no thread.
 pub(crate) struct Home {
     stealer: Stealer,
     closures: Mutex<Option<Closures>>,
@@ -114,7 +113,9 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
             Origin::Own => closures(local).pop_since(Mark::BOTTOM),
             Origin::Outside => retry(|| local.shared.parts.part().injector.steal()),
             Origin::Worker(victim) => {
-                let job = seen::<Self, H>(&local.shared, victim).stealer.steal();
+                let job = seen::<Self, H>(&local.shared, victim)
+                    .stealer
+                    .steal(|| false);
                 job.inspect(|_| H::observe(local, Event::Stole(0)))
             }
         };
@@ -137,7 +138,7 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
         }
     }
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         if let Event::Leaves = event {
@@ -148,8 +149,8 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
     }
 }
 
-/// A closure was forked. Without a fence: if a worker that is just going to sleep is missed, the forker runs the
-/// closure itself, and the next fork wakes.
+/// Call this after a fork. There is no fence: if it misses a worker that is just going to sleep, the forker runs the
+/// closure itself, and the next fork wakes the worker.
 #[inline]
 fn fork_woke<H: Has<ForkJoin>>(shared: &Shared<H>) {
     if shared.rules.steals && shared.idle.sleeping() > 0 {
@@ -163,14 +164,14 @@ fn closures<H: Has<ForkJoin>>(worker: &Local<H>) -> &Closures {
     &own::<ForkJoin, H>(worker).closures
 }
 
-/// How often a waiting worker looks for closures before it sleeps.
+/// How often a waiting worker checks for closures before it sleeps.
 const SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 64 };
 
-/// How long a waiting worker sleeps before it looks again for what others have forked meanwhile. Nobody tells it.
+/// How long a waiting worker sleeps before it checks again for closures of others: their forks do not wake it.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Runs other closures until the latch is set: those that were pushed `since` the wait's own, and those of other
-/// workers.
+/// Runs other closures until the latch is set: its own closures that were pushed `since` the wait began, and those of
+/// other workers.
 fn wait_for<H: Has<ForkJoin>>(worker: &Local<H>, latch: &Latch, since: Mark) {
     let closures = closures(worker);
     let mut idle_spins = 0;
@@ -178,16 +179,20 @@ fn wait_for<H: Has<ForkJoin>>(worker: &Local<H>, latch: &Latch, since: Mark) {
         if let Some(job) = closures.pop_since(since) {
             idle_spins = 0;
             execute(worker, job);
-        } else if let Some(job) = closures.may_nest().then(|| steal_any(worker)).flatten() {
+        } else if let Some(job) = closures
+            .may_nest()
+            .then(|| steal_any(worker, latch))
+            .flatten()
+        {
             idle_spins = 0;
             closures.nest(|| run_stolen(worker, job));
         } else if idle_spins < SPINS {
             idle_spins += 1;
             spin_loop();
         } else {
-            // It looks for others' closures from time to time. A model checker has no time.
+            // It checks for others' closures from time to time. A model checker has no time.
             let looks_again = closures.may_nest() && !cfg!(lab_shuttle);
-            let until = looks_again.then(|| Instant::now() + LOOK_AGAIN);
+            let until = looks_again.then(|| now() + LOOK_AGAIN);
             latch.sleep(|| {
                 worker.parker.park(until);
             });
@@ -195,16 +200,20 @@ fn wait_for<H: Has<ForkJoin>>(worker: &Local<H>, latch: &Latch, since: Mark) {
     }
 }
 
-/// Takes one forked closure of anybody's, for a worker that waits for one which was stolen from it.
-fn steal_any<H: Has<ForkJoin>>(worker: &Local<H>) -> Option<JobRef> {
+/// Takes one forked closure of any worker, for a worker that waits for a closure that was stolen from it.
+fn steal_any<H: Has<ForkJoin>>(worker: &Local<H>, latch: &Latch) -> Option<JobRef> {
     let shared = &worker.shared;
-    let steal_from = |victim| seen::<ForkJoin, H>(shared, victim).stealer.steal();
+    let steal_from = |victim| {
+        seen::<ForkJoin, H>(shared, victim)
+            .stealer
+            .steal(|| latch.is_set())
+    };
     let injected = retry(|| shared.parts.part().injector.steal());
     injected.or_else(|| worker.victims().find_map(steal_from))
 }
 
-/// Runs a closure of another thread's, and what it leaves in this worker's own deque: whoever waits for that may be
-/// asleep.
+/// Runs a closure of another thread, and then those that it leaves in this worker's own deque: the worker that waits
+/// for them may be asleep.
 fn run_stolen<H: Has<ForkJoin>>(worker: &Local<H>, job: JobRef) {
     let since = closures(worker).mark();
     let mut next = Some(job);

@@ -1,4 +1,4 @@
-//! Scopes: any number of closures that borrow from whoever opened the scope.
+//! Scopes: any number of closures that borrow from the frame that opened the scope.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
@@ -10,6 +10,7 @@ use runtime_core::primitives::atomic::{
     AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
+use runtime_core::scope::QueuedJob;
 use runtime_core::unwind::{AbortOnUnwind, FirstPanic};
 use runtime_core::{Scope, ScopeJob};
 
@@ -26,7 +27,7 @@ struct Open<'env, H: Has<ForkJoin>> {
     pending: AtomicUsize,
     latch: Latch,
     panic: FirstPanic,
-    /// What was spawned where there was no worker.
+    /// Closures that were spawned where there was no worker.
     in_turn: InTurn<JobRef>,
     shared: *const Arc<Shared<H>>,
     _env: PhantomData<fn(&'env ()) -> &'env ()>,
@@ -35,13 +36,20 @@ struct Open<'env, H: Has<ForkJoin>> {
 // SAFETY: the pointer is to an `Arc` that may be shared.
 unsafe impl<H: Has<ForkJoin>> Sync for Open<'_, H> {}
 
-/// A closure of a scope, in a box of its own until it is called.
+/// The header of a scope's queued closure.
 #[repr(C)]
-struct HeapJob<'env, H: Has<ForkJoin>> {
+struct Notes<'env, H: Has<ForkJoin>> {
     head: Head,
-    job: ScopeJob<'env>,
     scope: *const Open<'env, H>,
 }
+
+impl<H: Has<ForkJoin>> Clone for Notes<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Has<ForkJoin>> Copy for Notes<'_, H> {}
 
 /// Opens a scope on a worker, and returns when all of its closures have ended.
 pub(super) fn run<'env, H: Has<ForkJoin>, R>(
@@ -67,17 +75,16 @@ pub(super) fn run<'env, H: Has<ForkJoin>, R>(
 }
 
 impl<'env, H: Has<ForkJoin>> Scope<'env> for Open<'env, H> {
-    fn spawn(&self, job: ScopeJob<'env>) {
-        // Relaxed: the count cannot reach zero while the caller, a part of the scope, runs.
+    fn spawn_job(&self, job: ScopeJob<'env>) {
+        // Relaxed: the count cannot reach zero while the caller runs, because the caller is a part of the scope.
         self.pending.fetch_add(1, Relaxed);
-        let job = Box::new(HeapJob {
-            head: Head::new(HeapJob::<H>::execute),
-            job,
+        let notes = Notes {
+            head: Head::new(execute::<H>),
             scope: self,
-        });
-        let job = NonNull::from(Box::leak(job));
-        // SAFETY: the box is alive until it is executed, once; what the closure borrows outlives the scope.
-        let reference = unsafe { JobRef::new(job.cast()) };
+        };
+        let queued = QueuedJob::new(job, notes);
+        // SAFETY: the job is alive until it is executed, once; what the closure borrows outlives the scope.
+        let reference = unsafe { JobRef::new(queued.cast()) };
         // SAFETY: the worker that opened this scope waits for it, so its reference is alive.
         let shared = unsafe { &*self.shared };
         match Local::current(shared) {
@@ -85,22 +92,22 @@ impl<'env, H: Has<ForkJoin>> Scope<'env> for Open<'env, H> {
                 closures(worker).push(reference);
                 fork_woke(shared);
             }
-            // The body or a closure runs where it is no worker: blocking in place, or with no worker left. Nobody
-            // else need come by.
+            // The body or a closure runs on a thread without a worker: in `block_in_place`, or with no worker left. It
+            // is not certain that a worker will come.
             None => self.in_turn.run(reference, JobRef::execute),
         }
     }
 }
 
 impl<H: Has<ForkJoin>> Open<'_, H> {
-    /// The body, or a closure, has ended.
+    /// Call this when the body or a closure has ended.
     ///
     /// # Safety
     /// The scope is alive. It may be gone afterwards.
     unsafe fn ended(this: *const Self) {
         // SAFETY: alive, by this function's contract.
         let open = unsafe { &*this };
-        // AcqRel: whoever is last hands on what all have written.
+        // AcqRel: the last one publishes what all have written.
         if open.pending.fetch_sub(1, AcqRel) == 1 {
             // SAFETY: alive: the opener waits for this latch.
             unsafe { Latch::set(&raw const open.latch) };
@@ -108,18 +115,16 @@ impl<H: Has<ForkJoin>> Open<'_, H> {
     }
 }
 
-impl<H: Has<ForkJoin>> HeapJob<'_, H> {
-    /// SAFETY: `head` is from `spawn`, and this is called once.
-    unsafe fn execute(head: NonNull<Head>) {
-        // SAFETY: `spawn` made it from a box; the lifetime is over for nothing in it, as the scope waits.
-        let this = unsafe { Box::from_raw(head.cast::<HeapJob<'_, H>>().as_ptr()) };
-        let HeapJob { job, scope, .. } = *this;
-        // SAFETY: the scope waits for this closure.
-        let open = unsafe { &*scope };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(open))) {
-            open.panic.keep(payload);
-        }
-        // SAFETY: as above.
-        unsafe { Open::ended(scope) };
+/// SAFETY: `head` is from `spawn_job`, and this is called once.
+unsafe fn execute<H: Has<ForkJoin>>(head: NonNull<Head>) {
+    // SAFETY: `spawn_job` queued it with these types; nothing in it has outlived its lifetime, because the scope waits.
+    let (job, Notes { scope, .. }) =
+        unsafe { QueuedJob::take(head.cast::<QueuedJob<'_, Notes<'_, H>>>()) };
+    // SAFETY: the scope waits for this closure.
+    let open = unsafe { &*scope };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job.run(open))) {
+        open.panic.keep(payload);
     }
+    // SAFETY: as above.
+    unsafe { Open::ended(scope) };
 }

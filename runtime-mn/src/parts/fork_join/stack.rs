@@ -8,21 +8,24 @@ use runtime_core::primitives::spin_loop;
 use super::deque::{Owner, Stolen, Thief};
 use super::job::JobRef;
 
-/// How many stolen closures may lie on top of each other on one stack, each in the wait of the one below.
+/// How many stolen closures can be nested on one stack, each in a wait of the one below.
 ///
-/// A wait whose own closures are all taken helps others meanwhile; without a bound, each helper could wait, and help,
-/// in its turn. At the bound it sleeps until its latch is set. That harms nobody: see the module.
+/// A wait whose own closures are all taken runs stolen closures meanwhile. Without a bound, each of these could wait,
+/// and run further ones. At the bound the wait sleeps until its latch is set. The module explains why this can't cause
+/// a deadlock.
 const NESTED_MAX: u32 = 16;
 
-/// The closures that a worker has forked and nobody has taken, newest first.
+/// The closures that a worker has forked and no thread has taken, newest first.
 ///
-/// A closure's *height* is how many were below it when it was pushed. Thieves take from below, the worker from above;
-/// so what lies at a height and above is what was pushed since the worker was at that height, whoever took what lay
-/// below.
+/// A closure's *height* is the number of closures below it when it was pushed. Thieves take from below, the worker
+/// from above. So the closures at a height and above are those that were pushed since the worker was at that height,
+/// whichever thread took the closures below.
 pub(crate) struct Closures {
     deque: Owner,
-    /// Of the next one to be pushed. Those that thieves have taken still count.
+    /// The height of the next closure. Closures that thieves have taken still count.
     height: Cell<usize>,
+    /// The height of the closure that was handed over last.
+    handed: Cell<usize>,
     /// Stolen closures on this stack.
     nested: Cell<u32>,
 }
@@ -35,9 +38,9 @@ impl Stealer {
         self.0.is_empty()
     }
 
-    pub(crate) fn steal(&self) -> Option<JobRef> {
+    pub(crate) fn steal(&self, gives_up: impl Fn() -> bool) -> Option<JobRef> {
         loop {
-            match self.0.steal() {
+            match self.0.steal(&gives_up) {
                 // SAFETY: from `push`, and it is taken once.
                 Stolen::Closure(raw) => return Some(unsafe { JobRef::from_raw(raw) }),
                 Stolen::Nothing => return None,
@@ -52,7 +55,7 @@ impl Stealer {
 pub(crate) struct Mark(usize);
 
 impl Mark {
-    /// Below everything: for a worker that is in no wait.
+    /// Below all closures: for a worker that is in no wait.
     pub(crate) const BOTTOM: Self = Self(0);
 }
 
@@ -61,6 +64,7 @@ impl Closures {
         Self {
             deque: Owner::new(),
             height: Cell::new(0),
+            handed: Cell::new(0),
             nested: Cell::new(0),
         }
     }
@@ -69,7 +73,7 @@ impl Closures {
         Stealer(self.deque.thief())
     }
 
-    /// What is pushed from now on is [since](Closures::pop_since) this.
+    /// Closures that are pushed from now on are [since](Closures::pop_since) this mark.
     #[inline]
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.height.get())
@@ -77,8 +81,11 @@ impl Closures {
 
     #[inline]
     pub(crate) fn push(&self, job: JobRef) {
-        self.deque.push(job.into_raw());
-        self.height.set(self.height.get() + 1);
+        let height = self.height.get();
+        if let Some(newer) = self.deque.push(job.into_raw()) {
+            self.handed.set(height - newer);
+        }
+        self.height.set(height + 1);
     }
 
     /// The newest closure, if it was pushed since `mark`.
@@ -88,23 +95,93 @@ impl Closures {
         if height <= mark.0 {
             return None;
         }
+        let (job, height) = match self.deque.pop() {
+            Some(job) => (Some(job), height - 1),
+            None => self.pop_handed(mark),
+        };
+        self.height.set(height);
         // SAFETY: from `push`, and it is taken once.
-        let job = self.deque.pop().map(|raw| unsafe { JobRef::from_raw(raw) });
-        // With none left, thieves have taken all that counted.
-        self.height
-            .set(if job.is_some() { height - 1 } else { mark.0 });
-        job
+        job.map(|raw| unsafe { JobRef::from_raw(raw) })
     }
 
-    /// Whether a wait may run what it finds elsewhere.
+    /// Call this when the deque is empty. Returns the closure that was handed over, if it was pushed since `mark` and
+    /// no thief has taken it, and the height without it. If there is none, thieves have taken all closures that
+    /// counted.
+    #[cold]
+    fn pop_handed(&self, mark: Mark) -> (Option<*mut ()>, usize) {
+        let handed = self.handed.get();
+        let is_since = handed >= mark.0;
+        match is_since.then(|| self.deque.take_back()).flatten() {
+            Some(job) => (Some(job), handed),
+            None => (None, mark.0),
+        }
+    }
+
+    /// Whether a wait may run stolen closures.
     pub(super) fn may_nest(&self) -> bool {
         self.nested.get() < NESTED_MAX
     }
 
-    /// Calls `run` one level further up.
+    /// Calls `run` with one more level of nesting.
     pub(super) fn nest(&self, run: impl FnOnce()) {
         self.nested.set(self.nested.get() + 1);
         run();
         self.nested.set(self.nested.get() - 1);
+    }
+}
+
+#[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
+mod tests {
+    use runtime_core::asymmetric_fence;
+
+    use super::*;
+
+    /// A thief asks, and the oldest closure, which is below the mark, is handed over.
+    #[test]
+    fn a_wait_takes_back_what_was_handed_over_only_if_it_was_pushed_since() {
+        // Never called.
+        let raw = |number| std::ptr::without_provenance_mut(number);
+        // SAFETY: as above; each is made once.
+        let job = |number| unsafe { JobRef::from_raw(raw(number)) };
+        let closures = Closures::new();
+        let stealer = closures.stealer();
+        let pop = |mark| closures.pop_since(mark).map(JobRef::into_raw);
+        closures.push(job(1));
+        closures.push(job(2));
+        if !asymmetric_fence::heavy_is_dear() {
+            return;
+        }
+        assert!(stealer.steal(|| true).is_none(), "it does not wait");
+        let mark = closures.mark();
+        closures.push(job(3));
+        assert_eq!(pop(mark), Some(raw(3)));
+        assert_eq!(pop(mark), None);
+        assert_eq!(pop(Mark::BOTTOM), Some(raw(2)));
+        assert_eq!(pop(Mark(1)), None);
+        assert_eq!(pop(Mark::BOTTOM), Some(raw(1)));
+        assert_eq!(pop(Mark::BOTTOM), None);
+        assert!(stealer.is_empty());
+    }
+
+    /// Thieves have taken all closures except the one that was handed over, which is older than the wait.
+    #[test]
+    fn a_wait_leaves_what_was_handed_over_before_it_began() {
+        let raw = |number| std::ptr::without_provenance_mut(number);
+        // SAFETY: never called; each is made once.
+        let job = |number| unsafe { JobRef::from_raw(raw(number)) };
+        let closures = Closures::new();
+        let stealer = closures.stealer();
+        closures.push(job(1));
+        if !asymmetric_fence::heavy_is_dear() {
+            return;
+        }
+        assert!(stealer.steal(|| true).is_none(), "it does not wait");
+        let mark = closures.mark();
+        closures.push(job(2));
+        // As if a thief had been faster.
+        assert_eq!(closures.deque.pop(), Some(raw(2)));
+        assert!(closures.pop_since(mark).is_none());
+        assert!(!stealer.is_empty());
+        assert!(closures.pop_since(Mark::BOTTOM).is_some());
     }
 }

@@ -1,5 +1,5 @@
-//! How long polls take, and how long tasks wait for theirs: only on request, as it costs two clock readings for each
-//! poll.
+//! How long polls take, and how long tasks wait for them. It is off by default, because it costs two clock readings
+//! per poll.
 
 mod builder;
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use runtime_core::metrics::DurationHistogram;
+use runtime_core::primitives::now;
 use runtime_core::task::{Ran, Task, TaskId};
 use runtime_core::{Choice, Metrics};
 
@@ -23,10 +24,10 @@ use crate::seam::plan::Plan;
 
 /// Buckets by powers of two: up to 9 minutes.
 const BUCKETS: usize = 40;
-/// A sampled task that has not run by then was cancelled, or has moved to where nobody looks.
+/// A sampled task that has not run by then was cancelled, or has moved to where it is not measured.
 const FORGET_NS: u64 = 10_000_000_000;
 
-/// The part. `None` unless it was asked for.
+/// The part. `None` unless it is enabled.
 #[derive(Debug)]
 pub(crate) struct Histograms {
     epoch: Option<Instant>,
@@ -40,12 +41,12 @@ pub(crate) struct Settings {
 #[derive(Debug, Default)]
 pub(crate) struct OfWorker(CachePadded<Timed>);
 
-/// Written by one worker; but a sample is cleared by whoever runs its task.
+/// Only one worker writes it, except that the worker that runs the sampled task clears the sample.
 #[derive(Debug, Default)]
 struct Timed {
     poll_time: Histogram,
     schedule_latency: Histogram,
-    /// One task at a time is timed from its wake-up to its poll; 0 for none.
+    /// One task at a time is timed from its wake-up to its poll; 0 if none is.
     sampled: AtomicUsize,
     due_since_ns: AtomicU64,
 }
@@ -82,12 +83,12 @@ impl Install for Histograms {
     type Settings = Settings;
     const CHOICE: &'static [Choice] = &[Choice {
         name: "histograms",
-        about: "how long polls take and tasks wait for theirs, if the builder asks for it",
+        about: "measures how long polls take and how long tasks wait for them, if enabled in the builder",
     }];
 
     fn new(settings: &Settings, _: &Plan) -> Self {
         Self {
-            epoch: settings.is_on.then(Instant::now),
+            epoch: settings.is_on.then(now),
         }
     }
 
@@ -99,7 +100,7 @@ impl Install for Histograms {
 impl<H: Has<Self>> Hooks<H> for Histograms {
     fn local(_: &Shared<H>, _: usize) {}
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         if let Event::Queued(task, _) = event
@@ -126,7 +127,7 @@ impl<H: Has<Self>> Hooks<H> for Histograms {
 }
 
 fn now_ns(epoch: Instant) -> u64 {
-    epoch.elapsed().as_nanos() as u64
+    now().duration_since(epoch).as_nanos() as u64
 }
 
 fn timed<H: Has<Histograms>>(shared: &Shared<H>) -> impl Iterator<Item = &Timed> {
@@ -134,11 +135,11 @@ fn timed<H: Has<Histograms>>(shared: &Shared<H>) -> impl Iterator<Item = &Timed>
     workers.map(|worker| &*seen::<Histograms, H>(shared, worker).0)
 }
 
-/// A task was queued by this worker: it is timed, unless another one is.
+/// Call this when this worker has queued a task: the task is timed, unless another one is.
 #[cold]
 fn queued<H: Has<Histograms>>(local: &Local<H>, task: TaskId, now: u64) {
     let own = &seen::<Histograms, H>(&local.shared, local.index()).0;
-    // It has ended unpolled: this is another task in its memory.
+    // If its number is in a sample, that task has ended unpolled, and this is another task in its memory.
     for queuer in timed(&local.shared) {
         if queuer.sampled.load(Relaxed) == task.get() {
             queuer.sampled.store(0, Relaxed);
@@ -148,12 +149,12 @@ fn queued<H: Has<Histograms>>(local: &Local<H>, task: TaskId, now: u64) {
         || now.saturating_sub(own.due_since_ns.load(Relaxed)) > FORGET_NS
     {
         own.due_since_ns.store(now, Relaxed);
-        // Release: with the time; pairs with the load in `measure`.
+        // Release: publishes the time; pairs with the load in `measure`.
         own.sampled.store(task.get(), Release);
     }
 }
 
-/// Runs the task, and records what it took.
+/// Runs the task, and records the times.
 #[cold]
 fn measure<H: Has<Histograms>>(local: &Local<H>, task: Task, epoch: Instant) -> Ran {
     let own = &seen::<Histograms, H>(&local.shared, local.index()).0;

@@ -1,10 +1,10 @@
-//! What the builder is told about this part.
+//! This part's builder methods.
 
 use crate::builder::Builder;
 use crate::policy::IoSharing;
 
 impl Builder {
-    /// Whether a second worker helps with what sockets have woken. Default: the policy's.
+    /// Sets whether a second worker shares the tasks that sockets have woken. Default: the policy's.
     #[must_use]
     pub fn io_sharing(mut self, rule: IoSharing) -> Self {
         self.parts.io_sharing.rule = Some(rule);

@@ -1,4 +1,4 @@
-//! The owner under loom, on a mock reactor: no event is left to nobody.
+//! The owner under loom, on a mock reactor: there is always a worker that serves the events.
 
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -11,8 +11,8 @@ use runtime_core::primitives::atomic::{
 
 use super::IoOwner;
 
-/// The poller's token. loom's own lock would do, but that a thread which *tries* to get it waits there for whoever has
-/// it.
+/// The poller's token. loom's own lock can't replace it, because a thread that only *tries* to get that one waits for
+/// its holder.
 #[derive(Default)]
 struct Token(AtomicBool);
 
@@ -60,11 +60,11 @@ impl Model {
         self.reported.notify_one();
     }
 
-    /// The last event ends everything.
+    /// Counts an event. The last one ends the model.
     fn serve(&self) {
         if self.served.fetch_add(1, SeqCst) + 1 == self.total {
             self.unparkers.iter().for_each(Unparker::unpark);
-            // Whoever waits has either not looked yet, or hears of it.
+            // A waiting thread either has not checked yet, or is notified.
             drop(self.reactor.lock().unwrap());
             self.reported.notify_all();
         }
@@ -74,7 +74,7 @@ impl Model {
         self.served.load(SeqCst) == self.total
     }
 
-    /// Asks for an event, waiting for it or not. The caller has the token.
+    /// Asks for an event, and waits for one if `waits`. The caller has the token.
     fn ask(&self, index: usize, waits: bool) -> bool {
         let mut events = self.reactor.lock().unwrap();
         while waits && *events == 0 && !self.is_over() {
@@ -87,7 +87,7 @@ impl Model {
         found
     }
 
-    /// As `Local::drive_in_passing`.
+    /// Like `Local::drive_in_passing`.
     fn look(&self, index: usize) {
         let token = self.token.try_lock();
         if token.is_some() && self.ask(index, false) {
@@ -96,9 +96,9 @@ impl Model {
         }
     }
 
-    /// As `Local::wait`: sleeps in the reactor or elsewhere.
+    /// Like `Local::wait`: sleeps in the reactor or elsewhere.
     fn sleep(&self, index: usize, parker: &Parker) {
-        // That of `Idle::sleep`.
+        // The fence of `Idle::sleep`.
         fence(SeqCst);
         let again = || self.owner.step_back(index).then(|| self.token.try_lock());
         let token = if self.owner.is_other_than(index) {
@@ -115,8 +115,8 @@ impl Model {
     }
 }
 
-/// Two workers that look at the reactor between tasks, and sleep; sockets become ready meanwhile. loom fails the test
-/// if both sleep elsewhere.
+/// Two workers that poll the reactor between tasks, and sleep, while sockets become ready. loom fails the test if both
+/// sleep elsewhere.
 #[test]
 fn loom_somebody_waits_for_the_sockets() {
     let mut builder = loom::model::Builder::new();
@@ -143,8 +143,8 @@ fn loom_somebody_waits_for_the_sockets() {
     });
 }
 
-/// The owner goes away and tells a sleeper, while that one goes to sleep: it either hears of it, or waits in the
-/// reactor itself.
+/// The owner goes away and wakes a sleeper while the other worker goes to sleep: that one is either woken, or waits in
+/// the reactor itself.
 #[test]
 fn loom_a_owner_that_goes_away_is_replaced() {
     loom::model(|| {

@@ -1,10 +1,10 @@
-//! Whether the sockets' tasks are served faster with a second worker's help: measured, as nothing else tells.
+//! Measures whether the sockets' tasks are served faster if workers share them. There is no other way to know.
 //!
-//! Time is divided into *spans* of some milliseconds, each with help or without. A
-//! *trial* is a span of the other kind between two of the current one, and the kind that served more events a second
-//! is the better one. Two trials in a row must say so before it becomes the current one (the first trial of all
-//! decides alone); the more often trials change nothing, the rarer they are. With few events there is no question: a
-//! second worker is welcome.
+//! Time is divided into *spans* of some milliseconds, each with sharing or without. A *trial* is a span of the other
+//! kind between two of the current one, and the kind that served more events per second is the better one. Two trials
+//! in a row must agree before the other kind becomes the current one (the very first trial decides alone). The more
+//! often trials change nothing, the rarer they become. With few events there is nothing to decide: a second worker is
+//! welcome.
 //!
 //! Source of the idea: the hill climbing of .NET's thread pool, which varies its number of threads and watches the
 //! throughput.
@@ -13,47 +13,48 @@ use std::time::{Duration, Instant};
 
 use crate::policy::IoSharing as Rule;
 
-/// How long a span lasts, at least.
+/// The minimum length of a span.
 const SPAN: Duration = Duration::from_millis(4);
-/// Fewer events than this in a span's time tell nothing.
+/// With fewer events than this in a span's time, the result means nothing.
 const LEAST_EVENTS: u32 = 100;
-/// After so many spans without a result, or one so long, what was learned is forgotten.
+/// After this many spans without a result, or a span that is longer than this, the results are forgotten.
 const LIGHT_SPANS: u32 = 4;
 const LONGEST_SPAN: Duration = Duration::from_millis(100);
-/// Help must serve so many times as many events: it costs wake-ups, and moves what tasks have in the caches.
+/// Sharing must serve this many times as many events, because it costs wake-ups and moves the tasks' data between
+/// caches.
 const WORTH: f64 = 1.05;
-/// Spans from one trial to the next after a change, and at most.
+/// The number of spans from one trial to the next: after a change, and at most.
 const FIRST_PAUSE: u32 = 16;
 const LONGEST_PAUSE: u32 = 128;
-/// The time is looked at when so many events have come.
+/// The clock is read after this many events.
 const EVENTS_A_LOOK: u32 = 32;
 
-/// What was learned. Used by the holder of the poller's token only.
+/// The results so far. Only the holder of the poller's token uses them.
 #[derive(Debug)]
 pub(super) struct Measure {
     is_measured: bool,
-    /// The kind of span that served more.
+    /// Whether the spans with sharing served more.
     pays: bool,
     phase: Phase,
-    /// The last trial was for a change, or there was none yet.
+    /// The last trial was in favour of a change, or there was none yet.
     doubts: bool,
     /// Spans from this trial to the next one.
     pause: u32,
-    /// Events a second in the last span of the current kind.
+    /// Events per second in the last span of the current kind.
     before: f64,
     began: Option<Instant>,
     events: u32,
-    /// Events since the time was looked at.
+    /// Events since the clock was read.
     unseen: u32,
     light_spans: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
-    /// So many more spans until the trial.
+    /// The number of spans until the trial.
     Pause(u32),
     Trial,
-    /// The trial served so many events a second; one more span of the current kind follows, to compare with.
+    /// Events per second in the trial. One more span of the current kind follows, for comparison.
     After(f64),
 }
 
@@ -73,7 +74,7 @@ impl Measure {
         }
     }
 
-    /// What the reactor has reported. Returns whether other workers are to help with it.
+    /// Takes the number of events that the reactor has reported. Returns whether other workers should share them.
     #[inline]
     pub(super) fn reported(&mut self, sockets: usize, now: Instant) -> bool {
         if !self.is_measured {
@@ -153,12 +154,12 @@ impl Measure {
 mod tests {
     use super::*;
 
-    /// A machine that serves so many events a second with help and without, each span off by up to `noise`.
+    /// A machine that serves this many events per second with sharing and without; each span is off by up to `noise`.
     struct Machine {
         with: f64,
         without: f64,
         noise: f64,
-        /// Events that are reported at a time. So many are a full report.
+        /// Events that are reported at a time. This many are a full report.
         events: usize,
         random: u64,
         now: Instant,
@@ -183,15 +184,15 @@ mod tests {
             1.0 + self.noise * ((self.random >> 11) as f64 / (1_u64 << 52) as f64 - 1.0)
         }
 
-        fn report(&self, help: &mut Measure, sockets: usize) -> bool {
-            help.reported(sockets, self.now)
+        fn report(&self, measure: &mut Measure, sockets: usize) -> bool {
+            measure.reported(sockets, self.now)
         }
 
-        /// Serves for so long. Returns the part of the time during which there was help.
-        fn serve(&mut self, help: &mut Measure, duration: Duration) -> f64 {
+        /// Serves for this long. Returns the part of the time with sharing.
+        fn serve(&mut self, measure: &mut Measure, duration: Duration) -> f64 {
             let begun = self.now;
             let mut helped = Duration::ZERO;
-            let mut is_helped = self.report(help, 0);
+            let mut is_helped = self.report(measure, 0);
             while self.now < begun + duration {
                 let rate = if is_helped { self.with } else { self.without };
                 let took = Duration::from_secs_f64(self.events as f64 / (rate * self.noise()));
@@ -199,7 +200,7 @@ mod tests {
                 if is_helped {
                     helped += took;
                 }
-                is_helped = self.report(help, self.events);
+                is_helped = self.report(measure, self.events);
             }
             helped.as_secs_f64() / (self.now - begun).as_secs_f64()
         }
@@ -211,9 +212,9 @@ mod tests {
     fn helped(with: f64, without: f64, noise: f64) -> f64 {
         let mut machine = Machine::new(with, without);
         machine.noise = noise;
-        let mut help = Measure::new(Rule::Measured);
-        machine.serve(&mut help, LEARNING);
-        machine.serve(&mut help, LONG)
+        let mut measure = Measure::new(Rule::Measured);
+        machine.serve(&mut measure, LEARNING);
+        machine.serve(&mut measure, LONG)
     }
 
     #[test]
@@ -239,18 +240,18 @@ mod tests {
     #[test]
     fn a_change_is_noticed_within_a_second() {
         let mut machine = Machine::new(250e3, 300e3);
-        let mut help = Measure::new(Rule::Measured);
-        assert!(machine.serve(&mut help, LONG) < 0.1);
-        // The neighbours are gone.
+        let mut measure = Measure::new(Rule::Measured);
+        assert!(machine.serve(&mut measure, LONG) < 0.1);
+        // The other processes are gone.
         machine.with = 500e3;
-        machine.serve(&mut help, Duration::from_secs(1));
-        assert!(machine.serve(&mut help, LONG) > 0.9);
-        // Load goes down, and what was learned is forgotten.
+        machine.serve(&mut measure, Duration::from_secs(1));
+        assert!(machine.serve(&mut measure, LONG) > 0.9);
+        // The load falls, and the results are forgotten.
         (machine.with, machine.without) = (250e3, 300e3);
-        machine.serve(&mut help, LONG);
+        machine.serve(&mut measure, LONG);
         (machine.with, machine.without) = (10e3, 10e3);
-        machine.serve(&mut help, LEARNING);
-        assert_eq!(machine.serve(&mut help, LONG), 1.0);
+        machine.serve(&mut measure, LEARNING);
+        assert_eq!(machine.serve(&mut measure, LONG), 1.0);
     }
 
     #[test]
@@ -264,18 +265,18 @@ mod tests {
         assert_eq!((always.began, never.began), (None, None));
     }
 
-    /// Whatever comes when: it is never stuck in a trial, and always tries again.
+    /// Whatever events come, it is never stuck in a trial, and always tries again.
     #[test]
     fn trials_end_and_come_again() {
         let mut machine = Machine::new(1.0, 1.0);
         machine.noise = 1.0;
-        let mut help = Measure::new(Rule::Measured);
+        let mut measure = Measure::new(Rule::Measured);
         let (mut in_trial, mut since_trial) = (0, 0);
         for _ in 0..10_000 {
             machine.now += SPAN;
             let events = LEAST_EVENTS + (10_000.0 * machine.noise()) as u32;
-            let _ = machine.report(&mut help, events as usize);
-            if help.phase == Phase::Trial {
+            let _ = machine.report(&mut measure, events as usize);
+            if measure.phase == Phase::Trial {
                 (in_trial, since_trial) = (in_trial + 1, 0);
             } else {
                 (in_trial, since_trial) = (0, since_trial + 1);

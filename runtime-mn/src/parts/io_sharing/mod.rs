@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use runtime_core::primitives::{Mutex, MutexGuard, spin_loop};
+use runtime_core::primitives::{Mutex, MutexGuard, now, spin_loop};
 use runtime_core::reactor::Polled;
 use runtime_core::{Choice, Knob};
 
@@ -23,27 +23,27 @@ use crate::seam::plan::Plan;
 use measure::Measure;
 use owner::IoOwner;
 
-/// The owner reads the clock every so many polls at least, and as its polls go on to be short, twice, four times as
-/// many.
+/// The owner reads the clock at least every this many polls. While its polls stay short, it reads it every two or four
+/// times as many.
 const CLOCK_POLLS: u32 = 4;
 const CLOCK_POLLS_MAX: u32 = 16;
 
-/// How often a worker that goes to sleep asks again for the poller's token while its holder does not wait: some
+/// How often a worker that goes to sleep tries again to get the poller's token while its holder does not wait: some
 /// microseconds.
 const TOKEN_SPINS: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
-/// How many times in a row a busy worker may leave out the sockets when it is time to ask for them.
+/// How many times in a row a busy worker may skip a poll of the reactor that is due.
 const LEFT_OUT_MAX: usize = 3;
 
-/// Longer ones count as this.
+/// Longer delays count as this one.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 /// The part.
 #[derive(Debug)]
 pub(crate) struct IoSharing {
     owner: CachePadded<IoOwner>,
-    /// Used by the holder of the poller's token, so never contended.
+    /// Only the holder of the poller's token uses it, so it is never contended.
     measure: Mutex<Measure>,
-    /// Polls of the owner that last longer are worth another worker.
+    /// If the owner's polls last longer than this, another worker is worth a wake-up.
     wake_delay: Duration,
     is_on: bool,
 }
@@ -64,20 +64,20 @@ impl Default for Settings {
     }
 }
 
-/// What the worker knows of its time as the owner.
+/// What the worker knows about its time as the owner.
 #[derive(Debug)]
 pub(crate) struct Owning {
-    /// When it asked the reactor or read the clock last, and its tick then. `None`: it is not the owner.
+    /// When it last polled the reactor or read the clock, and its tick then. `None` if it is not the owner.
     since: Cell<Option<(Instant, u32)>>,
     /// Polls until it reads the clock again.
     until_clock: Cell<u32>,
-    /// Polls from one time that it reads the clock to the next.
+    /// Polls from one reading of the clock to the next.
     clock_polls: Cell<u32>,
-    /// The last time, its polls had lasted long.
+    /// At the last reading of the clock, its polls had lasted long.
     were_long: Cell<bool>,
-    /// How many more times the worker leaves out the sockets when it is time to ask for them.
+    /// How many more times the worker skips a poll of the reactor that is due.
     left_out: Cell<u32>,
-    /// The reactor had as much to report as it does at once.
+    /// The reactor reported as many events as it can at once.
     has_more: Cell<bool>,
 }
 
@@ -94,7 +94,7 @@ impl Install for IoSharing {
     }];
     const KNOBS: &'static [Knob] = &[Knob {
         name: "io-sharing",
-        about: "whether a second worker helps with much that sockets have woken",
+        about: "whether a second worker shares the tasks that sockets have woken, if there are many",
         values: "measured, always, never",
     }];
 
@@ -104,7 +104,7 @@ impl Install for IoSharing {
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
         let knobs = &plan.rules.knobs;
-        // Without the monitor nobody frees what the owner keeps behind a long poll.
+        // Without the monitor, nothing frees the tasks that the owner keeps behind a long poll.
         let may_own = settings.is_on && !knobs.wake_delay.is_zero() && !plan.clock.is_simulated();
         let rule = if may_own {
             knobs.io_sharing
@@ -114,7 +114,7 @@ impl Install for IoSharing {
         Self {
             owner: CachePadded::default(),
             measure: Mutex::new(Measure::new(rule)),
-            // It is multiplied.
+            // It is multiplied later.
             wake_delay: knobs.wake_delay.min(LONGEST_DELAY),
             is_on: settings.is_on,
         }
@@ -165,7 +165,7 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
         !shared.parts.part().owner.is(worker)
     }
 
-    /// Asks again if the reactor had more to report.
+    /// Polls the reactor again if it had more to report.
     #[inline]
     fn do_other_work(local: &Local<H>, origin: Origin) -> bool {
         let has_asked = origin == Origin::Own
@@ -173,7 +173,7 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
             && !local.shared.parts.part().owner.is_other_than(local.index())
             && local.poll_now();
         if has_asked {
-            // It may go on like this for long.
+            // This may continue for long.
             local.fire_due(&local.remote.timers);
         }
         has_asked
@@ -187,7 +187,7 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
         }
     }
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         match event {
@@ -217,8 +217,8 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
     }
 }
 
-/// The poller's token, if it is this worker's turn to wait in the reactor. A holder that does not wait has it for a
-/// moment only. To leave the sockets to such a one would be to leave them until it has nothing else to do.
+/// The poller's token, if it is this worker's turn to wait in the reactor. A holder that does not wait has the token
+/// only for a moment. If a worker left the sockets to such a holder, they would wait until it has nothing else to do.
 fn token_by_turns<H: Has<IoSharing>>(local: &Local<H>) -> Option<MutexGuard<'_, ()>> {
     let (shared, index) = (&*local.shared, local.index());
     let owner = &shared.parts.part().owner;
@@ -239,14 +239,15 @@ fn token_by_turns<H: Has<IoSharing>>(local: &Local<H>) -> Option<MutexGuard<'_, 
     None
 }
 
-/// The worker has asked the reactor, and has the poller's token.
+/// Call this when the worker has polled the reactor and has the poller's token.
 fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, polled: Polled, now: Instant) {
     let (part, index) = (local.shared.parts.part(), local.index());
     if !part.is_on {
         return;
     }
-    // A batch: the next time to ask is when all that is woken by now has had its turn. It would have to wait for that
-    // anyway, while its sockets went out of the cache. But not for long, as others may take from the queue.
+    // A batch: the next poll comes after all tasks that are woken by now have run. Further tasks would have to wait
+    // for that anyway, while their sockets went out of the cache. But the delay is bounded, because others may take
+    // from the queue.
     let batch = local.queues.fifo.len() / local.shared.rules.knobs.poll_tick as usize;
     let left_out = batch.min(LEFT_OUT_MAX) as u32;
     own::<IoSharing, H>(local).left_out.set(left_out);
@@ -262,17 +263,17 @@ fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, polled: Polled, now: Inst
     own::<IoSharing, H>(local).set_since(since);
 }
 
-/// Between two polls of the owner: whether they last so long that another worker should help after all. Once is no
-/// reason: the kernel may have given this thread's processor to another one.
+/// Checks, between two polls of the owner, whether they last so long that sharing is better after all. Once is not
+/// enough: the kernel may have given this thread's processor to another one.
 #[cold]
 fn look_at_clock<H: Has<IoSharing>>(local: &Local<H>, since: Instant, tick: u32) {
     let (part, owning) = (local.shared.parts.part(), own::<IoSharing, H>(local));
     if !part.owner.is(local.index()) {
-        // Somebody has removed it.
+        // Another thread has removed it.
         owning.since.set(None);
         return;
     }
-    let (now, now_tick) = (Instant::now(), local.queues.tick.get());
+    let (now, now_tick) = (now(), local.queues.tick.get());
     let lasted = now.duration_since(since);
     let long = part.wake_delay * now_tick.wrapping_sub(tick).max(1);
     let are_long = lasted > long;
@@ -292,7 +293,7 @@ fn look_at_clock<H: Has<IoSharing>>(local: &Local<H>, since: Instant, tick: u32)
 }
 
 impl Owning {
-    /// The worker has asked the reactor just now, and is the owner; `None`: it is not.
+    /// Notes that the worker polled the reactor just now and is the owner; `None`: it is not the owner.
     fn set_since(&self, since: Option<(Instant, u32)>) {
         if self.since.get().is_none() {
             self.were_long.set(false);

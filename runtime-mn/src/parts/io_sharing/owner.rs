@@ -8,10 +8,10 @@ use runtime_core::primitives::atomic::{
 
 const NOBODY: usize = usize::MAX;
 
-/// The worker that serves the sockets without help, if there is one.
+/// The worker that serves the sockets alone, if there is one.
 ///
-/// Relaxed throughout: what is agreed upon is this word alone; where others are woken for a change, the wakers' fence
-/// comes between.
+/// Relaxed throughout: threads agree only on this word. Where a change wakes others, the waker's fence comes in
+/// between.
 #[derive(Debug)]
 pub(crate) struct IoOwner(AtomicUsize);
 
@@ -33,19 +33,20 @@ impl IoOwner {
         owner != worker && owner != NOBODY
     }
 
-    /// The owner was refused the poller's token: it steps back, and tries once more. The caller has a sequentially
-    /// consistent fence between its last socket's task and this. True if it was the owner.
+    /// Call this when the owner was refused the poller's token: it steps back, and tries once more. The caller has a
+    /// sequentially consistent fence between its last socket's task and this call. Returns true if it was the owner.
     pub(crate) fn step_back(&self, worker: usize) -> bool {
         let was_owner = self.release(worker);
         if was_owner {
-            // Either it gets the token now, or its holder's next turn sees that there is no owner; pairs with the
-            // fence that it has before.
+            // Either it gets the token now, or the holder's next turn sees that there is no owner; pairs with the
+            // fence before that turn.
             fence(SeqCst);
         }
         was_owner
     }
 
-    /// Makes the worker the owner, if there is none. The caller has the poller's token. True if it is the owner now.
+    /// Makes the worker the owner, if there is none. The caller has the poller's token. Returns true if it is the
+    /// owner now.
     pub(crate) fn claim(&self, worker: usize) -> bool {
         match self.0.load(Relaxed) {
             NOBODY => {
@@ -56,15 +57,16 @@ impl IoOwner {
         }
     }
 
-    /// There is to be none. The caller has the poller's token.
+    /// Removes the owner. The caller has the poller's token.
     pub(crate) fn remove(&self) {
-        // Only if need be: all workers read it.
+        // Only if necessary, because all workers read it.
         if self.0.load(Relaxed) != NOBODY {
             self.0.store(NOBODY, Relaxed);
         }
     }
 
-    /// The worker is not the owner any more. True if it was: then a sleeper must be woken, if there is one.
+    /// Removes the worker as the owner. If this returns true, it was the owner, and a sleeper must be woken if there
+    /// is one.
     pub(crate) fn release(&self, worker: usize) -> bool {
         self.is(worker)
             && self

@@ -1,4 +1,4 @@
-//! What the builder is told about this part.
+//! This part's builder methods.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,45 +7,46 @@ use super::report::StuckPoll;
 use crate::builder::Builder;
 
 impl Builder {
-    /// Whether a worker that is stuck in a poll hands its queues to another one, and whether what waits behind a poll
-    /// is found. Default: yes. See [`parts::monitor`](crate::parts::monitor). Without it wake-ups are never throttled,
-    /// but a task in the LIFO slot waits for the end of the poll in which it was woken.
+    /// Sets whether the monitor runs: it hands off the queues of a worker that is stuck in a poll, and finds tasks
+    /// that wait behind a poll. Default: yes. See [`parts::monitor`](crate::parts::monitor). Without it, wake-ups are
+    /// never throttled, but a task in the LIFO slot waits for the end of the poll in which it was woken.
     #[must_use]
     pub fn monitor(mut self, enabled: bool) -> Self {
         self.parts.monitor.enabled = enabled;
         self
     }
 
-    /// How long a poll may last before its worker counts as stuck. At least 2 ms; default 10 ms.
+    /// Sets how long a poll may last before its worker counts as stuck. At least 2 ms; default 10 ms.
     #[must_use]
     pub fn stuck_after(mut self, duration: Duration) -> Self {
         self.parts.monitor.threshold = duration.max(Duration::from_millis(2));
         self
     }
 
-    /// How many more workers there may be at a time, in place of those that are stuck or block in place. Default: 8.
-    /// With 0, a stuck worker's tasks wait until another worker takes them.
+    /// Sets how many replacement workers there may be at a time, for workers that are stuck or block in place.
+    /// Default: 8. With 0, a stuck worker's tasks wait until another worker takes them.
     #[must_use]
     pub fn max_replacement_workers(mut self, workers: usize) -> Self {
         self.parts.monitor.max_replacements = workers.min(1024);
         self
     }
 
-    /// How long the thread of a replacement worker that is not needed any more waits before it ends. Default: 10 s.
+    /// Sets how long the thread of an unneeded replacement worker waits before it ends. Default: 10 s.
     #[must_use]
     pub fn replacement_keep_alive(mut self, duration: Duration) -> Self {
         self.parts.monitor.keep_alive = duration;
         self
     }
 
-    /// Whether the runtime reports a stuck poll on standard error, at most once in ten seconds. Default: yes.
+    /// Sets whether the runtime reports a stuck poll on standard error, at most once in ten seconds. Default: yes.
     #[must_use]
     pub fn warn_of_stuck(mut self, warns: bool) -> Self {
         self.parts.monitor.warns = warns;
         self
     }
 
-    /// Called on the monitor's thread for each poll that is caught, while it still lasts. It should return soon.
+    /// Sets a callback for polls that are caught. The monitor's thread calls it while the poll still lasts. It should
+    /// return soon.
     #[must_use]
     pub fn on_stuck(mut self, callback: impl Fn(&StuckPoll) + Send + Sync + 'static) -> Self {
         self.parts.monitor.callback = Some(Arc::new(callback));

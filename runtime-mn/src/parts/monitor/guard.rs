@@ -1,43 +1,43 @@
-//! Whether work waits behind a poll, unknown to those who sleep: the rule, without clocks or threads of its own.
+//! The rule that finds work which waits behind a poll without the sleepers' knowledge. It uses no clocks or threads.
 //!
 //! A worker wakes a sleeper for most of what it queues, but not for all: not for the task in its LIFO slot, not for a
 //! few tasks that sockets or timers have woken, not while its wake-ups are throttled, and not if the sleeper falls
-//! asleep at the very moment. It relies on being back at its queues soon. The guard sees to it when it is not.
+//! asleep at that very moment. It relies on getting back to its queues soon. If it does not, the guard helps.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// A worker that makes progress reads a clock itself after so many polls at most; a power of two.
+/// A worker that makes progress reads a clock itself at least every this many polls; a power of two.
 pub(crate) const POLLS_A_CLOCK: u32 = 8;
 
-/// What a worker that is in a poll has left to others.
+/// What a worker in a poll has left to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
-    /// The task in its LIFO slot: its next, unless the poll goes on.
+    /// The task in its LIFO slot: the worker's next, unless the poll continues.
     Next,
-    /// Tasks in its queues, timers that are due, or sockets that nobody waits for.
+    /// Tasks in its queues, timers that are due, or sockets that no worker waits for.
     Queued,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing waits, or the worker gets on with it.
+    /// Nothing waits, or the worker makes progress.
     Fine,
-    /// Something waits. Whether for long, the next look shows, which should be soon.
+    /// Something waits. The next check, which should come soon, shows whether it waits for long.
     Suspect,
-    /// It has waited from one look to the next.
+    /// It has waited from one check to the next.
     Waits,
 }
 
-/// What is remembered of one worker from look to look.
+/// What is remembered about one worker from check to check.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
-    /// Something waited at the last look; the worker's progress then.
+    /// The worker's progress at the last check, if something waited then.
     waited_at: Option<u64>,
 }
 
 impl Guard {
-    /// Judges a worker. One that makes progress reads a clock itself every few polls.
+    /// Judges a worker. A worker that makes progress reads a clock itself every few polls.
     pub(super) fn look(&mut self, left: Left, progress: u64) -> Verdict {
         let waited_at = self.waited_at.take();
         let polls_enough = match left {
@@ -59,9 +59,9 @@ impl Guard {
     }
 }
 
-/// Whether the monitor looks so often that workers may throttle their wake-ups.
+/// Whether the monitor checks so often that workers may throttle their wake-ups.
 ///
-/// Relaxed: who reads it too late wakes a sleeper too often, or relies on the next ordinary look.
+/// Relaxed: a thread that reads it too late wakes a sleeper too often, or relies on the next ordinary check.
 #[derive(Debug, Default)]
 pub(super) struct CloseWatch(AtomicBool);
 
@@ -71,7 +71,7 @@ impl CloseWatch {
         self.0.load(Relaxed)
     }
 
-    /// True if it was off: the monitor must be woken.
+    /// Returns true if it was off: then the monitor must be woken.
     pub(super) fn begin(&self) -> bool {
         !self.is_on() && !self.0.swap(true, Relaxed)
     }
@@ -88,7 +88,7 @@ mod tests {
     use Left::{Next, Nothing, Queued};
     use Verdict::{Fine, Suspect, Waits};
 
-    /// At `(what is left, progress)`.
+    /// The verdicts of a guard at these checks: `(what is left, progress)`.
     fn verdicts(looks: &[(Left, u64)]) -> Vec<Verdict> {
         let mut guard = Guard::default();
         let looks = looks.iter();

@@ -1,17 +1,13 @@
-//! Hand-off: who takes over from a stuck worker. Another one that sleeps does, or a replacement worker.
+//! Hand-off: a sleeping worker, or a replacement worker, takes over from a stuck worker.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
-use runtime_core::primitives::Mutex;
-use runtime_core::primitives::atomic::{
-    AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-};
+use runtime_core::primitives::atomic::Ordering::{Relaxed, SeqCst};
+use runtime_core::primitives::now;
 
-use super::Monitor;
 use super::guard::Left;
+use super::replacements::Next;
+use super::state::Monitor;
 use crate::deque::retry;
 use crate::parts::part::{Has, seen};
 use crate::policy::LifoSlot;
@@ -19,130 +15,7 @@ use crate::scheduler::{Local, Shared};
 use crate::seam::facts::{Ended, Event, Origin, Pick, SharedEvent};
 use crate::seam::plan::Unstarted;
 
-/// The replacement workers.
-pub(super) struct Replacements {
-    count: Count,
-    waiting: Mutex<Waiting>,
-    pub(super) hand_offs: AtomicU64,
-}
-
-struct Waiting {
-    /// Those that have a thread, which waits.
-    retired: Vec<usize>,
-    /// Those that have none: the last one is the next.
-    unstarted: Vec<Unstarted>,
-}
-
-impl Replacements {
-    pub(super) fn new(most: usize) -> Self {
-        Self {
-            count: Count::new(),
-            waiting: Mutex::new(Waiting {
-                retired: Vec::new(),
-                unstarted: Vec::with_capacity(most),
-            }),
-            hand_offs: AtomicU64::new(0),
-        }
-    }
-
-    pub(super) fn set_caught(&self, caught: usize) {
-        self.count.set_caught(caught);
-    }
-
-    /// Whether the replacement worker that asks has become one too many. If so it is counted off.
-    #[inline]
-    pub(super) fn retire_surplus(&self) -> bool {
-        self.count.retire_surplus()
-    }
-
-    /// A worker that has no thread any more, or had none yet, for another thread.
-    pub(super) fn take_back(&self, worker: Unstarted) {
-        self.waiting.lock().unstarted.push(worker);
-    }
-
-    /// A replacement worker has waited for long enough, and wants its thread to end. True: nobody sends it any more.
-    /// False: somebody just has.
-    fn strike_off(&self, worker: usize) -> bool {
-        let retired = &mut self.waiting.lock().retired;
-        let at = retired.iter().position(|waiting| *waiting == worker);
-        at.map(|at| retired.swap_remove(at)).is_some()
-    }
-}
-
-/// How many workers are stuck, and how many workers replace them.
-#[derive(Debug)]
-pub(super) struct Count {
-    /// Those that the monitor has caught.
-    caught: AtomicUsize,
-    /// Those whose tasks block in place.
-    in_place: AtomicUsize,
-    replacing: AtomicUsize,
-}
-
-impl Count {
-    pub(super) fn new() -> Self {
-        Self {
-            caught: AtomicUsize::new(0),
-            in_place: AtomicUsize::new(0),
-            replacing: AtomicUsize::new(0),
-        }
-    }
-
-    /// How many the monitor has caught.
-    pub(super) fn set_caught(&self, caught: usize) {
-        self.caught.store(caught, Relaxed);
-    }
-
-    fn stuck(&self) -> usize {
-        self.caught.load(Relaxed) + self.in_place.load(Relaxed)
-    }
-
-    pub(super) fn replacing(&self) -> usize {
-        self.replacing.load(Relaxed)
-    }
-
-    /// Whether no worker is left that could do anything.
-    fn all_stuck(&self, workers: usize) -> bool {
-        self.stuck() >= workers + self.replacing()
-    }
-
-    /// Whether one more may replace: one for each stuck worker. If so it is counted.
-    pub(super) fn admit(&self) -> bool {
-        self.change(|stuck, replacing| (replacing < stuck).then(|| replacing + 1))
-    }
-
-    /// Whether the replacement worker that asks has become one too many. It is the one that goes.
-    pub(super) fn retire_surplus(&self) -> bool {
-        self.change(|stuck, replacing| (replacing > stuck).then(|| replacing - 1))
-    }
-
-    /// Whether there are more replacement workers than stuck workers.
-    fn has_surplus(&self) -> bool {
-        self.replacing() > self.stuck()
-    }
-
-    /// A replacement worker that was admitted can't be sent.
-    fn take_back(&self) {
-        self.replacing.fetch_sub(1, Relaxed);
-    }
-
-    fn change(&self, rule: impl Fn(usize, usize) -> Option<usize>) -> bool {
-        let mut replacing = self.replacing();
-        while let Some(changed) = rule(self.stuck(), replacing) {
-            // Relaxed: nothing but the count is agreed upon.
-            let exchanged = self
-                .replacing
-                .compare_exchange(replacing, changed, Relaxed, Relaxed);
-            match exchanged {
-                Ok(_) => return true,
-                Err(now) => replacing = now,
-            }
-        }
-        false
-    }
-}
-
-/// A replacement worker's life: it waits until a worker is stuck, takes its place, and waits again, but not for ever.
+/// A replacement worker's life: it waits until a worker is stuck, replaces it, and waits again, but not for ever.
 pub(super) fn live<H: Has<Monitor>>(local: &Local<H>, work: &dyn Fn()) -> Ended {
     let (shared, index) = (&local.shared, local.index());
     let monitor = shared.parts.part();
@@ -155,17 +28,17 @@ pub(super) fn live<H: Has<Monitor>>(local: &Local<H>, work: &dyn Fn()) -> Ended 
             local.found();
             give_away(local);
             observed.is_replacing.store(false, Relaxed);
-            monitor.replacements.waiting.lock().retired.push(index);
+            monitor.replacements.retire(index);
             if shared.clock.is_simulated() {
-                // It may have been the last one that worked.
+                // It may have been the last worker that was busy.
                 shared.reactor.notify();
             }
             continue;
         }
-        let now = Instant::now();
-        H::observe(local, Event::Sleeps(now));
-        let was_called = local.parker.park(now.checked_add(monitor.keep_alive));
-        H::observe(local, Event::Wakes(Instant::now()));
+        let since = now();
+        H::observe(local, Event::Sleeps(since));
+        let was_called = local.parker.park(since.checked_add(monitor.keep_alive));
+        H::observe(local, Event::Wakes(now()));
         if !was_called && monitor.replacements.strike_off(index) {
             if shared.threads.one_worker_less(&shared.closed) {
                 return Ended::Idle;
@@ -176,11 +49,11 @@ pub(super) fn live<H: Has<Monitor>>(local: &Local<H>, work: &dyn Fn()) -> Ended 
     Ended::WithTheRuntime
 }
 
-/// Takes over what a stuck worker has queued, as much as fits; the rest can be stolen like any other's.
+/// Takes over the tasks that a stuck worker has queued, as many as fit. The rest can be stolen, as from any worker.
 fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
     let (own, victim) = (&local.queues, &local.shared.remotes[stuck].queues);
     for (from, to) in [(&victim.fifo, &own.fifo), (&victim.lifo, &own.lifo)] {
-        // Batches are of half of what is left, so the loop ends after a few.
+        // Each batch is half of what is left, so the loop ends after a few.
         while !from.is_empty() {
             let before = to.len();
             if from.steal_batch(to).is_empty() {
@@ -195,9 +68,9 @@ fn take_over<H: Has<Monitor>>(local: &Local<H>, stuck: usize) {
     local.fire_due(&local.shared.remotes[stuck].timers);
 }
 
-/// Gives what this worker has queued to the others.
+/// Gives this worker's queued tasks to the others.
 fn give_away<H: Has<Monitor>>(local: &Local<H>) {
-    // First: this puts tasks into the queues, the slot among them, which nobody else empties.
+    // This comes first: it puts tasks into the queues and the slot, which no other worker empties.
     local.remote.timers.hand_on();
     while let Some(task) = local.pop_any() {
         local.shared.injector.push(task);
@@ -206,34 +79,32 @@ fn give_away<H: Has<Monitor>>(local: &Local<H>) {
     local.shared.wake_one();
 }
 
-/// Sees to it that somebody does what the stuck worker should.
+/// Makes sure that another worker does the stuck worker's work.
 pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
     let now = shared.clock.now();
     let remote = &shared.remotes[stuck];
+    // What is taken from the worker is in no queue for a moment. By then its poll may have returned, and it may sleep.
+    let _hold = shared.clock.hold();
     if remote.timers.is_due(now) {
         remote.timers.fire(now);
     }
     share_out(shared, stuck);
-    // Before it is asked who sleeps, so that a sleeper may take everything.
+    // Before the check for sleepers, so that a sleeper may take everything.
     H::observe_shared(shared, SharedEvent::HeldUp(stuck));
     if shared.idle.somebody_sleeps() {
-        // A policy need not let a sleeper take it.
+        // The policy may not let a sleeper take it.
         if let Some(task) = remote.queues.slot.take() {
             shared.injector.push(task);
         }
-        // The stuck one may have been the one who asked the reactor: the sleeper that is woken takes over there, when
-        // it finds nothing to run.
+        // The stuck worker may have been the one that polls the reactor: the woken sleeper takes over there if it
+        // finds nothing to run.
         if shared.has_waiting(stuck) || shared.has_injected() || is_unwatched(shared) {
             shared.wake_one();
         }
         return;
     }
-    let nobody_works = shared
-        .parts
-        .part()
-        .replacements
-        .count
-        .all_stuck(shared.workers);
+    let count = &shared.parts.part().replacements.count;
+    let nobody_works = count.all_stuck(shared.workers);
     if shared.has_waiting(stuck)
         || nobody_works && (shared.has_injected() || shared.reactor.has_sources())
     {
@@ -244,9 +115,9 @@ pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
 /// Wakes a sleeper for what waits behind the poll of a worker that may well return soon.
 pub(super) fn help<H: Has<Monitor>>(shared: &Shared<H>, busy: usize, left: Left) {
     let (now, remote) = (shared.clock.now(), &shared.remotes[busy]);
-    // What is taken from the worker is in nobody's queue for a moment.
+    // What is taken from the worker is in no queue for a moment.
     let _hold = shared.clock.hold();
-    // A policy need not let a sleeper fire them.
+    // The policy may not let a sleeper fire them.
     if remote.timers.is_due(now) {
         remote.timers.fire(now);
     }
@@ -256,12 +127,12 @@ pub(super) fn help<H: Has<Monitor>>(shared: &Shared<H>, busy: usize, left: Left)
     {
         shared.injector.push(task);
     }
-    // A sleeper must be able to take it.
+    // So that a sleeper can take the tasks.
     H::observe_shared(shared, SharedEvent::HeldUp(busy));
     shared.wake_one();
 }
 
-/// What a worker that is in a poll has left to others: tasks that a sleeper may take, timers that are due.
+/// What a worker in a poll has left to others: tasks that a sleeper may take, timers that are due.
 pub(super) fn left<H: Has<Monitor>>(shared: &Shared<H>, busy: usize) -> Left {
     let remote = &shared.remotes[busy];
     let has_other_work = || H::has_other_work(shared, Origin::Worker(busy));
@@ -278,15 +149,15 @@ pub(super) fn left<H: Has<Monitor>>(shared: &Shared<H>, busy: usize) -> Left {
     }
 }
 
-/// Whether there are sockets, and no worker waits for them. Asking for the poller's token would tell as much, but a
-/// worker that comes for it at that moment would not get it.
+/// Whether there are sockets, and no worker waits for them. Trying to get the poller's token would give the same
+/// answer, but a worker that wants the token at that moment would not get it.
 pub(super) fn is_unwatched<H: Has<Monitor>>(shared: &Shared<H>) -> bool {
     let mut active = shared.active().iter();
     shared.reactor.has_sources() && !active.any(|remote| remote.waking.is_in_reactor())
 }
 
-/// Wakes a replacement worker that sleeps although there is one too many: it goes by itself when it sees that, but an
-/// idle runtime would never let it see.
+/// Wakes a sleeping replacement worker if there is one too many. It ends by itself when it notices that, but in an
+/// idle runtime it would never notice.
 pub(super) fn call_off_surplus<H: Has<Monitor>>(shared: &Shared<H>) {
     if !shared.parts.part().replacements.count.has_surplus() {
         return;
@@ -302,8 +173,8 @@ pub(super) fn call_off_surplus<H: Has<Monitor>>(shared: &Shared<H>) {
     }
 }
 
-/// Gives to all what the policy lets nobody take from a stuck worker. A replacement worker takes it over once, but the
-/// stuck task may go on queueing.
+/// Moves the tasks that the policy lets no other worker take from a stuck worker to the injector. A replacement worker
+/// takes them over once, but the stuck task may continue queueing.
 fn share_out<H: Has<Monitor>>(shared: &Shared<H>, stuck: usize) {
     let queues = &shared.remotes[stuck].queues;
     if !shared.rules.steals {
@@ -323,28 +194,22 @@ fn share_out<H: Has<Monitor>>(shared: &Shared<H>, stuck: usize) {
     }
 }
 
-/// Sends a replacement worker to take over, if there is one left and none does yet.
+/// Sends a replacement worker to take over, if one is left and no other one has taken over yet.
 fn replace<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
     let replacements = &shared.parts.part().replacements;
     if shared.closed.load(SeqCst) || !replacements.count.admit() {
         return;
     }
-    let mut waiting = replacements.waiting.lock();
-    let retired = waiting.retired.pop();
-    let unstarted = if retired.is_none() {
-        waiting.unstarted.pop()
-    } else {
-        None
-    };
-    drop(waiting);
-    let sent = if let Some(worker) = retired {
-        let observed = seen::<Monitor, H>(shared, worker);
-        observed.is_replacing.store(true, Relaxed);
-        observed.assign(stuck);
-        shared.unpark(worker);
-        true
-    } else {
-        unstarted.is_some_and(|worker| start(shared, worker, stuck))
+    let sent = match replacements.next() {
+        Some(Next::Retired(worker)) => {
+            let observed = seen::<Monitor, H>(shared, worker);
+            observed.is_replacing.store(true, Relaxed);
+            observed.assign(stuck);
+            shared.unpark(worker);
+            true
+        }
+        Some(Next::Unstarted(worker)) => start(shared, worker, stuck),
+        None => false,
     };
     if sent {
         replacements.hand_offs.fetch_add(1, Relaxed);
@@ -366,7 +231,7 @@ fn start<H: Has<Monitor>>(shared: &Arc<Shared<H>>, worker: Unstarted, stuck: usi
     observed.assign(stuck);
     shared.active.fetch_max(index + 1, Relaxed);
     if starter.start_worker(worker).is_err() {
-        // The system gives no thread: one replacement worker less.
+        // The system refuses a thread: there is one replacement worker less.
         observed.is_replacing.store(false, Relaxed);
         shared.threads.worker_failed();
         return false;
@@ -374,38 +239,22 @@ fn start<H: Has<Monitor>>(shared: &Arc<Shared<H>>, worker: Unstarted, stuck: usi
     true
 }
 
-/// The worker's task blocks in place: hand-off at once, if there is anything to do.
+/// Call this when a worker's task blocks in place. It hands off at once, if there is anything to do.
 pub(super) fn leave<H: Has<Monitor>>(shared: &Arc<Shared<H>>, away: usize) {
-    shared
-        .parts
-        .part()
-        .replacements
-        .count
-        .in_place
-        .fetch_add(1, Relaxed);
+    let count = &shared.parts.part().replacements.count;
+    count.one_leaves();
     hand_off(shared, away);
-    if shared
-        .parts
-        .part()
-        .replacements
-        .count
-        .all_stuck(shared.workers)
-    {
-        // Even if there is nothing to do yet: whatever comes would find nobody.
+    if count.all_stuck(shared.workers) {
+        // Even if there is nothing to do yet: new work would find no worker.
         replace(shared, away);
     }
 }
 
-/// The worker is back. A replacement worker that is one too many goes by itself.
+/// Call this when the worker is back. If there is one replacement worker too many, that one ends by itself.
 pub(super) fn come_back<H: Has<Monitor>>(shared: &Shared<H>) {
-    shared
-        .parts
-        .part()
-        .replacements
-        .count
-        .in_place
-        .fetch_sub(1, Relaxed);
-    if !shared.parts.part().is_on {
+    let monitor = shared.parts.part();
+    monitor.replacements.count.one_comes_back();
+    if !monitor.is_on {
         call_off_surplus(shared);
     }
 }

@@ -1,4 +1,4 @@
-//! The monitor's thread: what it looks at, how often, and when it sleeps.
+//! The monitor's thread: what it checks, how often, and when it sleeps.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -6,27 +6,30 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use runtime_core::park::Parker;
+use runtime_core::primitives::now;
 
 use super::guard::{self, Guard, Left};
+use super::hand_off;
 use super::observed::{NOT_A_TASK, Observed};
-use super::report::{self, Memory};
+use super::report::{Catch, Memory};
+use super::state::{self, Monitor};
 use super::watch::{Look, Verdict, Watch};
-use super::{Monitor, hand_off};
 use crate::parts::part::{Has, seen};
 use crate::policy::asking::dispose;
 use crate::scheduler::Shared;
+use crate::seam::facts::SharedEvent;
 
-/// So many looks at which nothing happened, and the monitor goes to sleep.
+/// The monitor goes to sleep after this many checks at which nothing happened.
 const QUIET_LOOKS: u32 = 10;
-/// The pause between two looks while a worker is awake.
+/// The pause between two checks while a worker is awake.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The pause while all workers sleep or wait in `block_in_place`.
 const IDLE_PAUSE: Duration = Duration::from_millis(5);
 /// The pause while wake-ups are throttled, or when something waits behind a poll.
 const CLOSE_PAUSE: Duration = Duration::from_micros(200);
-/// So many close looks at which nothing waited, and the monitor does not watch closely any more.
+/// The close watch ends after this many checks in a row at which nothing waited.
 const CLOSE_LOOKS: u32 = 50;
-/// The shortest pause between two looks.
+/// The shortest pause between two checks.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(250);
 
 /// The monitor's thread.
@@ -35,19 +38,19 @@ pub(super) struct Looks<'a, H: Has<Monitor>> {
     watches: Vec<Watch>,
     guards: Vec<Guard>,
     memory: Memory,
-    /// Something waited behind a poll at the last look: it is worth another look soon.
+    /// Something waited behind a poll at the last check, so the next one should come soon.
     has_suspects: bool,
-    /// Close looks in a row at which nothing waited.
+    /// Checks of the close watch in a row at which nothing waited.
     calm_looks: u32,
-    /// Whether what was last caught there is no task, which is not reported.
+    /// Whether the work that was last caught there is not a task. Such work is not reported.
     in_other_work: Vec<bool>,
-    /// The sum of all workers' progress at the last look.
+    /// The sum of all workers' progress at the last check.
     progress: u64,
 }
 
 impl<'a, H: Has<Monitor>> Looks<'a, H> {
     pub(super) fn new(shared: &'a Arc<Shared<H>>) -> Self {
-        let now = Instant::now();
+        let now = now();
         Self {
             shared,
             watches: shared.remotes.iter().map(|_| Watch::new(now)).collect(),
@@ -65,8 +68,8 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         let period = monitor.threshold / 2;
         let mut quiet_looks = 0;
         while !self.shared.closed.load(SeqCst) {
-            let now = Instant::now();
-            // It calls wakers of whoever waits for a timer. A panic of theirs must not end the watch.
+            let now = now();
+            // This calls wakers of tasks that wait for timers. Their panics must not end the watch.
             let looked = catch_unwind(AssertUnwindSafe(|| {
                 self.guard();
                 self.look(now)
@@ -98,7 +101,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         }
     }
 
-    /// Wakes a sleeper for what waits behind a poll for longer than a wake-up takes, and of which nobody knows.
+    /// Wakes a sleeper for work that waits behind a poll for longer than a wake-up takes, unknown to the sleepers.
     fn guard(&mut self) {
         let shared = self.shared;
         self.has_suspects = false;
@@ -106,7 +109,8 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         let somebody_sleeps = shared.idle.sleeping() > 0;
         let is_unwatched = somebody_sleeps && hand_off::is_unwatched(shared);
         for index in 0..shared.active().len() {
-            // What is throttled: no sleeper is woken for it. The slot, and what an I/O owner keeps, wake nobody anyway.
+            // Throttled work: no sleeper is woken for it. The slot, and what an I/O owner keeps, never wake a sleeper
+            // anyway.
             has_waiting |=
                 somebody_sleeps && shared.has_tasks(index, H::shares_fifo(shared, index));
             let observed = self.observed(index);
@@ -118,7 +122,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             } else {
                 hand_off::left(shared, index)
             };
-            match self.guards[index].look(left, super::progress(shared, index)) {
+            match self.guards[index].look(left, state::progress(shared, index)) {
                 guard::Verdict::Fine => {}
                 guard::Verdict::Suspect => self.has_suspects = true,
                 guard::Verdict::Waits => {
@@ -131,7 +135,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         self.calm_looks = if counts { self.calm_looks + 1 } else { 0 };
     }
 
-    /// Nobody throttles wake-ups any more, as far as the monitor can see: workers wake others at once from now on.
+    /// As far as the monitor can see, no worker is throttled any more: from now on workers wake others at once.
     fn end_close_watch(&mut self) {
         let watch = &self.shared.parts.part().close_watch;
         if watch.is_on() && self.calm_looks >= CLOSE_LOOKS {
@@ -139,7 +143,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         }
     }
 
-    /// The pause until the next look, if no worker is stuck.
+    /// The pause until the next check, if no worker is stuck.
     fn pause(&self) -> Duration {
         if self.has_suspects || self.shared.parts.part().close_watch.is_on() {
             CLOSE_PAUSE
@@ -150,7 +154,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         }
     }
 
-    /// Looks at each worker, and hands off the queues of those that are stuck. Returns how many are.
+    /// Checks each worker, and hands off the queues of those that are stuck or away. Returns how many these are.
     fn look(&mut self, now: Instant) -> usize {
         let shared = self.shared;
         let (mut caught, mut away) = (0, 0);
@@ -162,7 +166,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             }
             let task = observed.current();
             let look = Look {
-                progress: super::progress(shared, index),
+                progress: state::progress(shared, index),
                 in_poll: task != 0,
             };
             let watch = &mut self.watches[index];
@@ -171,7 +175,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
                 Verdict::Fine => {}
                 Verdict::Returned(_) if self.in_other_work[index] => {}
                 Verdict::Returned(lasted) => shared.parts.part().report.returned(lasted),
-                // Work that is no task may take its time; tasks must not wait for it.
+                // Work that is not a task may take long, but tasks must not wait for it.
                 Verdict::Caught(_) if task == NOT_A_TASK => {
                     self.in_other_work[index] = true;
                     caught += 1;
@@ -179,21 +183,20 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
                 Verdict::Caught(lasted) => {
                     self.in_other_work[index] = false;
                     caught += 1;
-                    let catch = report::Catch {
+                    let catch = Catch {
                         worker: index,
                         task,
                         progress: look.progress,
                         lasted,
                     };
-                    let report = &shared.parts.part().report;
-                    report.caught(shared, &mut self.memory, &catch, now);
+                    self.caught(&catch, now);
                 }
                 Verdict::Stuck => caught += 1,
             }
         }
         shared.parts.part().replacements.set_caught(caught);
         if caught + away > 0 {
-            // What is taken from a stuck worker is in nobody's queue for a moment.
+            // What is taken from a stuck worker is in no queue for a moment.
             let _hold = shared.clock.hold();
             for index in 0..shared.active().len() {
                 let is_away = self.observed(index).in_place.load(Relaxed);
@@ -206,7 +209,26 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         caught + away
     }
 
-    /// The pause until the next look: while workers are stuck, not past their next timer.
+    /// Call this when a poll was caught: it counts the poll, and names, remembers and reports the task.
+    fn caught(&mut self, catch: &Catch, now: Instant) {
+        let (shared, worker) = (self.shared, catch.worker);
+        let report = &shared.parts.part().report;
+        report.count();
+        let Some(task) = shared.arena.find_live(catch.task) else {
+            return;
+        };
+        if self.observed(worker).current() != catch.task
+            || state::progress(shared, worker) != catch.progress
+        {
+            // The poll has returned just now, and the memory may already belong to another task.
+            return;
+        }
+        let times = self.memory.count(&task);
+        H::observe_shared(shared, SharedEvent::Caught(&task, times));
+        report.tell(&mut self.memory, &task, catch, times, now);
+    }
+
+    /// The pause until the next check. While workers are stuck, it is not longer than until their next timer.
     fn next_timer_of_stuck(&self, stuck: usize, now: Instant, period: Duration) -> Duration {
         if stuck == 0 || self.shared.clock.is_simulated() {
             return period;
@@ -224,11 +246,11 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             .clamp(SHORTEST_PAUSE, period)
     }
 
-    /// Whether nothing has happened since the last look, and all sleep.
+    /// Whether nothing has happened since the last check, and all workers sleep.
     fn is_quiet(&mut self) -> bool {
         let all = 0..self.shared.active().len();
         let progress = all.fold(0, |sum: u64, worker| {
-            sum.wrapping_add(super::progress(self.shared, worker))
+            sum.wrapping_add(state::progress(self.shared, worker))
         });
         let same = progress == self.progress;
         self.progress = progress;
@@ -239,12 +261,12 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         self.all(|observed| observed.asleep.load(Relaxed))
     }
 
-    /// Whether each worker sleeps or waits in `block_in_place`: there is no poll that could get stuck.
+    /// Whether each worker sleeps or waits in `block_in_place`: no poll could get stuck.
     fn nobody_polls(&self) -> bool {
         self.all(|it| it.asleep.load(Relaxed) || it.in_place.load(Relaxed))
     }
 
-    /// Whether it holds for each worker, but for replacement workers that wait to be needed.
+    /// Whether `holds` is true for each worker, except for replacement workers that are not needed at present.
     fn all(&self, holds: impl Fn(&Observed) -> bool) -> bool {
         let mut all = 0..self.shared.active().len();
         all.all(|worker| {
@@ -259,8 +281,12 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
     }
 }
 
-/// How long a thread was ready to run but had no processor, in all. Zero where the kernel does not tell.
+/// How long a thread was ready to run without a processor, in total. Zero if the kernel does not report it.
 fn waited_for_processor(thread: u32) -> Duration {
+    if cfg!(lab_shuttle) {
+        // For the kernel, all threads of shuttle are one.
+        return Duration::ZERO;
+    }
     let path = format!("/proc/self/task/{thread}/schedstat");
     let line = std::fs::read_to_string(path).unwrap_or_default();
     let waited_ns = line

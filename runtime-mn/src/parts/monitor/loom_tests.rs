@@ -9,11 +9,11 @@ use runtime_core::primitives::atomic::{
     fence,
 };
 
-use super::Gate;
-use super::hand_off::Count;
+use super::gate::Gate;
+use super::replacements::Count;
 
-/// A worker wakes up while the monitor goes to sleep: the monitor does not sleep through it. loom fails the test if
-/// the monitor parks for ever.
+/// A worker wakes up while the monitor goes to sleep: the monitor does not miss it. loom fails the test if the monitor
+/// parks for ever.
 #[test]
 fn loom_a_worker_that_wakes_up_wakes_the_monitor() {
     loom::model(|| {
@@ -41,8 +41,8 @@ fn loom_a_worker_that_wakes_up_wakes_the_monitor() {
     });
 }
 
-/// Two replacements ask to go, and the monitor sends another one, while a stuck worker comes back: never more
-/// replacements than were admitted, and none is counted twice.
+/// Two replacements ask to end, and the monitor sends another one, while a stuck worker comes back: there are never
+/// more replacements than were admitted, and none is counted twice.
 #[test]
 fn loom_replacements_come_and_go_one_by_one() {
     loom::model(|| {
@@ -68,14 +68,14 @@ fn loom_replacements_come_and_go_one_by_one() {
         let replacing = 2 + admitted - gone.load(Relaxed);
         assert_eq!(replacing, count.replacing());
         assert!((1..=2).contains(&replacing), "{replacing}");
-        // Whoever is one too many goes when it asks again.
+        // A surplus replacement ends when it asks again.
         while count.retire_surplus() {}
         assert_eq!(count.replacing(), 1);
     });
 }
 
-/// A stuck worker's task goes on queueing while a replacement worker takes over and, the poll being over, gives away
-/// what is left: every task is taken once, by one of the two.
+/// A stuck worker's task continues queueing while a replacement worker takes over and, when the poll is over, gives
+/// away the rest: every task is taken once, by one of the two.
 #[test]
 fn loom_taking_over_loses_and_doubles_nothing() {
     loom::model(|| {
@@ -93,7 +93,7 @@ fn loom_taking_over_loses_and_doubles_nothing() {
                 injector.lock().unwrap().append(&mut own);
             })
         };
-        // Inside the long poll: one more is spawned, and one more woken, which displaces what stands in the slot.
+        // Inside the long poll: it spawns one more task, and wakes one more, which displaces the task in the slot.
         deque.lock().unwrap().push(3);
         let displaced = slot.swap(4, SeqCst);
         if displaced != 0 {

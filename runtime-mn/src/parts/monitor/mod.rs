@@ -2,107 +2,55 @@
 
 pub(crate) mod block_in_place;
 mod builder;
+mod gate;
 mod guard;
 mod hand_off;
 mod looks;
 #[cfg(all(test, lab_loom))]
 mod loom_tests;
+pub(crate) mod may_block;
 mod observed;
+mod replacements;
 mod report;
+mod state;
 mod watch;
 
-use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime_core::park::{Parker, Unparker};
+use runtime_core::park::Parker;
 use runtime_core::primitives::atomic::{
-    AtomicBool,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use runtime_core::primitives::{Mutex, thread, thread_local};
+use runtime_core::primitives::{Mutex, thread};
 use runtime_core::task::home;
 use runtime_core::trace::{ThreadKind, WorkerId, thread_is};
 use runtime_core::{Choice, Knob, Metrics};
 
+use super::part::{Has, Install, own_seen, seen, switch};
 use crate::ending::own_this_thread;
-use crate::parts::part::{Has, Install, own_seen, seen, switch};
 use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
-use crate::seam::facts::{Duty, Ended, Event, SharedEvent, State};
-use crate::seam::plan::Plan;
-use crate::seam::plan::Unstarted;
+use crate::seam::facts::{Duty, Ended, Event, SharedEvent};
+use crate::seam::plan::{Plan, Unstarted};
+use gate::Gate;
 use guard::CloseWatch;
 pub(crate) use guard::POLLS_A_CLOCK;
-use hand_off::Replacements;
 use looks::Looks;
-use observed::Observed;
+use replacements::Replacements;
+use report::Report;
 pub use report::StuckPoll;
-use report::{Callback, Report};
-
-/// The part.
-pub(crate) struct Monitor {
-    is_on: bool,
-    threshold: Duration,
-    keep_alive: Duration,
-    gate: Gate,
-    close_watch: CloseWatch,
-    replacements: Replacements,
-    report: Report,
-    unparker: Unparker,
-    /// Until the thread takes it.
-    parker: Mutex<Option<Parker>>,
-}
-
-/// What the builder was told.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    enabled: bool,
-    /// A poll that lasts longer is stuck.
-    threshold: Duration,
-    max_replacements: usize,
-    /// How long a replacement worker's thread waits to be needed again.
-    keep_alive: Duration,
-    warns: bool,
-    callback: Option<Callback>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            threshold: Duration::from_millis(10),
-            max_replacements: 8,
-            keep_alive: Duration::from_secs(10),
-            warns: true,
-            callback: None,
-        }
-    }
-}
-
-impl std::fmt::Debug for Settings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings")
-            .field("enabled", &self.enabled)
-            .field("threshold", &self.threshold)
-            .field("max_replacements", &self.max_replacements)
-            .finish_non_exhaustive()
-    }
-}
-
-impl State for Monitor {
-    type Local = ();
-    type Remote = Observed;
-}
+pub(crate) use state::Monitor;
+use state::Settings;
 
 impl Install for Monitor {
     type Settings = Settings;
     const CHOICE: &'static [Choice] = &[Choice {
         name: "monitor",
-        about: "finds what waits behind a poll, and hands the queues of a stuck worker to another one",
+        about: "finds tasks that wait behind a long poll, and hands off the queues of a stuck worker",
     }];
     const KNOBS: &'static [Knob] = &[Knob {
         name: "monitor",
@@ -112,7 +60,7 @@ impl Install for Monitor {
 
     fn adjust(settings: &Settings, knobs: &mut Knobs) {
         if !settings.enabled {
-            // Nobody would see what waits behind a long poll.
+            // Nothing would find the tasks that wait behind a long poll.
             knobs.wake_delay = Duration::ZERO;
         }
     }
@@ -133,7 +81,7 @@ impl Install for Monitor {
     }
 
     fn extra_workers(settings: &Settings) -> usize {
-        // With no thread that watches, `block_in_place` still needs some.
+        // Without a watching thread, `block_in_place` still needs replacement workers.
         settings.max_replacements
     }
 
@@ -169,7 +117,9 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
     #[inline]
     fn must_leave(local: &Local<H>) -> bool {
         let is_replacement = local.index() >= local.shared.workers;
-        is_replacement && may_leave(local) && local.shared.parts.part().retire_surplus()
+        is_replacement
+            && may_leave(local)
+            && local.shared.parts.part().replacements.retire_surplus()
     }
 
     fn live(local: &Local<H>, work: &dyn Fn()) -> Ended {
@@ -185,7 +135,7 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
         shared.parts.part().replacements.take_back(worker);
     }
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         let observed = || own_seen::<Self, H>(local);
@@ -223,7 +173,7 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
         metrics.stuck_time = Some(Duration::from_nanos(stuck_ns));
     }
 
-    /// Starts the thread, if there is to be one.
+    /// Starts the monitor's thread, if there is one.
     fn started(shared: &Arc<Shared<H>>) -> io::Result<()> {
         let Some(parker) = shared.parts.part().parker.lock().take() else {
             return Ok(());
@@ -247,79 +197,11 @@ impl<H: Has<Self>> Hooks<H> for Monitor {
     }
 }
 
-impl Monitor {
-    /// Whether whatever waits behind a poll is found within a fraction of a millisecond, so that a worker need not wake
-    /// anybody for it.
-    #[inline]
-    pub(crate) fn watches_closely(&self) -> bool {
-        self.close_watch.is_on()
-    }
-
-    /// From now on it is.
-    pub(crate) fn watch_closely(&self) {
-        if self.is_on && self.close_watch.begin() {
-            self.unparker.unpark();
-        }
-    }
-
-    /// Whether a replacement worker, which asks, has become one too many. If so it is counted off, and goes.
-    #[inline]
-    fn retire_surplus(&self) -> bool {
-        self.replacements.retire_surplus()
-    }
-}
-
-thread_local! {
-    /// The thread is no worker, and nobody waits behind the task that it polls.
-    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
-}
-
-/// From now on [`block_in_place`](block_in_place::block_in_place) just calls its function on this thread.
-pub(crate) fn may_block_on_this_thread() {
-    MAY_BLOCK.set(true);
-}
-
-/// Whether a replacement worker, which asks, may go when it is not needed any more: not while tasks are pinned to it.
+/// Whether the calling replacement worker may end if it is not needed any more: not while tasks are pinned to it.
 fn may_leave<H: Has<Monitor>>(local: &Local<H>) -> bool {
     let has_pinned = home::pinned_here() > 0;
     own_seen::<Monitor, H>(local)
         .has_pinned
         .store(has_pinned, Relaxed);
     !has_pinned
-}
-
-/// Changes whenever the worker gets something done.
-fn progress<H: Has<Monitor>>(shared: &Shared<H>, worker: usize) -> u64 {
-    let polls = shared.remotes[worker].polls.load(Relaxed);
-    polls.wrapping_add(seen::<Monitor, H>(shared, worker).other_work())
-}
-
-/// The monitor's sleep.
-#[derive(Debug)]
-struct Gate {
-    asleep: AtomicBool,
-}
-
-impl Gate {
-    fn new() -> Self {
-        Self {
-            asleep: AtomicBool::new(false),
-        }
-    }
-
-    /// The monitor announces that it sleeps. It must look at the workers once more before it does.
-    fn announce(&self) {
-        self.asleep.store(true, Relaxed);
-        // Pairs with the fence of a worker that wakes up.
-        fence(SeqCst);
-    }
-
-    fn take_back(&self) {
-        self.asleep.store(false, Relaxed);
-    }
-
-    /// A worker woke up, and has a fence behind it. True: it must wake the monitor.
-    fn worker_woke(&self) -> bool {
-        self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed)
-    }
 }

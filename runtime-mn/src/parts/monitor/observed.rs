@@ -7,7 +7,7 @@ use runtime_core::primitives::atomic::{AtomicBool, AtomicU32, AtomicUsize, Order
 
 use crate::counting::add;
 
-/// What the [current](Observed::current) task is while the worker does work that is no task, outside of any poll: no
+/// The value of [`current`](Observed::current) while the worker does work that is not a task, outside any poll. No
 /// task has this number.
 pub(super) const NOT_A_TASK: usize = 1;
 
@@ -23,28 +23,28 @@ pub(crate) struct Observed {
     pub(super) is_replacing: AtomicBool,
     /// A replacement worker to which tasks are pinned.
     pub(super) has_pinned: AtomicBool,
-    /// For a replacement worker: 1 + the worker whose place it is to take; 0 for none.
+    /// For a replacement worker: 1 + the worker that it must replace; 0 for none.
     assignment: AtomicUsize,
     /// Its thread, as the kernel numbers them; 0 before it runs.
     thread: AtomicU32,
 }
 
-/// What the worker writes often, by plain stores, on a cache line of its own.
+/// Values that the worker writes often, by plain stores, on its own cache line.
 #[derive(Debug, Default)]
 struct Own {
     current: Count,
-    /// How often it has done work that is no task.
+    /// How often it has done work that is not a task.
     other_work: AtomicU64,
 }
 
 impl Observed {
-    /// The worker polls that task from now on; 0: none.
+    /// From now on the worker polls that task; 0: none.
     #[inline]
     pub(super) fn begin(&self, task: usize) {
         self.own.current.store(task, Relaxed);
     }
 
-    /// The task that the worker polls now, as `TaskId::get` numbers it; 0 for none.
+    /// The number of the task that the worker polls now, as in `TaskId::get`; 0 for none.
     pub(super) fn current(&self) -> usize {
         self.own.current.load(Relaxed)
     }
@@ -58,7 +58,7 @@ impl Observed {
         self.own.other_work.load(Relaxed)
     }
 
-    /// The calling thread is the worker's.
+    /// Notes that the calling thread is the worker's.
     pub(super) fn set_thread(&self) {
         let thread = rustix::thread::gettid().as_raw_nonzero().get();
         self.thread.store(thread.cast_unsigned(), Relaxed);
@@ -68,7 +68,7 @@ impl Observed {
         self.thread.load(Relaxed)
     }
 
-    /// Tells a replacement worker whose place to take. The caller unparks it.
+    /// Tells a replacement worker which worker to replace. The caller unparks it.
     pub(super) fn assign(&self, stuck: usize) {
         self.assignment.store(stuck + 1, Relaxed);
     }

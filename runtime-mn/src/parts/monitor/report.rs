@@ -1,4 +1,4 @@
-//! Who was caught, how often, for how long; and who is told.
+//! Which tasks were caught, how often and for how long, and how this is reported.
 
 use std::fmt;
 use std::io::Write;
@@ -9,30 +9,26 @@ use std::time::{Duration, Instant};
 
 use runtime_core::task::AbortHandle;
 
-use super::Monitor;
-use crate::parts::part::{Has, seen};
 use crate::policy::asking::dispose;
-use crate::scheduler::Shared;
-use crate::seam::facts::SharedEvent;
 
-/// A warning at most so often; those in between are counted in the next one.
+/// The minimum time between two warnings. The polls in between are counted in the next warning.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
-/// How many tasks are remembered; past that, all are forgotten.
+/// How many tasks are remembered. Beyond that, all are forgotten.
 const REMEMBERED: usize = 1024;
 
 /// A poll that has lasted too long, while it still lasts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StuckPoll {
-    /// The task's name, else the type of its future, which names the function that its code stands in.
+    /// The task's name. Without one, the type of its future, which contains the name of the function with its code.
     pub task: String,
     /// Where the task was spawned, if it was spawned with a name.
     pub spawned_at: Option<&'static std::panic::Location<'static>>,
-    /// Which worker it holds up.
+    /// The worker that it delays.
     pub worker: usize,
-    /// For how long at least, so far.
+    /// How long it has lasted so far, at least.
     pub lasted: Duration,
-    /// How often this task was caught, this time included.
+    /// How often this task was caught, including this time.
     pub times: u32,
 }
 
@@ -51,7 +47,7 @@ impl fmt::Display for StuckPoll {
     }
 }
 
-/// Called by the monitor's thread.
+/// The monitor's thread calls it.
 pub(crate) type Callback = Arc<dyn Fn(&StuckPoll) + Send + Sync>;
 
 /// What the monitor saw.
@@ -73,7 +69,7 @@ pub(crate) struct Report {
 #[derive(Default)]
 pub(super) struct Memory {
     /// The tasks that were caught, and how often. A handle keeps its task's memory from being used for another task,
-    /// which would be taken for this one.
+    /// which would be mistaken for this one.
     catches: Vec<(AbortHandle, u32)>,
     warned_at: Option<Instant>,
     /// Catches since the last warning that were not reported.
@@ -90,30 +86,25 @@ impl Report {
         }
     }
 
-    /// A poll that was caught has ended.
+    /// Call this when a caught poll has ended.
     pub(super) fn returned(&self, lasted: Duration) {
         self.stuck_ns.fetch_add(lasted.as_nanos() as u64, Relaxed);
     }
 
-    /// A poll was caught: it is counted, the task named, remembered and reported.
-    pub(super) fn caught<H: Has<Monitor>>(
+    /// Call this when a poll was caught.
+    pub(super) fn count(&self) {
+        self.stuck_polls.fetch_add(1, Relaxed);
+    }
+
+    /// Names and reports the task, which was caught `times` times by now.
+    pub(super) fn tell(
         &self,
-        shared: &Shared<H>,
         memory: &mut Memory,
+        task: &AbortHandle,
         catch: &Catch,
+        times: u32,
         now: Instant,
     ) {
-        self.stuck_polls.fetch_add(1, Relaxed);
-        let Some(task) = shared.arena.find_live(catch.task) else {
-            return;
-        };
-        let current = seen::<Monitor, H>(shared, catch.worker).current();
-        if current != catch.task || super::progress(shared, catch.worker) != catch.progress {
-            // It has returned just now; the block may be another task's already.
-            return;
-        }
-        let times = memory.count(&task);
-        H::observe_shared(shared, SharedEvent::Caught(&task, times));
         let event = StuckPoll {
             task: task.name().unwrap_or_default().to_owned(),
             spawned_at: task.spawned_at(),
@@ -134,7 +125,7 @@ impl Report {
             );
         }
         if let Some(callback) = &self.callback {
-            // A panic there must not keep the monitor from the other workers.
+            // A panic of the callback must not keep the monitor from the other workers.
             let called = catch_unwind(AssertUnwindSafe(|| callback(&event)));
             called.unwrap_or_else(dispose);
         }
@@ -143,7 +134,7 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        // With the callback goes what it has captured. This may be a worker's thread.
+        // Dropping the callback drops what it has captured. This may be a worker's thread.
         let callback = self.callback.take();
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(callback)));
         dropped.unwrap_or_else(dispose);
@@ -151,8 +142,8 @@ impl Drop for Report {
 }
 
 impl Memory {
-    /// The task was caught once more. Returns how often it was, this time included.
-    fn count(&mut self, task: &AbortHandle) -> u32 {
+    /// Call this when the task was caught once more. Returns how often it was caught, including this time.
+    pub(super) fn count(&mut self, task: &AbortHandle) -> u32 {
         self.forget_ended();
         if self.catches.len() >= REMEMBERED {
             self.catches.clear();
@@ -167,12 +158,12 @@ impl Memory {
         *times
     }
 
-    /// Gives back the memory of tasks that have ended.
+    /// Frees the memory of tasks that have ended.
     pub(super) fn forget_ended(&mut self) {
         self.catches.retain(|it| !it.0.is_finished());
     }
 
-    /// Whether it is time for a warning; if so, how many catches were not told of since the last one.
+    /// Whether it is time for a warning; if so, how many catches were not reported since the last one.
     fn may_warn(&mut self, now: Instant) -> Option<u64> {
         let recently = self
             .warned_at

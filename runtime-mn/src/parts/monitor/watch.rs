@@ -1,13 +1,13 @@
-//! Whether one worker is stuck in a poll: the rule, without clocks or threads of its own.
+//! The rule that decides whether a worker is stuck in a poll. It uses no clocks or threads.
 
 use std::time::{Duration, Instant};
 
-/// What a look at a worker shows.
+/// What a check of a worker shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     /// Changes whenever the worker gets something done.
     pub(super) progress: u64,
-    /// It is inside of some task's poll.
+    /// It is inside a task's poll.
     pub(super) in_poll: bool,
 }
 
@@ -15,22 +15,22 @@ pub(super) struct Look {
 pub(super) enum Verdict {
     /// It works, or sleeps.
     Fine,
-    /// It was stuck, and is not any more: for how long, roughly.
+    /// It was stuck, and is no longer: for how long, roughly.
     Returned(Duration),
-    /// It is stuck, and was not at the last look.
+    /// It is stuck, and was not at the last check.
     Caught(Duration),
     /// It is still stuck.
     Stuck,
 }
 
-/// What is remembered of one worker from look to look.
+/// What is remembered about one worker from check to check.
 #[derive(Debug)]
 pub(super) struct Watch {
     progress: u64,
     /// When this progress was first seen.
     since: Instant,
-    /// At a look that saw the same progress half-way to the threshold: when, and how long the thread had waited for a
-    /// processor until then.
+    /// At a check that saw the same progress half-way to the threshold: when that was, and how long the thread had
+    /// waited for a processor until then.
     baseline: Option<(Instant, Duration)>,
     caught: bool,
 }
@@ -49,8 +49,8 @@ impl Watch {
         self.caught
     }
 
-    /// Judges the worker. `waited` tells how long its thread has waited for a processor in all (a thread that the
-    /// kernel does not let run is not stuck); it is asked only when the same poll is seen again.
+    /// Judges the worker. `waited` returns how long its thread has waited for a processor in total, because a thread
+    /// that the kernel does not run is not stuck. It is called only when the same poll is seen again.
     pub(super) fn look(
         &mut self,
         seen: Look,
@@ -71,7 +71,7 @@ impl Watch {
         }
         let elapsed = now.duration_since(self.since);
         let Some((began, waited_before)) = self.baseline else {
-            // Half-way and not before: most polls have returned by then, and to ask means to read a file.
+            // Half-way and not earlier: most polls have returned by then, and `waited` reads a file.
             if elapsed >= threshold / 2 {
                 self.baseline = Some((now, waited()));
             }
@@ -82,7 +82,7 @@ impl Watch {
         }
         let waited = waited();
         if waited.saturating_sub(waited_before) * 2 > now.duration_since(began) {
-            // It hardly ran. Judged again from here.
+            // It hardly ran. Judge it again from here on.
             self.baseline = Some((now, waited));
             return Verdict::Fine;
         }
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Looks every 5 ms, at `(progress, ms waited for a processor until then)`.
+    /// Checks every 5 ms, at `(progress, ms waited for a processor until then)`.
     fn verdicts(looks: &[(u64, u64)]) -> Vec<Verdict> {
         let start = Instant::now();
         let mut watch = Watch::new(start);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_thread_without_a_processor_is_not_stuck() {
-        // It waits for a processor nearly all the time; from 20 ms on it runs.
+        // It waits for a processor nearly all the time, and runs from 20 ms on.
         let seen = verdicts(&[(1, 0), (1, 5), (1, 10), (1, 15), (1, 15), (1, 15)]);
         assert_eq!(seen[..4], [Verdict::Fine; 4]);
         assert!(matches!(seen[4], Verdict::Caught(_)));

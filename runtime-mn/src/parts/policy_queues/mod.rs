@@ -33,12 +33,12 @@ impl Default for Settings {
     }
 }
 
-/// What a policy has queued for one worker.
+/// The tasks that policies have queued for one worker.
 #[derive(Default)]
 pub(crate) struct Sorted {
-    /// The lowest rank first, for everybody.
+    /// Lowest rank first, for all workers.
     ranked: CachePadded<RankedQueue>,
-    /// What other workers have sent to this one. The oldest first, for everybody.
+    /// Tasks that other workers have sent to this one, in a FIFO queue.
     inbox: CachePadded<Injector<Task>>,
 }
 
@@ -51,7 +51,7 @@ impl Install for PolicyQueues {
     type Settings = Settings;
     const CHOICE: &'static [Choice] = &[Choice {
         name: "policy-queues",
-        about: "a policy ranks tasks, sends them to a worker, and places injected ones; without it all wait in turn",
+        about: "a policy ranks tasks, sends them to a worker, and places injected ones; without it the order is FIFO",
     }];
 
     fn new(settings: &Settings, _: &Plan) -> Self {
@@ -89,6 +89,7 @@ impl<H: Has<Self>> Hooks<H> for PolicyQueues {
             Pick::First => sorted.ranked.pop_first(),
             Pick::Oldest => sorted.ranked.pop_oldest(),
             Pick::Sent => sent(),
+            Pick::Kept => None,
             Pick::Any => sorted.ranked.pop_first().or_else(sent),
         }
     }
@@ -99,6 +100,7 @@ impl<H: Has<Self>> Hooks<H> for PolicyQueues {
         match pick {
             Pick::First | Pick::Oldest => sorted.ranked.len(),
             Pick::Sent => sorted.inbox.len(),
+            Pick::Kept => 0,
             Pick::Any => sorted.ranked.len() + sorted.inbox.len(),
         }
     }
@@ -115,7 +117,7 @@ impl<H: Has<Self>> Hooks<H> for PolicyQueues {
         }
     }
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         if let Event::TookOver(stuck) = event {
@@ -128,23 +130,23 @@ impl<H: Has<Self>> Hooks<H> for PolicyQueues {
     }
 }
 
-/// Takes tasks out of the injector and puts them where the policy says.
+/// Takes tasks from the injector and puts them where the policy says.
 #[cold]
 fn place_some<P: Policy, H: Has<PolicyQueues>>(local: &Local<H>, policy: &P) {
     let injector = &local.shared.injector;
-    // What comes back meanwhile waits for the next time.
+    // Tasks that come back meanwhile wait for the next time.
     for _ in 0..BATCH_LIMIT.min(injector.len()) {
         let Some(task) = retry(|| injector.steal()) else {
             break;
         };
         let place = local.ask(|| policy.place_injected(&Shown::task(local, &task).view()));
-        // Back into the injector would be without end.
+        // Putting the task back into the injector would repeat this without end.
         let place = place.filter(|place| *place != Place::Shared);
         local.put(place.unwrap_or(Place::Back), task);
     }
 }
 
-/// Sends a task to another worker. If that one is awake, the task lies in its inbox, where others may take it.
+/// Sends a task to another worker. If that worker is awake, the task stays in its inbox, where others may take it.
 #[cold]
 fn send<H: Has<PolicyQueues>>(local: &Local<H>, worker: usize, task: Task) -> Queued {
     let shared = &local.shared;
@@ -159,8 +161,8 @@ fn send<H: Has<PolicyQueues>>(local: &Local<H>, worker: usize, task: Task) -> Qu
         shared.unpark(worker);
         return Queued::Elsewhere;
     }
-    // The fence of `notify_worker` lies between: either this is seen here, or whoever hands the worker's queues over
-    // sees the task.
+    // The fence of `notify_worker` is in between: either we see that the worker is away, or the thread that hands over
+    // the worker's queues sees the task.
     if is_away() {
         while let Some(task) = retry(|| inbox.steal()) {
             shared.injector.push(task);

@@ -1,9 +1,9 @@
-//! A queue in the order of ranks: a PIFO (push in, first out). The policy gives each task its rank when it is queued;
-//! the lowest comes first, and equals come first in, first out.
+//! A queue in the order of ranks: a PIFO (push in, first out). The policy gives each task its rank when it is queued.
+//! The lowest rank comes first; tasks of the same rank come first in, first out.
 //!
-//! Tasks can be taken by age as well, so that no rank starves one. Two ordered maps under one lock do that: it is not
-//! the fastest structure, but it is exact, and nobody pays for it who does not use it. No code of anybody else's runs
-//! under the lock.
+//! Tasks can also be taken by age, so that no rank starves one. Two ordered maps under one lock do that. This is not
+//! the fastest structure, but it is exact, and only policies that use it pay for it. No user code runs under the
+//! lock.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -15,8 +15,8 @@ use runtime_core::task::Task;
 #[derive(Default)]
 pub(crate) struct RankedQueue {
     entries: Mutex<Entries>,
-    /// Tasks in it; changes under the lock, and is read without it. Relaxed: whoever looks before it sleeps, and
-    /// whoever wakes, have a fence of their own.
+    /// The number of tasks. It changes under the lock, and is read without it. Relaxed: a worker that reads it before
+    /// it sleeps has its own fence, and so has a waker.
     len: AtomicUsize,
     /// The lowest rank, if there are tasks.
     first: AtomicU64,
@@ -26,9 +26,9 @@ pub(crate) struct RankedQueue {
 struct Entries {
     /// By rank, then by number.
     tasks: BTreeMap<(u64, u64), Task>,
-    /// The rank by number, from the oldest.
+    /// The rank by number, oldest first.
     ranks: BTreeMap<u64, u64>,
-    /// How many were ever queued: the number of the next one.
+    /// How many tasks were ever queued, which is the number of the next one.
     pushed: u64,
 }
 
@@ -42,7 +42,7 @@ impl RankedQueue {
         self.changed(&entries);
     }
 
-    /// Takes the task of the lowest rank; of several, the oldest.
+    /// Takes the oldest task of the lowest rank.
     pub(crate) fn pop_first(&self) -> Option<Task> {
         self.pop(|entries| {
             let ((_, number), task) = entries.tasks.pop_first()?;
@@ -90,7 +90,7 @@ impl RankedQueue {
     }
 
     fn pop(&self, take: impl FnOnce(&mut Entries) -> Option<Task>) -> Option<Task> {
-        // No need of the lock where the queue is not used.
+        // Unused queues don't need the lock.
         if self.is_empty() {
             return None;
         }
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// A queue of tasks whose tags say in which order they came.
+    /// A queue of tasks whose tags are their numbers in the order of arrival.
     fn queue(ranks: &[u64]) -> RankedQueue {
         let scheduler = SchedulerArc::new(Nowhere::default());
         let queue = RankedQueue::default();

@@ -1,8 +1,9 @@
-//! Tells the kernel's [recorder](runtime_core::trace) what the scheduler does, while something records.
+//! Reports what the scheduler does to the [recorder](runtime_core::trace), during a recording.
 
 use std::cell::Cell;
 
 use runtime_core::Choice;
+use runtime_core::task::TaskId;
 use runtime_core::trace::{self, Fact, Queue, ThreadKind, WorkerId};
 
 use super::part::{Has, Install, own};
@@ -16,7 +17,7 @@ use crate::seam::plan::Plan;
 #[derive(Debug)]
 pub(crate) struct Trace {
     is_on: bool,
-    /// What tells this runtime's workers from another's.
+    /// Distinguishes this runtime's workers from those of other runtimes.
     runtime: u32,
 }
 
@@ -31,7 +32,7 @@ impl Default for Settings {
     }
 }
 
-/// What a worker remembers.
+/// A worker's own state.
 #[derive(Debug, Default)]
 pub(crate) struct OfWorker {
     /// The worker that it tries to steal from.
@@ -47,7 +48,7 @@ impl Install for Trace {
     type Settings = Settings;
     const CHOICE: &'static [Choice] = &[Choice {
         name: "trace",
-        about: "tells the recorder what the workers do, while something records",
+        about: "reports what the workers do to the recorder, during a recording",
     }];
 
     fn new(settings: &Settings, _: &Plan) -> Self {
@@ -74,7 +75,7 @@ impl<H: Has<Self>> Hooks<H> for Trace {
         Ended::WithTheRuntime
     }
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         let is_followed = matches!(
@@ -88,15 +89,18 @@ impl<H: Has<Self>> Hooks<H> for Trace {
                 | Event::RanOut
                 | Event::TookOver(_)
         );
-        if is_followed && trace::is_on() && local.shared.parts.part().is_on {
-            say(local, event);
+        if is_followed && trace::is_on() {
+            match event {
+                Event::Queued(task, place) => say_queued(local, task, place),
+                _ => say(local, event),
+            }
         }
     }
 
     #[inline(always)]
     fn observe_shared(shared: &Shared<H>, event: SharedEvent<'_>) {
         let is_followed = matches!(event, SharedEvent::Injected(_) | SharedEvent::Unparks(_));
-        if is_followed && trace::is_on() && shared.parts.part().is_on {
+        if is_followed && trace::is_on() {
             say_shared(shared, event);
         }
     }
@@ -106,22 +110,36 @@ fn worker<H: Has<Trace>>(shared: &Shared<H>, index: usize) -> WorkerId {
     WorkerId::new(shared.parts.part().runtime, index)
 }
 
+/// Reports where the worker has put a task.
 #[cold]
+#[inline(never)]
+fn say_queued<H: Has<Trace>>(local: &Local<H>, task: TaskId, place: Place) {
+    if !local.shared.parts.part().is_on {
+        return;
+    }
+    let (queue, owner) = match place {
+        Place::Slot => (Queue::Slot, WorkerId::NONE),
+        Place::Newest => (Queue::Lifo, WorkerId::NONE),
+        Place::Back | Place::Ranked(_) => (Queue::Fifo, WorkerId::NONE),
+        Place::Shared => (Queue::Injector, WorkerId::NONE),
+        Place::Worker(index) => (Queue::Inbox, worker(&local.shared, index)),
+    };
+    trace::note(Fact::Queued(task, queue, owner));
+}
+
+#[cold]
+#[inline(never)]
 fn say<H: Has<Trace>>(local: &Local<H>, event: Event) {
+    if !local.shared.parts.part().is_on {
+        return;
+    }
     let victim = &own::<Trace, H>(local).victim;
     let worker = |index| worker(&local.shared, index);
     trace::note(match event {
-        Event::Queued(task, place) => match place {
-            Place::Slot => Fact::Queued(task, Queue::Slot, WorkerId::NONE),
-            Place::Newest => Fact::Queued(task, Queue::Lifo, WorkerId::NONE),
-            Place::Back | Place::Ranked(_) => Fact::Queued(task, Queue::Fifo, WorkerId::NONE),
-            Place::Shared => Fact::Queued(task, Queue::Injector, WorkerId::NONE),
-            Place::Worker(index) => Fact::Queued(task, Queue::Inbox, worker(index)),
-        },
         Event::StealTried(index) => return victim.set(index),
         Event::Stole(tasks) => Fact::Stole(worker(victim.get()), tasks),
         Event::ReactorPolled(polled, _) => Fact::IoPolled(polled.sockets),
-        // That it waits in the poller is seen by what the poller gives.
+        // The reports of the poller show that the worker waits in it.
         Event::Sleeps(_) => Fact::Parks(false),
         Event::Wakes(_) => Fact::Unparked,
         Event::RanOut => Fact::Searches,
@@ -131,7 +149,11 @@ fn say<H: Has<Trace>>(local: &Local<H>, event: Event) {
 }
 
 #[cold]
+#[inline(never)]
 fn say_shared<H: Has<Trace>>(shared: &Shared<H>, event: SharedEvent<'_>) {
+    if !shared.parts.part().is_on {
+        return;
+    }
     trace::note(match event {
         SharedEvent::Injected(task) => Fact::Queued(task, Queue::Injector, WorkerId::NONE),
         SharedEvent::Unparks(index) => Fact::Unparks(worker(shared, index)),

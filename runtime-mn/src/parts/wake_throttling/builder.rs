@@ -1,12 +1,13 @@
-//! What the builder is told about this part.
+//! This part's builder methods.
 
 use std::time::Duration;
 
 use crate::builder::Builder;
 
 impl Builder {
-    /// How long a worker whose work has lately been done sooner keeps new work to itself before it wakes another
-    /// worker; zero: it wakes one at once. At most an hour. Default: the policy's.
+    /// Sets how long a throttled worker keeps new work to itself before it wakes another worker. A worker is throttled
+    /// if its recent work was done sooner than that. Zero: it always wakes one at once. At most an hour. Default: the
+    /// policy's.
     #[must_use]
     pub fn wake_delay(mut self, delay: Duration) -> Self {
         self.parts.wake_throttling.wake_delay = Some(delay);

@@ -1,25 +1,27 @@
-//! Wake throttling: when a worker wakes another one for what waits in its own queues.
+//! Wake throttling: when a worker wakes another one for the work in its own queues.
 //!
-//! A wake-up is a system call here and some 50 us until the other one does anything. A hundred short tasks are done by
-//! then. So a worker learns whether it pays:
+//! A wake-up costs a system call, and it takes some 50 us until the other worker does anything. A hundred short tasks
+//! are done by then. A worker therefore measures whether wake-ups pay:
 //!
 //! - A worker wakes a sleeper with the first task that it queues, unless it is *throttled*. If its queues run empty
 //!   sooner than the *wake delay* after that, the wake-up was needless, and the worker becomes throttled.
-//! - A throttled worker notes since when work waits. It wakes a sleeper when that has lasted for the wake delay, or
-//!   when much has gathered, and is not throttled any more. If its queues run empty before, nobody was disturbed.
-//! - What sockets and timers wake is always treated like this, unless it is much at once.
+//! - A throttled worker notes when work began to wait. It wakes a sleeper when that was one wake delay ago, or when
+//!   many tasks have gathered, and is then no longer throttled. If its queues run empty before that, it wakes no
+//!   worker.
+//! - Tasks that sockets and timers wake are always treated like this, unless there are many at once.
 //!
 //! A worker reads the clock when work begins to wait, and then every few tasks. It can't read it in the middle of a
-//! long poll. So it is throttled only as long as the monitor *watches closely*: the monitor looks at all workers every
+//! long poll. So it is throttled only as long as the monitor *watches closely*: the monitor checks all workers every
 //! fraction of a millisecond, and wakes a sleeper for whatever waits behind a poll (see the README of `monitor`). The
-//! close watch ends when no work has waited for a while. From then on every worker wakes sleepers at once again, until
-//! one becomes throttled anew. Without a monitor, no worker is ever throttled.
+//! close watch ends when no work has waited for a while. From then on every worker wakes sleepers at once, until one
+//! becomes throttled again. Without a monitor, no worker is ever throttled.
 
 mod builder;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use runtime_core::primitives::now;
 use runtime_core::{Choice, Knob};
 
 use crate::parts::monitor::{Monitor, POLLS_A_CLOCK};
@@ -32,9 +34,9 @@ use crate::seam::plan::Plan;
 
 /// When sockets or timers wake more tasks than this at once, another worker is woken at once.
 const MANY_WOKEN: usize = 16;
-/// When this much was queued since work began to wait, another worker is woken.
+/// When this many tasks were queued since work began to wait, another worker is woken.
 const MUCH: u32 = 256;
-/// Longer ones count as this: it is for ever here, and can be multiplied.
+/// Longer delays count as this one. It never passes here, and can be multiplied.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 /// The part.
@@ -60,16 +62,16 @@ impl Default for Settings {
     }
 }
 
-/// What a worker has learned.
+/// A worker's measurements.
 #[derive(Debug)]
 pub(crate) struct Learned {
     wake_delay: Duration,
     is_throttled: Cell<bool>,
-    /// Since when there is work for which nobody was woken.
+    /// When work began to wait for which no sleeper was woken.
     waits_since: Cell<Option<Instant>>,
-    /// What was queued since then.
+    /// How many tasks were queued since then.
     waiting: Cell<u32>,
-    /// When somebody was woken, until it is known whether that paid.
+    /// When a sleeper was woken, until it is known whether that paid.
     woke_at: Cell<Option<Instant>>,
 }
 
@@ -82,7 +84,7 @@ impl Install for WakeThrottling {
     type Settings = Settings;
     const CHOICE: &'static [Choice] = &[Choice {
         name: "wake-throttling",
-        about: "a worker whose work has lately been short wakes no other one for it",
+        about: "a worker whose recent work was short wakes no other worker for it",
     }];
     const KNOBS: &'static [Knob] = &[Knob {
         name: "wake-delay",
@@ -144,7 +146,7 @@ impl<H: Has<Self> + Has<Monitor>> Hooks<H> for WakeThrottling {
         false
     }
 
-    // Always: which event it is, is known at each call, and all else folds away.
+    // Always inlined: the kind of event is a constant at each call, so the other cases vanish.
     #[inline(always)]
     fn observe(local: &Local<H>, event: Event) {
         match event {
@@ -163,7 +165,7 @@ impl<H: Has<Self> + Has<Monitor>> Hooks<H> for WakeThrottling {
             Event::Woke => {
                 let learned = own::<Self, H>(local);
                 if !learned.wake_delay.is_zero() {
-                    learned.woke_at.set(Some(Instant::now()));
+                    learned.woke_at.set(Some(now()));
                 }
             }
             _ => {}
@@ -179,7 +181,7 @@ fn has_sorted<H: Hooks>(local: &Local<H>) -> bool {
     H::queued(&local.shared, local.index(), Pick::Any) > 0
 }
 
-/// Whether work has waited for so long that another worker should help.
+/// Checks whether work has waited for so long that another worker should take some.
 #[cold]
 fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>, since: Instant) {
     let learned = own::<WakeThrottling, H>(local);
@@ -195,7 +197,8 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>, since: Instant) {
     }
 }
 
-/// With the last task nothing waits here any more: a lone task that yields again and again needs no help.
+/// With the last task gone, nothing waits here any more: a lone task that yields again and again needs no other
+/// worker.
 #[cold]
 fn took_one<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
     let queues = &local.queues;
@@ -216,14 +219,14 @@ fn ran_out<H: Has<WakeThrottling> + Has<Monitor>>(local: &Local<H>) {
 }
 
 impl Learned {
-    /// Work begins to wait.
+    /// Notes that work begins to wait.
     #[cold]
     fn begin(&self) {
-        self.waits_since.set(Some(Instant::now()));
+        self.waits_since.set(Some(now()));
         self.waiting.set(0);
     }
 
-    /// One more task waits. True: it is much.
+    /// Counts one more waiting task. Returns true if there are many.
     fn one_more(&self) -> bool {
         if self.waits_since.get().is_none() {
             self.begin();
@@ -237,7 +240,7 @@ impl Learned {
         is_much
     }
 
-    /// The worker is not throttled any more.
+    /// Ends the throttling of this worker.
     #[cold]
     fn end(&self) {
         self.waits_since.set(None);
@@ -245,6 +248,6 @@ impl Learned {
     }
 
     fn is_over(&self, since: Instant) -> bool {
-        since.elapsed() > self.wake_delay
+        now().duration_since(since) > self.wake_delay
     }
 }

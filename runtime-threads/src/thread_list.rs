@@ -1,37 +1,41 @@
-//! The list of live tasks: who must be ended at a shutdown, and whose threads are to be joined.
+//! The list of live tasks: which tasks a shutdown must end, and which threads must be joined.
 //!
-//! One lock: a task takes it three times in its life, and costs a thread's creation besides. No code of the user's
-//! runs under it: entries, whose last reference may free a task, are dropped outside.
+//! There is one lock. A task takes it three times in its life, which costs little compared with the creation of its
+//! thread. No user code runs under it: an entry may hold the last reference to a task, so entries are dropped outside
+//! the lock.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-use runtime_kernel::task::{AbortHandle, SchedulerArc, TaskId};
+use runtime_kernel::primitives::real_locks::{Condvar, Mutex, MutexGuard};
+use runtime_kernel::task::{AbortHandle, TaskId};
 use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::time::{Clock, Quiet};
 
 use crate::os_thread::OsThread;
-use crate::task_thread::TaskThread;
+use crate::thread_state::ThreadState;
 
-/// So many of those that left last are not joined yet: they are about to exit.
+/// This many of the threads that left last are not joined yet, because they are about to exit.
 const JUST_LEFT: usize = 3;
-/// So many of the others a thread that leaves looks at: more than come, and so few that it costs little.
+/// How many of the other threads a leaving thread tries to join: more than one, so that their number falls, but few,
+/// so that it costs little.
 const LOOKED_AT: usize = 2;
-/// How often one that the system has refused a thread gives those that are about to exit the time to do so.
+/// How often a spawner that was refused a thread yields to threads that are about to exit.
 const PATIENCE: u32 = 100;
 
-pub(crate) struct Registry {
+pub(crate) struct ThreadList {
     max_threads: Option<usize>,
     state: Mutex<State>,
-    /// A task has left after the closing.
+    /// Signalled when a task has left after the closing.
     left: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     live: HashMap<TaskId, Entry>,
-    /// Left, but not joined: in their last destructors, or exited. Those first that were not looked at for longest.
+    /// Threads that have left but are not joined: in their last destructors, or exited. The one that was checked
+    /// longest ago is first.
     unjoined: VecDeque<OsThread>,
     closed: bool,
     /// Of the threads that have left.
@@ -40,17 +44,17 @@ struct State {
 }
 
 struct Entry {
-    thread: SchedulerArc<TaskThread>,
+    thread: Arc<ThreadState>,
     abort: AbortHandle,
-    /// None until the spawner has put it here, which may be after the thread has left.
+    /// `None` until the spawner has put it here, which may be after the thread has left.
     os: Option<OsThread>,
     left: bool,
 }
 
-/// Why a task may not start.
+/// Why a task can't start.
 pub(crate) enum Denied {
     Closed,
-    /// As many live as may.
+    /// The maximum number of tasks is alive.
     Full(usize),
 }
 
@@ -61,14 +65,14 @@ pub(crate) struct Counts {
     pub(crate) parks: u64,
 }
 
-/// What is to be dropped, and joined if it has exited, outside of the lock.
+/// Dropped, and joined if exited, outside the lock.
 #[must_use]
 struct Retired {
     entry: Entry,
     unjoined: Vec<OsThread>,
 }
 
-impl Registry {
+impl ThreadList {
     pub(crate) fn new(max_threads: Option<usize>) -> Self {
         Self {
             max_threads,
@@ -77,12 +81,8 @@ impl Registry {
         }
     }
 
-    /// Lists a task that is about to get its thread.
-    pub(crate) fn enter(
-        &self,
-        thread: SchedulerArc<TaskThread>,
-        abort: AbortHandle,
-    ) -> Result<(), Denied> {
+    /// Adds a task that is about to get its thread.
+    pub(crate) fn enter(&self, thread: Arc<ThreadState>, abort: AbortHandle) -> Result<(), Denied> {
         let entry = Entry {
             thread,
             abort,
@@ -104,7 +104,7 @@ impl Registry {
         Err(denied)
     }
 
-    /// Takes a task off the list that got no thread.
+    /// Removes a task that got no thread.
     pub(crate) fn withdraw(&self, id: TaskId) {
         let entry = {
             let mut state = self.state.lock();
@@ -114,7 +114,7 @@ impl Registry {
         drop(entry);
     }
 
-    /// The spawner: the thread runs, or has already left.
+    /// The spawner calls this: the thread runs, or has already left.
     pub(crate) fn started(&self, id: TaskId, os: OsThread) {
         let by_leaver = false;
         let retired = {
@@ -132,7 +132,7 @@ impl Registry {
         }
     }
 
-    /// The thread, as the last thing that it does: its task has ended.
+    /// The thread calls this last: its task has ended.
     pub(crate) fn leave(&self, id: TaskId) {
         let by_leaver = true;
         let retired = {
@@ -154,7 +154,8 @@ impl Registry {
         let mut entry = state.live.remove(&id).expect("listed by `enter`");
         state.polls += entry.thread.polls();
         state.parks += entry.thread.parks();
-        // The leaver is not among them yet. It leaves anyway; others may have better to do.
+        // The leaving thread is not among them yet. It only joins others because it has nothing else to do; a spawner
+        // has.
         let unjoined = if by_leaver {
             state.take_unjoined()
         } else {
@@ -165,8 +166,8 @@ impl Registry {
         Retired { entry, unjoined }
     }
 
-    /// Waits for nobody: those that have not exited are looked at again later. (Until then the leaver that has them is
-    /// itself among the unjoined, see [`join`](Registry::join).)
+    /// Waits for no thread: those that have not exited are checked again later. (Until then, the leaving thread that
+    /// has them is itself among the unjoined, see [`join`](ThreadList::join).)
     fn settle(&self, Retired { entry, unjoined }: Retired) {
         drop(entry);
         let running: Vec<_> = try_join(unjoined).collect();
@@ -175,21 +176,21 @@ impl Registry {
         }
     }
 
-    /// The system has refused a thread. Joins those that have exited, which still have their stacks; false if there
-    /// are none: then there is no use in asking again.
+    /// Call this when the system has refused a thread. It joins threads that have exited but still have their stacks.
+    /// If it returns false there are none, and there is no use in trying again.
     pub(crate) fn make_room(&self) -> bool {
         for _ in 0..PATIENCE {
             let mut state = self.state.lock();
             let unjoined = std::mem::take(&mut state.unjoined);
             let before = unjoined.len();
-            // Under the lock, as it waits for nobody and runs nobody's code.
+            // Under the lock, because it waits for no thread and runs no foreign code.
             state.unjoined = try_join(unjoined).collect();
             match state.unjoined.len() {
                 0 if before == 0 => return false,
                 now if now < before => return true,
                 _ => drop(state),
             }
-            // Most have nothing left to do.
+            // Most of them are about to exit.
             std::thread::yield_now();
         }
         false
@@ -207,11 +208,16 @@ impl Registry {
             let state = self.state.lock();
             state.live.values().map(|it| it.abort.clone()).collect()
         };
-        // Outside of the lock: the last reference may free a task.
+        // Outside the lock: the last reference may free a task.
         live.iter().filter_map(AbortHandle::live_task).collect()
     }
 
-    /// Lets no more tasks in and ends those that are there, each on its own thread.
+    /// Whether the list accepts no more tasks.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Refuses new tasks and ends the present ones, each on its own thread.
     pub(crate) fn close(&self) {
         let live: Vec<_> = {
             let mut state = self.state.lock();
@@ -219,7 +225,7 @@ impl Registry {
             state
                 .live
                 .values()
-                .map(|entry| (entry.thread.clone(), entry.abort.clone()))
+                .map(|entry| (Arc::clone(&entry.thread), entry.abort.clone()))
                 .collect()
         };
         for (thread, abort) in live {
@@ -228,8 +234,8 @@ impl Registry {
         }
     }
 
-    /// After [`close`](Registry::close): waits until all tasks have ended, but for polls only until `deadline`.
-    /// Returns the names of the tasks that are still in theirs.
+    /// Call this after [`close`](ThreadList::close). It waits until all tasks have ended, but for polls only until
+    /// `deadline`. Returns the names of the tasks that are still in a poll.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Vec<String> {
         let mut state = self.state.lock();
         while !state.live.is_empty() {
@@ -237,7 +243,7 @@ impl Registry {
                 Some(deadline) if deadline > Instant::now() => {
                     self.left.wait_until(&mut state, deadline);
                 }
-                // The time is over: what is not in a poll is about to leave.
+                // The time is over: tasks that are not in a poll are about to leave.
                 Some(_) if state.live.values().all(|entry| entry.thread.is_polling()) => break,
                 _ => self.left.wait(&mut state),
             }
@@ -245,24 +251,26 @@ impl Registry {
         state.polling()
     }
 
-    /// Calls `then` with all tasks if the thread of each [waits](TaskThread::waits), nobody holds `clock`, and nothing
-    /// has closed the registry. No thread begins or stops to wait while it runs. `begins` is one that waits from now
-    /// on.
+    /// Calls `then` with the threads of all tasks if each of them [waits](ThreadState::waits) and nothing holds `clock`.
+    /// No thread begins or stops waiting during the call. `begins` is a thread that waits from now on.
+    ///
+    /// After the list is closed, no time passes until all tasks have ended. Then it passes again, because a thread that
+    /// has entered the runtime may still sleep.
     pub(crate) fn while_all_wait<R>(
         &self,
         clock: &Clock,
-        begins: Option<&TaskThread>,
-        then: impl FnOnce(Quiet, &[&TaskThread]) -> R,
+        begins: Option<&ThreadState>,
+        then: impl FnOnce(Quiet, &[&ThreadState]) -> R,
     ) -> Option<R> {
         let state = self.state.lock();
         if let Some(thread) = begins {
             thread.set_waits(true);
         }
-        if state.closed {
+        if state.closed && state.live.values().any(|entry| !entry.left) {
             return None;
         }
-        // After `begins`: who lets go of the clock later finds it waiting. Before the others: who has let go has woken
-        // whom it was to wake.
+        // After `begins`: code that releases the clock later finds that thread waiting. Before the other threads: code
+        // that has released the clock has already woken the threads that it had to wake.
         let quiet = clock.quiet()?;
         let mut threads = Vec::new();
         for entry in state.live.values().filter(|entry| !entry.left) {
@@ -274,8 +282,8 @@ impl Registry {
         Some(then(quiet, &threads))
     }
 
-    /// A thread stops to wait.
-    pub(crate) fn waits_no_more(&self, thread: &TaskThread) {
+    /// Call this when a thread stops waiting.
+    pub(crate) fn waits_no_more(&self, thread: &ThreadState) {
         let _state = self.state.lock();
         thread.set_waits(false);
     }
@@ -298,7 +306,7 @@ impl Registry {
                     None => thread.join(),
                 }
             }
-            // It may have put some back before it exited.
+            // An exiting thread may have put some back.
         }
     }
 
@@ -319,7 +327,7 @@ impl Registry {
 }
 
 impl State {
-    /// Some of those that have left, not the last ones.
+    /// Some of the threads that have left, but not the last ones.
     fn take_unjoined(&mut self) -> Vec<OsThread> {
         let ready = self.unjoined.len().saturating_sub(JUST_LEFT);
         self.unjoined.drain(..ready.min(LOOKED_AT)).collect()
@@ -333,7 +341,7 @@ impl State {
     }
 }
 
-/// Joins those that have exited. Those that have not are left.
+/// Joins the threads that have exited. Yields the others.
 fn try_join(threads: impl IntoIterator<Item = OsThread>) -> impl Iterator<Item = OsThread> {
     let threads = threads.into_iter();
     threads.filter_map(|thread| thread.try_join().err())
