@@ -1,12 +1,12 @@
-//! Tells the library what it was built from: compiler, profile, commit and the versions of what it depends on.
-//! Results without these could not be compared with others.
+//! Records what the library was built from: compiler, profile, commit and dependency versions. Without these, you could
+//! not compare results with others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// The packages whose dependencies are recorded: what they link decides what is measured.
+/// The packages whose dependencies are recorded. The code that they link affects what is measured.
 const RECORDED: [&str; 7] = [
     "bench-suite",
     "runtime-core",
@@ -18,7 +18,8 @@ const RECORDED: [&str; 7] = [
 ];
 
 fn main() {
-    // Only what changes the answers: each of these paths is watched, folders with all that is in them.
+    // Cargo watches each of these paths, and folders with everything in them. List only what changes the script's
+    // output.
     for path in [
         "build.rs",
         "src",
@@ -46,8 +47,8 @@ fn main() {
     set("LAB_VERSIONS", Some(versions(&lock)));
 }
 
-/// The profile's name. `PROFILE` says no more than `debug` or `release`, also for a profile that inherits from one
-/// of them; but cargo builds in a folder of the profile's name: `TARGET/PROFILE/build/PACKAGE/out`.
+/// The profile's name. `PROFILE` is `debug` or `release` even for a profile that inherits from one of them. Cargo names
+/// the build folder after the profile, so the name is read from there: `TARGET/PROFILE/build/PACKAGE/out`.
 fn profile() -> Option<String> {
     let out = env::var("OUT_DIR").ok()?;
     let folder = Path::new(&out).ancestors().nth(3)?.file_name()?.to_str()?;
@@ -59,10 +60,10 @@ fn profile() -> Option<String> {
     }
 }
 
-/// What cargo tells a build script about the profile's settings: `NAME=VALUE`, separated by semicolons.
+/// The profile settings that cargo passes to a build script: `NAME=VALUE`, separated by semicolons.
 fn profile_settings() -> String {
     let name = profile().unwrap_or_default();
-    // The profile `dev` builds in the folder `debug`.
+    // The `dev` profile builds in the folder `debug`.
     let name = if name == "debug" {
         "dev".to_owned()
     } else {
@@ -95,7 +96,7 @@ fn profile_settings() -> String {
         .join(";")
 }
 
-/// Writes a list of the files in `peers` and `zoo`, each with what is in it, for `src/peers/external`.
+/// Writes a list of the files in `peers` and `zoo` with their contents, for `src/peers/external`.
 fn embed_peers() {
     let mut list = String::from("&[\n");
     let mut folders = vec![Path::new("peers").to_owned(), Path::new("zoo").to_owned()];
@@ -103,7 +104,7 @@ fn embed_peers() {
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
         for path in entries.map(|entry| entry.path()) {
-            // What tools leave there, such as `__pycache__`, `target` and hidden files, is not ours.
+            // Skip what tools leave behind: `__pycache__`, `target` and hidden files.
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with(['.', '_']) || name == "target" {
                 continue;
@@ -118,7 +119,7 @@ fn embed_peers() {
     files.sort();
     for path in files {
         let whole = fs::canonicalize(&path).expect("it was just listed");
-        // Those of `peers` without its name, those of `zoo` with it: no language has that name.
+        // Paths in `peers` lose that prefix, paths in `zoo` keep theirs. No language is called `zoo`.
         let name = path.strip_prefix("peers").unwrap_or(&path);
         list.push_str(&format!("    ({name:?}, include_str!({whole:?})),\n"));
     }
@@ -126,7 +127,7 @@ fn embed_peers() {
     write_to_out("peer_sources.rs", &list);
 }
 
-/// Lists the modules of `src/peers` as a table, so that a peer is a file and the line that declares it.
+/// Generates a table of the modules in `src/peers`. To add a peer, you add a file and the line that declares it.
 fn list_peers_in_rust() {
     let declared = fs::read_to_string("src/peers/mod.rs").expect("this package has peers");
     let mut list =
@@ -152,7 +153,8 @@ fn rustc() -> String {
     env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned())
 }
 
-/// Unknown is empty: `option_env!` could not tell a variable that was not set from one set by an earlier build.
+/// Sets the variable; an unknown value is empty. If it were left unset, `option_env!` might see a value from an earlier
+/// build.
 fn set(name: &str, value: Option<String>) {
     println!("cargo::rustc-env={name}={}", value.unwrap_or_default());
 }
@@ -163,13 +165,13 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }
 
-/// Whether what is built here is to measure with, and so says its commit. The profile `dev` is not: to say the commit
-/// there would compile the library again after each commit, for figures that nobody compares.
+/// Whether this build is for measuring, and so records its commit. The `dev` profile is not: with the commit in it, the
+/// library would recompile after every commit, for figures that nobody compares.
 fn is_to_measure() -> bool {
     profile().is_none_or(|profile| profile != "debug")
 }
 
-/// The commit. From now on this script runs again when it changes.
+/// The commit. Makes cargo rerun this script when it changes.
 fn commit() -> Option<String> {
     for name in ["HEAD", "index"] {
         if let Some(path) = output("git", &["rev-parse", "--git-path", name]) {
@@ -185,7 +187,7 @@ fn commit() -> Option<String> {
     })
 }
 
-/// `name=version` of the direct dependencies of the recorded packages, separated by commas.
+/// `name=version` for each direct dependency of the recorded packages, separated by commas.
 fn versions(lock: &str) -> String {
     let packages: Vec<&str> = lock.split("[[package]]").skip(1).collect();
     let field = |package: &str, key: &str| {
@@ -215,7 +217,7 @@ fn versions(lock: &str) -> String {
         .filter_map(|package| {
             let name = field(package, "name")?;
             let version = field(package, "version")?;
-            // A dependency is locked as `name`, or as `name version` where two versions are in the tree.
+            // The lock file writes a dependency as `name`, or as `name version` if the tree holds two versions.
             let full = format!("{name} {version}");
             let direct = wanted.contains(name.as_str()) || wanted.contains(full.as_str());
             (direct && !RECORDED.contains(&name.as_str())).then(|| format!("{name}={version}"))

@@ -1,8 +1,9 @@
-//! `cargo bench`: one group per workload with the runtimes in it, for watching one's own change.
+//! `cargo bench`: one group per workload with the runtimes in it, for watching your own change.
 //!
-//! In one process, so what an earlier benchmark did to heap and caches is still there: verdicts come from
-//! `lab compare`. One criterion iteration is one op of the workload. A function of the registry does many ops in one
-//! call, so the time of an op is measured by the workload's own meter, and multiplied by the iterations asked for.
+//! Everything runs in one process, so an earlier benchmark affects the heap and the caches. For verdicts, use `lab
+//! compare`. One criterion iteration is one op of the workload. A registry function does many ops per call, so the
+//! workload's own meter measures the time per op, and the bench multiplies it by the iterations that criterion asked
+//! for.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -12,7 +13,8 @@ use bench_suite::registry::Workload;
 use bench_suite::{Entry, Failure, Meter, Params, Registry};
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 
-/// Of one call, for its timed part. A hundred pairs of workload and runtime, ten samples each, fit in 15 minutes.
+/// The timed part of one call takes at most this long. A hundred pairs of workload and runtime, with ten samples each,
+/// then fit in 15 minutes.
 const LONGEST_NS: u64 = 50_000_000;
 const SHORTEST_NS: u64 = 2_000_000;
 
@@ -37,13 +39,13 @@ fn main() -> ExitCode {
 
 fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {
     let mut group = criterion.benchmark_group(workload.name);
-    // Every sample asks for as many iterations as the others: each is one call of about the same length.
+    // Each sample is one call of about the same length, so all samples ask for the same number of iterations.
     group.sampling_mode(SamplingMode::Flat);
     for entry in registry
         .entries
         .iter()
         .filter(|entry| entry.workload == workload.name)
-        // Programs of other languages are measured in processes of their own, by `lab compare`.
+        // `lab compare` measures programs in other languages, in processes of their own.
         .filter(|entry| {
             registry
                 .runtime(entry.runtime)
@@ -56,7 +58,7 @@ fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {
                 let wanted = (iterations as f64 * expected_ns_per_op) as u64;
                 let budget_ns = wanted.clamp(SHORTEST_NS, LONGEST_NS);
                 let ns_per_op = ns_per_op(workload, entry, budget_ns).unwrap_or_else(|failure| {
-                    // Criterion wants a time, and there is none: better no figures than a made-up one.
+                    // Criterion needs a time and there is none. No figure is better than an invented one.
                     let (workload, runtime) = (entry.workload, entry.runtime);
                     eprintln!(
                         "{workload} under {runtime}: {failure}; `cargo bench -- NAME` runs a part"

@@ -1,4 +1,4 @@
-//! The figures of a matrix of parts: what each part costs and gains, each figure with its interval.
+//! The matrix of scheduler parts: what each part costs and gains, with intervals.
 
 use std::collections::BTreeSet;
 
@@ -16,23 +16,23 @@ const FIGURES: [(&str, &str); 6] = [
     ("p99", "latency_p99_ns"),
 ];
 
-/// What is compared in every workload.
+/// The metrics that get a ratio in every workload.
 const COMPARED: [&str; 2] = ["wall_ns_per_op", "cpu_ns_per_op"];
 
-/// The meaning of the columns, for people.
+/// Explains the columns to the reader.
 pub(crate) const LEGEND: &str = "steals: times that a worker found something in another one's queue; \
      wake-ups: of sleeping workers; behind a median stands where the true one is with 95% \
      (with fewer than 6 processes: the whole range); the parts are those of the scheduler: all, none, all but one, only one";
 
-/// Whether parts are a dimension of the matrix.
+/// Whether the sweep varies parts.
 pub(crate) fn is_asked(dimensions: &[Dimension]) -> bool {
     dimensions.iter().any(|one| one.name == parts::DIMENSION)
 }
 
-/// The name of a row, among those of its runtime.
+/// The name of a row among the rows of its runtime.
 pub(crate) fn row_name(row: &Row, rows: &[&Row]) -> String {
     let same = rows.iter().filter(|other| other.runtime == row.runtime);
-    // In one arm everything is left out.
+    // One of the arms leaves everything out, so the union is all parts.
     let all: BTreeSet<String> = same
         .flat_map(|other| other.without.iter().cloned())
         .collect();
@@ -42,7 +42,7 @@ pub(crate) fn row_name(row: &Row, rows: &[&Row]) -> String {
 /// A column's heading and its cells; `None` where there is no figure.
 pub(crate) type Figures = (String, Vec<Option<String>>);
 
-/// The columns of `rows`: the figures, then the ratios beyond that in the metric `judged`.
+/// The columns of `rows`: the figures, then the ratios in metrics other than `judged`.
 pub(crate) fn columns(rows: &[&Row], judged: &str, compared: &[Comparison]) -> Vec<Figures> {
     let figures = FIGURES.iter().map(|(title, metric)| {
         let cells = rows.iter().map(|row| figure(row, metric));
@@ -68,7 +68,7 @@ fn figure(row: &Row, metric: &str) -> Option<String> {
     })
 }
 
-/// The ratio in another metric than the one that is judged, to the same baseline.
+/// The ratio to the same baseline, in a metric other than the judged one.
 fn ratio(row: &Row, metric: &str, compared: &[Comparison]) -> Option<String> {
     if row.baseline && row.ok > 0 {
         return Some("1".to_owned());

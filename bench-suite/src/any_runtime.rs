@@ -1,9 +1,9 @@
-//! A runtime behind `dyn`: for what is started under every runtime and never measured.
+//! A runtime behind `dyn`, for programs that run under every runtime and are never measured.
 //!
-//! A program over [`Runtime`] is compiled once for each runtime, so that no indirection is measured. Where nothing is
-//! measured, such copies are only time spent compiling. [`AnyRuntime`] is every runtime in one type: a program that
-//! is given one is compiled once. Tasks, sockets and channels below are still the runtime's own; what is added is a
-//! box around each future and each value that passes.
+//! A program over [`Runtime`] is compiled once for each runtime, so that no indirection is measured. If nothing is
+//! measured, the copies only cost compile time. [`AnyRuntime`] represents every runtime in one type, so a program that
+//! uses it is compiled once. The tasks, sockets and channels underneath are still the runtime's own. The only addition
+//! is a box around each future and each value that crosses the boundary.
 
 use std::any::Any;
 use std::future::Future;
@@ -25,7 +25,7 @@ use runtime_core::{
 /// A future of some type.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A value of some type: what tasks return and channels carry.
+/// A value of any type: what tasks return and channels carry.
 type Value = Box<dyn Any + Send>;
 
 fn of<T: 'static>(value: Value) -> T {
@@ -33,7 +33,7 @@ fn of<T: 'static>(value: Value) -> T {
     *value.expect("a handle or channel is made for one type, and only that goes in")
 }
 
-/// Any runtime's handle.
+/// A handle to any runtime.
 #[derive(Clone)]
 pub(crate) struct AnyRuntime(Arc<dyn Erased>);
 

@@ -1,7 +1,7 @@
-//! Every workload of this project that is written over a seam, and how a runtime is added under all of them at once.
+//! All workloads of this project, and the function that adds a runtime to all of them.
 //!
-//! A workload is one line in [`show_all`], a runtime one call of [`Registry::add_runtime`]. The compiler makes a copy
-//! of each workload for each runtime that is added, and that takes most of the time that this crate takes to build.
+//! Adding a workload is one line in [`show_all`]; adding a runtime is one call of [`Registry::add_runtime`]. The
+//! compiler copies each workload for each runtime, and these copies take most of this crate's build time.
 
 use std::marker::PhantomData;
 
@@ -33,7 +33,7 @@ use crate::workloads::waiting::{IdleSocket, IdleStack, IdleTimer};
 use crate::workloads::yielding::Yield;
 use crate::workloads::{LaunchForkJoin, Program, Recursion, joined_by, under};
 
-/// Shows each workload to `visitor`, by its type, in the order of `lab list`.
+/// Passes each workload's type to `visitor`, in the order of `lab list`.
 fn show_all(visitor: &mut impl Visitor) {
     visitor.program::<Echo>();
     visitor.program::<Http>();
@@ -65,17 +65,17 @@ fn show_all(visitor: &mut impl Visitor) {
     visitor.program::<IdleStack>();
 }
 
-/// What is shown the workloads.
+/// Visits all workloads.
 trait Visitor {
-    /// A workload over the one trait.
+    /// A workload over `Runtime`.
     fn program<P: Program>(&mut self);
-    /// A workload over the one trait and over locks and queues that go with the runtime.
+    /// A workload over `Runtime` and the runtime's own locks and queues.
     fn synchronised<W: Synchronised>(&mut self);
-    /// A workload over fork-join.
+    /// A workload over `ForkJoin`.
     fn recursion<C: Recursion>(&mut self);
 }
 
-/// Every workload, as it is listed.
+/// Every workload, in the form in which it is listed.
 pub(crate) fn workloads() -> Vec<Workload> {
     struct Listed(Vec<Workload>);
 
@@ -99,8 +99,8 @@ pub(crate) fn workloads() -> Vec<Workload> {
 }
 
 impl Registry {
-    /// Adds a runtime, with every workload of this project that is written over [`Runtime`](runtime_core::Runtime).
-    /// `L` launches it; `K` are the locks and queues that its users use.
+    /// Adds a runtime to every workload of this project that is written over [`Runtime`](runtime_core::Runtime). `L`
+    /// launches the runtime; `K` provides the locks and queues that its users use.
     ///
     /// ```
     /// use bench_suite::launcher::Reactor;
@@ -131,7 +131,7 @@ impl Registry {
         show_all(&mut Under::<L, K>(self, info.name, PhantomData));
     }
 
-    /// Adds the fork-join of a runtime that is there already, with every workload of this project that is written over
+    /// Adds the fork-join of a registered runtime to every workload of this project that is written over
     /// [`ForkJoin`](runtime_core::ForkJoin).
     pub fn add_fork_join<L: LaunchForkJoin>(&mut self, runtime: &'static str) {
         struct Joined<'a, L>(&'a mut Registry, &'static str, PhantomData<fn() -> L>);

@@ -1,4 +1,4 @@
-//! Latency against load, capacities and advice, on the terminal.
+//! Prints latency against load, capacities and advice on the terminal.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::summary;
 use crate::terminal::wrapped;
 use crate::units;
 
-/// All of it, in lines of at most `width` as far as that can be; empty if none was measured.
+/// The whole text, wrapped to `width` where possible; empty if nothing of the kind was measured.
 pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     let mut text = String::new();
     for curves in by_cell(&results.curves, |one| {
@@ -70,7 +70,7 @@ pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     text
 }
 
-/// Those of the same workload and parameters together, in the order in which they come.
+/// Groups entries of the same workload and parameters, in order of first appearance.
 pub(crate) fn by_cell<T, K: PartialEq>(all: &[T], key: impl Fn(&T) -> K) -> Vec<Vec<&T>> {
     let mut cells: Vec<(K, Vec<&T>)> = Vec::new();
     for one in all {
@@ -127,7 +127,7 @@ fn row(curve: &LoadCurve, point: &LoadPoint, doubts: &mut Vec<String>) -> Vec<St
     ]
 }
 
-/// A table; where it is too wide, a line for each row.
+/// A table, or one line per row if the table is too wide.
 fn table(text: &mut String, header: &[&str], rows: &[Vec<String>], width: Option<usize>) {
     let mut table = Table::new();
     table
@@ -170,12 +170,15 @@ fn table(text: &mut String, header: &[&str], rows: &[Vec<String>], width: Option
     }
 }
 
-/// A line for each, the largest first: `mn 41.2 k/s [40.6, 41.9]; 8.20 µs CPU per op and 9.81 MiB there`.
+/// One line per capacity, the largest first: `mn 41.2 k/s [40.6, 41.9]; 8.20 µs CPU per op and 9.81 MiB there`.
 pub(crate) fn capacity_lines(capacities: &[&Capacity]) -> Vec<String> {
     let mut sorted = capacities.to_vec();
     sorted.sort_by(|a, b| b.per_s.unwrap_or(0.0).total_cmp(&a.per_s.unwrap_or(0.0)));
     sorted.iter().map(|one| capacity_line(one)).collect()
 }
+
+/// Whole searches that differ by more than this are worth a look.
+const NEAR: f64 = 0.05;
 
 fn capacity_line(one: &Capacity) -> String {
     let Some(rate) = one.per_s else {
@@ -209,12 +212,14 @@ fn capacity_line(one: &Capacity) -> String {
     }
     let _ = write!(line, "; {} probes", one.probes.len());
     if one.repeats.len() > 1 {
-        let furthest = one.repeats.iter().map(|other| (other / rate - 1.0).abs());
+        let off = one.repeats.iter().map(|other| (other / rate - 1.0).abs());
+        let near = off.clone().filter(|off| *off <= NEAR).count();
         let _ = write!(
             line,
-            "; {} searches, the furthest {} off their median",
+            "; {near} of {} searches within {} of their median, the furthest {} off",
             one.repeats.len(),
-            units::percent(furthest.fold(0.0, f64::max))
+            units::percent(NEAR),
+            units::percent(off.fold(0.0, f64::max))
         );
     }
     line
@@ -284,7 +289,9 @@ mod tests {
         let mn = text.find("mn: 41.2 k/s [40.6 k, 41.9 k]").expect(&text);
         let n1 = text.find("n1: no rate keeps it").expect(&text);
         assert!(
-            mn < n1 && text.contains("2 searches, the furthest 2.91% off"),
+            mn < n1
+                && text
+                    .contains("2 of 2 searches within 5% of their median, the furthest 2.91% off"),
             "{text}"
         );
     }

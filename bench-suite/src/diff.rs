@@ -1,8 +1,8 @@
-//! `lab diff`: what changed between two stored results, from their raw rounds.
+//! `lab diff`: compares two stored results, from their raw rounds.
 //!
-//! The rounds of two sessions are not paired, so what drifted between the sessions is in the difference. The test is
-//! the rank-sum test, with the interval that agrees with it; each workload is one family. Arms that were measured in
-//! one run, with `--binary`, are compared more sharply.
+//! The rounds of two runs are not paired, so the difference includes drift between the runs. The test is the rank-sum
+//! test, with the interval that belongs to it. Each workload is one family of tests. It is more sensitive to measure
+//! both builds in one run, with `--binary`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -94,7 +94,7 @@ fn lines(old: &Results, new: &Results, changes: &[Change], margin: f64) -> Vec<S
     lines
 }
 
-/// What of the two machines is not the same.
+/// How the two machines differ.
 fn differences_of_machines(old: &Results, new: &Results) -> impl Iterator<Item = &'static str> {
     let facts = |results: &Results| {
         let one = results.environments.first().cloned().unwrap_or_default();
@@ -113,7 +113,7 @@ fn differences_of_machines(old: &Results, new: &Results) -> impl Iterator<Item =
         .map(|((name, _), _)| name)
 }
 
-/// Every arm that both results have, in the order of the old ones.
+/// Every arm that both results have, in the order of the old results.
 fn changes(old: &Results, new: &Results, margin: f64) -> Vec<Change> {
     let mut cells: Vec<(&str, &BTreeMap<String, u64>)> = Vec::new();
     for run in &old.runs {
@@ -159,7 +159,7 @@ fn changes_of_cell(old: &[&Run], new: &[&Run], metric: &str, margin: f64) -> Vec
             .filter(|log| log.is_finite())
             .collect()
     };
-    // What an arm differs from itself by in either session, as far as that was measured.
+    // The largest difference between an arm and its A/A repeat in either session, if one was measured.
     let noise = [old, new]
         .into_iter()
         .flat_map(|runs| {

@@ -1,16 +1,16 @@
-//! How a command ends when it does not end well: one line on standard error, and an exit code.
+//! How a command fails: one line on standard error, and an exit code.
 
 use std::fmt;
 
 /// Why a command failed. `Display` is the one line that the user reads: what, where, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {
-    /// A workload failed its check, a peer crashed, or what was measured could not be kept: exit code 1.
+    /// A workload failed its check, a peer crashed, or the results could not be saved: exit code 1.
     Failed(String),
-    /// The command line asks for what does not exist, makes no sense or can't be had, such as a port in use or a
-    /// folder that takes no files: exit code 2.
+    /// The command line asks for something that does not exist, is invalid or is not available, such as a port in use
+    /// or a read-only folder: exit code 2.
     Usage(String),
-    /// A signal asked to stop; what was measured until then is written: exit code 130.
+    /// A signal asked to stop; the results so far are written: exit code 130.
     Interrupted(String),
 }
 

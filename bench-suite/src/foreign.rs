@@ -1,7 +1,7 @@
 //! Types of other crates under the traits of [`runtime_core`].
 //!
-//! Rust lets no crate implement another crate's trait for a third crate's type. [`Foreign`] is the one wrapper for
-//! all of them. What several places use is implemented here; what only one peer has, beside that peer.
+//! A crate can't implement another crate's trait for a third crate's type. [`Foreign`] is the one wrapper for all such
+//! types. Implementations that several places use are here; those for a single peer are in that peer's file.
 
 use runtime_core::{ChannelReceiver, ChannelSender};
 

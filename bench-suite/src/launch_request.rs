@@ -1,4 +1,4 @@
-//! What a command that starts one runtime was asked about it, against what that runtime has.
+//! Checks the options of a command that starts one runtime against what that runtime supports.
 
 use runtime_core::LaunchConfig;
 
@@ -6,7 +6,7 @@ use crate::error::CommandError;
 use crate::launcher::Launcher;
 use crate::{parts, suggest};
 
-/// What was asked about a runtime, as it was written.
+/// What the command line asked of a runtime, as written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LaunchRequest {
     pub(crate) workers: Option<usize>,
@@ -18,8 +18,8 @@ pub(crate) struct LaunchRequest {
 }
 
 impl LaunchRequest {
-    /// The configuration, with all names checked; the values are checked by whoever starts the scheduler. A runtime
-    /// without a launcher has no choices.
+    /// The configuration, with all names checked. The scheduler checks the values when it starts. A runtime without a
+    /// launcher has no choices.
     ///
     /// # Errors
     /// [`CommandError::Usage`] for a policy, a knob or a part that `launcher` does not have.

@@ -1,4 +1,4 @@
-//! What the instrument knows about a runtime apart from workloads: its choices, and how to start it.
+//! What the lab knows about a runtime, apart from its workloads: its choices, and how to start it.
 
 use std::fmt;
 use std::io;
@@ -8,15 +8,15 @@ use runtime_core::{Capabilities, Choice, Knob, Launch, LaunchConfig, Runtime as 
 
 use crate::any_runtime::{AnyRuntime, BoxFuture};
 
-/// A root task, of whichever runtime it is given.
+/// A root task that can run on any runtime.
 pub(crate) type Root = Box<dyn FnOnce(AnyRuntime) -> BoxFuture<'static, ()> + Send>;
 
-/// A scheduler's choices and how to start it: [`Launch`], as a value in a table.
+/// A scheduler's choices and how to start it: [`Launch`] as a value, for a table.
 #[derive(Clone, Copy)]
 pub struct Launcher {
-    /// The scheduling policies; the first one is the default. Empty: there is no choice.
+    /// The scheduling policies, default first; empty if there is no choice.
     pub policies: &'static [Choice],
-    /// The decisions that can be changed one by one.
+    /// The knobs.
     pub knobs: &'static [Knob],
     /// Former names of knobs, each with its name today.
     pub former_knobs: &'static [(&'static str, &'static str)],
@@ -37,7 +37,7 @@ impl Launcher {
         }
     }
 
-    /// Starts the scheduler, lets it do nothing, and ends it: says what it would be.
+    /// Checks the configuration: starts the scheduler and ends it again.
     ///
     /// # Errors
     /// Why it can't be started; of kind [`InvalidInput`](io::ErrorKind::InvalidInput) if `config` is to blame.
@@ -45,7 +45,7 @@ impl Launcher {
         self.run(config, |rt| async move { rt.capabilities() })
     }
 
-    /// [`Launch::run`], for what is not measured.
+    /// [`Launch::run`], for code that is not measured.
     ///
     /// # Errors
     /// See [`Launch::run`].
@@ -57,10 +57,10 @@ impl Launcher {
     {
         let (give, output) = mpsc::channel();
         let root = move |rt| -> BoxFuture<'static, ()> {
-            // Called where the runtime calls it: inside of the task, for some.
+            // Some runtimes call this closure inside the task.
             let future = root(rt);
             Box::pin(async move {
-                // Received below, or the runtime has failed.
+                // Sending fails only if the runtime failed, which the receiver reports.
                 let _ = give.send(future.await);
             })
         };
@@ -86,16 +86,16 @@ fn run<L: Launch>(config: &LaunchConfig, root: Root) -> io::Result<()> {
 /// How a runtime's tasks learn that a socket is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reactor {
-    /// As [`LaunchConfig::reactor`] says, or a knob of the name `reactor`.
+    /// As [`LaunchConfig::reactor`] or a knob called `reactor` says.
     Chosen,
-    /// Always in this way.
+    /// Always this backend.
     Fixed(&'static str),
-    /// It has none, or it is not known.
+    /// The runtime has none, or it is unknown.
     None,
 }
 
 impl Reactor {
-    /// The name of what is in use under `config`.
+    /// The name of the backend in use under `config`.
     pub fn in_use(self, config: &LaunchConfig) -> Option<String> {
         match self {
             Self::Chosen => Some(match config.knobs.get("reactor") {

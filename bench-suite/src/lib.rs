@@ -1,8 +1,7 @@
-//! Workloads, peers, and the instrument that measures and compares runtimes.
+//! Workloads, peers, and the lab, which measures and compares runtimes.
 //!
-//! The `lab` command is this library with the registry of this project. Another crate brings its own runtime or
-//! workload by filling a [`Registry`] and handing it to [`main`]; every command, the child process included, then
-//! works on it.
+//! The `lab` command is this library with this project's registry. To add your own runtime or workload, fill a
+//! [`Registry`] and pass it to [`main`]. Every command then uses it, the child process included.
 
 mod ablation;
 mod advise;
@@ -73,13 +72,12 @@ pub use registry::{Entry, Failure, Params, Registry};
 
 use cli::{Command, Parsed};
 
-/// Runs the command line of this process on `registry`: the whole of a `lab` binary.
+/// Runs this process's command line on `registry`. A `lab` binary needs nothing else.
 ///
 /// Errors become one line on standard error. The exit code is 0 when done, 1 when a workload failed its check or a peer
 /// crashed, 2 on wrong usage, 130 when interrupted.
 ///
-/// Results say that nothing is known of the program's commit and dependencies; [`main_of`] takes what there is to be
-/// said.
+/// Results then contain neither the commit nor the dependencies of your program. Use [`main_of`] to provide them.
 ///
 /// ```no_run
 /// use bench_suite::Registry;
@@ -94,7 +92,7 @@ pub fn main(registry: Registry) -> ExitCode {
     main_of(Build::unknown(), registry)
 }
 
-/// [`main`] of a program that knows what it was built from; see [`build!`].
+/// [`main`] for a program that provides its build information; see [`build!`].
 pub fn main_of(build: Build, registry: Registry) -> ExitCode {
     if let Some(code) = serve_if_asked() {
         return code;
@@ -112,15 +110,15 @@ pub fn main_of(build: Build, registry: Registry) -> ExitCode {
     }
 }
 
-/// Does the work of a child, if this process was started as one by a workload or a runtime that needs processes of its
-/// own: the code to exit with. The first thing to be called in a `main` that runs workloads without [`main`].
+/// Does a child's work and returns its exit code, if a workload or a runtime started this process as its child. Call
+/// this first in a `main` that runs workloads without [`main`].
 pub fn serve_if_asked() -> Option<ExitCode> {
-    // `SIGCHLD` may be ignored by inheritance: then every run would end without a status. It fails for no known
-    // reason, and the runs tell.
+    // A parent may have set `SIGCHLD` to be ignored, and then no run would have an exit status. The call has no known
+    // way to fail; if it does, the runs report it.
     let _ = runtime_core::process::keep_ended_children();
     let code = load::companion::serve_if_asked();
     if code.is_none() {
-        // Ends the process itself, if it is one of its own.
+        // If this process is a child, this call does not return.
         many_loops::processes::serve_if_asked();
     }
     code
@@ -160,7 +158,7 @@ fn run(registry: &Registry, build: &Build, cli: cli::Cli) -> Result<(), CommandE
     }
 }
 
-/// The programs in the guide for contributors, compiled and run.
+/// Compiles and runs the programs in the contributors' guide.
 #[cfg(doctest)]
 #[doc = include_str!("../../.github/CONTRIBUTING.md")]
 struct Contributing;

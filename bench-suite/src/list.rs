@@ -1,4 +1,4 @@
-//! `lab list`: what can be measured.
+//! `lab list`: shows what can be measured.
 
 use std::fmt::Write as _;
 
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::ListArgs;
 use crate::error::CommandError;
+use crate::green;
 use crate::peers::external;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::scheduler_counts::COUNTERS;
@@ -13,16 +14,18 @@ use crate::terminal::{self, wrapped};
 use crate::vocabulary::{Group, Workload};
 use crate::zoo::pathologies;
 
-/// Where the text of a line begins, behind a name.
+/// The column where a line's text begins, after the name.
 const INDENT: usize = 17;
 
-/// The figures of results and reports, each with one line.
-const METRICS: [(&str, &str); 14] = [
+/// The figures of results and reports, with one line each.
+const METRICS: [(&str, &str); 16] = [
     ("wall_ns_per_op", "time per operation"),
     (
         "cpu_ns_per_op",
         "CPU time of the runtime under test per operation",
     ),
+    ("cpu_user_ns_per_op", "the part of it outside of the kernel"),
+    ("cpu_system_ns_per_op", "the part of it in the kernel"),
     (
         "switches_per_op",
         "context switches per operation, voluntary and not",
@@ -66,7 +69,7 @@ pub(crate) fn run(registry: &Registry, arguments: &ListArgs) -> Result<(), Comma
         format!("{:#}\n", as_json(registry))
     } else {
         let width = terminal::width();
-        // Long lines hang below the column where their text begins.
+        // Continuation lines align with the column where the text begins.
         let lines = as_text(registry);
         let lines = lines.lines().map(|line| {
             let indent = if line.starts_with("  ") { INDENT } else { 0 };
@@ -118,6 +121,15 @@ fn as_text(registry: &Registry) -> String {
             }
             let runtimes: Vec<&str> = runtimes_of(registry, workload).collect();
             let _ = writeln!(text, "  {:<14} under: {}", "", runtimes.join(", "));
+            let twins = green::twins_of(registry, workload.name);
+            if !twins.is_empty() {
+                let twins = twins.join(", ");
+                let _ = writeln!(
+                    text,
+                    "  {:<14} green twin, as blocking-looking code: {twins}",
+                    ""
+                );
+            }
         }
         text.push('\n');
     }
@@ -140,12 +152,12 @@ fn as_text(registry: &Registry) -> String {
     }
     for (name, about) in COUNTERS {
         let name = format!("{name}_per_op");
-        let _ = writeln!(text, "  {name:<20} {about}; where the scheduler counts it");
+        let _ = writeln!(text, "  {name:<20} {about}, if the scheduler counts it");
     }
     text
 }
 
-/// Policies and knobs, of the runtimes that have some.
+/// Policies and knobs of the runtimes that have any.
 fn choices(text: &mut String, registry: &Registry) {
     let _ = writeln!(text, "\nPolicies");
     let none = text.len();
@@ -160,7 +172,7 @@ fn choices(text: &mut String, registry: &Registry) {
         }
     }
     if text.len() == none {
-        let _ = writeln!(text, "  none: each runtime has its default alone");
+        let _ = writeln!(text, "  none: each runtime has only its default");
     }
     let _ = writeln!(text, "\nKnobs");
     let none = text.len();
@@ -178,7 +190,7 @@ fn choices(text: &mut String, registry: &Registry) {
     }
 }
 
-/// What can be left out of runtimes.
+/// The parts of runtimes that can be left out.
 fn parts(text: &mut String, registry: &Registry) {
     let with_parts = || {
         registry
@@ -216,6 +228,7 @@ fn as_json(registry: &Registry) -> Value {
                 "name": workload.name, "group": workload.group.title(), "mode": workload.mode.name(),
                 "about": workload.about, "op": workload.op, "metric": workload.metric,
                 "parameters": parameters, "runtimes": runtimes_of(registry, workload).collect::<Vec<_>>(),
+                "green_twins": green::twins_of(registry, workload.name),
             })
         })
         .collect();

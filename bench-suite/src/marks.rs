@@ -1,13 +1,12 @@
 //! Small pictures in a line of text: a bar, and an interval around 1.
 
-/// How wide a bar may be.
+/// The greatest width of a bar.
 pub(crate) const BAR: usize = 10;
-/// How wide an interval's picture is: 1 stands in the middle.
+/// The width of an interval's picture. The value 1 is in the middle.
 pub(crate) const INTERVAL: usize = 2 * SIDE + 1;
 const SIDE: usize = 8;
 
-/// A bar whose length is to [`BAR`] as `value` is to `most`, in steps of an eighth of a character. What is more than
-/// nothing shows.
+/// A bar of length `value / most * BAR`, drawn in eighths of a character. A positive value always shows.
 pub(crate) fn bar(value: f64, most: f64) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     if !(value > 0.0 && most > 0.0) {
@@ -18,8 +17,8 @@ pub(crate) fn bar(value: f64, most: f64) -> String {
     "█".repeat(eighths / 8) + PARTS[eighths % 8]
 }
 
-/// The scale that shows all of these ratios: from `1/limit` to `limit`. A ratio farther off is cut, so that one does
-/// not hide the others.
+/// The limit of a scale from `1/limit` to `limit` that shows these ratios. Extreme ratios are cut off, so that one of
+/// them does not squash the rest.
 pub(crate) fn limit(ratios: impl IntoIterator<Item = f64>) -> f64 {
     const STEPS: [f64; 6] = [1.1, 1.25, 1.5, 2.0, 4.0, 8.0];
     let far = |ratio: f64| if ratio < 1.0 { 1.0 / ratio } else { ratio };
@@ -28,7 +27,7 @@ pub(crate) fn limit(ratios: impl IntoIterator<Item = f64>) -> f64 {
     STEPS.into_iter().find(|step| *step >= most).unwrap_or(16.0)
 }
 
-/// The ends of a scale and its middle, as a heading.
+/// A scale's heading: its ends and its middle.
 pub(crate) fn scale(limit: f64) -> String {
     let (left, right) = (format!("{:.2}x", 1.0 / limit), format!("{limit}x"));
     let left = left.replace("0.", ".");
@@ -36,8 +35,8 @@ pub(crate) fn scale(limit: f64) -> String {
     format!("{left}{:gap$}1{right:>SIDE$}", "")
 }
 
-/// `├──●───┤  │`: a ratio with its interval on a logarithmic scale, and where 1 is. An end beyond the scale is an
-/// arrow.
+/// `├──●───┤  │`: a ratio with its interval on a logarithmic scale, and a line at 1. An arrow stands for an end beyond
+/// the scale.
 pub(crate) fn interval(ratio: Option<f64>, ends: Option<[f64; 2]>, limit: f64) -> String {
     let place = |ratio: f64| SIDE as f64 * (1.0 + ratio.ln() / limit.ln());
     let last = (INTERVAL - 1) as f64;

@@ -1,5 +1,5 @@
-//! What `lab sweep` measured, arranged as a matrix for each workload: a row for each combination, with its rate and
-//! its costs. The terminal and the report show the same cells.
+//! Arranges what `lab sweep` measured as one matrix per workload: a row per combination, with its rate and its costs.
+//! The terminal and the report show the same cells.
 
 use crate::ablation;
 use crate::parts;
@@ -15,22 +15,22 @@ pub(crate) struct Matrix {
     /// What one operation is.
     pub(crate) op: String,
     pub(crate) columns: Vec<Column>,
-    /// As many cells each as there are columns.
+    /// One cell per column.
     pub(crate) rows: Vec<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) title: String,
-    /// A figure stands on the right, a name on the left.
+    /// True for figures, which are right-aligned; names are left-aligned.
     pub(crate) figure: bool,
 }
 
-/// The meaning of the columns, for people.
+/// Explains the columns to the reader.
 const LEGEND: &str = "cores: CPU-seconds per second; steals: times that a worker found something in another one's queue; \
      stolen: tasks that it took there; wake-ups: of sleeping workers";
 
-/// The meaning of the columns of `results`, for people.
+/// Explains the columns of `results` to the reader.
 pub(crate) fn legend(results: &Results) -> String {
     match &results.sweep {
         Some(sweep) if ablation::is_asked(&sweep.dimensions) => ablation::LEGEND.to_owned(),
@@ -45,7 +45,7 @@ pub(crate) fn matrices(results: &Results, sections: &[Section]) -> Vec<Matrix> {
     };
     sections
         .iter()
-        // A ratio to each runtime's own baseline stands in the sections; one matrix holds all rows.
+        // The other sections repeat rows with a ratio to their runtime's own baseline. One matrix holds all rows.
         .filter(|section| section.choices_of.is_none())
         .map(|section| matrix(sweep, section, &results.comparisons))
         .collect()
@@ -62,7 +62,7 @@ fn matrix(sweep: &Sweep, section: &Section, compared: &[Comparison]) -> Matrix {
         parts::DIMENSION => ablation::row_name(row, &all),
         name => choice(row, name),
     };
-    // In the order in which the values were asked for: sections have the baseline first and names by the alphabet.
+    // Use the order in which the values were asked for. Sections put the baseline first and sort names alphabetically.
     rows.sort_by_cached_key(|row| -> Vec<usize> {
         sweep
             .dimensions
@@ -92,7 +92,7 @@ fn matrix(sweep: &Sweep, section: &Section, compared: &[Comparison]) -> Matrix {
         let values = rows.iter().map(|row| Some(choice(row, &dimension.name)));
         add(&dimension.name, false, values.collect());
     }
-    // What the ratio is about, if it is none of the figures below.
+    // Add the metric of the ratio if the figures below don't include it.
     let judged = section.metric.as_str();
     if !["wall_ns_per_op", "cpu_ns_per_op", "latency_p999_ns"].contains(&judged) {
         let values = rows.iter().map(|row| median(row, judged));
@@ -113,7 +113,7 @@ fn matrix(sweep: &Sweep, section: &Section, compared: &[Comparison]) -> Matrix {
         let verdict = row.comparison.as_ref().and_then(|one| one.verdict);
         verdict.is_some_and(|verdict| verdict != Verdict::NotEnoughData)
     };
-    // Nothing but "not enough data" would be a column of noise.
+    // Leave the column out if it would say "not enough data" in every row.
     if rows.iter().any(judged) || rows.iter().any(|row| row.failed.is_some()) {
         let verdicts = rows.iter().map(|row| Some(summary::verdict(row)));
         add("verdict", false, verdicts.collect());
@@ -144,7 +144,7 @@ fn choice(row: &Row, dimension: &str) -> String {
 
 type Figure = fn(&Row) -> Option<String>;
 
-/// The columns of figures; one that no row has is left out.
+/// The figure columns. A column that is empty in every row is left out.
 const FIGURES: [(&str, Figure); 9] = [
     ("ops/s", |row| {
         let wall = row.medians.get("wall_ns_per_op")?;

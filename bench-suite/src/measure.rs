@@ -1,5 +1,5 @@
-//! Measuring inside the measured process: CPU and counters are differences between marks, so that start-up is not
-//! counted.
+//! Measures inside the measured process. CPU time and counters are differences between two marks, so start-up is not
+//! included.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::costs::events::Events;
 use crate::scheduler_counts::SchedulerCounts;
 use crate::usage;
 
-/// What was done between two marks.
+/// What happened between two marks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     /// Operations done.
@@ -25,18 +25,18 @@ pub struct Sample {
     pub cpu_ns: u64,
     /// Context switches because a thread waited.
     pub voluntary_switches: u64,
-    /// Context switches because a thread's time was up.
+    /// Context switches because a thread's time slice ended.
     pub involuntary_switches: u64,
     /// Page faults, minor and major.
     pub page_faults: u64,
-    /// The part of the CPU time outside of the kernel.
+    /// The part of the CPU time outside the kernel.
     pub cpu_user_ns: u64,
     /// The part of the CPU time in the kernel.
     pub cpu_system_ns: u64,
 }
 
 impl Sample {
-    /// From what the kernel counted meanwhile.
+    /// A sample with the kernel's counters for its duration.
     pub(crate) fn counted(ops: u64, wall_ns: u64, cpu_ns: u64, counters: usage::Counters) -> Self {
         Self {
             ops,
@@ -81,8 +81,8 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// An empty histogram of nanoseconds: from 1 ns to an hour, three significant digits. Larger values count as an
-    /// hour when recorded with `saturating_record`.
+    /// An empty histogram of nanoseconds: from 1 ns to an hour, three significant digits. `saturating_record` counts
+    /// larger values as an hour.
     pub fn histogram() -> Histogram<u64> {
         Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are in order")
     }
@@ -118,31 +118,31 @@ pub struct Meter {
     pub client_cpu_ns: Option<u64>,
     /// How late the load generator itself was: median and 99th percentile.
     pub client_late_ns: Option<(u64, u64)>,
-    /// Peak resident memory as read at [`Meter::stop`]; null if unknown.
+    /// Peak resident memory as read at [`Meter::stop`]; `None` if unknown.
     pub peak_rss_bytes: Option<u64>,
     /// Flags of the results schema, such as `shares_cores`.
     pub flags: Vec<&'static str>,
     /// Workload-specific figures, such as `bytes_per_task`.
     pub extra: BTreeMap<&'static str, f64>,
-    /// Worker threads that the runtime really had; `None` where each task has its own thread, or if unknown.
+    /// The number of worker threads; `None` if each task has its own thread, or if unknown.
     pub workers: Option<u64>,
     /// The readiness backend in use, such as `epoll`; `None` if there is none, or if unknown.
     pub reactor: Option<String>,
-    /// What the runtime was started with, if it was started by its [`Launch`](runtime_core::Launch).
+    /// The configuration that the runtime's [`Launch`](runtime_core::Launch) started it with, if one did.
     pub(crate) launched: Option<LaunchConfig>,
-    /// What records the first timed repetition; taken by it.
+    /// Records the first timed repetition, which takes it.
     pub(crate) recorder: Option<Recorder>,
     session: Option<Session>,
-    /// What was recorded of it.
+    /// The recording of that repetition.
     pub(crate) recorded: Option<Recorded>,
-    /// How much more CPU time each timed part is to take, as a share of its own.
+    /// The CPU time to add to each timed part, as a fraction of what the part used.
     pub(crate) slowdown: f64,
     counts: SchedulerCounts,
-    /// Counts system calls and more, if that is what this run is for.
+    /// Counts system calls and other events, if this run is for that.
     pub(crate) events: Option<Events>,
-    /// Whether what memory there is for is told, if that is what this run is for.
+    /// Whether to report memory by purpose, if this run is for that.
     pub(crate) split_memory: bool,
-    /// Child processes that belong to the runtime under test: what they use counts as its own.
+    /// Child processes that belong to the runtime under test. What they use is counted too.
     pub(crate) processes: Vec<u32>,
     mark: Option<Mark>,
 }
@@ -157,7 +157,7 @@ struct Mark {
 
 impl Mark {
     fn now(processes: &[u32]) -> Self {
-        // The clocks are read next to each other and last, so that reading the counters is in neither.
+        // Read the clocks last and next to each other, so that neither includes the time to read the counters.
         let counters = counters(processes);
         Self {
             counters,
@@ -166,7 +166,7 @@ impl Mark {
         }
     }
 
-    /// The end of a repetition: in the opposite order, for the same reason.
+    /// The mark at the end of a repetition. It reads in the opposite order, for the same reason.
     fn end(processes: &[u32]) -> Self {
         let at = Instant::now();
         let cpu = cpu_time(processes);
@@ -178,7 +178,7 @@ impl Mark {
     }
 }
 
-/// Of this process and of the others.
+/// CPU time of this process and of `processes`.
 fn cpu_time(processes: &[u32]) -> Duration {
     let others = processes.iter().filter_map(|&id| usage::cpu_time_of(id));
     usage::process_cpu_time() + others.sum::<Duration>()
@@ -202,8 +202,8 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 impl Meter {
-    /// From now on, what the scheduler counts in the timed repetitions is added up in [`extra`](Meter::extra):
-    /// `tasks_stolen`, `unparks` and the like, as far as `metrics` knows them.
+    /// From now on, adds the scheduler's counters over the timed repetitions up in [`extra`](Meter::extra):
+    /// `tasks_stolen`, `unparks` and the others that `metrics` has.
     pub fn counts_of(&mut self, metrics: impl Fn() -> Metrics + Send + 'static) {
         self.counts = SchedulerCounts::of(metrics);
     }
@@ -219,17 +219,18 @@ impl Meter {
         callgrind::lab_counted_part_begins();
     }
 
-    /// Ends the timed repetition that [`start`](Meter::start) began, in which `ops` operations were done.
+    /// Ends the timed repetition that [`start`](Meter::start) began. `ops` operations were done in it.
     ///
     /// # Panics
-    /// Without a `start` before it.
+    /// If no `start` came before it.
     pub fn stop(&mut self, ops: u64) {
         callgrind::lab_counted_part_ends();
         if let Some(events) = &mut self.events {
             events.stop();
         }
         if let Some(start) = self.mark.filter(|_| self.slowdown > 0.0) {
-            // Spins inside the timed part: CPU time grows by just the share, and time by as much as on a quiet machine.
+            // Spin inside the timed part. CPU time then grows by exactly the share, and wall time by as much as it
+            // would on a quiet machine.
             let used = || cpu_time(&self.processes).saturating_sub(start.cpu);
             let whole = used().mul_f64(1.0 + self.slowdown);
             while used() < whole {
@@ -251,7 +252,7 @@ impl Meter {
         self.peak_rss_bytes = peak_rss_bytes(&self.processes);
     }
 
-    /// Forgets the repetition that [`start`](Meter::start) began: it has failed.
+    /// Discards the repetition that [`start`](Meter::start) began, because it failed.
     pub(crate) fn abandon(&mut self) {
         self.mark = None;
     }
@@ -272,7 +273,7 @@ mod tests {
     fn counters_are_differences_between_marks() {
         let mut meter = Meter::default();
         meter.start();
-        // 4 MiB touched for the first time: 1024 pages, or a few if the system has huge pages to hand.
+        // First touch of 4 MiB: 1024 page faults, or a few if the system uses huge pages.
         let memory = std::hint::black_box(vec![1_u8; 4 << 20]);
         let sum: u64 = memory.iter().map(|&byte| u64::from(byte)).sum();
         meter.stop(sum);
@@ -298,7 +299,7 @@ mod tests {
             std::hint::spin_loop();
         }
         meter.stop(1);
-        // Half of it is the work, but for what was used before the start, and half is put in.
+        // Half of the CPU time is the work, less what was used before the start. The other half is the slowdown.
         let sample = meter.samples[0];
         assert!(sample.cpu_ns >= 9_000_000, "{sample:?}");
     }

@@ -1,22 +1,22 @@
-//! An interval for a median that assumes nothing about how the values are spread.
+//! An interval for a median that makes no assumption about the distribution.
 
-/// Two of the values, between which the median lies.
+/// Two of the values, with the median between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MedianInterval {
     /// The lower one.
     pub low: f64,
     /// The upper one.
     pub high: f64,
-    /// How probable it is that the true median is between them. With 6 values or more it is at least 0.95. With fewer it
-    /// is less, and they are the smallest and the largest value.
+    /// The probability that the true median is between them: at least 0.95 with 6 values or more. With fewer values it
+    /// is lower, and the interval is from the smallest to the largest value.
     pub coverage: f64,
 }
 
 impl MedianInterval {
-    /// The narrowest pair of order statistics that covers the median with 95%, else the whole range; `None` without
-    /// values.
+    /// The narrowest pair of order statistics that covers the median with 95%, or the whole range if none does; `None`
+    /// without values.
     ///
-    /// As many values lie below the true median as tosses of a coin show heads, whatever their distribution.
+    /// Whatever the distribution, the number of values below the true median is distributed like heads in coin tosses.
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -41,10 +41,10 @@ impl MedianInterval {
     }
 }
 
-/// The probability that the median of `count` values lies between them after `cut` values have been taken off at each
-/// end: that more than `cut` and fewer than `count - cut` lie below it.
+/// The probability that the median of `count` values lies between them after you remove `cut` values at each end. This
+/// is the probability that more than `cut` and fewer than `count - cut` values lie below it.
 fn coverage(count: usize, cut: usize) -> f64 {
-    // The probability of exactly `heads` heads, from one to the next.
+    // The probability of exactly `heads` heads, updated step by step.
     let mut exactly = 0.5_f64.powi(i32::try_from(count).unwrap_or(i32::MAX));
     let mut tail = 0.0;
     for heads in 0..=cut {
@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn more_values_give_the_narrowest_pair_that_covers_95_percent() {
-        // From the tables of the sign test: with 6 to 8 values the extremes, with 9 the second ones, with 20 the 6th.
+        // From the tables of the sign test: the extremes with 6 to 8 values, the second ones with 9, the 6th ones with
+        // 20.
         assert_eq!((of(6).low, of(6).high), (1.0, 6.0));
         assert_eq!((of(8).low, of(8).high), (1.0, 8.0));
         assert_eq!((of(9).low, of(9).high), (2.0, 8.0));

@@ -1,10 +1,10 @@
-//! A table where it fits, and the same row by row where the terminal is too narrow.
+//! A table, or the same content row by row if the terminal is too narrow.
 
 use std::fmt::Write as _;
 
 use comfy_table::{Table, presets};
 
-/// `rows` under `header`; each row's first cell names it. A row may be shorter than the header.
+/// `rows` under `header`. Each row's first cell is its name. A row may be shorter than the header.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);

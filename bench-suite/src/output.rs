@@ -1,8 +1,7 @@
-//! Where a file of results goes. A regular file appears whole or not at all; whatever else has the name is written
-//! into.
+//! Where a results file goes. A regular file is replaced as a whole or not at all; anything else is written into.
 //!
-//! A rename replaces what has the name. That is right for a regular file, and wrong for all else: root's `--json
-//! /dev/full` would put a file in place of the device. So a path is resolved first, links included:
+//! A rename replaces whatever has the name. That is right for a regular file and wrong for everything else: as root,
+//! `--json /dev/full` would replace the device by a file. So the path is resolved first, links included:
 //!
 //! | what is there | what is done |
 //! |---|---|
@@ -24,25 +23,25 @@ use rustix::fs::Access;
 use crate::error::CommandError;
 use crate::terminal;
 
-/// As many as the kernel follows.
+/// The kernel's own limit.
 const MOST_LINKS: u32 = 40;
 
-/// Something that results can be written to.
+/// A destination for results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     Standard,
     StandardError,
-    /// Neither a regular file nor a folder, or a descriptor of this process.
+    /// Neither a regular file nor a folder, or a file descriptor of this process.
     Stream(PathBuf),
-    /// A regular file, there or not yet; no link.
+    /// A regular file that exists or can be created; links are already resolved.
     File(PathBuf),
 }
 
 impl Output {
-    /// What `path` leads to.
+    /// The destination that `path` leads to.
     ///
     /// # Errors
-    /// When its folder is not there, it is a folder itself, or its links go round in circles.
+    /// If its folder does not exist, if it is a folder itself, or if its links form a loop.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self::Standard);
@@ -61,7 +60,7 @@ impl Output {
                 None => {}
             }
             match fs::symlink_metadata(&here) {
-                // A link that leads nowhere yet leads to the file that is made.
+                // For a dangling link, the file will be created at its target.
                 Ok(found) if found.is_symlink() => path = folder.join(fs::read_link(&here)?),
                 Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
                 Ok(found) if found.is_file() => return Ok(Self::File(here)),
@@ -75,7 +74,7 @@ impl Output {
         Err(rustix::io::Errno::LOOP.into())
     }
 
-    /// What the option's `path` leads to, found to be writable as far as that can be told before it is written to.
+    /// The destination for an option's `path`, checked for being writable as far as possible without writing.
     ///
     /// # Errors
     /// One line that names the option.
@@ -106,11 +105,11 @@ impl Output {
         }
     }
 
-    /// Writes `contents`, all of it.
+    /// Writes all of `contents`.
     ///
     /// # Errors
-    /// Those of creating, writing and renaming; an old file then stands as it was. A reader of standard output that
-    /// has gone away has read enough.
+    /// Errors of creating, writing and renaming. An old file then keeps its contents. A closed pipe at standard output
+    /// is no error: the reader has read enough.
     pub(crate) fn write(&self, contents: &[u8]) -> io::Result<()> {
         match self {
             Self::Standard => terminal::write_standard_output(contents),
@@ -124,7 +123,7 @@ impl Output {
     }
 }
 
-/// The number of the descriptor of this process that `name` in the resolved `folder` is.
+/// The file descriptor number, if `name` in the resolved `folder` is a descriptor of this process.
 fn own_descriptor(folder: &Path, name: &OsStr) -> Option<u32> {
     let own = Path::new("/proc").join(std::process::id().to_string());
     if !folder.starts_with(own) || folder.file_name() != Some(OsStr::new("fd")) {
@@ -133,7 +132,7 @@ fn own_descriptor(folder: &Path, name: &OsStr) -> Option<u32> {
     name.to_str()?.parse().ok()
 }
 
-/// A rename would replace a file that says it is not to be written to.
+/// Checks permissions first, because a rename would replace even a read-only file.
 fn writable_if_there(path: &Path) -> io::Result<()> {
     match rustix::fs::access(path, Access::WRITE_OK) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
@@ -141,18 +140,18 @@ fn writable_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Replaces the regular file at `path` in one step.
+/// Atomically replaces the regular file at `path`.
 fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     writable_if_there(path)?;
     let mut file = tempfile::Builder::new()
         .prefix(".lab-")
-        // As any new file: less what the process's mask takes away.
+        // The mode of any new file; the umask applies.
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder_of(path))?;
     if let Ok(old) = fs::metadata(path) {
         let new = file.as_file().metadata()?;
         if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-            // Only root may give a file away; for anybody else it becomes their own.
+            // Only root may change the owner. For other users the file becomes their own.
             let _ = std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
         }
         let mode = fs::Permissions::from_mode(old.mode() & 0o7777);
@@ -164,15 +163,15 @@ fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file of this name: a regular one whole or not at all, and anything else is written into.
+/// Writes to `path`: a regular file is replaced as a whole or not at all, anything else is written into.
 ///
 /// # Errors
-/// Those of creating, writing and renaming; an old file then stands as it was.
+/// Errors of creating, writing and renaming. An old file then keeps its contents.
 pub fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     Output::of(path)?.write(contents)
 }
 
-/// The folder that a file of this name stands in.
+/// The folder that contains `path`.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -180,10 +179,10 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether `folder` takes files.
+/// Checks that files can be created in `folder`.
 ///
 /// # Errors
-/// Why it does not.
+/// The reason why not.
 pub(crate) fn probe(folder: &Path) -> io::Result<()> {
     tempfile::Builder::new()
         .prefix(".lab-")
@@ -191,7 +190,7 @@ pub(crate) fn probe(folder: &Path) -> io::Result<()> {
         .map(drop)
 }
 
-/// Makes sure that `folder` is there and takes files.
+/// Creates `folder` if necessary, and checks that files can be created in it.
 ///
 /// # Errors
 /// One line that names the option it was given with.
@@ -220,7 +219,7 @@ mod tests {
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        // A folder stands under the final name: nothing is left beside it.
+        // The final name is a folder: the write fails and leaves nothing beside it.
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).unwrap();
         fs::write(taken.join("file"), b"x").unwrap();

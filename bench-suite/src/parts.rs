@@ -1,11 +1,11 @@
-//! Names for a scheduler with some of its parts left out.
+//! Names for a scheduler that runs without some of its parts.
 
 use std::collections::BTreeSet;
 
-/// The name of the matrix's dimension.
+/// The name of this dimension of the matrix.
 pub(crate) const DIMENSION: &str = "parts";
 
-/// What to say about a part that does not exist.
+/// The error for a part that does not exist.
 pub(crate) fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let name = name.escape_debug();
@@ -15,19 +15,19 @@ pub(crate) fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     format!("unknown part `{name}`; the parts are: {}", known.join(", "))
 }
 
-/// What stands behind a runtime's name: ` -wake-throttling -io-sharing`, or nothing if nothing is left out.
+/// The suffix to a runtime's name: ` -wake-throttling -io-sharing`, or nothing if nothing is left out.
 pub(crate) fn suffix(left_out: &BTreeSet<String>) -> String {
     left_out.iter().map(|part| format!(" -{part}")).collect()
 }
 
 /// A row's name in the matrix of parts: `all`, `none`, `only wake-throttling`, or `-wake-throttling`. `parts` are all
-/// that there are.
+/// parts.
 pub(crate) fn in_matrix(left_out: &BTreeSet<String>, parts: &BTreeSet<String>) -> String {
     let mut kept = parts.difference(left_out);
     match (kept.next(), kept.next()) {
         _ if left_out.is_empty() => "all".to_owned(),
         (None, _) => "none".to_owned(),
-        // Of two parts, one is left and one is left out: the latter says it.
+        // With two parts in all, name the one that is left out.
         (Some(part), None) if left_out.len() > 1 => format!("only {part}"),
         _ => suffix(left_out).trim_start().to_owned(),
     }

@@ -1,14 +1,14 @@
-//! What the measuring program was built from. Results without it could not be compared with others.
+//! What the measuring program was built from. Without this, you could not compare results with others.
 //!
-//! Commit and dependencies are the *program's*, the binary that is measured. This library can't know them: built for
-//! another project, its own repository and its own `Cargo.lock` say nothing about what was linked there. So a
-//! program says it, with [`build!`](crate::build!) and [`main_of`](crate::main_of); without that, they are unknown.
+//! Commit and dependencies belong to the *program*, the binary that is measured. This library can't know them. If it is
+//! built for another project, its own repository and its own `Cargo.lock` don't say what was linked. So the program
+//! provides them, with [`build!`](crate::build!) and [`main_of`](crate::main_of). Otherwise they are unknown.
 //!
-//! How it was compiled is known all the same, as cargo compiles this library for the program: profile and compiler.
+//! Profile and compiler are known anyway, because cargo compiles this library together with the program.
 
 use std::collections::BTreeMap;
 
-/// What a program that measures was built from. What is not known is `None`.
+/// What a measuring program was built from. `None` means unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Build {
     /// Name and version, such as `my-lab 0.3.0`.
@@ -20,12 +20,12 @@ pub struct Build {
 }
 
 impl Build {
-    /// Of a program that says nothing about itself.
+    /// For a program that says nothing about itself.
     pub fn unknown() -> Self {
         Self::default()
     }
 
-    /// Of this project's own `lab`.
+    /// For this project's own `lab`.
     #[doc(hidden)]
     pub fn of_this_project() -> Self {
         Self {
@@ -39,15 +39,14 @@ impl Build {
         }
     }
 
-    /// The same, with a commit, if there is one: `option_env!("MY_COMMIT")` of a variable that the program's build
-    /// script sets.
+    /// Adds the commit, if there is one. Pass `option_env!("MY_COMMIT")`, for a variable that your build script sets.
     #[must_use]
     pub fn commit(mut self, commit: Option<&str>) -> Self {
         self.commit = commit.and_then(known);
         self
     }
 
-    /// The same, with the versions of all packages in the text of the program's `Cargo.lock`.
+    /// Adds the versions of all packages in `text`, which is the contents of your program's `Cargo.lock`.
     ///
     /// ```
     /// let lock = "[[package]]\nname = \"tokio\"\nversion = \"1.2.3\"\n";
@@ -65,7 +64,7 @@ impl Build {
             if let Some(found) = value(line, "name") {
                 name = Some(found);
             } else if let Some((name, version)) = name.clone().zip(value(line, "version")) {
-                // Two versions of one package are both linked.
+                // Two versions of one package can both be linked.
                 let versions = self.versions.entry(name).or_default();
                 if !versions.is_empty() {
                     versions.push_str(", ");
@@ -77,8 +76,8 @@ impl Build {
     }
 }
 
-/// The [`Build`] of the crate that this stands in: its name and version. What a macro can't know follows by its
-/// methods.
+/// The [`Build`] of the calling crate, with its name and version. Add what a macro can't know with the methods of
+/// `Build`.
 ///
 /// ```no_run
 /// use bench_suite::Registry;
@@ -98,13 +97,12 @@ macro_rules! build {
     }};
 }
 
-/// How this library was compiled, which is how the program was: the profile by its name, and what of its settings is
-/// known.
+/// The name of the profile that compiled this library, and so the program.
 pub(crate) fn profile() -> String {
     env!("LAB_PROFILE").to_owned()
 }
 
-/// The profile's settings, by their names in `Cargo.toml`.
+/// The profile's known settings, by their names in `Cargo.toml`.
 pub(crate) fn profile_settings() -> BTreeMap<String, String> {
     let mut settings: BTreeMap<String, String> = env!("LAB_PROFILE_SETTINGS")
         .split(';')

@@ -1,4 +1,4 @@
-//! `lab ps`: the live tasks of a `lab serve`, as a tree of who spawned whom.
+//! `lab ps`: the live tasks of a `lab serve`, as a tree by parent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,16 +14,16 @@ use crate::serve::tasks::{Lasting, PATH, SCHEMA, Task, Tasks};
 use crate::terminal;
 use crate::units::duration_ns;
 
-/// A server that is alive answers sooner.
+/// A live server answers much sooner.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// More is no list of tasks.
+/// A list of tasks is never this long.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// The command `lab ps`.
 ///
 /// # Errors
-/// [`CommandError::Usage`] if nobody answers there, or not with tasks; [`CommandError::Failed`] if tasks wait for each
-/// other in a circle.
+/// [`CommandError::Usage`] if nothing answers there, or not with tasks; [`CommandError::Failed`] if tasks are
+/// deadlocked.
 pub(crate) fn run(arguments: &PsArgs) -> Result<(), CommandError> {
     let address = load::resolve(&arguments.addr)?;
     let refuse = |why: String| {
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &PsArgs) -> Result<(), CommandError> {
     let tasks: Tasks = serde_json::from_str(&body)
         .ok()
         .filter(|tasks: &Tasks| tasks.schema == SCHEMA)
-        .ok_or_else(|| refuse(format!("the answer is no `{SCHEMA}`")))?;
+        .ok_or_else(|| refuse(format!("the answer is not `{SCHEMA}`")))?;
     if !tasks.listed {
         return Err(refuse("the served runtime lists no tasks".to_owned()));
     }
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &PsArgs) -> Result<(), CommandError> {
     }
 }
 
-/// The body of the page.
+/// The page's body.
 fn fetch(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -62,7 +62,7 @@ fn fetch(address: SocketAddr) -> io::Result<String> {
         stream,
         "GET {PATH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
-    // A server of another kind may wait for more.
+    // Another kind of server might wait for more input.
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     stream.take(MOST_BYTES).read_to_end(&mut answer)?;
@@ -76,7 +76,7 @@ fn fetch(address: SocketAddr) -> io::Result<String> {
     Ok(body.to_owned())
 }
 
-/// The tree, a line for each task, and what each holds below it.
+/// The tree, with a line per task, and below it what the task holds.
 fn text(tasks: &Tasks) -> String {
     let known: BTreeSet<&str> = tasks.tasks.iter().map(|task| task.id.as_str()).collect();
     let mut children: BTreeMap<Option<&str>, Vec<&Task>> = BTreeMap::new();
@@ -100,7 +100,7 @@ fn text(tasks: &Tasks) -> String {
                 push(&mut left, Some(&task.id), depth + 1);
             }
         }
-        // An id that is used again may make somebody its own ancestor.
+        // Ids can be reused, so a task can appear as its own ancestor.
         match tasks
             .tasks
             .iter()
@@ -165,7 +165,7 @@ fn label(task: &Task) -> String {
     }
 }
 
-/// Who waits for whom, in one line.
+/// The tasks of a deadlock and what each waits for, in one line.
 fn circle(tasks: &Tasks, ids: &[String]) -> String {
     let of = |id: &String| tasks.tasks.iter().find(|task| task.id == *id);
     let parts: Vec<_> = ids
@@ -181,7 +181,7 @@ fn circle(tasks: &Tasks, ids: &[String]) -> String {
             )
         })
         .collect();
-    format!("{}, and so round", parts.join("; "))
+    format!("{}, and so on in a circle", parts.join("; "))
 }
 
 #[cfg(test)]
@@ -241,7 +241,7 @@ mod tests {
         let tasks = two();
         assert_eq!(
             circle(&tasks, &tasks.deadlocks[0]),
-            "a task a waits for mutex 2; b task b waits for mutex 1, and so round"
+            "a task a waits for mutex 2; b task b waits for mutex 1, and so on in a circle"
         );
     }
 

@@ -1,12 +1,13 @@
-//! The table of what can be measured: workloads, runtimes, and the function for each pair of them.
+//! The table of what can be measured: workloads, runtimes, and a function for each pair of them.
 //!
-//! A workload is written once, generic over [`runtime_core::Runtime`]; the registry holds one monomorphised function
-//! per (workload, runtime) pair, so that no `dyn` stands on a measured path. Another crate adds a runtime or a
-//! workload to [`Registry`] and calls [`main`](crate::main) with it.
+//! A workload is written once, generic over [`runtime_core::Runtime`]. The registry holds one monomorphised function
+//! per (workload, runtime) pair, so no measured path goes through `dyn`. Another crate adds a runtime or a workload to
+//! [`Registry`] and calls [`main`](crate::main) with it.
 
 use runtime_core::{Choice, Knob, Launch};
 
 pub use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
+pub use crate::zoo::locks::{MakeLock, RuntimeLock};
 
 use crate::launcher::{Launcher, Reactor};
 use crate::measure::Meter;
@@ -20,18 +21,22 @@ pub type RunFn = fn(&Params, &mut Meter) -> Result<(), Failure>;
 pub struct RuntimeInfo {
     /// The name in commands and results.
     pub name: &'static str,
-    /// What it is, in one line.
+    /// A one-line description.
     pub about: &'static str,
     /// True for the runtimes of this project.
     pub ours: bool,
-    /// True for a program of another language: its entries are to be run by `lab child` alone.
+    /// True for a program in another language: only `lab child` may run its entries.
     pub external: bool,
-    /// What can be chosen about it and how it is started without a workload; `None` where there is no [`Launch`].
+    /// Its choices, and how to start it without a workload; `None` if it has no [`Launch`].
     pub launcher: Option<Launcher>,
-    /// Serves clients from outside under it, for `lab serve`; `None` where it can't.
+    /// Serves outside clients under it, for `lab serve`; `None` if it can't.
     pub(crate) serve: Option<ServeFn>,
     /// How its tasks learn that a socket is ready.
     pub reactor: Reactor,
+    /// For a runtime without our hooks: switches on or off that the tasks it spawns are followed for a recording.
+    pub(crate) set_followed: Option<fn(bool)>,
+    /// The lock that its users use, for `lab zoo`; with `None`, the zoo uses ours or the peer's own.
+    pub lock: Option<MakeLock>,
 }
 
 impl RuntimeInfo {
@@ -45,7 +50,20 @@ impl RuntimeInfo {
             launcher: None,
             serve: None,
             reactor: Reactor::None,
+            set_followed: None,
+            lock: None,
         }
+    }
+
+    /// Adds the switch with which `lab trace` follows its tasks.
+    pub(crate) const fn followed_by(mut self, set_followed: fn(bool)) -> Self {
+        self.set_followed = Some(set_followed);
+        self
+    }
+
+    /// Whether it reports everything that it does to a recorder.
+    pub(crate) fn records(&self) -> bool {
+        self.ours && self.launcher.is_some()
     }
 
     /// A runtime of this project.
@@ -55,8 +73,8 @@ impl RuntimeInfo {
         info
     }
 
-    /// The same, with the policies, knobs and parts of `L`, and fit for the commands that start a runtime themselves:
-    /// `lab soak` and `lab serve`.
+    /// Adds the policies, knobs and parts of `L`, for the commands that start a runtime themselves: `lab soak` and `lab
+    /// serve`.
     ///
     /// ```
     /// use bench_suite::launcher::Reactor;
@@ -72,7 +90,38 @@ impl RuntimeInfo {
         self
     }
 
-    /// The same, with a server of its own for `lab serve`.
+    /// Adds the lock that its users use, for the pathologies of `lab zoo` that are about locks.
+    ///
+    /// ```
+    /// use std::future::Future;
+    /// use std::pin::Pin;
+    /// use std::sync::Arc;
+    ///
+    /// use bench_suite::registry::{RuntimeInfo, RuntimeLock};
+    ///
+    /// type Held<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    ///
+    /// struct Lock(runtime_core::sync::Mutex<()>);
+    ///
+    /// impl RuntimeLock for Lock {
+    ///     fn with<'a>(&'a self, held: Held<'a>) -> Held<'a> {
+    ///         Box::pin(async move {
+    ///             let _guard = self.0.lock().await;
+    ///             held.await;
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// let info = RuntimeInfo::new("mine", "one loop")
+    ///     .locked_by(|| Arc::new(Lock(runtime_core::sync::Mutex::new(()))));
+    /// assert!(info.lock.is_some());
+    /// ```
+    pub const fn locked_by(mut self, make: MakeLock) -> Self {
+        self.lock = Some(make);
+        self
+    }
+
+    /// Adds its own server for `lab serve`.
     pub(crate) const fn served_by(mut self, serve: ServeFn) -> Self {
         self.serve = Some(serve);
         self
@@ -83,12 +132,12 @@ impl RuntimeInfo {
         self.launcher.map_or(&[], |launcher| launcher.policies)
     }
 
-    /// The decisions that `--knob` can change.
+    /// The knobs that `--knob` can set.
     pub fn knobs(&self) -> &'static [Knob] {
         self.launcher.map_or(&[], |launcher| launcher.knobs)
     }
 
-    /// What a knob with this former name is called today.
+    /// The current name of a knob that was formerly called `name`.
     pub fn knob_formerly(&self, name: &str) -> Option<&'static str> {
         let former = self
             .launcher
@@ -103,7 +152,7 @@ impl RuntimeInfo {
     }
 }
 
-/// One measurable pair.
+/// One pair that can be measured.
 #[derive(Clone, Copy)]
 pub struct Entry {
     /// The workload's name.
@@ -114,12 +163,12 @@ pub struct Entry {
     pub run: RunFn,
 }
 
-/// All that this process can measure.
+/// Everything that this process can measure.
 #[derive(Default)]
 pub struct Registry {
-    /// In the order in which they are listed.
+    /// In the order of `lab list`.
     pub workloads: Vec<Workload>,
-    /// In the order in which they are listed.
+    /// In the order of `lab list`.
     pub runtimes: Vec<RuntimeInfo>,
     /// The pairs.
     pub entries: Vec<Entry>,
@@ -135,17 +184,17 @@ impl Registry {
         });
     }
 
-    /// The workload of this name.
+    /// The workload called `name`.
     pub fn workload(&self, name: &str) -> Option<&Workload> {
         self.workloads.iter().find(|workload| workload.name == name)
     }
 
-    /// The runtime of this name.
+    /// The runtime called `name`.
     pub fn runtime(&self, name: &str) -> Option<&RuntimeInfo> {
         self.runtimes.iter().find(|runtime| runtime.name == name)
     }
 
-    /// The function for a pair; `None` where the model does not have that workload.
+    /// The function for a pair; `None` if the runtime's model does not support the workload.
     pub fn entry(&self, workload: &str, runtime: &str) -> Option<&Entry> {
         self.entries
             .iter()

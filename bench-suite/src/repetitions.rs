@@ -1,7 +1,7 @@
-//! How often a workload repeats its timed part: as long as the time box allows.
+//! Repeats a workload's timed part for as long as its time budget allows.
 //!
-//! [`Meter::repeat`](crate::Meter::repeat) takes a closure, which an async workload cannot use without naming the
-//! future that the closure returns. A workload therefore asks before each repetition and tells after it:
+//! [`Meter::repeat`](crate::Meter::repeat) takes a closure. An async workload can't use it without naming the future
+//! that the closure returns, so it calls a method before and after each repetition instead:
 //!
 //! ```
 //! use bench_suite::repetitions::Repetitions;
@@ -22,19 +22,20 @@ use std::time::{Duration, Instant};
 use crate::measure::Meter;
 use crate::vocabulary::Failure;
 
-/// A budget is cut into at most this many samples: a sample of a few microseconds would measure the clock, and
-/// thousands of samples would only lengthen the results.
+/// A budget yields at most this many samples. Samples of a few microseconds would measure the clock, and thousands of
+/// them would only lengthen the results.
 const SAMPLES: u32 = 50;
 
-/// Counts repetitions against a budget of time.
+/// Counts repetitions against a time budget.
 ///
-/// The first repetition warms memory and runtime up and is not recorded. Several short repetitions make one sample.
+/// The first repetition warms up memory and the runtime, and is not recorded. Several short repetitions form one
+/// sample.
 #[derive(Debug)]
 pub struct Repetitions {
     budget: Duration,
     begun: Instant,
     sample_begun: Instant,
-    /// How long a sample lasts at least.
+    /// The minimum length of a sample.
     sample: Duration,
     ops: u64,
     state: State,
@@ -49,7 +50,7 @@ enum State {
 }
 
 impl Repetitions {
-    /// Repetitions for `budget_ns` nanoseconds of measured time. However small it is, one repetition is recorded.
+    /// Repeats for `budget_ns` nanoseconds of measured time. At least one repetition is recorded.
     pub fn new(budget_ns: u64) -> Self {
         let now = Instant::now();
         Self {
@@ -62,8 +63,8 @@ impl Repetitions {
         }
     }
 
-    /// As [`new`](Repetitions::new), with a sample for each repetition: for workloads with work between their
-    /// repetitions that is not to be measured. It belongs between [`more`](Repetitions::more) and
+    /// Like [`new`](Repetitions::new), with one sample per repetition. Use it if the workload has work between
+    /// repetitions that must not be measured. That work goes between [`more`](Repetitions::more) and
     /// [`next`](Repetitions::next).
     pub fn each(budget_ns: u64) -> Self {
         Self {
@@ -78,12 +79,12 @@ impl Repetitions {
         if self.state != State::BetweenSamples || samples == 0 {
             return true;
         }
-        // One more like the mean of those so far must fit.
+        // Another sample as long as the mean so far must fit.
         let used = self.begun.elapsed();
         used + used / samples <= self.budget
     }
 
-    /// Whether there is to be another repetition. If so, it begins now.
+    /// Whether to repeat once more. If so, the repetition begins now.
     pub fn next(&mut self, meter: &mut Meter) -> bool {
         if !self.more(meter) {
             return false;
@@ -103,7 +104,7 @@ impl Repetitions {
         true
     }
 
-    /// The repetition is over; `ops` operations were done in it.
+    /// Ends the repetition, in which `ops` operations were done.
     pub fn done(&mut self, meter: &mut Meter, ops: u64) {
         match self.state {
             State::Fresh => unreachable!("`done` follows `next`"),
@@ -120,14 +121,15 @@ impl Repetitions {
 }
 
 impl Meter {
-    /// Repeats `body` until `budget_ns` of measured time are used, and not once more if a sample as long as the mean
-    /// would not fit; however small the budget, once. One repetition before the others is not counted: it faults
-    /// memory in and lets the runtime settle. Short repetitions share a sample, as [`Repetitions`] says.
+    /// Repeats `body` until `budget_ns` of measured time are used, or until another sample of mean length would not
+    /// fit; at least once. An extra first repetition is not counted: it faults memory in and lets the runtime settle.
+    /// Short repetitions share a sample; see [`Repetitions`].
     ///
-    /// `body` is told which repetition it is, from 0, the uncounted one, and returns the operations that it did.
+    /// `body` receives the number of the repetition and returns the operations that it did. Number 0 is the uncounted
+    /// one.
     ///
     /// # Errors
-    /// The first failure of `body`, at once. The samples before it are kept.
+    /// The first failure of `body`, immediately. Earlier samples are kept.
     ///
     /// ```
     /// use bench_suite::Meter;
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn a_failure_ends_the_repetitions_and_keeps_what_was_measured() {
         let mut meter = Meter::default();
-        // A fiftieth of the budget is a sample, and each repetition is longer than that.
+        // A sample lasts a fiftieth of the budget, and each repetition is longer than that.
         let outcome = meter.repeat(1_000_000_000, |repetition| match repetition {
             3 => Err(Failure::WrongAnswer("3".into())),
             _ => {

@@ -1,4 +1,4 @@
-//! What schedulers count, as far as it falls into measured time.
+//! The schedulers' counters, restricted to the measured time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use runtime_core::Metrics;
 use runtime_core::metrics::WorkerMetrics;
 
-/// The counters, by the names that they have among a run's extra figures, each with one line.
+/// The counters, by their names among a run's extra figures, with one line each.
 pub(crate) const COUNTERS: [(&str, &str); 10] = [
     ("polls", "times that a task was polled"),
     (
@@ -29,7 +29,7 @@ pub(crate) const COUNTERS: [(&str, &str); 10] = [
     ("stuck_polls", "polls that were caught lasting too long"),
 ];
 
-/// Reads a scheduler's counters at the ends of each timed repetition. Without a scheduler it does nothing.
+/// Reads a scheduler's counters at both ends of each timed repetition. Does nothing without a scheduler.
 #[derive(Default)]
 pub(crate) struct SchedulerCounts {
     source: Option<Box<dyn Fn() -> Metrics + Send>>,
@@ -44,14 +44,14 @@ impl SchedulerCounts {
         }
     }
 
-    /// A repetition begins.
+    /// Begins a repetition.
     pub(crate) fn start(&mut self) {
         if let Some(source) = &self.source {
             self.mark = values(&source());
         }
     }
 
-    /// It has ended: adds what was counted in it to `extra`. What the scheduler does not count stays out.
+    /// Ends a repetition and adds what was counted in it to `extra`. Counters that the scheduler lacks are left out.
     pub(crate) fn stop(&mut self, extra: &mut BTreeMap<&'static str, f64>) {
         let Some(source) = &self.source else { return };
         let now = values(&source());

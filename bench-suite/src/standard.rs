@@ -1,7 +1,7 @@
-//! All that this project measures: its own runtimes, and every peer.
+//! Everything that this project measures: its own runtimes and every peer.
 //!
-//! The unit tests of this crate leave [`Registry::standard`] alone, so that its many copies of the workloads are
-//! compiled once, in the library, and not a second time with the tests. `tests/registry.rs` looks at it.
+//! This crate's unit tests don't use [`Registry::standard`]. Its many copies of the workloads are then compiled once,
+//! in the library, and not again with the tests. `tests/registry.rs` checks it.
 
 use runtime_core::Sequential;
 use runtime_mn::Mn;
@@ -14,7 +14,7 @@ use crate::workloads::primitives::Ours;
 use crate::{catalogue, green, many_loops, peers};
 
 impl Registry {
-    /// All that this project measures: its workloads under its runtimes and their peers.
+    /// Everything that this project measures: its workloads, under its runtimes and their peers.
     pub fn standard() -> Self {
         let mut registry = Self {
             workloads: catalogue::workloads(),

@@ -1,15 +1,14 @@
-//! The signals that ask a command to stop with what it has.
+//! The signals that make a command stop and keep what it has.
 //!
-//! All of them mean the same: end, keep what was measured, exit code 130. SIGHUP comes when the terminal goes away;
-//! under
-//! `nohup` it is ignored, and stays so.
+//! All of them mean the same: stop, keep what was measured, exit with code 130. SIGHUP arrives when the terminal
+//! closes. Under `nohup` it is ignored, and it stays ignored.
 
 use std::ffi::c_int;
 use std::fs;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// The exit code after any of them.
+/// The exit code after any of these signals.
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The signals to listen for.
@@ -21,8 +20,7 @@ pub(crate) fn signals() -> Vec<c_int> {
     signals
 }
 
-/// Whether this process was told to ignore `signal`. As long as no handler is installed, that is what it was started
-/// with.
+/// Whether this process was started with `signal` ignored. This is only true before a handler is installed.
 fn is_ignored(signal: c_int) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status

@@ -1,6 +1,6 @@
-//! "Did you mean": names that are close to a misspelt one.
+//! "Did you mean": finds names close to a misspelt one.
 
-/// What to say about a name that does not exist: `unknown workload `ecoh`; did you mean `echo`? `lab list` shows all`.
+/// The error for an unknown name: `unknown workload `ecoh`; did you mean `echo`? `lab list` shows all`.
 pub(crate) fn unknown<'a>(
     kind: &str,
     name: &str,
@@ -15,8 +15,8 @@ pub(crate) fn unknown<'a>(
     }
 }
 
-/// The known name closest to `name`, if one is close: a slip in a third of the letters or fewer, swapped neighbours
-/// being one.
+/// The known name closest to `name`, if one is close: errors in at most a third of the letters. Two swapped neighbours
+/// count as one error.
 fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

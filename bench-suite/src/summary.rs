@@ -1,30 +1,33 @@
-//! Stored results arranged for reading: one section per workload and parameters, one row per arm. The tables on the
-//! terminal and the report both show this, so they can't disagree.
+//! Stored results arranged for reading: one section per workload and parameters, one row per arm. The terminal and the
+//! report both show these sections, so they can't disagree.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod row;
+mod words;
+
+use std::collections::BTreeMap;
 
 use crate::comparisons::{self, ArmKey};
-use crate::median_interval::MedianInterval;
-use crate::parts;
-use crate::results::{Comparison, LatencyNs, Results, Role, Run, Status, Verdict, WorkloadInfo};
+use crate::results::{Comparison, Results, Role, Run, WorkloadInfo};
 use crate::scheduler_counts::COUNTERS;
-use crate::statistics::{MOST_ROUNDS, median};
-use crate::units;
+use row::{METRICS, label, row};
+
+pub use row::Row;
+pub use words::{parameters, verdict};
 
 /// One workload with one set of parameters.
 #[derive(Clone, Debug)]
 pub struct Section {
     /// What the workload is.
     pub workload: WorkloadInfo,
-    /// The runtime whose policies and knobs are compared with each other; `None` if it is about all runtimes.
+    /// The runtime whose policies and knobs this section compares; `None` if it compares all runtimes.
     pub choices_of: Option<String>,
     /// Its parameters.
     pub params: BTreeMap<String, u64>,
-    /// How load is put on.
+    /// How load is applied.
     pub mode: String,
-    /// Flags that any of its runs carries.
+    /// The flags of any of its runs.
     pub flags: Vec<String>,
-    /// What ratios and verdicts are about: the workload's metric, or CPU time where time may not be judged.
+    /// What ratios and verdicts are about: the workload's metric, or CPU time where wall time must not be judged.
     pub metric: String,
     /// |ratio - 1| of the baseline against itself in that metric.
     pub noise_floor: Option<f64>,
@@ -35,7 +38,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// What it is called: `echo`, or `echo: choices of mn`.
+    /// The title: `echo`, or `echo: choices of mn`.
     pub fn name(&self) -> String {
         match &self.choices_of {
             Some(runtime) => format!("{}: choices of {runtime}", self.workload.name),
@@ -43,7 +46,7 @@ impl Section {
         }
     }
 
-    /// What the figures do not say by themselves, each with whom it is about: failures, rounds that are not alike, and
+    /// Facts that the figures don't show, each with the arm that it is about: failures, rounds that differ in kind, and
     /// an A/A arm that differs from its twin.
     pub fn remarks(&self) -> Vec<(&str, String)> {
         let mut remarks = Vec::new();
@@ -55,15 +58,16 @@ impl Section {
             if let (Role::Repeat, Some([low, high])) = (row.role, interval)
                 && (low > 1.0 || high < 1.0)
             {
-                let said = "differs from its twin, which one in twenty does; more of them make figures doubtful";
+                let said = "differs from its twin; one in twenty does by chance, and more than that makes the \
+                            figures doubtful";
                 remarks.push((label, said.to_owned()));
             }
         }
         remarks
     }
 
-    /// The metrics that a table of this section shows: first what is judged, then what every table has, then what
-    /// there is of other figures, the workload's own among them.
+    /// The metrics that a table of this section shows: the judged one first, then those of every table, then any
+    /// others, including the workload's own.
     pub fn columns(&self) -> Vec<String> {
         const ALWAYS: [&str; 2] = ["wall_ns_per_op", "cpu_ns_per_op"];
         const WHERE_MEASURED: [&str; 4] = [
@@ -72,7 +76,13 @@ impl Section {
             "latency_p999_ns",
             "client_late_p99_ns",
         ];
-        const LAST: [&str; 3] = ["switches_per_op", "page_faults_per_op", "peak_rss_bytes"];
+        const LAST: [&str; 5] = [
+            "cpu_user_ns_per_op",
+            "cpu_system_ns_per_op",
+            "switches_per_op",
+            "page_faults_per_op",
+            "peak_rss_bytes",
+        ];
         let has = |metric: &str| self.rows.iter().any(|row| row.medians.contains_key(metric));
         let own = self.rows.iter().flat_map(|row| row.medians.keys());
         let own = own.filter(|name| {
@@ -96,59 +106,7 @@ impl Section {
     }
 }
 
-/// One arm of a section.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// Runtime, role, and what tells it from other arms of the same runtime: what the row is called.
-    pub label: String,
-    /// The runtime's name.
-    pub runtime: String,
-    /// What was asked for: `policy`, `workers`, and knobs by their names.
-    pub choices: BTreeMap<String, String>,
-    /// True for what the others are compared with.
-    pub baseline: bool,
-    /// `a/a` or a plain arm.
-    pub role: Role,
-    /// Runs that ended well.
-    pub ok: usize,
-    /// Parts that are left out.
-    pub without: BTreeSet<String>,
-    /// Medians over those runs, by metric; what no run measured is not in it.
-    pub medians: BTreeMap<String, f64>,
-    /// Intervals of these medians.
-    pub intervals: BTreeMap<String, MedianInterval>,
-    /// Each run's value of the section's metric, with its round.
-    pub points: Vec<(u32, f64)>,
-    /// Latency of the median run by p99, if there is any.
-    pub latency: Option<LatencyNs>,
-    /// The comparison in the section's metric; `None` for the baseline.
-    pub comparison: Option<Comparison>,
-    /// How the runs ended if none ended well.
-    pub failed: Option<Status>,
-    /// What went wrong, in plain words, each kind once.
-    pub failures: Vec<String>,
-    /// What the median hides: rounds far off, two modes, drift.
-    pub remark: Option<String>,
-}
-
-/// Metrics that every row has a median of, where measured.
-const METRICS: [&str; 13] = [
-    "wall_ns_per_op",
-    "cpu_ns_per_op",
-    "switches_per_op",
-    "page_faults_per_op",
-    "peak_rss_bytes",
-    "latency_p50_ns",
-    "latency_p99_ns",
-    "latency_p999_ns",
-    "client_late_p50_ns",
-    "client_late_p99_ns",
-    "steals_done_per_op",
-    "tasks_stolen_per_op",
-    "unparks_per_op",
-];
-
-/// Arranges `results`, in the order in which workloads are described there.
+/// Arranges `results` in the order of its workload descriptions.
 pub fn sections(results: &Results) -> Vec<Section> {
     let mut cells: Vec<(&str, &BTreeMap<String, u64>)> = Vec::new();
     for run in &results.runs {
@@ -157,7 +115,7 @@ pub fn sections(results: &Results) -> Vec<Section> {
             cells.push(cell);
         }
     }
-    // Runs stand in the random order in which they were made.
+    // The runs are in random order, as they were made.
     let position = |name: &str| {
         results
             .workloads
@@ -174,7 +132,7 @@ pub fn sections(results: &Results) -> Vec<Section> {
         .collect()
 }
 
-/// A cell's sections: the one about all runtimes, then one for each runtime of which several arms were measured.
+/// A cell's sections: one about all runtimes, then one for each runtime with several arms.
 fn of_cell(results: &Results, name: &str, params: &BTreeMap<String, u64>) -> Vec<Section> {
     let runs: Vec<&Run> = results
         .runs
@@ -186,7 +144,7 @@ fn of_cell(results: &Results, name: &str, params: &BTreeMap<String, u64>) -> Vec
         .iter()
         .filter(|one| one.workload == name && one.params == *params)
         .collect();
-    // The baseline of all stands first. An A/A arm may be that of another arm than the best one.
+    // The baseline of all runtimes comes first. The A/A arm may repeat an arm that is not the best one.
     let mut baselines: Vec<ArmKey> = Vec::new();
     let is_arm = |one: &&&Comparison| one.role == Role::Arm;
     let arms = compared.iter().filter(is_arm);
@@ -211,7 +169,7 @@ fn of_cell(results: &Results, name: &str, params: &BTreeMap<String, u64>) -> Vec
     sections
 }
 
-/// What was measured of one workload with one set of parameters.
+/// The runs and comparisons of one workload with one set of parameters.
 struct Cell<'a> {
     results: &'a Results,
     name: &'a str,
@@ -227,7 +185,7 @@ fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> 
         .iter()
         .find(|workload| workload.name == name)
         .cloned()
-        // Results of another tool need not describe their workloads.
+        // Results from another tool need not describe their workloads.
         .unwrap_or_else(|| WorkloadInfo {
             name: name.to_owned(),
             group: "Workloads".to_owned(),
@@ -260,7 +218,7 @@ fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> 
         .iter()
         .filter(|key| choices_of.is_none_or(|runtime| key.runtime == runtime))
         .collect();
-    // Repetitions of other baselines are shown with those, unless there is none of this one.
+    // Hide the A/A repeats of other baselines, unless this baseline has none.
     let own_repeat = |key: &&ArmKey| baseline.is_none_or(|one| repeats(key, one));
     if keys
         .iter()
@@ -290,6 +248,13 @@ fn section(cell: &Cell, baseline: Option<&ArmKey>, choices_of: Option<&str>) -> 
                     && ArmKey::new(&one.runtime, &one.config, one.role) == *key
             });
             row.remark = remarks.map(|one| one.remark.clone()).next();
+            let mut traced = results.traced.iter();
+            let traced = traced.find(|one| {
+                one.workload == name
+                    && one.params == *cell.params
+                    && ArmKey::new(&one.runtime, &one.config, Role::Arm) == *key
+            });
+            row.traced = traced.cloned();
             row
         })
         .collect();
@@ -329,176 +294,13 @@ fn repeats(key: &ArmKey, baseline: &ArmKey) -> bool {
     as_arm == *baseline
 }
 
-/// `mn`, and what tells it from the other arms of its runtime: `mn (no-steal, steal=one, 2 workers)`.
-fn label(key: &ArmKey, all: &[ArmKey], default_policies: &BTreeMap<String, String>) -> String {
-    let differ = |choice: fn(&ArmKey, &ArmKey) -> bool| {
-        all.iter()
-            .any(|other| other.runtime == key.runtime && choice(other, key))
-    };
-    let mut choices: Vec<String> = Vec::new();
-    choices.extend(key.binary.clone());
-    if let Some(policy) = &key.policy {
-        let default = default_policies.get(&key.runtime) == Some(policy);
-        if !default || differ(|other, key| other.policy != key.policy) {
-            choices.push(policy.clone());
-        }
-    }
-    choices.extend(
-        key.knobs
-            .iter()
-            .map(|(name, value)| format!("{name}={value}")),
-    );
-    if let Some(workers) = key.workers
-        && differ(|other, key| other.workers != key.workers)
-    {
-        let plural = if workers == 1 { "" } else { "s" };
-        choices.push(format!("{workers} worker{plural}"));
-    }
-    let mut label = format!("{}{}", key.runtime, parts::suffix(&key.without));
-    if !choices.is_empty() {
-        label = format!("{label} ({})", choices.join(", "));
-    }
-    if key.role == Role::Repeat {
-        label = format!("{label}, again (A/A)");
-    }
-    label
-}
-
-fn row(
-    key: &ArmKey,
-    label: String,
-    runs: &[&Run],
-    metric: &str,
-    baseline: bool,
-    comparison: Option<Comparison>,
-) -> Row {
-    let extra = runs
-        .iter()
-        .flat_map(|run| run.extra.keys().map(String::as_str));
-    let mut medians = BTreeMap::new();
-    let mut intervals = BTreeMap::new();
-    for name in METRICS.into_iter().chain(extra) {
-        let values: Vec<f64> = runs.iter().filter_map(|run| run.value(name)).collect();
-        if let Some(value) = median(&values) {
-            medians.insert(name.to_owned(), value);
-            intervals
-                .extend(MedianInterval::of(&values).map(|interval| (name.to_owned(), interval)));
-        }
-    }
-    let mut points: Vec<(u32, f64)> = runs
-        .iter()
-        .filter_map(|run| Some((run.round, run.value(metric)?)))
-        .collect();
-    points.sort_by_key(|point| point.0);
-    let mut latencies: Vec<LatencyNs> = runs
-        .iter()
-        .filter(|run| run.status == Status::Ok)
-        .filter_map(|run| run.latency_ns)
-        .collect();
-    latencies.sort_by_key(|latency| latency.p99);
-    let mut choices = key.knobs.clone();
-    choices.extend(
-        key.policy
-            .clone()
-            .map(|policy| ("policy".to_owned(), policy)),
-    );
-    choices.extend(
-        key.workers
-            .map(|workers| ("workers".to_owned(), workers.to_string())),
-    );
-    Row {
-        label,
-        runtime: key.runtime.clone(),
-        choices,
-        baseline,
-        role: key.role,
-        ok: runs.iter().filter(|run| run.status == Status::Ok).count(),
-        failed: runs
-            .first()
-            .map(|run| run.status)
-            .filter(|_| runs.iter().all(|run| run.status != Status::Ok)),
-        without: key.without.clone(),
-        medians,
-        intervals,
-        points,
-        latency: latencies.get(latencies.len() / 2).copied(),
-        comparison,
-        failures: failures(runs),
-        remark: None,
-    }
-}
-
-/// `crashed in 2 of 7 processes: killed by signal 9 (SIGKILL)`.
-fn failures(runs: &[&Run]) -> Vec<String> {
-    let mut kinds: Vec<(Status, &str, usize)> = Vec::new();
-    for run in runs.iter().filter(|run| run.status != Status::Ok) {
-        let error = run.error.as_deref().unwrap_or("no message");
-        match kinds.iter_mut().find(|kind| kind.0 == run.status) {
-            Some(kind) => kind.2 += 1,
-            None => kinds.push((run.status, error, 1)),
-        }
-    }
-    kinds
-        .into_iter()
-        .map(|(status, error, count)| match (status, runs.len()) {
-            (Status::NotInstalled, _) | (_, 1) => format!("{}: {error}", status.describe()),
-            (_, all) => format!(
-                "{} in {count} of {all} processes: {error}",
-                status.describe()
-            ),
-        })
-        .collect()
-}
-
-/// `connections=64, bytes=64`, or nothing.
-pub fn parameters(params: &BTreeMap<String, u64>) -> String {
-    params
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// What stands in the verdict's column of a row.
-pub fn verdict(row: &Row) -> String {
-    if let Some(status) = row.failed {
-        return status.describe().to_owned();
-    }
-    match &row.comparison {
-        None if row.baseline => "baseline".to_owned(),
-        None => "-".to_owned(),
-        Some(comparison) => match (comparison.verdict, comparison.withheld.as_deref()) {
-            _ if comparison.ratio.is_none() => "no figure".to_owned(),
-            (Some(verdict), _) => verdict_in_words(comparison, verdict),
-            (None, Some("a/a")) => "noise".to_owned(),
-            (None, Some(flag)) => format!("none ({flag})"),
-            (None, None) => "-".to_owned(),
-        },
-    }
-}
-
-/// A verdict with what it is worth: `no difference beyond 2%`, `not enough data; about 12 more rounds`.
-fn verdict_in_words(comparison: &Comparison, verdict: Verdict) -> String {
-    match (verdict, comparison.margin, comparison.more_rounds) {
-        (Verdict::NoDifference, Some(margin), _) => {
-            format!("{verdict} beyond {}", units::percent(margin))
-        }
-        (Verdict::NotEnoughData, _, Some(rounds)) => format!(
-            "{verdict}; about {rounds} more round{}",
-            if rounds == 1 { "" } else { "s" }
-        ),
-        (Verdict::NotEnoughData, Some(_), None) => {
-            format!("{verdict}; over {MOST_ROUNDS} more rounds")
-        }
-        _ => verdict.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::comparisons::tests::run;
-    use crate::results::SCHEMA;
+    use crate::results::{LatencyNs, SCHEMA, Status};
 
     fn results() -> Results {
         let mut runs = Vec::new();
@@ -596,6 +398,8 @@ mod tests {
                 "latency_p999_ns",
                 "client_late_p99_ns",
                 "hog_cores",
+                "cpu_user_ns_per_op",
+                "cpu_system_ns_per_op",
                 "switches_per_op",
                 "page_faults_per_op",
                 "peak_rss_bytes",

@@ -1,21 +1,19 @@
 //! Results on the terminal: a table for each workload, then the verdicts in words.
 
-use std::fmt::Write as _;
+mod grid;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, TableComponent,
-};
+use std::fmt::Write as _;
 
 use crate::answer;
 use crate::marks;
 use crate::matrix::{self, Column};
 use crate::results::{Results, Role};
 use crate::summary::{self, Row, Section};
-use crate::terminal::wrapped;
+use crate::terminal::{printable, wrapped};
 use crate::units;
+use grid::Grid;
 
-/// The answer in words, below a table of the models; empty if the results do not compare models.
+/// The answer in words, under a table of the models; empty if the results don't compare models.
 pub(crate) fn answer(results: &Results, width: Option<usize>) -> String {
     let sections = summary::sections(results);
     let answers = answer::answers(results, &sections);
@@ -40,7 +38,7 @@ pub(crate) fn answer(results: &Results, width: Option<usize>) -> String {
         text,
         "{}",
         wrapped(
-            "Ratios to the model that says 1; less is better; open: not enough data.",
+            "Ratios to the model that says 1; less is better; open: not enough data to decide.",
             width,
             2
         )
@@ -66,7 +64,7 @@ pub(crate) fn answer(results: &Results, width: Option<usize>) -> String {
     text
 }
 
-/// Everything that is printed on standard output about `results`, in lines of at most `width` as far as that can be.
+/// The complete standard output for `results`, wrapped to `width` where possible.
 pub(crate) fn render(results: &Results, width: Option<usize>) -> String {
     let sections = summary::sections(results);
     let mut text = String::new();
@@ -124,7 +122,7 @@ fn compared(text: &mut String, sections: &[Section], width: Option<usize>) {
     text.push('\n');
 }
 
-/// A table for each workload.
+/// One table per workload.
 fn swept(text: &mut String, results: &Results, sections: &[Section], width: Option<usize>) {
     for matrix in matrix::matrices(results, sections) {
         let mut heading = matrix.title.clone();
@@ -132,7 +130,7 @@ fn swept(text: &mut String, results: &Results, sections: &[Section], width: Opti
             let _ = write!(heading, "; one op: {}", matrix.op);
         }
         let _ = writeln!(text, "\n{}", wrapped(&printable(&heading), width, 2));
-        // What tells the rows apart.
+        // These columns tell the rows apart.
         let keys = matrix
             .columns
             .iter()
@@ -149,143 +147,8 @@ fn swept(text: &mut String, results: &Results, sections: &[Section], width: Opti
     let _ = writeln!(text, "\n{}", wrapped(&legend, width, 2));
 }
 
-/// A table that can be cut into several below each other, each with the key columns: a line that is broken by the
-/// terminal can't be read.
-struct Grid {
-    columns: Vec<Column>,
-    rows: Vec<Vec<String>>,
-    /// So many columns, the first ones, are repeated in each part.
-    keys: usize,
-}
-
-impl Grid {
-    fn render(&self, text: &mut String, width: Option<usize>) {
-        for part in self.parts(width) {
-            let mut table = empty_table();
-            let header = part.iter().map(|&index| &self.columns[index]);
-            table.set_header(
-                header.map(|column| {
-                    cell(&column.title, column.figure).add_attribute(Attribute::Bold)
-                }),
-            );
-            for row in &self.rows {
-                let cells = part.iter().map(|&index| {
-                    let text = row.get(index).map_or("", String::as_str);
-                    cell(text, self.columns[index].figure)
-                });
-                table.add_row(cells);
-            }
-            let _ = writeln!(text, "{table}");
-        }
-    }
-
-    /// Adds a column at this place if the columns up to the verdict still fit beside each other.
-    fn add_picture(
-        &mut self,
-        width: Option<usize>,
-        place: usize,
-        picture: usize,
-        title: String,
-        pictures: impl Iterator<Item = String>,
-    ) {
-        let verdict = self
-            .columns
-            .iter()
-            .position(|column| column.title == "verdict");
-        let needed =
-            verdict.map(|verdict| (0..=verdict).map(|index| self.taken(index)).sum::<usize>());
-        let fits = needed
-            .zip(width)
-            .is_some_and(|(needed, width)| needed + picture + 3 <= width);
-        if !fits {
-            return;
-        }
-        let column = Column {
-            title,
-            figure: false,
-        };
-        self.columns.insert(place, column);
-        for (row, picture) in self.rows.iter_mut().zip(pictures) {
-            row.insert(place, picture);
-        }
-    }
-
-    /// The width of a column: a space on each side, and one between two columns.
-    fn taken(&self, index: usize) -> usize {
-        let cells = self.rows.iter().filter_map(|row| row.get(index));
-        let widest = cells
-            .chain([&self.columns[index].title])
-            .map(|text| text.chars().count())
-            .max();
-        widest.unwrap_or(0) + 3
-    }
-
-    /// The columns of each part: the keys, and as many others as fit, at least one.
-    fn parts(&self, width: Option<usize>) -> Vec<Vec<usize>> {
-        let keys: Vec<usize> = (0..self.keys).collect();
-        let keys_width: usize = keys.iter().map(|&index| self.taken(index)).sum();
-        let mut parts = vec![keys.clone()];
-        let mut used = keys_width;
-        for index in self.keys..self.columns.len() {
-            let last = parts.last_mut().expect("there is always one");
-            let fits = width.is_none_or(|width| used + self.taken(index) <= width);
-            if fits || last.len() == self.keys {
-                last.push(index);
-                used += self.taken(index);
-            } else {
-                let mut part = keys.clone();
-                part.push(index);
-                parts.push(part);
-                used = keys_width + self.taken(index);
-            }
-        }
-        parts
-    }
-}
-
-fn cell(text: &str, figure: bool) -> Cell {
-    let alignment = if figure {
-        CellAlignment::Right
-    } else {
-        CellAlignment::Left
-    };
-    let cell = Cell::new(printable(text)).set_alignment(alignment);
-    match tone(text) {
-        Some(tone) => cell.fg(tone),
-        None => cell,
-    }
-}
-
-/// The colour of a verdict, where there is a terminal that is to have colours. The word says the same.
-fn tone(text: &str) -> Option<Color> {
-    let says = |word: &str| text == word || text.ends_with(&format!(" {word}"));
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match () {
-        () if !wanted => None,
-        () if says("better") => Some(Color::Blue),
-        () if says("worse") => Some(Color::DarkYellow),
-        () => None,
-    }
-}
-
-fn empty_table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
-    // Lines around the arms of a workload would be noise.
-    for line in [
-        TableComponent::HorizontalLines,
-        TableComponent::LeftBorderIntersections,
-        TableComponent::MiddleIntersections,
-        TableComponent::RightBorderIntersections,
-    ] {
-        table.remove_style(line);
-    }
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
-
-/// One row per arm: what is judged and the verdict on it, then the other figures. On a terminal with room for it,
-/// pictures stand beside what is judged.
+/// One row per arm: the judged metric and its verdict, then the other figures. A terminal with enough room also gets
+/// pictures beside the judged metric.
 fn grid(section: &Section, width: Option<usize>) -> Grid {
     let mut grid = figures(section);
     let metric = &section.metric;
@@ -296,7 +159,7 @@ fn grid(section: &Section, width: Option<usize>) -> Grid {
         .iter()
         .filter_map(|row| row.medians.get(metric));
     let most = most.copied().fold(0.0, f64::max);
-    // From the right, so that places stay what they are.
+    // Add the columns from the right, so that earlier indices stay valid.
     let interval = |row: &Row| match &row.comparison {
         Some(one) if row.ok > 0 => marks::interval(one.ratio, one.ci95, limit),
         _ if row.baseline && row.ok > 0 => marks::interval(Some(1.0), None, limit),
@@ -315,7 +178,7 @@ fn grid(section: &Section, width: Option<usize>) -> Grid {
     grid
 }
 
-/// The figures alone.
+/// The figures without the pictures.
 fn figures(section: &Section) -> Grid {
     let metrics = section.columns();
     let column = |title: String, figure| Column { title, figure };
@@ -369,7 +232,7 @@ fn short_metric(metric: &str) -> &str {
     }
 }
 
-/// One line per workload with each verdict, then what its figures hide.
+/// One line per workload with each verdict, then the remarks that its figures hide.
 fn verdicts(text: &mut String, sections: &[Section], width: Option<usize>) {
     for section in sections {
         let judged: Vec<String> = section
@@ -404,7 +267,7 @@ fn verdicts(text: &mut String, sections: &[Section], width: Option<usize>) {
     }
 }
 
-/// One line per kind of failure, for a display without verdicts.
+/// One line per failure, for output without verdicts.
 fn failures(text: &mut String, sections: &[Section], width: Option<usize>) {
     for section in sections {
         for row in &section.rows {
@@ -422,81 +285,5 @@ fn title(section: &Section) -> String {
         section.name()
     } else {
         format!("{} ({parameters})", section.name())
-    }
-}
-
-/// Text from a file, without what would steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wide() -> Grid {
-        let column = |title: &str, figure| Column {
-            title: title.to_owned(),
-            figure,
-        };
-        Grid {
-            columns: vec![
-                column("runtime", false),
-                column("time/op", true),
-                column("verdict", false),
-                column("peak RSS", true),
-            ],
-            rows: vec![vec![
-                "tokio-mt, again (A/A)".to_owned(),
-                "12.3 µs".to_owned(),
-                "not enough data".to_owned(),
-                "4.20 MiB".to_owned(),
-            ]],
-            keys: 1,
-        }
-    }
-
-    #[test]
-    fn pictures_stand_where_there_is_room_for_them() {
-        let added = |width| {
-            let mut grid = wide();
-            grid.add_picture(
-                width,
-                2,
-                10,
-                "bar".to_owned(),
-                std::iter::once("██".to_owned()),
-            );
-            grid.columns.len() == 5 && grid.rows[0][2] == "██"
-        };
-        // The columns up to the verdict take 52.
-        assert!(!added(None) && !added(Some(64)) && added(Some(65)));
-    }
-
-    #[test]
-    fn a_table_is_cut_between_columns_and_never_within_a_word() {
-        let grid = wide();
-        assert_eq!(grid.parts(None), [[0, 1, 2, 3].to_vec()]);
-        assert_eq!(grid.parts(Some(60)), [[0, 1, 2].to_vec(), [0, 3].to_vec()]);
-        // Each part has something to say, however narrow.
-        assert_eq!(grid.parts(Some(1)), [[0, 1], [0, 2], [0, 3]]);
-        for width in [33, 49, 60, 80] {
-            let mut text = String::new();
-            grid.render(&mut text, Some(width));
-            for line in text.lines() {
-                assert!(line.chars().count() <= width.max(41), "{width}: {line}");
-            }
-            for word in ["tokio-mt, again (A/A)", "not enough data", "4.20 MiB"] {
-                assert!(text.contains(word), "{width}: {text}");
-            }
-        }
     }
 }

@@ -1,9 +1,8 @@
-//! What the command says: on standard output, on standard error, and how wide.
+//! The command's output: standard output, standard error, and the terminal's width.
 //!
-//! `print!` and `eprintln!` panic when nobody reads any more or a disk is full. Here a reader that has gone away,
-//! such as
-//! `head`, has read enough; what can't be written otherwise is an error of one line; and a message that can't be
-//! said is lost.
+//! `print!` and `eprintln!` panic if the reader is gone or the disk is full. Here, a reader that has gone away, such as
+//! `head`, has read enough. Any other write error becomes an error of one line. A message to standard error that can't
+//! be written is lost.
 
 use std::io::{self, Write as _};
 
@@ -11,10 +10,10 @@ use comfy_table::Table;
 
 use crate::error::CommandError;
 
-/// Writes to standard output. A closed pipe is no error.
+/// Writes to standard output. A closed pipe is not an error.
 ///
 /// # Errors
-/// All others, such as a full disk.
+/// Any other error, such as a full disk.
 pub(crate) fn write_standard_output(bytes: &[u8]) -> io::Result<()> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
@@ -23,26 +22,25 @@ pub(crate) fn write_standard_output(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Prints what was asked for.
+/// Prints `text` to standard output.
 ///
 /// # Errors
 /// One line; see [`write_standard_output`].
 pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     write_standard_output(text.as_bytes()).map_err(|error| {
         CommandError::Failed(format!(
-            "cannot write to standard output ({error}); free the place or send it elsewhere"
+            "cannot write to standard output ({error}); free some space or send it elsewhere"
         ))
     })
 }
 
-/// Says a line on standard error, if anybody hears.
+/// Writes a line to standard error; ignores errors.
 pub(crate) fn say(line: &str) {
-    // In one piece, so that lines of several processes do not mix.
+    // Write the line in one call, so that lines of several processes don't mix.
     let _ = io::stderr().write_all(format!("lab: {line}\n").as_bytes());
 }
 
-/// Columns that text may take: those of the terminal, or as many as `COLUMNS` says. `None`: nobody looks at lines'
-/// ends.
+/// The line width in characters: the terminal's, or the value of `COLUMNS`. `None` if there is neither.
 pub(crate) fn width() -> Option<usize> {
     let asked = std::env::var_os("COLUMNS");
     asked
@@ -51,8 +49,21 @@ pub(crate) fn width() -> Option<usize> {
         .or_else(|| Table::new().width().map(usize::from))
 }
 
-/// Breaks `text` between words into lines of at most `width` characters, the second and later ones indented by
-/// `indent`. A word that is longer has a line of its own. Spaces at the beginning stay.
+/// Text from a file, without control characters that would affect the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+/// Breaks `text` between words into lines of at most `width` characters, and indents all but the first by `indent`. A
+/// longer word gets its own line. Leading spaces are kept.
 pub(crate) fn wrapped(text: &str, width: Option<usize>, indent: usize) -> String {
     let Some(width) = width else {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! Figures as people read them: three significant digits and the unit that fits.
+//! Formats figures for people: three significant digits and a suitable unit.
 
 /// A duration, such as `1.23 µs`.
 pub(crate) fn duration_ns(nanoseconds: f64) -> String {
@@ -10,7 +10,7 @@ pub(crate) fn bytes(bytes: f64) -> String {
     scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB"])
 }
 
-/// A plain number. Small ones keep their digits, so that 0.00012 switches per op do not read as none.
+/// A plain number. Small ones keep their digits, so that 0.00012 switches per op don't read as none.
 pub(crate) fn count(value: f64) -> String {
     if value == 0.0 {
         "0".to_owned()
@@ -21,14 +21,20 @@ pub(crate) fn count(value: f64) -> String {
     }
 }
 
-/// So many of something a second, such as `4.20 M`.
+/// A rate per second, such as `4.20 M`.
 pub(crate) fn rate(per_second: f64) -> String {
     scaled(per_second, 1000.0, &["", "k", "M", "G"])
         .trim_end()
         .to_owned()
 }
 
-/// A value of the metric of this name, in the unit that its name ends in.
+/// A number with a regular English noun: `1 round`, `12 rounds`, `2 processes`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if noun.ends_with('s') { "es" } else { "s" };
+    format!("{count} {noun}{}", if count == 1 { "" } else { plural })
+}
+
+/// A value of the metric called `name`, in the unit that its name ends in.
 pub(crate) fn metric(name: &str, value: f64) -> String {
     if name.ends_with("_ns") || name.contains("_ns_per_") {
         duration_ns(value)
@@ -44,6 +50,8 @@ pub(crate) fn metric_title(name: &str) -> String {
     match name {
         "wall_ns_per_op" => "time per op".to_owned(),
         "cpu_ns_per_op" => "CPU time per op".to_owned(),
+        "cpu_user_ns_per_op" => "CPU time outside of the kernel per op".to_owned(),
+        "cpu_system_ns_per_op" => "CPU time in the kernel per op".to_owned(),
         "latency_p50_ns" => "median latency".to_owned(),
         "latency_p99_ns" => "p99 latency".to_owned(),
         "latency_p999_ns" => "p99.9 latency".to_owned(),
@@ -58,6 +66,8 @@ pub(crate) fn metric_column(name: &str) -> String {
     match name {
         "wall_ns_per_op" => "time/op".to_owned(),
         "cpu_ns_per_op" => "CPU/op".to_owned(),
+        "cpu_user_ns_per_op" => "user/op".to_owned(),
+        "cpu_system_ns_per_op" => "system/op".to_owned(),
         "switches_per_op" => "switches/op".to_owned(),
         "page_faults_per_op" => "faults/op".to_owned(),
         "peak_rss_bytes" => "peak RSS".to_owned(),
@@ -67,6 +77,8 @@ pub(crate) fn metric_column(name: &str) -> String {
         "client_late_p50_ns" => "client late p50".to_owned(),
         "client_late_p99_ns" => "client late p99".to_owned(),
         "bytes_per_task" => "bytes/task".to_owned(),
+        "warm_up_ms" => "warm-up, ms".to_owned(),
+        "warm_up_repetitions" => "warm-up runs".to_owned(),
         other => other.replace('_', " "),
     }
 }
@@ -82,34 +94,35 @@ pub(crate) fn ratio(ratio: Option<f64>, interval: Option<[f64; 2]>) -> String {
     }
 }
 
-/// A share as a percentage with no more digits than it needs: `2%`, `0.5%`.
+/// A percentage with no more digits than it needs: `2%`, `0.5%`.
 pub(crate) fn percent(share: f64) -> String {
     let percent = (share * 1e4).round() / 100.0;
     format!("{percent}%")
 }
 
-/// A time as people read it, from seconds since 1970.
+/// A time for people, from seconds since 1970.
 pub(crate) fn utc(seconds: u64) -> String {
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
-/// A time as programs read it, ISO 8601, from seconds since 1970.
+/// A time for programs, in ISO 8601, from seconds since 1970.
 pub(crate) fn utc_iso(seconds: u64) -> String {
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// A time as part of a file's name, from seconds since 1970: names in order are times in order.
+/// A time for file names, from seconds since 1970. The names sort in the order of the times.
 pub(crate) fn utc_name(seconds: u64) -> String {
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}-{minute:02}-{second:02}Z")
 }
 
-/// Year, month and day, from days since 1970 (the civil calendar's rule for leap years; days from March on).
+/// Year, month and day, from days since 1970, in the Gregorian calendar. Counts days from March, so that the leap day
+/// comes last.
 fn date(days: u64) -> (i64, i64, i64) {
     let days = i64::try_from(days).unwrap_or(i64::MAX / 2) + 719_468;
     let era = days.div_euclid(146_097);
@@ -131,7 +144,7 @@ fn scaled(value: f64, step: f64, units: &[&str]) -> String {
     let mut value = value;
     let mut units = units.iter();
     let mut unit = units.next().copied().unwrap_or_default();
-    // 999.5 would be shown as 1000: the next unit, then.
+    // 999.5 would round to 1000, so use the next unit.
     while value.abs() >= step * 0.9995 {
         let Some(next) = units.next() else { break };
         value /= step;

@@ -1,23 +1,23 @@
-//! What the kernel counts about this process. The unsafe calls are here: rustix has no `getrusage`.
+//! What the kernel counts about this process. The unsafe calls are here because rustix has no `getrusage`.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-/// Counters of all threads of this process, those that have ended included.
+/// Counters of all threads of this process, including those that have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) voluntary_switches: u64,
     pub(crate) involuntary_switches: u64,
     pub(crate) page_faults: u64,
-    /// CPU time outside of the kernel, by the kernel's own division.
+    /// CPU time outside the kernel, as the kernel splits it.
     pub(crate) user_ns: u64,
     /// CPU time in the kernel.
     pub(crate) system_ns: u64,
 }
 
 impl Counters {
-    /// What was added since `earlier`.
+    /// What was counted since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             voluntary_switches: self
@@ -32,7 +32,7 @@ impl Counters {
         }
     }
 
-    /// Adds those of another process.
+    /// Adds the counters of another process.
     pub(crate) fn add(&mut self, other: Self) {
         self.voluntary_switches += other.voluntary_switches;
         self.involuntary_switches += other.involuntary_switches;
@@ -65,8 +65,8 @@ fn nanoseconds(time: libc::timeval) -> u64 {
     seconds.unwrap_or(0) * 1_000_000_000 + microseconds.unwrap_or(0) * 1000
 }
 
-/// CPU time that all threads of this process have used, user and system. Not by rustix, which finds the clock in pages
-/// that callgrind has taken away.
+/// CPU time of all threads of this process, user and system. Doesn't use rustix, which looks for the clock in the vDSO;
+/// callgrind hides those pages.
 pub(crate) fn process_cpu_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -81,7 +81,7 @@ pub(crate) fn process_cpu_time() -> Duration {
     )
 }
 
-/// CPU time that all threads of the process `id` have used, user and system; `None` if there is none of that number.
+/// CPU time of all threads of the process `id`, user and system; `None` if there is no such process.
 pub(crate) fn cpu_time_of(id: u32) -> Option<Duration> {
     let mut clock: libc::clockid_t = 0;
     let mut time = libc::timespec {
@@ -103,7 +103,7 @@ pub(crate) fn cpu_time_of(id: u32) -> Option<Duration> {
     ))
 }
 
-/// The counters of the process `id`, but for threads of it that have ended; zeros where `/proc` does not say.
+/// The counters of the process `id`, without its threads that have ended; zeros if `/proc` does not say.
 pub(crate) fn counters_of(id: u32) -> Counters {
     let mut counters = Counters::default();
     let threads = std::fs::read_dir(format!("/proc/{id}/task"));
@@ -118,8 +118,8 @@ pub(crate) fn counters_of(id: u32) -> Counters {
         counters.involuntary_switches += count("nonvoluntary_ctxt_switches:");
     }
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // The name, in parentheses, may hold anything; behind it, minor and major faults are fields 10 and 12 of the whole
-    // line, and user and system time are fields 14 and 15.
+    // The name, in parentheses, may contain anything. After it, minor and major faults are fields 10 and 12 of the
+    // whole line, and user and system time are fields 14 and 15.
     if let Some((_, rest)) = stat.rsplit_once(") ") {
         let fields: Vec<&str> = rest.split(' ').collect();
         let count = |field: usize| {
@@ -128,7 +128,7 @@ pub(crate) fn counters_of(id: u32) -> Counters {
                 .and_then(|field| field.parse::<u64>().ok())
         };
         counters.page_faults = count(7).unwrap_or(0) + count(9).unwrap_or(0);
-        // In ticks of the clock; a hundred a second on every Linux there is.
+        // In clock ticks, of which every Linux has 100 per second.
         counters.user_ns = count(11).unwrap_or(0) * 10_000_000;
         counters.system_ns = count(12).unwrap_or(0) * 10_000_000;
     }
@@ -141,8 +141,8 @@ pub(crate) fn peak_rss_bytes_of(id: u32) -> Option<u64> {
     kibibytes(&status, "VmHWM:")
 }
 
-/// The most memory that this process ever had resident: `VmHWM`, which unlike `ru_maxrss` starts anew at exec.
-/// `None` where `/proc` does not say.
+/// The most memory that this process ever had resident: `VmHWM`, which an exec resets, unlike `ru_maxrss`. `None` if
+/// `/proc` does not say.
 pub(crate) fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     kibibytes(&status, "VmHWM:")
@@ -178,7 +178,7 @@ mod tests {
         assert!(before <= seen && seen <= process_cpu_time());
         assert!(counters_of(own).page_faults > 0);
         assert!(peak_rss_bytes_of(own).is_some());
-        // Beyond the largest number that Linux gives.
+        // Larger than the largest process id on Linux.
         assert_eq!(cpu_time_of(1 << 23), None);
         assert_eq!(counters_of(1 << 23), Counters::default());
     }

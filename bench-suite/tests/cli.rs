@@ -1,4 +1,4 @@
-//! The `lab` command as its users meet it: each command, wrong usage, and short measurements of the real workloads.
+//! The `lab` command as users run it: every command, wrong usage, and short measurements of the real workloads.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -34,7 +34,7 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// One line on standard error with all of `parts` in it, and exit code 2.
+/// Asserts that `line` fails with exit code 2 and one line on standard error that contains all of `parts`.
 fn assert_usage(folder: &Path, line: &str, parts: &[&str]) {
     let output = lab(folder, line);
     let message = stderr(&output);
@@ -145,6 +145,17 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
     );
     assert_usage(
         folder,
+        "compare --margin -1",
+        &["--margin -1 is out of range"],
+    );
+    for line in ["capacity --p99-ms -1", "advise --p99-ms -1"] {
+        assert_usage(folder, line, &["--p99-ms -1"]);
+    }
+    for line in ["compare --budget-ms 0", "compare --budget-ms 600001"] {
+        assert_usage(folder, line, &["--budget-ms ", "out of range; 1 to 600000"]);
+    }
+    assert_usage(
+        folder,
         "compare hash --runtime mn --baseline n1",
         &["--baseline n1 is not measured"],
     );
@@ -207,7 +218,7 @@ fn results_that_are_damaged_or_foreign_are_refused_in_one_line() {
     assert_usage(
         folder.path(),
         "report cut.json --out out",
-        &["cut.json", "cut short"],
+        &["cut.json", "is truncated"],
     );
     fs::write(
         folder.path().join("new.json"),
@@ -232,7 +243,7 @@ fn another_build_is_measured_in_the_same_run_and_stored_results_are_compared() {
     let output = lab(folder.path(), &line);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let results = Results::read(&folder.path().join("old.json")).unwrap();
-    // Both builds, and the first one again.
+    // Both builds, and the first one again as the A/A arm.
     assert_eq!(results.runs.len(), 6 * 3);
     let builds: Vec<&str> = results
         .environments
@@ -253,7 +264,7 @@ fn another_build_is_measured_in_the_same_run_and_stored_results_are_compared() {
     let output = lab(folder.path(), "diff old.json old.json");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("yield"), "{}", stdout(&output));
-    // A thousand times slower: no noise comes near that.
+    // A thousand times slower is far above any noise.
     let mut slower = results.clone();
     for run in &mut slower.runs {
         run.wall_ns = run.wall_ns.map(|time| time * 1000);
@@ -276,7 +287,7 @@ fn a_short_proof_writes_a_certificate_that_reports_beside_it_show() {
         folder.path(),
         "prove --quick --tables 12 --blocks 1 --seed 5 --no-progress",
     );
-    // Whether the goals are met is for a quiet machine to say.
+    // Only a quiet machine is sure to meet the goals, so accept both codes.
     let code = output.status.code();
     assert!(matches!(code, Some(0 | 1)), "{}", stderr(&output));
     let text = fs::read_to_string(folder.path().join("lab-out/certificate.json")).unwrap();
@@ -351,7 +362,7 @@ fn a_short_comparison_is_printed_stored_and_reported_again() {
             .iter()
             .any(|one| one.role == Role::Repeat)
     );
-    // Client and server share the cores: time alone may not be judged.
+    // Client and server share the cores, so time must not be judged.
     let echo = results
         .runs
         .iter()

@@ -1,5 +1,5 @@
-//! Loops in processes: measured as `lab compare` does it, by a child that is its own parent. (Loops on threads are
-//! measured in `workloads.rs`, with all other runtimes.)
+//! Loops in processes, measured as `lab compare` does it, by a child that is the parent of the loops. `workloads.rs`
+//! measures loops on threads, with all other runtimes.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use bench_suite::Registry;
 use serde_json::{Value, json};
 
-/// What a measured process answers about a tiny run.
+/// The measured process's answer for a tiny run.
 fn measure(workload: &str, params: &Value) -> Value {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lab"))
         .arg("child")
@@ -28,7 +28,7 @@ fn measure(workload: &str, params: &Value) -> Value {
     serde_json::from_str(&answer).unwrap()
 }
 
-/// Sizes that are done in a moment.
+/// Sizes that take only a moment.
 fn tiny(workload: &str, parameter: &str, default: u64) -> u64 {
     match (workload, parameter) {
         ("echo" | "http" | "mixed", "connections") => 4,
@@ -73,14 +73,14 @@ fn every_workload_of_loops_in_processes_runs_and_counts_their_cost() {
     }
 }
 
-/// Computing in the processes is counted, though the one that measures only waits.
+/// Computing in the processes is counted, although the measuring process only waits.
 #[test]
 fn what_the_processes_compute_is_counted() {
     let answer = measure("nqueens", &json!({"size": 11}));
     let samples = answer["samples"].as_array().unwrap();
     for sample in samples {
         let figure = |name: &str| sample[name].as_u64().unwrap();
-        // A board of 11 takes a millisecond of computing at the very least.
+        // A board of 11 takes at least a millisecond of computing.
         let cpu_ns_per_op = figure("cpu_ns") / figure("ops");
         assert!(cpu_ns_per_op > 500_000, "{answer}");
     }

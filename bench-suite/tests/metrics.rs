@@ -1,4 +1,4 @@
-//! `lab serve --metrics` as Prometheus meets it: over HTTP, read strictly, while the workers are stuck.
+//! `lab serve --metrics` as Prometheus uses it: over HTTP, parsed strictly, and while the workers are stuck.
 
 mod prometheus;
 
@@ -16,7 +16,7 @@ use runtime_core::hyper_rt::HyperIo;
 use runtime_core::{Launch as _, LaunchConfig, Runtime as _};
 use runtime_n1::N1;
 
-/// Generous: only a server that hangs reaches it.
+/// Generous: only a server that hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Server {
@@ -63,7 +63,7 @@ impl Drop for Server {
     }
 }
 
-/// One request by a real client: status, content type and body.
+/// One request by a real client. Returns status, content type and body.
 fn get(address: SocketAddr, method: Method, path: &'static str) -> (StatusCode, String, String) {
     N1::run(&LaunchConfig::default(), move |rt| async move {
         let stream = rt.connect(address).await.unwrap();
@@ -130,7 +130,7 @@ fn counters_follow_what_the_server_does() {
 
 #[test]
 fn it_answers_while_every_worker_is_stuck() {
-    // One loop and tasks that compute nearly all the time: whatever runs on that loop waits for 0.8 s at a time.
+    // One loop with tasks that compute nearly all the time. Anything on that loop waits for 0.8 s at a time.
     for runtime in ["n1", "mn", "tokio-ct"] {
         let server = Server::start(&format!(
             "serve echo --runtime {runtime} --workers 1 --hogs 8"
@@ -140,7 +140,7 @@ fn it_answers_while_every_worker_is_stuck() {
         for _ in 0..pages {
             server.page();
         }
-        // Each of them would have waited for them.
+        // On that loop, each request would have waited for the tasks.
         let took = begun.elapsed();
         assert!(
             took < Duration::from_millis(800) * pages,

@@ -1,5 +1,5 @@
-//! Peers in other languages, played by shell scripts: what works is measured, and what goes wrong is one failed run
-//! with a name.
+//! Peers in other languages, simulated by shell scripts. A working peer is measured, and each fault gives one failed
+//! run that names the peer.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Speaks the protocol for `spawn`, in the way that its argument says.
+/// Speaks the protocol for `spawn`, and behaves as its argument says.
 const FAKE: &str = r#"
 how=$1
 read -r request
@@ -52,7 +52,7 @@ esac
 exit 0
 "#;
 
-/// How each of them must end: status and a part of the message.
+/// How each of them must end: the status and a part of the message.
 const CASES: &[(&str, &str, &str)] = &[
     ("works", "ok", ""),
     ("own", "ok", ""),
@@ -66,14 +66,14 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "rubbish",
         "crashed",
-        "said `hello, I am a peer`, which is no answer",
+        "said `hello, I am a peer`, which is not a valid answer",
     ),
-    ("flood", "crashed", "said `y`, which is no answer"),
+    ("flood", "crashed", "said `y`, which is not a valid answer"),
     ("nan", "crashed", "NaN"),
-    ("negative", "crashed", "which is no answer"),
+    ("negative", "crashed", "which is not a valid answer"),
     ("nothing", "wrong_answer", "no operation was measured"),
     ("refuses", "refused", "too many for me"),
-    ("wrong", "wrong_answer", "the answer is 46 and should be 45"),
+    ("wrong", "wrong_answer", "the answer is 46 but should be 45"),
     (
         "boasts",
         "wrong_answer",
@@ -136,7 +136,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Measures `spawn` once under each, and gives the runs by runtime.
+/// Measures `spawn` once under each runtime, and returns the runs by runtime.
 fn compare(folder: &Path, runtimes: &str, more: &[&str]) -> (Output, BTreeMap<String, Value>) {
     let mut arguments = vec![
         "compare",
@@ -162,7 +162,7 @@ fn compare(folder: &Path, runtimes: &str, more: &[&str]) -> (Output, BTreeMap<St
     let runs = results["runs"].as_array().unwrap();
     let mut by_runtime = BTreeMap::new();
     for run in runs {
-        // The baseline's A/A arm comes after it.
+        // The baseline's A/A arm comes after the baseline.
         by_runtime
             .entry(run["runtime"].as_str().unwrap().to_owned())
             .or_insert_with(|| run.clone());
@@ -183,7 +183,7 @@ fn each_failure_is_named_and_the_rest_is_kept() {
     for (name, ..) in CASES {
         fake(folder.path(), name);
     }
-    // In two halves, each of them well within the time of a quick run.
+    // In parts that each fit easily into the time of a quick run.
     for half in CASES.chunks(CASES.len().div_ceil(4)) {
         let names: Vec<&str> = half.iter().map(|(name, ..)| *name).collect();
         let (output, runs) = compare(folder.path(), &format!("n1,{}", names.join(",")), &[]);

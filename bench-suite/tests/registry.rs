@@ -1,6 +1,6 @@
-//! The table of this project: who is in it, and with what.
+//! The table of this project: which runtimes are in it, and with which workloads.
 //!
-//! Not among the unit tests: it would have the compiler make all copies of all workloads a second time.
+//! This is not a unit test, because the compiler would then copy all workloads a second time.
 
 use std::collections::HashSet;
 
@@ -70,4 +70,23 @@ fn a_knobs_former_name_leads_to_a_knob() {
         assert!(mn.knobs().iter().any(|one| one.name == knob), "{knob}");
     }
     assert_eq!(mn.knob_formerly("wake-delay"), None);
+}
+
+#[test]
+fn every_runtime_has_a_colour_of_its_own() {
+    use bench_suite::timeline;
+    use bench_suite::trace::{Run, Trace};
+
+    for info in Registry::standard().runtimes {
+        let run = Run {
+            runtime: info.name.to_owned(),
+            ..Run::default()
+        };
+        let trace = Trace {
+            runs: vec![run],
+            ..Trace::default()
+        };
+        let hue = format!("\"hue\":\"{}\"", info.name.to_lowercase());
+        assert!(timeline::page(&trace).contains(&hue), "{}", info.name);
+    }
 }

@@ -1,5 +1,4 @@
-//! A runtime that does its work wrongly fails the workloads' checks: what is fast because it is wrong is never a
-//! figure.
+//! A runtime that works incorrectly fails the workloads' checks, so that a fast wrong result never becomes a figure.
 
 use std::future::Future;
 use std::io;
@@ -26,8 +25,7 @@ use runtime_core::{
     Capabilities, ChannelReceiver, Launch, LaunchConfig, Metrics, Runtime, TcpListener,
 };
 
-/// tokio, but: sleeps do not wait, sockets change what is read, and channels end after two
-/// items.
+/// tokio, but sleeps don't wait, sockets change what is read, and channels end after two items.
 #[derive(Clone)]
 struct Sabotaged(Tokio);
 
@@ -165,7 +163,7 @@ impl AsyncWrite for Corrupting<Stream> {
     }
 }
 
-/// A receiver that claims after a few items that there are no more.
+/// A receiver that reports the end of the channel after a few items.
 struct Short<T> {
     receiver: Receiver<T>,
     left: u32,
@@ -211,7 +209,7 @@ fn a_sleep_that_ends_early_is_a_wrong_answer() {
 
 #[test]
 fn bytes_that_come_back_changed_are_a_wrong_answer() {
-    assert_wrong_answer(failure::<Echo>(&[("connections", 2)]), "other bytes");
+    assert_wrong_answer(failure::<Echo>(&[("connections", 2)]), "same bytes back");
 }
 
 #[test]
@@ -224,7 +222,7 @@ fn reports_that_are_lost_are_a_wrong_answer() {
     assert_wrong_answer(failure::<Download>(&[("size", 50)]), "what was done");
 }
 
-/// A lock that locks a copy, a semaphore that has no end, and a queue that keeps every tenth item.
+/// A lock that locks a copy, a semaphore without a limit, and a queue that swallows every tenth item.
 struct BrokenPrimitives;
 
 impl Primitives for BrokenPrimitives {

@@ -1,4 +1,4 @@
-//! `lab serve` and `lab load` as their users meet them: real processes, real sockets, exit codes.
+//! `lab serve` and `lab load` as users run them: real processes, real sockets, exit codes.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ const SERVERS: [&str; 9] = [
     "smol",
 ];
 
-/// Generous: only a server that hangs reaches it.
+/// Generous: only a server that hangs takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn lab(arguments: &[&str]) -> Command {
@@ -29,7 +29,7 @@ fn lab(arguments: &[&str]) -> Command {
     command
 }
 
-/// A `lab serve` that listens.
+/// A running `lab serve`.
 struct Server {
     process: Child,
     address: SocketAddr,
@@ -72,7 +72,7 @@ impl Server {
         stream
     }
 
-    /// Ends it by `signal`; it must end well.
+    /// Ends it with `signal` and asserts that it ends well.
     fn end(mut self, signal: Signal) {
         let pid = Pid::from_child(&self.process);
         kill_process(pid, signal).unwrap();
@@ -103,7 +103,7 @@ fn echo_holds_a_thousand_connections_and_ends_cleanly() {
         for (number, stream) in streams.iter_mut().enumerate() {
             assert_echoes(stream, format!("connection {number}").as_bytes());
         }
-        // None was lost while the others were made.
+        // None was lost while the others were opened.
         for stream in &mut streams {
             assert_echoes(stream, b"again");
         }
@@ -115,7 +115,7 @@ fn echo_holds_a_thousand_connections_and_ends_cleanly() {
 fn echo_answers_all_bytes_after_a_half_close_and_survives_resets() {
     for runtime in SERVERS {
         let server = Server::start("echo", runtime, &[]);
-        // A reset: closed with an answer unread.
+        // A reset: the client closes with an unread answer.
         let mut rude = server.connect();
         rude.write_all(&[1; 4000]).unwrap();
         rude.peek(&mut [0]).unwrap();
@@ -141,7 +141,7 @@ fn echo_answers_all_bytes_after_a_half_close_and_survives_resets() {
     }
 }
 
-/// A response's head and body, by its Content-Length; no body if `bodiless`.
+/// A response's head and body, according to its Content-Length; no body if `bodiless`.
 fn read_response(stream: &mut impl std::io::BufRead, bodiless: bool) -> (String, String) {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -210,7 +210,7 @@ fn http_answers_every_method_and_path_on_one_connection() {
     }
 }
 
-/// All that a server sends in answer to `request`, until it closes.
+/// Everything that a server sends in response to `request`, until it closes the connection.
 fn answer_to(server: &Server, request: &[u8]) -> String {
     let mut stream = server.connect();
     stream.write_all(request).unwrap();
@@ -249,7 +249,7 @@ fn http_wants_one_valid_host_from_1_1_on() {
 
 #[test]
 fn half_a_request_is_not_waited_for_for_ever_and_an_idle_connection_is() {
-    // All at once: each of them takes the servers' patience.
+    // All at once, because each of them takes the servers' full time limit.
     let waiting: Vec<_> = SERVERS
         .into_iter()
         .map(|runtime| {
@@ -283,7 +283,7 @@ fn half_a_request_is_not_waited_for_for_ever_and_an_idle_connection_is() {
                         "{runtime}: half {number} is still waited for: {read:?}"
                     );
                 }
-                // Those that have sent nothing, or all of a request, are served as ever.
+                // Connections that have sent nothing, or a complete request, are still served.
                 for stream in [&mut idle, used.get_mut()] {
                     stream
                         .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -405,7 +405,7 @@ fn what_can_not_be_served_is_one_line_and_an_exit_code() {
 
 #[test]
 fn what_can_not_be_loaded_is_one_line_and_an_exit_code() {
-    // Bound and dropped: nobody listens there.
+    // Bound and dropped, so nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -432,7 +432,7 @@ fn what_can_not_be_loaded_is_one_line_and_an_exit_code() {
         "--rate 0",
     );
 
-    // An echo server is no HTTP server.
+    // An echo server does not speak HTTP.
     let server = Server::start("echo", "tokio-ct", &[]);
     let address = server.address.to_string();
     assert_one_line(&load(&["http", "--addr", &address]), 1, "not HTTP/1");

@@ -1,4 +1,4 @@
-//! `lab span`, `lab diverge` and `lab ps` as their users meet them.
+//! `lab span`, `lab diverge` and `lab ps` as users run them.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ fn lab(arguments: &[&str]) -> Output {
     command.args(arguments).output().unwrap()
 }
 
-/// Standard output of a command that ends well.
+/// The standard output of a command that succeeds.
 fn said(arguments: &[&str]) -> String {
     let output = lab(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -20,7 +20,7 @@ fn said(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The one line of a command that is used wrongly.
+/// The one line on standard error after wrong usage.
 fn refused(arguments: &[&str]) -> String {
     let output = lab(arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -34,8 +34,8 @@ fn span(arguments: &[&str]) -> Value {
     serde_json::from_str(&said(&whole)).unwrap()
 }
 
-/// The recorded part lies within the root task, whose begin counts and whose end does not. The rest is the program's
-/// shape, in begins and ends of tasks.
+/// The recorded part lies inside the root task. The root's start counts and its end does not. The rest is the shape of
+/// the program, in starts and ends of tasks.
 #[test]
 fn the_span_of_a_real_run_is_the_shape_of_the_program() {
     for (workload, size, expected) in [
@@ -111,7 +111,7 @@ fn a_stored_trace_is_read_again() {
     assert!(refused(&["span", path, "--runtime", "go"]).contains("it has n1, mn, threads"));
     let whole = std::fs::read_to_string(path).unwrap();
     std::fs::write(path, &whole[..whole.len() / 2]).unwrap();
-    assert!(refused(&["span", path]).contains("cut short"));
+    assert!(refused(&["span", path]).contains("is truncated"));
 }
 
 #[test]
@@ -139,7 +139,7 @@ impl Drop for Server {
     }
 }
 
-/// The server, its address, and where it tells of its tasks.
+/// The server, its address, and the address of its list of tasks.
 fn serve(runtime: &str) -> (Server, SocketAddr, SocketAddr) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
     command.args([
@@ -177,7 +177,7 @@ fn ps_shows_what_the_tasks_of_a_server_wait_for() {
                 stream
             })
             .collect();
-        // The answer is there before its task waits again.
+        // The client may have the answer before the server's task waits again.
         let list = (0..1000)
             .map(|_| said(&["ps", "--addr", &tasks, "--json"]))
             .map(|text| serde_json::from_str::<Value>(&text).unwrap())

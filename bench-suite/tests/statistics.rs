@@ -1,4 +1,4 @@
-//! The statistics against R and scipy: `statistics/` holds the scripts and what they said.
+//! The statistics against R and scipy. The folder `statistics/` contains the scripts and their output.
 
 use bench_suite::statistics::{
     RankTest, holm, proportion_interval, rank_sum, signed_rank, student_t_interval,

@@ -1,4 +1,5 @@
-//! `Runtime::tasks`: what live tasks wait for, who holds what, and who waits for each other, under each scheduler.
+//! `Runtime::tasks` under each scheduler: what live tasks wait for, which task holds what, and which tasks wait for
+//! each other.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,10 +16,10 @@ use runtime_n1::N1;
 use runtime_threads::Threads;
 
 const FOR_EVER: Duration = Duration::from_secs(3600);
-/// Far more than anything here takes.
+/// Far more than any test here takes.
 const LOOKS: u32 = 20_000;
 
-/// Looks at the list until `found` finds what it looks for.
+/// Reads the list until `found` returns something.
 async fn look_until<R: Runtime, T>(rt: &R, mut found: impl FnMut(&TaskList) -> Option<T>) -> T {
     for _ in 0..LOOKS {
         let list = rt.tasks().expect("these schedulers list their tasks");
@@ -41,7 +42,7 @@ where
     L::run(&config, program).unwrap();
 }
 
-/// Locks the one, and when both have theirs, the other.
+/// Locks `one`, waits until both tasks hold their first lock, and locks `other`.
 async fn lock_both(one: Arc<Mutex<()>>, other: Arc<Mutex<()>>, both: Arc<Barrier>) {
     let _one = one.lock().await;
     both.wait().await.unwrap();
@@ -92,7 +93,7 @@ fn tasks_that_wait_for_each_other_are_found() {
     run::<Threads, _>(crossed_locks);
 }
 
-/// One holds the lock and awaits the other, which wants the lock.
+/// One task holds the lock and awaits the other task, which wants the lock.
 async fn lock_and_join<R: Runtime>(rt: R) {
     let lock = Arc::new(Mutex::new(()));
     let wanted = lock.clone();
@@ -117,7 +118,7 @@ fn a_join_is_part_of_a_circle() {
     run::<Threads, _>(lock_and_join);
 }
 
-/// As `lock_both`, but one of the two gives up some time.
+/// Like `lock_both`, but one of the two gives up after a time limit.
 async fn with_time_limit<R: Runtime>(rt: R) {
     let [one, other] = [(), ()].map(|()| Arc::new(Mutex::new(())));
     let both = Arc::new(Barrier::new(2));

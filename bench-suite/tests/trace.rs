@@ -1,16 +1,12 @@
-//! What the recorder says of programs under the three schedulers, and what `lab trace` and `lab serve --flight` write.
+//! What the recorder reports about programs under the three schedulers.
 
 use std::future::{Future, poll_fn};
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::pin::pin;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bench_suite::trace::Trace;
 use futures_lite::future::poll_once;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use runtime_core::sync::Mutex;
@@ -21,7 +17,7 @@ use runtime_mn::Mn;
 use runtime_n1::N1;
 use runtime_threads::Threads;
 
-/// Records what `program` does under `L`, in turn with the other tests.
+/// Records what `program` does under `L`. Tests take turns to record.
 fn record<L: Launch, F>(program: impl FnOnce(L::Runtime) -> F + Send + 'static) -> Recorded
 where
     F: Future<Output = ()> + Send + 'static,
@@ -36,7 +32,7 @@ where
     recorded
 }
 
-/// What holds for every recording.
+/// Properties of every recording.
 fn is_in_order(recorded: &Recorded) {
     let events = recorded.events();
     assert!(events.is_sorted_by_key(|event| event.t_ns));
@@ -46,7 +42,7 @@ fn is_in_order(recorded: &Recorded) {
         let stack = &mut polled[event.thread as usize];
         match event.kind {
             Kind::PollBegin => stack.push(event.task.unwrap()),
-            // What ends was begun, on the same thread, innermost.
+            // An end belongs to the innermost begin on the same thread.
             Kind::PollEnd => assert_eq!(stack.pop(), event.task),
             _ => {}
         }
@@ -100,7 +96,7 @@ fn a_child_and_its_parent<L: Launch>() {
         all(&recorded, Kind::Spawn, "child")[0].a,
         Some(parent.into())
     );
-    // The end of the child woke the parent, if that waited by then.
+    // The end of the child woke the parent, if the parent already waited.
     if recorded.polls(parent) > 1 {
         let wakes = all(&recorded, Kind::Wake, "parent");
         let by_child = |wake: &&&Event| wake.a == Some(child.into());
@@ -118,7 +114,7 @@ fn what_wakes<L: Launch>() {
         let blocker = spawn_named("blocker", async move {
             let (release, released) = mpsc::channel::<()>();
             let mut job = asker.spawn_blocking(move || released.recv().is_err());
-            // It ends when the task waits for it, and not before.
+            // The job ends only after the task has begun to wait for it.
             assert!(poll_once(&mut job).await.is_none());
             drop(release);
             assert!(job.await.unwrap());
@@ -185,7 +181,7 @@ fn how_tasks_end<L: Launch>() {
             std::panic::resume_unwind(Box::new("this is part of the test"));
         });
         assert!(panics.await.unwrap_err().is_panic());
-        // An abort before the first poll wakes nobody.
+        // An abort before the first poll would wake nobody.
         polled.wait().await;
         forever.abort();
         assert!(forever.await.unwrap_err().is_cancelled());
@@ -262,13 +258,13 @@ under_each! {
 fn tasks_that_come_one_after_the_other_are_told_apart() {
     let recorded = record::<N1, _>(|rt| async move {
         for _ in 0..50 {
-            // Nearly always where the one before it was.
+            // Its cell is nearly always where the previous one was.
             rt.spawn(async {}).await.unwrap();
         }
     });
     let spawns = recorded.events().iter().filter(|it| it.kind == Kind::Spawn);
     let spawned: std::collections::BTreeSet<_> = spawns.map(|spawn| spawn.task).collect();
-    // And the root.
+    // 50 tasks and the root.
     assert_eq!(spawned.len(), 51);
     for task in spawned {
         let ends = |event: &&Event| event.kind == Kind::TaskEnd && event.task == task;
@@ -279,7 +275,7 @@ fn tasks_that_come_one_after_the_other_are_told_apart() {
 #[test]
 fn mn_workers_sleep_wake_and_steal() {
     let recorded = record::<Mn, _>(|rt| async move {
-        // As long as the first one computes, the second can only run if the other worker steals it.
+        // While the first task computes, the second one can only run if the other worker steals it.
         let (tell, told) = mpsc::channel();
         let held_up = rt.spawn(async move { told.recv_timeout(Duration::from_secs(60)).unwrap() });
         let stolen = rt.spawn(async move { tell.send(()).unwrap() });
@@ -303,13 +299,33 @@ fn mn_workers_sleep_wake_and_steal() {
         .iter()
         .filter(|it| it.kind == Kind::Steal)
         .collect();
-    // Or the second task was in the slot, and the monitor put it where all look.
+    // There is no steal if the second task was in the slot, and the monitor moved it to the injector.
     for steal in steals {
         assert_ne!(steal.a, Some(steal.thread.into()));
         assert!(steal.b >= Some(1));
     }
     let known = |event: &&Event| event.kind == Kind::Unpark && event.a.is_some();
     assert!(recorded.events().iter().filter(known).count() > 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_poll_that_blocks_its_own_thread_has_been_switched() {
+    let recorded = record::<Threads, _>(|_| async {
+        let blocks = spawn_named("blocks", async { thread::sleep(Duration::from_millis(2)) });
+        blocks.await.unwrap();
+    });
+    let task = Some(id(&recorded, "blocks"));
+    let own: Vec<_> = recorded
+        .events()
+        .iter()
+        .filter(|it| it.task == task)
+        .collect();
+    let at = |kind| own.iter().position(|it| it.kind == kind).unwrap();
+    let because_it_waited = |it: &&&Event| it.kind == Kind::OsSwitch && it.a == Some(3);
+    let switched = own.iter().position(|it| because_it_waited(&it)).unwrap();
+    assert!(own[switched].b >= Some(1));
+    assert!(at(Kind::PollBegin) < switched && switched < at(Kind::PollEnd));
 }
 
 #[test]
@@ -327,12 +343,45 @@ fn a_ring_that_is_too_small_counts_what_it_drops() {
         .unwrap();
         let recorded = session.stop();
         assert!(recorded.dropped() > 100, "{}", recorded.dropped());
+        // One record may also stand for all of these.
+        let also = [Kind::Queued, Kind::PollEnd, Kind::TaskEnd];
         let records = recorded
             .events()
             .iter()
-            .filter(|it| it.kind != Kind::TaskEnd && it.t_ns > 0);
+            .filter(|it| !also.contains(&it.kind) && it.t_ns > 0);
         assert!(records.count() <= 8);
     }
+}
+
+#[test]
+fn two_records_tell_of_a_task_from_its_spawn_to_its_end() {
+    const TASKS: usize = 100;
+    let recorder = Recorder::new().records_per_thread(256);
+    let session = recorder.start_in_turn();
+    N1::run(&LaunchConfig::default(), |rt| async move {
+        let tasks: Vec<_> = (0..TASKS).map(|_| rt.spawn(async {})).collect();
+        let last = tasks.into_iter().next_back().unwrap();
+        last.await.unwrap();
+    })
+    .unwrap();
+    let recorded = session.stop();
+    assert_eq!(recorded.dropped(), 0);
+    is_in_order(&recorded);
+    let of = |kind| {
+        recorded
+            .events()
+            .iter()
+            .filter(|it| it.kind == kind)
+            .count()
+    };
+    let each = [
+        Kind::Spawn,
+        Kind::Queued,
+        Kind::PollBegin,
+        Kind::PollEnd,
+        Kind::TaskEnd,
+    ];
+    assert!(each.into_iter().all(|kind| of(kind) > TASKS));
 }
 
 #[test]
@@ -340,7 +389,7 @@ fn there_is_one_recording_at_a_time_and_none_after_it() {
     let session = Recorder::new().records_per_thread(8).start_in_turn();
     assert!(Recorder::new().start().is_none());
     drop(session.stop());
-    // The others' turn may have come.
+    // The other tests may get their turn to record.
     let event_loop = runtime_n1::Loop::new().unwrap();
     let _turn = Recorder::new().records_per_thread(8).start_in_turn();
     assert!(event_loop.handle().dump_trace().is_some());
@@ -359,7 +408,7 @@ fn the_flight_recorder_dumps_on_a_panic_a_long_poll_and_a_request() {
             tell.send((reason, dump)).unwrap()
         }) {
             Ok(flight) => break flight,
-            // Another test records.
+            // Another test is recording.
             Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     };
@@ -368,7 +417,7 @@ fn the_flight_recorder_dumps_on_a_panic_a_long_poll_and_a_request() {
         let next = move || told.recv_timeout(Duration::from_secs(60)).unwrap();
         asks.dump();
         assert_eq!(next().0, Reason::Asked);
-        // What nobody asked for is not dumped within a second of the last one.
+        // An unrequested dump is suppressed within a second of the previous one.
         rt.sleep(Duration::from_millis(1100)).await;
         let panics = spawn_named("panics", async {
             std::panic::resume_unwind(Box::new("this is part of the test"));
@@ -385,130 +434,4 @@ fn the_flight_recorder_dumps_on_a_panic_a_long_poll_and_a_request() {
         assert_eq!(dump.polls(id(&dump, "long")), 1);
     })
     .unwrap();
-}
-
-fn lab(arguments: &[&str]) -> Command {
-    let mut lab = Command::new(env!("CARGO_BIN_EXE_lab"));
-    lab.args(arguments);
-    lab
-}
-
-fn files_in(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
-    names.sort();
-    names
-}
-
-#[test]
-fn lab_trace_writes_four_forms_of_three_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    let ran = lab(&["trace", "pingpong", "--size", "20", "--out", out])
-        .output()
-        .unwrap();
-    assert!(
-        ran.status.success(),
-        "{}",
-        String::from_utf8_lossy(&ran.stderr)
-    );
-    assert_eq!(
-        files_in(folder.path()),
-        [
-            "trace.firefox.json",
-            "trace.html",
-            "trace.json",
-            "trace.perfetto-trace"
-        ]
-    );
-    let trace = Trace::read(&folder.path().join("trace.json")).unwrap();
-    let runtimes: Vec<_> = trace.runs.iter().map(|run| run.runtime.as_str()).collect();
-    assert_eq!(runtimes, ["n1", "mn", "threads"]);
-    assert_eq!(trace.params["size"], 20);
-    for run in &trace.runs {
-        assert_eq!(run.dropped, 0);
-        // The root and the two players.
-        assert_eq!(run.tasks.len(), 3, "{:?}", run.tasks);
-        let ends = run
-            .events
-            .iter()
-            .filter(|event| event.kind == Kind::TaskEnd);
-        assert_eq!(ends.count(), 2);
-    }
-}
-
-#[test]
-fn lab_trace_says_what_was_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    let few = ["--records", "16", "--runtime", "n1", "--out", out];
-    let ran = lab(&["trace", "spawn", "--size", "100"])
-        .args(few)
-        .output()
-        .unwrap();
-    assert!(ran.status.success());
-    let said = String::from_utf8(ran.stdout).unwrap();
-    assert!(said.contains("events were dropped"), "{said}");
-    let trace = Trace::read(&folder.path().join("trace.json")).unwrap();
-    assert!(trace.runs[0].dropped > 100);
-}
-
-#[test]
-fn lab_trace_refuses_what_there_is_not_in_one_line() {
-    for arguments in [
-        &["pingpng"][..],
-        &["pingpong", "--runtime", "tokio-mt"],
-        &["pingpong", "--param", "sizzle=3"],
-        &["pingpong", "--size", "many"],
-        &["pingpong", "--workers", "0"],
-    ] {
-        let ran = lab(&["trace"]).args(arguments).output().unwrap();
-        let said = String::from_utf8(ran.stderr).unwrap();
-        assert_eq!(ran.status.code(), Some(2), "{arguments:?}: {said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
-    }
-}
-
-#[test]
-fn a_server_in_flight_writes_a_trace_on_sigusr1() {
-    use rustix::process::{Pid, Signal, kill_process};
-
-    let folder = tempfile::tempdir().unwrap();
-    let flights = folder.path().join("flights");
-    let mut server = lab(&[
-        "serve",
-        "echo",
-        "--runtime",
-        "mn",
-        "--addr",
-        "127.0.0.1:0",
-        "--flight",
-    ])
-    .arg(&flights)
-    .stdout(Stdio::piped())
-    .spawn()
-    .unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line.trim().strip_prefix("listening ").unwrap();
-    drop(std::net::TcpStream::connect(address).unwrap());
-    let pid = Pid::from_raw(server.id() as i32).unwrap();
-    kill_process(pid, Signal::USR1).unwrap();
-    let begun = Instant::now();
-    while files_in(&flights).len() < 3 && begun.elapsed() < Duration::from_secs(60) {
-        thread::sleep(Duration::from_millis(10));
-    }
-    kill_process(pid, Signal::TERM).unwrap();
-    assert!(server.wait().unwrap().success());
-    let names = files_in(&flights);
-    let name = names
-        .iter()
-        .find(|name| name.ends_with("-asked.json"))
-        .unwrap();
-    let trace = Trace::read(&flights.join(name)).unwrap();
-    assert_eq!(trace.runs[0].runtime, "mn");
-    assert!(!trace.runs[0].events.is_empty());
 }

@@ -1,13 +1,14 @@
-%% The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
-%% used while it waits here for the next order. OTP has JSON from 27 on; the lab's lines are flat enough for a pattern.
+%% The conversation with the lab: lab.child/1 in lines of JSON over standard input and output. While this process waits
+%% here for the next order, the lab reads what it has used. OTP has JSON only from 27 on, but the lab's lines are flat
+%% enough for a pattern.
 -module(lab).
 -export([open/0, next_order/1, say/2, fail/3, serve_orders/3, number/2, number/3, text/2]).
 
-%% A port on standard input and output: io:get_line would go through the shell's processes.
+%% A port on standard input and output, because io:get_line would go through the shell's processes.
 open() ->
     open_port({fd, 0, 1}, [binary, {line, 65536}, eof]).
 
-%% The next line as a map of its numbers and texts, or `stop` when the lab says so or is gone.
+%% The next line as a map of its numbers and strings, or `stop` if the lab says so or is gone.
 next_order(Port) ->
     receive
         {Port, {data, {eol, Line}}} ->
@@ -43,7 +44,7 @@ fail(Port, Status, Error) ->
     Text = re:replace(io_lib:format("~0p", [Error]), <<"[\\x00-\\x1f\"\\\\]">>, <<" ">>, [global]),
     say(Port, [<<"{\"type\":\"failure\",\"status\":\"">>, Status, <<"\",\"error\":\"">>, Text, <<"\"}">>]).
 
-%% Carries orders out: `Run(Order)` does the work once and returns {Ops, Answer} or {Ops, Answer, More}.
+%% Executes orders: `Run(Order)` does the work once and returns {Ops, Answer} or {Ops, Answer, More}.
 serve_orders(Port, Workers, Run) ->
     say(Port, io_lib:format("{\"type\":\"ready\",\"workers\":~b}", [Workers])),
     orders(Port, Run).
@@ -60,7 +61,7 @@ orders(Port, Run) ->
             Told = [io_lib:format(",\"~s\":~b", [Name, Value]) || {Name, Value} <- maps:to_list(More), Name =/= late],
             say(Port, io_lib:format(
                 "{\"type\":\"done\",\"ops\":~b,\"wall_ns\":~b,\"answer\":~b~s}", [Ops, max(Wall, 1), Answer, Told])),
-            %% In a line of its own: making it is not part of the work.
+            %% In a separate line, so that formatting it is not part of the work.
             Late =:= none orelse say(Port, [
                 <<"{\"type\":\"late\",\"late_ns\":[">>,
                 lists:join($,, [integer_to_binary(Each) || Each <- Late]),

@@ -1,4 +1,4 @@
-%% Servers and clients: a process for each connection, gen_tcp, and the HTTP parser that is part of its sockets.
+%% Servers and clients: a process per connection, gen_tcp, and the HTTP parser of its sockets.
 -module(lab_network).
 -export([serve/4, crawl/3, download/4]).
 
@@ -57,8 +57,8 @@ answer(Socket) ->
             gen_tcp:close(Socket)
     end.
 
-%% Computes for 100 ms, sleeps for 10 ms, and again. It is preempted all the same: after 4000 reductions another has
-%% its turn.
+%% Repeatedly computes for 100 ms and sleeps for 10 ms. It is preempted anyway: after 4000 reductions, another process
+%% runs.
 cpu_bound_task() ->
     compute(erlang:monotonic_time(millisecond) + 100, 0),
     timer:sleep(10),
@@ -73,7 +73,7 @@ compute(Until, State) ->
 mix(0, State) -> State;
 mix(Left, State) -> mix(Left - 1, (State * 16#4C957F2D + 1) band 16#FFFFFFF).
 
-%% Fetches a path on a connection; the socket is one with {packet, http_bin}.
+%% Fetches a path on a connection. The socket must have {packet, http_bin}.
 get(Socket, Host, Path, Deadline) ->
     ok = inet:setopts(Socket, [{packet, http_bin}]),
     case gen_tcp:send(Socket, [<<"GET ">>, Path, <<" HTTP/1.1\r\nHost: ">>, Host, <<"\r\n\r\n">>]) of
@@ -112,7 +112,7 @@ crawl(Pages, AtOnce, Site) ->
     [Host, Number] = binary:split(Site, <<":">>),
     Parent = self(),
     Runner = spawn_link(fun() ->
-        %% A process is the semaphore, and gives a turn to the longest waiting.
+        %% A process is the semaphore, and gives the turn to the longest waiter.
         Turns = spawn_link(fun() -> turns(AtOnce) end),
         Root = self(),
         Processes = [
@@ -203,7 +203,7 @@ work(Queue, TimeoutMs, Connection, Saved, Bad) ->
             end
     end.
 
-%% On the connection that is open, if it goes there. The deadline bounds each of its waits.
+%% Uses the open connection if it leads there. The deadline limits each of its waits.
 fetch(Url, Connection, Deadline) ->
     case re:run(Url, <<"^http://([^/:]+):(\\d+)(/.*)$">>, [{capture, all_but_first, binary}]) of
         {match, [Host, Number, Path]} ->

@@ -1,14 +1,14 @@
 %% Erlang's processes under the lab's workloads.
 %%
-%% As the Erlang efficiency guide and OTP's design principles advise: a process for each concurrent activity, no state
-%% shared, messages small, links so that a failure is not lost, passive or `{active, once}` sockets for back-pressure,
-%% iodata to write. The schedulers are as many as the lab's workers. What gen_server would add to the queue and the
-%% lock is left out: it is not the scheduler's.
+%% This follows the Erlang efficiency guide and OTP's design principles: a process per concurrent activity, no shared
+%% state, small messages, links so that no failure is lost, passive or `{active, once}` sockets for back-pressure,
+%% iodata for writing. There are as many schedulers as the lab has workers. The queue and the lock don't use gen_server,
+%% because its cost is not the scheduler's.
 -module(lab_peer).
 -export([start/0]).
 
 start() ->
-    %% Nothing is written by others to standard output, which belongs to the lab.
+    %% Keep other output off standard output, which belongs to the lab.
     logger:set_primary_config(level, none),
     Port = lab:open(),
     Status = try run(Port) of

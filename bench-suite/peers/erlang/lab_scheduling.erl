@@ -1,8 +1,8 @@
-%% Bare scheduling, recursion, locks and queues.
+%% Pure scheduling, recursion, locks and queues.
 %%
-%% Erlang's processes share nothing, so that there are no locks, queues or channels but processes: a bounded queue is a
-%% process that answers to put and get, a lock one that answers to acquire, as gen_server would have them. What a
-%% process computes it sends.
+%% Erlang's processes share nothing, so there are no locks, queues or channels other than processes. A bounded queue is
+%% a process that answers put and get. A lock is one that answers acquire, as with gen_server. A process sends its
+%% result.
 -module(lab_scheduling).
 -export([spawn_all/1, spawn_batch/1, yield/2, pingpong/1, skynet/1, fib/2, forks/1, mpmc/1, mutex/3, timers/3, idle/2]).
 -export([queue_new/1, queue_put/2, queue_get/1, queue_close/1, call/2]).
@@ -29,7 +29,7 @@ batches(Begin, Size, Sum) ->
     End = min(Size, Begin + ?BATCH),
     batches(End, Size, Sum + spawn_and_join(Begin, End)).
 
-%% In a process of its own, whose mailbox and heap are empty.
+%% In a separate process, whose mailbox and heap are empty.
 in_own_process(Work) ->
     Parent = self(),
     Process = spawn_link(fun() -> Parent ! {self(), Work()} end),
@@ -109,7 +109,7 @@ queue_put(Queue, Item) -> call(Queue, {put, Item}).
 queue_get(Queue) -> call(Queue, get).
 queue_close(Queue) -> call(Queue, close).
 
-%% As gen:call does it: an alias or a monitor would be for servers that may die.
+%% Like gen:call, but without an alias or a monitor, which are for servers that may die.
 call(Server, Request) ->
     Reference = make_ref(),
     Server ! {self(), Reference, Request},
@@ -190,14 +190,14 @@ pass(Queue, Each, Producers, Consumers) ->
 consume(Queue, Next, Count, Sum) ->
     case queue_get(Queue) of
         {item, {Producer, Number}} ->
-            %% Fails if a producer's items come out of order.
+            %% Fails if a producer's items arrive out of order.
             true = Number >= maps:get(Producer, Next, 0),
             consume(Queue, Next#{Producer => Number + 1}, Count + 1, Sum + Number);
         closed ->
             {Count, Sum}
     end.
 
-%% The number that the lock guards is with the lock: nothing else can be shared.
+%% The lock contains the number that it protects, because nothing else can be shared.
 mutex(Each, Tasks, Held) ->
     Counter = in_own_process(fun() ->
         Lock = spawn_link(fun() -> unlocked(0) end),
@@ -218,7 +218,7 @@ work(Lock, Left, Held) ->
     Lock ! {unlock, self(), Counter + 1},
     work(Lock, Left - 1, Held).
 
-%% The mailbox is the line of those that wait.
+%% The mailbox is the queue of waiters.
 unlocked(Counter) ->
     receive
         {From, Reference, lock} ->
@@ -228,7 +228,7 @@ unlocked(Counter) ->
             From ! {Reference, Counter}
     end.
 
-%% `receive after` counts whole milliseconds; rounded up, so that sleeps are late and not early.
+%% `receive after` counts whole milliseconds. Round up, so that sleeps are late and not early.
 timers(Size, SpanMs, Seed) ->
     Late = in_own_process(fun() ->
         rand:seed(exsss, Seed),
@@ -249,7 +249,7 @@ timers(Size, SpanMs, Seed) ->
     end),
     {Size, Size, #{late => Late}}.
 
-%% Processes that wait for what never comes, for as long as is said.
+%% Processes that wait for something that never happens, for a given time.
 idle(Size, Time) ->
     Parent = self(),
     Wait = fun() ->

@@ -1,7 +1,7 @@
 package main
 
-// The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
-// used while it waits here for the next order.
+// The conversation with the lab: lab.child/1 in lines of JSON over standard input and output. While this process waits
+// here for the next order, the lab reads what it has used.
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Request is what the lab asks for.
+// Request is the lab's request.
 type Request struct {
 	Workload string            `json:"workload"`
 	Workers  int               `json:"workers"`
@@ -20,14 +20,14 @@ type Request struct {
 	Site     string            `json:"site"`
 }
 
-// Order is what comes after the request: "run" or "stop".
+// Order follows the request: "run" or "stop".
 type Order struct {
 	Type        string `json:"type"`
 	Repetitions int    `json:"repetitions"`
 	Folder      string `json:"folder"`
 }
 
-// Outcome is that of doing the work once.
+// Outcome is the result of doing the work once.
 type Outcome struct {
 	Ops, Answer uint64
 	LateNs      []int64
@@ -37,7 +37,7 @@ type Outcome struct {
 
 var input = bufio.NewReader(os.Stdin)
 
-// nextOrder is false when the lab says stop or is gone.
+// nextOrder returns false if the lab says stop or is gone.
 func nextOrder() (Order, bool) {
 	var order Order
 	line, err := input.ReadBytes('\n')
@@ -60,7 +60,7 @@ func fail(status string, err any) {
 	os.Exit(0)
 }
 
-// serveOrders carries orders out by doing the work as often as they say.
+// serveOrders executes orders: it does the work as many times as each says.
 func serveOrders(workers int, run func(Order) (Outcome, error)) {
 	say(map[string]any{"type": "ready", "workers": workers})
 	for {
@@ -89,7 +89,7 @@ func serveOrders(workers int, run func(Order) (Outcome, error)) {
 		}
 		say(done)
 		if sum.LateNs != nil {
-			// In a line of its own: making it is not part of the work.
+			// In a separate line, so that formatting it is not part of the work.
 			say(map[string]any{"type": "late", "late_ns": sum.LateNs})
 		}
 	}

@@ -1,8 +1,8 @@
 // Go's goroutines, channels and standard library under the lab's workloads.
 //
-// As Effective Go and the standard library's own examples advise: a goroutine for each thing, results through
-// channels, a WaitGroup where there is nothing to collect, sync.Mutex around shared state, net/http as it is, contexts
-// for time-outs. GOMAXPROCS is the lab's number of workers. Nothing is pooled or tuned.
+// This follows Effective Go and the standard library's examples: a goroutine per activity, results through channels, a
+// WaitGroup if there is nothing to collect, sync.Mutex around shared state, unmodified net/http, contexts for
+// time-outs. GOMAXPROCS is the lab's number of workers. Nothing is pooled or tuned.
 package main
 
 import "runtime"

@@ -1,6 +1,6 @@
 package main
 
-// Servers and clients, on net and net/http as they are.
+// Servers and clients, with unmodified net and net/http.
 
 import (
 	"context"
@@ -60,7 +60,7 @@ func acceptAll(listener net.Listener) {
 	}
 }
 
-// echo does not use io.Copy, which would splice: the lab's servers read into a buffer and write from it.
+// echo does not use io.Copy, which would splice. The lab's servers read into a buffer and write from it.
 func echo(connection net.Conn) {
 	defer connection.Close()
 	buffer := make([]byte, 4096)
@@ -77,8 +77,8 @@ func echo(connection net.Conn) {
 
 var sink atomic.Uint64
 
-// cpuBoundTask computes for 100 ms without a pause, sleeps for 10 ms, and again. A goroutine has no CPU clock of its
-// own, so that nothing is told about what these tasks got.
+// cpuBoundTask repeatedly computes for 100 ms without a pause and sleeps for 10 ms. A goroutine has no CPU clock, so
+// the CPU time of these tasks is not reported.
 func cpuBoundTask() {
 	for state := uint64(0); ; {
 		for begun := time.Now(); time.Since(begun) < 100*time.Millisecond; {
@@ -112,7 +112,7 @@ func get(client *http.Client, ctx context.Context, url string) ([]byte, error) {
 }
 
 func crawl(p map[string]uint64, site string) (Outcome, error) {
-	// A connection for each page, as in the workload.
+	// A new connection per page, as in the workload.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	// A buffered channel is Go's counting semaphore.
 	turns := make(chan struct{}, p["at_once"])
@@ -175,7 +175,7 @@ func download(p map[string]uint64, site, folder string) Outcome {
 	type job struct{ url, path string }
 	jobs := make(chan job, 1000)
 	var saved, bad, there atomic.Uint64
-	// The default of 2 idle connections to a host would close most of ten workers' connections again and again.
+	// With the default of 2 idle connections per host, most of the ten workers' connections would be closed repeatedly.
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}
 	defer client.CloseIdleConnections()
 	limit := time.Duration(p["timeout_ms"]) * time.Millisecond

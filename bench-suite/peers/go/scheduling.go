@@ -1,6 +1,6 @@
 package main
 
-// Bare scheduling, recursion, locks and queues.
+// Pure scheduling, recursion, locks and queues.
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// spawnAndJoin starts a goroutine for each number and collects what they send: a goroutine has no result of its own,
-// so that each is given a place for it, and a WaitGroup says when all are there.
+// spawnAndJoin starts a goroutine for each number and collects the results. A goroutine has no result of its own, so
+// each gets a place for it, and a WaitGroup waits for all of them.
 func spawnAndJoin(begin, end uint64) uint64 {
 	results := make([]uint64, end-begin)
 	var all sync.WaitGroup
@@ -192,8 +192,8 @@ func mpmc(p map[string]uint64) (uint64, uint64, error) {
 	return count.Load(), sum.Load(), nil
 }
 
-// contend: Go's mutex lets a newcomer overtake those that wait, unless one has waited for a millisecond. That is
-// cheaper than handing the lock over in order, and is what Go's users get.
+// contend: Go's mutex lets a newcomer overtake the waiters, unless one has waited for a millisecond. This is cheaper
+// than handing the lock over in order, and it is what Go's users get.
 func contend(each, tasks, held uint64) uint64 {
 	var lock sync.Mutex
 	var counter uint64

@@ -1,6 +1,6 @@
 package main
 
-// Goroutines that wait: what each of them keeps in memory.
+// Goroutines that wait, to measure the memory that each of them keeps.
 
 import (
 	"net"
@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// wait is what a goroutine does: it calls begun when nothing but waiting is left.
+// wait is the body of a goroutine. It calls begun when only the waiting is left.
 type wait func(begun func()) error
 
-// waiting says how the goroutines of a workload wait.
+// waiting defines how the goroutines of a workload wait.
 func waiting(workload string) (func() (wait, error), error) {
 	never := make(chan struct{})
 	idle := func(begun func()) error {
@@ -73,7 +73,7 @@ func useStack() byte {
 	return kilobyte[time.Now().Nanosecond()%len(kilobyte)]
 }
 
-// park leaves so many goroutines waiting.
+// park starts goroutines and leaves them waiting.
 func park(tasks uint64, next func() (wait, error)) error {
 	var begun sync.WaitGroup
 	for i := uint64(0); i < tasks; i++ {

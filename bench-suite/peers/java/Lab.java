@@ -9,8 +9,9 @@ import java.util.OptionalLong;
 import java.util.regex.Pattern;
 
 /**
- * The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
- * used while it waits here for the next order. The JDK has no JSON; the lab's lines are flat enough for a pattern.
+ * The conversation with the lab: lab.child/1 in lines of JSON over standard input and output. While this process waits
+ * here for the next order, the lab reads what it has used. The JDK has no JSON parser, but the lab's lines are flat
+ * enough for a pattern.
  */
 final class Lab {
     private static final BufferedReader INPUT =
@@ -19,7 +20,7 @@ final class Lab {
     private static final Pattern NUMBER = Pattern.compile("\"(\\w+)\":(\\d+)");
     private static final Pattern TEXT = Pattern.compile("\"(\\w+)\":\"((?:[^\"\\\\]|\\\\.)*)\"");
 
-    /** A line of the lab: its numbers and texts by name, however deep. */
+    /** A line from the lab: its numbers and strings by name, at any depth. */
     record Line(Map<String, Long> numbers, Map<String, String> texts) {
         static Line parse(String json) {
             var numbers = new HashMap<String, Long>();
@@ -52,7 +53,7 @@ final class Lab {
         }
     }
 
-    /** Of doing the work once. Lateness in nanoseconds, where sleeps are measured. */
+    /** The result of doing the work once, with the lateness in nanoseconds if sleeps are measured. */
     record Outcome(long ops, long answer, long[] lateNs, OptionalLong mostAtOnce, OptionalLong bad) {
         Outcome(long ops, long answer) {
             this(ops, answer, null, OptionalLong.empty(), OptionalLong.empty());
@@ -63,7 +64,7 @@ final class Lab {
         Outcome run(Line order) throws Exception;
     }
 
-    /** The next line, or null when the lab says stop or is gone. */
+    /** The next line, or null if the lab says stop or is gone. */
     static Line nextOrder() throws IOException {
         var json = INPUT.readLine();
         if (json == null) {
@@ -83,7 +84,7 @@ final class Lab {
         System.exit(0);
     }
 
-    /** Carries orders out by doing the work as often as they say. */
+    /** Executes orders: does the work as many times as each says. */
     static void serveOrders(int workers, Work work) throws Exception {
         say("{\"type\":\"ready\",\"workers\":" + workers + "}");
         for (var order = nextOrder(); order != null; order = nextOrder()) {
@@ -102,7 +103,7 @@ final class Lab {
             last.bad.ifPresent(bad -> done.append(",\"bad\":").append(bad));
             say(done + ",\"answer\":" + answer + "}");
             if (last.lateNs != null) {
-                // In a line of its own: making it is not part of the work.
+                // In a separate line, so that formatting it is not part of the work.
                 var late = new StringBuilder("{\"type\":\"late\",\"late_ns\":[");
                 for (int i = 0; i < last.lateNs.length; i++) {
                     late.append(i == 0 ? "" : ",").append(last.lateNs[i]);

@@ -23,7 +23,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Servers and clients: blocking sockets on virtual threads, and the JDK's own HTTP server and client. */
+/** Servers and clients: blocking sockets on virtual threads, and the JDK's HTTP server and client. */
 final class Network {
     private static final byte[] BODY = "Hello, world!\n".getBytes(StandardCharsets.UTF_8);
     private static final int BACKLOG = 16384;
@@ -78,13 +78,13 @@ final class Network {
                 output.write(buffer, 0, length);
             }
         } catch (IOException reset) {
-            // A client that goes away in the middle is its own affair.
+            // A client that goes away early does not concern the server.
         }
     }
 
     private static volatile long sink;
 
-    /** Computes for 100 ms without a pause, sleeps for 10 ms, and again. */
+    /** Repeatedly computes for 100 ms without a pause and sleeps for 10 ms. */
     private static void cpuBoundTask() {
         long state = 0;
         for (;;) {
@@ -135,7 +135,7 @@ final class Network {
         }
     }
 
-    /** A connection for each page, as in the workload: java.net.http would keep them in a pool. */
+    /** A new connection per page, as in the workload. java.net.http would pool them. */
     private static byte[] getOnce(String url) throws IOException {
         var connection = (HttpURLConnection) URI.create(url).toURL().openConnection();
         connection.setRequestProperty("Connection", "close");

@@ -3,11 +3,11 @@ import java.net.http.HttpClient;
 /**
  * Java's virtual threads under the lab's workloads.
  *
- * As JEP 444 and the JDK's guide to virtual threads advise: a virtual thread for each task by
+ * This follows JEP 444 and the JDK's guide to virtual threads: a virtual thread per task with
  * Executors.newVirtualThreadPerTaskExecutor, never pooled; the executor closed by try-with-resources, which waits for
- * its tasks; blocking code and java.util.concurrent in them; a Semaphore to bound how many do something; ReentrantLock
- * rather than synchronized around what blocks. StructuredTaskScope would be today's form of the recursion, and is
- * still a preview. The work runs for a while before anything counts: the JIT compiles by then what will be measured.
+ * its tasks; blocking code and java.util.concurrent inside; a Semaphore to limit how many do something at once;
+ * ReentrantLock rather than synchronized around blocking code. StructuredTaskScope would be the modern form of the
+ * recursion, but is still a preview. The work runs for a while before anything counts, until the JIT has compiled it.
  */
 final class Peer {
     public static void main(String[] arguments) throws Exception {
@@ -17,14 +17,14 @@ final class Peer {
         }
         var workload = request.text("workload");
         int workers = request.count("workers");
-        // HttpURLConnection would keep connections open behind its user's back.
+        // HttpURLConnection would silently keep connections open.
         System.setProperty("http.keepAlive", "false");
         try {
             run(workload, workers, request);
         } catch (java.util.concurrent.ExecutionException wrong) {
             Lab.fail("wrong_answer", wrong.getCause());
         }
-        // Virtual threads that are parked for ever do not keep it from ending, but other threads may.
+        // Virtual threads that are parked forever don't keep the process alive, but other threads may.
         System.exit(0);
     }
 

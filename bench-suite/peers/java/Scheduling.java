@@ -10,7 +10,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Bare scheduling, recursion, locks and queues. */
+/** Pure scheduling, recursion, locks and queues. */
 final class Scheduling {
     private static final int BATCH = 100;
 
@@ -190,7 +190,7 @@ final class Scheduling {
             for (var producer : producing) {
                 producer.get();
             }
-            // A BlockingQueue can't be closed: each consumer gets a sign.
+            // A BlockingQueue can't be closed, so each consumer gets an end marker.
             for (int i = 0; i < consumers; i++) {
                 queue.put(END);
             }
@@ -202,7 +202,8 @@ final class Scheduling {
     }
 
     static Lab.Outcome mutex(long each, long tasks, long held) {
-        // Not fair, as most use it: a newcomer may overtake. Not `synchronized`, which pins the carrier before JDK 24.
+        // Not fair, as in most programs: a newcomer may overtake. Not `synchronized`, which pins the carrier before JDK
+        // 24.
         var lock = new ReentrantLock();
         long[] counter = {0};
         try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {
@@ -249,7 +250,7 @@ final class Scheduling {
 
     private static final long HOUR_NS = 3_600_000_000_000L;
 
-    /** Calls of some 50 bytes each: about a kilobyte of stack. */
+    /** Recursive calls of some 50 bytes each, about a kilobyte of stack in all. */
     private static final int STACK_FRAMES = 20;
 
     private static long nest(int calls) {

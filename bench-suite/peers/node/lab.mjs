@@ -1,12 +1,12 @@
-// The lab's side: lab.child/1 in lines of JSON over standard input and output. The lab reads what this process has
-// used while it waits here for the next order.
+// The conversation with the lab: lab.child/1 in lines of JSON over standard input and output. While this process waits
+// here for the next order, the lab reads what it has used.
 
 import { createInterface } from "node:readline";
 import { writeSync } from "node:fs";
 
 const lines = createInterface({ input: process.stdin, crlfDelay: Infinity })[Symbol.asyncIterator]();
 
-/** The next line, or null when the lab says stop or is gone. */
+/** The next line, or null if the lab says stop or is gone. */
 export async function nextOrder() {
   const { value, done } = await lines.next();
   if (done) return null;
@@ -14,7 +14,7 @@ export async function nextOrder() {
   return order.type === "stop" ? null : order;
 }
 
-/** Written at once: standard output is a pipe, which Node would write to later. */
+/** Writes synchronously, because Node would defer a write to a pipe. */
 export function say(word) {
   let rest = Buffer.from(JSON.stringify(word) + "\n");
   while (rest.length > 0) {
@@ -31,7 +31,7 @@ export function fail(status, error) {
   process.exit(0);
 }
 
-/** Carries orders out: `run(order)` does the work once and resolves to { ops, answer, ...more to tell }. */
+/** Executes orders: `run(order)` does the work once and resolves to { ops, answer, ...more fields }. */
 export async function serveOrders(run) {
   say({ type: "ready", workers: 1 });
   for (let order = await nextOrder(); order !== null; order = await nextOrder()) {
@@ -48,13 +48,13 @@ export async function serveOrders(run) {
     const wall_ns = Number(process.hrtime.bigint() - begun);
     const { late_ms, ...told } = more;
     say({ type: "done", ...told, ops, wall_ns, answer });
-    // In a line of its own: making it is not part of the work.
+    // In a separate line, so that formatting it is not part of the work.
     if (late_ms) say({ type: "late", late_ns: late_ms.map((late) => Math.round(late * 1e6)) });
   }
   process.exit(0);
 }
 
-/** A seeded number from 0 to 1 each time: mulberry32. */
+/** A seeded generator of numbers from 0 to 1: mulberry32. */
 export function randoms(seed) {
   let state = seed >>> 0;
   return () => {

@@ -1,4 +1,4 @@
-// Servers and clients, on node:net and node:http as they are.
+// Servers and clients, with unmodified node:net and node:http.
 
 import { access, rename, writeFile } from "node:fs/promises";
 import http from "node:http";
@@ -13,7 +13,7 @@ const WORKERS = 10;
 
 let state = 0;
 
-/** Computes for 100 ms without a pause, sleeps for 10 ms, and again. */
+/** Repeatedly computes for 100 ms without a pause and sleeps for 10 ms. */
 async function cpuBoundTask() {
   for (;;) {
     for (const begun = performance.now(); performance.now() - begun < 100; ) {
@@ -33,7 +33,7 @@ export async function serve(workload, { hogs = 0 }) {
         })
       : net.createServer({ noDelay: true }, (socket) => {
           socket.on("error", () => socket.destroy());
-          // Not pipe(): its back-pressure costs more than it is worth for small messages.
+          // Not pipe(), because its back-pressure costs more than it gains for small messages.
           socket.on("data", (data) => socket.write(data));
         });
   await new Promise((resolve) => server.listen({ port: 0, host: "127.0.0.1", backlog: 16384 }, resolve));
@@ -60,8 +60,8 @@ function get(agent, url, signal) {
 }
 
 export async function crawl({ size, at_once }, site) {
-  // A connection for each page, as in the workload. An agent could bound them; the loop below is the usual way to
-  // bound work.
+  // A new connection per page, as in the workload. An agent could limit their number, but the loop below is the usual
+  // way to limit work.
   const agent = new http.Agent({ keepAlive: false });
   let next = 0;
   let answer = 0;
@@ -96,7 +96,7 @@ function urlOf(site, index) {
   }
 }
 
-/** `http:/13` is a host named 13 for WHATWG's URL; the list means no URL. */
+/** WHATWG's URL parses `http:/13` as a host named 13, but in the list it is not a URL. */
 function checked(url) {
   if (!url.startsWith("http://")) throw new Error(`${url}: no host`);
   return url;

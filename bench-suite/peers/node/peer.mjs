@@ -1,9 +1,9 @@
 // Node.js under the lab's workloads.
 //
-// As Node's own guides advise: promises and async functions, `Promise.all`, timers/promises, `node:http` as it is, an
-// agent with keep-alive for many requests to one host, never block the loop. Worker threads are for computing, the
-// guides say, and not for I/O; a task that moves between threads does not exist. So all this runs on one thread, as a
-// Node server does; several processes under `node:cluster` would be another peer.
+// This follows Node's own guides: promises and async functions, `Promise.all`, timers/promises, unmodified `node:http`,
+// an agent with keep-alive for many requests to one host, never blocking the loop. The guides say that worker threads
+// are for computing and not for I/O, and tasks can't move between threads. Everything therefore runs on one thread, as
+// in a Node server. Several processes under `node:cluster` would be another peer.
 
 import { fail, nextOrder, serveOrders } from "./lab.mjs";
 import * as network from "./network.mjs";

@@ -1,9 +1,9 @@
-// Bare scheduling, recursion, locks and queues.
+// Pure scheduling, recursion, locks and queues.
 //
-// JavaScript has no tasks to spawn: an async function runs at once until its first await, and what it returns is a
-// promise. So a "task" is a call of an async function that first gives the loop a turn, as one does who does not want
-// it to run at once: `await null`. There are no channels, queues or locks either; those here are the short ones that
-// everybody writes, of promises.
+// JavaScript has no tasks to spawn. An async function runs immediately until its first await, and returns a promise. A
+// "task" here is therefore a call of an async function that first lets the loop run, with `await null`, as programs do
+// that must not start immediately. There are no channels, queues or locks either. Those below are the short ones that
+// people write with promises.
 
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { randoms } from "./lab.mjs";
@@ -35,7 +35,7 @@ export async function spawnBatch({ size }) {
   return { ops: size, answer };
 }
 
-/** A yield is a turn of the loop, by setImmediate: a promise alone would let no socket and no timer have its turn. */
+/** Yields to the loop with setImmediate. A promise alone would not let sockets and timers run. */
 async function yieldTimes(yields) {
   for (let i = 0; i < yields; i++) await turn();
   return yields;
@@ -169,7 +169,7 @@ export async function mpmc({ size, producers, consumers, capacity, alone }) {
   return { ops, answer };
 }
 
-/** A lock that is handed over in the order of asking. */
+/** A lock that is handed over first come, first served. */
 class Mutex {
   #locked = false;
   #waiting = [];
@@ -207,7 +207,7 @@ export async function mutex({ size, tasks, held }) {
 export async function timers({ size, span_ms }, seed) {
   const random = randoms(seed);
   const sleeper = async (deadline) => {
-    // Node's timers count whole milliseconds; rounded up, so that they are late and not early.
+    // Node's timers count whole milliseconds. Round up, so that they are late and not early.
     await sleep(Math.ceil(deadline - performance.now()));
     return performance.now() - deadline;
   };
@@ -216,7 +216,7 @@ export async function timers({ size, span_ms }, seed) {
   return { ops: size, answer: size, late_ms };
 }
 
-/** Tasks that wait for what never comes, or for an hour if `timer` sets one. */
+/** Tasks that wait for something that never happens, or for an hour if `timer` sets a timer. */
 export async function idle({ size }, kept, timer = () => {}) {
   const hour_ms = 3_600_000;
   const wait = async (begun) => {

@@ -1,11 +1,11 @@
 """asyncio, and uvloop as its loop.
 
-As the documentation of Python 3.11 and later advises: `asyncio.run` or a Runner, structured tasks by
-`asyncio.TaskGroup`, `asyncio.timeout`, streams for sockets, `asyncio.to_thread` for files. A loop is kept from
-repetition to repetition by `asyncio.Runner`. Where results of many tasks are wanted, tasks are kept and their
-results read after the group. Servers that care use `asyncio.Protocol`, as the documentation says for performance;
-uvloop's own benchmarks do so, and so does echo here. There is no HTTP server in the standard library: the one here
-reads a head and answers, on a Protocol, like the fast ones do.
+This follows the documentation of Python 3.11 and later: `asyncio.run` or a Runner, structured tasks with
+`asyncio.TaskGroup`, `asyncio.timeout`, streams for sockets, `asyncio.to_thread` for files. `asyncio.Runner` keeps one
+loop for all repetitions. If the results of many tasks are needed, the tasks are kept and their results read after the
+group. For performance, the documentation recommends `asyncio.Protocol`; uvloop's own benchmarks use it, and so does
+echo here. The standard library has no HTTP server for asyncio. The one here reads a head and answers, on a Protocol,
+as fast servers do.
 """
 
 import asyncio
@@ -146,7 +146,7 @@ async def mpmc(params):
         async with asyncio.TaskGroup() as producers:
             for producer in range(params["producers"]):
                 producers.create_task(produce(producer))
-        # Before Python 3.13 a queue can't be shut down: each consumer gets a sign.
+        # Before Python 3.13 a queue can't be shut down, so each consumer gets an end marker.
         for _ in consumers:
             await queue.put(END)
     counts = [consumer.result() for consumer in consumers]
@@ -309,7 +309,7 @@ async def serve(workload, params):
     cpu_bound = [asyncio.create_task(cpu_bound_task()) for _ in range(params.get("hogs", 0))]
     host, port = server.sockets[0].getsockname()
     lab.say(type="listening", address=f"{host}:{port}", workers=1)
-    # It ends the process: CPU-bound tasks may keep the loop from hearing anything for long.
+    # It ends the process, because CPU-bound tasks may keep the loop busy for long.
     end = lambda: os._exit(0)
     threading.Thread(target=lab.end_with_stop, args=(begun, end), daemon=True).start()
     await server.serve_forever()

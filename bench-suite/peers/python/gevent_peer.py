@@ -1,15 +1,15 @@
 """gevent.
 
-As gevent's documentation advises: monkey-patch first, then write blocking code with the standard library;
-`gevent.spawn` and `joinall`, `gevent.queue.Queue` between greenlets, `gevent.Timeout`, a pool of threads for files,
-`StreamServer` and `pywsgi.WSGIServer` for servers, and a `backlog` that fits. `http.client` is the client, made
-cooperative by the patch.
+This follows gevent's documentation: monkey-patch first, then write blocking code with the standard library;
+`gevent.spawn` and `joinall`, `gevent.queue.Queue` between greenlets, `gevent.Timeout`, a thread pool for files,
+`StreamServer` and `pywsgi.WSGIServer` for servers, with a suitable `backlog`. The client is `http.client`, which the
+patch makes cooperative.
 """
 
 from gevent import monkey
 
-# Standard input stays as it is: between orders nothing else is to run. Threads do, too: the one that waits for the lab
-# is a real one.
+# Standard input stays blocking, because nothing else should run between orders. Threads stay real, because one of them
+# waits for the lab.
 monkey.patch_all(thread=False)
 
 import http.client
@@ -298,7 +298,7 @@ def serve(workload, params):
     for _ in range(params.get("hogs", 0)):
         gevent.spawn(cpu_bound_task)
     lab.say(type="listening", address=f"127.0.0.1:{server.server_port}", workers=1)
-    # A real thread, and it ends the process: CPU-bound tasks may keep the loop from hearing anything for long.
+    # A real thread that ends the process, because CPU-bound tasks may keep the loop busy for long.
     end = lambda: os._exit(0)
     threading.Thread(target=lab.end_with_stop, args=(begun, end), daemon=True).start()
     server.serve_forever()
@@ -351,7 +351,7 @@ def main():
         greenlets = []
         waits = {"idle": Event().wait, "idle-timer": lambda: gevent.sleep(HOUR_S)}
         lab.serve_orders(lambda order: idle(params, waits[workload], greenlets))
-        # The greenlets would keep the process from ending.
+        # The greenlets would keep the process alive.
         os._exit(0)
     else:
         lab.refuse(workload)

@@ -1,7 +1,7 @@
-"""The lab's side of a Python peer: `lab.child/1` in lines of JSON over standard input and output.
+"""A Python peer's conversation with the lab: `lab.child/1` in lines of JSON over standard input and output.
 
-A batch workload is a function that does the work once and returns (ops, answer) or (ops, answer, more to tell). The
-lab reads what this process has used while it waits here for the next order.
+A batch workload is a function that does the work once and returns (ops, answer) or (ops, answer, more fields). While
+this process waits here for the next order, the lab reads what it has used.
 """
 
 import gc
@@ -12,7 +12,7 @@ import time
 
 
 def request():
-    """What the lab asks for; the first line."""
+    """The lab's request, which is the first line."""
     return json.loads(sys.stdin.readline())
 
 
@@ -31,7 +31,7 @@ def orders():
 
 
 def serve_orders(run):
-    """Carries orders out: `run(order)` does the work once."""
+    """Executes orders: `run(order)` does the work once."""
     gc.collect()
     say(type="ready", workers=1)
     for order in orders():
@@ -42,7 +42,7 @@ def serve_orders(run):
 
 
 async def serve_orders_within(run):
-    """The same inside of a loop that there is no getting out of: `run(order)` is to be awaited."""
+    """The same inside a running event loop: awaits `run(order)`."""
     gc.collect()
     say(type="ready", workers=1)
     for order in orders():
@@ -53,7 +53,7 @@ async def serve_orders_within(run):
 
 
 class Sum:
-    """What the repetitions of an order came to. The clock starts when it is made and stops when it is told."""
+    """The sums over the repetitions of an order. The clock runs from the creation to `tell`."""
 
     def __init__(self):
         self.ops = self.answer = 0
@@ -70,7 +70,7 @@ class Sum:
         late = self.more.pop("late_s", None)
         say(type="done", ops=self.ops, wall_ns=wall_ns, answer=self.answer, **self.more)
         if late is not None:
-            # In a line of its own: making it is not part of the work.
+            # In a separate line, so that formatting it is not part of the work.
             say(type="late", late_ns=[round(each * 1e9) for each in late])
 
 
@@ -85,7 +85,7 @@ def delays(params, seed):
 
 
 def checksum(page, body):
-    """What the lab adds up over the pages of `crawl`."""
+    """The number that the lab adds up over the pages of `crawl`."""
     return sum(body) * (page + 1)
 
 
@@ -100,7 +100,7 @@ def split_url(url):
 
 
 def url_of(site, index):
-    """The list of `download`, the same for every runtime: three in a hundred are bad, in three ways."""
+    """The list of `download`, the same for every runtime: three in a hundred are bad, in three different ways."""
     kind = index % 100
     if kind == 13:
         return f"http:/{index}"
@@ -139,7 +139,7 @@ computed_s = 0.0
 
 
 def compute_once():
-    """Computes for 100 ms without a pause, and counts the CPU time that it got."""
+    """Computes for 100 ms without a pause, and counts the CPU time."""
     global computed_s
     cpu = time.thread_time()
     until = time.perf_counter() + CPU_BOUND_COMPUTES
@@ -151,7 +151,7 @@ def compute_once():
 
 
 def end_with_stop(begun, end):
-    """For a server, in a thread: waits for the lab to say stop, tells what the tasks computed, and calls `end`."""
+    """For a server, in a thread: waits until the lab says stop, reports what the tasks computed, and calls `end`."""
     for _ in orders():
         pass
     extra = {"hog_cores": computed_s / (time.perf_counter() - begun)} if computed_s else {}

@@ -1,11 +1,11 @@
 """trio.
 
-As trio's documentation advises: every task in a nursery, memory channels between tasks, `move_on_after` and
-`fail_after` for time-outs, `trio.to_thread` for files, `SocketStream` for sockets. A task's result is not trio's:
-what a task computes is put where its parent reads it. As there is no loop outside of `trio.run`, the whole
-conversation with the lab is one run; it waits for the lab's next order by reading it as any blocking program would,
-since nothing else is to run then. HTTP is read by hand, as in the other Python peers: h11, which trio's
-documentation points to, would be measured and not trio.
+This follows trio's documentation: every task in a nursery, memory channels between tasks, `move_on_after` and
+`fail_after` for time-outs, `trio.to_thread` for files, `SocketStream` for sockets. trio's tasks have no results, so a
+task stores its result where its parent reads it. There is no loop outside `trio.run`, so the whole conversation with
+the lab is one run. It waits for the lab's next order with a blocking read, because nothing else should run then. HTTP
+is parsed by hand, as in the other Python peers. With h11, which trio's documentation recommends, h11 would be measured
+and not trio.
 """
 
 import os
@@ -190,7 +190,7 @@ async def timers(params, seed):
     late = []
 
     async def sleeper(deadline):
-        # trio's clock has an offset of its own, so that nobody mixes it up with another.
+        # trio's clock has its own offset, so that it can't be confused with other clocks.
         await trio.sleep_until(deadline)
         late.append(trio.current_time() - deadline)
 
@@ -201,7 +201,7 @@ async def timers(params, seed):
 
 
 class Connection:
-    """An HTTP/1.1 client's end of a connection."""
+    """The client's end of an HTTP/1.1 connection."""
 
     def __init__(self, stream):
         self.stream = stream
@@ -342,7 +342,7 @@ async def serve(workload, params):
         for _ in range(params.get("hogs", 0)):
             nursery.start_soon(cpu_bound_task)
         lab.say(type="listening", address=f"{host}:{port}", workers=1)
-        # It ends the process: CPU-bound tasks may keep the loop from hearing anything for long.
+        # It ends the process, because CPU-bound tasks may keep the loop busy for long.
         end = lambda: os._exit(0)
         threading.Thread(target=lab.end_with_stop, args=(begun, end), daemon=True).start()
         await trio.serve_listeners(http if workload == "http" else echo, [listener])

@@ -1,14 +1,14 @@
-//! What would make another model the better one, with the figures that say when.
+//! What would make another model the better choice, and from which figures on.
 
-use super::Mix;
-use super::words::Known;
+use super::known::Known;
+use super::mix::Mix;
 use crate::answer::Model;
 use crate::units;
 
-/// In words.
+/// The text.
 pub(super) fn change(winner: &Known, known: &[Known], mix: &Mix) -> String {
     let mut said = Vec::new();
-    // Below what they carry, others may cost less.
+    // Below their capacity, other models may cost less.
     for one in known.iter().filter(|one| one.model != winner.model) {
         let (Some(rate), Some(cpu), Some(own)) = (one.capacity.per_s, one.cpu_ns, winner.cpu_ns)
         else {

@@ -1,6 +1,6 @@
-//! What the models cost at a rate that all of them carry.
+//! The models' costs at a rate that all of them sustain.
 
-use super::words::Known;
+use super::known::Known;
 use crate::answer::Model;
 use crate::latency::P99;
 use crate::results::{Comparison, Role, Verdict};
@@ -23,7 +23,7 @@ pub(super) fn costs(known: &[Known], comparisons: &[Comparison], rate: u64) -> V
         )
     });
     let mut said = vec![format!(
-        "At {}/s, which each carries that carries any: {}.",
+        "At {}/s, which every model with a known capacity sustains: {}.",
         units::rate(rate as f64),
         each.collect::<Vec<_>>().join("; ")
     )];
@@ -54,7 +54,7 @@ pub(super) fn costs(known: &[Known], comparisons: &[Comparison], rate: u64) -> V
             })
             .collect();
         if !judged.is_empty() {
-            said.push(format!("There in {title}: {}.", judged.join("; ")));
+            said.push(format!("At that rate, {title}: {}.", judged.join("; ")));
         }
     }
     said

@@ -1,15 +1,15 @@
-//! The few questions, where nobody gave flags.
+//! The questions that `lab advise` asks if it gets no flags.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 
-use super::{Mix, share};
+use super::mix::{Mix, share};
 use crate::error::{CommandError, usage};
 
-/// Asks; an empty line takes what is usual, and a line that makes no sense is asked again.
+/// Asks. An empty line takes the default, and an invalid answer repeats the question.
 ///
 /// # Errors
-/// [`CommandError::Usage`] when the input ends, or nothing can be asked.
+/// [`CommandError::Usage`] if the input ends, or if it can't ask.
 pub(super) fn ask(input: &mut impl BufRead, output: &mut impl Write) -> Result<Mix, CommandError> {
     let usual = Mix::default();
     let mut one = Questions { input, output };
@@ -27,7 +27,7 @@ pub(super) fn ask(input: &mut impl BufRead, output: &mut impl Write) -> Result<M
         |text| whole(text, 0, 10_000_000),
     )?;
     let blocking = one.ask(
-        "share of requests that call something that blocks, such as 0.05 or 5%",
+        "share of requests that make a blocking call, such as 0.05 or 5%",
         usual.blocking,
         share,
     )?;
@@ -80,7 +80,7 @@ impl<I: BufRead, O: Write> Questions<'_, I, O> {
         usual: T,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, CommandError> {
-        let failed = |error: io::Error| usage(format!("nothing can be asked ({error}); use flags"));
+        let failed = |error: io::Error| usage(format!("can't ask ({error}); use flags"));
         loop {
             write!(self.output, "{question} [{usual}]: ")
                 .and_then(|()| self.output.flush())

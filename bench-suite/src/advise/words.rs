@@ -1,8 +1,9 @@
 //! The advice in words.
 
-use super::Mix;
 use super::change::change;
 use super::costs::costs;
+use super::known::Known;
+use super::mix::Mix;
 use crate::answer::Model;
 use crate::latency::P99;
 use crate::results::{Capacity, Comparison, Results, Role, Verdict};
@@ -11,7 +12,7 @@ use crate::units;
 
 const CPU: &str = "cpu_ns_per_op";
 
-/// The mix, in a line.
+/// The mix, in one line.
 pub(super) fn mix(mix: &Mix) -> String {
     let blocking = if mix.blocking > 0.0 {
         format!(
@@ -33,15 +34,6 @@ pub(super) fn mix(mix: &Mix) -> String {
 
 fn micros(micros: u64) -> String {
     units::duration_ns(micros as f64 * 1e3)
-}
-
-/// What is known of one model.
-pub(super) struct Known<'a> {
-    pub(super) model: Model,
-    pub(super) capacity: &'a Capacity,
-    pub(super) cpu_ns: Option<f64>,
-    pub(super) p99_ns: Option<f64>,
-    pub(super) rss_bytes: Option<f64>,
 }
 
 /// The runtime to take, and the sentences.
@@ -79,7 +71,7 @@ pub(super) fn advice(
     let winner = winner(&known, &results.comparisons);
     match winner {
         Some(winner) => said.push(take(winner, &known)),
-        None => said.push("No model's capacity is known, so that none is advised.".to_owned()),
+        None => said.push("No model's capacity is known, so none is recommended.".to_owned()),
     }
     for one in known.iter().filter(|one| one.capacity.per_s.is_none()) {
         let why = one
@@ -101,7 +93,7 @@ pub(super) fn advice(
     (winner.map(|one| one.model.runtime().to_owned()), said)
 }
 
-/// The one that carries most; of those that carry as much, the one with the least CPU time.
+/// The model with the highest capacity. Among models with equal capacity, the one with the least CPU time.
 fn winner<'a>(known: &'a [Known<'a>], comparisons: &[Comparison]) -> Option<&'a Known<'a>> {
     let most = |a: &&Known, b: &&Known| {
         let rate = |one: &Known| one.capacity.per_s.unwrap_or(0.0);
@@ -176,7 +168,7 @@ fn take(winner: &Known, known: &[Known]) -> String {
     } else {
         format!("; {}", others.join("; "))
     };
-    // What the client was in the way of may carry more.
+    // A model that the client limited may have a higher capacity.
     let all = known
         .iter()
         .all(|one| one.capacity.per_s.is_some() || is_hopeless(one.capacity));
@@ -192,7 +184,7 @@ fn take(winner: &Known, known: &[Known]) -> String {
     )
 }
 
-/// Whether all probes missed the target, and not for the client's lateness.
+/// Whether all probes missed the target, and not because the client was late.
 fn is_hopeless(capacity: &Capacity) -> bool {
     capacity
         .probes
@@ -227,7 +219,7 @@ mod tests {
         }
     }
 
-    /// Twelve rounds in which a request takes so much CPU time.
+    /// Twelve rounds in which a request takes this much CPU time.
     fn results(capacities: Vec<Capacity>, cpu_ns: [u64; 3]) -> Results {
         let mut runs = Vec::new();
         for round in 0..12 {
@@ -266,7 +258,7 @@ mod tests {
             "CPU per request and 4.00 KiB; N:1",
             "N:1 carries 5.00 k/s [4.90 k, 5.10 k], 0.500x of the most, worse",
             "1:1: no rate keeps it: at 90/s p99 is 60.0 ms.",
-            "There in CPU time: N:1 0.500x",
+            "At that rate, CPU time: N:1 0.500x",
             "below 5.00 k/s N:1 keeps the target, too, for 0.500x of the CPU time",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

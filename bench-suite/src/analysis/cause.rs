@@ -1,47 +1,47 @@
-//! Why a task had to wait: what the scheduler did between the time at which the task was due and its poll.
+//! Why a task had to wait: what the scheduler did between the time when the task became due and its poll.
 
 use std::collections::{HashMap, HashSet};
 
 use super::dag::{Dag, EdgeKind, SLOT, Strand};
 use crate::trace::{Kind, Run, ThreadKind};
 
-/// What kept a task from running.
+/// The reason why a task did not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It stood in the slot of a worker that ran another task for most of the time.
+    /// It was in the slot of a worker that ran another task for most of the wait.
     LifoSlot {
         /// The other task, as an index into [`Run::tasks`].
         behind: usize,
-        /// How long that one computed meanwhile.
+        /// How long the other task computed meanwhile.
         computed_ns: u64,
     },
-    /// Tasks that were put into the slot after it ran before it.
+    /// Tasks that entered the slot later ran first.
     LifoChain {
-        /// How many times.
+        /// How many of them.
         overtaken: usize,
     },
-    /// One poll occupied the thread that it waited for.
+    /// One poll occupied the thread that the task waited for.
     BlockedWorker {
         /// The task of that poll.
         by: usize,
-        /// How long that one computed meanwhile.
+        /// How long that task computed meanwhile.
         computed_ns: u64,
     },
-    /// Its timer fired late, or was seen late.
+    /// Its timer fired late, or was noticed late.
     LateTimer {
         /// The task that ran meanwhile, if one did for most of that time.
         during: Option<usize>,
     },
-    /// Many were woken at once, and most of them had nothing to do.
+    /// Many tasks were woken at once, and most of them had nothing to do.
     Herd {
-        /// Polls that did nothing.
+        /// The number of polls that did nothing.
         in_vain: usize,
     },
-    /// Those who wanted a lock got it one by one, each by a hand-over.
+    /// The waiters of a lock got it one after another, each by a hand-over.
     Convoy {
         /// The lock's number.
         lock: i64,
-        /// Hand-overs before its own.
+        /// Hand-overs before the task's own.
         hand_overs: usize,
     },
     /// One task held the lock for most of the time.
@@ -51,24 +51,24 @@ pub enum Cause {
         /// The holder.
         by: usize,
     },
-    /// Tasks, or events of the poller, were taken one at a time where there were more.
+    /// Tasks, or events of the poller, were taken one at a time although more were available.
     MissedBatch {
-        /// How many times.
+        /// How many takes.
         takes: usize,
-        /// Events of the poller; otherwise steals.
+        /// True for events of the poller, false for steals.
         of_poller: bool,
     },
-    /// A worker slept while it was due.
+    /// A worker slept while the task was due.
     SleepingWorker {
-        /// For how long.
+        /// How long it slept.
         slept_ns: u64,
     },
-    /// Its turn had not come: others ran before it on the same threads.
+    /// Other tasks ran before it on the same threads.
     Turn {
         /// How many polls.
         polls: usize,
     },
-    /// The kernel let its thread wait (1:1).
+    /// The kernel did not run its thread (1:1).
     Kernel,
 }
 
@@ -90,14 +90,14 @@ impl Cause {
     }
 }
 
-/// Fewer polls in vain than this are no herd, and fewer hand-overs no convoy.
+/// With fewer useless polls there is no herd, and with fewer hand-overs no convoy.
 const MANY: usize = 3;
 
-/// The events of one run, in the forms in which causes are looked for.
+/// The events of one run, indexed for finding causes.
 pub(super) struct Evidence<'a> {
     run: &'a Run,
     dag: &'a Dag,
-    /// Strands by thread, by time.
+    /// Strands by thread, in order of time.
     on_thread: HashMap<u32, Vec<usize>>,
     /// Strands that spawned, woke or ended something.
     effective: HashSet<usize>,
@@ -105,12 +105,12 @@ pub(super) struct Evidence<'a> {
     kinds: HashMap<u32, ThreadKind>,
 }
 
-/// One task's way to a lock and out of it.
+/// One task's acquisition of a lock: waiting for it, getting it, releasing it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LockTurn {
     pub(super) task: usize,
     pub(super) lock: i64,
-    /// When it began to wait; `None`: the lock was free.
+    /// When it began to wait; `None` if the lock was free.
     pub(super) waits_ns: Option<u64>,
     pub(super) got_ns: u64,
     pub(super) released_ns: Option<u64>,
@@ -143,7 +143,7 @@ impl<'a> Evidence<'a> {
         &self.locks
     }
 
-    /// Why the poll that begins with this strand came so long after its task was due.
+    /// Why the poll that begins with this strand came so long after its task became due.
     pub(super) fn of_poll(&self, strand: usize, other: &Self) -> Cause {
         let it = &self.dag.strands[strand];
         let window = (it.queued_ns.unwrap_or(it.begin_ns), it.begin_ns);
@@ -173,7 +173,7 @@ impl<'a> Evidence<'a> {
             })
     }
 
-    /// Why a timer that was set at the window's begin was seen as late as at its end.
+    /// Why a timer that was set at the start of the window was noticed only at its end.
     pub(super) fn of_timer(&self, thread: u32, window: (u64, u64), late_ns: u64) -> Cause {
         let late = (window.1.saturating_sub(late_ns), window.1);
         Cause::LateTimer {
@@ -181,7 +181,7 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Why a lock came so late.
+    /// Why the task got the lock so late.
     pub(super) fn of_lock(&self, turn: LockTurn) -> Cause {
         let (from, until) = (turn.waits_ns.unwrap_or(turn.got_ns), turn.got_ns);
         let others = || {
@@ -212,7 +212,7 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// The task of another than `task` whose poll on one of those threads takes half of the window or more.
+    /// The task, other than `task`, whose poll on one of these threads takes at least half of the window.
     fn long_poll(
         &self,
         threads: impl IntoIterator<Item = u32>,
@@ -250,7 +250,7 @@ impl<'a> Evidence<'a> {
             .take_while(move |&it| self.dag.strands[it].begin_ns < window.1)
     }
 
-    /// Strands that ran within the window, on any thread, by thread and time.
+    /// Strands that ran within the window on any thread, by thread and time.
     fn polls_between(&self, window: (u64, u64)) -> Vec<usize> {
         let mut threads: Vec<_> = self.on_thread.keys().copied().collect();
         threads.sort_unstable();
@@ -260,7 +260,7 @@ impl<'a> Evidence<'a> {
             .collect()
     }
 
-    /// Most of what ran was woken and did nothing.
+    /// Most of the strands were woken and did nothing.
     fn herd(&self, between: &[usize]) -> Option<Cause> {
         let woken = |it: &&usize| {
             let edges = self.dag.edges_into(**it).iter();
@@ -276,7 +276,7 @@ impl<'a> Evidence<'a> {
         (in_vain >= MANY && 2 * in_vain >= between.len()).then_some(Cause::Herd { in_vain })
     }
 
-    /// Tasks from the slot that became due later ran earlier.
+    /// Tasks from the slot ran first, although they became due later.
     fn lifo_chain(&self, it: &Strand, window: (u64, u64), between: &[usize]) -> Option<Cause> {
         let overtakes = |other: &&usize| {
             let other = &self.dag.strands[**other];
@@ -288,7 +288,7 @@ impl<'a> Evidence<'a> {
             .then_some(Cause::LifoChain { overtaken })
     }
 
-    /// One thing was taken at a time, where the other run took several.
+    /// Things were taken one at a time, where the other run took several at once.
     fn missed_batch(&self, window: (u64, u64), other: &Self) -> Option<Cause> {
         [(Kind::Steal, false), (Kind::IoPoll, true)]
             .into_iter()
@@ -304,7 +304,7 @@ impl<'a> Evidence<'a> {
             })
     }
 
-    /// A worker slept for half of the window or more.
+    /// A worker slept for at least half of the window.
     fn sleeping_worker(&self, window: (u64, u64)) -> Option<Cause> {
         let workers = self.run.threads.iter();
         let workers = workers.filter(|thread| thread.kind == ThreadKind::Worker);
@@ -337,7 +337,7 @@ impl<'a> Evidence<'a> {
         self.is_of_kind(thread, ThreadKind::Task)
     }
 
-    /// Whether the thread runs blocking jobs: what waits for it is no decision of a scheduler.
+    /// Whether the thread runs blocking jobs. A scheduler does not decide what waits for it.
     pub(super) fn is_of_a_job(&self, thread: u32) -> bool {
         self.is_of_kind(thread, ThreadKind::Blocking)
     }
@@ -347,7 +347,7 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// How many were taken each time, within the window.
+/// How many were taken each time within the window.
 fn takes(run: &Run, kind: Kind, window: (u64, u64)) -> Vec<i64> {
     let events = run.events.iter();
     events
@@ -364,11 +364,11 @@ fn overlap(one: (u64, u64), other: (u64, u64)) -> u64 {
     one.1.min(other.1).saturating_sub(one.0.max(other.0))
 }
 
-/// What can be held: `b` of the events of locks, for a mutex and a semaphore. The others are waited for, and nobody
-/// has them.
+/// The kinds of lock that a task can hold, as `b` of lock events: a mutex and a semaphore. Tasks wait for the other
+/// kinds, but never hold them.
 const HELD: std::ops::RangeInclusive<i64> = 0..=1;
 
-/// Who had which lock, in the order in which they got it.
+/// Every acquisition of a lock, in order.
 fn lock_turns(run: &Run) -> Vec<LockTurn> {
     let index: HashMap<_, _> = run
         .tasks

@@ -1,4 +1,4 @@
-//! What the span is made of: the strands on the longest way, and their sums by the place that spawned their task.
+//! The critical path: its strands, and their sums by the place where their task was spawned.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use super::dag::{Cause, Dag, EdgeKind};
 use super::span::{Burden, Depths, Unit};
 use crate::trace::{Run, Task};
 
-/// A part of the critical path.
+/// One step of the critical path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The strand.
     pub strand: usize,
-    /// How the path comes into it; `None`: here it begins.
+    /// The kind of edge by which the path enters the strand; `None` at the start.
     pub by: Option<EdgeKind>,
-    /// How long the path waited before it, for what is no task.
+    /// How long the path waited before the strand for something that is not a task.
     pub latency_ns: u64,
-    /// How much of its work is on the path, from its begin.
+    /// How much of the strand's work is on the path, counted from its start.
     pub work_ns: u64,
 }
 
-/// The longest way through the graph, by time, from its begin.
+/// The longest path through the graph by time, from start to end.
 pub fn critical_path(dag: &Dag) -> Vec<Step> {
     let depths = Depths::of(dag, Unit::Time, Burden::default());
     let mut steps = Vec::new();
@@ -38,14 +38,15 @@ pub fn critical_path(dag: &Dag) -> Vec<Step> {
     steps
 }
 
-/// A row of the list: what a place in the program, or a kind of wait, adds to the span.
+/// One row of the list: what a place in the program, or a kind of wait, adds to the span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// `src/x.rs:40` if it is known where the task was spawned, else the task's name; or what is waited for.
+    /// Where the task was spawned, as `src/x.rs:40`, or the task's name if that is unknown; for a wait, what it waited
+    /// for.
     pub place: String,
-    /// Strands, or waits.
+    /// The number of strands, or of waits.
     pub steps: usize,
-    /// What they add.
+    /// The time that they add.
     pub ns: u64,
 }
 
@@ -70,7 +71,7 @@ pub fn by_site(dag: &Dag, run: &Run, path: &[Step]) -> Vec<Share> {
     let mut shares: Vec<_> = shares
         .map(|(place, (steps, ns))| Share { place, steps, ns })
         .collect();
-    // The name orders equal shares, so that the list does not depend on a map's order.
+    // Break ties by name, so that the list does not depend on a map's order.
     shares.sort_by(|x, y| y.ns.cmp(&x.ns).then_with(|| x.place.cmp(&y.place)));
     shares
 }
@@ -88,8 +89,8 @@ fn site(task: &Task) -> String {
     task.site.clone().unwrap_or_else(|| short(&task.name))
 }
 
-/// A future's type without the paths and arguments around it: `echo::serve`, for `bench_suite::workloads::echo::serve<
-/// runtime_mn::Mn>::{{closure}}`. A name that was given stays as it is.
+/// A future's type without paths and arguments: `echo::serve` for `bench_suite::workloads::echo::serve<
+/// runtime_mn::Mn>::{{closure}}`. A name that the user gave is unchanged.
 pub(crate) fn short(name: &str) -> String {
     let name = name.trim_end_matches("::{{closure}}");
     let mut depth = 0_u32;
@@ -110,7 +111,7 @@ pub(crate) fn short(name: &str) -> String {
         return name.to_owned();
     }
     match parts[parts.len().saturating_sub(2)..].join("::") {
-        // A boxed future does not say whose it is.
+        // The type of a boxed future does not say which future it is.
         boxed if boxed == "pin::Pin" => "future".to_owned(),
         short => short,
     }

@@ -1,19 +1,19 @@
-//! A run as a graph: strands of code that ran without a break, and edges from what had to come before.
+//! A run as a graph: strands of code that ran without interruption, and edges for dependencies.
 //!
-//! A strand is a poll, or a part of one: a poll that finds the outcome of a task it joins is cut there. An edge comes
-//! from a point inside a strand:
+//! A strand is a poll, or a part of one: a poll is cut where it finds the outcome of a task that it joins. An edge
+//! comes from a point inside a strand:
 //! - [`EdgeKind::Continue`]: the task's strand before this one;
 //! - [`EdgeKind::Spawn`]: the strand that spawned the task;
 //! - [`EdgeKind::Wake`]: the strand that woke the task since its last poll began, each of them if there were several;
-//! - [`EdgeKind::Join`]: the last strand of a task whose outcome was there when it was asked for, so that no wake
-//!   tells of it;
-//! - [`EdgeKind::Latency`]: the task's strand before this one, and the time until a timer, a socket, another thread or
-//!   a blocking job woke the task.
+//! - [`EdgeKind::Join`]: the last strand of a task whose outcome was already there when it was used, so that there
+//!   was no wake;
+//! - [`EdgeKind::Latency`]: the task's strand before this one, and the time until a timer, a socket, another thread
+//!   or a blocking job woke the task.
 //!
-//! What is not there: a value that was found ready in a queue, or a lock that was found free. The graph then knows
-//! only the order in which the task itself came there, and so the span is a lower bound for programs that pass data
-//! in this way. A recorder that does not write [`Kind::Joined`] leaves joins to be inferred: a task that ended with a
-//! value is taken to have joined those of its children that ended before its last poll.
+//! There is no edge for a value that was already in a queue, or for a lock that was free. The graph then contains
+//! only the task's own order, so the span is a lower bound for programs that pass data in this way. If the recorder
+//! does not write [`Kind::Joined`], joins are inferred: a task that ended with a value is assumed to have joined
+//! those of its children that ended before its last poll.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -21,22 +21,22 @@ use std::ops::Range;
 use crate::trace::format::ABSENT;
 use crate::trace::{Event, Kind, Run};
 
-/// Why a strand could not begin earlier.
+/// Why a strand did not begin earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EdgeKind {
-    /// It goes on where its task stopped.
+    /// It continues after its task's previous strand.
     Continue,
     /// Its task was spawned.
     Spawn,
     /// Its task was woken by a task.
     Wake,
-    /// It uses the outcome of a task.
+    /// It uses the outcome of another task.
     Join,
-    /// It waited for something that is no task.
+    /// It waited for something that is not a task.
     Latency(Cause),
 }
 
-/// What woke a task that no task woke.
+/// What woke a task, if not another task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
     /// A timer.
@@ -49,20 +49,20 @@ pub enum Cause {
     Job,
 }
 
-/// One reason why a strand began when it did.
+/// One dependency of a strand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// What kind of reason.
+    /// Its kind.
     pub kind: EdgeKind,
-    /// The strand that it comes from.
+    /// The strand that the edge comes from.
     pub from: usize,
-    /// How much of that strand's work came before it. `u64::MAX`: all of it.
+    /// How much of that strand's work was done at that point. `u64::MAX` means all of it.
     pub offset_ns: u64,
-    /// What passed between that point and the wake-up, with [`EdgeKind::Latency`].
+    /// The time from that point to the wake-up, for [`EdgeKind::Latency`].
     pub latency_ns: u64,
 }
 
-/// Code of one task that ran without a break.
+/// Code of one task that ran without interruption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strand {
     /// The task, as an index into [`Run::tasks`].
@@ -73,58 +73,59 @@ pub struct Strand {
     pub begin_ns: u64,
     /// When it ended.
     pub end_ns: u64,
-    /// What it computed: its length less the time that the kernel is known to have kept it off the CPU.
+    /// The time that it computed: its length without the time for which the kernel is known to have kept it off the
+    /// CPU.
     pub work_ns: u64,
-    /// It is the first of its poll.
+    /// Whether it is the first strand of its poll.
     pub begins_poll: bool,
-    /// It is the first of its task.
+    /// Whether it is the first strand of its task.
     pub begins_task: bool,
-    /// It is the last of its task, which has ended.
+    /// Whether it is the last strand of its task, and the task has ended.
     pub ends_task: bool,
-    /// When its task became due, if the trace says so.
+    /// When its task became due, if the trace contains it.
     pub queued_ns: Option<u64>,
     /// The thread that made it due.
     pub queued_by: Option<u32>,
-    /// Where it was put last before it ran.
+    /// The queue that it was in last before it ran.
     pub queue: Option<Queue>,
-    /// Its poll ended with nothing to give: the task waits on.
+    /// Whether its poll returned pending, so that the task still waits.
     pub is_pending: bool,
-    /// When its thread had ended the poll before.
+    /// When its thread ended the previous poll.
     pub thread_free_ns: u64,
-    /// Its thread slept between that poll and this one.
+    /// Whether its thread slept between that poll and this one.
     pub after_sleep: bool,
     edges: Range<usize>,
 }
 
-/// Where a task waited to be run.
+/// A queue in which a task waits to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// The thread whose queue it is; `None` for the injector.
+    /// The thread that owns the queue; `None` for the injector.
     pub owner: Option<u32>,
-    /// Which of its queues: 0 slot, 1 LIFO queue, 2 FIFO queue, 3 injector, 4 inbox.
+    /// Which of the thread's queues: 0 slot, 1 LIFO queue, 2 FIFO queue, 3 injector, 4 inbox.
     pub place: i64,
 }
 
-/// The slot of an M:N worker: its task runs next.
+/// The slot of an M:N worker. Its task runs next.
 pub const SLOT: i64 = 0;
 
 /// The graph of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Dag {
-    /// In the order in which they began; each edge comes from an earlier one.
+    /// In the order in which they began. Each edge comes from an earlier strand.
     pub strands: Vec<Strand>,
     edges: Vec<Edge>,
-    /// No event of the trace says who joined whom: see the module.
+    /// Whether joins are inferred because the trace does not record them; see the module.
     pub joins_are_inferred: bool,
 }
 
 impl Dag {
-    /// The edges into a strand.
+    /// The edges into `strand`.
     pub fn edges_into(&self, strand: usize) -> &[Edge] {
         &self.edges[self.strands[strand].edges.clone()]
     }
 
-    /// The graph of `run`. Polls that the recording cut off at its end count up to [`Run::wall_ns`].
+    /// The graph of `run`. Polls that were still running when the recording ended last until [`Run::wall_ns`].
     pub fn of(run: &Run) -> Self {
         let mut builder = Builder::new(run);
         for (thread, task) in polled_at_begin(run) {
@@ -144,8 +145,8 @@ impl Dag {
     }
 }
 
-/// Threads that were in a poll when the recording began, each with its task, as far as no event of that poll's end says
-/// so: they spawn or join before any poll of theirs begins or ends.
+/// Threads that were in a poll when the recording began, each with its task. Such a thread spawns or joins before it
+/// begins or ends a poll in the trace.
 pub(super) fn polled_at_begin(run: &Run) -> BTreeMap<u32, i64> {
     let mut seen = HashSet::new();
     let mut polled = BTreeMap::new();
@@ -166,25 +167,25 @@ pub(super) fn polled_at_begin(run: &Run) -> BTreeMap<u32, i64> {
     polled
 }
 
-/// What is known of a thread while the events go by.
+/// The state of a thread at the current event.
 #[derive(Default)]
 struct OnThread {
     running: Option<usize>,
-    /// How much the running strand was off the CPU so far.
+    /// How long the running strand has been off the CPU so far.
     off_ns: u64,
     off_since: Option<u64>,
     free_ns: u64,
     slept: bool,
 }
 
-/// What is known of a task while the events go by.
+/// The state of a task at the current event.
 #[derive(Clone, Default)]
 struct OfTask {
     last: Option<usize>,
     running: bool,
-    /// It was woken while it ran.
+    /// Whether it was woken while it ran.
     woken: bool,
-    /// It ended with a value.
+    /// Whether it ended with a value.
     has_value: bool,
     ended: bool,
     /// Edges into its next poll.
@@ -203,7 +204,7 @@ struct Builder {
 }
 
 const ALL: u64 = u64::MAX;
-/// `b` of a wake.
+/// The value of `b` in a wake by a task.
 const BY_TASK: i64 = 0;
 const BY_ABORT: i64 = 5;
 
@@ -254,7 +255,7 @@ impl Builder {
         }
     }
 
-    /// The strand that runs on the thread, and how much of it has been done.
+    /// The strand that runs on the event's thread, and how much of its work is done.
     fn here(&self, event: Event) -> Option<(usize, u64)> {
         let thread = self.threads.get(&event.thread)?;
         let strand = thread.running?;
@@ -263,8 +264,8 @@ impl Builder {
         Some((strand, since.saturating_sub(thread.off_ns + off)))
     }
 
-    /// The point in the strand of the task `a`, which caused the event: where it is, or its end. A task's end may be
-    /// recorded before what the end causes.
+    /// The point in a strand of the task `a` that caused the event: where the task is now, or its end. A task's end may
+    /// be recorded before the events that it causes.
     fn cause(&self, event: Event) -> Option<(usize, u64)> {
         let named = self.index.get(&event.a).copied();
         let here = self.here(event);
@@ -306,7 +307,7 @@ impl Builder {
         };
         let last = self.tasks[task].last;
         let edge = match (cause, waker, last) {
-            // A task wakes itself: it goes on where it stops.
+            // A task that wakes itself continues where it stops.
             (None, Some((from, _)), _) if self.dag.strands[from].task == task => None,
             (None, Some((from, offset_ns)), _) => Some(Edge {
                 kind: EdgeKind::Wake,
@@ -314,7 +315,7 @@ impl Builder {
                 offset_ns,
                 latency_ns: 0,
             }),
-            // While it runs, the wait has not begun.
+            // The wait begins only when the task stops running.
             (cause, _, Some(from)) if !self.tasks[task].running => Some(Edge {
                 kind: EdgeKind::Latency(cause.unwrap_or(Cause::Thread)),
                 from,
@@ -378,7 +379,7 @@ impl Builder {
         self.tasks[task].last = Some(strand);
     }
 
-    /// Ends the strand of a thread; gives its index.
+    /// Ends the thread's strand and returns its index.
     fn close(&mut self, event: Event) -> Option<usize> {
         let (strand, work_ns) = self.here(event)?;
         let thread = self.threads.get_mut(&event.thread)?;
@@ -408,7 +409,7 @@ impl Builder {
         }
     }
 
-    /// The running strand of `task` uses the outcome of the task `a`: it is cut here.
+    /// Cuts the running strand of `task`, because it uses the outcome of the task `a` here.
     fn join(&mut self, task: usize, event: Event) {
         self.has_joins = true;
         let joined = self.index.get(&event.a).and_then(|it| self.tasks[*it].last);
@@ -463,8 +464,7 @@ impl Builder {
         self.dag
     }
 
-    /// Adds an edge from each child that ended before the last poll of its parent began, as far as the parent ended
-    /// with a value.
+    /// Adds an edge from each child that ended before its parent's last poll began, if the parent ended with a value.
     fn infer_joins(&mut self) {
         let mut into: HashMap<usize, Vec<Edge>> = HashMap::new();
         for (child, parent) in self.parents.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! `lab diverge`: one program in two ways, and the first decision that differed.
+//! `lab diverge`: runs one program in two ways and shows the first decision that differed.
 
 use super::divergence::first_divergence;
 use super::recording::{Arm, is_file, read, record, run_under};
@@ -12,8 +12,8 @@ use crate::units::duration_ns;
 /// `lab diverge`.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for names and files that there are not, and for other than two ways;
-/// [`CommandError::Failed`] when the workload fails.
+/// [`CommandError::Usage`] for unknown names and files, and unless there are exactly two ways; [`CommandError::Failed`]
+/// if the workload fails.
 pub(crate) fn run(registry: &Registry, arguments: &DivergeArgs) -> Result<(), CommandError> {
     let runs = match arguments.subjects.as_slice() {
         [one] if is_file(one) => two_of(one, &arguments.runtimes)?,
@@ -78,11 +78,11 @@ fn two_recorded(
 
 fn two_ways(count: usize) -> CommandError {
     usage(format!(
-        "{count} ways to run it, and 2 are compared; name two of --runtime, --policy or the values of --knob"
+        "{count} ways to run it, but exactly 2 can be compared; name two of --runtime, --policy or --knob values"
     ))
 }
 
-/// Every combination of what was asked for.
+/// Every combination of the options.
 fn arms(arguments: &DivergeArgs) -> Result<Vec<Arm>, CommandError> {
     let chosen_otherwise = arguments.policies.len() > 1 || arguments.knob.is_some();
     let runtimes = match arguments.runtimes.as_slice() {

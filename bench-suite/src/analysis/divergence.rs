@@ -1,9 +1,9 @@
-//! The first decision in which two runs of one program differ, and what it led to.
+//! The first decision in which two runs of one program differ, and its effect.
 //!
-//! The two runs' tasks are matched by who they are: the name, the parent, and the place among the parent's children
-//! of that name. What they waited for is then compared wait by wait: from being due to being polled, for a timer, for
-//! a lock. The first wait that is longer in one of the runs by a quarter of the largest difference is the answer:
-//! what comes later may follow from it. [`super::cause`] says what the scheduler did meanwhile.
+//! Tasks of the two runs are matched by name, parent, and position among the parent's children of that name. Their
+//! waits are then compared one by one: for a poll, for a timer, for a lock. The answer is the first wait that is longer
+//! in one run by at least a quarter of the largest difference, because later differences may follow from it.
+//! [`super::cause`] finds what the scheduler did meanwhile.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,29 +14,29 @@ use super::dag::{Dag, EdgeKind, Strand};
 use crate::trace::Run;
 use crate::units::duration_ns;
 
-/// Differences below this are noise on any machine.
+/// Smaller differences are noise on any machine.
 const LEAST_NS: u64 = 20_000;
 
-/// Where two runs part.
+/// Where two runs diverge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
-    /// Which of the two runs let the task wait: 0 or 1.
+    /// The run in which the task waited longer: 0 or 1.
     pub slow: usize,
     /// The task, as an index into that run's tasks.
     pub task: usize,
     /// When its wait began, in that run.
     pub since_ns: u64,
-    /// How long it waited there.
+    /// How long it waited in that run.
     pub waited_ns: u64,
-    /// How long it waited for the same in the other run; `None` if it had no such wait there.
+    /// How long the same wait took in the other run; `None` if the task did not wait for it there.
     pub other_waited_ns: Option<u64>,
-    /// Why.
+    /// Why it waited.
     pub cause: Cause,
-    /// All of it in a sentence or two.
+    /// The explanation, in a sentence or two.
     pub sentence: String,
 }
 
-/// The first difference between two runs; `None` if no task waited for noticeably longer in one of them.
+/// The first difference between two runs; `None` if no task waited noticeably longer in one of them.
 pub fn first_divergence(runs: [&Run; 2]) -> Option<Divergence> {
     let dags = runs.map(Dag::of);
     let evidence = [
@@ -81,7 +81,7 @@ pub fn first_divergence(runs: [&Run; 2]) -> Option<Divergence> {
     Some(found)
 }
 
-/// Numbers for tasks that are the same in both runs.
+/// Gives the same number to a task in both runs.
 #[derive(Default)]
 struct Names(HashMap<(Option<usize>, String, usize), usize>);
 
@@ -91,7 +91,7 @@ impl Names {
         let index: HashMap<u32, usize> = run.tasks.iter().map(|task| task.id).zip(0..).collect();
         let mut numbers: Vec<Option<usize>> = vec![None; run.tasks.len()];
         let mut siblings: HashMap<(Option<usize>, String), usize> = HashMap::new();
-        // A parent has an event before its children have, so its id is smaller.
+        // A parent's events precede those of its children, so its id is smaller.
         let mut order: Vec<_> = (0..run.tasks.len()).collect();
         order.sort_by_key(|&task| run.tasks[task].id);
         for task in order {
@@ -114,9 +114,9 @@ impl Names {
 /// What a task waits for.
 #[derive(Clone, Copy, Debug)]
 enum WaitKind {
-    /// To be polled; the poll begins with that strand.
+    /// For its poll, which begins with this strand.
     Due { strand: usize },
-    /// For a timer, after a poll on that thread.
+    /// For a timer, after a poll on this thread.
     Timer { thread: u32 },
     /// For a lock.
     Lock { turn: LockTurn },
@@ -136,7 +136,7 @@ impl Wait {
     }
 }
 
-/// A wait that is matched: the task's number, the kind, and the how manyth of that kind it is.
+/// Identifies a wait in both runs: the task's number, the kind, and its ordinal among the task's waits of that kind.
 type Key = (usize, u8, usize);
 
 fn waits(names: &mut Names, run: &Run, dag: &Dag, evidence: &Evidence<'_>) -> HashMap<Key, Wait> {
@@ -208,7 +208,7 @@ fn excesses(waits: &HashMap<Key, Wait>, others: &HashMap<Key, Wait>) -> Vec<Exce
         .collect()
 }
 
-/// What the difference is, in words.
+/// Explains the difference.
 fn sentence(found: &Divergence, runs: [&Run; 2]) -> String {
     let [slow, fast] = [runs[found.slow], runs[1 - found.slow]];
     let labels = labels([slow, fast], [found.slow, 1 - found.slow]);
@@ -285,7 +285,7 @@ fn task_name(run: &Run, task: usize) -> String {
     }
 }
 
-/// What to call two runs: by their models, by what their configurations differ in, or by their order.
+/// Names for two runs: their models, what differs in their configurations, or their order.
 fn labels(runs: [&Run; 2], order: [usize; 2]) -> [String; 2] {
     if runs[0].runtime == runs[1].runtime && runs[0].config == runs[1].config {
         return order.map(|place| ["the first run", "the second run"][place].to_owned());

@@ -1,14 +1,17 @@
-//! What a trace means: work, span and critical path, where the time went, and the first decision in which two runs
-//! of one program differ.
+//! What a trace means: work, span and critical path, where the time went, and the first decision in which two runs of
+//! one program differ.
 //!
-//! Each module is pure: a [`Run`](crate::trace::Run) goes in, figures come out, and nothing is started or measured.
-//! - [`dag`] makes strands of the events, and edges between them: who had to come before whom.
-//! - [`span`] gives work, span, parallelism and the burden of scheduling; [`predict`] gives a speed-up.
-//! - [`critical_path`] lists what the span is made of, by the place that spawned it.
-//! - [`time_split`] says what each worker did all the time.
+//! Each module but one is pure: it turns a [`Run`](crate::trace::Run) into figures. It starts nothing and measures
+//! nothing.
+//! - [`dag`] turns the events into strands, and their dependencies into edges.
+//! - [`span`] gives work, span, parallelism and the burden of scheduling; [`predict`] gives a speed-up, with what
+//!   [`contention`] measures on the machine.
+//! - [`critical_path`] lists the strands of the span, by the place that spawned their task.
+//! - [`time_split`] says how each worker spent its time.
 //! - [`divergence`] compares two runs and names the cause of the first difference, by [`cause`].
 
 pub mod cause;
+pub mod contention;
 pub mod critical_path;
 pub mod dag;
 pub(crate) mod diverge_command;

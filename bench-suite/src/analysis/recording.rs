@@ -1,4 +1,4 @@
-//! Where a run comes from: recorded now, or read from a file.
+//! Provides runs: recorded now, or read from a file.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use crate::cli::{RecordingArgs, TraceArgs};
 use crate::error::{CommandError, usage};
 use crate::registry::Registry;
 use crate::terminal;
-use crate::trace::command::{record_one, runtimes, values, workload};
+use crate::trace::command::{Hooks, record_one, runtimes, values, workload};
 use crate::trace::{Run, Trace};
 
-/// Records of each thread, unless another number is asked for. A ring of 48 MiB: glibc maps what is above 32 MiB anew
-/// each time, and clears what is below when it was used before, which takes 10 ms in the middle of a later recording.
+/// Records per thread by default. An analysis needs all of them, so this is twice as many as `lab trace` keeps. Unused
+/// records take no memory.
 const RECORDS: u32 = 1 << 21;
 
 /// One way to run a workload.
@@ -23,15 +23,15 @@ pub(super) struct Arm {
     pub(super) knob: Option<String>,
 }
 
-/// Whether what was named is a file and not a workload.
+/// Whether `subject` names a file and not a workload.
 pub(super) fn is_file(subject: &str) -> bool {
     subject.ends_with(".json") || Path::new(subject).is_file()
 }
 
-/// Records `name` in one of its ways.
+/// Records the workload `name` in one of its ways.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for names and values that there are not; [`CommandError::Failed`] when the workload fails.
+/// [`CommandError::Usage`] for unknown names and values; [`CommandError::Failed`] if the workload fails.
 pub(super) fn record(
     registry: &Registry,
     name: &str,
@@ -52,7 +52,7 @@ pub(super) fn record(
         seed: recording.seed,
     };
     let values = values(workload, &arguments)?;
-    let chosen = runtimes(registry, workload, &arguments.runtimes)?;
+    let chosen = runtimes(registry, workload, &arguments.runtimes, Hooks::Ours)?;
     let run = record_one(registry, workload, chosen[0], &values, &arguments)?;
     warn_of_dropped(&run);
     Ok(run)
@@ -75,7 +75,7 @@ pub(super) fn read(path: &str, runs: usize) -> Result<Trace, CommandError> {
     Ok(trace)
 }
 
-/// The run of a trace under that runtime.
+/// The run of a trace under a runtime.
 ///
 /// # Errors
 /// [`CommandError::Usage`] if there is none.

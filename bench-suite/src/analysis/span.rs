@@ -1,25 +1,25 @@
-//! Work and span of an async program: how much there is to compute, and how much of it has to come one after the other.
+//! Work and span of an async program: how much there is to compute, and how much of it is sequential.
 //!
-//! - **Work** is what all strands computed.
-//! - **Span** is the longest way through the graph: the time that the program would take on cores without number, if
-//!   scheduling cost nothing. Waiting for timers and sockets is part of it.
+//! - **Work** is the total time of all strands.
+//! - **Span** is the longest path through the graph: the time that the program would take on an unlimited number of
+//!   cores, if scheduling cost nothing. Waiting for timers and sockets is part of it.
 //! - **Parallelism** is work over span: more cores than that can't help.
-//! - **Burdened span** is the longest way if each spawn, wake and join on it also costs what it costs to bring a task
-//!   to another thread (Cilkview: He, Leiserson and Leiserson 2010). That price is measured in the same trace.
+//! - **Burdened span** is the longest path if each spawn, wake and join on it also has the cost of moving a task to
+//!   another thread (Cilkview: He, Leiserson and Leiserson 2010). That cost is measured in the same trace.
 
 use super::dag::{Dag, EdgeKind};
 
-/// What a strand counts for.
+/// What is counted along a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Its work in nanoseconds.
     Time,
-    /// 1 for the begin of a task, and 1 for its end: the shape of the program, whatever the machine does.
+    /// 1 for each start and 1 for each end of a task: the shape of the program, independent of the machine.
     TaskEnds,
 }
 
 impl Unit {
-    /// What a strand counts before whatever it does, in between, and at its end.
+    /// What a strand counts at its start, inside it, and at its end.
     fn of(self, dag: &Dag, strand: usize) -> [u64; 3] {
         let it = &dag.strands[strand];
         match self {
@@ -33,16 +33,16 @@ impl Unit {
 /// ran nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Burden {
-    /// Of a task that was made due by the thread that ran it.
+    /// The cost if the same thread made the task due.
     pub same_thread_ns: u64,
-    /// Of a task that another thread made due, by a thread that was awake: a steal.
+    /// The cost if another thread made the task due, and the thread that ran it was awake: a steal.
     pub other_thread_ns: u64,
-    /// Of a task that another thread made due, by a thread that slept.
+    /// The cost if another thread made the task due, and the thread that ran it slept.
     pub sleeping_thread_ns: u64,
 }
 
 impl Burden {
-    /// As measured in a run.
+    /// Measures the costs in a run.
     pub fn of(dag: &Dag) -> Self {
         let (mut same, mut other, mut sleeping) = (Vec::new(), Vec::new(), Vec::new());
         for strand in dag.strands.iter().filter(|it| it.begins_poll) {
@@ -82,19 +82,19 @@ fn median(values: &mut [u64]) -> Option<u64> {
     (!values.is_empty()).then(|| *values.select_nth_unstable(middle).1)
 }
 
-/// How deep each strand lies: the longest way to its begin and to its end.
+/// How deep each strand is: the longest path to its start and to its end.
 #[derive(Clone, Debug, Default)]
 pub struct Depths {
-    /// At the begin of each strand.
+    /// At the start of each strand.
     pub begin: Vec<u64>,
     /// At the end of each strand.
     pub end: Vec<u64>,
-    /// The edge by which the longest way comes in, as an index into [`Dag::edges_into`].
+    /// The edge by which the longest path enters, as an index into [`Dag::edges_into`].
     pub by: Vec<Option<usize>>,
 }
 
 impl Depths {
-    /// Of all strands; `burden` is added on each edge but those inside of a task.
+    /// The depths of all strands. `burden` is added for each edge, except for those inside a task.
     pub fn of(dag: &Dag, unit: Unit, burden: Burden) -> Self {
         let count = dag.strands.len();
         let mut depths = Self {
@@ -126,7 +126,7 @@ impl Depths {
         depths
     }
 
-    /// The longest way to a point in a strand.
+    /// The longest path to a point in a strand.
     fn at(&self, dag: &Dag, unit: Unit, strand: usize, offset_ns: u64) -> u64 {
         if offset_ns == u64::MAX {
             return self.end[strand];
@@ -135,7 +135,7 @@ impl Depths {
         self.begin[strand] + head + body.min(offset_ns)
     }
 
-    /// The strand that the longest way ends with.
+    /// The last strand of the longest path.
     pub fn deepest(&self) -> Option<usize> {
         (0..self.end.len()).max_by_key(|&strand| self.end[strand])
     }
@@ -148,18 +148,18 @@ pub struct Span {
     pub tasks: usize,
     /// Polls.
     pub polls: usize,
-    /// All that was computed.
+    /// The total time computed.
     pub work_ns: u64,
-    /// The longest way, waits included.
+    /// The longest path, including waits.
     pub span_ns: u64,
     /// What scheduling costs in this run.
     pub burden: Burden,
-    /// The longest way with that cost on each edge.
+    /// The longest path with that cost added to each edge.
     pub burdened_span_ns: u64,
 }
 
 impl Span {
-    /// Of a run's graph.
+    /// The figures of a run's graph.
     pub fn of(dag: &Dag) -> Self {
         let burden = Burden::of(dag);
         let longest = |burden| {
@@ -187,7 +187,7 @@ impl Span {
     }
 }
 
-/// The span in tasks' begins and ends: the same on every machine and under every schedule.
+/// The span in starts and ends of tasks. It is the same on every machine and under every schedule.
 pub fn span_in_task_ends(dag: &Dag) -> u64 {
     let depths = Depths::of(dag, Unit::TaskEnds, Burden::default());
     depths.deepest().map_or(0, |strand| depths.end[strand])

@@ -1,9 +1,11 @@
-//! `lab span`: work, span and critical path of a program, and where the time went.
+//! `lab span`: shows work, span and critical path of a program, and where the time went.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::contention::Contention;
 use super::critical_path::{Share, by_site, critical_path};
 use super::dag::Dag;
 use super::predict::speed_up;
@@ -23,8 +25,8 @@ use crate::units::duration_ns;
 /// `lab span`.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for names and files that there are not; [`CommandError::Failed`] when the workload fails,
-/// or the figures can't be written.
+/// [`CommandError::Usage`] for unknown names and files; [`CommandError::Failed`] if the workload fails or the figures
+/// can't be written.
 pub(crate) fn run(registry: &Registry, arguments: &SpanArgs) -> Result<(), CommandError> {
     let output = arguments.json.as_deref();
     let output = output
@@ -52,8 +54,10 @@ pub(crate) fn run(registry: &Registry, arguments: &SpanArgs) -> Result<(), Comma
     Ok(())
 }
 
-/// So many runs are recorded each time, and the one in the middle by its time counts.
-const RUNS: usize = 3;
+/// How many runs are recorded: the minimum, and the maximum if time allows. The fastest run counts, because other load
+/// on the machine disturbed it least.
+const RUNS: std::ops::Range<usize> = 3..25;
+const TIME: Duration = Duration::from_secs(3);
 
 fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandError> {
     let runtime = arguments.runtime.clone().unwrap_or_else(|| "mn".to_owned());
@@ -70,30 +74,38 @@ fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandE
         .runtime(&runtime)
         .is_some_and(|info| !info.policies().is_empty());
     let many = recording.workers.unwrap_or_else(environment::cores);
-    let (mut runs, mut alone) = (Vec::new(), Vec::new());
-    // In turn, so that what the machine does meanwhile is in both.
-    for _ in 0..RUNS {
-        runs.push(record_with(recording.workers)?);
+    let (mut best, mut best_alone): (Option<Run>, Option<Run>) = (None, None);
+    let begun = Instant::now();
+    // Alternate, so that other load on the machine affects both.
+    for run in 0..RUNS.end {
+        if run >= RUNS.start && begun.elapsed() >= TIME {
+            break;
+        }
+        keep_faster(&mut best, record_with(recording.workers)?);
         if has_workers && many > 1 {
-            alone.push(record_with(Some(1))?);
+            keep_faster(&mut best_alone, record_with(Some(1))?);
         }
     }
-    let middle = |runs: &mut Vec<Run>| {
-        runs.sort_by_key(|run| run.wall_ns);
-        (!runs.is_empty()).then(|| runs.swap_remove(runs.len() / 2))
-    };
-    let run = middle(&mut runs).expect("it was recorded");
-    let alone = middle(&mut alone);
+    let run = best.expect("it was recorded");
+    let alone = best_alone;
     let alone = alone.as_ref().map(|alone| (alone, many));
     Ok(Found::of(&arguments.subject, &run, alone))
 }
 
-/// How many times faster several workers are than one.
+pub(super) fn keep_faster(best: &mut Option<Run>, run: Run) {
+    if best.as_ref().is_none_or(|best| run.wall_ns < best.wall_ns) {
+        *best = Some(run);
+    }
+}
+
+/// The speed-up of several workers over one.
 #[derive(Clone, Copy, Debug)]
 struct SpeedUp {
     workers: usize,
     predicted: f64,
     measured: f64,
+    /// How many times longer each worker computes while all of them do, on this machine.
+    slow_down: f64,
 }
 
 /// All figures of one run.
@@ -111,16 +123,18 @@ struct Found {
 }
 
 impl Found {
-    /// With the run on one worker, and the number of workers of the other one.
+    /// `alone` is the run on one worker, with the number of workers of the other run.
     fn of(workload: &str, run: &Run, alone: Option<(&Run, usize)>) -> Self {
         let dag = Dag::of(run);
         let speed_up = alone.map(|(alone, workers)| {
             let dag = Dag::of(alone);
-            // What it costs to bring a task to another thread is not seen on one.
+            // A run on one worker does not show what it costs to move a task to another thread.
             let burden = Burden::of(&Dag::of(run));
+            let contention = Contention::measured();
             SpeedUp {
                 workers,
-                predicted: speed_up(&dag, burden, workers),
+                slow_down: contention.slow_down(workers),
+                predicted: speed_up(&dag, burden, workers, contention),
                 measured: alone.wall_ns as f64 / run.wall_ns.max(1) as f64,
             }
         });
@@ -172,11 +186,15 @@ impl Found {
             "burdened parallelism",
             format!("{:.2}", span.burdened_parallelism()),
         );
-        row("span in tasks' begins and ends", self.task_ends.to_string());
+        row("span in task starts and ends", self.task_ends.to_string());
         if let Some(it) = self.speed_up {
             row(
                 &format!("speed-up of {} workers", it.workers),
                 format!("{:.2} predicted, {:.2} measured", it.predicted, it.measured),
+            );
+            row(
+                "slow-down while all compute",
+                format!("{:.2}", it.slow_down),
             );
         }
         self.add_split(&mut text);
@@ -265,6 +283,7 @@ impl Found {
                 "workers": it.workers,
                 "predicted": it.predicted,
                 "measured": it.measured,
+                "slow_down": it.slow_down,
             })),
             "threads": self.split.threads,
             "thread_ns": self.split.total_ns,

@@ -1,28 +1,30 @@
-//! Where the time went: what each thread that runs tasks did from the begin of the run to its end.
+//! Where the time went: what each thread that runs tasks did, from the start of the run to its end.
 //!
-//! The parts add up to the whole, threads times wall time, without rest or overlap:
+//! The parts add up to the whole, threads times wall time, without gaps or overlap:
 //!
 //! | part | when |
 //! |---|---|
 //! | running tasks | inside a poll, on the CPU as far as is known |
 //! | scheduling | awake, between polls, and not searching |
-//! | searching | from the begin of a search to what ends it |
-//! | asleep with work queued | asleep while a task is due somewhere that no thread runs |
-//! | kernel | with the CPU taken away, as far as is known; on 1:1 also asleep while the thread's own task is due |
-//! | waiting for I/O | asleep in the poller, and nothing is due |
-//! | idle | asleep elsewhere, and nothing is due; or before the thread's first event and after its last |
+//! | searching | from the start of a search to what ends it |
+//! | asleep with work queued | asleep while a task is due in a queue and not running |
+//! | kernel | runnable but off the CPU, as far as is known; on 1:1 also asleep while the thread's own task is due |
+//! | waiting for I/O | asleep in the poller while nothing is due |
+//! | idle | asleep elsewhere while nothing is due; or before the thread's first event and after its last |
 //!
-//! Workers count; on 1:1, the tasks' own threads do, each from its first event to its last.
+//! On N:1 and M:N, the workers count. On 1:1, the tasks' own threads count, each from its first event to its last.
 
 use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
 
 use super::dag::polled_at_begin;
 use crate::trace::{Event, Kind, Run, ThreadKind};
 
 /// Nanoseconds of all threads together, by what they did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeSplit {
-    /// Threads that count.
+    /// The number of threads that count.
     pub threads: usize,
     /// Inside polls.
     pub running_ns: u64,
@@ -32,13 +34,13 @@ pub struct TimeSplit {
     pub searching_ns: u64,
     /// Asleep while a task was due.
     pub asleep_with_work_ns: u64,
-    /// The kernel had taken the CPU away.
+    /// Runnable, but not on the CPU.
     pub kernel_ns: u64,
     /// Asleep in the poller, with nothing due.
     pub waiting_for_io_ns: u64,
     /// Asleep elsewhere, with nothing due.
     pub idle_ns: u64,
-    /// The whole: what the parts add up to.
+    /// The sum of the parts.
     pub total_ns: u64,
 }
 
@@ -56,7 +58,7 @@ impl TimeSplit {
         ]
     }
 
-    /// Of a run.
+    /// The time split of a run.
     pub fn of(run: &Run) -> Self {
         let mut threads = counted_threads(run);
         for (thread, task) in polled_at_begin(run) {
@@ -121,14 +123,14 @@ impl TimeSplit {
     }
 }
 
-/// What a thread does.
+/// What a thread does at the current event.
 #[derive(Clone, Copy, Debug, Default)]
 struct Doing {
-    /// It is a task's own (1:1).
+    /// Whether it is a task's own thread (1:1).
     is_own: bool,
-    /// The task that is polled here, if it is a task's own.
+    /// The task that it polls, on a task's own thread.
     own: Option<i64>,
-    /// A task's own thread, before its first event or after its last.
+    /// Whether it is a task's own thread before its first event or after its last.
     is_out: bool,
     polls: u32,
     asleep: bool,
@@ -163,7 +165,8 @@ impl Doing {
     }
 }
 
-/// The threads that count, each before its first event. A worker is idle until then; a task's own thread is not there.
+/// The threads that count, each before its first event. A worker is idle until then; a task's own thread does not exist
+/// yet.
 fn counted_threads(run: &Run) -> BTreeMap<u32, Doing> {
     let of = |kind| run.threads.iter().filter(move |it| it.kind == kind);
     let workers = of(ThreadKind::Worker).map(|thread| {
@@ -184,7 +187,7 @@ fn counted_threads(run: &Run) -> BTreeMap<u32, Doing> {
     workers.chain(own).collect()
 }
 
-/// The tasks that are due and do not run.
+/// The tasks that are due and not running.
 #[derive(Default)]
 struct Due {
     since: HashMap<i64, u64>,

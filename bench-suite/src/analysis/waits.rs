@@ -1,27 +1,27 @@
-//! How long tasks were due before they ran, and how much of that while a worker slept.
+//! How long tasks were due before they ran, and for how much of that time a worker slept.
 
 use std::collections::BTreeSet;
 
 use super::dag::Dag;
 use crate::trace::{Kind, Run, ThreadKind};
 
-/// The waits of one run's tasks, between being due and being polled.
+/// How long one run's tasks were due before they were polled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
-    /// All of them.
+    /// The sum of all waits.
     pub total_ns: u64,
     /// The longest one.
     pub longest_ns: u64,
-    /// The task that had it, as an index into [`Run::tasks`].
+    /// The task with the longest wait, as an index into [`Run::tasks`].
     pub longest_task: Option<usize>,
-    /// All of them, as far as some worker slept meanwhile: "queued while a worker slept".
+    /// The part of all waits during which some worker slept: "queued while a worker slept".
     pub while_a_worker_slept_ns: u64,
     /// The longest time for which one task was due while a worker slept.
     pub longest_while_a_worker_slept_ns: u64,
 }
 
 impl Waits {
-    /// Of a run and its graph.
+    /// The waits of a run, from its graph.
     pub fn of(dag: &Dag, run: &Run) -> Self {
         let asleep = Asleep::of(run);
         let mut waits = Self::default();
@@ -44,7 +44,7 @@ impl Waits {
     }
 }
 
-/// When at least one worker slept: disjoint intervals, by time, each with the sum of those before it.
+/// When at least one worker slept: disjoint intervals in order of time, each with the sum of the intervals before it.
 struct Asleep {
     intervals: Vec<(u64, u64, u64)>,
 }
@@ -89,7 +89,7 @@ impl Asleep {
         Self { intervals }
     }
 
-    /// How much of that time some worker slept.
+    /// For how much of that time some worker slept.
     fn between(&self, begin: u64, end: u64) -> u64 {
         self.until(end).saturating_sub(self.until(begin))
     }

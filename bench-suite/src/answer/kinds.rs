@@ -1,4 +1,4 @@
-//! Kinds of work, in the words of somebody who has a program to write.
+//! Kinds of work, in a programmer's words.
 
 /// What limits a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What a workload is an example of.
+    /// The kind that a workload is an example of.
     pub(super) fn of(workload: &str) -> Option<Self> {
         Some(match workload {
             "echo" | "http" | "service" => Self::Sockets,

@@ -1,7 +1,7 @@
-//! The answer: which of the three models to take for which work, by how much, at what cost, and what would change it.
+//! The answer: which of the three models to choose for which work, by how much, at what cost, and what would change it.
 //!
-//! It is said only of what was measured, and only where several models were. Who leads is the baseline of a workload's
-//! section or whoever was found better than it; what is not decided is said to be open.
+//! It covers only what was measured, and only workloads with several models. The leader is the baseline of a workload's
+//! section, or the model that was found better than the baseline. Undecided comparisons are reported as open.
 
 mod changes;
 mod kinds;
@@ -10,46 +10,14 @@ mod overview;
 mod peer;
 mod words;
 
-use std::fmt::Write as _;
+use crate::results::Results;
+use crate::summary::{self, Section};
 
-use crate::results::{Results, Role};
-use crate::summary::{self, Row, Section};
-
-pub(crate) use models::{Model, model_of};
+pub(crate) use models::Model;
 pub(crate) use overview::Overview;
+pub(crate) use words::Answer;
 
-/// What is answered about one workload with one set of parameters.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    /// The kind of work, as a heading.
-    pub(crate) kind: &'static str,
-    /// The workload and its parameters, if those are not the only ones.
-    pub(crate) workload: String,
-    /// Who wins, and by how much.
-    pub(crate) winner: String,
-    /// CPU time and peak memory of the winner.
-    pub(crate) own_cost: String,
-    /// Models whose rounds are not all alike, and how: rounds far off, two modes, drift.
-    pub(crate) uneven: Option<String>,
-    /// CPU time and peak memory, of each model.
-    pub(crate) cost: String,
-    /// How others fare that were measured beside the models.
-    pub(crate) beside: Option<String>,
-    /// What would change it.
-    pub(crate) change: String,
-}
-
-impl Answer {
-    /// Who wins by how much, at what cost, and what would change it.
-    pub(crate) fn sentence(&self) -> String {
-        format!(
-            "{}: {}; at {}; {}",
-            self.workload, self.winner, self.own_cost, self.change
-        )
-    }
-}
-
-/// The answers that `sections` hold; none where fewer than two models were measured.
+/// The answers for `sections`; empty if fewer than two models were measured.
 pub(crate) fn answers(results: &Results, sections: &[Section]) -> Vec<Answer> {
     if results.sweep.is_some() {
         return Vec::new();
@@ -65,7 +33,7 @@ pub(crate) fn answers(results: &Results, sections: &[Section]) -> Vec<Answer> {
         .collect()
 }
 
-/// The workload, with its parameters where others of it have the same values of none: `echo`, `echo (rate=3000)`.
+/// The workload's name, with the parameters that distinguish it from its other sections: `echo`, `echo (rate=3000)`.
 fn title(section: &Section, sections: &[Section]) -> String {
     let others = || {
         let same = |other: &&Section| other.workload.name == section.workload.name;
@@ -75,7 +43,7 @@ fn title(section: &Section, sections: &[Section]) -> String {
     if others().count() > 1 {
         telling.retain(|name, value| others().any(|other| other.params.get(name) != Some(&*value)));
     }
-    // What a rate of 0 means.
+    // A rate of 0 means a closed loop.
     let closed = telling.get("rate") == Some(&0);
     telling.retain(|name, _| !(closed && name == "rate"));
     let mut parameters = summary::parameters(&telling);
@@ -90,19 +58,7 @@ fn title(section: &Section, sections: &[Section]) -> String {
     }
 }
 
-/// The rows of models that gave a figure, the baseline first.
-fn models(section: &Section) -> Vec<(Model, &Row)> {
-    let mut models: Vec<(Model, &Row)> = section
-        .rows
-        .iter()
-        .filter(|row| row.role == Role::Arm && row.ok > 0)
-        .filter_map(|row| Some((model_of(row)?, row)))
-        .collect();
-    models.sort_by_key(|(_, row)| !row.baseline);
-    models
-}
-
-/// The answers as lines of text, not yet broken.
+/// The answers as unwrapped lines of text, each with its indentation.
 pub(crate) fn lines(answers: &[Answer]) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
     let mut kind = "";
@@ -111,15 +67,8 @@ pub(crate) fn lines(answers: &[Answer]) -> Vec<(usize, String)> {
             kind = answer.kind;
             lines.push((0, kind.to_owned()));
         }
-        lines.push((2, answer.sentence()));
-        let mut cost = format!("CPU and peak memory: {}", answer.cost);
-        if let Some(beside) = &answer.beside {
-            let _ = write!(cost, "; beside them: {beside}");
-        }
-        lines.push((4, cost));
-        if let Some(uneven) = &answer.uneven {
-            lines.push((4, format!("rounds are not all alike: {uneven}")));
-        }
+        lines.push((2, format!("{}.", answer.sentence())));
+        lines.extend(answer.details().into_iter().map(|line| (4, line)));
     }
     lines
 }
@@ -128,6 +77,7 @@ pub(crate) fn lines(answers: &[Answer]) -> Vec<(usize, String)> {
 mod tests {
     use super::*;
     use crate::comparisons::tests::run;
+    use crate::results::Role;
 
     #[test]
     fn a_title_has_what_tells_its_section_from_others_of_the_workload() {

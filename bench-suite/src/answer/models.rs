@@ -1,22 +1,23 @@
-//! The three models, by the runtimes that stand for them.
+//! The three models, and the runtimes that represent them.
 
-use crate::summary::Row;
+use crate::results::Role;
+use crate::summary::{Row, Section};
 
-/// How tasks are mapped to threads of the operating system.
+/// How tasks are mapped to OS threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Model {
     /// All tasks on one thread.
     OneThread,
     /// Tasks on a few threads.
     FewThreads,
-    /// A thread for each task.
+    /// A thread per task.
     ThreadEach,
 }
 
 impl Model {
     pub(crate) const ALL: [Self; 3] = [Self::OneThread, Self::FewThreads, Self::ThreadEach];
 
-    /// The short name of the field.
+    /// The model's usual short name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OneThread => "N:1",
@@ -25,7 +26,7 @@ impl Model {
         }
     }
 
-    /// The runtime of this project that has it.
+    /// This project's runtime that implements the model.
     pub(crate) fn runtime(self) -> &'static str {
         match self {
             Self::OneThread => "n1",
@@ -35,11 +36,23 @@ impl Model {
     }
 }
 
-/// The model that a row stands for: that of one of this project's runtimes as it is by default.
+/// The model that a row represents: one of this project's runtimes with its defaults.
 pub(crate) fn model_of(row: &Row) -> Option<Model> {
     let model = Model::ALL
         .into_iter()
         .find(|model| model.runtime() == row.runtime)?;
-    // A row with a choice of its own is called by it.
+    // The label differs from the runtime's name if the row has choices of its own.
     (row.label == row.runtime).then_some(model)
+}
+
+/// The rows of models that produced a figure, the baseline first.
+pub(super) fn models(section: &Section) -> Vec<(Model, &Row)> {
+    let mut models: Vec<(Model, &Row)> = section
+        .rows
+        .iter()
+        .filter(|row| row.role == Role::Arm && row.ok > 0)
+        .filter_map(|row| Some((model_of(row)?, row)))
+        .collect();
+    models.sort_by_key(|(_, row)| !row.baseline);
+    models
 }

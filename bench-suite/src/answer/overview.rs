@@ -1,12 +1,12 @@
-//! The three models beside each other: a row for each workload, with the ratio to its best.
+//! The three models side by side: a row per workload, with each model's ratio to the best one.
 
-use super::models::Model;
-use super::{model_of, models, title};
+use super::models::{Model, model_of, models};
+use super::title;
 use crate::results::{Role, Verdict};
 use crate::summary::{self, Row, Section};
 use crate::units;
 
-/// Cells of text, the first column being names.
+/// A table of text. The first column contains names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overview {
     pub(crate) header: Vec<String>,
@@ -14,7 +14,7 @@ pub(crate) struct Overview {
 }
 
 impl Overview {
-    /// Of the sections that compare models; `None` if none does.
+    /// The overview of the sections that compare models; `None` if none does.
     pub(crate) fn of(all: &[Section]) -> Option<Self> {
         let sections: Vec<&Section> = all
             .iter()

@@ -1,11 +1,11 @@
-//! The models where each was compared with a peer, and not with the other models.
+//! The models' results if each was compared with a peer, and not with the other models.
 
 use super::models::Model;
 use crate::results::{Comparison, Verdict};
 use crate::summary::{Row, Section};
 use crate::units;
 
-/// Who comes out best where each was compared with a peer and not with the other models; `None` without a figure.
+/// The best model, if the models were only compared with a peer; `None` without a figure.
 pub(super) fn beside_a_peer(
     section: &Section,
     models: &[(Model, &Row)],
@@ -41,8 +41,8 @@ pub(super) fn beside_a_peer(
         does(Verdict::Worse, "loses to", "lose to"),
         does(
             Verdict::NotEnoughData,
-            "is open against",
-            "are open against",
+            "is undecided against",
+            "are undecided against",
         ),
     ]
     .into_iter()
@@ -70,14 +70,14 @@ pub(super) fn beside_a_peer(
     ))
 }
 
-/// What there is to be said against a ratio: ` (open; about 3 more rounds)`, ` (no difference beyond 2%)`, or nothing.
+/// The qualification of a ratio: ` (undecided; about 3 more rounds)`, ` (no difference beyond 2%)`, or nothing.
 pub(super) fn doubt(one: &Comparison) -> String {
     match (one.verdict, one.more_rounds) {
-        (Some(Verdict::NotEnoughData), Some(1)) => " (open; about 1 more round)".to_owned(),
+        (Some(Verdict::NotEnoughData), Some(1)) => " (undecided; about 1 more round)".to_owned(),
         (Some(Verdict::NotEnoughData), Some(rounds)) => {
-            format!(" (open; about {rounds} more rounds)")
+            format!(" (undecided; about {rounds} more rounds)")
         }
-        (Some(Verdict::NotEnoughData), None) => " (open)".to_owned(),
+        (Some(Verdict::NotEnoughData), None) => " (undecided)".to_owned(),
         (Some(Verdict::NoDifference), _) => one.margin.map_or_else(String::new, |margin| {
             format!(" (no difference beyond {})", units::percent(margin))
         }),

@@ -1,15 +1,64 @@
-//! One section in words.
+//! The answer to one section, in words.
+
+use std::fmt::Write as _;
 
 use super::changes::{self, Facts};
 use super::kinds::Kind;
-use super::models::Model;
+use super::models::{Model, model_of, models};
 use super::peer::{beside_a_peer, doubt};
-use super::{Answer, model_of, models};
 use crate::results::{Comparison, Role, Verdict};
 use crate::summary::{self, Row, Section};
 use crate::units;
 
-/// What is answered by a section; `None` if it does not compare models.
+/// The answer for one workload with one set of parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// The kind of work, as a heading.
+    pub(crate) kind: &'static str,
+    /// The workload, with the parameters that distinguish it.
+    pub(crate) workload: String,
+    /// What one operation is.
+    pub(crate) op: String,
+    /// The winner, and by how much it wins.
+    pub(crate) winner: String,
+    /// Models with uneven rounds, and the reason: outliers, two modes, or drift.
+    pub(crate) uneven: Option<String>,
+    /// CPU time and peak memory of each model, the best one first.
+    pub(crate) cost: String,
+    /// The results of peers that ran beside the models.
+    pub(crate) beside: Option<String>,
+    /// What would change the answer, in whole sentences.
+    pub(crate) change: String,
+}
+
+impl Answer {
+    /// The winner, and by how much it wins.
+    pub(crate) fn sentence(&self) -> String {
+        format!("{}: {}", self.workload, self.winner)
+    }
+
+    /// The lines below that sentence, of one or more sentences each.
+    pub(crate) fn details(&self) -> Vec<String> {
+        let mut cost = format!("Cost: {}.", self.cost);
+        if !self.op.is_empty() {
+            let _ = write!(cost, " An op is {}.", self.op);
+        }
+        let mut details = vec![cost, self.change.clone()];
+        details.extend(
+            self.beside
+                .iter()
+                .map(|said| format!("Beside the models: {said}.")),
+        );
+        details.extend(
+            self.uneven
+                .iter()
+                .map(|said| format!("Rounds are uneven: {said}.")),
+        );
+        details
+    }
+}
+
+/// The answer to a section; `None` if it does not compare models.
 pub(super) fn answer(section: &Section, title: &str, cores: u64) -> Option<Answer> {
     let models = models(section);
     let kind = Kind::of(&section.workload.name)?;
@@ -32,27 +81,26 @@ pub(super) fn answer(section: &Section, title: &str, cores: u64) -> Option<Answe
         cpu_ns_per_op: of(winner, "cpu_ns_per_op"),
         threads_rss_bytes: of(Model::ThreadEach, "peak_rss_bytes"),
     };
+    let mut winner_first = models.clone();
+    winner_first.sort_by_key(|(model, _)| *model != winner);
     Some(Answer {
         kind: kind.title(),
         workload: title.to_owned(),
+        op: section.workload.op.clone(),
         winner: said,
-        own_cost: models
-            .iter()
-            .find(|(model, _)| *model == winner)
-            .map_or_else(String::new, |(_, row)| cost(row)),
         uneven: uneven(section),
-        cost: models
+        cost: winner_first
             .iter()
             .map(|(model, row)| format!("{} {}", model.name(), cost(row)))
             .collect::<Vec<_>>()
             .join("; "),
-        // With a peer as the baseline the models themselves stand beside it.
+        // If a peer is the baseline, the models' own ratios already compare them with it.
         beside: beside(section).filter(|_| models[0].1.baseline),
         change: changes::change(kind, facts),
     })
 }
 
-/// CPU time and memory: `5.60 µs CPU per op and 9.81 MiB`.
+/// CPU time and memory: `5.60 µs of CPU per op and 9.81 MiB at the peak`.
 fn cost(row: &Row) -> String {
     let figure = |metric: &str| {
         row.medians.get(metric).map_or_else(
@@ -61,13 +109,13 @@ fn cost(row: &Row) -> String {
         )
     };
     format!(
-        "{} CPU per op and {}",
+        "{} of CPU per op and {} at the peak",
         figure("cpu_ns_per_op"),
         figure("peak_rss_bytes")
     )
 }
 
-/// Which models' and peers' rounds are not all alike, and how: a median hides that.
+/// The models and peers with uneven rounds, and the reason. The median hides this.
 fn uneven(section: &Section) -> Option<String> {
     let named: Vec<String> = section
         .rows
@@ -83,7 +131,7 @@ fn uneven(section: &Section) -> Option<String> {
     (!named.is_empty()).then(|| named.join("; "))
 }
 
-/// Who wins, and in words by how much. The first of `models` is what the others were compared with.
+/// The winner, and in words by how much it wins. The others were compared with the first of `models`.
 fn winner(models: &[(Model, &Row)], metric: &str) -> (Model, String) {
     let (baseline, _) = models[0];
     let others: Vec<(Model, &Comparison)> = models[1..]
@@ -96,13 +144,13 @@ fn winner(models: &[(Model, &Row)], metric: &str) -> (Model, String) {
             .copied()
             .filter(move |(_, one)| one.verdict == Some(verdict))
     };
-    // A later look may have found somebody better than the best of the first one.
+    // A later look may find a model better than the best one at the first look.
     let better = found(Verdict::Better)
         .filter_map(|(model, one)| Some((model, one, one.ratio?)))
         .min_by(|a, b| a.2.total_cmp(&b.2));
     if let Some((model, one, _)) = better {
         let said = format!(
-            "{} wins, {} of {}'s {metric}",
+            "{} wins with the least {metric}: {} of {}'s",
             model.name(),
             units::ratio(one.ratio, one.ci95),
             baseline.name()
@@ -111,21 +159,25 @@ fn winner(models: &[(Model, &Row)], metric: &str) -> (Model, String) {
     }
     let name = baseline.name();
     let equals: Vec<(Model, &Comparison)> = found(Verdict::NoDifference).collect();
-    let open: Vec<(Model, &Comparison)> = found(Verdict::NotEnoughData)
+    // A comparison without a verdict is also undecided: a quick run gives no verdicts.
+    let open: Vec<(Model, &Comparison)> = others
+        .iter()
+        .copied()
+        .filter(|(_, one)| matches!(one.verdict, None | Some(Verdict::NotEnoughData)))
         .filter(|(_, one)| one.ratio.is_some())
         .collect();
     let mut said = match (equals.is_empty(), open.is_empty()) {
-        (true, true) => format!("{name} wins in {metric}"),
+        (true, true) => format!("{name} wins with the least {metric}"),
         (false, true) => format!("{name} and {} are alike in {metric}", names(&equals)),
         (_, false) => format!(
-            "{name} leads in {metric}, and it is open against {}",
+            "{name} has the least {metric} so far, but it is undecided against {}",
             names(&open)
         ),
     };
     let each: Vec<String> = others
         .iter()
         .filter_map(|(model, one)| {
-            // As the winner's share of the other's: what the reader saves.
+            // The winner's value as a share of the other's, which shows what the reader saves.
             let ratio = units::ratio(
                 Some(1.0 / one.ratio?),
                 one.ci95.map(|[low, high]| [1.0 / high, 1.0 / low]),
@@ -147,7 +199,7 @@ fn names(models: &[(Model, &Comparison)]) -> String {
         .join(" and ")
 }
 
-/// How the others fare: `tokio-mt 1.02x [0.98, 1.05], no difference beyond 5%`.
+/// The results of the peers: `tokio-mt 1.02x [0.98, 1.05], no difference beyond 5%`.
 fn beside(section: &Section) -> Option<String> {
     let others: Vec<String> = section
         .rows
@@ -174,7 +226,7 @@ mod tests {
     use crate::comparisons::{Against, ArmKey, Baseline};
     use crate::results::{Config, Results, SCHEMA};
 
-    /// Twelve rounds in which the models take these nanoseconds, more or less.
+    /// Twelve rounds in which the models take about these nanoseconds.
     fn results(baseline: &str, n1: u64, mn: u64, threads: u64) -> Results {
         let mut random = fastrand::Rng::with_seed(9);
         let mut runs = Vec::new();
@@ -226,19 +278,21 @@ mod tests {
         let answer = said(10_000, 20_000, 40_000);
         assert_eq!(answer.kind, "Many sockets, little work each");
         assert!(
-            answer.winner.starts_with("N:1 wins in time per op: 0.5"),
+            answer
+                .winner
+                .starts_with("N:1 wins with the least time per op: 0.5"),
             "{answer:?}"
         );
         assert!(answer.winner.contains("of M:N's, 0.2"), "{answer:?}");
-        assert!(answer.cost.contains("N:1 ") && answer.cost.contains("and 4.00 KiB"));
+        assert!(answer.cost.starts_with("N:1 ") && answer.cost.contains("and 4.00 KiB"));
         let beside = answer.beside.unwrap();
         assert!(
             beside.starts_with("tokio-mt ") && beside.ends_with("worse"),
             "{beside}"
         );
-        // 20 µs of CPU for ten ops, twice over: half a million a second.
+        // 20 µs of CPU for ten ops: half a million per second.
         assert!(
-            answer.change.starts_with("M:N, for more than about 49"),
+            answer.change.starts_with("Take M:N for more than about 49"),
             "{}",
             answer.change
         );
@@ -250,14 +304,14 @@ mod tests {
         assert!(
             answer.winner.starts_with(
                 "N:1 beats tokio-mt, M:N is as good as tokio-mt, 1:1 loses to tokio-mt in time per op: N:1 0.5"
-            ) || answer.winner.starts_with("N:1 beats tokio-mt, 1:1 loses to tokio-mt, M:N is open"),
+            ) || answer.winner.starts_with("N:1 beats tokio-mt, 1:1 loses to tokio-mt, M:N is undecided"),
             "{answer:?}"
         );
         assert!(
             answer.winner.contains("of the models N:1 has the least"),
             "{answer:?}"
         );
-        assert!(answer.beside.is_none() && answer.change.starts_with("M:N, for more than"));
+        assert!(answer.beside.is_none() && answer.change.starts_with("Take M:N for more than"));
     }
 
     #[test]
@@ -274,20 +328,37 @@ mod tests {
         });
         let answer = answered(&results);
         let lines = super::super::lines(&[answer]);
-        let sentence = &lines[1].1;
         for part in [
-            "echo: N:1 wins in time per op",
-            "at 2.0",
-            "CPU per op and 4.00 KiB",
-            "; M:N, for more than about",
+            "echo: N:1 wins with the least time per op: 0.5",
+            "Cost: N:1 2.0",
+            "of CPU per op and 4.00 KiB at the peak; M:N",
+            "Take M:N for more than about",
+            "Beside the models: tokio-mt ",
+            "Rounds are uneven: M:N: two modes",
         ] {
-            assert!(sentence.contains(part), "{part}: {sentence}");
+            assert!(
+                lines.iter().any(|(_, line)| line.contains(part)),
+                "{part}: {lines:?}"
+            );
         }
         assert!(
-            lines
-                .iter()
-                .any(|(_, line)| line.contains("rounds are not all alike: M:N: two modes")),
+            lines[1..].iter().all(|(_, line)| line.ends_with('.')),
             "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn without_verdicts_nobody_is_said_to_win() {
+        let mut results = results("n1", 10_000, 20_000, 40_000);
+        for one in &mut results.comparisons {
+            one.verdict = None;
+        }
+        let answer = answered(&results);
+        assert!(
+            answer.winner.starts_with(
+                "N:1 has the least time per op so far, but it is undecided against M:N and 1:1: 0.5"
+            ),
+            "{answer:?}"
         );
     }
 

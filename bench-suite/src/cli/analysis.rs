@@ -1,4 +1,4 @@
-//! The commands that say what traces mean, and what live tasks wait for.
+//! The commands that interpret traces, and show what live tasks wait for.
 
 use std::path::PathBuf;
 
@@ -13,24 +13,24 @@ Examples:
   lab span timers --runtime n1 --json span.json
   lab span lab-trace/trace.json --runtime mn     a trace that `lab trace` wrote
 
-Work is all that was computed, span the longest chain of what had to come one after the other, and parallelism
-their ratio: more cores than that can't help. Burdened, each spawn, wake and join on the chain costs what
-it costs in this trace to bring a task to another thread. The speed-up is predicted from a run on one worker. Of
-three runs each, the one in the middle by its time counts.")]
+Work is the total computation, span is the length of the critical path, and parallelism is their
+ratio: more cores than that can't help. The burdened span adds, for each spawn, wake and join on
+the critical path, the cost in this trace of moving a task to another thread. The speed-up is
+predicted from a run on one worker. Of three runs each, the one with the median time counts.")]
 pub struct SpanArgs {
-    /// Which workload, recorded now; or a trace.json.
+    /// A workload to record now, or a trace.json.
     #[arg(value_name = "WORKLOAD")]
     pub subject: String,
-    /// Under which runtime [default: mn, or the trace's first].
+    /// The runtime [default: mn, or the trace's first].
     #[arg(long, value_name = "R")]
     pub runtime: Option<String>,
-    /// Places that are listed of the critical path.
+    /// Number of places of the critical path to list.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub places: usize,
-    /// Write the figures here as well; `-` is standard output, and nothing else is printed there then.
+    /// Also write the figures here; `-` is standard output, and nothing else is printed there.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// How it is recorded.
+    /// How the workload is recorded.
     #[command(flatten)]
     pub recording: RecordingArgs,
 }
@@ -44,10 +44,10 @@ pub struct RecordingArgs {
     /// The value of a parameter.
     #[arg(long = "param", value_name = "KEY=V")]
     pub params: Vec<String>,
-    /// Worker threads where there are several [default: the cores].
+    /// Number of worker threads, for runtimes with several [default: the number of cores].
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
-    /// Records of 24 bytes that are kept of each thread [default: 2097152].
+    /// Records to keep for each thread, 24 bytes each [default: 2097152].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
     pub records: Option<u32>,
     /// Seed of all random input [default: 1].
@@ -65,24 +65,24 @@ Examples:
   lab diverge before/trace.json after/trace.json
   lab diverge lab-trace/trace.json --runtime mn,threads
 
-Runs one program in two ways, or reads two runs, and names the first decision that differed, why, and what it led to.
-Causes: LIFO slot, blocked worker, late timer, herd, convoy, long holder, missed batch, sleeping worker, turn,
-kernel.")]
+Runs one program in two ways, or reads two runs, and reports the first decision that differed, its
+cause and its effect. Causes: LIFO slot, blocked worker, late timer, herd, convoy, long holder,
+missed batch, sleeping worker, turn, kernel.")]
 pub struct DivergeArgs {
-    /// A workload, recorded now; or one trace.json or two.
+    /// A workload to record now, or one or two trace.json files.
     #[arg(value_name = "WORKLOAD", required = true, num_args = 1..=2)]
     pub subjects: Vec<String>,
-    /// Which runtimes: two, or one with two policies or two values of a knob [default: n1,mn, or the trace's first
+    /// Runtimes: two, or one with two policies or two values of a knob [default: n1,mn, or the trace's first
     /// two].
     #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
     pub runtimes: Vec<String>,
-    /// Scheduling policies, for the runtimes that have a choice.
+    /// Scheduling policies, for runtimes that have several.
     #[arg(long = "policy", value_name = "A,B", value_delimiter = ',')]
     pub policies: Vec<String>,
-    /// A decision of the policy and its values.
+    /// A knob of the policy and its values.
     #[arg(long = "knob", value_name = "NAME=V1,V2")]
     pub knob: Option<String>,
-    /// How it is recorded.
+    /// How the workload is recorded.
     #[command(flatten)]
     pub recording: RecordingArgs,
 }
@@ -95,8 +95,9 @@ Examples:
   lab ps --addr 127.0.0.1:7001
   lab ps --addr 127.0.0.1:7001 --json | jq '.tasks[].name'
 
-Asks a `lab serve` that was started with --tasks for its live tasks: where each was spawned and by whom, what it waits
-for and since when, and who holds what. Tasks that wait for each other in a circle are named, with code 1.")]
+Asks a `lab serve` that was started with --tasks for its live tasks: where each was spawned and by
+which task, what it waits for and since when, and which task holds it. If tasks wait for each
+other in a circle, it names them and exits with code 1.")]
 pub struct PsArgs {
     /// What `lab serve` printed as `tasks HOST:PORT`.
     #[arg(long, value_name = "HOST:PORT")]

@@ -1,67 +1,34 @@
 //! The commands that ask what a server does under load: `lab latency`, `lab capacity`, `lab advise`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::CompareArgs;
+use super::groups::{ArmArgs, KeepArgs};
 
 /// Servers under load, and who runs them.
 #[derive(Clone, Debug, Default, Args)]
-pub struct LoadedArms {
-    /// Which workloads, of those with a rate: echo, http, mixed, service [default: echo].
+pub struct LoadedArgs {
+    /// Workloads, of those with a rate: echo, http, mixed, service [default: echo].
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
-    /// Which runtimes [default: n1, mn, threads, tokio-mt].
-    #[arg(long = "runtime", value_name = "A,B", value_delimiter = ',')]
-    pub runtimes: Vec<String>,
-    /// Worker threads where there are several [default: the cores].
-    #[arg(long, value_name = "N")]
-    pub workers: Option<usize>,
-    /// A parameter's value, or several: each combination is measured.
-    #[arg(long = "param", value_name = "KEY=V1,V2")]
-    pub params: Vec<String>,
-    /// Scheduling policies, each of them an arm of its own for the runtimes that have policies.
-    #[arg(long = "policy", value_name = "A,B", value_delimiter = ',')]
-    pub policies: Vec<String>,
-    /// A decision of the policy and its values, each of them an arm of its own for the runtimes that have it.
-    #[arg(long = "knob", value_name = "NAME=V1,V2")]
-    pub knobs: Vec<String>,
-    /// What the others are compared with [default: the best of the models].
-    #[arg(long, value_name = "NAME")]
-    pub baseline: Option<String>,
-    /// A few short processes: to see that it runs.
+    /// The runtimes and settings to measure.
+    #[command(flatten)]
+    pub arms: ArmArgs,
+    /// A few short processes, to check that it runs.
     #[arg(long)]
     pub quick: bool,
-    /// Seed of the order and of all random input [default: a new one, printed].
-    #[arg(long, value_name = "S")]
-    pub seed: Option<u64>,
-    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Say nothing while measuring.
-    #[arg(long)]
-    pub no_progress: bool,
+    /// The seed, and where the results go.
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
-impl From<&LoadedArms> for CompareArgs {
-    fn from(arms: &LoadedArms) -> Self {
+impl From<&LoadedArgs> for CompareArgs {
+    fn from(loaded: &LoadedArgs) -> Self {
         Self {
-            workloads: arms.workloads.clone(),
-            runtimes: arms.runtimes.clone(),
-            workers: arms.workers,
-            params: arms.params.clone(),
-            policies: arms.policies.clone(),
-            knobs: arms.knobs.clone(),
-            baseline: arms.baseline.clone(),
-            quick: arms.quick,
-            seed: arms.seed,
-            json: arms.json.clone(),
-            out: arms.out.clone(),
-            no_progress: arms.no_progress,
+            workloads: loaded.workloads.clone(),
+            arms: loaded.arms.clone(),
+            quick: loaded.quick,
+            keep: loaded.keep.clone(),
             ..Self::default()
         }
     }
@@ -76,14 +43,15 @@ Examples:
   lab latency echo --param connections=1000 --runtime mn,tokio-mt,go
   lab latency echo --quick
 
-Latency counts from the intended start of each request (open loop), at 30, 60 and 90% of what the slowest arm
-answers in the closed loop. The closed loop stands beside it, and is marked where it hides waiting. Each arm's curve
-goes on to the first rate that it does not carry. About 2 minutes for each workload.")]
+Latency is measured from the intended start of each request (open loop), at 30, 60 and 90% of the
+slowest arm's closed-loop rate. The table also shows the closed loop, and marks it where it hides
+waiting. Each arm's curve continues to the first rate that the arm can't sustain. Takes about 2
+minutes for each workload.")]
 pub struct LatencyArgs {
-    /// Who is put under load.
+    /// The servers to put under load.
     #[command(flatten)]
-    pub arms: LoadedArms,
-    /// Processes at each rate, no more and no less. Lifts the limit on the whole time.
+    pub loaded: LoadedArgs,
+    /// Exact number of processes at each rate. Removes the limit on the total time.
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
 }
@@ -94,19 +62,24 @@ pub struct LatencyArgs {
 Examples:
   lab capacity                                 echo: the highest rate at p99 <= 5 ms, of each arm
   lab capacity http --p99-ms 2 --runtime n1,mn,tokio-mt,go
-  lab capacity echo --repeats 10               ten whole searches: how far they are apart
+  lab capacity echo --repeats 10               ten whole searches, to see how far apart they are
 
-A probe is a process under load in the open loop; the search asks where the answer is least certain, until 95%
-of what it knows lie within 4% to either side. A target that is missed while the client itself is late does
-not count. About 20 s for each arm.")]
+A probe is a process under load in the open loop. The search probes where the answer is least
+certain, until 95% of the posterior lies within 4% on either side. A probe that misses the target
+while the client itself is late does not count. Takes about 20 s for each arm.")]
 pub struct CapacityArgs {
-    /// Who is put under load.
+    /// The servers to put under load.
     #[command(flatten)]
-    pub arms: LoadedArms,
-    /// The target: 99 in 100 requests are answered within so many milliseconds of their intended start.
-    #[arg(long, value_name = "X", default_value_t = 5.0)]
+    pub loaded: LoadedArgs,
+    /// The target: 99 in 100 requests are answered within this many milliseconds of their intended start.
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 5.0,
+        allow_negative_numbers = true
+    )]
     pub p99_ms: f64,
-    /// Whole searches of each arm.
+    /// Number of complete searches for each arm.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeats: u32,
 }
@@ -115,53 +88,45 @@ pub struct CapacityArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
-  lab advise                                             asks, on a terminal
+  lab advise                                             asks you, on a terminal
   lab advise --connections 1000 --cpu-us 20 --p99-ms 5
   lab advise --cpu-us 200 --blocking 5% --block-us 2000 --p99-ms 20
 
-The mix is measured as the workload `service` under n1, mn and threads: first the highest rate that each carries
-within the target, then latency, CPU time and memory at a rate that all carry. About a minute and a half.")]
+Measures the mix as the workload `service` under n1, mn and threads: first the highest rate that
+each sustains within the target, then latency, CPU time and memory at a rate that all sustain.
+Takes about a minute and a half.")]
 pub struct AdviseArgs {
-    /// Connections at once [default: 64].
+    /// Number of connections that are open at once [default: 64].
     #[arg(long, value_name = "N")]
     pub connections: Option<u64>,
     /// CPU time of a request, in microseconds [default: 50].
     #[arg(long, value_name = "N")]
     pub cpu_us: Option<u64>,
-    /// For how long a request waits for others, in microseconds [default: 500].
+    /// How long a request waits without holding anything up, in microseconds [default: 500].
     #[arg(long, value_name = "N")]
     pub wait_us: Option<u64>,
-    /// Share of the requests that call something that blocks, such as 0.05 or 5% [default: 0].
+    /// Share of the requests that call a blocking function, such as 0.05 or 5% [default: 0].
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub blocking: Option<String>,
-    /// For how long such a call blocks, in microseconds [default: 1000].
+    /// How long such a call blocks, in microseconds [default: 1000].
     #[arg(long, value_name = "N")]
     pub block_us: Option<u64>,
-    /// The target: 99 in 100 requests are answered within so many milliseconds [default: 10].
-    #[arg(long, value_name = "X")]
+    /// The target: 99 in 100 requests are answered within this many milliseconds [default: 10].
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub p99_ms: Option<f64>,
-    /// Worker threads of M:N [default: the cores].
+    /// Number of worker threads of M:N [default: the number of cores].
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
-    /// Fewer and shorter processes: to see that it runs.
+    /// Fewer and shorter processes, to check that it runs.
     #[arg(long)]
     pub quick: bool,
-    /// Seed of the order and of all random input [default: a new one, printed].
-    #[arg(long, value_name = "S")]
-    pub seed: Option<u64>,
-    /// Write the results here as well; `-` is standard output, and nothing else is printed there then.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Where results.json and report.html go; what is there is kept, under earlier/ [default: lab-out].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Say nothing while measuring.
-    #[arg(long)]
-    pub no_progress: bool,
+    /// The seed, and where the results go.
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
 impl AdviseArgs {
-    /// Whether nothing is said about the mix.
+    /// Whether no flag describes the mix.
     pub(crate) fn says_nothing(&self) -> bool {
         let numbers = [self.connections, self.cpu_us, self.wait_us, self.block_us];
         numbers.iter().all(Option::is_none) && self.blocking.is_none() && self.p99_ms.is_none()

@@ -1,4 +1,4 @@
-//! Who runs a workload: the runtimes, with each policy, knob and number of workers that was asked for.
+//! The arms of a workload: the runtimes, with each requested policy, knob and number of workers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,28 +15,28 @@ use crate::registry::{Registry, RuntimeInfo};
 use crate::results::{Config, Role};
 use crate::suggest;
 
-/// More arms of one workload than anyone can read.
+/// The most arms of one workload. Nobody can read more.
 const MAX_ARMS: usize = 200;
 
-/// One measured process is one of these, once a round.
+/// One arm. Each measured process runs one arm, once per round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arm {
     pub(crate) runtime: &'static str,
-    /// The default one by its name; `None` where there is no choice.
+    /// The policy's name, also for the default; `None` if the runtime has no policies.
     pub(crate) policy: Option<String>,
-    /// Those asked for.
+    /// The requested knobs.
     pub(crate) knobs: BTreeMap<String, String>,
     /// Parts that are left out.
     pub(crate) without: BTreeSet<String>,
-    /// Those asked for.
+    /// The requested number of workers.
     pub(crate) workers: usize,
-    /// The name of the other build that it runs in; `None` for this one.
+    /// The name of the other build that it runs in; `None` for this build.
     pub(crate) binary: Option<String>,
     pub(crate) role: Role,
 }
 
 impl Arm {
-    /// What of it is known before it has run.
+    /// The part of its configuration that is known before it runs.
     pub(crate) fn config(&self) -> Config {
         Config {
             workers: None,
@@ -54,7 +54,7 @@ impl Arm {
         ArmKey::new(self.runtime, &self.config(), self.role)
     }
 
-    /// What a process of this arm is asked for.
+    /// The request to a process of this arm.
     pub(crate) fn request(
         &self,
         workload: &str,
@@ -79,7 +79,7 @@ impl Arm {
         }
     }
 
-    /// Values of the choices made about it, by name.
+    /// The choices that make up the arm, by name.
     fn choices(&self) -> impl Iterator<Item = (&str, String)> {
         let policy = self.policy.iter().map(|name| ("policy", name.clone()));
         let knobs = self.knobs.iter();
@@ -91,7 +91,7 @@ impl Arm {
     }
 }
 
-/// Choices as they were asked for, names checked: every combination is an arm.
+/// The requested choices, with their names checked. Every combination is an arm.
 #[derive(Clone, Debug)]
 pub(super) struct Choices {
     policies: Vec<String>,
@@ -153,7 +153,7 @@ impl Choices {
         Ok(choices)
     }
 
-    /// What is varied, with its values: for whoever asks for a matrix.
+    /// The dimensions with several values, for a matrix.
     pub(super) fn varied(&self, runtimes: &[&RuntimeInfo]) -> Vec<(String, Vec<String>)> {
         let mut varied = Vec::new();
         if !self.policies.is_empty() {
@@ -172,10 +172,10 @@ impl Choices {
         varied
     }
 
-    /// The arms of one runtime, its own baseline first, and a note on each combination that it does not take.
+    /// The arms of one runtime, its own baseline first, and a note on each combination that it refuses.
     ///
     /// # Errors
-    /// [`CommandError::Usage`] when a value is taken in no combination.
+    /// [`CommandError::Usage`] if every combination with some value is refused.
     pub(super) fn arms(
         &self,
         registry: &Registry,
@@ -187,7 +187,7 @@ impl Choices {
         let combinations = self.combinations(info);
         if combinations.len() > MAX_ARMS {
             return Err(usage(format!(
-                "{} combinations are asked of {}, and {MAX_ARMS} are the most; give fewer values",
+                "{} combinations are requested of {}, but the limit is {MAX_ARMS}; give fewer values",
                 combinations.len(),
                 info.name
             )));
@@ -195,7 +195,7 @@ impl Choices {
         for arm in combinations {
             match self.workers_of(info, &arm) {
                 Ok(workers) => {
-                    // One loop remains one loop, however many workers are asked for.
+                    // N:1 has one worker whatever the request, so different requests may give the same arm.
                     let same = (
                         arm.policy.clone(),
                         arm.knobs.clone(),
@@ -249,7 +249,7 @@ impl Choices {
             .filter(|name| own(name))
             .map(|name| Some(name.clone()))
             .collect();
-        // What the others are compared with is the default, wherever it was named.
+        // The default is the baseline, wherever the user named it.
         policies.sort_by_key(|name| name.as_deref() != default);
         if policies.is_empty() {
             policies.push(default.map(str::to_owned));
@@ -279,7 +279,7 @@ impl Choices {
                             arm
                         })
                     })
-                    // Told to the user by the caller; this only keeps an absurd product from being built.
+                    // The caller reports an excess. This limit only keeps an absurd product from being built.
                     .take(MAX_ARMS * MAX_ARMS)
                     .collect();
             }
@@ -295,10 +295,11 @@ impl Choices {
             .collect()
     }
 
-    /// The workers that the arm would have, as the scheduler itself says; it is only asked where something was chosen.
+    /// The number of workers that the scheduler says the arm would have. The scheduler is asked only if there was a
+    /// choice.
     ///
     /// # Errors
-    /// What the scheduler says against the choices.
+    /// The scheduler's objection to the choices.
     fn workers_of(&self, info: &RuntimeInfo, arm: &Arm) -> io::Result<Option<usize>> {
         let chosen = !self.policies.is_empty()
             || !arm.knobs.is_empty()
@@ -315,14 +316,14 @@ impl Choices {
         match launcher.probe(&config) {
             Ok(capabilities) => Ok(capabilities.workers),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
-            // A lack of threads or descriptors is for the measured process to tell.
+            // The measured process reports a lack of threads or descriptors.
             Err(_) => Ok(Some(arm.workers)),
         }
     }
 }
 
-/// The baselines of a cell with these arms: the first one for all, and that of each other runtime with a choice for
-/// its own. Each is measured once more, and its repetition is added to the arms.
+/// The baselines of a cell with these arms: the first arm for all, and the first arm of each other runtime with choices
+/// for that runtime. Adds an A/A arm for each of them.
 pub(super) fn baselines(arms: &mut Vec<Arm>) -> Vec<Baseline> {
     let mut firsts: Vec<Arm> = Vec::new();
     for arm in arms.iter() {
@@ -351,7 +352,7 @@ pub(super) fn baselines(arms: &mut Vec<Arm>) -> Vec<Baseline> {
         .collect()
 }
 
-/// That at least one of the chosen runtimes has the policy or knob of this name.
+/// Checks that at least one of the chosen runtimes has the policy or knob called `name`.
 fn known<I>(
     registry: &Registry,
     runtimes: &[&'static str],
@@ -372,11 +373,11 @@ where
         return Ok(());
     }
     Err(usage(format!(
-        "none of the chosen runtimes has the {kind} `{name}`; `lab list` shows who has it"
+        "none of the chosen runtimes has the {kind} `{name}`; `lab list` shows which runtimes have it"
     )))
 }
 
-/// The values that a knob takes, as the end of a sentence.
+/// The values that a knob accepts, as the end of a sentence.
 fn accepted(registry: &Registry, name: &str) -> String {
     registry
         .runtimes

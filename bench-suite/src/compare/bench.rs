@@ -1,4 +1,4 @@
-//! The one who measures: starts processes of this program, keeps what they say, and writes it down.
+//! Starts processes of this program for measuring, collects their results, and writes them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,18 +23,18 @@ use crate::statistics::{self, Looks};
 use crate::table;
 use crate::terminal;
 
-/// Measures in processes of this program, until a signal comes.
+/// Measures in processes of this program, until a signal arrives.
 pub(crate) struct Bench {
     interruption: Interruption,
     program: PathBuf,
     silent: bool,
-    /// The first failure outside of the planned rounds.
+    /// The first failure outside the planned rounds.
     failed: RefCell<Option<String>>,
 }
 
 impl Bench {
     /// # Errors
-    /// When signals can't be listened for, or the program isn't found.
+    /// If signals can't be handled, or the program can't be found.
     pub(crate) fn prepare(silent: bool) -> Result<Self, CommandError> {
         let system =
             |what: &str, error: std::io::Error| CommandError::Failed(format!("{what}: {error}"));
@@ -48,7 +48,7 @@ impl Bench {
         })
     }
 
-    /// True once a signal has asked to stop.
+    /// True once a signal has asked the lab to stop.
     pub(crate) fn interrupted(&self) -> bool {
         self.interruption.requested()
     }
@@ -57,14 +57,14 @@ impl Bench {
         self.silent
     }
 
-    /// Says a line on standard error, unless told to be silent.
+    /// Prints a line on standard error, unless silenced.
     pub(crate) fn say(&self, line: &str) {
         if !self.silent {
             terminal::say(line);
         }
     }
 
-    /// Takes note of how a process failed that is in no run: in `line`, which names it.
+    /// Remembers the failure of a process that is not part of a run. `line` names the process.
     pub(crate) fn note_failure(&self, status: Status, line: &str) {
         if must_not_pass(status) && !self.interrupted() {
             self.failed
@@ -73,7 +73,7 @@ impl Bench {
         }
     }
 
-    /// One process of this build, or of another one.
+    /// Runs one process of this build or of another one.
     pub(crate) fn ask(
         &self,
         binary: Option<&Binary>,
@@ -84,10 +84,10 @@ impl Bench {
         process::measure(program, request, limit, &self.interruption)
     }
 
-    /// Prepares peers and memory; results without a run yet.
+    /// Prepares peers and memory, and returns results that have no runs yet.
     ///
     /// # Errors
-    /// When there is a certificate that can't be read.
+    /// If a certificate exists and can't be read.
     pub(crate) fn describe(
         &self,
         plan: &Plan,
@@ -100,7 +100,7 @@ impl Bench {
             .flat_map(|cell| cell.arms.iter().map(|arm| arm.runtime));
         let versions = external::prepare(runtimes, |line| self.say(line));
         let begun = environment::Instant::now();
-        // A quick look has little time for it, and measures little.
+        // A quick run has little time to warm up.
         let (bytes, time) = if plan.effort.intervals_only {
             (1 << 28, Duration::from_millis(50))
         } else {
@@ -139,7 +139,7 @@ impl Bench {
         Ok(results)
     }
 
-    /// Measures what is planned, round by round, and compares it.
+    /// Measures the plan round by round, and compares.
     ///
     /// # Errors
     /// [`CommandError::Interrupted`] if nothing was measured.
@@ -165,6 +165,9 @@ impl Bench {
         };
         measuring.all();
         measuring.count(counting);
+        if let Some(time_box) = counting.timelines {
+            measuring.trace(time_box);
+        }
         let looks = measuring.looks.clone();
         measuring.progress.finish();
         if results.runs.is_empty() {
@@ -182,18 +185,18 @@ impl Bench {
         Ok(())
     }
 
-    /// Writes and prints.
+    /// Writes and prints the results.
     ///
     /// # Errors
-    /// Those of writing; [`CommandError::Interrupted`] after a signal; [`CommandError::Failed`] if a run failed.
+    /// Errors of writing; [`CommandError::Interrupted`] after a signal; [`CommandError::Failed`] if a run failed.
     pub(crate) fn conclude(
         &self,
         plan: &Plan,
         outputs: &Outputs,
         results: &Results,
     ) -> Result<(), CommandError> {
-        // Before anything is printed, as nobody may read that; and after an interruption, too: that is what was
-        // measured.
+        // Write before printing, because the reader of the output may be gone. Also write after an interruption, to
+        // keep what was measured.
         let written = outputs.write(results);
         let printed = if outputs.take_standard_output() {
             Ok(())

@@ -6,15 +6,15 @@ use std::process::{Command, Stdio};
 use super::arms::Arm;
 use crate::error::{CommandError, usage};
 
-/// Another build, asked and found to answer.
+/// Another build, which answered when asked for its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Binary {
     pub(crate) path: PathBuf,
-    /// What it says of its version.
+    /// The version that it reports.
     pub(crate) version: String,
 }
 
-/// The builds of `NAME=PATH`, in the order in which they were named.
+/// The builds of `NAME=PATH`, in the order given.
 ///
 /// # Errors
 /// [`CommandError::Usage`] for a name that is empty or given twice, and for a program that does not answer.
@@ -58,8 +58,8 @@ fn version(path: &Path) -> Result<String, String> {
     }
 }
 
-/// One runtime's arms in every build. The first one is what the others are compared with: that of the build called
-/// `baseline`, else that of the first other build.
+/// One runtime's arms in every build. The baseline comes first: the arm of the build called `baseline`, or else of the
+/// first other build.
 pub(super) fn with_builds(
     arms: Vec<Arm>,
     binaries: &[(String, Binary)],

@@ -1,4 +1,4 @@
-//! The measured process: one request in, one answer out.
+//! The measured process: reads one request and writes one answer.
 
 use std::any::Any;
 use std::fs::File;
@@ -14,11 +14,12 @@ use crate::costs::events::Events;
 use crate::error::CommandError;
 use crate::measure::Meter;
 use crate::registry::{Failure, Params, Registry};
+use crate::trace::Excerpt;
 
 /// Serves one request from standard input.
 ///
 /// # Errors
-/// When there is no request to be read, or nobody to answer to. A run that fails is an answer, not an error.
+/// If it can't read a request or write the answer. A failed run is an answer, not an error.
 pub(crate) fn run(registry: &Registry) -> Result<(), CommandError> {
     let mut line = String::new();
     let request = io::stdin()
@@ -44,8 +45,8 @@ pub(crate) fn run(registry: &Registry) -> Result<(), CommandError> {
         },
     )?;
     send(&mut answers, &answer(registry, &request))?;
-    // Closed by the end of this process, not before: whoever sees its end lets go of standard input, and that would
-    // end us as a parent's death does.
+    // Don't close it before the process ends. A parent that sees its end closes our standard input, and that would kill
+    // us, as the parent's death does.
     mem::forget(answers);
     Ok(())
 }
@@ -57,25 +58,30 @@ fn answer(registry: &Registry, request: &Request) -> Answer {
     };
     let mut meter = Meter::default();
     meter.slowdown = request.slowdown.unwrap_or(0.0);
-    // Before the runtime starts any thread.
+    // Must come before the runtime starts any thread.
     meter.events = match request.aside {
         Some(Aside::Count) => Some(Events::of_this_thread()),
         Some(Aside::Traced) => Some(Events::of_the_tracer()),
-        Some(Aside::Memory) | None => None,
+        Some(Aside::Memory | Aside::Timeline) | None => None,
     };
     meter.split_memory = request.aside == Some(Aside::Memory);
+    meter.recorder = (request.aside == Some(Aside::Timeline)).then(Excerpt::recorder);
     let params = Params::from(request);
     match catch_unwind(AssertUnwindSafe(|| (entry.run)(&params, &mut meter))) {
         Ok(Ok(())) if meter.samples.iter().all(|sample| sample.ops == 0) => {
             Failure::WrongAnswer("no operation was measured".to_owned()).into()
         }
         Ok(Ok(())) => {
-            // A workload that knows better has said so.
+            // If the workload set it, the workload knows better.
             if let Some(config) = meter.launched.take().filter(|_| meter.reactor.is_none()) {
                 let info = registry.runtime(&request.runtime);
                 meter.reactor = info.and_then(|info| info.reactor.in_use(&config));
             }
-            Answer::Result(Box::new(Measured::from(meter)))
+            let recorded = meter.recorded.take();
+            Answer::Result(Box::new(Measured {
+                excerpt: recorded.map(|recorded| Excerpt::of(&request.runtime, &recorded)),
+                ..Measured::from(meter)
+            }))
         }
         Ok(Err(failure)) => failure.into(),
         Err(payload) => Failure::of_panic(panic_message(&*payload)).into(),
@@ -87,11 +93,11 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("with a payload that is no text")
+        .unwrap_or("with a payload that is not text")
 }
 
-/// Keeps the real standard output for answers and points descriptor 1 to standard error, so that a workload that
-/// prints cannot break the protocol.
+/// Keeps the real standard output for answers and points descriptor 1 to standard error. A workload that prints then
+/// can't break the protocol.
 fn take_standard_output() -> io::Result<File> {
     let answers = io::Write::by_ref(&mut io::stdout().lock())
         .flush()
@@ -112,13 +118,13 @@ fn lost(error: io::Error) -> CommandError {
     ))
 }
 
-/// Ends this process, and those it started in its group, when standard input ends: when the parent is gone or has lost
-/// interest. The kernel's own signal covers a process too stuck to notice.
+/// Kills this process and the rest of its process group when standard input closes: the parent is dead or no longer
+/// wants the answer. The kernel's own death signal covers a process that is too stuck to notice.
 fn die_with_parent() {
     let parent = process::getppid();
-    // Not to be had in some sandboxes; the watch on standard input remains.
+    // Some sandboxes don't allow this. The watch on standard input remains.
     let _ = process::set_parent_process_death_signal(Some(Signal::KILL));
-    // A parent that died before the call sends no signal any more.
+    // If the parent died before the call, no signal will come.
     if process::getppid() != parent {
         kill_own_group();
     }
@@ -126,7 +132,7 @@ fn die_with_parent() {
         .name("lab-parent-watch".to_owned())
         .spawn(|| {
             let mut rest = [0_u8; 64];
-            // Blocks until the end of file: costs nothing while measuring.
+            // Blocks until the end of file, so it costs nothing during measurements.
             while !matches!(io::stdin().lock().read(&mut rest), Ok(0) | Err(_)) {}
             kill_own_group();
         });
@@ -134,7 +140,7 @@ fn die_with_parent() {
 }
 
 fn kill_own_group() {
-    // Only the leader of a group may take all of it down: started by hand, it would kill the shell's.
+    // Only a group leader may kill its group. In a child that you start by hand, it would kill your shell's group.
     if process::getpgrp() == process::getpid() {
         let _ = process::kill_process_group(process::getpid(), Signal::KILL);
     }

@@ -1,4 +1,4 @@
-//! One more process of each arm, in which system calls, wake-ups and instructions are counted. It is in no comparison.
+//! Counts system calls, wake-ups and instructions in one more process of each arm. It takes part in no comparison.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,19 +16,21 @@ use crate::results::{Count, Role, Status};
 /// Long enough for some thousand operations.
 const BUDGET: Duration = Duration::from_millis(50);
 const LIMIT: Duration = Duration::from_secs(30);
-/// Callgrind is some fifty times slower than the processor.
+/// Callgrind is about fifty times slower than the processor.
 const SIMULATED_BUDGET: Duration = Duration::from_millis(200);
 const SLOWED_LIMIT: Duration = Duration::from_secs(120);
 
-/// What is to be counted.
+/// What to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counting {
     pub(super) syscalls: bool,
     pub(super) instructions: bool,
+    /// The time for recording timelines; `None` records none.
+    pub(super) timelines: Option<Duration>,
 }
 
 impl Measuring<'_> {
-    /// Counts each arm, in the order of the tables.
+    /// Counts in each arm, in the order of the tables.
     pub(super) fn count(&mut self, asked: Counting) {
         if !asked.syscalls && !asked.instructions {
             return;
@@ -78,7 +80,8 @@ impl Measuring<'_> {
         }
     }
 
-    /// System calls by strace; `None` if that can't be. A peer's calls would not be told from those of its parent.
+    /// Counts system calls with strace; `None` if that is impossible. A peer's calls could not be separated from those
+    /// of its parent.
     fn traced(&self, cell: usize, arm: usize, request: &Request) -> Option<Count> {
         let external = external::find(&request.runtime).is_some();
         if external || self.binary(cell, arm).is_some() || !strace::is_allowed() {
@@ -98,7 +101,7 @@ impl Measuring<'_> {
         count.syscalls.is_some().then_some(count)
     }
 
-    /// By callgrind, if that is there and the arm has one thread.
+    /// Counts instructions with callgrind, if it is installed and the arm has one thread.
     fn simulated(&self, cell: usize, arm: usize, request: &Request, threads: Option<u64>) -> Count {
         let mut count = self.begin(cell, arm, "callgrind");
         let why = if threads != Some(1) {
@@ -136,7 +139,7 @@ impl Measuring<'_> {
         Ok(())
     }
 
-    /// Runs a child under another program, which writes into the folder that is returned.
+    /// Runs a child under another program. That program writes into the returned folder.
     fn under(
         &self,
         words: fn(&Path) -> Vec<OsString>,
@@ -144,7 +147,7 @@ impl Measuring<'_> {
     ) -> Result<(Measured, TempDir), (Status, String)> {
         let system = |error: std::io::Error| (Status::Refused, error.to_string());
         let folder = tempfile::tempdir().map_err(system)?;
-        // The link in `/proc` would be the other program's own.
+        // Under the other program, the link in `/proc` would lead to that program.
         let program = std::env::current_exe().map_err(system)?;
         let words = words(folder.path());
         let limit = SLOWED_LIMIT;

@@ -5,32 +5,42 @@ use std::time::Duration;
 use crate::cli::{CompareArgs, SweepArgs};
 use crate::statistics::LOOKS;
 
-/// How long everything may take.
+/// How many rounds a command measures, and how long they may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Effort {
-    /// At most.
+    /// The maximum number of rounds.
     pub(crate) rounds: u32,
-    /// Looks come after some of the rounds, and what is decided then is not measured any more. Otherwise there is one
-    /// look, after the last round.
+    /// If true, looks come after some of the rounds, and what is decided then is not measured further. Otherwise there
+    /// is one look, after the last round.
     pub(crate) adaptive: bool,
-    /// Of each process, for the measured part.
+    /// The length of the measured part of each process.
     pub(crate) budget: Duration,
-    /// Of the whole; `None` takes what it takes.
+    /// The time limit for the whole run; `None` for no limit.
     pub(crate) time_box: Option<Duration>,
-    /// After which a process is killed.
+    /// A process is killed after this time.
     pub(crate) limit: Duration,
-    /// Intervals only, whatever the rounds.
+    /// Gives only intervals, however many rounds there are.
     pub(crate) intervals_only: bool,
-    /// Differences smaller than this are none, as ratio - 1.
+    /// Smaller differences count as none, as ratio - 1.
     pub(crate) margin: f64,
 }
 
-/// For the default matrix: finer takes more rounds than two minutes have.
+/// For the default matrix: a finer margin takes more rounds than fit into two minutes.
 const COARSE_MARGIN: f64 = 0.05;
 const MARGIN: f64 = 0.02;
 
 impl Effort {
-    /// What `lab compare` takes.
+    /// The time for recording timelines, after everything else.
+    pub(super) fn time_for_timelines(&self) -> Duration {
+        // Together with everything else, this stays below half a minute, or below two minutes.
+        Duration::from_secs(match self.time_box {
+            Some(_) if self.intervals_only => 3,
+            Some(_) => 8,
+            None => 120,
+        })
+    }
+
+    /// The effort of `lab compare`.
     pub(super) fn of_comparison(arguments: &CompareArgs) -> Self {
         let bare = arguments.workloads.is_empty();
         let most = LOOKS[LOOKS.len() - 1];
@@ -45,7 +55,7 @@ impl Effort {
         };
         let mut effort = if arguments.quick {
             Self {
-                // As many as an interval from signs takes: 2 / 2^6 is less than a twentieth.
+                // The fewest with which a sign test can give an interval: 2 / 2^6 is less than a twentieth.
                 rounds: 6,
                 adaptive: false,
                 budget: Duration::from_millis(100),
@@ -73,13 +83,18 @@ impl Effort {
                 effort.limit = effort.limit.max(Duration::from_secs(30));
             }
         }
+        if let Some(budget_ms) = arguments.budget_ms {
+            effort.budget = Duration::from_millis(budget_ms);
+            // The parts that are not measured, such as start-up and warm-up, keep their usual limit.
+            effort.limit += effort.budget;
+        }
         if let Some(percent) = arguments.margin {
             effort.margin = percent / 100.0;
         }
         effort
     }
 
-    /// What `lab sweep` takes: a matrix is for finding where to look, so that its cells are many and its rounds few.
+    /// The effort of `lab sweep`. A matrix shows where to look closer, so it has many cells and few rounds.
     pub(super) fn of_sweep(arguments: &SweepArgs) -> Self {
         let mut effort = Self {
             rounds: 5,
@@ -101,8 +116,8 @@ impl Effort {
         effort
     }
 
-    /// What a comparison of latencies takes, for each of so many workloads: processes are longer, as a percentile takes
-    /// many requests.
+    /// The effort of a comparison of latencies of `workloads` workloads. Processes are longer, because a percentile
+    /// needs many requests.
     pub(crate) fn of_latency(quick: bool, rounds: Option<u32>, workloads: usize) -> Self {
         let workloads = u32::try_from(workloads.max(1)).unwrap_or(u32::MAX);
         let mut effort = Self {
@@ -128,7 +143,7 @@ impl Effort {
         effort
     }
 
-    /// The same for processes of this length, with a whole that is longer by as much.
+    /// The same effort for processes of this length. The time limit grows accordingly.
     pub(crate) fn with_budget(self, budget: Duration) -> Self {
         let longer = budget.as_secs_f64() / self.budget.as_secs_f64();
         Self {
@@ -138,7 +153,7 @@ impl Effort {
         }
     }
 
-    /// The number of rounds after which the next look comes if `round` rounds were made.
+    /// The number of rounds at the next look, after `round` rounds.
     pub(super) fn next_look(&self, round: u32) -> u32 {
         LOOKS
             .into_iter()
@@ -146,7 +161,7 @@ impl Effort {
             .unwrap_or(self.rounds)
     }
 
-    /// Whether a look comes after `rounds` rounds that is not the last one.
+    /// Whether a look that is not the last one comes after `rounds` rounds.
     pub(super) fn is_interim(&self, rounds: u32) -> bool {
         self.adaptive && rounds < self.rounds && LOOKS.contains(&rounds)
     }
@@ -164,5 +179,15 @@ mod tests {
         assert_eq!(longer.budget, Duration::from_secs(1));
         assert_eq!(longer.time_box, Some(Duration::from_secs(480)));
         assert_eq!(Effort::of_latency(false, Some(9), 2).time_box, None);
+    }
+
+    #[test]
+    fn a_budget_is_each_process_s_own_and_has_time_besides() {
+        let effort = Effort::of_comparison(&CompareArgs {
+            budget_ms: Some(50_000),
+            ..CompareArgs::default()
+        });
+        assert_eq!(effort.budget, Duration::from_secs(50));
+        assert_eq!(effort.limit, Duration::from_secs(60));
     }
 }

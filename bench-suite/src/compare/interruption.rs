@@ -1,4 +1,4 @@
-//! Stopping on SIGINT, SIGTERM or SIGHUP without losing what was measured.
+//! Stops on SIGINT, SIGTERM or SIGHUP without losing what was measured.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use signal_hook::iterator::Signals;
 
 use crate::stopping;
 
-/// Shared between the measuring thread and the one that waits for signals.
+/// Shared between the measuring thread and the thread that waits for signals.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interruption {
     state: Arc<Mutex<State>>,
@@ -18,17 +18,17 @@ pub(crate) struct Interruption {
 #[derive(Debug, Default)]
 struct State {
     requested: bool,
-    /// The process group that runs now. Its leader is not reaped while it stands here, so the id can't belong to
-    /// another.
+    /// The process group that is running. Its leader is not reaped while the group is stored here, so the id can't be
+    /// reused.
     group: Option<Pid>,
 }
 
 impl Interruption {
-    /// Begins to listen. The first signal kills the running child; the second ends this process with code 130, and the
-    /// child dies with it.
+    /// Starts to listen. The first signal kills the running child. The second one ends this process with code 130, and
+    /// the child dies with it.
     ///
     /// # Errors
-    /// When the handlers can't be installed.
+    /// If the handlers can't be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         let interruption = Self::default();
         let mut signals = Signals::new(stopping::signals())?;
@@ -45,12 +45,12 @@ impl Interruption {
         Ok(interruption)
     }
 
-    /// True once a signal has come.
+    /// True once a signal has arrived.
     pub(crate) fn requested(&self) -> bool {
         self.lock().requested
     }
 
-    /// Notes which group runs now; it is killed at once if a signal came before.
+    /// Sets the running group. It is killed immediately if a signal came earlier.
     pub(crate) fn running(&self, group: Pid) {
         let mut state = self.lock();
         state.group = Some(group);
@@ -59,15 +59,15 @@ impl Interruption {
         }
     }
 
-    /// Kills whatever is left of the running group. To be called before its leader is reaped.
+    /// Kills what is left of the running group. Call this before you reap the group's leader.
     pub(crate) fn end_group(&self) {
         if let Some(group) = self.lock().group.take() {
-            // Fails if nothing is left, as it should be.
+            // The normal case is an error, because nothing is left.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
 
-    /// Asks to stop; true if that had been asked before.
+    /// Requests the stop; true if it was already requested.
     fn request(&self) -> bool {
         let mut state = self.lock();
         if let Some(group) = state.group {

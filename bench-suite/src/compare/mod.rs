@@ -14,6 +14,7 @@ pub(crate) mod process;
 mod progress;
 pub mod protocol;
 mod schedule;
+mod tracing;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use crate::registry::Registry;
 use crate::results::{Comparison, Family, Remark, Results, Role, Run, Status, WorkloadInfo};
 use crate::statistics::Looks;
 use crate::terminal;
+use crate::units;
 
 pub(crate) use bench::Bench;
 use binaries::Binary;
@@ -39,12 +41,12 @@ use progress::Progress;
 use protocol::{Measured, Request};
 use schedule::Schedule;
 
-/// `lab compare`: measures, prints tables and verdicts, writes results and the report.
+/// `lab compare`: measures, prints tables and verdicts, and writes the results and the report.
 ///
 /// # Errors
 /// [`CommandError::Usage`] before anything is measured; [`CommandError::Failed`] if a run crashed, timed out or gave a
 /// wrong answer, or if the results can't be written; [`CommandError::Interrupted`] after a signal. In the last two
-/// cases what was measured is written and shown.
+/// cases, what was measured is still written and printed.
 pub fn run(
     registry: &Registry,
     build: &Build,
@@ -54,10 +56,10 @@ pub fn run(
     let shard = shard.map(|text| Shard::read(text, |name| std::env::var(name).ok()));
     let shard = shard.transpose().map_err(CommandError::Usage)?;
     let mut plan = Plan::new(registry, &Asked::from(arguments))?;
-    let mut folder = arguments.out.clone();
+    let mut folder = arguments.keep.out.clone();
     if let Some(shard) = shard {
         plan.keep(shard)?;
-        // Shards may run side by side in one folder.
+        // Several shards may run at once in one folder.
         folder.get_or_insert_with(|| {
             format!(
                 "{}/shard-{}-of-{}",
@@ -69,21 +71,22 @@ pub fn run(
         });
     }
     let formats = Formats::prepare(&arguments.formats)?;
-    let outputs = Outputs::prepare(folder, arguments.json.clone(), arguments.csv.clone())?;
+    let outputs = Outputs::prepare(folder, arguments.keep.json.clone(), arguments.csv.clone())?;
     let counting = Counting {
         syscalls: arguments.count_syscalls,
         instructions: arguments.count_instructions,
+        timelines: (!arguments.no_timelines).then(|| plan.effort.time_for_timelines()),
     };
     carry_out(
         &plan,
         build,
         &outputs.with(formats),
         counting,
-        arguments.no_progress,
+        arguments.keep.no_progress,
     )
 }
 
-/// `lab sweep`: the same with the same care, for every combination of policies, knobs and workers; shown as a matrix.
+/// `lab sweep`: like `lab compare`, for every combination of policies, knobs and workers, and shown as a matrix.
 ///
 /// # Errors
 /// Those of [`run`].
@@ -93,13 +96,17 @@ pub fn sweep(
     arguments: &SweepArgs,
 ) -> Result<(), CommandError> {
     let plan = Plan::new(registry, &Asked::from(arguments))?;
-    let outputs = Outputs::prepare(arguments.out.clone(), arguments.json.clone(), None)?;
+    let outputs = Outputs::prepare(
+        arguments.keep.out.clone(),
+        arguments.keep.json.clone(),
+        None,
+    )?;
     carry_out(
         &plan,
         build,
         &outputs,
         Counting::default(),
-        arguments.no_progress,
+        arguments.keep.no_progress,
     )
 }
 
@@ -117,7 +124,7 @@ fn carry_out(
     bench.conclude(plan, outputs, &results)
 }
 
-/// Says what will be measured.
+/// Announces what will be measured.
 pub(crate) fn announce(plan: &Plan, silent: bool) {
     if silent {
         return;
@@ -125,27 +132,22 @@ pub(crate) fn announce(plan: &Plan, silent: bool) {
     let effort = &plan.effort;
     let whole = match effort.time_box {
         Some(time_box) => format!("at most {} s in all", time_box.as_secs()),
-        None => "without a limit on the whole".to_owned(),
+        None => "without a time limit".to_owned(),
     };
+    let processes = units::counted(plan.round_size(), "process");
     let rounds = if effort.adaptive {
         format!(
-            "{} rounds of {} processes, then up to {} for what is undecided",
-            effort.next_look(0),
-            plan.round_size(),
+            "{} of {processes}, then up to {} for what is undecided",
+            units::counted(effort.next_look(0) as usize, "round"),
             effort.rounds
         )
     } else {
-        format!(
-            "{} rounds of {} processes",
-            effort.rounds,
-            plan.round_size()
-        )
+        let rounds = units::counted(effort.rounds as usize, "round");
+        format!("{rounds} of {processes}")
     };
-    terminal::say(&format!(
-        "{} workloads and settings, {rounds}, {whole}; seed {}",
-        plan.cells.len(),
-        plan.seed,
-    ));
+    // For this count, the same workload with other parameters is another workload.
+    let cells = units::counted(plan.cells.len(), "workload");
+    terminal::say(&format!("{cells}, {rounds}, {whole}; seed {}", plan.seed));
 }
 
 fn described(plan: &Plan) -> Vec<WorkloadInfo> {
@@ -192,7 +194,7 @@ fn question<'a>(plan: &Plan, cell: &'a Cell, looks: &'a Looks) -> Question<'a> {
     }
 }
 
-/// What was asked of each cell, for whoever compares again.
+/// The question for each cell, stored for later comparisons of the same results.
 fn families(plan: &Plan, looks: &[Looks]) -> Vec<Family> {
     let cells = plan.cells.iter().zip(looks);
     let stored = |(cell, looks): (&Cell, &Looks)| {
@@ -209,7 +211,7 @@ fn remarks(plan: &Plan, runs: &[Run]) -> Vec<Remark> {
         .collect()
 }
 
-/// Whether a command that saw this must not end with code 0.
+/// Whether a command must not end with code 0 after a run with this status.
 fn must_not_pass(status: Status) -> bool {
     matches!(
         status,
@@ -217,7 +219,7 @@ fn must_not_pass(status: Status) -> bool {
     )
 }
 
-/// One line on the runs that failed in a way that must not pass for done; `None` if there are none.
+/// One line about the runs whose failure must be reported; `None` if there are none.
 fn failures(runs: &[Run]) -> Option<String> {
     let failed: Vec<&Run> = runs
         .iter()
@@ -234,8 +236,8 @@ fn failures(runs: &[Run]) -> Option<String> {
     Some(match failed.len() {
         1 => format!("{line}; all other figures are kept"),
         count => format!(
-            "{line}; and {} more failed runs; all other figures are kept",
-            count - 1
+            "{line}; and {}; all other figures are kept",
+            units::counted(count - 1, "more failed run")
         ),
     })
 }
@@ -248,14 +250,14 @@ struct Measuring<'a> {
     progress: Progress,
     measure: &'a dyn Fn(Option<&Binary>, &Request, Duration) -> process::Outcome,
     results: &'a mut Results,
-    /// Of each cell.
+    /// The looks at each cell.
     looks: Vec<Looks>,
 }
 
 impl Measuring<'_> {
     fn all(&mut self) {
         self.rounds();
-        // However it ended: by the clock or by a signal, and not by what was measured.
+        // The time limit or a signal ended the measurement, and not its result, so this look is legitimate.
         let made = self.results.runs.iter().map(|run| run.round + 1).max();
         for cell in 0..self.plan.cells.len() {
             if !self.is_decided(cell) {
@@ -264,13 +266,13 @@ impl Measuring<'_> {
         }
     }
 
-    /// Whether a cell had all its verdicts at the last look.
+    /// Whether all of a cell's verdicts were decided at the last look.
     fn is_decided(&self, cell: usize) -> bool {
         let made = !self.looks[cell].made().is_empty();
         made && self.undecided(cell).is_empty()
     }
 
-    /// The arms of a cell that a verdict waits for, as of the last look.
+    /// The arms of a cell whose verdicts were undecided at the last look.
     fn undecided(&self, cell: usize) -> BTreeSet<ArmKey> {
         let what = &self.plan.cells[cell];
         let runs = runs_of(what, &self.results.runs);
@@ -279,7 +281,7 @@ impl Measuring<'_> {
         comparisons::undecided(&compared, headline)
     }
 
-    /// Looks at what was measured: arms that no verdict waits for are not measured any more.
+    /// Looks at what was measured. Arms whose verdicts are decided are not measured further.
     fn look(&mut self, rounds: u32, schedule: &mut Schedule<'_>) {
         for (cell, what) in self.plan.cells.iter().enumerate() {
             if self.is_decided(cell) {
@@ -288,7 +290,7 @@ impl Measuring<'_> {
             self.looks[cell].interim(rounds);
             let undecided = self.undecided(cell);
             for (arm, one) in what.arms.iter().enumerate() {
-                // An A/A arm goes on with its twin, or tells the noise for whoever goes on.
+                // An A/A arm continues with its twin, or measures the noise for arms that continue.
                 let waits = match one.role {
                     Role::Arm => undecided.contains(&one.key()),
                     Role::Repeat => !undecided.is_empty(),
@@ -315,10 +317,10 @@ impl Measuring<'_> {
                 return;
             }
             let Some(budget) = schedule.budget(round, started.elapsed()) else {
-                // An adaptive run is made to end with its time.
+                // An adaptive run normally ends with its time limit.
                 if round < self.plan.effort.next_look(0) {
                     let note = format!(
-                        "{round} of {} rounds: the time was over",
+                        "{round} of {} rounds: the time limit was reached",
                         self.plan.effort.next_look(0)
                     );
                     self.progress.say(&note);
@@ -334,7 +336,10 @@ impl Measuring<'_> {
                     continue;
                 }
                 let Some(limit) = schedule.limit(round, started.elapsed()) else {
-                    let note = format!("round {} is not complete: the time was over", round + 1);
+                    let note = format!(
+                        "round {} is not complete: the time limit was reached",
+                        round + 1
+                    );
                     self.progress.say(&note);
                     self.results.notes.push(note);
                     return;
@@ -353,7 +358,7 @@ impl Measuring<'_> {
                         run.workload, run.runtime
                     );
                     self.progress.say(&line);
-                    // That something is not installed is its own explanation.
+                    // The results already explain that a runtime is not installed.
                     if run.status != Status::NotInstalled {
                         self.results.notes.push(line);
                     }
@@ -384,12 +389,12 @@ impl Measuring<'_> {
     fn request(&self, round: u32, cell: usize, arm: usize, budget: Duration) -> Request {
         let cell = &self.plan.cells[cell];
         let arm = &cell.arms[arm];
-        // The same input for all arms of a round, another one in the next.
+        // All arms of a round get the same input; the next round gets another one.
         let seed = self.plan.seed.wrapping_add(u64::from(round));
         arm.request(cell.workload.name, &cell.params, budget, seed)
     }
 
-    /// The other build that an arm is measured in; `None` for this one.
+    /// The other build in which an arm is measured; `None` for this build.
     fn binary(&self, cell: usize, arm: usize) -> Option<&Binary> {
         let name = self.plan.cells[cell].arms[arm].binary.as_ref()?;
         self.plan.binaries.get(name)

@@ -1,5 +1,5 @@
-//! Where results and report go. Found out to be writable before anything is measured; whole or not at all; and what was
-//! there before is kept.
+//! The files of results and the report. The lab checks that they are writable before it measures anything. It writes
+//! each file as a whole or not at all, and keeps earlier files.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -18,25 +18,25 @@ use crate::results::{Certificate, Results};
 use crate::units;
 
 pub(super) const DEFAULT_FOLDER: &str = "lab-out";
-/// Below the folder: a folder for each earlier run, named by when it was written.
+/// The subfolder for earlier runs. Each run has a folder there, named after the time when it was written.
 const EARLIER: &str = "earlier";
 const RESULTS: &str = "results.json";
 const UNFINISHED: &str = "results.unfinished.json";
 
 pub(crate) struct Outputs {
     folder: PathBuf,
-    /// As it was named, and where that leads.
+    /// The path as given, and where it leads.
     json: Option<(PathBuf, Output)>,
-    /// The comparisons as a table, likewise.
+    /// The comparisons as a table: the path as given, and where it leads.
     csv: Option<(PathBuf, Output)>,
     formats: Formats,
-    /// Held as long as this run may write: no other one does.
+    /// The lock on the folder, held as long as this run may write.
     _lock: Option<File>,
 }
 
 impl Outputs {
     /// # Errors
-    /// When something can't be written where it shall be.
+    /// If something can't be written to its path.
     pub(crate) fn prepare(
         folder: Option<PathBuf>,
         json: Option<PathBuf>,
@@ -58,7 +58,7 @@ impl Outputs {
             formats: Formats::default(),
             _lock: lock,
         };
-        // Left by a run that was killed: it may be all that there is of it.
+        // A killed run left this file, and it may be the only trace of that run.
         outputs.keep(&[UNFINISHED]).map_err(|error| {
             CommandError::Usage(format!(
                 "--out {}: cannot keep what an earlier run left unfinished there ({error}); name another folder",
@@ -69,22 +69,22 @@ impl Outputs {
         Ok(outputs)
     }
 
-    /// The same, with the results in other formats, too.
+    /// Adds the results in other formats.
     pub(super) fn with(self, formats: Formats) -> Self {
         Self { formats, ..self }
     }
 
-    /// Whether standard output is for the results, and for nothing else.
+    /// Whether the results go to standard output, so that nothing else may be printed there.
     pub(super) fn take_standard_output(&self) -> bool {
         let to_standard =
             |output: &Option<(PathBuf, Output)>| matches!(output, Some((_, Output::Standard)));
         to_standard(&self.json) || to_standard(&self.csv) || self.formats.take_standard_output()
     }
 
-    /// The certificate to be shown.
+    /// The certificate to show.
     ///
     /// # Errors
-    /// When there is one in the folder that can't be read.
+    /// If the folder contains a certificate that can't be read.
     pub(super) fn certificate(&self) -> Result<Certificate, CommandError> {
         Certificate::of_folder(&self.folder).map_err(|error| CommandError::Usage(error.to_string()))
     }
@@ -97,9 +97,10 @@ impl Outputs {
         self.folder.join(UNFINISHED)
     }
 
-    /// Keeps what has been measured so far, under a name that says that it is not all: for when this process is killed.
+    /// Stores what has been measured so far, under a name that says that it is incomplete, in case this process is
+    /// killed.
     pub(super) fn keep_unfinished(&self, results: &Results) {
-        // Losing this copy loses nothing yet; a full disk is reported when the results are written.
+        // Losing this copy loses nothing yet. A full disk is reported when the results are written.
         let _ = results.write(&self.unfinished());
     }
 
@@ -107,10 +108,10 @@ impl Outputs {
         let _ = fs::remove_file(self.unfinished());
     }
 
-    /// Writes results and report; what to tell the user about where they are.
+    /// Writes results and report, and returns a line for the user about where they are.
     ///
     /// # Errors
-    /// When one can't be written; the others are tried all the same.
+    /// If one of them can't be written. The others are still tried.
     pub(super) fn write(&self, results: &Results) -> Result<String, CommandError> {
         let mut said = String::new();
         let mut first_error = None;
@@ -132,7 +133,7 @@ impl Outputs {
                     &self.results(),
                 );
             }
-            // Not over what can't be kept.
+            // Don't overwrite files that can't be kept.
             Err(error) => {
                 self.keep_unfinished(results);
                 first_error = Some(CommandError::Failed(format!(
@@ -142,7 +143,7 @@ impl Outputs {
                 )));
             }
         }
-        // Last: a FIFO waits for its reader.
+        // Last, because writing to a FIFO waits for a reader.
         if let Some((path, output)) = &self.json {
             note(
                 &mut first_error,
@@ -174,10 +175,10 @@ impl Outputs {
         Ok(said)
     }
 
-    /// Keeps results that their folder does not take: the error that says where they are.
+    /// Saves results that can't be written to their folder. Returns the error, which names the new place.
     fn rescue(&self, results: &Results, path: &Path, error: &io::Error) -> CommandError {
         let place = self.json.as_ref().and_then(|(path, output)| {
-            // A FIFO may have no reader, and standard output is for whoever asked for it.
+            // A FIFO may have no reader, and standard output belongs to its own reader.
             let file = matches!(output, Output::File(_)) && results.write_to(output).is_ok();
             file.then(|| path.clone())
         });
@@ -187,13 +188,13 @@ impl Outputs {
             None if results.write_to(&Output::Standard).is_ok() => {
                 "what was measured is on standard output, as JSON".to_owned()
             }
-            None => "no other place takes what was measured, either".to_owned(),
+            None => "and the results could not be saved elsewhere either".to_owned(),
         };
         CommandError::Failed(format!("cannot write {}: {error}; {kept}", path.display()))
     }
 
-    /// Puts the files of these names that are in the folder into a new folder below [`EARLIER`], from where nothing
-    /// takes them; they stay where they are, too. Where that is, if there were any.
+    /// Copies the files with these names into a new folder below [`EARLIER`], where nothing removes them. The originals
+    /// stay in place. Returns the new folder if there were any files.
     fn keep(&self, names: &[&str]) -> io::Result<Option<PathBuf>> {
         let there: Vec<(&str, PathBuf)> = names
             .iter()
@@ -207,7 +208,8 @@ impl Outputs {
         let kept = new_folder(&self.folder.join(EARLIER), written)?;
         for (name, path) in &there {
             let copy = kept.join(name);
-            // A rename over the old name leaves this one alone. A link to a link would not do that.
+            // A later rename over the original does not affect a hard link to it. A link to a symlink would be
+            // affected.
             if path.is_symlink() || fs::hard_link(path, &copy).is_err() {
                 fs::copy(path, &copy)?;
             }
@@ -216,7 +218,7 @@ impl Outputs {
     }
 }
 
-/// Makes a folder in `parent` that is named by a time: `2026-01-31T09-05-59Z`, and `-2` and so on if there is one.
+/// Creates a folder in `parent` with a time as its name: `2026-01-31T09-05-59Z`, or `...-2` and so on if that exists.
 fn new_folder(parent: &Path, time: SystemTime) -> io::Result<PathBuf> {
     fs::create_dir_all(parent)?;
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -233,7 +235,7 @@ fn new_folder(parent: &Path, time: SystemTime) -> io::Result<PathBuf> {
     unreachable!("numbers do not end")
 }
 
-/// Where results go that their folder does not take.
+/// Writes the results to another place if their folder does not accept them, and returns that place.
 fn elsewhere(results: &Results) -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let places = [std::env::temp_dir(), "/var/tmp".into(), "/dev/shm".into()];
@@ -255,7 +257,7 @@ fn note(first: &mut Option<CommandError>, path: &Path, outcome: io::Result<()>, 
     }
 }
 
-/// Makes this run the only one that writes into `folder`; `None` where the file system has no locks.
+/// Locks `folder`, so that only this run writes there; `None` if the file system has no locks.
 fn lock(folder: &Path) -> Result<Option<File>, CommandError> {
     let Ok(opened) = File::open(folder) else {
         return Ok(None);
@@ -270,13 +272,13 @@ fn lock(folder: &Path) -> Result<Option<File>, CommandError> {
     }
 }
 
-/// The results as other programs want them, each into a file of its own.
+/// The results in the formats of other programs, each in its own file.
 #[derive(Default)]
 pub(crate) struct Formats(Vec<Format>);
 
 struct Format {
     kind: Kind,
-    /// As it was named, and where that leads.
+    /// The path as given, and where it leads.
     path: PathBuf,
     output: Output,
 }
@@ -304,7 +306,7 @@ impl Kind {
 
 impl Formats {
     /// # Errors
-    /// [`CommandError::Usage`] when something can't be written where it shall be, or a history is none.
+    /// [`CommandError::Usage`] if something can't be written to its path, or if a history file is invalid.
     pub(crate) fn prepare(asked: &FormatArgs) -> Result<Self, CommandError> {
         let named = [
             (Kind::Markdown, &asked.markdown),
@@ -322,7 +324,7 @@ impl Formats {
                 path: path.clone(),
                 output,
             };
-            // A history that can't be continued is found before anything is measured.
+            // Find out before measuring whether the history can be continued.
             if kind == Kind::History
                 && let Err(error) = format.text(&Results::default())
             {
@@ -343,7 +345,7 @@ impl Formats {
             .any(|format| format.output == Output::Standard)
     }
 
-    /// Writes all of them and says where; the first error, after all were tried.
+    /// Writes all of them and says where. Returns the first error after trying all.
     pub(crate) fn write(&self, results: &Results, said: &mut String) -> Option<CommandError> {
         let mut first = None;
         for format in &self.0 {
@@ -368,13 +370,13 @@ impl Formats {
 
 impl Format {
     fn write(&self, results: &Results) -> io::Result<()> {
-        // Two runs may add to one history: each waits until the other has.
+        // Two runs may append to one history, so each waits until the other is done.
         let folder = match &self.output {
             Output::File(path) if self.kind == Kind::History => File::open(folder_of(path)).ok(),
             _ => None,
         };
         if let Some(folder) = &folder {
-            // Where there are no locks, the rename still leaves a whole file.
+            // If the file system has no locks, the rename still leaves a complete file.
             let _ = flock(folder, FlockOperation::LockExclusive);
         }
         self.output.write(self.text(results)?.as_bytes())

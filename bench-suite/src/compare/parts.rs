@@ -6,21 +6,20 @@ use crate::error::{CommandError, usage};
 use crate::parts;
 use crate::registry::{Registry, RuntimeInfo};
 
-/// What is left out in the arms of the runtimes that have parts.
+/// What the arms of runtimes with parts leave out.
 #[derive(Clone, Debug)]
 pub(super) enum Parts {
-    /// Nothing in one arm, and each of these sets in another.
+    /// One arm leaves out nothing, and one more for each of these sets leaves out the set.
     Without(Vec<BTreeSet<String>>),
-    /// Nothing, everything, each part, and everything but each part.
+    /// Arms that leave out nothing, everything, each part, and everything but each part.
     Ablation,
 }
 
 impl Parts {
-    /// `without` are sets as they were written, `PART,PART`.
+    /// `without` are sets as the user wrote them: `PART,PART`.
     ///
     /// # Errors
-    /// [`CommandError::Usage`] for a part that none of `runtimes` has, and if the matrix is asked of runtimes that
-    /// have none.
+    /// [`CommandError::Usage`] for a part that none of `runtimes` has, and for a matrix of runtimes without parts.
     pub(super) fn new(
         registry: &Registry,
         runtimes: &[&'static str],
@@ -63,7 +62,7 @@ impl Parts {
             };
             if !chosen().any(has_all) {
                 return Err(usage(format!(
-                    "no chosen runtime has all of the parts {written}; give each runtime's in a --without of its own"
+                    "no chosen runtime has all of the parts {written}; use a separate --without for each runtime"
                 )));
             }
             sets.push(set);
@@ -71,8 +70,8 @@ impl Parts {
         Ok(Self::Without(sets))
     }
 
-    /// What is left out in each arm of one runtime, each set once; first nothing. Sets with a part that the runtime
-    /// does not have are for others.
+    /// What each arm of one runtime leaves out. Each set occurs once, and the empty set comes first. Sets with a part
+    /// that the runtime lacks are for other runtimes.
     pub(super) fn of(&self, info: &RuntimeInfo) -> Vec<BTreeSet<String>> {
         let parts: BTreeSet<&str> = names(info).collect();
         let owned = |names: &BTreeSet<&str>| -> BTreeSet<String> {
@@ -105,7 +104,7 @@ impl Parts {
         distinct
     }
 
-    /// The matrix's rows, by name, over these runtimes; `None` without a matrix.
+    /// The matrix's rows over these runtimes, by name; `None` without a matrix.
     pub(super) fn rows(&self, runtimes: &[&RuntimeInfo]) -> Option<Vec<String>> {
         let Self::Ablation = self else { return None };
         let mut rows: Vec<String> = Vec::new();
@@ -168,7 +167,7 @@ mod tests {
     fn each_set_is_for_the_runtimes_that_have_all_of_it() {
         assert_eq!(asked(&[]), Ok(vec![1, 1, 1]));
         assert_eq!(asked(&["b,a", "a", "c"]), Ok(vec![3, 2, 1]));
-        // Written twice, in another order.
+        // The same set, written twice in a different order.
         assert_eq!(asked(&["b,a", "a,b"]), Ok(vec![2, 1, 1]));
     }
 

@@ -1,4 +1,4 @@
-//! The parent's side of one measured process: start, ask, wait, and leave nothing behind.
+//! The parent's side of one measured process: starts it, asks, waits, and leaves nothing behind.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -15,18 +15,19 @@ use super::interruption::Interruption;
 use super::protocol::{Answer, Measured, Request};
 use crate::peers::external::tree;
 use crate::results::Status;
+use crate::workloads::scratch;
 
 /// How long a child may take to exit after its answer, and its pipes to drain after its exit.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Longest message that is kept of a child's standard error.
+/// The longest tail of a child's standard error that is kept.
 const TAIL_BYTES: usize = 4096;
 
-/// A run's figures, or how it failed and why.
+/// A run's figures, or its status and the reason for the failure.
 pub(crate) type Outcome = Result<Measured, (Status, String)>;
 
-/// The program that plays the child: this one. The link in `/proc` stays true when the file is replaced by a new build
-/// halfway.
+/// The program for the child, which is this program. The link in `/proc` stays valid if a new build replaces the file
+/// during the run.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
     let link = Path::new("/proc/self/exe");
     if link.exists() {
@@ -36,10 +37,10 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     }
 }
 
-/// Runs one child to its end, for at most `limit`. What is returned after an interruption is the killed child's, not a
-/// figure.
+/// Runs one child to its end, for at most `limit`. After an interruption, the outcome is that of a killed child and
+/// must not count.
 ///
-/// To be called from the main thread: the child's death signal is sent when the *thread* that started it ends.
+/// Call this from the main thread, because the child's death signal is sent when the *thread* that started it ends.
 pub(crate) fn measure(
     program: &Path,
     request: &Request,
@@ -49,7 +50,7 @@ pub(crate) fn measure(
     measure_under(&[], program, request, limit, interruption)
 }
 
-/// [`measure`], with the words of another command before the program: the child is run by that.
+/// [`measure`], with another command in front of the program: that command runs the child.
 pub(crate) fn measure_under(
     words: &[OsString],
     program: &Path,
@@ -82,7 +83,7 @@ pub(crate) fn measure_under(
         .map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => (
                 Status::Refused,
-                format!("the system starts no process ({error})"),
+                format!("the system refused a process ({error})"),
             ),
             _ => (Status::Crashed, format!("cannot be started ({error})")),
         })?;
@@ -90,14 +91,14 @@ pub(crate) fn measure_under(
     interruption.running(group);
     let outcome = converse(&mut child, group, request, deadline, limit);
     interruption.end_group();
-    // Reaped only now, so that no other process can have had its id meanwhile.
+    // Reap it only now, so that no other process can have reused its id.
     let reaped = child.wait();
-    // What a killed child's peer had started, and what left the group.
+    // Kill what a killed child's peer had started, and what left the group.
     tree::end_marked();
-    let (answer, stderr) = match outcome {
-        Ok(Conversation { answer, stderr }) => (answer, stderr),
-        Err(failure) => return Err(failure),
-    };
+    if !matches!(&outcome, Ok(conversation) if conversation.answer.is_some()) {
+        scratch::remove_those_of(group);
+    }
+    let Conversation { answer, stderr } = outcome?;
     let tail = || {
         let text = stderr.recv_timeout(GRACE).unwrap_or_default();
         last_line(&text)
@@ -114,7 +115,7 @@ pub(crate) fn measure_under(
         )),
         (None, Ok(status)) => {
             let tail = tail();
-            // What the standard library says when an allocation fails, before it aborts.
+            // The standard library prints this when an allocation fails, before it aborts.
             if tail.starts_with(": memory allocation of") {
                 return Err((Status::Refused, tail.trim_start_matches(": ").to_owned()));
             }
@@ -129,7 +130,7 @@ struct Conversation {
     stderr: Receiver<String>,
 }
 
-/// Sends the request and collects the answer; returns when the child has ended by itself (not yet reaped).
+/// Sends the request and collects the answer. Returns when the child has exited but is not yet reaped.
 fn converse(
     child: &mut Child,
     group: Pid,
@@ -148,7 +149,7 @@ fn converse(
     let no_thread = |error: io::Error| {
         (
             Status::Refused,
-            format!("the system gives no thread to listen to it ({error})"),
+            format!("the system refused a thread to listen to it ({error})"),
         )
     };
     let stdout = child.stdout.take().ok_or_else(|| broken("has no output"))?;
@@ -158,11 +159,11 @@ fn converse(
         .take()
         .ok_or_else(|| broken("has no standard error"))?;
     let stderr = tail_of(stderr).map_err(no_thread)?;
-    // Held open until the end: its end is the order to die.
+    // Keep it open until the end, because closing it tells the child to die.
     let mut stdin = child.stdin.take().ok_or_else(|| broken("has no input"))?;
     let mut line = serde_json::to_vec(request).map_err(|error| broken(&error.to_string()))?;
     line.push(b'\n');
-    // A child that died at once cannot be written to; how it ended says more than this error.
+    // A write to a child that died at once fails. Its exit status explains more than this error.
     let _ = stdin.write_all(&line).and_then(|()| stdin.flush());
 
     let mut answer = None;
@@ -180,7 +181,7 @@ fn converse(
                     return Err((
                         Status::Crashed,
                         format!(
-                            "said `{}`, which is no answer ({error})",
+                            "said `{}`, which is not a valid answer ({error})",
                             start.escape_debug()
                         ),
                     ));
@@ -193,7 +194,7 @@ fn converse(
             Err(RecvTimeoutError::Timeout) => return Err(timed_out()),
         }
     }
-    // Its output has ended, so it is about to exit. Seen without reaping it, so that its group keeps its id.
+    // Its output has closed, so it is about to exit. Wait without reaping it, so that its group keeps its id.
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     let deadline = deadline.max(Instant::now() + GRACE);
     while let Ok(None) = waitid(WaitId::Pid(group), options) {
@@ -205,11 +206,12 @@ fn converse(
     Ok(Conversation { answer, stderr })
 }
 
-fn lines_of(stdout: ChildStdout) -> io::Result<Receiver<String>> {
+/// Reads its output line by line, until the child closes it or the receiver is gone.
+pub(crate) fn lines_of(stdout: ChildStdout) -> io::Result<Receiver<String>> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // Nobody listens any more once the child has been given up.
+            // The receiver is gone once the lab has its answer or has given up on the child.
             if sender.send(line).is_err() {
                 break;
             }
@@ -218,7 +220,7 @@ fn lines_of(stdout: ChildStdout) -> io::Result<Receiver<String>> {
     Ok(receiver)
 }
 
-/// Reads standard error to its end, so that the child never blocks on it, and sends its last part.
+/// Reads standard error to its end, so that the child never blocks on it, and sends the last part.
 pub(crate) fn tail_of(mut stderr: ChildStderr) -> io::Result<Receiver<String>> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new().spawn(move || {
@@ -230,7 +232,7 @@ pub(crate) fn tail_of(mut stderr: ChildStderr) -> io::Result<Receiver<String>> {
                 tail.drain(..tail.len() - TAIL_BYTES);
             }
         }
-        // The receiver is gone if the run went well.
+        // The receiver is gone if the run succeeded.
         let _ = sender.send(String::from_utf8_lossy(&tail).into_owned());
     })?;
     Ok(receiver)
@@ -257,7 +259,7 @@ pub(crate) fn last_line(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// An error as it can stand in a table: no control characters, and not for ever.
+/// An error as it can appear in a table: no control characters, and limited in length.
 pub(crate) fn one_line(text: &str) -> String {
     let line: String = text
         .chars()

@@ -1,4 +1,4 @@
-//! Progress: a bar on a terminal, plain lines elsewhere, nothing when asked for.
+//! Progress: a bar on a terminal, plain lines elsewhere, or nothing on request.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::terminal;
 
-/// Tells on standard error how far measuring is. Nothing is drawn while a child runs: drawing would cost it time.
+/// Shows progress on standard error. Draws nothing while a child runs, because that would cost the child time.
 #[derive(Debug)]
 pub(super) enum Progress {
     Bar(ProgressBar),
@@ -20,7 +20,7 @@ impl Progress {
         if silent {
             Self::Silent
         } else if std::io::stderr().is_terminal() {
-            // No ticker thread: it is redrawn between processes only.
+            // No ticker thread: redraw only between processes.
             let bar = ProgressBar::with_draw_target(
                 Some(processes),
                 ProgressDrawTarget::stderr_with_hz(4),
@@ -34,7 +34,7 @@ impl Progress {
         }
     }
 
-    /// A round begins.
+    /// Begins a round.
     pub(super) fn round(&self, round: u32, rounds: u32, elapsed: Duration) {
         if let Self::Lines = self {
             let seconds = elapsed.as_secs_f64();
@@ -42,21 +42,21 @@ impl Progress {
         }
     }
 
-    /// A process begins.
+    /// Begins a process.
     pub(super) fn process(&self, round: u32, workload: &str, runtime: &str) {
         if let Self::Bar(bar) = self {
             bar.set_message(format!("round {}: {workload} under {runtime}", round + 1));
         }
     }
 
-    /// A process has ended, or will not be started.
+    /// Ends a process, or skips it.
     pub(super) fn done(&self) {
         if let Self::Bar(bar) = self {
             bar.inc(1);
         }
     }
 
-    /// Something that the user should know now.
+    /// Prints something that the user should know now.
     pub(super) fn say(&self, line: &str) {
         match self {
             Self::Bar(bar) => bar.suspend(|| terminal::say(line)),

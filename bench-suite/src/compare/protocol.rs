@@ -1,4 +1,4 @@
-//! The lines that parent and child exchange; the module's README tells the whole protocol.
+//! The lines that parent and child exchange; the module's README has the whole protocol.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,12 @@ use crate::costs::Counted;
 use crate::measure::Meter;
 use crate::registry::{Failure, Params};
 use crate::results::{LateNs, LatencyNs, Sample, Status};
+use crate::trace::Excerpt;
 
 /// The value of [`Request::protocol`].
 pub const PROTOCOL: &str = "lab.child/1";
 
-/// What the parent asks for, in one line.
+/// The parent's request, in one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// [`PROTOCOL`].
@@ -21,11 +22,11 @@ pub struct Request {
     pub workload: String,
     /// The runtime's name.
     pub runtime: String,
-    /// Worker threads where there are several.
+    /// Worker threads, for runtimes with several.
     pub workers: usize,
     /// Scheduling policy; null is the runtime's default.
     pub policy: Option<String>,
-    /// Single decisions of the policy, by name.
+    /// Values of single knobs, by name.
     #[serde(default)]
     pub knobs: BTreeMap<String, String>,
     /// Parts of the runtime to leave out.
@@ -33,30 +34,33 @@ pub struct Request {
     pub without: BTreeSet<String>,
     /// Readiness backend; null is the runtime's default.
     pub reactor: Option<String>,
-    /// How long the measured part may take.
+    /// The length of the measured part.
     pub budget_ns: u64,
-    /// Seed of all that is random.
+    /// The seed of everything random.
     pub seed: u64,
-    /// The workload's parameters, each of them present.
+    /// The workload's parameters, including defaults.
     pub params: BTreeMap<String, u64>,
-    /// How much more CPU time each timed part is to take, as a share of its own: a known difference for `lab prove`.
+    /// The CPU time to add to each timed part, as a fraction of what the part used. It gives `lab prove` a known
+    /// difference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowdown: Option<f64>,
-    /// What this run is for, if not for its times.
+    /// The purpose of this run, if it is not for its times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<Aside>,
 }
 
-/// What a process can be asked for that takes time of its own.
+/// Extra work that a process can do, which costs time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aside {
     /// System calls, wake-ups and instructions.
     Count,
-    /// The same, by whoever traces the process: it marks the ends of its timed part.
+    /// The same, counted by a tracer of the process. The process marks the ends of its timed part.
     Traced,
-    /// What the memory of waiting tasks is for.
+    /// What the memory of waiting tasks is used for.
     Memory,
+    /// The start of its timeline, and where its time went.
+    Timeline,
 }
 
 impl From<&Request> for Params {
@@ -76,49 +80,52 @@ impl From<&Request> for Params {
     }
 }
 
-/// What the child says, one line each.
+/// The child's messages, one line each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Answer {
-    /// It lives.
+    /// It is alive.
     Progress {
         /// What it is doing, such as `measuring`.
         phase: String,
     },
-    /// It measured, and its answer was right.
+    /// It measured, and its result was correct.
     Result(Box<Measured>),
-    /// It has no figure.
+    /// It has no result.
     Failure {
-        /// Which kind.
+        /// The kind of failure.
         status: Status,
-        /// Why, in one line.
+        /// The reason, in one line.
         error: String,
     },
 }
 
-/// The figures of one process. All but `samples` may be left out.
+/// The figures of one process. All but `samples` are optional.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The timed repetitions.
     pub samples: Vec<Sample>,
-    /// Context switches in them because a thread waited.
+    /// Context switches in the timed repetitions because a thread waited.
     #[serde(default)]
     pub voluntary_switches: Option<u64>,
-    /// Context switches in them because a thread's time was up.
+    /// Context switches in them because a time slice ended.
     #[serde(default)]
     pub involuntary_switches: Option<u64>,
     /// Page faults in them.
     #[serde(default)]
     pub page_faults: Option<u64>,
-    /// The part of the CPU time in them outside of the kernel.
+    /// The CPU time in them outside the kernel.
     #[serde(default)]
     pub cpu_user_ns: Option<u64>,
-    /// The part of the CPU time in them in the kernel.
+    /// The CPU time in them inside the kernel.
     #[serde(default)]
     pub cpu_system_ns: Option<u64>,
-    /// What was counted in them, if that was asked for.
+    /// What was counted in them, on request.
     #[serde(default)]
     pub counted: Option<Counted>,
+    /// What was recorded, on request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Excerpt>,
     /// Peak resident memory of the process.
     #[serde(default)]
     pub peak_rss_bytes: Option<u64>,
@@ -140,7 +147,7 @@ pub struct Measured {
     /// Workload-specific figures.
     #[serde(default)]
     pub extra: BTreeMap<String, f64>,
-    /// Worker threads there really were.
+    /// The actual number of worker threads.
     #[serde(default)]
     pub workers: Option<u64>,
     /// Readiness backend in use.
@@ -153,7 +160,7 @@ pub struct Measured {
 
 impl From<Meter> for Measured {
     fn from(meter: Meter) -> Self {
-        // A peer that measures by itself tells time alone.
+        // A peer that measures itself reports only time.
         let known = !meter.flags.contains(&"measured_by_peer");
         let sum = |count: fn(&crate::measure::Sample) -> u64| {
             known.then(|| meter.samples.iter().map(count).sum())
@@ -162,6 +169,7 @@ impl From<Meter> for Measured {
             cpu_user_ns: sum(|sample| sample.cpu_user_ns),
             cpu_system_ns: sum(|sample| sample.cpu_system_ns),
             counted: counted(&meter),
+            excerpt: None,
             voluntary_switches: sum(|sample| sample.voluntary_switches),
             involuntary_switches: sum(|sample| sample.involuntary_switches),
             page_faults: sum(|sample| sample.page_faults),

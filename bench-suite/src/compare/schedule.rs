@@ -1,4 +1,4 @@
-//! Who runs when, for how long, and who is not asked again.
+//! The schedule: which arm runs when and for how long, and which arms are given up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,26 +6,26 @@ use std::time::Duration;
 use super::plan::{Cell, Plan};
 use crate::results::Status;
 
-/// What a process is thought to take beyond its budget before any has been timed.
+/// The assumed time of a process beyond its budget, until one has been timed.
 const ASSUMED_OVERHEAD: Duration = Duration::from_millis(60);
-/// A measured part shorter than this says little: rounds are dropped rather.
+/// A shorter measured part says little, so rounds are dropped instead.
 const SHORTEST_BUDGET: Duration = Duration::from_millis(20);
-/// Failures after which an arm is given up.
+/// An arm is given up after this many failures.
 const PATIENCE: u32 = 3;
-/// What a process may run on for when the time of the whole is over.
+/// How long a process may continue after the time limit of the whole run.
 const OVERRUN: Duration = Duration::from_secs(3);
-/// By so much the time of an adaptive run is exceeded for the rounds without which nothing is decided.
+/// How far an adaptive run may exceed its time limit for rounds without which it can decide nothing.
 const LAST_RESORT: Duration = Duration::from_secs(8);
-/// The share of the time until the first look of an adaptive run: the rest is for what is undecided then.
+/// The share of an adaptive run's time before its first look. The rest is for what is undecided then.
 const UNTIL_FIRST_LOOK: f64 = 0.7;
 
 pub(super) struct Schedule<'a> {
     plan: &'a Plan,
     random: fastrand::Rng,
     failures: BTreeMap<(usize, usize), u32>,
-    /// Arms that no verdict waits for any more.
+    /// Arms that no verdict needs any more.
     decided: BTreeSet<(usize, usize)>,
-    /// Rounds below which the last look can decide nothing in some cell.
+    /// With fewer rounds than this, the last look can decide nothing in some cell.
     deciding: u32,
     processes: u32,
     overhead: Duration,
@@ -49,7 +49,8 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// One round's (cell, arm) pairs: cells in a random order, and in each its arms in a random order, back to back.
+    /// The (cell, arm) pairs of one round. Cells are in random order. The arms of a cell are in random order too, back
+    /// to back.
     pub(super) fn order(&mut self) -> Vec<(usize, usize)> {
         let mut cells: Vec<usize> = (0..self.plan.cells.len()).collect();
         self.random.shuffle(&mut cells);
@@ -62,8 +63,8 @@ impl<'a> Schedule<'a> {
         order
     }
 
-    /// The budget of each process of this round, so that all rounds that are left fit; `None` if not even short ones
-    /// do. The first round always takes place.
+    /// The budget of each process of this round, such that all remaining rounds fit; `None` if not even short ones do.
+    /// The first round always takes place.
     pub(super) fn budget(&self, round: u32, elapsed: Duration) -> Option<Duration> {
         let effort = &self.plan.effort;
         let Some(time_box) = self.time_box(round) else {
@@ -77,7 +78,8 @@ impl<'a> Schedule<'a> {
         };
         let shortest = SHORTEST_BUDGET.min(effort.budget);
         let look = effort.next_look(round);
-        // As many of the rounds until the next look as fit with the shortest budget, and then as long as they can be.
+        // Take as many of the rounds until the next look as fit with the shortest budget, then make them as long as
+        // possible.
         let fitting = |time: Duration| {
             let left = time.saturating_sub(elapsed);
             (1..=look - round)
@@ -95,7 +97,7 @@ impl<'a> Schedule<'a> {
             .or_else(|| (round == 0).then_some(shortest))
     }
 
-    /// Until when a round may go on.
+    /// The time at which a round must stop.
     fn time_box(&self, round: u32) -> Option<Duration> {
         let effort = &self.plan.effort;
         let more = effort.adaptive && !effort.intervals_only && round < self.deciding;
@@ -107,7 +109,7 @@ impl<'a> Schedule<'a> {
         })
     }
 
-    /// After how long the next process of this round is killed; `None` if the time of the whole is over.
+    /// How long the next process of this round may run; `None` if the time limit has passed.
     pub(super) fn limit(&self, round: u32, elapsed: Duration) -> Option<Duration> {
         let effort = &self.plan.effort;
         match self.time_box(round) {
@@ -117,30 +119,30 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// A process given `budget` took `whole`.
+    /// Records that a process with the budget `budget` took `whole`.
     pub(super) fn took(&mut self, whole: Duration, budget: Duration) {
         self.processes += 1;
         self.overhead += whole.saturating_sub(budget);
     }
 
-    /// True if this arm failed too often to be run again.
+    /// Whether this arm failed too often to be run again.
     pub(super) fn given_up(&self, cell: usize, arm: usize) -> bool {
         self.failures
             .get(&(cell, arm))
             .is_some_and(|&failures| failures >= PATIENCE)
     }
 
-    /// No verdict waits for this arm any more.
+    /// Stops measuring this arm, because no verdict needs it any more.
     pub(super) fn decide(&mut self, cell: usize, arm: usize) {
         self.decided.insert((cell, arm));
     }
 
-    /// True if this arm is not to be run any more, for whichever reason.
+    /// Whether this arm is not run any more, for whatever reason.
     pub(super) fn left_out(&self, cell: usize, arm: usize) -> bool {
         self.decided.contains(&(cell, arm)) || self.given_up(cell, arm)
     }
 
-    /// True if there is nothing left to run.
+    /// Whether nothing is left to run.
     pub(super) fn is_done(&self) -> bool {
         self.left_out_count() == self.plan.round_size()
     }
@@ -153,7 +155,7 @@ impl<'a> Schedule<'a> {
             .count()
     }
 
-    /// Notes how a run ended; true if its arm is given up by that.
+    /// Records how a run ended; returns true if its arm is given up because of this.
     pub(super) fn failed(&mut self, cell: usize, arm: usize, status: Status) -> bool {
         let weight = match status {
             Status::Ok => return false,
@@ -219,6 +221,7 @@ mod tests {
             seed: 1,
             sweep: None,
             binaries: BTreeMap::new(),
+            recorded: Vec::new(),
             default_policies: BTreeMap::new(),
             notes: Vec::new(),
             shard: None,
@@ -256,7 +259,7 @@ mod tests {
             first < Duration::from_millis(350) && first > SHORTEST_BUDGET,
             "{first:?}"
         );
-        // 40 processes of 1 s more than their budget: 7 rounds can't be had, but one more can.
+        // 40 processes each exceed their budget by 1 s. 7 more rounds don't fit, but one does.
         for _ in 0..40 {
             schedule.took(first + Duration::from_secs(1), first);
         }
@@ -281,20 +284,20 @@ mod tests {
         plan.effort.adaptive = true;
         let mut schedule = Schedule::new(&plan);
         let first = schedule.budget(0, Duration::ZERO).unwrap();
-        // 12 rounds of 20 processes in 42 s, less what each takes besides.
+        // 12 rounds of 20 processes in 42 s, less the overhead of each process.
         assert_eq!(first, Duration::from_millis(175) - ASSUMED_OVERHEAD);
         for cell in 0..4 {
             (0..4).for_each(|arm| schedule.decide(cell, arm));
         }
         assert!(schedule.left_out(0, 3) && !schedule.left_out(4, 0) && !schedule.is_done());
-        // 6 more rounds of 4 processes have the rest, each at its longest.
+        // 6 more rounds of 4 processes use the rest of the time, with the longest budget.
         let later = schedule.budget(12, Duration::from_secs(42)).unwrap();
         assert_eq!(later, Duration::from_millis(350));
         (0..4).for_each(|arm| schedule.decide(4, arm));
         assert!(schedule.is_done());
     }
 
-    /// Bare `lab`: eight workloads, four runtimes and an A/A arm, and a process takes this much besides its budget.
+    /// Bare `lab`: eight workloads, four runtimes and an A/A arm, with this overhead per process.
     fn rounds_of_the_default_matrix(overhead: Duration) -> u32 {
         let mut plan = plan(10, 60, Some(105));
         plan.effort.adaptive = true;
@@ -329,7 +332,7 @@ mod tests {
         let mut plan = plan(8, 60, Some(105));
         plan.effort.adaptive = true;
         let schedule = Schedule::new(&plan);
-        // Three pairs with the first arm, in time and in CPU time: 2 / 2^8 is below a twentieth over six.
+        // Three pairs with the first arm, in time and in CPU time: 2 / 2^8 is less than a sixth of a twentieth.
         assert_eq!(schedule.deciding, 8);
         let late = Duration::from_secs(107);
         assert!(schedule.budget(7, late).is_some() && schedule.limit(7, late).is_some());

@@ -1,8 +1,8 @@
-//! Instructions by callgrind, where the processor does not tell: a simulated processor that counts exactly.
+//! Instruction counts from callgrind, for machines without a hardware counter. Its simulated processor counts exactly.
 //!
-//! It runs one thread at a time, so that threads that wait for each other by spinning would be counted wrongly; arms
-//! with several threads are not measured by it. Time-outs come true after many more instructions than on a real
-//! processor, so that an arm's timers take part in fewer operations.
+//! It runs one thread at a time. Threads that spin for each other would give wrong counts, so arms with several threads
+//! are not measured with it. A time-out expires after many more instructions than on a real processor, so an arm's
+//! timers take part in fewer operations.
 #![allow(unsafe_code)]
 
 use std::ffi::OsString;
@@ -10,22 +10,22 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 
-/// A timed part begins. Callgrind sets its counts to zero when this function is entered.
+/// Marks the start of a timed part. Callgrind resets its counts when it enters this function.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn lab_counted_part_begins() {
-    // Different from the other one: the compiler makes one function of two that are the same.
+    // This value differs from that in the other function. The compiler would merge two identical functions into one.
     black_box(1_u8);
 }
 
-/// It ends. Callgrind writes its counts down when this function is entered.
+/// Marks the end of a timed part. Callgrind dumps its counts when it enters this function.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn lab_counted_part_ends() {
     black_box(2_u8);
 }
 
-/// The words before a program that is to be counted; what it counts goes into `folder`.
+/// The command line that runs a program under callgrind. The counts go into `folder`.
 pub(crate) fn command(folder: &Path) -> Vec<OsString> {
     let mut file = OsString::from("--callgrind-out-file=");
     file.push(folder.join("counts"));
@@ -41,7 +41,7 @@ pub(crate) fn command(folder: &Path) -> Vec<OsString> {
     words
 }
 
-/// Whether there is a callgrind.
+/// Whether callgrind is installed.
 pub(crate) fn is_installed() -> bool {
     let asked = std::process::Command::new("valgrind")
         .arg("--version")
@@ -50,7 +50,7 @@ pub(crate) fn is_installed() -> bool {
     asked.is_ok_and(|output| output.status.success())
 }
 
-/// The instructions of all timed parts; `None` if there is no part.
+/// The instructions of all timed parts; `None` if there are none.
 pub(crate) fn instructions(folder: &Path) -> Option<u64> {
     let dumps = fs::read_dir(folder).into_iter().flatten().flatten();
     let parts = dumps.filter_map(|dump| {
@@ -61,7 +61,7 @@ pub(crate) fn instructions(folder: &Path) -> Option<u64> {
     (!parts.is_empty()).then(|| parts.iter().sum())
 }
 
-/// The instructions in a dump that the end of a part made; `None` of another one.
+/// The instructions in a dump from the end of a part; `None` for any other dump.
 fn in_part(dump: &str) -> Option<u64> {
     let value = |key: &str| dump.lines().find_map(|line| line.strip_prefix(key));
     let trigger = value("desc: Trigger:")?;

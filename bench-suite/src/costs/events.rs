@@ -1,8 +1,8 @@
 //! The kernel's performance events, read at the ends of the timed part.
 //!
-//! An event is opened for a thread, and threads that it starts inherit it: opened before a runtime starts, it counts
-//! all of the runtime's threads and none of the load generator's process. Of another process, it is opened for each
-//! thread that there is.
+//! An event is opened for a thread, and threads that it starts inherit the event. If you open it before a runtime
+//! starts, it counts all of the runtime's threads and none of the load generator's process. For another process, open
+//! it for each of its threads.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -11,7 +11,8 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use super::{Counted, strace};
 
-/// What is counted, in the order in which it is read at the end of a part: system calls first, as reading is one.
+/// What is counted, in the order in which it is read at the end of a part. System calls come first, because each read
+/// is a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Syscalls,
@@ -30,7 +31,7 @@ impl Event {
         }
     }
 
-    /// The kernel's type and number for it.
+    /// The kernel's type and number of the event.
     fn attributes(self) -> io::Result<(u32, u64)> {
         /// `PERF_TYPE_HARDWARE` and `PERF_COUNT_HW_INSTRUCTIONS`.
         const INSTRUCTIONS: (u32, u64) = (0, 1);
@@ -49,7 +50,7 @@ fn tracepoint(name: &str) -> io::Result<u64> {
     text.trim().parse().map_err(io::Error::other)
 }
 
-/// `struct perf_event_attr` in its fifth version, which every kernel from 4.1 on knows.
+/// Version 5 of `struct perf_event_attr`, which every kernel since 4.1 knows.
 #[repr(C)]
 #[derive(Default)]
 struct Attributes {
@@ -74,7 +75,7 @@ struct Attributes {
     reserved: u16,
 }
 
-/// Whom an event is inherited by.
+/// Who inherits an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heirs {
     Threads,
@@ -102,7 +103,7 @@ fn open(event: Event, thread: i32, heirs: Heirs) -> io::Result<OwnedFd> {
         flags,
         ..Attributes::default()
     };
-    // SAFETY: the first argument is to a structure of the size that it states; the others are plain numbers.
+    // SAFETY: the first argument points to a structure of the size that it states; the others are plain numbers.
     let opened = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
@@ -117,35 +118,35 @@ fn open(event: Event, thread: i32, heirs: Heirs) -> io::Result<OwnedFd> {
     if opened < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just given this descriptor, and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(opened) })
 }
 
 fn value(counter: &OwnedFd) -> Option<u64> {
     let mut bytes = [0_u8; 8];
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the buffer has the stated length.
     let read = unsafe { libc::read(counter.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len()) };
     (read == 8).then(|| u64::from_ne_bytes(bytes))
 }
 
-/// The counters of some threads, and what they counted in timed parts.
+/// The counters of some threads, and what they counted in the timed parts.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// By event, each thread's.
+    /// For each event, one counter per thread.
     counters: Vec<(Event, Vec<OwnedFd>)>,
     marks: Vec<Option<u64>>,
-    /// Somebody else counts, and is told the ends of the parts.
+    /// Whether a tracer counts, and only needs marks at the ends of the parts.
     traced: bool,
     counted: Counted,
 }
 
 impl Events {
-    /// Of this thread, and of all threads that it starts from now on.
+    /// Counts this thread, and all threads that it starts from now on.
     pub(crate) fn of_this_thread() -> Self {
         Self::of(&[0], Heirs::Threads)
     }
 
-    /// Of these threads, and of all threads and processes that they start from now on.
+    /// Counts these threads, and all threads and processes that they start from now on.
     pub(crate) fn of_threads(threads: &[u32]) -> Self {
         let threads: Vec<i32> = threads
             .iter()
@@ -154,7 +155,7 @@ impl Events {
         Self::of(&threads, Heirs::ThreadsAndProcesses)
     }
 
-    /// None: the tracer of this process counts.
+    /// Counts nothing, because the tracer of this process counts.
     pub(crate) fn of_the_tracer() -> Self {
         Self {
             traced: true,
@@ -185,9 +186,9 @@ impl Events {
         error.push_str(why);
     }
 
-    /// A timed part begins: to be called last before it.
+    /// Begins a timed part. Call it last before the part.
     pub(crate) fn start(&mut self) {
-        // System calls last: reading the others is not in it then.
+        // Read system calls last, so that the reads of the others are not counted.
         self.marks = self.counters.iter().rev().map(|(_, of)| sum(of)).collect();
         self.marks.reverse();
         if self.traced {
@@ -195,7 +196,7 @@ impl Events {
         }
     }
 
-    /// It ends: to be called first after it.
+    /// Ends a timed part. Call it first after the part.
     pub(crate) fn stop(&mut self) {
         if self.traced {
             strace::end();
@@ -207,7 +208,7 @@ impl Events {
             let mut more = end.saturating_sub(mark);
             let place = match event {
                 Event::Syscalls => {
-                    // The one that reads it.
+                    // Subtract the call that reads the counter.
                     more = more.saturating_sub(1);
                     &mut self.counted.syscalls
                 }
@@ -218,7 +219,7 @@ impl Events {
         }
     }
 
-    /// Adds what others counted.
+    /// Adds the counts of `other`.
     pub(crate) fn absorb(&mut self, other: &Self) {
         let add = |own: &mut Option<u64>, other: Option<u64>| {
             *own = own.zip(other).map(|(one, other)| one + other);
@@ -263,14 +264,14 @@ mod tests {
         std::thread::spawn(move || calls(1000)).join().unwrap();
         events.stop();
         let all = events.counted().syscalls.unwrap();
-        // A thread's start and end take some dozen calls of their own.
+        // Starting and ending a thread takes some dozens of calls.
         assert!((1100..1200).contains(&all), "{all}");
         assert!(events.counted().wakeups.is_some());
     }
 
     #[test]
     fn what_can_not_be_counted_is_unknown_and_says_why() {
-        // Beyond the largest number that Linux gives.
+        // Larger than the largest thread id on Linux.
         let mut events = Events::of_threads(&[1 << 23]);
         events.start();
         events.stop();

@@ -1,9 +1,9 @@
 //! What a run costs beyond time: system calls, wake-ups and instructions.
 //!
-//! Counting takes time, so that it is done in a process of its own, whose times are not kept. The kernel's performance
-//! events count where the system allows it (`perf_event_open`: root, or a low `kernel.perf_event_paranoid` and
-//! readable tracepoints); else `strace` counts system calls. Where the processor has no counter of instructions, as
-//! in most virtual machines, callgrind counts them for arms with one thread.
+//! Counting takes time, so it happens in a separate process whose times are discarded. If the system allows it, the
+//! kernel's performance events count (`perf_event_open`: for root, or with a low `kernel.perf_event_paranoid` and
+//! readable tracepoints). Otherwise `strace` counts system calls. If the processor has no instruction counter, as in
+//! most virtual machines, callgrind counts instructions for arms with one thread.
 
 pub(crate) mod callgrind;
 pub(crate) mod events;
@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 pub struct Counted {
     /// System calls.
     pub syscalls: Option<u64>,
-    /// Threads that its threads woke.
+    /// The number of threads that its threads woke.
     pub wakeups: Option<u64>,
-    /// Instructions outside of the kernel.
+    /// Instructions outside the kernel.
     pub instructions: Option<u64>,
-    /// Why something is null.
+    /// Why a count is missing.
     pub error: Option<String>,
 }

@@ -1,8 +1,8 @@
-//! System calls by `strace`, where the kernel's events can't be had: ptrace is allowed to everybody for their own
-//! children, unless a sandbox forbids it.
+//! System calls from `strace`, where the kernel's events are not available. Every user may ptrace their own children,
+//! unless a sandbox forbids it.
 //!
-//! The traced process marks the ends of its timed part by asking for files that there are not. Between the marks, the
-//! calls of its threads are counted, and not those of processes that it started, such as the load generator.
+//! The traced process marks the ends of its timed part by looking for files that don't exist. Between the marks, the
+//! calls of its own threads are counted, but not those of processes that it started, such as the load generator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,18 +14,18 @@ use rustix::fs::{Access, access};
 const BEGINS: &str = "/lab-counted-part-begins";
 const ENDS: &str = "/lab-counted-part-ends";
 
-/// Makes the call that marks the beginning of a timed part.
+/// Makes the system call that marks the start of a timed part.
 pub(super) fn begin() {
-    // There is no such file, and that is all right.
+    // The file does not exist, as intended.
     let _ = access(BEGINS, Access::EXISTS);
 }
 
-/// Makes the call that marks its end.
+/// Makes the system call that marks the end of a timed part.
 pub(super) fn end() {
     let _ = access(ENDS, Access::EXISTS);
 }
 
-/// The words before a program that is to be traced; the trace goes into `folder`.
+/// The command line that runs a program under strace. The trace goes into `folder`.
 pub(crate) fn command(folder: &Path) -> Vec<OsString> {
     let words = ["strace", "-f", "-qq", "-e", "signal=none", "-o"];
     let mut words: Vec<OsString> = words.map(OsString::from).to_vec();
@@ -33,7 +33,7 @@ pub(crate) fn command(folder: &Path) -> Vec<OsString> {
     words
 }
 
-/// Whether there is a strace that may trace.
+/// Whether strace is installed and allowed to trace.
 pub(crate) fn is_allowed() -> bool {
     let tried = std::process::Command::new("strace")
         .args(["-qq", "-o", "/dev/null", "true"])
@@ -43,15 +43,15 @@ pub(crate) fn is_allowed() -> bool {
     tried.is_ok_and(|status| status.success())
 }
 
-/// The system calls in all timed parts; `None` if there is no part.
+/// The system calls in all timed parts; `None` if there are none.
 pub(crate) fn syscalls(folder: &Path) -> Option<u64> {
     count(&fs::read_to_string(folder.join("trace")).ok()?)
 }
 
 fn count(trace: &str) -> Option<u64> {
-    // Those of the traced process, which is the first one that does anything.
+    // The threads of the traced process, which is the first one in the trace.
     let mut threads: BTreeSet<&str> = BTreeSet::new();
-    // Threads in the middle of starting another thread.
+    // Threads that are in the middle of starting another thread.
     let mut starting: BTreeMap<&str, bool> = BTreeMap::new();
     let (mut counts, mut parts, mut calls) = (false, 0, 0);
     for line in trace.lines() {
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn calls_of_its_threads_between_the_marks_are_counted_once() {
-        // A futex, a write and an exit; not the load generator's write, nor what was resumed.
+        // A futex, a write and an exit. Neither the load generator's write nor the resumed call counts.
         assert_eq!(count(TRACE), Some(3));
         assert_eq!(count(""), None);
         assert_eq!(count(&TRACE[..200]), None);

@@ -1,4 +1,4 @@
-//! The machine's state, read from `/proc` and `/sys` before and after measuring.
+//! The machine's state before and after measuring, read from `/proc` and `/sys`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use super::doubts;
 use super::quota::{self, Throttling};
 use crate::results::{Conditions, Environment};
 
-/// What was read at one instant, to be compared with a later one.
+/// The state at one instant, for comparison with a later one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Instant {
     cpu: Option<CpuTimes>,
@@ -17,7 +17,7 @@ pub(crate) struct Instant {
 }
 
 impl Instant {
-    /// Now.
+    /// Reads the state now.
     pub(crate) fn now() -> Self {
         Self {
             cpu: fs::read_to_string("/proc/stat")
@@ -28,7 +28,7 @@ impl Instant {
     }
 }
 
-/// Time of all cores, in ticks, since the machine started.
+/// The time of all cores since the machine started, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct CpuTimes {
     all: u64,
@@ -36,8 +36,8 @@ struct CpuTimes {
 }
 
 impl CpuTimes {
-    /// The line `cpu` of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user
-    /// already.
+    /// Parses the line `cpu` of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal. The later fields
+    /// are already included in user.
     fn parse(stat: &str) -> Option<Self> {
         let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
         let ticks: Vec<u64> = line
@@ -51,7 +51,7 @@ impl CpuTimes {
         })
     }
 
-    /// The share that was stolen since `earlier`; `None` if no time passed.
+    /// The share of time that was stolen since `earlier`; `None` if no time passed.
     fn stolen_since(self, earlier: Self) -> Option<f64> {
         let all = self.all.checked_sub(earlier.all).filter(|all| *all > 0)?;
         Some(self.stolen.saturating_sub(earlier.stolen) as f64 / all as f64)
@@ -62,7 +62,7 @@ fn stolen(from: Instant, to: Instant) -> Option<f64> {
     to.cpu?.stolen_since(from.cpu?)
 }
 
-/// What is known before measuring; `begun` is from before the machine was warmed.
+/// The conditions before measuring. `begun` was taken before the machine was warmed up.
 pub(crate) fn before(begun: Instant) -> Conditions {
     Conditions {
         load_average_before: load_average(),
@@ -72,7 +72,7 @@ pub(crate) fn before(begun: Instant) -> Conditions {
     }
 }
 
-/// Adds what is known after measuring, which began at `from`, and judges all of it.
+/// Adds the conditions after measuring, which began at `from`, and judges all of them.
 pub(crate) fn after(environment: &mut Environment, from: Instant) {
     let to = Instant::now();
     let Some(mut conditions) = environment.conditions.take() else {
@@ -96,7 +96,7 @@ fn load_average() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// What does not change while measuring, read below `root`.
+/// Conditions that don't change while measuring, read below `root`.
 fn read(root: &Path) -> Conditions {
     let text = |path: &str| {
         let text = fs::read_to_string(root.join(path)).ok()?;
@@ -123,7 +123,7 @@ fn read(root: &Path) -> Conditions {
     }
 }
 
-/// How many cores a list such as `0-3,6` has.
+/// The number of cores in a list such as `0-3,6`.
 fn cores_in(list: &str) -> Option<u64> {
     list.split(',')
         .map(|part| {
@@ -168,7 +168,8 @@ fn turbo(text: &impl Fn(&str) -> Option<String>) -> Option<bool> {
     off.or_else(|| text("sys/devices/system/cpu/cpufreq/boost").map(|on| on == "1"))
 }
 
-/// The allocator that this library was linked with is the C library's; which one that is, it says itself.
+/// The name of the allocator. This library is linked with the C library's allocator, and the C library says which one
+/// it is.
 fn allocator() -> String {
     let told = Command::new("getconf")
         .arg("GNU_LIBC_VERSION")

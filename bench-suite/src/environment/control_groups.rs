@@ -1,10 +1,10 @@
-//! The control groups of this process, each of which counts with all those above it.
+//! The control groups of this process. The limits of a group and of all its ancestors apply.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders of this process's groups of one controller, of both versions, from the innermost to the outermost one
-/// that is mounted. Files are looked for below `root`.
+/// The folders of this process's groups for one controller, for both versions, from the innermost mounted group to the
+/// outermost. Files are read below `root`.
 pub(super) fn folders(root: &Path, controller: &str) -> Vec<PathBuf> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let (memberships, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
@@ -26,13 +26,13 @@ pub(super) fn folders(root: &Path, controller: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A mounted hierarchy: which part of it is mounted, and where.
+/// A mounted hierarchy: the part that is mounted, and the mount point.
 struct Mount {
     part: String,
     at: PathBuf,
 }
 
-/// The hierarchy with the controller that a line of `mountinfo` mounts, of version 2 or 1.
+/// Parses a line of `mountinfo`, if it mounts the hierarchy of version 2, or the one of version 1 with the controller.
 fn mount(line: &str, second: bool, controller: &str) -> Option<Mount> {
     let (before, after) = line.split_once(" - ")?;
     let mut after = after.split(' ');
@@ -50,10 +50,10 @@ fn mount(line: &str, second: bool, controller: &str) -> Option<Mount> {
     })
 }
 
-/// The folders of the group `path` and of those above it, as far as they are mounted.
+/// The folders of the group `path` and of its ancestors, as far as they are mounted.
 fn groups(root: &Path, mount: &Mount, path: &str) -> Vec<PathBuf> {
     let top = root.join(&mount.at);
-    // In a container the mounted part is often the group itself, and its path is told as seen from outside.
+    // In a container the mounted part is often the group itself, and its path is the one seen from outside.
     let below = path
         .strip_prefix(mount.part.trim_end_matches('/'))
         .unwrap_or("")

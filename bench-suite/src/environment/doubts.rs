@@ -1,13 +1,13 @@
-//! What makes figures doubtful, in words.
+//! Conditions that make figures doubtful, in words.
 
 use crate::results::{Conditions, Environment};
 
-/// More waiting threads than this for each core, before measuring, and others are at work.
+/// More waiting threads per core than this before measuring mean that other programs are at work.
 const BUSY: f64 = 0.5;
-/// A larger share of stolen time than this is seen in figures.
+/// A larger share of stolen time is visible in the figures.
 const STOLEN: f64 = 0.01;
 
-/// What speaks against the figures of `environment` under `conditions`, each in a few words.
+/// The reasons to doubt the figures of `environment` under `conditions`, in a few words each.
 pub(super) fn about(environment: &Environment, conditions: &Conditions) -> Vec<String> {
     let mut doubts = Vec::new();
     let cores = environment.cores.max(1);
@@ -41,7 +41,7 @@ pub(super) fn about(environment: &Environment, conditions: &Conditions) -> Vec<S
     doubts
 }
 
-/// One line; `None` if nothing makes the figures doubtful.
+/// One line with all of them; `None` if there are none.
 pub(crate) fn line(environment: &Environment) -> Option<String> {
     let doubts = &environment.conditions.as_ref()?.doubts;
     (!doubts.is_empty()).then(|| format!("figures are doubtful: {}", doubts.join("; ")))

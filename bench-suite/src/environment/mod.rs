@@ -1,4 +1,4 @@
-//! The machine and the build that figures belong to, and the few limits of the process that measuring needs changed.
+//! The machine and the build that figures belong to, and the process limits that a measurement changes.
 
 mod conditions;
 mod control_groups;
@@ -22,12 +22,12 @@ pub(crate) use conditions::{Instant, after, before};
 pub(crate) use doubts::line as doubts;
 pub(crate) use warming::{warm_memory, warm_processors};
 
-/// The folders of this process's control groups of one controller, the innermost first.
+/// The folders of this process's control groups for one controller, the innermost first.
 pub(crate) fn control_group_folders(controller: &str) -> Vec<PathBuf> {
     control_groups::folders("/".as_ref(), controller)
 }
 
-/// Describes this machine and what `build` says of the program. What cannot be found out is `None`.
+/// Describes this machine, and what `build` says about the program. Unknown facts are `None`.
 pub fn describe(seed: u64, build: &Build) -> Environment {
     Environment {
         id: "e1".to_owned(),
@@ -61,17 +61,18 @@ pub fn describe(seed: u64, build: &Build) -> Environment {
     }
 }
 
-/// Cores that this process may use: those in its mask, less what a quota of its control groups leaves of them, and at
-/// least one. A part of a core is not counted, as a worker for it would be stopped for the rest of each period.
+/// The number of cores that this process may use: those in its affinity mask, limited by the quota of its control
+/// groups, and at least one. A fraction of a core does not count, because its worker would be stopped for part of each
+/// period.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Raises the soft limit on open files to the hard one: a thousand connections need more than the usual 1024. The
-/// library's crates leave limits alone; this is the program that decides.
+/// Raises the soft limit on open files to the hard limit. A thousand connections need more than the usual 1024. The
+/// library's crates don't change limits; that is the program's decision.
 pub fn raise_descriptor_limit() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
-    // A refusal is no error here: a run that needs more descriptors will say so itself.
+    // A refusal is not an error yet. A run that needs more descriptors will report it.
     let _ = rustix::process::setrlimit(
         Resource::Nofile,
         Rlimit {
@@ -81,7 +82,7 @@ pub fn raise_descriptor_limit() {
     );
 }
 
-/// The command line as it can be read: the program by its name, without its folder.
+/// The command line in readable form: the program's name without its folder, and the arguments.
 fn command_line(mut words: impl Iterator<Item = OsString>) -> String {
     let program = words.next().map(PathBuf::from);
     let program = program.as_deref().and_then(Path::file_name);

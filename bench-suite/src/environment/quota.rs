@@ -1,11 +1,11 @@
-//! How much CPU time the control groups give to this process.
+//! The CPU time that the control groups allow this process.
 
 use std::fs;
 use std::path::Path;
 
 use super::control_groups;
 
-/// The smallest quota on the way up, in cores' worth of time; `None` without one. Files are looked for below `root`.
+/// The smallest quota of all groups, in cores; `None` without one. Files are read below `root`.
 pub(super) fn cores(root: &Path) -> Option<f64> {
     let groups = control_groups::folders(root, "cpu");
     groups
@@ -14,14 +14,14 @@ pub(super) fn cores(root: &Path) -> Option<f64> {
             let text = |name: &str| fs::read_to_string(group.join(name)).ok();
             let number = |name: &str| text(name)?.trim().parse::<f64>().ok();
             let second = || {
-                // `max 100000` is no limit.
+                // `max 100000` means no limit.
                 let max = text("cpu.max")?;
                 let (quota, period) = max.trim().split_once(' ')?;
                 Some((quota.parse().ok()?, period.parse().ok()?))
             };
             let first = || Some((number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?));
             let (quota, period): (f64, f64) = second().or_else(first)?;
-            // -1 is no limit, either.
+            // -1 also means no limit.
             (quota > 0.0 && period > 0.0).then_some(quota / period)
         })
         .min_by(f64::total_cmp)
@@ -33,7 +33,7 @@ pub(super) struct Throttling {
     pub(super) times: u64,
 }
 
-/// So far, all groups on the way up; `None` where none of them tells.
+/// The sum over all groups so far; `None` if none of them reports it.
 pub(super) fn throttling(root: &Path) -> Option<Throttling> {
     let groups = control_groups::folders(root, "cpu");
     let times: Vec<u64> = groups

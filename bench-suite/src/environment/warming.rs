@@ -1,21 +1,21 @@
-//! Touching memory and keeping processors busy before anything is measured.
+//! Touches memory and keeps processors busy before anything is measured.
 //!
-//! Memory is touched without ever being what the system kills a run for.
+//! This must never cause the system to kill a run.
 //!
-//! On a fresh virtual machine the host gives memory at the first touch of each page, which makes that touch several
-//! times slower than any later one; the first measured process shall not be the one that pays for it. How much may
-//! be touched is a quarter of the *smallest* room there is:
+//! On a fresh virtual machine, the host provides each page at its first touch. That touch is several times slower than
+//! later ones, and the first measured process must not pay for it. At most a quarter of the *smallest* available amount
+//! is touched:
 //!
 //! | limit | read from |
 //! |---|---|
-//! | what the machine has free | `MemAvailable` in `/proc/meminfo` |
-//! | cgroup v2, each from this process's up to the root | `memory.max` and `memory.high` less `memory.current` |
+//! | free memory of the machine | `MemAvailable` in `/proc/meminfo` |
+//! | cgroup v2, from this process's group up to the root | `memory.max` and `memory.high` less `memory.current` |
 //! | cgroup v1, likewise | `memory.limit_in_bytes` less `memory.usage_in_bytes` |
 //! | address space, `ulimit -v` | `RLIMIT_AS` less `VmSize` |
 //! | data, `ulimit -d` | `RLIMIT_DATA` less `VmData` |
 //!
-//! Others use memory at the same time, so that the room is looked at again before each piece. A piece that the
-//! system refuses ends it, and is no error.
+//! Other programs use memory at the same time, so the limits are checked again before each piece. If the system refuses
+//! a piece, warming stops; this is not an error.
 
 use std::fs;
 use std::path::Path;
@@ -27,17 +27,18 @@ use rustix::process::{Resource, getrlimit};
 use super::control_groups;
 use crate::usage;
 
-/// What is touched between two looks at the room.
+/// The amount that is touched between two checks.
 const PIECE_BYTES: usize = 16 << 20;
-/// A part of a piece.
+/// The data that fills a piece.
 static BLOCK: [u8; 64 << 10] = [1; 64 << 10];
 
-/// Touches memory, at most so much of it, and gives it back.
+/// Touches at most `most_bytes` of memory, and frees it.
 pub(crate) fn warm_memory(most_bytes: u64) {
     let mut pieces: Vec<Vec<u8>> = Vec::new();
     let mut touched = 0;
     while touched < most_bytes {
-        // What is touched already is no longer in the room: with as much again left three times, it was a quarter.
+        // Memory that was touched no longer counts as available. If three times as much is still available, it was at
+        // most a quarter.
         let wanted = 3 * (touched + PIECE_BYTES as u64) + PIECE_BYTES as u64;
         if room_bytes("/".as_ref()).is_none_or(|room| room < wanted) {
             break;
@@ -46,8 +47,8 @@ pub(crate) fn warm_memory(most_bytes: u64) {
         if piece.try_reserve_exact(PIECE_BYTES).is_err() {
             break;
         }
-        // Within what is reserved: nothing is allocated that could fail. Each page is written to, and in whole
-        // blocks, as an unoptimised build would take seconds for single bytes.
+        // This stays within the reservation, so no allocation can fail. It writes whole blocks, because an unoptimised
+        // build would take seconds for single bytes.
         while piece.len() < PIECE_BYTES {
             piece.extend_from_slice(&BLOCK);
         }
@@ -56,7 +57,7 @@ pub(crate) fn warm_memory(most_bytes: u64) {
     }
 }
 
-/// Keeps every processor that may be used busy for so long: a clock that rises with work has risen then.
+/// Keeps every available processor busy for `time`, so that its clock frequency has risen.
 pub(crate) fn warm_processors(time: Duration) {
     let end = Instant::now() + time;
     let spin = || {
@@ -66,15 +67,15 @@ pub(crate) fn warm_processors(time: Duration) {
     };
     thread::scope(|scope| {
         for _ in 1..super::cores() {
-            // A system that gives no thread is warmed by this one.
+            // If the system refuses a thread, this thread still warms up a processor.
             let _ = thread::Builder::new().spawn_scoped(scope, spin);
         }
         spin();
     });
 }
 
-/// How many more bytes this process can have, by the smallest of all limits; `None` where the system does not say.
-/// Files are looked for below `root`.
+/// How many more bytes this process can get, as the smallest of all limits; `None` if the system does not say. Files
+/// are read below `root`.
 fn room_bytes(root: &Path) -> Option<u64> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let available = usage::kibibytes(&read("proc/meminfo"), "MemAvailable:")?;
@@ -91,17 +92,17 @@ fn room_bytes(root: &Path) -> Option<u64> {
     limits.into_iter().flatten().chain([available]).min()
 }
 
-/// The smallest room in the control groups of this process, each of which counts with all those above it.
+/// The smallest amount left in the control groups of this process and their ancestors.
 fn cgroups_bytes(root: &Path) -> Option<u64> {
     let groups = control_groups::folders(root, "memory");
     groups.iter().filter_map(|group| group_bytes(group)).min()
 }
 
-/// The room in one group; `None` if it has no limit.
+/// The amount left in one group; `None` if it has no limit.
 fn group_bytes(group: &Path) -> Option<u64> {
     let number = |name: &str| -> Option<u64> {
         let text = fs::read_to_string(group.join(name)).ok()?;
-        // `max` is no limit.
+        // `max` means no limit.
         text.trim().parse().ok()
     };
     let limits = ["memory.max", "memory.high", "memory.limit_in_bytes"];
@@ -114,7 +115,7 @@ fn group_bytes(group: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A machine of files, with 8 GiB free.
+    /// A machine made of files, with 8 GiB free.
     fn machine(cgroup: &str, mountinfo: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let fixed = [

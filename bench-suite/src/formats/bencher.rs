@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::arms;
 use crate::results::Results;
 
-/// The medians, with their intervals as bounds, under the lab's own names for them.
+/// The medians under the lab's own names, with their intervals as bounds.
 pub(crate) fn bencher(results: &Results) -> String {
     let mut benchmarks = Map::new();
     for arm in arms(results) {
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
     use crate::formats::tests::results;
 
-    /// As Bencher reads it: nothing else is allowed in a metric.
+    /// The format as Bencher parses it, which allows no other fields in a metric.
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Metric {

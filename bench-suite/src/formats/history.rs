@@ -1,7 +1,7 @@
-//! A history that grows by one row a run: a CSV that Apache Otava and any spreadsheet read.
+//! A history that grows by one row per run: a CSV file for Apache Otava or any spreadsheet.
 //!
-//! The first columns are `time` and what the run was of; the rest are figures. A figure that a run has not is `nan`,
-//! which Otava reads as a number. Otava's `branch` column is left to whoever has branches.
+//! The first columns are `time` and what was measured; the others are figures. A missing figure is `nan`, which Otava
+//! parses as a number. Otava's `branch` column is not written.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,11 @@ use crate::units;
 const FIRST: [&str; 4] = ["time", "commit", "program", "cpu"];
 const MISSING: &str = "nan";
 
-/// The history with a row of these results at its end. `old` is the file as it is; empty if there is none.
+/// The history with a row for these results at its end. `old` is the current content of the file, empty if there is
+/// none.
 ///
 /// # Errors
-/// What is wrong with the old file: it is kept as it is.
+/// What is wrong with the old file, which then stays unchanged.
 pub(crate) fn history(results: &Results, old: &str) -> Result<String, String> {
     let mut rows = csv::parse(old)?;
     let mut header = if rows.is_empty() {
@@ -25,7 +26,7 @@ pub(crate) fn history(results: &Results, old: &str) -> Result<String, String> {
     };
     if header.first().map(String::as_str) != Some(FIRST[0]) {
         return Err(format!(
-            "its first column is not `{}`, so that it is no history of the lab",
+            "its first column is not `{}`, so it is not a history of the lab",
             FIRST[0]
         ));
     }

@@ -7,7 +7,7 @@ use crate::results::{Results, Role};
 use crate::summary::{self, Section};
 use crate::units;
 
-/// Shown of each arm where there is one; the metric that is judged stands before them.
+/// Shown for each arm if known. The judged metric comes first.
 const COLUMNS: [&str; 5] = [
     "wall_ns_per_op",
     "cpu_ns_per_op",
@@ -15,10 +15,10 @@ const COLUMNS: [&str; 5] = [
     "switches_per_op",
     "peak_rss_bytes",
 ];
-/// Counted in runs of their own.
+/// Counted in separate runs.
 const COUNTED: [&str; 3] = ["syscalls_per_op", "wakeups_per_op", "instructions_per_op"];
 
-/// One table for each workload, in the Markdown of GitHub and CommonMark's table extension.
+/// One table per workload, in Markdown with the table extension of GitHub and CommonMark.
 pub(crate) fn markdown(results: &Results) -> String {
     let mut text = String::new();
     for section in summary::sections(results) {
@@ -106,7 +106,7 @@ fn table(text: &mut String, results: &Results, section: &Section) {
     let _ = writeln!(text);
 }
 
-/// Text that can't end a cell or a line.
+/// Escapes text so that it can't end a cell or a line.
 fn cell(text: &str) -> String {
     let line: String = text
         .chars()
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::formats::tests::results;
 
-    /// The cells of a row, read back as a reader of Markdown does.
+    /// Parses the cells of a row as a Markdown reader does.
     fn cells(line: &str) -> Vec<String> {
         let mut cells = vec![String::new()];
         let mut characters = line.chars();

@@ -1,7 +1,7 @@
-//! Results for other programs: tables for people's pages, monitoring systems, and watchers of regressions.
+//! Results for other programs: tables for web pages, monitoring systems, and regression trackers.
 //!
-//! Figures are the medians that the lab's own tables show, so that no two of its outputs disagree; the rounds
-//! themselves are in the JSON and in the table of runs.
+//! The figures are the medians in the lab's own tables, so that no two outputs disagree. The rounds themselves are in
+//! the JSON and in the table of runs.
 
 mod bencher;
 mod history;
@@ -24,8 +24,8 @@ struct Arm {
     row: Row,
 }
 
-/// Every arm that was compared and gave a figure, in the order of the tables. A section about one runtime's choices
-/// repeats arms and is left out.
+/// Every arm that was compared and produced a figure, in the order of the tables. Sections about one runtime's choices
+/// repeat arms and are left out.
 fn arms(results: &Results) -> Vec<Arm> {
     let sections = summary::sections(results).into_iter();
     sections
@@ -42,7 +42,7 @@ fn arms(results: &Results) -> Vec<Arm> {
 }
 
 impl Arm {
-    /// `echo/bytes=64,connections=64/mn no-steal`: the same from run to run.
+    /// `echo/bytes=64,connections=64/mn no-steal`: a name that stays the same from run to run.
     fn name(&self) -> String {
         let params = summary::parameters(&self.section.params).replace(", ", ",");
         let middle = if params.is_empty() {
@@ -53,7 +53,7 @@ impl Arm {
         format!("{}/{middle}{}", self.section.workload.name, self.row.label)
     }
 
-    /// What was counted of it in a run of its own.
+    /// The counts from the arm's separate run.
     fn counts<'a>(&'a self, results: &'a Results) -> impl Iterator<Item = &'a Count> {
         results.counts.iter().filter(|count| {
             let choices = &self.row.choices;
@@ -75,7 +75,7 @@ impl Arm {
         })
     }
 
-    /// Medians by metric, and what was counted per operation.
+    /// The medians by metric, and the counts per operation.
     fn figures(&self, results: &Results) -> Vec<(String, f64)> {
         let medians = self.row.medians.iter();
         let medians = medians.map(|(name, value)| (name.clone(), *value));
@@ -90,7 +90,7 @@ pub(crate) mod tests {
     use crate::comparisons::tests::{run, with};
     use crate::results::{Config, Environment, WorkloadInfo};
 
-    /// Two arms of `echo`: mn at 100 ns an operation, and one with an odd name at 200 ns.
+    /// Two arms of `echo`: mn at 100 ns per operation, and one with an odd name at 200 ns.
     pub(crate) fn results() -> Results {
         let mut runs = Vec::new();
         for round in 0..12 {

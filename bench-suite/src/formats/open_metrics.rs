@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::arms;
 use crate::results::Results;
 
-/// The page: a gauge for each metric, a sample for each arm. Times are in seconds, as the format wants it.
+/// The page: a gauge per metric with a sample per arm. Times are in seconds, as the format requires.
 pub(crate) fn open_metrics(results: &Results) -> String {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     for arm in arms(results) {
@@ -81,7 +81,7 @@ struct Family {
 }
 
 impl Family {
-    /// `cpu_ns_per_op` becomes `lab_cpu_per_op_seconds`: a name ends in its unit.
+    /// `cpu_ns_per_op` becomes `lab_cpu_per_op_seconds`, because a name must end in its unit.
     fn of(metric: &str) -> Self {
         let words: Vec<&str> = metric.split('_').collect();
         let unit = if words.contains(&"ns") {
@@ -144,8 +144,8 @@ mod tests {
     use super::*;
     use crate::formats::tests::results;
 
-    /// Name, labels and value of a sample; the page is checked on the way: `TYPE`, `UNIT` and `HELP` before their
-    /// samples and in this order, families together, names and units as they must be, `EOF` once and last.
+    /// Name, labels and value of each sample. Also checks the page: `TYPE`, `UNIT` and `HELP` come before their samples
+    /// and in this order, families are contiguous, names and units are valid, and `EOF` occurs once, at the end.
     fn parse(text: &str) -> Vec<(String, BTreeMap<String, String>, f64)> {
         let mut samples = Vec::new();
         let (mut family, mut seen) = (String::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The runs as a tidy table: one row for each measured process.
+//! The runs as a tidy table: one row per measured process.
 
 use crate::results::{Results, Role, Run, csv};
 
@@ -82,7 +82,7 @@ const COLUMNS: [Column; 33] = [
     ("extra", |run| pairs(&run.extra)),
 ];
 
-/// The table, with a line that names the columns. What is unknown is empty.
+/// The table with a header line. Unknown values are empty.
 pub(crate) fn runs_csv(results: &Results) -> String {
     let header: Vec<String> = COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut text = csv::line(&header);

@@ -1,12 +1,13 @@
-//! What green tasks cost in mappings.
+//! What green tasks cost in mappings and page tables.
 
-/// The process's mappings, where the system tells.
+/// The number of the process's mappings, if the system reports it.
 pub(super) fn mappings() -> Option<u64> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     Some(maps.lines().count() as u64)
 }
 
-/// The page tables' memory, where the system tells: a part of what sparse stacks cost, in no task's resident memory.
+/// The page tables' memory, if the system reports it. It is part of the cost of sparse stacks, and in no task's
+/// resident memory.
 pub(super) fn page_table_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -1,20 +1,20 @@
-//! Whether green tasks stay on the worker that began them.
+//! Whether green tasks stay on the worker that started them.
 #![allow(unsafe_code)]
 
 use runtime_core::{JoinHandle, green};
 
-/// How a twin's tasks are started.
+/// How a twin starts its tasks.
 pub(super) trait Style: Send + Sync + 'static {
-    /// A task's settings.
+    /// The settings of a task.
     fn builder() -> green::Builder;
 
-    /// Starts a task of the runtime that the calling thread runs for.
+    /// Starts a task on the runtime that the calling thread runs for.
     fn spawn<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         Self::builder().spawn(function)
     }
 }
 
-/// They do.
+/// The tasks stay.
 pub(super) struct Staying;
 
 impl Style for Staying {
@@ -23,14 +23,14 @@ impl Style for Staying {
     }
 }
 
-/// They don't.
+/// The tasks may move.
 pub(super) struct Moving;
 
 impl Style for Moving {
     fn builder() -> green::Builder {
-        // SAFETY: what the twins have on their stacks across a wait may be sent: numbers, handles, ends of channels,
-        // sockets and their buffers. None of it is or holds the address of a thread-local. In a program for Linux on
-        // x86-64 thread-locals are reached relative to a register, so the compiler keeps no address of one.
+        // SAFETY: everything that the twins keep on their stacks across a wait is `Send`: numbers, handles, ends of
+        // channels, sockets and their buffers. None of it is or contains the address of a thread-local. On Linux and
+        // x86-64, a program reaches thread-locals relative to a register, so the compiler keeps no address of one.
         unsafe { green::Builder::new().may_move() }
     }
 }

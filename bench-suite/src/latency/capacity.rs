@@ -1,9 +1,9 @@
-//! `lab capacity`: the search, put to real processes, for all arms in turn.
+//! `lab capacity`: runs the search with real processes, for each arm.
 
 use std::time::Duration;
 
+use super::ask::{ask, without_rate};
 use super::hunt::{Hunt, of_hunts};
-use super::{ask, without_rate};
 use crate::compare::Bench;
 use crate::compare::plan::Plan;
 use crate::error::{CommandError, usage};
@@ -11,15 +11,15 @@ use crate::results::{Capacity, Role};
 use crate::statistics::{LEVEL, verdict_of};
 use crate::units;
 
-/// Beyond which ratio two capacities differ, for the verdict.
+/// Two capacities differ if their ratio exceeds this margin.
 const MARGIN: f64 = 0.05;
 const MOST_REPEATS: u32 = 100;
 
-/// What is sought, and with how much care.
+/// What to search for, and how carefully.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sought {
     target_ns: f64,
-    /// How long load is put on in one probe.
+    /// The duration of the load in one probe.
     probe: Duration,
     most_probes: usize,
     repeats: u32,
@@ -27,7 +27,7 @@ pub(crate) struct Sought {
 
 impl Sought {
     /// # Errors
-    /// [`CommandError::Usage`] for a target or repeats out of range.
+    /// [`CommandError::Usage`] for a target or a number of repeats out of range.
     pub(crate) fn new(p99_ms: f64, repeats: u32, quick: bool) -> Result<Self, CommandError> {
         if !(p99_ms > 0.0 && p99_ms <= 60_000.0) {
             return Err(usage(format!(
@@ -48,7 +48,7 @@ impl Sought {
     }
 }
 
-/// The capacities of a cell's arms. What failed is added to `notes`.
+/// The capacities of a cell's arms. Failures are added to `notes`.
 pub(crate) fn capacities(
     bench: &Bench,
     plan: &Plan,
@@ -132,8 +132,8 @@ fn said(all: &[Vec<Hunt>], name: impl Fn(usize) -> &'static str, repeat: usize) 
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Compares each with the one that carries most: their intervals as those of independent logarithms, shared out over
-/// the comparisons.
+/// Compares each capacity with the highest one. The intervals are treated as those of independent logarithms, and the
+/// error rate is divided among the comparisons.
 fn judge(found: &mut [Capacity]) {
     let known: Vec<(usize, f64, [f64; 2])> = found
         .iter()
@@ -152,13 +152,13 @@ fn judge(found: &mut [Capacity]) {
         }
         let estimate = (rate / most).ln();
         let side = |end: f64, from: f64| (end / from).ln();
-        // This one's lower end with the best one's upper end, and the other way round.
+        // Combine this one's lower end with the best one's upper end, and vice versa.
         let down = side(interval[0], rate).hypot(side(best_interval[1], most)) * wider;
         let up = side(interval[1], rate).hypot(side(best_interval[0], most)) * wider;
         let ends = [estimate - down, estimate + up];
         found[index].ratio = Some(estimate.exp());
         found[index].ratio_ci95 = Some(ends.map(f64::exp));
-        // Here more is better.
+        // For a capacity, more is better.
         let turned = [-ends[1], -ends[0]];
         found[index].verdict = Some(verdict_of(-estimate, turned, MARGIN.ln_1p(), 0.0));
     }

@@ -1,9 +1,10 @@
-//! `lab latency`: which rates, then the comparison at them, then the rest of each arm's curve.
+//! `lab latency`: chooses the rates, compares the arms at them, and measures the rest of each arm's curve.
 
 use std::time::Duration;
 
-use super::probe::{Seen, point};
-use super::{RATE, ask, at_rate, duration_at, rates, without_rate};
+use super::ask::{RATE, ask, at_rate, without_rate};
+use super::probe::{Seen, duration_at, point};
+use super::rates;
 use crate::compare::outputs::Outputs;
 use crate::compare::plan::{Cell, Plan};
 use crate::compare::{Bench, Counting, announce};
@@ -12,16 +13,16 @@ use crate::error::CommandError;
 use crate::results::{LoadCurve, LoadPoint, Results, Role};
 use crate::statistics::median;
 
-/// Processes of the closed loop that the rates are chosen by, and of each point of the rest of a curve.
+/// Processes for the closed loop that gives the rates, and for each additional point of a curve.
 const EACH: u32 = 3;
 
-/// Of a process of the comparison, where the rates are low.
+/// The longest process of the comparison, for low rates.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What an arm answers in the closed loop, by its place in its cell.
+/// Each arm's rate of answers in the closed loop, by its index in the cell.
 type Answered = Vec<Option<f64>>;
 
-/// Measures all of it. The cells of `plan` become those at the compared rates.
+/// Measures everything. The cells of `plan` are replaced by those at the compared rates.
 ///
 /// # Errors
 /// [`CommandError::Interrupted`] if nothing was measured; [`CommandError::Failed`] if no arm gave a figure.
@@ -55,7 +56,7 @@ pub(super) fn measure(
         let why = results.notes.last().cloned().unwrap_or_default();
         return Err(CommandError::Failed(format!("no arm gave a figure: {why}")));
     }
-    // The slowest rate, too, takes many requests for a percentile.
+    // Even at the slowest rate, a percentile needs many requests.
     let rates = cells
         .iter()
         .filter_map(|cell| cell.params.get(RATE).copied());
@@ -73,7 +74,7 @@ pub(super) fn measure(
     Ok(())
 }
 
-/// The closed loop of each arm, in turn; a failure is noted.
+/// The closed loop of each arm, in turn. Failures are added to `notes`.
 fn closed_loop(
     bench: &Bench,
     plan: &Plan,
@@ -99,7 +100,7 @@ fn closed_loop(
     seen.iter().map(|answered| median(answered)).collect()
 }
 
-/// The closed loop and the compared rates, each a cell of its own with the same arms.
+/// The closed loop and the compared rates, as one cell each with the same arms.
 fn at_rates(base: &Cell, slowest: f64, usual: Duration) -> Vec<Cell> {
     let mut rates = vec![0];
     rates.extend(rates::compared(slowest));
@@ -112,7 +113,7 @@ fn at_rates(base: &Cell, slowest: f64, usual: Duration) -> Vec<Cell> {
         .collect()
 }
 
-/// The curves of a cell's arms: the compared rates from the runs, and on to saturation.
+/// The curves of a cell's arms: the compared rates from the runs, and more points up to saturation.
 fn rest(bench: &Bench, plan: &Plan, base: &Cell, answered: &Answered, results: &mut Results) {
     let connections = base.params.get("connections").copied().unwrap_or(1);
     let plain = without_rate(&base.params);
@@ -162,7 +163,7 @@ fn rest(bench: &Bench, plan: &Plan, base: &Cell, answered: &Answered, results: &
     bench.say(&format!("{}: the rest of the curves", base.workload.name));
     let steps = curves.iter().map(|(_, _, rates)| rates.len()).max();
     for step in 0..steps.unwrap_or(0) {
-        // Arms in turn, as always: what drifts meets all of them.
+        // Alternate between the arms, so that drift affects all of them.
         let mut seen: Vec<Vec<Seen>> = vec![Vec::new(); curves.len()];
         for number in 0..EACH {
             for (place, (index, curve, rates)) in curves.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! One search of one arm: what is asked, what counts, and what it comes to.
+//! One search for one arm: its probes, which of them count, and the result.
 
 use super::probe::Seen;
 use super::search::{Estimate, Search};
@@ -6,17 +6,17 @@ use crate::results::{Capacity, CapacityProbe};
 use crate::statistics::median;
 use crate::units;
 
-/// Failures after which an arm is given up.
+/// An arm is given up after this many failures.
 const PATIENCE: u32 = 3;
-/// Misses that do not count, after which the client is what the search has found.
+/// After this many misses that don't count, the client is the limit.
 const LATE_PATIENCE: u32 = 4;
-/// A probe as near as this to the capacity tells what it costs there, as a logarithm.
+/// A probe this close to the capacity, as a logarithm, shows the costs at the capacity.
 const NEAR: f64 = 0.15;
 
-/// One search of one arm.
+/// One search for one arm.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hunt {
-    /// Begun once the closed loop has given a guess.
+    /// Starts once the closed loop has given a guess.
     search: Option<Search>,
     probes: Vec<(CapacityProbe, Seen)>,
     failures: u32,
@@ -25,7 +25,7 @@ pub(super) struct Hunt {
 }
 
 impl Hunt {
-    /// The rate to be asked next; 0 is the closed loop, which gives the first guess.
+    /// The next rate to probe. 0 is the closed loop, which gives the first guess.
     pub(super) fn next(&self) -> u64 {
         let search = self.search.as_ref();
         search.map_or(0, |search| (search.next().round() as u64).max(1))
@@ -38,7 +38,7 @@ impl Hunt {
         };
         let p99_ns = seen.latency.p99 as f64;
         let kept = p99_ns <= target_ns && !seen.is_saturated();
-        // The client's lateness is within the latency: where the target is kept it was kept all the same.
+        // The latency includes the client's lateness. If the target was met, it was met in spite of it.
         let late = seen.late_p99_ns.is_some_and(|late| late > target_ns / 2.0);
         let counts = kept || !late;
         self.probes.push((
@@ -57,7 +57,7 @@ impl Hunt {
         }
     }
 
-    /// A process failed; `for_good`: it would again.
+    /// Records the failure of a process. `for_good` means that another process would fail too.
     pub(super) fn failed(&mut self, line: &str, for_good: bool) {
         self.failures += if for_good { PATIENCE } else { 1 };
         self.error.get_or_insert_with(|| line.to_owned());
@@ -69,7 +69,7 @@ impl Hunt {
             || self.search.as_ref().is_some_and(Search::is_done)
     }
 
-    /// The capacity, if it is the server's.
+    /// The capacity, if the server and not the client limited it.
     pub(super) fn found(&self) -> Option<Estimate> {
         let search = self.search.as_ref()?;
         let kept = self
@@ -119,7 +119,7 @@ impl Hunt {
     }
 }
 
-/// What the searches of one arm come to: the median, and the interval of the one that has it.
+/// The result of an arm's searches: the median, with the interval of the search that found it.
 pub(super) fn of_hunts(hunts: &[Hunt]) -> Capacity {
     let mut found: Vec<Estimate> = hunts.iter().filter_map(Hunt::found).collect();
     let repeats: Vec<f64> = found.iter().map(|one| one.rate).collect();
@@ -162,7 +162,7 @@ mod tests {
 
     const TARGET_NS: f64 = 5e6;
 
-    /// Hunts a server that keeps 1 ms up to its capacity and answers no more than that.
+    /// Hunts a server that answers within 1 ms up to its capacity, and answers no more than that.
     fn hunt(capacity: f64, late_ns: u64) -> Hunt {
         let mut hunt = Hunt::default();
         hunt.tell(&seen(0, capacity * 1.1, 3_000_000, 0), TARGET_NS, 40);

@@ -1,4 +1,4 @@
-//! What one process says of the load that was put on it.
+//! The load that one process reports.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ use crate::compare::protocol::Measured;
 use crate::results::{LateNs, LatencyNs, LoadPoint, Run, Sample, Status};
 use crate::statistics::median;
 
-/// Answers to less than this share of what was due: the server does not carry the rate.
+/// If fewer than this share of the due requests are answered, the server does not sustain the rate.
 const CARRIED: f64 = 0.97;
-/// Of the connections, in flight on average: in the closed loop, next to none ever waits for its client.
+/// If more than this share of the connections are in flight on average in the closed loop, hardly any of them ever
+/// waits for its client.
 const ALL_WAITING: f64 = 0.9;
-/// Fewer requests than this have no 99th percentile to speak of.
+/// With fewer requests there is no meaningful 99th percentile.
 const FEW: u64 = 300;
 
-/// One process at one rate.
+/// The result of one process at one rate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
-    /// Requests a second that were due; `None` in the closed loop.
+    /// Requests due per second; `None` in the closed loop.
     pub(crate) offered: Option<f64>,
     pub(crate) requests: u64,
     pub(crate) answered: f64,
@@ -33,7 +34,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// `None` if there is no latency in it.
+    /// `None` if it contains no latencies.
     pub(crate) fn of_measured(rate: u64, measured: &Measured) -> Option<Self> {
         let sum = |field: fn(&Sample) -> u64| measured.samples.iter().map(field).sum::<u64>();
         Self::new(
@@ -54,7 +55,7 @@ impl Seen {
         })
     }
 
-    /// The same of a stored run.
+    /// The same from a stored run.
     pub(crate) fn of_run(run: &Run) -> Option<Self> {
         if run.status != Status::Ok {
             return None;
@@ -93,12 +94,12 @@ impl Seen {
         })
     }
 
-    /// Requests in the system at once, by Little's law.
+    /// The number of requests in the system, by Little's law.
     fn in_flight(&self) -> Option<f64> {
         Some(self.answered * self.mean_ns? / 1e9)
     }
 
-    /// Whether the server did not carry the rate.
+    /// Whether the server did not sustain the rate.
     pub(crate) fn is_saturated(&self) -> bool {
         self.unstarted > 0.0
             || self
@@ -120,7 +121,7 @@ fn mean(base64: &str) -> Option<f64> {
     Some(histogram.mean())
 }
 
-/// How long load is to be put on at `rate`, so that there is a 99th percentile: longer for slow ones, within reason.
+/// How long to generate load at `rate` to get a 99th percentile: longer at low rates, up to a limit.
 pub(crate) fn duration_at(rate: u64, usual: Duration) -> Duration {
     if rate == 0 {
         return usual;
@@ -129,7 +130,7 @@ pub(crate) fn duration_at(rate: u64, usual: Duration) -> Duration {
     usual.max(long_enough.min(8 * usual))
 }
 
-/// The medians of several processes at one rate; `None` of none.
+/// The medians of several processes at one rate; `None` without processes.
 pub(crate) fn point(seen: &[Seen], connections: u64) -> Option<LoadPoint> {
     let first = seen.first()?;
     let middle = |figure: &dyn Fn(&Seen) -> Option<f64>| {
@@ -191,7 +192,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_closed_loop_that_hides_waiting_is_marked_by_little_s_law() {
-        // 64 connections, 20,000 answers a second: each took 3.2 ms.
+        // 64 connections and 20,000 answers per second: each answer took 3.2 ms.
         let full = point(&[seen(0, 20_000.0, 3_200_000, 0)], 64).unwrap();
         assert!((full.in_flight.unwrap() - 64.0).abs() < 0.5, "{full:?}");
         assert!(
@@ -199,7 +200,7 @@ pub(super) mod tests {
                 .unwrap()
                 .starts_with("hides waiting: by Little's law nearly all of 64")
         );
-        // With 2 ms each, a third of the connections wait for their client at any time.
+        // At 2 ms each, a third of the connections wait for their client at any time.
         let half = point(&[seen(0, 20_000.0, 2_000_000, 0)], 64).unwrap();
         assert_eq!(half.doubt, None);
     }

@@ -1,11 +1,11 @@
-//! Which rates are measured.
+//! Chooses the rates to measure.
 
-/// Shares of the slowest arm's capacity that all arms are compared at.
+/// The shares of the slowest arm's capacity at which all arms are compared.
 const COMPARED: [f64; 3] = [0.3, 0.6, 0.9];
-/// Shares of an arm's own capacity that its curve has points at, beyond the compared ones.
+/// The shares of an arm's own capacity at which its curve has additional points.
 const OWN: [f64; 6] = [0.4, 0.6, 0.8, 0.95, 1.1, 1.3];
 
-/// The rates of the comparison, in requests a second, if the slowest arm answers so many in the closed loop.
+/// The rates of the comparison, in requests per second. `slowest` is the slowest arm's rate in the closed loop.
 pub(super) fn compared(slowest: f64) -> Vec<u64> {
     let mut rates: Vec<u64> = COMPARED
         .iter()
@@ -15,7 +15,7 @@ pub(super) fn compared(slowest: f64) -> Vec<u64> {
     rates
 }
 
-/// The rates of the rest of an arm's curve, up to beyond what it answers in the closed loop.
+/// The rates for the rest of an arm's curve, up to more than its rate in the closed loop.
 pub(super) fn own(capacity: f64, compared: &[u64]) -> Vec<u64> {
     let highest = compared.iter().max().copied().unwrap_or(0) as f64;
     OWN.iter()
@@ -33,7 +33,7 @@ mod tests {
     fn a_curve_goes_on_from_the_compared_rates_to_beyond_its_own_capacity() {
         let rates = compared(10_000.0);
         assert_eq!(rates, [3000, 6000, 9000]);
-        // The slowest arm itself, and one that carries three times as much.
+        // The slowest arm itself, and an arm with three times its capacity.
         assert_eq!(own(10_000.0, &rates), [9500, 11_000, 13_000]);
         assert_eq!(
             own(30_000.0, &rates),

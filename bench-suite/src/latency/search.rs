@@ -1,50 +1,51 @@
-//! Sequential search for the highest rate that keeps a target.
+//! Sequential search for the highest rate that meets a target.
 //!
-//! Whether a probe keeps the target is random near the capacity, so that bisection goes wrong by one burst. The method
-//! is that of a threshold in psychophysics (QUEST: Watson and Pelli, 1983): the chance of missing the target rises
-//! with the logarithm of the rate along a logistic curve whose middle is the capacity and whose width is unknown. Of
-//! each pair of capacity and width the posterior weight is kept, the next probe is put where the capacity may well be,
-//! and the search ends when 95% of the weight lie within 4% to either side. A probe that goes wrong for no reason of
-//! the rate's, such as a burst of the machine, is part of the model.
+//! Near the capacity, it is random whether a probe meets the target, so a single burst would mislead bisection. The
+//! method comes from measuring thresholds in psychophysics (QUEST: Watson and Pelli, 1983): the chance of missing the
+//! target rises with the logarithm of the rate along a logistic curve, whose middle is the capacity and whose width
+//! is unknown. The search keeps the posterior weight of each pair of capacity and width, and puts the next probe
+//! where the capacity is likely to be. It ends when 95% of the weight lies within 4% on either side. The model
+//! includes probes that fail for reasons other than the rate, such as a burst of the machine.
 
-/// Steps of the logarithm of the capacity.
+/// The step between capacities, as a logarithm.
 const STEP: f64 = 0.004;
-/// Widths of the logistic curve, as logarithms of the rate: a sharp edge to a slow decline.
+/// The widths of the logistic curve, as logarithms of the rate, from a sharp edge to a slow decline.
 const WIDTHS: [f64; 5] = [0.005, 0.01, 0.02, 0.04, 0.08];
-/// The target is missed at any rate in this share of probes: bursts.
+/// The share of probes that miss the target at any rate, because of bursts.
 const MISSED_ANYHOW: f64 = 0.04;
-/// The target is kept at any rate in this share of probes.
+/// The share of probes that meet the target at any rate.
 const KEPT_ANYHOW: f64 = 0.01;
-/// Where in the posterior of the capacity the next probe lies, in turn: the middle finds it, the sides find the width.
+/// The quantile of the capacity's posterior at which to probe next, in turn. The middle finds the capacity, the sides
+/// find the width.
 const PLACES: [f64; 3] = [0.5, 0.35, 0.65];
-/// The end of the search: 95% within this ratio of each other.
+/// The search ends when the ends of the 95% interval are within this ratio.
 const CLOSE: f64 = 1.08;
 const LEAST_PROBES: usize = 9;
 
-/// What is known of a capacity.
+/// The estimate of a capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Estimate {
-    /// The posterior median, in requests a second.
+    /// The posterior median, in requests per second.
     pub(crate) rate: f64,
-    /// Holds the capacity with a probability of 95%.
+    /// Contains the capacity with a probability of 95%.
     pub(crate) interval: [f64; 2],
 }
 
 /// A search in progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Search {
-    /// Logarithms between which the capacity is sought.
+    /// The logarithms between which the search takes place.
     lowest: f64,
     highest: f64,
-    /// Logarithm of the rate, and whether the target was kept.
+    /// The logarithm of each probed rate, and whether the target was met.
     probes: Vec<(f64, bool)>,
-    /// Logarithms of the weights: of each capacity, from the lowest on, those of all widths.
+    /// Logarithms of the weights: for each capacity, from the lowest on, the weights of all widths.
     weights: Vec<f64>,
     most_probes: usize,
 }
 
 impl Search {
-    /// A search around `guess` requests a second: from a fiftieth of it to twice as much, and wider as it turns out.
+    /// A search around `guess` requests per second: from a fiftieth of it to twice as much, extended if necessary.
     pub(crate) fn around(guess: f64, most_probes: usize) -> Self {
         Self {
             lowest: (guess / 50.0).ln(),
@@ -56,7 +57,7 @@ impl Search {
         .reach()
     }
 
-    /// Weighs the capacities up to the highest by all probes so far.
+    /// Recomputes the weights from all probes, up to the highest capacity.
     fn reach(mut self) -> Self {
         let cells = ((self.highest - self.lowest) / STEP).ceil() as usize + 1;
         self.weights = vec![0.0; cells * WIDTHS.len()];
@@ -78,7 +79,7 @@ impl Search {
         }
     }
 
-    /// The rate to be asked next.
+    /// The next rate to probe.
     pub(crate) fn next(&self) -> f64 {
         let posterior = self.posterior();
         posterior
@@ -86,19 +87,19 @@ impl Search {
             .exp()
     }
 
-    /// The target was `kept` at `rate`, or not.
+    /// Records whether a probe at `rate` met the target.
     pub(crate) fn tell(&mut self, rate: f64, kept: bool) {
         let log = rate.ln();
         self.probes.push((log, kept));
         self.weigh(log, kept);
-        // The edge must not be what stops the search.
+        // The upper edge must not limit the search.
         if kept && log > self.highest - 0.3 {
             self.highest = log + 0.7;
             *self = self.clone().reach();
         }
     }
 
-    /// What is known by now.
+    /// The current estimate.
     pub(crate) fn estimate(&self) -> Estimate {
         let posterior = self.posterior();
         Estimate {
@@ -107,7 +108,7 @@ impl Search {
         }
     }
 
-    /// Whether more probes would say little more.
+    /// Whether more probes would add little.
     pub(crate) fn is_done(&self) -> bool {
         let [low, high] = self.estimate().interval;
         self.probes.len() >= self.most_probes
@@ -115,7 +116,7 @@ impl Search {
             || (self.probes.len() >= LEAST_PROBES && high / low <= CLOSE)
     }
 
-    /// The target is missed at the lowest rates, too.
+    /// Whether the target is missed even at the lowest rates.
     pub(crate) fn is_hopeless(&self) -> bool {
         let low = |probe: &&(f64, bool)| probe.0 < self.lowest + 1.0;
         self.probes.iter().filter(low).count() >= 3 && self.probes.iter().all(|(_, kept)| !kept)
@@ -140,7 +141,7 @@ impl Search {
     }
 }
 
-/// Weights of capacities, from the lowest on.
+/// The weights of the capacities, from the lowest on.
 struct Posterior {
     lowest: f64,
     weights: Vec<f64>,
@@ -153,7 +154,7 @@ impl Posterior {
         for (cell, weight) in self.weights.iter().enumerate() {
             sum += weight;
             if sum >= share * self.whole {
-                // Within the cell, so that the answer does not jump by cells.
+                // Interpolate within the cell, so that the answer does not jump between cells.
                 let within = 1.0 - (sum - share * self.whole) / weight;
                 return self.lowest + (cell as f64 + within - 0.5) * STEP;
             }
@@ -166,7 +167,7 @@ impl Posterior {
 mod tests {
     use super::*;
 
-    /// A server whose probes miss the target as the logistic curve says, and in one of thirty by a burst.
+    /// A server whose probes miss the target along the logistic curve, and one in thirty because of a burst.
     fn found(capacity: f64, width: f64, guess: f64, random: &mut fastrand::Rng) -> Search {
         let mut search = Search::around(guess, 40);
         while !search.is_done() {

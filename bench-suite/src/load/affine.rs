@@ -1,16 +1,16 @@
-//! An answer that takes a server long to compute and a client no time to check.
+//! A response that is slow for a server to compute and quick for a client to check.
 //!
-//! The server takes a number many times through x -> a x + b, modulo 2^64; each step needs the one before. Any number
-//! of steps is together one such map, with another a and b, and that one is known beforehand.
+//! The server applies x -> a x + b, modulo 2^64, many times; each step needs the previous one. Any number of steps is
+//! equivalent to a single such map, with another a and b, which the client computes beforehand.
 
 use serde::{Deserialize, Serialize};
 
 /// The map x -> `factor` x + `addend`, modulo 2^64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affine {
-    /// What x is multiplied by.
+    /// The factor of x.
     pub factor: u64,
-    /// What is added.
+    /// The summand.
     pub addend: u64,
 }
 
@@ -21,7 +21,7 @@ const STEP: Affine = Affine {
 };
 
 impl Affine {
-    /// All of `steps` steps at once.
+    /// The map that is equivalent to `steps` steps.
     ///
     /// ```
     /// use bench_suite::load::affine::{Affine, walk};
@@ -33,7 +33,7 @@ impl Affine {
             factor: 1,
             addend: 0,
         };
-        // Squares of the step, for the binary digits of the number of steps.
+        // Repeated squaring of the step, along the binary digits of the number of steps.
         let (mut square, mut left) = (STEP, steps);
         while left > 0 {
             if left & 1 == 1 {
@@ -58,10 +58,10 @@ impl Affine {
     }
 }
 
-/// Takes `x` through the steps one by one: the work.
+/// Applies `steps` steps to `x` one by one, which is the work.
 pub fn walk(mut x: u64, steps: u64) -> u64 {
     for _ in 0..steps {
-        // Step by step, whatever a compiler knows of such maps.
+        // Keep the compiler from combining the steps.
         x = std::hint::black_box(STEP.of(x));
     }
     x

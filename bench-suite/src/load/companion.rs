@@ -1,13 +1,13 @@
-//! What runs beside the measured process: a client that puts load on it, or a site that it fetches from.
+//! The process beside the measured one: a client that generates load, or a site to fetch from.
 //!
-//! A companion is this program's own executable in another process, so that its CPU time is not the measured one's. It
-//! talks in lines of JSON over its standard input and output: it says when it is ready, waits to be told to go, and
-//! gives its report. The end of its standard input ends it, so that it never outlives the measured process, however
-//! that ends.
+//! A companion runs this program's own executable in another process, so that its CPU time does not count as the
+//! measured process's. It exchanges lines of JSON over its standard input and output: it says that it is ready, waits
+//! for the go-ahead, and returns its report. When its standard input closes, it exits, so it never outlives the
+//! measured process.
 //!
-//! A process whose `main` does not call [`serve_if_asked`] (a test, a criterion bench) can't be started as its own
-//! companion; there the companion is a thread, with the same lines over pipes. Its CPU time is then within the
-//! process's and is to be taken off: [`Companion::shares_process`].
+//! If a process's `main` does not call [`serve_if_asked`], as in tests and criterion benches, its executable can't run
+//! as a companion. The companion is then a thread with the same lines over pipes. Its CPU time is part of the process's
+//! CPU time and must be subtracted: see [`Companion::shares_process`].
 
 use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Write};
 use std::net::SocketAddr;
@@ -18,30 +18,33 @@ use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::LoadError;
+use super::options::LoadOptions;
+use super::ready::Ready;
+use super::report::LoadReport;
 use super::site::{self, SiteOptions};
-use super::{LoadError, LoadOptions, LoadReport, Ready};
 use crate::terminal;
 use crate::vocabulary::{Failure, is_refusal};
 
-/// The hidden command that starts a companion; its role follows as JSON.
+/// The hidden command that starts a companion. The role follows as JSON.
 const COMMAND: &str = "__companion";
 
-/// Set by [`serve_if_asked`]: this executable can be started as a companion.
+/// Set by [`serve_if_asked`] if this executable can run as a companion.
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 
-/// What a companion is to do.
+/// The role of a companion.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Role {
-    /// Put load on a server, once.
+    /// Generates load for a server, once.
     Load(LoadOptions),
-    /// Serve pages until the end.
+    /// Serves pages until its input closes.
     Site(SiteOptions),
 }
 
-/// What a companion says.
+/// A companion's messages.
 #[derive(Debug, Serialize, Deserialize)]
 enum Message {
-    /// It can be told to go; a site says where it listens.
+    /// It is ready to start; a site says where it listens.
     Ready(Option<SocketAddr>),
     Done(Box<LoadReport>),
     WrongAnswer(String),
@@ -49,12 +52,12 @@ enum Message {
     Failed(String),
 }
 
-/// Becomes a companion if the command line asks for it; else remembers that this executable can be one. To be called
+/// Runs a companion if the command line asks for one; otherwise records that this executable can run as one. Call it
 /// first in `main`.
 pub fn serve_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|command| command != COMMAND) {
-        // Relaxed: read by threads that are started later.
+        // Relaxed is enough, because only threads that start later read it.
         AVAILABLE.store(true, Ordering::Relaxed);
         return None;
     }
@@ -76,7 +79,7 @@ pub fn serve_if_asked() -> Option<ExitCode> {
     })
 }
 
-/// A companion's whole life.
+/// Runs a companion from start to end.
 fn serve(role: Role, input: PipeReader, mut output: PipeWriter) -> io::Result<()> {
     let message = match role {
         Role::Load(options) => match put_load_on(options, input, &mut output) {
@@ -110,7 +113,7 @@ fn put_load_on(
     if input.read_line(&mut go).unwrap_or(0) == 0 {
         return Err(LoadError::Abandoned);
     }
-    // From here on the input only ever ends.
+    // From here on, the only event on the input is its end.
     ready.end_with(input.get_ref().as_fd())?;
     ready.run()
 }
@@ -121,16 +124,16 @@ fn say(output: &mut impl Write, message: &Message) -> io::Result<()> {
     output.write_all(line.as_bytes())
 }
 
-/// A companion at work. Dropping it ends it.
+/// A running companion. Dropping it ends it.
 pub struct Companion {
-    /// `None` once it was closed, which ends the companion.
+    /// `None` once it is closed, which ends the companion.
     input: Option<PipeWriter>,
     output: BufReader<PipeReader>,
-    place: Place,
+    place: RunsIn,
     address: Option<SocketAddr>,
 }
 
-enum Place {
+enum RunsIn {
     Process(Child),
     Thread(Option<JoinHandle<io::Result<()>>>),
 }
@@ -139,7 +142,7 @@ impl Companion {
     /// Starts a companion and waits until it is ready. Blocks.
     ///
     /// # Errors
-    /// [`Failure::Refused`] when it can't be started, and what it says itself.
+    /// [`Failure::Refused`] if it can't be started, and the companion's own failures.
     pub fn start(role: &Role) -> Result<Self, Failure> {
         let mut companion = Self::launch(role)
             .map_err(|error| Failure::Refused(format!("the companion did not start: {error}")))?;
@@ -160,11 +163,11 @@ impl Companion {
                 .stdin(Stdio::from(OwnedFd::from(input_reader)))
                 .stdout(Stdio::from(OwnedFd::from(output_writer)))
                 .spawn()?;
-            Place::Process(child)
+            RunsIn::Process(child)
         } else {
             let role = role.clone();
             let thread = std::thread::Builder::new().name("companion".to_owned());
-            Place::Thread(Some(
+            RunsIn::Thread(Some(
                 thread.spawn(move || serve(role, input_reader, output_writer))?,
             ))
         };
@@ -176,23 +179,23 @@ impl Companion {
         })
     }
 
-    /// Where a site listens.
+    /// The address where a site listens.
     ///
     /// # Panics
-    /// When it is not a site.
+    /// If it is not a site.
     pub fn address(&self) -> SocketAddr {
         self.address.expect("a site says where it listens")
     }
 
     /// Whether the companion's CPU time is part of this process's.
     pub fn shares_process(&self) -> bool {
-        matches!(self.place, Place::Thread(_))
+        matches!(self.place, RunsIn::Thread(_))
     }
 
-    /// Tells a client to go and waits for its report. Blocks.
+    /// Starts a client's load and waits for its report. Blocks.
     ///
     /// # Errors
-    /// [`Failure::WrongAnswer`] when the server's answers were wrong, [`Failure::Crashed`] when the client failed
+    /// [`Failure::WrongAnswer`] if the server's answers were wrong, [`Failure::Crashed`] if the client failed
     /// otherwise.
     pub fn go(&mut self) -> Result<LoadReport, Failure> {
         let input = self.input.as_mut().expect("open until the drop");
@@ -205,13 +208,13 @@ impl Companion {
         }
     }
 
-    /// The next message; failures are returned as such.
+    /// The next message. A failure that the companion reports becomes an error.
     fn hear(&mut self) -> Result<Message, Failure> {
         let mut line = String::new();
         let heard = self.output.read_line(&mut line);
         if !matches!(heard, Ok(length) if length > 0) {
             return Err(Failure::Crashed(
-                "the companion ended without a word".to_owned(),
+                "the companion ended without a message".to_owned(),
             ));
         }
         match serde_json::from_str(&line) {
@@ -220,25 +223,27 @@ impl Companion {
             Ok(Message::Failed(why)) => Err(Failure::Crashed(format!("the companion: {why}"))),
             Ok(message) => Ok(message),
             Err(error) => Err(Failure::Crashed(format!(
-                "the companion said nonsense: {error}"
+                "the companion sent an invalid message: {error}"
             ))),
         }
     }
 }
 
 fn unexpected(message: &Message) -> Failure {
-    Failure::Crashed(format!("the companion said {message:?} out of turn"))
+    Failure::Crashed(format!(
+        "the companion sent an unexpected message: {message:?}"
+    ))
 }
 
 impl Drop for Companion {
     fn drop(&mut self) {
-        // The end of its input ends it.
+        // Closing its input ends it.
         self.input = None;
         match &mut self.place {
-            Place::Process(child) => {
+            RunsIn::Process(child) => {
                 let _ = child.wait();
             }
-            Place::Thread(thread) => {
+            RunsIn::Thread(thread) => {
                 if let Some(thread) = thread.take() {
                     let _ = thread.join();
                 }

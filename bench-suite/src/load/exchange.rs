@@ -1,37 +1,39 @@
-//! One request and its response, as bytes: what to send, when the response is whole, and whether it is right.
+//! One request and its response as bytes: what to send, when the response is complete, and whether it is correct.
 
 use std::sync::Arc;
 
 use super::affine::Affine;
-use super::{LoadError, LoadOptions, Protocol};
+use super::error::LoadError;
+use super::options::{LoadOptions, Protocol};
 
-/// Larger responses than this are not a load generator's business.
+/// The longest response that the generator accepts.
 const MAX_RESPONSE: usize = 64 << 20;
 
-/// Bytes of a message that its number takes.
+/// The bytes of a message that its number takes.
 const NUMBER: usize = 8;
 
-/// The exchange that goes on on one connection.
+/// The exchange in progress on one connection.
 pub(super) enum Exchange {
     Echo {
-        /// What is sent and must come back. It begins with the exchange's number, so that an answer to another one is
-        /// noticed.
+        /// What is sent and must come back. It begins with the exchange's number, so that the answer to another
+        /// exchange is detected.
         message: Vec<u8>,
         number: u64,
         received: usize,
-        /// What comes back, and how its first eight bytes follow from the message's, if it is not the message.
+        /// The expected response, if it differs from the message: how its first eight bytes follow from those of the
+        /// message.
         answer: Option<(Affine, Vec<u8>)>,
     },
     Http {
         request: Arc<[u8]>,
         response: Vec<u8>,
-        /// Length of the whole response and of its head, once the head is there.
+        /// The lengths of the whole response and of its head, once the head has arrived.
         lengths: Option<(usize, usize)>,
     },
 }
 
 impl Exchange {
-    /// Of the connection of this number.
+    /// An exchange for the connection with this number.
     pub(super) fn new(options: &LoadOptions, connection: usize) -> Self {
         match options.protocol {
             Protocol::Echo => {
@@ -42,7 +44,7 @@ impl Exchange {
                 let answer = options.answer.filter(|_| whole);
                 Self::Echo {
                     answer: answer.map(|map| (map, message.clone())),
-                    // Each connection's numbers are its own, where they decide what the server does.
+                    // If the numbers determine the server's work, each connection uses different ones.
                     number: answer.map_or(0, |_| (connection as u64) << 40),
                     message,
                     received: 0,
@@ -85,7 +87,7 @@ impl Exchange {
         }
     }
 
-    /// What is to be sent.
+    /// The bytes to send.
     pub(super) fn request(&self) -> &[u8] {
         match self {
             Self::Echo { message, .. } => message,
@@ -93,8 +95,8 @@ impl Exchange {
         }
     }
 
-    /// Takes what was received; true when the response is whole. `body` is what every HTTP body must be; the first one
-    /// decides if it is not known.
+    /// Takes received bytes; true if the response is complete. `body` is the expected body of every HTTP response. If
+    /// it is not known yet, the first response sets it.
     pub(super) fn receive(
         &mut self,
         bytes: &[u8],
@@ -112,7 +114,7 @@ impl Exchange {
                 if expected.get(*received..end) != Some(bytes) {
                     let what = match answer {
                         Some(_) => "the server's answer is not what the request computes to",
-                        None => "the server sent back other bytes than it was sent",
+                        None => "the server did not send the same bytes back",
                     };
                     return Err(LoadError::Wrong(what.to_owned()));
                 }
@@ -134,13 +136,13 @@ impl Exchange {
                 }
                 if response.len() > whole {
                     return Err(LoadError::Wrong(
-                        "a response is followed by bytes that nobody asked for".to_owned(),
+                        "a response is followed by unexpected bytes".to_owned(),
                     ));
                 }
                 let expected = body.get_or_insert_with(|| response[head..].to_vec());
                 if response[head..] != expected[..] {
                     return Err(LoadError::Wrong(
-                        "a response has another body than expected".to_owned(),
+                        "a response has an unexpected body".to_owned(),
                     ));
                 }
                 Ok(true)
@@ -149,7 +151,7 @@ impl Exchange {
     }
 }
 
-/// The length of the whole response and of its head; `None` while the head is not whole.
+/// The lengths of the whole response and of its head; `None` while the head is incomplete.
 fn response_lengths(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
@@ -158,7 +160,7 @@ fn response_lengths(bytes: &[u8]) -> Result<Option<(usize, usize)>, LoadError> {
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => {
             return Err(LoadError::Wrong(format!(
-                "what came is not HTTP/1: {error}"
+                "the response is not HTTP/1: {error}"
             )));
         }
     };

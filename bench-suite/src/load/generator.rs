@@ -1,14 +1,14 @@
-//! The load generator proper: one thread, one epoll instance, one request in flight on each connection.
+//! The load generator itself: one thread, one epoll instance, one request in flight per connection.
 //!
-//! It is lean because it shares the machine with the server that it measures: a request costs one `write`, one `read`,
-//! one look at the clock and its share of an `epoll_wait`. Registrations are edge-triggered: of a level-triggered one
-//! the kernel asks each time whether it is still ready, which costs a twentieth of the request. One `read` per event
-//! is enough all the same, as a short one has emptied the socket. It never spins: with nothing to do it sleeps until
-//! the next request is due, to the nanosecond.
+//! It must be lean because it shares the machine with the server that it measures. A request costs one `write`, one
+//! `read`, one clock reading and its share of an `epoll_wait`. Registrations are edge-triggered: for a level-triggered
+//! one, the kernel checks again each time whether the socket is still ready, which costs a twentieth of the request.
+//! One `read` per event is still enough, because a short read has emptied the socket. The generator never spins. When
+//! it has nothing to do, it sleeps until the next request is due, to the nanosecond.
 //!
-//! In the **closed loop** the rate adapts to the server, and a pause of the server hides the requests that would have
-//! been sent meanwhile (coordinated omission). In the **open loop** requests are due whatever the server does. The
-//! module's README has the rules.
+//! In the **closed loop** the rate adapts to the server. If the server pauses, the requests that would have been sent
+//! meanwhile are never measured (coordinated omission). In the **open loop** requests are due whatever the server does.
+//! The module's README has the rules.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -23,29 +23,30 @@ use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
+use super::error::LoadError;
 use super::exchange::Exchange;
-use super::{LoadError, LoadOptions};
+use super::options::LoadOptions;
 use crate::measure::Latency;
 use crate::vocabulary::is_refusal;
 
-/// The server may be silent for this long while requests are in flight.
+/// How long the server may be silent while requests are in flight.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Of the thread that keeps the open loop's times, as a nice value.
+/// The nice value of the open loop's thread.
 const PRIORITY: i32 = -10;
 
-/// For a connection to be made.
+/// The time limit for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `epoll_wait` counts in milliseconds. From here on it waits for the whole seconds, and `poll` for the rest.
+/// `epoll_wait` counts in milliseconds. For long waits it waits for the whole seconds, and `poll` for the rest.
 const LONG_SLEEP: Duration = Duration::from_secs(1);
 
-/// What a connection is watched for as long as there is room to write.
+/// The events of a connection that is not waiting for room to write.
 const INTEREST: epoll::EventFlags = epoll::EventFlags::IN
     .union(epoll::EventFlags::RDHUP)
     .union(epoll::EventFlags::ET);
 
-/// With one of these in an event, there may be something behind a short read: the end of the stream, or an error.
+/// With one of these events, the end of the stream or an error may follow a short read.
 const ENDING: epoll::EventFlags = epoll::EventFlags::RDHUP
     .union(epoll::EventFlags::HUP)
     .union(epoll::EventFlags::ERR);
@@ -60,24 +61,24 @@ const STOP: u64 = u64::MAX - 1;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pace {
     Closed,
-    /// So many requests a second, over all connections.
+    /// This many requests per second over all connections.
     Open(f64),
 }
 
-/// What one run of the generator saw.
+/// The result of one run of the generator.
 pub(super) struct Observed {
     pub(super) requests: u64,
     /// Open loop: requests that were due and never got a connection.
     pub(super) unstarted: u64,
-    /// Requests that were in flight when the run was stopped.
+    /// Requests in flight when the run was stopped.
     pub(super) unanswered: u64,
-    /// It was stopped before its time was over.
+    /// Whether it was stopped early.
     pub(super) stopped: bool,
-    /// From the start to the last response; in the open loop at least for as long as requests were due.
+    /// From the start to the last response. In the open loop, at least as long as requests are due.
     pub(super) wall: Duration,
     pub(super) cpu: Duration,
     pub(super) latency: Histogram<u64>,
-    /// Open loop: from when a request was due and a connection free, to its first byte being written.
+    /// Open loop: from when a request was due and a connection free, to the write of its first byte.
     pub(super) lateness: Option<Histogram<u64>>,
 }
 
@@ -92,14 +93,14 @@ pub(super) struct Generator {
 struct Connection {
     stream: TcpStream,
     exchange: Exchange,
-    /// Bytes of the request that were written.
+    /// The bytes of the request written so far.
     written: usize,
-    /// Whether epoll reports room to write as well.
+    /// Whether epoll also reports room to write.
     awaits_room: bool,
     in_flight: bool,
-    /// When latency starts.
+    /// The start of the latency.
     started: Instant,
-    /// When the last response was there.
+    /// When the last response was complete.
     freed: Instant,
 }
 
@@ -150,32 +151,32 @@ impl Generator {
             epoll,
             connections,
             events: Vec::with_capacity(256),
-            // Larger than a response, as a rule: a read that fills it must be followed by another one.
+            // Usually larger than a response, because a read that fills it must be followed by another one.
             buffer: vec![0; options.bytes.clamp(16 << 10, 1 << 20) + 1],
             body: options.body.clone().map(String::into_bytes),
         })
     }
 
-    /// Ends a run with [`LoadError::Abandoned`] as soon as `fd` has something to read or its other end is closed.
+    /// Ends a run with [`LoadError::Abandoned`] when `fd` becomes readable or its other end closes.
     pub(super) fn end_with(&self, fd: BorrowedFd<'_>) -> Result<(), LoadError> {
         let event = epoll::EventData::new_u64(END);
         epoll::add(&self.epoll, fd, event, epoll::EventFlags::IN).map_err(failed("epoll"))
     }
 
-    /// Ends a run with what it has seen as soon as `fd` has something to read.
+    /// Ends a run with the results so far when `fd` becomes readable.
     pub(super) fn stop_with(&self, fd: BorrowedFd<'_>) -> Result<(), LoadError> {
         let event = epoll::EventData::new_u64(STOP);
         epoll::add(&self.epoll, fd, event, epoll::EventFlags::IN).map_err(failed("epoll"))
     }
 
-    /// Puts load on for `duration` and waits for the last response.
+    /// Generates load for `duration` and waits for the last response.
     pub(super) fn run(&mut self, pace: Pace, duration: Duration) -> Result<Observed, LoadError> {
         if let Pace::Open(_) = pace {
-            // Beside a server that has all cores busy it would else be late. Only some may do that; for the others
-            // lateness tells. Of this thread alone.
+            // Beside a server that keeps all cores busy, this thread would be late otherwise. Only some users may raise
+            // the priority; for the others, the lateness shows it. The call affects only this thread.
             let _ = rustix::process::setpriority_process(None, PRIORITY);
         }
-        // The kernel lets a thread sleep for 50 us longer than it asks, to wake several at once.
+        // By default, the kernel lets a thread oversleep by 50 µs, to wake several threads at once.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let cpu_before = thread_cpu_time();
         let begun = Instant::now();
@@ -233,7 +234,7 @@ impl Generator {
             }
         }
         let ended = match run.schedule {
-            // The last response came, or would have come, some time before.
+            // The load lasted until the stop. The last response may be older.
             Some(_) if run.stopped => Instant::now(),
             Some(_) => run.last_response.max(run.end),
             None => run.last_response,
@@ -250,8 +251,8 @@ impl Generator {
         })
     }
 
-    /// Open loop: starts what is due on the connections that are free. Returns when the next request is due, or when
-    /// the run ends if none is due before; `None` if it is over, or if no free connection waits for anything.
+    /// Open loop: starts due requests on free connections. Returns when the next request is due, or the end of the run
+    /// if none is due before it; `None` if the run is over, or if no connection is free.
     fn start_due(&mut self, run: &mut Run) -> Result<Option<Instant>, LoadError> {
         loop {
             let Some(schedule) = &mut run.schedule else {
@@ -260,7 +261,7 @@ impl Generator {
             let due = schedule.due();
             let now = Instant::now();
             if due >= run.end {
-                // The time in which nothing more is due is part of the run: a rate is of all of it.
+                // The rest of the time counts too, because the rate refers to the whole run.
                 return Ok((now < run.end).then_some(run.end));
             }
             if schedule.free.is_empty() {
@@ -297,7 +298,7 @@ impl Generator {
         self.write(number)
     }
 
-    /// Writes what there is room for.
+    /// Writes as much as fits into the socket.
     fn write(&mut self, number: usize) -> Result<(), LoadError> {
         let connection = &mut self.connections[number];
         let request = connection.exchange.request();
@@ -336,15 +337,15 @@ impl Generator {
         if flags.contains(epoll::EventFlags::OUT) {
             self.write(number)?;
         }
-        // An error or a hang-up shows in what the read returns.
+        // The read reports an error or a hang-up.
         if flags.intersects(epoll::EventFlags::IN | ENDING) {
-            // Nothing is reported again: until there is no more.
+            // Edge-triggered events are not repeated, so read until the socket is empty.
             while self.read(run, number, flags)? {}
         }
         Ok(())
     }
 
-    /// Reads once. True if there may be more.
+    /// Reads once; true if there may be more.
     fn read(
         &mut self,
         run: &mut Run,
@@ -370,7 +371,7 @@ impl Generator {
         };
         if !connection.in_flight {
             return Err(LoadError::Wrong(
-                "the server sent bytes that nobody asked for".to_owned(),
+                "the server sent unexpected bytes".to_owned(),
             ));
         }
         let may_be_more = bytes == self.buffer.len() || flags.intersects(ENDING);
@@ -381,8 +382,8 @@ impl Generator {
         Ok(may_be_more && !is_done)
     }
 
-    /// A response is there: the closed loop starts the next request at once. True if the connection has done its part
-    /// of the run.
+    /// Handles a complete response. In the closed loop, the next request starts at once. Returns true if the connection
+    /// has no more to do in this run.
     fn ended(&mut self, run: &mut Run, number: usize) -> Result<bool, LoadError> {
         let connection = &mut self.connections[number];
         let now = Instant::now();
@@ -400,7 +401,7 @@ impl Generator {
         Ok(false)
     }
 
-    /// Waits for events, at most until `deadline`. They are in `self.events` afterwards.
+    /// Waits for events until `deadline` at most. They are in `self.events` afterwards.
     fn wait(&mut self, deadline: Option<Instant>) -> Result<(), LoadError> {
         self.events.clear();
         self.events.reserve(256);
@@ -439,19 +440,19 @@ fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-/// One run's progress.
+/// The state of one run.
 struct Run {
     /// No request starts after this.
     end: Instant,
-    /// The open loop's; `None` in the closed loop.
+    /// `None` in the closed loop.
     schedule: Option<Schedule>,
     in_flight: usize,
     requests: u64,
     unstarted: u64,
-    /// Requests that still wait for a connection by then are not started any more: a server that is too slow for the
-    /// rate would keep the run going for ever.
+    /// Requests that still have no connection at this time are not started any more. With a server that is too slow for
+    /// the rate, the run would never end.
     give_up: Instant,
-    /// Somebody asked to end now.
+    /// Whether a signal asked to stop.
     stopped: bool,
     latency: Histogram<u64>,
     last_response: Instant,
@@ -461,21 +462,21 @@ struct Run {
 struct Schedule {
     begun: Instant,
     interval_ns: f64,
-    /// The next request to start. Those that are due and wait for a connection are this one and those after it.
+    /// The next request to start. Due requests that wait for a connection are consecutive from this one on.
     next: u64,
-    /// Connections without a request, longest free first.
+    /// Idle connections, longest idle first.
     free: VecDeque<usize>,
     lateness: Histogram<u64>,
 }
 
 impl Schedule {
-    /// How many requests are due before `end`.
+    /// The number of requests due before `end`.
     fn due_before(&self, end: Instant) -> u64 {
         ((end - self.begun).as_nanos() as f64 / self.interval_ns).ceil() as u64
     }
 
     fn due(&self) -> Instant {
-        // From the start and not from the last one, so that errors do not add up.
+        // Count from the start and not from the last request, so that errors don't add up.
         self.begun + Duration::from_nanos((self.next as f64 * self.interval_ns) as u64)
     }
 }

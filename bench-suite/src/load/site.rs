@@ -1,10 +1,10 @@
 //! A small web site with seeded pages and latencies, for the workloads that fetch.
 //!
-//! `/INDEX` answers after a latency that depends on the seed and the index alone, with a body that does too: whoever
-//! fetches knows what to expect without a list. `/stall` never answers; all else is 404.
+//! `/INDEX` answers after a latency that depends only on the seed and the index, and so does its body. The client can
+//! compute what to expect. `/stall` never answers; any other path gives 404.
 //!
-//! It runs on tokio's one-thread runtime, in a process of its own, whichever runtime is measured: all of them pay the
-//! same.
+//! The site runs on tokio's one-thread runtime in its own process, whichever runtime is measured, so the cost is the
+//! same for all.
 
 use std::convert::Infallible;
 use std::io::{self, PipeReader, Read as _};
@@ -22,14 +22,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::workloads::random;
 
-/// What the site is like.
+/// The settings of the site.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SiteOptions {
-    /// Of latencies and bodies.
+    /// The seed of latencies and bodies.
     pub seed: u64,
-    /// Latencies are from 0 to this.
+    /// Latencies range from 0 to this.
     pub max_latency: Duration,
-    /// Bytes of each body.
+    /// The length of each body in bytes.
     pub bytes: usize,
 }
 
@@ -45,19 +45,19 @@ impl SiteOptions {
         body
     }
 
-    /// How long page `index` takes.
+    /// The latency of page `index`.
     pub fn latency(&self, index: u64) -> Duration {
         let nanoseconds = u64::try_from(self.max_latency.as_nanos()).unwrap_or(u64::MAX);
-        // Another sequence than the body's.
+        // A different random sequence from the body's.
         let random = random::at(!self.seed, index);
         Duration::from_nanos(random % nanoseconds.saturating_add(1))
     }
 }
 
-/// Serves on a free port of the loopback interface until `input` ends. `ready` is told the address.
+/// Serves on a free port of the loopback interface until `input` ends. Calls `ready` with the address.
 ///
 /// # Errors
-/// When the runtime or the listener can't be made, and those of `ready`.
+/// If the runtime or the listener can't be created, and the errors of `ready`.
 pub fn serve(
     options: SiteOptions,
     mut input: PipeReader,
@@ -67,7 +67,7 @@ pub fn serve(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // A large backlog: a crawler connects to all pages at once.
+        // A large backlog, because a crawler connects to all pages at once.
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let listener = socket.listen(16_384)?;
@@ -93,7 +93,7 @@ async fn accept(options: SiteOptions, listener: TcpListener) -> io::Error {
             Ok((stream, _)) => {
                 tokio::spawn(converse(options, stream));
             }
-            // The peer was gone before it was accepted.
+            // The client was gone before the connection was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => return error,
         }
@@ -108,7 +108,7 @@ async fn converse(options: SiteOptions, stream: TcpStream) {
         service_fn(
             move |request| async move { Ok::<_, Infallible>(answer(options, &request).await) },
         );
-    // A client that goes away in the middle is its own affair.
+    // A client that goes away early does not concern the site.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;

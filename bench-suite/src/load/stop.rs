@@ -1,4 +1,4 @@
-//! Stopping a run on a signal, with what it has seen.
+//! Stops a run on a signal and keeps the results so far.
 
 use std::io::{self, PipeReader, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use crate::stopping;
 use crate::terminal;
 
-/// Listens for signals. The first one is something to read, once there is something to report; the second ends the
+/// Listens for signals. Once a run has begun, the first signal makes a descriptor readable. The second one ends the
 /// process.
 pub(super) struct Stop {
     asked: PipeReader,
@@ -20,11 +20,11 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Begins to listen. As long as nothing was measured, the first signal ends the process, too: connecting may
+    /// Starts to listen. Before the run has begun, the first signal already ends the process, because connecting may
     /// take long.
     ///
     /// # Errors
-    /// When the handlers can't be installed.
+    /// If the handlers can't be installed.
     pub(super) fn listen() -> io::Result<Self> {
         let (asked, mut ask) = io::pipe()?;
         let measuring = Arc::new(AtomicBool::new(false));
@@ -34,7 +34,7 @@ impl Stop {
             .name("lab-signals".to_owned())
             .spawn(move || {
                 for (before, _) in signals.forever().enumerate() {
-                    // Relaxed: nothing else is passed on by it.
+                    // Relaxed is enough, because nothing else is published through it.
                     if !begun.load(Ordering::Relaxed) {
                         terminal::say(
                             "interrupted before anything was measured; nothing was written",
@@ -44,14 +44,14 @@ impl Stop {
                     if before > 0 {
                         process::exit(stopping::INTERRUPTED.into());
                     }
-                    // It is read while the run goes on; after that there is nothing to stop.
+                    // The run reads it. After the run there is nothing to stop.
                     let _ = ask.write_all(b"stop");
                 }
             })?;
         Ok(Self { asked, measuring })
     }
 
-    /// What becomes readable with the first signal. From now on there is something to report.
+    /// Becomes readable at the first signal. From now on there is something to report.
     pub(super) fn when_asked(&self) -> BorrowedFd<'_> {
         self.measuring.store(true, Ordering::Relaxed);
         self.asked.as_fd()

@@ -1,11 +1,12 @@
-//! A report for people.
+//! Formats a report for people.
 
 use std::fmt::Write as _;
 
-use super::{LoadReport, Percentiles, Protocol};
+use super::options::Protocol;
+use super::report::{LoadReport, Percentiles};
 use crate::terminal::wrapped;
 
-/// What there is to be read, in lines of at most `width`.
+/// The text, in lines of at most `width`.
 pub(super) fn of(report: &LoadReport, width: Option<usize>) -> String {
     let options = &report.options;
     let seconds = report.wall_ns as f64 / 1e9;
@@ -28,20 +29,20 @@ pub(super) fn of(report: &LoadReport, width: Option<usize>) -> String {
     };
     let _ = writeln!(
         text,
-        "requests   {}{per_second}, all answers right",
+        "requests   {}{per_second}, all answers correct",
         report.requests
     );
     if report.interrupted {
         let _ = writeln!(
             text,
-            "interrupted {} in flight: this is what had been seen by then",
+            "interrupted {} in flight: these are the results so far",
             report.unanswered
         );
     }
     if report.unstarted > 0 {
         let _ = writeln!(
             text,
-            "unstarted  {}: due, but no connection came free; the server can't carry this rate",
+            "unstarted  {}: due, but no connection was free; the server can't sustain this rate",
             report.unstarted
         );
     }
@@ -60,7 +61,7 @@ pub(super) fn of(report: &LoadReport, width: Option<usize>) -> String {
     lines.collect()
 }
 
-/// So many a second: slow ones with what is behind the point.
+/// A rate per second; small ones have decimals.
 fn rate(per_second: f64) -> String {
     let digits = match per_second {
         ..10.0 => 2,

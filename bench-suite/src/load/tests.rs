@@ -1,4 +1,4 @@
-//! The generator against servers that are simple, or that behave badly.
+//! The generator against simple and badly behaved servers.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::thread;
 
 use super::*;
 
-/// A server with a thread for each connection; it ends with the test's process.
+/// A server with a thread per connection. It runs until the test's process ends.
 fn serve(connection: fn(TcpStream) -> io::Result<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -37,8 +37,8 @@ fn echo(stream: TcpStream) -> io::Result<()> {
     io::copy(&mut &stream, &mut &stream).map(drop)
 }
 
-/// Larger than the generator's buffer and the sockets' together: it has to wait for room, and reads several times for
-/// each event.
+/// Larger than the generator's buffer and both socket buffers: the generator has to wait for room, and reads several
+/// times per event.
 #[test]
 fn a_message_beyond_all_buffers_comes_back_whole() {
     let bytes = 24 << 20;
@@ -47,8 +47,8 @@ fn a_message_beyond_all_buffers_comes_back_whole() {
     assert!(report.requests >= 2, "{} requests", report.requests);
 }
 
-/// Exactly what the generator's buffer holds, and a byte more or less: a read that fills it does not tell whether
-/// there is more.
+/// Exactly the size of the generator's buffer, and a byte more or less: a read that fills the buffer does not show
+/// whether there is more.
 #[test]
 fn a_message_as_large_as_the_buffer_is_one_response() {
     let server = serve(echo);
@@ -59,7 +59,7 @@ fn a_message_as_large_as_the_buffer_is_one_response() {
     }
 }
 
-/// The end of the stream may come together with the answer, and is reported once.
+/// The end of the stream may arrive together with the answer, and epoll reports it once.
 #[test]
 fn a_server_that_closes_behind_its_answer_is_noticed_at_once() {
     let server = serve(|mut stream| {

@@ -1,15 +1,15 @@
-//! Many loops: N:1 scaled as asyncio's users scale it, by repetition. The runtimes `n1xP` and `n1xProc`.
+//! Many loops: N:1 scaled by running several loops, as asyncio's users do. These are the runtimes `n1xP` and `n1xProc`.
 //!
-//! Loops share nothing: no task moves from one to another, and none spawns on another. So a program does not run on
-//! many loops as it is; it is *split* first, and each loop is given its part. Servers need no splitting: every loop
-//! listens to the same port, and the kernel spreads the connections (`SO_REUSEPORT`).
+//! Loops share nothing: no task moves from one loop to another, and no task spawns on another loop. A program therefore
+//! can't run unchanged on many loops. It is *split* first, and each loop gets its part. Servers need no splitting:
+//! every loop listens on the same port, and the kernel distributes the connections (`SO_REUSEPORT`).
 //!
 //! * [`Loops`] are started and given parts: [`threads`] is one loop a thread, [`processes`] one a process.
 //! * [`Split`] is a workload cut into parts: [`parts`] has those that can be cut, [`servers`] those that listen.
 //!
-//! What can't be cut has no row: `pingpong` is one pair, `fib-join` and `skynet-join` are about a fork-join that loops
-//! do not have, `crawl`'s tasks share a semaphore and `download`'s a queue, `idle` measures the one process that it
-//! runs in.
+//! Workloads that can't be split have no row. `pingpong` is one pair. `fib-join` and `skynet-join` need a fork-join,
+//! which loops don't have. `crawl`'s tasks share a semaphore, and `download`'s share a queue. `idle` measures the
+//! process that it runs in.
 
 pub mod parts;
 pub mod processes;
@@ -29,19 +29,19 @@ use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Params};
 use crate::workloads::launch_config;
 
-/// Which part of a program a loop is to run.
+/// The part of a program that one loop runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Share {
-    /// Of which loop, from 0.
+    /// The loop's number, from 0.
     pub index: usize,
-    /// How many loops there are.
+    /// The number of loops.
     pub count: usize,
-    /// What the program is run with.
+    /// The program's parameters.
     pub params: Params,
 }
 
 impl Share {
-    /// This loop's range of `0..length`; the ranges of all loops cover it once.
+    /// This loop's range of `0..length`. The ranges of all loops cover it exactly once.
     ///
     /// ```
     /// use bench_suite::many_loops::Share;
@@ -55,14 +55,14 @@ impl Share {
     }
 }
 
-/// Something that every loop does a part of.
+/// A program that is split over all loops.
 pub trait Split: 'static {
-    /// What is to be known for it beside the parameters.
+    /// What it needs to know, besides the parameters.
     type Plan: Clone + Serialize + DeserializeOwned + Send + 'static;
-    /// What a part results in.
+    /// The result of one part.
     type Part: Serialize + DeserializeOwned + Send + 'static;
 
-    /// A loop's part, as a task of it.
+    /// A loop's part, as a task on that loop.
     fn part(
         rt: Handle,
         share: Share,
@@ -70,28 +70,29 @@ pub trait Split: 'static {
     ) -> impl Future<Output = Result<Self::Part, Failure>> + Send;
 }
 
-/// Loops that share nothing, while they run. Dropping them ends them.
+/// Running loops that share nothing. Dropping them ends them.
 pub trait Loops: Sized {
-    /// Starts as many as there are to be workers.
+    /// Starts one loop per requested worker.
     ///
     /// # Errors
-    /// [`Failure::Refused`] when the system gives no threads, descriptors or processes.
+    /// [`Failure::Refused`] if the system refuses threads, descriptors or processes.
     fn start(config: &LaunchConfig) -> Result<Self, Failure>;
 
-    /// How many there are.
+    /// The number of loops.
     fn count(&self) -> usize;
 
-    /// The processes that they run in, if it is not this one.
+    /// The processes that the loops run in, if not in this one.
     fn processes(&self) -> Vec<u32>;
 
-    /// Runs a part on every loop, side by side; results in the loops' order. Not to be called inside of a task.
+    /// Runs a part on every loop in parallel, and returns the results in the loops' order. Do not call it inside a
+    /// task.
     ///
     /// # Errors
     /// The first part's failure.
     fn each<S: Split>(&self, params: &Params, plan: &S::Plan) -> Result<Vec<S::Part>, Failure>;
 }
 
-/// Starts loops and has the meter count what they use.
+/// Starts loops and makes the meter count what they use.
 pub(crate) fn start<L: Loops>(params: &Params, meter: &mut Meter) -> Result<L, Failure> {
     let config = launch_config(params)?;
     if let Some(policy) = &config.policy {
@@ -106,7 +107,7 @@ pub(crate) fn start<L: Loops>(params: &Params, meter: &mut Meter) -> Result<L, F
     Ok(loops)
 }
 
-/// Runs a split computation again and again; `finish` checks the parts and says how many ops they were.
+/// Repeats a split computation. `finish` checks the parts and returns the number of ops.
 pub(crate) fn repeat<L: Loops, S: Split<Plan = ()>>(
     params: &Params,
     meter: &mut Meter,

@@ -1,7 +1,7 @@
-//! Computations and bare scheduling, cut by hand as asyncio's users cut them.
+//! Computations and pure scheduling workloads, split by hand as asyncio's users do.
 //!
-//! Inside of its part, a loop does what the workload does: a task for each piece. What all loops need (a matrix, a
-//! buffer) each makes for itself, once: nothing is shared.
+//! Within its part, a loop does what the workload does: one task per piece. Each loop creates the data that it needs (a
+//! matrix, a buffer) itself, once, because loops share nothing.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ use crate::measure::{Latency, Meter};
 use crate::vocabulary::{Failure, Params};
 use crate::workloads::{check, fib, hash, lost, matmul, nqueens, skynet, spawn, timers, yielding};
 
-/// Pieces that a loop cuts its part into.
+/// The number of pieces into which a loop cuts its part.
 const PIECES: usize = 4;
 
 /// Awaits tasks in order.
@@ -28,14 +28,14 @@ async fn join<T>(tasks: Vec<JoinHandle<T>>) -> Result<Vec<T>, Failure> {
     Ok(results)
 }
 
-/// What a loop has made for itself, for which size and seed.
+/// A loop's own input, with its size and seed.
 type Kept = (u64, u64, Arc<dyn Any + Send + Sync>);
 
 thread_local! {
     static INPUT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
-/// This loop's own input: made at the first need, in the repetition that warms up.
+/// This loop's own input. The warm-up repetition creates it.
 fn input<T: Send + Sync + 'static>(params: &Params, make: fn(usize, u64) -> T) -> Arc<T> {
     let (size, seed) = (params.value("size"), params.seed);
     let kept = INPUT.with_borrow(|kept| match kept {
@@ -51,7 +51,7 @@ fn input<T: Send + Sync + 'static>(params: &Params, make: fn(usize, u64) -> T) -
     })
 }
 
-/// Nothing: done when the loop is running.
+/// An empty part, which is done once the loop runs.
 pub struct Ready;
 
 impl Split for Ready {
@@ -63,7 +63,7 @@ impl Split for Ready {
     }
 }
 
-/// `hash`: a range of the chunks, a task for each.
+/// `hash`: a range of the chunks, with a task per chunk.
 pub struct Hash;
 
 impl Split for Hash {
@@ -83,7 +83,7 @@ impl Split for Hash {
 /// `hash`, split over loops.
 ///
 /// # Errors
-/// Those of [`Program::run`](crate::workloads::Program::run); so for all others here.
+/// Those of [`Program::run`](crate::workloads::Program::run). This applies to all functions here.
 pub fn hash<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let chunks = params.value("size");
     let expected = hash::Input::new(chunks as usize, params.seed).expected();
@@ -94,7 +94,7 @@ pub fn hash<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure>
     })
 }
 
-/// `matmul`: a range of the rows, a task for each of a few pieces.
+/// `matmul`: a range of the rows, in a few pieces with a task each.
 pub struct MatMul;
 
 impl Split for MatMul {
@@ -114,7 +114,7 @@ impl Split for MatMul {
     }
 }
 
-/// `matmul`, split over loops: the rows come back to the one that asked, through a pipe if need be.
+/// `matmul`, split over loops. The rows return to the caller, through a pipe if the loops are processes.
 ///
 /// # Errors
 /// See [`hash()`].
@@ -126,7 +126,7 @@ pub fn matmul<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failur
     })
 }
 
-/// `nqueens`: every so many-th opening, a task for each.
+/// `nqueens`: every nth opening, with a task per opening.
 pub struct NQueens;
 
 impl Split for NQueens {
@@ -156,10 +156,10 @@ pub fn nqueens<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failu
 /// `fib-spawn`: some subtrees of the recursion.
 pub struct FibSpawn;
 
-/// The numbers whose Fibonacci numbers add up to fib(n), a few for each of `loops` if n is large enough. The largest
-/// come first.
+/// The numbers whose Fibonacci numbers add up to fib(n), largest first. If n is large enough, there are a few of them
+/// for each of `loops`.
 fn subtrees(n: u64, loops: usize) -> Vec<u64> {
-    /// Smaller ones are not worth a loop.
+    /// Smaller subtrees are not worth a loop.
     const SMALL: u64 = 10;
     let mut trees = vec![n];
     while trees.len() < loops * PIECES && trees[0] >= SMALL {
@@ -214,7 +214,7 @@ impl Split for SkynetSpawn {
     }
 }
 
-/// `skynet-spawn`, split over loops. The root is no task and doesn't count as an op.
+/// `skynet-spawn`, split over loops. The root is not a task and doesn't count as an op.
 ///
 /// # Errors
 /// See [`hash()`].
@@ -240,7 +240,7 @@ impl Split for Spawn {
     }
 }
 
-/// `spawn-batch`: a range of the tasks, by the hundred.
+/// `spawn-batch`: a range of the tasks, in batches of a hundred.
 pub struct SpawnBatch;
 
 impl Split for SpawnBatch {
@@ -305,7 +305,7 @@ pub fn yielding<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Fail
     })
 }
 
-/// `timers`: some of the sleeps. A part is the histogram of how late they were, as bytes.
+/// `timers`: some of the sleeps. A part returns the histogram of their lateness as bytes.
 pub struct Timers;
 
 impl Split for Timers {

@@ -1,4 +1,4 @@
-//! `n1xProc`: a loop in each of P processes, by the process pool.
+//! `n1xProc`: one loop in each of P processes of the process pool.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,12 +11,13 @@ use runtime_n1::process_pool::{self, CallError, ProcessPool};
 use super::{Loops, Share, Split, parts, servers};
 use crate::vocabulary::{Failure, Params};
 
-/// Set by [`serve_if_asked`]: this executable can be started as a pool's process.
+/// Set by [`serve_if_asked`] if this executable can run as a process of the pool.
 static AVAILABLE: AtomicBool = AtomicBool::new(false);
 
-/// In a process that was started for a loop: runs it, and never returns. Else makes [`ProcessLoops`] available.
+/// In a process that was started for a loop, runs the loop and never returns. Otherwise makes [`ProcessLoops`]
+/// available.
 ///
-/// To be called once, first of all in `main`.
+/// Call it once, at the very start of `main`.
 pub fn serve_if_asked() {
     process_pool::init(|functions| {
         functions
@@ -35,7 +36,7 @@ pub fn serve_if_asked() {
             .add_async(part::<servers::CpuBoundTasks>)
             .add_async(part::<servers::ComputedNs>);
     });
-    // Relaxed: set before anything that asks is started.
+    // Relaxed is enough, because it is set before any reader starts.
     AVAILABLE.store(true, Ordering::Relaxed);
 }
 
@@ -44,7 +45,7 @@ async fn part<S: Split>((share, plan): (Share, S::Plan)) -> Result<S::Part, Fail
     S::part(Handle::current(), share, plan).await
 }
 
-/// Loops in processes of their own.
+/// Loops in separate processes.
 pub struct ProcessLoops {
     pool: ProcessPool,
     ids: Vec<u32>,
@@ -54,7 +55,9 @@ impl Loops for ProcessLoops {
     fn start(config: &LaunchConfig) -> Result<Self, Failure> {
         if !AVAILABLE.load(Ordering::Relaxed) {
             return Err(Failure::Refused(
-                "this program can't be started as its own child: its `main` is to call `bench_suite::main` or `bench_suite::serve_if_asked`".to_owned(),
+                "this program can't be started as its own child: its `main` must call `bench_suite::main` or \
+                 `bench_suite::serve_if_asked`"
+                    .to_owned(),
             ));
         }
         if config.reactor != ReactorKind::default() {
@@ -74,7 +77,7 @@ impl Loops for ProcessLoops {
             pool,
             ids: Vec::new(),
         };
-        // Its answers tell that all are ready.
+        // Its answers show that all loops are ready.
         loops.each::<parts::Ready>(&Params::default(), &())?;
         loops.ids = loops.pool.ids();
         Ok(loops)

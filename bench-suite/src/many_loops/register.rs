@@ -1,11 +1,11 @@
-//! The rows of many loops in the table of what can be measured.
+//! Registers the rows of many loops.
 
 use super::processes::ProcessLoops;
 use super::threads::ThreadLoops;
 use super::{Loops, parts, servers};
 use crate::registry::{Registry, RuntimeInfo};
 
-/// `n1xP` and `n1xProc`, under all that can be split over loops which share nothing.
+/// Adds `n1xP` and `n1xProc` under every workload that can be split over loops.
 pub(crate) fn register(registry: &mut Registry) {
     let about =
         "N:1, P times: a loop on each of P threads, nothing shared; programs are split by hand";

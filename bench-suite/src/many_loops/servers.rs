@@ -1,8 +1,8 @@
-//! Servers on many loops: each loop listens to the same port, and the kernel spreads the connections by their
+//! Servers on many loops: each loop listens on the same port, and the kernel distributes the connections by their
 //! addresses.
 //!
-//! That is a lottery: with 64 connections on 2 loops, one of them has 36 or more in two cases of five. No loop helps
-//! another.
+//! The distribution is random: with 64 connections on 2 loops, one loop gets 36 or more in two cases out of five. A
+//! loop can't help another one.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -25,7 +25,7 @@ use crate::vocabulary::{Failure, Params};
 use crate::workloads::server::{ServeError, Service, Session};
 use crate::workloads::{client, echo, http, mixed};
 
-/// Listens, and answers as `echo`'s server does, for as long as the loop lives.
+/// Listens, and serves as `echo` does, for as long as the loop lives.
 pub struct ListenEcho;
 
 impl Split for ListenEcho {
@@ -39,7 +39,7 @@ impl Split for ListenEcho {
     }
 }
 
-/// Listens, and answers as `http`'s server does, for as long as the loop lives.
+/// Listens, and serves as `http` does, for as long as the loop lives.
 pub struct ListenHttp;
 
 impl Split for ListenHttp {
@@ -60,11 +60,11 @@ async fn listen(address: SocketAddr) -> Result<net::TcpListener, Failure> {
 }
 
 thread_local! {
-    /// CPU time that this loop's CPU-bound tasks had, in nanoseconds.
+    /// The CPU time of this loop's CPU-bound tasks, in nanoseconds.
     static COMPUTED_NS: Arc<AtomicU64> = Arc::default();
 }
 
-/// Starts this loop's share of so many CPU-bound tasks.
+/// Starts this loop's share of the CPU-bound tasks.
 pub struct CpuBoundTasks;
 
 impl Split for CpuBoundTasks {
@@ -80,7 +80,7 @@ impl Split for CpuBoundTasks {
     }
 }
 
-/// How many nanoseconds of CPU time this loop's CPU-bound tasks had.
+/// The CPU time of this loop's CPU-bound tasks, in nanoseconds.
 pub struct ComputedNs;
 
 impl Split for ComputedNs {
@@ -92,10 +92,10 @@ impl Split for ComputedNs {
     }
 }
 
-/// Has every loop listen to `address`, or to one free port if its port is 0; the address.
+/// Makes every loop listen on `address`, or on one free port if its port is 0. Returns the address.
 ///
 /// # Errors
-/// Those of binding, [`AddrInUse`](io::ErrorKind::AddrInUse) for a port that others share already too; else
+/// Those of binding: [`AddrInUse`](io::ErrorKind::AddrInUse), also if others already share the port. Otherwise
 /// [`Other`](io::ErrorKind::Other).
 pub fn listen_on<L: Loops>(
     loops: &L,
@@ -112,10 +112,10 @@ pub fn listen_on<L: Loops>(
     Ok(address)
 }
 
-/// A port that others can share from now on, and that is ours: bound, and not listened to.
+/// Reserves a port that others can share from now on: binds it, without listening.
 fn reserve(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
     if address.port() != 0 {
-        // Not shared: fails if anybody listens there, also one who would share.
+        // Without sharing, this fails if anything listens there, even with sharing.
         drop(TcpListener::bind(address)?);
     }
     let family = match address {
@@ -130,8 +130,8 @@ fn reserve(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
     Ok((socket, address))
 }
 
-/// Serves clients from outside until the session ends: a loop on each thread or in each process, which share the port.
-/// There is no one scheduler whose counters could be given.
+/// Serves outside clients until the session ends: a loop on each thread or in each process, all on one port. There are
+/// no counters, because there is no single scheduler.
 pub(crate) fn serve<L: Loops>(
     config: &LaunchConfig,
     service: Service,
@@ -149,7 +149,7 @@ pub(crate) fn serve<L: Loops>(
     Ok(())
 }
 
-/// `echo` and `http`: a server on every loop and a client process.
+/// `echo` and `http`: a server on every loop, and a client process.
 fn measure<L: Loops>(
     protocol: Protocol,
     params: &Params,
@@ -165,15 +165,15 @@ fn measure<L: Loops>(
     client::measure_blocking(options, meter)
 }
 
-/// `echo`, a server on every loop.
+/// `echo` with a server on every loop.
 ///
 /// # Errors
-/// Those of [`Program::run`](crate::workloads::Program::run); so for all others here.
+/// Those of [`Program::run`](crate::workloads::Program::run). This applies to all functions here.
 pub fn echo<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     measure::<L>(Protocol::Echo, params, meter)
 }
 
-/// `http`, a server on every loop.
+/// `http` with a server on every loop.
 ///
 /// # Errors
 /// See [`echo()`].
@@ -181,7 +181,7 @@ pub fn http<L: Loops>(params: &Params, meter: &mut Meter) -> Result<(), Failure>
     measure::<L>(Protocol::Http, params, meter)
 }
 
-/// `mixed`: a server on every loop, and the CPU-bound tasks spread over them.
+/// `mixed` with a server on every loop, and the CPU-bound tasks spread over the loops.
 ///
 /// # Errors
 /// See [`echo()`].

@@ -28,7 +28,7 @@ impl LoopThread {
         let thread = thread::Builder::new().name(format!("loop-{number}"));
         let thread = thread.spawn(move || match Loop::builder().reactor(reactor).build() {
             Ok(event_loop) => {
-                // The starter waits for it.
+                // Sending can't fail, because the starter waits for it.
                 let _ = started.send(Ok(event_loop.handle().clone()));
                 event_loop.run_forever();
             }

@@ -1,4 +1,4 @@
-//! A control group of its own for what is measured, so that the kernel's memory for it can be told from all other.
+//! A separate control group for the measured process, so that its kernel memory can be distinguished.
 
 use std::fs;
 use std::io;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::control_group_folders;
 
-/// How the folder is named.
+/// The prefix of the folder's name.
 const PREFIX: &str = "lab-memory-";
 
-/// A group that this process and its children are in until it is dropped.
+/// A control group that contains this process and its children until it is dropped.
 #[derive(Debug)]
 pub(super) struct Group {
     folder: PathBuf,
@@ -17,10 +17,10 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Makes a group below the one that this process is in, and moves into it.
+    /// Creates a group below this process's group, and moves this process into it.
     ///
     /// # Errors
-    /// When the system does not allow that, or the group would not tell the kernel's memory.
+    /// If the system does not allow it, or the group would not report kernel memory.
     pub(super) fn enter() -> io::Result<Self> {
         let before = control_group_folders("memory").into_iter().next();
         let before = before.ok_or_else(|| io::Error::other("there are no control groups"))?;
@@ -34,7 +34,7 @@ impl Group {
         match kernel_bytes(&group.folder) {
             Some(_) => Ok(group),
             None => Err(io::Error::other(
-                "the control group does not tell the kernel's memory",
+                "the control group does not report kernel memory",
             )),
         }
     }
@@ -42,7 +42,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // An empty group that stays does no harm.
+        // An empty group that stays behind does no harm.
         let _ = fs::write(
             self.before.join("cgroup.procs"),
             std::process::id().to_string(),
@@ -51,16 +51,16 @@ impl Drop for Group {
     }
 }
 
-/// The folder of such a group that this process is in.
+/// The folder of this process's group, if it is such a group.
 pub(super) fn own() -> Option<PathBuf> {
     let folder = control_group_folders("memory").into_iter().next()?;
     let name = folder.file_name()?.to_str()?;
     name.starts_with(PREFIX).then_some(folder)
 }
 
-/// The kernel's memory for a group, page tables included.
+/// The kernel memory of a group, including page tables.
 pub(super) fn kernel_bytes(folder: &Path) -> Option<u64> {
-    // Version 1, and version 2.
+    // Version 1, then version 2.
     let first = || {
         fs::read_to_string(folder.join("memory.kmem.usage_in_bytes"))
             .ok()?

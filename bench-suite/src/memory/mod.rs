@@ -1,20 +1,19 @@
 //! `lab memory`: bytes per task, as slopes over the number of tasks.
 //!
-//! Each process spawns a number of tasks that wait, and reads how its memory has grown, by what it is for
-//! (`reading.rs`). The slope through several numbers is what one more task takes: what a runtime keeps by itself, and
-//! what grows once, is not in it.
+//! Each process spawns a number of waiting tasks and measures how its memory grew, by kind (`reading.rs`). The slope
+//! over several numbers is the memory of one more task. It includes neither the runtime's fixed memory nor memory that
+//! grows once.
 
+mod figures;
 mod group;
 pub(crate) mod reading;
 mod slope;
 mod table;
+pub mod task_state;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-
-use clap::ValueEnum;
-use serde::Serialize;
 
 use crate::cli::MemoryArgs;
 use crate::compare::interruption::Interruption;
@@ -22,97 +21,32 @@ use crate::compare::process;
 use crate::compare::protocol::{Aside, PROTOCOL, Request};
 use crate::environment;
 use crate::error::{CommandError, usage};
+use crate::green::idle::DEPTHS;
 use crate::output::Output;
 use crate::peers::external;
 use crate::provenance::Build;
 use crate::registry::{Registry, RuntimeInfo};
-use crate::results::Environment;
 use crate::{suggest, terminal};
 
+use figures::{Bytes, FEW, Figure, MANY, Measured};
 use group::Group;
 use reading::PARTS;
 use slope::{Slope, slope};
 
-/// The value of `schema` in what is written.
+pub use task_state::TaskState;
+
+/// The value of `schema` in the written figures.
 const SCHEMA: &str = "lab.memory/1";
-/// Where each task has a thread or a connection, and where it is a piece of heap.
-const FEW: [u64; 3] = [1000, 2000, 4000];
-const MANY: [u64; 3] = [10_000, 20_000, 40_000];
-const MODELS: [&str; 3] = ["n1", "mn", "threads"];
+/// This project's runtimes that are measured by default.
+const MODELS: [&str; 5] = ["n1", "mn", "threads", "n1-green", "mn-green"];
 const LIMIT: Duration = Duration::from_secs(60);
 const MOST_ROUNDS: u32 = 1000;
-
-/// What the tasks do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TaskState {
-    /// They wait for what never comes.
-    Idle,
-    /// They sleep.
-    Timer,
-    /// They wait for a connection's first byte.
-    Socket,
-    /// They have used a kilobyte of stack, and wait.
-    Stack,
-}
-
-impl TaskState {
-    const ALL: [Self; 4] = [Self::Idle, Self::Timer, Self::Socket, Self::Stack];
-
-    fn workload(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Timer => "idle-timer",
-            Self::Socket => "idle-socket",
-            Self::Stack => "idle-stack",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Timer => "with a timer",
-            Self::Socket => "with a socket (the kernel's part is of both ends)",
-            Self::Stack => "after 1 KB of stack was used",
-        }
-    }
-}
-
-/// A runtime with its tasks in one state.
-#[derive(Debug, Serialize)]
-struct Figure {
-    runtime: String,
-    state: TaskState,
-    tasks: Vec<u64>,
-    /// By part; a part that is not known is not there.
-    bytes_per_task: BTreeMap<&'static str, Bytes>,
-    /// All measured processes: tasks, and growth by part.
-    processes: Vec<(u64, BTreeMap<&'static str, f64>)>,
-    /// Why there are none, or fewer than there should be.
-    error: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Bytes {
-    estimate: f64,
-    ci95: Option<[f64; 2]>,
-}
-
-#[derive(Debug, Serialize)]
-struct Measured {
-    schema: &'static str,
-    environment: Environment,
-    rounds: u32,
-    /// Whose memory the kernel's part is of: `control group` or `machine`.
-    kernel_part_of: &'static str,
-    figures: Vec<Figure>,
-}
 
 /// Measures, and prints the table.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for what does not exist, [`CommandError::Failed`] if a process failed or the figures can't
-/// be written, [`CommandError::Interrupted`] after a signal. What was measured is shown in either case.
+/// [`CommandError::Usage`] for unknown names, [`CommandError::Failed`] if a process failed or the figures can't be
+/// written, [`CommandError::Interrupted`] after a signal. In the last two cases, what was measured is still printed.
 pub(crate) fn run(
     registry: &Registry,
     build: &Build,
@@ -150,7 +84,7 @@ pub(crate) fn run(
     let mut environment = environment::describe(0, build);
     environment.conditions = Some(environment::before(begun));
     environment.versions.extend(versions);
-    // Without one, the kernel's part is the machine's: noisier, and said so.
+    // Without a group, the kernel part is that of the whole machine. It is noisier, and the output says so.
     let group = Group::enter();
     if let Err(error) = &group {
         say(&format!(
@@ -181,6 +115,7 @@ pub(crate) fn run(
                 tasks,
                 bytes_per_task: BTreeMap::new(),
                 processes: Vec::new(),
+                stack_depths: Vec::new(),
                 error: None,
             };
             measure(&program, &interruption, arguments.rounds, &mut figure);
@@ -254,7 +189,7 @@ fn chosen<'a>(
 ) -> Result<Vec<&'a RuntimeInfo>, CommandError> {
     let has = |info: &&RuntimeInfo| registry.entry("idle", info.name).is_some();
     if names.is_empty() {
-        // What is not installed would only make rows without figures.
+        // Leave out what is not installed, because its rows would have no figures.
         let states = external::states(registry);
         let there = |info: &&RuntimeInfo| {
             MODELS.contains(&info.name)
@@ -289,7 +224,7 @@ fn numbers(asked: &[u64]) -> Result<Option<Vec<u64>>, CommandError> {
 }
 
 fn usual(runtime: &str, state: TaskState) -> Vec<u64> {
-    if runtime == "threads" || state == TaskState::Socket {
+    if runtime.starts_with("threads") || state == TaskState::Socket {
         FEW.to_vec()
     } else {
         MANY.to_vec()
@@ -320,10 +255,14 @@ fn measure(program: &Path, interruption: &Interruption, rounds: u32, figure: &mu
                     let parts = PARTS.into_iter();
                     let parts = parts.filter_map(|part| Some((part, *told.extra.get(part)?)));
                     figure.processes.push((ops, parts.collect()));
+                    let depths = DEPTHS.into_iter();
+                    let depths =
+                        depths.filter_map(|(name, ..)| Some((name, *told.extra.get(name)? as u64)));
+                    figure.stack_depths = depths.collect();
                 }
                 Err((status, error)) => {
                     figure.error = Some(format!("{}: {error}", status.describe()));
-                    // It would fail again.
+                    // Another process would fail too.
                     break 'processes;
                 }
             }

@@ -1,4 +1,4 @@
-//! What the memory of a process is for, at one instant.
+//! The memory of a process by kind, at one instant.
 //!
 //! | part | from |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | kernel | what the control group of `lab memory` counts, less page tables; else the machine's slabs and stacks |
 //!
 //! A runtime that keeps its tasks' stacks on its heap has them in the user part. Go's threads run on such stacks, so
-//! that its whole heap is taken for one.
+//! its whole heap counts as stacks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,17 +18,17 @@ use super::group;
 use crate::measure::Meter;
 use crate::usage::kibibytes;
 
-/// Bytes by what they are for; `None` where the system does not tell.
+/// Bytes by purpose; `None` if the system does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
     user: Option<i64>,
     stacks: Option<i64>,
     page_tables: Option<i64>,
-    /// Page tables included.
+    /// Includes page tables.
     kernel: Option<i64>,
 }
 
-/// The names of the parts in the figures of a run, in the order in which they are shown.
+/// The names of the parts in a run's figures, in display order.
 pub(crate) const PARTS: [&str; 4] = [
     "grown_user_bytes",
     "grown_stack_bytes",
@@ -37,12 +37,12 @@ pub(crate) const PARTS: [&str; 4] = [
 ];
 
 impl Reading {
-    /// Of this process.
+    /// The memory of this process.
     pub(crate) fn of_this_process() -> Self {
         Self::of([std::process::id()])
     }
 
-    /// Of several processes together.
+    /// The memory of several processes together.
     pub(crate) fn of(processes: impl IntoIterator<Item = u32>) -> Self {
         let mut sum = Self {
             user: Some(0),
@@ -68,7 +68,7 @@ impl Reading {
         sum
     }
 
-    /// What was added since `earlier`; a part may have shrunk.
+    /// The growth since `earlier`. A part may also shrink.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         let less =
             |one: Option<i64>, other: Option<i64>| one.zip(other).map(|(one, other)| one - other);
@@ -80,7 +80,7 @@ impl Reading {
         }
     }
 
-    /// Puts the parts among a run's figures.
+    /// Adds the parts to a run's figures.
     pub(crate) fn record(&self, meter: &mut Meter) {
         let counts_page_tables = group::own().is_some();
         let kernel = match (self.kernel, self.page_tables) {
@@ -96,7 +96,7 @@ impl Reading {
     }
 }
 
-/// The kernel's memory: of the control group that is there for it, else of the whole machine.
+/// The kernel's memory: that of our own control group if there is one, otherwise that of the whole machine.
 fn kernel_bytes() -> Option<u64> {
     if let Some(folder) = group::own() {
         return group::kernel_bytes(&folder);
@@ -106,7 +106,7 @@ fn kernel_bytes() -> Option<u64> {
     Some(slabs + kibibytes(&text, "KernelStack:")?)
 }
 
-/// The stack pointers of all threads of a process, as far as they are told: of threads that wait in the kernel.
+/// The stack pointers of a process's threads, as far as they are known: for threads that wait in the kernel.
 fn stack_pointers(id: u32) -> BTreeSet<u64> {
     let threads = fs::read_dir(PathBuf::from(format!("/proc/{id}/task")));
     threads
@@ -120,8 +120,8 @@ fn stack_pointers(id: u32) -> BTreeSet<u64> {
         .collect()
 }
 
-/// The last but one number: the number of the call, its arguments, the stack pointer, the program counter. A thread
-/// that runs has `running` alone.
+/// The second to last number. The line has the number of the system call, its arguments, the stack pointer and the
+/// program counter. For a running thread it is just `running`.
 fn stack_pointer(call: &str) -> Option<u64> {
     let word = call.split_whitespace().rev().nth(1)?;
     u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
@@ -145,7 +145,7 @@ fn split(maps: &str, pointers: &BTreeSet<u64>) -> (u64, u64) {
     (user, stacks)
 }
 
-/// The addresses of a mapping, of the line that begins its part.
+/// The address range of a mapping, from the first line of its entry.
 fn range(line: &str) -> Option<std::ops::Range<u64>> {
     let (first, rest) = line.split_once('-')?;
     let (end, _) = rest.split_once(' ')?;
@@ -178,7 +178,7 @@ Anonymous:             4 kB\n";
         assert_eq!(split(MAPS, &BTreeSet::new()), (20 << 10, 4 << 10));
     }
 
-    /// In a process of its own, where no other test takes memory and gives it back: see the test below.
+    /// Runs in its own process, where no other test allocates and frees memory; see the test below.
     #[test]
     #[cfg(target_os = "linux")]
     #[ignore = "it looks at the memory of the whole process"]
@@ -196,7 +196,7 @@ Anonymous:             4 kB\n";
         is_touched.recv().unwrap();
         let grown = loop {
             let grown = Reading::of_this_process().since(&before);
-            // Until the thread waits, its stack is not known for one.
+            // The stack counts as a stack only once its thread waits.
             if grown.stacks.unwrap() > 0 {
                 break grown;
             }

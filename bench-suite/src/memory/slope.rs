@@ -1,16 +1,16 @@
-//! A straight line through points, by least squares.
+//! Fits a straight line to points by least squares.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// How much is added for each one more.
+/// The increase per unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Slope {
     pub(super) estimate: f64,
-    /// At 95%; `None` from fewer than three points.
+    /// The 95% interval; `None` with fewer than three points.
     pub(super) interval: Option<[f64; 2]>,
 }
 
-/// The slope of the line through `points`; `None` unless two of them have different first values.
+/// The slope of the line through `points`; `None` unless two of them differ in x.
 pub(super) fn slope(points: &[(f64, f64)]) -> Option<Slope> {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::figures::{Bytes, FEW, Figure, MANY, Measured};
 use super::reading::PARTS;
-use super::{Bytes, Figure, Measured, TaskState};
+use super::task_state::TaskState;
+use crate::green::idle::DEPTHS;
 use crate::terminal::{self, wrapped};
 use crate::{narrow, units};
 
@@ -15,7 +17,7 @@ fn whole(figure: &Figure) -> Option<f64> {
     parts.map(|part| part.map(|bytes| bytes.estimate)).sum()
 }
 
-/// Whole bytes up to a kilobyte, and more beyond; a slope within its own error of 0 says `0`.
+/// Whole bytes below a kilobyte, and larger units above. A slope within its own error of 0 is shown as `0`.
 fn cell(bytes: Option<&Bytes>) -> String {
     match bytes {
         None => "?".to_owned(),
@@ -63,9 +65,33 @@ fn rows(measured: &Measured, state: TaskState) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Below the table.
+/// The column titles for the depths of green tasks' stacks, in pages.
+const DEPTH_TITLES: [&str; DEPTHS.len()] = ["1 page", "2", "3 to 4", "5 to 8", "9 to 16", "more"];
+
+/// The depths of green tasks' stacks, for each runtime and state that has any.
+fn depth_rows(measured: &Measured) -> Vec<Vec<String>> {
+    let figures = measured.figures.iter();
+    figures
+        .filter(|figure| !figure.stack_depths.is_empty())
+        .map(|figure| {
+            let mut row = vec![figure.runtime.clone(), figure.state.workload().to_owned()];
+            row.extend(
+                figure
+                    .stack_depths
+                    .iter()
+                    .map(|(_, stacks)| stacks.to_string()),
+            );
+            row
+        })
+        .collect()
+}
+
+const DEPTH_TITLE: &str =
+    "How deep the stacks of green tasks went: number of stacks by pages touched";
+
+/// The notes below the table.
 fn notes(measured: &Measured) -> Vec<String> {
-    let (few, many) = (super::FEW, super::MANY);
+    let (few, many) = (FEW, MANY);
     let usual = format!("{few:?} tasks with threads or sockets, {many:?} of the others");
     let mut asked: Vec<&Vec<u64>> = measured
         .figures
@@ -82,7 +108,7 @@ fn notes(measured: &Measured) -> Vec<String> {
          kernel's part is that of the {}.",
         measured.rounds,
         match measured.kernel_part_of {
-            "machine" => "whole machine: what others do is in it",
+            "machine" => "whole machine, including other programs",
             _ => "control group of the measured process",
         }
     )];
@@ -109,6 +135,15 @@ pub(super) fn terminal(measured: &Measured) -> String {
         let header: Vec<&str> = ["runtime", "whole"].into_iter().chain(TITLES).collect();
         text.push_str(&narrow::table(&header, &rows, terminal::width()));
     }
+    let rows = depth_rows(measured);
+    if !rows.is_empty() {
+        let _ = writeln!(text, "\n{DEPTH_TITLE}");
+        let header: Vec<&str> = ["runtime", "state"]
+            .into_iter()
+            .chain(DEPTH_TITLES)
+            .collect();
+        text.push_str(&narrow::table(&header, &rows, terminal::width()));
+    }
     for note in notes(measured) {
         let _ = writeln!(text, "{}", wrapped(&note, terminal::width(), 2));
     }
@@ -129,6 +164,16 @@ pub(super) fn markdown(measured: &Measured) -> String {
             row.resize(2 + TITLES.len(), String::new());
             let row = row.iter().map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(text, "| {} |", row.collect::<Vec<_>>().join(" | "));
+        }
+        let _ = writeln!(text);
+    }
+    let rows = depth_rows(measured);
+    if !rows.is_empty() {
+        let _ = writeln!(text, "### {DEPTH_TITLE}\n");
+        let _ = writeln!(text, "| runtime | state | {} |", DEPTH_TITLES.join(" | "));
+        let _ = writeln!(text, "|---|---|{}", "---:|".repeat(DEPTH_TITLES.len()));
+        for row in rows {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
         }
         let _ = writeln!(text);
     }

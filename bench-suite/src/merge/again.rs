@@ -1,10 +1,10 @@
-//! Comparisons computed again from stored rounds.
+//! Recomputes comparisons from stored rounds.
 
 use crate::comparisons::{self, Against, ArmKey, Baseline, Question};
 use crate::results::{ArmName, Comparison, Config, Family, LookAt, Results, Role, Run};
 use crate::statistics::Looks;
 
-/// What was asked, as it is stored.
+/// The question, in its stored form.
 pub(crate) fn stored(
     workload: &str,
     params: &std::collections::BTreeMap<String, u64>,
@@ -51,7 +51,7 @@ fn key(name: &ArmName) -> ArmKey {
     ArmKey::new(&name.runtime, &name.config, Role::Arm)
 }
 
-/// The looks as they were made: all but the last one left something to spend.
+/// The looks that were made. All but the last one left some of the error rate to spend.
 fn looks(stored: &[LookAt]) -> Looks {
     let mut looks = Looks::default();
     for look in stored {

@@ -1,4 +1,4 @@
-//! Several results made into one.
+//! Joins several results into one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,12 +7,13 @@ use super::again;
 use super::unlike::{self, Difference};
 use crate::results::{Family, LookAt, Results, Run};
 
-/// Joins `parts`, each with the name of its file. The differences of the kinds in `allowed` become notes.
+/// Joins `parts`, each with the name of its file. Differences of the kinds in `allowed` become notes.
 ///
-/// Rounds of a workload that several parts have are counted on, so that each round's pairs stay together.
+/// If several parts contain a workload, its rounds are renumbered consecutively, so that each round's pairs stay
+/// together.
 ///
 /// # Errors
-/// One line: which two can't be joined, and why.
+/// One line: which two parts can't be joined, and why.
 pub(super) fn join(
     parts: Vec<(&Path, Results)>,
     allowed: &[Difference],
@@ -37,7 +38,7 @@ pub(super) fn join(
         for (kind, what) in unlike::differences(&first, &part) {
             if !allowed.contains(&kind) {
                 return Err(format!(
-                    "{} and {} are of unlike {}: {what}; --unlike {} joins them all the same",
+                    "{} and {} are of unlike {}: {what}; --unlike {} joins them anyway",
                     first_path.display(),
                     path.display(),
                     kind.name(),
@@ -51,7 +52,7 @@ pub(super) fn join(
         }
         if whole.sweep != part.sweep {
             return Err(format!(
-                "{} and {} ask different things (`lab sweep`); join those of one kind",
+                "{} and {} have different questions (`lab sweep`); join results of one kind",
                 first_path.display(),
                 path.display()
             ));
@@ -59,14 +60,34 @@ pub(super) fn join(
         add(&mut whole, part).map_err(|what| format!("{}: {what}", path.display()))?;
         paths.push((path, own));
     }
-    whole
-        .notes
-        .push(format!("joined from {} results", paths.len()));
+    if paths.len() > 1 {
+        let note = format!("joined from {} results", paths.len());
+        whole.notes.push(note);
+    }
     again::compute(&mut whole);
     Ok(whole)
 }
 
-/// Older results do not say what was asked.
+/// Keeps the rounds, and drops the data within each process.
+pub(super) fn leave_rounds(results: &mut Results) {
+    for run in &mut results.runs {
+        run.samples.clear();
+        run.histogram_hdr_base64 = None;
+    }
+    for excerpt in results
+        .traced
+        .iter_mut()
+        .filter_map(|one| one.excerpt.as_mut())
+    {
+        excerpt.timeline_deflate_base64.clear();
+    }
+    let note = "samples, histograms and timelines within a process are left out".to_owned();
+    if !results.notes.contains(&note) {
+        results.notes.push(note);
+    }
+}
+
+/// Older results don't contain the question.
 fn asks(path: &Path, part: &Results) -> Result<(), String> {
     let has = |run: &Run| {
         let families = part.families.iter();
@@ -76,14 +97,14 @@ fn asks(path: &Path, part: &Results) -> Result<(), String> {
     };
     if part.environments.is_empty() || !part.runs.iter().all(has) {
         return Err(format!(
-            "{} does not say what was compared with what, so that it can't be compared again; measure again",
+            "{} does not contain the question, so the comparisons can't be recomputed; measure again",
             path.display()
         ));
     }
     Ok(())
 }
 
-/// What tells a run of the lab from others.
+/// Distinguishes one run of the lab from another.
 fn identity(part: &Results) -> impl PartialEq + use<> {
     let one = part.environments.first().cloned().unwrap_or_default();
     let times: Vec<Option<u64>> = part.runs.iter().map(|run| run.wall_ns).collect();
@@ -127,6 +148,7 @@ fn add(whole: &mut Results, mut part: Results) -> Result<(), String> {
     keep_new(&mut whole.workloads, part.workloads);
     keep_new(&mut whole.absent, part.absent);
     keep_new(&mut whole.counts, part.counts);
+    keep_new(&mut whole.traced, part.traced);
     whole.default_policies.extend(part.default_policies);
     Ok(())
 }
@@ -139,8 +161,8 @@ fn keep_new<T: PartialEq>(whole: &mut Vec<T>, part: Vec<T>) {
     }
 }
 
-/// The same question, with the rounds of another part. The looks at the first part's rounds stay as they were, if more
-/// were to come; what they left of the error rate is spent on all rounds.
+/// The same question with the rounds of another part added. Looks at the first part's rounds are kept if more looks
+/// were to follow. The rest of their error rate is spent on all rounds.
 fn extend(known: &mut Family, other: &Family, rounds: u32) -> Result<(), String> {
     let same = known.metric == other.metric
         && known.margin.to_bits() == other.margin.to_bits()
@@ -164,7 +186,7 @@ fn extend(known: &mut Family, other: &Family, rounds: u32) -> Result<(), String>
     Ok(())
 }
 
-/// Gives the part's environments names that the whole does not have yet.
+/// Gives the part's environments names that do not occur in the whole yet.
 fn rename_environments(whole: &mut Results, part: &mut Results) {
     let mut names = BTreeMap::new();
     for mut environment in std::mem::take(&mut part.environments) {
@@ -193,7 +215,7 @@ fn rename_environments(whole: &mut Results, part: &mut Results) {
 mod tests {
     use super::*;
     use crate::comparisons::tests::run;
-    use crate::results::{ArmName, Environment, Role, SCHEMA, Verdict, WorkloadInfo};
+    use crate::results::{ArmName, Environment, Role, SCHEMA, Sample, Verdict, WorkloadInfo};
 
     fn part(seed: u64, workload: &str, rounds: u32) -> Results {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -292,6 +314,20 @@ mod tests {
                 share: 1.0
             }])
         );
+    }
+
+    #[test]
+    fn rounds_alone_are_a_smaller_file_with_the_same_comparisons() {
+        let mut one = part(1, "echo", 8);
+        for run in &mut one.runs {
+            run.samples = vec![Sample::default(); 20];
+        }
+        let mut small = joined(vec![one.clone()], &[]).unwrap();
+        leave_rounds(&mut small);
+        assert_eq!(small.comparisons, one.comparisons);
+        assert_eq!(small.runs.len(), one.runs.len());
+        assert!(small.runs.iter().all(|run| run.samples.is_empty()));
+        assert_eq!(small.notes.len(), 1, "{:?}", small.notes);
     }
 
     #[test]

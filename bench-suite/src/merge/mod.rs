@@ -1,4 +1,4 @@
-//! `lab merge`: results of several processes or machines made into one, and compared again from their rounds.
+//! `lab merge`: joins results of several processes or machines, and recomputes the comparisons from their rounds.
 
 pub(crate) mod again;
 mod join;
@@ -16,10 +16,11 @@ use crate::output::Output;
 use crate::results::Results;
 use crate::{table, terminal};
 
-/// Joins the files that are named.
+/// Joins the given files.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for what can't be read or joined, [`CommandError::Failed`] for what can't be written.
+/// [`CommandError::Usage`] for a file that can't be read or joined, [`CommandError::Failed`] for one that can't be
+/// written.
 pub(crate) fn run(arguments: &MergeArgs) -> Result<(), CommandError> {
     let output = Output::prepare(&arguments.json, "--json")?;
     let formats = Formats::prepare(&arguments.formats)?;
@@ -28,7 +29,10 @@ pub(crate) fn run(arguments: &MergeArgs) -> Result<(), CommandError> {
         let part = Results::read(path).map_err(|error| CommandError::Usage(error.to_string()))?;
         parts.push((path, part));
     }
-    let whole = join::join(parts, &arguments.unlike).map_err(CommandError::Usage)?;
+    let mut whole = join::join(parts, &arguments.unlike).map_err(CommandError::Usage)?;
+    if arguments.rounds_only {
+        join::leave_rounds(&mut whole);
+    }
     let written = whole.write_to(&output).map_err(|error| {
         CommandError::Failed(format!(
             "cannot write {}: {error}; nothing is lost, name another file",

@@ -1,13 +1,13 @@
-//! Which part of a comparison this process measures, told or read from what started it.
+//! The part of a comparison that this process measures, from the command line or the environment.
 
 use std::fmt;
 
 /// A part of a comparison: every `of`th workload and setting, from the `index`th on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shard {
-    /// From 1.
+    /// Counted from 1.
     pub(crate) index: u32,
-    /// How many parts there are.
+    /// The number of parts.
     pub(crate) of: u32,
 }
 
@@ -18,8 +18,8 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// Reads `I/N`, `auto` or `auto/N`. With `auto`, the index comes from the variables of whatever started this
-    /// process, and so does N under Slurm; the others do not tell it.
+    /// Parses `I/N`, `auto` or `auto/N`. With `auto`, the index comes from environment variables of the launcher, and
+    /// under Slurm so does N; the other launchers don't provide it.
     ///
     /// # Errors
     /// One line: what is wrong with `text`, or with the variables.
@@ -33,7 +33,7 @@ impl Shard {
             None => (text, None),
         };
         let Ok(of) = of.map(str::parse::<u32>).transpose() else {
-            return refuse("N is no number; write it as 2/8, auto/8 or, under Slurm, auto");
+            return refuse("N is not a number; write it as 2/8, auto/8 or, under Slurm, auto");
         };
         let (index, of) = if index == "auto" {
             let place = match found(variable) {
@@ -44,7 +44,7 @@ impl Shard {
                 Some(of) => (place.index, of),
                 None => {
                     return refuse(&format!(
-                        "{} tells which part this is, but not of how many; write auto/N",
+                        "{} gives the index but not the total; write auto/N",
                         place.variable
                     ));
                 }
@@ -63,27 +63,27 @@ impl Shard {
         Ok(Self { index, of })
     }
 
-    /// Whether the `position`th setting, from 0, is in this part.
+    /// Whether the setting at `position`, counted from 0, is in this part.
     pub(crate) fn has(self, position: usize) -> bool {
         position % self.of as usize == self.index as usize - 1
     }
 }
 
-struct Place {
+struct ArrayIndex {
     variable: &'static str,
-    /// From 1.
+    /// Counted from 1.
     index: u32,
     of: Option<u32>,
 }
 
-/// Variables that hold an index, and the first index that they count from.
+/// Variables that contain an index, and the number from which they count.
 const VARIABLES: [(&str, u32); 3] = [
     ("SLURM_ARRAY_TASK_ID", 0),
     ("JOB_COMPLETION_INDEX", 0),
     ("PARALLEL_SEQ", 1),
 ];
 
-fn found(variable: impl Fn(&str) -> Option<String>) -> Result<Place, String> {
+fn found(variable: impl Fn(&str) -> Option<String>) -> Result<ArrayIndex, String> {
     let there: Vec<(&'static str, u32, String)> = VARIABLES
         .into_iter()
         .filter_map(|(name, first)| Some((name, first, variable(name)?)))
@@ -97,11 +97,11 @@ fn found(variable: impl Fn(&str) -> Option<String>) -> Result<Place, String> {
         [(name, first, value)] => {
             let Ok(value) = value.trim().parse::<u32>() else {
                 return Err(format!(
-                    "{name} is `{}`, which is no index",
+                    "{name} is `{}`, which is not an index",
                     value.escape_debug()
                 ));
             };
-            // A Slurm array may begin anywhere and leave out the same number each time.
+            // A Slurm array may start at any index and have any constant step.
             let first = number("SLURM_ARRAY_TASK_MIN")
                 .filter(|_| name.starts_with("SLURM"))
                 .unwrap_or(*first);
@@ -116,7 +116,7 @@ fn found(variable: impl Fn(&str) -> Option<String>) -> Result<Place, String> {
                     "{name} is {value}, which is not in the array from {first} in steps of {step}"
                 ));
             };
-            Ok(Place {
+            Ok(ArrayIndex {
                 variable: name,
                 index: offset / step.max(1) + 1,
                 of: number("SLURM_ARRAY_TASK_COUNT").filter(|_| name.starts_with("SLURM")),
@@ -170,7 +170,7 @@ mod tests {
             ("0/3", &[], "no part 0 of 3"),
             ("4/3", &[], "no part 4 of 3"),
             ("1/0", &[], "no part 1 of 0"),
-            ("a/b", &[], "no number"),
+            ("a/b", &[], "not a number"),
             ("-1/3", &[], "2/8"),
             (
                 "auto",
@@ -179,7 +179,7 @@ mod tests {
             ),
             ("auto", &[("PARALLEL_SEQ", "4")], "write auto/N"),
             ("auto/3", &[("PARALLEL_SEQ", "4")], "no part 4 of 3"),
-            ("auto/3", &[("PARALLEL_SEQ", "x")], "no index"),
+            ("auto/3", &[("PARALLEL_SEQ", "x")], "not an index"),
             ("auto/3", &[("PARALLEL_SEQ", "0")], "not in the array"),
             (
                 "auto/3",

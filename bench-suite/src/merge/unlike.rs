@@ -1,4 +1,4 @@
-//! What keeps two results from being joined.
+//! Differences that prevent two results from being merged.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use clap::ValueEnum;
 
 use crate::results::{Conditions, Environment, Results};
 
-/// A kind of difference, as `--unlike` names it.
+/// A kind of difference, as named by `--unlike`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Difference {
     /// Processor, number of cores, memory, virtual machine.
     Machines,
-    /// The kernel's release, and what it does against the processor's weaknesses.
+    /// The kernel's release, and its mitigations for processor vulnerabilities.
     Kernels,
-    /// Who sets the clock rate, and whether it may rise above the nominal one.
+    /// The frequency governor, and whether turbo is allowed.
     Governors,
     /// The memory allocator, and huge pages.
     Allocators,
@@ -22,15 +22,15 @@ pub enum Difference {
 }
 
 impl Difference {
-    /// As it stands on the command line.
+    /// As it appears on the command line.
     pub(super) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
-/// The differences between two results, each with what it is in words. Memory counts in GiB: what a kernel keeps for
-/// itself varies.
+/// The differences between two results, each described in words. Memory is compared in GiB, because the amount that a
+/// kernel reserves varies.
 pub(super) fn differences(one: &Results, other: &Results) -> Vec<(Difference, String)> {
     let (one_facts, other_facts) = (facts(one), facts(other));
     one_facts

@@ -1,8 +1,8 @@
-//! An echo server without any runtime: one thread, one epoll instance, and the system calls that there must be.
+//! An echo server without any runtime: one thread, one epoll instance, and only the necessary system calls.
 //!
-//! It is the reference for all that serve sockets: what a runtime costs beyond it is the price of tasks, wakers and
-//! fairness. The rest is the kernel's. Edge-triggered, as that costs least: of a level-triggered socket the kernel
-//! asks after each event whether it is still ready.
+//! It is the reference for all servers: what a runtime costs beyond it is the price of tasks, wakers and fairness. The
+//! rest is the kernel's cost. It is edge-triggered, which is cheapest: for a level-triggered socket, the kernel checks
+//! after each event whether the socket is still ready.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,12 +21,12 @@ use crate::registry::{Registry, RuntimeInfo};
 use crate::vocabulary::{Failure, Params};
 use crate::workloads::{client, echo};
 
-/// Events taken at once.
+/// The most events per call.
 const EVENTS: usize = 1024;
 const LISTENER: u64 = u64::MAX;
 const END: u64 = u64::MAX - 1;
 
-/// A row of its own, with the one server.
+/// Adds its own row, with this one server.
 pub(crate) fn register(registry: &mut Registry) {
     let about = "no runtime: one thread, one epoll instance, a loop written by hand";
     let info = RuntimeInfo::new("epoll-loop", about);
@@ -34,7 +34,7 @@ pub(crate) fn register(registry: &mut Registry) {
     registry.add("echo", info.name, echo);
 }
 
-/// `echo`: what is read is written, and only what does not fit is kept.
+/// `echo`: writes what it reads, and stores only what does not fit into the socket.
 ///
 /// # Errors
 /// Those of [`Program::run`](crate::workloads::Program::run).
@@ -46,7 +46,7 @@ pub fn echo(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     client::measure_blocking(options, meter)
 }
 
-/// A server that works on a thread until it is dropped.
+/// A server that runs on a thread until it is dropped.
 struct Server {
     address: SocketAddr,
     end: OwnedFd,
@@ -97,7 +97,7 @@ impl Drop for Server {
 struct Loop {
     epoll: OwnedFd,
     listener: TcpListener,
-    /// A connection's place is what its events are marked with.
+    /// An event carries the index of its connection.
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     buffer: Vec<u8>,
@@ -105,7 +105,7 @@ struct Loop {
 
 struct Connection {
     stream: TcpStream,
-    /// What the client did not take yet. Nothing is read meanwhile.
+    /// What the client did not accept yet. Nothing is read meanwhile.
     unsent: Vec<u8>,
 }
 
@@ -132,7 +132,7 @@ impl Loop {
         loop {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
-                // Out of descriptors, or gone already: the rest stays readable.
+                // Out of descriptors, or the client is gone. The other connections stay pending.
                 Err(_) => return Ok(()),
             };
             stream.set_nonblocking(true)?;
@@ -159,7 +159,7 @@ impl Loop {
             return;
         };
         if connection.serve(flags, &mut self.buffer).is_err() {
-            // Closing takes it out of the epoll instance.
+            // Closing removes it from the epoll instance.
             self.connections[place] = None;
             self.free.push(place);
         }
@@ -167,8 +167,8 @@ impl Loop {
 }
 
 impl Connection {
-    /// Reads and writes until one of both would have to wait, as nothing is reported twice. An error, or the end of
-    /// the stream, which is one here, ends the connection.
+    /// Reads and writes until either would block, because edge-triggered events are not repeated. An error or the end
+    /// of the stream ends the connection; the latter is returned as an error.
     fn serve(&mut self, flags: EventFlags, buffer: &mut [u8]) -> io::Result<()> {
         let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
         loop {
@@ -189,7 +189,7 @@ impl Connection {
                 self.unsent.extend_from_slice(&buffer[sent..length]);
                 return Ok(());
             }
-            // A short read has emptied the socket; but the end may stand behind it.
+            // A short read has emptied the socket, but the end of the stream may follow.
             if length < buffer.len() && !flags.intersects(ending) {
                 return Ok(());
             }
@@ -197,7 +197,7 @@ impl Connection {
     }
 }
 
-/// How much was moved; `None` if that would have to wait. When it need not any more is reported.
+/// The number of bytes moved; `None` if it would block. In that case an event follows.
 fn transfer(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
     loop {
         match operation() {
@@ -212,7 +212,7 @@ fn transfer(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<Opti
 mod tests {
     use super::*;
 
-    /// More than the sockets' buffers hold: the server must wait for its client.
+    /// More than the sockets' buffers hold, so the server must wait for its client.
     #[test]
     fn a_client_that_reads_late_gets_all() {
         const SIZE: usize = 16 << 20;

@@ -1,12 +1,12 @@
-//! Other people's runtimes, each used as its own authors would use it.
+//! Other projects' runtimes, each used as its authors would use it.
 //!
-//! Through the one trait: [`tokio`], [`smol`]. Through seams of their own, because they have no tasks that wait:
-//! [`rayon`], [`pool`], [`std_blocking`], [`epoll_loop`]; the kernels and the checks are those of the workloads, only
-//! the way to give work to threads is theirs.
+//! [`tokio`] and [`smol`] use the common trait. [`rayon`], [`pool`], [`std_blocking`] and [`epoll_loop`] have no tasks
+//! that wait, so they have their own code. The computations and the checks are those of the workloads; only the way of
+//! handing work to threads differs.
 //!
-//! A peer is one file here, and one line below. The file has a function
-//! `pub(crate) fn register(registry: &mut Registry)`, which adds the peer's rows; the build script reads the lines
-//! that begin with `pub mod` and makes `IN_RUST` of them. `lab list` shows the peers in the same order.
+//! To add a peer, add a file here and a line below. The file contains a function `pub(crate) fn register(registry: &mut
+//! Registry)`, which adds the peer's rows. The build script reads the lines that begin with `pub mod` and generates
+//! `IN_RUST` from them. `lab list` shows the peers in this order.
 
 pub mod epoll_loop;
 pub(crate) mod external;

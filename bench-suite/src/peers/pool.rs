@@ -1,8 +1,8 @@
-//! A plain thread pool as large as the cores: one queue under a lock, workers that wait at a condition variable.
+//! A plain thread pool with one thread per core: one queue under a lock, workers that wait on a condition variable.
 //!
-//! It is what a program without any runtime would use for computing, and so the reference that every scheduler must be
-//! worth its complexity against. A job can't wait for another one: with all workers waiting nobody would be left to
-//! run it. That is why it has no row for recursion.
+//! A program without a runtime would use it for computing, so it is the reference against which every scheduler must
+//! justify its complexity. A job can't wait for another job: if all workers waited, none would be left to run it. This
+//! is why it has no row for recursion.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,7 +17,7 @@ use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Params};
 use crate::workloads::{check, hash, launch_config, matmul, nqueens, spawn};
 
-/// A row of its own, with what jobs that can't wait are able to do.
+/// Adds its own row, with the workloads whose jobs don't wait.
 pub(crate) fn register(registry: &mut Registry) {
     let about = "a plain thread pool as large as the cores: one queue under a lock";
     let info = RuntimeInfo::new("pool", about);
@@ -31,7 +31,7 @@ pub(crate) fn register(registry: &mut Registry) {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The pool. Dropping it lets the workers finish what is queued and ends them.
+/// The pool. Dropping it lets the workers finish the queued jobs, and then ends them.
 pub struct Pool {
     shared: Arc<Shared>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -52,7 +52,7 @@ impl Pool {
     /// A pool of `threads` threads.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system refuses a thread.
     pub fn new(threads: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
@@ -70,7 +70,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Threads of the pool.
+    /// The number of threads.
     pub fn threads(&self) -> usize {
         self.threads.len()
     }
@@ -84,7 +84,7 @@ impl Pool {
     /// Runs `function` on each item and returns the results in the items' order.
     ///
     /// # Errors
-    /// [`Failure::Crashed`] when a job panicked.
+    /// [`Failure::Crashed`] if a job panicked.
     pub fn map<I, T, F>(&self, items: I, function: F) -> Result<Vec<T>, Failure>
     where
         I: IntoIterator,
@@ -105,7 +105,7 @@ impl Pool {
             });
         }
         drop(sender);
-        // Ends when the last job has dropped its sender, having panicked or not.
+        // Ends once every job has dropped its sender, by finishing or by a panic.
         for (index, result) in receiver {
             results[index] = Some(result);
         }
@@ -129,12 +129,12 @@ impl Drop for Pool {
 impl Shared {
     fn work(&self) {
         while let Some(job) = self.next() {
-            // The job's sender is dropped in the unwinding; its caller learns of the panic by that.
+            // Unwinding drops the job's sender, which tells the caller about the panic.
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
         }
     }
 
-    /// Waits for a job; `None` when the pool is closed and empty.
+    /// Waits for a job; `None` if the pool is closed and empty.
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue.lock();
         loop {
@@ -149,7 +149,7 @@ impl Shared {
     }
 }
 
-/// Starts a pool and runs `body` again and again; it says how many ops it did.
+/// Starts a pool and repeats `body`, which returns the number of ops.
 fn repeat(
     params: &Params,
     meter: &mut Meter,

@@ -1,14 +1,14 @@
-//! rayon: fork-join for [`Recursion`](crate::workloads::Recursion), and through its own interface the workloads that
-//! rayon's users would give it: scopes for tasks that return, parallel iterators for data.
+//! rayon: fork-join for [`Recursion`](crate::workloads::Recursion), and other workloads that its users would run on it,
+//! through its own interface: scopes for tasks that return, parallel iterators for data.
 //!
-//! Its jobs can't wait, and they live on their parent's stack: that is why it is so fast, and why it has no row where
-//! tasks sleep or talk to each other.
+//! Its jobs can't wait, and they live on their parent's stack. This makes it fast, and is why it has no row for
+//! workloads whose tasks sleep or talk to each other.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use runtime_core::{ForkJoin, LaunchConfig, Scope};
+use runtime_core::{ForkJoin, LaunchConfig, Scope, ScopeJob};
 
 use crate::measure::Meter;
 use crate::registry::{Registry, RuntimeInfo};
@@ -18,7 +18,7 @@ use crate::workloads::{
     LaunchForkJoin, check, fib, hash, launch_config, matmul, nqueens, skynet, spawn,
 };
 
-/// A row of its own: fork-join, and what else its users would give it.
+/// Adds its own row: fork-join, and the other workloads that its users would run on it.
 pub(crate) fn register(registry: &mut Registry) {
     let about = "rayon: fork-join by work stealing, without tasks that wait";
     let info = RuntimeInfo::new("rayon", about);
@@ -33,7 +33,7 @@ pub(crate) fn register(registry: &mut Registry) {
     registry.add("spawn-batch", info.name, spawn_batch);
 }
 
-/// rayon's pool of the calling thread. Launches itself.
+/// rayon's pool of the calling thread. It is its own launcher.
 #[derive(Clone, Copy, Debug)]
 pub struct Rayon;
 
@@ -60,8 +60,8 @@ impl ForkJoin for Rayon {
 struct RayonScope<'a, 'env>(&'a rayon::Scope<'env>);
 
 impl<'env> Scope<'env> for RayonScope<'_, 'env> {
-    fn spawn(&self, job: Box<dyn FnOnce(&dyn Scope<'env>) + Send + 'env>) {
-        self.0.spawn(move |scope| job(&RayonScope(scope)));
+    fn spawn_job(&self, job: ScopeJob<'env>) {
+        self.0.spawn(move |scope| job.run(&RayonScope(scope)));
     }
 }
 
@@ -85,7 +85,7 @@ impl LaunchForkJoin for Rayon {
     }
 }
 
-/// Runs `body` inside of a pool again and again; it says how many ops it did.
+/// Repeats `body` inside a pool. `body` returns the number of ops.
 fn repeat(
     params: &Params,
     meter: &mut Meter,
@@ -104,7 +104,7 @@ fn repeat(
     .map_err(|error| Failure::Refused(format!("rayon's pool did not start: {error}")))?
 }
 
-/// `spawn`: empty jobs in one scope. The jobs have no handles; what they return is added up.
+/// `spawn`: empty jobs in one scope. The jobs have no handles, so their results are added up.
 ///
 /// # Errors
 /// Those of [`Program::run`](crate::workloads::Program::run).
@@ -122,7 +122,7 @@ pub fn spawn(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     })
 }
 
-/// `spawn-batch`: empty jobs, a scope for each hundred.
+/// `spawn-batch`: empty jobs, with a scope per hundred.
 ///
 /// # Errors
 /// Those of [`Program::run`](crate::workloads::Program::run).
@@ -146,11 +146,11 @@ pub fn spawn_batch(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
 }
 
 fn count(ran: &AtomicU64) {
-    // Relaxed: the end of the scope orders it.
+    // Relaxed is enough, because the end of the scope orders it.
     ran.fetch_add(1, Ordering::Relaxed);
 }
 
-/// `fib-spawn`: a job spawned at every fork, in a scope of its own.
+/// `fib-spawn`: a job at every fork, in its own scope.
 ///
 /// # Errors
 /// Those of [`Program::run`](crate::workloads::Program::run).

@@ -1,9 +1,9 @@
 //! smol under our traits: async-executor on several threads, async-io's reactor, async-net, async-channel, blocking.
 //!
-//! Each thread drives the one executor and the reactor in turn (`async_io::block_on(executor.run(..))`), which is how
-//! smol's own documentation runs several threads. The executor is ambient, a thread-local of those threads: smol's
-//! users keep it in a `static`, and a counter shared by all tasks would be a cost that they don't have. The handle is
-//! therefore to be used from that runtime's tasks only.
+//! Each thread drives the shared executor and the reactor (`async_io::block_on(executor.run(..))`), as smol's
+//! documentation recommends for several threads. The executor is ambient, in a thread-local of these threads. smol's
+//! users keep it in a `static`; a counter shared by all tasks would be a cost that they don't have. Therefore, use the
+//! handle only from tasks of that runtime.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -27,7 +27,7 @@ use crate::launcher::Reactor;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::workloads::primitives::Smols;
 
-/// smol, under every workload over the one trait.
+/// Adds smol, under every workload over `Runtime`.
 pub(crate) fn register(registry: &mut Registry) {
     let about = "smol: async-executor on several threads, async-io";
     let info = RuntimeInfo::new("smol", about).launched_by::<Smol>(Reactor::Fixed("polling"));
@@ -51,7 +51,7 @@ fn with_ambient<T>(f: impl FnOnce(&Ambient) -> T) -> T {
     })
 }
 
-/// smol with several threads. It launches itself and is its own handle.
+/// smol with several threads. It is its own launcher and its own handle.
 #[derive(Clone, Copy, Debug)]
 pub struct Smol;
 
@@ -82,14 +82,14 @@ impl Launch for Smol {
                 EXECUTOR.set(None);
             })?);
         }
-        // `root` is called inside of the task, where the ambient runtime is known.
+        // Call `root` inside the task, where the ambient runtime is set.
         let root = ambient
             .executor
             .spawn(AssertUnwindSafe(async move { root(Self).await }).catch_unwind());
         let outcome = async_io::block_on(root);
         drop(running);
         for thread in threads {
-            // A panic of the executor itself; those of tasks are caught.
+            // A panic of the executor itself. Panics of tasks are caught.
             if let Err(payload) = thread.join() {
                 std::panic::resume_unwind(payload);
             }
@@ -137,7 +137,7 @@ impl Runtime for Smol {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        // So that the function can spawn, as under the other runtimes.
+        // Lets the function spawn, as under the other runtimes.
         let ambient = EXECUTOR.with_borrow(Clone::clone);
         Handle::new(blocking::unblock(move || {
             EXECUTOR.set(ambient);
@@ -166,7 +166,7 @@ impl Runtime for Smol {
         F: Future + Send,
         F::Output: Send,
     {
-        // `or` polls its left side first: a result that is ready beats a deadline that is due.
+        // `or` polls its left side first, so a ready result takes precedence over a deadline that is due.
         let deadline = async {
             async_io::Timer::after(duration).await;
             Err(Elapsed)
@@ -194,7 +194,7 @@ impl Runtime for Smol {
     }
 }
 
-/// What a task gives: its output, or the payload of its panic.
+/// A task's result: its output, or the payload of its panic.
 type Caught<T> = std::thread::Result<T>;
 
 /// smol's `Task`, which cancels when dropped, as a handle that detaches when dropped.
@@ -202,7 +202,7 @@ pub struct Handle<T>(Cell<Inner<T>>);
 
 enum Inner<T> {
     Running(async_executor::Task<Caught<T>>),
-    /// smol's cancellation, which ends when the task's future is dropped.
+    /// smol's cancellation, which completes when the task's future has been dropped.
     Cancelling(Pin<Box<dyn Future<Output = Option<Caught<T>>> + Send>>),
     Taken,
 }
@@ -221,7 +221,7 @@ impl<T> Future for Handle<T> {
         let outcome = match inner {
             Inner::Running(task) => task.poll(cx).map(Some),
             Inner::Cancelling(cancellation) => cancellation.poll(cx),
-            Inner::Taken => panic!("a handle was polled after it gave its output"),
+            Inner::Taken => panic!("a handle was polled after it returned its output"),
         };
         outcome.map(|outcome| {
             *inner = Inner::Taken;
@@ -239,7 +239,7 @@ impl<T: Send + 'static> TaskHandle<T> for Handle<T> {
         let inner = match self.0.replace(Inner::Taken) {
             Inner::Running(task) => {
                 let mut cancellation = task.cancel().boxed();
-                // The first poll is what asks for the cancellation. A task that has ended gives its output here.
+                // The first poll requests the cancellation. If the task has already ended, the poll returns its output.
                 let outcome = cancellation.poll(&mut Context::from_waker(Waker::noop()));
                 match outcome {
                     Poll::Ready(outcome) => Inner::Cancelling(std::future::ready(outcome).boxed()),

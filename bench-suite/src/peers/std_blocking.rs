@@ -1,7 +1,7 @@
-//! Plain blocking servers, a thread for each connection: what the standard library alone gives.
+//! Plain blocking servers with a thread per connection: what the standard library alone provides.
 //!
-//! It is the reference for 1:1: whatever `threads` costs beyond it is the price of time-outs, cancellation and select
-//! on a thread. HTTP is parsed by httparse, the parser that hyper uses too.
+//! This is the reference for 1:1: what `threads` costs beyond it is the price of time-outs, cancellation and select on
+//! a thread. httparse parses HTTP, as it does in hyper.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,10 +19,10 @@ use crate::workloads::server::{ServeError, Service, Session};
 use crate::workloads::slow_clients::PATIENCE;
 use crate::workloads::{client, echo, http};
 
-/// A request's head may be so long.
+/// The longest head of a request.
 const MAX_HEAD: usize = 64 << 10;
 
-/// A row of its own, with the two servers.
+/// Adds its own row, with the two servers.
 pub(crate) fn register(registry: &mut Registry) {
     let about = "plain blocking sockets of the standard library, a thread for each connection";
     let info = RuntimeInfo::new("std-blocking", about);
@@ -31,7 +31,7 @@ pub(crate) fn register(registry: &mut Registry) {
     registry.add("http", info.name, http);
 }
 
-/// `echo`: read, write, on a thread of its own.
+/// `echo`: reads and writes, on a thread per connection.
 ///
 /// # Errors
 /// Those of [`Program::run`](crate::workloads::Program::run).
@@ -39,7 +39,7 @@ pub fn echo(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     measured(Protocol::Echo, params, meter)
 }
 
-/// `http`: the same with a parser between.
+/// `http`: the same with a parser in between.
 ///
 /// # Errors
 /// Those of [`Program::run`](crate::workloads::Program::run).
@@ -59,7 +59,7 @@ fn measured(protocol: Protocol, params: &Params, meter: &mut Meter) -> Result<()
     refusals.explain(client::measure_blocking(options, meter))
 }
 
-/// Serves clients from outside until the session ends. There is no scheduler that counts anything.
+/// Serves outside clients until the session ends. There are no counters, because there is no scheduler.
 fn serve(_: &LaunchConfig, service: Service, session: Session) -> Result<(), ServeError> {
     if service.cpu_bound_tasks > 0 {
         return Err(ServeError::NoCpuBoundTasks);
@@ -72,7 +72,7 @@ fn serve(_: &LaunchConfig, service: Service, session: Session) -> Result<(), Ser
 
 /// A server that accepts on a thread until it is dropped. Its connections end when their clients close them.
 pub struct Server {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     listener: TcpListener,
     accepting: Option<thread::JoinHandle<()>>,
@@ -82,13 +82,13 @@ impl Server {
     /// Listens on `address`.
     ///
     /// # Errors
-    /// Those of `bind`, and when the system gives no thread.
+    /// Those of `bind`, and if the system refuses a thread.
     pub fn start(protocol: Protocol, address: SocketAddr) -> io::Result<Self> {
         Self::listen(protocol, address, None)
     }
 
-    /// [`start`](Server::start); with `refusals` it accepts no more once the system refuses what a connection needs,
-    /// and notes that.
+    /// [`start`](Server::start). With `refusals`, it stops accepting once the system refuses a resource for a
+    /// connection, and records that.
     fn listen(
         protocol: Protocol,
         address: SocketAddr,
@@ -112,7 +112,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A listener that is shut down fails the accept that waits on it.
+        // Shutting down the listener makes the pending accept fail.
         let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -121,7 +121,7 @@ impl Drop for Server {
 }
 
 fn accept(protocol: Protocol, listener: TcpListener, refusals: Option<&Refusals>) {
-    /// Out of descriptors or threads: no use to ask at once again.
+    /// When out of descriptors or threads, it is useless to retry at once.
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
         let stream = match listener.accept() {
@@ -136,7 +136,7 @@ fn accept(protocol: Protocol, listener: TcpListener, refusals: Option<&Refusals>
                 }
             },
         };
-        // Without a thread the connection is closed. What a client does wrong is its own affair.
+        // Without a thread the connection is closed. An error of the client does not concern the server.
         let started = thread::Builder::new().spawn(move || {
             stream.set_nodelay(true)?;
             match protocol {
@@ -150,13 +150,13 @@ fn accept(protocol: Protocol, listener: TcpListener, refusals: Option<&Refusals>
     }
 }
 
-/// Ends the connections that were not accepted, too: nobody shall wait for those.
+/// Also ends connections that were not accepted, so that no client waits for them.
 fn give_up(listener: &TcpListener, refusals: &Refusals, error: &io::Error) {
     refusals.note(error);
     let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
 
-/// Sends everything back, over whatever can be read and written.
+/// Sends everything back, over any kind of stream.
 pub(crate) fn converse_echo(mut stream: impl io::Read + io::Write) -> io::Result<()> {
     let mut buffer = vec![0; echo::BUFFER];
     loop {
@@ -168,7 +168,7 @@ pub(crate) fn converse_echo(mut stream: impl io::Read + io::Write) -> io::Result
     }
 }
 
-/// Answers requests, over whatever can be read and written.
+/// Answers requests, over any kind of stream.
 pub(crate) fn converse_http(mut stream: impl Source + io::Write) -> io::Result<()> {
     let mut input = Vec::new();
     loop {
@@ -196,19 +196,19 @@ pub(crate) fn converse_http(mut stream: impl Source + io::Write) -> io::Result<(
     }
 }
 
-/// What matters of a request.
+/// The relevant parts of a request.
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
     is_head: bool,
-    /// No other request follows.
+    /// Whether no other request follows.
     close: bool,
-    /// It says which host it is for, as HTTP asks of it.
+    /// Whether it names its host, as HTTP requires.
     names_its_host: bool,
 }
 
-/// Where requests come from.
+/// A stream from which requests come.
 pub(crate) trait Source: io::Read {
-    /// From now on a read fails when it lasts longer than this; `None` is for ever.
+    /// Sets the time limit of later reads; `None` means no limit.
     fn limit(&self, limit: Option<Duration>) -> io::Result<()>;
 }
 
@@ -218,9 +218,9 @@ impl Source for TcpStream {
     }
 }
 
-/// Reads a request and its body off `input`, which keeps what comes after them. `None` at the end of the stream.
+/// Reads a request and its body. `input` keeps what follows them. `None` at the end of the stream.
 fn read_request(stream: &mut impl Source, input: &mut Vec<u8>) -> io::Result<Option<Request>> {
-    // A request that has begun has to end. Most are read at once and never need the limit.
+    // A request that has begun must end in time. Most are complete after one read and never need the limit.
     let mut deadline: Option<Instant> = None;
     let outcome = read_until(stream, input, &mut deadline);
     if deadline.is_some() {
@@ -236,7 +236,7 @@ fn read_until(
 ) -> io::Result<Option<Request>> {
     loop {
         if let Some((request, mut length)) = parse(input)? {
-            // The body is of no interest.
+            // Skip the body.
             loop {
                 let here = length.min(input.len());
                 input.drain(..here);
@@ -262,7 +262,7 @@ fn read_until(
     }
 }
 
-/// Before a read in the middle of a request.
+/// Sets the limit for a read in the middle of a request.
 fn limit_rest(stream: &impl Source, deadline: &mut Option<Instant>) -> io::Result<()> {
     let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
     match deadline.checked_duration_since(Instant::now()) {
@@ -278,7 +278,7 @@ fn read_more(stream: &mut impl io::Read, input: &mut Vec<u8>) -> io::Result<bool
     Ok(length > 0)
 }
 
-/// The request and the length of its head and body; `None` while the head is not whole.
+/// The request and the length of its head and body; `None` while the head is incomplete.
 fn parse(input: &[u8]) -> io::Result<Option<(Request, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);

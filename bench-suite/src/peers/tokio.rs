@@ -1,21 +1,29 @@
-//! tokio under our traits, in both flavours: several workers that steal from each other, and one thread.
+//! tokio under our traits, in both flavours: several work-stealing workers, and one thread.
 //!
-//! The runtime handle holds nothing: it uses tokio's ambient runtime, as programs on tokio do (`tokio::spawn`).
-//! Carrying a `tokio::runtime::Handle` instead would clone an `Arc` for each task that spawns others, on a counter
-//! that all workers share. It is therefore to be used from that runtime's tasks and blocking threads only.
+//! The runtime handle holds nothing. It uses tokio's ambient runtime, as programs on tokio do (`tokio::spawn`). With a
+//! `tokio::runtime::Handle` instead, each task that spawns others would clone an `Arc`, on a counter that all workers
+//! share. Therefore, use the handle only from tasks and blocking threads of that runtime.
 //!
-//! Both flavours are started in ways of their own and have one handle: `tokio::spawn` and the rest look the flavour up
-//! in any case, and so a program is compiled once for both.
+//! The flavours have different launchers and one handle type: `tokio::spawn` and the other functions look up the
+//! flavour in any case, so a program is compiled once for both.
+//!
+//! tokio has hooks for spawns and polls only if the whole program is compiled with `tokio_unstable`. Therefore `lab
+//! trace` wraps the futures that it spawns, and uses the hooks for parking threads. For all other commands this costs a
+//! branch.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_core::time::Elapsed;
+use runtime_core::trace::follow;
 use runtime_core::{
     Capabilities, ChannelReceiver, ChannelSender, JoinError, Launch, LaunchConfig, Metrics,
     Runtime, TaskHandle, TcpListener,
@@ -29,18 +37,33 @@ use crate::launcher::Reactor;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::workloads::primitives::Tokios;
 
-/// Both flavours, under every workload over the one trait.
+/// Adds both flavours, under every workload over `Runtime`.
 pub(crate) fn register(registry: &mut Registry) {
     let info = RuntimeInfo::new(MULTI_THREAD, "tokio with several workers");
     let info = info.launched_by::<TokioMt>(Reactor::Fixed("epoll"));
+    let info = info.followed_by(set_followed);
     registry.add_runtime::<TokioMt, Tokios>(info);
     let info = RuntimeInfo::new(CURRENT_THREAD, "tokio on one thread");
     let info = info.launched_by::<TokioCt>(Reactor::Fixed("epoll"));
+    let info = info.followed_by(set_followed);
     registry.add_runtime::<TokioCt, Tokios>(info);
 }
 
 const MULTI_THREAD: &str = "tokio-mt";
 const CURRENT_THREAD: &str = "tokio-ct";
+
+/// Whether tasks spawned from now on are followed for the recorder.
+static IS_FOLLOWED: AtomicBool = AtomicBool::new(false);
+
+fn set_followed(is_followed: bool) {
+    IS_FOLLOWED.store(is_followed, Relaxed);
+}
+
+#[inline]
+fn is_followed() -> bool {
+    // Relaxed is enough, because it is set before a runtime starts.
+    IS_FOLLOWED.load(Relaxed)
+}
 
 /// tokio with several workers: a queue each, a LIFO slot, work stealing.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +84,7 @@ impl Launch for TokioMt {
     }
 }
 
-/// tokio with one loop on one thread, whose tasks are `Send` all the same.
+/// tokio with one loop on one thread. Its tasks must still be `Send`.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioCt;
 
@@ -85,9 +108,15 @@ where
     R: Future + Send + 'static,
     R::Output: Send + 'static,
 {
+    if is_followed() {
+        let workers = Arc::new(follow::Workers::default());
+        let awake = Arc::clone(&workers);
+        builder.on_thread_park(move || workers.parks());
+        builder.on_thread_unpark(move || awake.unparks());
+    }
     let runtime = builder.enable_all().build()?;
-    let outcome = runtime.block_on(async { tokio::spawn(root(Tokio)).await });
-    // A blocking job may be waiting for something that never comes.
+    let outcome = runtime.block_on(async { Tokio.spawn(root(Tokio)).0.await });
+    // A blocking job may be waiting for something that never happens.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(
         outcome.unwrap_or_else(|error| match error.try_into_panic() {
@@ -133,11 +162,15 @@ impl Runtime for Tokio {
         metrics
     }
 
+    #[track_caller]
     fn spawn<T>(&self, future: T) -> Handle<T::Output>
     where
         T: Future + Send + 'static,
         T::Output: Send + 'static,
     {
+        if is_followed() {
+            return Foreign(tokio::spawn(follow::follow(future, Location::caller())));
+        }
         Foreign(tokio::spawn(future))
     }
 
@@ -146,6 +179,10 @@ impl Runtime for Tokio {
         G: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        if is_followed() {
+            let function = || follow::run_blocking(function);
+            return Foreign(tokio::task::spawn_blocking(function));
+        }
         Foreign(tokio::task::spawn_blocking(function))
     }
 
@@ -193,6 +230,11 @@ impl<T> Future for Handle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if is_followed() {
+            let waker = follow::waker_at_end(cx.waker());
+            let mut cx = Context::from_waker(&waker);
+            return Pin::new(&mut self.0).poll(&mut cx).map_err(join_error);
+        }
         Pin::new(&mut self.0).poll(cx).map_err(join_error)
     }
 }

@@ -1,4 +1,4 @@
-//! What the lab has to keep, and whether the counts speak against it.
+//! The lab's goals, and whether the counts contradict them.
 
 use crate::results::{Goal, Real, Share, Simulated};
 use crate::statistics::proportion_interval;
@@ -8,8 +8,8 @@ pub(super) fn interval(share: Share) -> [f64; 2] {
     proportion_interval(share.happened, share.of).unwrap_or([0.0, 1.0])
 }
 
-/// What the counts have to be. An error rate is held to 5%, and a goal is missed only if its exact 95% interval lies
-/// beyond it: a count of a few says little. Only what is `powerful` is held to find anything.
+/// The goals. An error rate should be at most 5%. A goal is missed only if the exact 95% interval of the rate lies
+/// beyond it, because small counts say little. Only a `powerful` run must also find true differences.
 pub(super) fn goals(simulated: &[Simulated], real: Option<&Real>, powerful: bool) -> Vec<Goal> {
     let all = |share: fn(&Simulated) -> Share| {
         simulated

@@ -1,4 +1,4 @@
-//! `lab prove`: the lab measures itself, against a known truth and against itself, and writes a certificate.
+//! `lab prove`: measures the lab itself, against a known truth and against itself, and writes a certificate.
 
 mod goals;
 mod real;
@@ -21,14 +21,14 @@ use crate::units;
 use goals::{goals, interval};
 use real::Blocks;
 
-/// What `lab compare` judges by if nothing else is asked for.
+/// The default margin of `lab compare`.
 const MARGIN: f64 = 0.02;
 
 /// `lab prove`.
 ///
 /// # Errors
-/// [`CommandError::Usage`] if the folder takes no files; [`CommandError::Failed`] if a goal is missed, a process gives
-/// no figure, or the certificate can't be written; [`CommandError::Interrupted`] after a signal.
+/// [`CommandError::Usage`] if the folder can't be written to; [`CommandError::Failed`] if a goal is missed, a process
+/// gives no figure, or the certificate can't be written; [`CommandError::Interrupted`] after a signal.
 pub(crate) fn run(
     registry: &Registry,
     build: &Build,
@@ -71,7 +71,7 @@ pub(crate) fn run(
         form: if quick { "quick" } else { "long" }.to_owned(),
         margin: MARGIN,
         method: METHOD.to_owned(),
-        // The short form has too few rounds to find 3%, and says nothing of it.
+        // The short form has too few rounds to find 3%, so it makes no claim about power.
         goals: goals(&simulated, measured.as_ref(), !quick),
         simulated,
         real: measured,

@@ -1,8 +1,8 @@
-//! Synthetic tables whose truth is known, judged as real ones are.
+//! Synthetic tables with a known truth, judged like real ones.
 //!
-//! A table is what `lab compare` makes of one workload: four arms and an A/A arm, rounds in random order, looks, arms
-//! that stop when they are decided, and a clock that ends some runs early. What differs is that the true ratios are
-//! drawn, and the noise is made.
+//! A table resembles one workload of `lab compare`: four arms and an A/A arm, rounds in random order, looks, arms that
+//! stop once they are decided, and a time limit that ends some runs early. The true ratios are drawn, and the noise is
+//! generated.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -13,28 +13,28 @@ use crate::statistics::{
 };
 
 const ARMS: usize = 4;
-/// Once more the first arm.
+/// The index of the A/A arm, which repeats the first arm.
 const REPEAT: usize = ARMS;
 
-/// True differences of an arm from the first, as ratio - 1: none, below the margin, at it, above it.
+/// True differences between an arm and the first arm, as ratio - 1: none, below the margin, at it, above it.
 const EFFECTS: [f64; 9] = [0.0, 0.0, 0.0, 0.01, 0.02, 0.03, 0.05, 0.10, 1.0];
 
-/// Deviations of a round's logarithm: a quiet machine to a noisy one.
+/// Standard deviations of a round's logarithm, from a quiet machine to a noisy one.
 const DEVIATIONS: [f64; 4] = [0.005, 0.01, 0.02, 0.04];
 
-/// How noise comes about.
+/// The kind of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Noise {
     Normal,
-    /// Student's t with 2 degrees of freedom: no variance at all.
+    /// Student's t with 2 degrees of freedom, which has no finite variance.
     HeavyTails,
-    /// One run in twelve is half as slow again, whoever's it is.
+    /// One run in twelve takes half as long again, in any arm.
     Bursts,
-    /// The machine becomes 30% slower over the run, within rounds too, and has a slow and a fast week besides.
+    /// The machine becomes 30% slower during the run, also within rounds, and has slower and faster phases.
     Drift,
-    /// Three runs in ten are 15% slower, whoever's they are.
+    /// Three runs in ten are 15% slower, in any arm.
     TwoModes,
-    /// The same, of the first arm alone.
+    /// The same, but only in the first arm.
     TwoModesOfOne,
 }
 
@@ -63,7 +63,7 @@ impl Noise {
 const MODE: f64 = 0.14; // ln(1.15)
 const IN_MODE: f64 = 0.3;
 
-/// Judges `tables` tables of each kind of noise, each kind on a thread of its own.
+/// Judges `tables` tables for each kind of noise, on a thread per kind.
 pub(super) fn simulate(tables: u32, margin: f64, seed: u64) -> Vec<Simulated> {
     let simulate_kind = |index: usize, noise: Noise| {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(index as u64));
@@ -86,13 +86,13 @@ pub(super) fn simulate(tables: u32, margin: f64, seed: u64) -> Vec<Simulated> {
     })
 }
 
-/// A table's truth, and the noise around it.
+/// A table's true effects, and the noise around them.
 struct Table {
     noise: Noise,
-    /// Of the logarithm, by arm.
+    /// The effect on the logarithm, by arm.
     effects: [f64; ARMS],
     deviation: f64,
-    /// How far the pseudo-median of an arm with two modes of its own lies above that of the others.
+    /// By how much the pseudo-median of an arm with its own two modes exceeds that of the others.
     shifted: f64,
 }
 
@@ -115,7 +115,7 @@ impl Table {
         }
     }
 
-    /// The logarithm of what each arm takes in a round; the arms run in a random order.
+    /// The logarithm of each arm's time in a round. The arms run in random order.
     fn round(&self, round: u32, random: &mut fastrand::Rng) -> [f64; ARMS + 1] {
         let mut order: [usize; ARMS + 1] = std::array::from_fn(|arm| arm);
         random.shuffle(&mut order);
@@ -147,18 +147,18 @@ impl Table {
         })
     }
 
-    /// The true logarithm of the ratio of an arm to another.
+    /// The true logarithm of the ratio of an arm to a baseline.
     fn truth(&self, arm: usize, baseline: usize) -> f64 {
         let own = |one: usize| if one == 0 { self.shifted } else { 0.0 };
         self.effects[arm] + own(arm) - self.effects[baseline] - own(baseline)
     }
 
-    /// Runs the table to its end, looking as `lab compare` does.
+    /// Runs the table to its end, with the looks of `lab compare`.
     fn judge(&self, margin: f64, random: &mut fastrand::Rng, counts: &mut Counts) {
         let pairs: Vec<(usize, usize)> = (0..ARMS)
             .flat_map(|baseline| (baseline + 1..ARMS).map(move |arm| (arm, baseline)))
             .collect();
-        // The clock stops some runs between two looks.
+        // The time limit stops some runs between two looks.
         let end = LOOKS[random.usize(..LOOKS.len())] + random.u32(0..5);
         let mut values: Vec<Series> = vec![Series::new(); ARMS + 1];
         let mut active = [true; ARMS + 1];
@@ -227,7 +227,7 @@ fn fastest(values: &[Series]) -> usize {
         .unwrap_or(0)
 }
 
-/// The arms that a verdict against the best still waits for.
+/// The arms whose verdict against the best arm is still open.
 fn open_arms(judged: &[Judgement], pairs: &[(usize, usize)], best: usize) -> Vec<usize> {
     pairs
         .iter()
@@ -239,7 +239,7 @@ fn open_arms(judged: &[Judgement], pairs: &[(usize, usize)], best: usize) -> Vec
         .collect()
 }
 
-/// What became of all tables of one kind.
+/// The results of all tables of one kind.
 #[derive(Default)]
 struct Counts {
     covered: Share,
@@ -255,7 +255,7 @@ impl Counts {
         for (&(arm, baseline), one) in pairs.iter().zip(judged) {
             let truth = table.truth(arm, baseline);
             if let Some([low, high]) = one.interval.filter(|_| one.exact) {
-                // A rounding error is no miss.
+                // Allow for rounding errors.
                 self.covered
                     .add(low - 1e-12 <= truth && truth <= high + 1e-12);
             }
@@ -274,7 +274,7 @@ impl Counts {
             let found = said * truth > 0.0;
             let power = match self.power.iter_mut().find(|power| power.percent == size) {
                 Some(power) => power,
-                // Sums of two effects and of modes are too many for a table.
+                // Leave out sums of two effects or of an effect and a mode: they are too many for a table.
                 None if !EFFECTS.iter().any(|one| (one * 100.0 - size).abs() < 0.05) => continue,
                 None => {
                     self.power.push(Power {
@@ -321,7 +321,7 @@ fn mode(random: &mut fastrand::Rng) -> f64 {
     if random.f64() < IN_MODE { MODE } else { 0.0 }
 }
 
-/// What the estimate comes to of an arm with two modes against one without, from many rounds.
+/// The expected estimate for an arm with two modes against one without, from many rounds.
 fn pseudo_median_of_modes(deviation: f64) -> f64 {
     let mut random = fastrand::Rng::with_seed(11);
     let many: Series = (0..1500)
@@ -343,7 +343,7 @@ mod tests {
         let many: Vec<f64> = (0..20_000).map(|_| normal(&mut random)).collect();
         let variance = many.iter().map(|one| one * one).sum::<f64>() / 20_000.0;
         assert!((variance - 1.0).abs() < 0.05, "{variance}");
-        // A t with 2 degrees of freedom is beyond 4.30 in one of twenty.
+        // A t with 2 degrees of freedom exceeds 4.30 in absolute value with a probability of 5%.
         let far = (0..20_000)
             .filter(|_| heavy(&mut random).abs() > 4.303)
             .count();

@@ -1,4 +1,4 @@
-//! The answer in words, above all figures.
+//! The answer in words, at the top of the page.
 
 use std::fmt::Write as _;
 
@@ -19,17 +19,9 @@ pub(super) fn render(html: &mut String, results: &Results, sections: &[Section])
             kind = answer.kind;
             let _ = writeln!(html, "<h3>{}</h3>", Text(kind));
         }
-        let _ = write!(
-            html,
-            "<p><strong>{}</strong>.<br>CPU and peak memory: {}.",
-            Text(&answer.sentence()),
-            Text(&answer.cost)
-        );
-        if let Some(beside) = &answer.beside {
-            let _ = write!(html, " Beside them: {}.", Text(beside));
-        }
-        if let Some(uneven) = &answer.uneven {
-            let _ = write!(html, "<br>Rounds are not all alike: {}.", Text(uneven));
+        let _ = write!(html, "<p><strong>{}.</strong>", Text(&answer.sentence()));
+        for line in answer.details() {
+            let _ = write!(html, "<br>{}", Text(&line));
         }
         html.push_str("</p>\n");
     }

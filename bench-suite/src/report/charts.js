@@ -66,7 +66,7 @@ const labCharts = (() => {
     const axis = section.logarithmic
       ? { type: "log", domain: [Math.min(...all) / 1.5, Math.max(...all) * 1.5] }
       : { type: "linear", domain: [0, Math.max(...all) * 1.04] };
-    // A bar's length means nothing on a logarithmic axis: a mark stands there instead.
+    // A bar's length means nothing on a logarithmic axis, so draw a mark instead.
     const median = section.logarithmic
       ? Plot.tickX(rows, { x: "median", y: "label", stroke: colour, strokeWidth: 5 })
       : Plot.barX(rows, {
@@ -79,7 +79,7 @@ const labCharts = (() => {
       (row) => `${row.label}: median ${short(row.median)}${unit} of ${row.points.length} rounds`,
     );
     const title = section.unit === "" ? section.title : `${section.title}, ${section.unit}`;
-    // Spread up and down a little, so that rounds with the same value can be told apart.
+    // Spread up and down a little, so that rounds with the same value can be distinguished.
     const dots = [-5, 0, 5].map((dy, third) =>
       Plot.dot(
         points.filter((point) => point.round % 3 === third),
@@ -112,7 +112,7 @@ const labCharts = (() => {
   const ratios = (section, width) => {
     const rows = section.rows.filter((row) => row.kind === "baseline" || row.ratio !== null);
     const edges = rows.flatMap((row) => [row.ratio, ...(row.ci95 ?? [])]).filter((value) => value > 0);
-    // 1 is always in sight; an absurdly wide interval is cut at the edge.
+    // 1 is always visible. A very wide interval is cut off at the edge.
     const middle = rows.map((row) => row.ratio).filter((value) => value > 0);
     const low = Math.max(Math.min(0.8, ...edges), Math.min(1, ...middle) / 8) / 1.08;
     const high = Math.min(Math.max(1.25, ...edges), Math.max(1, ...middle) * 8) * 1.08;
@@ -121,7 +121,7 @@ const labCharts = (() => {
       ? [{ low: inside(1 / (1 + section.noiseFloor)), high: inside(1 + section.noiseFloor) }]
       : [];
     const wide = rows.filter((row) => row.ci95 !== null);
-    // What goes beyond the axis has no mark of an end there.
+    // An interval that extends beyond the axis gets no end mark there.
     const ends = (end) => wide.filter((row) => row.ci95[end] === inside(row.ci95[end]));
     const title = `ratio to ${section.baseline ?? "the baseline"}, 95% interval`;
     const spoken = rows.map((row) => {
@@ -172,7 +172,7 @@ const labCharts = (() => {
     );
   };
 
-  // Always 1, and as many others as the span and the width leave room for.
+  // Always 1, and as many others as fit.
   const ratioTicks = (min, max, width) => {
     const span = max / min;
     const steps =
@@ -268,7 +268,7 @@ const labCharts = (() => {
     return ticks.filter((tick) => tick >= low && tick <= high);
   };
 
-  // Names at the ends of lines, moved apart where they would cover each other.
+  // Names at the ends of lines, moved apart where they would overlap.
   const endLabels = (chart, points) => {
     const x = chart.scale("x").apply("max") + 10;
     const scale = chart.scale("y");

@@ -1,4 +1,4 @@
-//! The data of the charts; `charts.js` draws it.
+//! The data for the charts, which `charts.js` draws.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,8 @@ use crate::results::Role;
 use crate::summary::Section;
 use crate::units;
 
-/// Observable Plot, which gives SVG; d3, which it stands on; and how a section is drawn with them. Before them, their
-/// licences: each page is a copy.
+/// Observable Plot, which draws SVG; d3, which Plot needs; and our script that draws the sections. Their licences come
+/// first, because each page contains a copy.
 pub(crate) const SCRIPTS: [&str; 4] = [
     concat!(
         "/* d3 and Observable Plot:\n",
@@ -21,12 +21,12 @@ pub(crate) const SCRIPTS: [&str; 4] = [
     include_str!("charts.js"),
 ];
 
-/// What a workload costs beside its time.
+/// The second cost of a workload, besides its time.
 const CPU: &str = "cpu_ns_per_op";
 const MEMORY: &str = "peak_rss_bytes";
 
-/// Between largest and smallest value, from where on an axis is logarithmic: small bars could not be told apart
-/// otherwise.
+/// The ratio of the largest to the smallest value from which on an axis is logarithmic. On a linear axis, the small
+/// bars would look alike.
 const LOGARITHMIC_FROM: f64 = 25.0;
 
 /// One entry per section, in order.
@@ -44,7 +44,9 @@ fn section(section: &Section) -> Value {
         .map(|row| {
             let comparison = row.comparison.as_ref();
             let median = |metric: &str, divisor: f64| row.medians.get(metric).map(|value| value / divisor);
+            // A single round has no interval.
             let interval = row.intervals.get(&section.metric);
+            let interval = interval.filter(|of| row.points.len() > 1 && of.low <= of.high);
             json!({
                 "label": row.label,
                 "hue": colours::hue(&row.runtime),
@@ -78,7 +80,7 @@ fn section(section: &Section) -> Value {
     })
 }
 
-/// True if the section's values can only be told apart on a logarithmic axis.
+/// Whether the section's values can only be distinguished on a logarithmic axis.
 pub(crate) fn is_logarithmic(section: &Section) -> bool {
     spread(section) > LOGARITHMIC_FROM
 }
@@ -101,7 +103,7 @@ struct Unit {
     divisor: f64,
 }
 
-/// One unit for a whole chart: that of its median row, so that axes carry short numbers.
+/// One unit for the whole chart, chosen for the median row so that the axes have short labels.
 fn unit(section: &Section, metric: &str) -> Unit {
     let unit = |name, divisor| Unit { name, divisor };
     let medians: Vec<f64> = section
@@ -128,7 +130,7 @@ fn unit(section: &Section, metric: &str) -> Unit {
     }
 }
 
-/// Whether any arm has a figure of what it costs, in CPU time and in memory.
+/// Whether any arm has a figure for CPU time, and for memory.
 pub(crate) fn costs(section: &Section) -> (bool, bool) {
     let has = |metric: &str| {
         let mut rows = section.rows.iter();

@@ -1,13 +1,13 @@
-//! One colour per runtime, on every page.
+//! One colour per runtime, the same on every page.
 //!
-//! The hues of the three models are those of Okabe and Ito, which readers with any kind of colour vision can tell
-//! apart; they are darkened or lightened until each has a contrast of 3:1 to its page, light or dark. A colour never
-//! stands alone: the runtime's name is always beside it.
+//! The hues of the three models are those of Okabe and Ito, which readers with any kind of colour vision can
+//! distinguish. They are darkened or lightened until each has a contrast of 3:1 to the page, light or dark. The
+//! runtime's name is always shown beside its colour.
 
 use std::fmt::Write as _;
 
-/// Name of the runtime, its colour on light paper, its colour on dark paper.
-const COLOURS: [(&str, &str, &str); 18] = [
+/// The runtime's name, its colour on light pages, its colour on dark pages.
+const COLOURS: [(&str, &str, &str); 27] = [
     ("n1", "#c75300", "#ff9448"),
     ("mn", "#0067a6", "#58b0ea"),
     ("threads", "#007f5f", "#35c79c"),
@@ -25,10 +25,19 @@ const COLOURS: [(&str, &str, &str); 18] = [
     ("uvloop", "#3d7336", "#86cc7c"),
     ("gevent", "#806040", "#c9ad8d"),
     ("node", "#586e28", "#b4cc78"),
+    ("java", "#b0451a", "#f4a27c"),
+    ("trio", "#6b4fa0", "#c3aef0"),
+    ("erlang", "#a0204a", "#ff86a6"),
+    ("compio", "#00757a", "#4fd0d6"),
+    ("epoll-loop", "#5d5a2e", "#c0bc80"),
+    ("n1-green", "#9a4a10", "#f0ac70"),
+    ("mn-green", "#235a94", "#86b8ec"),
+    ("mn-green-moving", "#3f4f94", "#9fb0f0"),
+    ("threads-green", "#1f6f50", "#74cfae"),
     ("sequential", "#59636e", "#a2abb6"),
 ];
 
-/// For a runtime that is not in the table.
+/// The colours of a runtime that is not in the table.
 const OTHER: (&str, &str, &str) = ("other", "#59636e", "#a2abb6");
 
 /// The name of the runtime's colour: `--run-NAME` in the style sheet.
@@ -39,7 +48,7 @@ pub(crate) fn hue(runtime: &str) -> &'static str {
         .map_or(OTHER.0, |(name, _, _)| name)
 }
 
-/// The colours as a style sheet, for light and dark paper and for print.
+/// The colours as a style sheet, for light and dark pages and for print.
 pub(crate) fn style() -> String {
     let mut css = String::new();
     let mut rule = |open: &str, light: bool, close: &str| {

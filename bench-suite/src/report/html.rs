@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Text, safe in an element and in a quoted attribute.
+/// Text, escaped for an element or a quoted attribute.
 pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Text<'_> {
@@ -21,7 +21,7 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// JSON, safe in a script element: nothing in it can look like a tag.
+/// JSON, escaped for a script element: nothing in it can look like a tag.
 pub(crate) fn script_json(value: &serde_json::Value) -> String {
     value
         .to_string()
@@ -30,17 +30,17 @@ pub(crate) fn script_json(value: &serde_json::Value) -> String {
         .replace('>', "\\u003e")
 }
 
-/// The plural's letter.
+/// The plural's `s`, or nothing.
 pub(crate) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// What a link to a section is called; the index keeps two sets of parameters apart.
+/// The link target of a section. The index distinguishes sections with different parameters.
 pub(crate) fn anchor(index: usize, section: &str) -> String {
     format!("w{index}-{}", slug(section))
 }
 
-/// A name as an id or a link's target: letters, digits and `-`.
+/// A name as an id or a link target: letters, digits and `-`.
 fn slug(name: &str) -> String {
     name.chars()
         .map(|character| {

@@ -1,4 +1,4 @@
-//! Latency against load as curves, capacities and advice.
+//! Curves of latency against load, capacities and advice.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,16 @@ use super::colours;
 use super::html::Text;
 use crate::curves::{by_cell, capacity_lines};
 use crate::results::{LoadCurve, Results};
-use crate::summary;
+use crate::summary::{self, Section};
 use crate::units;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 70.0;
 const BOTTOM: f64 = 40.0;
-pub(super) fn render(html: &mut String, results: &Results) {
+
+/// Advice, capacities, and the curves of workloads without a section.
+pub(super) fn render(html: &mut String, results: &Results, sections: &[Section]) {
     if let Some(advice) = &results.advice {
         html.push_str("<section id=\"advice\">\n<h2>Advice</h2>\n");
         for line in &advice.said {
@@ -41,19 +43,47 @@ pub(super) fn render(html: &mut String, results: &Results) {
         (one.workload.clone(), one.params.clone())
     }) {
         let first = curves[0];
-        let _ = write!(
-            html,
-            "<section class=\"curves\">\n<h2>Latency against load: {}</h2>\n\
-             <p>p99 from intended starts (open loop, lines) over requests a second; squares: the closed loop, which \
-             hides waiting where all connections wait; hollow points do not count or are saturated.</p>\n",
-            Text(&named(&first.workload, &first.params))
-        );
-        chart(html, &curves);
-        html.push_str("</section>\n");
+        let has_section = |section: &Section| is_of(section, first);
+        if !sections.iter().any(has_section) {
+            let _ = writeln!(
+                html,
+                "<section class=\"curves\">\n<h2>Latency against load: {}</h2>",
+                Text(&named(&first.workload, &first.params))
+            );
+            drawn(html, &curves);
+            html.push_str("</section>\n");
+        }
     }
 }
 
-/// Where a value lies on an axis of logarithms.
+/// The curves of one section.
+pub(super) fn curves(html: &mut String, section: &Section, results: &Results) {
+    let curves: Vec<&LoadCurve> = results
+        .curves
+        .iter()
+        .filter(|one| is_of(section, one))
+        .collect();
+    if !curves.is_empty() {
+        html.push_str("<h3>Latency against load</h3>\n");
+        drawn(html, &curves);
+    }
+}
+
+fn is_of(section: &Section, curve: &LoadCurve) -> bool {
+    section.choices_of.is_none()
+        && section.workload.name == curve.workload
+        && section.params == curve.params
+}
+
+fn drawn(html: &mut String, curves: &[&LoadCurve]) {
+    html.push_str(
+        "<p>p99 from intended starts (open loop, lines) over requests a second; squares: the closed loop, which \
+         hides waiting where all connections wait; hollow points do not count or are saturated.</p>\n",
+    );
+    chart(html, curves);
+}
+
+/// A logarithmic axis.
 struct Axis {
     low: f64,
     high: f64,
@@ -72,12 +102,12 @@ impl Axis {
         }
     }
 
-    /// From 0 to 1.
+    /// A value's position on the axis, from 0 to 1.
     fn place(&self, value: f64) -> f64 {
         ((value / self.low).ln() / (self.high / self.low).ln()).clamp(0.0, 1.0)
     }
 
-    /// Powers of ten, with twice and five times them.
+    /// Powers of ten, and their multiples by two and five.
     fn ticks(&self) -> Vec<f64> {
         let first = self.low.log10().floor() as i32;
         let last = self.high.log10().ceil() as i32;
@@ -249,7 +279,7 @@ mod tests {
             ..Results::default()
         };
         let mut html = String::new();
-        render(&mut html, &results);
+        render(&mut html, &results, &[]);
         assert!(
             html.contains("<p>Take M:N.</p>") && html.contains("n1: 5.00 k/s"),
             "{html}"
@@ -264,7 +294,32 @@ mod tests {
         );
         assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
         let mut nothing = String::new();
-        render(&mut nothing, &Results::default());
+        render(&mut nothing, &Results::default(), &[]);
         assert!(nothing.is_empty());
+    }
+
+    #[test]
+    fn a_curve_stands_in_the_section_of_its_workload_and_only_there() {
+        use crate::comparisons::tests::run;
+        use crate::results::Role;
+
+        let results = Results {
+            runs: vec![run("mn", Role::Arm, 0, 1000)],
+            curves: vec![LoadCurve {
+                workload: "echo".into(),
+                runtime: "mn".into(),
+                ..LoadCurve::default()
+            }],
+            ..Results::default()
+        };
+        let sections = summary::sections(&results);
+        let mut above = String::new();
+        render(&mut above, &results, &sections);
+        assert!(above.is_empty(), "{above}");
+        let mut within = String::new();
+        curves(&mut within, &sections[0], &results);
+        assert!(within.contains("<h3>Latency against load</h3>"), "{within}");
+        render(&mut above, &results, &[]);
+        assert!(above.contains("<h2>Latency against load: echo"), "{above}");
     }
 }

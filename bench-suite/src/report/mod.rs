@@ -1,19 +1,22 @@
 //! The report: one HTML file that works offline, made from stored results.
 //!
-//! Everything stands in the file itself: style, script and the charting library (Observable Plot and d3, ISC,
-//! `assets/`). The page's own content policy forbids loading anything. All text from results is escaped; the charts'
-//! data is JSON inside an inert script element. Charts are SVG, each with a description in words. Every figure of a
-//! chart stands in a table too, so that the page can be read without scripts, printed, and read aloud.
+//! The file contains everything: style, scripts and the charting library (Observable Plot and d3, ISC, `assets/`). The
+//! page's content security policy forbids loading anything. All text from results is escaped. The charts' data is JSON
+//! inside an inert script element. Charts are SVG, each with a description in words. Every figure of a chart is also in
+//! a table, so you can read the page without scripts, print it, or have it read aloud.
 
 mod answer;
 pub(crate) mod charts;
 pub(crate) mod colours;
+mod counts;
 pub(crate) mod html;
 mod latency;
 pub(crate) mod page;
 mod runs;
 mod sections;
 mod sweep;
+mod time_split;
+pub(crate) mod timeline;
 
 use std::fs;
 use std::io;
@@ -24,19 +27,27 @@ use crate::error::CommandError;
 use crate::output::ensure_folder;
 use crate::results::{self, ReadError, Results};
 use crate::terminal;
-use crate::timeline;
+use crate::timeline as timeline_page;
 use crate::trace::Trace;
+use crate::zoo::page as zoo_page;
+use crate::zoo::results::ZooResults;
 
-/// `lab report`: makes the report again, from stored results; or the page of timelines, from a stored trace.
+/// `lab report`: creates the report from stored results, the page of timelines from a stored trace, or the zoo's page
+/// from its stored table.
 ///
 /// # Errors
-/// [`CommandError::Usage`] if the file can't be read or the folder takes no files.
+/// [`CommandError::Usage`] if the file can't be read or the folder can't be written to.
 pub fn run(arguments: &ReportArgs) -> Result<(), CommandError> {
     let usage = |error: ReadError| CommandError::Usage(error.to_string());
-    let (name, path, page) = if is_trace(&arguments.results) {
+    let schema = schema_of(&arguments.results);
+    let (name, path, page) = if schema.starts_with("lab.zoo/") {
+        let results = ZooResults::read(&arguments.results).map_err(usage)?;
+        let path = arguments.out.join("zoo.html");
+        ("zoo", path, zoo_page::render(&results))
+    } else if schema.starts_with("lab.trace/") {
         let trace = Trace::read(&arguments.results).map_err(usage)?;
         let path = arguments.out.join("timeline.html");
-        ("timeline", path, timeline::page(&trace))
+        ("timeline", path, timeline_page::page(&trace))
     } else {
         let results = Results::read(&arguments.results).map_err(usage)?;
         ("report", file_in(&arguments.out), page::render(&results))
@@ -51,25 +62,25 @@ pub fn run(arguments: &ReportArgs) -> Result<(), CommandError> {
     terminal::print(&format!("{name}: {}\n", path.display()))
 }
 
-/// Whether a file says that it is a trace. Whatever else it is, reading it as results tells what is wrong.
-fn is_trace(path: &Path) -> bool {
+/// The schema that a file names. If it is unknown, the file is read as results, which reports what is wrong.
+fn schema_of(path: &Path) -> String {
     #[derive(serde::Deserialize)]
     struct Schema {
         schema: String,
     }
     let text = fs::read_to_string(path).unwrap_or_default();
-    serde_json::from_str::<Schema>(&text).is_ok_and(|of| of.schema.starts_with("lab.trace/"))
+    serde_json::from_str::<Schema>(&text).map_or_else(|_| String::new(), |of| of.schema)
 }
 
-/// Where the report of a folder stands.
+/// The path of the report in a folder.
 pub fn file_in(folder: &Path) -> PathBuf {
     folder.join("report.html")
 }
 
-/// Writes the report, whole or not at all.
+/// Writes the report, as a whole or not at all.
 ///
 /// # Errors
-/// Those of creating, writing and renaming.
+/// Errors of creating, writing and renaming.
 pub fn write(results: &Results, path: &Path) -> io::Result<()> {
     results::write_whole(path, page::render(results).as_bytes())
 }

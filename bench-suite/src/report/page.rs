@@ -1,4 +1,4 @@
-//! The page as a whole: what was measured, how, and at a glance.
+//! The page as a whole: what was measured, how, and an overview.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,21 @@ use super::latency;
 use super::runs;
 use super::sections;
 use super::sweep;
+use super::timeline;
 use crate::matrix;
 use crate::results::{Environment, Results, Role, Status, Verdict};
 use crate::summary::{self, Section};
+use crate::timeline as timeline_page;
 use crate::units;
 
 pub(crate) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("report.js");
+/// The script that opens timelines from the elements `timeline-data` and `timeline-page`.
+pub(crate) const TIMELINES: &str = include_str!("timelines.js");
+
+/// The caption of the report's timelines.
+const BEGIN_OF_EACH: &str =
+    "The start of each run, as far as a report keeps it. `lab trace` records a whole run.";
 
 /// The whole page.
 pub(crate) fn render(results: &Results) -> String {
@@ -39,7 +47,6 @@ pub(crate) fn render(results: &Results) -> String {
     html.push_str("</header>\n");
     contents(&mut html, results, &sections);
     html.push_str("<main>\n");
-    latency::render(&mut html, results);
     answer::render(&mut html, results, &sections);
     if results.sweep.is_some() {
         let matrices = matrix::matrices(results, &sections);
@@ -47,9 +54,11 @@ pub(crate) fn render(results: &Results) -> String {
     } else {
         overview(&mut html, &sections);
     }
+    latency::render(&mut html, results, &sections);
     notes(&mut html, results);
+    let timelines = timeline::of(&sections);
     for (index, section) in sections.iter().enumerate() {
-        sections::render(&mut html, index, section, runs::of(results, section).len());
+        sections::render(&mut html, index, section, &timelines[index], results);
     }
     method(&mut html, results);
     environments(&mut html, results);
@@ -61,6 +70,11 @@ pub(crate) fn render(results: &Results) -> String {
     for (id, data) in [
         ("chart-data", charts::data(&sections)),
         ("run-data", tables.collect()),
+        ("timeline-data", timeline::data(&timelines)),
+        (
+            "timeline-page",
+            timeline_page::template(BEGIN_OF_EACH).into(),
+        ),
     ] {
         let data = script_json(&data);
         let _ = writeln!(
@@ -68,7 +82,7 @@ pub(crate) fn render(results: &Results) -> String {
             "<script type=\"application/json\" id=\"{id}\">{data}</script>"
         );
     }
-    for script in charts::SCRIPTS.into_iter().chain([SCRIPT]) {
+    for script in charts::SCRIPTS.into_iter().chain([SCRIPT, TIMELINES]) {
         let _ = writeln!(html, "<script>\n{script}</script>");
     }
     html.push_str("</body>\n</html>\n");
@@ -88,7 +102,7 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
         .map(|run| run.round + 1)
         .max()
         .unwrap_or(0);
-    // Choices of one runtime are a section of their own, and no other workload.
+    // Sections about one runtime's choices repeat their workload.
     let sections = sections
         .iter()
         .filter(|section| section.choices_of.is_none())
@@ -126,7 +140,7 @@ fn lead(html: &mut String, results: &Results, sections: &[Section]) {
     }
 }
 
-/// Links to all parts, so that nobody has to scroll through workloads that they don't ask about.
+/// Links to all parts, so that you don't have to scroll.
 fn contents(html: &mut String, results: &Results, sections: &[Section]) {
     html.push_str("<nav aria-label=\"Contents\">\n<ul>\n");
     let mut link = |target: &str, name: &str| {
@@ -156,7 +170,7 @@ fn notes(html: &mut String, results: &Results) {
     html.push_str("</ul>\n");
 }
 
-/// One line per workload, one column per runtime: the ratio to the baseline.
+/// One row per workload, one column per runtime: the ratio to the baseline.
 fn overview(html: &mut String, sections: &[Section]) {
     let mut runtimes: Vec<&str> = Vec::new();
     for row in sections.iter().flat_map(|section| &section.rows) {
@@ -195,7 +209,7 @@ fn overview(html: &mut String, sections: &[Section]) {
                 .rows
                 .iter()
                 .find(|row| row.role == Role::Arm && row.label == *runtime);
-            // Nobody else has a part in a comparison of one runtime's choices.
+            // Only the runtime itself takes part in a comparison of its choices.
             html.push_str(&match (row, &section.choices_of) {
                 (None, Some(_)) => "<td></td>".to_owned(),
                 (row, _) => overview_cell(row),
@@ -209,7 +223,7 @@ fn overview(html: &mut String, sections: &[Section]) {
     html.push_str("</tbody></table></div>\n</section>\n");
 }
 
-/// A runtime's colour beside its name. Names of arms begin with the runtime's.
+/// A runtime's colour beside its name. The name of an arm begins with that of its runtime.
 fn swatch(label: &str) -> String {
     let runtime = label.split([' ', ',']).next().unwrap_or(label);
     let hue = colours::hue(runtime);
@@ -240,7 +254,7 @@ fn overview_cell(row: Option<&summary::Row>) -> String {
             format!("<td class=\"figure {class}\">{ratio} <small>{word}</small></td>")
         }
         None => {
-            // The kind alone; the section has the rest.
+            // Only the kind of failure. The section has the details.
             let kind = row.failed.map_or("no figure", Status::describe);
             format!("<td class=\"figure failed\">{kind}</td>")
         }

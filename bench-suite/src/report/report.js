@@ -1,5 +1,6 @@
 "use strict";
-// The report's own script: charts in their places, drawn again when a place changes its width; and tables of raw runs.
+// The report's own script. It draws the charts, and redraws them when their width changes, and builds the tables
+// of raw runs.
 (() => {
   const data = (id) => JSON.parse(document.getElementById(id).textContent);
   const sections = data("chart-data");
@@ -16,7 +17,7 @@
   const watch = new ResizeObserver((entries) => entries.forEach((entry) => draw(entry.target)));
   figures.forEach((figure) => watch.observe(figure));
 
-  // Tables of raw runs are long: each is made when it is opened.
+  // Tables of raw runs are long, so each is built when you open it.
   const cell = (row, text, name = "td") => {
     const made = document.createElement(name);
     made.textContent = text ?? "–";

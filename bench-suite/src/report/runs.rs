@@ -1,4 +1,4 @@
-//! Every single run of a workload, as the page's script makes a table of it.
+//! Every single run of a workload, for the table that the page's script builds.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::results::{Results, Role, Run};
 use crate::summary::Section;
 use crate::units;
 
-/// The columns behind the arm, the round and how it ended.
+/// The columns after the arm, the round and the status.
 const FIGURES: [&str; 5] = [
     "wall_ns_per_op",
     "cpu_ns_per_op",
@@ -16,8 +16,8 @@ const FIGURES: [&str; 5] = [
     "peak_rss_bytes",
 ];
 
-/// The runs of a section, in the order in which they are stored; none for the choices of one runtime, whose runs
-/// stand in the section of all.
+/// The runs of a section, in stored order. A section about one runtime's choices has none, because they are in the
+/// section of all runtimes.
 pub(super) fn of<'a>(results: &'a Results, section: &'a Section) -> Vec<&'a Run> {
     let of_section = |run: &&Run| {
         run.workload == section.workload.name
@@ -27,7 +27,7 @@ pub(super) fn of<'a>(results: &'a Results, section: &'a Section) -> Vec<&'a Run>
     results.runs.iter().filter(of_section).collect()
 }
 
-/// Column titles and rows of text.
+/// Column titles, and rows of text.
 pub(super) fn table(results: &Results, section: &Section) -> Value {
     let mut metrics = vec![section.metric.as_str()];
     metrics.extend(FIGURES.iter().filter(|metric| **metric != section.metric));
@@ -53,7 +53,7 @@ pub(super) fn table(results: &Results, section: &Section) -> Value {
     json!({ "columns": columns, "rows": rows })
 }
 
-/// The runtime with all that was asked of it.
+/// The runtime, with all requested choices.
 fn name(run: &Run) -> String {
     let key = ArmKey::of(run);
     let mut choices: Vec<String> = key.binary.iter().chain(&key.policy).cloned().collect();

@@ -3,12 +3,23 @@
 use std::fmt::Write as _;
 
 use super::charts;
-use super::html::{Text, anchor};
-use crate::results::Verdict;
+use super::counts;
+use super::html::{Text, anchor, plural};
+use super::latency;
+use super::runs;
+use super::time_split;
+use super::timeline::{self, Timelines};
+use crate::results::{Results, Verdict};
 use crate::summary::{self, Row, Section};
 use crate::units;
 
-pub(super) fn render(html: &mut String, index: usize, section: &Section, runs: usize) {
+pub(super) fn render(
+    html: &mut String,
+    index: usize,
+    section: &Section,
+    timelines: &Timelines<'_>,
+    results: &Results,
+) {
     let parameters = summary::parameters(&section.params);
     let _ = writeln!(
         html,
@@ -43,9 +54,14 @@ pub(super) fn render(html: &mut String, index: usize, section: &Section, runs: u
     plots(html, index, section);
     figures(html, section);
     latency(html, index, section);
+    latency::curves(html, section, results);
+    counts::render(html, section, results);
+    time_split::render(html, section);
+    timeline::render(html, index, timelines);
     failures(html, section);
     remarks(html, section);
-    raw(html, index, runs);
+    raw(html, index, runs::of(results, section).len());
+    environment(html, results);
     html.push_str("</section>\n");
 }
 
@@ -67,7 +83,7 @@ fn load(mode: &str) -> &str {
     }
 }
 
-/// Places for the charts, which the script draws. Each figure of them stands in a table, too.
+/// Places for the charts, which the script draws. Each of their figures is also in a table.
 fn plots(html: &mut String, index: usize, section: &Section) {
     if section.rows.iter().all(|row| row.ok == 0) {
         return;
@@ -111,7 +127,7 @@ fn plots(html: &mut String, index: usize, section: &Section) {
 fn figures(html: &mut String, section: &Section) {
     let columns = section.columns();
     let (judged, others) = columns.split_first().expect("what is judged");
-    // Latencies have a table of their own.
+    // Latencies have their own table.
     let others: Vec<&str> = others
         .iter()
         .map(String::as_str)
@@ -180,10 +196,11 @@ fn latency(html: &mut String, index: usize, section: &Section) {
     html.push_str(
         "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Latencies\"><table>\n\
          <thead><tr><th scope=\"col\">runtime</th>\
-         <th scope=\"col\" class=\"figure\">p50</th><th scope=\"col\" class=\"figure\">p90</th><th scope=\"col\" class=\"figure\">p99</th>\
+         <th scope=\"col\" class=\"figure\">p50</th><th scope=\"col\" class=\"figure\">p90</th>\
+         <th scope=\"col\" class=\"figure\">p99</th>\
          <th scope=\"col\" class=\"figure\">p99.9</th><th scope=\"col\" class=\"figure\">max</th>",
     );
-    // The client's own share: what it was late by is in the latencies of an open loop.
+    // The client's own lateness, which is part of the latencies in an open loop.
     const LATE: [(&str, &str); 2] = [
         ("client_late_p50_ns", "client late p50"),
         ("client_late_p99_ns", "client late p99"),
@@ -296,7 +313,25 @@ fn remarks(html: &mut String, section: &Section) {
     html.push_str("</ul>\n");
 }
 
-/// The place of the table of all runs, which is long: the script makes it when it is opened.
+/// Where it was measured, in one line.
+fn environment(html: &mut String, results: &Results) {
+    for environment in &results.environments {
+        let cpu = environment.cpu.as_deref().unwrap_or("unknown processor");
+        let kernel = environment.kernel.as_deref().unwrap_or("unknown");
+        let _ = writeln!(
+            html,
+            "<p class=\"how\"><strong>Environment:</strong> {}, {} core{}, kernel {}; {} build. \
+             <a href=\"#environment\">All of it</a>.</p>",
+            Text(cpu),
+            environment.cores,
+            plural(environment.cores as usize),
+            Text(kernel),
+            Text(&environment.profile),
+        );
+    }
+}
+
+/// The place for the long table of all runs. The script builds it when you open it.
 fn raw(html: &mut String, index: usize, runs: usize) {
     if runs > 0 {
         let _ = writeln!(

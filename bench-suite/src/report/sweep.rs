@@ -1,4 +1,4 @@
-//! What `lab sweep` measured: a matrix for each workload.
+//! What `lab sweep` measured: a matrix per workload.
 
 use std::fmt::Write as _;
 

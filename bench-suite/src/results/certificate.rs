@@ -1,4 +1,4 @@
-//! The certificate: how often this lab errs, and what it finds, as measured.
+//! The certificate: the lab's measured error rates and power.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,15 @@ pub const CERTIFICATE_SCHEMA: &str = "lab.certificate/1";
 /// The name of the file in a folder of results.
 const NAME: &str = "certificate.json";
 
-/// The long form as it was measured for this version, on the machine that it names.
+/// The long form, measured for this version on the machine that it names.
 const EXAMPLE: &str = include_str!("../../certificates/example.json");
 
 /// How often something happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
-    /// So often.
+    /// The number of times that it happened.
     pub happened: u64,
-    /// Of so many.
+    /// The number of times that it could have happened.
     pub of: u64,
 }
 
@@ -37,7 +37,7 @@ impl Share {
         }
     }
 
-    /// As a share of 1; 0 of nothing.
+    /// The share, from 0 to 1; 0 if `of` is 0.
     pub fn rate(self) -> f64 {
         if self.of == 0 {
             0.0
@@ -52,26 +52,26 @@ impl Share {
 pub struct Power {
     /// The true difference, in percent.
     pub percent: f64,
-    /// Said to be better or worse, and rightly which.
+    /// Found to be better or worse, in the correct direction.
     pub different: Share,
-    /// Said to be no difference beyond the margin.
+    /// Found to have no difference beyond the margin.
     pub equal: Share,
 }
 
 /// Synthetic tables with one kind of noise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Simulated {
-    /// Which.
+    /// The kind of noise.
     pub noise: String,
-    /// How many.
+    /// The number of tables.
     pub tables: u64,
-    /// Intervals that hold the truth.
+    /// Intervals that contain the truth.
     pub covered: Share,
-    /// Tables with any wrong "better" or "worse" in them.
+    /// Tables that contain any wrong "better" or "worse".
     pub false_difference: Share,
-    /// Comparisons with a true difference of the margin or more that were said to have none.
+    /// Comparisons with a true difference of at least the margin that were found to have none.
     pub false_no_difference: Share,
-    /// Comparisons left open.
+    /// Comparisons without a decision.
     pub not_enough_data: Share,
     /// By true difference.
     pub power: Vec<Power>,
@@ -80,45 +80,45 @@ pub struct Simulated {
 /// Real processes of this build, on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Real {
-    /// Which workloads, each under which runtime.
+    /// The workloads, each with its runtime.
     pub workloads: Vec<String>,
-    /// Measured processes.
+    /// The number of measured processes.
     pub processes: u64,
-    /// Comparisons of a program with itself that were said to differ.
+    /// Comparisons of a program with itself that were found to differ.
     pub false_difference: Share,
-    /// By the slowdown that was put in; 0 is the program against itself.
+    /// By the known slowdown; 0 is the program against itself.
     pub power: Vec<Power>,
 }
 
-/// A rate and what it has to be.
+/// A goal for a rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Goal {
-    /// In words.
+    /// The goal in words.
     pub goal: String,
-    /// What was counted.
+    /// The count.
     pub share: Share,
-    /// True if the count does not speak against it.
+    /// False if the count contradicts the goal.
     pub met: bool,
 }
 
-/// All of it.
+/// The whole certificate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// [`CERTIFICATE_SCHEMA`].
     pub schema: String,
-    /// Where, and with what.
+    /// The machine and the build.
     pub environment: Environment,
     /// `quick` or `long`.
     pub form: String,
-    /// Of equivalence, as ratio - 1.
+    /// The margin of equivalence, as ratio - 1.
     pub margin: f64,
-    /// How it judges.
+    /// The method of judging.
     pub method: String,
-    /// Against a known truth.
+    /// Results against a known truth.
     pub simulated: Vec<Simulated>,
-    /// Against itself.
+    /// Results of the lab against itself.
     pub real: Option<Real>,
-    /// What has to hold.
+    /// The goals, and whether they are met.
     pub goals: Vec<Goal>,
 }
 
@@ -133,7 +133,7 @@ impl Certificate {
             .map_err(|error| refuse(format!("cannot be read ({error})")))?;
         let certificate: Self = serde_json::from_str(&text).map_err(|error| {
             refuse(format!(
-                "is no certificate ({error}); run `lab prove` again"
+                "is not a certificate ({error}); run `lab prove` again"
             ))
         })?;
         if certificate.schema != CERTIFICATE_SCHEMA {
@@ -145,15 +145,15 @@ impl Certificate {
         Ok(certificate)
     }
 
-    /// Where the certificate of a folder stands.
+    /// The path of the certificate in a folder.
     pub fn file_in(folder: &Path) -> PathBuf {
         folder.join(NAME)
     }
 
-    /// The certificate that results in `folder` show: the one that was written there, else the committed one.
+    /// The certificate for results in `folder`: the one in the folder, otherwise the committed one.
     ///
     /// # Errors
-    /// One line if there is one that can't be read.
+    /// One line, if the folder contains a certificate that can't be read.
     pub fn of_folder(folder: &Path) -> Result<Self, ReadError> {
         let path = Self::file_in(folder);
         if path.exists() {
@@ -162,7 +162,7 @@ impl Certificate {
         serde_json::from_str(EXAMPLE).map_err(|error| {
             ReadError::new(
                 &path,
-                format!("is not there, nor a committed one ({error})"),
+                format!("does not exist, and the committed one can't be read ({error})"),
             )
         })
     }
@@ -172,7 +172,7 @@ impl Certificate {
         self.goals.iter().all(|goal| goal.met)
     }
 
-    /// In one line, for reports.
+    /// A line for reports.
     pub fn summary(&self) -> String {
         let goals: Vec<String> = self
             .goals
@@ -219,7 +219,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("certificate.json") && error.contains("is no certificate"),
+            error.contains("certificate.json") && error.contains("is not a certificate"),
             "{error}"
         );
     }

@@ -1,4 +1,4 @@
-//! Values that no measurement can have given: a file with them is damaged, or somebody else's.
+//! Values that no measurement can produce. A file that contains them is damaged, or not from the lab.
 
 use super::{Comparison, Family, Results, Run};
 
@@ -63,11 +63,18 @@ fn run_is_absurd(run: &Run) -> Option<String> {
         .chain([
             ("peak_rss_bytes", run.peak_rss_bytes, MOST_BYTES),
             ("ops", run.ops, MOST_OPS),
+            ("voluntary_switches", run.voluntary_switches, MOST_OPS),
+            ("involuntary_switches", run.involuntary_switches, MOST_OPS),
+            ("page_faults", run.page_faults, MOST_OPS),
         ]);
     for (name, value, most) in limits {
         if let Some(value) = value.filter(|value| *value > most) {
             return Some(format!("{name} is {value}"));
         }
+    }
+    // Unknown values must be null, and operations take time.
+    if run.wall_ns == Some(0) && run.ops.is_some_and(|ops| ops > 0) {
+        return Some("wall_ns is 0".to_owned());
     }
     if let Some(one) = latency {
         let ascending = [one.p50, one.p90, one.p99, one.p999, one.max];
@@ -75,8 +82,10 @@ fn run_is_absurd(run: &Run) -> Option<String> {
             return Some("percentiles in latency_ns do not ascend".to_owned());
         }
     }
-    let negative = run.extra.iter().find(|(_, value)| !value.is_finite());
-    negative.map(|(name, value)| format!("extra.{name} is {value}"))
+    let absurd = run.extra.iter().find(|(name, value)| {
+        !value.is_finite() || (name.as_str() == "bytes_per_task" && **value < 0.0)
+    });
+    absurd.map(|(name, value)| format!("extra.{name} is {value}"))
 }
 
 fn family_is_absurd(one: &Family) -> Option<String> {
@@ -84,7 +93,7 @@ fn family_is_absurd(one: &Family) -> Option<String> {
         return Some(format!("margin is {}", one.margin));
     }
     let shares = one.looks.iter().flatten().map(|look| look.share);
-    // Together they spend the error rate once.
+    // Together, the looks spend the error rate exactly once.
     let spent: f64 = shares.clone().sum();
     let bad = shares.clone().any(|share| !(0.0..=1.0).contains(&share)) || spent > 1.0 + 1e-6;
     bad.then(|| format!("its looks spend {spent} of the error rate"))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Role};
 
-/// What a comparison came to.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Less of the metric than the baseline.
@@ -16,10 +16,10 @@ pub enum Verdict {
     /// More of the metric than the baseline.
     #[serde(rename = "worse")]
     Worse,
-    /// No difference beyond the margin: the whole interval lies within it.
+    /// No difference beyond the margin: the whole interval is within the margin.
     #[serde(rename = "no difference")]
     NoDifference,
-    /// The interval holds 1 and reaches beyond the margin, or the difference is within the noise floor.
+    /// The interval contains 1 and extends beyond the margin, or the difference is within the noise floor.
     #[serde(rename = "not enough data")]
     NotEnoughData,
 }
@@ -36,7 +36,7 @@ impl fmt::Display for Verdict {
 }
 
 impl Verdict {
-    /// The same, seen from the other side of the ratio.
+    /// The verdict with the sides of the ratio exchanged.
     pub fn reversed(self) -> Self {
         match self {
             Self::Better => Self::Worse,
@@ -68,53 +68,53 @@ pub struct Comparison {
     pub baseline: String,
     /// The baseline's configuration.
     pub baseline_config: Config,
-    /// Processes of each that the ratio is from.
+    /// The number of processes of each arm behind the ratio.
     #[serde(default)]
     pub processes: u32,
     /// runtime / baseline; null on failure.
     pub ratio: Option<f64>,
-    /// Interval of the ratio, at 95% or more; null from fewer than two processes.
+    /// The interval of the ratio, at 95% or more; null with fewer than two processes.
     pub ci95: Option<[f64; 2]>,
-    /// How often the interval may miss the truth: 0.05, or less where many comparisons or looks share that.
+    /// The probability that the interval misses the truth: 0.05, or less where several comparisons or looks share it.
     #[serde(default)]
     pub level: Option<f64>,
-    /// `signed-rank`, or `student-t` from too few processes for a verdict.
+    /// `signed-rank`, or `student-t` with too few processes for a verdict.
     #[serde(default)]
     pub interval_method: Option<String>,
-    /// Two-sided p value of no difference, not corrected.
+    /// Two-sided p value for no difference, uncorrected.
     #[serde(default)]
     pub p_value: Option<f64>,
-    /// `no difference` means: none beyond this, as ratio - 1. Null where no verdict was sought.
+    /// The margin of `no difference`, as ratio - 1; null if no verdict was sought.
     #[serde(default)]
     pub margin: Option<f64>,
-    /// Rounds that a verdict would take beyond those made, about; null where there is one, or it would take too many.
+    /// About how many more rounds a verdict would take; null if there is a verdict, or if it would take too many.
     #[serde(default)]
     pub more_rounds: Option<u32>,
     /// |ratio - 1| of the baseline against itself.
     pub noise_floor: Option<f64>,
-    /// The verdict; null where none may be given, and then `withheld` says why.
+    /// The verdict; null if there may be none, and then `withheld` says why.
     pub verdict: Option<Verdict>,
     /// Why there is no verdict: a flag of the runs, or `a/a`.
     #[serde(default)]
     pub withheld: Option<String>,
 }
 
-/// What the median of an arm's rounds hides: rounds far off, two modes, drift.
+/// What the median of an arm's rounds hides: outliers, two modes, drift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Remark {
     /// The workload's name.
     pub workload: String,
     /// The workload's parameters.
     pub params: BTreeMap<String, u64>,
-    /// The metric that the rounds were looked at in.
+    /// The metric in which the rounds were examined.
     pub metric: String,
     /// The runtime's name.
     pub runtime: String,
-    /// `a/a` for the arm that is measured once more.
+    /// `a/a` for the repeated arm.
     #[serde(default)]
     pub role: Role,
-    /// The runtime's configuration, as it was asked for.
+    /// The requested configuration of the runtime.
     pub config: Config,
-    /// In one line.
+    /// The remark, in one line.
     pub remark: String,
 }

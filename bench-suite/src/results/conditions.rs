@@ -1,41 +1,41 @@
-//! How the machine was while it measured, and what of that makes figures doubtful.
+//! The state of the machine during the measurement, and what makes the figures doubtful.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The machine's state. What the system does not say is null.
+/// The machine's state. What the system does not report is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Conditions {
-    /// Cores that are switched on, whoever may use them.
+    /// Cores that are online, whoever may use them.
     pub cores_online: Option<u64>,
     /// Cores in this process's mask: `taskset` and cpusets.
     pub cores_in_mask: Option<u64>,
-    /// Cores' worth of time that the control groups give.
+    /// The CPU quota of the control groups, in cores.
     pub cpu_quota_cores: Option<f64>,
-    /// What virtual machine it is, or `none`.
+    /// The kind of virtual machine, or `none`.
     pub virtualization: Option<String>,
-    /// What the kernel does against each weakness of the processor.
+    /// The kernel's mitigation for each processor vulnerability.
     pub mitigations: BTreeMap<String, String>,
-    /// Who sets the clock rate.
+    /// The frequency governor.
     pub governor: Option<String>,
-    /// Whether cores may run faster than their nominal rate.
+    /// Whether cores may exceed their nominal frequency.
     pub turbo: Option<bool>,
-    /// Huge pages for memory that did not ask for them: `always`, `madvise` or `never`.
+    /// Huge pages for memory that does not request them: `always`, `madvise` or `never`.
     pub transparent_huge_pages: Option<String>,
-    /// The measured program's allocator, and the C library that it is from.
+    /// The measured program's allocator, and the C library that provides it.
     pub allocator: Option<String>,
-    /// Runnable threads over the last minute, before measuring.
+    /// Runnable threads over the last minute before measuring.
     pub load_average_before: Option<f64>,
-    /// The same after measuring, which adds its own.
+    /// The same after measuring, including the measurement's own threads.
     pub load_average_after: Option<f64>,
-    /// Share of the cores' time that other virtual machines took, while the machine was warmed.
+    /// The share of CPU time that other virtual machines took during warm-up.
     pub steal_before: Option<f64>,
-    /// The same while it measured.
+    /// The same during the measurement.
     pub steal_during: Option<f64>,
-    /// Times that the control group's quota stopped this process and its children while it measured.
+    /// How often the control group's quota stopped this process and its children during the measurement.
     pub throttled: Option<u64>,
-    /// What makes the figures doubtful, each in a few words; empty if nothing is known.
+    /// Reasons to doubt the figures, in a few words each; empty if none are known.
     pub doubts: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What was counted in a run of its own, as counting takes time.
+//! Counts from a separate run, because counting takes time.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 
-/// One counted process of an arm. It is in no comparison.
+/// One counted process of an arm. It takes part in no comparison.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Count {
     /// The workload's name.
@@ -21,18 +21,18 @@ pub struct Count {
     pub ops: u64,
     /// System calls of all its threads.
     pub syscalls: Option<u64>,
-    /// Threads that its threads woke.
+    /// The number of threads that its threads woke.
     pub wakeups: Option<u64>,
-    /// Instructions outside of the kernel.
+    /// Instructions outside the kernel.
     pub instructions: Option<u64>,
-    /// What counted: `perf events`, `strace` or `callgrind`.
+    /// The tool that counted: `perf events`, `strace` or `callgrind`.
     pub counted_by: String,
-    /// Why something is null.
+    /// Why a count is missing.
     pub error: Option<String>,
 }
 
 impl Count {
-    /// The counts that there are, divided by the operations, with their names.
+    /// The known counts per operation, with their names.
     pub fn per_op(&self) -> Vec<(String, f64)> {
         let counts = [
             ("syscalls_per_op", self.syscalls),

@@ -1,4 +1,4 @@
-//! Comparisons as a table for other programs: one row each, RFC 4180.
+//! Comparisons as a table for other programs: one row per comparison, RFC 4180.
 
 use super::{Comparison, Results, Role};
 
@@ -6,7 +6,7 @@ const HEADER: &str = "workload,params,mode,metric,runtime,binary,policy,knobs,wo
      processes,ratio,ci_low,ci_high,level,interval_method,p_value,noise_floor,margin,verdict,more_rounds,withheld";
 
 impl Results {
-    /// The comparisons, with a line that names the columns. What is unknown is empty.
+    /// The comparisons with a header line. Unknown values are empty.
     pub fn comparisons_csv(&self) -> String {
         let mut text = format!("{HEADER}\r\n");
         for one in &self.comparisons {
@@ -69,7 +69,7 @@ fn row(one: &Comparison) -> [String; 24] {
     ]
 }
 
-/// A line of a table, with its end.
+/// A line of a table, with its line end.
 pub(crate) fn line(cells: &[String]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
     format!("{}\r\n", cells.join(","))
@@ -78,7 +78,7 @@ pub(crate) fn line(cells: &[String]) -> String {
 /// The rows of a table.
 ///
 /// # Errors
-/// When a quoted cell does not end, or something stands behind its end.
+/// If a quoted cell does not end, or if text follows its end.
 pub(crate) fn parse(text: &str) -> Result<Vec<Vec<String>>, String> {
     let mut rows = vec![vec![String::new()]];
     let mut characters = text.chars().peekable();
@@ -98,7 +98,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Vec<String>>, String> {
                     Some('"') if matches!(characters.peek(), None | Some(',' | '\r' | '\n')) => {
                         break;
                     }
-                    Some('"') => return Err("something stands behind a closing quote".to_owned()),
+                    Some('"') => return Err("text follows a closing quote".to_owned()),
                     Some(other) => cell.push(other),
                     None => return Err("a quoted cell does not end".to_owned()),
                 }
@@ -106,7 +106,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Vec<String>>, String> {
             other => cell.push(other),
         }
     }
-    // What follows the last line's end is no row.
+    // An empty last line is not a row.
     if rows.last().is_some_and(|row| *row == [""]) {
         rows.pop();
     }
@@ -151,7 +151,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + results.comparisons.len());
         assert_eq!(lines[0].split(',').count(), 24);
-        // The name has a comma of its own.
+        // The name contains a comma.
         assert_eq!(lines[1].split(',').count(), 25);
         assert!(
             lines[1].contains("\"b,\"\"c\"\"\"") && lines[1].contains(",better,"),

@@ -1,4 +1,4 @@
-//! Where runs were made.
+//! The machine and the build of runs.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::Conditions;
 /// A machine and a build.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
-    /// What runs refer to it by.
+    /// The name by which runs refer to it.
     pub id: String,
     /// Model name of the processor.
     pub cpu: Option<String>,
@@ -23,31 +23,31 @@ pub struct Environment {
     pub rustc: Option<String>,
     /// Build profile, by its name.
     pub profile: String,
-    /// What is known of the profile's settings, by their names in `Cargo.toml`.
+    /// The known settings of the profile, by their names in `Cargo.toml`.
     #[serde(default)]
     pub profile_settings: BTreeMap<String, String>,
-    /// Name and version of the measured program; null if it does not say.
+    /// Name and version of the measured program; null if unknown.
     #[serde(default)]
     pub program: Option<String>,
-    /// Commit of the measured program, with `-dirty` if files were changed; null if it does not say.
+    /// Commit of the measured program, with `-dirty` if files were changed; null if unknown.
     pub commit: Option<String>,
-    /// Version and commit of the library that measured.
+    /// Version and commit of the measuring library.
     #[serde(default)]
     pub lab: Option<String>,
-    /// Seed of order and input.
+    /// Seed of the order and of the input.
     pub seed: u64,
-    /// Versions of the crates that matter in the measured program; empty if it does not say.
+    /// Versions of the relevant crates in the measured program; empty if unknown.
     pub versions: BTreeMap<String, String>,
-    /// When measuring began, in seconds since 1970.
+    /// When the measurement began, in seconds since 1970.
     #[serde(default)]
     pub started_unix_s: Option<u64>,
     /// The command line.
     #[serde(default)]
     pub command: Option<String>,
-    /// Which part of the comparison was measured there, such as `2/4`; null if all of it.
+    /// The shard that was measured there, such as `2/4`; null if everything was.
     #[serde(default)]
     pub shard: Option<String>,
-    /// How the machine was.
+    /// The state of the machine.
     #[serde(default)]
     pub conditions: Option<Conditions>,
 }

@@ -1,4 +1,4 @@
-//! What was asked of each workload: enough to compute the comparisons again from the runs.
+//! The question for each workload: enough to recompute the comparisons from the runs.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 
-/// A workload with one set of parameters, and what its arms are compared with.
+/// A workload with one set of parameters, and how its arms are compared.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Family {
     /// The workload's name.
@@ -15,30 +15,30 @@ pub struct Family {
     pub params: BTreeMap<String, u64>,
     /// The workload's own metric.
     pub metric: String,
-    /// Of equivalence, as ratio - 1.
+    /// The margin of equivalence, as ratio - 1.
     pub margin: f64,
-    /// The arms that others are compared with, that of all first. Each was measured once more, as its A/A arm.
+    /// The baselines, the common one first. Each was measured twice; the second time as its A/A arm.
     pub baselines: Vec<ArmName>,
-    /// If there are any, the best of these is the baseline of all.
+    /// If not empty, the best of these is the common baseline.
     pub best_of: Vec<ArmName>,
-    /// The looks at the data that verdicts are given at; null where none were sought.
+    /// The looks at which verdicts are given; null if none were sought.
     pub looks: Option<Vec<LookAt>>,
 }
 
-/// What tells an arm from the others: its runtime and what was asked for.
+/// Distinguishes an arm from the others: its runtime, and what was requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmName {
     /// The runtime's name.
     pub runtime: String,
-    /// Of this, what was asked for.
+    /// The requested part of its configuration.
     pub config: Config,
 }
 
 /// A look at the data.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LookAt {
-    /// Rounds before this one count.
+    /// The number of rounds that the look includes.
     pub rounds: u32,
-    /// Its share of the error rate.
+    /// The look's share of the error rate.
     pub share: f64,
 }

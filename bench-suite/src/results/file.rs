@@ -1,4 +1,4 @@
-//! Results in a file: written whole or not at all, and refused in one line if they are not what they should be.
+//! A results file: written as a whole or not at all, and rejected with a one-line error if it is invalid.
 
 use std::fmt;
 use std::fs;
@@ -25,12 +25,13 @@ impl Results {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        // Twice: a file of another schema shall be told that, and not which of our fields it lacks.
+        // Parse twice, so that the error for a file of another schema names the schema, and not one of our missing
+        // fields.
         let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
             if error.is_eof() {
-                format!("is cut short at line {}; measure again", error.line())
+                format!("is truncated at line {}; measure again", error.line())
             } else {
-                format!("is no JSON ({error}); name a results.json that `lab compare` wrote")
+                format!("is not JSON ({error}); name a results.json that `lab compare` wrote")
             }
         })?;
         match value.get("schema").and_then(serde_json::Value::as_str) {
@@ -50,12 +51,14 @@ impl Results {
         let results: Self = serde_json::from_value(value)
             .map_err(|error| format!("does not follow `{SCHEMA}` ({error}); measure again"))?;
         match checks::absurd(&results) {
-            Some(what) => Err(format!("holds what can't be, {what}; measure again")),
+            Some(what) => Err(format!(
+                "contains an impossible value: {what}; measure again"
+            )),
             None => Ok(results),
         }
     }
 
-    /// Writes the results, whole or not at all.
+    /// Writes the results, as a whole or not at all.
     ///
     /// # Errors
     /// Those of [`write_whole`].
@@ -63,7 +66,7 @@ impl Results {
         write_whole(path, &self.to_bytes()?)
     }
 
-    /// As [`write`](Results::write), to where a path was found to lead.
+    /// Like [`write`](Results::write), to a resolved output.
     pub(crate) fn write_to(&self, output: &Output) -> io::Result<()> {
         output.write(&self.to_bytes()?)
     }
@@ -75,7 +78,7 @@ impl Results {
     }
 }
 
-/// Why a results file was refused.
+/// The reason why a results file was rejected.
 #[derive(Debug)]
 pub struct ReadError {
     path: PathBuf,
@@ -115,7 +118,7 @@ mod tests {
     fn a_file_cut_short_says_so_wherever_it_is_cut() {
         for end in 1..EMPTY.len() - 1 {
             let what = Results::parse(&EMPTY[..end]).unwrap_err();
-            assert!(what.contains("cut short"), "{end}: {what}");
+            assert!(what.contains("is truncated"), "{end}: {what}");
         }
     }
 
@@ -131,7 +134,7 @@ mod tests {
                 .unwrap_err()
                 .contains("no field `schema`")
         );
-        assert!(Results::parse("hello").unwrap_err().contains("no JSON"));
+        assert!(Results::parse("hello").unwrap_err().contains("not JSON"));
     }
 
     #[test]
@@ -165,6 +168,17 @@ mod tests {
                 "/runs/3/wall_ns",
                 serde_json::json!(u64::MAX),
                 "run 3 (echo under n1): wall_ns is",
+            ),
+            ("/runs/3/wall_ns", serde_json::json!(0), "wall_ns is 0"),
+            (
+                "/runs/3/page_faults",
+                serde_json::json!(u64::MAX),
+                "page_faults is",
+            ),
+            (
+                "/runs/3/extra",
+                serde_json::json!({"bytes_per_task": -4.0}),
+                "extra.bytes_per_task is -4",
             ),
             ("/runs/3/round", serde_json::json!(u32::MAX), "round is"),
             (

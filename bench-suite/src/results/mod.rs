@@ -1,9 +1,9 @@
-//! Stored results, schema `lab.results/1`: what every other tool relies on.
+//! Stored results, schema `lab.results/1`: the format that every other tool relies on.
 //!
-//! Units are in the field names; what is unknown is `null`, never 0. Fields are added freely, so a reader ignores
-//! those that it does not know, but it is strict about those that it does: a file that is cut short or of another
-//! schema is refused with one line that says so. `schema/lab.results-1.schema.json` says the same for programs in
-//! other languages.
+//! Units are in the field names. Unknown values are `null`, never 0. New fields may appear at any time, so a reader
+//! ignores fields that it does not know. It is strict about the others: it rejects a truncated file or one of another
+//! schema with a one-line error. `schema/lab.results-1.schema.json` describes the format for programs in other
+//! languages.
 
 mod advice;
 mod certificate;
@@ -17,6 +17,7 @@ mod family;
 mod file;
 mod load_curve;
 mod run;
+mod traced_run;
 
 use std::collections::BTreeMap;
 
@@ -33,79 +34,83 @@ pub use family::{ArmName, Family, LookAt};
 pub use file::ReadError;
 pub use load_curve::{Capacity, CapacityProbe, LoadCurve, LoadPoint};
 pub use run::{Config, LateNs, LatencyNs, Role, Run, Sample, Status};
+pub use traced_run::TracedRun;
 
 /// The value of the field `schema`.
 pub const SCHEMA: &str = "lab.results/1";
 
-/// A whole file of results.
+/// A complete file of results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// [`SCHEMA`].
     pub schema: String,
-    /// Where the runs were made; more than one if files were joined.
+    /// The environments of the runs; several if files were joined.
     pub environments: Vec<Environment>,
     /// One per measured process.
     pub runs: Vec<Run>,
     /// Ratios and verdicts, computed from the runs.
     pub comparisons: Vec<Comparison>,
-    /// What was asked of each workload, so that the comparisons can be computed again.
+    /// The question for each workload, for recomputing the comparisons.
     #[serde(default)]
     pub families: Vec<Family>,
-    /// System calls, wake-ups and instructions, as far as they were asked for and could be counted.
+    /// System calls, wake-ups and instructions, if they were requested and could be counted.
     #[serde(default)]
     pub counts: Vec<Count>,
-    /// How the intervals were computed, by name.
+    /// Where the arms' time went, and the start of their timelines, each from a separate traced run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traced: Vec<TracedRun>,
+    /// The method of the intervals, by name.
     #[serde(default)]
     pub method: Option<String>,
-    /// Arms whose rounds are not all alike.
+    /// Arms with uneven rounds.
     #[serde(default)]
     pub remarks: Vec<Remark>,
-    /// Things that a reader must know, such as rounds dropped for lack of time.
+    /// Notes for the reader, such as rounds that were dropped for lack of time.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// What the workloads are, so that a report needs no registry.
+    /// Descriptions of the workloads, so that a report needs no registry.
     #[serde(default)]
     pub workloads: Vec<WorkloadInfo>,
-    /// Pairs that were asked for and do not exist.
+    /// Requested pairs that do not exist.
     #[serde(default)]
     pub absent: Vec<Absent>,
-    /// The policy that a runtime has if none is asked for, of those that have a choice.
+    /// The default policy of each runtime that has policies.
     #[serde(default)]
     pub default_policies: BTreeMap<String, String>,
-    /// How often the lab itself errs, as it measured with `lab prove`: here, or where this build was made.
+    /// The lab's own error rates, measured with `lab prove`: on this machine, or where this build was made.
     #[serde(default)]
     pub certificate: Option<Certificate>,
-    /// What was varied, if that was the question: `lab sweep`.
+    /// The dimensions of `lab sweep`.
     #[serde(default)]
     pub sweep: Option<Sweep>,
-    /// Latency against load, if that was the question: `lab latency`.
+    /// Latency against load, from `lab latency`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<LoadCurve>,
-    /// The rates that keep a target, if that was the question: `lab capacity`.
+    /// The rates that meet a target, from `lab capacity`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacities: Vec<Capacity>,
-    /// Which model to take, if that was the question: `lab advise`.
+    /// The recommended model, from `lab advise`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
 }
 
-/// What `lab sweep` varied. Every combination was measured.
+/// The dimensions of `lab sweep`. Every combination was measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// In the order in which they are shown.
+    /// In display order.
     pub dimensions: Vec<Dimension>,
 }
 
-/// One decision and the values that it was given.
+/// One decision and its values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dimension {
     /// `runtime`, `policy`, `workers`, or a knob's name.
     pub name: String,
-    /// The values, in the order in which they were asked for.
+    /// The values, in the order in which they were requested.
     pub values: Vec<String>,
 }
 
-/// A workload that a runtime does not have.
+/// A workload that a runtime does not support.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absent {
     /// The workload's name.
@@ -121,7 +126,7 @@ pub struct Absent {
 pub struct WorkloadInfo {
     /// Its name.
     pub name: String,
-    /// Heading under which it stands, such as `IO-bound`.
+    /// The heading for it, such as `IO-bound`.
     pub group: String,
     /// What it stresses.
     pub about: String,

@@ -10,7 +10,7 @@ use crate::measure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It was measured, and its answer was right.
+    /// It was measured, and its answer was correct.
     Ok,
     /// Its check of its own answer failed.
     WrongAnswer,
@@ -18,14 +18,14 @@ pub enum Status {
     Crashed,
     /// The process was killed because it took too long.
     TimedOut,
-    /// The system refused what the size needs.
+    /// The system refused a resource that the size needs.
     Refused,
-    /// Something it needs is not on this machine.
+    /// Something that it needs is not installed.
     NotInstalled,
 }
 
 impl Status {
-    /// In plain words.
+    /// The status in plain words.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -41,17 +41,17 @@ impl Status {
 /// What distinguishes two arms of one runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Config {
-    /// Worker threads; null where each task has its own.
+    /// Worker threads; null if each task has its own thread.
     pub workers: Option<u64>,
-    /// Worker threads that were asked for; null in results that do not tell.
+    /// The requested number of worker threads; null if the results don't say.
     #[serde(default)]
     pub workers_asked: Option<u64>,
-    /// Scheduling policy; null where there is no choice.
+    /// Scheduling policy; null if the runtime has none.
     pub policy: Option<String>,
-    /// Single decisions of the policy that were asked for.
+    /// The requested knobs of the policy.
     #[serde(default)]
     pub knobs: BTreeMap<String, String>,
-    /// The other build of the program that it was measured in, by the name given to it; null for the one that measured.
+    /// The name of the other build in which it was measured; null for the measuring build.
     #[serde(default)]
     pub binary: Option<String>,
     /// Parts of the runtime that were left out.
@@ -68,11 +68,11 @@ pub struct Config {
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub enum Role {
-    /// To be compared.
+    /// For comparison with the others.
     #[default]
     #[serde(rename = "arm")]
     Arm,
-    /// The baseline once more: what it differs from itself by is noise.
+    /// The baseline again. How it differs from itself is noise.
     #[serde(rename = "a/a")]
     Repeat,
 }
@@ -80,9 +80,9 @@ pub enum Role {
 /// Work and time of one timed repetition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Operations.
+    /// Number of operations.
     pub ops: u64,
-    /// Time.
+    /// Elapsed time.
     pub wall_ns: u64,
     /// CPU time of the runtime under test.
     pub cpu_ns: u64,
@@ -142,7 +142,7 @@ pub struct Run {
     pub role: Role,
     /// The runtime's configuration.
     pub config: Config,
-    /// Which round, from 0.
+    /// The round, from 0.
     pub round: u32,
     /// How it ended.
     pub status: Status,
@@ -150,16 +150,16 @@ pub struct Run {
     pub error: Option<String>,
     /// `shares_cores`, `client_bound`.
     pub flags: Vec<String>,
-    /// Operations.
+    /// Number of operations.
     pub ops: Option<u64>,
-    /// Time.
+    /// Elapsed time.
     pub wall_ns: Option<u64>,
-    /// CPU time of the runtime under test alone.
+    /// CPU time of the runtime under test only.
     pub cpu_ns: Option<u64>,
-    /// The part of it outside of the kernel.
+    /// The CPU time outside the kernel.
     #[serde(default)]
     pub cpu_user_ns: Option<u64>,
-    /// The part of it in the kernel.
+    /// The CPU time inside the kernel.
     #[serde(default)]
     pub cpu_system_ns: Option<u64>,
     /// CPU time of the load generator.
@@ -170,7 +170,7 @@ pub struct Run {
     pub peak_rss_bytes: Option<u64>,
     /// Context switches because a thread waited.
     pub voluntary_switches: Option<u64>,
-    /// Context switches because a thread's time was up.
+    /// Context switches because a thread's time slice ended.
     pub involuntary_switches: Option<u64>,
     /// Page faults, minor and major.
     pub page_faults: Option<u64>,
@@ -185,7 +185,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run's value of `metric`, per op where the name says so; `None` if the run failed or did not measure it.
+    /// The run's value of `metric`, per op if the name says so; `None` if the run failed or did not measure it.
     pub fn value(&self, metric: &str) -> Option<f64> {
         if self.status != Status::Ok {
             return None;
@@ -211,7 +211,7 @@ impl Run {
             "client_late_p50_ns" => self.client_late_ns.map(|late| late.p50 as f64),
             "client_late_p99_ns" => self.client_late_ns.map(|late| late.p99 as f64),
             "latency_p999_ns" => self.latency_ns.map(|latency| latency.p999 as f64),
-            // What the scheduler counted is stored as a total.
+            // The scheduler's counters are stored as totals.
             other => self.extra.get(other).copied().or_else(|| {
                 let total = self.extra.get(other.strip_suffix("_per_op")?)?;
                 Some(total / self.ops.filter(|&ops| ops > 0)? as f64)

@@ -4,12 +4,12 @@
 //! rate(n) = lambda n / (1 + sigma (n - 1) + kappa n (n - 1))
 //! ```
 //!
-//! `lambda` is the rate of one worker, `sigma` the share that is done by one at a time (contention), and `kappa` the
-//! cost of each pair that has to agree (coherence). With `kappa` 0 it is Amdahl's law.
+//! `lambda` is the rate of one worker, `sigma` the share of work that is serial (contention), and `kappa` the cost of
+//! each pair of workers that must agree (coherence). With `kappa` 0 it is Amdahl's law.
 //!
-//! It is fitted by least squares of the logarithms, as rates vary by a share of themselves: for given sigma and kappa
-//! the best lambda is a mean, and the two others, which are not negative, are found by Gauss-Newton steps that are
-//! halved until they bring something.
+//! It is fitted by least squares on the logarithms, because the variation of a rate is proportional to the rate. For
+//! given sigma and kappa, the best lambda is a mean. Sigma and kappa are not negative. They are found by Gauss-Newton
+//! steps, which are halved until they improve the fit.
 
 /// A fitted law.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub(super) struct Law {
 }
 
 impl Law {
-    /// The number of workers from which more of them make it slower; `None` if there is none.
+    /// The number of workers beyond which more workers make it slower; `None` if there is none.
     pub(super) fn most_workers(self) -> Option<f64> {
         let most = ((1.0 - self.sigma) / self.kappa).sqrt();
         (self.kappa > 0.0 && self.sigma < 1.0).then_some(most)
@@ -31,7 +31,7 @@ fn divisor(workers: f64, sigma: f64, kappa: f64) -> f64 {
     1.0 + sigma * (workers - 1.0) + kappa * workers * (workers - 1.0)
 }
 
-/// The law through points of workers and rate; `None` if there are fewer than three numbers of workers.
+/// Fits the law to points of workers and rate; `None` with fewer than three different numbers of workers.
 pub(super) fn fit(points: &[(f64, f64)]) -> Option<Law> {
     let mut numbers: Vec<f64> = points.iter().map(|point| point.0).collect();
     numbers.sort_by(f64::total_cmp);
@@ -39,7 +39,7 @@ pub(super) fn fit(points: &[(f64, f64)]) -> Option<Law> {
     if numbers.len() < 3 || points.iter().any(|(n, rate)| *n < 1.0 || *rate <= 0.0) {
         return None;
     }
-    // The minimum inside, and those on the edges where one or both are 0.
+    // The minimum inside, and the minima on the edges where sigma, kappa or both are 0.
     let candidates = [[true, true], [true, false], [false, true], [false, false]];
     let fitted = candidates.into_iter().map(|free| descend(points, free));
     let best = fitted.min_by(|one, other| loss(points, *one).total_cmp(&loss(points, *other)))?;
@@ -50,7 +50,7 @@ pub(super) fn fit(points: &[(f64, f64)]) -> Option<Law> {
     })
 }
 
-/// The mean of what the points say about the logarithm of lambda.
+/// The mean over the points of the logarithm of lambda.
 fn log_lambda(points: &[(f64, f64)], [sigma, kappa]: [f64; 2]) -> f64 {
     let each = points.iter();
     let each = each.map(|(n, rate)| rate.ln() - n.ln() + divisor(*n, sigma, kappa).ln());
@@ -72,7 +72,7 @@ fn loss(points: &[(f64, f64)], parameters: [f64; 2]) -> f64 {
         .sum()
 }
 
-/// Gauss-Newton from a small start, with the parameters that are not free at 0 and none below it.
+/// Gauss-Newton from a small start. Parameters that are not free stay 0, and none becomes negative.
 fn descend(points: &[(f64, f64)], free: [bool; 2]) -> [f64; 2] {
     let mut at = [
         if free[0] { 0.05 } else { 0.0 },
@@ -101,10 +101,10 @@ fn descend(points: &[(f64, f64)], free: [bool; 2]) -> [f64; 2] {
     at
 }
 
-/// The Gauss-Newton step, of the parameters that are free.
+/// The Gauss-Newton step for the free parameters.
 fn step(points: &[(f64, f64)], at: [f64; 2], free: [bool; 2]) -> Option<[f64; 2]> {
     let residuals = residuals(points, at);
-    // What each residual changes by, less the mean, which lambda takes up.
+    // How each residual changes, less the mean change, which lambda absorbs.
     let mut slopes: Vec<[f64; 2]> = points
         .iter()
         .map(|(n, _)| {
@@ -135,8 +135,8 @@ fn step(points: &[(f64, f64)], at: [f64; 2], free: [bool; 2]) -> Option<[f64; 2]
     }
 }
 
-/// An interval at 95% for sigma and for kappa: `rounds`, each with all its points, are drawn with replacement, and the
-/// law is fitted to each of `draws`. `None` from fewer than four rounds.
+/// 95% intervals for sigma and kappa by bootstrap: `rounds`, each with all its points, are drawn with replacement
+/// `draws` times, and the law is fitted each time. `None` with fewer than four rounds.
 pub(super) fn intervals(
     rounds: &[Vec<(f64, f64)>],
     draws: usize,
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_fits_are_those_of_scipy() {
-        // `tests/statistics/scalability.py` made the numbers.
+        // The numbers come from `tests/statistics/scalability.py`.
         let raytracer = [
             (1.0, 20.0),
             (4.0, 78.0),
@@ -283,7 +283,7 @@ mod tests {
             held += u32::from(sigma[0] <= 0.05 && 0.05 <= sigma[1]);
             held += u32::from(kappa[0] <= 0.002 && 0.002 <= kappa[1]);
         }
-        // A bootstrap of 12 rounds covers about 90%; seeds are fixed, so that this is no chance.
+        // A bootstrap of 12 rounds covers about 90%. The seeds are fixed, so the result is not random.
         assert!(held >= 32, "{held} of 40");
         assert_eq!(intervals(&vec![points(truth); 3], 100, 1), None);
     }

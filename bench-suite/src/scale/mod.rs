@@ -1,15 +1,14 @@
-//! `lab scale`: what more workers bring.
+//! `lab scale`: measures the gain from more workers.
 //!
-//! In each round every runtime does every workload with each number of workers, in an order drawn from the seed.
-//! Speed-up is the ratio of rates within a round, so that what drifts slowly is in neither.
+//! In each round every runtime runs every workload with each number of workers, in an order drawn from the seed.
+//! Speed-up is the ratio of rates within a round, so slow drift cancels out.
 
 mod law;
+mod measured;
 mod table;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-use serde::Serialize;
 
 use crate::cli::ScaleArgs;
 use crate::compare::interruption::Interruption;
@@ -20,9 +19,10 @@ use crate::error::{CommandError, usage};
 use crate::output::Output;
 use crate::provenance::Build;
 use crate::registry::{Registry, Workload};
-use crate::results::Environment;
 use crate::statistics::{self, Series};
 use crate::{suggest, terminal};
+
+use measured::{Curve, Fitted, Measured, Point};
 
 const SCHEMA: &str = "lab.scale/1";
 const WORKLOADS: [&str; 3] = ["fib-spawn", "spawn-batch", "hash"];
@@ -31,67 +31,16 @@ const BUDGET: Duration = Duration::from_millis(300);
 const LIMIT: Duration = Duration::from_secs(30);
 const MOST_WORKERS: usize = 1024;
 const MOST_ROUNDS: u32 = 1000;
-/// Three numbers of workers fit three parameters exactly, and say nothing about how well.
+/// Three numbers of workers would fit three parameters exactly, which says nothing about the fit.
 const LEAST_NUMBERS: usize = 4;
-/// Of the bootstrap.
+/// Repetitions of the bootstrap.
 const DRAWS: usize = 1000;
-
-/// A workload under a runtime.
-#[derive(Debug, Serialize)]
-struct Curve {
-    workload: String,
-    params: BTreeMap<String, u64>,
-    runtime: String,
-    points: Vec<Point>,
-    /// The universal scalability law; null from too few numbers of workers.
-    law: Option<Fitted>,
-    /// Why figures are missing.
-    error: Option<String>,
-}
-
-/// One number of workers.
-#[derive(Debug, Serialize)]
-struct Point {
-    workers: usize,
-    /// More workers than cores.
-    oversubscribed: bool,
-    /// Operations per second, the median.
-    rate_per_s: Option<f64>,
-    /// Ratio of rates to one worker.
-    speed_up: Option<f64>,
-    speed_up_ci95: Option<[f64; 2]>,
-    /// Speed-up for each core that the workers can be on.
-    efficiency: Option<f64>,
-    cpu_ns_per_op: Option<f64>,
-    /// Round, operations per second, CPU time per operation.
-    rounds: Vec<(u32, f64, f64)>,
-}
-
-#[derive(Debug, Serialize)]
-struct Fitted {
-    lambda_per_s: f64,
-    sigma: f64,
-    sigma_ci95: Option<[f64; 2]>,
-    kappa: f64,
-    kappa_ci95: Option<[f64; 2]>,
-    /// From where on more workers make it slower.
-    most_workers: Option<f64>,
-    /// Whether points with more workers than cores were fitted, too: then the law is about threads, not cores.
-    oversubscribed: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct Measured {
-    schema: &'static str,
-    environment: Environment,
-    curves: Vec<Curve>,
-}
 
 /// Measures, and prints a table for each workload and runtime.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for what does not exist, [`CommandError::Failed`] if a process failed or the figures can't
-/// be written, [`CommandError::Interrupted`] after a signal. What was measured is shown in either case.
+/// [`CommandError::Usage`] for unknown names, [`CommandError::Failed`] if a process failed or the figures can't be
+/// written, [`CommandError::Interrupted`] after a signal. In the last two cases, what was measured is still printed.
 pub(crate) fn run(
     registry: &Registry,
     build: &Build,
@@ -223,10 +172,10 @@ fn finish(
     })
 }
 
-/// The numbers of workers, 1 among them.
+/// The numbers of workers, which always include 1.
 fn numbers(asked: &[usize], cores: usize) -> Result<Vec<usize>, CommandError> {
     let mut numbers: Vec<usize> = if asked.is_empty() {
-        // Every number is too many on a large machine.
+        // On a large machine, every number would be too many.
         let doubled = std::iter::successors(Some(1), |number| Some(number * 2));
         let mut numbers: Vec<usize> = doubled.take_while(|number| *number <= 2 * cores).collect();
         numbers.extend([
@@ -377,7 +326,7 @@ fn summarise(curve: &mut Curve, cores: usize, seed: u64) {
     curve.law = fitted(curve, seed);
 }
 
-/// The law through the points within the cores, if those are enough; else through all.
+/// The law through the points up to the number of cores, if there are enough of them; otherwise through all.
 fn fitted(curve: &Curve, seed: u64) -> Option<Fitted> {
     let within = curve
         .points

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Curve, Fitted, Measured, Point};
+use super::measured::{Curve, Fitted, Measured, Point};
 use crate::terminal::{self, wrapped};
 use crate::{environment, narrow, summary, units};
 
@@ -65,10 +65,10 @@ fn in_words(law: &Fitted) -> String {
     };
     let most = match law.most_workers {
         Some(most) => format!("slower from {most:.0} workers on"),
-        None => "no number from which it gets slower".to_owned(),
+        None => "never gets slower".to_owned(),
     };
     let about = if law.oversubscribed {
-        "; with points beyond the cores, so that it is about threads and not about cores"
+        "; with points beyond the cores, so it describes threads, not cores"
     } else {
         ""
     };

@@ -1,5 +1,5 @@
-//! The HTTP server that Prometheus and `lab ps` ask: a loop of its own on a thread of its own, so that it answers while
-//! every worker of the served runtime is stuck in a poll.
+//! The HTTP server for Prometheus and `lab ps`. It has its own loop on its own thread, so it answers even while every
+//! worker of the served runtime is stuck in a poll.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,29 +22,29 @@ use runtime_n1::N1;
 use crate::workloads::echo::accept_with;
 use crate::workloads::slow_clients::Impatient;
 
-/// The one page of an endpoint.
+/// The only page of an endpoint.
 #[derive(Clone)]
 pub(super) struct Page {
-    /// Such as `/metrics`.
+    /// The path, such as `/metrics`.
     pub(super) path: &'static str,
     pub(super) content_type: &'static str,
-    /// Makes its text, anew for each request.
+    /// Generates the text, once per request.
     pub(super) text: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// A running endpoint. Dropping it ends it.
 pub(super) struct Endpoint {
     address: SocketAddr,
-    /// Dropped first: its end ends the loop.
+    /// Dropped first, which ends the loop.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Endpoint {
-    /// Listens on `address` and answers a `GET` of the page's path with it.
+    /// Listens on `address` and answers a `GET` of the page's path.
     ///
     /// # Errors
-    /// Those of starting a loop and of listening.
+    /// Errors of starting a loop and of listening.
     pub(super) fn start(address: SocketAddr, page: Page) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = mpsc::sync_channel(1);
@@ -58,7 +58,7 @@ impl Endpoint {
                         Ok((address, listener)) => {
                             let _ = tell.send(Ok(address));
                             drop(rt.spawn(serve(rt.clone(), listener, page)));
-                            // Broken when the endpoint is dropped.
+                            // Completes when the endpoint is dropped.
                             let _ = stopped.await;
                         }
                         Err(error) => drop(tell.send(Err(error))),
@@ -78,7 +78,7 @@ impl Endpoint {
         })
     }
 
-    /// The address listened on, with the port that port 0 was given.
+    /// The address that it listens on. For port 0, this is the actual port.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -88,7 +88,7 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // It has no more to say if it panicked.
+            // If it panicked, there is nothing left to report.
             let _ = thread.join();
         }
     }
@@ -106,7 +106,7 @@ async fn serve<R: Runtime>(rt: R, listener: R::TcpListener, page: Page) {
             .half_close(true)
             .serve_connection(HyperIo::new(stream), service);
         async move {
-            // What a client does wrong is its own affair.
+            // An error of the client does not concern the server.
             let _ = conversation.await;
         }
     })

@@ -1,8 +1,8 @@
-//! Prometheus' text format, 0.0.4: what the runtime and the process count.
+//! Prometheus' text format, 0.0.4: the counters of the runtime and of the process.
 //!
-//! Counters end in `_total`, times are in seconds, and a family's lines stand together, after its `HELP` and `TYPE`.
-//! What a scheduler does not count has no line: absent is not 0. Where a worker counts for itself there is a line per
-//! worker, and the sum over them is left to the one who asks.
+//! Counters end in `_total`, times are in seconds, and the lines of a family are contiguous, after its `HELP` and
+//! `TYPE`. A figure that a scheduler does not count has no line; this does not mean 0. Figures that are counted per
+//! worker have one line per worker, and the reader sums them.
 
 use std::fmt::{self, Write as _};
 use std::fs;
@@ -15,7 +15,7 @@ use crate::usage;
 /// The value of the header `Content-Type`.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The whole page. Without `metrics` there is no scheduler, or it has not started yet.
+/// The whole page. Without `metrics`, there is no scheduler or it has not started yet.
 pub(super) fn page(metrics: Option<&Metrics>, config: &LaunchConfig) -> String {
     let mut page = Page(String::new());
     if let Some(metrics) = metrics {
@@ -39,7 +39,7 @@ pub(super) fn page(metrics: Option<&Metrics>, config: &LaunchConfig) -> String {
     page.0
 }
 
-/// The policy, the knobs and the parts left out that were asked for, as labels of a constant.
+/// The chosen policy, knobs and left-out parts, as labels of a constant.
 fn choices(page: &mut Page, config: &LaunchConfig) {
     let mut labels: Vec<(String, String)> = Vec::new();
     labels.extend(
@@ -49,7 +49,7 @@ fn choices(page: &mut Page, config: &LaunchConfig) {
             .map(|policy| ("policy".to_owned(), policy)),
     );
     for (name, value) in &config.knobs {
-        // A label has no hyphens.
+        // Labels can't contain hyphens.
         labels.push((format!("knob_{}", name.replace('-', "_")), value.clone()));
     }
     if !config.without.is_empty() {
@@ -63,7 +63,7 @@ fn choices(page: &mut Page, config: &LaunchConfig) {
     page.family(
         "lab_runtime_info",
         Kind::Gauge,
-        "Always 1; the labels say what was asked of the scheduler.",
+        "Always 1; the labels are the requested scheduler settings.",
     );
     page.sample("lab_runtime_info", &labels, 1.0);
 }
@@ -73,7 +73,7 @@ fn of_runtime(page: &mut Page, metrics: &Metrics) {
         page.family(
             "lab_stuck_seconds_total",
             Kind::Counter,
-            "How long the polls lasted that were caught lasting too long, but for those that still do.",
+            "Total duration of polls that were caught lasting too long and have ended.",
         );
         page.sample("lab_stuck_seconds_total", &[], time.as_secs_f64());
     }
@@ -115,7 +115,7 @@ fn of_runtime(page: &mut Page, metrics: &Metrics) {
     );
 }
 
-/// A family that is counted by each worker, and by some schedulers as a whole only.
+/// A family that each worker counts, or that some schedulers count only in total.
 struct Counted {
     name: &'static str,
     kind: Kind,
@@ -135,7 +135,7 @@ const COUNTED: [Counted; 10] = [
     Counted {
         name: "lab_steals_tried_total",
         kind: Kind::Counter,
-        help: "Times that a worker looked into another one's queue.",
+        help: "Times that a worker tried to steal from another one's queue.",
         of_worker: |worker| worker.steals_tried as f64,
         of_all: |_| None,
     },
@@ -177,7 +177,7 @@ const COUNTED: [Counted; 10] = [
     Counted {
         name: "lab_io_polls_total",
         kind: Kind::Counter,
-        help: "Times that the reactor was asked for readiness.",
+        help: "Times that the reactor was polled.",
         of_worker: |worker| worker.io_polls as f64,
         of_all: |metrics| metrics.io_polls,
     },
@@ -228,11 +228,11 @@ fn histogram(page: &mut Page, name: &str, help: &str, histogram: Option<&Duratio
     }
     page.sample(&bucket, &[("le", "+Inf")], below as f64);
     page.sample(&format!("{name}_sum"), &[], histogram.sum.as_secs_f64());
-    // From the same reading as the buckets, or the two could differ.
+    // From the same reading as the buckets, because the two must agree.
     page.sample(&format!("{name}_count"), &[], below as f64);
 }
 
-/// By the names that Prometheus' own client libraries use.
+/// The process's figures, with the names that Prometheus' own client libraries use.
 fn of_process(page: &mut Page) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let threads = status
@@ -263,7 +263,7 @@ fn of_process(page: &mut Page) {
         "process_open_fds",
         Kind::Gauge,
         "Open file descriptors.",
-        // Reading the folder opens it.
+        // Reading the folder opens a descriptor.
         fs::read_dir("/proc/self/fd")
             .ok()
             .map(|entries| entries.count().saturating_sub(1) as f64),
@@ -305,7 +305,7 @@ enum Kind {
 struct Page(String);
 
 impl Page {
-    /// Begins a family: all of its samples have to follow, before the next one begins.
+    /// Begins a family. All of its samples must follow before the next family begins.
     fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -333,7 +333,7 @@ impl Page {
     }
 }
 
-/// A number as Prometheus and Go read it. Buckets of nanoseconds are short only with an exponent.
+/// A number in the syntax of Prometheus and Go. Buckets in nanoseconds are only short with an exponent.
 struct Number(f64);
 
 impl fmt::Display for Number {

@@ -1,8 +1,9 @@
-//! `lab serve --flight`: the flight recorder of a server, and where its dumps go.
+//! `lab serve --flight`: a server's flight recorder, and where its dumps go.
 
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use runtime_core::signal::{SignalKind, use_signal_stack};
 use runtime_core::trace::Recorded;
 use runtime_core::trace::flight::{Flight, Options, Reason};
 use signal_hook::consts::SIGUSR1;
@@ -15,10 +16,10 @@ use crate::terminal;
 use crate::trace::format::{SCHEMA, Trace};
 use crate::trace::{files, record};
 
-/// Files of dumps that one server writes that nobody asked for: what goes wrong again and again must not fill the disk.
+/// The most unrequested dump files per server. A recurring fault must not fill the disk.
 const MOST_UNASKED: u32 = 100;
 
-/// A flight recorder that is on, with its signal. Dropped, both end.
+/// A running flight recorder with its signal handler. Dropping it ends both.
 pub(super) struct Recording {
     _flight: Flight,
     signals: SignalHandle,
@@ -37,7 +38,7 @@ impl Drop for Recording {
 /// Starts to record.
 ///
 /// # Errors
-/// [`CommandError::Usage`] if the folder takes no files; [`CommandError::Failed`] if the system gives no thread.
+/// [`CommandError::Usage`] if the folder can't be written to; [`CommandError::Failed`] if the system refuses a thread.
 pub(super) fn start(folder: &Path, arguments: &ServeArgs) -> Result<Recording, CommandError> {
     ensure_folder(folder, "--flight")?;
     let failed = |error| CommandError::Failed(format!("--flight: cannot record ({error})"));
@@ -57,6 +58,7 @@ pub(super) fn start(folder: &Path, arguments: &ServeArgs) -> Result<Recording, C
     });
     let flight = flight.map_err(failed)?;
     let mut signals = Signals::new([SIGUSR1]).map_err(failed)?;
+    use_signal_stack(SignalKind::USER1).map_err(failed)?;
     let (handle, asks) = (signals.handle(), flight.handle());
     let listener = thread::Builder::new()
         .name("lab-flight-signal".to_owned())

@@ -1,10 +1,10 @@
-//! `lab serve`: a real server under any Rust runtime, for any client from outside.
+//! `lab serve`: a real server under any Rust runtime, for any outside client.
 //!
-//! It is the servers of the workloads `echo` and `http`, with CPU-bound tasks beside them if asked for. It prints
+//! It runs the servers of the workloads `echo` and `http`, optionally with CPU-bound tasks beside them. It prints
 //! `listening HOST:PORT` when it is ready, and ends on SIGINT, SIGTERM or SIGHUP with code 0. With `--metrics` it also
-//! answers Prometheus, on a loop of its own: what the runtime counts is of most interest while all of its workers are
-//! stuck. With `--tasks` it tells `lab ps` in the same way what its tasks wait for. With `--flight` it records always,
-//! and writes what happened last when something goes wrong.
+//! answers Prometheus, on its own loop, because the counters matter most while all workers are stuck. With `--tasks` it
+//! tells `lab ps` in the same way what its tasks wait for. With `--flight` it records all the time, and writes the
+//! latest events when something goes wrong.
 
 mod endpoint;
 mod exposition;
@@ -31,8 +31,8 @@ use endpoint::{Endpoint, Page};
 /// The command `lab serve`.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for a runtime that can't serve, an address that is none, or absurd numbers;
-/// [`CommandError::Failed`] when the address is in use or the system refuses threads.
+/// [`CommandError::Usage`] for a runtime that can't serve, an invalid address, or absurd numbers;
+/// [`CommandError::Failed`] if the address is in use or the system refuses threads.
 pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), CommandError> {
     let runtime = if arguments.green {
         format!("{}-green", arguments.runtime)
@@ -57,13 +57,13 @@ pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), Comman
         metrics,
         tasks: tasks.transpose()?,
     };
-    // From the begin on, so that nothing that tasks wait for is missed.
+    // Watch from the start, so that no wait is missed.
     let _watch = addresses.tasks.map(|_| runtime_core::task_list::watch());
     let request = LaunchRequest {
         workers: arguments.workers,
-        policy: arguments.policy.clone(),
-        knobs: arguments.knobs.clone(),
-        without: arguments.without.clone(),
+        policy: arguments.scheduler.policy.clone(),
+        knobs: arguments.scheduler.knobs.clone(),
+        without: arguments.scheduler.without.clone(),
     };
     let config = request.config(info.launcher)?;
     let _flight = arguments
@@ -91,7 +91,7 @@ pub fn run(registry: &Registry, arguments: &cli::ServeArgs) -> Result<(), Comman
     })
 }
 
-/// The runtime of this name and its server.
+/// The runtime called `name`, and its server.
 fn server<'a>(
     registry: &'a Registry,
     name: &str,
@@ -110,7 +110,7 @@ fn server<'a>(
         })
 }
 
-/// Where to answer beside the service.
+/// Addresses of the endpoints beside the service.
 #[derive(Clone, Copy, Default)]
 struct Addresses {
     metrics: Option<SocketAddr>,
@@ -123,7 +123,7 @@ fn serve_until_signal(
     service: Service,
     addresses: Addresses,
 ) -> Result<(), ServeError> {
-    // Before the runtime starts, so that no signal is missed in between.
+    // Before the runtime starts, so that no signal is missed.
     let mut signals = Signals::new(stopping::signals()).map_err(ServeError::Signals)?;
     let counted = Counted::default();
     let listed = Listed::default();
@@ -150,7 +150,7 @@ fn serve_until_signal(
     serve(config, service, session)
 }
 
-/// Starts the endpoint of the metrics.
+/// Starts the endpoint for the metrics.
 fn start_endpoint(
     address: SocketAddr,
     config: &LaunchConfig,
@@ -169,10 +169,10 @@ fn start_endpoint(
     Endpoint::start(address, page).map_err(ServeError::Metrics)
 }
 
-/// Says that the server is ready, at once, also into a pipe.
+/// Announces that the server is ready. The line is flushed at once, even into a pipe.
 ///
 /// # Errors
-/// When that can't be said. Nobody need listen; but whoever waits for it would wait for ever.
+/// If the announcement can't be written. A reader that waits for it would wait forever.
 fn announce(address: SocketAddr, beside: Addresses) -> Result<(), ServeError> {
     let mut lines = format!("listening {address}\n");
     for (name, address) in [("metrics", beside.metrics), ("tasks", beside.tasks)] {

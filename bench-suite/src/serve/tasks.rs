@@ -19,14 +19,14 @@ pub(crate) const PATH: &str = "/tasks";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tasks {
     pub(crate) schema: String,
-    /// False: the runtime lists no tasks.
+    /// False if the runtime does not list its tasks.
     pub(crate) listed: bool,
     pub(crate) tasks: Vec<Task>,
-    /// Circles of tasks that wait for each other, by id.
+    /// Cycles of tasks that wait for each other, by id.
     pub(crate) deadlocks: Vec<Vec<String>>,
 }
 
-/// A live task. Ids are used again after a task's end.
+/// A live task. Ids are reused after a task's end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) id: String,
@@ -39,7 +39,7 @@ pub(crate) struct Task {
     pub(crate) holds: Vec<Lasting>,
 }
 
-/// Something that is waited for, or held, for so long.
+/// Something that a task waits for or holds, and for how long.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lasting {
     /// `mutex`, `semaphore`, `event`, `queue`, `condition`, `task`, `timer`, `socket`.
@@ -49,7 +49,7 @@ pub(crate) struct Lasting {
     pub(crate) for_ns: u64,
 }
 
-/// The page for a runtime that is not there yet.
+/// The page; `listed` may still be empty if the runtime has not started.
 pub(super) fn page(listed: &Listed) -> Page {
     let listed = Arc::clone(listed);
     let text = move || {

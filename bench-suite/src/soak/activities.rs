@@ -1,4 +1,4 @@
-//! What goes on in a life: small programs that know their answers, and leave when they are dropped anywhere.
+//! The activities of a life: small programs that know their answers, and that may be dropped at any point.
 
 use std::future::pending;
 use std::panic::resume_unwind;
@@ -13,10 +13,10 @@ use super::ledger::Token;
 use super::world::{Tally, World};
 use crate::workloads::client::loopback;
 
-/// How many activities there are.
+/// The number of activities.
 pub(super) const COUNT: usize = 11;
 
-/// Runs the activity of this number, with choices from `random`.
+/// Runs activity `number`, with choices from `random`.
 pub(super) async fn run<R: Runtime>(number: usize, world: World<R>, mut random: fastrand::Rng) {
     match number {
         0 => burst(world, random).await,
@@ -58,8 +58,7 @@ async fn burst<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     world.expect("the sum of a burst", sum, tasks * (tasks - 1) / 2);
 }
 
-/// Tasks that would never end, ended in every state: not yet polled, in a queue, in a timer, in a channel, being
-/// polled.
+/// Endless tasks, aborted in every state: not yet polled, in a queue, in a timer, in a channel, being polled.
 async fn aborts<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     let tasks = random.u64(1..=world.many / 4 + 1);
     let (sender, receiver) = world.rt.channel::<u64>(1);
@@ -77,7 +76,7 @@ async fn aborts<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
                 (1, ..) => rt.sleep(Duration::from_secs(3600)).await,
                 (3, Some(receiver), _) => drop(receiver.recv().await),
                 (2, _, Some(sender)) => {
-                    // Full after the first one, and closed if nobody holds the other end.
+                    // Full after the first message, and closed if the other end was dropped.
                     while sender.send(1).await.is_ok() {}
                 }
                 _ => {}
@@ -103,7 +102,7 @@ async fn aborts<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     drop((sender, receiver));
 }
 
-/// The payload of a panic that is meant. It is thrown without the hook, which would print.
+/// The payload of an intended panic. It is raised without calling the panic hook, which would print.
 struct Planned(u64);
 
 async fn panics<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
@@ -133,7 +132,7 @@ struct Trap(u64);
 
 impl Drop for Trap {
     fn drop(&mut self) {
-        // A second panic while one unwinds would end the process.
+        // A second panic during unwinding would abort the process.
         if !std::thread::panicking() {
             resume_unwind(Box::new(Planned(self.0)));
         }
@@ -157,7 +156,7 @@ async fn panicking_destructors<R: Runtime>(world: World<R>, mut random: fastrand
             world.expect("a destructor's payload", payload(outcome), Some(number));
         } else {
             world.abort(&task);
-            // Aborted before its first poll, it has no trap to drop.
+            // A task that is aborted before its first poll has no trap to drop.
             match world.join(task).await {
                 Err(JoinError::Cancelled | JoinError::Panicked(_)) => {}
                 other => world.fault(format!("an aborted task with a trap gave {other:?}")),
@@ -166,7 +165,7 @@ async fn panicking_destructors<R: Runtime>(world: World<R>, mut random: fastrand
     }
 }
 
-/// Sleeps that end, never early, and sleeps that are given up.
+/// Sleeps that complete, never early, and sleeps that are dropped.
 async fn timers<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     let mut spawned = Vec::new();
     for _ in 0..random.u64(1..=world.many / 4 + 1) {
@@ -268,7 +267,7 @@ async fn blocking_jobs<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     }
 }
 
-/// Messages that all arrive, and senders whose receiver goes away.
+/// Messages that all arrive, and senders whose receiver is dropped.
 async fn channels<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     let (producers, each) = (random.u64(1..5), random.u64(1..200));
     let (sender, mut receiver) = world.rt.channel::<u64>(random.usize(1..16));
@@ -309,7 +308,7 @@ async fn channels<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     }
 }
 
-/// Tasks that nobody waits for: some end by themselves, some are there until the runtime ends.
+/// Detached tasks: some end by themselves, others live until the runtime ends.
 fn detached<R: Runtime>(world: World<R>, mut random: fastrand::Rng) {
     for _ in 0..random.u64(1..20) {
         let (rt, duration) = (
@@ -342,7 +341,7 @@ fn tree<R: Runtime>(
     })
 }
 
-/// Spawns a task when it is dropped, be it by a shutdown.
+/// Spawns a task when it is dropped, even during a shutdown.
 struct Heir<R: Runtime>(World<R>);
 
 impl<R: Runtime> Drop for Heir<R> {
@@ -362,7 +361,7 @@ async fn spawning_destructors<R: Runtime>(world: World<R>, mut random: fastrand:
             }
         });
         match random.u8(..3) {
-            // Until the runtime ends.
+            // Lives until the runtime ends.
             0 => drop(task),
             1 if !waits => drop(world.value(task).await),
             _ => {

@@ -1,11 +1,11 @@
-//! What the kernel says that this process holds: descriptors, threads, memory.
+//! The resources of this process according to the kernel: descriptors, threads, memory.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use crate::usage;
 
-/// What the process holds at one instant. Empty where there is no `/proc`.
+/// The process's resources at one instant. Empty if there is no `/proc`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Census {
     /// What each open descriptor refers to.
@@ -22,7 +22,7 @@ impl Census {
         Self {
             descriptors: numbered("/proc/self/fd", |path| {
                 let target = fs::read_link(path).ok()?;
-                // The one by which the folder is being read.
+                // Skip the descriptor that is reading this folder.
                 let own = format!("/proc/{}/fd", std::process::id());
                 let target = target.to_string_lossy().into_owned();
                 (target != own).then_some(target)
@@ -35,21 +35,21 @@ impl Census {
         }
     }
 
-    /// Open descriptors.
+    /// The number of open descriptors.
     pub(super) fn descriptors(&self) -> usize {
         self.descriptors.len()
     }
 
-    /// Threads.
+    /// The number of threads.
     pub(super) fn threads(&self) -> usize {
         self.threads.len()
     }
 
-    /// What this has more of than `before` had, in words; `None` if nothing.
+    /// What it has in excess of `before`, in words; `None` if nothing.
     pub(super) fn beyond(&self, before: &Self) -> Option<String> {
         let more = |what: &str, now: &BTreeMap<u32, String>, then: &BTreeMap<u32, String>| {
             let count = now.len().saturating_sub(then.len());
-            // A number that is in use again need not be the same thing, but most often is.
+            // A number that is in use again may be another descriptor or thread, but usually is not.
             let new = now.iter().filter(|(number, _)| !then.contains_key(number));
             let names: Vec<&str> = new.map(|(_, name)| name.as_str()).take(8).collect();
             let plural = if count == 1 { "" } else { "s" };
@@ -66,7 +66,7 @@ impl Census {
     }
 }
 
-/// The entries of a folder whose names are numbers. One that is gone by the time it is looked at is not there.
+/// The entries of a folder whose names are numbers. Skips entries that disappear meanwhile.
 fn numbered(
     folder: &str,
     read: impl Fn(&std::path::Path) -> Option<String>,

@@ -1,4 +1,4 @@
-//! Which futures were dropped, and how often.
+//! Counts how often each future was dropped.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 const ALIVE: u8 = 1;
 const DROPPED: u8 = 2;
 
-/// Futures of one life that are kept count of. Later ones are not.
+/// The most futures per life that are tracked.
 const CAPACITY: usize = 1 << 20;
 
-/// A byte for each future.
+/// One byte per future.
 ///
-/// A token refers to it by number and for ever, so that a token that is dropped twice, which only unsound code can do,
-/// finds its byte and no freed memory.
+/// A token refers to its byte by number, for as long as the process lives. If unsound code drops a token twice, the
+/// second drop finds the byte, and no freed memory.
 pub(crate) struct Ledger {
     states: Box<[AtomicU8]>,
     next: AtomicUsize,
@@ -28,7 +28,7 @@ impl Ledger {
         }
     }
 
-    /// The process's own: there is one life at a time.
+    /// The process's only ledger, because there is one life at a time.
     pub(super) fn of_process() -> &'static Self {
         static LEDGER: LazyLock<Ledger> = LazyLock::new(Ledger::new);
         &LEDGER
@@ -46,31 +46,31 @@ impl Ledger {
         }
     }
 
-    /// True once no more futures can be kept count of.
+    /// Whether no more futures can be tracked.
     pub(super) fn is_full(&self) -> bool {
         self.next.load(Relaxed) >= CAPACITY
     }
 
-    /// True if the future of this number is gone.
+    /// Whether the future with this number was dropped.
     pub(super) fn is_dropped(&self, number: usize) -> bool {
-        // Relaxed: whoever asks has been told by the handle, which orders this after the drop.
+        // Relaxed is enough, because the handle has reported the end, which orders this after the drop.
         let state = self.states.get(number);
         state.is_none_or(|state| state.load(Relaxed) == DROPPED)
     }
 
-    /// Futures that have not been dropped.
+    /// The number of futures that have not been dropped.
     pub(super) fn alive(&self) -> usize {
         let used = self.next.load(Relaxed).min(CAPACITY);
         let states = self.states[..used].iter();
         states.filter(|state| state.load(Relaxed) == ALIVE).count()
     }
 
-    /// Drops beyond the first.
+    /// The number of drops beyond the first.
     pub(super) fn twice(&self) -> usize {
         self.twice.load(Relaxed)
     }
 
-    /// Forgets the last life; to be called when nothing of it is left.
+    /// Forgets the last life. Call it when nothing of that life is left.
     pub(super) fn clear(&self) {
         let used = self.next.swap(0, Relaxed).min(CAPACITY);
         for state in &self.states[..used] {
@@ -80,14 +80,14 @@ impl Ledger {
     }
 }
 
-/// Stands in a future, and is dropped with it.
+/// Is part of a future, and is dropped with it.
 pub(super) struct Token {
     ledger: &'static Ledger,
     number: usize,
 }
 
 impl Token {
-    /// What [`Ledger::is_dropped`] is asked with.
+    /// The argument for [`Ledger::is_dropped`].
     pub(super) fn number(&self) -> usize {
         self.number
     }
@@ -117,7 +117,7 @@ mod tests {
         drop(first);
         assert!(ledger.is_dropped(number));
         assert_eq!((ledger.alive(), ledger.twice()), (1, 0));
-        // What unsound code would do.
+        // This is what unsound code would do.
         drop(Token { ledger, number });
         assert_eq!(ledger.twice(), 1);
         drop(second);

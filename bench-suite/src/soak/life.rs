@@ -13,29 +13,29 @@ use super::ledger::Ledger;
 use super::world::{Faults, Tally, World};
 use crate::launcher::Launcher;
 
-/// Activities at a time.
+/// Activities that run at the same time.
 const AT_ONCE: usize = 8;
 
-/// What a life is to be like.
+/// The settings of a life.
 #[derive(Clone)]
 pub(super) struct Orders {
-    /// Of its activities and their order.
+    /// The seed of its activities and their order.
     pub(super) seed: u64,
-    /// How long activities are begun.
+    /// How long new activities are started.
     pub(super) duration: Duration,
-    /// Whether it ends when all activities have, or in their midst.
+    /// Whether it ends when all activities have ended, or in the middle of them.
     pub(super) orderly: bool,
-    /// Whether this project's contract of shutdown applies.
+    /// Whether this project's shutdown contract applies.
     pub(super) contract: bool,
     pub(super) ledger: &'static Ledger,
     pub(super) tally: Arc<Tally>,
     pub(super) faults: Arc<Faults>,
 }
 
-/// Starts a runtime, keeps it busy and ends it. What it counts afterwards: its live tasks, if it counts them.
+/// Starts a runtime, keeps it busy and ends it. Returns the runtime's own count of live tasks, if it has one.
 ///
 /// # Errors
-/// When the runtime does not start.
+/// If the runtime does not start.
 pub(super) fn run(
     launcher: &Launcher,
     config: &LaunchConfig,
@@ -90,7 +90,7 @@ async fn live<R: Runtime>(rt: &R, orders: Orders) {
     world.ending.store(true, Relaxed);
 }
 
-/// What is spawned on a runtime that has ended is cancelled at once, and does not run.
+/// Checks that a task spawned on an ended runtime is cancelled at once and does not run.
 fn spawn_after_the_end<R: Runtime>(rt: R, orders: &Orders) {
     let token = orders.ledger.token();
     let faults = Arc::clone(&orders.faults);

@@ -30,26 +30,26 @@ use ledger::Ledger;
 use life::Orders;
 use world::{Faults, Tally};
 
-/// Lives that a runtime has at least, however short the time.
+/// The fewest lives per runtime, however short the time.
 const FEWEST_LIVES: u32 = 4;
-/// How long what a life leaves behind may take to go away, after its last blocking job.
+/// How long leftovers of a life may take to disappear, after its last blocking job.
 const SETTLING: Duration = Duration::from_secs(10);
-/// After how long a life that should have ended is reported.
+/// A life that should have ended is reported after this time.
 const STUCK: Duration = Duration::from_secs(60);
-/// Memory may grow by half of what it was after the warm-up, and this.
+/// Memory may grow by half of its size after the warm-up, plus this much.
 const SLACK_BYTES: u64 = 32 << 20;
 
-/// `lab soak`: starts, misuses and ends runtimes until the time is over or something is left.
+/// `lab soak`: starts, misuses and ends runtimes until the time is over or a leak is found.
 ///
 /// # Errors
-/// [`CommandError::Failed`] with what leaked or what was wrong; [`CommandError::Interrupted`] after a signal;
-/// [`CommandError::Usage`] for names that do not exist.
+/// [`CommandError::Failed`] with the leak or the fault; [`CommandError::Interrupted`] after a signal;
+/// [`CommandError::Usage`] for unknown names.
 pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError> {
     let subjects = subjects(registry, arguments)?;
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let stop = Arc::new(AtomicBool::new(false));
     for signal in stopping::signals() {
-        // In this order: the first signal asks to stop, and a second one ends the process.
+        // In this order, the first signal asks to stop, and the second ends the process.
         signal_hook::flag::register_conditional_shutdown(
             signal,
             stopping::INTERRUPTED.into(),
@@ -59,7 +59,7 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
         .map_err(|error| CommandError::Failed(format!("cannot listen for signals: {error}")))?;
     }
     let watchdog = Watchdog::start().map_err(|error| {
-        CommandError::Failed(format!("soak: the system gives no thread ({error})"))
+        CommandError::Failed(format!("soak: the system refused a thread ({error})"))
     })?;
     let ledger = Ledger::of_process();
     let share = arguments.duration / u32::try_from(subjects.len()).unwrap_or(1);
@@ -81,7 +81,9 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
         };
         let failed = |what: String| {
             let name = subject.info.name;
-            CommandError::Failed(format!("soak: {name}: {what}; again with --seed {seed}"))
+            CommandError::Failed(format!(
+                "soak: {name}: {what}; repeat it with --seed {seed}"
+            ))
         };
         match soak.all(share, &stop) {
             Ok(()) => say(&format!(
@@ -100,12 +102,12 @@ pub fn run(registry: &Registry, arguments: &SoakArgs) -> Result<(), CommandError
     Ok(())
 }
 
-/// A runtime to be soaked, as it was asked for.
+/// A runtime to be soaked, with the requested configuration.
 struct Subject<'a> {
     info: &'a RuntimeInfo,
     launcher: Launcher,
     config: LaunchConfig,
-    /// The number of workers and the reactor are drawn anew for each life.
+    /// Whether each life draws a new number of workers and a new reactor.
     any_workers: bool,
 }
 
@@ -120,9 +122,9 @@ fn subjects<'a>(
     }
     let asked = LaunchRequest {
         workers: arguments.workers,
-        policy: arguments.policy.clone(),
-        knobs: arguments.knobs.clone(),
-        without: arguments.without.clone(),
+        policy: arguments.scheduler.policy.clone(),
+        knobs: arguments.scheduler.knobs.clone(),
+        without: arguments.scheduler.without.clone(),
     };
     let startable = || {
         registry
@@ -140,7 +142,7 @@ fn subjects<'a>(
     }
     if chosen.is_empty() {
         chosen.extend(startable().filter(|info| info.ours));
-        // A choice that was made is for those that have it.
+        // A requested choice selects the runtimes that have it.
         let fits = |info: &&RuntimeInfo| asked.config(info.launcher).is_ok();
         if chosen.iter().any(fits) {
             chosen.retain(fits);
@@ -151,9 +153,12 @@ fn subjects<'a>(
         .filter_map(|info| Some((info, info.launcher?)))
         .map(|(info, launcher)| {
             let config = asked.config(Some(launcher))?;
-            // Refused choices are told before the first life.
+            // Report refused choices before the first life.
             launcher.probe(&config).map_err(|error| {
-                CommandError::Usage(format!("{} can't be started so: {error}", info.name))
+                CommandError::Usage(format!(
+                    "{} can't be started with these settings: {error}",
+                    info.name
+                ))
             })?;
             Ok(Subject {
                 info,
@@ -178,7 +183,7 @@ struct Soak<'a> {
 
 impl Soak<'_> {
     /// # Errors
-    /// What was left or wrong, in words.
+    /// What leaked or was wrong, in words.
     fn all(&mut self, duration: Duration, stop: &AtomicBool) -> Result<(), String> {
         let mut random = fastrand::Rng::with_seed(self.seed);
         let before = Census::take();
@@ -207,7 +212,7 @@ impl Soak<'_> {
             }
             if elapsed >= next_line {
                 next_line = elapsed + interval;
-                // The last line tells whether it can be said.
+                // The final line reports whether standard output works.
                 let _ = say(&format!("{}: {}", self.subject.info.name, self.summary()));
             }
         }
@@ -235,7 +240,7 @@ impl Soak<'_> {
         let life = self.lives + 1;
         let name = self.subject.info.name;
         self.watchdog.expect(Some(format!(
-            "soak: {name}: life {life} has no end; again with --seed {}",
+            "soak: {name}: life {life} does not end; repeat it with --seed {}",
             self.seed
         )));
         let live_tasks = life::run(&self.subject.launcher, &config, orders)
@@ -252,7 +257,7 @@ impl Soak<'_> {
         }
     }
 
-    /// Waits until nothing is left of a life: at once, but for what blocking jobs hold.
+    /// Waits until nothing is left of a life. Only blocking jobs may take a while.
     fn settle(&self, before: &Census) -> Result<(), String> {
         let deadline = Instant::now() + SETTLING;
         loop {
@@ -297,9 +302,9 @@ fn say(line: &str) -> Result<(), CommandError> {
     terminal::print(&format!("{line}\n"))
 }
 
-/// Ends the process when what is expected to end does not: a deadlock is a finding, and has to be told.
+/// Ends the process if something does not end as expected. A deadlock is a finding and must be reported.
 struct Watchdog {
-    /// What to say, while something is expected.
+    /// The message, while something is expected to end.
     message: Arc<Mutex<Option<String>>>,
     changed: mpsc::Sender<()>,
 }
@@ -327,7 +332,7 @@ impl Watchdog {
         Ok(Self { message, changed })
     }
 
-    /// From now on, the end of something is expected, with these words if it does not come; or nothing is.
+    /// Expects something to end, and reports `message` if it does not; with `None`, expects nothing.
     fn expect(&self, message: Option<String>) {
         *self.message.lock().unwrap_or_else(PoisonError::into_inner) = message;
         let _ = self.changed.send(());

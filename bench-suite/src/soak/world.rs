@@ -1,4 +1,4 @@
-//! What all activities of a life share: the runtime, the ledger, and what went on.
+//! What all activities of a life share: the runtime, the ledger, and counts.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,7 @@ use runtime_core::{JoinError, Runtime, TaskHandle as _};
 
 use super::ledger::Ledger;
 
-/// How often what was done.
+/// Counts what happened.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(super) tasks: AtomicU64,
@@ -22,7 +22,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// One more.
+    /// Adds one.
     pub(super) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
     }
@@ -45,12 +45,12 @@ impl fmt::Display for Tally {
     }
 }
 
-/// What was found wrong.
+/// The faults that were found.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Mutex<Vec<String>>);
 
 impl Faults {
-    /// Notes one.
+    /// Records a fault.
     pub(super) fn add(&self, what: String) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // One fault can have a million symptoms.
@@ -59,23 +59,23 @@ impl Faults {
         }
     }
 
-    /// The first one.
+    /// The first fault.
     pub(super) fn first(&self) -> Option<String> {
         let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         faults.first().cloned()
     }
 }
 
-/// What every activity is given.
+/// The environment of every activity.
 pub(super) struct World<R> {
     pub(super) rt: R,
     pub(super) ledger: &'static Ledger,
     pub(super) tally: Arc<Tally>,
     pub(super) faults: Arc<Faults>,
-    /// The root is about to return: from now on a task may be cancelled under the hands of another one that still
-    /// runs, and answers say nothing any more.
+    /// Set when the root is about to return. From then on, a task may be cancelled while others still use it, and
+    /// answers prove nothing.
     pub(super) ending: Arc<AtomicBool>,
-    /// Tasks of a large burst: a thread for each is another matter than a cell for each.
+    /// The size of a large burst. It depends on the runtime, because a thread per task costs more than a cell per task.
     pub(super) many: u64,
 }
 
@@ -92,14 +92,14 @@ impl<R: Clone> Clone for World<R> {
     }
 }
 
-/// A task with a token.
+/// A task with its token.
 pub(super) struct Spawned<H> {
     handle: H,
     number: usize,
 }
 
 impl<R: Runtime> World<R> {
-    /// Spawns a task whose end is watched.
+    /// Spawns a task and tracks its end.
     pub(super) fn spawn<F>(&self, future: F) -> Spawned<R::JoinHandle<F::Output>>
     where
         F: Future + Send + 'static,
@@ -115,21 +115,21 @@ impl<R: Runtime> World<R> {
         Spawned { handle, number }
     }
 
-    /// Awaits a task's end.
+    /// Awaits the end of a task.
     pub(super) async fn join<T: Send + 'static>(
         &self,
         spawned: Spawned<R::JoinHandle<T>>,
     ) -> Result<T, JoinError> {
         let outcome = spawned.handle.await;
         if !self.ledger.is_dropped(spawned.number) {
-            // Always a fault.
+            // This is always a fault.
             self.faults
                 .add("a handle reported before its future was dropped".to_owned());
         }
         outcome
     }
 
-    /// [`join`](World::join) for a task that has to end well; `None` once it did not.
+    /// [`join`](World::join) for a task that must succeed; `None` if it does not.
     pub(super) async fn value<T: Send + 'static>(
         &self,
         spawned: Spawned<R::JoinHandle<T>>,
@@ -137,27 +137,28 @@ impl<R: Runtime> World<R> {
         match self.join(spawned).await {
             Ok(value) => Some(value),
             Err(error) => {
-                self.fault(format!("a task that should have ended well: {error}"));
+                self.fault(format!("a task that should have succeeded: {error}"));
                 None
             }
         }
     }
 
-    /// Asks a task to end where it stands.
+    /// Aborts a task.
     pub(super) fn abort<T: Send + 'static>(&self, spawned: &Spawned<R::JoinHandle<T>>) {
         Tally::count(&self.tally.aborted);
         spawned.handle.abort();
     }
 
-    /// Notes that something is wrong, unless it may be the end's doing.
+    /// Records a fault, unless the shutdown may have caused it.
     pub(super) fn fault(&self, what: impl Into<String>) {
-        // Relaxed: it was set before the shutdown began, and so before whatever that did.
+        // Relaxed is enough, because it was set before the shutdown began, and so before anything that the shutdown
+        // caused.
         if !self.ending.load(Relaxed) {
             self.faults.add(what.into());
         }
     }
 
-    /// Notes a wrong answer.
+    /// Records a fault if the answer is wrong.
     pub(super) fn expect<T: PartialEq + fmt::Debug>(&self, what: &str, answer: T, expected: T) {
         if answer != expected {
             self.fault(format!("{what}: {answer:?} instead of {expected:?}"));

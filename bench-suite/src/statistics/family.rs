@@ -1,4 +1,4 @@
-//! Many comparisons judged together, look by look.
+//! Judges many comparisons together, look by look.
 
 use super::holm::holm;
 use super::resolution::{rounds_missing, rounds_to_reject};
@@ -14,43 +14,43 @@ use crate::results::Verdict;
 pub struct Hypothesis {
     /// The logarithm of runtime / baseline in each round in which both were measured.
     pub differences: Series,
-    /// The same of the A/A arm and its twin: what is no further from 0 than these is noise.
+    /// The same for the A/A arm and its twin. A difference that is no larger than theirs is noise.
     pub noise: Series,
 }
 
-/// What is known of one comparison.
+/// The state of one comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
-    /// Of the log ratio; `None` without a pair.
+    /// The estimate of the log ratio; `None` without pairs.
     pub estimate: Option<f64>,
-    /// Of the log ratio; `None` from fewer than two pairs.
+    /// The interval of the log ratio; `None` with fewer than two pairs.
     pub interval: Option<[f64; 2]>,
-    /// How often the interval may miss the truth.
+    /// The probability that the interval misses the truth.
     pub level: f64,
-    /// True if the interval is what the rank test does not reject; false if there are too few pairs for that, and it is
+    /// True if the interval comes from the rank test. False if there are too few pairs for the test, and it is
     /// Student's.
     pub exact: bool,
-    /// Two-sided, of no difference.
+    /// The two-sided p value for no difference.
     pub p_value: Option<f64>,
-    /// Pairs that it is from.
+    /// The number of pairs.
     pub pairs: u32,
     /// The verdict.
     pub verdict: Verdict,
-    /// Rounds that a verdict would take beyond these, about; `None` if there is one or it would take too many.
+    /// About how many more rounds a verdict would take; `None` if there is one, or if it would take too many.
     pub more_rounds: Option<u32>,
 }
 
-/// What one sample says by itself at the level [`LEVEL`], without a verdict.
+/// The judgement of a single sample at the level [`LEVEL`], without a verdict.
 pub fn interval_only(differences: &Series) -> Judgement {
     let values: Vec<f64> = differences.iter().map(|&(_, value)| value).collect();
     judgement(&values, signed_rank(&values).as_ref(), LEVEL)
 }
 
-/// Judges a family after the looks that were made. All its verdicts together are wrong about a difference with a
-/// probability of at most [`LEVEL`].
+/// Judges a family after all looks so far. The probability that any of its verdicts wrongly finds a difference is at
+/// most [`LEVEL`].
 ///
-/// A comparison that is decided at a look stays so, with the figures of that look. One that is found different makes
-/// room for the others (Holm); one that is found equal does not.
+/// A comparison that is decided at a look keeps its verdict and the figures of that look. A comparison that is found
+/// different leaves its share of the error rate to the others (Holm). One that is found equal does not.
 pub fn judge(family: &[Hypothesis], margin: f64, looks: &Looks) -> Vec<Judgement> {
     let mut judged: Vec<Judgement> = vec![judgement(&[], None, LEVEL); family.len()];
     let mut open: Vec<usize> = (0..family.len()).collect();
@@ -76,7 +76,7 @@ pub fn judge(family: &[Hypothesis], margin: f64, looks: &Looks) -> Vec<Judgement
     judged
 }
 
-/// The rounds of one comparison before a look.
+/// The rounds of one comparison up to a look.
 struct Sample {
     values: Vec<f64>,
     test: Option<RankTest>,
@@ -101,7 +101,7 @@ impl Sample {
         }
     }
 
-    /// That of no difference; 1 where what differs is noise, so that it makes no room for others.
+    /// The p value for no difference; 1 if the difference is noise, so that it leaves nothing to the others.
     fn p_value(&self) -> f64 {
         match &self.test {
             Some(test) if test.estimate().abs() > self.noise => test.p_value(0.0),
@@ -127,7 +127,7 @@ impl Sample {
     }
 }
 
-/// The figures of a sample, the verdict left open.
+/// The figures of a sample, without a verdict.
 fn judgement(values: &[f64], test: Option<&RankTest>, level: f64) -> Judgement {
     let exact = test.and_then(|test| test.interval(level));
     Judgement {
@@ -146,7 +146,7 @@ fn judgement(values: &[f64], test: Option<&RankTest>, level: f64) -> Judgement {
 mod tests {
     use super::*;
 
-    /// Rounds around `centre`, up and down by at most `spread`.
+    /// Rounds within `spread` of `centre`.
     fn around(centre: f64, spread: f64, rounds: u32) -> Hypothesis {
         let mut random = fastrand::Rng::with_seed(7);
         let differences = (0..rounds)
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_a_sample_can_t_decide_stays_open_however_clear_it_looks() {
-        // 2 / 2^8 is more than a twentieth over ten.
+        // 2 / 2^8 is more than a tenth of a twentieth.
         let family = vec![around(1.0, 0.01, 8); 10];
         let judged = judge(&family, 0.02, &one_look(8));
         assert!(judged.iter().all(|one| !one.exact
@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn without_a_look_before_it_the_last_one_has_the_whole_rate() {
-        // Four arms make six pairs, each in two metrics: 2 / 2^9 is below a twentieth over twelve, and 2 / 2^8 is not.
+        // Four arms make six pairs, each in two metrics: 2 / 2^9 is less than a twelfth of a twentieth, and 2 / 2^8 is
+        // not.
         let family = |rounds| vec![around(6.95, 0.01, rounds); 12];
         assert_eq!(verdicts(&family(9), &one_look(9)), [Verdict::Worse; 12]);
         let judged = judge(&family(8), 0.02, &one_look(8));
@@ -213,7 +214,8 @@ mod tests {
                 .iter()
                 .all(|one| one.verdict == Verdict::NotEnoughData && one.more_rounds == Some(1))
         );
-        // With a look at a fifth of the rate before it, nine are too few for that look, and enough for the last one.
+        // An earlier look spends a fifth of the rate. Nine rounds are too few for that look, and enough for the last
+        // one.
         let mut looks = Looks::default();
         looks.interim(9);
         assert_eq!(verdicts(&family(9), &looks), [Verdict::NotEnoughData; 12]);
@@ -260,7 +262,7 @@ mod tests {
         let judged = judge(&family, 0.02, &looks);
         assert_eq!((judged[0].verdict, judged[0].pairs), (Verdict::Worse, 12));
         assert_eq!((judged[1].verdict, judged[1].pairs), (Verdict::Worse, 24));
-        // The other one was rejected, so the last look has all that is left of the rate.
+        // The other hypothesis was rejected, so this one gets the rest of the rate at the last look.
         assert!((judged[1].level - LEVEL * 0.8).abs() < 1e-12);
     }
 

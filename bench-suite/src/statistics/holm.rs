@@ -1,10 +1,10 @@
-//! Holm's correction: many tests, and all together err as seldom as one.
+//! Holm's correction: many tests together have the error rate of one.
 
 /// Which of the hypotheses with these p values are rejected, and the level at which each was tested, in the order of
 /// `p_values`. `open_besides` is the number of other hypotheses of the family that are neither rejected nor tested now.
 ///
-/// The smallest p value is compared with `level` divided by the hypotheses that are left. If it is rejected there is
-/// one less, and so on to the first one that is not rejected: all others are tested at that one's level.
+/// The smallest p value is compared with `level` divided by the number of remaining hypotheses. If it is rejected, one
+/// fewer remains, and so on until one is not rejected. All others are tested at that one's level.
 ///
 /// ```
 /// use bench_suite::statistics::holm;

@@ -1,7 +1,7 @@
 //! From rounds to ratios, intervals and verdicts.
 //!
-//! In each round an arm and its baseline are measured next to each other, so the round's ratio is free of what drifts
-//! slowly. Ratios multiply, so their logarithms are compared.
+//! In each round, an arm and its baseline are measured close together, so slow drift cancels out of the round's ratio.
+//! Ratios multiply, so their logarithms are compared.
 //!
 //! - **The test** is a sign-flip test on ranks ([`signed_rank`]). It is exact for every number of rounds, and a burst
 //!   that meets one arm in one round counts as one rank. With n rounds no p value is below 2 / 2^n.
@@ -44,17 +44,17 @@ pub use spending::{LOOKS, Look, Looks};
 pub use student_t::student_t_interval;
 pub use verdict::verdict_of;
 
-/// The chance of any wrong difference in a family, and of an interval that misses the truth.
+/// The probability of any wrong difference in a family, and of an interval that misses the truth.
 pub const LEVEL: f64 = 0.05;
 
-/// The name of the method, as it stands in results and reports.
+/// The name of the method in results and reports.
 pub const METHOD: &str = "Hodges-Lehmann estimate of the per-round log ratios; the interval holds what the exact \
      signed-rank test does not reject, at 95% or more; Holm over each workload; looks share the error rate out";
 
-/// Values by the round that they were measured in.
+/// Values with the round in which they were measured.
 pub type Series = Vec<(u32, f64)>;
 
-/// The median; `None` of nothing.
+/// The median; `None` for an empty slice.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted: Vec<f64> = values
         .iter()

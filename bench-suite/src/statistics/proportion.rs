@@ -1,8 +1,8 @@
-//! How often something happened, and how often it would happen in the long run.
+//! The interval of a proportion.
 
 use statrs::distribution::{Beta, ContinuousCDF as _};
 
-/// The exact 95% interval of Clopper and Pearson for a share of `happened` among `all`; `None` of nothing.
+/// The exact 95% interval of Clopper and Pearson for `happened` out of `all`; `None` if `all` is 0.
 ///
 /// ```
 /// use bench_suite::statistics::proportion_interval;

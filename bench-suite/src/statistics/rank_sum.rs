@@ -1,14 +1,14 @@
-//! The rank-sum test of Wilcoxon, Mann and Whitney: for values that are not paired, such as those of two stored runs.
+//! The rank-sum test of Wilcoxon, Mann and Whitney, for unpaired values such as those of two stored runs.
 //!
-//! The interval is made of the differences of every two values (Hollander and Wolfe, 4.1 to 4.3). R has it as
+//! The interval comes from the differences of every two values (Hollander and Wolfe, 4.1 to 4.3). In R this is
 //! `wilcox.test(x, y, conf.int = TRUE)`.
 
 use super::rank_test::{RankTest, accumulated, normal_cumulative};
 
-/// Up to so many differences, each way to deal the values out is counted.
+/// Up to this many differences, the distribution is exact.
 const EXACT_UP_TO: usize = 10_000;
 
-/// The test of by how much `values` lie above `others`; `None` if one of them is empty.
+/// Tests by how much `values` exceed `others`; `None` if one of them is empty.
 ///
 /// ```
 /// use bench_suite::statistics::rank_sum;
@@ -32,7 +32,7 @@ pub fn rank_sum(values: &[f64], others: &[f64]) -> Option<RankTest> {
     ))
 }
 
-/// The distribution of the number of pairs on one side, from 0 to about half of the pairs.
+/// The cumulative distribution of the number of pairs on one side, from 0 to about half of the pairs.
 fn cumulative(count: usize, others: usize) -> Vec<f64> {
     let half = count * others / 2 + 1;
     if count * others > EXACT_UP_TO {
@@ -40,8 +40,8 @@ fn cumulative(count: usize, others: usize) -> Vec<f64> {
         let variance = count * others * (count + others + 1.0) / 12.0;
         return normal_cumulative(count * others / 2.0, variance.sqrt(), half);
     }
-    // The probability generating function is the Gaussian binomial coefficient, divided by the binomial one:
-    // the product of (1 - q^(others + i)) / (1 - q^i) * i / (others + i).
+    // The probability generating function is the Gaussian binomial coefficient divided by the binomial coefficient: the
+    // product of (1 - q^(others + i)) / (1 - q^i) * i / (others + i).
     let mut probabilities = vec![0.0; half];
     probabilities[0] = 1.0;
     for index in 1..=count {

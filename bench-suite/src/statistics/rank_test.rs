@@ -1,28 +1,28 @@
 //! An exact rank test and the interval that agrees with it.
 //!
-//! Both tests of this folder count how many of a set of averages or differences lie on one side of a value. The null
-//! distribution of that count is known, so the values that the test does not reject are those between two order
-//! statistics of the set. That is the interval: a value lies outside of it exactly if the test rejects the value.
+//! Both tests of this folder count how many averages or differences of a set lie on one side of a value. The null
+//! distribution of that count is known. The values that the test does not reject are therefore those between two order
+//! statistics of the set. They form the interval: a value lies outside exactly if the test rejects it.
 
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-/// A sample of averages or differences in order, and how likely it is under the null hypothesis that so many of them
-/// lie on one side.
+/// A sorted sample of averages or differences, and the null distribution of the number on one side.
 #[derive(Clone, Debug)]
 pub struct RankTest {
     sorted: Vec<f64>,
-    /// `cumulative[count]`: the probability that `count` or fewer lie on one side.
+    /// `cumulative[count]`: the probability that at most `count` lie on one side.
     cumulative: Vec<f64>,
 }
 
 impl RankTest {
-    /// `cumulative` has an entry for each count up to half of them, at least: the distribution is symmetrical.
+    /// `cumulative` must have an entry for each count up to at least half of them, because the distribution is
+    /// symmetric.
     pub(super) fn new(mut sorted: Vec<f64>, cumulative: Vec<f64>) -> Self {
         sorted.sort_by(f64::total_cmp);
         Self { sorted, cumulative }
     }
 
-    /// The estimate of Hodges and Lehmann: the median of the averages or differences. It lies within every interval.
+    /// The Hodges-Lehmann estimate: the median of the averages or differences. It lies within every interval.
     pub fn estimate(&self) -> f64 {
         let middle = self.sorted.len() / 2;
         if self.sorted.len() % 2 == 1 {
@@ -37,12 +37,12 @@ impl RankTest {
         (2.0 * self.p_below(value).min(self.p_above(value))).min(1.0)
     }
 
-    /// One-sided p value of the hypothesis that the true value is `value` or less: small where the sample lies above.
+    /// One-sided p value of the hypothesis that the true value is at most `value`; small if the sample lies above.
     pub fn p_below(&self, value: f64) -> f64 {
         self.tail(self.sorted.partition_point(|one| *one <= value))
     }
 
-    /// One-sided p value of the hypothesis that the true value is `value` or more: small where the sample lies below.
+    /// One-sided p value of the hypothesis that the true value is at least `value`; small if the sample lies below.
     pub fn p_above(&self, value: f64) -> f64 {
         self.tail(self.sorted.len() - self.sorted.partition_point(|one| *one < value))
     }
@@ -56,10 +56,10 @@ impl RankTest {
         below_half.or_else(mirrored).unwrap_or(1.0)
     }
 
-    /// The values that the two-sided test does not reject at `level`; `None` if the sample is too small for the test to
-    /// reject anything at that level.
+    /// The values that the two-sided test does not reject at `level`; `None` if the sample is too small to reject
+    /// anything at that level.
     pub fn interval(&self, level: f64) -> Option<[f64; 2]> {
-        // So many on one side are still rejected.
+        // The largest count on one side that is still rejected.
         let rejected = self
             .cumulative
             .partition_point(|probability| 2.0 * probability <= level);
@@ -68,8 +68,8 @@ impl RankTest {
     }
 }
 
-/// Cumulative probabilities by the normal approximation with a correction for continuity, for samples that are too
-/// large to be counted out.
+/// Cumulative probabilities by the normal approximation with continuity correction, for samples that are too large for
+/// exact counting.
 pub(super) fn normal_cumulative(mean: f64, deviation: f64, counts: usize) -> Vec<f64> {
     let normal = Normal::standard();
     (0..counts)

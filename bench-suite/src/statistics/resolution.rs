@@ -1,14 +1,14 @@
-//! What a number of rounds can decide, and how many more it would take.
+//! What a number of rounds can decide, and about how many more would be needed.
 
-/// More rounds than anybody waits for: what takes more is not worth a forecast.
+/// The most rounds that are worth a forecast.
 pub const MOST_ROUNDS: u32 = 1000;
 
-/// The smallest two-sided p value that a sign-flip test of `rounds` pairs can give: 2 / 2^n.
+/// The smallest two-sided p value of a sign-flip test of `rounds` pairs: 2 / 2^n.
 pub fn smallest_p_value(rounds: u32) -> f64 {
     2.0 * 0.5_f64.powi(i32::try_from(rounds).unwrap_or(i32::MAX))
 }
 
-/// The fewest pairs from which a sign-flip test can reject at `level`.
+/// The fewest pairs with which a sign-flip test can reject at `level`.
 ///
 /// ```
 /// use bench_suite::statistics::rounds_to_reject;
@@ -23,9 +23,9 @@ pub fn rounds_to_reject(level: f64) -> u32 {
         .unwrap_or(MOST_ROUNDS)
 }
 
-/// How many more rounds it would take to decide, about, if the noise stays as it is: until the interval leaves out 0,
-/// or fits within the margin, whichever comes first. An interval narrows with the root of the rounds. `None` if it
-/// would take more than [`MOST_ROUNDS`].
+/// About how many more rounds a decision would take at the present noise: until the interval excludes 0 or fits within
+/// the margin, whichever comes first. An interval narrows with the square root of the rounds. `None` if it would take
+/// more than [`MOST_ROUNDS`].
 ///
 /// ```
 /// use bench_suite::statistics::rounds_missing;
@@ -41,6 +41,6 @@ pub fn rounds_missing(estimate: f64, interval: [f64; 2], margin: f64, rounds: u3
         return None;
     }
     let all = (f64::from(rounds) * (half / needed).powi(2)).ceil();
-    // Within the noise floor, or off the middle of its interval: at least one more.
+    // At least one more, if the estimate is within the noise floor or not in the middle of its interval.
     (all <= f64::from(MOST_ROUNDS)).then(|| (all as u32).saturating_sub(rounds).max(1))
 }

@@ -1,37 +1,37 @@
-//! What a single figure hides: rounds far off, two modes, drift. They are named, and not averaged away.
+//! What a single figure hides: outliers, two modes, drift. They are reported and not averaged away.
 
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::{Series, median};
 
-/// A round is far off from here on, in deviations that are estimated from the median one (Iglewicz and Hoaglin).
+/// The threshold for an outlier, in deviations estimated from the median deviation (Iglewicz and Hoaglin).
 const FAR_OFF: f64 = 3.5;
-/// As log ratios: what is nearer than this is not worth a line, however regular it is.
+/// Log ratios. Smaller differences are not reported, however regular they are.
 const LEAST_OUTLIER: f64 = 0.0953; // 1.1
 const LEAST_SHIFT: f64 = 0.0488; // 1.05
-/// A mode is of so many rounds at least, and of a fifth of them.
+/// A mode has at least this many rounds, and at least a fifth of them.
 const LEAST_MODE: usize = 3;
-/// Rounds below which nothing is said.
+/// With fewer rounds nothing is reported.
 const LEAST_ROUNDS: usize = 8;
-/// One series in so many hundred without a trend is said to drift.
+/// The probability that drift is reported for a series without a trend.
 const DRIFT_LEVEL: f64 = 0.01;
 
-/// What the rounds of one arm look like.
+/// The shape of one arm's rounds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shape {
-    /// Rounds far from the others, if they are not a mode of their own.
+    /// Rounds far from the others that do not form a mode.
     pub outliers: Vec<u32>,
-    /// Two groups that are further apart than either of them is wide: how many rounds are in the upper one, and the
-    /// ratio of the groups' medians.
+    /// Two groups that are further apart than either is wide: the number of rounds in the upper one, and the ratio of
+    /// the groups' medians.
     pub modes: Option<(usize, f64)>,
-    /// A trend over the rounds: the ratio of the end to the beginning, along the median slope (Theil and Sen), where
-    /// Kendall's rank correlation with the round shows one.
+    /// A trend over the rounds: the ratio of the end to the start along the median slope (Theil and Sen), if Kendall's
+    /// rank correlation with the round shows one.
     pub drift: Option<f64>,
     rounds: usize,
 }
 
 impl Shape {
-    /// In one line, such as `2 of 12 rounds far off (3, 7)`; `None` if there is nothing to say.
+    /// One line, such as `2 of 12 rounds far off (3, 7)`; `None` if there is nothing to report.
     pub fn describe(&self) -> Option<String> {
         let mut said = Vec::new();
         if let Some((upper, ratio)) = self.modes {
@@ -60,7 +60,7 @@ impl Shape {
     }
 }
 
-/// Looks at the logarithms of an arm's values.
+/// Examines the logarithms of an arm's values.
 ///
 /// ```
 /// use bench_suite::statistics::shape_of;
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn noise(random: &mut fastrand::Rng) -> f64 {
-        // Twelve uniform numbers make a normal one, near enough.
+        // The sum of twelve uniform numbers is close to normal.
         ((0..12).map(|_| random.f64()).sum::<f64>() - 6.0) * 0.03
     }
 

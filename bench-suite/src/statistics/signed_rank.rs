@@ -1,17 +1,17 @@
-//! Wilcoxon's signed-rank test: the sign-flip test of paired differences that outliers can't carry.
+//! Wilcoxon's signed-rank test: a sign-flip test of paired differences that is robust against outliers.
 //!
-//! If an arm and its baseline behave alike, then the difference of a round is as likely to have one sign as the other.
-//! The test counts in how many of the 2^n ways to flip the signs the ranks fall as far to one side as they did. It
-//! needs no normal distribution, and one burst counts as one rank, however large it is. The interval is made of the
-//! Walsh averages, the means of every two differences (Hollander and Wolfe, Nonparametric Statistical Methods, 3.1 to
-//! 3.3). R has it as `wilcox.test(x, conf.int = TRUE)`.
+//! If an arm and its baseline behave alike, the difference in a round is equally likely to have either sign. The test
+//! counts in how many of the 2^n ways to flip the signs the ranks lie at least as far to one side as they did. It does
+//! not need a normal distribution, and one burst counts as one rank, however large it is. The interval comes from the
+//! Walsh averages, which are the means of every two differences (Hollander and Wolfe, Nonparametric Statistical
+//! Methods, 3.1 to 3.3). In R this is `wilcox.test(x, conf.int = TRUE)`.
 
 use super::rank_test::{RankTest, accumulated, normal_cumulative};
 
-/// Up to here each of the 2^n sign flips is counted; beyond it the normal approximation is good to 0.0005.
+/// Up to this many differences, the distribution is exact. Beyond it, the normal approximation is accurate to 0.0005.
 const EXACT_UP_TO: usize = 200;
 
-/// The test of `differences`, such as the logarithms of the ratios of the rounds; `None` of none.
+/// Tests `differences`, such as the logarithms of the rounds' ratios; `None` if there are none.
 ///
 /// ```
 /// use bench_suite::statistics::signed_rank;
@@ -38,7 +38,7 @@ pub fn signed_rank(differences: &[f64]) -> Option<RankTest> {
     Some(RankTest::new(averages, cumulative(count)))
 }
 
-/// The distribution of the sum of the ranks on one side, from 0 to about half of the largest sum.
+/// The cumulative distribution of the rank sum on one side, from 0 to about half of the largest sum.
 fn cumulative(count: usize) -> Vec<f64> {
     let largest = count * (count + 1) / 2;
     let half = largest / 2 + 1;

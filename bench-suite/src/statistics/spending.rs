@@ -1,28 +1,28 @@
 //! When the data is looked at, and how much of the error rate each look may spend.
 //!
-//! Whoever looks again and again and stops at the first difference finds one where there is none. So the error rate is
-//! shared out: each look may err in its share of it only, and all shares together are the whole. Whatever the looks
-//! have to do with each other, the whole error is then no more than the whole rate (Bonferroni's inequality; the group
-//! sequential tests of Maurer and Bretz, 2013, with a spending function in steps). Wherever a comparison stops, its
-//! interval therefore still covers the truth as often as it says.
+//! If you look repeatedly and stop at the first difference, you will find differences that do not exist. The error rate
+//! is therefore divided among the looks, and the shares add up to the whole. However the looks depend on each other,
+//! the total error is then at most the whole rate (Bonferroni's inequality; the group sequential tests of Maurer and
+//! Bretz, 2013, with a stepwise spending function). Wherever a comparison stops, its interval therefore still has its
+//! nominal coverage.
 
-/// Rounds after which an adaptive run looks: enough for the first look to decide at a level of a thousandth, then about
+/// An adaptive run looks after these rounds: enough for the first look to decide at a level of a thousandth, then about
 /// 1.5 times as many each time.
 pub const LOOKS: [u32; 5] = [12, 18, 27, 40, 60];
 
-/// The share of the error rate that a look spends if it is not the last one.
+/// The share of the error rate for each look but the last.
 const SHARE: f64 = 0.2;
 
 /// A look at the data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
-    /// Rounds before this one count: each pair has at most so many.
+    /// The number of rounds that the look includes: each pair has at most this many.
     pub rounds: u32,
     /// Its share of the error rate.
     pub share: f64,
 }
 
-/// The looks that were made so far, of those that there may be.
+/// The looks so far.
 ///
 /// ```
 /// use bench_suite::statistics::Looks;
@@ -38,20 +38,20 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// A look after `rounds` rounds, with more to come.
+    /// Adds a look after `rounds` rounds, with more to come.
     pub fn interim(&mut self, rounds: u32) {
         let share = SHARE.min(self.left());
         self.made.push(Look { rounds, share });
     }
 
-    /// The last look: it spends what is left. When it comes may depend on the clock, and must not depend on what was
-    /// measured.
+    /// Adds the last look, which spends the rest. Its time may depend on the clock, but must not depend on the
+    /// measurements.
     pub fn finish(&mut self, rounds: u32) {
         let share = self.left();
         self.made.push(Look { rounds, share });
     }
 
-    /// In the order in which they were made.
+    /// The looks in order.
     pub fn made(&self) -> &[Look] {
         &self.made
     }

@@ -1,9 +1,9 @@
-//! Student's t: the interval of samples that are too small for an exact test to reject anything.
+//! Student's t: the interval of samples that are too small for an exact test.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-/// The interval of the mean of `values` at `level`, `None` from fewer than two. It is right if they are normal, which a
-/// handful of values can't show: no verdict is made of it.
+/// The interval of the mean of `values` at `level`; `None` with fewer than two values. It assumes a normal
+/// distribution, which a handful of values can't confirm, so no verdict is based on it.
 ///
 /// ```
 /// use bench_suite::statistics::student_t_interval;

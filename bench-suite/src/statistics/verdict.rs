@@ -2,13 +2,13 @@
 
 use crate::results::Verdict;
 
-/// What the interval of a log ratio says. Less is better.
+/// The verdict for the interval of a log ratio. Less is better.
 ///
-/// - Wholly within the margin: no difference beyond it. That is an equivalence test: two one-sided tests, each at half
-///   the interval's level (TOST; Schuirmann, 1987). It comes first: a difference that is proven to be smaller than the
-///   margin is not worth a name.
-/// - Wholly on one side of 0: better or worse, if the estimate is beyond what the baseline differs from itself by.
-/// - Else there is not enough data.
+/// - Entirely within the margin: no difference beyond it. This is an equivalence test: two one-sided tests, each at
+///   half the interval's level (TOST; Schuirmann, 1987). It takes precedence, because a difference that is proven to be
+///   smaller than the margin does not matter.
+/// - Entirely on one side of 0: better or worse, if the estimate exceeds the difference of the baseline from itself.
+/// - Otherwise: not enough data.
 ///
 /// ```
 /// use bench_suite::results::Verdict;

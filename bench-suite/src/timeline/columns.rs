@@ -1,7 +1,7 @@
-//! The columns of a trace as the page holds them: variable-length integers, deflated, in base64.
+//! The columns of a trace in the page's format: variable-length integers, deflated, in base64.
 //!
-//! Times and tasks are stored as differences, which are small. A million events come to a few megabytes this way; as
-//! JSON they would be thirty.
+//! Times and tasks are stored as differences, which are small. A million events take a few megabytes this way. As JSON
+//! they would take thirty.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-/// Rising numbers: each as what it adds to the one before.
+/// Rising numbers, stored as differences.
 pub(super) fn rising(values: impl IntoIterator<Item = u64>) -> String {
     let mut bytes = Vec::new();
     let mut last = 0;
@@ -21,7 +21,7 @@ pub(super) fn rising(values: impl IntoIterator<Item = u64>) -> String {
     pack(&bytes)
 }
 
-/// Numbers of which any negative one means "absent".
+/// Numbers, where any negative number means "absent".
 pub(super) fn numbers(values: impl IntoIterator<Item = i64>) -> String {
     let mut bytes = Vec::new();
     for value in values {
@@ -30,7 +30,7 @@ pub(super) fn numbers(values: impl IntoIterator<Item = i64>) -> String {
     pack(&bytes)
 }
 
-/// As [`numbers`], each as its difference from the one before, with the sign in the lowest bit.
+/// Like [`numbers`], but stored as differences, with the sign in the lowest bit.
 pub(super) fn steps(values: impl IntoIterator<Item = i64>) -> String {
     let mut bytes = Vec::new();
     let mut last = 0;
@@ -43,20 +43,20 @@ pub(super) fn steps(values: impl IntoIterator<Item = i64>) -> String {
     pack(&bytes)
 }
 
-/// Bytes as they are.
+/// Unchanged bytes.
 pub(super) fn pack(bytes: &[u8]) -> String {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(6));
     let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
     STANDARD.encode(packed.expect("writing into memory does not fail"))
 }
 
-/// 0 for "absent", else one more than the number. Numbers that a script could not hold exactly are not in a trace:
+/// 0 for "absent", otherwise the number plus one. A trace contains no numbers that are too large for a script, because
 /// ids have 32 bits.
 fn present(value: i64) -> u64 {
     u64::try_from(value).map_or(0, |value| value.min(u64::from(u32::MAX)) + 1)
 }
 
-/// Seven bits a byte, the lowest first; the top bit says that more follow.
+/// Seven bits per byte, lowest first. The top bit means that more bytes follow.
 fn varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 128 {
         bytes.push(value as u8 | 128);
@@ -97,7 +97,7 @@ mod tests {
             [5, 0, 295, (1 << 40) - 300]
         );
         assert_eq!(unpacked(&numbers([-1, 0, 7])), [0, 1, 8]);
-        // From absent (0) to 3, back by 2, and to absent.
+        // From absent (0) to 3, back by 2, and back to absent.
         assert_eq!(unpacked(&steps([3, 1, -1])), [8, 3, 3]);
     }
 

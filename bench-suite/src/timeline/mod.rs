@@ -1,11 +1,12 @@
 //! The page of a trace: one HTML file that shows the timelines of a program under several runtimes, offline.
 //!
-//! The runs stand below each other on one time axis. Rows are the program's tasks, matched with each other, or the
-//! threads. The picture is drawn by the page's own script on a canvas (`assets/`, one concern a file): a frame costs as
-//! much as it has pixels, however many events there are. The page loads nothing, and its own content policy forbids it
-//! to. Names from the trace enter as text and never as markup.
+//! The runs are below each other on one time axis. The rows are the program's tasks, matched across the runs, or the
+//! threads. The page's own script draws the picture on a canvas (`assets/`, one concern per file). The cost of a frame
+//! depends on the number of pixels and not on the number of events. The page loads nothing, and its content security
+//! policy forbids it. Names from the trace are inserted as text, never as markup.
 
 mod columns;
+pub(crate) mod lanes;
 mod path;
 
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ const STYLE: [&str; 2] = [
     include_str!("assets/timeline.css"),
 ];
 
-/// In the order in which they need each other.
+/// In order of dependency.
 const SCRIPT: [&str; 12] = [
     include_str!("assets/decode.js"),
     include_str!("assets/series.js"),
@@ -40,9 +41,10 @@ const SCRIPT: [&str; 12] = [
 
 const BODY: &str = include_str!("assets/body.html");
 
-/// The page of `trace`, whole: style, script and data stand in it.
+/// The page of `trace`, complete with style, script and data.
 ///
-/// What was dropped while recording is said above the picture, in each run's heading, and beside each story.
+/// Events that were dropped during the recording are mentioned above the picture, in each run's heading, and beside
+/// each story.
 ///
 /// ```
 /// use bench_suite::timeline;
@@ -61,6 +63,20 @@ pub fn page(trace: &Trace) -> String {
     let runs = trace.runs.iter().zip(&labels);
     let runs: Vec<Value> = runs.map(|(run, label)| packed(run, label)).collect();
     let title = format!("Timeline of {}", trace.workload);
+    let data = script_json(&json!({ "runs": runs }));
+    whole(&title, &lead(trace, &labels), &data)
+}
+
+/// A page without data, for a script that has some. [`DATA`] marks the place of the data, which must be escaped so that
+/// nothing in it can look like a tag.
+pub(crate) fn template(lead: &str) -> String {
+    whole("Timeline", lead, DATA)
+}
+
+/// The placeholder for the data in a [`template`].
+pub(crate) const DATA: &str = "@the-data@";
+
+fn whole(title: &str, lead: &str, data: &str) -> String {
     let mut html = String::new();
     html.push_str(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -69,20 +85,19 @@ pub fn page(trace: &Trace) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
          style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
     );
-    let _ = write!(html, "<title>{}</title>\n<style>\n", Text(&title));
+    let _ = write!(html, "<title>{}</title>\n<style>\n", Text(title));
     html.push_str(&STYLE.concat());
     html.push_str(&colours::style());
     let _ = write!(
         html,
         "</style>\n</head>\n<body>\n<header>\n<h1>{}</h1>\n<p class=\"how\">{}</p>\n</header>\n",
-        Text(&title),
-        Text(&lead(trace, &labels)),
+        Text(title),
+        Text(lead),
     );
     html.push_str(BODY);
     let _ = write!(
         html,
-        "<script type=\"application/json\" id=\"trace\">{}</script>\n<script>\n(() => {{\n\"use strict\";\n",
-        script_json(&json!({ "runs": runs })),
+        "<script type=\"application/json\" id=\"trace\">{data}</script>\n<script>\n(() => {{\n\"use strict\";\n",
     );
     for part in SCRIPT {
         html.push_str(part);
@@ -91,7 +106,7 @@ pub fn page(trace: &Trace) -> String {
     html
 }
 
-/// What was run, under what.
+/// What was run, and under which runtimes.
 fn lead(trace: &Trace, labels: &[String]) -> String {
     let mut text = format!("Under {}", labels.join(", "));
     for (name, value) in &trace.params {
@@ -102,7 +117,7 @@ fn lead(trace: &Trace, labels: &[String]) -> String {
     text
 }
 
-/// A name for each run: the runtime's, with its set-up where two runs have the same one.
+/// A name for each run: the runtime's, with its configuration if two runs have the same runtime.
 fn labels(trace: &Trace) -> Vec<String> {
     let label = |run: &Run| {
         let same = |other: &&Run| other.runtime == run.runtime;
@@ -124,7 +139,8 @@ fn plain(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn packed(run: &Run, label: &str) -> Value {
+/// A run in the format that the page's script reads.
+pub(crate) fn packed(run: &Run, label: &str) -> Value {
     let mut names = Table::default();
     let mut sites = Table::default();
     let tasks = &run.tasks;
@@ -140,6 +156,7 @@ fn packed(run: &Run, label: &str) -> Value {
         "hue": colours::hue(&run.runtime),
         "wall_ns": run.wall_ns,
         "dropped": run.dropped,
+        "missing": run.missing,
         "threads": run.threads,
         "events": events.len(),
         "tasks": {
@@ -163,7 +180,7 @@ fn packed(run: &Run, label: &str) -> Value {
     })
 }
 
-/// Texts that occur often, each once.
+/// A table of strings, each stored once.
 #[derive(Default)]
 struct Table {
     texts: Vec<String>,
@@ -187,7 +204,7 @@ mod tests {
     use super::*;
     use crate::trace::{Event, Events, Kind, Task, Thread, ThreadKind};
 
-    /// A run with one task of this name, and one poll of it.
+    /// A run with one task called `name`, and one poll of it.
     fn run(runtime: &str, name: &str) -> Run {
         let mut events = Events::default();
         for (t_ns, kind) in [(1, Kind::Spawn), (5, Kind::PollBegin), (9, Kind::PollEnd)] {
@@ -219,7 +236,7 @@ mod tests {
         }
     }
 
-    /// The data of a page, as its script reads it.
+    /// The data of a page, as its script would read it.
     fn data(page: &str) -> Value {
         let start = "<script type=\"application/json\" id=\"trace\">";
         let (_, rest) = page.split_once(start).unwrap();
@@ -242,14 +259,16 @@ mod tests {
     }
 
     #[test]
-    fn dropped_events_reach_the_page() {
+    fn what_was_dropped_or_not_seen_reaches_the_page() {
         let mut one = run("mn", "a");
         one.dropped = 1234;
+        one.missing = vec!["steals".to_owned()];
         let trace = Trace {
             runs: vec![one],
             ..Trace::default()
         };
         assert_eq!(data(&page(&trace))["runs"][0]["dropped"], 1234);
+        assert_eq!(data(&page(&trace))["runs"][0]["missing"], json!(["steals"]));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The critical path of a run, for the page to draw.
+//! The critical path of a run in the page's format.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::analysis::critical_path::critical_path;
 use crate::analysis::dag::Dag;
 use crate::trace::Run;
 
-/// The steps of the path as columns, in the order of time; null for a run that is not complete: its path is not known.
+/// The steps of the path as columns, in order of time; null for an incomplete run, because its path is unknown.
 pub(super) fn packed(run: &Run) -> Value {
     if run.dropped > 0 {
         return json!(null);

@@ -1,4 +1,4 @@
-//! `lab trace`: one workload under several runtimes, each recorded, on one axis of time.
+//! `lab trace`: records one workload under several runtimes, on one time axis.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,21 +21,26 @@ use crate::registry::{Failure, Params, Registry, RuntimeInfo};
 use crate::vocabulary::Workload;
 use crate::{suggest, terminal};
 
-/// As much time as makes one repetition after the warm-up.
+/// A budget that allows one repetition after the warm-up.
 const ONE_REPETITION_NS: u64 = 1;
-/// The seed if none is given, so that two traces are of the same input.
+/// The default seed. It is fixed so that two traces have the same input.
 const SEED: u64 = 1;
 
-/// The command `lab trace`: runs the workload under each runtime in turn, in this process, records the first timed
-/// repetition, and writes the trace in its forms.
+/// The command `lab trace`: runs the workload under each runtime in turn in this process, records the first timed
+/// repetition, and writes the trace in all formats.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for names and values that there are not, and a folder that takes no files;
-/// [`CommandError::Failed`] when a workload fails, or a file can't be written.
+/// [`CommandError::Usage`] for unknown names and values, and for a folder that can't be written to;
+/// [`CommandError::Failed`] if a workload fails or a file can't be written.
 pub fn run(registry: &Registry, arguments: &TraceArgs) -> Result<(), CommandError> {
     let workload = workload(registry, &arguments.workload)?;
     let values = values(workload, arguments)?;
-    let runtimes = runtimes(registry, workload, &arguments.runtimes)?;
+    let runtimes = runtimes(
+        registry,
+        workload,
+        &arguments.runtimes,
+        Hooks::OursOrFollowed,
+    )?;
     ensure_folder(&arguments.out, "--out")?;
     let mut trace = Trace {
         schema: SCHEMA.to_owned(),
@@ -51,7 +56,7 @@ pub fn run(registry: &Registry, arguments: &TraceArgs) -> Result<(), CommandErro
     write(&trace, &arguments.out)
 }
 
-/// Writes the trace's files, and says where they are.
+/// Writes the trace's files, and prints their paths.
 fn write(trace: &Trace, folder: &Path) -> Result<(), CommandError> {
     for path in files::write(trace, folder, "trace")? {
         terminal::print(&format!("trace: {}\n", path.display()))?;
@@ -70,9 +75,12 @@ fn summary(run: &Run) -> String {
     );
     if run.dropped > 0 {
         line += &format!(
-            "; {} events were dropped, so that it is not complete: a smaller size, or a larger --records, keeps all",
+            "; {} events were dropped, so the trace is incomplete: a smaller size, or a larger --records, keeps all",
             run.dropped
         );
+    }
+    if !run.missing.is_empty() {
+        line += &format!("; not recorded: {}", run.missing.join(", "));
     }
     line + "\n"
 }
@@ -86,13 +94,26 @@ pub(crate) fn workload<'a>(
     found.ok_or_else(|| usage(suggest::unknown("workload", name, known())))
 }
 
-/// The runtimes asked for: those that tell the recorder what they do.
+/// Which runtimes qualify, by what they report to the recorder.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Hooks {
+    /// Those of this project, which report everything.
+    Ours,
+    /// These, and those whose tasks can be observed from outside.
+    OursOrFollowed,
+}
+
+/// The requested runtimes, if they report to the recorder. The default is this project's.
 pub(crate) fn runtimes<'a>(
     registry: &'a Registry,
     workload: &Workload,
     names: &[String],
+    hooks: Hooks,
 ) -> Result<Vec<&'a RuntimeInfo>, CommandError> {
-    let has_hooks = |info: &&RuntimeInfo| info.ours && info.launcher.is_some();
+    let has_hooks = |info: &&RuntimeInfo| {
+        let is_followed = hooks == Hooks::OursOrFollowed && info.set_followed.is_some();
+        info.records() || info.launcher.is_some() && is_followed
+    };
     let traced = || registry.runtimes.iter().filter(has_hooks);
     let mut chosen = Vec::new();
     for name in names {
@@ -108,12 +129,12 @@ pub(crate) fn runtimes<'a>(
     }
     if chosen.is_empty() {
         let has = |info: &&RuntimeInfo| registry.entry(workload.name, info.name).is_some();
-        chosen.extend(traced().filter(has));
+        chosen.extend(traced().filter(|info| info.ours).filter(has));
     }
     Ok(chosen)
 }
 
-/// The workload's parameters: as asked for, defaults elsewhere.
+/// The workload's parameters: the requested values, and defaults for the others.
 pub(crate) fn values(
     workload: &Workload,
     arguments: &TraceArgs,
@@ -175,7 +196,9 @@ pub(crate) fn record_one(
     }
     let mut meter = Meter::default();
     meter.recorder = Some(recorder);
+    info.set_followed.inspect(|set| set(true));
     let ran = catch_unwind(AssertUnwindSafe(|| (entry.run)(&params, &mut meter)));
+    info.set_followed.inspect(|set| set(false));
     ran.unwrap_or_else(|payload| Err(Failure::of_panic(panic_message(&*payload))))
         .map_err(|failure| failed(failure.to_string()))?;
     let recorded: Recorded = meter
@@ -183,10 +206,32 @@ pub(crate) fn record_one(
         .take()
         .ok_or_else(|| failed("it timed nothing that could be recorded".to_owned()))?;
     let config = config(info, &params, meter.workers);
-    Ok(record::run(info.name, config, &recorded))
+    let mut run = record::run(info.name, config, &recorded);
+    run.missing = missing(info);
+    Ok(run)
 }
 
-/// What the run is made with. What only some of the runtimes have is given to those.
+/// What the recorder does not learn about this runtime.
+pub(crate) fn missing(info: &RuntimeInfo) -> Vec<String> {
+    let missing: &[&str] = if info.set_followed.is_some() {
+        &[
+            "queues",
+            "steals",
+            "searches",
+            "I/O polls",
+            "timers",
+            "what woke a task if no task did",
+            "outcomes that were available before they were awaited",
+        ]
+    } else if info.name == "threads" && cfg!(not(target_os = "linux")) {
+        &["the kernel's switches"]
+    } else {
+        &[]
+    };
+    missing.iter().map(|&what| what.to_owned()).collect()
+}
+
+/// The parameters of the run. Options that only some runtimes have are ignored for the others.
 fn params(
     workload: &Workload,
     info: &RuntimeInfo,

@@ -1,4 +1,4 @@
-//! A trace as files: in the lab's own form, as a page of timelines, for Perfetto, and for the Firefox Profiler.
+//! A trace as files: in the lab's own format, as a page of timelines, for Perfetto, and for the Firefox Profiler.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use crate::error::CommandError;
 use crate::output::write_whole;
 use crate::timeline;
 
-/// Writes the trace into `folder`, each file under `name` with an ending of its own. Returns where they are.
+/// Writes the trace into `folder`, in files called `name` with different extensions. Returns their paths.
 ///
 /// # Errors
-/// [`CommandError::Failed`] with the file that can't be written, and why.
+/// [`CommandError::Failed`] with the name of the file that can't be written, and the reason.
 pub(crate) fn write(
     trace: &Trace,
     folder: &Path,

@@ -1,4 +1,4 @@
-//! A trace for the Firefox Profiler (<https://profiler.firefox.com>): each run a process, each thread a row of markers.
+//! A trace for the Firefox Profiler (<https://profiler.firefox.com>): a process per run, a row of markers per thread.
 
 use std::io;
 use std::time::SystemTime;
@@ -12,12 +12,12 @@ use fxprof_processed_profile::{
 use super::format::{ABSENT, Kind, Run, ThreadKind, Trace};
 use super::slices::{self, Doing};
 
-/// The trace as the bytes of a profile in JSON.
+/// The trace as a profile in JSON.
 ///
 /// # Errors
-/// None that is known of; what the serialiser says.
+/// Those of the serialiser; none are expected.
 pub fn bytes(trace: &Trace) -> io::Result<Vec<u8>> {
-    // A trace knows no date, and the same trace gives the same profile.
+    // A trace contains no date, and the same trace must give the same profile.
     let start = SystemTime::UNIX_EPOCH.into();
     let interval = SamplingInterval::from_millis(1);
     let mut profile = Profile::new(&trace.workload, start, interval);
@@ -49,6 +49,9 @@ fn add_run(profile: &mut Profile, categories: &Categories, index: usize, run: &R
     let mut name = run.runtime.clone();
     if run.dropped > 0 {
         name = format!("{name} (incomplete: {} events dropped)", run.dropped);
+    }
+    if !run.missing.is_empty() {
+        name = format!("{name} (not recorded: {})", run.missing.join(", "));
     }
     let process = profile.add_process(&name, number, at(0));
     profile.set_process_end_time(process, at(run.wall_ns));
@@ -119,7 +122,7 @@ fn detail(run: &Run, doing: Doing) -> String {
     }
 }
 
-/// What a point in time is called. The rest are ends of intervals, or too many to be told apart.
+/// The name of an event that is a point in time. Other events end intervals, or are too frequent to show.
 fn point(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::Spawn => "spawn",

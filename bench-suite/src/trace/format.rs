@@ -1,7 +1,7 @@
-//! `lab.trace/1`: what a trace file holds, how it is read, and how it is written.
+//! `lab.trace/1`: the content of a trace file, and how it is read and written.
 //!
-//! Events are columns of equal length, so that a million of them stay small. All times are nanoseconds since the
-//! start of their run. [`ABSENT`] stands for what is not known.
+//! Events are columns of equal length, so that a million of them stay small. All times are nanoseconds since the start
+//! of their run. [`ABSENT`] stands for unknown values.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -18,7 +18,7 @@ use crate::results::ReadError;
 /// The schema of the files that are written and read.
 pub const SCHEMA: &str = "lab.trace/1";
 
-/// A task, `a` or `b` that is not known or makes no sense for the event.
+/// The value of a task, `a` or `b` that is unknown or has no meaning for the event.
 pub const ABSENT: i64 = -1;
 
 /// One program, traced under one or more runtimes.
@@ -28,10 +28,10 @@ pub struct Trace {
     pub schema: String,
     /// The workload's name.
     pub workload: String,
-    /// What the workload was run with.
+    /// The parameters of the workload.
     #[serde(default)]
     pub params: BTreeMap<String, Value>,
-    /// One for each runtime, in the order in which they were asked for.
+    /// One run per runtime, in the order in which they were requested.
     pub runs: Vec<Run>,
 }
 
@@ -40,33 +40,36 @@ pub struct Trace {
 pub struct Run {
     /// The runtime's name.
     pub runtime: String,
-    /// How the runtime was set up: workers, policy.
+    /// The runtime's configuration: workers, policy.
     #[serde(default)]
     pub config: BTreeMap<String, Value>,
     /// How long the run took.
     pub wall_ns: u64,
-    /// Events that were not kept because a ring was full. Above 0 the run is not complete.
+    /// Events that were lost because a ring was full. If this is above 0, the run is incomplete.
     pub dropped: u64,
-    /// Who recorded events.
+    /// Activities of the runtime that are not recorded, in words. Their absence from the events means nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// The threads that recorded events.
     pub threads: Vec<Thread>,
-    /// Every task that an event names.
+    /// Every task that occurs in an event.
     pub tasks: Vec<Task>,
-    /// What happened, by time.
+    /// The events, in order of time.
     pub events: Events,
 }
 
 /// A thread that recorded events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {
-    /// Counted from 0 in each run.
+    /// The number of the thread, from 0 in each run.
     pub id: u32,
-    /// The thread's name, as its program gave it.
+    /// The thread's name, as the program set it.
     pub name: String,
-    /// What the thread is there for.
+    /// The thread's purpose.
     pub kind: ThreadKind,
 }
 
-/// What a thread is there for.
+/// The purpose of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThreadKind {
@@ -76,7 +79,7 @@ pub enum ThreadKind {
     Blocking,
     /// M:N's monitor.
     Monitor,
-    /// It is one task's own, on 1:1.
+    /// It belongs to one task, on 1:1.
     Task,
     /// None of these, such as the program's main thread.
     Other,
@@ -85,11 +88,11 @@ pub enum ThreadKind {
 /// A task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    /// Counted from 0 in each run, in the order of the first event.
+    /// The number of the task, from 0 in each run, in the order of first events.
     pub id: u32,
     /// The name that the program gave it, or its future's type.
     pub name: String,
-    /// The task that spawned it. `None`: it was spawned from outside of tasks, or before the recording.
+    /// The task that spawned it; `None` if it was spawned outside tasks, or before the recording.
     pub parent: Option<u32>,
     /// File and line of the spawn, if known.
     #[serde(default)]
@@ -99,11 +102,11 @@ pub struct Task {
 /// Events as columns of equal length, sorted by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {
-    /// When.
+    /// Time of the event.
     pub t_ns: Vec<u64>,
     /// The id of the thread on which it happened.
     pub thread: Vec<u32>,
-    /// What happened: a [`Kind`] as its number.
+    /// The [`Kind`] of the event, as its number.
     pub kind: Vec<u8>,
     /// The id of the task, or [`ABSENT`].
     pub task: Vec<i64>,
@@ -116,11 +119,11 @@ pub struct Events {
 /// One event, taken from the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When.
+    /// Time of the event.
     pub t_ns: u64,
     /// The id of the thread on which it happened.
     pub thread: u32,
-    /// What happened.
+    /// The kind of event.
     pub kind: Kind,
     /// The id of the task, or [`ABSENT`].
     pub task: i64,
@@ -131,20 +134,20 @@ pub struct Event {
 }
 
 impl Events {
-    /// How many there are.
+    /// The number of events.
     pub fn len(&self) -> usize {
         self.t_ns.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no events.
     pub fn is_empty(&self) -> bool {
         self.t_ns.is_empty()
     }
 
-    /// The event with that index.
+    /// The event at `index`.
     ///
     /// # Panics
-    /// When there are not that many, or the columns are not what [`Trace::read`] lets pass.
+    /// If `index` is out of range, or if the columns are invalid, which [`Trace::read`] would reject.
     pub fn get(&self, index: usize) -> Event {
         Event {
             t_ns: self.t_ns[index],
@@ -156,12 +159,24 @@ impl Events {
         }
     }
 
-    /// All of them, by time.
+    /// All events, in order of time.
     pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// Appends one. Keeping the order of time is the caller's.
+    /// The first `count` events.
+    pub(super) fn first(&self, count: usize) -> Self {
+        Self {
+            t_ns: self.t_ns[..count].to_vec(),
+            thread: self.thread[..count].to_vec(),
+            kind: self.kind[..count].to_vec(),
+            task: self.task[..count].to_vec(),
+            a: self.a[..count].to_vec(),
+            b: self.b[..count].to_vec(),
+        }
+    }
+
+    /// Appends an event. The caller must keep the order of time.
     pub fn push(&mut self, event: Event) {
         self.t_ns.push(event.t_ns);
         self.thread.push(event.thread);
@@ -176,8 +191,8 @@ impl Trace {
     /// Reads a stored trace.
     ///
     /// # Errors
-    /// One line: what is wrong with the file (it can't be read, is cut short, has another schema, contradicts itself),
-    /// and what to do.
+    /// One line: what is wrong with the file (it can't be read, is truncated, has another schema, or contradicts
+    /// itself), and what to do.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             ReadError::new(
@@ -188,19 +203,20 @@ impl Trace {
         Self::parse(&text).map_err(|what| ReadError::new(path, what))
     }
 
-    /// A trace from its text.
+    /// Parses a trace.
     ///
     /// # Errors
     /// What is wrong with it, and what to do, without the file's name.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // The schema first: a file of another version shall be told that, and not which of our fields it lacks.
+        // Check the schema first, so that the error for another version names the schema, and not one of our missing
+        // fields.
         let schema: SchemaOnly = serde_json::from_str(text).map_err(|error| {
             if error.is_eof() || error.is_syntax() && is_at_end(text, &error) {
-                format!("is cut short at line {}; trace again", error.line())
+                format!("is truncated at line {}; trace again", error.line())
             } else if error.is_data() {
-                format!("has no field `schema`, so it is no trace; name a file with `{SCHEMA}`")
+                format!("has no field `schema`, so it is not a trace; name a file with `{SCHEMA}`")
             } else {
-                format!("is no JSON ({error}); name a trace.json that `lab trace` wrote")
+                format!("is not JSON ({error}); name a trace.json that `lab trace` wrote")
             }
         })?;
         if schema.schema != SCHEMA {
@@ -214,16 +230,16 @@ impl Trace {
         for (index, run) in trace.runs.iter().enumerate() {
             run.check().map_err(|what| {
                 let runtime = run.runtime.escape_debug();
-                format!("holds what can't be, run {index} ({runtime}): {what}; trace again")
+                format!("has an invalid run {index} ({runtime}): {what}; trace again")
             })?;
         }
         Ok(trace)
     }
 
-    /// Writes the trace, whole or not at all.
+    /// Writes the trace, as a whole or not at all.
     ///
     /// # Errors
-    /// Those of creating, writing and renaming the file.
+    /// Errors of creating, writing and renaming the file.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut text = serde_json::to_vec(self).map_err(io::Error::other)?;
         text.push(b'\n');
@@ -231,7 +247,7 @@ impl Trace {
     }
 }
 
-/// Whether the text breaks off in the middle of a number: that is no end of the file for the parser.
+/// Whether the text ends in the middle of a number, which the parser does not report as the end of the file.
 fn is_at_end(text: &str, error: &serde_json::Error) -> bool {
     let rest = text.split('\n').skip(error.line().saturating_sub(1));
     let mut rest = rest.map(str::len);
@@ -244,8 +260,8 @@ struct SchemaOnly {
 }
 
 impl Run {
-    /// Says what contradicts itself.
-    fn check(&self) -> Result<(), String> {
+    /// Reports contradictions.
+    pub(super) fn check(&self) -> Result<(), String> {
         let events = &self.events;
         let count = events.len();
         let columns = [
@@ -272,25 +288,25 @@ impl Run {
             .position(|kind| Kind::of(*kind).is_none())
         {
             return Err(format!(
-                "event {at} has kind {}, which there is not",
+                "event {at} has the unknown kind {}",
                 events.kind[at]
             ));
         }
         let threads: HashSet<u32> = self.threads.iter().map(|thread| thread.id).collect();
         let tasks: HashSet<i64> = self.tasks.iter().map(|task| i64::from(task.id)).collect();
         if threads.len() < self.threads.len() || tasks.len() < self.tasks.len() {
-            return Err("an id is there twice".to_owned());
+            return Err("two threads or two tasks have the same id".to_owned());
         }
         if let Some(at) = events.thread.iter().position(|id| !threads.contains(id)) {
             return Err(format!(
-                "event {at} is of thread {}, which there is not",
+                "event {at} is of the unknown thread {}",
                 events.thread[at]
             ));
         }
         let known = |id: &i64| *id == ABSENT || tasks.contains(id);
         if let Some(at) = events.task.iter().position(|id| !known(id)) {
             return Err(format!(
-                "event {at} is of task {}, which there is not",
+                "event {at} is of the unknown task {}",
                 events.task[at]
             ));
         }
@@ -353,7 +369,7 @@ mod tests {
         let text = serde_json::to_string(&small()).unwrap();
         for end in 1..text.len() {
             let what = Trace::parse(&text[..end]).unwrap_err();
-            assert!(what.contains("cut short"), "{end}: {what}");
+            assert!(what.contains("is truncated"), "{end}: {what}");
         }
     }
 
@@ -369,7 +385,7 @@ mod tests {
                 .unwrap_err()
                 .contains("no field `schema`")
         );
-        assert!(Trace::parse("hello").unwrap_err().contains("no JSON"));
+        assert!(Trace::parse("hello").unwrap_err().contains("not JSON"));
     }
 
     #[test]
@@ -379,7 +395,7 @@ mod tests {
             (
                 "/runs/0/events/kind/1",
                 serde_json::json!(77),
-                "event 1 has kind 77",
+                "event 1 has the unknown kind 77",
             ),
             (
                 "/runs/0/events/t_ns/1",

@@ -1,4 +1,4 @@
-//! From what a runtime has recorded to what a trace file holds.
+//! Converts a runtime's recording to the content of a trace file.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ impl From<Recorders> for ThreadKind {
     }
 }
 
-/// A run of `runtime` from its recording.
+/// A run of `runtime`, from its recording.
 pub fn run(runtime: &str, config: BTreeMap<String, Value>, recorded: &Recorded) -> Run {
     let threads = recorded.threads().iter().map(|thread| Thread {
         id: thread.id,
@@ -48,13 +48,15 @@ pub fn run(runtime: &str, config: BTreeMap<String, Value>, recorded: &Recorded) 
         config,
         wall_ns: recorded.wall_ns(),
         dropped: recorded.dropped(),
+        missing: Vec::new(),
         threads: threads.collect(),
         tasks: tasks.collect(),
         events,
     }
 }
 
-/// A task's own name as it is. The type of a future as the function that it is made in, and the line of its spawn.
+/// A name for a task. A name that the program gave is unchanged. A future's type is shortened to the function that
+/// creates it, plus the line of the spawn.
 fn short(name: &str, site: Option<&str>) -> String {
     if !name.contains("::") || name.contains(' ') && !name.contains('<') {
         return name.to_owned();
@@ -70,14 +72,17 @@ fn short(name: &str, site: Option<&str>) -> String {
     let mut parts = outside
         .rsplit("::")
         .filter(|part| !part.is_empty() && !part.starts_with('{'));
-    let last = match parts.next() {
-        // A boxed future does not say whose it is.
-        None | Some("Pin" | "Box") => "future",
-        Some(last) => last,
-    };
-    match site.and_then(|site| site.rsplit(':').next()) {
-        Some(line) => format!("{last}:{line}"),
-        None => last.to_owned(),
+    let place = site.map(|site| site.rsplit('/').next().unwrap_or(site));
+    match (parts.next(), place) {
+        // These types say nothing about the task, but the place of the spawn does.
+        (None | Some("Pin" | "Box"), Some(place)) => place.to_owned(),
+        (None | Some("Pin" | "Box"), None) => "future".to_owned(),
+        (Some("BlockingJob"), Some(place)) => format!("blocking job, {place}"),
+        (Some("BlockingJob"), None) => "blocking job".to_owned(),
+        (Some(last), place) => match place.and_then(|place| place.rsplit(':').next()) {
+            Some(line) => format!("{last}:{line}"),
+            None => last.to_owned(),
+        },
     }
 }
 
@@ -96,6 +101,13 @@ mod tests {
         assert_eq!(short(closure, None), "rally");
         let boxed = "core::pin::Pin<alloc::boxed::Box<dyn core::future::Future<Output = ()>>>";
         assert_eq!(short(boxed, None), "future");
+        assert_eq!(short(boxed, Some("src/mixed.rs:40")), "mixed.rs:40");
+        let job = "runtime_kernel::blocking::job::BlockingJob<lab::crawl::fetch::{{closure}}>";
+        assert_eq!(
+            short(job, Some("src/crawl.rs:77")),
+            "blocking job, crawl.rs:77"
+        );
+        assert_eq!(short(job, None), "blocking job");
         assert_eq!(short("lab::Ticker", None), "Ticker");
     }
 

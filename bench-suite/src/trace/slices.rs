@@ -1,4 +1,4 @@
-//! What each thread did from when to when, nested, and which wake led to which poll. What the exports draw.
+//! What each thread did and when, as nested slices, and which wakes led to which polls. The exports draw this.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,24 @@ pub(super) enum Doing {
     Polling(i64),
     /// It slept.
     Sleeping,
-    /// It ran blocking code, of the task if that is known.
+    /// It ran blocking code, for this task if it is known.
     Blocking(i64),
 }
 
-/// A thread did something from one time to another. Those of one thread nest: each lies in another, or beside it.
+/// A time span in which a thread did something. The slices of a thread nest: two of them are disjoint, or one contains
+/// the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slice {
     pub(super) thread: u32,
     pub(super) from_ns: u64,
     pub(super) to_ns: u64,
     pub(super) doing: Doing,
-    /// Wakes and spawns that led to this poll, as indices of events.
+    /// The wakes and spawns that led to this poll, as indices of events.
     pub(super) causes: Vec<usize>,
 }
 
-/// All slices, by the time of their begin; a slice comes before those in it. One that has not ended ends with the run.
+/// All slices in order of their start; an outer slice precedes the inner ones. A slice without an end lasts until the
+/// end of the run.
 pub(super) fn slices(run: &Run) -> Vec<Slice> {
     let mut slices: Vec<Slice> = Vec::new();
     let mut open: HashMap<u32, Vec<usize>> = HashMap::new();
@@ -53,7 +55,7 @@ pub(super) fn slices(run: &Run) -> Vec<Slice> {
                 .iter()
                 .rposition(|slice| slices[*slice].doing == doing)
         {
-            // What is still open in it ends with it: its own end was not recorded.
+            // Inner slices that are still open end too, because their own ends were not recorded.
             for slice in stack.drain(depth..) {
                 slices[slice].to_ns = event.t_ns;
             }
@@ -80,7 +82,7 @@ fn ends(event: &Event) -> Option<Doing> {
     })
 }
 
-/// What a slice is called.
+/// The name of a slice.
 pub(super) fn name(run: &Run, doing: Doing) -> String {
     match doing {
         Doing::Polling(task) => task_name(run, task),
@@ -92,7 +94,7 @@ pub(super) fn name(run: &Run, doing: Doing) -> String {
 
 /// A task's name, or its number.
 pub(super) fn task_name(run: &Run, id: i64) -> String {
-    // Tasks of our own recordings stand at the place of their id.
+    // In our own recordings, a task's id is its index.
     let at = usize::try_from(id).ok().and_then(|at| run.tasks.get(at));
     let task = at
         .filter(|task| i64::from(task.id) == id)
@@ -108,7 +110,7 @@ pub(super) mod tests {
     use super::super::format::{Events, Task, Thread, ThreadKind};
     use super::*;
 
-    /// One worker; task 1 is spawned by task 0 and woken by it.
+    /// One worker. Task 0 spawns task 1 and wakes it.
     pub(crate) fn small(events: &[(u64, Kind, i64)]) -> Run {
         let mut columns = Events::default();
         for &(t_ns, kind, task) in events {

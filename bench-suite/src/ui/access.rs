@@ -1,17 +1,17 @@
-//! Who may use the page: whoever knows the address that was printed.
+//! Access to the page, for anyone who knows the printed address.
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 
-/// A secret that is part of every address. Other users of the machine, and pages of other sites in the same browser,
-/// can reach the port and can't guess it.
+/// A secret in every address. Other users of the machine, and pages of other sites in the same browser, can reach the
+/// port, but can't guess the secret.
 pub(super) struct Access {
     prefix: String,
 }
 
 impl Access {
-    /// A new secret, of 128 random bits.
+    /// A new secret of 128 random bits.
     ///
     /// # Errors
     /// Those of reading the system's random numbers.
@@ -26,12 +26,13 @@ impl Access {
         Ok(Self { prefix })
     }
 
-    /// `/TOKEN/`: what every path begins with.
+    /// `/TOKEN/`, with which every path begins.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// The rest of a path that begins with the secret. How long this takes says nothing of where a guess is wrong.
+    /// The rest of a path that begins with the secret. Takes constant time, so that it does not reveal where a guess is
+    /// wrong.
     pub(super) fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
         let (guess, rest) = path.split_at_checked(self.prefix.len())?;
         let differences = guess.bytes().zip(self.prefix.bytes());

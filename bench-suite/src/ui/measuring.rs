@@ -1,4 +1,4 @@
-//! One `lab compare` at a time, as a process of its own: started, watched, stopped.
+//! Runs one `lab compare` at a time in a separate process: starts, watches and stops it.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -20,31 +20,31 @@ use super::stored;
 use crate::compare::process::own_program;
 use crate::results::Results;
 
-/// Tells a process that it was started by a page: the number of its parent.
+/// Tells a process that a page started it. The value is the parent's process id.
 const PARENT: &str = "LAB_UI_PROCESS";
-/// Where `lab compare` keeps what it has so far.
+/// The file in which `lab compare` keeps its results so far.
 const UNFINISHED: &str = "results.unfinished.json";
-/// Lines of messages that are kept.
+/// The most lines of messages that are kept.
 const MOST_LINES: usize = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(400);
-/// How long a process that was asked to end may take, before it is killed.
+/// How long a process may take to stop on request, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends this process with the page that started it, if it was one: then what was measured is kept. Does nothing in any
-/// other process.
+/// If a page started this process, makes the process stop when the page's process ends, and keep what was measured.
+/// Otherwise does nothing.
 pub(crate) fn end_with_parent_if_asked() {
     let Ok(parent) = std::env::var(PARENT) else {
         return;
     };
     let _ = set_parent_process_death_signal(Some(Signal::INT));
-    // It may have ended before that.
+    // The parent may have ended before the call.
     let now = getppid().map(|pid| pid.as_raw_nonzero().to_string());
     if now.as_deref() != Some(parent.as_str()) {
         std::process::exit(1);
     }
 }
 
-/// What is going on.
+/// The current activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
@@ -64,17 +64,17 @@ impl Phase {
 
 struct State {
     phase: Phase,
-    /// The arguments of the present or last one.
+    /// The arguments of the current or last comparison.
     command: Vec<String>,
     process: Option<Pid>,
     said: VecDeque<String>,
-    /// How the last one ended.
+    /// How the last comparison ended.
     outcome: Option<String>,
-    /// Charts of what is measured so far.
+    /// Charts of the results so far.
     sections: Value,
-    /// Rises with each change.
+    /// Increases with each change.
     version: u64,
-    /// All of it as JSON: made once for all browsers.
+    /// The state as JSON, created once for all browsers.
     text: Arc<str>,
 }
 
@@ -84,7 +84,7 @@ impl State {
     }
 }
 
-/// What a page starts, watches and stops.
+/// The comparison that a page starts, watches and stops.
 pub(super) struct Measuring {
     folder: PathBuf,
     state: Mutex<State>,
@@ -122,15 +122,15 @@ impl Measuring {
         state.version += 1;
         state.text = Arc::from(as_json(&state));
         drop(state);
-        // Whoever waits goes on; whoever comes later sees the version.
+        // Current waiters continue. Later ones see the new version.
         self.changed.set();
         self.changed.clear();
     }
 
-    /// The state as JSON, once its version is above `seen`.
+    /// The state as JSON, as soon as its version is above `seen`.
     pub(super) async fn newer_than(&self, seen: u64) -> (u64, Arc<str>) {
         loop {
-            // Listening comes first: a change between a look and the wait would be missed.
+            // Start to listen first. Otherwise a change between the check and the wait would be missed.
             let waiting = self.changed.wait();
             let mut waiting = std::pin::pin!(waiting);
             let listening = futures_lite::future::poll_once(waiting.as_mut()).await;
@@ -150,7 +150,7 @@ impl Measuring {
     /// Starts `lab compare` with these arguments.
     ///
     /// # Errors
-    /// One line: one is running, or it can't be started.
+    /// One line: a comparison is already running, or it can't be started.
     pub(super) fn start<R: Runtime>(
         self: &Arc<Self>,
         rt: &R,
@@ -223,7 +223,7 @@ impl Measuring {
         }
     }
 
-    /// Looks for what has been measured so far, again and again.
+    /// Polls the results so far.
     async fn watch<R: Runtime>(&self, rt: R) {
         let path = self.folder.join(UNFINISHED);
         let mut seen: Option<SystemTime> = None;
@@ -235,7 +235,7 @@ impl Measuring {
             }
             seen = written;
             let path = path.clone();
-            // Reading and summing up takes long enough to be in everybody's way.
+            // Reading and summarising takes long enough to delay other requests.
             let read = rt.spawn_blocking(move || {
                 Results::read(&path)
                     .ok()
@@ -247,7 +247,7 @@ impl Measuring {
         }
     }
 
-    /// Asks the process to stop with what it has; false if none runs.
+    /// Asks the process to stop and keep its results; false if none is running.
     pub(super) fn stop(&self) -> bool {
         let process = self.state.lock().process;
         let Some(process) = process else {
@@ -258,7 +258,7 @@ impl Measuring {
         true
     }
 
-    /// Stops what runs, and waits for its end.
+    /// Stops the running process and waits for its end.
     pub(super) async fn end<R: Runtime>(&self, rt: &R) {
         self.stop();
         let ended = async {

@@ -32,11 +32,11 @@ use access::Access;
 use measuring::Measuring;
 use routes::Site;
 
-/// The command `lab ui`: serves until a signal comes, then ends what it measures and ends with code 0.
+/// The command `lab ui`: serves until a signal arrives, then stops its measurement and ends with code 0.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for an address that is none or a folder that takes no files; [`CommandError::Failed`] when
-/// the port is in use or the system refuses what a server needs.
+/// [`CommandError::Usage`] for an invalid address or a folder that can't be written to; [`CommandError::Failed`] if the
+/// port is in use or the system refuses a resource.
 pub(crate) fn run(registry: &Registry, arguments: &UiArgs) -> Result<(), CommandError> {
     let address = load::resolve(&arguments.addr)?;
     ensure_folder(&arguments.out, "--out")?;
@@ -46,7 +46,7 @@ pub(crate) fn run(registry: &Registry, arguments: &UiArgs) -> Result<(), Command
     let access = Access::new().map_err(|error| failed("no random numbers: ", error))?;
     let measuring = Measuring::new(arguments.out.clone());
     let site = Arc::new(Site::new(registry, access, Arc::clone(&measuring)));
-    // On this thread: what is measured ends with the thread that started it.
+    // On this thread, because the measured process ends with the thread that started it.
     let served = N1::run(&LaunchConfig::default(), move |rt| async move {
         serve(rt, address, site, measuring).await
     });
@@ -67,7 +67,7 @@ async fn serve<R: Runtime>(
     site: Arc<Site>,
     measuring: Arc<Measuring>,
 ) -> io::Result<()> {
-    // Before anybody is told that it is ready.
+    // Before the page announces that it is ready.
     let mut interrupt = signal(SignalKind::INTERRUPT)?;
     let mut terminate = signal(SignalKind::TERMINATE)?;
     let listener = rt.bind(address).await?;
@@ -98,7 +98,7 @@ async fn accept<R: Runtime>(rt: R, listener: R::TcpListener, site: Arc<Site>) {
         });
         let conversation = http1::Builder::new().serve_connection(HyperIo::new(stream), service);
         async move {
-            // A browser that leaves ends its conversation, and nothing else.
+            // A browser that leaves ends only its own conversation.
             let _ = conversation.await;
         }
     })

@@ -1,4 +1,4 @@
-//! What a browser may ask for, and the answers.
+//! The page's routes and their responses.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,17 +29,17 @@ const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const EVENTS: &str = "text/event-stream";
 
-/// Scripts and styles stand in the pages; a page may talk to its own server and to nobody else.
+/// Scripts and styles are inline. A page may only connect to its own server.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// More than any wish needs.
+/// The limit of a request's body; no valid request comes close.
 const MOST_BYTES: usize = 64 * 1024;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 type Answer = Response<Body>;
 
-/// The page and what it asks for.
+/// The page and the data behind it.
 pub(super) struct Site {
     access: Access,
     measuring: Arc<Measuring>,
@@ -48,7 +48,7 @@ pub(super) struct Site {
     page: Bytes,
 }
 
-/// What is to be measured.
+/// A request for a measurement.
 #[derive(Deserialize)]
 struct Wish {
     workloads: Vec<String>,
@@ -82,7 +82,7 @@ impl Site {
     ) -> Result<Answer, Infallible> {
         let path = request.uri().path().to_owned();
         if path == "/favicon.ico" {
-            // Every browser asks for one by itself.
+            // Browsers request this icon on their own.
             return Ok(answer(StatusCode::NO_CONTENT, TEXT, ""));
         }
         let Some(path) = self.access.rest(&path) else {
@@ -120,7 +120,7 @@ impl Site {
             _ => return answer(StatusCode::NOT_FOUND, TEXT, "there is no such page\n"),
         };
         let (measuring, name) = (Arc::clone(&self.measuring), name.to_owned());
-        // Not on the loop, which has others to answer.
+        // Not on the loop, which has other requests to answer.
         let made = rt.spawn_blocking(move || {
             stored::read(measuring.folder(), &name).map(|results| show(&results))
         });
@@ -141,11 +141,11 @@ impl Site {
             .collect()
             .await
         else {
-            return bad("the wish is too long, or it was not sent to its end".to_owned());
+            return bad("the request is too long or incomplete".to_owned());
         };
         let wish: Wish = match serde_json::from_slice(&body.to_bytes()) {
             Ok(wish) => wish,
-            Err(error) => return bad(format!("the wish is not understood: {error}")),
+            Err(error) => return bad(format!("the request is invalid: {error}")),
         };
         let arguments = match self.arguments(&wish) {
             Ok(arguments) => arguments,
@@ -157,7 +157,7 @@ impl Site {
         }
     }
 
-    /// A wish as arguments. Only names that are known get into them.
+    /// The command-line arguments for a request. They contain only known names.
     fn arguments(&self, wish: &Wish) -> Result<Vec<String>, String> {
         let known = |what: &str, names: &[String], all: &[&str]| {
             if names.is_empty() {
@@ -185,7 +185,7 @@ impl Site {
     }
 }
 
-/// The page with everything in it.
+/// The page, complete with styles and scripts.
 fn own_page(registry: &Registry) -> String {
     let workloads = registry
         .workloads
@@ -237,7 +237,7 @@ fn with_headers(status: StatusCode, kind: &'static str, body: Body) -> Answer {
     for (name, value) in [
         (CONTENT_TYPE, kind),
         (CONTENT_SECURITY_POLICY, POLICY),
-        // The address holds the secret.
+        // The address contains the secret.
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -251,10 +251,22 @@ fn with_headers(status: StatusCode, kind: &'static str, body: Body) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue;
+    use crate::registry::RuntimeInfo;
+
+    /// With the standard registry, the compiler would copy all workloads a second time.
+    fn registry() -> Registry {
+        let runtime = |name| RuntimeInfo::ours(name, "one of this project's");
+        Registry {
+            workloads: catalogue::workloads(),
+            runtimes: ["n1", "mn"].map(runtime).into(),
+            ..Registry::default()
+        }
+    }
 
     fn site() -> Site {
         let measuring = Measuring::new("nowhere".into());
-        Site::new(&Registry::standard(), Access::new().unwrap(), measuring)
+        Site::new(&registry(), Access::new().unwrap(), measuring)
     }
 
     fn wish(text: &str) -> Result<Vec<String>, String> {
@@ -284,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_page_is_whole() {
-        let page = own_page(&Registry::standard());
+        let page = own_page(&registry());
         for place in ["/* STYLE */", "CHOICES", "/* CHARTS */", "/* SCRIPT */"] {
             assert!(!page.contains(place), "{place}");
         }

@@ -1,4 +1,4 @@
-//! Results that a folder holds: the last ones, and the earlier ones that `lab compare` keeps.
+//! The results in a folder: the newest, and the earlier ones that `lab compare` keeps.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,16 @@ use crate::report::charts;
 use crate::results::Results;
 use crate::summary::{self, Section};
 
-/// What the newest results are called; the others have the name of their folder.
+/// The name of the newest results. The others are named after their folder.
 const LAST: &str = "last";
-/// As `lab compare` names them.
+/// The name that `lab compare` gives them.
 const RESULTS: &str = "results.json";
 const EARLIER: &str = "earlier";
-/// More than anybody looks through.
+/// More than anyone looks through.
 const MOST: usize = 200;
 
-/// The results of a folder by name, newest first. Links are not followed: nothing outside of the folder is named.
+/// The results of a folder by name, newest first. Does not follow links, so that nothing outside the folder is
+/// reachable.
 fn all(folder: &Path) -> Vec<(String, PathBuf)> {
     let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|of| of.is_file());
     let mut named = Vec::new();
@@ -33,7 +34,7 @@ fn all(folder: &Path) -> Vec<(String, PathBuf)> {
             named.push((name, path));
         }
     }
-    // Names are times.
+    // The names are times.
     named.sort_by(|one, other| other.cmp(one));
     named.truncate(MOST);
     let last = folder.join(RESULTS);
@@ -43,7 +44,7 @@ fn all(folder: &Path) -> Vec<(String, PathBuf)> {
     named
 }
 
-/// The list, for the page.
+/// The list for the page.
 pub(super) fn list(folder: &Path) -> Value {
     let one = |(name, path): (String, PathBuf)| {
         let of = fs::metadata(&path).ok();
@@ -58,17 +59,17 @@ pub(super) fn list(folder: &Path) -> Value {
     all(folder).into_iter().map(one).collect()
 }
 
-/// The results of this name.
+/// The results called `name`.
 ///
 /// # Errors
-/// One line: there are none of this name, or what is wrong with them.
+/// One line: no results have this name, or what is wrong with them.
 pub(super) fn read(folder: &Path, name: &str) -> Result<Results, String> {
     let found = all(folder).into_iter().find(|(one, _)| one == name);
     let (_, path) = found.ok_or("there are no results of this name")?;
     Results::read(&path).map_err(|error| error.to_string())
 }
 
-/// Sections with the data of their charts.
+/// Sections, with the data for their charts.
 pub(super) fn sections(results: &Results) -> Value {
     let sections = summary::sections(results);
     let Value::Array(charts) = charts::data(&sections) else {
@@ -136,6 +137,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(RESULTS), &EMPTY[..20]).unwrap();
         let said = read(folder.path(), LAST).unwrap_err();
-        assert!(said.contains("cut short") && !said.contains('\n'), "{said}");
+        assert!(
+            said.contains("is truncated") && !said.contains('\n'),
+            "{said}"
+        );
     }
 }

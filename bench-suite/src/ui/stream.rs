@@ -1,4 +1,4 @@
-//! Server-sent events: the state of what is measured, again whenever it changes.
+//! Server-sent events: the state of the measurement, sent whenever it changes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use runtime_core::Runtime;
 
 use super::measuring::Measuring;
 
-/// So often something is sent in any case: a browser that has left is noticed by a write that fails.
+/// Something is sent at least this often, because the server only notices in a failed write that a browser has left.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(15);
 
-/// The body of a response that does not end by itself.
+/// The body of a response that never ends by itself.
 pub(super) fn body<R: Runtime>(
     rt: R,
     measuring: Arc<Measuring>,

@@ -1,26 +1,26 @@
-//! Why a run gave no figure, and what errors and panics come to.
+//! Why a run has no figure, and how errors and panics are converted to that.
 
 use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a run gave no figure. A failed check is a failed run, never a fast one.
+/// The reason why a run has no figure. A failed check makes the run fail, however fast it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// The workload's check of its own result failed.
     WrongAnswer(String),
-    /// The system refused what the size needs, such as threads or descriptors.
+    /// The system refused a resource that the size needs, such as threads or descriptors.
     Refused(String),
-    /// Something that the runtime or a peer needs is not on this machine; says how to install it.
+    /// Something that the runtime or a peer needs is not installed. Says how to install it.
     NotInstalled(String),
     /// It ended in an error.
     Crashed(String),
 }
 
 impl Failure {
-    /// What a panic with this message comes to. Much code panics when the system gives it no thread, descriptor or
-    /// memory: the error that it was given is in the message.
+    /// The failure for a panic with this message. Much code panics if the system refuses it a thread, a descriptor or
+    /// memory, and the message then contains the system's error.
     pub(crate) fn of_panic(message: &str) -> Self {
         let refused = [
             io::Error::from_raw_os_error(libc::EAGAIN),
@@ -38,7 +38,7 @@ impl Failure {
         }
     }
 
-    /// What an error of the system comes to: a refusal if there was no more of something, a crash otherwise.
+    /// The failure for a system error: a refusal if a resource was exhausted, otherwise a crash.
     pub(crate) fn of_system(what: &str, error: &io::Error) -> Self {
         let said = format!("{what}: {error}");
         if is_refusal(error) {
@@ -49,7 +49,7 @@ impl Failure {
     }
 }
 
-/// Whether the system had no more of what was asked for: threads, processes, descriptors, memory.
+/// Whether the system ran out of the requested resource: threads, processes, descriptors, memory.
 pub(crate) fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

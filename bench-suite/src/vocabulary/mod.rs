@@ -1,7 +1,7 @@
-//! What everything in this crate talks about: workloads, what a run is made with, and how it can fail.
+//! The vocabulary of this crate: workloads, the parameters of a run, and its failures.
 //!
-//! Nothing here starts or measures anything, and nothing here imports the rest of the crate. The names are public
-//! through [`registry`](crate::registry).
+//! Code here starts or measures nothing, and imports nothing from the rest of the crate. The names are public through
+//! [`registry`](crate::registry).
 
 mod failure;
 mod params;

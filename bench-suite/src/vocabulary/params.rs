@@ -1,32 +1,32 @@
-//! What one run is made with.
+//! The parameters of one run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// The values that one run is made with.
+/// The parameters of one run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Params {
-    /// The workload's name, where a function is not told by its type.
+    /// The workload's name, for functions whose type does not determine it.
     pub workload: String,
-    /// The runtime's name, likewise.
+    /// The runtime's name, for the same functions.
     pub runtime: String,
-    /// Worker threads where there are several.
+    /// Worker threads, for runtimes with several.
     pub workers: usize,
-    /// The scheduling policy by name, or the runtime's default.
+    /// The name of the scheduling policy; `None` for the runtime's default.
     pub policy: Option<String>,
-    /// Single decisions of the policy, by name.
+    /// Values of single knobs of the policy, by name.
     pub knobs: BTreeMap<String, String>,
     /// Parts of the runtime that are left out.
     #[serde(default)]
     pub without: BTreeSet<String>,
     /// `epoll` or `polling`.
     pub reactor: Option<String>,
-    /// How long the measured part may take in all, in nanoseconds; a workload stops repeating when it is over.
+    /// The total time of the measured part, in nanoseconds. After that, a workload stops repeating.
     pub budget_ns: u64,
-    /// Seed of all that is random.
+    /// The seed of everything random.
     pub seed: u64,
-    /// The workload's own parameters, each of them present.
+    /// The workload's own parameters, including defaults.
     pub values: BTreeMap<String, u64>,
 }
 
@@ -34,7 +34,7 @@ impl Params {
     /// The value of one of the workload's own parameters.
     ///
     /// # Panics
-    /// When the workload did not declare it.
+    /// If the workload did not declare it.
     pub fn value(&self, name: &str) -> u64 {
         *self
             .values

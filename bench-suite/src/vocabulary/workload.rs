@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-/// Which kind of question a workload asks.
+/// The kind of question that a workload answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// Mostly waiting.
+    /// The program mostly waits.
     Io,
     /// Only more cores help.
     Cpu,
-    /// The scheduler's own costs.
+    /// The costs of the scheduler itself.
     Scheduling,
 }
 
 impl Group {
-    /// All of them, in the order in which they are shown.
+    /// All groups, in display order.
     pub const ALL: [Self; 3] = [Self::Io, Self::Cpu, Self::Scheduling];
 
     /// The group's name in headings.
@@ -27,7 +27,7 @@ impl Group {
     }
 }
 
-/// How load is put on: it decides what latency means.
+/// How load is generated, which determines the meaning of latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Requests start at intended times, whether or not earlier ones have ended.
@@ -52,15 +52,15 @@ impl Mode {
 /// A parameter of a workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
-    /// As in `--param NAME=VALUE`.
+    /// The name, as in `--param NAME=VALUE`.
     pub name: &'static str,
-    /// What it means, in one line, with its unit.
+    /// Its meaning in one line, with its unit.
     pub about: &'static str,
-    /// Its value when none is given.
+    /// The default value.
     pub default: u64,
-    /// The smallest value that makes sense.
+    /// The smallest allowed value.
     pub min: u64,
-    /// The largest value that makes sense.
+    /// The largest allowed value.
     pub max: u64,
 }
 
@@ -71,20 +71,21 @@ pub struct Workload {
     pub name: &'static str,
     /// The kind of question.
     pub group: Group,
-    /// How load is put on with the default parameters; see [`mode_with`](Workload::mode_with).
+    /// How load is generated with the default parameters; see [`mode_with`](Workload::mode_with).
     pub mode: Mode,
     /// What it stresses, in one line.
     pub about: &'static str,
     /// What one operation is, in one line.
     pub op: &'static str,
-    /// Its parameters. The one named `size` is what `--size` sets.
+    /// Its parameters. `--size` sets the one named `size`.
     pub parameters: &'static [Parameter],
     /// The figure that verdicts are about: `wall_ns_per_op`, `cpu_ns_per_op`, `latency_p99_ns` or `bytes_per_task`.
     pub metric: &'static str,
 }
 
 impl Workload {
-    /// How load is put on with these parameters: one named `rate` chooses the open loop, or the closed one if it is 0.
+    /// How load is generated with these parameters: a parameter named `rate` selects the open loop, or the closed
+    /// loop if it is 0.
     pub fn mode_with(&self, values: &BTreeMap<String, u64>) -> Mode {
         match values.get("rate") {
             Some(0) => Mode::Closed,

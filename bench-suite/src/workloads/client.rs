@@ -11,7 +11,7 @@ use crate::load::{LoadOptions, LoadReport, Protocol};
 use crate::measure::{Latency, Meter};
 use crate::vocabulary::{Failure, Parameter, Params};
 
-/// Parameter: connections that the client holds, each with one request in flight.
+/// Parameter: the client's connections, each with one request in flight.
 pub(crate) const CONNECTIONS: Parameter = Parameter {
     name: "connections",
     about: "connections, each with at most one request in flight",
@@ -20,7 +20,7 @@ pub(crate) const CONNECTIONS: Parameter = Parameter {
     max: 16_000,
 };
 
-/// Parameter: bytes of an echo message.
+/// Parameter: the bytes of an echo message.
 pub(crate) const BYTES: Parameter = Parameter {
     name: "bytes",
     about: "bytes of a message",
@@ -33,14 +33,14 @@ pub(crate) const BYTES: Parameter = Parameter {
 pub(crate) const fn rate(default: u64) -> Parameter {
     Parameter {
         name: "rate",
-        about: "requests a second from their intended start (open loop); 0 is the closed loop",
+        about: "requests per second, timed from their intended start (open loop); 0 is the closed loop",
         default,
         min: 0,
         max: 10_000_000,
     }
 }
 
-/// What the client is to do for as long as the budget lasts, with a tenth of that to warm up.
+/// The client's settings for the duration of the budget, with a tenth of it for warm-up.
 pub(crate) fn options(
     protocol: Protocol,
     server: SocketAddr,
@@ -64,7 +64,7 @@ pub(crate) fn options(
     }
 }
 
-/// Starts the client and has it put load on; measures this process from when the client is warm to its last response.
+/// Starts the client and its load. Measures this process from the end of the client's warm-up to its last response.
 pub(crate) async fn measure<R: Runtime>(
     rt: &R,
     options: LoadOptions,
@@ -78,7 +78,7 @@ pub(crate) async fn measure<R: Runtime>(
     let report = report?;
     meter.stop(report.requests);
     record(meter, report, client.shares_process());
-    // It blocks until the client has ended.
+    // Dropping it blocks until the client has ended.
     rt.spawn_blocking(move || drop(client)).await.map_err(lost)
 }
 
@@ -97,8 +97,8 @@ pub(crate) fn record(meter: &mut Meter, report: LoadReport, shares_process: bool
         if shares_process {
             sample.cpu_ns = sample.cpu_ns.saturating_sub(report.client_cpu_ns);
         }
-        // By the client's clock, from the first intended start: what is answered late shows in the rate, and the way
-        // of its report does not.
+        // Use the client's clock, from the first intended start. The rate then includes late responses, and excludes
+        // the time until the report arrives.
         if report.options.rate.is_some() && report.wall_ns > 0 {
             sample.wall_ns = report.wall_ns;
         }
@@ -126,7 +126,7 @@ pub(crate) fn record(meter: &mut Meter, report: LoadReport, shares_process: bool
     });
 }
 
-/// A free port of the loopback interface.
+/// A free port on the loopback interface.
 pub(crate) fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }

@@ -1,15 +1,17 @@
-//! `download`: save a list of URLs that is far larger than what memory should hold.
+//! `download`: saves a list of URLs that is far too long to hold in memory.
 //!
-//! A producer walks the list and puts what is not on the disk yet into a queue that holds 1000; ten workers take from
-//! it. Each keeps one connection, gives a fetch 5 s, writes the body through the runtime's files, and goes on; a URL
-//! that is bad (no URL, refused, not found) is reported and skipped. It is the shape of most batch programs:
-//! back-pressure, time-outs, blocking work, errors that must not end the whole.
+//! A producer walks the list and puts each URL whose file does not exist yet into a queue with room for 1000. Ten
+//! workers take from the queue. Each keeps one connection, gives a fetch 5 s, writes the body through the runtime's
+//! file functions, and continues. A bad URL (malformed, refused, not found) is reported and skipped. Most batch
+//! programs have this shape: back-pressure, time-outs, blocking work, and errors that must not end the program.
 //!
-//! A file is written beside and renamed when it is whole: a file under its final name is always complete, so that a
-//! later run may skip it. Memory is bounded by the queue and the workers, however long the list is.
+//! A file is written under another name and renamed when it is complete. A file with its final name is therefore always
+//! complete, and a later run may skip it. If possible, the folder is in memory (`scratch.rs`), so that the figure
+//! depends on the runtime and not on the file system. The queue and the number of workers limit the program's memory,
+//! however long the list is.
 //!
-//! One op is one URL; the figure is CPU time for each. The check: every good URL's file has the content it must have,
-//! files that were there are untouched, and every bad URL was reported. The site runs in a process of its own.
+//! One op is one URL. The figure is CPU time per URL. The check: the file of each good URL has the correct content,
+//! existing files are unchanged, and every bad URL was reported. The site runs in its own process.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,32 +22,32 @@ use std::time::Duration;
 use hyper::http::uri::PathAndQuery;
 use hyper::{StatusCode, Uri};
 use runtime_core::sync::Queue;
-use runtime_core::{ChannelReceiver as _, ChannelSender, Runtime};
+use runtime_core::{ChannelReceiver as _, ChannelSender as _, JoinError, Runtime};
 
 use super::fetch::Connection;
-use super::{Program, check, lost, size};
+use super::{Program, check, lost, scratch, size};
 use crate::load::companion::{Companion, Role};
 use crate::load::site::SiteOptions;
 use crate::measure::Meter;
 use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
-/// URLs that wait for a worker.
+/// The queue's capacity.
 const QUEUE: usize = 1000;
 
-/// Tasks that fetch.
+/// The number of tasks that fetch.
 const WORKERS: usize = 10;
 
-/// What was there before is asked of the disk for so many URLs at a time.
-const BATCH: u64 = 100;
+/// The number of URLs for which the disk is asked at once whether their files exist.
+pub(crate) const BATCH: u64 = 100;
 
-/// Bytes of a file.
+/// The bytes of a file.
 const FILE: usize = 4096;
 
-/// Reports of bad URLs that are kept for the user; the others are counted.
+/// How many reports of bad URLs are kept for the user. The others are only counted.
 const KEPT_REPORTS: usize = 10;
 
-/// What the files hold that were there before.
+/// The content of the files that exist already.
 const OLD: &[u8] = b"was here before";
 
 /// A long list of URLs.
@@ -72,20 +74,63 @@ impl Program for Download {
     };
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
-        let options = site_options(params);
-        let start = move || Companion::start(&Role::Site(options));
-        let site = rt.spawn_blocking(start).await.map_err(lost)??;
-        if site.shares_process() {
-            meter.flags.push("site_in_process");
-        }
-        let outcome = repeat(&rt, site.address(), options, params, meter).await;
-        // It blocks until the site has ended.
-        rt.spawn_blocking(move || drop(site)).await.map_err(lost)?;
-        outcome
+        let produce = |task: Task<R>, list, folder| {
+            let rt = task.rt.clone();
+            rt.spawn(produce(task, list, folder))
+        };
+        let work = |task: Task<R>, timeout| {
+            let rt = task.rt.clone();
+            rt.spawn(work(task, timeout))
+        };
+        measured(&rt, params, meter, produce, work).await
     }
 }
 
-/// The site that the files are fetched from.
+/// The context of each task of the workload.
+pub(crate) struct Task<R: Runtime> {
+    pub(crate) rt: R,
+    pub(crate) queue: Arc<Queue<Job>>,
+    pub(crate) reports: R::Sender<Outcome>,
+}
+
+/// Runs the workload. `produce` starts the task that fills and closes the queue. `work` starts a task that fetches,
+/// with a time limit per fetch.
+pub(crate) async fn measured<R, P, W>(
+    rt: &R,
+    params: &Params,
+    meter: &mut Meter,
+    produce: impl Fn(Task<R>, List, PathBuf) -> P + Send + Sync,
+    work: impl Fn(Task<R>, Duration) -> W + Send + Sync,
+) -> Result<(), Failure>
+where
+    R: Runtime,
+    P: Future<Output = Result<io::Result<()>, JoinError>> + Send,
+    W: Future<Output = Result<(), JoinError>> + Send,
+{
+    let options = site_options(params);
+    let start = move || Companion::start(&Role::Site(options));
+    let site = rt.spawn_blocking(start).await.map_err(lost)??;
+    if site.shares_process() {
+        meter.flags.push("site_in_process");
+    }
+    let timeout = Duration::from_millis(params.value("timeout_ms"));
+    let start = |list, folder, queue, reports: R::Sender<Outcome>| {
+        let queue: Arc<Queue<Job>> = queue;
+        let task = || Task {
+            rt: rt.clone(),
+            queue: Arc::clone(&queue),
+            reports: reports.clone(),
+        };
+        let workers = (0..WORKERS).map(|_| work(task(), timeout)).collect();
+        (produce(task(), list, folder), workers)
+    };
+    let outcome = repeat(rt, site.address(), options, params, meter, start).await;
+    // Dropping it blocks until the site has ended.
+    rt.spawn_blocking(move || drop(site)).await.map_err(lost)?;
+    outcome
+}
+
+/// The settings of the site for the files.
 pub(crate) fn site_options(params: &Params) -> SiteOptions {
     SiteOptions {
         seed: params.seed,
@@ -94,47 +139,53 @@ pub(crate) fn site_options(params: &Params) -> SiteOptions {
     }
 }
 
-async fn repeat<R: Runtime>(
+async fn repeat<R, P, W>(
     rt: &R,
     site: SocketAddr,
     options: SiteOptions,
     params: &Params,
     meter: &mut Meter,
-) -> Result<(), Failure> {
+    start: impl Fn(List, PathBuf, Arc<Queue<Job>>, R::Sender<Outcome>) -> (P, Vec<W>),
+) -> Result<(), Failure>
+where
+    R: Runtime,
+    P: Future<Output = Result<io::Result<()>, JoinError>>,
+    W: Future<Output = Result<(), JoinError>>,
+{
     let mut repetitions = Repetitions::each(params.budget_ns);
     while repetitions.more(meter) {
-        // Not measured: what is there before, the check, and the removal.
+        // Creating the existing files, the check and the removal are not measured.
         let list = List {
             site,
             urls: params.value("size"),
         };
-        let folder = tempfile::Builder::new()
-            .prefix("lab-download-")
-            .tempdir()
-            .map_err(disk)?;
+        let folder = scratch::folder(list.bytes()).map_err(disk)?;
+        scratch::flag(folder.path(), meter);
         let path = folder.path().to_owned();
         let fill = move || list.write_old_files(&path);
         rt.spawn_blocking(fill).await.map_err(lost)?.map_err(disk)?;
 
         repetitions.next(meter);
-        let timeout = Duration::from_millis(params.value("timeout_ms"));
-        let (summary, reports) = download(rt, list, folder.path().to_owned(), timeout).await?;
+        let queue = Arc::new(Queue::new(QUEUE));
+        let (reports, reported) = rt.channel(QUEUE);
+        let (producer, workers) = start(list, folder.path().to_owned(), queue, reports);
+        let (summary, reports) = download::<R, _, _>(producer, workers, reported).await?;
         repetitions.done(meter, list.urls);
 
         if summary != list.expected() {
             return Err(Failure::WrongAnswer(format!(
-                "what was done is {summary:?} and should be {:?}; the first reports: {reports:?}",
+                "what was done is {summary:?} but should be {:?}; the first reports: {reports:?}",
                 list.expected()
             )));
         }
-        // The folder is removed there too.
+        // This also removes the folder.
         let verify = move || list.verify(folder.path(), options);
         rt.spawn_blocking(verify).await.map_err(lost)??;
     }
     Ok(())
 }
 
-/// What became of the URLs.
+/// The results for all URLs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) saved: u64,
@@ -142,44 +193,31 @@ pub(crate) struct Summary {
     pub(crate) bad: u64,
 }
 
-/// What became of one URL.
-enum Outcome {
+/// The result for one URL.
+pub(crate) enum Outcome {
     Saved,
     AlreadyThere,
-    /// The report for the user.
+    /// A report for the user.
     Bad(String),
 }
 
 /// A URL to fetch and where to save it.
-struct Job {
-    url: String,
-    path: PathBuf,
+pub(crate) struct Job {
+    pub(crate) url: String,
+    pub(crate) path: PathBuf,
 }
 
-/// Producer, queue, workers, and the reports of both to the caller, which gets the sum and the first of them.
-async fn download<R: Runtime>(
-    rt: &R,
-    list: List,
-    folder: PathBuf,
-    timeout: Duration,
-) -> Result<(Summary, Vec<String>), Failure> {
-    let queue = Arc::new(Queue::new(QUEUE));
-    let (reports, mut reported) = rt.channel(QUEUE);
-    let producer = rt.spawn(produce(
-        rt.clone(),
-        list,
-        folder,
-        Arc::clone(&queue),
-        reports.clone(),
-    ));
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|_| {
-            let (rt, queue, reports) = (rt.clone(), Arc::clone(&queue), reports.clone());
-            rt.clone().spawn(work(rt, queue, reports, timeout))
-        })
-        .collect();
-    drop(reports);
-
+/// Adds up the reports of producer and workers, and keeps the first of them.
+async fn download<R, P, W>(
+    producer: P,
+    workers: Vec<W>,
+    mut reported: R::Receiver<Outcome>,
+) -> Result<(Summary, Vec<String>), Failure>
+where
+    R: Runtime,
+    P: Future<Output = Result<io::Result<()>, JoinError>>,
+    W: Future<Output = Result<(), JoinError>>,
+{
     let mut summary = Summary::default();
     let mut first_reports = Vec::new();
     while let Some(outcome) = reported.recv().await {
@@ -201,51 +239,27 @@ async fn download<R: Runtime>(
     Ok((summary, first_reports))
 }
 
-/// Puts what is not there yet into the queue, and closes it after the last.
-async fn produce<R: Runtime>(
-    rt: R,
-    list: List,
-    folder: PathBuf,
-    queue: Arc<Queue<Job>>,
-    reports: impl ChannelSender<Outcome>,
-) -> io::Result<()> {
-    let mut begun = 0;
-    while begun < list.urls {
-        let end = list.urls.min(begun + BATCH);
-        let folder = folder.clone();
-        let look = move || -> io::Result<Vec<Option<Job>>> {
-            (begun..end)
-                .map(|index| {
-                    let path = folder.join(index.to_string());
-                    let there = path.try_exists()?;
-                    Ok((!there).then(|| Job {
-                        url: list.url(index),
-                        path,
-                    }))
-                })
-                .collect()
-        };
+/// Puts the URLs whose files are missing into the queue, and closes it at the end.
+async fn produce<R: Runtime>(task: Task<R>, list: List, folder: PathBuf) -> io::Result<()> {
+    let Task { rt, queue, reports } = task;
+    for begun in (0..list.urls).step_by(BATCH as usize) {
+        let look = list.look(begun, folder.clone());
         let jobs = rt.spawn_blocking(look).await.map_err(io::Error::other)??;
         for job in jobs {
             match job {
-                // Both can only fail after the other side has failed, which is reported there.
+                // Both fail only after the other side has failed, which reports it.
                 Some(job) => drop(queue.put(job).await),
                 None => drop(reports.send(Outcome::AlreadyThere).await),
             }
         }
-        begun = end;
     }
     queue.close();
     Ok(())
 }
 
 /// Fetches and saves until the queue is closed and empty.
-async fn work<R: Runtime>(
-    rt: R,
-    queue: Arc<Queue<Job>>,
-    reports: impl ChannelSender<Outcome>,
-    timeout: Duration,
-) {
+async fn work<R: Runtime>(task: Task<R>, timeout: Duration) {
+    let Task { rt, queue, reports } = task;
     let mut connection = None;
     while let Some(job) = queue.get().await {
         let saved = match rt
@@ -259,7 +273,7 @@ async fn work<R: Runtime>(
         let outcome = match saved {
             Ok(()) => Outcome::Saved,
             Err(error) => {
-                // What a fetch that failed or was given up left on the connection is not known.
+                // After a failed or aborted fetch, the state of the connection is unknown.
                 connection = None;
                 Outcome::Bad(format!("{}: {error}", job.url))
             }
@@ -270,15 +284,13 @@ async fn work<R: Runtime>(
     }
 }
 
-/// Fetches `url` on `connection`, which is opened if it is not there or goes elsewhere.
+/// Fetches `url` on `connection`. Opens a new connection if there is none, or if it leads elsewhere.
 async fn fetch<R: Runtime>(
     rt: &R,
     connection: &mut Option<(SocketAddr, Connection<R>)>,
     url: &str,
 ) -> io::Result<Vec<u8>> {
-    let url: Uri = url.parse().map_err(invalid)?;
-    let authority = url.authority().ok_or_else(|| invalid("no host"))?;
-    let server: SocketAddr = authority.as_str().parse().map_err(invalid)?;
+    let (server, target) = parse(url)?;
     if connection
         .as_ref()
         .is_none_or(|(open_to, _)| *open_to != server)
@@ -288,19 +300,27 @@ async fn fetch<R: Runtime>(
     let Some((_, connection)) = connection else {
         return Err(io::ErrorKind::NotConnected.into());
     };
-    let target = url.path_and_query().map_or("/", PathAndQuery::as_str);
-    match connection.get(target).await? {
+    match connection.get(&target).await? {
         (StatusCode::OK, body) => Ok(body.into()),
         (status, _) => Err(io::Error::other(status.to_string())),
     }
+}
+
+/// The server's address, and the path on it.
+pub(crate) fn parse(url: &str) -> io::Result<(SocketAddr, String)> {
+    let url: Uri = url.parse().map_err(invalid)?;
+    let authority = url.authority().ok_or_else(|| invalid("no host"))?;
+    let server = authority.as_str().parse().map_err(invalid)?;
+    let target = url.path_and_query().map_or("/", PathAndQuery::as_str);
+    Ok((server, target.to_owned()))
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
-/// Writes beside and renames.
-async fn save<R: Runtime>(rt: &R, path: &Path, body: Vec<u8>) -> io::Result<()> {
+/// Writes to a temporary name and renames.
+pub(crate) async fn save<R: Runtime>(rt: &R, path: &Path, body: Vec<u8>) -> io::Result<()> {
     let beside = path.with_added_extension("partial");
     write(rt, beside.clone(), body).await?;
     let path = path.to_owned();
@@ -308,8 +328,8 @@ async fn save<R: Runtime>(rt: &R, path: &Path, body: Vec<u8>) -> io::Result<()> 
     rename.await.map_err(io::Error::other)?
 }
 
-/// In the way in which each model treats files: a task with a thread of its own blocks that, the others hand the job to
-/// a thread where it harms nobody.
+/// Writes a file as fits the model: a task with its own thread blocks it, and others hand the job to a thread where it
+/// delays nobody.
 async fn write<R: Runtime>(rt: &R, path: PathBuf, body: Vec<u8>) -> io::Result<()> {
     if rt.capabilities().workers.is_none() {
         return std::fs::write(path, body);
@@ -322,14 +342,14 @@ pub(crate) fn disk(error: io::Error) -> Failure {
     Failure::Crashed(format!("the download folder: {error}"))
 }
 
-/// The list of URLs. It is never in memory: URL `index` is made when it is asked for.
+/// The list of URLs. It is never in memory: URL `index` is generated on demand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
     pub(crate) site: SocketAddr,
     pub(crate) urls: u64,
 }
 
-/// What kind of URL is at an index.
+/// The kind of URL at an index.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Good,
@@ -340,7 +360,12 @@ enum Kind {
 }
 
 impl List {
-    /// One in ten is there already; three in a hundred are bad, in three ways.
+    /// An upper bound for the total size of the files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.urls.saturating_mul(FILE as u64)
+    }
+
+    /// One in ten has a file already. Three in a hundred are bad, in three different ways.
     fn kind(index: u64) -> Kind {
         match index % 100 {
             13 => Kind::NoUrl,
@@ -355,9 +380,29 @@ impl List {
         match Self::kind(index) {
             Kind::Good | Kind::AlreadyThere => format!("http://{}/{index}", self.site),
             Kind::NoUrl => format!("http:/{index}"),
-            // Port 1 (tcpmux) is served nowhere.
+            // Nothing listens on port 1 (tcpmux).
             Kind::Refused => format!("http://127.0.0.1:1/{index}"),
             Kind::NotFound => format!("http://{}/missing/{index}", self.site),
+        }
+    }
+
+    /// Checks which of the [`BATCH`] URLs from `begun` on already have files. Blocks.
+    pub(crate) fn look(
+        self,
+        begun: u64,
+        folder: PathBuf,
+    ) -> impl FnOnce() -> io::Result<Vec<Option<Job>>> + Send + 'static {
+        move || {
+            (begun..self.urls.min(begun + BATCH))
+                .map(|index| {
+                    let path = folder.join(index.to_string());
+                    let there = path.try_exists()?;
+                    Ok((!there).then(|| Job {
+                        url: self.url(index),
+                        path,
+                    }))
+                })
+                .collect()
         }
     }
 
@@ -379,7 +424,7 @@ impl List {
             .try_for_each(|index| std::fs::write(folder.join(index.to_string()), OLD))
     }
 
-    /// Looks at every file.
+    /// Checks every file.
     pub(crate) fn verify(&self, folder: &Path, options: SiteOptions) -> Result<(), Failure> {
         for index in 0..self.urls {
             let found = std::fs::read(folder.join(index.to_string())).ok();

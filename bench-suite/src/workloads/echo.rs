@@ -1,9 +1,8 @@
-//! `echo`: a TCP server that sends back what it gets, a task for each connection.
+//! `echo`: a TCP server that sends back what it receives, with a task per connection.
 //!
-//! Next to nothing is computed: what remains is the way from a socket that became readable to the task that waits for
-//! it, and the system calls. The client is another process, one thread that is never idle in the closed loop; both
-//! share the machine, so that the sturdy figure is the *server's CPU time* for each request and not requests per
-//! second.
+//! It hardly computes. What remains is the path from a readable socket to the task that waits for it, and the system
+//! calls. The client is another process with one thread, which is never idle in the closed loop. Both share the
+//! machine, so the robust figure is the *server's CPU time* per request, and not requests per second.
 //!
 //! One op is one request: `bytes` bytes there and back. The client checks that every byte comes back.
 
@@ -20,7 +19,7 @@ use crate::load::Protocol;
 use crate::measure::Meter;
 use crate::vocabulary::{Failure, Group, Mode, Params, Workload, is_refusal};
 
-/// Bytes that a connection reads at once.
+/// The size of a read.
 pub const BUFFER: usize = 4096;
 
 /// An echo server and a client process.
@@ -31,7 +30,7 @@ impl Program for Echo {
         name: "echo",
         group: Group::Io,
         mode: Mode::Closed,
-        about: "a TCP server that sends back what it gets: readiness, wake-ups, system calls",
+        about: "a TCP server that sends back what it receives: readiness, wake-ups, system calls",
         op: "one request there and back",
         parameters: &[client::CONNECTIONS, client::BYTES, client::rate(0)],
         metric: "cpu_ns_per_op",
@@ -51,7 +50,7 @@ impl Program for Echo {
 }
 
 /// A listener on the loopback interface.
-pub(super) async fn bind<R: Runtime>(rt: &R) -> Result<R::TcpListener, Failure> {
+pub(crate) async fn bind<R: Runtime>(rt: &R) -> Result<R::TcpListener, Failure> {
     rt.bind(client::loopback()).await.map_err(crashed)
 }
 
@@ -59,23 +58,23 @@ pub(crate) fn crashed(error: io::Error) -> Failure {
     Failure::of_system("the listener", &error)
 }
 
-/// Accepts for ever, a task for each connection.
+/// Accepts forever, and serves each connection in a task.
 pub async fn serve<R: Runtime>(rt: R, listener: R::TcpListener) {
     accept_with(&rt, &listener, None, conversation).await
 }
 
-/// [`serve`] under measurement: ends when the system refuses what a connection needs, and notes that.
+/// [`serve`] under measurement: ends and takes a note if the system refuses a resource for a connection.
 pub(crate) async fn serve_noting<R: Runtime>(rt: R, listener: R::TcpListener, refusals: Refusals) {
     accept_with(&rt, &listener, Some(&refusals), conversation).await
 }
 
 async fn conversation<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
-    // A peer that resets its connection is no failure of the server.
+    // A client that resets its connection is not a failure of the server.
     let _ = converse(stream).await;
 }
 
-/// Accepts for ever and spawns what `converse` makes of each connection. With `refusals` it ends at the first refusal
-/// of the system, and with it the connections that it has not accepted: a client need not wait for those.
+/// Accepts forever, and spawns the future that `converse` returns for each connection. With `refusals` it ends at the
+/// system's first refusal. Connections that were not accepted then break, so that no client waits for them.
 pub(crate) async fn accept_with<R, F, C>(
     rt: &R,
     listener: &R::TcpListener,
@@ -86,13 +85,13 @@ pub(crate) async fn accept_with<R, F, C>(
     F: Fn(R::TcpStream) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
-    /// Out of descriptors: no use to ask at once again.
+    /// When out of descriptors, it is useless to retry at once.
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
         match listener.accept().await {
             Ok((stream, _peer)) => {
                 let task = rt.spawn(converse(stream));
-                // A task that was given no thread has ended already.
+                // A task that got no thread is already finished.
                 if let Some(refusals) = refusals
                     && task.is_finished()
                     && let Err(JoinError::SpawnFailed(error)) = task.await
@@ -100,7 +99,7 @@ pub(crate) async fn accept_with<R, F, C>(
                     return refusals.note(&error);
                 }
             }
-            // The peer was gone before it was accepted.
+            // The client was gone before the connection was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => match refusals.filter(|_| is_refusal(&error)) {
                 Some(refusals) => return refusals.note(&error),
@@ -110,7 +109,7 @@ pub(crate) async fn accept_with<R, F, C>(
     }
 }
 
-/// Sends everything back until the peer has sent its last byte, then closes.
+/// Sends everything back until the client has sent its last byte, then closes.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {

@@ -1,4 +1,4 @@
-//! A keep-alive HTTP/1.1 client connection on hyper, for the workloads that fetch.
+//! A keep-alive HTTP/1.1 client connection with hyper, for the workloads that fetch.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -18,12 +18,12 @@ type Driver<R> = http1::Connection<HyperIo<<R as Runtime>::TcpStream>, Empty<Byt
 
 /// A connection to one server.
 ///
-/// hyper splits a connection into a sender of requests and a future that moves the bytes. Here the second is polled
-/// along with each request, within the same task: a task of its own would, under 1:1, be one more thread for each
-/// connection.
+/// hyper splits a connection into a sender of requests and a future that moves the bytes. Here, the future is polled
+/// together with each request, in the same task. In its own task, it would cost one more thread per connection under
+/// 1:1.
 pub(super) struct Connection<R: Runtime> {
     requests: http1::SendRequest<Empty<Bytes>>,
-    /// `None` when the server has closed the connection.
+    /// `None` once the server has closed the connection.
     driver: Option<Pin<Box<Driver<R>>>>,
     host: HeaderValue,
 }
@@ -42,7 +42,7 @@ impl<R: Runtime> Connection<R> {
         })
     }
 
-    /// Fetches `path`. Not cancel safe: a connection whose `get` was dropped is to be dropped too.
+    /// Fetches `path`. Not cancel safe: if you drop this future, drop the connection too.
     pub(super) async fn get(&mut self, path: &str) -> io::Result<(StatusCode, Bytes)> {
         let mut request = Request::get(path)
             .body(Empty::new())
@@ -62,7 +62,7 @@ impl<R: Runtime> Connection<R> {
     }
 }
 
-/// Polls the connection and the exchange on it. The exchange learns through hyper when the connection has failed.
+/// Polls the connection together with an exchange on it. If the connection fails, hyper tells the exchange.
 async fn drive<D, E>(driver: &mut Option<Pin<Box<D>>>, exchange: E) -> E::Output
 where
     D: Future,
@@ -70,7 +70,8 @@ where
 {
     let mut exchange = pin!(exchange);
     poll_fn(|cx| {
-        // First the exchange, which may give the driver something to write, and again after the driver may have read.
+        // Poll the exchange first, because it may have something for the driver to write, and again after the driver
+        // may have read something.
         if let Poll::Ready(output) = exchange.as_mut().poll(cx) {
             return Poll::Ready(output);
         }

@@ -1,13 +1,14 @@
 //! `fib-spawn` and `fib-join`: Fibonacci numbers the slow way, with a fork at every step and no cut-off.
 //!
-//! There is no work but the forks, so this is what a fork costs, and how a scheduler orders them: newest first keeps
-//! the tree's live part as small as its depth, oldest first builds the whole tree before it joins any of it.
+//! There is no work except the forks. The workload measures the cost of a fork, and the order in which a scheduler runs
+//! forks. Newest first keeps the live part of the tree as small as its depth. Oldest first builds the whole tree before
+//! it joins any of it.
 //!
-//! **`fib-spawn`**: `fib(n)` spawns a task for `fib(n - 1)`, computes `fib(n - 2)` itself (boxed recursion: an async
-//! function can't contain itself), and then awaits the task. **`fib-join`**: the two are given to the model's
+//! **`fib-spawn`**: `fib(n)` spawns a task for `fib(n - 1)`, computes `fib(n - 2)` itself, and then awaits the task.
+//! The recursion is boxed, because an async function can't contain itself. **`fib-join`**: both calls go to the model's
 //! fork-join.
 //!
-//! One op is one fork, that is one call with `n >= 2`. The check is the number itself.
+//! One op is one fork, which is one call with `n >= 2`. The check is the number itself.
 
 use runtime_core::{ForkJoin, JoinError, Runtime};
 
@@ -42,12 +43,12 @@ impl Program for FibSpawn {
     }
 }
 
-/// fib(n) with a task at every fork.
+/// fib(n), with a task at every fork.
 pub(crate) async fn fib_by_tasks<R: Runtime>(rt: &R, n: u64) -> Result<u64, Failure> {
     spawn_fib(rt, n).await.map_err(lost)?.map_err(|e| lost(*e))
 }
 
-/// The error is boxed so that the output of a task stays two words.
+/// The error is boxed so that a task's output stays two words long.
 type Forked = Result<u64, Box<JoinError>>;
 
 async fn fib_tasks<R: Runtime>(rt: R, n: u64) -> Forked {
@@ -59,7 +60,7 @@ async fn fib_tasks<R: Runtime>(rt: R, n: u64) -> Forked {
     Ok(here + child.await.map_err(Box::new)??)
 }
 
-/// A function with a named return type: it cuts the circle in which `fib_tasks` is `Send` if `fib_tasks` is.
+/// A function with a named return type. It breaks the cycle in which `fib_tasks` is `Send` if `fib_tasks` is.
 fn spawn_fib<R: Runtime>(rt: &R, n: u64) -> R::JoinHandle<Forked> {
     rt.spawn(fib_tasks(rt.clone(), n))
 }
@@ -98,7 +99,7 @@ fn fib_join<F: ForkJoin>(pool: &F, n: u64) -> u64 {
     left + right
 }
 
-/// fib(n) the fast way.
+/// fib(n), computed fast.
 pub fn fib(n: u64) -> u64 {
     let (mut this, mut next) = (0, 1);
     for _ in 0..n {
@@ -107,7 +108,7 @@ pub fn fib(n: u64) -> u64 {
     this
 }
 
-/// Calls with `n >= 2` in the recursion: one for each but one of its fib(n + 1) leaves.
+/// The number of calls with `n >= 2` in the recursion: one fewer than its fib(n + 1) leaves.
 pub fn forks(n: u64) -> u64 {
     fib(n + 1) - 1
 }

@@ -1,9 +1,9 @@
-//! `hash`: SHA-256 over the chunks of a large buffer, a task for each chunk.
+//! `hash`: SHA-256 over the chunks of a large buffer, with a task per chunk.
 //!
-//! Computing that streams through memory: the chunks are shared, the digests are gathered in order and hashed once
-//! more, as a two-level hash tree. Chunks are 1 MiB, so that a task lasts about half a millisecond.
+//! This is computing that streams through memory. The chunks are shared. The digests are collected in order and hashed
+//! once more, as in a two-level hash tree. Chunks are 1 MiB, so a task lasts about half a millisecond.
 //!
-//! One op is one chunk of 1 MiB. The check is the digest that one thread gets in program order.
+//! One op is one chunk of 1 MiB. The check is the digest that one thread computes in program order.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::measure::Meter;
 use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
-/// Bytes of a chunk.
+/// The bytes of a chunk.
 pub const CHUNK: usize = 1 << 20;
 
 /// A SHA-256 digest.
@@ -30,7 +30,7 @@ impl Program for Hash {
         name: "hash",
         group: Group::Cpu,
         mode: Mode::Batch,
-        about: "SHA-256 over chunks of a large buffer, a task for each: computing over memory",
+        about: "SHA-256 over chunks of a large buffer, one task per chunk: computing over memory",
         op: "one chunk of 1 MiB",
         parameters: &[size("chunks of 1 MiB", 16, 1, 16_384)],
         metric: "wall_ns_per_op",
@@ -57,7 +57,7 @@ impl Program for Hash {
     }
 }
 
-/// The buffer, and the digest that it must have.
+/// The buffer, and the correct digest.
 pub struct Input {
     bytes: Vec<u8>,
     expected: Sum,
@@ -79,7 +79,7 @@ impl Input {
         input
     }
 
-    /// How many chunks there are.
+    /// The number of chunks.
     pub fn chunks(&self) -> usize {
         self.bytes.len() / CHUNK
     }
@@ -98,12 +98,12 @@ impl Input {
         root.finalize().into()
     }
 
-    /// What one thread got.
+    /// The digest that one thread computed.
     pub fn expected(&self) -> Sum {
         self.expected
     }
 
-    /// Compares with what one thread got.
+    /// Compares `digest` with the one that one thread computed.
     ///
     /// # Errors
     /// [`Failure::WrongAnswer`].

@@ -1,10 +1,10 @@
-//! `http`: an HTTP/1.1 server on hyper with keep-alive, a task for each connection.
+//! `http`: an HTTP/1.1 server with hyper and keep-alive, with a task per connection.
 //!
-//! What echo is plus a real protocol library: allocation, parsing, larger futures, the adapters between the runtime's
-//! sockets and hyper's traits. The client is another process, as for `echo`; the figure is the server's CPU time for
-//! each request.
+//! Compared with echo, it adds a real protocol library: allocation, parsing, larger futures, and adapters between the
+//! runtime's sockets and hyper's traits. The client is another process, as for `echo`. The figure is the server's CPU
+//! time per request.
 //!
-//! One op is one request: `GET /` answered with 200 and a small body. The client checks status and body.
+//! One op is one request: `GET /`, answered with 200 and a small body. The client checks status and body.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -58,13 +58,13 @@ impl Program for Http {
     }
 }
 
-/// Accepts for ever, a task for each connection.
+/// Accepts forever, and serves each connection in a task.
 pub async fn serve<R: Runtime>(rt: R, listener: R::TcpListener) {
     let own = rt.clone();
     echo::accept_with(&rt, &listener, None, |stream| converse(own.clone(), stream)).await
 }
 
-/// [`serve`] under measurement: ends when the system refuses what a connection needs, and notes that.
+/// [`serve`] under measurement: ends and takes a note if the system refuses a resource for a connection.
 async fn serve_noting<R: Runtime>(rt: R, listener: R::TcpListener, refusals: Refusals) {
     let own = rt.clone();
     echo::accept_with(&rt, &listener, Some(&refusals), |stream| {
@@ -80,15 +80,15 @@ async fn converse<R: Runtime>(rt: R, stream: R::TcpStream) {
         answer(has_body.then(|| rt.clone()), request)
     });
     let conversation = http1::Builder::new()
-        // A client may shut its side down after its last request and still wants the response.
+        // A client may shut down its side after its last request and still wait for the response.
         .half_close(true)
         .serve_connection(stream, service);
-    // What a client does wrong is its own affair.
+    // An error of the client does not concern the server.
     let _ = conversation.await;
 }
 
-/// Any method and any path get 200 and the same small body; hyper leaves it out for `HEAD`. `timed` is a clock for the
-/// request's body, if it has one.
+/// Any method and any path get 200 and the same small body; hyper omits it for `HEAD`. `timed` is a clock to limit the
+/// time for the request's body, if it has one.
 async fn answer<R: Runtime>(
     timed: Option<R>,
     request: Request<Incoming>,
@@ -96,7 +96,7 @@ async fn answer<R: Runtime>(
     if !names_its_host(&request) {
         return Ok(refused(StatusCode::BAD_REQUEST, NO_HOST));
     }
-    // A request's body is read to its end, or the connection could not be used again.
+    // Read the request's body to its end. Otherwise the connection could not be used again.
     if let Some(rt) = timed {
         let mut body = request.into_body();
         let whole = async {
@@ -109,7 +109,7 @@ async fn answer<R: Runtime>(
             }
         };
         if !matches!(rt.timeout(PATIENCE, whole).await, Ok(true)) {
-            let late = "the request's body did not come\n";
+            let late = "the request's body did not arrive\n";
             return Ok(refused(StatusCode::REQUEST_TIMEOUT, late));
         }
     }
@@ -120,7 +120,7 @@ async fn answer<R: Runtime>(
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// The body of the response to a request that HTTP/1.1 forbids to answer otherwise.
+/// The body of the response to a request that HTTP/1.1 requires the server to reject.
 pub(crate) const NO_HOST: &str = "a request needs one valid Host\n";
 
 fn refused(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
@@ -132,8 +132,8 @@ fn refused(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-/// Whether a request says which host it is for, as RFC 9112, section 3.2, asks of it: from HTTP/1.1 on it must, once,
-/// and validly.
+/// Whether a request names its host as RFC 9112, section 3.2 requires: from HTTP/1.1 on, it must do so exactly once,
+/// with a valid value.
 fn names_its_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -143,7 +143,7 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// Whether `value` is one that the header `Host` may have: `host`, `host:port`, or nothing at all.
+/// Whether `value` is valid for the header `Host`: `host`, `host:port`, or empty.
 pub(crate) fn is_host(value: &[u8]) -> bool {
     value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
 }

@@ -1,13 +1,14 @@
-//! `idle`: what a task costs while it does nothing.
+//! `idle`: the memory of a task that does nothing.
 //!
-//! `size` tasks are spawned and park on a future that is never ready. When the last of them has been polled, the
-//! growth of the process's resident memory, but for code, is divided by their number. It counts all that a waiting
-//! task keeps: its cell, its handle's share, under 1:1 the touched part of its stack (not the kernel's own stack).
+//! `size` tasks are spawned and park on a future that is never ready. When the last of them has been polled, the growth
+//! of the process's resident memory without code is divided by their number. It includes everything that a waiting task
+//! keeps: its cell, its handle, and under 1:1 the touched part of its stack (but not its kernel stack).
 //!
-//! The future itself is two words, so that it hides nothing of what a runtime adds: `beyond_future_bytes` is the rest.
+//! The future itself is two words, so it hides nothing of what a runtime adds: `beyond_future_bytes` is the rest.
 //!
-//! One op is one task spawned and parked; the figure is `bytes_per_task`. The check: every task was polled, was still
-//! waiting, and ends as cancelled when it is aborted. Memory is only fresh once, so that there is one repetition.
+//! One op is one task, spawned and parked. The figure is `bytes_per_task`. The check: every task was polled, still
+//! waited, and ends as cancelled when it is aborted. There is only one repetition, because a second one would reuse
+//! memory.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +22,7 @@ use crate::measure::Meter;
 use crate::memory::reading::Reading;
 use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
-/// Tasks that wait for ever.
+/// Tasks that wait forever.
 pub struct Idle;
 
 impl Program for Idle {
@@ -29,7 +30,7 @@ impl Program for Idle {
         name: "idle",
         group: Group::Scheduling,
         mode: Mode::Batch,
-        about: "tasks that wait for ever: the memory that a waiting task keeps",
+        about: "tasks that wait forever: the memory of a waiting task",
         op: "one task spawned and parked",
         parameters: &[size("tasks", 10_000, 1, 100_000_000)],
         metric: "bytes_per_task",
@@ -48,23 +49,27 @@ impl Program for Idle {
     }
 }
 
-/// Tasks that wait, and how memory grows by them.
-pub(super) struct Parking<R: Runtime> {
+/// Waiting tasks, and the growth of memory that they cause.
+pub(crate) struct Parking<H> {
     muster: Arc<Muster>,
-    handles: Vec<Option<R::JoinHandle<()>>>,
+    handles: Vec<Option<H>>,
     spawned: usize,
     future_bytes: usize,
     before: Option<u64>,
     split_before: Option<Reading>,
 }
 
-impl<R: Runtime> Parking<R> {
-    /// Gets ready for so many tasks, and begins to measure.
-    pub(super) async fn begin(rt: &R, tasks: u64, meter: &mut Meter) -> Result<Self, Failure> {
-        // What a runtime allocates at its first task is not the tasks'.
+impl<H: TaskHandle<()>> Parking<H> {
+    /// Prepares for `tasks` tasks, and starts to measure.
+    pub(crate) async fn begin<R: Runtime>(
+        rt: &R,
+        tasks: u64,
+        meter: &mut Meter,
+    ) -> Result<Self, Failure> {
+        // What a runtime allocates for its first task must not count for the others.
         rt.spawn(async {}).await.map_err(lost)?;
         let mut handles = Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
-        // Touches the pages of the `Vec`, so that they are not counted as the tasks'.
+        // Touch the pages of the `Vec` now, so that they don't count for the tasks.
         handles.resize_with(handles.capacity(), || None);
         let parking = Self {
             muster: Arc::new(Muster::new(tasks)),
@@ -78,25 +83,37 @@ impl<R: Runtime> Parking<R> {
         Ok(parking)
     }
 
-    /// What the next task reports to when it waits; `None` if all are there.
-    pub(super) fn next(&self) -> Option<Arc<Muster>> {
+    /// The next task must report to this when it waits; `None` if all tasks have been spawned.
+    pub(crate) fn next(&self) -> Option<Arc<Muster>> {
         (self.spawned < self.handles.len()).then(|| Arc::clone(&self.muster))
     }
 
-    /// Spawns that task.
-    pub(super) fn spawn<F>(&mut self, rt: &R, future: F)
+    /// Spawns the next task.
+    pub(super) fn spawn<R, F>(&mut self, rt: &R, future: F)
     where
+        R: Runtime<JoinHandle<()> = H>,
         F: Future<Output = ()> + Send + 'static,
     {
         self.future_bytes = size_of_val(&future);
-        self.handles[self.spawned] = Some(rt.spawn(future));
+        self.keep(rt.spawn(future));
+    }
+
+    /// Keeps the handle of the spawned task.
+    pub(crate) fn keep(&mut self, handle: H) {
+        self.handles[self.spawned] = Some(handle);
         self.spawned += 1;
     }
 
-    /// Waits until all tasks have reported, reads how memory has grown, and ends them.
-    pub(super) async fn end(mut self, meter: &mut Meter) -> Result<(), Failure> {
+    /// Waits until all tasks have reported, reads the growth of memory, and ends the tasks.
+    pub(crate) async fn end(mut self, meter: &mut Meter) -> Result<(), Failure> {
+        self.wait(meter).await?;
+        self.cancel().await
+    }
+
+    /// Waits until all tasks have reported, and reads the growth of memory.
+    pub(crate) async fn wait(&mut self, meter: &mut Meter) -> Result<(), Failure> {
         let tasks = self.handles.len() as u64;
-        // A task that did not start reports now; waiting for the last would be for ever.
+        // A task that did not start never reports, so waiting for all would never end.
         for handle in self.handles.iter_mut().flatten() {
             if handle.is_finished() {
                 return match handle.await {
@@ -114,10 +131,15 @@ impl<R: Runtime> Parking<R> {
             let beyond = per_task - self.future_bytes as f64;
             meter.extra.insert("beyond_future_bytes", beyond);
         }
-        if let Some(before) = self.split_before {
+        if let Some(before) = self.split_before.take() {
             Reading::of_this_process().since(&before).record(meter);
         }
+        Ok(())
+    }
 
+    /// Ends all tasks.
+    pub(crate) async fn cancel(self) -> Result<(), Failure> {
+        let tasks = self.handles.len() as u64;
         for handle in self.handles.iter().flatten() {
             handle.abort();
         }
@@ -131,9 +153,9 @@ impl<R: Runtime> Parking<R> {
     }
 }
 
-/// Tells the root when all tasks have been polled. Not a channel: its sender and its `send` would be kept in every
-/// task.
-pub(super) struct Muster {
+/// Tells the root when all tasks have been polled. It is not a channel, because every task would keep a sender and a
+/// `send` future.
+pub(crate) struct Muster {
     missing: AtomicU64,
     root: Mutex<Option<Waker>>,
 }
@@ -146,9 +168,9 @@ impl Muster {
         }
     }
 
-    pub(super) fn report(&self) {
-        // AcqRel: whoever sees 0 sees all that was done before; the lock orders the last report against the root's
-        // look.
+    pub(crate) fn report(&self) {
+        // AcqRel: a reader that sees 0 must also see everything that was done before. The lock orders the last report
+        // and the root's check.
         if self.missing.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(root) = self.root().take()
         {
@@ -159,7 +181,7 @@ impl Muster {
     async fn complete(&self) {
         poll_fn(|cx| {
             *self.root() = Some(cx.waker().clone());
-            // After the waker is there: a last report before this is seen, and one after this wakes.
+            // The waker is registered first. An earlier last report is seen here, and a later one wakes the root.
             match self.missing.load(Ordering::Acquire) {
                 0 => Poll::Ready(()),
                 _ => Poll::Pending,
@@ -173,8 +195,8 @@ impl Muster {
     }
 }
 
-/// The process's resident memory but for its code, where the system tells. Not `/proc/self/status`, whose counts lag
-/// behind by some hundred pages on each processor.
+/// The process's resident memory without code, if the system reports it. Not from `/proc/self/status`, whose counts lag
+/// behind by some hundred pages per processor.
 pub(crate) fn resident_bytes() -> Option<u64> {
     let sums = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = sums

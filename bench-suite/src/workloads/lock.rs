@@ -1,9 +1,9 @@
-//! `lock`: one task locks and unlocks an async mutex that nobody else wants.
+//! `lock`: one task locks and unlocks an uncontended async mutex.
 //!
-//! Nothing is scheduled: it is what a lock costs as long as it is not needed. Each runtime uses its own mutex, as
-//! [`primitives`](super::primitives) pairs them.
+//! Nothing is scheduled, so this is the cost of an uncontended lock. Each runtime uses the mutex that
+//! [`primitives`](super::primitives) pairs with it.
 //!
-//! One op is a lock and an unlock. The check: the number in the lock counts them.
+//! One op is a lock and an unlock. The check: the number inside the lock counts them.
 
 use runtime_core::Runtime;
 
@@ -13,7 +13,7 @@ use crate::measure::Meter;
 use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
-/// A lock that nobody else wants.
+/// An uncontended lock.
 pub struct Lock;
 
 impl Synchronised for Lock {
@@ -21,7 +21,7 @@ impl Synchronised for Lock {
         name: "lock",
         group: Group::Scheduling,
         mode: Mode::Batch,
-        about: "one task locks and unlocks a mutex: what a lock costs while nobody else wants it",
+        about: "one task locks and unlocks a mutex: the cost of an uncontended lock",
         op: "one lock and unlock",
         parameters: &[size("locks", 100_000, 1, 1_000_000_000)],
         metric: "wall_ns_per_op",

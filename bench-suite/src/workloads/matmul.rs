@@ -1,11 +1,11 @@
-//! `matmul`: the product of two square matrices, split by rows over tasks.
+//! `matmul`: the product of two square matrices, with the rows split over tasks.
 //!
-//! Plain computing with memory shared for reading: only more cores help, and a scheduler can do no more than not be in
-//! the way. The rows are cut into a few pieces for each worker; a piece is one task.
+//! This is plain computing with shared read-only memory. Only more cores help; the best a scheduler can do is not to
+//! get in the way. The rows are cut into a few pieces per worker, and each piece is one task.
 //!
-//! One op is one whole product. The check is Freivalds' (R. Freivalds, 1979): `A (B x) = C x` for a random `x`, which
-//! costs a thousandth of the product and misses a wrong matrix with probability next to none. All numbers are small
-//! integers, so that floating point is exact and the comparison too.
+//! One op is one whole product. The check is Freivalds' (R. Freivalds, 1979): `A (B x) = C x` for a random `x`. It
+//! costs a thousandth of the product, and hardly ever misses a wrong matrix. All numbers are small integers, so
+//! floating point is exact, and so is the comparison.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -54,9 +54,9 @@ impl Program for MatMul {
     }
 }
 
-/// The two matrices, by rows.
+/// The two matrices, stored by rows.
 pub struct Input {
-    /// Rows and columns.
+    /// The number of rows and columns.
     pub n: usize,
     a: Vec<f64>,
     b: Vec<f64>,
@@ -74,7 +74,7 @@ impl Input {
         }
     }
 
-    /// Some rows of the product.
+    /// Rows of the product.
     pub fn product_rows(&self, rows: Range<usize>) -> Vec<f64> {
         let mut product = vec![0.0; rows.len() * self.n];
         for (row, result) in rows.zip(product.chunks_exact_mut(self.n)) {
@@ -83,8 +83,8 @@ impl Input {
         product
     }
 
-    /// Adds one row of the product to `result`, which is zero before. The innermost loop runs along rows of `b` and of
-    /// the result, so that it is vectorised.
+    /// Adds one row of the product to `result`, which must be zero. The innermost loop runs along rows of `b` and of
+    /// the result, so that the compiler vectorises it.
     pub fn product_row(&self, row: usize, result: &mut [f64]) {
         let n = self.n;
         for (factor, b_row) in self.a[row * n..][..n].iter().zip(self.b.chunks_exact(n)) {

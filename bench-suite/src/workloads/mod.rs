@@ -1,14 +1,13 @@
 //! The workloads: concurrent programs, each written once and run unchanged under every scheduler.
 //!
-//! A [`Program`] is generic over [`Runtime`] and uses nothing but what that trait gives. [`under`] makes the function
-//! that the registry holds for one (program, runtime) pair: the compiler makes a copy of the program for each
-//! scheduler, and no `dyn` stands between them. Recursion without futures is a [`Recursion`] over [`ForkJoin`]. A
-//! program that measures locks and queues is [`Synchronised`](primitives::Synchronised), and gets those that go with
-//! the runtime.
+//! A [`Program`] is generic over [`Runtime`] and uses only that trait. [`under`] creates the function that the registry
+//! stores for a (program, runtime) pair. The compiler makes a copy of the program for each scheduler, without `dyn`. A
+//! recursion without futures is a [`Recursion`] over [`ForkJoin`]. A program that measures locks and queues is
+//! [`Synchronised`](primitives::Synchronised), and gets the ones that belong to the runtime.
 //!
-//! To add a workload: one file here, with a unit struct that implements [`Program`]; its name in the table of
-//! `catalogue.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: what is fast because it is wrong
-//! is a failed run.
+//! To add a workload, add a file here with a unit struct that implements [`Program`], and its name in the table of
+//! `catalogue.rs`. It must check its own answer and report [`Failure::WrongAnswer`]: a fast wrong answer is a failed
+//! run.
 
 pub(crate) mod client;
 pub mod crawl;
@@ -29,6 +28,7 @@ pub mod pingpong;
 pub mod primitives;
 pub mod random;
 pub(crate) mod refusals;
+pub(crate) mod scratch;
 pub mod semaphore;
 pub(crate) mod server;
 pub mod service;
@@ -54,15 +54,15 @@ use runtime_threads::ThreadsForkJoin;
 use crate::measure::Meter;
 use crate::vocabulary::{Failure, Params, Workload};
 
-/// A concurrent program over the one trait.
+/// A concurrent program over `Runtime`.
 pub trait Program: Send + 'static {
-    /// How `lab list` shows it.
+    /// Its entry in `lab list`.
     const INFO: Workload;
 
     /// Runs the program as the root task of `rt`, measures into `meter`, and checks the answer.
     ///
     /// # Errors
-    /// [`Failure::WrongAnswer`] when the check fails; other failures as they say.
+    /// [`Failure::WrongAnswer`] if the check fails, or other failures.
     fn run<R: Runtime>(
         rt: R,
         params: &Params,
@@ -72,28 +72,28 @@ pub trait Program: Send + 'static {
 
 /// A recursive computation over closures.
 pub trait Recursion {
-    /// How `lab list` shows it.
+    /// Its entry in `lab list`.
     const INFO: Workload;
 
     /// Runs the computation on `pool`, measures into `meter`, and checks the answer.
     ///
     /// # Errors
-    /// [`Failure::WrongAnswer`] when the check fails.
+    /// [`Failure::WrongAnswer`] if the check fails.
     fn run<F: ForkJoin>(pool: &F, params: &Params, meter: &mut Meter) -> Result<(), Failure>;
 }
 
-/// Starts a pool for fork-join: what [`Launch`] is for tasks.
+/// Starts a pool for fork-join, as [`Launch`] does for tasks.
 pub trait LaunchForkJoin {
     /// The pool.
     type Pool: ForkJoin;
 
-    /// Threads of the pool; `None` if each fork has its own.
+    /// The number of threads of the pool; `None` if each fork has its own.
     fn workers(config: &LaunchConfig) -> Option<usize>;
 
-    /// Runs `body` on the pool, on one of its threads if it has any, and ends the pool.
+    /// Runs `body` on the pool, on one of its threads if it has any, and then ends the pool.
     ///
     /// # Errors
-    /// When the system refuses threads.
+    /// If the system refuses threads.
     fn run<T, F>(config: &LaunchConfig, body: F) -> io::Result<T>
     where
         F: FnOnce(&Self::Pool) -> T + Send,
@@ -128,7 +128,7 @@ impl LaunchForkJoin for Mn {
         F: FnOnce(&MnForkJoin) -> T + Send,
         T: Send,
     {
-        // Launched like any other run, so that policy and knobs count here, too. The root task lends the pool and
+        // Launch it like any other run, so that policy and knobs apply here too. The root task lends the pool and
         // sleeps.
         let (lend, lent) = mpsc::sync_channel(1);
         let (ended, end) = oneshot::channel::<()>();
@@ -140,13 +140,13 @@ impl LaunchForkJoin for Mn {
                 })
             });
             let answer = lent.recv().map(|pool| {
-                // The scope brings the body onto a worker.
+                // The scope moves the body to a worker.
                 let answer = pool.scope(|_| body(&pool));
                 let _ = ended.send(());
                 answer
             });
             match launched.join() {
-                // Without a pool, the launch has failed and says why.
+                // Without a pool, the launch has failed and explains why.
                 Ok(launched) => launched.and(answer.map_err(io::Error::other)),
                 Err(panic) => resume_unwind(panic),
             }
@@ -170,10 +170,10 @@ impl LaunchForkJoin for ThreadsForkJoin {
     }
 }
 
-/// Runs computation `C` on the pool that `L` launches: the registry's function for that pair.
+/// Runs computation `C` on the pool that `L` launches. The registry stores this function for the pair.
 ///
 /// # Errors
-/// Those of the computation; [`Failure::Refused`] when the pool could not be started.
+/// Those of the computation; [`Failure::Refused`] if the pool can't be started.
 pub fn joined_by<L: LaunchForkJoin, C: Recursion>(
     params: &Params,
     meter: &mut Meter,
@@ -184,10 +184,10 @@ pub fn joined_by<L: LaunchForkJoin, C: Recursion>(
         .map_err(|error| Failure::Refused(format!("the pool did not start: {error}")))?
 }
 
-/// Runs program `P` under the scheduler that `L` launches: the registry's function for that pair.
+/// Runs program `P` under the scheduler that `L` launches. The registry stores this function for the pair.
 ///
 /// # Errors
-/// Those of the program; [`Failure::Refused`] when the runtime could not be started.
+/// Those of the program; [`Failure::Refused`] if the runtime can't be started.
 pub fn under<L: Launch, P: Program>(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let config = launch_config(params)?;
     let params = params.clone();
@@ -202,8 +202,8 @@ pub fn under<L: Launch, P: Program>(params: &Params, meter: &mut Meter) -> Resul
 
 type RootFuture = Pin<Box<dyn Future<Output = (Result<(), Failure>, Meter)> + Send>>;
 
-/// Runs a root task that stands behind `dyn`, so that what starts and ends a runtime is compiled once for each runtime
-/// and not for each pair. A poll of the root costs one indirect call; all that the root does is monomorphised.
+/// Runs a root task behind `dyn`, so that the code to start and end a runtime is compiled once per runtime and not once
+/// per pair. A poll of the root costs one indirect call; everything that the root does is monomorphised.
 fn launch<L: Launch>(
     config: &LaunchConfig,
     root: Box<dyn FnOnce(L::Runtime) -> RootFuture + Send>,
@@ -211,7 +211,7 @@ fn launch<L: Launch>(
     L::run(config, root)
 }
 
-/// The root task. It does not depend on how the runtime was launched, so that it is compiled once for each handle.
+/// The root task. It does not depend on the launcher, so it is compiled once per handle type.
 async fn root<R: Runtime, P: Program>(
     rt: R,
     params: Params,
@@ -224,10 +224,10 @@ async fn root<R: Runtime, P: Program>(
     (outcome, meter)
 }
 
-/// What the parameters say about the runtime.
+/// The runtime's configuration from the parameters.
 ///
 /// # Errors
-/// [`Failure::Refused`] when they name a reactor that does not exist.
+/// [`Failure::Refused`] if they name a reactor that does not exist.
 pub fn launch_config(params: &Params) -> Result<LaunchConfig, Failure> {
     let mut config = LaunchConfig::default();
     if params.workers > 0 {
@@ -239,22 +239,22 @@ pub fn launch_config(params: &Params) -> Result<LaunchConfig, Failure> {
     if let Some(name) = &params.reactor {
         config.reactor = name
             .parse()
-            .map_err(|_| Failure::Refused(format!("no reactor is named `{name}`")))?;
+            .map_err(|_| Failure::Refused(format!("there is no reactor called `{name}`")))?;
     }
     Ok(config)
 }
 
-/// A task that did not end well, as the run's failure.
+/// Converts a task's failure to the run's failure.
 pub(crate) fn lost(error: JoinError) -> Failure {
     match error {
         JoinError::SpawnFailed(error) => Failure::Refused(format!("a task did not start: {error}")),
         JoinError::Cancelled => Failure::Crashed("a task was cancelled".to_owned()),
-        other => Failure::Crashed(format!("a task ended badly: {other}")),
+        other => Failure::Crashed(format!("a task failed: {other}")),
     }
 }
 
-/// How many pieces to cut a computation into: a few for each worker, so that an uneven piece is evened out. Where each
-/// task has its own thread, as many as for a worker for each core.
+/// How many pieces to cut a computation into: a few per worker, so that uneven pieces even out. If each task has its
+/// own thread, as many as for one worker per core.
 pub(crate) fn pieces<R: Runtime>(rt: &R, params: &Params) -> usize {
     const PIECES_PER_WORKER: usize = 4;
     let asked = if params.workers > 0 {
@@ -265,7 +265,7 @@ pub(crate) fn pieces<R: Runtime>(rt: &R, params: &Params) -> usize {
     rt.capabilities().workers.unwrap_or(asked) * PIECES_PER_WORKER
 }
 
-/// `Ok` if the answer is right.
+/// `Ok` if the answer is correct.
 pub(crate) fn check<T: PartialEq + std::fmt::Debug>(
     what: &str,
     answer: T,
@@ -275,11 +275,11 @@ pub(crate) fn check<T: PartialEq + std::fmt::Debug>(
         return Ok(());
     }
     Err(Failure::WrongAnswer(format!(
-        "{what} is {answer:?} and should be {expected:?}"
+        "{what} is {answer:?} but should be {expected:?}"
     )))
 }
 
-/// The parameter `size`, with the given meaning and range.
+/// The parameter `size` with this meaning and range.
 const fn size(
     about: &'static str,
     default: u64,

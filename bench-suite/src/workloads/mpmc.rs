@@ -1,12 +1,12 @@
-//! `mpmc`: a few producers and a few consumers over one bounded queue.
+//! `mpmc`: a few producers and a few consumers with one bounded queue.
 //!
-//! Each side waits for the other now and then: the queue is full, or empty. On several workers its lock or its atomics
-//! are contended as well. Each runtime uses its own queue, as [`primitives`](super::primitives) pairs them.
+//! Each side sometimes waits for the other, because the queue is full or empty. With several workers, the queue's lock
+//! or its atomics are also contended. Each runtime uses the queue that [`primitives`](super::primitives) pairs with it.
 //!
-//! With `alone=1` one task puts and gets in turn: what a queue costs while nobody waits.
+//! With `alone=1`, one task puts and gets in turn: the cost of a queue without waiting.
 //!
 //! One op is one item through the queue. The check: every item comes out once, and each consumer sees each producer's
-//! items in their order.
+//! items in order.
 
 use runtime_core::Runtime;
 
@@ -34,7 +34,7 @@ impl Synchronised for Mpmc {
         name: "mpmc",
         group: Group::Scheduling,
         mode: Mode::Batch,
-        about: "producers and consumers over one bounded queue: waiting on both sides of it",
+        about: "producers and consumers over one bounded queue: waiting on both sides",
         op: "one item through the queue",
         parameters: &[
             size("items of each producer", 10_000, 1, 1_000_000_000),
@@ -49,7 +49,7 @@ impl Synchronised for Mpmc {
             },
             Parameter {
                 name: "alone",
-                about: "1: one task puts and gets in turn, as many items as one producer's",
+                about: "1: one task alternately puts and gets, as many items as one producer",
                 default: 0,
                 min: 0,
                 max: 1,
@@ -94,7 +94,7 @@ async fn alone<K: Primitives>(queue: &K::Queue, items: u64) -> Result<(), Failur
     Ok(())
 }
 
-/// An item is its producer and its number there.
+/// An item consists of its producer and its number.
 const PRODUCER_SHIFT: u32 = 40;
 
 async fn pass<K: Primitives, R: Runtime>(

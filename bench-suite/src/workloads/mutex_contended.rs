@@ -1,11 +1,11 @@
-//! `mutex-contended`: a few tasks want one async mutex all the time, and hold it for a moment.
+//! `mutex-contended`: a few tasks continually want one async mutex, and hold it briefly.
 //!
-//! As nobody waits while holding it, tasks meet at the lock only where several workers run them, or when a budget
-//! ends. With `held=1` the holder lets the others run once: they all come to stand in line, and each unlock hands the
-//! lock to the next, which has to be scheduled before anyone gets on. That is the cost of fairness; a mutex that lets
-//! newcomers overtake is cheaper there and makes some wait longer.
+//! A holder never waits, so tasks only meet at the lock if several workers run them, or if a budget ends. With `held=1`
+//! the holder lets the others run once. They all queue up, and each unlock hands the lock to the next task, which must
+//! be scheduled before anyone makes progress. This is the cost of fairness. A mutex that lets newcomers overtake is
+//! cheaper here, and makes some tasks wait longer.
 //!
-//! One op is a lock and an unlock by one of the tasks. The check: the number in the lock counts them.
+//! One op is a lock and an unlock by one of the tasks. The check: the number inside the lock counts them.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::measure::Meter;
 use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
-/// A lock that everybody wants.
+/// A contended lock.
 pub struct MutexContended;
 
 impl Synchronised for MutexContended {
@@ -38,7 +38,7 @@ impl Synchronised for MutexContended {
             },
             Parameter {
                 name: "held",
-                about: "how often a task lets others run while it holds the lock; from 1 on each unlock is a hand-over",
+                about: "how often a task yields while it holds the lock; from 1 on, each unlock is a hand-over",
                 default: 0,
                 min: 0,
                 max: 1_000,

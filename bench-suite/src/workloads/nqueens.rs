@@ -1,7 +1,7 @@
-//! `nqueens`: how many ways there are to put n queens on a board so that none attacks another.
+//! `nqueens`: the number of ways to place n queens on a board so that none attacks another.
 //!
-//! A search without memory traffic whose pieces differ in length: a task for every place of the queens of the first
-//! two rows. It shows whether work that is uneven gets evened out.
+//! A search without memory traffic, whose pieces differ in length: one task per placement of the queens in the first
+//! two rows. It shows how well a scheduler balances uneven work.
 //!
 //! One op is one whole board. The check is the known number of solutions.
 
@@ -68,13 +68,13 @@ impl Program for NQueens {
     }
 }
 
-/// A board whose upper rows are filled, as the columns that are attacked in the next row.
+/// A board whose upper rows are filled, represented by the columns that are attacked in the next row.
 #[derive(Clone, Copy, Debug)]
 pub struct Board {
-    /// One bit for each column of the board.
+    /// One bit per column of the board.
     all: u32,
     columns: u32,
-    /// Attacked along diagonals that go down to the left; shifted row by row.
+    /// Columns attacked along diagonals that go down to the left; shifted with each row.
     left: u32,
     right: u32,
 }
@@ -90,7 +90,7 @@ impl Board {
         }
     }
 
-    /// The boards with one row more, one for each place that is not attacked.
+    /// The boards with one more row, one per square that is not attacked.
     fn next(self) -> impl Iterator<Item = Self> {
         let mut free = self.all & !(self.columns | self.left | self.right);
         std::iter::from_fn(move || {
@@ -105,7 +105,7 @@ impl Board {
         })
     }
 
-    /// Ways to fill the remaining rows.
+    /// The number of ways to fill the remaining rows.
     pub fn solutions(self) -> u64 {
         if self.columns == self.all {
             return 1;
@@ -114,7 +114,7 @@ impl Board {
     }
 }
 
-/// Every way to fill the first two rows: the pieces that the search is cut into.
+/// Every way to fill the first two rows: the pieces of the search.
 pub fn openings(queens: u32) -> Vec<Board> {
     Board::empty(queens).next().flat_map(Board::next).collect()
 }
@@ -122,7 +122,7 @@ pub fn openings(queens: u32) -> Vec<Board> {
 /// The known number of solutions.
 ///
 /// # Panics
-/// Above 18 queens.
+/// If `queens` is above 18.
 pub fn known(queens: u32) -> u64 {
     SOLUTIONS[queens as usize]
 }

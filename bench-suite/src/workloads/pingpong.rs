@@ -1,12 +1,12 @@
 //! `pingpong`: two tasks send one number back and forth through two channels that hold one item each.
 //!
-//! Nothing is ever parallel: it is the latency of a wake-up. On several workers it shows what it costs if a woken task
-//! is given to another core while this one goes idle.
+//! Nothing is ever parallel, so this is the latency of a wake-up. With several workers, it shows the cost of giving a
+//! woken task to another core while this one becomes idle.
 //!
-//! With `same_channel=0` each runtime uses its own idiomatic channel, as its users would; with `same_channel=1` all of
-//! them use `async-channel`, so that what differs is the scheduler alone.
+//! With `same_channel=0`, each runtime uses its own idiomatic channel, as its users would. With `same_channel=1`, all
+//! of them use `async-channel`, so that only the schedulers differ.
 //!
-//! One op is one round trip. The check: the answer to `n` is `n + 1`, every time.
+//! One op is one round trip. The check: the answer to `n` is always `n + 1`.
 
 use runtime_core::{ChannelReceiver, ChannelSender, Runtime};
 
@@ -16,7 +16,7 @@ use crate::measure::Meter;
 use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
-/// A round trip between two tasks.
+/// Round trips between two tasks.
 pub struct PingPong;
 
 impl Program for PingPong {
@@ -59,7 +59,7 @@ impl Program for PingPong {
     }
 }
 
-/// Both players are tasks: the root only waits for them.
+/// Both players are tasks; the root only waits for them.
 async fn rally<R, S, T>(
     rt: &R,
     there: (S, T),

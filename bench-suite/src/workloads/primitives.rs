@@ -1,8 +1,8 @@
-//! The synchronisation that goes with each runtime, behind one face: the counterpart of [`Runtime`] for workloads that
-//! measure locks and queues.
+//! The synchronisation primitives of each runtime, behind one trait. This is the counterpart of [`Runtime`] for
+//! workloads that measure locks and queues.
 //!
-//! Each of them works under any executor. They are paired as users pair them: ours with our runtimes, tokio's with
-//! tokio, async-lock and async-channel with smol.
+//! All of them work under any executor. They are paired as users pair them: ours with our runtimes, tokio's with tokio,
+//! async-lock and async-channel with smol.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -16,11 +16,11 @@ use super::Program;
 use crate::measure::Meter;
 use crate::vocabulary::{Failure, Params, Workload};
 
-/// A lock, a semaphore and a bounded queue for many producers and consumers, over numbers.
+/// A lock, a semaphore and a bounded multi-producer, multi-consumer queue, all of numbers.
 pub trait Primitives: Send + 'static {
     /// A lock around a number.
     type Mutex: Send + Sync + 'static;
-    /// Holds it.
+    /// A guard that holds it.
     type Guard<'a>: DerefMut<Target = u64> + Send;
     /// A counting semaphore.
     type Semaphore: Send + Sync + 'static;
@@ -35,13 +35,13 @@ pub trait Primitives: Send + 'static {
     /// Waits for the lock.
     fn lock(mutex: &Self::Mutex) -> impl Future<Output = Self::Guard<'_>> + Send;
 
-    /// A semaphore with so many permits.
+    /// A semaphore with that many permits.
     fn semaphore(permits: usize) -> Self::Semaphore;
 
     /// Waits for a permit.
     fn acquire(semaphore: &Self::Semaphore) -> impl Future<Output = Self::Permit<'_>> + Send;
 
-    /// An empty queue for so many numbers.
+    /// An empty queue for that many numbers.
     fn queue(capacity: usize) -> Self::Queue;
 
     /// Waits for room; false if the queue is closed.
@@ -50,11 +50,11 @@ pub trait Primitives: Send + 'static {
     /// Waits for a number; `None` if the queue is closed and empty.
     fn get(queue: &Self::Queue) -> impl Future<Output = Option<u64>> + Send;
 
-    /// Lets nothing in any more.
+    /// Closes the queue.
     fn close(queue: &Self::Queue);
 }
 
-/// Those of `runtime_core::sync`.
+/// The primitives of `runtime_core::sync`.
 #[derive(Debug)]
 pub struct Ours;
 
@@ -98,7 +98,7 @@ impl Primitives for Ours {
     }
 }
 
-/// Those of `tokio::sync`. It has no queue for many consumers: its users take async-channel for that.
+/// The primitives of `tokio::sync`, which has no queue for several consumers. Its users take async-channel for that.
 #[derive(Debug)]
 pub struct Tokios;
 
@@ -142,7 +142,7 @@ impl Primitives for Tokios {
     }
 }
 
-/// Those of async-lock and async-channel.
+/// The primitives of async-lock and async-channel.
 #[derive(Debug)]
 pub struct Smols;
 
@@ -208,15 +208,15 @@ impl AsyncChannel {
     }
 }
 
-/// A program over the one trait and over [`Primitives`].
+/// A program over `Runtime` and [`Primitives`].
 pub trait Synchronised: Send + 'static {
-    /// How `lab list` shows it.
+    /// Its entry in `lab list`.
     const INFO: Workload;
 
-    /// As [`Program::run`], with the primitives `K`.
+    /// Like [`Program::run`], with the primitives `K`.
     ///
     /// # Errors
-    /// As [`Program::run`].
+    /// Like [`Program::run`].
     fn run<K: Primitives, R: Runtime>(
         rt: R,
         params: &Params,

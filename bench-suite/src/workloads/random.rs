@@ -1,12 +1,12 @@
-//! Seeded numbers for the workloads' inputs: the same seed gives every runtime the same input.
+//! Seeded numbers for the workloads' inputs. The same seed gives every runtime the same input.
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): one addition and a mix a
-/// number, and any seed is a good one.
+/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): one addition and a mix per
+/// number; any seed is good.
 #[derive(Clone, Debug)]
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The sequence of `seed`.
+    /// The sequence for `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -19,7 +19,7 @@ impl SplitMix64 {
     }
 }
 
-/// A number that depends on `seed` and `index` alone, so that two processes can agree on it without a list.
+/// A number that depends only on `seed` and `index`, so that two processes agree on it without a list.
 pub fn at(seed: u64, index: u64) -> u64 {
     mix(seed ^ mix(index.wrapping_add(0x9E37_79B9_7F4A_7C15)))
 }
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn the_sequence_is_that_of_the_paper() {
-        // The first outputs for seed 1234567, as the reference implementation gives them.
+        // The first outputs of the reference implementation for seed 1234567.
         let mut random = SplitMix64::new(1_234_567);
         assert_eq!(random.next(), 6_457_827_717_110_365_317);
         assert_eq!(random.next(), 3_203_168_211_198_807_973);

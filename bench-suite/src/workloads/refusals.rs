@@ -1,7 +1,7 @@
-//! What the system refuses a server while it is measured.
+//! Records what the system refuses a server during a measurement.
 //!
-//! A server without a thread or a descriptor for a connection closes it, and its client sees a broken connection.
-//! That is no crash: the size is more than this system gives. The server notes the first refusal, and the run's
+//! A server that gets no thread or descriptor for a connection closes it, and the client sees a broken connection. This
+//! is not a crash: the size exceeds what this system provides. The server records the first refusal, and the run's
 //! failure names it.
 
 use std::io;
@@ -9,25 +9,25 @@ use std::sync::{Arc, OnceLock};
 
 use crate::vocabulary::Failure;
 
-/// Notes the first refusal. Clones share it.
+/// Records the first refusal. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refusals(Arc<OnceLock<String>>);
 
 impl Refusals {
-    /// The system refused what a connection needs.
+    /// Records that the system refused a resource for a connection.
     pub(crate) fn note(&self, error: &io::Error) {
-        // The first one is the cause; the others follow from it.
+        // The first one is the cause, and the others follow from it.
         let _ = self.0.set(error.to_string());
     }
 
-    /// The outcome of a run: a run that failed after a refusal was refused.
+    /// The outcome of a run. A run that failed after a refusal counts as refused.
     ///
     /// # Errors
     /// Those of `outcome`.
     pub(crate) fn explain(&self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         match (outcome, self.0.get()) {
             (Err(_), Some(why)) => Err(Failure::Refused(format!(
-                "the system gave the server nothing for a connection: {why}"
+                "the system refused the server a resource for a connection: {why}"
             ))),
             (outcome, _) => outcome,
         }

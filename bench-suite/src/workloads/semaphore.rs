@@ -1,8 +1,8 @@
-//! `semaphore`: one task takes and gives back a permit of a semaphore that has enough of them.
+//! `semaphore`: one task acquires and releases a permit of an uncontended semaphore.
 //!
-//! As `lock`, for the primitive that bounds how many do something at once.
+//! Like `lock`, for the primitive that limits how many tasks do something at once.
 //!
-//! One op is an acquire and a release. The check: at the end all permits can be taken at once, and no more.
+//! One op is an acquire and a release. The check: at the end, all permits can be acquired at once, and no more.
 
 use std::pin::pin;
 
@@ -15,7 +15,7 @@ use crate::measure::Meter;
 use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
-/// A semaphore with permits to spare.
+/// An uncontended semaphore.
 pub struct Semaphore;
 
 impl Synchronised for Semaphore {
@@ -23,7 +23,7 @@ impl Synchronised for Semaphore {
         name: "semaphore",
         group: Group::Scheduling,
         mode: Mode::Batch,
-        about: "one task takes and gives back permits of a semaphore: its cost while there are enough",
+        about: "one task takes and gives back permits of a semaphore: its cost while there are enough permits",
         op: "one acquire and release",
         parameters: &[
             size("acquires", 100_000, 1, 1_000_000_000),
@@ -51,7 +51,7 @@ impl Synchronised for Semaphore {
                 drop(K::acquire(&semaphore).await);
             }
             repetitions.done(meter, acquires);
-            // All of them are back: if one were lost, this would wait for ever.
+            // All permits have been released. If one were lost, this would wait forever.
             let mut all = Vec::new();
             for _ in 0..permits {
                 all.push(K::acquire(&semaphore).await);

@@ -1,6 +1,6 @@
-//! The servers of [`echo`] and [`http`] for clients from outside, under any runtime.
+//! The servers of [`echo`] and [`http`] for outside clients, under any runtime.
 //!
-//! Nothing is measured here, and so nothing ends by itself: a [`Session`] says when.
+//! Nothing is measured here, so nothing ends by itself. A [`Session`] says when to end.
 
 use std::fmt;
 use std::io;
@@ -22,23 +22,23 @@ use crate::load::Protocol;
 pub(crate) struct Service {
     pub(crate) protocol: Protocol,
     pub(crate) address: SocketAddr,
-    /// Tasks beside the server that compute and sleep in turn.
+    /// Tasks beside the server that compute and sleep alternately.
     pub(crate) cpu_bound_tasks: usize,
 }
 
-/// What the served runtime counts, once it runs.
+/// The counters of the served runtime, once it runs.
 pub(crate) type Counted = Arc<OnceLock<Box<dyn Fn() -> Metrics + Send + Sync>>>;
 
-/// The served runtime's live tasks, once it runs; `None` if it lists none.
+/// The live tasks of the served runtime, once it runs; `None` if it does not list them.
 pub(crate) type Listed = Arc<OnceLock<Box<dyn Fn() -> Option<TaskList> + Send + Sync>>>;
 
-/// What a server tells whoever asked for it, and what it waits for.
+/// The connection between a server and the code that started it.
 pub(crate) struct Session {
-    /// Is told the address as soon as clients can connect.
+    /// Called with the address as soon as clients can connect.
     pub(crate) ready: Box<dyn FnOnce(SocketAddr) -> Result<(), ServeError> + Send>,
-    /// Is given the runtime's counters, if there is one runtime that has them.
+    /// Receives the runtime's counters, if there is a single runtime that has them.
     pub(crate) counted: Counted,
-    /// Is given a way to the runtime's tasks, if there is one runtime.
+    /// Receives access to the runtime's tasks, if there is a single runtime.
     pub(crate) listed: Listed,
     /// Blocks until it is time to end.
     pub(crate) until: Box<dyn FnOnce() + Send>,
@@ -57,7 +57,7 @@ pub(crate) enum ServeError {
     Tasks(io::Error),
     Signals(io::Error),
     CpuBoundTask(io::Error),
-    /// Only threads: where the kernel schedules, a CPU-bound task is a thread like any other program's.
+    /// There are only threads. If the kernel schedules, a CPU-bound task is just another thread.
     NoCpuBoundTasks,
 }
 
@@ -77,7 +77,9 @@ impl fmt::Display for ServeError {
             Self::Command(error) => error.fmt(f),
             Self::Signals(error) => write!(f, "can't wait for signals: {error}"),
             Self::CpuBoundTask(error) => write!(f, "a CPU-bound task did not start: {error}"),
-            Self::NoCpuBoundTasks => f.write_str("there are no tasks that could be CPU-bound"),
+            Self::NoCpuBoundTasks => {
+                f.write_str("this server has no tasks, so none can be CPU-bound")
+            }
         }
     }
 }
@@ -85,7 +87,7 @@ impl fmt::Display for ServeError {
 /// Serves under the runtime that `L` launches.
 ///
 /// # Errors
-/// Why it did not.
+/// Why it could not serve.
 pub(crate) fn under<L: Launch>(
     config: &LaunchConfig,
     service: Service,
@@ -96,7 +98,7 @@ pub(crate) fn under<L: Launch>(
 
 async fn serve<R: Runtime>(rt: R, service: Service, session: Session) -> Result<(), ServeError> {
     let read = rt.clone();
-    // Nobody else fills it.
+    // Only this line sets it, so it can't fail.
     let _ = session.counted.set(Box::new(move || read.metrics()));
     let read = rt.clone();
     let _ = session.listed.set(Box::new(move || read.tasks()));
@@ -111,7 +113,7 @@ async fn serve<R: Runtime>(rt: R, service: Service, session: Session) -> Result<
             rt.clone(),
             Arc::new(AtomicU64::new(0)),
         ));
-        // One that was given no thread.
+        // A task that got no thread is already finished.
         if task.is_finished()
             && let Err(JoinError::SpawnFailed(error)) = task.await
         {
@@ -119,7 +121,7 @@ async fn serve<R: Runtime>(rt: R, service: Service, session: Session) -> Result<
         }
     }
     (session.ready)(address)?;
-    // Connections are dropped with the runtime when the root task returns.
+    // The runtime drops the connections when the root task returns.
     drop(accepting);
     let waited = rt.spawn_blocking(session.until).await;
     waited.map_err(|error| ServeError::Signals(io::Error::other(error)))

@@ -1,12 +1,12 @@
-//! `service`: a server whose requests wait, compute, block and are answered, in a mix that is chosen.
+//! `service`: a server whose requests wait, compute, block and are answered, in a mix that you choose.
 //!
-//! A connection is a task. A request first waits (`wait_us`, as for another service: nothing else is held up), then
-//! computes (`cpu_us`), and a share of them (`block_percent`) blocks (`block_us`, as a library does that knows no
-//! async). A task computes where it is, as people write it. What blocks goes to the runtime's threads for that, except
-//! where each task has a thread of its own: there it blocks where it is.
+//! A connection is a task. A request first waits (`wait_us`, as for another service, without holding anything up), then
+//! computes (`cpu_us`), and a share of the requests (`block_percent`) blocks (`block_us`, like a library that is not
+//! async). The task computes in place, as in typical programs. Blocking work goes to the runtime's threads for it,
+//! unless each task has its own thread; in that case the task blocks in place.
 //!
-//! One op is one request. The answer is the request's number after as many steps of a linear map as `cpu_us` holds on
-//! this machine; the client knows what that comes to and checks it.
+//! One op is one request. The answer is the request's number after as many steps of a linear map as fit into `cpu_us`
+//! on this machine. The client computes the result in another way and checks it.
 
 use std::io;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::load::affine::{Affine, walk};
 use crate::measure::Meter;
 use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
-/// Bytes of a request and of its answer: a number, and what comes with it.
+/// The bytes of a request and of its answer: a number and padding.
 const BYTES: usize = 64;
 
-/// A server in a chosen mix.
+/// A server with a chosen mix.
 pub struct Service;
 
 const fn microseconds(name: &'static str, about: &'static str, default: u64) -> Parameter {
@@ -44,31 +44,31 @@ impl Program for Service {
         name: "service",
         group: Group::Io,
         mode: Mode::Closed,
-        about: "a server whose requests wait, compute and block in a mix that is chosen: for `lab advise`",
+        about: "a server whose requests wait, compute and block in a chosen mix: for `lab advise`",
         op: "one request answered",
         parameters: &[
             client::CONNECTIONS,
             client::rate(0),
             microseconds(
                 "wait_us",
-                "a request waits for so long, in microseconds, and holds nobody up",
+                "how long a request waits without holding up others, in microseconds",
                 500,
             ),
             microseconds(
                 "cpu_us",
-                "a request computes for so long, in microseconds of CPU time",
+                "how long a request computes, in microseconds of CPU time",
                 50,
             ),
             Parameter {
                 name: "block_percent",
-                about: "of a hundred requests, so many block",
+                about: "the number of requests in a hundred that block",
                 default: 0,
                 min: 0,
                 max: 100,
             },
             microseconds(
                 "block_us",
-                "a request that blocks does so for so long, in microseconds",
+                "how long a blocking request blocks, in microseconds",
                 1_000,
             ),
         ],
@@ -83,7 +83,7 @@ impl Program for Service {
             steps,
             block: micros("block_us"),
             block_percent: params.value("block_percent"),
-            // Where the kernel schedules, a task that blocks holds nobody up.
+            // If the kernel schedules, a task that blocks holds up no other.
             in_place: rt.capabilities().preemptive,
         });
         let listener = echo::bind(&rt).await?;
@@ -104,7 +104,7 @@ impl Program for Service {
     }
 }
 
-/// What a request does.
+/// The work of a request.
 struct Mix {
     wait: Duration,
     steps: u64,
@@ -114,14 +114,14 @@ struct Mix {
 }
 
 impl Mix {
-    /// Whether the request of this number blocks: the same ones for every runtime, and in no pattern.
+    /// Whether the request with this number blocks: the same requests for every runtime, without a pattern.
     fn blocks(&self, number: u64) -> bool {
         !self.block.is_zero() && random::at(0, number) % 100 < self.block_percent
     }
 }
 
 async fn converse<R: Runtime>(rt: R, mut stream: R::TcpStream, mix: Arc<Mix>) {
-    // A peer that resets its connection is no failure of the server.
+    // A client that resets its connection is not a failure of the server.
     let _ = answers(&rt, &mut stream, &mix).await;
 }
 
@@ -154,8 +154,8 @@ async fn answers<R: Runtime>(rt: &R, stream: &mut R::TcpStream, mix: &Mix) -> io
     }
 }
 
-/// How many steps this machine does in a microsecond: the most of many short tries, so that what else runs does not
-/// count.
+/// The number of steps per microsecond on this machine: the best of many short attempts, so that other load does not
+/// matter.
 fn steps_per_us() -> f64 {
     const STEPS: u64 = 20_000;
     const TRIES: usize = 30;

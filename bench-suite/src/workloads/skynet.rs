@@ -1,12 +1,13 @@
 //! `skynet-spawn` and `skynet-join`: a tree in which every task starts ten others (A. Temelin's skynet benchmark).
 //!
-//! Below the root there are `size` levels; the leaves number themselves, the inner tasks add up what their ten
-//! children return. Unlike `fib` it is wide: it shows how fast work spreads, and what many live tasks cost in memory.
+//! There are `size` levels below the root. The leaves return their numbers, and the inner tasks add up the results of
+//! their ten children. Unlike `fib`, the tree is wide: it shows how fast work spreads, and what many live tasks cost in
+//! memory.
 //!
-//! **`skynet-spawn`**: ten tasks are spawned, then awaited in order. **`skynet-join`**: the ten children are halved by
-//! the model's fork-join until one is left.
+//! **`skynet-spawn`**: ten tasks are spawned, then awaited in order. **`skynet-join`**: the model's fork-join halves
+//! the ten children until one is left.
 //!
-//! One op is one task, the root and the leaves included: 1,111 with three levels, 1,111,111 with six. The check is the
+//! One op is one task, including the root and the leaves: 1,111 with three levels, 1,111,111 with six. The check is the
 //! sum.
 
 use runtime_core::{ForkJoin, JoinError, Runtime};
@@ -47,7 +48,7 @@ impl Program for SkynetSpawn {
     }
 }
 
-/// The sum of the leaves `first .. first + leaves`, which are a power of ten, with a task for every node above them.
+/// The sum of the leaves `first .. first + leaves`, with a task for every node above them. `leaves` is a power of ten.
 pub(crate) async fn sum_by_tasks<R: Runtime>(
     rt: &R,
     first: u64,
@@ -57,7 +58,7 @@ pub(crate) async fn sum_by_tasks<R: Runtime>(
     root.await.map_err(lost)?.map_err(|e| lost(*e))
 }
 
-/// The error is boxed so that the output of a task stays two words.
+/// The error is boxed so that a task's output stays two words long.
 type Summed = Result<u64, Box<JoinError>>;
 
 /// The tree over the leaves `first .. first + leaves`.
@@ -66,7 +67,7 @@ async fn node<R: Runtime>(rt: R, first: u64, leaves: u64) -> Summed {
         return Ok(first);
     }
     let below = leaves / CHILDREN;
-    // An array and not a `Vec`: what is compared is the cost of tasks and not of `malloc`.
+    // An array, not a `Vec`, because the workload compares the cost of tasks and not of `malloc`.
     let children: [_; CHILDREN as usize] =
         std::array::from_fn(|child| spawn_node(&rt, first + child as u64 * below, below));
     let mut sum = 0;
@@ -76,7 +77,7 @@ async fn node<R: Runtime>(rt: R, first: u64, leaves: u64) -> Summed {
     Ok(sum)
 }
 
-/// A function with a named return type: it cuts the circle in which `node` is `Send` if `node` is.
+/// A function with a named return type. It breaks the cycle in which `node` is `Send` if `node` is.
 fn spawn_node<R: Runtime>(rt: &R, first: u64, leaves: u64) -> R::JoinHandle<Summed> {
     rt.spawn(node(rt.clone(), first, leaves))
 }
@@ -113,12 +114,12 @@ fn sum_of_leaves<F: ForkJoin>(pool: &F, first: u64, leaves: u64) -> u64 {
         return first;
     }
     let below = leaves / CHILDREN;
-    // Halving the ten children by `join` gives what each returns on the parent's stack; a scope would have to box each
+    // Halving the ten children with `join` keeps their results on the parent's stack. A scope would have to box each
     // job.
     sum_of_siblings(pool, first, below, CHILDREN)
 }
 
-/// The sum over `siblings` subtrees of `below` leaves each.
+/// The sum over `siblings` subtrees with `below` leaves each.
 fn sum_of_siblings<F: ForkJoin>(pool: &F, first: u64, below: u64, siblings: u64) -> u64 {
     if siblings == 1 {
         return sum_of_leaves(pool, first, below);
@@ -131,7 +132,7 @@ fn sum_of_siblings<F: ForkJoin>(pool: &F, first: u64, below: u64, siblings: u64)
     left + right
 }
 
-/// Nodes of the tree, root and leaves included.
+/// The number of nodes of the tree, including the root and the leaves.
 pub fn nodes(levels: u32) -> u64 {
     (0..=levels).map(|level| CHILDREN.pow(level)).sum()
 }

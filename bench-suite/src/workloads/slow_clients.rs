@@ -1,9 +1,9 @@
-//! Clients that send half a request and no more.
+//! Protects servers against clients that send half a request and no more.
 //!
-//! Each of them would keep a connection, a task and, where tasks are threads, a thread for ever. hyper has a
-//! time-out for heads; but it counts while a connection is idle between two requests, too, which a client at a low
-//! rate must be free to be, and it sets a timer for each request. [`Impatient`] looks at what passes: it sets a
-//! timer only when it has to wait in the middle of something.
+//! Each such client would occupy a connection, a task and, if tasks are threads, a thread forever. hyper has a time-out
+//! for heads. But it also counts while a connection is idle between two requests, which is legitimate for a client with
+//! a low rate, and it sets a timer for each request. [`Impatient`] observes the bytes, and sets a timer only when it
+//! has to wait in the middle of a request.
 
 use std::future::Future;
 use std::io;
@@ -14,27 +14,28 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime_core::Runtime;
 
-/// How long a request's head may take from where it had to be waited for, and so its body.
+/// The time limit for a request's head, counted from the first wait within it, and the same for its body.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What ends a request's head.
+/// The end of a request's head.
 const END_OF_HEAD: [u8; 4] = *b"\r\n\r\n";
 
-/// A stream whose reads fail with [`TimedOut`](io::ErrorKind::TimedOut) when a head that has begun does not end.
+/// A stream whose reads fail with [`TimedOut`](io::ErrorKind::TimedOut) if a head has begun and does not end.
 ///
-/// What ended with a head's end is thought to be whole, and may be waited after for ever. What ended otherwise is
-/// the middle of a head or the end of a body; in both cases the next head's end has to come within [`PATIENCE`] of
-/// the first wait. A head that announces a body which does not come is for whoever reads the body.
+/// If the bytes so far end with the end of a head, the request is assumed to be complete, and the stream may wait
+/// forever. Otherwise they end in the middle of a head or with the end of a body. In both cases the next end of a head
+/// must arrive within [`PATIENCE`] of the first wait. If a head announces a body that does not arrive, the reader of
+/// the body must handle it.
 pub(crate) struct Impatient<S, R> {
     stream: S,
     rt: R,
-    /// The last bytes read.
+    /// The last four bytes that were read.
     tail: [u8; 4],
-    /// The time that is left, once it had to be waited for more.
+    /// The timer, from the first wait on.
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-/// Nothing in it is pinned where it stands.
+/// No field is structurally pinned.
 impl<S: Unpin, R> Unpin for Impatient<S, R> {}
 
 impl<S, R> Impatient<S, R> {
@@ -42,7 +43,7 @@ impl<S, R> Impatient<S, R> {
         Self {
             stream,
             rt,
-            // Nothing has begun.
+            // No head has begun.
             tail: END_OF_HEAD,
             waiting: None,
         }
@@ -90,7 +91,7 @@ impl<S: AsyncWrite + Unpin, R> AsyncWrite for Impatient<S, R> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // An answer: what is waited for from here on is another request.
+        // The server responds, so the next wait is for another request.
         self.waiting = None;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

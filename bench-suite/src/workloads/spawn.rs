@@ -1,11 +1,11 @@
-//! `spawn` and `spawn-batch`: what it costs to start a task and to learn that it has ended.
+//! `spawn` and `spawn-batch`: the cost of starting a task and of learning that it has ended.
 //!
 //! **`spawn`** starts `size` tasks from inside a task, keeps all their handles in a `Vec`, and then joins them in
-//! order. A task does nothing but return its number. With a million of them alive at once it stresses task memory (its
-//! size, its reuse, the page faults) as much as the queues. **`spawn-batch`** starts and joins them a hundred at a
-//! time: the same work with hot memory and short queues.
+//! order. A task only returns its number. With a million tasks alive at once, this stresses task memory (its size, its
+//! reuse, the page faults) as much as the queues. **`spawn-batch`** starts and joins a hundred tasks at a time: the
+//! same work with hot memory and short queues.
 //!
-//! One op is one task, spawned and joined. The check is the sum of what the tasks returned.
+//! One op is one task, spawned and joined. The check is the sum of the tasks' results.
 
 use runtime_core::Runtime;
 
@@ -14,7 +14,7 @@ use crate::measure::Meter;
 use crate::repetitions::Repetitions;
 use crate::vocabulary::{Failure, Group, Mode, Params, Workload};
 
-/// Tasks of a batch in `spawn-batch`.
+/// The number of tasks per batch in `spawn-batch`.
 pub const BATCH: u64 = 100;
 
 /// Many tasks, all alive before the first is joined.
@@ -43,7 +43,7 @@ impl Program for Spawn {
     }
 }
 
-/// Tasks by the hundred, each hundred joined before the next.
+/// Tasks in batches of a hundred. Each batch is joined before the next starts.
 pub struct SpawnBatch;
 
 impl Program for SpawnBatch {
@@ -75,7 +75,7 @@ impl Program for SpawnBatch {
     }
 }
 
-/// Starts a task for each number, then joins them; their sum.
+/// Starts a task for each number, joins them, and returns the sum of the results.
 pub(crate) async fn spawn_and_join<R: Runtime>(
     rt: &R,
     numbers: std::ops::Range<u64>,

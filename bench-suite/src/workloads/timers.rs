@@ -1,10 +1,10 @@
 //! `timers`: many sleeps at once.
 //!
-//! `size` tasks each sleep until a seeded deadline within the next `span_ms` milliseconds. Deadlines are drawn when a
-//! task is spawned, so that a runtime that serves no timer while tasks are being spawned is late. It stresses
+//! `size` tasks each sleep until a seeded deadline within the next `span_ms` milliseconds. A task's deadline is drawn
+//! when the task is spawned, so a runtime that fires no timers while it spawns will be late. The workload stresses
 //! insertion into the timer structure, firing many timers at once, and the wake-ups that follow.
 //!
-//! One op is one sleep; the figure is CPU time for each. The latencies are lateness: from the deadline to the moment
+//! One op is one sleep. The figure is CPU time per sleep. The latencies are lateness: from the deadline to the moment
 //! when the task runs again. The check: no task runs before its deadline.
 
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Program for Timers {
     }
 }
 
-/// Has so many tasks sleep, each up to `span_ns`, and tells how late they woke.
+/// Makes `tasks` tasks sleep for up to `span_ns` each, and returns how late they woke.
 pub(crate) async fn sleep_together<R: Runtime>(
     rt: &R,
     tasks: u64,
@@ -67,7 +67,7 @@ pub(crate) async fn sleep_together<R: Runtime>(
             let rt = rt.clone();
             async move {
                 rt.sleep_until(deadline).await;
-                // `None` when it is not due yet.
+                // `None` if it woke too early.
                 rt.now().checked_duration_since(deadline)
             }
         }));

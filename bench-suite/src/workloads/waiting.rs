@@ -1,12 +1,13 @@
-//! `idle-timer`, `idle-socket`, `idle-stack`: what a task costs while it waits for something, or has used its stack.
+//! `idle-timer`, `idle-socket`, `idle-stack`: the memory of a task that waits for something, or that has used its
+//! stack.
 //!
-//! As `idle`, which see, but that each task
+//! Like `idle`, which describes the measurement, but each task
 //!
-//! - sleeps for an hour;
-//! - holds an accepted connection of which it waits for the first byte. The other end is in the same process, so that
-//!   the kernel's part is that of both ends;
-//! - has used a kilobyte of stack before it waits. A task that is a future has given it back; one with a stack of its
-//!   own keeps the pages.
+//! - sleeps for an hour; or
+//! - holds an accepted connection and waits for its first byte. The other end is in the same process, so the kernel's
+//!   part includes both ends; or
+//! - has used a kilobyte of stack before it waits. A task that is a future has given the memory back; a task with its
+//!   own stack keeps the pages.
 
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -24,8 +25,8 @@ use super::{Program, echo, size};
 use crate::measure::Meter;
 use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
-/// Nobody waits for so long.
-const FOR_EVER: Duration = Duration::from_secs(3600);
+/// Longer than any run.
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(3600);
 
 const fn info(
     name: &'static str,
@@ -45,7 +46,7 @@ const fn info(
 }
 
 const TASKS: &[Parameter] = &[size("tasks", 10_000, 1, 100_000_000)];
-/// Each takes two descriptors and a port.
+/// Each task takes two descriptors and a port.
 const SOCKETS: &[Parameter] = &[size("tasks", 1_000, 1, 25_000)];
 
 /// Tasks that sleep.
@@ -72,8 +73,11 @@ impl Program for IdleTimer {
     }
 }
 
-/// Polls, and reports after the first poll: then whatever is waited for has been set up.
-async fn reporting<T>(muster: Arc<Muster>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+/// Polls the future, and reports after the first poll. By then the wait has been set up.
+pub(crate) async fn reporting<T>(
+    muster: Arc<Muster>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> T {
     let mut muster = Some(muster);
     poll_fn(move |cx| {
         let polled = poll(cx);
@@ -104,7 +108,7 @@ impl Program for IdleSocket {
             Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
         let mut parking = Parking::begin(&rt, tasks, meter).await?;
         while let Some(muster) = parking.next() {
-            // The kernel completes it before it is accepted: nothing blocks.
+            // The kernel completes the connection before it is accepted, so this does not block.
             let client = TcpStream::connect(address);
             clients.push(client.map_err(|error| Failure::of_system("a connection", &error))?);
             let accepted = listener.accept().await;
@@ -113,7 +117,7 @@ impl Program for IdleSocket {
             parking.spawn(&rt, async move {
                 let mut byte = [0];
                 let mut read = stream.read(&mut byte);
-                // Nobody writes. After an error the task is no waiting one, and the check says so.
+                // Nothing is ever written. After an error the task no longer waits, and the check reports that.
                 let _ = reporting(muster, |cx| Pin::new(&mut read).poll(cx)).await;
             });
         }
@@ -123,7 +127,7 @@ impl Program for IdleSocket {
     }
 }
 
-/// Tasks that have used their stacks.
+/// Tasks that have used their stack.
 pub struct IdleStack;
 
 impl Program for IdleStack {
@@ -148,9 +152,9 @@ impl Program for IdleStack {
     }
 }
 
-/// A call that writes to a kilobyte of stack.
+/// Writes to a kilobyte of stack.
 #[inline(never)]
-fn use_stack() {
+pub(crate) fn use_stack() {
     let mut kilobyte = [0_u8; 1024];
     black_box(&mut kilobyte).fill(1);
     black_box(&kilobyte);

@@ -1,11 +1,10 @@
-//! `yield`: what it costs to let the others run.
+//! `yield`: the cost of letting other tasks run.
 //!
-//! `size` tasks each yield `yields` times. Every run queue is full and nothing else happens, so this is the bare way
-//! from one task to the next: a queue's push and pop, and for 1:1 the kernel's.
+//! `size` tasks each yield `yields` times. Every run queue is full and nothing else happens, so this is the pure cost
+//! of switching from one task to the next: a push and a pop of a queue, or for 1:1 the kernel's switch.
 //!
-//! The sizes are such that a quick look has time for it where each task is a thread: there a yield is a system call
-//! and a switch of threads, some microseconds, and a repetition has to fit several times into the few seconds that a
-//! process has.
+//! The sizes leave enough time for a quick run if each task is a thread. A yield is then a system call and a thread
+//! switch, which takes some microseconds, and a repetition must fit several times into the few seconds of a process.
 //!
 //! One op is one yield. The check is the number of yields that the tasks report.
 
@@ -24,7 +23,7 @@ impl Program for Yield {
         name: "yield",
         group: Group::Scheduling,
         mode: Mode::Batch,
-        about: "many tasks that do nothing but yield: the bare way from one task to the next",
+        about: "many tasks that only yield: the bare cost of switching tasks",
         op: "one yield",
         parameters: &[
             size("tasks", 100, 1, 1_000_000),
@@ -52,7 +51,7 @@ impl Program for Yield {
     }
 }
 
-/// Has so many tasks yield so many times each; the yields in all.
+/// Makes tasks yield, and returns the total number of yields.
 pub(crate) async fn yield_together<R: Runtime>(
     rt: &R,
     tasks: u64,

@@ -1,4 +1,4 @@
-//! The lab's side of the pathologies that are servers: blocking clients that ask the same of every runtime.
+//! The lab's side of the pathologies with a server: blocking clients that behave the same for every runtime.
 //!
 //! A server of the zoo reads one byte at a time and answers:
 //!
@@ -6,11 +6,11 @@
 //! |---|---|---|
 //! | `e` | `e` | |
 //! | `h` | `h` | computes for 2 s in the task, without a pause, and sends `d` |
-//! | `b` | `b` | blocks the thread for 2 s in the task, by a system call, and sends `d` |
-//! | `y` | `y` | one more task begins that is ready again each time that it has run |
-//! | `s` | | writes 64 KiB after 64 KiB to this connection, 256 MiB in all, as its runtime wants it to be done |
-//! | `c` | the KiB that the writes of all `s` have taken, in decimal digits, and a newline | |
-//! | `a` | `a` | a thousand more tasks accept connections from the same socket |
+//! | `b` | `b` | blocks the thread in the task for 2 s, with a system call, and sends `d` |
+//! | `y` | `y` | starts one more task, which is always ready again after it has run |
+//! | `s` | | writes 64 KiB after 64 KiB to this connection, 256 MiB in all, in the style of the runtime |
+//! | `c` | the KiB that the writes of all `s` have accepted, in decimal digits, and a newline | |
+//! | `a` | `a` | starts a thousand more tasks that accept connections from the same socket |
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -19,18 +19,18 @@ use std::time::{Duration, Instant};
 
 use crate::peers::external::tree;
 
-/// A server or a program that runs, and how to look at it.
+/// A running server or program, and how to observe it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) port: u16,
-    /// The process; what it started counts, too.
+    /// The process. Its descendants count too.
     pub(crate) id: u32,
     pub(crate) workers: usize,
     pub(crate) size: u64,
 }
 
 impl Target {
-    /// A connection, whose reads wait for at most `patience`.
+    /// A connection whose reads wait for at most `patience`.
     pub(crate) fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
         let address = SocketAddr::from(([127, 0, 0, 1], self.port));
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
@@ -40,13 +40,13 @@ impl Target {
         Ok(stream)
     }
 
-    /// CPU time that the program has used.
+    /// The CPU time that the program has used, in seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         tree::cpu_ns_and_sleeps(self.id).unwrap_or_default().0 as f64 / 1e9
     }
 
-    /// CPU time in milliseconds between two times that one of its threads goes to sleep, over `time`: a figure that
-    /// does not depend on how busy the machine is with other things.
+    /// Milliseconds of CPU time per time that one of its threads goes to sleep, measured over `time`. The figure does
+    /// not depend on other load on the machine.
     pub(crate) fn milliseconds_between_sleeps(&self, time: Duration) -> f64 {
         let now = || tree::cpu_ns_and_sleeps(self.id).unwrap_or_default();
         let before = now();
@@ -57,7 +57,7 @@ impl Target {
     }
 }
 
-/// Sends `byte` and reads the same byte back.
+/// Sends `byte` and expects the same byte back.
 pub(crate) fn ask(stream: &mut TcpStream, byte: u8) -> io::Result<()> {
     stream.write_all(&[byte])?;
     let mut answer = [0];
@@ -69,12 +69,12 @@ pub(crate) fn ask(stream: &mut TcpStream, byte: u8) -> io::Result<()> {
     }
 }
 
-/// What goes wrong before the pathology begins.
+/// The message for an error before the pathology begins.
 pub(crate) fn at_start(error: io::Error) -> String {
-    format!("no service before it began ({error})")
+    format!("the server did not respond at the start ({error})")
 }
 
-/// How often an echo comes back on `beside` until a byte comes on one of `hogs`: at most `enough`.
+/// The number of echoes on `beside` before a byte arrives on one of `hogs`, up to `enough`.
 pub(crate) fn echoes_before_an_end(
     beside: &mut TcpStream,
     hogs: &mut [TcpStream],
@@ -91,7 +91,7 @@ pub(crate) fn echoes_before_an_end(
     let (mut echoes, mut asked, mut answer) = (0, false, [0]);
     let mut ended = || hogs.iter_mut().any(|hog| hog.read(&mut [0]).is_ok());
     while echoes < enough && Instant::now() < deadline {
-        // Looked at first: what is answered after that is no answer beside it.
+        // Check this first, because later answers don't count.
         if ended() {
             break;
         }
@@ -105,7 +105,7 @@ pub(crate) fn echoes_before_an_end(
                 asked = false;
             }
             Ok(_) => return Err("closed the connection beside".to_owned()),
-            // Not yet.
+            // No answer yet.
             Err(_) => {}
         }
     }

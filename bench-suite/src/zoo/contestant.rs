@@ -1,4 +1,5 @@
-//! Who is in the table: the runtimes in Rust, in a process of this program, and the foreign programs of `zoo/`.
+//! The columns of the table: Rust runtimes, in a process of this program, and the programs of `zoo/` in other
+//! languages.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,6 +18,8 @@ pub(crate) struct Contestant {
     pub(crate) name: String,
     /// True for the runtimes of this project.
     pub(crate) ours: bool,
+    /// The reason why it can't be traced, if it can't.
+    pub(crate) untraced: Option<&'static str>,
     how: How,
 }
 
@@ -30,7 +33,7 @@ enum How {
     Foreign(&'static Peer),
 }
 
-/// What a user chooses about the runtimes in Rust.
+/// The user's choices for the Rust runtimes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Choices {
     pub(crate) policy: Option<String>,
@@ -38,10 +41,10 @@ pub(crate) struct Choices {
     pub(crate) without: Vec<String>,
 }
 
-/// All of `names`, or all that there are: those in Rust first.
+/// The contestants called `names`, or all of them. The Rust runtimes come first.
 ///
 /// # Errors
-/// One line, for a name that nobody has.
+/// One line, for an unknown name.
 pub(crate) fn choose(
     registry: &Registry,
     foreign: &'static [Peer],
@@ -56,6 +59,10 @@ pub(crate) fn choose(
         .map(|info| Contestant {
             name: info.name.to_owned(),
             ours: info.ours,
+            untraced: match info.records() || info.set_followed.is_some() {
+                true => None,
+                false => Some("the recorder has no hooks in this runtime"),
+            },
             how: How::Own {
                 policy: choices.policy.clone(),
                 knobs: choices.knobs.clone(),
@@ -66,6 +73,7 @@ pub(crate) fn choose(
     all.extend(foreign.iter().map(|peer| Contestant {
         name: peer.name.to_owned(),
         ours: false,
+        untraced: Some("the recorder follows runtimes in Rust only"),
         how: How::Foreign(peer),
     }));
     if names.is_empty() {
@@ -83,7 +91,7 @@ impl Contestant {
     /// The command that runs `pathology` under it.
     ///
     /// # Errors
-    /// The verdict, where there is nothing to run.
+    /// The verdict, if there is nothing to run.
     pub(crate) fn command(
         &self,
         pathology: &Pathology,
@@ -99,7 +107,7 @@ impl Contestant {
             } => {
                 let mut program = own_program().map_err(|error| cannot(error.to_string()))?;
                 if program == Path::new("/proc/self/exe") {
-                    // By number, because a shell may stand between the two.
+                    // By process id, because a shell may start it.
                     program = format!("/proc/{}/exe", std::process::id()).into();
                 }
                 let mut command = Command::new(program);
@@ -114,7 +122,7 @@ impl Contestant {
         }
     }
 
-    /// The version of a foreign runtime, if it is there.
+    /// The version of a runtime in another language, if it is installed.
     pub(crate) fn version(&self) -> Option<String> {
         match &self.how {
             How::Own { .. } => None,
@@ -123,10 +131,10 @@ impl Contestant {
     }
 }
 
-/// The command that runs `pathology` by a foreign program, built if it was not.
+/// The command that runs `pathology` with a program in another language. Builds the program if necessary.
 ///
 /// # Errors
-/// The verdict, where there is nothing to run.
+/// The verdict, if there is nothing to run.
 pub(crate) fn foreign_command(
     peer: &Peer,
     pathology: &str,
@@ -136,9 +144,7 @@ pub(crate) fn foreign_command(
     let cannot = |why: String| Verdict::CannotRun { why };
     let manifest = &peer.manifest;
     if !manifest.workloads.iter().any(|name| name == pathology) {
-        return Err(cannot(
-            "its language has nothing to write this with".to_owned(),
-        ));
+        return Err(cannot("its language can't express this".to_owned()));
     }
     let installed = install::prepare(peer).map_err(|failure| cannot(failure.to_string()))?;
     let workers_text = workers.to_string();

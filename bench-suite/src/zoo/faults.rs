@@ -1,20 +1,20 @@
-//! The faults of the time machine: what released versions of others did, and what their notes say about it.
+//! The faults of the time machine: what released versions of other projects did, and what their release notes say.
 
 use super::pathology::Bound;
 
-/// A documented fault of something that has versions.
+/// A documented fault of a project with released versions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
-    /// The folder in `zoo/versions`.
+    /// Its folder in `zoo/versions`.
     pub(crate) family: &'static str,
-    /// What is measured, in one line.
+    /// The measurement, in one line.
     pub(crate) measured: &'static str,
     pub(crate) bound: Bound,
     pub(crate) size: u64,
-    /// Where it is documented.
+    /// The documentation of the fault.
     pub(crate) issue: &'static str,
-    /// What is to be found according to that: each version in which the fault went or came back.
+    /// The expected result according to the documentation: each version in which the fault was fixed or came back.
     pub(crate) documented: &'static [Change],
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) version: &'static str,
-    /// True if the fault is gone from then on, false if it is there.
+    /// True if the fault is absent from then on, false if it is present.
     pub(crate) gone: bool,
 }
 
@@ -36,7 +36,6 @@ const fn back(version: &'static str) -> Change {
     Change { version, gone }
 }
 
-/// All of them.
 pub(crate) const ALL: &[Fault] = &[
     Fault {
         name: "lifo-chain",
@@ -50,7 +49,7 @@ pub(crate) const ALL: &[Fault] = &[
     Fault {
         name: "lifo-hostage",
         family: "tokio",
-        measured: "tasks that run while the task that woke them computes on",
+        measured: "tasks that run while the task that woke them is still computing",
         bound: Bound::All("tasks"),
         size: 5,
         issue: "https://github.com/tokio-rs/tokio/pull/8100",
@@ -77,7 +76,7 @@ pub(crate) const ALL: &[Fault] = &[
     Fault {
         name: "panic-storm",
         family: "async-executor",
-        measured: "panics of tasks that reach the one who awaits the task",
+        measured: "panics that reach the task that awaits the panicking task",
         bound: Bound::All("panics"),
         size: 100,
         issue: "https://github.com/smol-rs/async-executor/pull/78",
@@ -95,7 +94,7 @@ pub(crate) const ALL: &[Fault] = &[
     Fault {
         name: "cancelled-timers",
         family: "go",
-        measured: "memory that stays behind each of a million `time.After` of an hour that nobody waits for any more",
+        measured: "memory that remains for each of a million `time.After` of an hour that nobody waits for any more",
         bound: Bound::AtMost(32.0, "bytes each"),
         size: 1_000_000,
         issue: "https://github.com/golang/go/issues/15698",

@@ -1,30 +1,33 @@
-//! `lab zoo`: known troubles of runtimes, each as a small program with a bound, and who survives what.
+//! `lab zoo`: known pathologies of runtimes, each as a small program with a bound, and which runtime survives which.
 //!
-//! Each cell of the table is a process with limits of time and memory. The runtimes in Rust run the program of the
-//! pathology's file in [`pathologies`], behind `dyn`, in a child of this program; the foreign ones have a program of
-//! their own in `zoo/`. Both print lines of JSON ([`stage::Word`]). For sockets, and where CPU time is the figure, the
-//! program is only half of it: the lab's own side ([`client`]) asks, looks and judges, the same for all.
+//! Each cell of the table is a process with limits on time and memory. Rust runtimes run the program in the pathology's
+//! file in [`pathologies`], behind `dyn`, in a child of this program. Other languages have their own programs in
+//! `zoo/`. Both print lines of JSON ([`stage::Word`]). If sockets are involved, or if the figure is CPU time, the
+//! program is only half of the pathology. The other half is the lab's own side ([`client`]), which asks, observes and
+//! judges, and is the same for all.
 //!
-//! Bounds are counts, or relative to a run without the trouble, so that a slow or busy machine changes no verdict.
+//! Bounds are counts, or relative to a run without the pathology, so that a slow or busy machine changes no verdict.
 
 pub(crate) mod cell;
 mod client;
 mod contestant;
 mod faults;
-mod locks;
+mod flight;
+pub(crate) mod locks;
+pub(crate) mod page;
 pub(crate) mod pathologies;
 mod pathology;
 mod process;
-mod results;
+pub(crate) mod results;
 mod server;
 mod stage;
 mod table;
 mod time_machine;
+mod timelines;
 mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::cli::ZooArgs;
 use crate::compare::interruption::Interruption;
@@ -36,17 +39,11 @@ use crate::{suggest, terminal};
 
 use contestant::{Choices, Contestant, choose};
 use pathology::Pathology;
-use process::Cell;
-use results::{Column, Row, SCHEMA, ZooResults};
+use process::{Cell, MEMORY_BYTES, TIME};
+use results::{Column, Row, SCHEMA, Timeline, ZooResults, write};
 use verdict::Verdict;
 
-/// How long a cell may take.
-const TIME: Duration = Duration::from_secs(180);
-
-/// The most memory that a cell may have.
-const MEMORY_BYTES: u64 = 6 << 30;
-
-/// Runs the zoo, or the part of it that was asked for.
+/// Runs the zoo, or the requested part of it.
 ///
 /// # Errors
 /// [`CommandError::Usage`] for an unknown name or a file that can't be written, [`CommandError::Failed`] if an expected
@@ -57,6 +54,7 @@ pub(crate) fn run(registry: &Registry, arguments: &ZooArgs) -> Result<(), Comman
     };
     let json = prepare(arguments.json.as_deref(), "--json")?;
     let markdown = prepare(arguments.markdown.as_deref(), "--markdown")?;
+    let html = prepare(arguments.html.as_deref(), "--html")?;
     let interruption = Interruption::listen()
         .map_err(|error| CommandError::Failed(format!("can't listen to signals ({error})")))?;
     if arguments.versions {
@@ -64,9 +62,9 @@ pub(crate) fn run(registry: &Registry, arguments: &ZooArgs) -> Result<(), Comman
     }
     let chosen = pathologies_named(&arguments.only)?;
     let choices = Choices {
-        policy: arguments.policy.clone(),
-        knobs: arguments.knobs.clone(),
-        without: arguments.without.clone(),
+        policy: arguments.scheduler.policy.clone(),
+        knobs: arguments.scheduler.knobs.clone(),
+        without: arguments.scheduler.without.clone(),
     };
     let contestants = choose(
         registry,
@@ -75,12 +73,16 @@ pub(crate) fn run(registry: &Registry, arguments: &ZooArgs) -> Result<(), Comman
         &choices,
     );
     let contestants = contestants.map_err(CommandError::Usage)?;
-    let results = table_of(&chosen, &contestants, arguments, &interruption);
+    let mut results = table_of(&chosen, &contestants, arguments, &interruption);
+    if html.is_some() && !arguments.no_timelines {
+        results.timelines = timelines_of(&results, &chosen, &contestants, arguments, &interruption);
+    }
     write(
         json,
         &serde_json::to_vec_pretty(&results).unwrap_or_default(),
     )?;
     write(markdown, table::markdown(&results).as_bytes())?;
+    write(html, page::render(&results).as_bytes())?;
     terminal::print(&table::text(&results, terminal::width()))?;
     if interruption.requested() {
         let line = "interrupted; the table has what was done until then";
@@ -107,19 +109,15 @@ fn table_of(
     arguments: &ZooArgs,
     interruption: &Interruption,
 ) -> ZooResults {
-    let workers = arguments.workers.unwrap_or(2).max(1);
     let mut rows = Vec::with_capacity(chosen.len());
     for pathology in chosen {
-        let size = match arguments.quick {
-            true => pathology.quick_size,
-            false => pathology.size,
-        };
+        let cell = cell_of(pathology, arguments);
         let mut cells = BTreeMap::new();
         for contestant in contestants {
             if interruption.requested() {
                 break;
             }
-            let verdict = verdict_on(pathology, contestant, (size, workers), interruption);
+            let verdict = verdict_on(pathology, contestant, cell, interruption);
             if !arguments.no_progress {
                 let (name, words) = (pathology.name, verdict.words(pathology.bound.unit()));
                 let mark = verdict.mark();
@@ -134,17 +132,18 @@ fn table_of(
             name: pathology.name.to_owned(),
             measured: pathology.measured.to_owned(),
             about: pathology.about.to_owned(),
-            bound: pathology.bound.words(size),
+            bound: pathology.bound.words(cell.size),
             unit: pathology.bound.unit().to_owned(),
-            size,
+            size: cell.size,
             issue: pathology.issue.to_owned(),
             cells,
         });
     }
     ZooResults {
         schema: SCHEMA.to_owned(),
-        workers,
+        workers: workers(arguments),
         quick: arguments.quick,
+        timelines: Vec::new(),
         runtimes: contestants
             .iter()
             .map(|contestant| Column {
@@ -160,26 +159,67 @@ fn table_of(
 fn verdict_on(
     pathology: &'static Pathology,
     contestant: &Contestant,
-    (size, workers): (u64, usize),
+    cell: Cell,
     interruption: &Interruption,
 ) -> Verdict {
-    let command = match contestant.command(pathology, size, workers) {
+    let command = match contestant.command(pathology, cell.size, cell.workers) {
         Ok(command) => command,
         Err(verdict) => return verdict,
     };
     let command = process::with_descriptors(command, pathology.descriptors);
-    let cell = Cell {
-        bound: pathology.bound,
-        drive: pathology.drive,
-        size,
-        workers,
-        time: TIME,
-        memory_bytes: MEMORY_BYTES,
-    };
     process::run(command, cell, interruption)
 }
 
-/// Refuses a table in which `RUNTIME:PATHOLOGY` or all of `RUNTIME` was to survive and does not.
+fn workers(arguments: &ZooArgs) -> usize {
+    arguments.workers.unwrap_or(2).max(1)
+}
+
+fn cell_of(pathology: &Pathology, arguments: &ZooArgs) -> Cell {
+    Cell {
+        bound: pathology.bound,
+        drive: pathology.drive,
+        size: match arguments.quick {
+            true => pathology.quick_size,
+            false => pathology.size,
+        },
+        workers: workers(arguments),
+        time: TIME,
+        memory_bytes: MEMORY_BYTES,
+    }
+}
+
+/// A timeline for each failed cell, or the reason why there is none.
+fn timelines_of(
+    results: &ZooResults,
+    chosen: &[&'static Pathology],
+    contestants: &[Contestant],
+    arguments: &ZooArgs,
+    interruption: &Interruption,
+) -> Vec<Timeline> {
+    let mut timelines = Vec::new();
+    for (row, pathology) in results.pathologies.iter().zip(chosen) {
+        for contestant in contestants {
+            let verdict = row.cells.get(&contestant.name);
+            if interruption.requested() || !matches!(verdict, Some(Verdict::Fails { .. })) {
+                continue;
+            }
+            let cell = cell_of(pathology, arguments);
+            let timeline = timelines::record(pathology, contestant, cell, interruption);
+            if !arguments.no_progress {
+                let (name, runtime) = (pathology.name, &contestant.name);
+                let what = match timeline.deflate_base64 {
+                    Some(_) => "the timeline is recorded",
+                    None => timeline.note.as_str(),
+                };
+                terminal::say(&format!("zoo: {name} under {runtime}: {what}"));
+            }
+            timelines.push(timeline);
+        }
+    }
+    timelines
+}
+
+/// Fails if `RUNTIME:PATHOLOGY`, or all of `RUNTIME`, was expected to survive and did not.
 fn expect(results: &ZooResults, expected: &[String]) -> Result<(), CommandError> {
     let mut failed = Vec::new();
     for expectation in expected {
@@ -200,11 +240,4 @@ fn expect(results: &ZooResults, expected: &[String]) -> Result<(), CommandError>
     }
     let list = failed.join(", ");
     Err(CommandError::Failed(format!("expected to survive: {list}")))
-}
-
-/// Writes to where the user wants it, if anywhere.
-fn write(output: Option<Output>, contents: &[u8]) -> Result<(), CommandError> {
-    let Some(output) = output else { return Ok(()) };
-    let written = output.write(contents);
-    written.map_err(|error| CommandError::Failed(format!("the table is not written ({error})")))
 }

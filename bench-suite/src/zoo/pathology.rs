@@ -1,71 +1,71 @@
-//! What a pathology is: a program that is hard on schedulers, what is measured in it, and the bound to be kept.
+//! A pathology: a program that is hard on schedulers, its measurement, and the bound that it must keep.
 
 use std::fmt;
 
 use super::client::Target;
 use super::stage::Stage;
 
-/// One trouble that runtimes are known for.
+/// A problem that runtimes are known for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pathology {
     /// The name in commands and results.
     pub(crate) name: &'static str,
-    /// What is measured, in one line.
+    /// The measurement, in one line.
     pub(crate) measured: &'static str,
-    /// A paragraph: what goes wrong, and what the program does.
+    /// A paragraph on what goes wrong, and on what the program does.
     pub(crate) about: &'static str,
-    /// The public issue that it comes from.
+    /// The public issue behind it.
     pub(crate) issue: &'static str,
-    /// What the figure must keep to.
+    /// The bound that the figure must keep.
     pub(crate) bound: Bound,
-    /// How much of it: tasks, timers, connections.
+    /// The number of tasks, timers or connections.
     pub(crate) size: u64,
-    /// The same with `--quick`.
+    /// The size with `--quick`.
     pub(crate) quick_size: u64,
-    /// The program under a Rust runtime.
+    /// The program for Rust runtimes.
     pub(crate) program: Program,
-    /// What the lab does from outside, if the program is a server or is looked at while it runs.
+    /// The lab's side, if the program is a server or is observed while it runs.
     pub(crate) drive: Option<Drive>,
-    /// Descriptors that the program may have; `None` is the system's limit.
+    /// The program's limit on descriptors; `None` for the system's limit.
     pub(crate) descriptors: Option<u64>,
 }
 
-/// Runs under a Rust runtime, in a process of its own; the figure, or why the runtime failed.
+/// Runs under a Rust runtime in its own process. Returns the figure, or why the runtime failed.
 pub(crate) type Program = fn(&Stage) -> Result<f64, String>;
 
-/// Runs in the lab's process while the program runs in another; the figure, or why the runtime failed.
+/// Runs in the lab's process beside the program. Returns the figure, or why the runtime failed.
 pub(crate) type Drive = fn(&Target) -> Result<f64, String>;
 
-/// What a figure must keep to.
+/// A bound for a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
-    /// Of the pathology's size, all.
+    /// Equal to the pathology's size, or more.
     All(&'static str),
-    /// So much or more.
+    /// At least this much.
     AtLeast(f64, &'static str),
-    /// So much or less.
+    /// At most this much.
     AtMost(f64, &'static str),
 }
 
 impl Bound {
-    /// Whether `value` keeps to it, at a size.
+    /// Whether `value` keeps the bound at `size`.
     pub(crate) fn holds(self, value: f64, size: u64) -> bool {
         match self {
-            // What isn't a number keeps no bound.
+            // A NaN keeps no bound.
             Self::All(_) => value >= size as f64,
             Self::AtLeast(least, _) => value >= least,
             Self::AtMost(most, _) => value <= most,
         }
     }
 
-    /// The unit of figure and bound.
+    /// The unit of the figure and the bound.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::All(unit) | Self::AtLeast(_, unit) | Self::AtMost(_, unit) => unit,
         }
     }
 
-    /// The bound in words, at a size.
+    /// The bound in words, at `size`.
     pub(crate) fn words(self, size: u64) -> String {
         match self {
             Self::All(unit) => format!("all {size} {unit}"),
@@ -75,7 +75,7 @@ impl Bound {
     }
 }
 
-/// A figure as it stands in a table: three digits, or all of a whole number.
+/// A figure as shown in a table: three digits, or all digits of a whole number.
 pub(crate) struct Number(pub(crate) f64);
 
 impl fmt::Display for Number {

@@ -1,8 +1,7 @@
-//! The process of one cell: started, watched, and ended with all that it started.
+//! The process of one cell: starts it, watches it, and ends it with all its descendants.
 
-use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,10 +13,16 @@ use super::pathology::{Bound, Drive};
 use super::stage::Word;
 use super::verdict::Verdict;
 use crate::compare::interruption::Interruption;
-use crate::compare::process::{ending, last_line, tail_of};
+use crate::compare::process::{ending, last_line, lines_of, tail_of};
 use crate::peers::external::tree;
 
-/// What is to be judged, and what it may use.
+/// The time limit of a cell.
+pub(super) const TIME: Duration = Duration::from_secs(180);
+
+/// The memory limit of a cell.
+pub(super) const MEMORY_BYTES: u64 = 6 << 30;
+
+/// What to judge, and the limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
     pub(crate) bound: Bound,
@@ -28,12 +33,22 @@ pub(crate) struct Cell {
     pub(crate) memory_bytes: u64,
 }
 
-/// How often memory is looked at.
+/// The interval between checks of the memory.
 const WATCH: Duration = Duration::from_millis(50);
 
-/// Runs `command`, which is one cell's program, to its figure. To be called from the main thread: the death signal of
-/// what it starts is sent when the thread that started it ends.
-pub(crate) fn run(mut command: Command, cell: Cell, interruption: &Interruption) -> Verdict {
+/// Runs `command`, which is the program of one cell, until it has a figure. Call it from the main thread, because a
+/// child gets its death signal when the thread that started it ends.
+pub(crate) fn run(command: Command, cell: Cell, interruption: &Interruption) -> Verdict {
+    run_until(command, cell, interruption, |_| {})
+}
+
+/// Like [`run`], but calls `at_end` with the process id once there is a verdict, before the lab ends the process.
+pub(super) fn run_until(
+    mut command: Command,
+    cell: Cell,
+    interruption: &Interruption,
+    at_end: impl FnOnce(Pid),
+) -> Verdict {
     tree::adopt();
     command
         .env(tree::MARK, std::process::id().to_string())
@@ -59,6 +74,8 @@ pub(crate) fn run(mut command: Command, cell: Cell, interruption: &Interruption)
         _ => Outcome::Said(Word::Failed("the lab can't listen to it".to_owned())),
     };
     let by_itself = matches!(outcome, Outcome::Ended) && ended(group);
+    // The process is not reaped yet, so the id is still its own.
+    at_end(group);
     interruption.end_group();
     let status = child.wait();
     tree::end_marked();
@@ -79,11 +96,11 @@ pub(crate) fn run(mut command: Command, cell: Cell, interruption: &Interruption)
 
 enum Outcome {
     Said(Word),
-    /// It said nothing more.
+    /// Its output has ended.
     Ended,
 }
 
-/// Listens until there is a figure, a limit is reached, or it ends.
+/// Reads until there is a figure, a limit is reached, or the process ends.
 fn watch(lines: &Receiver<String>, cell: Cell, mut target: Target) -> Outcome {
     let deadline = Instant::now() + cell.time;
     let mut driven: Option<Receiver<Result<f64, String>>> = None;
@@ -94,7 +111,7 @@ fn watch(lines: &Receiver<String>, cell: Cell, mut target: Target) -> Outcome {
                     target.port = port;
                     let (give, figure) = mpsc::channel();
                     thread::spawn(move || {
-                        // Nobody waits for it any more after a limit.
+                        // After a limit, nobody waits for the result.
                         let _ = give.send(drive(&target));
                     });
                     driven = Some(figure);
@@ -102,7 +119,10 @@ fn watch(lines: &Receiver<String>, cell: Cell, mut target: Target) -> Outcome {
                 (Ok(word), _) => return Outcome::Said(word),
                 (Err(_), _) => {
                     let start: String = line.chars().take(60).collect();
-                    let why = format!("said `{}`, which is no answer", start.escape_debug());
+                    let why = format!(
+                        "said `{}`, which is not a valid answer",
+                        start.escape_debug()
+                    );
                     return Outcome::Said(Word::Failed(why));
                 }
             },
@@ -129,12 +149,11 @@ fn watch(lines: &Receiver<String>, cell: Cell, mut target: Target) -> Outcome {
     }
 }
 
-/// Waits a moment for the end of a process whose output has ended, without reaping it.
+/// Waits a moment for the exit of a process whose output has ended, without reaping it.
 fn ended(group: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     let deadline = Instant::now() + Duration::from_secs(1);
     while Instant::now() < deadline {
-        if !matches!(waitid(WaitId::Pid(group), options), Ok(None)) {
+        if is_dead(group) {
             return true;
         }
         thread::sleep(Duration::from_millis(1));
@@ -142,20 +161,13 @@ fn ended(group: Pid) -> bool {
     false
 }
 
-fn lines_of(stdout: ChildStdout) -> io::Result<Receiver<String>> {
-    let (sender, receiver) = mpsc::channel();
-    thread::Builder::new().spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // Nobody listens any more once the cell has its verdict.
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    })?;
-    Ok(receiver)
+/// Whether a child has exited; does not reap it.
+pub(super) fn is_dead(child: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    !matches!(waitid(WaitId::Pid(child), options), Ok(None))
 }
 
-/// The same command with at most so many descriptors, for itself and what it starts.
+/// The same command with a limit on descriptors, which its children inherit.
 pub(crate) fn with_descriptors(command: Command, descriptors: Option<u64>) -> Command {
     let Some(descriptors) = descriptors else {
         return command;
@@ -193,7 +205,7 @@ mod tests {
         memory_bytes: 64 << 20,
     };
 
-    /// One at a time: each ends all that this process has started under the mark.
+    /// Runs these tests one at a time, because each ends all marked processes that this process has started.
     static ALONE: Mutex<()> = Mutex::new(());
 
     fn script(text: &str) -> Verdict {
@@ -223,7 +235,7 @@ mod tests {
         for (text, part) in [
             ("exit 3", "exited with code 3"),
             ("echo on fire >&2; kill -SEGV $$", "signal 11"),
-            ("echo hello", "which is no answer"),
+            ("echo hello", "which is not a valid answer"),
             ("exec sleep 60", "no end within 5 s"),
             ("exec 1>&-; exec sleep 60", "closed its output"),
             ("exec tail /dev/zero", "MiB of memory"),
@@ -251,7 +263,7 @@ mod tests {
             .trim()
             .parse()
             .unwrap();
-        // One that has ended and is not waited for yet has no command line any more.
+        // A process that has exited but is not reaped has no command line.
         let line = format!("/proc/{id}/cmdline");
         let gone = || std::fs::read(&line).unwrap_or_default().is_empty();
         for _ in 0..500 {

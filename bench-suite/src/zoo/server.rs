@@ -1,5 +1,4 @@
-//! The server that several pathologies have in common, as it is written under the runtimes in Rust. What it answers
-//! is in [`client`](super::client).
+//! The server of several pathologies, for the Rust runtimes. [`client`](super::client) describes its answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +10,7 @@ use runtime_core::{Runtime as _, TcpListener as _};
 use super::stage::Stage;
 use crate::any_runtime::{AnyListener, AnyRuntime, AnyStream, BoxFuture};
 
-/// How long an `h` or a `b` holds its thread.
+/// How long an `h` or a `b` occupies its thread.
 const HELD: Duration = Duration::from_secs(2);
 
 const CHUNK: usize = 64 * 1024;
@@ -21,11 +20,11 @@ const CHUNKS: u64 = 4096;
 struct Server {
     rt: AnyRuntime,
     listener: Arc<AnyListener>,
-    /// KiB taken by the writes of `s`.
+    /// The KiB that the writes of `s` have accepted.
     streamed: Arc<AtomicU64>,
 }
 
-/// Serves until the process is ended.
+/// Serves until the process is killed.
 pub(crate) fn serve(stage: &Stage) -> Result<f64, String> {
     stage.serving(|rt, listener| async move {
         let server = Server {
@@ -41,19 +40,19 @@ async fn accept(server: Server) {
     loop {
         match server.listener.accept().await {
             Ok((stream, _)) => drop(server.rt.spawn(answer(server.clone(), stream))),
-            // No descriptor is left: a later one may be.
+            // No descriptor is left. There may be one later.
             Err(_) => server.rt.sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-/// Behind `dyn`, because a task that accepts starts tasks that start those that accept.
+/// Behind `dyn`, because an accepting task starts tasks that start accepting tasks.
 fn accept_too(server: Server) -> BoxFuture<'static, ()> {
     Box::pin(accept(server))
 }
 
 async fn answer(server: Server, mut stream: AnyStream) {
-    // The client that has gone has what it wanted.
+    // A client that is gone needs no answer.
     let _ = converse(&server, &mut stream).await;
 }
 
@@ -102,7 +101,8 @@ async fn converse(server: &Server, stream: &mut AnyStream) -> std::io::Result<()
     Ok(())
 }
 
-/// Ready again each time that it has run, by its own waker: no runtime's `yield_now`, which may know better.
+/// Ready again after each run, through its own waker. It does not use the runtime's `yield_now`, which may have special
+/// treatment.
 async fn always_ready() {
     std::future::poll_fn(|cx| {
         cx.waker().wake_by_ref();

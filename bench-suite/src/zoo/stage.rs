@@ -1,4 +1,4 @@
-//! The process of one cell that runs under a Rust runtime: where a program of the zoo finds its runtime.
+//! The process of one cell under a Rust runtime: gives a program of the zoo its runtime.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,53 +8,61 @@ use std::thread;
 use runtime_core::{LaunchConfig, Runtime as _, TcpListener as _};
 use serde::{Deserialize, Serialize};
 
+use super::locks::{Lock, MakeLock};
 use crate::any_runtime::AnyRuntime;
 use crate::launcher::Launcher;
 use crate::usage;
 
-/// What a cell's process says, one JSON object a line.
+/// A message of a cell's process, one JSON object per line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Word {
-    /// It serves at this port of 127.0.0.1, or runs and serves nothing if the port is 0: the lab's turn.
+    /// It serves on this port of 127.0.0.1, or runs without serving if the port is 0. The lab's side starts now.
     Listening(u16),
     /// The figure.
     Value(f64),
-    /// The runtime failed, and how.
+    /// The runtime failed, with the reason.
     Failed(String),
-    /// The runtime has nothing to run this with, and what is missing.
+    /// The runtime can't run this, with what is missing.
     Cannot(String),
 }
 
 impl Word {
-    /// Says it on standard output.
+    /// Prints it on standard output.
     pub(crate) fn say(&self) {
         let line = serde_json::to_string(self).unwrap_or_default() + "\n";
         let mut output = io::stdout().lock();
-        // The lab that is gone has killed this process, too.
+        // If the lab is gone, this process is about to be killed too.
         let _ = output
             .write_all(line.as_bytes())
             .and_then(|()| output.flush());
     }
 }
 
-/// A runtime to be started, and how much of the pathology is wanted.
+/// A runtime to start, and the size of the pathology.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
     pub(crate) runtime: String,
     pub(crate) launcher: Launcher,
     pub(crate) config: LaunchConfig,
     pub(crate) size: u64,
+    /// The lock that was registered with the runtime.
+    pub(crate) lock: Option<MakeLock>,
 }
 
 impl Stage {
-    /// Threads that tasks are polled on, for runtimes that have a number of them.
+    /// The number of threads that poll tasks, for runtimes with a configurable number.
     pub(crate) fn workers(&self) -> usize {
         self.config.workers
     }
 
-    /// Runs `root` as the root task and gives what it returns, without waiting for the runtime's end: what a program
-    /// of the zoo leaves running may never end.
+    /// The lock that the runtime's users use.
+    pub(crate) fn lock(&self) -> Lock {
+        Lock::of(&self.runtime, self.lock)
+    }
+
+    /// Runs `root` as the root task and returns its result, without waiting for the end of the runtime, because a
+    /// program of the zoo may leave tasks running that never end.
     pub(crate) fn inside<F, R>(&self, root: F) -> Result<f64, String>
     where
         F: FnOnce(AnyRuntime) -> R + Send + 'static,
@@ -78,7 +86,7 @@ impl Stage {
         figure.recv().unwrap_or_else(gone)
     }
 
-    /// Runs `serve` with a listening socket, tells the lab where, and never returns by itself.
+    /// Runs `serve` with a listening socket and tells the lab its address. Does not return by itself.
     pub(crate) fn serving<F, R>(&self, serve: F) -> Result<f64, String>
     where
         F: FnOnce(AnyRuntime, crate::any_runtime::AnyListener) -> R + Send + 'static,
@@ -94,7 +102,7 @@ impl Stage {
         })
     }
 
-    /// Refuses so many tasks at once where each is a thread and the system has not that many.
+    /// Fails if each task is a thread and the system does not allow `tasks` of them.
     pub(crate) fn room_for(&self, tasks: u64) -> Result<(), String> {
         let probed = self.launcher.probe(&self.config);
         let capabilities = probed.map_err(|error| error.to_string())?;
@@ -105,7 +113,7 @@ impl Stage {
         let room = [
             limit("/proc/sys/kernel/pid_max"),
             limit("/proc/sys/kernel/threads-max"),
-            // A thread's stack and its guard are two mappings.
+            // A thread's stack and its guard page are two mappings.
             limit("/proc/sys/vm/max_map_count").map(|mappings| mappings / 2),
         ];
         match room.into_iter().flatten().min() {
@@ -117,7 +125,7 @@ impl Stage {
     }
 }
 
-/// Memory of this process that is resident now.
+/// The resident memory of this process.
 pub(crate) fn resident_bytes() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     usage::kibibytes(&status, "VmRSS:").unwrap_or(0) as f64

@@ -1,4 +1,4 @@
-//! The table "who survives what": for a terminal, and as Markdown.
+//! The table "who survives what", for a terminal and as Markdown.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::results::{Row, ZooResults};
 use super::verdict::Verdict;
 use crate::terminal::wrapped;
 
-/// For a terminal of this width: marks, then a line for each failure and for what could not run.
+/// For a terminal of this width: a table of marks, then one line per failure and per pathology that could not run.
 pub(crate) fn text(results: &ZooResults, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -135,6 +135,7 @@ mod tests {
         };
         ZooResults {
             schema: SCHEMA.to_owned(),
+            timelines: Vec::new(),
             workers: 2,
             quick: true,
             runtimes: vec![column("one"), column("two"), column("three")],

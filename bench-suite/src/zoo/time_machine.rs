@@ -1,7 +1,9 @@
-//! The zoo as a time machine: documented faults of others, and the released versions in which they came and went.
+//! The zoo as a time machine: documented faults of other projects, and the released versions in which they came and
+//! went.
 //!
-//! Each folder of `zoo/versions` has a program, the versions to build it with, a lock file for each where the language
-//! has such a thing, and how it is built. A version is built at the first need, in the cache folder of the peers.
+//! Each folder of `zoo/versions` contains a program, the versions to build it with, a lock file per version if the
+//! language has lock files, and build instructions. A version is built when it is first needed, in the peers' cache
+//! folder.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,9 +13,9 @@ use serde_json::Value;
 
 use super::contestant::foreign_command;
 use super::faults::{self, Fault};
-use super::process::{self, Cell};
+use super::process::{self, Cell, MEMORY_BYTES, TIME};
+use super::results::write;
 use super::verdict::Verdict;
-use super::{MEMORY_BYTES, TIME, write};
 use crate::cli::ZooArgs;
 use crate::compare::interruption::Interruption;
 use crate::error::CommandError;
@@ -25,17 +27,17 @@ use crate::{suggest, terminal};
 /// The value of [`History::schema`].
 const SCHEMA: &str = "lab.zoo-versions/1";
 
-/// `versions.json` of a folder.
+/// A folder's `versions.json`.
 #[derive(Clone, Debug, Deserialize)]
 struct Family {
     family: String,
     /// Oldest first.
     versions: Vec<String>,
-    /// A peer's manifest with `{version}` in it.
+    /// A peer's manifest, with `{version}` as a placeholder.
     manifest: Value,
 }
 
-/// What was found.
+/// The findings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct History {
     schema: String,
@@ -52,9 +54,9 @@ struct FaultHistory {
     issue: String,
     /// Oldest first.
     versions: Vec<Version>,
-    /// In words: the versions in which it went and came back.
+    /// In words: the versions in which the fault was fixed and came back.
     found: String,
-    /// The same from what is documented.
+    /// The same, according to the documentation.
     documented: String,
 }
 
@@ -64,11 +66,11 @@ struct Version {
     verdict: Verdict,
 }
 
-/// Runs the faults that were asked for at every version.
+/// Runs the requested faults at every version.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for an unknown name, [`CommandError::Failed`] if something else was found than is
-/// documented, [`CommandError::Interrupted`] after a signal.
+/// [`CommandError::Usage`] for an unknown name, [`CommandError::Failed`] if the result differs from the documentation,
+/// [`CommandError::Interrupted`] after a signal.
 pub(crate) fn run(
     arguments: &ZooArgs,
     json: Option<Output>,
@@ -175,7 +177,7 @@ fn of(
     })
 }
 
-/// The versions of a family, each as a peer of its own.
+/// The versions of a family, each as a peer.
 fn peers(family: &str) -> Result<Vec<(String, Peer)>, String> {
     let folder = format!("zoo/versions/{family}");
     let text = external::embedded_file(&format!("{folder}/versions.json"))
@@ -192,7 +194,7 @@ fn peers(family: &str) -> Result<Vec<(String, Peer)>, String> {
     family.versions.iter().map(peer).collect()
 }
 
-/// The versions whose verdict is another than that of the version before; what could not run says nothing.
+/// The versions whose verdict differs from that of the version before. Versions that could not run are skipped.
 fn changes(versions: &[Version]) -> Vec<(&str, bool)> {
     let mut changes = Vec::new();
     let mut before = None;

@@ -1,4 +1,4 @@
-//! What came of one pathology under one runtime.
+//! The result of one pathology under one runtime.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +10,17 @@ use super::pathology::{Bound, Number};
 pub(crate) enum Verdict {
     /// The figure keeps the bound.
     Survives { value: f64 },
-    /// It does not, or there is no figure because the program died, hung or was refused.
+    /// It does not, or there is no figure because the program died, hung or was refused a resource.
     Fails {
         value: Option<f64>,
         why: Option<String>,
     },
-    /// There is nothing to run: no such thing in the language, or the runtime is not installed.
+    /// There is nothing to run: the language lacks the feature, or the runtime is not installed.
     CannotRun { why: String },
 }
 
 impl Verdict {
-    /// The verdict on a figure, at a size.
+    /// The verdict on a figure at `size`.
     pub(crate) fn on(bound: Bound, value: f64, size: u64) -> Self {
         if bound.holds(value, size) {
             Self::Survives { value }
@@ -40,7 +40,7 @@ impl Verdict {
         }
     }
 
-    /// The mark in the table: one that can be told from the others without colour.
+    /// The mark in the table. Marks can be distinguished without colour.
     pub(crate) fn mark(&self) -> &'static str {
         match self {
             Self::Survives { .. } => "ok",
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn a_figure_out_of_bounds_is_a_failure_that_shows_it() {
-        let bound = Bound::AtMost(0.5, "switches a lock");
+        let bound = Bound::AtMost(0.5, "switches per lock");
         assert_eq!(Verdict::on(bound, 0.1, 1).mark(), "ok");
         let failed = Verdict::on(bound, 0.9, 1);
         assert_eq!(failed.mark(), "FAILS");
-        assert_eq!(failed.words(bound.unit()), "0.90 switches a lock");
+        assert_eq!(failed.words(bound.unit()), "0.90 switches per lock");
     }
 }

@@ -1,4 +1,4 @@
-//! Words that are no text.
+//! Arguments that are not valid text.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -26,7 +26,7 @@ fn words_that_are_no_text_are_wrong_usage_and_files_may_have_such_names() {
         let output = lab(folder.path(), line).arg(bad).output().unwrap();
         assert_code(&output, 2);
     }
-    // The hidden commands are started by programs; a person gets a code all the same.
+    // Only programs start the hidden commands, but a person gets an exit code too.
     let output = lab(folder.path(), "__companion").arg(bad).output().unwrap();
     assert_code(&output, 1);
 

@@ -1,4 +1,4 @@
-//! What runs cost beyond time: counts, memory by what it is for, more workers.
+//! What runs cost beyond time: counts, memory by purpose, more workers.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn counting_is_in_a_process_of_its_own_and_says_what_it_can_not() {
         --count-syscalls --count-instructions --markdown t.md";
     assert_code(&lab(folder.path(), line).output().unwrap(), 0);
     let results = results(&folder.path().join("lab-out/results.json"));
-    // Two arms and the A/A arm, two rounds.
+    // Two arms and the A/A arm, in two rounds.
     assert_eq!(results.runs.len(), 6);
     for runtime in ["n1", "mn"] {
         let counts: Vec<_> = results
@@ -33,14 +33,14 @@ fn counting_is_in_a_process_of_its_own_and_says_what_it_can_not() {
         let mut counts = results.counts.iter().filter(|one| one.runtime == runtime);
         counts.find_map(|one| Some(one.instructions? / one.ops))
     };
-    // Unoptimised and optimised builds differ by much, but not by this.
+    // Optimised and unoptimised builds differ a lot, but not as much as this.
     if let Some(each) = instructions("n1") {
         assert!(
             (50..200_000).contains(&each),
             "{each} instructions for a task"
         );
     }
-    // The processor's counters know of threads, and callgrind does not.
+    // The processor's counters cover all threads; callgrind's don't.
     let simulated = results
         .counts
         .iter()
@@ -74,7 +74,7 @@ fn memory_is_told_by_what_it_is_for() {
             .as_f64()
             .unwrap()
     };
-    // A page at least where each task has a stack, and nothing where it has none.
+    // At least a page if each task has a stack, and nothing otherwise.
     assert!(
         stacks("threads") > 4000.0 && stacks("n1") < 1000.0,
         "{told}"

@@ -1,4 +1,4 @@
-//! What is shown: all that is judged, in lines that fit.
+//! What is displayed: everything that is judged, in lines that fit.
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn tables_fit_into_80_columns_with_every_word_whole() {
             let text = stdout(&at_width(folder.path(), columns, line));
             assert_fits(&text, columns);
         }
-        // Without a terminal, nothing is cut: each arm is one line.
+        // Without a terminal nothing is cut, and each arm is one line.
         let text = stdout(&lab(folder.path(), line).output().unwrap());
         assert!(text.lines().any(|line| line.chars().count() > 80), "{text}");
     }
@@ -62,7 +62,7 @@ fn tables_fit_into_80_columns_with_every_word_whole() {
             "`{word}` is broken or missing: {text}"
         );
     }
-    // Narrower than a table can be: still a column at a time, and no line is lost.
+    // Even if it is too narrow for a table, each column is shown and no line is lost.
     let text = stdout(&at_width(folder.path(), 40, IDLE));
     assert!(
         text.contains("n1, again (A/A)") && text.contains("peak RSS"),
@@ -117,7 +117,7 @@ fn what_is_judged_is_shown_with_its_median_and_the_client_s_lateness() {
         for name in others.iter().chain([&own]) {
             assert!(header.contains(name), "{name}: {header}");
         }
-        // A figure stands in the judged column of each arm, not a dash.
+        // The judged column of each arm contains a figure, not a dash.
         let arms = text.lines().filter(|line| line.starts_with(" mn  "));
         let judged: Vec<&str> = arms
             .filter_map(|line| line.split_whitespace().nth(1))

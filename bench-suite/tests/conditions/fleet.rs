@@ -1,4 +1,4 @@
-//! Parts of a comparison measured by several processes, and joined; what a process may use; other formats.
+//! Shards of a comparison, measured by several processes and merged; CPU quotas; other output formats.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use bench_suite::results::Results;
 
 use crate::process::{QUICK, assert_code, folder, lab, lab_after, results, stderr, stdout};
 
-/// Three settings of one workload, a moment each.
+/// Three settings of one workload, which take a moment each.
 const THREE: &str =
     "compare spawn --param size=1,2,3 --runtime n1,mn --quick --rounds 2 --no-progress --seed 7";
 
@@ -18,7 +18,7 @@ fn done(command: &mut Command) -> Output {
     output
 }
 
-/// Measures all three settings in two shards, by what GNU parallel sets.
+/// Measures all three settings in two shards, with the variables that GNU parallel sets.
 fn sharded(folder: &Path) {
     for part in ["1", "2"] {
         let line = format!("{THREE} --shard auto/2 --json part-{part}.json");
@@ -39,7 +39,7 @@ fn shards_are_disjoint_and_joined_they_are_the_whole() {
     let parts = [1, 2].map(|part| results(&folder.path().join(format!("part-{part}.json"))));
     assert_eq!((sizes(&parts[0]), sizes(&parts[1])), (vec![1, 3], vec![2]));
     assert_eq!(parts[1].environments[0].shard.as_deref(), Some("2/2"));
-    // Each has a folder of its own.
+    // Each shard has its own folder.
     assert!(
         folder
             .path()
@@ -57,7 +57,7 @@ fn shards_are_disjoint_and_joined_they_are_the_whole() {
     let whole = results(&folder.path().join("whole.json"));
     assert_eq!(sizes(&whole), [1, 2, 3]);
     let [one, two] = parts.map(|part| part.comparisons);
-    // Each setting is in one part: compared again, nothing changes.
+    // Each setting is in one shard, so recomputing the comparisons changes nothing.
     assert_eq!(whole.comparisons, [one, two].concat());
     assert_eq!(whole.environments.len(), 2);
     done(&mut lab(folder.path(), "report whole.json --out page"));
@@ -114,7 +114,7 @@ fn what_can_not_be_joined_is_one_line_and_code_2() {
             "did you mean `kernels`",
         ),
         ("compare spawn --shard 3/2", "no part 3 of 2"),
-        ("compare spawn --size 1 --shard 2/2", "this part has none"),
+        ("compare spawn --size 1 --shard 2/2", "this shard is empty"),
         ("compare spawn --shard auto", "none of SLURM_ARRAY_TASK_ID"),
     ] {
         let output = lab(folder.path(), line).output().unwrap();
@@ -196,7 +196,7 @@ fn a_mask_decides_how_many_workers_there_are() {
 #[test]
 fn a_control_group_s_quota_decides_how_many_workers_there_are() {
     let name = format!("lab-test-{}", std::process::id());
-    // Version 1, and version 2.
+    // Version 1, then version 2.
     let first = format!("/sys/fs/cgroup/cpu/{name}");
     let second = format!("/sys/fs/cgroup/{name}");
     let quota = [
@@ -206,7 +206,7 @@ fn a_control_group_s_quota_decides_how_many_workers_there_are() {
     for (group, file, value) in quota {
         let made = fs::create_dir(group).is_ok();
         let file = Path::new(group).join(file);
-        // A folder of another file system takes any file.
+        // A folder of another file system would accept any file.
         let limited = made && file.exists() && fs::write(&file, value).is_ok();
         if limited {
             let folder = folder();

@@ -11,7 +11,7 @@ use crate::process::{assert_code, folder, lab_after, results, stderr, stdout};
 
 #[test]
 fn a_limit_on_memory_fails_no_run() {
-    // Far less than a quarter of what any machine has that this is built on.
+    // Far less than a quarter of the memory of any machine on which this is built.
     for limit in ["ulimit -v 900000", "ulimit -v 300000", "ulimit -d 200000"] {
         let folder = folder();
         let line = "compare hash --size 1 --runtime n1,mn --quick --rounds 1 --no-progress";
@@ -23,7 +23,7 @@ fn a_limit_on_memory_fails_no_run() {
     }
 }
 
-/// Threads of this user's processes.
+/// The number of threads of this user's processes.
 fn own_threads() -> u64 {
     let own = format!("Uid:\t{}\t", getuid().as_raw());
     let mut threads = 0;
@@ -42,7 +42,7 @@ fn own_threads() -> u64 {
 
 #[test]
 fn too_few_threads_for_the_connections_is_refused_and_no_crash() {
-    /// Nobody's: root is under no such limit, and so is somebody else for this test.
+    /// A user without other processes. Root is exempt from the limit, and becomes this user for the test.
     const NOBODY_S: u32 = 64_123;
     for workload in ["echo", "http"] {
         let folder = folder();
@@ -51,7 +51,7 @@ fn too_few_threads_for_the_connections_is_refused_and_no_crash() {
         );
         let is_root = getuid().is_root();
         let limit = if is_root { 60 } else { own_threads() + 60 };
-        // Some shells call it `-u`, and some `-p`.
+        // Some shells call the option `-u`, others `-p`.
         let before = format!("ulimit -u {limit} 2>/dev/null || ulimit -p {limit}");
         let mut command = lab_after(folder.path(), &before, &line);
         if is_root {

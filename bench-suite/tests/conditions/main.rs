@@ -1,5 +1,5 @@
-//! The `lab` command where things go wrong around it: devices and pipes in place of files, output that nobody reads,
-//! limits, signals, full disks, shards, narrow terminals, words that are no text. Each test starts the real program.
+//! The `lab` command in a hostile environment: devices and pipes in place of files, output without a reader, limits,
+//! signals, full disks, shards, narrow terminals, arguments that are not text. Each test starts the real program.
 
 mod arguments;
 mod costs;

@@ -18,7 +18,7 @@ fn load(address: &str) -> String {
     format!("load echo --addr {address} --connections 2 --duration 50ms")
 }
 
-/// Every command that writes a file where it is told to.
+/// Every command that writes to a given file.
 fn writers(address: &str) -> [String; 3] {
     [QUICK.to_owned(), SWEEP.to_owned(), load(address)]
 }
@@ -29,7 +29,7 @@ fn is_json(text: &str) {
     assert!(value["schema"].is_string());
 }
 
-/// A character device of our own, as `/dev/full` is one; `None` where we may not make or open it.
+/// A character device of our own, like `/dev/full`; `None` if we may not create or open it.
 fn device(path: &Path, minor: u32) -> Option<()> {
     mknodat(
         CWD,
@@ -81,7 +81,7 @@ fn a_device_is_written_into_and_stays_a_device() {
                 .output()
                 .unwrap();
             assert_code(&output, code);
-            // What was measured is shown, and kept where there is room.
+            // What was measured is printed, and stored where there is room.
             assert!(output.stdout.len() > 100, "{line}: {output:?}");
         }
         for name in ["null", "full"] {
@@ -115,7 +115,7 @@ fn a_link_stays_a_link_and_a_file_keeps_its_mode() {
         is_json(&fs::read_to_string(at("elsewhere/new.json")).unwrap());
         let mode = fs::metadata(at("elsewhere/real.json")).unwrap().mode();
         assert_eq!(mode & 0o7777, 0o640, "{line}");
-        // Nothing is left beside them.
+        // No other file is left beside them.
         assert_eq!(names(&at("elsewhere")), ["new.json", "real.json"]);
         fs::remove_file(at("elsewhere/new.json")).unwrap();
     }
@@ -179,7 +179,7 @@ fn what_can_not_be_written_is_found_before_anything_is_measured() {
     assert_eq!(names(folder.path()), [""; 0]);
 }
 
-/// Standard output whose reader is gone.
+/// Standard output without a reader.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -226,7 +226,7 @@ fn a_reader_that_has_gone_away_is_no_error_and_loses_nothing() {
         assert_code(&output, 0);
         assert_kept(folder.path());
     }
-    // As the shell does it.
+    // As a shell starts it.
     let binary = env!("CARGO_BIN_EXE_lab");
     let shell = format!("{binary} list | head -1; {binary} list 2>&1 | true");
     let output = Command::new("sh").arg("-c").arg(shell).output().unwrap();
@@ -290,7 +290,7 @@ fn a_server_serves_on_when_nobody_reads_what_it_said() {
     let server = Server::start(folder.path(), "serve echo --runtime n1 --addr 127.0.0.1:0");
     let output = lab(folder.path(), &load(&server.address)).output().unwrap();
     assert_code(&output, 0);
-    // Its terminal went away: a clean end, as for the other signals.
+    // Its terminal is gone: it ends cleanly, as with the other signals.
     assert_eq!(server.end(hang_up()), Some(0));
 }
 
@@ -312,7 +312,7 @@ fn the_results_of_earlier_runs_are_kept() {
             .find_map(|line| line.strip_prefix("earlier: ").map(str::to_owned));
         assert_eq!(earlier.is_some(), seed > 1, "{}", stdout(&output));
     }
-    // One that was killed leaves what it had.
+    // Simulate a killed run, which leaves its unfinished results.
     fs::copy(
         out.join("results.json"),
         out.join("results.unfinished.json"),

@@ -1,4 +1,4 @@
-//! Where results go when the place for them is full, or another run's.
+//! Where results go if their folder is full or in use by another run.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -40,7 +40,7 @@ fn two_runs_in_one_folder_do_not_mix() {
             .len()
             >= 2
     );
-    // It is free again.
+    // The folder is free again.
     assert_code(&lab(folder.path(), QUICK).output().unwrap(), 0);
 }
 
@@ -50,7 +50,7 @@ fn a_full_disk_loses_nothing_that_was_measured() {
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir_all(folder.path().join("lab-out")).unwrap();
     fs::create_dir(&elsewhere).unwrap();
-    // A disk of its own, in a name space of its own, with a page left: enough for nothing but empty files.
+    // A private mount with a separate disk that has one free page: enough for empty files only.
     let script = "mount -t tmpfs -o size=16k none lab-out || exit 99; \
         head -c 12k /dev/zero >lab-out/filler; exec \"$0\" \"$@\"";
     let mut command = Command::new("unshare");
@@ -81,7 +81,7 @@ fn a_full_disk_loses_nothing_that_was_measured() {
     assert!(place.starts_with(elsewhere.to_str().unwrap()), "{message}");
     let kept = Results::read(place.as_ref()).unwrap();
     assert_eq!(kept.runs.len(), 2);
-    // What was measured is shown, too.
+    // What was measured is also printed.
     assert!(output.stdout.len() > 100);
 }
 
@@ -96,17 +96,17 @@ fn results_that_are_none_are_one_line_and_code_2() {
         format!("{}{value}{}", &good[..wall], &good[end..])
     };
     for (text, part) in [
-        (good[..good.len() / 2].to_owned(), "cut short"),
-        (String::new(), "cut short"),
+        (good[..good.len() / 2].to_owned(), "is truncated"),
+        (String::new(), "is truncated"),
         (
             good.replacen("lab.results/1", "lab.results/2", 1),
             "lab.results/2",
         ),
         (with("-1"), "does not follow"),
-        (with("1e400"), "no JSON"),
-        (with("NaN"), "no JSON"),
+        (with("1e400"), "not JSON"),
+        (with("NaN"), "not JSON"),
         (with("999999999999999999"), "wall_ns is 999999999999999999"),
-        ("\u{feff}{}".to_owned(), "no JSON"),
+        ("\u{feff}{}".to_owned(), "not JSON"),
     ] {
         fs::write(folder.path().join("bad.json"), text).unwrap();
         for line in [

@@ -1,4 +1,4 @@
-//! The program, started and looked at.
+//! Starts and inspects the program.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -13,14 +13,14 @@ use std::thread;
 use bench_suite::results::Results;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A comparison that takes a moment: `--size` is the workload's smallest.
+/// A comparison that takes a moment. The workload has its smallest size.
 pub(crate) const QUICK: &str =
     "compare hash --size 1 --runtime n1 --quick --rounds 1 --no-progress";
-/// A sweep that does.
+/// A sweep that takes a moment.
 pub(crate) const SWEEP: &str =
     "sweep --workload spawn --size 1 --runtime mn --workers 1,2 --quick --rounds 1 --no-progress";
 
-/// Tables of the commands that compare nothing, a moment each.
+/// Commands with their own tables, which take a moment each.
 pub(crate) const MEMORY: &str =
     "memory --runtime n1 --state idle --tasks 10,20 --rounds 1 --no-progress";
 pub(crate) const SCALE: &str =
@@ -36,7 +36,7 @@ pub(crate) fn lab(folder: &Path, line: &str) -> Command {
     command
 }
 
-/// The same under a shell that does `before` first, such as setting a limit.
+/// The same under a shell that first runs `before`, such as setting a limit.
 pub(crate) fn lab_after(folder: &Path, before: &str, line: &str) -> Command {
     let mut command = Command::new("sh");
     command
@@ -61,7 +61,7 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// It ended by itself with this code, and said at most a line about it.
+/// Asserts that it exited by itself with this code, with at most one line of explanation.
 pub(crate) fn assert_code(output: &Output, code: i32) {
     let message = stderr(output);
     assert_eq!(output.status.signal(), None, "{message}");
@@ -75,7 +75,7 @@ pub(crate) fn results(path: &Path) -> Results {
     Results::read(path).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// All results are there and the report, as after any run.
+/// Asserts that all results and the report exist, as after any run.
 pub(crate) fn assert_kept(folder: &Path) {
     let results = results(&folder.join("lab-out/results.json"));
     assert!(!results.runs.is_empty());
@@ -86,7 +86,7 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// An echo server of this process, and how many messages it has answered.
+/// An echo server in this process that counts its answers.
 pub(crate) struct Echo {
     pub(crate) address: String,
     pub(crate) answered: Arc<AtomicU64>,
@@ -105,7 +105,7 @@ impl Echo {
         })
     }
 
-    /// One that takes connections and answers nothing.
+    /// A server that accepts connections and answers nothing.
     pub(crate) fn silent() -> Self {
         Self::with(|stream, answered| {
             answered.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +136,7 @@ impl Echo {
     }
 }
 
-/// A `lab serve` that listens.
+/// A running `lab serve`.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
@@ -169,7 +169,7 @@ impl Drop for Server {
     }
 }
 
-/// The names in a folder, in order.
+/// The names in a folder, sorted.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()

@@ -1,12 +1,28 @@
-//! Signals while load is put on a server. Those during a comparison are in `instrument`, which has workloads that hang.
+//! Signals during a load. `instrument` tests signals during a comparison, because it has workloads that hang.
 
 use std::fs;
 use std::process::Stdio;
 
+use bench_suite::results::Status;
 use rustix::process::Signal;
 
 use crate::hang_up::hang_up;
-use crate::process::{Echo, assert_code, folder, lab, names, signal, stdout};
+use crate::process::{
+    Echo, QUICK, assert_code, folder, lab, lab_after, names, results, signal, stdout,
+};
+
+/// Under a parent that ignores SIGCHLD, the kernel would not keep ended children, and their exit statuses would be
+/// lost.
+#[test]
+fn children_are_seen_to_end_where_sigchld_is_ignored() {
+    let folder = folder();
+    // A shell handles the signal itself, so its `trap` is not enough.
+    let ignoring = "exec env --ignore-signal=SIGCHLD \"$0\" \"$@\"";
+    let output = lab_after(folder.path(), ignoring, QUICK).output();
+    assert_code(&output.unwrap(), 0);
+    let results = results(&folder.path().join("lab-out/results.json"));
+    assert!(results.runs.iter().all(|run| run.status == Status::Ok));
+}
 
 #[test]
 fn an_interrupted_load_reports_what_it_has_seen() {

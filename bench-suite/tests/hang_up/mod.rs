@@ -1,11 +1,11 @@
-//! The signal of a terminal that goes away, for tests that may run without one.
+//! The signal of a closed terminal, for tests that may run without a terminal.
 
 use std::fs;
 
 use rustix::process::Signal;
 
-/// SIGHUP; SIGTERM if the tests were started with SIGHUP ignored, as by `nohup`. Their children ignore it then, as they
-/// should, and can't be ended by it.
+/// SIGHUP, or SIGTERM if the tests were started with SIGHUP ignored, as by `nohup`. In that case their children
+/// correctly ignore it too, and it can't end them.
 pub(crate) fn hang_up() -> Signal {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status

@@ -1,4 +1,4 @@
-//! Policies and knobs: arms of their own, compared with each other, swept over, and named when they are wrong.
+//! Policies and knobs: as separate arms, compared with each other, swept over, and reported if they are invalid.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use bench_suite::results::{Role, Run, Verdict};
 use crate::process::{code, folder, results, run, stderr};
 use crate::schema;
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "policies_are_compared_with_the_baseline_and_with_each_other",
@@ -34,12 +34,12 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
 
 fn policies_are_compared_with_the_baseline_and_with_each_other() {
     let folder = folder();
-    let line = "compare sum --runtime plain,chooser --policy thorough,quick --rounds 12";
+    let line = "compare sum --runtime plain,chooser --policy thorough,quick --rounds 24";
     let output = run(folder.path(), &line.split(' ').collect::<Vec<_>>());
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let results = results(folder.path());
     // Two policies, the plain runtime, and both baselines again.
-    assert_eq!(results.runs.len(), 12 * 5);
+    assert_eq!(results.runs.len(), 24 * 5);
     let verdicts = |baseline: &str| -> Vec<(Option<&str>, Option<Verdict>)> {
         results
             .comparisons
@@ -50,10 +50,11 @@ fn policies_are_compared_with_the_baseline_and_with_each_other() {
             .collect()
     };
     assert_eq!(verdicts("plain").len(), 2);
-    // The default is what the others are compared with, although it was named last.
+    // The default is the baseline, although it was named last.
     let with_default = verdicts("chooser");
     assert_eq!(with_default.len(), 1);
-    // Four times the work: nothing but an absurd noise floor could hide it.
+    // Four times the work, and twice as many rounds as the test needs, so that some may be disturbed. Only an absurd
+    // noise floor could hide it.
     assert_eq!(with_default[0], (Some("thorough"), Some(Verdict::Worse)));
 
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -91,9 +92,9 @@ fn results_say_which_choices_were_really_in_use() {
     assert_eq!(chooser.policy.as_deref(), Some("quick"), "its default");
     assert_eq!(chooser.knobs["reactor"], "polling");
     assert_eq!(chooser.reactor.as_deref(), Some("polling"));
-    // One loop, whatever is asked for.
+    // There is one loop, whatever the request.
     assert_eq!((chooser.workers, chooser.workers_asked), (Some(1), Some(3)));
-    // Its scheduler's counters come with it.
+    // Its scheduler's counters are reported too.
     assert!(of("chooser").extra["polls"] >= 0.0);
     let plain = &of("plain").config;
     assert_eq!((&plain.policy, &plain.reactor), (&None, &None));
@@ -120,7 +121,8 @@ fn a_sweep_measures_every_combination_once_a_round() {
             .map(|run| (&run.config.policy, &run.config.knobs))
             .collect();
         assert_eq!(chooser.len(), 4, "round {round}");
-        // Its one loop is not measured twice for two numbers of workers; of `plain` nobody knows how many it has.
+        // Its only loop is not measured twice for two numbers of workers. For `plain`, the number of workers is
+        // unknown.
         assert_eq!(runs().count(), 4 + 2, "round {round}");
     }
     let printed = String::from_utf8_lossy(&output.stdout);

@@ -1,5 +1,5 @@
-//! A scheduler with choices: the loop of `runtime-n1`, which ignores them, behind two policies, two knobs and
-//! three parts.
+//! A scheduler with choices: the loop of `runtime-n1` behind two policies, two knobs and three parts, all of which it
+//! ignores.
 
 use std::future::Future;
 use std::io;

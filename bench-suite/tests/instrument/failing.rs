@@ -1,4 +1,4 @@
-//! Runs that crash, hang, lie or can not be had.
+//! Runs that crash, hang, lie or are unavailable.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use bench_suite::results::Status;
 
 use crate::process::{code, eventually, folder, is_dead, last_line, pids, results, run, stderr};
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "a_crash_is_one_line_and_loses_nothing",

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal};
 use crate::hang_up::hang_up;
 use crate::process::{eventually, folder, is_dead, lab, names, pids, results};
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "an_interrupted_comparison_keeps_what_it_has",
@@ -27,7 +27,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_child_dies_with_its_parent", a_child_dies_with_its_parent),
 ];
 
-/// Starts a comparison that comes to a hanging child once `plain` has been measured.
+/// Starts a comparison that reaches a hanging child after it has measured `plain`.
 fn start_hanging(folder: &Path) -> std::process::Child {
     lab(
         folder,
@@ -68,7 +68,7 @@ fn keeps_what_it_has(signal: Signal) {
     .stderr(Stdio::piped())
     .spawn()
     .unwrap();
-    // The second round's line: the first one has been measured whole.
+    // Wait for the line of the second round, which means that the first one is complete.
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut last = String::new();
     for line in lines.map_while(Result::ok) {
@@ -90,7 +90,7 @@ fn keeps_what_it_has(signal: Signal) {
     );
 }
 
-/// As `nohup` starts it.
+/// Started as by `nohup`.
 fn a_hang_up_that_is_ignored_stays_ignored() {
     let folder = folder();
     let program = std::env::current_exe().unwrap();
@@ -134,6 +134,6 @@ fn a_child_dies_with_its_parent() {
     child.kill().unwrap();
     child.wait().unwrap();
     eventually("the child dies with its parent", || is_dead(pids[0]));
-    // Its own child is not ours to reach when the kernel was faster than the watch on standard input.
+    // If the kernel killed the child before its watch on standard input fired, nothing else kills the grandchild.
     let _ = rustix::process::kill_process(Pid::from_raw(pids[1]).unwrap(), Signal::KILL);
 }

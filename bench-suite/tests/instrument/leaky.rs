@@ -1,4 +1,4 @@
-//! Schedulers that leave something behind: the loop of `runtime-n1`, and a leak of one kind at each start.
+//! Schedulers with leaks: the loop of `runtime-n1`, with one kind of leak at each start.
 
 use std::fs::File;
 use std::future::Future;
@@ -23,7 +23,7 @@ const fn leaky<K: Kind>(name: &'static str) -> RuntimeInfo {
     RuntimeInfo::new(name, "a test's").launched_by::<Leaky<K>>(Reactor::Chosen)
 }
 
-/// What is left behind.
+/// The kind of leak.
 trait Kind: Send + 'static {
     fn leak();
 }
@@ -61,7 +61,7 @@ struct Memory;
 
 impl Kind for Memory {
     fn leak() {
-        // Written to: memory that was never touched is not resident.
+        // Write to it, because memory that was never touched is not resident.
         forget(vec![1_u8; 16 << 20]);
     }
 }
@@ -82,7 +82,7 @@ impl<K: Kind> Launch for Leaky<K> {
     }
 }
 
-/// Never ends its loop, and so drops nothing of what the root left running.
+/// Never ends its loop, so it drops nothing of what the root left running.
 struct Unfinished;
 
 impl Launch for Unfinished {

@@ -1,4 +1,4 @@
-//! Rates, capacities and curves of a server whose figures are made: nothing here depends on time.
+//! Rates, capacities and curves of a server with invented figures, so nothing here depends on time.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use bench_suite::{Failure, Meter, Params};
 use crate::process::{code, folder, last_line, results, run, stderr};
 use crate::schema;
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "a_capacity_is_found_and_a_crash_is_named",
@@ -46,7 +46,7 @@ pub(crate) const LOADED: Workload = Workload {
     metric: "cpu_ns_per_op",
 };
 
-/// A server that answers so many requests a second, in 1 ms each, and no more: beyond that they take 50 ms.
+/// A server that answers up to `capacity` requests per second in 1 ms each. Beyond that rate they take 50 ms.
 pub(crate) fn serves(params: &Params, meter: &mut Meter, capacity: u64) -> Result<(), Failure> {
     let rate = params.value("rate");
     let (answered, latency_ns) = match rate {
@@ -141,7 +141,7 @@ fn a_curve_goes_from_compared_rates_to_saturation() {
         let points = curve(runtime).points.iter();
         points.filter_map(|point| point.offered_per_s).collect()
     };
-    // 30, 60 and 90% of what the slower one answers, and on to the first rate that each does not carry.
+    // 30, 60 and 90% of the slower server's rate, and up to the first rate that each does not sustain.
     assert_eq!(rates("double"), [300.0, 600.0, 900.0, 950.0, 1100.0]);
     assert_eq!(
         rates("plain"),
@@ -183,7 +183,7 @@ fn what_has_no_rate_and_absurd_targets_are_refused() {
     for (arguments, part) in [
         (
             &["latency", "sum"][..],
-            "sum has no rate to be chosen; take one of: loaded",
+            "sum has no selectable rate; take one of: loaded",
         ),
         (
             &["capacity", "loaded", "--p99-ms", "0"],

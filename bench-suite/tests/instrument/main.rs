@@ -1,8 +1,7 @@
-//! The instrument with a registry of its own: workloads that behave and workloads that crash, hang, lie, print and
-//! refuse.
+//! The instrument with its own registry: workloads that behave, and workloads that crash, hang, lie, print and refuse.
 //!
-//! This test program is its own `lab`: with `LAB_UNDER_TEST` in the environment it hands its command line to
-//! [`bench_suite::main`], as any other crate's binary would, so that the measured child is a real process of it.
+//! This test program is its own `lab`. With `LAB_UNDER_TEST` in the environment, it passes its command line to
+//! [`bench_suite::main`], as another crate's binary would. The measured child is then a real process of this program.
 
 mod choices;
 mod chooser;
@@ -25,7 +24,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// Set in the environment of what is tested.
+/// Set in the environment of the program under test.
 const UNDER_TEST: &str = "LAB_UNDER_TEST";
 
 fn main() -> ExitCode {

@@ -9,7 +9,7 @@ use bench_suite::results::{Role, Verdict};
 use crate::process::{code, folder, lab, names, results, run, stderr};
 use crate::schema;
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "results_follow_the_published_schema",
@@ -62,7 +62,7 @@ fn results_follow_the_published_schema() {
         let errors = schema::errors(&schema, &value);
         assert!(errors.is_empty(), "{file}: {errors:#?}");
         assert_eq!(value["environments"][0]["seed"], 5);
-        // The schema has teeth: the same file without a required field, or with a made-up status, is refused.
+        // Check the schema itself: it must reject the same file without a required field, or with an invented status.
         for (pointer, damage) in [
             ("/runs/0/status", "fine"),
             ("/runs/0/wall_ns", "soon"),
@@ -82,17 +82,18 @@ fn results_follow_the_published_schema() {
 fn a_verdict_takes_as_many_rounds_as_its_test() {
     let folder = folder();
     let arguments = ["compare", "sum", "--runtime", "plain,double", "--rounds"];
-    let output = run(folder.path(), &[&arguments[..], &["12"]].concat());
+    let output = run(folder.path(), &[&arguments[..], &["24"]].concat());
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let results = results(folder.path());
     let double = results
         .comparisons
         .iter()
-        // Time would be that of everything else on the machine, too.
+        // Wall time would include everything else on the machine.
         .find(|one| one.runtime == "double" && one.metric == "cpu_ns_per_op")
         .unwrap();
-    assert_eq!((double.baseline.as_str(), double.processes), ("plain", 12));
-    // Twice the work in each process: nothing but an absurd noise floor could hide it.
+    assert_eq!((double.baseline.as_str(), double.processes), ("plain", 24));
+    // Twice the work in each process, and enough rounds that some may be disturbed. Only an absurd noise floor could
+    // hide it.
     assert!(double.ratio.unwrap() > 1.2, "{double:?}");
     assert_ne!(double.verdict, Some(Verdict::NotEnoughData));
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -167,7 +168,7 @@ fn parameters_make_a_matrix() {
     assert_eq!(sizes, [1000, 1000, 2000, 2000]);
 }
 
-/// This test program is one: it calls `bench_suite::main` and says nothing about itself.
+/// This test program is somebody else's: it calls `bench_suite::main` and says nothing about itself.
 fn a_program_of_somebody_else_is_not_taken_for_this_one() {
     let folder = folder();
     let output = run(
@@ -183,7 +184,7 @@ fn a_program_of_somebody_else_is_not_taken_for_this_one() {
         environment.versions
     );
     assert_eq!(environment.program, None);
-    // How it was compiled is known.
+    // How it was compiled is still known.
     let executable = std::env::current_exe().unwrap();
     let built_in = executable.ancestors().any(|folder| {
         folder
@@ -233,7 +234,7 @@ fn a_child_answers_by_hand() {
     assert!(child.wait().unwrap().success());
     assert_eq!(lines[0]["type"], "progress");
     assert_eq!(lines[1]["type"], "result");
-    // Short repetitions share a sample, so it holds some number of them.
+    // Short repetitions share a sample, so a sample contains several of them.
     let ops = lines[1]["samples"][0]["ops"].as_u64().unwrap();
     assert!(ops > 0 && ops.is_multiple_of(1000), "{ops}");
     assert!(lines[1]["samples"][0]["wall_ns"].as_u64().unwrap() > 0);

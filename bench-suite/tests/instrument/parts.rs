@@ -1,4 +1,4 @@
-//! Parts of a scheduler that are left out: arms beside the whole one, the matrix of parts, and wrong names.
+//! Parts of a scheduler that are left out: arms beside the complete one, the matrix of parts, and wrong names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use bench_suite::results::{Results, Role, Verdict};
 use crate::process::{code, folder, results, run, stderr};
 use crate::schema;
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "an_arm_without_parts_stands_beside_the_whole_one",
@@ -33,7 +33,7 @@ fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
 
-/// What was left out in the arms of the chooser, each set once.
+/// The sets of parts that the chooser's arms leave out, each once.
 fn left_out(results: &Results) -> BTreeSet<String> {
     let runs = results.runs.iter().filter(|run| run.role == Role::Arm);
     let chooser = runs.filter(|run| run.runtime == "chooser");
@@ -51,7 +51,7 @@ fn left_out(results: &Results) -> BTreeSet<String> {
 
 fn an_arm_without_parts_stands_beside_the_whole_one() {
     let folder = folder();
-    let line = "compare sum --runtime chooser,plain --without sharing,counters --without monitor --rounds 12";
+    let line = "compare sum --runtime chooser,plain --without sharing,counters --without monitor --rounds 24";
     let output = run(folder.path(), &words(line));
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let results = results(folder.path());
@@ -67,7 +67,7 @@ fn an_arm_without_parts_stands_beside_the_whole_one() {
         .filter(|one| one.config.without.contains("sharing"))
         .map(|one| one.verdict)
         .collect();
-    // Eight times the work.
+    // Eight times the work, and twice as many rounds as the test needs, so that some may be disturbed.
     assert_eq!(verdicts, [Some(Verdict::Worse)]);
     let printed = String::from_utf8_lossy(&output.stdout);
     for name in ["chooser -counters -sharing", "chooser -monitor"] {
@@ -116,13 +116,13 @@ fn the_matrix_has_all_none_each_left_out_and_each_alone() {
         assert!(printed.contains(column), "{column}: {printed}");
         assert!(report.contains(column), "{column}");
     }
-    // A figure with its interval, in the row that does eight times the work.
+    // A figure with its interval, in the row with eight times the work.
     let row = printed
         .lines()
         .find(|line| line.trim_start().starts_with("-sharing"));
     let row = row.unwrap_or_else(|| panic!("{printed}"));
     assert!(row.contains(" [") && row.contains(']'), "{row}");
-    // The same in every process, but for the precision of a histogram.
+    // The same in every process, apart from the precision of a histogram.
     assert!(report.contains("8.00 µs [8.00 µs, 8.00 µs]"), "{report}");
 
     let schema: serde_json::Value =
@@ -155,8 +155,8 @@ fn an_unknown_part_is_one_line_with_the_parts_there_are() {
     let parts = "the parts are: counters, monitor, sharing";
     for (line, expected) in [
         (
-            "compare sum --runtime chooser --without telling",
-            &*format!("unknown part `telling`; {parts}"),
+            "compare sum --runtime chooser --without wake-throtling",
+            &*format!("unknown part `wake-throtling`; {parts}"),
         ),
         (
             "compare sum --runtime chooser,plain --without sharing,x",
@@ -175,12 +175,12 @@ fn an_unknown_part_is_one_line_with_the_parts_there_are() {
             "none of the chosen runtimes has parts that can be left out",
         ),
         (
-            "serve echo --runtime chooser --addr 127.0.0.1:0 --without telling",
-            &*format!("unknown part `telling`; {parts}"),
+            "serve echo --runtime chooser --addr 127.0.0.1:0 --without wake-throtling",
+            &*format!("unknown part `wake-throtling`; {parts}"),
         ),
         (
-            "soak --runtime chooser --duration 1 --without telling",
-            &*format!("unknown part `telling`; {parts}"),
+            "soak --runtime chooser --duration 1 --without wake-throtling",
+            &*format!("unknown part `wake-throtling`; {parts}"),
         ),
     ] {
         let output = run(folder.path(), &words(line));

@@ -1,4 +1,4 @@
-//! This test program as a `lab` of its own, started and looked at.
+//! Starts and inspects this test program as its own `lab`.
 
 use std::fs;
 use std::path::Path;
@@ -53,7 +53,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Waits for a condition of another process; fails the test if it takes absurdly long.
+/// Waits for a condition in another process; fails the test if it takes far too long.
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
@@ -62,7 +62,7 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Gone, or dead and only waiting to be reaped by whoever inherited it.
+/// Whether the process is gone, or dead and not yet reaped by its parent.
 pub(crate) fn is_dead(pid: i32) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Err(_) => true,

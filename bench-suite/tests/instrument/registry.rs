@@ -1,4 +1,4 @@
-//! The registry under test: workloads that behave and workloads that crash, hang, lie, print and refuse.
+//! The registry under test: workloads that behave, and workloads that crash, hang, lie, print and refuse.
 
 use std::path::Path;
 use std::process::Command;
@@ -106,7 +106,7 @@ pub(crate) fn sum(params: &Params, meter: &mut Meter, times: u64) -> Result<(), 
     })
 }
 
-/// Hangs, with a process of its own in the group, and says who they are.
+/// Hangs, together with a process in its group, and prints their ids.
 fn hang() -> Result<(), Failure> {
     let grandchild = Command::new("sleep")
         .arg("1000")
@@ -122,7 +122,7 @@ fn hang() -> Result<(), Failure> {
     }
 }
 
-/// `sum` as a task: one policy of the chooser makes it four times the work.
+/// `sum` as a task. One policy of the chooser multiplies the work by four.
 struct Sum;
 
 impl Program for Sum {
@@ -131,9 +131,9 @@ impl Program for Sum {
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         rt.yield_now().await;
         let thorough = params.policy.as_deref() == Some("thorough");
-        // What sharing is for: without it the work is done eight times.
+        // The effect of sharing: without it, the work is done eight times.
         let alone = params.without.contains("sharing");
-        // Figures that a matrix shows: of a scheduler that steals, and of requests.
+        // Figures for the matrix: of a scheduler that steals, and of requests.
         meter.extra.insert("steals_done", 3.0);
         meter.extra.insert("unparks", 2.0);
         let mut latencies = Latency::histogram();

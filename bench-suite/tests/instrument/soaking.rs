@@ -1,8 +1,8 @@
-//! `lab soak` finds what it is there to find.
+//! `lab soak` finds the leaks that it looks for.
 
 use crate::process::{code, folder, run, stderr};
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_tidy_scheduler_passes", a_tidy_scheduler_passes),
     ("a_descriptor_left_is_named", a_descriptor_left_is_named),
@@ -39,7 +39,7 @@ fn a_tidy_scheduler_passes() {
     assert!(printed.contains("tidy: nothing is left."), "{printed}");
 }
 
-/// Soaks one of the leaky; the one line that it ends with.
+/// Soaks one of the leaky runtimes, and returns its final line.
 fn found(runtime: &str, seconds: &str) -> String {
     let folder = folder();
     let output = run(
@@ -57,7 +57,7 @@ fn found(runtime: &str, seconds: &str) -> String {
     let message = stderr(&output);
     assert_eq!(code(&output), 1, "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
-    for part in [&format!("soak: {runtime}: "), "again with --seed 3"] {
+    for part in [&format!("soak: {runtime}: "), "repeat it with --seed 3"] {
         assert!(message.contains(part), "{message}");
     }
     message

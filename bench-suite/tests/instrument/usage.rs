@@ -1,4 +1,4 @@
-//! Wrong usage, and text that would be more than text.
+//! Wrong usage, and text that tries to act as markup or as control characters.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use bench_suite::results::Status;
 
 use crate::process::{code, folder, results, run, stderr};
 
-/// What `main` runs.
+/// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "wrong_usage_is_found_before_measuring",
@@ -45,7 +45,7 @@ fn wrong_usage_is_found_before_measuring() {
         ),
         (
             &["compare", "sum", "--size", "99999999999999999999999"],
-            "is no whole number",
+            "is not a whole number",
         ),
         (
             &["compare", "sum", "--workers", "0"],

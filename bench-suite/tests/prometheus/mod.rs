@@ -1,21 +1,21 @@
-//! A strict reader of Prometheus' text format 0.0.4: stricter than Prometheus itself, which is lenient about order and
-//! doubles.
+//! A strict parser for Prometheus' text format 0.0.4. It is stricter than Prometheus, which tolerates wrong order and
+//! duplicates.
 //!
-//! Demanded: a line feed at the end; `HELP`, then `TYPE`, then the samples of a family, together and once; names and
-//! labels of the allowed letters; counters that end in `_total` and are not negative; no sample twice; histograms with
-//! rising bounds and counts, `+Inf`, `_sum` and `_count`, the last two in agreement.
+//! It requires: a line feed at the end; `HELP`, then `TYPE`, then the samples of a family, contiguous and once; names
+//! and labels with valid characters; counters that end in `_total` and are not negative; no duplicate samples;
+//! histograms with rising bounds and counts, `+Inf`, `_sum` and `_count`, where the count agrees with `+Inf`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 type Labels = BTreeMap<String, String>;
 
-/// A page that follows the format.
+/// A valid page.
 pub(crate) struct Exposition {
     samples: BTreeMap<(String, Labels), f64>,
 }
 
 impl Exposition {
-    /// The value of a sample, by its name and exactly these labels.
+    /// The value of a sample with this name and exactly these labels.
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels
             .iter()
@@ -31,7 +31,7 @@ struct Family {
     samples: Vec<(String, Labels, f64)>,
 }
 
-/// Reads a page.
+/// Parses a page.
 pub(crate) fn parse(text: &str) -> Result<Exposition, String> {
     if !text.ends_with('\n') {
         return Err("the last line has no line feed".to_owned());
@@ -172,7 +172,7 @@ fn sample(line: &str) -> Option<(String, Labels, f64)> {
     Some((name.to_owned(), labels, number(value)?))
 }
 
-/// What stands before the closing quote, and what follows it.
+/// The text before the closing quote, and the rest after it.
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();
@@ -195,7 +195,7 @@ fn number(text: &str) -> Option<f64> {
         "+Inf" => Some(f64::INFINITY),
         "-Inf" => Some(f64::NEG_INFINITY),
         "NaN" => Some(f64::NAN),
-        // Rust reads words that Go does not.
+        // Rust accepts words that Go does not.
         _ if text.starts_with(|first: char| first.is_ascii_digit() || first == '-') => {
             text.parse().ok()
         }

@@ -1,10 +1,9 @@
-//! Checks a value against a JSON Schema, as far as the published schema of the results uses the language. A well-kept
-//! validator exists, but would be most of the workspace's dependencies. A keyword that is not known here fails the
-//! test that uses it.
+//! Checks a value against a JSON Schema, as far as the published schema of the results uses the language. A maintained
+//! validator exists, but would outweigh the workspace's other dependencies. A test that uses an unknown keyword fails.
 
 use serde_json::{Map, Value};
 
-/// Where and how `value` departs from `schema`; empty if it follows it.
+/// Where and how `value` violates `schema`; empty if it does not.
 pub(crate) fn errors(schema: &Value, value: &Value) -> Vec<String> {
     let mut errors = Vec::new();
     check(schema, schema, value, "", &mut errors);

@@ -1,4 +1,4 @@
-# The universal scalability law fitted by scipy, to the logarithms of rates; for the test in `src/scale/law.rs`.
+# Fits the universal scalability law with scipy, to the logarithms of rates, for the test in `src/scale/law.rs`.
 # Data: the ray tracer in Gunther, "Guerrilla Capacity Planning" (2007), and the data set `specsdm91` of R's package `usl`.
 import numpy
 from scipy.optimize import least_squares

@@ -1,8 +1,8 @@
-# Makes vectors-r.json: what R says about samples that bench-suite/tests/statistics.rs then asks this project about.
+# Makes vectors-r.json: R's results for samples that bench-suite/tests/statistics.rs then passes to this project's code.
 #
 #   Rscript vectors.R > vectors-r.json
 #
-# Base R, no packages.
+# Uses base R without packages.
 number <- function(x) paste0("[", paste(sprintf("%.17g", x), collapse = ","), "]")
 field <- function(name, value) paste0("\"", name, "\":", value)
 record <- function(...) paste0("{", paste(c(...), collapse = ","), "}")

@@ -1,10 +1,10 @@
-"""Makes vectors-scipy.json: what scipy says about samples that bench-suite/tests/statistics.rs asks this project about.
+"""Makes vectors-scipy.json: scipy's results for samples that bench-suite/tests/statistics.rs passes to this project.
 
     pip install scipy
     python vectors.py > vectors-scipy.json
 
 Two one-sided tests (TOST) at a margin, by scipy's exact tests; Kendall's rank correlation; and the interval of the
-signed-rank test by brute force, from the 2^n ways to flip the signs, without any of the formulas used in the project.
+signed-rank test by brute force over the 2^n ways to flip the signs, without any of the formulas used in the project.
 """
 
 import itertools
@@ -38,7 +38,7 @@ def rejected(values, centre, level):
 
 
 def brute_force(values, level):
-    """The values next to each end of the set that is not rejected: one inside and one outside."""
+    """The two values next to each end of the set that is not rejected: one inside and one outside."""
     ends = []
     averages = np.sort([(a + b) / 2 for i, a in enumerate(values) for b in values[i:]])
     for order in (averages, averages[::-1]):

@@ -1,11 +1,11 @@
-//! The loop of `runtime-n1` with one fault, which the environment names: the pathology that it must fail.
+//! The loop of `runtime-n1` with one fault. The environment names the pathology that it must fail.
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -22,24 +22,33 @@ use runtime_mn::Mn;
 use runtime_n1::{Handle, N1};
 use runtime_threads::Threads;
 
-/// The environment variable with the name of a pathology; without it, the loop is sound.
+use crate::faulty_lock;
+
+/// The environment variable with the name of a pathology. Without it, the loop has no fault.
 pub(crate) const FAULT: &str = "LAB_FAULT";
 
-/// Our runtimes and the faulty one, without workloads.
+/// This project's runtimes and the faulty one, without workloads.
 pub(crate) fn registry() -> Registry {
-    let info = |name| RuntimeInfo::new(name, "a test's");
+    // All of them report to the recorder.
+    let info = |name| {
+        let mut info = RuntimeInfo::new(name, "a test's");
+        info.ours = true;
+        info
+    };
     Registry {
         runtimes: vec![
             info("n1").launched_by::<N1>(Reactor::Chosen),
             info("mn").launched_by::<Mn>(Reactor::Chosen),
             info("threads").launched_by::<Threads>(Reactor::Chosen),
-            info("faulty").launched_by::<Faulty>(Reactor::Chosen),
+            info("faulty")
+                .launched_by::<Faulty>(Reactor::Chosen)
+                .locked_by(faulty_lock::make),
         ],
         ..Registry::default()
     }
 }
 
-fn has(fault: &str) -> bool {
+pub(crate) fn has(fault: &str) -> bool {
     static PLANTED: OnceLock<String> = OnceLock::new();
     PLANTED.get_or_init(|| std::env::var(FAULT).unwrap_or_default()) == fault
 }
@@ -65,7 +74,7 @@ impl Launch for Faulty {
 struct WithFault(Handle);
 
 static SPAWNED: AtomicU64 = AtomicU64::new(0);
-/// The number of the task that is polled.
+/// The number of the task that is being polled.
 static RUNNING: AtomicU64 = AtomicU64::new(u64::MAX);
 static LOOP: OnceLock<ThreadId> = OnceLock::new();
 
@@ -94,10 +103,13 @@ impl Runtime for WithFault {
         F::Output: Send + 'static,
     {
         let number = SPAWNED.fetch_add(1, Ordering::SeqCst);
+        if has("abort") {
+            std::process::abort();
+        }
         if has("outside-spawns") && LOOP.get() != Some(&thread::current().id()) {
             thread::sleep(Duration::from_millis(1));
         }
-        // The neighbours of two pairs, which are started after the pairs.
+        // The neighbours of two pairs, which start after the pairs.
         let late = has("lifo-chain") && (number == 4 || number == 5);
         let late = late.then(|| Runtime::sleep(&self.0, Duration::from_secs(4)));
         let mut kept = Kept(Some(Box::pin(future)));
@@ -156,7 +168,7 @@ impl Runtime for WithFault {
     fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static {
         let rt = self.0.clone();
         async move {
-            // The first task, which owns the lock, has its next turn long after the others.
+            // The first task, which owns the lock, gets its next turn long after the others.
             if has("priority-inversion") && RUNNING.load(Ordering::SeqCst) == 0 {
                 return Runtime::sleep(&rt, Duration::from_secs(2)).await;
             }
@@ -192,7 +204,7 @@ impl<F: Future> Kept<F> {
         if !has("self-wake") {
             return future.as_mut().poll(cx);
         }
-        // What is ready again is run again, before anybody else.
+        // If it is ready again, run it again before anything else.
         loop {
             let woken = Arc::new(Woken(AtomicBool::new(false), cx.waker().clone()));
             let waker = Waker::from(Arc::clone(&woken));
@@ -255,7 +267,7 @@ impl TcpListener for Listener {
             Runtime::sleep(&self.1, Duration::from_secs(1)).await;
         }
         loop {
-            match self.0.accept().await {
+            match with_the_herd(self.0.accept()).await {
                 Ok((stream, peer)) => return Ok((Stream(stream), peer)),
                 // The library pauses by itself before the next accept.
                 Err(_) if has("emfile-spin") => loop {
@@ -270,6 +282,34 @@ impl TcpListener for Listener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+}
+
+/// `accept`. With the fault, a connection wakes all accepting tasks, and each checks several times before it sleeps
+/// again.
+async fn with_the_herd<F: Future>(accept: F) -> F::Output {
+    const LOOKS: u32 = 20;
+    static HERD: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
+    let mut accept = pin!(accept);
+    let mut looks = 0;
+    poll_fn(|cx| {
+        let poll = accept.as_mut().poll(cx);
+        if has("herd") {
+            let mut herd = HERD.lock().expect("no panic under it");
+            match poll {
+                Poll::Pending if looks < LOOKS => {
+                    looks += 1;
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending => {
+                    looks = 0;
+                    herd.push(cx.waker().clone());
+                }
+                Poll::Ready(_) => herd.drain(..).for_each(Waker::wake),
+            }
+        }
+        poll
+    })
+    .await
 }
 
 struct Stream(<Handle as Runtime>::TcpStream);
@@ -290,7 +330,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // What is large is kept, for ever.
+        // Leak everything large.
         if has("slow-reader") && bytes.len() > 1024 {
             std::mem::forget(bytes.to_vec());
             return Poll::Ready(Ok(bytes.len()));

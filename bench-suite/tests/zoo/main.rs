@@ -1,17 +1,18 @@
-//! `lab zoo` with a registry of its own: our runtimes, which survive, and one with planted faults, which must not.
+//! `lab zoo` with its own registry: our runtimes, which survive, and one with planted faults, which must not.
 //!
-//! This test program is its own `lab`: with `LAB_UNDER_TEST` in the environment it hands its command line to
-//! [`bench_suite::main`], as any other crate's binary would, so that each cell is a real process of it.
+//! This test program is its own `lab`. With `LAB_UNDER_TEST` in the environment, it passes its command line to
+//! [`bench_suite::main`], as another crate's binary would. Each cell is then a real process of this program.
 #![cfg(target_os = "linux")]
 
 mod cells;
 mod faulty;
+mod faulty_lock;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// Set in the environment of what is tested.
+/// Set in the environment of the program under test.
 const UNDER_TEST: &str = "LAB_UNDER_TEST";
 
 fn main() -> ExitCode {

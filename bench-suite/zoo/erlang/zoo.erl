@@ -1,12 +1,12 @@
-%% The zoo under Erlang. Called with the pathology, its size and the workers; prints lines of JSON. What each program
-%% does is said in src/zoo/pathologies, and what the server answers in src/zoo/client.rs.
+%% The zoo under Erlang. The arguments are the pathology, its size and the workers; the output is lines of JSON.
+%% src/zoo/pathologies describes the programs, and src/zoo/client.rs describes the server's answers.
 -module(zoo).
 -export([main/0]).
 
 -define(HELD, 2000).
 
 main() ->
-    %% What would be logged would stand between the lines of JSON.
+    %% Log output would appear between the lines of JSON.
     logger:set_primary_config(level, none),
     [Name, Size, Workers] = init:get_plain_arguments(),
     case program(Name, list_to_integer(Size), list_to_integer(Workers)) of
@@ -15,7 +15,7 @@ main() ->
     end,
     halt(0, [{flush, true}]).
 
-%% Holds the process for so many milliseconds, without a wait.
+%% Occupies the process for this many milliseconds, without waiting.
 compute(Milliseconds) ->
     compute_until(erlang:monotonic_time(millisecond) + Milliseconds).
 
@@ -57,7 +57,7 @@ program("cancelled-timers", Size, _) ->
     set_and_cancel(Size),
     {value, max(resident() - Before, 0) / Size};
 program("queue-bound", Size, _) ->
-    %% A mailbox that nobody reads.
+    %% A mailbox without a reader.
     Consumer = spawn(fun() -> receive never -> ok end end),
     spawn(fun() -> [Consumer ! Number || Number <- lists:seq(1, Size)] end),
     {value, settled(Consumer, 0)};
@@ -147,7 +147,8 @@ accept(Listener, Streamed) ->
             gen_tcp:controlling_process(Socket, Process),
             Process ! start;
         {error, _} ->
-            %% No descriptor is left: a later one may be. Not timer:sleep, whose module would have to be opened now.
+            %% No descriptor is left. There may be one later. Not timer:sleep, because its module file would have to be
+            %% opened now.
             receive after 10 -> ok end
     end,
     accept(Listener, Streamed).

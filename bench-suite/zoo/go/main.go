@@ -1,5 +1,5 @@
-// The zoo under Go. Called with the pathology, its size and the workers; prints lines of JSON. What each program does
-// is said in src/zoo/pathologies, and what the server answers in src/zoo/client.rs.
+// The zoo under Go. The arguments are the pathology, its size and the workers; the output is lines of JSON.
+// src/zoo/pathologies describes the programs, and src/zoo/client.rs describes the server's answers.
 package main
 
 import (
@@ -36,7 +36,7 @@ func main() {
 	serve()
 }
 
-// compute holds the goroutine for so long, without a call that could yield.
+// compute occupies the goroutine for this time, without a call that could yield.
 func compute(time_ time.Duration) {
 	for begun := time.Now(); time.Since(begun) < time_; {
 	}
@@ -56,7 +56,7 @@ func cpuMicroseconds() float64 {
 	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1000
 }
 
-// resident is the memory that is resident, in bytes.
+// resident is the resident memory, in bytes.
 func resident() float64 {
 	status, _ := os.ReadFile("/proc/self/status")
 	_, rest, _ := strings.Cut(string(status), "VmRSS:")

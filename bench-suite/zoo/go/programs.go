@@ -123,7 +123,7 @@ func mutexConvoy(size, workers int) float64 {
 	return (switches() - before) / float64(tasks*size)
 }
 
-// A goroutine has nobody who awaits it: a panic that it does not recover from ends the program.
+// Nothing awaits a goroutine: a panic that it does not recover from ends the program.
 func panicStorm(size, workers int) float64 {
 	var all sync.WaitGroup
 	for i := 0; i < size; i++ {

@@ -11,7 +11,7 @@ import (
 
 const held = 2 * time.Second
 
-// streamed is what the writes of `s` have taken, in KiB.
+// streamed is the number of KiB that the writes of `s` have accepted.
 var streamed atomic.Int64
 
 func serve() {
@@ -27,7 +27,7 @@ func accept(listener net.Listener) {
 	for {
 		connection, err := listener.Accept()
 		if err != nil {
-			// No descriptor is left: a later one may be.
+			// No descriptor is left. There may be one later.
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}

@@ -1,5 +1,5 @@
-// The zoo under Node.js. Called with the pathology, its size and the workers; prints lines of JSON. What each program
-// does is said in src/zoo/pathologies, and what the server answers in src/zoo/client.rs.
+// The zoo under Node.js. The arguments are the pathology, its size and the workers; the output is lines of JSON.
+// src/zoo/pathologies describes the programs, and src/zoo/client.rs describes the server's answers.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ async function stream(socket) {
   }
 }
 
-// A promise that is settled is Node's task that is ready: this one always is.
+// A settled promise is Node's form of a ready task. This one is always ready.
 async function alwaysReady() {
   for (;;) await null;
 }

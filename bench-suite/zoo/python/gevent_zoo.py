@@ -34,7 +34,7 @@ def answer(socket, _address):
             elif byte == b"y":
                 gevent.spawn(always_ready)
     except OSError:
-        pass  # The client that has gone has what it wanted.
+        pass  # A client that is gone needs no answer.
 
 
 def serve(size, workers):

@@ -35,7 +35,7 @@ async def served(stream):
     try:
         await answer(stream)
     except trio.BrokenResourceError:
-        pass  # The client that has gone has what it wanted.
+        pass  # A client that is gone needs no answer.
 
 
 async def serve(size, workers):
@@ -162,7 +162,7 @@ async def outside_spawns(size, workers):
     return await measure(lambda: trio.to_thread.run_sync(outside)) / within
 
 
-# An error ends all of its nursery, so a task that may fail alone has a nursery of its own.
+# An error ends its whole nursery, so a task that may fail alone gets its own nursery.
 async def panic_storm(size, workers):
     async def fail():
         await trio.lowlevel.checkpoint()
@@ -179,7 +179,7 @@ async def panic_storm(size, workers):
     return reported
 
 
-# Tasks have no handles to await: each link sets an event that the next one waits for.
+# Tasks have no handles to await, so each link sets an event that the next one waits for.
 async def await_chain(size, workers):
     async def chain(links, first):
         last = first

@@ -1,6 +1,6 @@
-"""What the programs of the zoo in Python have in common: lines of JSON, and looking at this process.
+"""Code that the zoo's Python programs share: lines of JSON, and figures of this process.
 
-What each program does is said in src/zoo/pathologies, and what the servers answer in src/zoo/client.rs.
+src/zoo/pathologies describes the programs, and src/zoo/client.rs describes the servers' answers.
 """
 
 import json
@@ -18,20 +18,20 @@ def say(**word):
 
 
 def arguments():
-    """The pathology, its size and the workers: after the name of the loop, if there is one."""
+    """The pathology, its size and the workers, after the name of the loop, if there is one."""
     name, size, workers = sys.argv[-3:]
     return name, int(size), int(workers)
 
 
 def compute(seconds):
-    """Holds the thread, without a pause."""
+    """Occupies the thread, without a pause."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
 
 
 def block(seconds):
-    """Holds the thread in a system call, also where `time.sleep` was made cooperative."""
+    """Blocks the thread in a system call, even if `time.sleep` was made cooperative."""
     import select
 
     select.select([], [], [], seconds)
@@ -43,6 +43,6 @@ def switches():
 
 
 def resident():
-    """Memory that is resident, in bytes."""
+    """Resident memory, in bytes."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))

@@ -1,9 +1,9 @@
 //! may under the lab's workloads.
 //!
-//! As may's own README and examples advise: `go!` for each thing, join handles for results, `may::sync` and `may::net`
-//! instead of the standard library's, blocking code otherwise. The stack is may's default. Every coroutine maps a
-//! stack of its own with a guard page, which is two of the 65,530 mappings that Linux allows by default: hence the
-//! limits in the manifest. A coroutine that has slept is run by may's timer thread, until it next waits.
+//! This follows may's README and examples: `go!` for each activity, join handles for results, `may::sync` and
+//! `may::net` instead of the standard library's, blocking code otherwise. The stack size is may's default. Every
+//! coroutine maps its own stack with a guard page. These are two of the 65,530 mappings that Linux allows by default,
+//! which explains the limits in the manifest. After a sleep, may's timer thread runs the coroutine until its next wait.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, Read, Write};
@@ -39,29 +39,29 @@ fn main() {
         "echo" | "mixed" => serve(workers, value("hogs")),
         other => say(&json!({"type": "failure", "status": "refused", "error": format!("no {other} here")})),
     }
-    // Coroutines that wait for ever do not keep the process, but dropping what they hold may.
+    // Coroutines that wait forever don't keep the process alive, but dropping what they hold may.
     std::process::exit(0);
 }
 
-/// The next line of the lab.
+/// Reads the next line from the lab.
 fn next_line() -> Option<Value> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).ok()?;
     serde_json::from_str(&line).ok()
 }
 
-/// The next order; `None` when the lab says stop or is gone.
+/// The next order; `None` if the lab says stop or is gone.
 fn next_order() -> Option<Value> {
     next_line().filter(|order| order["type"] != "stop")
 }
 
 fn say(word: &Value) {
     let mut output = std::io::stdout().lock();
-    // The lab that is gone kills this process, too.
+    // If the lab is gone, this process is about to be killed too.
     let _ = writeln!(output, "{word}").and_then(|()| output.flush());
 }
 
-/// Carries orders out by doing the work as often as they say.
+/// Executes orders: does the work as many times as each says.
 fn serve_orders(workers: usize, work: impl Fn() -> Outcome) {
     say(&json!({"type": "ready", "workers": workers}));
     while let Some(order) = next_order() {
@@ -173,7 +173,7 @@ fn forks(n: u64) -> u64 {
     }
 }
 
-/// may's own channels have no bound; a semaphore for the free places gives one.
+/// may's own channels are unbounded. A semaphore for the free places makes this one bounded.
 struct Bounded {
     items: mpmc::Receiver<(usize, u64)>,
     put: mpmc::Sender<(usize, u64)>,
@@ -202,7 +202,7 @@ impl Bounded {
     }
 }
 
-/// The producer of the sign that ends a consumer.
+/// The producer number of the marker that ends a consumer.
 const END: usize = usize::MAX;
 
 fn pass(value: &impl Fn(&str) -> u64) -> Outcome {
@@ -284,7 +284,7 @@ fn contend(each: u64, tasks: u64, held: u64) -> (u64, u64) {
     (each * tasks, counter)
 }
 
-/// Leaves so many coroutines waiting.
+/// Starts coroutines and leaves them waiting.
 fn park(tasks: u64) -> (u64, u64) {
     let begun = Arc::new(Semphore::new(0));
     for _ in 0..tasks {

@@ -1,4 +1,4 @@
-//! Planted causes, each in a trace of its own beside one without it.
+//! Planted causes: a trace with the cause beside one without it.
 
 use super::recording::Recording;
 use crate::analysis::divergence::{Divergence, first_divergence};
@@ -13,13 +13,13 @@ fn found(slow: &Run, fast: &Run) -> Divergence {
         first_divergence([fast, slow]),
     ];
     let [one, other] = both.map(|it| it.expect("they differ"));
-    // Whichever comes first, the same is found.
+    // The result does not depend on the order of the runs.
     assert_eq!((one.slow, other.slow), (0, 1), "{}", one.sentence);
     assert_eq!(one.sentence, other.sentence);
     one
 }
 
-/// A wakes B and computes 8 ms.
+/// A wakes B and then computes for 8 ms.
 fn a_wakes_b(runtime: &str, workers: u32, b_begins: u64, b_thread: u32, place: i64) -> Run {
     let mut recording = Recording::new(runtime, workers);
     let root = recording.task("root", None);
@@ -91,7 +91,7 @@ fn tasks_from_the_slot_that_overtake() {
             recording.poll(0, z, [now, now + 10], 1);
             now += 100;
         }
-        // x and y wake each other, by way of the slot, 40 times 10 µs.
+        // x and y wake each other through the slot, 40 times for 10 µs.
         recording.wake(now, 0, x, -1, 3);
         recording.queued(now, 0, x, 0, 0);
         for turn in 0..40 {
@@ -145,7 +145,7 @@ fn a_timer_that_is_seen_late() {
 
 #[test]
 fn a_herd_that_is_woken_for_one_item() {
-    // One item; all sleepers are woken, or only the one that gets it.
+    // There is one item. Either all sleepers are woken, or only the one that gets it.
     let run = |all: bool| {
         let mut recording = Recording::new("mn", 1);
         recording.config("wakes", if all { "all" } else { "one" });
@@ -183,7 +183,7 @@ fn a_herd_that_is_woken_for_one_item() {
     );
 }
 
-/// Eight tasks that each hold a lock for `held`.
+/// Eight tasks, each of which holds a lock for `held`.
 fn lockers(name: &str, held: u64, hand_over: u64) -> Run {
     let mut recording = Recording::new("mn", 1);
     recording.config("lock", name);
@@ -248,7 +248,7 @@ fn one_long_holder_is_no_convoy() {
     );
 }
 
-/// A thief takes 16 tasks in goes of `batch`, each of which costs 50 µs.
+/// A thief takes 16 tasks, `batch` per steal. A steal costs 50 µs.
 fn stolen(batch: usize) -> Run {
     let mut recording = Recording::new("mn", 2);
     recording.config("steal", if batch == 1 { "one" } else { "half" });
@@ -262,7 +262,7 @@ fn stolen(batch: usize) -> Run {
         recording.spawn(100, 0, task);
         recording.queued(100, 0, task, 0, 1);
     }
-    // The owner goes on in short polls of its own, so that no long one explains the wait.
+    // The owner continues in short polls, so that no long poll explains the wait.
     let mut now = 200;
     for goes in tasks.chunks(batch) {
         now += 50 * US;

@@ -1,6 +1,7 @@
-//! Traces whose figures are known: written by hand, or by a scheduler of a few lines.
+//! Traces with known figures: written by hand, or recorded by a scheduler of a few lines.
 
 mod divergence;
+mod predict;
 mod programs;
 mod recording;
 mod span;

@@ -1,5 +1,5 @@
-//! Programs of a few lines, run by a scheduler of a few lines that records what it does. Their work and span are
-//! known by formula, whatever the order and the number of workers.
+//! Programs of a few lines, run by a scheduler of a few lines that records what it does. Their work and span follow a
+//! formula, whatever the order and the number of workers.
 
 use std::collections::VecDeque;
 
@@ -31,8 +31,8 @@ impl Program {
         self.tasks[task].2.push(step);
     }
 
-    /// As the workload does it: `fib(n)` spawns `fib(n - 1)`, computes `fib(n - 2)` in place, and awaits the task.
-    /// Each call computes `unit_ns`, at its end.
+    /// Like the workload: `fib(n)` spawns `fib(n - 1)`, computes `fib(n - 2)` in place, and awaits the task. Each call
+    /// computes for `unit_ns` at its end.
     pub(super) fn fib(n: u64, unit_ns: u64) -> Self {
         fn call(program: &mut Program, task: usize, n: u64, unit_ns: u64) {
             if n >= 2 {
@@ -50,7 +50,7 @@ impl Program {
         program
     }
 
-    /// Each node spawns ten others, awaits them in order, and computes `unit_ns`; a spawn takes `spawn_ns`.
+    /// Each node spawns ten children, awaits them in order, and computes for `unit_ns`. A spawn takes `spawn_ns`.
     pub(super) fn skynet(levels: u32, spawn_ns: u64, unit_ns: u64) -> Self {
         fn node(program: &mut Program, task: usize, levels: u32, spawn_ns: u64, unit_ns: u64) {
             if levels > 0 {
@@ -75,7 +75,7 @@ impl Program {
         program
     }
 
-    /// A task for each opening, which computes 1 µs for each solution and 1 µs besides; a spawn takes `spawn_ns`.
+    /// One task per opening. It computes for 1 µs plus 1 µs per solution. A spawn takes `spawn_ns`.
     pub(super) fn nqueens(queens: u32, spawn_ns: u64) -> Self {
         let mut program = Self::default();
         let root = program.task("root", None);
@@ -106,7 +106,7 @@ impl Program {
     }
 }
 
-/// What the pieces of [`Program::nqueens`] compute.
+/// The computing times of the tasks of [`Program::nqueens`].
 pub(super) fn pieces(queens: u32) -> Vec<u64> {
     let openings = nqueens::openings(queens).into_iter();
     openings
@@ -133,8 +133,8 @@ struct State {
     waiter: Option<usize>,
 }
 
-/// Runs a program; a poll costs `switch_ns` before it begins. `with_joins`: the recorder tells of joins that need not
-/// wait.
+/// Runs a program. Each poll costs `switch_ns` before it begins. With `with_joins`, the recorder also writes joins that
+/// don't have to wait.
 pub(super) fn run(
     program: &Program,
     workers: usize,
@@ -201,7 +201,7 @@ pub(super) fn run(
                 pool[worker].task = None;
             }
             Some(Step::Await(child)) => {
-                // The outcome that a wake-up has told of is no news.
+                // No event if the wake-up already delivered the outcome.
                 if with_joins && states[child].waiter.is_none() {
                     recording.event(now, thread, Kind::Joined, Some(id), [child as i64, -1]);
                 }

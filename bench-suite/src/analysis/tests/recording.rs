@@ -3,14 +3,14 @@
 use crate::trace::format::ABSENT;
 use crate::trace::{Event, Kind, Run, Task, Thread, ThreadKind};
 
-/// A run that is written event by event, in any order.
+/// A run that you write event by event, in any order.
 pub(super) struct Recording {
     run: Run,
     events: Vec<Event>,
 }
 
 impl Recording {
-    /// With so many workers, numbered from 0.
+    /// A run with this many workers, numbered from 0.
     pub(super) fn new(runtime: &str, workers: u32) -> Self {
         let mut it = Self {
             run: Run {
@@ -87,7 +87,7 @@ impl Recording {
         }
     }
 
-    /// A whole poll; `how` it ended: 0 pending, 1 ready, 2 yielded.
+    /// A whole poll. `how` it ended: 0 pending, 1 ready, 2 yielded.
     pub(super) fn poll(&mut self, thread: u32, task: u32, from_to: [u64; 2], how: i64) {
         self.begin(from_to[0], thread, task);
         self.end(from_to[1], thread, task, how);
@@ -103,7 +103,7 @@ impl Recording {
         self.event(from_to[1], thread, Kind::Unpark, None, [ABSENT; 2]);
     }
 
-    /// The run. Events of the same time stay in the order in which they were written.
+    /// The finished run. Events of equal time keep the order in which they were written.
     pub(super) fn finish(mut self, wall_ns: u64) -> Run {
         self.events.sort_by_key(|event| event.t_ns);
         for event in self.events {

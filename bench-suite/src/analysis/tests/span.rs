@@ -1,7 +1,8 @@
-//! Spans that are known by formula, under any schedule.
+//! Spans that follow a formula, under any schedule.
 
 use super::programs::{self, Order, Program, pieces};
 use super::recording::Recording;
+use crate::analysis::contention::Contention;
 use crate::analysis::critical_path::{by_site, critical_path};
 use crate::analysis::dag::{Cause, Dag, EdgeKind};
 use crate::analysis::predict::speed_up;
@@ -20,7 +21,7 @@ const SCHEDULES: [(usize, Order); 8] = [
     (64, Order::Oldest),
 ];
 
-/// Work and span of a program are those that the formula gives, whoever runs it.
+/// Asserts that the formula gives the program's work and span under every schedule.
 fn assert_span(program: &Program, span_ns: u64) {
     for (workers, order) in SCHEDULES {
         let run = programs::run(program, workers, order, 70, true);
@@ -91,7 +92,7 @@ fn without_events_of_joins_they_are_inferred() {
     }
 }
 
-/// 20 programs, from one that is all chain to ones that are wide.
+/// 20 programs, from a pure chain to very wide ones.
 fn twenty_programs() -> Vec<Program> {
     let fibs = (7..15).map(|n| Program::fib(n, 1000));
     let small_steps = (10..14).map(|n| Program::fib(n, 100));
@@ -113,7 +114,7 @@ fn the_speed_up_is_predicted_from_a_run_on_one_worker() {
         assert_eq!(burden.same_thread_ns, switch_ns);
         for workers in [1, 2, 4] {
             let measured = alone.wall_ns as f64 / run(workers).wall_ns as f64;
-            let predicted = speed_up(&dag, burden, workers);
+            let predicted = speed_up(&dag, burden, workers, Contention::NONE);
             let ratio = predicted / measured;
             assert!(
                 (0.9..1.1).contains(&ratio),
@@ -137,7 +138,7 @@ fn waits_for_what_is_no_task_are_in_the_span_and_named() {
     let dag = Dag::of(&run);
     let span = Span::of(&dag);
     assert_eq!(span.work_ns, 20 + 40 + 10);
-    // The time from the wake-up to the poll is the scheduler's.
+    // The time from the wake-up to the poll belongs to the scheduler.
     assert_eq!(span.span_ns, 20 + 500 + 40 + 60 + 10);
     let path = critical_path(&dag);
     let shares = by_site(&dag, &run, &path);
@@ -210,7 +211,7 @@ fn an_empty_trace_has_no_span() {
     let span = Span::of(&dag);
     assert_eq!((span.work_ns, span.span_ns, span.tasks), (0, 0, 0));
     assert!(critical_path(&dag).is_empty());
-    assert_eq!(speed_up(&dag, span.burden, 4), 1.0);
+    assert_eq!(speed_up(&dag, span.burden, 4, Contention::NONE), 1.0);
 }
 
 #[test]

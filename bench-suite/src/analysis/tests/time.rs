@@ -1,4 +1,4 @@
-//! Where the time went, on traces whose parts are known.
+//! Where the time went, in traces whose parts are known.
 
 use super::programs::{self, Order, Program};
 use super::recording::Recording;
@@ -7,8 +7,8 @@ use crate::analysis::time_split::TimeSplit;
 use crate::analysis::waits::Waits;
 use crate::trace::{Kind, Run, ThreadKind};
 
-/// Worker 0 runs A from 100 to 400 and B from 410 to 450; B is due from 150 on. Worker 1 sleeps from 0 to 300,
-/// searches until 340, and sleeps in the poller until 500.
+/// Worker 0 runs A from 100 to 400 and B from 410 to 450; B is due from 150 on. Worker 1 sleeps from 0 to 300, searches
+/// until 340, and sleeps in the poller until 500.
 fn two_workers() -> Run {
     let mut recording = Recording::new("mn", 2);
     let (a, b) = (recording.task("a", None), recording.task("b", None));

@@ -1,5 +1,5 @@
-//! What each workload's answer must be: checked here once more, so that a peer that only claims to have worked has no
-//! figure.
+//! The correct answer of each workload. The lab checks it independently, so a peer that only claims to have done the
+//! work gets no figure.
 
 use crate::vocabulary::{Failure, Params};
 use crate::workloads::fib::{fib, forks};
@@ -11,28 +11,28 @@ use super::conversation::Done;
 /// How the lab measures a workload under a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
-    /// Whether one repetition before the others is not counted.
+    /// Whether a first repetition is made that does not count.
     pub(super) warms_up: bool,
-    /// Whether repetitions can share an order.
+    /// Whether one order can cover several repetitions.
     pub(super) repeats: bool,
 }
 
-/// Whether the memory of waiting tasks is measured.
+/// Whether the workload measures the memory of waiting tasks.
 pub(super) fn is_idle(workload: &str) -> bool {
     workload == "idle" || workload.starts_with("idle-")
 }
 
-/// That of a workload.
+/// How to measure `workload`.
 pub(super) fn kind(workload: &str) -> Kind {
     Kind {
-        // Memory is only fresh once.
+        // A repeated run would reuse memory.
         warms_up: !is_idle(workload),
-        // The others are looked at by the lab between two repetitions, or take their time by themselves.
+        // For these two the lab must look at the results between repetitions, or they take long by themselves.
         repeats: !is_idle(workload) && !matches!(workload, "timers" | "download"),
     }
 }
 
-/// Ops and answer of one repetition; `None` for a workload that no peer can have.
+/// Ops and answer of one repetition; `None` for a workload that peers don't have.
 pub(super) fn expected(params: &Params) -> Option<(u64, u64)> {
     let value = |name| params.value(name);
     Some(match params.workload.as_str() {
@@ -65,14 +65,14 @@ pub(super) fn expected(params: &Params) -> Option<(u64, u64)> {
     })
 }
 
-/// Whether ops and answer are right.
+/// Checks ops and answer.
 pub(super) fn check(
     done: &Done,
     (ops, answer): (u64, u64),
     repetitions: u64,
 ) -> Result<(), Failure> {
     let wrong = |what, said, right| {
-        let why = format!("{what} is {said} and should be {right}");
+        let why = format!("{what} is {said} but should be {right}");
         Err(Failure::WrongAnswer(why))
     };
     let (ops, answer) = (

@@ -1,4 +1,4 @@
-//! Workloads that a peer does at the lab's orders: what it uses is read between two orders, when it waits.
+//! Workloads that a peer runs on the lab's orders. The lab reads its resource usage between two orders, while it waits.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,18 +9,20 @@ use super::answers::{self, Kind};
 use super::conversation::{Conversation, Done, Order, OwnSample, Word};
 use super::fetching::Site;
 use super::manifest::Peer;
+use super::own_figures::keep;
 use super::tree::{self, Usage};
 use crate::costs::events::Events;
 use crate::measure::{Latency, Meter, Sample};
 use crate::vocabulary::{Failure, Params};
+use crate::workloads::scratch;
 
 /// A budget is cut into at most this many samples, as for the runtimes in this process.
 const SAMPLES: u32 = 50;
 
-/// The most repetitions of one order.
+/// The most repetitions per order.
 const MOST_REPETITIONS: u64 = 1_000_000;
 
-/// Gives orders until the budget is used.
+/// Gives orders until the budget is used up.
 pub(super) fn measure(
     peer: &Peer,
     talk: &mut Conversation,
@@ -33,7 +35,7 @@ pub(super) fn measure(
         Word::Result { samples, extra } => return own_figures(samples, extra, meter),
         other => return Err(out_of_turn(&other)),
     }
-    // The peer's own threads are counted, and not those of this process.
+    // Count the peer's threads, not those of this process.
     let counts = meter.events.take().is_some();
     let mut orders = Orders {
         peer,
@@ -55,7 +57,7 @@ pub(super) fn measure(
         let exchange = orders.exchange(repetitions)?;
         orders.record(exchange)?;
         samples += 1;
-        // One more like the mean of those so far must fit. What can't be repeated is asked for once.
+        // Another sample as long as the mean so far must fit. A workload that can't be repeated runs once.
         let used = begun.elapsed();
         let once = answers::is_idle(&params.workload) || params.workload == "timers";
         if once || used + used / samples > budget {
@@ -74,18 +76,19 @@ struct Orders<'a> {
     counts: bool,
 }
 
-/// One order, carried out.
+/// One completed order.
 struct Exchange {
     sample: Sample,
-    /// How late each sleep was.
+    /// The lateness of each sleep.
     late_ns: Vec<i64>,
-    /// Growth of the peer's memory.
+    /// The growth of the peer's memory.
     grown_bytes: Option<u64>,
     events: Option<Events>,
 }
 
 impl Orders<'_> {
-    /// Runs without counting, at least once and as long as the manifest says; how many repetitions make a sample.
+    /// Runs without counting, at least once and as long as the manifest says. Returns the number of repetitions per
+    /// sample.
     fn warm_up(&mut self) -> Result<u64, Failure> {
         let warm_up = Duration::from_millis(self.peer.manifest.warm_up_ms);
         let sample = Duration::from_nanos(self.params.budget_ns) / SAMPLES;
@@ -113,13 +116,16 @@ impl Orders<'_> {
 
     fn exchange(&mut self, repetitions: u64) -> Result<Exchange, Failure> {
         let folder = self.site.map(Site::prepare).transpose()?.flatten();
+        if let Some(folder) = &folder {
+            scratch::flag(folder.path(), self.meter);
+        }
         let path = folder
             .as_ref()
             .map(|folder| folder.path().to_string_lossy().into_owned());
         let id = self.talk.id();
         let idle = answers::is_idle(&self.params.workload);
         let memory = || idle.then(|| tree::anonymous_bytes(id)).flatten();
-        let gone = || Failure::Crashed("ended before it was told to".to_owned());
+        let gone = || Failure::Crashed("ended early".to_owned());
 
         let split = idle && self.meter.split_memory;
         let split_before = split.then(|| tree::memory(id));
@@ -147,7 +153,7 @@ impl Orders<'_> {
         if let Some(before) = split_before {
             tree::memory(id).since(&before).record(self.meter);
         }
-        // Told in a line of its own, so that making the line is not measured.
+        // Sent in a separate line, so that formatting the line is not measured.
         let late_ns = match self.params.workload.as_str() {
             "timers" => match self.talk.hear()? {
                 Word::Late { late_ns } => late_ns,
@@ -161,7 +167,7 @@ impl Orders<'_> {
             repetitions,
             folder.as_ref().map(tempfile::TempDir::path),
         )?;
-        // By the peer's own clock, which is nearer to the work; the lab's own must agree that so much time can have
+        // Use the peer's clock, which is closer to the work. The lab's clock must confirm that so much time can have
         // passed.
         let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         if done.wall_ns == 0
@@ -194,7 +200,7 @@ impl Orders<'_> {
         }
         let expected = answers::expected(self.params).ok_or_else(|| {
             Failure::Refused(format!(
-                "the lab can't check `{}` of a peer",
+                "the lab can't check a peer's `{}`",
                 self.params.workload
             ))
         })?;
@@ -230,11 +236,12 @@ impl Orders<'_> {
     }
 }
 
-/// The lateness of each sleep, and how many were early by less than the grain of the peer's timers.
+/// The lateness of each sleep, and the number of sleeps that were early by less than the resolution of the peer's
+/// timers.
 fn lateness(late_ns: &[i64], sleeps: u64, grain_ns: u64) -> Result<(Histogram<u64>, u64), Failure> {
     let told = late_ns.len() as u64;
     if told != sleeps {
-        let why = format!("it tells the lateness of {told} sleeps out of {sleeps}");
+        let why = format!("it reports the lateness of {told} of {sleeps} sleeps");
         return Err(Failure::WrongAnswer(why));
     }
     let mut histogram = Latency::histogram();
@@ -258,7 +265,7 @@ fn lateness(late_ns: &[i64], sleeps: u64, grain_ns: u64) -> Result<(Histogram<u6
     Ok((histogram, early))
 }
 
-/// The figures of a peer that measures by itself.
+/// The figures of a peer that measures itself.
 fn own_figures(
     samples: Vec<OwnSample>,
     extra: std::collections::BTreeMap<String, f64>,
@@ -281,7 +288,7 @@ fn own_figures(
         });
     }
     meter.flags.push("measured_by_peer");
-    super::keep(extra, meter);
+    keep(extra, meter);
     Ok(())
 }
 

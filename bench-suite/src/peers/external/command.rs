@@ -1,4 +1,4 @@
-//! `lab peers`: which peers are there, and whether they work.
+//! `lab peers`: which peers are installed, and whether they work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -20,14 +20,14 @@ use crate::suggest;
 use crate::terminal;
 use crate::vocabulary::Workload;
 
-/// How long one small run may take.
+/// The time limit of one small run.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Shows the peers; with `--check`, runs them.
+/// Shows the peers. With `--check`, runs them.
 ///
 /// # Errors
-/// [`CommandError::Usage`] for a name that no peer has, [`CommandError::Failed`] if a peer that is there does not work
-/// or a manifest can't be used, [`CommandError::Interrupted`] after a signal.
+/// [`CommandError::Usage`] for an unknown peer, [`CommandError::Failed`] if an installed peer does not work or a
+/// manifest is invalid, [`CommandError::Interrupted`] after a signal.
 pub(crate) fn run(registry: &Registry, arguments: &PeersArgs) -> Result<(), CommandError> {
     let peers = || {
         registry
@@ -102,7 +102,7 @@ pub(crate) fn run(registry: &Registry, arguments: &PeersArgs) -> Result<(), Comm
 
 type Checks = Vec<(&'static str, Result<(), (Status, String)>)>;
 
-/// Each workload of each peer that is there, once.
+/// Runs each workload of each installed peer once.
 fn check(
     registry: &Registry,
     states: &BTreeMap<&'static str, State>,
@@ -144,7 +144,7 @@ fn check(
     Ok(checks)
 }
 
-/// Parameters with which a workload is over in a moment.
+/// Parameters with which a workload is done in a moment.
 fn small(workload: &Workload) -> BTreeMap<String, u64> {
     let small = |name: &str, default: u64| match (workload.name, name) {
         ("fib-spawn", "size") => 8,

@@ -1,4 +1,4 @@
-//! A peer's process: what is said to it and heard from it, and its end.
+//! A peer's process: the conversation with it, and how it ends.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,35 +16,35 @@ use crate::compare::process::{ending, last_line, one_line, tail_of};
 use crate::results::Status;
 use crate::vocabulary::{Failure, Params};
 
-/// How long a peer may take to end once it has been told to.
+/// How long a peer may take to exit once it has been told to.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long a silent peer is not asked about.
+/// How long to wait for a silent peer before checking whether it still runs.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The longest line that is listened to: the lateness of a few million sleeps.
+/// The longest accepted line: the lateness of a few million sleeps.
 const LONGEST_LINE: u64 = 64 << 20;
 
-/// What the lab says to a peer after the request.
+/// The lab's messages to a peer after the request.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Order<'a> {
-    /// Do the work so many times.
+    /// Run this many repetitions.
     Run {
         repetitions: u64,
-        /// For `download`: where the files go.
+        /// For `download`: the folder for the files.
         #[serde(skip_serializing_if = "Option::is_none")]
         folder: Option<&'a str>,
     },
-    /// For a server: no more requests come.
+    /// For a server: no more requests will come.
     Stop,
 }
 
-/// What a peer says.
+/// A peer's messages.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Word {
-    /// It lives.
+    /// It is alive.
     Progress {},
     /// It waits for an order.
     Ready {
@@ -57,39 +57,39 @@ pub(super) enum Word {
         #[serde(default)]
         workers: Option<u64>,
     },
-    /// The order is carried out.
+    /// The order is done.
     Done(Box<Done>),
-    /// After `done` in `timers`: how late each sleep was; negative is early.
+    /// After `done` in `timers`: the lateness of each sleep; negative if early.
     Late { late_ns: Vec<i64> },
-    /// Its own figures: instead of being ordered, or in a server at the end.
+    /// Its own figures: instead of waiting for orders, or at the end of a server.
     Result {
         #[serde(default)]
         samples: Vec<OwnSample>,
         #[serde(default)]
         extra: std::collections::BTreeMap<String, f64>,
     },
-    /// It can't.
+    /// It has failed.
     Failure { status: Status, error: String },
 }
 
-/// What a peer did at an order.
+/// What a peer did for one order.
 #[derive(Debug, Deserialize)]
 pub(super) struct Done {
-    /// Operations.
+    /// The number of operations.
     pub(super) ops: u64,
-    /// Time, by its own clock.
+    /// The elapsed time by the peer's clock.
     pub(super) wall_ns: u64,
-    /// What the workload computes, added up over the repetitions.
+    /// The workload's result, summed over the repetitions.
     pub(super) answer: u64,
-    /// `crawl`: how many were fetched at once at most.
+    /// `crawl`: the most pages that were fetched at once.
     #[serde(default)]
     pub(super) most_at_once: Option<u64>,
-    /// `download`: URLs that were reported as bad.
+    /// `download`: the number of URLs reported as failed.
     #[serde(default)]
     pub(super) bad: Option<u64>,
 }
 
-/// A sample that a peer measured by itself.
+/// A sample that a peer measured itself.
 #[derive(Debug, Deserialize)]
 pub(super) struct OwnSample {
     pub(super) ops: u64,
@@ -97,7 +97,7 @@ pub(super) struct OwnSample {
     pub(super) cpu_ns: Option<u64>,
 }
 
-/// A peer that runs. Dropping it kills it.
+/// A running peer. Dropping it kills it.
 pub(super) struct Conversation {
     child: Child,
     input: Option<ChildStdin>,
@@ -107,7 +107,7 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// Starts the peer and gives it the request.
+    /// Starts the peer and sends it the request.
     pub(super) fn start(
         peer: &Peer,
         installed: &Installed,
@@ -145,7 +145,7 @@ impl Conversation {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(Failure::Refused(format!(
-                    "the system gives no thread to listen to {program} ({error})"
+                    "the system refused a thread to listen to {program} ({error})"
                 )));
             }
         };
@@ -171,14 +171,14 @@ impl Conversation {
         self.write(&order);
     }
 
-    /// A peer that is gone can't be written to; what it says next, or how it ended, tells more than this error.
+    /// Writing fails if the peer is gone. Its next message, or how it ended, explains more than this error.
     fn write(&mut self, value: &serde_json::Value) {
         if let Some(input) = &mut self.input {
             let _ = input.write_all(format!("{value}\n").as_bytes());
         }
     }
 
-    /// The next word but `progress`.
+    /// The next message that is not `progress`.
     pub(super) fn hear(&mut self) -> Result<Word, Failure> {
         loop {
             match self.next()? {
@@ -190,14 +190,14 @@ impl Conversation {
         }
     }
 
-    /// The next word, or `None` when the peer has ended: not when its output has, which what it left behind may hold
-    /// open.
+    /// The next message, or `None` when the peer has exited. The end of its output is not enough, because processes
+    /// that it left behind may hold the output open.
     fn next(&mut self) -> Result<Option<Word>, Failure> {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => return parse(&line).map(Some),
                 Err(RecvTimeoutError::Timeout) if !self.exited() => {}
-                // What it said last may still be on the way.
+                // Its last message may still be on the way.
                 Err(RecvTimeoutError::Timeout) => match self.lines.recv_timeout(PATIENCE) {
                     Ok(line) => return parse(&line).map(Some),
                     Err(_) => return Ok(None),
@@ -207,14 +207,14 @@ impl Conversation {
         }
     }
 
-    /// Whether it has exited; it is not reaped, so that its id stays its own.
+    /// Whether it has exited. It is not reaped, so that its id is not reused.
     fn exited(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         let seen = waitid(WaitId::Pid(Pid::from_child(&self.child)), options);
         !matches!(seen, Ok(None))
     }
 
-    /// Waits until it has exited by itself; else kills it.
+    /// Waits for it to exit, and kills it if it does not.
     fn wait(&mut self) -> Option<ExitStatus> {
         let deadline = Instant::now() + GRACE;
         while !self.exited() {
@@ -228,7 +228,7 @@ impl Conversation {
         self.child.wait().ok()
     }
 
-    /// How it ended, if it has.
+    /// Why it ended.
     pub(super) fn ended_early(&mut self) -> Failure {
         match self.wait() {
             Some(status) => Failure::Crashed(format!("{}{}", ending(status), self.last_words())),
@@ -236,7 +236,7 @@ impl Conversation {
         }
     }
 
-    /// [`ended_early`](Self::ended_early), if it has.
+    /// [`ended_early`](Self::ended_early), if it has ended.
     pub(super) fn has_ended(&mut self) -> Option<Failure> {
         self.exited().then(|| self.ended_early())
     }
@@ -250,7 +250,7 @@ impl Conversation {
         )
     }
 
-    /// Tells it to end and sees to it that it ends well; what it said last.
+    /// Tells it to end and checks that it ends well. Returns its last message.
     pub(super) fn end(mut self) -> Result<Option<Word>, Failure> {
         match self.style {
             Style::Protocol => self.order(&Order::Stop),
@@ -296,7 +296,7 @@ impl Drop for Conversation {
     }
 }
 
-/// Sends each line on. A line without end is cut, and then is no answer.
+/// Sends each line on. An endless line is cut off, which makes it an invalid message.
 fn lines_of(output: ChildStdout) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -328,11 +328,13 @@ fn parse(line: &[u8]) -> Result<Word, Failure> {
     serde_json::from_str(text).map_err(|error| {
         let start: String = text.chars().take(60).collect();
         let start = start.escape_debug();
-        Failure::Crashed(format!("said `{start}`, which is no answer ({error})"))
+        Failure::Crashed(format!(
+            "said `{start}`, which is not a valid answer ({error})"
+        ))
     })
 }
 
-/// A failure as a peer tells it.
+/// A failure that the peer reports.
 fn failure(status: Status, error: &str) -> Failure {
     let error = one_line(error);
     match status {

@@ -10,9 +10,9 @@ use crate::load::companion::{Companion, Role};
 use crate::load::site::SiteOptions;
 use crate::vocabulary::{Failure, Params};
 use crate::workloads::download::List;
-use crate::workloads::{crawl, download};
+use crate::workloads::{crawl, download, scratch};
 
-/// A site at work, and what is to be fetched from it.
+/// A running site, and what is to be fetched from it.
 pub(super) struct Site {
     companion: Companion,
     options: SiteOptions,
@@ -25,7 +25,7 @@ enum Task {
 }
 
 impl Site {
-    /// The one that the workload needs, if it needs one.
+    /// The site that the workload needs, if it needs one.
     pub(super) fn start(params: &Params) -> Result<Option<Self>, Failure> {
         let options = match params.workload.as_str() {
             "crawl" => SiteOptions {
@@ -54,26 +54,23 @@ impl Site {
         }))
     }
 
-    /// Where it listens.
+    /// The site's address.
     pub(super) fn address(&self) -> String {
         self.companion.address().to_string()
     }
 
-    /// Before an order, and not measured: for `download`, a folder with the files that were there before.
+    /// Runs before an order and is not measured. For `download`, creates a folder with the files that already exist.
     pub(super) fn prepare(&self) -> Result<Option<TempDir>, Failure> {
         let Task::Download(list) = &self.task else {
             return Ok(None);
         };
-        let folder = tempfile::Builder::new()
-            .prefix("lab-download-")
-            .tempdir()
-            .map_err(download::disk)?;
+        let folder = scratch::folder(list.bytes()).map_err(download::disk)?;
         list.write_old_files(folder.path())
             .map_err(download::disk)?;
         Ok(Some(folder))
     }
 
-    /// After an order.
+    /// Runs after an order.
     pub(super) fn check(
         &self,
         done: &Done,
@@ -94,10 +91,12 @@ impl Site {
             Task::Download(list) => {
                 let expected = list.expected();
                 super::answers::check(done, (list.urls, expected.saved), repetitions)?;
-                if done.bad.is_some_and(|bad| bad != expected.bad) {
+                if let Some(bad) = done.bad
+                    && bad != expected.bad
+                {
                     return Err(Failure::WrongAnswer(format!(
-                        "{:?} bad URLs were reported and should be {}",
-                        done.bad, expected.bad
+                        "{bad} bad URLs were reported, but there should be {}",
+                        expected.bad
                     )));
                 }
                 folder.map_or(Ok(()), |folder| list.verify(folder, self.options))
@@ -105,7 +104,7 @@ impl Site {
         }
     }
 
-    /// Of a page: the sum of its bytes times its number plus one.
+    /// The checksum of a page: the sum of its bytes times its number plus one.
     fn checksum(&self, page: u64) -> u64 {
         let bytes = self.options.body(page);
         bytes.into_iter().map(u64::from).sum::<u64>() * (page + 1)

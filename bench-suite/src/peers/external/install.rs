@@ -1,4 +1,4 @@
-//! Whether a peer is there, in which version, and its build.
+//! Whether a peer is installed, its version, and its build.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,26 +16,26 @@ use super::manifest::{Peer, Place, Placeholders, numbers, version_in};
 use super::sources;
 use crate::vocabulary::Failure;
 
-/// How long a program may take to say its version.
+/// How long a program may take to print its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long a build may take.
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
-/// A peer that can be run.
+/// A peer that can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Installed {
-    /// The program of the manifest, where it was found.
+    /// The program of the manifest, at the path where it was found.
     pub(crate) program: PathBuf,
-    /// As the program says; null if the manifest doesn't tell how to ask.
+    /// The version as the program prints it; `None` if the manifest does not say how to ask.
     pub(crate) version: Option<String>,
-    /// The folder of the manifest.
+    /// The manifest's folder.
     pub(crate) dir: PathBuf,
-    /// The folder that the build writes to.
+    /// The build's output folder.
     pub(crate) build: PathBuf,
 }
 
-/// Looks for what the peer needs; once in the life of this process.
+/// Finds what the peer needs; once per process.
 ///
 /// # Errors
 /// What is missing and how to get it.
@@ -84,7 +84,7 @@ fn look(peer: &Peer) -> Result<Installed, Failure> {
     {
         let program = match on_path(&program) {
             Some(path) => path,
-            // What the build makes is not there yet.
+            // The build will create it.
             None if program.starts_with(&build) => program,
             None => continue,
         };
@@ -119,7 +119,7 @@ fn look(peer: &Peer) -> Result<Installed, Failure> {
     )))
 }
 
-/// Where `candidate` may be: with variables filled in and the star spread, newest names first.
+/// The possible paths of `candidate`: variables are replaced and the star is expanded, newest names first.
 fn places(candidate: &str, dir: &Path, build: &Path) -> Vec<PathBuf> {
     let mut text = candidate
         .replace("{dir}", &dir.to_string_lossy())
@@ -149,7 +149,7 @@ fn places(candidate: &str, dir: &Path, build: &Path) -> Vec<PathBuf> {
     names
 }
 
-/// The program's own path; a bare name is looked for where the shell would.
+/// The program's own path; a bare name is looked up as in a shell.
 fn on_path(program: &Path) -> Option<PathBuf> {
     use rustix::fs::{Access, access};
     let runs = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
@@ -167,7 +167,7 @@ fn ask_version(peer: &Peer, installed: &Installed) -> Result<String, String> {
     version_in(&output).ok_or_else(|| format!("{} names no version", installed.program.display()))
 }
 
-/// Runs one command of the manifest in its folder; what it printed.
+/// Runs one command of the manifest in its folder, and returns its output.
 fn run(
     peer: &Peer,
     installed: &Installed,
@@ -214,7 +214,7 @@ fn run(
             Err(error) => return Err(format!("{name} can't be waited for ({error})")),
         }
     };
-    // What it may have left running holds the pipes open.
+    // Processes that it left running hold the pipes open.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let text = |reader: Option<thread::JoinHandle<String>>| {
         reader
@@ -223,7 +223,7 @@ fn run(
     };
     let (stdout, stderr) = (text(stdout), text(stderr));
     if status.success() {
-        // Java says its version on standard error.
+        // Java prints its version on standard error.
         return Ok(format!("{stdout}\n{stderr}"));
     }
     let all = format!("{stdout}\n{stderr}");
@@ -239,14 +239,14 @@ fn run(
 fn read_all(mut from: impl io::Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // A program that prints without end is stopped by its time.
+        // The time limit stops a program that prints endlessly.
         let _ = from.by_ref().take(1 << 20).read_to_end(&mut bytes);
         let _ = io::copy(&mut from, &mut io::sink());
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 
-/// Builds the peer if that was not done yet with these sources and this version.
+/// Builds the peer, unless it was already built from these sources with this version.
 ///
 /// # Errors
 /// [`Failure::NotInstalled`] if something is missing, [`Failure::Crashed`] if the build fails.
@@ -263,7 +263,7 @@ pub(crate) fn prepare(peer: &Peer) -> Result<Installed, Failure> {
 fn build(peer: &Peer, installed: &Installed) -> Result<(), String> {
     let disk = |error: io::Error| format!("{}: {error}", installed.build.display());
     fs::create_dir_all(&installed.build).map_err(disk)?;
-    // One builds, others wait: several labs may start at once.
+    // Several labs may start at once: one builds, the others wait.
     let lock = File::create(installed.build.join(".lock")).map_err(disk)?;
     lock.lock().map_err(disk)?;
     let stamp = installed.build.join(".built");
@@ -283,7 +283,7 @@ fn build(peer: &Peer, installed: &Installed) -> Result<(), String> {
     fs::write(&stamp, built).map_err(disk)
 }
 
-/// When the newest file beside the manifest was written: a changed source is built again.
+/// The modification time of the newest file beside the manifest. A changed source is built again.
 fn newest_source(installed: &Installed) -> Option<u128> {
     let times = fs::read_dir(&installed.dir)
         .ok()?

@@ -1,4 +1,4 @@
-//! What a peer says about itself: one JSON file beside its sources.
+//! A peer's description of itself: one JSON file beside its sources.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,8 @@ use serde::Deserialize;
 
 use crate::vocabulary::Workload;
 
-/// A peer's manifest, as it is written. `{dir}`, `{build}`, `{program}`, `{workers}` and `{workload}` stand for the
-/// folder of the manifest, the folder that the build may write to, the program that was found, the workers and the
-/// workload asked for.
+/// A peer's manifest, as written. `{dir}`, `{build}`, `{program}`, `{workers}` and `{workload}` stand for the
+/// manifest's folder, the build's output folder, the program that was found, and the requested workers and workload.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
@@ -17,44 +16,44 @@ pub(crate) struct Manifest {
     pub(crate) name: String,
     /// The language that it is written in.
     pub(crate) language: String,
-    /// What it is, in one line.
+    /// A one-line description.
     pub(crate) about: String,
-    /// Where the interpreter or compiler may be: names to look for on the path, or paths with `$VARIABLE` and one `*`.
-    /// The first one whose version will do is taken. Without it, the first word of `command`.
+    /// Where the interpreter or compiler may be: names to look up on the path, or paths with `$VARIABLE` and one `*`.
+    /// The first one with a sufficient version is used. The default is the first word of `command`.
     #[serde(default)]
     pub(crate) program: Vec<String>,
-    /// What prints the version, as the first number with a dot, or the first number. Without it, the version is
-    /// unknown.
+    /// The command that prints the version. The version is the first number with a dot in its output, or else the first
+    /// number. Without this field, the version is unknown.
     #[serde(default)]
     pub(crate) version: Vec<String>,
-    /// The oldest version that will do.
+    /// The oldest version that works.
     #[serde(default)]
     pub(crate) at_least: Option<String>,
-    /// Commands that build it, each in the manifest's folder, once for each version of the sources and of the program.
+    /// The commands that build it in the manifest's folder, once per version of the sources and of the program.
     #[serde(default)]
     pub(crate) build: Vec<Vec<String>>,
-    /// What runs it: a program that speaks `lab.child/1`.
+    /// The command that runs it: a program that speaks `lab.child/1`.
     #[serde(default)]
     pub(crate) command: Vec<String>,
-    /// What runs it as a server, for `echo`, `http` and `mixed`: a program that prints `listening HOST:PORT` and
-    /// serves until it gets SIGTERM. Without it, `command` serves.
+    /// The command that runs it as a server, for `echo`, `http` and `mixed`: a program that prints `listening
+    /// HOST:PORT` and serves until it gets SIGTERM. Without this field, `command` serves.
     #[serde(default)]
     pub(crate) serve: Vec<String>,
     /// How to get what it needs, in one line.
     pub(crate) install: String,
-    /// How long it runs before anything counts, in milliseconds; always at least once.
+    /// The warm-up in milliseconds; at least one repetition.
     #[serde(default)]
     pub(crate) warm_up_ms: u64,
-    /// Its timers may fire early by less than this, in nanoseconds.
+    /// How early its timers may fire, in nanoseconds (exclusive).
     #[serde(default)]
     pub(crate) timer_grain_ns: u64,
-    /// What it can run.
+    /// The workloads that it can run.
     pub(crate) workloads: Vec<String>,
-    /// The largest values that it can carry, by workload and parameter. A run that asks for more is made with these,
-    /// and says so.
+    /// The largest values that it supports, by workload and parameter. A run that asks for more uses these values, and
+    /// says so.
     #[serde(default)]
     pub(crate) limits: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Environment variables that it is run and built with.
+    /// Environment variables for running and building it.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
 }
@@ -70,7 +69,7 @@ impl Manifest {
         let plain =
             |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
         if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
-            return Err("`name` is to be 1 to 40 letters, digits, `-`, `_` and `.`".to_owned());
+            return Err("`name` must be 1 to 40 letters, digits, `-`, `_` or `.`".to_owned());
         }
         if manifest.command.is_empty() && manifest.serve.is_empty() {
             return Err("neither `command` nor `serve` says what to run".to_owned());
@@ -87,18 +86,18 @@ impl Manifest {
         }
         for text in [&manifest.language, &manifest.about, &manifest.install] {
             if text.is_empty() || text.chars().any(char::is_control) {
-                return Err("`language`, `about` and `install` are to be one line each".to_owned());
+                return Err("`language`, `about` and `install` must be one line each".to_owned());
             }
         }
         if let Some(least) = &manifest.at_least
             && numbers(least).is_empty()
         {
-            return Err("`at_least` is no version".to_owned());
+            return Err("`at_least` is not a version".to_owned());
         }
         Ok(manifest)
     }
 
-    /// The command that plays `workload`, or `None` if nothing does.
+    /// The command that runs `workload`, or `None`.
     pub(crate) fn command_for(&self, workload: &str) -> Option<(&[String], Style)> {
         if is_server(workload) && !self.serve.is_empty() {
             return Some((&self.serve, Style::Plain));
@@ -107,24 +106,24 @@ impl Manifest {
     }
 }
 
-/// How a peer is talked to.
+/// How the lab talks to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// In lines of JSON.
     Protocol,
-    /// It prints where it listens, and SIGTERM ends it.
+    /// It prints its address, and SIGTERM ends it.
     Plain,
 }
 
-/// Whether the peer is only the server in `workload`, and the client is the lab's.
+/// Whether the peer is only the server in `workload`, and the lab is the client.
 pub(crate) fn is_server(workload: &str) -> bool {
     matches!(workload, "echo" | "http" | "mixed")
 }
 
-/// A peer: its manifest and where that is.
+/// A peer: its manifest, and where that is.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    /// Names for tables that live as long as the process.
+    /// The name, with the lifetime that the tables need.
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) manifest: Manifest,
@@ -135,14 +134,14 @@ pub(crate) struct Peer {
 /// Where a peer's files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In this program; the name of the folder there.
+    /// In this program, in the folder of this name.
     Embedded(&'static str),
-    /// On the disk.
+    /// On disk.
     Folder(PathBuf),
 }
 
 impl Peer {
-    /// Takes a manifest in. Texts that tables refer to are never freed: there is one for each peer.
+    /// Creates a peer from its manifest. Strings for the tables are leaked, once per peer.
     pub(crate) fn new(manifest: Manifest, place: Place) -> Self {
         let about = format!("{}: {}", manifest.language, manifest.about);
         Self {
@@ -153,7 +152,7 @@ impl Peer {
         }
     }
 
-    /// The workloads that it has, of those that there are, with the values that it can carry.
+    /// The workloads that both exist and are in its manifest, with the largest values that it supports.
     pub(crate) fn carries(
         &self,
         workload: &str,
@@ -169,7 +168,7 @@ impl Peer {
         smaller
     }
 
-    /// What of the manifest does not fit the workloads that there are.
+    /// How the manifest does not fit the existing workloads.
     pub(crate) fn misfit(&self, workloads: &[Workload]) -> Option<String> {
         let known = |name: &String| workloads.iter().find(|workload| workload.name == *name);
         for name in self
@@ -204,7 +203,7 @@ impl Peer {
     }
 }
 
-/// The words of a command with what the placeholders stand for.
+/// Replaces the placeholders in the words of a command.
 pub(crate) struct Placeholders<'a> {
     pub(crate) dir: &'a Path,
     pub(crate) build: &'a Path,
@@ -226,7 +225,7 @@ impl Placeholders<'_> {
     }
 }
 
-/// The numbers of the first version in `text`: of the first word like `1.22.3`, or of the first whole number.
+/// The numbers of the first version in `text`: of the first word like `1.22.3`, or else of the first whole number.
 pub(crate) fn numbers(text: &str) -> Vec<u64> {
     version_in(text)
         .map(|version| {

@@ -7,6 +7,7 @@ mod conversation;
 mod fetching;
 pub(crate) mod install;
 pub(crate) mod manifest;
+mod own_figures;
 mod server;
 mod sources;
 pub(crate) mod tree;
@@ -25,13 +26,10 @@ use crate::measure::Meter;
 use crate::registry::{Entry, Registry, RuntimeInfo};
 use crate::vocabulary::{Failure, Params};
 
-/// Names of figures that a peer may add to its results.
-const EXTRAS: [&str; 1] = ["hog_cores"];
-
-/// Names of the peers that are part of the tables: the manifests that fit them.
+/// Names of the peers in the tables: those whose manifests are valid.
 static REGISTERED: OnceLock<Vec<&'static str>> = OnceLock::new();
 
-/// Adds the peers, those of the user's folders included, to what can be measured.
+/// Adds the peers, including those in the user's folders, to the registry.
 pub(crate) fn register(registry: &mut Registry) {
     let mut registered = Vec::new();
     for peer in &sources::found().peers {
@@ -57,22 +55,22 @@ pub(crate) fn register(registry: &mut Registry) {
             }
         }
     }
-    // The same every time: the manifests are read once, and the lab's own tables do not change.
+    // A second call would set the same value: the manifests are read once, and the lab's own tables do not change.
     let _ = REGISTERED.set(registered);
 }
 
-/// The foreign programs of the zoo, in the order of its table.
+/// The zoo's programs in other languages, in the order of its table.
 pub(crate) fn zoo_programs() -> &'static [Peer] {
     static PROGRAMS: OnceLock<Vec<Peer>> = OnceLock::new();
     PROGRAMS.get_or_init(|| sources::embedded(".zoo.json"))
 }
 
-/// A file of the peers' or the zoo's sources, by its path in this program.
+/// A file from the sources of the peers or of the zoo, by its path in this program.
 pub(crate) fn embedded_file(path: &str) -> Option<&'static str> {
     sources::file(path)
 }
 
-/// What is wrong with manifests, a line each.
+/// What is wrong with the manifests, one line each.
 pub(crate) fn problems(registry: &Registry) -> Vec<String> {
     let found = sources::found();
     let mut problems = found.problems.clone();
@@ -84,14 +82,14 @@ pub(crate) fn problems(registry: &Registry) -> Vec<String> {
     problems
 }
 
-/// The peer of this name.
+/// The peer called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Peer> {
     let registered = REGISTERED.get()?;
     let mut peers = sources::found().peers.iter();
     peers.find(|peer| peer.name == name && registered.contains(&peer.name))
 }
 
-/// Whether a peer is there.
+/// Whether a peer is installed.
 pub(crate) struct State(pub(crate) Result<install::Installed, Failure>);
 
 impl State {
@@ -112,7 +110,7 @@ impl State {
     }
 }
 
-/// Of all peers in `registry`: looked for side by side, as each asks a program for its version.
+/// The state of every peer in `registry`. Runs in parallel, because each peer asks a program for its version.
 pub(crate) fn states(registry: &Registry) -> BTreeMap<&'static str, State> {
     let peers = registry
         .runtimes
@@ -130,8 +128,8 @@ pub(crate) fn states(registry: &Registry) -> BTreeMap<&'static str, State> {
     })
 }
 
-/// Builds those of `runtimes` that are peers and have to be built, before anything is measured; versions of those that
-/// are there. What goes wrong is told by the peer's own runs.
+/// Builds the peers among `runtimes` before anything is measured, and returns the versions of those that are installed.
+/// A failure is reported by the peer's own runs.
 pub(crate) fn prepare<'a>(
     runtimes: impl Iterator<Item = &'a str>,
     mut say: impl FnMut(&str),
@@ -153,7 +151,7 @@ pub(crate) fn prepare<'a>(
     versions
 }
 
-/// Runs one workload under the peer that `params` name: the registry's function for every one of these pairs.
+/// Runs one workload under the peer named in `params`. The registry has this function for every such pair.
 fn run(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     let peer = find(&params.runtime).ok_or_else(|| {
         let why = format!("there is no peer `{}` here", params.runtime);
@@ -166,7 +164,7 @@ fn run(params: &Params, meter: &mut Meter) -> Result<(), Failure> {
     }
     let known = tree::adopt();
     let outcome = measure(peer, &installed, &params, meter);
-    // Whatever else happened: nothing of it runs on beside the next measurement.
+    // In any case, no process may keep running beside the next measurement.
     let left = tree::left_behind(&known);
     let named = |why: String| format!("{}: {why}", peer.name);
     match outcome {
@@ -192,7 +190,7 @@ fn measure(
     let request = json!({
         "protocol": PROTOCOL, "workload": params.workload, "runtime": params.runtime, "workers": params.workers,
         "policy": null, "knobs": {}, "reactor": null, "budget_ns": params.budget_ns,
-        // As far as every language counts without loss.
+        // As many bits as every language represents exactly.
         "seed": params.seed & ((1 << 53) - 1),
         "params": params.values, "site": site.as_ref().map(Site::address),
     });
@@ -203,16 +201,7 @@ fn measure(
         batch::measure(peer, &mut talk, params, site.as_ref(), meter)?;
     }
     if let Some(Word::Result { extra, .. }) = talk.end()? {
-        keep(extra, meter);
+        own_figures::keep(extra, meter);
     }
     Ok(())
-}
-
-/// Takes the figures that the lab knows.
-fn keep(extra: BTreeMap<String, f64>, meter: &mut Meter) {
-    for name in EXTRAS {
-        if let Some(&value) = extra.get(name).filter(|value| value.is_finite()) {
-            meter.extra.insert(name, value);
-        }
-    }
 }

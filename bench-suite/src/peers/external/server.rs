@@ -1,4 +1,4 @@
-//! Workloads in which the peer is the server, and the client is the lab's own, in a process of its own.
+//! Workloads in which the peer is the server, and the lab is the client, in a separate process.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::measure::{Meter, Sample};
 use crate::vocabulary::{Failure, Params};
 use crate::workloads::{client, http};
 
-/// Puts load on the peer, as on every other server.
+/// Generates load for the peer, as for every other server.
 pub(super) fn measure(
     peer: &Peer,
     talk: &mut Conversation,
@@ -45,11 +45,11 @@ pub(super) fn measure(
             .extra
             .insert("warm_up_ms", options.warm_up.as_secs_f64() * 1e3);
     }
-    // The peer's own threads are counted, and not those of this process.
+    // Count the peer's threads, not those of this process.
     let counts = meter.events.take().is_some();
     let put_on = |talk: &Conversation| -> Result<_, Failure> {
         let mut companion = Companion::start(&Role::Load(options))?;
-        let gone = || Failure::Crashed("ended before it was told to".to_owned());
+        let gone = || Failure::Crashed("ended early".to_owned());
         let before = Usage::of(talk.id()).ok_or_else(gone)?;
         let mut events = counts.then(|| Events::of_threads(&tree::threads(talk.id())));
         let begun = Instant::now();
@@ -67,7 +67,7 @@ pub(super) fn measure(
     let put_on = put_on(talk);
     let (before, report, wall, after, events) = match put_on {
         Ok(measured) => measured,
-        // If the server is gone, that is why the client failed.
+        // If the server is gone, that explains why the client failed.
         Err(failure) => return Err(talk.has_ended().unwrap_or(failure)),
     };
     meter.samples.push(Sample::counted(
@@ -90,7 +90,7 @@ fn resolve(address: &str) -> Result<SocketAddr, Failure> {
         .ok_or_else(|| {
             let shown: String = address.chars().take(60).collect();
             Failure::Crashed(format!(
-                "listens on `{}`, which is no address",
+                "listens on `{}`, which is not an address",
                 shown.escape_debug()
             ))
         })

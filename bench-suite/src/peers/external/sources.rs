@@ -1,4 +1,4 @@
-//! Where peers come from: the sources in this program, which are unpacked once, and folders that the user names.
+//! Where peers come from: sources inside this program, which are unpacked once, and folders that the user names.
 
 use std::fs;
 use std::io;
@@ -12,23 +12,23 @@ use super::manifest::{Manifest, Peer, Place};
 /// Folders with manifests of other peers, separated as in `PATH`.
 pub(crate) const FOLDERS: &str = "LAB_PEERS";
 
-/// Where peers are unpacked and built; without it, `lab/peers` in the user's cache folder.
+/// The folder for unpacking and building peers. The default is `lab/peers` in the user's cache folder.
 pub(crate) const CACHE: &str = "LAB_PEERS_CACHE";
 
-/// `LANGUAGE/FILE` and what is in it: `bench-suite/peers`, and `zoo/LANGUAGE/FILE` for `bench-suite/zoo`, put here by
-/// the build script.
+/// Path and contents of each file: `LANGUAGE/FILE` for `bench-suite/peers`, and `zoo/LANGUAGE/FILE` for
+/// `bench-suite/zoo`. The build script generates the list.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/peer_sources.rs"));
 
-/// A folder of manifests is small: in a home folder, this would not end.
+/// A folder of manifests is small. Without a limit, the search would take forever in a home folder.
 const MOST_FILES: usize = 1000;
 
-/// All peers, and what is wrong with manifests that can't be used.
+/// All peers, and what is wrong with invalid manifests.
 pub(crate) struct Found {
     pub(crate) peers: Vec<Peer>,
     pub(crate) problems: Vec<String>,
 }
 
-/// Looks once in the life of this process.
+/// Searches once per process.
 pub(crate) fn found() -> &'static Found {
     static FOUND: OnceLock<Found> = OnceLock::new();
     FOUND.get_or_init(|| {
@@ -76,10 +76,10 @@ fn look(folders: &[PathBuf]) -> Found {
     found
 }
 
-/// What the embedded manifests that end in `suffix` describe, in the order in which peers are listed.
+/// The peers from the embedded manifests whose names end in `suffix`, in listing order.
 ///
 /// # Panics
-/// If one of them can't be used: they are part of this program.
+/// If one of them is invalid, because they are part of this program.
 pub(crate) fn embedded(suffix: &str) -> Vec<Peer> {
     let manifests = FILES.iter().filter(|(path, _)| path.ends_with(suffix));
     let mut peers: Vec<Peer> = manifests
@@ -93,13 +93,13 @@ pub(crate) fn embedded(suffix: &str) -> Vec<Peer> {
     peers
 }
 
-/// The embedded file of this path.
+/// The embedded file at this path.
 pub(crate) fn file(path: &str) -> Option<&'static str> {
     let found = FILES.iter().find(|(name, _)| *name == path);
     found.map(|(_, text)| *text)
 }
 
-/// In the order in which they are listed, whatever the names of files.
+/// The listing order, which does not depend on file names.
 fn place(name: &str) -> usize {
     let order = [
         "go", "asyncio", "uvloop", "trio", "gevent", "java", "node", "erlang",
@@ -127,13 +127,13 @@ impl Found {
     }
 }
 
-/// Manifests of the project end in `.peer.json`, so that other JSON files can lie beside them.
+/// The project's manifests end in `.peer.json`, so that other JSON files can be beside them.
 fn is_manifest(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.ends_with(".peer.json") || name == "peer.json"
 }
 
-/// Those in `folder` and in the folders in it.
+/// The manifests in `folder` and its direct subfolders.
 fn manifests_in(folder: &Path, manifests: &mut Vec<PathBuf>) -> io::Result<()> {
     let inner = |path: &Path| -> io::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(path)?.take(MOST_FILES);
@@ -150,10 +150,11 @@ fn manifests_in(folder: &Path, manifests: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder of an embedded language on the disk, where its build may write, too. Unpacked at the first need.
+/// The folder on disk with the sources of an embedded language, where its build may write too. Unpacks them at first
+/// use.
 ///
 /// # Errors
-/// When the cache folder can't be written to.
+/// If the cache folder can't be written to.
 pub(crate) fn unpacked(language: &str) -> io::Result<PathBuf> {
     let mut digest = Sha256::new();
     for (path, text) in FILES {
@@ -203,7 +204,8 @@ fn cache_folder() -> io::Result<PathBuf> {
         .join("peers"))
 }
 
-/// Where the build of a peer whose manifest lies in `dir` may write: beside it if it is ours, else in the cache.
+/// The output folder for the build of a peer whose manifest is in `dir`: beside it if the peer is ours, else in the
+/// cache.
 pub(crate) fn build_folder(peer: &Peer, dir: &Path) -> io::Result<PathBuf> {
     match &peer.place {
         Place::Embedded(_) => Ok(dir.join(format!("build-{}", peer.name))),

@@ -1,4 +1,4 @@
-//! The processes of a peer: what they use together, and those that it leaves behind.
+//! The processes of a peer: what they use in total, and which of them it leaves behind.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -11,10 +11,10 @@ use rustix::process::{self, Pid, Signal, WaitOptions};
 use crate::memory::reading::Reading;
 use crate::usage::{self, Counters};
 
-/// How long what a peer started may take to end after it.
+/// How long processes that a peer started may take to end after it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a peer and all that it started have used.
+/// What a peer and all its descendants have used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) cpu_ns: u64,
@@ -22,7 +22,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Now; `None` if the process is gone.
+    /// The usage now; `None` if the process is gone.
     pub(super) fn of(root: u32) -> Option<Self> {
         let mut sum = Self::default();
         for id in with_descendants(root) {
@@ -41,8 +41,7 @@ impl Usage {
     }
 }
 
-/// CPU time that a process and all that it started have used, and how often their threads went to sleep; `None` if it
-/// is gone.
+/// CPU time of a process and its descendants, and how often their threads went to sleep; `None` if the process is gone.
 pub(crate) fn cpu_ns_and_sleeps(root: u32) -> Option<(u64, u64)> {
     let usage = Usage::of(root)?;
     Some((usage.cpu_ns, usage.counters.voluntary_switches))
@@ -54,7 +53,7 @@ fn ended_children(id: u32) -> Duration {
     let Some((_, rest)) = stat.rsplit_once(") ") else {
         return Duration::ZERO;
     };
-    // Fields 16 and 17 of the whole line, in ticks of the clock; a hundred a second on every Linux there is.
+    // Fields 16 and 17 of the whole line, in clock ticks, of which every Linux has 100 per second.
     let ticks: u64 = rest
         .split(' ')
         .skip(13)
@@ -64,13 +63,13 @@ fn ended_children(id: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// The most memory that each of them had resident, added up; `None` where `/proc` does not say.
+/// The sum of the peak resident memory of each of them; `None` if `/proc` does not say.
 pub(crate) fn peak_rss_bytes(root: u32) -> Option<u64> {
     let all = with_descendants(root);
     all.into_iter().map(usage::peak_rss_bytes_of).sum()
 }
 
-/// Their resident memory but for code; `None` where `/proc` does not say.
+/// Their resident memory without code; `None` if `/proc` does not say.
 pub(super) fn anonymous_bytes(root: u32) -> Option<u64> {
     let of = |id| {
         let sums = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
@@ -79,7 +78,7 @@ pub(super) fn anonymous_bytes(root: u32) -> Option<u64> {
     with_descendants(root).into_iter().map(of).sum()
 }
 
-/// What their memory is for.
+/// Their memory by purpose.
 pub(super) fn memory(root: u32) -> Reading {
     Reading::of(with_descendants(root))
 }
@@ -120,15 +119,15 @@ fn children_of(id: u32) -> Vec<u32> {
         .collect()
 }
 
-/// From now on, processes whose parent ended become children of this one, even those that left its process group:
-/// nothing that a peer starts can get away. The children that there are already.
+/// From now on, this process adopts orphaned descendants, even those that left its process group, so nothing that a
+/// peer starts can get away. Returns the children that exist already.
 pub(crate) fn adopt() -> Vec<u32> {
-    // Where the system has no such thing, those in the process group are still ended with it.
+    // If the system does not support this, processes in the group still end with it.
     let _ = process::set_child_subreaper(Some(process::getpid()));
     children_of(std::process::id())
 }
 
-/// Waits a moment for all children but `known` to end by themselves, then ends the others; their names.
+/// Waits a moment for all children except `known` to end, and kills the others. Returns their names.
 pub(super) fn left_behind(known: &[u32]) -> Vec<String> {
     let deadline = Instant::now() + GRACE;
     loop {
@@ -145,11 +144,11 @@ pub(super) fn left_behind(known: &[u32]) -> Vec<String> {
     }
 }
 
-/// The environment variable that marks a measured process and all that it starts, with the process that measures.
+/// The environment variable that marks a measured process and all its descendants. Its value is the measuring process.
 pub(crate) const MARK: &str = "LAB_MEASURED_BY";
 
-/// Kills the marked children of this process: what a measured process left, and nothing that someone else started
-/// here.
+/// Kills the marked children of this process: those that a measured process left behind, and none that anything else
+/// started.
 pub(crate) fn end_marked() {
     let mark = format!("{MARK}={}", std::process::id());
     let environment = |id: u32| fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
@@ -158,15 +157,15 @@ pub(crate) fn end_marked() {
         let mut variables = environment.split(|&byte| byte == 0);
         variables.any(|variable| variable == mark.as_bytes())
     };
-    // A process without an environment is about to end or has just begun: it is looked at again, but not for ever, as
-    // it may be somebody else's.
+    // A process without an environment is about to end or has just started. Look at it again, but not forever, because
+    // it may not be ours.
     let patience = Cell::new(10_u32);
     let unclear = |id: u32| {
         let again = patience.get() > 0 && environment(id).is_empty() && runs_unseen(id);
         patience.set(patience.get().saturating_sub(u32::from(again)));
         again
     };
-    // Of one that is ending the children become ours later.
+    // When an exiting process ends, its children become ours.
     let concerns = |id: &u32| is_exiting(&stat(*id)) || (marked(id) && runs(*id)) || unclear(*id);
     end(
         || {
@@ -181,10 +180,10 @@ fn stat(id: u32) -> String {
     fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default()
 }
 
-/// Whether a process, by its `/proc/ID/stat`, is on its way out but has not handed over its children: the kernel
-/// gives them away when its last thread ends.
+/// Whether a process is exiting, according to its `/proc/ID/stat`, but has not handed over its children yet. The kernel
+/// hands them over when its last thread ends.
 fn is_exiting(stat: &str) -> bool {
-    /// `PF_EXITING` of the kernel.
+    /// The kernel's `PF_EXITING`.
     const EXITING: u64 = 4;
     let Some((_, rest)) = stat.rsplit_once(") ") else {
         return false;
@@ -202,17 +201,17 @@ fn is_exiting(stat: &str) -> bool {
     number(6).is_some_and(|flags| flags & EXITING != 0) && (!ended || threads > 1)
 }
 
-/// Whether a child runs, without reaping it.
+/// Whether a child still runs; does not reap it.
 fn runs_unseen(id: u32) -> bool {
     let stat = stat(id);
     let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
     state.is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
-/// Waits until `find` finds nothing more, and kills what it finds and `may_be_killed`; what becomes a child of this
-/// process by that is found, too.
+/// Kills what `find` finds, if `may_be_killed` allows it, until `find` finds nothing. This includes processes that
+/// become children of this one meanwhile.
 fn end(find: impl Fn() -> Vec<u32>, may_be_killed: impl Fn(&u32) -> bool) {
-    // Each pass kills at least one generation; a peer that forks for ever is not waited for.
+    // Each pass kills at least one generation. The limit is for a peer that forks forever.
     for _ in 0..1000 {
         let left = find();
         if left.is_empty() {
@@ -225,14 +224,14 @@ fn end(find: impl Fn() -> Vec<u32>, may_be_killed: impl Fn(&u32) -> bool) {
     }
 }
 
-/// Children of this process that still run; those that have ended are reaped.
+/// Children of this process that still run, apart from `known`. Reaps those that have ended.
 fn strangers(known: &[u32]) -> Vec<u32> {
     let children = children_of(std::process::id());
     let strangers = children.into_iter().filter(|id| !known.contains(id));
     strangers.filter(|&id| runs(id)).collect()
 }
 
-/// Whether a child runs; if not, it is reaped.
+/// Whether a child still runs; reaps it if not.
 fn runs(id: u32) -> bool {
     let Some(id) = pid(id) else { return false };
     matches!(process::waitpid(Some(id), WaitOptions::NOHANG), Ok(None))

@@ -1,6 +1,6 @@
-// Lines between rows: who woke, spawned or robbed whom, and the critical path.
+// Lines between rows: wakes, spawns and steals, and the critical path.
 
-/** Where the row of a task or thread stands, for arrows. */
+/** The position of a task's or thread's row, for arrows. */
 function rowFinder(layout, view, models, filtered) {
   const indexOfRow = new Map(filtered.map((row, index) => [row, index]));
   return (run, task, thread) => {
@@ -17,7 +17,7 @@ function rowFinder(layout, view, models, filtered) {
   };
 }
 
-/** Draws the arrows in sight; returns how many were left out. */
+/** Draws the visible arrows; returns how many were left out. */
 function drawArrows(context, layout, view, models, theme, find) {
   const { gutter, width } = layout;
   const room = width - gutter;
@@ -27,7 +27,7 @@ function drawArrows(context, layout, view, models, theme, find) {
     const { edges } = model;
     const from = firstAbove(edges.start, 0, edges.start.length, view.t0);
     const to = firstAbove(edges.start, from, edges.start.length, view.t1);
-    // More than this can't be told apart: then only those of the chosen task.
+    // More than this can't be distinguished, so draw only those of the chosen task.
     const crowded = to - from > Math.min(MOST_ARROWS, room) / models.length;
     const only = crowded ? (view.chosen?.run === run ? view.chosen.owner : -1) : null;
     if (crowded && only < 0) {
@@ -45,7 +45,7 @@ function drawArrows(context, layout, view, models, theme, find) {
   return hidden;
 }
 
-/** The edges of one row in sight, at most so many; returns how many are left out. */
+/** The visible edges of one row, up to a limit; returns how many are left out. */
 function chosenEdges(model, view, owner, from, to, picked) {
   let hidden = 0;
   for (let k = from; k < to; k += 1) {
@@ -83,7 +83,7 @@ function drawArrow(context, model, run, k, { gutter, width, scale, view, theme, 
   context.fillStyle = theme.ink;
   context.setLineDash(type === EDGE.SPAWN ? [4, 3] : type === EDGE.STEAL ? [1, 3] : []);
   if (y0 === null || y1 === null || (y0 === y1 && view.mode === "tasks")) {
-    // Woken by a timer, a socket or a thread that is no row: a dart from above.
+    // Woken by a timer, a socket or a thread without a row: a dart from above.
     const y = y1 ?? y0;
     if (y === null || type === EDGE.SPAWN) return;
     dart(context, x0, y - 9, x0, y - 3);
@@ -144,7 +144,7 @@ function dart(context, x0, y0, x1, y1) {
   context.fill();
 }
 
-/** From one slice of a lane to a later one: a low bow, which does not cross out the lane. */
+/** From one slice of a lane to a later one: a flat arc, which does not cross out the lane. */
 function arc(context, x0, x1, y) {
   const height = Math.min(12, (x1 - x0) / 4);
   context.globalAlpha = 0.7;

@@ -1,6 +1,6 @@
 // Buttons, pointer and keys. All of them change the view and ask for a frame.
 
-/** Speeds of playing: nanoseconds of the trace in a second. */
+/** Playback speeds: nanoseconds of the trace per second. */
 const SPEEDS = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 function connect(page) {
@@ -49,7 +49,7 @@ function connect(page) {
     option.value = String(speed);
     speeds.append(option);
   }
-  // The whole of it in some ten seconds, until told otherwise.
+  // By default, play the whole trace in some ten seconds.
   view.speed = SPEEDS.reduce((best, speed) =>
     Math.abs(Math.log((speed * 10) / view.endNs)) < Math.abs(Math.log((best * 10) / view.endNs)) ? speed : best,
   );
@@ -61,7 +61,7 @@ function connect(page) {
   keys(page);
 }
 
-/** The cursor if it is in sight, else the middle. */
+/** The cursor if it is visible, else the middle. */
 function zoomCentre(view) {
   return view.cursor > view.t0 && view.cursor < view.t1 ? view.cursor : (view.t0 + view.t1) / 2;
 }
@@ -86,7 +86,7 @@ function pointer(page) {
         event.preventDefault();
         view.pan((event.deltaX || event.deltaY) / 1000);
       } else {
-        // At its end, the wheel scrolls the page.
+        // When the rows can't scroll further, the wheel scrolls the page.
         const before = view.scroll;
         page.scrollTo(view.scroll + event.deltaY);
         if (view.scroll === before) return;

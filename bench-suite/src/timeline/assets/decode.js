@@ -71,7 +71,7 @@ async function decodePath(packed) {
   };
 }
 
-/** Threads as they are read: workers first, each kind by name, `worker-2` before `worker-10`. */
+/** Threads in reading order: workers first, each kind by name, `worker-2` before `worker-10`. */
 function inOrder(threads) {
   const rank = { worker: 0, other: 1, task: 2, blocking: 3, monitor: 4 };
   const names = new Intl.Collator("en", { numeric: true });
@@ -89,6 +89,7 @@ async function decodeRun(packed) {
     hue: packed.hue,
     wallNs: packed.wall_ns,
     dropped: packed.dropped,
+    missing: packed.missing ?? [],
     threads: inOrder(packed.threads),
     path: await decodePath(packed.path),
     names: tasks.names,

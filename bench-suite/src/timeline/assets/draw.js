@@ -1,5 +1,5 @@
 // One frame. Rows are rasterised into one image, a pixel column at a time; text, arrows and marks are drawn
-// on top, and only as many as can be told apart.
+// on top, and only as many as can be distinguished.
 
 const MOST_ARROWS = 1200;
 const MOST_LABELS = 400;
@@ -12,7 +12,7 @@ function packColour(context, colour) {
   return (255 << 24) | (b << 16) | (g << 8) | r;
 }
 
-/** Colours of the page's style sheet, which knows light and dark. */
+/** Colours of the page's style sheet, which has a light and a dark theme. */
 function readTheme(element, models) {
   const style = getComputedStyle(element);
   const css = (name) => style.getPropertyValue(name).trim();
@@ -110,7 +110,7 @@ class Raster {
   }
 }
 
-/** Layers of a row, as shares of its height. What runs fills all of them, and what waits only low ones. */
+/** Layers of a row, as shares of its height. Running fills all of them, waiting only the low ones. */
 const LAYERS = [
   [0.06, 0.28],
   [0.28, 0.6],
@@ -145,7 +145,7 @@ function statesOf(model, mode, theme, run) {
   ];
 }
 
-/** Calls `visit(row, y)` for each row in sight. */
+/** Calls `visit(row, y)` for each visible row. */
 function visibleRows(layout, visit) {
   for (const panel of layout.panels) {
     const first = Math.floor(panel.scroll / layout.rowHeight);
@@ -212,7 +212,7 @@ function drawSlices(context, layout, view, models, theme) {
             : "?";
       context.fillStyle = theme.onRun;
       const shown = fitted(context, text, right - left - 8);
-      // Half a figure would be a wrong one.
+      // Part of a number would be a wrong number.
       if (shown === text || view.mode === "threads") context.fillText(shown, left + 4, y + layout.rowHeight / 2 + 1);
     }
   });

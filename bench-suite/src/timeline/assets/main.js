@@ -91,7 +91,7 @@ class Page {
     });
   }
 
-  /** Says something aloud, to those who listen to the page. */
+  /** Announces something to screen readers. */
   say(text) {
     this.byId("said").textContent = text;
   }
@@ -242,7 +242,7 @@ class Page {
   }
 }
 
-/** What may be missing is said above the picture. */
+/** Says above the picture what may be missing. */
 function warnings(models) {
   const list = document.getElementById("warnings");
   for (const model of models) {
@@ -252,6 +252,15 @@ function warnings(models) {
           "li",
           `${model.label}: ${whole(model.dropped)} events were dropped because a ring was full. ` +
             "Its timeline has gaps; what looks idle may have been busy.",
+        ),
+      );
+    }
+    if (model.missing.length > 0) {
+      list.append(
+        element(
+          "li",
+          `${model.label} does not tell the recorder of: ${model.missing.join(", ")}. ` +
+            "They may have happened where nothing is drawn.",
         ),
       );
     }

@@ -1,4 +1,4 @@
-// One run as rows can be drawn from it: slices by task and by thread, edges between them, and who owns which event.
+// One run in a form for drawing rows: slices by task and by thread, edges between them, and the owner of each event.
 
 const KIND = {
   SPAWN: 0,
@@ -25,7 +25,7 @@ const KIND = {
 };
 const EDGE = { WAKE: 0, SPAWN: 1, STEAL: 2 };
 
-/** Gives tasks and threads positions instead of numbers; what an event names and no table lists is added. */
+/** Gives tasks and threads positions instead of numbers. Adds those that only events name. */
 function positions(run) {
   const task = new Map();
   run.taskId.forEach((id, index) => task.set(id, index));
@@ -135,7 +135,7 @@ function buildModel(run) {
     }
     switch (kind[i]) {
       case KIND.QUEUED:
-        // A task that is queued twice waits since the first time.
+        // A task that is queued twice has waited since the first time.
         if (of >= 0 && open.taskQueued.since[of] < 0) open.taskQueued.begin(of, now, i);
         break;
       case KIND.POLL_BEGIN:
@@ -205,7 +205,7 @@ function buildModel(run) {
   };
 }
 
-/** Who woke, spawned or robbed whom, in the order of time; a wake leads to the next poll of the woken task. */
+/** Wakes, spawns and steals, in order of time; a wake leads to the next poll of the woken task. */
 function buildEdges(run, taskCount) {
   const { t, kind, thread, task, a } = run;
   const events = [];

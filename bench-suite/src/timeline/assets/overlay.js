@@ -1,4 +1,4 @@
-// What stands on top of the rows: axis, overview, names and the cursor.
+// What is drawn over the rows: axis, overview, names and the cursor.
 
 /** Steps of 1, 2 or 5 with `room` pixels between them. */
 function axisTicks(t0, t1, width, room) {
@@ -27,7 +27,7 @@ function drawAxis(context, layout, view, theme) {
   }
 }
 
-/** How busy each run is over its whole length, once per page: shares of threads' time that is polls, by pixel. */
+/** How busy each run is over its whole length, once per page: the share of thread time spent in polls, by pixel. */
 function overviewShares(model, endNs, cells) {
   const total = new Float32Array(cells);
   const share = new Float32Array(cells);

@@ -9,7 +9,7 @@ function taskName(model, at) {
 
 /**
  * The tasks of all runs, matched: two tasks are the same one if their parents are, their names are, and they are the
- * same child of that name in the order of spawning. That order does not depend on who ran what when.
+ * same child of that name in the order of spawning. That order does not depend on the schedule.
  */
 function matchTasks(models) {
   const rows = [];
@@ -19,7 +19,7 @@ function matchTasks(models) {
     const seen = new Map();
     for (const at of inSpawnOrder(model)) {
       const parent = model.tasks[at].parentAt;
-      // The key of the parent stands before that of the child, as it was spawned earlier; else the child is a root.
+      // The parent's key is known before the child's, because it was spawned earlier. Otherwise the child is a root.
       const prefix = parent >= 0 && keys[parent] !== undefined ? keys[parent] : -1;
       const stem = `${prefix}\n${model.tasks[at].unknown ? "" : taskName(model, at)}`;
       const ordinal = seen.get(stem) ?? 0;
@@ -50,7 +50,7 @@ function inSpawnOrder(model) {
   const order = [];
   const listed = new Uint8Array(model.tasks.length);
   const take = (at) => {
-    // Parents first, also where a clock put their spawn later.
+    // Parents first, even if clocks make their spawn appear later.
     const chain = [];
     while (at >= 0 && listed[at] === 0) {
       listed[at] = 1;
@@ -66,7 +66,7 @@ function inSpawnOrder(model) {
   return order;
 }
 
-/** Tasks of one name are told apart by a number. */
+/** Distinguishes tasks with the same name by a number. */
 function numberNames(rows) {
   const count = new Map();
   for (const row of rows) count.set(row.name, (count.get(row.name) ?? 0) + 1);
@@ -90,7 +90,7 @@ const AXIS = 22;
 const STRIP = 10;
 
 /**
- * Where everything stands on the canvas: panels below each other, each with rows of one height. All panels scroll
+ * The layout of the canvas: panels below each other, each with rows of one height. All panels scroll
  * together, so that matched tasks stay on the same height in each.
  */
 function layOut(view, models, rows, width, height) {
@@ -136,7 +136,7 @@ function layOut(view, models, rows, width, height) {
       });
     });
   }
-  // Few rows use the room there is.
+  // A few rows grow into the available room.
   const rowCount = panels.reduce((sum, panel) => sum + panel.count, 0);
   const room = (height - top - panels.length * (HEADING + 4)) / Math.max(1, rowCount);
   const rowHeight = Math.floor(Math.max(view.rowHeight, Math.min(view.rowHeight * 2.5, room)));
@@ -152,10 +152,11 @@ function layOut(view, models, rows, width, height) {
   return { gutter, top, width, height, rowHeight, panels, mostScroll: most };
 }
 
-/** What a panel's heading says. Whatever is missing is said here, where nobody overlooks it. */
+/** The text of a panel's heading. It says what is missing, because nobody overlooks it here. */
 function heading(model) {
   const parts = [model.label, `${duration(model.wallNs)}`];
   if (model.dropped > 0) parts.push(`INCOMPLETE: ${whole(model.dropped)} events dropped`);
+  if (model.missing.length > 0) parts.push("FROM OUTSIDE: not everything is seen");
   return parts.join("  ·  ");
 }
 
@@ -180,7 +181,7 @@ function rowAtHeight(layout, y) {
   return null;
 }
 
-/** The vertical centre of a row, if it is in sight. */
+/** The vertical centre of a row, if it is visible. */
 function centreOf(layout, panel, index) {
   const y = panel.top + HEADING + index * layout.rowHeight - panel.scroll + layout.rowHeight / 2;
   return y >= panel.top + HEADING && y <= panel.bottom ? y : null;

@@ -1,6 +1,6 @@
-// What a canvas row is drawn from, for any number of events: slices of time grouped by owner (a task or a thread), with
-// running sums. How much of a pixel a state fills is the difference of two sums, so a frame costs as much as it has
-// pixels, at every zoom, however many slices stand behind a pixel.
+// The data behind a canvas row, for any number of events: slices of time grouped by owner (a task or a thread), with
+// running sums. How much of a pixel a state fills is the difference of two sums, so the cost of a frame depends on its
+// pixels only, at every zoom, however many slices a pixel covers.
 
 /** Collects slices in the order of their ends. */
 class SliceCollector {

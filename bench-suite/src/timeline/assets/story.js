@@ -1,4 +1,4 @@
-// What is said about a row, a slice or an event: beside the pointer, in the panel below, and aloud.
+// The text about a row, a slice or an event: beside the pointer, in the panel below, and for screen readers.
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -7,7 +7,7 @@ function element(name, text, className) {
   return made;
 }
 
-/** What stands under the pointer, in short lines. */
+/** What is under the pointer, in short lines. */
 function underPointer(view, row, time) {
   const model = view.models[row.run];
   const { series } = model;

@@ -1,4 +1,4 @@
-// The state of the page and what may be done to it. Nothing here touches the document.
+// The state of the page, and the operations on it. Nothing here touches the document.
 
 const LEAST_SPAN_NS = 20;
 
@@ -45,7 +45,7 @@ class View {
     this.show(0, this.endNs * 1.01);
   }
 
-  /** Brings the cursor into sight without a change of scale. */
+  /** Brings the cursor into view without changing the scale. */
   follow() {
     const span = this.t1 - this.t0;
     if (this.cursor < this.t0 || this.cursor > this.t1) this.show(this.cursor - span * 0.3, this.cursor + span * 0.7);
@@ -86,7 +86,7 @@ class View {
     const { t } = this.models[run];
     let low = 0;
     let high = count;
-    // The first event of the scope that is not before the cursor; the same time is told apart by the index.
+    // The first event of the scope that is not before the cursor; events at the same time are ordered by index.
     const isBefore = (i) => (this.event >= 0 ? i < this.event : t[i] < this.cursor);
     while (low < high) {
       const middle = (low + high) >>> 1;

@@ -9,7 +9,7 @@ function duration(ns) {
   return `${sign}${Number((value / divisor).toPrecision(3))} ${unit}`;
 }
 
-/** A point in time as exactly as a window of `span` asks for. */
+/** A point in time, as precise as a window of `span` requires. */
 function instant(ns, span) {
   const [divisor, unit] =
     span < 2e3 && ns < 1e5 ? [1, "ns"] : span < 2e6 ? [1e3, "µs"] : span < 2e9 ? [1e6, "ms"] : [1e9, "s"];
@@ -33,7 +33,8 @@ const TASK_ENDS = ["ended with a value", "ended with a panic", "was cancelled"];
 function eventWords(model, i) {
   const { a, b } = { a: model.a[i], b: model.b[i] };
   const task = model.task[i] >= 0 ? rowLabel(model, model.task[i]) : "a task";
-  const other = a >= 0 ? rowLabel(model, a) : null;
+  // In some events `a` is a task.
+  const other = a >= 0 && a < model.tasks.length ? rowLabel(model, a) : null;
   const thread = (at) => (at >= 0 ? model.threads[at].name || `thread ${model.threads[at].id}` : "an unknown thread");
   const on = thread(model.thread[i]);
   switch (model.kind[i]) {
@@ -76,6 +77,10 @@ function eventWords(model, i) {
     case KIND.TASK_END:
       return `${task} ${TASK_ENDS[a] ?? "ended"}`;
     case KIND.OS_SWITCH:
+      if (a >= 2) {
+        const why = a === 2 ? "for others" : "because it waited";
+        return `in this poll the kernel took ${on} off the CPU ${whole(b)} time${b === 1 ? "" : "s"}, ${why}`;
+      }
       return `the kernel takes ${on} ${a === 0 ? "off" : "back on"} the CPU`;
     case KIND.JOINED:
       return `${task} uses the outcome${other === null ? "" : ` of ${other}`}, which was there`;
@@ -95,7 +100,7 @@ function story(model, task) {
   const { series } = model;
   const facts = [];
   const of = model.tasks[task];
-  const kinds = new Array(20).fill(0);
+  const kinds = new Array(KIND.JOINED + 1).fill(0);
   const causes = new Array(7).fill(0);
   const threads = new Set();
   let moves = 0;

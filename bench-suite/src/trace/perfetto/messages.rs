@@ -1,4 +1,4 @@
-//! The messages of Perfetto's trace format that are used here, with the numbers of their fields.
+//! The messages of Perfetto's trace format that are used here, with their field numbers.
 //! <https://perfetto.dev/docs/reference/trace-packet-proto>
 
 use prost::Message;
@@ -13,7 +13,7 @@ pub(crate) struct Trace {
 pub(crate) struct TracePacket {
     #[prost(uint64, optional, tag = "8")]
     pub(crate) timestamp: Option<u64>,
-    /// Packets with the same number are in order, and share what was interned.
+    /// Packets with the same id are in order and share interned strings.
     #[prost(uint32, optional, tag = "10")]
     pub(crate) trusted_packet_sequence_id: Option<u32>,
     #[prost(message, optional, tag = "11")]
@@ -26,9 +26,9 @@ pub(crate) struct TracePacket {
     pub(crate) track_descriptor: Option<TrackDescriptor>,
 }
 
-/// What was interned before is forgotten.
+/// The packet resets the interned strings.
 pub(crate) const INCREMENTAL_STATE_CLEARED: u32 = 1;
-/// The packet uses what was interned.
+/// The packet uses interned strings.
 pub(crate) const NEEDS_INCREMENTAL_STATE: u32 = 2;
 
 #[derive(Clone, PartialEq, Message)]
@@ -43,7 +43,7 @@ pub(crate) struct TrackEvent {
     pub(crate) track_uuid: Option<u64>,
     #[prost(string, repeated, tag = "22")]
     pub(crate) categories: Vec<String>,
-    /// Arrows that begin or go on here.
+    /// Arrows that start or continue here.
     #[prost(fixed64, repeated, packed = "false", tag = "47")]
     pub(crate) flow_ids: Vec<u64>,
     /// Arrows that end here.

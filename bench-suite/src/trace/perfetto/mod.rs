@@ -1,5 +1,5 @@
-//! A trace for Perfetto (<https://ui.perfetto.dev>): each run a process, each thread a track of slices, each wake and
-//! spawn an arrow to the poll that it led to.
+//! A trace for Perfetto (<https://ui.perfetto.dev>): a process per run, a track of slices per thread, and an arrow from
+//! each wake and spawn to the poll that it led to.
 
 mod messages;
 
@@ -15,7 +15,7 @@ use messages::{
     TrackEvent,
 };
 
-/// All packets are of one writer.
+/// All packets come from one writer.
 const SEQUENCE: u32 = 1;
 
 /// The trace as the bytes of a `.perfetto-trace` file.
@@ -38,11 +38,11 @@ pub fn bytes(trace: &Trace) -> Vec<u8> {
 struct Writer {
     packets: Vec<TracePacket>,
     names: HashMap<String, u64>,
-    /// The last arrow's number.
+    /// The number of the last arrow.
     flows: u64,
 }
 
-/// A thread's track. The process's has no thread.
+/// The track of a thread, or of the process without a thread.
 fn track(run: usize, thread: Option<u32>) -> u64 {
     (run as u64 + 1) << 32 | thread.map_or(0, |thread| u64::from(thread) + 1)
 }
@@ -51,7 +51,7 @@ fn pid(run: usize) -> i32 {
     i32::try_from(run + 1).unwrap_or(i32::MAX)
 }
 
-/// A thread's number is unique among all processes.
+/// A thread's number must be unique among all processes.
 fn tid(run: usize, thread: u32) -> i32 {
     let tid = (run as u64 + 1) * 1_000_000 + u64::from(thread);
     i32::try_from(tid).unwrap_or(i32::MAX)
@@ -106,6 +106,9 @@ impl Writer {
         if run.dropped > 0 {
             name = format!("{name} (incomplete: {} events dropped)", run.dropped);
         }
+        if !run.missing.is_empty() {
+            name = format!("{name} (not recorded: {})", run.missing.join(", "));
+        }
         self.describe(TrackDescriptor {
             uuid: Some(track(index, None)),
             process: Some(ProcessDescriptor {
@@ -118,7 +121,7 @@ impl Writer {
             self.thread(index, thread);
         }
         let slices = slices::slices(run);
-        // Only what leads to a poll that was recorded is the begin of an arrow.
+        // An arrow starts only at events that led to a recorded poll.
         let led: HashSet<usize> = slices.iter().flat_map(|it| it.causes.clone()).collect();
         let mut flows: HashMap<usize, u64> = HashMap::new();
         for cause in led {
@@ -143,7 +146,8 @@ impl Writer {
 
     /// Slices and instants, in an order in which they nest.
     fn timeline(&mut self, index: usize, run: &Run, slices: &[Slice], flows: &HashMap<usize, u64>) {
-        // By time; at one time, ends come first, the innermost ahead, then begins, the outermost ahead, then instants.
+        // Sort by time. Events at the same time: first ends, from the innermost on; then begins, from the outermost on;
+        // then instants.
         let mut steps = Vec::with_capacity(2 * slices.len() + run.events.len());
         for (number, slice) in slices.iter().enumerate() {
             let empty = slice.from_ns == slice.to_ns;
@@ -223,7 +227,7 @@ enum Step {
     Instant(usize),
 }
 
-/// What an event that is no begin and no end of a slice is called.
+/// The name of an event that neither begins nor ends a slice.
 fn instant(event: &Event) -> Option<&'static str> {
     Some(match event.kind {
         Kind::Spawn => "spawn",
@@ -330,7 +334,7 @@ mod tests {
             .flat_map(|it| it.flow_ids.clone())
             .collect();
         let ended = events(&packets).flat_map(|it| it.terminating_flow_ids.clone());
-        // The wake at the end leads to no poll, and is the begin of nothing.
+        // The last wake leads to no poll, so no arrow starts there.
         assert_eq!(begun.len(), 1);
         assert_eq!(begun, ended.collect::<Vec<_>>());
     }

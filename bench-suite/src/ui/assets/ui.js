@@ -1,5 +1,5 @@
 "use strict";
-// The live page: choices, the state as it comes in, stored results, and two of them side by side.
+// The live page: choices, the state as it arrives, stored results, and two of them side by side.
 (() => {
   const byId = (id) => document.getElementById(id);
   const made = (name, text, className) => {
@@ -55,7 +55,7 @@
     choices.runtimes.filter((one) => !one.ours),
   );
 
-  // Start and stop. What the server refuses is said.
+  // Start and stop. Shows the server's refusals.
   const post = async (path, body) => {
     byId("refused").textContent = "";
     try {
@@ -79,7 +79,7 @@
   });
   byId("stop").addEventListener("click", () => post("stop", {}));
 
-  // Sections with their charts. A section that is there already keeps its place, so that nothing jumps.
+  // Sections with their charts. An existing section keeps its element, so that nothing jumps.
   const KINDS = ["values", "ratios", "cpu", "memory"];
   const hasRatio = (chart) => chart.rows.some((row) => row.ratio !== null);
   const kindsOf = (chart) =>
@@ -126,7 +126,7 @@
     for (const figure of part.querySelectorAll("figure")) labCharts.draw(figure, figure.dataset.kind, chart);
   };
 
-  // The state, as it comes in. The browser connects again by itself.
+  // The state, as it arrives. The browser reconnects by itself.
   const words = { idle: "Nothing runs.", running: "Measuring.", stopping: "Stopping; what was measured is kept." };
   let phase = "";
   const events = new EventSource("events");
@@ -147,7 +147,7 @@
     phase = "";
   });
 
-  // At its end, a comparison has verdicts: they are in the stored results.
+  // A comparison has verdicts only at its end, in the stored results.
   const showLast = (outcome) => async () => {
     if (outcome !== "" && document.querySelector('#stored a[href="report/last"]')) {
       show(byId("now"), await stored("last"));
@@ -195,7 +195,7 @@
     );
   };
 
-  // Two of them side by side: workloads that either has, each in a row.
+  // Two of them side by side, with a row for each workload of either.
   const beside = async () => {
     const names = ["left", "right"].map((side) => document.querySelector(`input[name="${side}"]:checked`)?.value);
     if (names.includes(undefined)) return;

@@ -1,4 +1,4 @@
-//! A server without descriptors: is the one who waits served when there are some again?
+//! A server without descriptors: are waiting clients served once descriptors are available again?
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,19 +9,21 @@ use crate::zoo::client::{Target, ask, at_start};
 use crate::zoo::pathology::{Bound, Pathology};
 use crate::zoo::server;
 
-/// The server's limit, less than the connections asked for.
+/// The server's limit on descriptors. It is lower than the number of connections.
 pub(super) const DESCRIPTORS: u64 = 96;
 const CONNECTIONS: usize = 160;
-/// So that those that stay find room also where a connection takes two descriptors.
+/// The number of clients that leave. It is large enough for the others to fit even if a connection takes two
+/// descriptors.
 const CLOSED: usize = 130;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "accept-emfile",
     measured: "clients served, of those that waited while the server had no descriptor left",
-    about: "A server reaches its limit of open descriptors, and `accept` fails. The connection stays in the kernel's \
-            queue. A loop that gives up serves nobody ever again; one that closes what it can't take turns clients \
-            away; one that waits for another edge waits for ever. The program may have 96 descriptors, 160 clients \
-            connect, 130 leave, and the other 30 must all get an answer within 5 s.",
+    about: "A server reaches its limit of open descriptors, and `accept` fails. The connection stays in the \
+            kernel's queue. A loop that gives up never serves anyone again. A loop that closes the connections \
+            that it can't take turns clients away. A loop that waits for another edge waits forever. The program \
+            may have 96 descriptors. 160 clients connect, 130 leave, and the other 30 must all get an answer \
+            within 5 s.",
     issue: "https://github.com/joyent/libuv/issues/315",
     bound: Bound::All("clients"),
     size: (CONNECTIONS - CLOSED) as u64,
@@ -44,7 +46,7 @@ fn drive(target: &Target) -> Result<f64, String> {
     Ok(served.count() as f64)
 }
 
-/// More clients than the server has descriptors, each with a request sent.
+/// More clients than the server has descriptors. Each has sent a request.
 pub(super) fn crowd(target: &Target) -> Result<Vec<TcpStream>, String> {
     let patience = Duration::from_secs(5);
     let mut clients = Vec::with_capacity(CONNECTIONS);
@@ -53,7 +55,7 @@ pub(super) fn crowd(target: &Target) -> Result<Vec<TcpStream>, String> {
         if number == 0 {
             ask(&mut client, b'e').map_err(at_start)?;
         } else if client.write_all(b"e").is_err() {
-            // Turned away already: it will be counted as not served.
+            // The server has already turned it away. It will not count as served.
             continue;
         }
         clients.push(client);

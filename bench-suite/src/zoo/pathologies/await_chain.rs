@@ -1,4 +1,4 @@
-//! A million tasks, each of which awaits the one before.
+//! A million tasks, each of which awaits the previous one.
 
 use runtime_core::{JoinError, Runtime as _, TaskHandle as _};
 
@@ -8,11 +8,12 @@ use crate::zoo::stage::Stage;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "await-chain",
-    measured: "links of a chain of a million tasks, each awaiting the one before, that pass a number on to the end",
-    about: "A task awaits a task, which awaits a task, a million times. The first one ends, and each wakes the next. \
-            What wakes by calling, or cancels by calling, needs a stack as deep as the chain. The program passes a \
-            number along one such chain and then cancels another from its last link, where there is such a thing as \
-            cancelling.",
+    measured: "links of a chain of a million tasks, each awaiting the previous one, that pass a number on to the \
+               end",
+    about: "A task awaits a task, which awaits a task, a million times. The first one ends, and each wakes the \
+            next. If waking or cancelling is a nested call, it needs a stack as deep as the chain. The program \
+            passes a number along one such chain. It then cancels another chain from its last link, if the \
+            language supports cancelling.",
     issue: "https://github.com/python/cpython/issues/80637",
     bound: Bound::All("links"),
     size: 1_000_000,
@@ -51,7 +52,7 @@ async fn chain(rt: &AnyRuntime, first: AnyHandle<u64>, size: u64) -> AnyHandle<u
     for number in 0..size {
         let before = last;
         last = rt.spawn(async move { before.await.map_or(0, |links| links + 1) });
-        // So that the links wait when the chain is complete.
+        // Lets the links start to wait before the chain is complete.
         if number % 1000 == 0 {
             rt.yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! One worker that polls the sockets and then doesn't come back.
+//! A worker that polls the sockets and then gets stuck.
 
 use crate::zoo::client::Target;
 use crate::zoo::pathology::{Bound, Pathology};
@@ -9,9 +9,9 @@ use super::endless_poll::beside;
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "blocked-poller",
     measured: "echoes beside one task that computes for 2 s without a pause",
-    about: "A worker that was asleep in the poller wakes for one event and polls the task that waited for it. If that \
-            task computes, nobody looks at the sockets until it ends, although the other workers are asleep and free. \
-            The program is a server with two connections: one asks for a computation, the other for echoes.",
+    about: "A worker sleeps in the poller, wakes for one event, and polls the task that waited for it. If that \
+            task computes, nobody checks the sockets until it ends, although the other workers are idle. The \
+            program is a server with two connections: one asks for a computation, the other for echoes.",
     issue: "https://github.com/tokio-rs/tokio/issues/4730",
     bound: Bound::AtLeast(10.0, "echoes"),
     size: 10,

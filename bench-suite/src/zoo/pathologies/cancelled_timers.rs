@@ -10,9 +10,10 @@ use crate::zoo::stage::{Stage, resident_bytes};
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "cancelled-timers",
-    measured: "memory that stays behind each of a million timers of an hour, set and cancelled one after another",
-    about: "Most timers are time-outs, and most time-outs never happen. If a cancelled timer stays in the queue until \
-            it would have been due, an hour's time-out on each request keeps an hour of requests in memory. The \
+    measured: "memory that remains per timer after a million timers of an hour were set and cancelled one after \
+               another",
+    about: "Most timers are time-outs, and most time-outs never fire. If a cancelled timer stays in the queue \
+            until its deadline, a time-out of an hour on each request keeps an hour of requests in memory. The \
             program sets a timer of an hour, cancels it, and sets the next one.",
     issue: "https://github.com/golang/go/issues/15698",
     bound: Bound::AtMost(32.0, "bytes each"),
@@ -26,7 +27,7 @@ pub(super) const PATHOLOGY: Pathology = Pathology {
 fn program(stage: &Stage) -> Result<f64, String> {
     let size = stage.size;
     stage.inside(move |rt| async move {
-        // What the first of them builds stays by right.
+        // The structures that the first timers create may stay, so they don't count.
         set_and_cancel(&rt, 10_000).await;
         let before = resident_bytes();
         set_and_cancel(&rt, size).await;

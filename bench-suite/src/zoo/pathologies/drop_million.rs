@@ -1,4 +1,4 @@
-//! A runtime that ends with a million tasks in it.
+//! A runtime that ends with a million live tasks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,11 @@ use crate::zoo::stage::Stage;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "drop-million",
-    measured: "futures that are dropped when a runtime ends while a million tasks wait for ever",
-    about: "A runtime is dropped while a million of its tasks wait. Each future owns things, so each must be \
-            dropped: none forgotten, no deadlock with a destructor that wakes another task, no recursion that grows \
-            with the number, and not so slowly that it looks like a hang. The program counts destructors.",
+    measured: "futures that are dropped when a runtime ends while a million tasks wait forever",
+    about: "A runtime is dropped while a million of its tasks wait. Each future owns values, so each must be \
+            dropped. None may be forgotten, a destructor that wakes another task must not deadlock, recursion must \
+            not grow with the number of tasks, and the drop must not be so slow that it looks like a hang. The \
+            program counts destructors.",
     issue: "https://github.com/tokio-rs/tokio/issues/2046",
     bound: Bound::All("futures"),
     size: 1_000_000,
@@ -62,7 +63,7 @@ fn program(stage: &Stage) -> Result<f64, String> {
         Ok(())
     });
     run.map_err(|error| error.to_string())??;
-    // A launcher may have given up waiting for its threads, which go on.
+    // The launcher may have given up waiting for threads that still run.
     let deadline = Instant::now() + Duration::from_secs(60);
     while dropped.load(Ordering::SeqCst) < size && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));

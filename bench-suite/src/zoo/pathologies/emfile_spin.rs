@@ -1,4 +1,4 @@
-//! A server without descriptors: what does it do while it waits for one?
+//! A server without descriptors: does it spin while it waits for one?
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::accept_emfile::{DESCRIPTORS, crowd};
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "emfile-spin",
-    measured: "CPU between two sleeps of a server without a descriptor left and with a connection waiting",
-    about: "While `accept` fails because no descriptor is left, the listening socket stays readable. A level-triggered loop \
-            asks again at once, fails again, and burns a core until somebody leaves. The program has the clients of \
-            accept-emfile and looks for half a second at how much CPU time the full server uses \
-            before a thread of it sleeps again.",
+    measured: "CPU between two sleeps of a server with no descriptor left and a connection waiting",
+    about: "While `accept` fails because no descriptor is left, the listening socket stays readable. A \
+            level-triggered loop retries at once, fails again, and keeps a core busy until a client leaves. The \
+            program has the clients of accept-emfile. For half a second it measures how much CPU time the full \
+            server uses before one of its threads sleeps again.",
     issue: "https://github.com/nodejs/node/issues/45242",
     bound: Bound::AtMost(5.0, "ms between sleeps"),
     size: 1,

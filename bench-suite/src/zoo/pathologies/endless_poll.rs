@@ -9,10 +9,10 @@ use crate::zoo::server;
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "endless-poll",
     measured: "echoes beside twice as many tasks as workers, each computing for 2 s without a pause",
-    about: "A task computes and never yields. Where tasks are not preempted, it keeps its thread, and enough of them \
-            keep all threads: nothing else runs, no timer and no socket. The program starts twice as many such tasks \
-            as there are workers, through connections to a server, and counts the echoes that another connection \
-            gets before the first of them ends.",
+    about: "A task computes and never yields. If tasks are not preempted, it keeps its thread, and enough such \
+            tasks keep all threads: no other task, timer or socket is served. The program starts twice as many \
+            such tasks as there are workers, through connections to a server. It counts the echoes that another \
+            connection gets before the first of them ends.",
     issue: "https://github.com/golang/go/issues/10958",
     bound: Bound::AtLeast(10.0, "echoes"),
     size: 10,
@@ -26,7 +26,7 @@ fn drive(target: &Target) -> Result<f64, String> {
     beside(target, b'h', target.workers * 2)
 }
 
-/// Echoes beside `count` tasks that hold a thread each, as `byte` asks them to.
+/// Counts echoes beside `count` tasks that each occupy a thread, after receiving `byte`.
 pub(super) fn beside(target: &Target, byte: u8, count: usize) -> Result<f64, String> {
     let patience = Duration::from_secs(5);
     let mut beside = target.connect(patience).map_err(at_start)?;
@@ -39,7 +39,7 @@ pub(super) fn beside(target: &Target, byte: u8, count: usize) -> Result<f64, Str
         use std::io::Write as _;
         hog.write_all(&[byte]).map_err(at_start)?;
     }
-    // The first answer says that one of them holds its thread now; the others follow if there are more threads.
+    // The first answer shows that one task occupies its thread. The others follow if there are more threads.
     for hog in &mut hogs {
         use std::io::Read as _;
         let _ = hog.set_read_timeout(Some(Duration::from_millis(300)));

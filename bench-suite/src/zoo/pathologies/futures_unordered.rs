@@ -1,4 +1,4 @@
-//! Ten thousand futures in one task, in sets within a set.
+//! Ten thousand futures in one task, in nested sets.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,6 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use crate::any_runtime::BoxFuture;
-use crate::zoo::locks::Lock;
 use crate::zoo::pathology::{Bound, Pathology};
 use crate::zoo::stage::Stage;
 
@@ -19,9 +18,9 @@ const SETS: u64 = 100;
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "futures-unordered",
     measured: "polls of each of 10,000 futures that take one lock, in 100 `FuturesUnordered` within one",
-    about: "A set of futures polls those that were woken. A runtime's budget makes a lock refuse, once a task has done \
-            enough in one poll, and wake the task again. If the set then polls all the others, which are refused too, \
-            the work grows with the square of the number. The program counts polls.",
+    about: "A set of futures polls those that were woken. Once a task has done enough in one poll, the runtime's \
+            budget makes a lock refuse, and wakes the task again. If the set then polls all the other futures, \
+            which are also refused, the work grows with the square of their number. The program counts polls.",
     issue: "https://github.com/rust-lang/futures-rs/issues/2526",
     bound: Bound::AtMost(20.0, "polls"),
     size: 10_000,
@@ -32,7 +31,7 @@ pub(super) const PATHOLOGY: Pathology = Pathology {
 };
 
 fn program(stage: &Stage) -> Result<f64, String> {
-    let (size, lock) = (stage.size, Lock::of(&stage.runtime));
+    let (size, lock) = (stage.size, stage.lock());
     stage.inside(move |_| async move {
         let polls = Arc::new(AtomicU64::new(0));
         let mut all: FuturesUnordered<BoxFuture<'static, u64>> = FuturesUnordered::new();

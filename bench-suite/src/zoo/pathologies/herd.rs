@@ -1,4 +1,4 @@
-//! A thousand tasks that wait for one connection.
+//! A thousand tasks that wait for the same connection.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::zoo::server;
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "herd",
     measured: "CPU for a connection with 1,001 tasks in `accept`, relative to 1 task",
-    about: "Many tasks wait for the same socket. One connection comes, all of them wake, one gets it and the others \
-            go to sleep again: the thundering herd. The program takes connections with one task in `accept`, then \
-            with a thousand more, and compares the CPU time that the server used.",
+    about: "Many tasks wait for the same socket. One connection arrives, all of them wake, one gets it, and the \
+            others go back to sleep: the thundering herd. The program accepts connections with one task in \
+            `accept`, then with a thousand more, and compares the CPU time of the server.",
     issue: "https://github.com/libuv/libuv/issues/1111",
     bound: Bound::AtMost(5.0, "times the CPU"),
     size: 200,
@@ -37,7 +37,7 @@ fn drive(target: &Target) -> Result<f64, String> {
     let alone = connections(target.size)?;
     let mut stream = target.connect(patience).map_err(at_start)?;
     ask(&mut stream, b'a').map_err(at_start)?;
-    // All of them wait once the first herd has been through.
+    // Let all of them go back to waiting after the first herd.
     std::thread::sleep(Duration::from_millis(500));
     connections(target.size / 4)?;
     let herd = connections(target.size)?;

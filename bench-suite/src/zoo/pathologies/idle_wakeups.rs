@@ -1,4 +1,4 @@
-//! A thousand wake-ups a second, and nothing to do.
+//! A thousand wake-ups per second without work.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::zoo::stage::Stage;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "idle-wakeups",
-    measured: "CPU for each wake-up of a program that sleeps for 1 ms, again and again, and does nothing else",
-    about: "A program that is nearly idle wakes a thousand times a second. Each wake-up can cost more than the work: \
-            workers that search for more before they sleep, neighbours that are woken to help, a timer that is set \
-            anew by several system calls. The program sleeps for 1 ms, 2,000 times, and divides the CPU time of the \
-            process.",
+    measured: "CPU per wake-up of a program that repeatedly sleeps for 1 ms and does nothing else",
+    about: "A program that is nearly idle wakes a thousand times per second. Each wake-up can cost more than the \
+            work: workers search for more work before they sleep, other workers are woken to help, or setting the \
+            timer again takes several system calls. The program sleeps for 1 ms, 2,000 times, and divides the CPU \
+            time of the process by the number of sleeps.",
     issue: "https://github.com/rayon-rs/rayon/issues/642",
     bound: Bound::AtMost(200.0, "us each"),
     size: 2000,

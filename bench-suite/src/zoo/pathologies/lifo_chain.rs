@@ -15,10 +15,11 @@ use crate::zoo::stage::Stage;
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "lifo-chain",
     measured: "passes between two tasks that wake each other, before a neighbour has its first turn",
-    about: "Two tasks pass a ball: each wakes the other and waits. A scheduler that runs the task woken last first, \
-            for the sake of the cache, runs these two for ever, and what was queued before waits. There is such a \
-            pair for each worker, each starts a neighbour, and the program counts the passes until all neighbours have \
-            run. The tasks use wakers only, and no channel that could spend a budget.",
+    about: "Two tasks pass a ball: each wakes the other and waits. A scheduler that always runs the most recently \
+            woken task first, because its data is in the cache, runs these two forever, and the tasks that were \
+            queued before them wait. The program has such a pair for each worker. Each pair starts a neighbour, \
+            and the program counts the passes until all neighbours have run. The tasks use wakers only, and no \
+            channel that could spend a budget.",
     issue: "https://github.com/tokio-rs/tokio/pull/5686",
     bound: Bound::AtMost(100_000.0, "passes"),
     size: 1,
@@ -53,7 +54,7 @@ fn program(stage: &Stage) -> Result<f64, String> {
     })
 }
 
-/// Plays until the neighbour that it starts has run, or for 3 s; the passes until then.
+/// Plays until the neighbour that it starts has run, or for 3 s. Returns the passes until then.
 async fn begin(rally: Arc<Rally>, rt: AnyRuntime) -> u64 {
     let (seen, begun) = (Arc::clone(&rally), Instant::now());
     let neighbour = rt.spawn(async move {

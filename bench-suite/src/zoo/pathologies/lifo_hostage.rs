@@ -1,4 +1,4 @@
-//! A task that was woken, behind the one that woke it.
+//! A woken task that is queued behind its waker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,15 +11,16 @@ use runtime_core::Runtime as _;
 use crate::zoo::pathology::{Bound, Pathology};
 use crate::zoo::stage::Stage;
 
-/// Long after another thread could have taken the task, also on a busy machine.
+/// Long enough for another thread to take the task, even on a busy machine.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "lifo-hostage",
-    measured: "tasks that run while the task that woke them computes on",
-    about: "A task wakes another and computes. The one that was woken is queued behind it, and the other workers are \
-            asleep. If the place for the task woken last can't be stolen from, or nobody is told, it waits until the \
-            first one ends. The program does this ten times and gives each half a second.",
+    measured: "tasks that run while the task that woke them is still computing",
+    about: "A task wakes another and continues to compute. The woken task is queued behind it, while the other \
+            workers are asleep. If it can't be stolen from the slot for the most recently woken task, or if no \
+            worker is told, it waits until the first task ends. The program does this ten times and gives each \
+            task half a second.",
     issue: "https://github.com/tokio-rs/tokio/issues/4941",
     bound: Bound::All("tasks"),
     size: 10,
@@ -67,7 +68,7 @@ async fn wait(hostage: Arc<Hostage>) {
     .await;
 }
 
-/// Wakes it and computes; whether it ran meanwhile.
+/// Wakes the task and computes. Returns whether the task ran meanwhile.
 fn hold(hostage: &Hostage) -> bool {
     hostage.called.store(true, Ordering::SeqCst);
     let waker = hostage.waker.lock().take();

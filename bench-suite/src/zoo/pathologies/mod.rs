@@ -1,4 +1,4 @@
-//! The pathologies: one file each, with what is measured, the bound, the paragraph, the issue and the program.
+//! The pathologies, one file each, with the measurement, the bound, the paragraph, the issue and the program.
 
 mod accept_emfile;
 mod await_chain;
@@ -24,7 +24,7 @@ mod slow_reader;
 
 use super::pathology::Pathology;
 
-/// All of them, in the order of the table: who gets a turn, sockets, wake-ups, tasks, memory.
+/// All pathologies in the table's order: fairness, sockets, wake-ups, tasks, memory.
 pub(crate) const ALL: &[Pathology] = &[
     endless_poll::PATHOLOGY,
     blocking_call::PATHOLOGY,
@@ -49,7 +49,7 @@ pub(crate) const ALL: &[Pathology] = &[
     queue_bound::PATHOLOGY,
 ];
 
-/// The pathology of this name.
+/// The pathology called `name`.
 pub(crate) fn find(name: &str) -> Option<&'static Pathology> {
     ALL.iter().find(|pathology| pathology.name == name)
 }

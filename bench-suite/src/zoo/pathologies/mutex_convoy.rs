@@ -1,11 +1,10 @@
-//! A lock that is always wanted and hardly held.
+//! A lock that is always contended and only held briefly.
 
 use std::time::{Duration, Instant};
 
 use runtime_core::Runtime as _;
 
 use crate::usage;
-use crate::zoo::locks::Lock;
 use crate::zoo::pathology::{Bound, Pathology};
 use crate::zoo::stage::Stage;
 
@@ -13,13 +12,13 @@ const TASKS: u64 = 32;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "mutex-convoy",
-    measured: "times that a thread goes to sleep for each time that one of 32 tasks takes a lock and lets it go",
-    about: "Many tasks take the same lock for an instant. A fair lock is handed to the one that waits longest, which \
-            must be run before anybody gets further: a convoy, where every lock costs a switch between threads. The \
-            program has 32 tasks that do nothing but lock, compute for 10 us and unlock, and counts the voluntary \
-            context switches.",
+    measured: "times that a thread goes to sleep, per lock taken and released by one of 32 tasks",
+    about: "Many tasks take the same lock for an instant. A fair lock is handed to the longest waiter, which must \
+            run before any other task can continue: a convoy, in which every lock costs a thread switch. The \
+            program has 32 tasks that only lock, compute for 10 us and unlock, and counts the voluntary context \
+            switches.",
     issue: "https://github.com/golang/go/issues/33747",
-    bound: Bound::AtMost(0.5, "switches a lock"),
+    bound: Bound::AtMost(0.5, "switches per lock"),
     size: 1_000,
     quick_size: 200,
     program,
@@ -35,7 +34,7 @@ fn held() {
 }
 
 fn program(stage: &Stage) -> Result<f64, String> {
-    let (size, lock) = (stage.size, Lock::of(&stage.runtime));
+    let (size, lock) = (stage.size, stage.lock());
     stage.inside(move |rt| async move {
         let before = usage::counters().voluntary_switches;
         let tasks: Vec<_> = (0..TASKS)

@@ -14,10 +14,10 @@ const BUSY: usize = 32;
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "new-connections",
     measured: "turns that each of 32 busy connections has while a new one connects and gets its first echo",
-    about: "32 connections ask again as soon as they are answered, so there is always one that is ready. A new \
-            connection must be accepted, and its task must get its first turn. A scheduler that prefers what it has \
-            just run, or looks at the listening socket last, lets it wait. The program counts the echoes of the \
-            busy ones meanwhile, and takes the median of the new connections.",
+    about: "32 connections send their next request as soon as they get an answer, so one of them is always ready. \
+            The server must accept a new connection, and its task must get its first turn. It waits long if the \
+            scheduler prefers the tasks that it has just run, or checks the listening socket last. The program \
+            counts the echoes of the busy connections meanwhile, and takes the median over the new connections.",
     issue: "https://github.com/libuv/libuv/issues/2311",
     bound: Bound::AtMost(50.0, "turns"),
     size: 40,

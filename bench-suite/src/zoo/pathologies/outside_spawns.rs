@@ -1,4 +1,4 @@
-//! A hundred thousand tasks from a thread that is none of the runtime's.
+//! A hundred thousand tasks, spawned from a thread outside the runtime.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +12,11 @@ use crate::zoo::stage::Stage;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "outside-spawns",
-    measured: "time for 100,000 tasks that a blocking thread starts, relative to a task that starts them",
-    about: "A thread outside of the scheduler starts many tasks: a callback of a driver, a pool of another library. \
-            Each may take a lock that all workers share, and wake a sleeping loop by a write to a pipe. The program \
-            starts 100,000 tasks from a task, then as many from a thread for blocking calls, and compares the time \
-            until all have run.",
+    measured: "time for 100,000 tasks spawned by a blocking thread, relative to the same number spawned by a task",
+    about: "A thread outside the scheduler, such as a driver's callback or another library's pool, spawns many \
+            tasks. Each spawn may take a lock that all workers share, and wake a sleeping loop by writing to a \
+            pipe. The program spawns 100,000 tasks from a task, then the same number from a thread for blocking \
+            calls, and compares the times until all have run.",
     issue: "https://github.com/dask/distributed/issues/3223",
     bound: Bound::AtMost(20.0, "times as long"),
     size: 100_000,

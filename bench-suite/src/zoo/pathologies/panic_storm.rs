@@ -7,11 +7,11 @@ use crate::zoo::stage::Stage;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "panic-storm",
-    measured: "panics of tasks that reach the one who awaits the task, with its payload",
-    about: "Every task panics, or throws. The panic must end its task alone, reach whoever awaits it, and leave \
-            thread, locks and queues as they were. Where it unwinds into the executor it takes a worker with it, and \
-            when the last one is gone nothing runs any more, without a word. The program starts 10,000 such tasks and \
-            then one that must still run.",
+    measured: "panics that reach the task that awaits the panicking task, with the payload",
+    about: "Every task panics, or throws. The panic must end only its own task, reach the task that awaits it, and \
+            leave threads, locks and queues intact. If it unwinds into the executor, it ends a worker, and when \
+            the last worker has ended, nothing runs any more and no error is reported. The program starts 10,000 \
+            such tasks, and then one that must still run.",
     issue: "https://github.com/async-rs/async-std/issues/877",
     bound: Bound::All("panics"),
     size: 10_000,

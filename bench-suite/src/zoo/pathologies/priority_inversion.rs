@@ -1,4 +1,4 @@
-//! A lock whose owner waits behind those who compute.
+//! A lock whose owner waits behind tasks that compute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,21 +7,20 @@ use std::time::{Duration, Instant};
 use runtime_core::Runtime as _;
 
 use crate::any_runtime::AnyRuntime;
-use crate::zoo::locks::Lock;
 use crate::zoo::pathology::{Bound, Pathology};
 use crate::zoo::stage::Stage;
 
-/// How often the owner waits for a turn while it holds the lock.
+/// How often the owner yields while it holds the lock.
 const PAUSES: u64 = 5;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "priority-inversion",
-    measured: "turns of 1 ms that each of the busy tasks has before an urgent one gets a lock from an idle one",
-    about: "An unimportant task holds a lock and needs five more turns to let it go. Tasks that don't want the lock \
-            compute all the time, 1 ms a turn. An urgent task waits for the lock, so it waits for the unimportant \
-            one's turns. A scheduler that prefers those who compute, or whose newest task always runs first, \
-            inverts the order of importance. The program counts the turns of the busy ones, twice as many as there \
-            are workers.",
+    measured: "turns of 1 ms that each busy task has before an urgent task gets a lock from an unimportant one",
+    about: "An unimportant task holds a lock, and needs five more turns to release it. Busy tasks that don't want \
+            the lock compute all the time, 1 ms per turn. An urgent task waits for the lock, so it waits for the \
+            unimportant task's turns. A scheduler that prefers the busy tasks, or that always runs the newest task \
+            first, inverts the priorities. The program counts the turns of the busy tasks. There are twice as many \
+            of them as workers.",
     issue: "https://github.com/embassy-rs/embassy/issues/1204",
     bound: Bound::AtMost(100.0, "turns"),
     size: 1,
@@ -32,7 +31,7 @@ pub(super) const PATHOLOGY: Pathology = Pathology {
 };
 
 fn program(stage: &Stage) -> Result<f64, String> {
-    let (lock, busy) = (Lock::of(&stage.runtime), stage.workers() as u64 * 2);
+    let (lock, busy) = (stage.lock(), stage.workers() as u64 * 2);
     stage.inside(move |rt| async move {
         let (turns, over) = (
             Arc::new(AtomicU64::new(0)),

@@ -11,11 +11,11 @@ use crate::zoo::stage::Stage;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "queue-bound",
-    measured: "items that the runtime's usual queue takes while nobody reads, of 100,000",
-    about: "A producer is faster than its consumer. A queue without bound hides that until the memory is full; a \
-            queue with a bound makes the producer wait. The program takes the queue that the runtime's own examples \
-            use, as it is by default, or with a bound of 16 where a bound must be given, offers 100,000 items, and \
-            counts what was taken before anybody read.",
+    measured: "items that the runtime's usual queue accepts while nobody reads, of 100,000",
+    about: "A producer is faster than its consumer. An unbounded queue hides that until memory is full; a bounded \
+            queue makes the producer wait. The program uses the queue of the runtime's own examples, with its \
+            default bound, or with a bound of 16 if one must be given. It offers 100,000 items, and counts how \
+            many the queue accepts before anyone reads.",
     issue: "https://github.com/celluloid/celluloid/issues/146",
     bound: Bound::AtMost(1_000.0, "items"),
     size: 100_000,
@@ -39,7 +39,7 @@ fn program(stage: &Stage) -> Result<f64, String> {
                 counted.fetch_add(1, Ordering::SeqCst);
             }
         });
-        // Until it takes no more, for the whole of a tenth of a second.
+        // Wait until it has accepted no more for a tenth of a second.
         let mut before = 0;
         loop {
             rt.sleep(Duration::from_millis(100)).await;

@@ -10,11 +10,11 @@ use crate::zoo::server;
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "slow-reader",
-    measured: "bytes that a server takes for a client that reads nothing, of 256 MiB",
+    measured: "bytes that a server accepts for a client that reads nothing, of 256 MiB",
     about: "A client asks for a large answer and does not read it. A server whose writes wait for the socket holds \
-            what fits into the kernel's buffers. One whose writes always succeed holds all of it in its own memory, \
-            for each such client. The program asks for 256 MiB, reads nothing for a second, and asks on another \
-            connection how much the writes have taken.",
+            only what fits into the kernel's buffers. A server whose writes always succeed holds the whole answer \
+            in its own memory, for each such client. The program asks for 256 MiB, reads nothing for a second, and \
+            asks on another connection how many bytes the writes have accepted.",
     issue: "https://github.com/python/cpython/issues/116279",
     bound: Bound::AtMost(32.0, "MiB"),
     size: 256,
@@ -33,7 +33,7 @@ fn drive(target: &Target) -> Result<f64, String> {
     other.write_all(b"c").map_err(|error| error.to_string())?;
     let mut line = String::new();
     let read = BufReader::new(&other).read_line(&mut line);
-    read.map_err(|error| format!("nobody else is served meanwhile ({error})"))?;
+    read.map_err(|error| format!("no other client is served meanwhile ({error})"))?;
     let taken: f64 = line
         .trim()
         .parse()

@@ -1,5 +1,5 @@
-//! A fault of the time machine that async-executor had. Called with the fault, its size and the workers; prints a line
-//! of JSON.
+//! A fault that async-executor had, for the time machine. The arguments are the fault, its size and the workers; the
+//! output is a line of JSON.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ fn main() {
         let executor = executor.clone();
         std::thread::spawn(move || future::block_on(executor.run(future::pending::<()>())));
     }
-    // If the last worker is gone, nothing ends any more.
+    // Once the last worker is gone, no task ends any more.
     std::thread::spawn(|| {
         std::thread::sleep(Duration::from_secs(5));
         println!("{{\"failed\": \"no worker is left: nothing runs any more\"}}");

@@ -1,4 +1,5 @@
-//! A fault of the time machine that futures-util had. Called with the fault and its size; prints a line of JSON.
+//! A fault that futures-util had, for the time machine. The arguments are the fault and its size; the output is a line
+//! of JSON.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,10 +1,11 @@
-// A fault of the time machine that Node.js had. Called with the fault and its size; prints a line of JSON.
+// A fault that Node.js had, for the time machine. The arguments are the fault and its size; the output is a line of
+// JSON.
 'use strict';
 
 if (process.argv[2] !== 'microtask-order') throw new Error('no fault ' + process.argv[2]);
 const size = Number(process.argv[3]);
 
-// As many timers, all due at once. The first one settles a promise: how many more run before its reaction?
+// `size` timers, all due at once. The first one settles a promise. How many more run before its reaction?
 let timers = 0;
 let seen = null;
 for (let i = 0; i < size; i++) {
@@ -14,5 +15,5 @@ for (let i = 0; i < size; i++) {
     if (timers === size) setTimeout(() => console.log(JSON.stringify({ value: seen })), 1);
   }, 5);
 }
-// Until all of them are due.
+// Wait until all of them are due.
 for (const end = Date.now() + 30; Date.now() < end; );

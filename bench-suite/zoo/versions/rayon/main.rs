@@ -1,4 +1,5 @@
-//! A fault of the time machine that rayon had. Called with the fault, its size and the workers; prints a line of JSON.
+//! A fault that rayon had, for the time machine. The arguments are the fault, its size and the workers; the output is a
+//! line of JSON.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ fn main() {
     println!("{{\"value\": {}}}", (cpu_seconds() - before) * 1e6 / f64::from(size));
 }
 
-/// CPU time of all threads of this process, in the clock's hundredths.
+/// CPU time of all threads of this process, from a clock with a resolution of a hundredth of a second.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields = stat.rsplit_once(") ").unwrap().1;

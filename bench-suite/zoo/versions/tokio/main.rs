@@ -1,6 +1,5 @@
-//! The faults of the time machine that tokio had. Called with the fault, its size and the workers; prints a line of
-//! JSON.
-//! What each program does is said in src/zoo: in pathologies, and in time_machine.rs.
+//! Faults that tokio had, for the time machine. The arguments are the fault, its size and the workers; the output is a
+//! line of JSON. In src/zoo, `pathologies` and `faults.rs` describe the programs.
 
 use std::future::poll_fn;
 use std::net::UdpSocket;
@@ -21,7 +20,7 @@ fn main() {
         other => panic!("no fault {}", other),
     };
     println!("{{\"value\": {}}}", value);
-    // What still runs may never end.
+    // Tasks that still run may never end.
     std::process::exit(0);
 }
 
@@ -151,7 +150,7 @@ async fn yield_driver() -> u64 {
         socket.recv(&mut [0; 8]).await.unwrap();
         told.store(true, SeqCst);
     });
-    // The reader waits for the socket now, and it isn't ready.
+    // The reader now waits for the socket, which is not ready.
     tokio::time::sleep(Duration::from_millis(50)).await;
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", address).unwrap();
     let mut yields = 0;
