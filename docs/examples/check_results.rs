@@ -1,6 +1,6 @@
-//! Reads results as a program in another language would: against their published schema.
+//! Reads results as a program in another language would: according to their published schema.
 //!
-//! `cargo run -p docs --example check_results -- lab-out/results.json` says how many runs there are, and ends with 1
+//! `cargo run -p docs --example check_results -- lab-out/results.json` prints the number of runs. It exits with code 1
 //! if the file does not follow `lab.results/1`, or if a run in it is not ok.
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ fn fib(n: u64) -> u64 {
     if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
 }
 
-/// Waits: a process's loop runs many calls at a time, and each may spawn tasks of its own.
+/// Waits: a process's loop runs many calls at a time, and each may spawn its own tasks.
 async fn squares(numbers: Range<u64>) -> u64 {
     let tasks = numbers.map(|number| {
         spawn(async move {
@@ -27,7 +27,7 @@ async fn squares(numbers: Range<u64>) -> u64 {
 }
 
 fn main() -> io::Result<()> {
-    // First of all: in the pool's processes this does not return.
+    // This must come first: in the pool's processes it does not return.
     process_pool::init(|functions| {
         functions.add(fib).add_async(squares);
     });

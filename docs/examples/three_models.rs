@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runtime_core::{ChannelReceiver, ChannelSender, Launch, LaunchConfig, Runtime};
 
-/// Ten tasks wait 50 ms, all at the same time, and send a number each.
+/// Ten tasks wait for 50 ms at the same time, and each sends a number.
 async fn sum_of_ten<R: Runtime>(rt: R) -> (&'static str, u64, Duration) {
     let begun = rt.now();
     let (sender, mut receiver) = rt.channel(4);
@@ -15,7 +15,7 @@ async fn sum_of_ten<R: Runtime>(rt: R) -> (&'static str, u64, Duration) {
             sender.send(number).await
         }));
     }
-    drop(sender); // the channel ends when the last task has sent
+    drop(sender); // the channel closes when the last task has sent its number
     let mut sum = 0;
     while let Some(number) = receiver.recv().await {
         sum += number;

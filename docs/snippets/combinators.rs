@@ -11,7 +11,7 @@ use runtime_core::task_scope::{ScopeError, scope};
 use runtime_core::time::sleep;
 use runtime_core::{JoinError, spawn};
 
-/// All of them, in their order.
+/// All of them, in order.
 pub async fn all() -> Result<u64, JoinError> {
     // ANCHOR: gather
     let squares = (1..=10).map(|number: u64| spawn(async move { number * number }));
@@ -20,7 +20,7 @@ pub async fn all() -> Result<u64, JoinError> {
     Ok(squares.iter().sum())
 }
 
-/// Each as soon as it is there.
+/// Each as soon as it is available.
 pub async fn first_come() -> Vec<u64> {
     let mut order = Vec::new();
     // ANCHOR: as_completed
@@ -38,7 +38,7 @@ pub async fn first_come() -> Vec<u64> {
     order
 }
 
-/// The first of them; the others are asked to end.
+/// The first one; the others are aborted.
 pub async fn race() -> (usize, usize) {
     // ANCHOR: wait
     let tasks = [2, 3_600_000].map(|ms| spawn(sleep(Duration::from_millis(ms))));
@@ -50,7 +50,7 @@ pub async fn race() -> (usize, usize) {
     (waited.done.len(), waited.pending.len())
 }
 
-/// One, for a limited time.
+/// One task, with a time limit.
 pub async fn limited() -> bool {
     // ANCHOR: wait_for
     let task = spawn(std::future::pending::<()>());
@@ -94,7 +94,7 @@ pub async fn ends_cleanly() -> bool {
 // ANCHOR: task_local
 static REQUEST: TaskLocal<u32> = TaskLocal::new("REQUEST");
 
-/// What a child knows of its parent's request.
+/// What a child knows about its parent's request.
 pub async fn handle_request() -> Option<u32> {
     let child = inherit(async { REQUEST.try_with(|number| *number) });
     REQUEST.try_with(|_| ())?;

@@ -1,5 +1,5 @@
-//! Text that the book includes was written to stand elsewhere: the modules' READMEs stand in rustdoc, where a name in
-//! brackets is a link, and parts of programs are indented as the code around them. Here both are made to fit the book.
+//! Adapts text for the book. Text that the book includes was written for other places: the modules' READMEs are also
+//! part of rustdoc, where a name in brackets is a link, and parts of programs are indented like the code around them.
 
 /// `markdown` with its rustdoc links replaced by their texts, ``[`Task`]`` and ``[the task](crate::task)``, and its
 /// code blocks moved to the left. Other links and code spans stay as they are.
@@ -19,7 +19,7 @@ pub fn for_the_book(markdown: &str) -> String {
     let mut in_code = false;
     for line in markdown.split_inclusive('\n') {
         if line.starts_with("```") {
-            // A link may be broken over two lines, so prose is looked at as a whole.
+            // A link may span two lines, so process prose as a whole.
             unlink(&std::mem::take(&mut prose), &mut fitted);
             move_left(&std::mem::take(&mut code), &mut fitted);
             fitted.push_str(line);
@@ -35,7 +35,7 @@ pub fn for_the_book(markdown: &str) -> String {
     fitted
 }
 
-/// Takes off as many spaces as all lines begin with.
+/// Removes the indentation that all lines have in common.
 fn move_left(lines: &[&str], fitted: &mut String) {
     let common = lines
         .iter()
@@ -44,7 +44,7 @@ fn move_left(lines: &[&str], fitted: &mut String) {
         .min()
         .unwrap_or(0);
     for line in lines {
-        // An empty line may be shorter than that.
+        // An empty line may be shorter than the indentation.
         fitted.push_str(line.get(common..).unwrap_or("\n"));
     }
 }
@@ -70,7 +70,7 @@ fn unlink(text: &str, fitted: &mut String) {
     fitted.push_str(rest);
 }
 
-/// Where the code span ends with which `text` begins; after its first backticks if it is none.
+/// The end of the code span with which `text` begins, or of its first backticks if there is no span.
 pub(crate) fn code_span(text: &str) -> usize {
     let ticks = text.len() - text.trim_start_matches('`').len();
     let close = &text[..ticks];
@@ -79,7 +79,7 @@ pub(crate) fn code_span(text: &str) -> usize {
         .map_or(ticks, |at| ticks + at + ticks)
 }
 
-/// If `text` begins with a link to a Rust item: what it reads, and where it ends.
+/// If `text` begins with a link to a Rust item, the link's text and its end.
 fn rustdoc_link(text: &str) -> Option<(&str, usize)> {
     let close = text.find(']')?;
     let label = &text[1..close];
@@ -91,11 +91,11 @@ fn rustdoc_link(text: &str) -> Option<(&str, usize)> {
         return item.then_some((label, close + 1 + end + 2));
     }
     let one_name = label.len() > 2 && label.starts_with('`') && label.ends_with('`');
-    // `[a][b]` and `[a]: b` are links that say where they lead.
+    // `[a][b]` and `[a]: b` are links with explicit targets.
     (one_name && !after.starts_with(['[', ':'])).then_some((label, close + 1))
 }
 
-/// Whether a link's target is the name of an item, which can be no file's: `Queue` in `[the queue](Queue)`.
+/// Whether a link's target is the name of an item and can't be a file's: `Queue` in `[the queue](Queue)`.
 fn is_name(target: &str) -> bool {
     target.starts_with(|first: char| first.is_alphabetic())
         && target

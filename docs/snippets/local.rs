@@ -1,4 +1,4 @@
-//! What only N:1 can do: tasks that are not `Send`.
+//! Tasks that are not `Send`, which only N:1 supports.
 
 use std::cell::RefCell;
 use std::io;

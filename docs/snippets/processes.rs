@@ -58,7 +58,7 @@ pub async fn give_up() -> io::Result<ExitStatus> {
     Ok(status)
 }
 
-/// Reloads until it is told to end.
+/// Reloads until a signal asks it to end.
 pub async fn reload_until_terminated() -> io::Result<u32> {
     // ANCHOR: signals
     let mut reload = signal(SignalKind::HANGUP)?;
@@ -104,7 +104,7 @@ mod tests {
     fn a_program_reloads_until_it_is_told_to_end() {
         under_all_three!(|_rt| {
             let pid = std::process::id().to_string();
-            // So that the default action is off before a signal is sent.
+            // Turn off the default action before a signal is sent.
             let _early = super::signal(super::SignalKind::TERMINATE).expect("listen");
             let told = runtime_core::spawn(super::reload_until_terminated());
             while !told.is_finished() {

@@ -1,6 +1,6 @@
-//! Links from the book into the repository. In the repository they lead to files beside the book; in the built book,
-//! which may stand anywhere, those are not there. So each file that a page links to becomes a page of the book
-//! itself, and the links lead to those. Nothing outside of the book is needed to read it.
+//! Links from the book into the repository. In the repository they lead to files beside the book. In the built book,
+//! which may be anywhere, those files don't exist. Each file that a page links to therefore becomes a page of the book,
+//! and the links lead there. To read the book, you need nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::included::code_span;
 
-/// Where the pages of files stand, below the book's source folder.
+/// The folder for the files' pages, below the book's source folder.
 pub const FOLDER: &str = "source";
 
 /// Collects the files that pages link to.
@@ -18,14 +18,13 @@ pub struct Sources {
     root: PathBuf,
     /// The book's source folder.
     pages: PathBuf,
-    /// Files of which a chapter consists, such as a module's README, and that chapter.
+    /// Files that a chapter includes, such as a module's README, and the chapter.
     included: BTreeMap<PathBuf, PathBuf>,
     wanted: BTreeSet<PathBuf>,
 }
 
 impl Sources {
-    /// For the repository `root`, of which `pages` is the folder of the book's sources, with these `chapters` below
-    /// it.
+    /// For the repository `root`. `pages` is the folder of the book's sources, and the `chapters` are below it.
     pub fn new(root: &Path, pages: &Path, chapters: &[PathBuf]) -> Self {
         let mut included = BTreeMap::new();
         for chapter in chapters {
@@ -43,10 +42,10 @@ impl Sources {
         }
     }
 
-    /// The `content` of `chapter` with its links into the repository made into links to pages of the book.
+    /// The `content` of `chapter`, with links into the repository replaced by links to pages of the book.
     pub fn relink(&mut self, chapter: &Path, content: &str) -> String {
         let file = self.pages.join(chapter);
-        // What a link is relative to: the chapter, or the file that the chapter includes.
+        // A link is relative to the chapter, or to the file that the chapter includes.
         let folders: Vec<PathBuf> = [file.clone()]
             .into_iter()
             .chain(includes(&file))
@@ -77,10 +76,10 @@ impl Sources {
         })
     }
 
-    /// The pages of the files that were linked to: path below the book's source folder, title, and content.
+    /// The pages of the linked files: path below the book's source folder, title, and content.
     ///
     /// # Errors
-    /// Those of reading a file.
+    /// Errors of reading a file.
     pub fn pages(&self) -> std::io::Result<Vec<(PathBuf, String, String)>> {
         self.wanted
             .iter()
@@ -88,7 +87,7 @@ impl Sources {
                 let text = fs::read_to_string(self.root.join(name))?;
                 let title = name.display().to_string();
                 let path = Path::new(FOLDER).join(format!("{title}.md"));
-                // Longer than any fence within.
+                // Longer than any fence in the file.
                 let fence = "`".repeat(12);
                 let content = format!("# {title}\n\n{fence}{}\n{text}\n{fence}\n", language(name));
                 Ok((path, title, content))
@@ -97,7 +96,7 @@ impl Sources {
     }
 }
 
-/// What a file is written in, as code blocks call it. Rust is not to be run from its page.
+/// The language of a file, as the name in a code block. Rust must not be runnable from its page.
 fn language(name: &Path) -> &'static str {
     match name.extension().and_then(|extension| extension.to_str()) {
         Some("rs") => "rust,ignore",
@@ -121,8 +120,8 @@ fn includes(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `markdown` with the targets of its links replaced by what `replacement` says, where it says anything. Code stays
-/// as it is.
+/// `markdown` with the targets of its links replaced by the results of `replacement`, if there are any. Code is
+/// unchanged.
 fn relinked(markdown: &str, replacement: &mut dyn FnMut(&str) -> Option<String>) -> String {
     let mut whole = String::with_capacity(markdown.len());
     let mut prose = String::new();
@@ -217,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(sources.relink(one, text), expected);
         }
-        // As written in the README, and seen from the chapter that includes it.
+        // A link as written in the README, relative to the chapter that includes it.
         let readme = sources.relink(&chapters[1], "see [the list](list.rs)");
         assert_eq!(readme, "see [the list](../source/a/src/list.rs.md)");
 

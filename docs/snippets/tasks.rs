@@ -2,11 +2,11 @@
 
 use runtime_core::{JoinError, Runtime, TaskHandle as _};
 
-/// A task's output comes out of its handle.
+/// A task's handle yields its output.
 pub async fn spawn_and_await<R: Runtime>(rt: R) -> Result<u64, JoinError> {
     // ANCHOR: spawn
     let handle = rt.spawn(async { 6 * 7 });
-    // The task runs whether or not anybody awaits it.
+    // The task runs whether or not its handle is awaited.
     let answer = handle.await?;
     // ANCHOR_END: spawn
     Ok(answer)
@@ -34,7 +34,7 @@ pub async fn abort<R: Runtime>(rt: R) -> bool {
     // ANCHOR: abort
     let handle = rt.spawn(std::future::pending::<()>());
     handle.abort();
-    // The handle reports when the future has been dropped, not before.
+    // The handle reports only after the future has been dropped.
     let cancelled = matches!(handle.await, Err(JoinError::Cancelled));
     // ANCHOR_END: abort
     cancelled

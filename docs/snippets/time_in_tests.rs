@@ -1,4 +1,4 @@
-//! Time in tests: half an hour that takes a millisecond.
+//! Time in tests: half an hour takes a millisecond.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use runtime_core::sleep;
 
 // ANCHOR: code
-/// Tries again and again, with pauses that double from a minute on; gives up after the fifth pause.
+/// Tries repeatedly, with pauses that start at a minute and double; gives up after the fifth pause.
 pub async fn with_patience<F, R, T, E>(mut attempt: F) -> Result<T, E>
 where
     F: FnMut() -> R,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runtime_core::{ChannelReceiver as _, ChannelSender as _, JoinError, Runtime};
 
-/// A time-out drops what it waited for.
+/// When a time-out expires, it drops its future.
 pub async fn give_up<R: Runtime>(rt: R) -> bool {
     // ANCHOR: timeout
     let never = std::future::pending::<()>();
@@ -13,7 +13,7 @@ pub async fn give_up<R: Runtime>(rt: R) -> bool {
     outcome.is_err()
 }
 
-/// A function that blocks belongs on a thread of its own.
+/// A function that blocks belongs on its own thread.
 pub async fn block<R: Runtime>(rt: R) -> Result<usize, JoinError> {
     // ANCHOR: blocking
     let lines = rt
@@ -25,7 +25,7 @@ pub async fn block<R: Runtime>(rt: R) -> Result<usize, JoinError> {
     Ok(lines)
 }
 
-/// The sender waits when the channel is full: so no more is piled up than the channel holds.
+/// The sender waits when the channel is full, so it never gets further ahead than the capacity.
 pub async fn bounded<R: Runtime>(rt: R) -> u64 {
     // ANCHOR: channel
     let (sender, mut receiver) = rt.channel(10);

@@ -1,9 +1,9 @@
-//! The table of the page "asyncio to here": no call is missing, and each row names a test that there is.
+//! The table of the page "asyncio to here": no call is missing, and each row names an existing test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What has to be found in the first column: asyncio's surface, call by call.
+/// The required contents of the first column: asyncio's surface, call by call.
 const CALLS: &[&str] = &[
     "coroutine",
     "create_task",
@@ -116,10 +116,10 @@ fn book() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The cells of each row of the page's tables, their headings left out.
+/// The cells of each row of the page's tables, without headings.
 fn rows() -> Vec<Vec<String>> {
     let page = read(&book().join("asyncio.md"));
-    // What is escaped belongs to a cell.
+    // An escaped bar is part of a cell.
     let page = page.replace("\\|", "\u{1}");
     page.lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| asyncio |"))
@@ -172,8 +172,8 @@ fn every_row_is_linked_to_what_it_names_and_to_a_test_that_there_is() {
             let defined = [format!("fn {name}("), format!("fn {name}<")]
                 .iter()
                 .any(|begin| text.contains(begin));
-            // A case runs if the suite lists it; any other test, if it is marked as one or handed to the test's own
-            // `main`.
+            // A case runs if the suite lists it. Any other test runs if it is marked as one, or passed to the test's
+            // own `main`.
             let runs = if target.contains("/conformance/src/") {
                 suite.lines().any(|line| line.trim() == name)
             } else {

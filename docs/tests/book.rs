@@ -1,4 +1,4 @@
-//! The book and the README against the repository: what they point to is there.
+//! The book and the README against the repository: everything that they refer to exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn chapters() -> Vec<PathBuf> {
     files(&root().join("docs/src"), ".md")
 }
 
-/// The lines of `markdown` outside of fenced code blocks.
+/// The lines of `markdown` outside fenced code blocks.
 fn prose(markdown: &str) -> String {
     let mut fenced = false;
     let mut kept = String::new();
@@ -60,7 +60,7 @@ fn links(markdown: &str) -> Vec<String> {
         .collect()
 }
 
-/// `{{#include path:part}}` and its kin in `markdown`: path and part.
+/// Path and part of each `{{#include path:part}}` and similar directive in `markdown`.
 fn includes(markdown: &str) -> Vec<(String, Option<String>)> {
     markdown
         .split("{{#")
@@ -76,7 +76,7 @@ fn includes(markdown: &str) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
-/// The names by which the headings of `markdown` can be linked to.
+/// The link names of the headings of `markdown`.
 fn heading_names(markdown: &str) -> Vec<String> {
     prose(markdown)
         .lines()
@@ -179,7 +179,7 @@ fn every_chapter_is_in_the_summary() {
     }
 }
 
-/// A protocol that is written down beside its code is a page of the book.
+/// A protocol that is described beside its code is a page of the book.
 #[test]
 fn every_module_readme_is_in_the_book() {
     let included: Vec<PathBuf> = chapters()
@@ -209,7 +209,7 @@ fn every_module_readme_is_in_the_book() {
     }
 }
 
-/// What the README shows as a program is one that is compiled.
+/// The program in the README is a compiled one.
 #[test]
 fn the_readme_shows_the_compiled_program() {
     let example = read(&root().join("docs/examples/three_models.rs"));

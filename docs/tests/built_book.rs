@@ -1,7 +1,7 @@
-//! The book as it is built: every link in it leads to a page that is there, and to a place on that page.
+//! The built book: every link in it leads to an existing page, and to an existing place on that page.
 //!
-//! It needs a built book, which `LAB_BUILT_BOOK` names; the CI step `book` builds one. Without that, there is
-//! nothing to look at, and `book.rs` looks at the sources.
+//! It needs a built book, which `LAB_BUILT_BOOK` names; the CI step `book` builds one. Without it there is nothing to
+//! check, and `book.rs` checks the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,7 +24,7 @@ fn pages(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The values of the attribute `name` in `html`, outside of scripts.
+/// The values of the attribute `name` in `html`, outside scripts.
 fn values(html: &str, name: &str) -> BTreeSet<String> {
     let mut values = BTreeSet::new();
     for part in html
@@ -59,7 +59,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// A link's bytes: `%20` is a space.
+/// The link with escapes decoded: `%20` is a space.
 fn decoded(link: &str) -> String {
     let mut parts = link.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -78,7 +78,7 @@ fn decoded(link: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The links under `folder` that lead nowhere, and how many there are in all.
+/// The links under `folder` that lead nowhere, and the total number of links.
 fn dead(folder: &Path) -> (Vec<String>, usize) {
     let texts: BTreeMap<PathBuf, String> = pages(folder)
         .into_iter()
@@ -94,7 +94,7 @@ fn dead(folder: &Path) -> (Vec<String>, usize) {
     let mut dead = Vec::new();
     let mut seen = 0;
     for (page, text) in &texts {
-        // What a server shows for a page that it does not have: its links are relative to the server's root.
+        // A server shows this for a page that it does not have. Its links are relative to the server's root.
         if page.ends_with("404.html") {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Four URLs, each handled as soon as it is there, and not in the order in which they were asked for.
+//! Four URLs, each handled as soon as its answer arrives, whatever the order of the requests.
 
 use std::io;
 use std::time::Instant;

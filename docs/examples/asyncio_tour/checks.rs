@@ -1,7 +1,7 @@
 //! The tests of the examples: `cargo test -p docs --example asyncio_tour`.
 //!
-//! The program starts itself, once for each example and runtime, and looks at every line that it prints. What a clock
-//! says may be any figure that is not too small: how fast an example is decides nothing.
+//! The program starts itself, once per example and runtime, and checks every line that it prints. A time may be any
+//! figure that is not too small, so a test never depends on the speed of an example.
 
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::thread;
@@ -11,10 +11,10 @@ use libtest_mimic::{Arguments, Trial};
 
 use super::{EXAMPLES, RUNTIMES, five_urls};
 
-/// Set in the environment of what is tested.
+/// Set in the environment of the program under test.
 const UNDER_TEST: &str = "ASYNCIO_TOUR_UNDER_TEST";
 
-/// An example that takes longer hangs. They take a second or two.
+/// An example that takes longer hangs. Normally an example takes a second or two.
 const LONG: Duration = Duration::from_secs(60);
 
 pub fn is_under_test() -> bool {
@@ -50,15 +50,15 @@ fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     })
 }
 
-/// What the order of an example's lines is decided by.
+/// What determines the order of an example's lines.
 #[derive(Clone, Copy, PartialEq)]
 enum Order {
-    /// By the program: they always come in this one.
+    /// The program: the order is always the same.
     Program,
-    /// By a clock alone, with times that are far apart. On a machine that is busy enough, two may change places: not
-    /// three times in a row.
+    /// A clock, with times that are far apart. On a very busy machine two lines may change places, but not three times
+    /// in a row.
     Clock,
-    /// By chance.
+    /// Chance.
     Chance,
 }
 
@@ -136,7 +136,7 @@ fn wrong_words_are_refused() {
     }
 }
 
-/// Starts this program, and waits for its end.
+/// Starts this program and waits for its end.
 fn run(words: &[&str]) -> Output {
     let program = std::env::current_exe().expect("the path of this program");
     let mut child = Command::new(program)
@@ -148,7 +148,7 @@ fn run(words: &[&str]) -> Output {
         .spawn()
         .expect("this program starts");
     let begun = Instant::now();
-    // What it says fits into a pipe.
+    // Its output fits into a pipe.
     while child.try_wait().expect("a child").is_none() {
         if begun.elapsed() > LONG {
             let _ = child.kill();
@@ -193,7 +193,7 @@ fn is_like(mut line: &str, pattern: &str) -> bool {
     line.is_empty()
 }
 
-/// The lines of an example; those that come by chance, sorted. `RUNTIME` stands for the runtime's name.
+/// The lines of an example, sorted if their order is random. `RUNTIME` stands for the runtime's name.
 fn expected(example: &str) -> (Order, &'static [&'static str]) {
     match example {
         // The same in every style.

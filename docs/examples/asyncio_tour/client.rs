@@ -13,14 +13,14 @@ use runtime_core::spawn;
 
 pub use hyper::StatusCode;
 
-/// What a server has answered.
+/// A server's answer.
 pub struct Answer {
     pub status: StatusCode,
     pub body: Bytes,
 }
 
 // ANCHOR: get
-/// Fetches `url`, over a connection of its own. Dropped before it is done, it closes the connection.
+/// Fetches `url` over its own connection. If you drop it before it is done, it closes the connection.
 pub async fn get(url: &str) -> io::Result<Answer> {
     let url: Uri = url.parse().map_err(io::Error::other)?;
     let host = match (url.scheme_str(), url.authority()) {
@@ -32,7 +32,7 @@ pub async fn get(url: &str) -> io::Result<Answer> {
         }
     };
     let stream = TcpStream::connect((host.host(), host.port_u16().unwrap_or(80))).await?;
-    // Path and query. As text they begin with a `/`, even where the URL leaves it out.
+    // Path and query. Their text begins with a `/`, even if the URL omits it.
     let target = url.path_and_query().map(ToString::to_string);
     let request = Request::get(target.unwrap_or_default())
         .header(HOST, host.as_str())
@@ -42,8 +42,8 @@ pub async fn get(url: &str) -> io::Result<Answer> {
 }
 
 async fn exchange(stream: TcpStream, request: Request<Empty<Bytes>>) -> hyper::Result<Answer> {
-    // hyper makes two of a connection: what takes requests, and what moves the bytes. The second is a task, and ends
-    // with the first.
+    // hyper splits a connection into one part that takes requests and one that moves the bytes. The second one runs in
+    // a task, which ends with the first.
     let (mut requests, connection) = http1::handshake(HyperIo::vectored(stream)).await?;
     drop(spawn(connection));
     let response = requests.send_request(request).await?;

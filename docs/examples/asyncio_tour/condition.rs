@@ -9,8 +9,8 @@ use runtime_core::sync::{Condition, Mutex};
 use runtime_core::{sleep, spawn};
 
 // ANCHOR: program
-/// What asyncio's `Condition` holds in one: a lock, and those who wait. What the lock protects is how many workers
-/// have come.
+/// asyncio's `Condition` combines these two: a lock, and the waiters. The lock protects the number of workers that
+/// have arrived.
 #[derive(Default)]
 struct Shared {
     workers: Mutex<usize>,
@@ -22,7 +22,7 @@ async fn work(shared: Arc<Shared>) {
     let number = *workers;
     *workers += 1;
     println!("worker {number} waits");
-    // Gives the lock up, waits until notified, and takes the lock again.
+    // Releases the lock, waits until notified, and takes the lock again.
     let _workers = shared.changed.wait(workers).await;
     println!("worker {number} is released");
 }

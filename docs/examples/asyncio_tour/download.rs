@@ -1,4 +1,4 @@
-//! A bulk downloader: a file of addresses, however long, goes a few lines at a time into a queue, and ten workers
+//! A bulk downloader. It puts a file of addresses of any length into a queue, a few lines at a time, and ten workers
 //! fetch and save.
 
 use std::io;
@@ -16,7 +16,7 @@ use runtime_core::{spawn, timeout};
 use crate::client::{StatusCode, get};
 use crate::site::Site;
 
-/// A file of addresses, one in each line, and the folder to save to; without them, some of our own.
+/// Takes a file of addresses, one per line, and the folder to save to. Without arguments, it uses its own addresses.
 pub async fn run(arguments: Vec<String>) -> io::Result<()> {
     match &arguments[..] {
         [] => download_from_our_site().await,
@@ -53,7 +53,7 @@ async fn download(
     Ok(())
 }
 
-/// Puts what is not there yet into the queue; returns how many were there.
+/// Puts addresses whose files do not exist yet into the queue; returns how many files exist.
 async fn read_list(file: File, folder: &Path, images: &Queue<Image>) -> io::Result<u64> {
     let mut already_there = 0;
     let mut lines = BufReader::new(file).lines();
@@ -73,14 +73,14 @@ async fn read_list(file: File, folder: &Path, images: &Queue<Image>) -> io::Resu
     Ok(already_there)
 }
 
-/// What stands behind the last `/` of the path.
+/// The part of the path after the last `/`.
 fn file_name(address: &str) -> Option<&str> {
     let path = address.split(['?', '#']).next()?;
     let name = path.rsplit('/').next()?;
     (!["", ".", ".."].contains(&name)).then_some(name)
 }
 
-/// Fetches and saves until there is nothing left; returns how many it has saved.
+/// Fetches and saves until the queue is empty; returns how many it has saved.
 async fn work(images: Arc<Queue<Image>>, limit: Duration) -> u64 {
     let mut saved = 0;
     while let Some(Image { address, path }) = images.get().await {
@@ -98,15 +98,15 @@ async fn fetch_and_save(address: &str, path: &Path) -> io::Result<()> {
     if answer.status != StatusCode::OK {
         return Err(io::Error::other(answer.status.to_string()));
     }
-    // Renamed when it is whole: what is there under its name needs not be fetched again.
+    // Renamed when it is complete, so a file with its final name need not be fetched again.
     let partial = path.with_added_extension("partial");
     fs::write(&partial, answer.body).await?;
     fs::rename(&partial, path).await
 }
 // ANCHOR_END: program
 
-/// Thirty images, three of which are there already, another one with a query, and four addresses that are bad in four
-/// ways.
+/// Thirty images, three of which exist already, another one with a query, and four addresses that are bad in four
+/// different ways.
 async fn download_from_our_site() -> io::Result<()> {
     let site = Site::open().await?;
     let folder = tempfile::tempdir()?;
@@ -128,7 +128,7 @@ async fn download_from_our_site() -> io::Result<()> {
     }
     let path = folder.path().join("list.txt");
     fs::write(&path, list).await?;
-    // Nobody wants to watch `/never` for 5 s.
+    // A test should not wait 5 s for `/never`.
     download(&path, &folder, Duration::from_secs(1)).await?;
     assert_eq!(fs::read(folder.path().join("7")).await?, b"was there");
     assert_eq!(fs::read(folder.path().join("29")).await?, b"image 29");

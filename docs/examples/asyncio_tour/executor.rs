@@ -1,4 +1,4 @@
-//! Blocking functions, on threads where they hold nobody up: an executor of one's own, and the default.
+//! Blocking functions, on threads where they don't hold up tasks: your own executor, and the default.
 
 use std::io;
 use std::thread;
@@ -9,7 +9,7 @@ use runtime_core::combine::gather;
 use runtime_core::spawn_blocking;
 
 // ANCHOR: program
-/// Blocks, as a library does that knows nothing of tasks. Returns where it was.
+/// Blocks, like a library that knows nothing about tasks. Returns the name of its thread.
 fn query() -> String {
     thread::sleep(Duration::from_millis(10));
     thread::current().name().unwrap_or("no name").to_owned()

@@ -1,5 +1,5 @@
-//! A small load test of a web server: so many requests, at most 50 at once; how many a second, and what the answers
-//! were.
+//! A small load test of a web server. It sends a number of requests, at most 50 at once, and prints how many there were
+//! per second and what the answers were.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,7 +15,7 @@ use crate::site::Site;
 
 const AT_ONCE: usize = 50;
 
-/// The URL, of a page of our own if there is none, and the number of requests.
+/// Takes the URL and the number of requests. The default is the URL of its own page.
 pub async fn run(arguments: Vec<String>) -> io::Result<()> {
     let requests = match arguments.get(1) {
         Some(number) => number.parse().map_err(io::Error::other)?,

@@ -1,10 +1,10 @@
-//! The examples of an introduction to asyncio, each run unchanged by a loop, by workers that steal, and by a thread
-//! for each task: `cargo run -p docs --example asyncio_tour -- as-completed --runtime mn`.
+//! The examples of an introduction to asyncio, each run unchanged by a loop, by work-stealing workers, and by a thread
+//! per task: `cargo run -p docs --example asyncio_tour -- as-completed --runtime mn`.
 //!
-//! One file is one example, and `run` is where it begins. They fetch from a [`site`] of their own, with a small HTTP
-//! [`client`], so that they need no network. Built for testing, this program is its own test: see `checks.rs`.
+//! Each file is one example, and begins at `run`. The examples fetch from their own [`site`], with a small HTTP
+//! [`client`], so they need no network. Built for testing, this program is its own test: see `checks.rs`.
 
-// A file's `pub` is for its neighbours: a program has no users outside.
+// `pub` items of a file are for the neighbouring files. A program has no outside users.
 #![allow(unreachable_pub)]
 
 mod as_completed;
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use runtime_core::{Launch, LaunchConfig, Runtime};
 
-/// Name, what it takes after its name, and what it shows.
+/// Name, arguments, and what the example shows.
 const EXAMPLES: &[(&str, &str, &str)] = &[
     (
         "callbacks",
@@ -144,7 +144,7 @@ async fn run<R: Runtime>(rt: R, command: Command) -> io::Result<()> {
 struct Command {
     example: &'static str,
     runtimes: Vec<&'static str>,
-    /// What stands after the name.
+    /// The arguments after the name.
     arguments: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! A file that is larger than the memory should be: it is read a few lines at a time, no further ahead than the queue
-//! is long.
+//! A file that is larger than the available memory. It is read a few lines at a time, and never further ahead than the
+//! queue's capacity.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn read(file: File, lines: Arc<Queue<String>>, in_memory: Arc<Gauge>) -> i
     Ok(())
 }
 
-/// Takes lines until there will be no more.
+/// Takes lines until there are no more.
 async fn work(lines: Arc<Queue<String>>, in_memory: Arc<Gauge>) -> u64 {
     let mut sum = 0;
     while let Some(line) = lines.get().await {
@@ -53,14 +53,14 @@ pub async fn run() -> io::Result<()> {
     reader.await.map_err(io::Error::other)??;
 
     println!("the sum of {LINES} lines is {}", sums.iter().sum::<u64>());
-    // Those in the queue, one for each worker, and one for the reader.
+    // The lines in the queue, one per worker, and one for the reader.
     assert!(in_memory.most() <= QUEUE + WORKERS + 1);
     println!("at most {} lines in memory", in_memory.most());
     Ok(())
 }
 // ANCHOR_END: program
 
-/// Something counted up and down, and the most that it was.
+/// A counter that goes up and down, and its maximum.
 #[derive(Default)]
 struct Gauge {
     now: AtomicUsize,

@@ -1,4 +1,4 @@
-//! Jobs that are done again and again, as a framework for scheduled jobs does them.
+//! Jobs that run repeatedly, as in a framework for scheduled jobs.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use runtime_core::sync::{Mutex, Queue};
 const PERIOD: Duration = Duration::from_millis(20);
 
 struct Jobs {
-    /// The names of the jobs that were done.
+    /// The names of the jobs that have run.
     done: Queue<&'static str>,
     archive: Mutex<()>,
 }
@@ -42,11 +42,11 @@ pub async fn run() -> io::Result<()> {
     });
     let (one, other) = (jobs.clone(), jobs.clone());
     let schedules = [
-        // Each run is delayed a little, by chance: many programs with this schedule do not all begin at once.
+        // Each run has a small random delay, so that many programs with this schedule do not all begin at once.
         every(PERIOD)
             .jitter(PERIOD / 4)
             .spawn(move || one.clone().heartbeat()),
-        // A run that is due while the last one goes on is left out.
+        // A run that is due while the previous one is in progress is skipped.
         every(PERIOD).spawn(move || other.clone().backup()),
     ];
     let (mut heartbeats, mut backups) = (0, 0);

@@ -1,5 +1,5 @@
-//! Coroutines cost so little that a million requests can be started at once, which neither client nor server can bear.
-//! A semaphore lets so many run, and the others wait.
+//! Coroutines are so cheap that you can start a million requests at once, which is too many for both client and
+//! server. A semaphore limits how many run, and the others wait.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ async fn fetch(url: String, semaphore: Arc<Semaphore>) -> io::Result<usize> {
 } // the permit is given back
 
 pub async fn run() -> io::Result<()> {
-    // It serves 50 at a time. With fewer permits, it would wait for ever for the others.
+    // The site serves groups of 50. With fewer permits, it would wait forever for the rest of a group.
     let site = Site::for_groups_of(AT_ONCE).await?;
     let semaphore = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = Vec::new();

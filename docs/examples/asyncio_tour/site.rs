@@ -1,4 +1,4 @@
-//! A small web site within this process, for the examples that fetch.
+//! A small web site inside this process, for the examples that fetch.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,10 +18,10 @@ use runtime_core::sync::Barrier;
 
 /// A site on a free port of this machine:
 ///
-/// * `/after/MS` answers after so many milliseconds,
+/// * `/after/MS` answers after that many milliseconds,
 /// * `/image/NUMBER` answers with a few bytes, and with its query,
 /// * `/never` does not answer,
-/// * all else is not found.
+/// * everything else is not found.
 ///
 /// It ends when it is dropped.
 pub struct Site {
@@ -29,21 +29,22 @@ pub struct Site {
     visitors: Arc<Visitors>,
 }
 
-/// Who is at the site.
+/// The site's current requests.
 struct Visitors {
-    /// Requests are served in groups of so many.
+    /// Requests are served in groups of this size.
     groups: Barrier,
     now: AtomicUsize,
     most: AtomicUsize,
 }
 
 impl Site {
-    /// Opens a site that serves everybody at once.
+    /// Opens a site that serves every request at once.
     pub async fn open() -> io::Result<Self> {
         Self::for_groups_of(1).await
     }
 
-    /// Opens a site that serves nobody before so many are there: who fetches one page after the other waits for ever.
+    /// Opens a site that serves no request before that many have arrived. A client that fetches pages one by one waits
+    /// forever.
     pub async fn for_groups_of(visitors: usize) -> io::Result<Self> {
         let visitors = Arc::new(Visitors {
             groups: Barrier::new(visitors),
@@ -61,7 +62,7 @@ impl Site {
         Ok(format!("http://{}{path}", self.server.local_addr()?))
     }
 
-    /// The most requests that there were at any time.
+    /// The highest number of simultaneous requests.
     pub fn most_at_once(&self) -> usize {
         self.visitors.most.load(Ordering::Relaxed)
     }
@@ -73,7 +74,7 @@ async fn serve(stream: TcpStream, visitors: Arc<Visitors>) -> hyper::Result<()> 
         let visitors = visitors.clone();
         async move {
             let _here = Visit::begin(&visitors);
-            // Only a barrier that is broken is an error, and nobody breaks this one.
+            // Only a broken barrier is an error, and nothing breaks this one.
             let _ = visitors.groups.wait().await;
             Ok::<_, Infallible>(answer(request.uri()).await)
         }
@@ -105,7 +106,7 @@ async fn answer(url: &Uri) -> Response<Full<Bytes>> {
     Response::new(Full::from(body))
 }
 
-/// Counts while it lives.
+/// Counts as long as it lives.
 struct Visit<'a>(&'a Visitors);
 
 impl<'a> Visit<'a> {

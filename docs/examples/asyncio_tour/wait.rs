@@ -1,4 +1,4 @@
-//! The forms of `wait`: it says which have ended and which have not, and cancels nothing.
+//! The forms of `wait`: it returns which tasks have ended and which have not, and cancels nothing.
 
 use std::future::Future;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use runtime_core::combine::{Waited, wait};
 use runtime_core::sleep;
 
-/// Anything that can be awaited. Handles of tasks are waited for likewise.
+/// Anything that can be awaited. It works the same for task handles.
 type Job = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 // ANCHOR: program

@@ -1,4 +1,4 @@
-//! A workload of one's own: tasks in a ring pass a number on.
+//! Your own workload: tasks in a ring pass on a number.
 
 // ANCHOR: workload
 use bench_suite::registry::{Group, Mode, Parameter, Workload};
@@ -7,7 +7,7 @@ use bench_suite::workloads::Program;
 use bench_suite::{Failure, Meter, Params};
 use runtime_core::{ChannelReceiver, ChannelSender, Runtime};
 
-/// Tasks in a ring pass a number on, and each adds one: exactly one task has something to do at any time.
+/// Tasks in a ring pass on a number, and each adds one. Exactly one task has something to do at any time.
 pub(crate) struct Baton;
 
 impl Program for Baton {
@@ -33,7 +33,7 @@ impl Program for Baton {
         while repetitions.next(meter) {
             let arrived = once_round(&rt, tasks).await;
             if arrived != Some(tasks) {
-                let what = format!("the number arrived as {arrived:?} and should be {tasks}");
+                let what = format!("the number arrived as {arrived:?} but should be {tasks}");
                 return Err(Failure::WrongAnswer(what));
             }
             repetitions.done(meter, tasks);
@@ -42,7 +42,7 @@ impl Program for Baton {
     }
 }
 
-/// Sends 0 into a chain of `tasks` tasks; what comes out at its end.
+/// Sends 0 into a chain of `tasks` tasks, and returns the number from its end.
 async fn once_round<R: Runtime>(rt: &R, tasks: u64) -> Option<u64> {
     let (first, mut last) = rt.channel(1);
     for _ in 0..tasks {
@@ -50,7 +50,7 @@ async fn once_round<R: Runtime>(rt: &R, tasks: u64) -> Option<u64> {
         let mut receiver = std::mem::replace(&mut last, next);
         drop(rt.spawn(async move {
             if let Some(number) = receiver.recv().await {
-                // An error means that nobody waits for it any more.
+                // An error means that nothing waits for it any more.
                 let _ = sender.send(number + 1_u64).await;
             }
         }));

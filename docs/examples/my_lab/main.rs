@@ -1,4 +1,4 @@
-//! The `lab` command with a workload of one's own: `cargo run --release -p docs --example my_lab -- compare baton`.
+//! The `lab` command with your own workload: `cargo run --release -p docs --example my_lab -- compare baton`.
 // ANCHOR: lab
 mod baton;
 

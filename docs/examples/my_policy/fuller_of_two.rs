@@ -1,10 +1,10 @@
-//! A policy in a crate of its own.
+//! A policy in its own crate.
 // ANCHOR: policy
 use std::iter::once;
 
 use runtime_mn::policy::{Attempt, Policy, SearchView};
 
-/// As the default, but a thief draws two victims and robs the one that has more: the power of two choices.
+/// Like the default, but a thief draws two victims and steals from the fuller one: the power of two choices.
 ///
 /// Source: Mitzenmacher, "The power of two choices in randomized load balancing", 2001.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Policy for FullerOfTwo {
         once(Attempt::Injected)
             .chain(fuller.map(Attempt::Steal))
             .chain(once(Attempt::DueTimers))
-            // Neither had anything: before a worker sleeps, it must have looked at all.
+            // Neither had anything. Before a worker sleeps, it must have checked all others.
             .chain(thief.victims().map(Attempt::Steal))
             .chain(thief.victims().map(Attempt::StealSlot))
     }

@@ -1,4 +1,4 @@
-//! The `lab` command with a scheduling policy of one's own:
+//! The `lab` command with your own scheduling policy:
 //! `cargo run --release -p docs --example my_policy -- compare spawn --runtime mn,mine`.
 // ANCHOR: lab
 mod fuller_of_two;
@@ -19,7 +19,10 @@ type Mine = MnWith<FullerOfTwo>;
 
 fn main() -> ExitCode {
     let mut registry = Registry::standard();
-    let info = RuntimeInfo::new("mine", "M:N, and a thief robs the fuller of two victims");
+    let info = RuntimeInfo::new(
+        "mine",
+        "M:N, and a thief steals from the fuller of two victims",
+    );
     registry
         .runtimes
         .push(info.launched_by::<Mine>(Reactor::Chosen));

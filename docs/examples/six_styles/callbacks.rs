@@ -1,4 +1,4 @@
-//! Callbacks, as in Twisted's protocols and early Node: whoever wants the result hands in a function.
+//! Callbacks, as in Twisted's protocols and early Node: to get a result, you pass a function.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ fn fetch(url: &'static str, done: impl FnOnce(Outcome) + Send + 'static) {
     drop(call_later(delay, move || done(outcome)));
 }
 
-/// What is left to do, and what has come. The last callback to come takes it all.
+/// The number of missing results, and the results so far. The last callback takes them.
 struct Gathering {
     outcomes: Vec<Option<Outcome>>,
     missing: usize,

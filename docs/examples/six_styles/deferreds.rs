@@ -1,4 +1,4 @@
-//! Deferreds, as in Twisted: a result that is not there yet is a value, and callbacks are chained to it.
+//! Deferreds, as in Twisted: a result that does not exist yet is a value, and callbacks are chained to it.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use runtime_core::sync::oneshot;
 use crate::site::{self, Outcome, URLS};
 
 // ANCHOR: deferred
-/// A result that comes later, and what is to be done with it.
+/// A result that comes later, and what to do with it.
 pub(crate) struct Deferred<T>(Arc<Mutex<State<T>>>);
 
 enum State<T> {
@@ -23,18 +23,18 @@ impl<T: Send + 'static> Deferred<T> {
         Self(Arc::new(Mutex::new(State::Empty)))
     }
 
-    /// The side that fires.
+    /// The side that fires it.
     pub(crate) fn again(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 
-    /// The result is there: whatever is chained is called. Twisted's `callback` and `errback` in one, as `T` is a
-    /// `Result` where something may fail.
+    /// Sets the result, and calls whatever is chained. This is Twisted's `callback` and `errback` in one, because `T`
+    /// is a `Result` if something can fail.
     pub(crate) fn fire(&self, value: T) {
         self.settle(State::Fired(value));
     }
 
-    /// Chains `next` to it: its result is the new deferred's. Twisted's `addCallback`.
+    /// Chains `next`: the new deferred gets its result. Twisted's `addCallback`.
     pub(crate) fn then<U: Send + 'static>(
         self,
         next: impl FnOnce(T) -> U + Send + 'static,
@@ -47,7 +47,7 @@ impl<T: Send + 'static> Deferred<T> {
         result
     }
 
-    /// One half comes first and waits here; the second one meets it.
+    /// The first half to arrive waits here, and the second one meets it.
     fn settle(&self, half: State<T>) {
         let before = std::mem::replace(&mut *self.0.lock().expect("no panics"), State::Used);
         match (before, half) {

@@ -1,6 +1,6 @@
-//! Generators by hand, as in Tornado: a function that stops at each `yield` and is sent the result when it goes on.
-//! Rust has no `yield`, so what Python's compiler does is written out: the function is an enum of the places where it
-//! stops. What `async fn` does is just this.
+//! Generators by hand, as in Tornado: a function stops at each `yield`, and receives the result when it continues. Rust
+//! has no `yield`, so the work of Python's compiler is written out: the function is an enum of the places where it
+//! stops. `async fn` does exactly this.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,16 +10,16 @@ use crate::deferreds::{Deferred, gather};
 use crate::site::{self, Outcome, URLS};
 
 // ANCHOR: generator
-/// What came of letting a generator go on.
+/// What a generator returns when it stops.
 enum Step<T> {
-    /// It waits for this, and wants to be sent the result.
+    /// It waits for this, and wants to receive the result.
     Yielded(Deferred<Sent>),
     Returned(T),
 }
 
-/// What a generator is sent when it goes on.
+/// What a generator receives when it continues.
 enum Sent {
-    /// It begins.
+    /// The first call.
     Nothing,
     /// The delay is over.
     Slept,
@@ -104,8 +104,8 @@ impl Generator for FetchFive {
 // ANCHOR_END: style
 
 // ANCHOR: yield_from
-/// `def both(): result = yield from inner; ...`: the outer generator hands on what it is sent, and yields what the
-/// inner one yields, until that returns. Nobody in between is a deferred. `.await` does the same.
+/// `def both(): result = yield from inner; ...`: the outer generator passes on what it receives, and yields what the
+/// inner one yields, until that returns. No deferred is needed in between. `.await` does the same.
 struct YieldFrom<G: Generator, F> {
     inner: G,
     and_then: Option<F>,

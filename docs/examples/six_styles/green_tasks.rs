@@ -1,4 +1,4 @@
-//! Green tasks, as in gevent and Go: plain functions, each on a stack of its own.
+//! Green tasks, as in gevent and Go: plain functions, each on its own stack.
 
 use runtime_core::green::{self, WaitExt as _};
 

@@ -1,5 +1,5 @@
-//! One program in six styles: five pages are fetched at the same time, each at its cost, and the costs are added up.
-//! The output is the same. The book shows the styles side by side.
+//! One program in six styles: it fetches five pages at the same time, each at its cost, and adds up the costs. The
+//! output is the same. The book shows the styles side by side.
 
 mod async_fn;
 mod callbacks;
@@ -11,7 +11,7 @@ mod site;
 
 use site::Outcome;
 
-/// What each style makes of the five addresses: the outcomes in the addresses' order.
+/// A style's result for the five addresses: the outcomes, in the order of the addresses.
 type Style = fn() -> Vec<Outcome>;
 
 const STYLES: [(&str, Style); 6] = [
@@ -50,7 +50,7 @@ mod tests {
         }
     }
 
-    /// Lines of code in that part of a file.
+    /// The lines of code in a part of a file.
     fn lines(text: &str, part: &str) -> usize {
         let begin = format!("// ANCHOR: {part}\n");
         let (_, rest) = text.split_once(&begin).expect("it begins");

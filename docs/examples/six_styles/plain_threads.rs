@@ -1,4 +1,4 @@
-//! Plain threads: the kernel does what the others do by hand.
+//! Plain threads: the kernel does what the program does in the other styles.
 
 use std::thread;
 

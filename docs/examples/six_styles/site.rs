@@ -1,4 +1,4 @@
-//! What the six programs have in common: five addresses, what a fetch gives, and the report.
+//! What the six programs share: five addresses, the results of the fetches, and the report.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub(crate) const URLS: [&str; 5] = [
     "http://five.example",
 ];
 
-/// A page that was fetched.
+/// A fetched page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Page {
     pub(crate) bytes: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Page {
 
 pub(crate) type Outcome = Result<Page, &'static str>;
 
-/// How long the network takes to answer, and what it answers.
+/// How long the network takes to answer, and the answer.
 pub(crate) fn network(url: &str) -> (Duration, Outcome) {
     let (cost_ms, bytes) = match url {
         "http://one.example" => (20, 100),
@@ -32,7 +32,7 @@ pub(crate) fn network(url: &str) -> (Duration, Outcome) {
     (Duration::from_millis(cost_ms), Ok(Page { bytes, cost_ms }))
 }
 
-/// One line for each address, and the sums.
+/// One line per address, and the sums.
 pub(crate) fn report(outcomes: &[Outcome]) -> String {
     let mut text = String::new();
     for (url, outcome) in URLS.iter().zip(outcomes) {

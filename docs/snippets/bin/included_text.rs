@@ -10,7 +10,7 @@ use docs::sources::{FOLDER, Sources};
 use serde_json::{Map, Value, json};
 
 fn main() -> ExitCode {
-    // `supports RENDERER` asks whether there is anything to do for a renderer: there is for each.
+    // mdBook asks with `supports RENDERER` whether to run this for a renderer. Exit code 0 means yes.
     if std::env::args_os()
         .nth(1)
         .is_some_and(|word| word == "supports")
@@ -57,7 +57,7 @@ fn preprocess() -> io::Result<Value> {
     Ok(book)
 }
 
-/// The chapter with the files' pages below it.
+/// The chapter with the source files' pages below it.
 fn source_chapter(sources: &Sources) -> io::Result<Value> {
     const TITLE: &str = "Files of the repository";
     let mut content = format!(
@@ -90,7 +90,7 @@ fn path_of(chapter: &Map<String, Value>) -> Option<PathBuf> {
     path.and_then(Value::as_str).map(PathBuf::from)
 }
 
-/// Does something with every chapter in `value`, however deep it stands.
+/// Calls `action` for every chapter in `value`, at any depth.
 fn each_chapter(value: &mut Value, action: &mut dyn FnMut(&mut Map<String, Value>)) {
     match value {
         Value::Array(items) => {

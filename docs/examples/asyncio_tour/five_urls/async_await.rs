@@ -1,4 +1,5 @@
-//! With async functions, as in asyncio: what waits looks like what does not, and errors go their usual way.
+//! With async functions, as in asyncio: code that waits looks like code that does not, and errors are handled as
+//! usual.
 
 use std::io;
 use std::time::{Duration, Instant};

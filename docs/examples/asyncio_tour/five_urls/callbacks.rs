@@ -1,5 +1,5 @@
-//! With callbacks and deferreds, as in Twisted: nothing ever waits. Each function says what is to be called with its
-//! result, and returns at once; what has to be known later moves into the callbacks.
+//! With callbacks and deferreds, as in Twisted: nothing ever waits. Each function registers what to call with its
+//! result, and returns at once. Data that is needed later moves into the callbacks.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::{expect_page, print_costs, urls};
 use crate::client::{Answer, get};
 use crate::site::Site;
 
-/// Twisted's function of that name: what the library has to offer.
+/// Twisted's function of that name, as the library would provide it.
 fn get_page(url: String) -> Deferred<Answer> {
     let (trigger, answer) = deferred();
     spawn(async move { get(&url).await }).on_complete(|outcome| {

@@ -1,22 +1,21 @@
-//! A result that is not there yet, and what is to be done with it: Twisted's `Deferred`.
+//! A result that does not exist yet, and what to do with it: Twisted's `Deferred`.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a callback is given, and what it returns: the next callback is called with a value, the next errback with an
-/// error.
+/// The argument and the result of a callback. A value goes to the next callback, an error to the next errback.
 pub type Outcome<T> = io::Result<T>;
 
 type Callback<T> = Box<dyn FnOnce(Outcome<T>) + Send>;
 
 // ANCHOR: deferred
-/// The side that callbacks are added to. Each addition makes a link of a chain, which has an outcome of its own.
+/// The side to which callbacks are added. Each addition creates a link of a chain, which has its own outcome.
 pub struct Deferred<T>(Arc<Mutex<Meeting<T>>>);
 
-/// The other side, for the one who will have the outcome, once.
+/// The other side, which sets the outcome, once.
 pub struct Trigger<T>(Arc<Mutex<Meeting<T>>>);
 
-/// Outcome and callback come in either order, and from any thread; the second to come calls.
+/// Outcome and callback arrive in either order, and from any thread; whichever is second makes the call.
 struct Meeting<T> {
     outcome: Option<Outcome<T>>,
     callback: Option<Callback<T>>,
@@ -59,7 +58,7 @@ impl<T: 'static> Deferred<T> {
         });
     }
 
-    /// Calls `function` with the outcome; the next link has what it returns.
+    /// Calls `function` with the outcome; its result is the next link's outcome.
     fn add_both<U: Send + 'static>(
         self,
         function: impl FnOnce(Outcome<T>) -> Outcome<U> + Send + 'static,
@@ -69,7 +68,7 @@ impl<T: 'static> Deferred<T> {
         next
     }
 
-    /// Calls `function` with the value; an error goes past it, to the next errback.
+    /// Calls `function` with the value; an error skips it, and goes to the next errback.
     pub fn add_callback<U: Send + 'static>(
         self,
         function: impl FnOnce(T) -> Outcome<U> + Send + 'static,
@@ -79,7 +78,7 @@ impl<T: 'static> Deferred<T> {
 }
 
 impl<T: Send + 'static> Deferred<T> {
-    /// Calls `function` with the error, which it may turn into a value; a value goes past it.
+    /// Calls `function` with the error, which it may turn into a value; a value skips it.
     pub fn add_errback(
         self,
         function: impl FnOnce(io::Error) -> Outcome<T> + Send + 'static,
@@ -94,7 +93,7 @@ pub fn gather_results<T: Send + 'static>(deferreds: Vec<Deferred<T>>) -> Deferre
     let (trigger, gathered) = deferred();
     let mut values = Vec::new();
     values.resize_with(deferreds.len(), || None);
-    // Gone once it was fired.
+    // `None` once it has fired.
     let gathering = Arc::new(Mutex::new((values, Some(trigger))));
     for (index, deferred) in deferreds.into_iter().enumerate() {
         let gathering = Arc::clone(&gathering);
@@ -117,7 +116,7 @@ pub fn gather_results<T: Send + 'static>(deferreds: Vec<Deferred<T>>) -> Deferre
     gathered
 }
 
-/// Run by the tests of the examples.
+/// Run with the tests of the examples.
 #[cfg(test)]
 pub const TESTS: &[(&str, fn())] = &[
     (
@@ -142,7 +141,7 @@ mod tests {
         io::Error::other(what)
     }
 
-    /// What comes out of `deferred`, if it was fired.
+    /// The outcome of `deferred`, if it has fired.
     fn outcome<T: Send + 'static>(deferred: Deferred<T>) -> Option<Result<T, String>> {
         let (sender, receiver) = std::sync::mpsc::channel();
         deferred.when_fired(move |outcome| drop(sender.send(outcome)));

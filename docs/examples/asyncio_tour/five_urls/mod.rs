@@ -1,7 +1,7 @@
-//! Five URLs are fetched at once, and the cost of each is printed, and the total: in three styles, as they followed
-//! one another.
+//! Fetches five URLs at once, and prints the cost of each and the total, in three styles in historical order.
 //!
-//! The site answers nobody before all five are there. So the program ends only if it does fetch them at once.
+//! The site answers only after all five requests have arrived, so the program ends only if it really fetches them at
+//! once.
 
 pub mod async_await;
 pub mod callbacks;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::client::{Answer, StatusCode};
 use super::site::Site;
 
-/// The pages, by the milliseconds that each takes.
+/// The pages, named after the milliseconds that each takes.
 const PAGES: [u64; 5] = [100, 20, 60, 40, 80];
 
 fn urls(site: &Site) -> io::Result<Vec<String>> {
@@ -22,7 +22,7 @@ fn urls(site: &Site) -> io::Result<Vec<String>> {
     PAGES.into_iter().map(url).collect()
 }
 
-/// An answer that is none of a page is an error.
+/// Any answer other than a page is an error.
 fn expect_page(answer: Answer) -> io::Result<()> {
     match answer.status {
         StatusCode::OK => Ok(()),

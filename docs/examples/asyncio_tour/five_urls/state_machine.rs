@@ -1,8 +1,8 @@
-//! With state machines, which is what Tornado's generators were: a function that `yield`s where it waits, and is
-//! called again to go on from there, with what it has kept.
+//! With state machines, which is what Tornado's generators were: a function `yield`s where it waits. When it is called
+//! again, it continues from there, with its variables.
 //!
-//! Python made the machine of the generator, as Rust makes one of an `async fn`. Here they are written out by hand:
-//! each variant is a place where the function can stand, with the variables that live on there.
+//! Python turns the generator into a machine, as Rust does with an `async fn`. Here the machines are written by hand.
+//! Each variant is a place where the function can stop, with the variables that are still needed there.
 
 use std::future::Future;
 use std::io;
@@ -32,7 +32,7 @@ enum Cost {
 }
 
 impl Cost {
-    /// Goes on from where it stands: to the next place, or to the result. `Pending` is the `yield`.
+    /// Continues from where it stopped: to the next place, or to the result. `Pending` is the `yield`.
     fn resume(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Duration>> {
         loop {
             match self {
@@ -99,7 +99,7 @@ impl Program {
                     tasks,
                     costs,
                 } => {
-                    // One after the other: they all run meanwhile.
+                    // Joined one after the other, while all of them run.
                     while let Some(task) = tasks.get_mut(costs.len()) {
                         let cost = ready!(Pin::new(task).poll(cx)).map_err(io::Error::other)?;
                         costs.push(cost?);
@@ -119,7 +119,7 @@ pub async fn run() -> io::Result<()> {
 }
 // ANCHOR_END: program
 
-/// What the runtime polls is a machine that can be resumed.
+/// The runtime polls a machine that can be resumed.
 impl Future for Cost {
     type Output = io::Result<Duration>;
 
