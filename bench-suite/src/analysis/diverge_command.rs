@@ -57,7 +57,7 @@ fn two_of(path: &str, runtimes: &[String]) -> Result<[Run; 2], CommandError> {
             run_under(&trace, path, one)?.clone(),
             run_under(&trace, path, other)?.clone(),
         ]),
-        _ => Err(two_ways(runtimes.len())),
+        _ => Err(need_two(runtimes.len())),
     }
 }
 
@@ -68,7 +68,7 @@ fn two_recorded(
 ) -> Result<[Run; 2], CommandError> {
     let arms = arms(arguments)?;
     let [one, other] = arms.as_slice() else {
-        return Err(two_ways(arms.len()));
+        return Err(need_two(arms.len()));
     };
     Ok([
         record(registry, workload, one, &arguments.recording)?,
@@ -76,9 +76,9 @@ fn two_recorded(
     ])
 }
 
-fn two_ways(count: usize) -> CommandError {
+fn need_two(count: usize) -> CommandError {
     usage(format!(
-        "{count} ways to run it, but exactly 2 can be compared; name two of --runtime, --policy or --knob values"
+        "two runs can be compared, and the options name {count}; give two values of --runtime, --policy or --knob"
     ))
 }
 
