@@ -85,11 +85,12 @@ impl ThreadsForkJoin {
             knob: "`ThreadsForkJoin::with_stack_bytes`",
         };
         let part = TaskThread::part_of_current();
-        let spawned = Permit::take().and_then(|permit| {
+        let spawned = Permit::take().and_then(|(permit, starting)| {
             thread::Builder::new()
                 .stack_size(self.stack_bytes)
                 .spawn_scoped(scope, move || {
-                    let _permit = permit.started();
+                    drop(starting);
+                    permit.keep_until_exit();
                     stack.watch(|| part.run(branch));
                 })
         });

@@ -8,14 +8,20 @@
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::thread_budget::Permit;
+
 /// The longest pause between two checks of [`OsThread::join_until`].
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
-pub(crate) struct OsThread(JoinHandle<()>);
+pub(crate) struct OsThread {
+    handle: JoinHandle<()>,
+    /// Returned once the thread is joined, because its mappings exist until then.
+    permit: Permit,
+}
 
 impl OsThread {
-    pub(crate) fn new(handle: JoinHandle<()>) -> Self {
-        Self(handle)
+    pub(crate) fn new(handle: JoinHandle<()>, permit: Permit) -> Self {
+        Self { handle, permit }
     }
 
     /// Joins the thread if it has exited, after its last destructor. Otherwise returns it.
@@ -25,19 +31,19 @@ impl OsThread {
 
         // SAFETY: the handle has neither joined nor detached its thread. The thread's result is not requested.
         let result =
-            unsafe { libc::pthread_tryjoin_np(self.0.as_pthread_t(), std::ptr::null_mut()) };
+            unsafe { libc::pthread_tryjoin_np(self.handle.as_pthread_t(), std::ptr::null_mut()) };
         if result != 0 {
             return Err(self);
         }
         // The thread is joined: the handle must not detach it any more.
-        let _joined = self.0.into_pthread_t();
+        let _joined = self.handle.into_pthread_t();
         Ok(())
     }
 
     /// Detaches the thread if it has finished its task: here there is no way to know when it has exited.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn try_join(self) -> Result<(), Self> {
-        if self.0.is_finished() {
+        if self.handle.is_finished() {
             Ok(())
         } else {
             Err(self)
@@ -47,7 +53,8 @@ impl OsThread {
     /// Waits until the thread has exited.
     pub(crate) fn join(self) {
         // A task's panic is in its outcome; the thread's own result adds nothing.
-        let _ = self.0.join();
+        let _ = self.handle.join();
+        drop(self.permit);
     }
 
     /// Like [`join`](OsThread::join), but only until `deadline`: then the thread is detached.
@@ -57,7 +64,7 @@ impl OsThread {
         while let Err(running) = this.try_join() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return running.permit.forget();
             }
             // Nearly all threads have exited within some microseconds.
             thread::sleep(pause.min(left));
@@ -71,8 +78,16 @@ impl OsThread {
 mod tests {
     use std::cell::RefCell;
     use std::sync::mpsc::{self, Receiver, Sender};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::*;
+    use crate::thread_budget;
+
+    /// The budget is that of the process, so these tests take turns.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     /// Reports that it is being dropped, and waits until it may continue.
     struct Waits(Sender<()>, Receiver<()>);
@@ -88,16 +103,36 @@ mod tests {
         static WAITS: RefCell<Option<Waits>> = const { RefCell::new(None) };
     }
 
+    fn permit() -> Permit {
+        Permit::take().expect("room for a thread").0
+    }
+
     /// A thread in the destructor of its thread-local, and the sender that lets it continue.
     fn in_destructor() -> (OsThread, Sender<()>) {
         let ((tell, told), (release, released)) = (mpsc::channel(), mpsc::channel());
         let thread = thread::spawn(move || WAITS.set(Some(Waits(tell, released))));
         told.recv().unwrap();
-        (OsThread::new(thread), release)
+        (OsThread::new(thread, permit()), release)
+    }
+
+    #[test]
+    fn a_thread_counts_against_the_budget_until_it_is_joined() {
+        let _alone = alone();
+        let before = thread_budget::live();
+        let (mut thread, release) = in_destructor();
+        assert_eq!(thread_budget::live(), before + 1);
+        release.send(()).unwrap();
+        while let Err(running) = thread.try_join() {
+            assert_eq!(thread_budget::live(), before + 1);
+            thread::yield_now();
+            thread = running;
+        }
+        assert_eq!(thread_budget::live(), before);
     }
 
     #[test]
     fn a_thread_is_joined_after_its_last_destructor_and_not_before() {
+        let _alone = alone();
         let (mut thread, release) = in_destructor();
         for _ in 0..100 {
             thread = thread.try_join().expect_err("it has not exited");
@@ -111,6 +146,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_does_not_exit_is_waited_for_until_the_deadline() {
+        let _alone = alone();
         let (thread, release) = in_destructor();
         let deadline = Instant::now() + Duration::from_millis(5);
         thread.join_until(deadline);

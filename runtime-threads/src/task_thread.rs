@@ -130,7 +130,7 @@ impl TaskThread {
     }
 
     fn spawn(this: &SchedulerArc<Self>, id: TaskId, abort: &AbortHandle) -> io::Result<OsThread> {
-        let permit = Permit::take()?;
+        let (permit, starting) = Permit::take()?;
         let (named, abort, thread) = (this.shared.name_thread(), abort.clone(), this.clone());
         thread::Builder::new()
             .name(named)
@@ -142,15 +142,15 @@ impl TaskThread {
                     bytes: thread.shared.stack_bytes,
                     knob: "`runtime_threads::Builder::stack_bytes`",
                 };
-                stack.watch(|| Self::run(&thread, id, permit));
+                // The closure runs on the new thread, so its mappings exist.
+                drop(starting);
+                stack.watch(|| Self::run(&thread, id));
             })
-            .map(OsThread::new)
+            .map(|handle| OsThread::new(handle, permit))
     }
 
     /// The main function of the thread.
-    fn run(this: &SchedulerArc<Self>, id: TaskId, permit: Permit) {
-        // Dropped in the reverse order: the permit covers the thread to its end.
-        let _permit = permit.started();
+    fn run(this: &SchedulerArc<Self>, id: TaskId) {
         let _listed = Listed { this, id };
         let _role = trace::thread_is(ThreadKind::Task, this.state.worker);
         OWN.set((Arc::as_ptr(&this.shared), ptr::from_ref::<Self>(this)));

@@ -5,10 +5,14 @@
 //! overflows, and ends the process if it can't. To avoid this, threads are created only while there is room for all of
 //! their mappings. The limit holds for the process, and so does the budget.
 //!
+//! A thread that has ended its task still has its mappings. On a busy machine thousands of threads may be about to exit,
+//! so a permit is returned only when its thread was joined, or exits by itself.
+//!
 //! When permits run out, the mappings of the process are counted. Only half of the room is handed out at a time,
 //! because other code maps memory, too. It takes a handful of counts to reach the limit, and each takes some
 //! milliseconds.
 
+use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -43,16 +47,18 @@ struct Budget {
     full_since: Option<Instant>,
 }
 
-/// Room for one thread. Dropped at the thread's end, which returns it.
+/// Room for one thread. Dropped when the thread's mappings are gone, which is after its end.
 #[derive(Debug)]
 pub(crate) struct Permit {
     _private: (),
 }
 
 impl Permit {
+    /// Room for a thread, and the mark that it has not begun.
+    ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room. This is also the kind of the system's refusals.
-    pub(crate) fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<(Self, Starting)> {
         let mut budget = BUDGET.lock();
         if budget.permits == 0 {
             budget.count();
@@ -60,43 +66,59 @@ impl Permit {
         budget.permits = budget.permits.checked_sub(1).ok_or_else(refusal)?;
         budget.live += 1;
         budget.starting += 1;
-        Ok(Self { _private: () })
+        Ok((Self { _private: () }, Starting { _private: () }))
     }
 
-    /// The new thread calls this at its start, when its mappings exist.
-    pub(crate) fn started(self) -> StartedPermit {
-        BUDGET.lock().starting -= 1;
+    /// The calling thread keeps the permit until it exits. For a thread that nothing joins.
+    pub(crate) fn keep_until_exit(self) {
+        thread_local! {
+            // The standard library unmaps the signal stack before the destructors of thread-locals run.
+            static KEPT: RefCell<Option<Permit>> = const { RefCell::new(None) };
+        }
+        let unkept = KEPT.try_with(|kept| kept.replace(Some(self)));
+        debug_assert!(
+            matches!(unkept, Ok(None)),
+            "called once, at the thread's start"
+        );
+    }
+
+    /// The thread lives on, and nothing will say when it ends. The next count of the mappings includes it.
+    pub(crate) fn forget(self) {
         std::mem::forget(self);
-        StartedPermit { _private: () }
     }
-}
-
-/// A [`Permit`] whose thread has all of its mappings.
-#[derive(Debug)]
-pub(crate) struct StartedPermit {
-    _private: (),
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut budget = BUDGET.lock();
-        budget.starting -= 1;
-        budget.give_back();
+        budget.live -= 1;
+        budget.permits += 1;
     }
 }
 
-impl Drop for StartedPermit {
+/// A thread that may not have all of its mappings yet. It drops this at its start, when they exist.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    _private: (),
+}
+
+impl Drop for Starting {
     fn drop(&mut self) {
-        BUDGET.lock().give_back();
+        BUDGET.lock().starting -= 1;
     }
+}
+
+/// The threads whose permits are taken.
+pub(crate) fn live() -> usize {
+    BUDGET.lock().live
+}
+
+/// Whether a thread has been created that has not begun.
+pub(crate) fn is_any_starting() -> bool {
+    BUDGET.lock().starting > 0
 }
 
 impl Budget {
-    fn give_back(&mut self) {
-        self.live -= 1;
-        self.permits += 1;
-    }
-
     /// Counts how many more threads there is room for.
     fn count(&mut self) {
         if self

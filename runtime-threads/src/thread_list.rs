@@ -14,6 +14,7 @@ use runtime_kernel::task_list::LiveTask;
 use runtime_kernel::time::{Clock, Quiet};
 
 use crate::os_thread::OsThread;
+use crate::thread_budget;
 use crate::thread_state::ThreadState;
 
 /// This many of the threads that left last are not joined yet, because they are about to exit.
@@ -21,7 +22,9 @@ const JUST_LEFT: usize = 3;
 /// How many of the other threads a leaving thread tries to join: more than one, so that their number falls, but few,
 /// so that it costs little.
 const LOOKED_AT: usize = 2;
-/// How often a spawner that was refused a thread yields to threads that are about to exit.
+/// How many threads a spawner that was refused a thread tries to join at a time.
+const LOOKED_AT_FOR_ROOM: usize = 64;
+/// How often a spawner that was refused a thread yields to threads that are about to begin or to exit.
 const PATIENCE: u32 = 100;
 
 pub(crate) struct ThreadList {
@@ -176,21 +179,26 @@ impl ThreadList {
         }
     }
 
-    /// Call this when the system has refused a thread. It joins threads that have exited but still have their stacks.
-    /// If it returns false there are none, and there is no use in trying again.
+    /// Call this when a thread was refused. It joins threads that have exited but still have their stacks. If there are
+    /// none, it yields a few times to those that are about to exit, and to those that have not begun: many tasks end
+    /// soon. If it returns false, there is no use in trying again.
     pub(crate) fn make_room(&self) -> bool {
+        let before = thread_budget::live();
         for _ in 0..PATIENCE {
-            let mut state = self.state.lock();
-            let unjoined = std::mem::take(&mut state.unjoined);
-            let before = unjoined.len();
-            // Under the lock, because it waits for no thread and runs no foreign code.
-            state.unjoined = try_join(unjoined).collect();
-            match state.unjoined.len() {
-                0 if before == 0 => return false,
-                now if now < before => return true,
-                _ => drop(state),
+            let has_unjoined = {
+                let mut state = self.state.lock();
+                let looked_at = state.unjoined.len().min(LOOKED_AT_FOR_ROOM);
+                let unjoined: Vec<_> = state.unjoined.drain(..looked_at).collect();
+                // Under the lock, because it waits for no thread and runs no foreign code.
+                state.unjoined.extend(try_join(unjoined));
+                !state.unjoined.is_empty()
+            };
+            if thread_budget::live() < before {
+                return true;
             }
-            // Most of them are about to exit.
+            if !has_unjoined && !thread_budget::is_any_starting() {
+                return false;
+            }
             std::thread::yield_now();
         }
         false
