@@ -1,4 +1,4 @@
-//! The table of the page "asyncio to here": no call is missing, and each row names an existing test.
+//! The table of the page "From asyncio to here": no call is missing, and each row names an existing test.
 
 use std::fs;
 use std::path::{Path, PathBuf};

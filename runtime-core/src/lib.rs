@@ -8,6 +8,7 @@
 //!   [`blocking`], [`budget`], [`metrics`], [`native`].
 //! - `runtime-library` is for the author of a program: [`runtime`], [`sync`], [`net`], [`fs`], [`process`],
 //!   [`signal`], [`combine`], [`task_scope`], [`cancellation`], [`task_local`], [`calls`].
+//! - `runtime-green` is for the author of a program, too: [`green`], tasks with their own stack.
 //! - `runtime-conformance` is the contract as a suite of tests, for the author of a scheduler: `testing`.
 //!
 //! The library builds on the kernel, and the suite on both. The kernel depends on neither.

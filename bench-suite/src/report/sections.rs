@@ -301,7 +301,7 @@ fn remarks(html: &mut String, section: &Section) {
     if remarks.is_empty() {
         return;
     }
-    html.push_str("<h3>Rounds that are not alike</h3>\n<ul>\n");
+    html.push_str("<h3>Uneven rounds</h3>\n<ul>\n");
     for (label, remark) in remarks {
         let _ = writeln!(
             html,

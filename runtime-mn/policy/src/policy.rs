@@ -16,8 +16,8 @@ use crate::{Attempt, Knobs, Place, SearchView, SleeperView, Source, WokenBy, Wor
 /// - A panic is contained, after the panic hook has reported it, and counts as no answer, too.
 /// - If there is no answer, the scheduler uses a default.
 /// - A task that the policy does not choose for long still runs: every 32nd tick a worker serves one of its own
-///   queues in turn, and every `injector-tick` ticks the injector. In the ranked queue, the oldest task gets that
-///   turn, so that no rank starves a task.
+///   queues in turn, and every `injector-tick` ticks the injector. The ranked queue has every eighth of these turns;
+///   its oldest task gets it, so that no rank starves a task.
 /// - A policy that spawns or wakes tasks while it is asked is not asked about those.
 ///
 /// A policy needs no threads, clocks or atomics. Time is a number in the view, randomness comes from a seeded

@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    /// `Shared::cancel_injected`.
+    /// `Shared::cancel_queued`.
     fn drain(&self) {
         while self.take() {
             self.cancelled.fetch_add(1, Relaxed);

@@ -1,10 +1,9 @@
 //! The pool for CPU-bound tasks: separate threads for tasks that do not return from their polls.
 //!
 //! A task with long polls delays everything behind it, whichever worker runs it. Once the monitor has caught it
-//! several times, it is *marked*, and each time that it is woken it comes here: to a few low-priority threads, which
-//! the kernel time-slices against the workers. The workers' latency therefore does not depend on it, and it still gets
-//! the CPU time that they leave. After a number of short polls the mark is removed, and the task returns to the
-//! workers.
+//! twice, it is *marked*, and each time that it is woken it comes here: to a few low-priority threads, which the
+//! kernel time-slices against the workers. The workers' latency therefore does not depend on it, and it still gets the
+//! CPU time that they leave. After a number of short polls the mark is removed, and the task returns to the workers.
 //!
 //! The threads are started when the first task comes, and end when none has come for a while.
 

@@ -87,7 +87,7 @@ impl Model {
         found
     }
 
-    /// Like `Local::drive_in_passing`.
+    /// Like `Hooks::poll_in_passing`.
     fn look(&self, index: usize) {
         let token = self.token.try_lock();
         if token.is_some() && self.ask(index, false) {
@@ -96,7 +96,7 @@ impl Model {
         }
     }
 
-    /// Like `Local::wait`: sleeps in the reactor or elsewhere.
+    /// Like `Hooks::wait`: sleeps in the reactor or elsewhere.
     fn sleep(&self, index: usize, parker: &Parker) {
         // The fence of `Idle::sleep`.
         fence(SeqCst);
