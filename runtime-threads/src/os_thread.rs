@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// The longest pause between two checks of [`OsThread::join_until`].
-const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_millis(1);
 
 pub(crate) struct OsThread(JoinHandle<()>);
 
@@ -61,7 +61,7 @@ impl OsThread {
             }
             // Nearly all threads have exited within some microseconds.
             thread::sleep(pause.min(left));
-            pause = (pause * 2 + Duration::from_micros(10)).min(LONGEST_PAUSE);
+            pause = (pause * 2 + Duration::from_micros(10)).min(MAX_PAUSE);
             this = running;
         }
     }
@@ -90,9 +90,9 @@ mod tests {
 
     /// A thread in the destructor of its thread-local, and the sender that lets it continue.
     fn in_destructor() -> (OsThread, Sender<()>) {
-        let ((tell, told), (release, released)) = (mpsc::channel(), mpsc::channel());
-        let thread = thread::spawn(move || WAITS.set(Some(Waits(tell, released))));
-        told.recv().unwrap();
+        let ((sender, receiver), (release, released)) = (mpsc::channel(), mpsc::channel());
+        let thread = thread::spawn(move || WAITS.set(Some(Waits(sender, released))));
+        receiver.recv().unwrap();
         (OsThread::new(thread), release)
     }
 

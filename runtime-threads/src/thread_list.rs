@@ -17,12 +17,12 @@ use crate::os_thread::OsThread;
 use crate::thread_state::ThreadState;
 
 /// This many of the threads that left last are not joined yet, because they are about to exit.
-const JUST_LEFT: usize = 3;
+const RECENTLY_LEFT: usize = 3;
 /// How many of the other threads a leaving thread tries to join: more than one, so that their number falls, but few,
 /// so that it costs little.
-const LOOKED_AT: usize = 2;
+const JOINS_PER_LEAVE: usize = 2;
 /// How often a spawner that was refused a thread yields to threads that are about to exit.
-const PATIENCE: u32 = 100;
+const MAX_YIELDS: u32 = 100;
 
 pub(crate) struct ThreadList {
     max_threads: Option<usize>,
@@ -108,7 +108,7 @@ impl ThreadList {
     pub(crate) fn withdraw(&self, id: TaskId) {
         let entry = {
             let mut state = self.state.lock();
-            self.tell(&state);
+            self.notify_if_closed(&state);
             state.live.remove(&id)
         };
         drop(entry);
@@ -162,7 +162,7 @@ impl ThreadList {
             Vec::new()
         };
         state.unjoined.extend(entry.os.take());
-        self.tell(state);
+        self.notify_if_closed(state);
         Retired { entry, unjoined }
     }
 
@@ -179,7 +179,7 @@ impl ThreadList {
     /// Call this when the system has refused a thread. It joins threads that have exited but still have their stacks.
     /// If it returns false there are none, and there is no use in trying again.
     pub(crate) fn make_room(&self) -> bool {
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_YIELDS {
             let mut state = self.state.lock();
             let unjoined = std::mem::take(&mut state.unjoined);
             let before = unjoined.len();
@@ -196,7 +196,7 @@ impl ThreadList {
         false
     }
 
-    fn tell(&self, state: &State) {
+    fn notify_if_closed(&self, state: &State) {
         if state.closed {
             self.left.notify_all();
         }
@@ -329,8 +329,8 @@ impl ThreadList {
 impl State {
     /// Some of the threads that have left, but not the last ones.
     fn take_unjoined(&mut self) -> Vec<OsThread> {
-        let ready = self.unjoined.len().saturating_sub(JUST_LEFT);
-        self.unjoined.drain(..ready.min(LOOKED_AT)).collect()
+        let ready = self.unjoined.len().saturating_sub(RECENTLY_LEFT);
+        self.unjoined.drain(..ready.min(JOINS_PER_LEAVE)).collect()
     }
 
     fn polling(&self) -> Vec<String> {
