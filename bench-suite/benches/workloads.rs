@@ -15,8 +15,8 @@ use criterion::{BenchmarkId, Criterion, SamplingMode};
 
 /// The timed part of one call takes at most this long. A hundred pairs of workload and runtime, with ten samples each,
 /// then fit in 15 minutes.
-const LONGEST_NS: u64 = 50_000_000;
-const SHORTEST_NS: u64 = 2_000_000;
+const MAX_NS: u64 = 50_000_000;
+const MIN_NS: u64 = 2_000_000;
 
 fn main() -> ExitCode {
     if let Some(code) = bench_suite::serve_if_asked() {
@@ -56,7 +56,7 @@ fn group(criterion: &mut Criterion, registry: &Registry, workload: &Workload) {
         group.bench_function(BenchmarkId::from_parameter(entry.runtime), |bencher| {
             bencher.iter_custom(|iterations| {
                 let wanted = (iterations as f64 * expected_ns_per_op) as u64;
-                let budget_ns = wanted.clamp(SHORTEST_NS, LONGEST_NS);
+                let budget_ns = wanted.clamp(MIN_NS, MAX_NS);
                 let ns_per_op = ns_per_op(workload, entry, budget_ns).unwrap_or_else(|failure| {
                     // Criterion needs a time and there is none. No figure is better than an invented one.
                     let (workload, runtime) = (entry.workload, entry.runtime);

@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_and_sockets_pass_what_is_sent() {
+    fn channels_and_sockets_pass_items_on() {
         behind_dyn(|rt| async move {
             let (sender, mut receiver) = rt.channel::<(u8, &str)>(1);
             sender.send((1, "one")).await.unwrap();

@@ -178,7 +178,7 @@ pub(crate) fn capacity_lines(capacities: &[&Capacity]) -> Vec<String> {
 }
 
 /// Whole searches that differ by more than this are worth a look.
-const NEAR: f64 = 0.05;
+const MAX_SPREAD: f64 = 0.05;
 
 fn capacity_line(one: &Capacity) -> String {
     let Some(rate) = one.per_s else {
@@ -213,12 +213,12 @@ fn capacity_line(one: &Capacity) -> String {
     let _ = write!(line, "; {} probes", one.probes.len());
     if one.repeats.len() > 1 {
         let off = one.repeats.iter().map(|other| (other / rate - 1.0).abs());
-        let near = off.clone().filter(|off| *off <= NEAR).count();
+        let near = off.clone().filter(|off| *off <= MAX_SPREAD).count();
         let _ = write!(
             line,
             "; {near} of {} searches within {} of their median, the furthest {} off",
             one.repeats.len(),
-            units::percent(NEAR),
+            units::percent(MAX_SPREAD),
             units::percent(off.fold(0.0, f64::max))
         );
     }
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn capacities_stand_by_size_with_what_limits_them() {
+    fn capacities_are_sorted_by_size_with_their_limits() {
         let text = render(&results(), None);
         let mn = text.find("mn: 41.2 k/s [40.6 k, 41.9 k]").expect(&text);
         let n1 = text.find("n1: no rate keeps it").expect(&text);

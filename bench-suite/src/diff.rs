@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slower_arm_is_a_regression_and_the_other_is_no_different() {
+    fn only_the_slower_arm_is_a_regression() {
         let old = results(1000, 12, 1);
         let new = results(1100, 12, 2);
         assert_eq!(
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn three_rounds_decide_nothing_and_strangers_have_nothing_in_common() {
+    fn three_rounds_do_not_decide_and_unrelated_results_share_no_cell() {
         let (old, new) = (results(1000, 3, 1), results(2000, 3, 2));
         assert!(
             verdicts(&old, &new)

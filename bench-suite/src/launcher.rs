@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_probe_tells_what_would_run() {
+    fn a_probe_reports_what_would_run() {
         let mut config = LaunchConfig::default();
         config.workers = 7;
         let capabilities = Launcher::of::<N1>().probe(&config).unwrap();

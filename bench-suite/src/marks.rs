@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leaves_the_picture_whatever_the_figures_are() {
+    fn no_mark_leaves_the_picture_for_any_figures() {
         for ratio in [1e-9, 0.3, 1.0, 1e9, f64::INFINITY] {
             for low in [0.0, 1e-12, 0.5, 1.0, 1e9] {
                 let ends = [low, f64::max(low, 1e12)];

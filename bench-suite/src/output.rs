@@ -24,7 +24,7 @@ use crate::error::CommandError;
 use crate::terminal;
 
 /// The kernel's own limit.
-const MOST_LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 /// A destination for results.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Output {
             return Ok(Self::Standard);
         }
         let mut path = path.to_owned();
-        for _ in 0..MOST_LINKS {
+        for _ in 0..MAX_LINKS {
             let folder = fs::canonicalize(folder_of(&path))?;
             let Some(name) = path.file_name() else {
                 return Err(io::ErrorKind::IsADirectory.into());
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_to_the_end_also_where_nothing_is_yet() {
+    fn links_are_followed_to_the_end_even_if_the_target_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("below")).unwrap();

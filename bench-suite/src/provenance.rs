@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_says_nothing_claims_nothing() {
+    fn an_empty_build_record_claims_nothing() {
         let build = Build::unknown();
         assert!(build.commit.is_none() && build.versions.is_empty() && build.program.is_none());
         let build = crate::build!().commit(Some("")).lock("");

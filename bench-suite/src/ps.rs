@@ -15,9 +15,9 @@ use crate::terminal;
 use crate::units::duration_ns;
 
 /// A live server answers much sooner.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// A list of tasks is never this long.
-const MOST_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 1 << 30;
 
 /// The command `lab ps`.
 ///
@@ -56,8 +56,8 @@ pub(crate) fn run(arguments: &PsArgs) -> Result<(), CommandError> {
 
 /// The page's body.
 fn fetch(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     write!(
         stream,
         "GET {PATH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
@@ -65,7 +65,7 @@ fn fetch(address: SocketAddr) -> io::Result<String> {
     // Another kind of server might wait for more input.
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
-    stream.take(MOST_BYTES).read_to_end(&mut answer)?;
+    stream.take(MAX_BYTES).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer
         .split_once("\r\n\r\n")
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_stand_under_who_spawned_them_with_what_they_hold() {
+    fn tasks_are_listed_under_their_parents_with_their_locks() {
         let expected = "2 tasks\n\
             a task a: waits for mutex 2 for 2.00 ms, held by b\n  \
               holds mutex 1 for 2.00 ms\n  \

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_ends_the_repetitions_and_keeps_what_was_measured() {
+    fn a_failure_ends_the_repetitions_and_keeps_the_measurements() {
         let mut meter = Meter::default();
         // A sample lasts a fiftieth of the budget, and each repetition is longer than that.
         let outcome = meter.repeat(1_000_000_000, |repetition| match repetition {

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_counted_in_measured_time_is_added_up() {
+    fn only_counts_from_measured_time_are_summed() {
         let steals = Arc::new(AtomicU64::new(100));
         let counted = Arc::clone(&steals);
         let mut meter = Meter::default();

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ignored_is_known() {
+    fn ignored_signals_are_recognised() {
         // The standard library ignores it in every Rust program.
         assert!(is_ignored(SIGPIPE));
         assert!(!is_ignored(SIGTERM));

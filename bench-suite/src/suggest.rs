@@ -36,7 +36,7 @@ mod tests {
     const KNOWN: [&str; 4] = ["echo", "http", "fib-spawn", "fib-join"];
 
     #[test]
-    fn a_slip_is_recognised() {
+    fn a_typo_gets_a_suggestion() {
         for (slip, meant) in [
             ("ecoh", "echo"),
             ("htpp", "http"),
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not() {
+    fn an_unrelated_word_gets_no_suggestion() {
         assert_eq!(closest("download", KNOWN), None);
         assert_eq!(closest("", KNOWN), None);
         assert!(unknown("workload", "x\n", KNOWN).contains("`x\\n`"));

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_says_what_tells_the_arms_of_a_runtime_apart() {
+    fn a_label_distinguishes_the_arms_of_a_runtime() {
         let key = |policy: &str, workers: u64| ArmKey {
             runtime: "mn".into(),
             binary: None,
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_judged_is_shown_first_and_the_client_s_lateness_is_shown() {
+    fn judged_metrics_are_shown_first_with_the_clients_lateness() {
         let mut results = results();
         for run in &mut results.runs {
             run.latency_ns = Some(LatencyNs {
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_in_plain_words_and_are_in_no_median() {
+    fn failures_are_described_and_excluded_from_medians() {
         let sections = sections(&results());
         let mn = &sections[0].rows[1];
         assert_eq!((mn.ok, mn.points.len()), (2, 2));

@@ -281,7 +281,7 @@ fn another_build_is_measured_in_the_same_run_and_stored_results_are_compared() {
 }
 
 #[test]
-fn a_short_proof_writes_a_certificate_that_reports_beside_it_show() {
+fn a_short_proof_writes_a_certificate_that_reports_in_its_folder_show() {
     let folder = folder();
     let output = lab(
         folder.path(),
@@ -466,7 +466,7 @@ fn a_port_in_use_is_one_line() {
 }
 
 #[test]
-fn load_on_nobody_is_one_line() {
+fn load_without_a_server_is_one_line() {
     let folder = folder();
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -61,7 +61,7 @@ fn lab_trace_writes_four_forms_of_three_runs() {
 }
 
 #[test]
-fn lab_trace_shows_of_tokio_what_can_be_seen_and_says_what_can_not() {
+fn lab_trace_of_tokio_names_what_it_cannot_see() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let runtimes = "tokio-mt,mn,tokio-ct";
@@ -117,7 +117,7 @@ fn lab_trace_shows_of_tokio_what_can_be_seen_and_says_what_can_not() {
 }
 
 #[test]
-fn lab_trace_says_what_was_dropped() {
+fn lab_trace_reports_dropped_events() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let few = ["--records", "16", "--runtime", "n1", "--out", out];
@@ -133,7 +133,7 @@ fn lab_trace_says_what_was_dropped() {
 }
 
 #[test]
-fn lab_trace_refuses_what_there_is_not_in_one_line() {
+fn lab_trace_refuses_unknown_names_in_one_line() {
     for arguments in [
         &["pingpng"][..],
         &["pingpong", "--runtime", "smol"],

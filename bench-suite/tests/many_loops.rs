@@ -75,7 +75,7 @@ fn every_workload_of_loops_in_processes_runs_and_counts_their_cost() {
 
 /// Computing in the processes is counted, although the measuring process only waits.
 #[test]
-fn what_the_processes_compute_is_counted() {
+fn cpu_time_of_the_processes_is_counted() {
     let answer = measure("nqueens", &json!({"size": 11}));
     let samples = answer["samples"].as_array().unwrap();
     for sample in samples {

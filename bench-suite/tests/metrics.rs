@@ -17,7 +17,7 @@ use runtime_core::{Launch as _, LaunchConfig, Runtime as _};
 use runtime_n1::N1;
 
 /// Generous: only a server that hangs takes this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 struct Server {
     process: Child,
@@ -75,7 +75,7 @@ fn get(address: SocketAddr, method: Method, path: &'static str) -> (StatusCode, 
             .header("host", address.to_string())
             .body(Empty::<Bytes>::new())
             .unwrap();
-        let answered = rt.timeout(PATIENCE, async move {
+        let answered = rt.timeout(TIME_LIMIT, async move {
             let response = sender.send_request(request).await.unwrap();
             let status = response.status();
             let content_type = response.headers()["content-type"].to_str().unwrap();
@@ -93,7 +93,7 @@ fn get(address: SocketAddr, method: Method, path: &'static str) -> (StatusCode, 
 }
 
 fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -111,7 +111,7 @@ fn every_server_gives_a_page_that_a_strict_reader_takes() {
 }
 
 #[test]
-fn counters_follow_what_the_server_does() {
+fn counters_follow_the_servers_work() {
     let server = Server::start("serve echo --runtime mn --workers 2");
     let live = || server.page().value("lab_live_tasks", &[]).unwrap();
     let idle = live();
@@ -119,7 +119,7 @@ fn counters_follow_what_the_server_does() {
         .map(|_| TcpStream::connect(server.address).unwrap())
         .collect();
     for stream in &mut streams {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         stream.write_all(b"x").unwrap();
         stream.read_exact(&mut [0]).unwrap();
     }
@@ -150,7 +150,7 @@ fn it_answers_while_every_worker_is_stuck() {
 }
 
 #[test]
-fn other_paths_and_methods_are_told_where_to_go() {
+fn other_paths_and_methods_get_an_error_with_the_right_path() {
     let server = Server::start("serve http --runtime n1");
     let (status, _, body) = get(server.metrics, Method::GET, "/");
     assert_eq!(status, StatusCode::NOT_FOUND);

@@ -333,7 +333,7 @@ fn any_server_that_says_where_it_listens_is_a_peer() {
 }
 
 #[test]
-fn peers_are_listed_with_what_is_wrong_with_them() {
+fn peers_are_listed_with_their_problems() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["works", "crash", "absent"] {
         fake(folder.path(), name);

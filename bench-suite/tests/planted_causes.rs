@@ -292,7 +292,7 @@ async fn in_line<R: Runtime>(rt: R, is_last: bool) {
 }
 
 #[test]
-fn a_task_whose_turn_is_the_last() {
+fn a_task_at_the_end_of_a_long_queue() {
     let slow = || recorded::<N1, _>("n1", |rt| in_line(rt, true));
     let fast = || recorded::<N1, _>("n1", |rt| in_line(rt, false));
     found("turn", slow, fast);

@@ -21,7 +21,7 @@ const SERVERS: [&str; 9] = [
 ];
 
 /// Generous: only a server that hangs takes this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 fn lab(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
@@ -67,7 +67,7 @@ impl Server {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
     }
@@ -248,7 +248,7 @@ fn http_wants_one_valid_host_from_1_1_on() {
 }
 
 #[test]
-fn half_a_request_is_not_waited_for_for_ever_and_an_idle_connection_is() {
+fn half_a_request_times_out_and_an_idle_connection_does_not() {
     // All at once, because each of them takes the servers' full time limit.
     let waiting: Vec<_> = SERVERS
         .into_iter()
@@ -369,7 +369,7 @@ fn assert_one_line(output: &Output, code: i32, about: &str) {
 }
 
 #[test]
-fn what_can_not_be_served_is_one_line_and_an_exit_code() {
+fn a_server_that_cannot_start_prints_one_line_and_exits_with_a_code() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for runtime in SERVERS {
@@ -404,7 +404,7 @@ fn what_can_not_be_served_is_one_line_and_an_exit_code() {
 }
 
 #[test]
-fn what_can_not_be_loaded_is_one_line_and_an_exit_code() {
+fn a_load_that_cannot_run_prints_one_line_and_exits_with_a_code() {
     // Bound and dropped, so nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -165,7 +165,7 @@ fn serve(runtime: &str) -> (Server, SocketAddr, SocketAddr) {
 }
 
 #[test]
-fn ps_shows_what_the_tasks_of_a_server_wait_for() {
+fn ps_shows_the_waits_of_a_servers_tasks() {
     for runtime in ["n1", "mn", "threads"] {
         let (_server, address, tasks) = serve(runtime);
         let tasks = tasks.to_string();

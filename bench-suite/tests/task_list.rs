@@ -15,7 +15,7 @@ use runtime_mn::Mn;
 use runtime_n1::N1;
 use runtime_threads::Threads;
 
-const FOR_EVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_secs(3600);
 /// Far more than any test here takes.
 const LOOKS: u32 = 20_000;
 
@@ -127,7 +127,7 @@ async fn with_time_limit<R: Runtime>(rt: R) {
     let second = rt.spawn(async move {
         let _other = other.lock().await;
         both.wait().await.unwrap();
-        let _ = limited.timeout(FOR_EVER, one.lock()).await.map(drop);
+        let _ = limited.timeout(FOREVER, one.lock()).await.map(drop);
     });
     let both_wait = |list: &TaskList| {
         let locks = |kind: &Awaited| matches!(kind, Awaited::Lock(Primitive::Mutex, _));
@@ -144,7 +144,7 @@ async fn with_time_limit<R: Runtime>(rt: R) {
 }
 
 #[test]
-fn a_wait_with_a_time_limit_is_no_deadlock() {
+fn a_wait_with_a_time_limit_is_not_a_deadlock() {
     run::<N1, _>(with_time_limit);
     run::<Mn, _>(with_time_limit);
     run::<Threads, _>(with_time_limit);
@@ -154,7 +154,7 @@ async fn all_kinds<R: Runtime>(rt: R) {
     let listener = rt.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
     let listener = listener.unwrap();
     let (semaphore, queue) = (Arc::new(Semaphore::new(0)), Arc::new(Queue::<u8>::new(1)));
-    let sleeper = rt.spawn(rt.sleep(FOR_EVER));
+    let sleeper = rt.spawn(rt.sleep(FOREVER));
     let handles = [
         rt.spawn(async move { drop(listener.accept().await) }),
         rt.spawn(async move {
@@ -197,7 +197,7 @@ fn waits_of<'a>(
 }
 
 #[test]
-fn what_a_task_waits_for_is_named() {
+fn the_object_that_a_task_waits_for_is_named() {
     run::<N1, _>(all_kinds);
     run::<Mn, _>(all_kinds);
     run::<Threads, _>(all_kinds);

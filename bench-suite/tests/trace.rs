@@ -104,7 +104,7 @@ fn a_child_and_its_parent<L: Launch>() {
     }
 }
 
-fn what_wakes<L: Launch>() {
+fn wake_causes<L: Launch>() {
     let recorded = record::<L, _>(|rt: L::Runtime| async move {
         let sleeper = rt.clone();
         let sleeper = spawn_named("sleeper", async move {
@@ -200,7 +200,7 @@ fn how_tasks_end<L: Launch>() {
     assert_eq!(recorded.outcomes(Outcome::Panicked), 1);
 }
 
-fn who_waits_for_a_lock<L: Launch>() {
+fn waiters_for_a_lock<L: Launch>() {
     let recorded = record::<L, _>(|rt: L::Runtime| async move {
         let mutex = Arc::new(Mutex::new(()));
         let guard = mutex.clone().lock_owned().await;
@@ -249,13 +249,13 @@ macro_rules! under_each {
 
 under_each! {
     a_child_and_its_parent: n1_spawn_to_end mn_spawn_to_end threads_spawn_to_end;
-    what_wakes: n1_causes_of_wakes mn_causes_of_wakes threads_causes_of_wakes;
+    wake_causes: n1_causes_of_wakes mn_causes_of_wakes threads_causes_of_wakes;
     how_tasks_end: n1_ends mn_ends threads_ends;
-    who_waits_for_a_lock: n1_locks mn_locks threads_locks;
+    waiters_for_a_lock: n1_locks mn_locks threads_locks;
 }
 
 #[test]
-fn tasks_that_come_one_after_the_other_are_told_apart() {
+fn tasks_that_reuse_an_address_are_distinguished() {
     let recorded = record::<N1, _>(|rt| async move {
         for _ in 0..50 {
             // Its cell is nearly always where the previous one was.
@@ -276,9 +276,10 @@ fn tasks_that_come_one_after_the_other_are_told_apart() {
 fn mn_workers_sleep_wake_and_steal() {
     let recorded = record::<Mn, _>(|rt| async move {
         // While the first task computes, the second one can only run if the other worker steals it.
-        let (tell, told) = mpsc::channel();
-        let held_up = rt.spawn(async move { told.recv_timeout(Duration::from_secs(60)).unwrap() });
-        let stolen = rt.spawn(async move { tell.send(()).unwrap() });
+        let (sender, receiver) = mpsc::channel();
+        let held_up =
+            rt.spawn(async move { receiver.recv_timeout(Duration::from_secs(60)).unwrap() });
+        let stolen = rt.spawn(async move { sender.send(()).unwrap() });
         held_up.await.unwrap();
         stolen.await.unwrap();
         rt.sleep(Duration::from_millis(5)).await;
@@ -354,7 +355,7 @@ fn a_ring_that_is_too_small_counts_what_it_drops() {
 }
 
 #[test]
-fn two_records_tell_of_a_task_from_its_spawn_to_its_end() {
+fn two_records_describe_a_task_from_spawn_to_end() {
     const TASKS: usize = 100;
     let recorder = Recorder::new().records_per_thread(256);
     let session = recorder.start_in_turn();
@@ -397,15 +398,15 @@ fn there_is_one_recording_at_a_time_and_none_after_it() {
 
 #[test]
 fn the_flight_recorder_dumps_on_a_panic_a_long_poll_and_a_request() {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let options = Options {
         longest_poll: Some(Duration::from_millis(20)),
         ..Options::default()
     };
     let flight = loop {
-        let tell = tell.clone();
+        let sender = sender.clone();
         match Flight::start(options.clone(), move |reason, dump| {
-            tell.send((reason, dump)).unwrap()
+            sender.send((reason, dump)).unwrap()
         }) {
             Ok(flight) => break flight,
             // Another test is recording.
@@ -414,7 +415,7 @@ fn the_flight_recorder_dumps_on_a_panic_a_long_poll_and_a_request() {
     };
     let asks = flight.handle();
     N1::run(&LaunchConfig::default(), move |rt| async move {
-        let next = move || told.recv_timeout(Duration::from_secs(60)).unwrap();
+        let next = move || receiver.recv_timeout(Duration::from_secs(60)).unwrap();
         asks.dump();
         assert_eq!(next().0, Reason::Asked);
         // An unrequested dump is suppressed within a second of the previous one.

@@ -7,7 +7,7 @@ use runtime_core::sleep;
 
 // ANCHOR: code
 /// Tries repeatedly, with pauses that start at a minute and double; gives up after the fifth pause.
-pub async fn with_patience<F, R, T, E>(mut attempt: F) -> Result<T, E>
+pub async fn with_retries<F, R, T, E>(mut attempt: F) -> Result<T, E>
 where
     F: FnMut() -> R,
     R: Future<Output = Result<T, E>>,
@@ -36,7 +36,7 @@ mod tests {
         let event_loop = Loop::builder().clock(Clock::simulated()).build().unwrap();
         event_loop.block_on(async {
             let before = now();
-            let outcome = with_patience(|| async { Err::<(), _>("nobody is there") }).await;
+            let outcome = with_retries(|| async { Err::<(), _>("nobody is there") }).await;
             assert_eq!(outcome, Err("nobody is there"));
             assert_eq!((now() - before).as_secs(), 31 * 60);
         });
@@ -47,7 +47,7 @@ mod tests {
     fn it_does_so_under_the_other_models() {
         let half_an_hour = async || {
             let before = now();
-            let outcome = with_patience(|| async { Err::<(), _>(()) }).await;
+            let outcome = with_retries(|| async { Err::<(), _>(()) }).await;
             assert_eq!(outcome, Err(()));
             assert_eq!((now() - before).as_secs(), 31 * 60);
         };

@@ -149,7 +149,7 @@ fn no_call_is_missing() {
 }
 
 #[test]
-fn every_row_is_linked_to_what_it_names_and_to_a_test_that_there_is() {
+fn every_row_links_to_its_item_and_to_an_existing_test() {
     let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime-core/conformance/src");
     let suite = read(&core.join("cases.rs")) + &read(&core.join("io_cases.rs"));
     let rows = rows();

@@ -14,7 +14,7 @@ use runtime_core::{sleep, spawn, yield_now};
 use runtime_mn::Runtime;
 
 /// A round ends at this many tasks, whether the sleeper has run or not.
-const MOST: usize = 3_000_000;
+const MAX_TASKS: usize = 3_000_000;
 
 #[derive(Default)]
 struct Set {
@@ -25,7 +25,7 @@ struct Set {
 
 fn multiply(set: Arc<Set>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
-        if set.stop.load(Relaxed) || set.tasks.fetch_add(1, Relaxed) >= MOST {
+        if set.stop.load(Relaxed) || set.tasks.fetch_add(1, Relaxed) >= MAX_TASKS {
             return;
         }
         for _ in 0..2 {

@@ -61,7 +61,7 @@ pub(crate) fn assemble<P: Policy>(builder: &Builder, policy: P) -> io::Result<As
         rules: Rules {
             knobs,
             steals: policy.steals(),
-            wakes_for: Place::KINDS.map(|place| policy.tells(place)),
+            wakes_for: Place::KINDS.map(|place| policy.wakes_for(place)),
         },
         thread_name: builder.thread_name.clone(),
         topology: builder.checked_topology()?,

@@ -11,7 +11,7 @@ pub(crate) fn add(counter: &AtomicU64, count: u64) {
 
 /// Returns true once every `period` calls.
 #[inline]
-pub(crate) fn comes_round(countdown: &Cell<u32>, period: u32) -> bool {
+pub(crate) fn is_nth_call(countdown: &Cell<u32>, period: u32) -> bool {
     let left = countdown.get() - 1;
     countdown.set(if left == 0 { period } else { left });
     left == 0

@@ -245,7 +245,7 @@ mod tests {
 
     /// Handles that are created on workers and dropped elsewhere, and vice versa, and on another worker.
     #[test]
-    fn the_last_handle_of_an_ended_runtime_frees_what_they_share() {
+    fn the_last_handle_of_an_ended_runtime_frees_the_shared_state() {
         let runtime = Runtime::builder().workers(2).build().unwrap();
         let shared = std::sync::Arc::downgrade(&runtime.handle().core.shared);
         let handle = runtime.handle().clone();
@@ -275,9 +275,9 @@ mod tests {
         assert!(shared.upgrade().is_some(), "a handle leads to it");
         drop(last);
         // A worker's thread is counted as ended just before it drops its own reference.
-        let patience = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while shared.upgrade().is_some() {
-            assert!(Instant::now() < patience, "nobody has a handle any more");
+            assert!(Instant::now() < deadline, "no handle is left");
             std::thread::yield_now();
         }
     }

@@ -155,13 +155,13 @@ fn nodes(file: &dyn Fn(&str) -> Option<String>) -> HashMap<u32, u32> {
 /// A set of numbers as the kernel writes it: `0-3,8,10-11`. `None` if the text has another form.
 fn list(text: &str) -> Option<Vec<u32>> {
     /// More processors than any machine has: a file with a larger number is rejected.
-    const MOST: u32 = 1 << 16;
+    const MAX_CPU: u32 = 1 << 16;
     let text = text.trim();
     let mut numbers = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        if last >= MOST {
+        if last >= MAX_CPU {
             return None;
         }
         numbers.extend(first..=last);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_tells_nothing_is_one_node_with_the_processors_that_are_allowed() {
+    fn a_machine_without_topology_is_one_node_with_the_allowed_processors() {
         for broken in ["", "core_cpus_list", "shared_cpu_list"] {
             let topology = read_from(&[2, 5], &|path| {
                 (!broken.is_empty() && !path.contains(broken))
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_those_of_the_kernel_and_nothing_else() {
+    fn only_the_kernels_list_format_is_parsed() {
         assert_eq!(list("0-3,8,10-11\n"), Some(vec![0, 1, 2, 3, 8, 10, 11]));
         assert_eq!(list("\n"), Some(vec![]));
         for nonsense in ["a", "1-", "0-4294967295", "-1", "1,,x"] {

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_turned_is_the_policys() {
+    fn unset_knobs_have_the_policys_values() {
         let mut policy = Knobs::default();
         (policy.poll_tick, policy.steal) = (7, Steal::One);
         let changes = KnobChanges {

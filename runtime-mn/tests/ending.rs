@@ -14,7 +14,7 @@ use runtime_core::{JoinError, sleep, spawn, yield_now};
 use runtime_mn::{Builder, Handle, Runtime, block_in_place};
 
 /// Long enough for any machine. Only a bug can make something here wait this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The owner is kept here until some code ends it.
 #[derive(Clone, Default)]
@@ -36,9 +36,10 @@ fn check(builder: Builder, begin: impl FnOnce(&Handle, Owner, mpsc::Sender<()>))
     let handle = runtime.handle().clone();
     let waiting = handle.spawn(pending::<()>());
     *owner.0.lock().unwrap() = Some(runtime);
-    let (tell, told) = mpsc::channel();
-    begin(&handle, owner, tell);
-    told.recv_timeout(PATIENCE)
+    let (sender, receiver) = mpsc::channel();
+    begin(&handle, owner, sender);
+    receiver
+        .recv_timeout(TIME_LIMIT)
         .expect("dropping the owner returns");
     let outcome = block_on_current_thread(waiting);
     assert!(matches!(outcome, Err(JoinError::Cancelled)), "{outcome:?}");
@@ -51,10 +52,10 @@ fn workers(workers: usize) -> Builder {
 #[test]
 fn inside_block_in_place() {
     for count in [1, 2] {
-        check(workers(count), |handle, owner, tell| {
+        check(workers(count), |handle, owner, sender| {
             drop(handle.spawn(async move {
                 block_in_place(|| block_in_place(|| owner.end()));
-                tell.send(()).unwrap();
+                sender.send(()).unwrap();
             }));
         });
     }
@@ -62,32 +63,32 @@ fn inside_block_in_place() {
 
 #[test]
 fn inside_shutdown_in_place() {
-    check(workers(2), |handle, owner, tell| {
+    check(workers(2), |handle, owner, sender| {
         drop(handle.spawn(async move {
             block_in_place(|| {
                 let runtime = owner.0.lock().unwrap().take().unwrap();
-                assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+                assert_eq!(runtime.shutdown(TIME_LIMIT), Vec::<String>::new());
             });
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         }));
     });
 }
 
-fn is_on_lane() -> bool {
+fn is_in_cpu_pool() -> bool {
     thread::current().name().unwrap().ends_with("-cpu")
 }
 
 #[test]
 fn on_the_cpu_bound_pool() {
     let builder = workers(2).stuck_after(Duration::from_millis(2));
-    check(builder, |handle, owner, tell| {
+    check(builder, |handle, owner, sender| {
         drop(handle.spawn(async move {
-            while !is_on_lane() {
+            while !is_in_cpu_pool() {
                 thread::sleep(Duration::from_millis(20));
                 yield_now().await;
             }
             owner.end();
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         }));
     });
 }
@@ -95,11 +96,11 @@ fn on_the_cpu_bound_pool() {
 #[test]
 fn in_on_stuck() {
     let owner = Owner::default();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let of_callback = owner.clone();
     let builder = workers(2).on_stuck(move |_| {
         of_callback.end();
-        let _ = tell.send(());
+        let _ = sender.send(());
     });
     let runtime = builder.warn_of_stuck(false).build().unwrap();
     let waiting = runtime.spawn(pending::<()>());
@@ -109,7 +110,8 @@ fn in_on_stuck() {
         released.recv().unwrap_err();
     }));
     *owner.0.lock().unwrap() = Some(runtime);
-    told.recv_timeout(PATIENCE)
+    receiver
+        .recv_timeout(TIME_LIMIT)
         .expect("dropping the owner returns");
     drop(release);
     let outcome = block_on_current_thread(waiting);
@@ -139,8 +141,8 @@ async fn leave_waker<F: Future>(future: F, waker: Waker) {
 
 #[test]
 fn in_a_waker_that_a_timer_wakes() {
-    check(workers(2), |handle, owner, tell| {
-        let waker = Waker::from(Arc::new(EndsWhenWoken(owner, Mutex::new(tell))));
+    check(workers(2), |handle, owner, sender| {
+        let waker = Waker::from(Arc::new(EndsWhenWoken(owner, Mutex::new(sender))));
         drop(handle.spawn(async {
             leave_waker(sleep(Duration::from_millis(1)), waker).await;
         }));
@@ -149,8 +151,8 @@ fn in_a_waker_that_a_timer_wakes() {
 
 #[test]
 fn in_a_waker_that_a_socket_wakes() {
-    check(workers(2), |handle, owner, tell| {
-        let waker = Waker::from(Arc::new(EndsWhenWoken(owner, Mutex::new(tell))));
+    check(workers(2), |handle, owner, sender| {
+        let waker = Waker::from(Arc::new(EndsWhenWoken(owner, Mutex::new(sender))));
         drop(handle.spawn(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -169,27 +171,27 @@ fn in_a_waker_that_a_socket_wakes() {
 
 #[test]
 fn in_a_callback_of_a_task_that_has_ended() {
-    check(workers(2), |handle, owner, tell| {
+    check(workers(2), |handle, owner, sender| {
         let task = handle.spawn(yield_now());
         task.on_complete(move |_| {
             owner.end();
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         });
     });
 }
 
 #[test]
 fn on_a_replacement_worker() {
-    check(workers(1), |handle, owner, tell| {
+    check(workers(1), |handle, owner, sender| {
         drop(handle.spawn(async move {
-            let (told, wait) = mpsc::channel::<()>();
+            let (ran, wait) = mpsc::channel::<()>();
             drop(spawn(async move {
                 owner.end();
-                told.send(()).unwrap();
-                tell.send(()).unwrap();
+                ran.send(()).unwrap();
+                sender.send(()).unwrap();
             }));
             // On the only worker.
-            block_in_place(|| wait.recv_timeout(PATIENCE).unwrap());
+            block_in_place(|| wait.recv_timeout(TIME_LIMIT).unwrap());
         }));
     });
 }
@@ -203,16 +205,16 @@ fn in_a_destructor_that_the_shutdown_runs() {
             let _ = self.1.send(());
         }
     }
-    check(workers(2), |handle, owner, tell| {
+    check(workers(2), |handle, owner, sender| {
         let another = workers(1).build().unwrap();
-        let ends = EndsAnother(Some(another), tell);
+        let ends = EndsAnother(Some(another), sender);
         let (begun, waits) = mpsc::channel();
         drop(handle.spawn(async move {
             let _ends = ends;
             begun.send(()).unwrap();
             pending::<()>().await;
         }));
-        waits.recv_timeout(PATIENCE).unwrap();
+        waits.recv_timeout(TIME_LIMIT).unwrap();
         drop(handle.spawn(async move { owner.end() }));
     });
 }

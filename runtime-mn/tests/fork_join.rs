@@ -53,7 +53,7 @@ fn fibonacci(fork_join: &MnForkJoin, n: u32) -> u32 {
 }
 
 #[test]
-fn a_tenfold_tree_of_scopes_with_a_million_leaves() {
+fn a_tree_of_nested_scopes_with_a_million_leaves() {
     for workers in [1, 2, 4] {
         let fork_join = runtime(workers).handle().fork_join();
         assert_eq!(leaves(&fork_join, 1_000_000), 1_000_000);
@@ -120,22 +120,22 @@ fn a_job_that_blocks_in_place_spawns_into_its_scope() {
         .max_replacement_workers(0)
         .build()
         .unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     runtime
         .handle()
         .fork_join()
         .scope(move |scope: &dyn Scope<'_>| {
             scope.spawn(move |scope| {
                 block_in_place(|| {
-                    let tell = tell.clone();
-                    scope.spawn(move |_| tell.send(1).unwrap());
+                    let sender = sender.clone();
+                    scope.spawn(move |_| sender.send(1).unwrap());
                 });
-                tell.send(2).unwrap();
+                sender.send(2).unwrap();
             });
         });
-    let mut told: Vec<_> = told.iter().collect();
-    told.sort_unstable();
-    assert_eq!(told, [1, 2]);
+    let mut received: Vec<_> = receiver.iter().collect();
+    received.sort_unstable();
+    assert_eq!(received, [1, 2]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use runtime_mn::policy::{
 use runtime_mn::{Handle, Runtime};
 
 /// Long enough for any machine. Only a bug can make something here wait this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Tasks from all sources, woken in all ways.
 async fn work(handle: Handle) -> usize {
@@ -64,12 +64,12 @@ async fn work(handle: Handle) -> usize {
 /// behind.
 fn check<P: Policy>(policy: P) {
     let name = policy.name();
-    let (tell, ended) = mpsc::channel();
+    let (sender, ended) = mpsc::channel();
     let checking = thread::spawn(move || {
         check_here(policy);
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
     });
-    if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+    if ended.recv_timeout(TIME_LIMIT) == Err(RecvTimeoutError::Timeout) {
         panic!("`{name}` has not ended");
     }
     checking.join().unwrap();
@@ -84,7 +84,7 @@ fn check_here<P: Policy>(policy: P) {
         assert_eq!(runtime.block_on(work(handle)), (0..130).sum(), "{name}");
     }
     let waiting = runtime.spawn(std::future::pending::<()>());
-    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new(), "{name}");
+    assert_eq!(runtime.shutdown(TIME_LIMIT), Vec::<String>::new(), "{name}");
     assert!(waiting.is_finished(), "{name}");
 }
 
@@ -101,13 +101,13 @@ impl Policy for Silent {
     fn search(&self, _: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
         iter::empty()
     }
-    fn tells(&self, _: Place) -> bool {
+    fn wakes_for(&self, _: Place) -> bool {
         false
     }
 }
 
 #[test]
-fn a_policy_that_answers_nothing_loses_nothing() {
+fn a_policy_that_gives_no_answers_loses_no_task() {
     check(Silent);
 }
 
@@ -149,8 +149,8 @@ impl Policy for Nonsense {
         self.place()
     }
     fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
-        let nobody = [usize::MAX, sleepers.workers(), 0, 1];
-        Some(nobody[self.count() % 4])
+        let none_of_them = [usize::MAX, sleepers.workers(), 0, 1];
+        Some(none_of_them[self.count() % 4])
     }
     fn next(&self, _: &WorkerView<'_>) -> Option<Source> {
         let sources = [
@@ -167,19 +167,19 @@ impl Policy for Nonsense {
     fn search(&self, thief: &SearchView<'_>) -> impl Iterator<Item = Attempt> {
         let own = thief.worker();
         assert_eq!(thief.queued(usize::MAX), 0);
-        let nobody = [own, usize::MAX, thief.workers(), 7].into_iter().cycle();
-        nobody.flat_map(|worker| {
+        let impossible = [own, usize::MAX, thief.workers(), 7].into_iter().cycle();
+        impossible.flat_map(|worker| {
             let ranked = Attempt::StealRanked(worker);
             [Attempt::Steal(worker), Attempt::StealSlot(worker), ranked]
         })
     }
-    fn tells(&self, _: Place) -> bool {
+    fn wakes_for(&self, _: Place) -> bool {
         self.count().is_multiple_of(2)
     }
 }
 
 #[test]
-fn a_policy_that_answers_nonsense_loses_nothing() {
+fn a_policy_that_answers_nonsense_loses_no_task() {
     check(Nonsense::default());
 }
 
@@ -205,7 +205,7 @@ impl Policy for Stubborn {
 }
 
 #[test]
-fn a_policy_that_always_names_one_place_starves_nothing() {
+fn a_policy_that_always_names_one_place_starves_no_task() {
     let sources = [
         Source::Slot,
         Source::Newest,
@@ -305,7 +305,7 @@ impl Policy for Panicking {
 }
 
 #[test]
-fn a_policy_that_panics_loses_nothing() {
+fn a_policy_that_panics_loses_no_task() {
     for every in [1, 2, 3, 7, 50] {
         check(Panicking {
             every,
@@ -373,7 +373,7 @@ impl Policy for RecursivePolicy {
     }
     fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
         // It may be asked on any thread. A non-worker thread may have no runtime to spawn on.
-        if sleepers.teller().is_some() {
+        if sleepers.waking_worker().is_some() {
             self.act();
         }
         sleepers.sleepers().next()
@@ -400,7 +400,7 @@ impl Policy for RecursivePolicy {
 }
 
 #[test]
-fn a_policy_that_spawns_and_wakes_while_it_is_asked_loses_nothing() {
+fn a_policy_that_spawns_and_wakes_while_it_is_asked_loses_no_task() {
     check(RecursivePolicy::default());
 }
 
@@ -424,7 +424,7 @@ impl Policy for Fickle {
 }
 
 #[test]
-fn a_policy_with_impossible_knobs_loses_nothing() {
+fn a_policy_with_impossible_knobs_loses_no_task() {
     check(Fickle::default());
     check(Fickle(AtomicUsize::new(1)));
 }
@@ -455,9 +455,9 @@ fn a_policy_that_drops_its_runtime_only_begins_the_shutdown() {
         }
     });
     *owner.lock().unwrap() = Some(runtime);
-    let patience = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     while !busy.is_finished() {
-        assert!(Instant::now() < patience, "the runtime has not ended");
+        assert!(Instant::now() < deadline, "the runtime has not ended");
         thread::sleep(Duration::from_millis(1));
     }
     assert!(owner.lock().unwrap().is_none());
@@ -484,7 +484,7 @@ impl Policy for WakesInSearch {
 }
 
 #[test]
-fn what_a_policy_wakes_in_a_search_runs_before_the_worker_sleeps() {
+fn tasks_that_a_policy_wakes_in_a_search_run_before_the_worker_sleeps() {
     for monitor in [true, false] {
         let policy = WakesInSearch::default();
         let place = Arc::clone(&policy.0);
@@ -499,9 +499,11 @@ fn what_a_policy_wakes_in_a_search_runs_before_the_worker_sleeps() {
                 *place.lock().unwrap() = Some(cx.waker().clone());
                 Poll::Pending
             }));
-            let (tell, ended) = mpsc::channel();
-            task.on_complete(move |_| tell.send(()).unwrap());
-            ended.recv_timeout(PATIENCE).expect("the task is never run");
+            let (sender, ended) = mpsc::channel();
+            task.on_complete(move |_| sender.send(()).unwrap());
+            ended
+                .recv_timeout(TIME_LIMIT)
+                .expect("the task is never run");
         }
     }
 }
@@ -519,12 +521,12 @@ impl Policy for GuardsSlot {
 }
 
 #[test]
-fn a_slot_that_no_policy_empties_is_emptied_behind_a_worker_that_is_away() {
+fn a_slot_that_no_policy_empties_is_emptied_while_its_worker_is_blocked() {
     // No replacement worker, which would take the slot over.
     let builder = Runtime::builder().workers(2).max_replacement_workers(0);
     let runtime = builder.warn_of_stuck(false).build_with(GuardsSlot);
     let runtime = runtime.unwrap();
-    let (tell, ended) = mpsc::channel();
+    let (sender, ended) = mpsc::channel();
     let task = runtime.spawn(async move {
         let (answer, answered) = mpsc::channel();
         let event = Arc::new(runtime_core::sync::Event::new());
@@ -536,10 +538,10 @@ fn a_slot_that_no_policy_empties_is_emptied_behind_a_worker_that_is_away() {
         yield_now().await;
         yield_now().await;
         event.set();
-        runtime_mn::block_in_place(|| answered.recv_timeout(PATIENCE)).expect("it is never run");
+        runtime_mn::block_in_place(|| answered.recv_timeout(TIME_LIMIT)).expect("it is never run");
     });
-    task.on_complete(move |outcome| tell.send(outcome.is_ok()).unwrap());
-    assert_eq!(ended.recv_timeout(2 * PATIENCE), Ok(true));
+    task.on_complete(move |outcome| sender.send(outcome.is_ok()).unwrap());
+    assert_eq!(ended.recv_timeout(2 * TIME_LIMIT), Ok(true));
 }
 
 /// Sends everything to one worker, from which no other takes.
@@ -552,7 +554,7 @@ impl Policy for ToOne {
     fn steals(&self) -> bool {
         self.1
     }
-    fn tells(&self, _: Place) -> bool {
+    fn wakes_for(&self, _: Place) -> bool {
         false
     }
     fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
@@ -567,7 +569,7 @@ impl Policy for ToOne {
 }
 
 #[test]
-fn a_policy_that_sends_everything_to_one_worker_loses_nothing() {
+fn a_policy_that_sends_all_tasks_to_one_worker_loses_none() {
     for worker in [0, 1, 2] {
         for steals in [true, false] {
             check(ToOne(worker, steals));
@@ -576,7 +578,7 @@ fn a_policy_that_sends_everything_to_one_worker_loses_nothing() {
 }
 
 #[test]
-fn what_is_sent_to_a_worker_that_is_away_runs_elsewhere() {
+fn tasks_sent_to_a_blocked_worker_run_elsewhere() {
     for monitor in [true, false] {
         for worker in [0, 1] {
             let builder = Runtime::builder().workers(2).warn_of_stuck(false);
@@ -593,7 +595,7 @@ fn what_is_sent_to_a_worker_that_is_away_runs_elsewhere() {
                         drop(handle.spawn(async move {
                             drop(spawn(async move { answer.send(()).unwrap() }));
                         }));
-                        (0..2).all(|_| answered.recv_timeout(PATIENCE).is_ok())
+                        (0..2).all(|_| answered.recv_timeout(TIME_LIMIT).is_ok())
                     })
                 });
                 assert!(runtime.block_on(task).unwrap(), "it is never run");
@@ -659,34 +661,34 @@ fn no_rank_starves_a_task() {
         }
         last.await.unwrap();
     });
-    let (tell, ended) = mpsc::channel();
-    root.on_complete(move |outcome| tell.send(outcome.is_ok()).unwrap());
-    assert_eq!(ended.recv_timeout(PATIENCE), Ok(true), "it starves");
+    let (sender, ended) = mpsc::channel();
+    root.on_complete(move |outcome| sender.send(outcome.is_ok()).unwrap());
+    assert_eq!(ended.recv_timeout(TIME_LIMIT), Ok(true), "it starves");
 }
 
 #[test]
-fn a_shutdown_cancels_what_is_queued_wherever_that_is() {
+fn a_shutdown_cancels_the_tasks_of_all_queues() {
     for place in Place::KINDS.into_iter().chain([Place::Worker(1)]) {
         let builder = Runtime::builder().workers(2).monitor(false);
         let runtime = builder.build_with(Stubborn(place, Source::Front)).unwrap();
         let both_there = Arc::new(Barrier::new(2));
-        let (tell, spawned) = mpsc::channel();
+        let (sender, spawned) = mpsc::channel();
         let opens = (0..2).map(|number| {
-            let (there, tell) = (Arc::clone(&both_there), tell.clone());
+            let (there, sender) = (Arc::clone(&both_there), sender.clone());
             let (open, gate) = mpsc::channel::<()>();
             drop(runtime.spawn(async move {
                 // Each on its own worker, so that no other worker runs the spawned task.
                 there.wait();
                 if number == 0 {
                     let tasks = (0..20).map(|_| spawn(yield_forever()));
-                    tell.send(tasks.collect::<Vec<_>>()).unwrap();
+                    sender.send(tasks.collect::<Vec<_>>()).unwrap();
                 }
                 let _ = gate.recv();
             }));
             open
         });
         let opens: Vec<_> = opens.collect();
-        let tasks = spawned.recv_timeout(PATIENCE).unwrap();
+        let tasks = spawned.recv_timeout(TIME_LIMIT).unwrap();
         assert_eq!(runtime.shutdown(Duration::ZERO).len(), 2, "{place:?}");
         assert!(tasks.iter().all(|task| task.is_finished()), "{place:?}");
         drop(opens);

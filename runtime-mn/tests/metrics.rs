@@ -9,13 +9,13 @@ use runtime_mn::Runtime;
 
 /// Waits until `holds` is true. After a task's end, its awaiter may continue before the worker has counted everything.
 fn until(runtime: &Runtime, holds: impl Fn(&Metrics) -> bool) -> Metrics {
-    let patience = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let metrics = runtime.handle().metrics();
         if holds(&metrics) {
             return metrics;
         }
-        assert!(Instant::now() < patience, "{metrics:#?}");
+        assert!(Instant::now() < deadline, "{metrics:#?}");
         thread::yield_now();
     }
 }

@@ -20,16 +20,19 @@ use runtime_mn::policy::{
 use runtime_mn::{Builder, Runtime, block_in_place};
 
 /// Long enough for any machine. Only a bug can make something here wait this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 fn quiet(workers: usize) -> Builder {
     Runtime::builder().workers(workers).warn_of_stuck(false)
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     while !holds() {
-        assert!(Instant::now() < patience, "{what}: not within {PATIENCE:?}");
+        assert!(
+            Instant::now() < deadline,
+            "{what}: not within {TIME_LIMIT:?}"
+        );
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -55,10 +58,10 @@ fn block_all(runtime: &Runtime, workers: usize) -> mpsc::Sender<()> {
 }
 
 /// With the second one, one worker serves the sockets alone, and others rely on it.
-const SOCKET_HELP: [&str; 2] = ["always", "never"];
+const IO_SHARING: [&str; 2] = ["always", "never"];
 
 fn check_hand_off<P: Policy + Copy>(policy: P) {
-    for help in SOCKET_HELP {
+    for help in IO_SHARING {
         let builder = quiet(2).knob("socket-help", help).unwrap();
         check_hand_off_of(builder.build_with(policy).unwrap(), policy.name());
     }
@@ -89,7 +92,7 @@ fn check_hand_off_of(runtime: Runtime, name: &str) {
     assert!(metrics.hand_offs >= Some(1), "{name}: {metrics:?}");
     drop(release);
     // The replacement workers end again: the runtime ends like any other.
-    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new(), "{name}");
+    assert_eq!(runtime.shutdown(TIME_LIMIT), Vec::<String>::new(), "{name}");
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn a_replacement_workers_thread_ends_when_it_is_not_needed_and_another_one_begin
             let (done, waits) = mpsc::channel();
             drop(spawn(async move { done.send(this_thread()).unwrap() }));
             // On the only worker: another one must run the task.
-            block_in_place(|| waits.recv_timeout(PATIENCE).unwrap())
+            block_in_place(|| waits.recv_timeout(TIME_LIMIT).unwrap())
         });
         until("the replacement's thread has ended", || {
             !replacement.exists()
@@ -129,7 +132,7 @@ fn a_replacement_workers_thread_ends_when_it_is_not_needed_and_another_one_begin
         let metrics = runtime.handle().metrics();
         assert_eq!(metrics.hand_offs, Some(round), "{metrics:?}");
     }
-    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+    assert_eq!(runtime.shutdown(TIME_LIMIT), Vec::<String>::new());
 }
 
 /// The worker that waits for sockets runs the task that the first event wakes, and has queued nothing that others
@@ -139,13 +142,13 @@ fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
     let builder = quiet(2).knob("poll-tick", "65536").unwrap();
     let builder = builder.knob("socket-help", help).unwrap();
     let runtime = builder.build().unwrap();
-    let (told, hears) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     drop(runtime.spawn(async move {
         let stuck = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let echo = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = (stuck.local_addr().unwrap(), echo.local_addr().unwrap());
-        let of_stuck = told.clone();
+        let of_stuck = sender.clone();
         drop(spawn(async move {
             stuck.accept().await.unwrap();
             of_stuck.send(addresses).unwrap();
@@ -156,9 +159,9 @@ fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
             let (mut stream, _) = echo.accept().await.unwrap();
             stream.write_all(b"hello").await.unwrap();
         }));
-        told.send(addresses).unwrap();
+        sender.send(addresses).unwrap();
     }));
-    let (stuck, echo) = hears.recv_timeout(PATIENCE).unwrap();
+    let (stuck, echo) = receiver.recv_timeout(TIME_LIMIT).unwrap();
     // Both workers sleep, one of them in the reactor.
     until("all workers are idle", || {
         runtime
@@ -169,9 +172,9 @@ fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
             .all(|worker| worker.parks > 0)
     });
     let _first = std::net::TcpStream::connect(stuck).unwrap();
-    hears.recv_timeout(PATIENCE).unwrap();
+    receiver.recv_timeout(TIME_LIMIT).unwrap();
     let mut second = std::net::TcpStream::connect(echo).unwrap();
-    second.set_read_timeout(Some(PATIENCE)).unwrap();
+    second.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     let mut answer = [0; 5];
     std::io::Read::read_exact(&mut second, &mut answer).unwrap();
     assert_eq!(&answer, b"hello");
@@ -180,7 +183,7 @@ fn check_that_others_watch(help: &str, block: fn(&mpsc::Receiver<()>)) {
 
 #[test]
 fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
-    for help in SOCKET_HELP {
+    for help in IO_SHARING {
         check_that_others_watch(help, |released| {
             released.recv().unwrap_err();
         });
@@ -189,7 +192,7 @@ fn sockets_are_watched_while_the_worker_that_watched_them_is_stuck() {
 
 #[test]
 fn sockets_are_watched_while_the_worker_that_watched_them_blocks_in_place() {
-    for help in SOCKET_HELP {
+    for help in IO_SHARING {
         check_that_others_watch(help, |released| {
             block_in_place(|| released.recv().unwrap_err());
         });
@@ -214,21 +217,21 @@ fn a_callback_that_panics_ends_neither_the_watch_nor_the_runtime() {
         });
         block_on_current_thread(stuck).unwrap();
     }
-    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+    assert_eq!(runtime.shutdown(TIME_LIMIT), Vec::<String>::new());
 }
 
 /// A fork-join that a plain thread began is not a task, but tasks still must not wait for it.
 #[test]
-fn a_long_closure_holds_up_no_task() {
+fn a_long_closure_delays_no_task() {
     use runtime_core::ForkJoin as _;
 
     let runtime = quiet(1).build().unwrap();
     let handle = runtime.handle().clone();
-    let (told, hears) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     runtime.handle().fork_join().join(
         move || {
-            drop(handle.spawn(async move { told.send(()).unwrap() }));
-            hears.recv_timeout(PATIENCE).unwrap();
+            drop(handle.spawn(async move { sender.send(()).unwrap() }));
+            receiver.recv_timeout(TIME_LIMIT).unwrap();
         },
         || {},
     );
@@ -236,7 +239,7 @@ fn a_long_closure_holds_up_no_task() {
 }
 
 #[test]
-fn a_fork_join_from_outside_has_its_turn_among_tasks_that_never_rest() {
+fn a_fork_join_from_outside_runs_beside_tasks_that_always_have_work() {
     use runtime_core::ForkJoin as _;
 
     let runtime = quiet(2).build().unwrap();
@@ -255,7 +258,7 @@ fn a_fork_join_from_outside_has_its_turn_among_tasks_that_never_rest() {
 
 /// Without a monitor, nothing checks again later.
 #[test]
-fn the_last_worker_that_blocks_in_place_leaves_somebody_behind() {
+fn the_last_worker_that_blocks_in_place_is_replaced() {
     let runtime = quiet(1).monitor(false).build().unwrap();
     let handle = runtime.handle().clone();
     let answer = runtime.block_on(async move { block_in_place(|| handle.block_on(async { 42 })) });
@@ -263,14 +266,14 @@ fn the_last_worker_that_blocks_in_place_leaves_somebody_behind() {
 }
 
 #[test]
-fn what_a_stuck_task_has_queued_itself_is_run_by_others() {
+fn tasks_queued_by_a_stuck_task_run_on_other_workers() {
     for place in ["spawned", "woken"] {
         let runtime = quiet(1).build().unwrap();
-        let (told, hears) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let outcome = runtime.spawn(async move {
             let woken = Arc::new(runtime_core::sync::Semaphore::new(0));
             let waits = Arc::clone(&woken);
-            let of_waiter = told.clone();
+            let of_waiter = sender.clone();
             let waiter = spawn(async move {
                 waits.acquire().await.unwrap().forget();
                 of_waiter.send("woken").unwrap();
@@ -280,10 +283,10 @@ fn what_a_stuck_task_has_queued_itself_is_run_by_others() {
                 // It goes into the LIFO slot.
                 woken.add_permits(1);
             } else {
-                drop(spawn(async move { told.send("spawned").unwrap() }));
+                drop(spawn(async move { sender.send("spawned").unwrap() }));
             }
             // This poll does not end before the other task has run.
-            let heard = hears.recv_timeout(PATIENCE);
+            let heard = receiver.recv_timeout(TIME_LIMIT);
             waiter.abort();
             heard
         });
@@ -293,9 +296,9 @@ fn what_a_stuck_task_has_queued_itself_is_run_by_others() {
 
 #[test]
 fn the_stuck_task_is_named_with_the_place_that_spawned_it() {
-    let (told, hears) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let runtime = quiet(1)
-        .on_stuck(move |poll| told.send(poll.clone()).unwrap())
+        .on_stuck(move |poll| sender.send(poll.clone()).unwrap())
         .build()
         .unwrap();
     let (release, released) = mpsc::channel::<()>();
@@ -303,7 +306,7 @@ fn the_stuck_task_is_named_with_the_place_that_spawned_it() {
     let task = runtime.handle().spawn_named("prime sieve", async move {
         released.recv().unwrap_err();
     });
-    let poll = hears.recv_timeout(PATIENCE).unwrap();
+    let poll = receiver.recv_timeout(TIME_LIMIT).unwrap();
     assert_eq!(
         (&*poll.task, poll.worker, poll.times),
         ("prime sieve", 0, 1)
@@ -322,7 +325,7 @@ fn the_stuck_task_is_named_with_the_place_that_spawned_it() {
 }
 
 #[test]
-fn a_cpu_bound_task_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves() {
+fn a_cpu_bound_task_moves_to_the_pool_and_returns_when_its_polls_are_short() {
     let runtime = quiet(1).build().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let behave = Arc::new(AtomicBool::new(false));
@@ -354,7 +357,7 @@ fn a_cpu_bound_task_is_moved_to_threads_of_its_own_and_let_back_when_it_behaves(
 }
 
 #[test]
-fn a_task_that_blocks_in_place_holds_up_nobody() {
+fn a_task_that_blocks_in_place_delays_no_other_task() {
     // No monitor: the hand-off comes at once.
     let runtime = quiet(1).monitor(false).build().unwrap();
     let handle = runtime.handle().clone();
@@ -393,7 +396,7 @@ fn block_in_place_just_calls_outside_of_a_runtime() {
 }
 
 #[test]
-fn many_workers_block_in_place_at_once_and_come_back() {
+fn many_workers_block_in_place_at_once_and_return() {
     let runtime = quiet(2).build().unwrap();
     let done = Arc::new(AtomicUsize::new(0));
     runtime.block_on({
@@ -415,7 +418,7 @@ fn many_workers_block_in_place_at_once_and_come_back() {
         }
     });
     assert_eq!(done.load(Relaxed), 200);
-    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+    assert_eq!(runtime.shutdown(TIME_LIMIT), Vec::<String>::new());
 }
 
 /// How often the threads whose names begin with `names` have gone to sleep, in total.
@@ -468,10 +471,10 @@ fn a_worker_that_blocks_in_place_is_watched_no_more_often_than_one_that_sleeps()
 /// Each task is caught once and ends. The next one uses the same memory, but must not count as CPU-bound for that.
 #[test]
 fn a_task_is_not_taken_for_another_one_that_has_ended() {
-    let (told, hears) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let runtime = quiet(1)
         .stuck_after(Duration::from_millis(2))
-        .on_stuck(move |poll| told.send(poll.times).unwrap())
+        .on_stuck(move |poll| sender.send(poll.times).unwrap())
         .build()
         .unwrap();
     for _ in 0..20 {
@@ -486,7 +489,7 @@ fn a_task_is_not_taken_for_another_one_that_has_ended() {
         assert!(!lane, "an innocent task was sent to the lane");
     }
     drop(runtime);
-    let times: Vec<_> = hears.iter().collect();
+    let times: Vec<_> = receiver.iter().collect();
     assert!(times.len() >= 5, "the test catches too few: {times:?}");
     assert!(times.iter().all(|times| *times == 1), "{times:?}");
 }
@@ -494,20 +497,20 @@ fn a_task_is_not_taken_for_another_one_that_has_ended() {
 /// A callback that panics does not disturb the monitor's work.
 #[test]
 fn a_callback_that_panics_is_called_again_and_workers_are_replaced() {
-    let (told, hears) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let runtime = quiet(2)
         .on_stuck(move |_| {
-            told.send(()).unwrap();
+            sender.send(()).unwrap();
             panic!("this is part of the test");
         })
         .build()
         .unwrap();
     for _ in 0..2 {
         let release = block_all(&runtime, 2);
-        hears.recv_timeout(PATIENCE).unwrap();
-        hears.recv_timeout(PATIENCE).unwrap();
+        receiver.recv_timeout(TIME_LIMIT).unwrap();
+        receiver.recv_timeout(TIME_LIMIT).unwrap();
         runtime.block_on(async { spawn(async {}).await.unwrap() });
         drop(release);
     }
-    assert_eq!(runtime.shutdown(PATIENCE), Vec::<String>::new());
+    assert_eq!(runtime.shutdown(TIME_LIMIT), Vec::<String>::new());
 }

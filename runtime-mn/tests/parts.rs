@@ -58,7 +58,7 @@ fn an_unknown_part_is_an_error_that_names_the_parts() {
 }
 
 #[test]
-fn a_launch_leaves_out_what_its_configuration_names() {
+fn a_launch_leaves_out_the_parts_that_its_configuration_names() {
     let counts = |without: &str| {
         let mut config = LaunchConfig::default();
         config.workers = 2;

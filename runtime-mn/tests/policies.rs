@@ -15,7 +15,7 @@ use runtime_mn::policy::{
 use runtime_mn::{Builder, Runtime};
 
 /// Long enough for any machine. Only a bug can make something here wait this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// No monitor, because it would send help to workers that are busy on purpose.
 fn builder(workers: usize) -> Builder {
@@ -24,12 +24,12 @@ fn builder(workers: usize) -> Builder {
 
 /// Calls `test` on a thread that is left behind if it hangs.
 fn bounded(test: impl FnOnce() + Send + 'static) {
-    let (tell, ended) = mpsc::channel();
+    let (sender, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
         test();
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
     });
-    if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+    if ended.recv_timeout(TIME_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
         panic!("it has not ended");
     }
     thread.join().unwrap();
@@ -83,7 +83,7 @@ fn under_priority_the_higher_levels_run_first() {
 }
 
 #[test]
-fn under_priority_what_other_threads_spawn_is_sorted_in() {
+fn under_priority_spawns_of_other_threads_are_ranked_too() {
     let runtime = builder(1).build_with(Priority {
         ageing: Duration::from_secs(3600),
         levels: 8,
@@ -95,7 +95,7 @@ fn under_priority_what_other_threads_spawn_is_sorted_in() {
         begin.send(()).unwrap();
         gate.recv().unwrap();
     });
-    begun.recv_timeout(PATIENCE).unwrap();
+    begun.recv_timeout(TIME_LIMIT).unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
     let tags = [3, 0, 7, 5, 0, 7, 1];
     let tasks = tags.map(|tag| {
@@ -225,11 +225,11 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
     let runtime = builder(4).topology(two_nodes()).build_with(policy).unwrap();
     let (all_there, all_spawned) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(4)));
     let order = Arc::new(Mutex::new(Vec::new()));
-    let (tell, ran) = mpsc::channel();
+    let (sender, ran) = mpsc::channel();
     let opens: Vec<_> = (0..4)
         .map(|_| {
             let (there, spawned) = (Arc::clone(&all_there), Arc::clone(&all_spawned));
-            let (order, tell) = (Arc::clone(&order), tell.clone());
+            let (order, sender) = (Arc::clone(&order), sender.clone());
             let (open, gate) = mpsc::channel::<()>();
             drop(runtime.spawn(async move {
                 // Each of the four on its own worker.
@@ -237,10 +237,10 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
                 let own = worker();
                 if own.is_multiple_of(2) {
                     for _ in 0..50 {
-                        let (order, tell) = (Arc::clone(&order), tell.clone());
+                        let (order, sender) = (Arc::clone(&order), sender.clone());
                         drop(spawn(async move {
                             order.lock().unwrap().push(own);
-                            tell.send(worker()).unwrap();
+                            sender.send(worker()).unwrap();
                         }));
                     }
                 }
@@ -254,7 +254,7 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
         })
         .collect();
     for _ in 0..100 {
-        assert_eq!(ran.recv_timeout(PATIENCE), Ok(1), "the only free worker");
+        assert_eq!(ran.recv_timeout(TIME_LIMIT), Ok(1), "the only free worker");
     }
     drop(opens);
     drop(runtime);
@@ -262,7 +262,7 @@ fn robbed(policy: impl Policy) -> Vec<usize> {
 }
 
 #[test]
-fn under_locality_thieves_rob_the_nearest_first() {
+fn under_locality_thieves_steal_from_the_nearest_worker_first() {
     let by_distance = [vec![0; 50], vec![2; 50]].concat();
     assert_eq!(robbed(Locality), by_distance);
     // A random victim first: it takes some from far away while there is work near by.
@@ -301,7 +301,7 @@ fn spread(policy: impl Policy) -> (usize, u64) {
 }
 
 #[test]
-fn under_shed_the_busy_push_to_the_idle_and_nobody_steals() {
+fn under_shed_busy_workers_push_to_idle_ones_and_none_steals() {
     assert_eq!(spread(NoSteal), (1, 0));
     let (workers, stolen) = spread(Shed::default());
     assert!(
@@ -383,7 +383,7 @@ impl Policy for Wakes {
 }
 
 #[test]
-fn the_policy_chooses_who_is_woken() {
+fn the_policy_chooses_which_worker_is_woken() {
     bounded(|| {
         for chosen in 0..4 {
             let all_slept = Arc::new(AtomicUsize::new(0));

@@ -66,10 +66,10 @@ fn a_flood_of_tasks_from_inside_is_joined() {
     });
     assert_eq!(sum, 199_999 * 200_000 / 2);
     // A worker may count a task as ended after its awaiter has continued.
-    let patience = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while runtime.handle().metrics().live_tasks != Some(0) {
         assert!(
-            Instant::now() < patience,
+            Instant::now() < deadline,
             "{:?}",
             runtime.handle().metrics()
         );
@@ -181,7 +181,7 @@ fn an_idle_runtime_parks_and_stays_parked() {
 }
 
 #[test]
-fn a_shutdown_names_what_it_could_not_stop() {
+fn a_shutdown_names_the_tasks_it_could_not_stop() {
     let runtime = runtime(2);
     let (release, released) = std::sync::mpsc::channel::<()>();
     let started = Arc::new(Barrier::new(2));

@@ -78,7 +78,7 @@ fn a_policy_without_a_lifo_slot_shares_out_as_well() {
 }
 
 #[test]
-fn what_is_in_a_ranked_queue_is_shared_out_as_well() {
+fn tasks_in_a_ranked_queue_are_shared_out_as_well() {
     type Ranked = WithoutHandOff<2, Priority>;
     testing::run::<Ranked>(
         "spawned",
@@ -97,12 +97,14 @@ fn what_is_in_a_ranked_queue_is_shared_out_as_well() {
 /// Woken tasks alternate with spawned ones. If they ran only every eighth time, the set would have some 8^8 tasks.
 #[test]
 fn a_task_that_yields_keeps_up_with_a_set_that_multiplies() {
-    const MOST: usize = 300_000;
+    const MAX_TASKS: usize = 300_000;
     for _ in 0..10 {
-        let with_one = fairness::tasks_of_a_multiplying_set::<WithoutHandOff<1, GoLike>>(8, MOST);
+        let with_one =
+            fairness::tasks_of_a_multiplying_set::<WithoutHandOff<1, GoLike>>(8, MAX_TASKS);
         assert!(with_one < Some(1_000), "{with_one:?}");
         // The kernel may stop one worker and let the other continue.
-        let with_two = fairness::tasks_of_a_multiplying_set::<WithoutHandOff<2, GoLike>>(8, MOST);
-        assert!(with_two < Some(MOST), "{with_two:?}");
+        let with_two =
+            fairness::tasks_of_a_multiplying_set::<WithoutHandOff<2, GoLike>>(8, MAX_TASKS);
+        assert!(with_two < Some(MAX_TASKS), "{with_two:?}");
     }
 }

@@ -64,7 +64,7 @@ fn time_stands_still_while_tasks_block_in_place_and_passes_when_their_replacemen
 
 /// Tasks with long polls: the monitor hands off their workers' queues, moves the tasks that they have queued, and
 /// finally sends them to the CPU-bound pool. During all of this, only as much time may pass as the tasks sleep.
-fn check_beside_bound_tasks<P: Policy>(policy: P) {
+fn check_with_cpu_bound_tasks<P: Policy>(policy: P) {
     let name = policy.name();
     let runtime = simulated(2).stuck_after(2 * MS).build_with(policy).unwrap();
     runtime.block_on(async move {
@@ -106,19 +106,19 @@ fn check_beside_bound_tasks<P: Policy>(policy: P) {
 
 #[test]
 fn time_stands_still_while_stuck_workers_are_replaced() {
-    check_beside_bound_tasks(GoLike);
-    check_beside_bound_tasks(TokioLike);
-    check_beside_bound_tasks(GlobalQueue);
-    check_beside_bound_tasks(NoSteal);
-    check_beside_bound_tasks(RandomSteal);
-    check_beside_bound_tasks(Priority::default());
-    check_beside_bound_tasks(Deadline::default());
-    check_beside_bound_tasks(Locality);
-    check_beside_bound_tasks(Shed::default());
+    check_with_cpu_bound_tasks(GoLike);
+    check_with_cpu_bound_tasks(TokioLike);
+    check_with_cpu_bound_tasks(GlobalQueue);
+    check_with_cpu_bound_tasks(NoSteal);
+    check_with_cpu_bound_tasks(RandomSteal);
+    check_with_cpu_bound_tasks(Priority::default());
+    check_with_cpu_bound_tasks(Deadline::default());
+    check_with_cpu_bound_tasks(Locality);
+    check_with_cpu_bound_tasks(Shed::default());
 }
 
 #[test]
-fn a_year_that_passes_at_once_is_no_stuck_poll() {
+fn a_simulated_year_is_not_a_stuck_poll() {
     let runtime = simulated(2).build().unwrap();
     let handle = runtime.handle().clone();
     runtime.block_on(async move {
@@ -134,7 +134,7 @@ fn a_year_that_passes_at_once_is_no_stuck_poll() {
 }
 
 #[test]
-fn a_guests_own_executor_sleeps_in_simulated_time() {
+fn a_non_workers_own_executor_sleeps_in_simulated_time() {
     let runtime = simulated(2).build().unwrap();
     let _entered = runtime.enter();
     let start = now();

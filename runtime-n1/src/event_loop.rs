@@ -30,10 +30,10 @@ use crate::simulated;
 use crate::slow_polls::Watch;
 
 /// The number of intervals between two checks of sockets and timers, if more tasks are ready than one interval runs.
-const LONGEST_LOOK: u32 = 4;
+const MAX_INTERVALS_PER_CHECK: u32 = 4;
 
 /// How long a shutdown waits at a time for a waker on another thread to queue the task that the waker has marked.
-const FOREIGN_WAKER: Duration = Duration::from_millis(1);
+const FOREIGN_WAKER_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// An event loop. It owns its tasks, polls them on the thread that runs it, and drops them there.
 ///
@@ -57,7 +57,7 @@ pub struct Loop {
     /// Tasks that ran since the last check of sockets and timers.
     since_look: Cell<u32>,
     /// Tasks to run until the next check.
-    next_look: Cell<u32>,
+    next_check: Cell<u32>,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -107,7 +107,7 @@ impl Loop {
             handle: Handle::new(shared, ambient),
             io_interval: builder.io_interval,
             since_look: Cell::new(0),
-            next_look: Cell::new(builder.io_interval),
+            next_check: Cell::new(builder.io_interval),
             _not_send: PhantomData,
         })
     }
@@ -221,7 +221,7 @@ impl Loop {
         let ready = local.ready.borrow().len();
         for _ in 0..ready {
             // Even if many tasks are ready, sockets, timers and other threads get their turn.
-            if self.since_look.get() >= self.next_look.get() {
+            if self.since_look.get() >= self.next_check.get() {
                 self.look(Some(Duration::ZERO));
                 local.shared.take_remote(&mut local.ready.borrow_mut());
             }
@@ -283,8 +283,8 @@ impl Loop {
         // and the check would push the sockets and tasks of the others out of the cache.
         let ready = self.local.ready.borrow().len() as u32;
         let interval = self.io_interval;
-        let longest = interval.saturating_mul(LONGEST_LOOK);
-        self.next_look.set(ready.clamp(interval, longest));
+        let longest = interval.saturating_mul(MAX_INTERVALS_PER_CHECK);
+        self.next_check.set(ready.clamp(interval, longest));
         polled.is_full
     }
 
@@ -312,7 +312,7 @@ impl Loop {
             if due.is_empty() {
                 // Wakers on other threads have marked all that are left, and are about to queue them.
                 if shared.sleep.begin() {
-                    let _ = shared.reactor.poll(Some(FOREIGN_WAKER));
+                    let _ = shared.reactor.poll(Some(FOREIGN_WAKER_TIMEOUT));
                     shared.sleep.end();
                 }
             }

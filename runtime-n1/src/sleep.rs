@@ -193,12 +193,12 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_what_a_thread_queues_ends_the_sleep() {
+    fn loom_a_task_queued_by_a_thread_ends_the_sleep() {
         every_task_runs(1);
     }
 
     #[test]
-    fn loom_what_two_threads_queue_is_all_taken() {
+    fn loom_tasks_queued_by_two_threads_are_all_taken() {
         every_task_runs(2);
     }
 

@@ -20,7 +20,7 @@ use runtime_kernel::primitives::real_locks::{Condvar, Mutex};
 use runtime_kernel::task::{AbortHandle, Ran, Task};
 
 /// The shortest limit. The watching thread checks at most this often.
-const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
+const MIN_LIMIT: Duration = Duration::from_millis(1);
 
 /// A poll that has lasted too long. See [`Builder::on_slow_poll`](crate::Builder::on_slow_poll).
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(limit: Duration, hook: impl Fn(&SlowPoll) + Send + Sync + 'static) -> Self {
         Self {
-            limit: limit.max(SHORTEST_LIMIT),
+            limit: limit.max(MIN_LIMIT),
             hook: Arc::new(hook),
         }
     }
@@ -100,7 +100,7 @@ struct Running {
     task: AbortHandle,
     since: Instant,
     /// The hook was called for it.
-    told: bool,
+    reported: bool,
 }
 
 impl Watch {
@@ -140,7 +140,7 @@ impl Shared {
         let around = state.running.replace(Running {
             task,
             since: Instant::now(),
-            told: false,
+            reported: false,
         });
         if std::mem::take(&mut state.asleep) {
             drop(state);
@@ -155,7 +155,7 @@ impl Shared {
         if let Some(Running { task, since, .. }) = ended {
             let lasted = since.elapsed();
             if lasted >= self.settings.limit {
-                self.tell(&task, lasted, true);
+                self.report(&task, lasted, true);
             }
         }
     }
@@ -165,13 +165,13 @@ impl Shared {
         let mut state = self.state.lock();
         while !state.ended {
             match &mut state.running {
-                Some(running) if !running.told => {
+                Some(running) if !running.reported => {
                     let due = running.since.checked_add(self.settings.limit);
                     if due.is_some_and(|due| due <= Instant::now()) {
-                        running.told = true;
+                        running.reported = true;
                         let (task, lasted) = (running.task.clone(), running.since.elapsed());
                         drop(state);
-                        self.tell(&task, lasted, false);
+                        self.report(&task, lasted, false);
                         drop(task);
                         state = self.state.lock();
                     } else if let Some(due) = due {
@@ -189,7 +189,7 @@ impl Shared {
         }
     }
 
-    fn tell(&self, task: &AbortHandle, lasted: Duration, returned: bool) {
+    fn report(&self, task: &AbortHandle, lasted: Duration, returned: bool) {
         let poll = SlowPoll {
             task: task.name().unwrap_or_default().to_owned(),
             spawned_at: task.spawned_at(),
@@ -198,10 +198,10 @@ impl Shared {
         };
         // A panic of the hook affects neither the task nor the loop, and neither does a runtime that it enters and
         // doesn't leave.
-        let told = catch_unwind(AssertUnwindSafe(|| {
+        let reported = catch_unwind(AssertUnwindSafe(|| {
             stay_in(|| (self.settings.hook)(&poll));
         }));
-        if let Err(payload) = told {
+        if let Err(payload) = reported {
             // The payload's own destructor may panic, too. A panic from that one is leaked.
             let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
         }

@@ -178,7 +178,7 @@ fn other_threads_wake_and_spawn() {
 }
 
 #[test]
-fn a_future_is_dropped_on_the_loops_thread_though_its_last_waker_goes_elsewhere() {
+fn a_future_is_dropped_on_the_loops_thread_even_if_its_last_waker_is_elsewhere() {
     struct OnThread(mpsc::Sender<ThreadId>, #[allow(dead_code)] Rc<()>);
     impl Drop for OnThread {
         fn drop(&mut self) {
@@ -347,7 +347,7 @@ fn a_child_that_is_awaited_at_once_cannot_starve_the_others() {
 }
 
 #[test]
-fn a_guard_that_is_held_over_an_await_changes_nobody_elses_runtime() {
+fn a_guard_that_is_held_over_an_await_changes_no_other_tasks_runtime() {
     let (event_loop, other) = (Loop::new().unwrap(), Loop::new().unwrap());
     let handle = other.handle().clone();
     let is_own = |own: &Arc<dyn context::Ambient>| {

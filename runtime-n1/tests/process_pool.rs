@@ -15,7 +15,7 @@ use runtime_n1::process_pool::{self, CallError, ProcessPool};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize, Serializer};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 // The functions that the children run.
 
@@ -42,14 +42,14 @@ fn ending(code: i32) {
 }
 
 /// Blocks for ever and ignores everything.
-fn deaf(_: ()) {
+fn block_forever(_: ()) {
     loop {
-        std::thread::sleep(PATIENCE);
+        std::thread::sleep(TIME_LIMIT);
     }
 }
 
 /// Blocks until the file exists.
-fn until_there(file: PathBuf) -> u32 {
+fn wait_for_file(file: PathBuf) -> u32 {
     while !file.exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -165,8 +165,8 @@ fn main() {
             .add(failing)
             .add_async(failing_later)
             .add(ending)
-            .add(deaf)
-            .add(until_there)
+            .add(block_forever)
+            .add(wait_for_file)
             .add(alone)
             .add_async(meet)
             .add_async(hold)
@@ -237,7 +237,7 @@ where
 }
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     while !condition() {
         assert!(Instant::now() < deadline, "{what}: it never happened");
         std::thread::sleep(Duration::from_millis(1));
@@ -399,7 +399,7 @@ fn dropped_waiting_calls() {
     let pool = pool(1);
     let id = block_on(pool.call_async(own_id, ())).unwrap();
     let file = std::env::temp_dir().join(format!("process-pool-{id}"));
-    let first = pool.call(until_there, file.clone());
+    let first = pool.call(wait_for_file, file.clone());
     // If any of these calls were made, it would end the process.
     drop((0..1000).map(|_| pool.call(ending, 1)).collect::<Vec<_>>());
     std::fs::write(&file, "").unwrap();
@@ -419,9 +419,9 @@ fn dropped_pool() {
         .into_iter()
         .map(|call| block_on(call).unwrap())
         .collect();
-    let calls = [pool.call(deaf, ()), pool.call(deaf, ())];
+    let calls = [pool.call(block_forever, ()), pool.call(block_forever, ())];
     let held = pool.call_async(hold, ());
-    let waiting: Vec<_> = (0..10).map(|_| pool.call(deaf, ())).collect();
+    let waiting: Vec<_> = (0..10).map(|_| pool.call(block_forever, ())).collect();
     drop(pool);
     assert!(!ids.into_iter().any(runs), "all are gone when it is");
     for call in calls.into_iter().chain(waiting) {
@@ -461,9 +461,9 @@ fn be_a_parent() {
         .into_iter()
         .map(|call| block_on(call).unwrap())
         .collect();
-    let _deaf = pool.call(deaf, ());
+    let _deaf = pool.call(block_forever, ());
     println!("{} {}", ids[0], ids[1]);
-    std::thread::sleep(2 * PATIENCE);
+    std::thread::sleep(2 * TIME_LIMIT);
 }
 
 fn die_with_parent() {

@@ -14,19 +14,19 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// A loop, and the reports of its hook.
 fn watched() -> (Loop, mpsc::Receiver<SlowPoll>) {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let event_loop = Loop::builder()
         .on_slow_poll(LIMIT, move |poll| {
-            let _ = tell.send(poll.clone());
+            let _ = sender.send(poll.clone());
         })
         .build()
         .unwrap();
-    (event_loop, told)
+    (event_loop, receiver)
 }
 
 #[test]
 fn a_task_that_never_returns_from_its_poll_is_named_while_it_lasts() {
-    let (event_loop, told) = watched();
+    let (event_loop, receiver) = watched();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     let hog = event_loop.handle().spawn_named("hog", async move {
@@ -36,7 +36,7 @@ fn a_task_that_never_returns_from_its_poll_is_named_while_it_lasts() {
         }
     });
     let watcher = thread::spawn(move || {
-        let stuck = told.recv_timeout(LONG).unwrap();
+        let stuck = receiver.recv_timeout(LONG).unwrap();
         assert_eq!(stuck.task, "hog");
         assert!(
             stuck
@@ -47,7 +47,7 @@ fn a_task_that_never_returns_from_its_poll_is_named_while_it_lasts() {
         assert!(!stuck.returned);
         assert!(stuck.to_string().contains("`hog`"), "{stuck}");
         stop.store(true, SeqCst);
-        let ended = told.recv_timeout(LONG).unwrap();
+        let ended = receiver.recv_timeout(LONG).unwrap();
         assert_eq!(ended.task, "hog");
         assert!(ended.returned && ended.lasted >= stuck.lasted);
     });
@@ -63,17 +63,17 @@ fn a_task_without_a_name_is_named_by_its_future() {
             std::hint::spin_loop();
         }
     }
-    let (event_loop, told) = watched();
+    let (event_loop, receiver) = watched();
     event_loop.block_on(computes());
-    let ended = told.iter().find(|poll| poll.returned).unwrap();
+    let ended = receiver.iter().find(|poll| poll.returned).unwrap();
     assert!(ended.task.contains("computes"), "{ended}");
 }
 
 #[test]
-fn an_idle_loop_and_short_polls_are_not_told_of() {
+fn an_idle_loop_and_short_polls_are_not_reported() {
     // Long enough that no machine delays a thread for that time.
     const IDLE: Duration = Duration::from_secs(1);
-    let (event_loop, told) = watched();
+    let (event_loop, receiver) = watched();
     event_loop.block_on(async {
         sleep(IDLE).await;
         for _ in 0..1000 {
@@ -82,18 +82,18 @@ fn an_idle_loop_and_short_polls_are_not_told_of() {
     });
     drop(event_loop);
     // Under load a short poll may be reported because its thread had no processor. The sleep is never reported.
-    assert!(told.iter().all(|poll| poll.lasted < IDLE));
+    assert!(receiver.iter().all(|poll| poll.lasted < IDLE));
 }
 
 #[test]
-fn a_hook_that_panics_or_uses_the_loop_harms_nobody() {
-    let (tell, told) = mpsc::channel();
+fn a_hook_that_panics_or_uses_the_loop_disturbs_no_task() {
+    let (sender, receiver) = mpsc::channel();
     let event_loop = Loop::builder()
         .on_slow_poll(LIMIT, move |poll| {
             if poll.returned {
                 // On the loop's thread: it spawns here.
                 drop(runtime_core::spawn(async {}));
-                let _ = tell.send(());
+                let _ = sender.send(());
             }
             panic!("on purpose");
         })
@@ -106,7 +106,7 @@ fn a_hook_that_panics_or_uses_the_loop_harms_nobody() {
             handle.spawn(async { 7 }).await.unwrap()
         });
         assert_eq!(value, 7);
-        told.recv_timeout(LONG).unwrap();
+        receiver.recv_timeout(LONG).unwrap();
     }
 }
 

@@ -111,7 +111,7 @@ mod loom_tests {
 
     /// The thread that takes a task sees what its waker wrote, without the parker's synchronisation.
     #[test]
-    fn loom_a_task_comes_with_what_its_waker_wrote() {
+    fn loom_a_task_sees_the_writes_of_its_waker() {
         loom::model(|| {
             let due = Arc::new(Due::new());
             let written: Arc<Written> = Arc::new(UnsafeCell::new(0));
@@ -133,7 +133,7 @@ mod loom_tests {
 
     /// Two tasks in one slot: only a program that binds two tasks to one thread can cause this. Each comes out once.
     #[test]
-    fn loom_nothing_that_was_put_there_is_lost_or_doubled() {
+    fn loom_no_task_is_lost_or_duplicated() {
         loom::model(|| {
             let due = Arc::new(Due::new());
             let putters: Vec<_> = (1..=2)

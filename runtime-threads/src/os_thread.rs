@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::thread_budget::Permit;
 
 /// The longest pause between two checks of [`OsThread::join_until`].
-const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_millis(1);
 
 pub(crate) struct OsThread {
     handle: JoinHandle<()>,
@@ -68,7 +68,7 @@ impl OsThread {
             }
             // Nearly all threads have exited within some microseconds.
             thread::sleep(pause.min(left));
-            pause = (pause * 2 + Duration::from_micros(10)).min(LONGEST_PAUSE);
+            pause = (pause * 2 + Duration::from_micros(10)).min(MAX_PAUSE);
             this = running;
         }
     }
@@ -109,9 +109,9 @@ mod tests {
 
     /// A thread in the destructor of its thread-local, and the sender that lets it continue.
     fn in_destructor() -> (OsThread, Sender<()>) {
-        let ((tell, told), (release, released)) = (mpsc::channel(), mpsc::channel());
-        let thread = thread::spawn(move || WAITS.set(Some(Waits(tell, released))));
-        told.recv().unwrap();
+        let ((sender, receiver), (release, released)) = (mpsc::channel(), mpsc::channel());
+        let thread = thread::spawn(move || WAITS.set(Some(Waits(sender, released))));
+        receiver.recv().unwrap();
         (OsThread::new(thread, permit()), release)
     }
 

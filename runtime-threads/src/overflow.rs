@@ -17,9 +17,9 @@ use std::ptr;
 use std::sync::{Once, OnceLock};
 
 /// How far below the stack's end an address counts as its overflow. The guard is one page, of at most 64 KiB.
-const BEYOND: usize = 64 * 1024;
+const MAX_GUARD_BYTES: usize = 64 * 1024;
 /// A task without a name is called by its future's type, which may be long.
-const NAME_MAX: usize = 512;
+const MAX_NAME_BYTES: usize = 512;
 
 /// The text for the calling thread's stack, if it overflows.
 #[derive(Clone, Copy)]
@@ -108,7 +108,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 /// Whether an access to `address` is an overflow of the stack of `bytes` bytes that begins a little above `top`.
 fn is_overflow(address: usize, top: usize, bytes: usize) -> bool {
     top.checked_sub(address)
-        .is_some_and(|below| below <= bytes.saturating_add(BEYOND))
+        .is_some_and(|below| below <= bytes.saturating_add(MAX_GUARD_BYTES))
 }
 
 fn write_line(stack: &Stack<'_>) {
@@ -117,7 +117,7 @@ fn write_line(stack: &Stack<'_>) {
         line.push(part);
     }
     let name = stack.name.as_bytes();
-    line.push_bytes(&name[..name.len().min(NAME_MAX)]);
+    line.push_bytes(&name[..name.len().min(MAX_NAME_BYTES)]);
     line.push("` has overflowed. It has ");
     line.push_number(stack.bytes / 1024);
     line.push(" KiB: give it more by ");
@@ -193,14 +193,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_below_a_stack_is_its_overflow_and_nothing_else() {
+    fn only_addresses_just_below_a_stack_are_its_overflow() {
         const TOP: usize = 1 << 30;
         const BYTES: usize = 1 << 20;
         for (below, expected) in [
             (BYTES - 4096, true),
             (BYTES + 4096, true),
-            (BYTES + BEYOND, true),
-            (BYTES + BEYOND + 1, false),
+            (BYTES + MAX_GUARD_BYTES, true),
+            (BYTES + MAX_GUARD_BYTES + 1, false),
             (TOP, false),
         ] {
             assert_eq!(is_overflow(TOP - below, TOP, BYTES), expected, "{below}");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_takes_what_fits() {
+    fn a_line_is_cut_to_its_capacity() {
         let mut line = Line::default();
         line.push_number(1_048_576);
         assert_eq!(&line.bytes[..line.filled], b"1048576");

@@ -93,7 +93,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_one_of_two_who_start_gets_the_thread() {
+    fn loom_one_of_two_starters_gets_the_thread() {
         loom::model(|| {
             let phase = Arc::new(Phase::new());
             let other = {

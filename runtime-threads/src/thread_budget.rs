@@ -21,14 +21,14 @@ use runtime_kernel::primitives::real_locks::Mutex;
 /// Stack and signal stack, each with its guard.
 const MAPPINGS_PER_THREAD: usize = 4;
 /// One in this many of the allowed mappings is left to the rest of the program.
-const RESERVED_FRACTION: usize = 8;
+const RESERVED_DIVISOR: usize = 8;
 /// The kernel's own default, if the limit can't be read.
 #[cfg(target_os = "linux")]
 const DEFAULT_MAX_MAPPINGS: usize = 65_530;
 /// The minimum number of permits to hand out, if there is room: below it, halving would only cause more counts.
-const SMALL: usize = 256;
+const MIN_PERMITS: usize = 256;
 /// The time between two counts once there was no room.
-const COUNT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+const RECOUNT_INTERVAL: Duration = Duration::from_millis(100);
 
 static BUDGET: Mutex<Budget> = Mutex::new(Budget {
     permits: 0,
@@ -123,7 +123,7 @@ impl Budget {
     fn count(&mut self) {
         if self
             .full_since
-            .is_some_and(|at| at.elapsed() < COUNT_AGAIN_AFTER)
+            .is_some_and(|at| at.elapsed() < RECOUNT_INTERVAL)
         {
             return;
         }
@@ -132,13 +132,13 @@ impl Budget {
             return;
         };
         let room = threads_that_fit(used + self.starting * MAPPINGS_PER_THREAD, max);
-        self.permits = (room / 2).max(room.min(SMALL));
+        self.permits = (room / 2).max(room.min(MIN_PERMITS));
         self.full_since = (room == 0).then(Instant::now);
     }
 }
 
 fn threads_that_fit(used: usize, max: usize) -> usize {
-    let usable = max - max / RESERVED_FRACTION;
+    let usable = max - max / RESERVED_DIVISOR;
     usable.saturating_sub(used) / MAPPINGS_PER_THREAD
 }
 

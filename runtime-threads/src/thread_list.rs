@@ -18,14 +18,14 @@ use crate::thread_budget;
 use crate::thread_state::ThreadState;
 
 /// This many of the threads that left last are not joined yet, because they are about to exit.
-const JUST_LEFT: usize = 3;
+const RECENTLY_LEFT: usize = 3;
 /// How many of the other threads a leaving thread tries to join: more than one, so that their number falls, but few,
 /// so that it costs little.
-const LOOKED_AT: usize = 2;
+const JOINS_PER_LEAVE: usize = 2;
 /// How many threads a spawner that was refused a thread tries to join at a time.
-const LOOKED_AT_FOR_ROOM: usize = 64;
+const JOINS_FOR_ROOM: usize = 64;
 /// How often a spawner that was refused a thread yields to threads that are about to begin or to exit.
-const PATIENCE: u32 = 100;
+const MAX_YIELDS: u32 = 100;
 
 pub(crate) struct ThreadList {
     max_threads: Option<usize>,
@@ -111,7 +111,7 @@ impl ThreadList {
     pub(crate) fn withdraw(&self, id: TaskId) {
         let entry = {
             let mut state = self.state.lock();
-            self.tell(&state);
+            self.notify_if_closed(&state);
             state.live.remove(&id)
         };
         drop(entry);
@@ -165,7 +165,7 @@ impl ThreadList {
             Vec::new()
         };
         state.unjoined.extend(entry.os.take());
-        self.tell(state);
+        self.notify_if_closed(state);
         Retired { entry, unjoined }
     }
 
@@ -184,11 +184,11 @@ impl ThreadList {
     /// soon. If it returns false, there is no use in trying again.
     pub(crate) fn make_room(&self) -> bool {
         let before = thread_budget::live();
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_YIELDS {
             let has_unjoined = {
                 let mut state = self.state.lock();
-                let looked_at = state.unjoined.len().min(LOOKED_AT_FOR_ROOM);
-                let unjoined: Vec<_> = state.unjoined.drain(..looked_at).collect();
+                let tried = state.unjoined.len().min(JOINS_FOR_ROOM);
+                let unjoined: Vec<_> = state.unjoined.drain(..tried).collect();
                 // Under the lock, because it waits for no thread and runs no foreign code.
                 state.unjoined.extend(try_join(unjoined));
                 !state.unjoined.is_empty()
@@ -204,7 +204,7 @@ impl ThreadList {
         false
     }
 
-    fn tell(&self, state: &State) {
+    fn notify_if_closed(&self, state: &State) {
         if state.closed {
             self.left.notify_all();
         }
@@ -337,8 +337,8 @@ impl ThreadList {
 impl State {
     /// Some of the threads that have left, but not the last ones.
     fn take_unjoined(&mut self) -> Vec<OsThread> {
-        let ready = self.unjoined.len().saturating_sub(JUST_LEFT);
-        self.unjoined.drain(..ready.min(LOOKED_AT)).collect()
+        let ready = self.unjoined.len().saturating_sub(RECENTLY_LEFT);
+        self.unjoined.drain(..ready.min(JOINS_PER_LEAVE)).collect()
     }
 
     fn polling(&self) -> Vec<String> {

@@ -15,7 +15,7 @@ use runtime_core::Runtime as _;
 use runtime_core::net::TcpListener;
 use runtime_threads::Runtime;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 fn listener(runtime: &Runtime) -> (Arc<TcpListener>, SocketAddr) {
     let bound = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
@@ -32,7 +32,7 @@ fn connect(address: SocketAddr) {
 fn all_wait(runtime: &Runtime, tasks: u64) {
     let begun = Instant::now();
     while runtime.handle().metrics().parks < Some(tasks) {
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIME_LIMIT);
         thread::yield_now();
     }
 }
@@ -45,11 +45,11 @@ async fn accept_all(listener: Arc<TcpListener>, taken: Sender<()>) {
 }
 
 fn await_one(taken: &Receiver<()>) {
-    taken.recv_timeout(PATIENCE).expect("it was taken");
+    taken.recv_timeout(TIME_LIMIT).expect("it was taken");
 }
 
 #[test]
-fn a_connection_wakes_few_of_those_who_accept() {
+fn a_connection_wakes_few_accepting_tasks() {
     const TASKS: u64 = 200;
     const CONNECTIONS: u64 = 100;
     // One park for the task that takes the connection, and one for the next task if that was quick. Times four.
@@ -79,7 +79,7 @@ fn a_connection_wakes_few_of_those_who_accept() {
 /// Each task is woken in turn, and blocks its thread instead of accepting, like the losing arm of a `select` whose
 /// task is now busy with something else. The last one accepts.
 #[test]
-fn those_who_are_woken_and_do_something_else_keep_nobody_from_the_socket() {
+fn woken_tasks_that_do_something_else_do_not_block_the_socket() {
     const BUSY: u64 = 5;
     let runtime = Runtime::new().unwrap();
     let (listener, address) = listener(&runtime);
@@ -115,7 +115,7 @@ fn those_who_are_woken_and_do_something_else_keep_nobody_from_the_socket() {
 }
 
 #[test]
-fn those_who_remain_after_others_were_aborted_take_what_comes() {
+fn tasks_that_remain_after_aborts_take_new_connections() {
     const TASKS: usize = 12;
     let runtime = Runtime::new().unwrap();
     let (listener, address) = listener(&runtime);
@@ -145,7 +145,7 @@ fn those_who_remain_after_others_were_aborted_take_what_comes() {
 
 /// Tasks that give up after a moment, come again, compute, or wait for two sockets at once.
 #[test]
-fn every_connection_is_taken_whatever_those_who_accept_do_besides() {
+fn every_connection_is_taken_while_accepting_tasks_do_other_work() {
     const TASKS: usize = 16;
     const CONNECTIONS: usize = 400;
     let runtime = Runtime::new().unwrap();
@@ -159,14 +159,14 @@ fn every_connection_is_taken_whatever_those_who_accept_do_besides() {
         drop(runtime.handle().spawn(async move {
             loop {
                 let turn = turns.fetch_add(1, Ordering::Relaxed);
-                let patience = match number % 4 {
-                    0 => PATIENCE,
+                let limit = match number % 4 {
+                    0 => TIME_LIMIT,
                     _ => Duration::from_micros((turn * 37 % 900) as u64),
                 };
                 let either = futures_lite::future::or(one.accept(), other.accept());
                 let accepted = match number % 2 {
-                    0 => runtime_core::timeout(patience, either).await,
-                    _ => runtime_core::timeout(patience, one.accept()).await,
+                    0 => runtime_core::timeout(limit, either).await,
+                    _ => runtime_core::timeout(limit, one.accept()).await,
                 };
                 if matches!(accepted, Ok(Ok(_))) && taken.send(()).is_err() {
                     return;

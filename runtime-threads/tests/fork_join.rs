@@ -153,7 +153,7 @@ fn the_owner_dropped_in_a_blocking_job_only_begins_the_end() {
     for (by_executor, by_branch) in [(false, false), (false, true), (true, false), (true, true)] {
         let runtime = Runtime::new().unwrap();
         let handle = runtime.handle();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let task = handle.spawn(async move {
             let end = move || {
                 let drop_it = || drop(runtime);
@@ -162,7 +162,7 @@ fn the_owner_dropped_in_a_blocking_job_only_begins_the_end() {
                 } else {
                     drop_it();
                 }
-                tell.send(7).unwrap();
+                sender.send(7).unwrap();
             };
             let executor = Executor::new("ends-it", 1);
             let _job = if by_executor {
@@ -171,7 +171,7 @@ fn the_owner_dropped_in_a_blocking_job_only_begins_the_end() {
                 spawn_blocking(end)
             };
             // This very thread waits: the task stays in its poll.
-            told.recv().unwrap()
+            receiver.recv().unwrap()
         });
         assert_eq!(futures_lite::future::block_on(task).unwrap(), 7);
     }
@@ -190,21 +190,21 @@ fn the_owner_dropped_by_a_waker_only_begins_the_end() {
     }
     let runtime = Runtime::new().unwrap();
     let handle = runtime.handle();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let task = handle.spawn({
         let handle = handle.clone();
         async move {
             let entered = thread::spawn(move || {
                 let _entered = handle.enter();
                 let mut sleep = Box::pin(sleep(Duration::from_millis(5)));
-                let waker = Waker::from(Arc::new(Ends(Mutex::new(Some(runtime)), tell)));
+                let waker = Waker::from(Arc::new(Ends(Mutex::new(Some(runtime)), sender)));
                 let polled = sleep.as_mut().poll(&mut Context::from_waker(&waker));
                 (polled.is_ready(), sleep)
             });
             let (was_ready, _sleep) = entered.join().unwrap();
             assert!(!was_ready);
             // This very thread waits: the task stays in its poll.
-            told.recv().unwrap();
+            receiver.recv().unwrap();
             7
         }
     });

@@ -6,7 +6,7 @@ use runtime_core::{Launch, LaunchConfig};
 use runtime_threads::Threads;
 
 #[test]
-fn what_it_does_not_have_is_refused_by_name() {
+fn unsupported_knobs_and_policies_are_refused_by_name() {
     let mut with_knob = LaunchConfig::default();
     with_knob
         .knobs

@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The stack of each task's thread, in bytes.
 const STACK_BYTES: usize = 64 << 20;
 /// Only a bug can make something here wait this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Takes the lock when its thread ends.
 struct Locks {
@@ -90,6 +90,6 @@ fn neither_a_refused_spawn_nor_a_shutdown_waits_for_a_destructor() {
         drop(held);
     });
     for step in ["the refused spawn", "the shutdown"] {
-        assert_eq!(is_done.recv_timeout(PATIENCE), Ok(step), "{step} waits");
+        assert_eq!(is_done.recv_timeout(TIME_LIMIT), Ok(step), "{step} waits");
     }
 }

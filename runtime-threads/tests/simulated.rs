@@ -21,7 +21,7 @@ fn simulated() -> Builder {
 }
 
 #[test]
-fn the_last_task_that_ends_lets_time_pass_for_those_that_wait() {
+fn the_last_task_that_ends_lets_time_pass_for_waiting_threads() {
     let runtime = simulated().build().unwrap();
     for _ in 0..200 {
         let sleeper = runtime.handle().spawn(async {
@@ -37,7 +37,7 @@ fn the_last_task_that_ends_lets_time_pass_for_those_that_wait() {
 }
 
 #[test]
-fn guests_sleep_in_simulated_time_without_any_task() {
+fn non_workers_sleep_in_simulated_time_without_any_task() {
     let runtime = simulated().build().unwrap();
     let _entered = runtime.handle().enter();
     let start = now();
@@ -50,7 +50,7 @@ fn guests_sleep_in_simulated_time_without_any_task() {
 }
 
 #[test]
-fn guests_and_tasks_sleep_side_by_side() {
+fn non_workers_and_tasks_sleep_side_by_side() {
     let runtime = simulated().build().unwrap();
     let handle = runtime.handle();
     let sleeper = handle.spawn(async {
@@ -74,7 +74,7 @@ fn guests_and_tasks_sleep_side_by_side() {
 /// One of the accepting tasks watches the socket. When it gives up, another one takes over: that one is awake for a
 /// moment, and sleeps again. It may be the last one to do so.
 #[test]
-fn time_passes_when_the_last_to_sleep_was_up_to_watch_a_socket() {
+fn time_passes_when_the_last_sleeper_was_about_to_watch_a_socket() {
     in_time(|| {
         let runtime = simulated().build().unwrap();
         let bound = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));

@@ -80,12 +80,12 @@ fn ten_thousand_tasks_complete() {
 #[test]
 fn a_sleeping_task_can_be_aborted() {
     let runtime = Runtime::new().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let task = runtime.handle().spawn(async move {
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
         runtime_core::sleep(LONG).await;
     });
-    told.recv().unwrap();
+    receiver.recv().unwrap();
     task.abort();
     assert!(block_on(task).unwrap_err().is_cancelled());
     assert_eq!(runtime.shutdown(LONG), Vec::<String>::new());
@@ -249,7 +249,7 @@ fn a_busy_task_sees_its_timers_and_sockets() {
 
 /// Sleeps that are polled on non-worker threads, inside a shut-down runtime and outside any.
 #[test]
-fn sleeps_complete_on_guest_threads() {
+fn sleeps_complete_on_non_worker_threads() {
     let runtime = Runtime::new().unwrap();
     let begun = Instant::now();
     {
@@ -351,10 +351,10 @@ fn the_smallest_stack_holds_a_panic() {
 #[test]
 fn names_of_tasks_still_polling_are_reported() {
     let runtime = Runtime::new().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let polls = runtime.handle().spawn_named("stubborn", async move {
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
         let _ = released.recv();
     });
     let dropped = Arc::new(AtomicUsize::new(0));
@@ -373,7 +373,7 @@ fn names_of_tasks_still_polling_are_reported() {
             })
         })
         .collect();
-    told.recv().unwrap();
+    receiver.recv().unwrap();
     // No time at all: even so, tasks that are not in a poll are dropped before it returns.
     let names = runtime.shutdown(Duration::ZERO);
     assert!(names.contains(&"stubborn".to_owned()), "{names:?}");

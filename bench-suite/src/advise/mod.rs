@@ -28,7 +28,7 @@ use mix::Mix;
 const WORKLOAD: &str = "service";
 const MODELS: [&str; 3] = ["n1", "mn", "threads"];
 /// Costs are compared at this share of the smallest capacity.
-const AT: f64 = 0.6;
+const COMPARED_LOAD: f64 = 0.6;
 
 /// `lab advise`: measures the mix under the three models and recommends one.
 ///
@@ -108,7 +108,7 @@ fn common_rate(capacities: &[Capacity]) -> Option<u64> {
     let smallest = known.fold(f64::INFINITY, f64::min);
     smallest
         .is_finite()
-        .then(|| ((smallest * AT).round() as u64).max(1))
+        .then(|| ((smallest * COMPARED_LOAD).round() as u64).max(1))
 }
 
 #[cfg(test)]
@@ -117,7 +117,7 @@ mod tests {
     use crate::results::CapacityProbe;
 
     #[test]
-    fn a_target_that_a_request_alone_misses_is_refused() {
+    fn a_target_that_a_single_request_misses_is_refused() {
         let arguments = AdviseArgs {
             cpu_us: Some(20_000),
             ..AdviseArgs::default()
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_are_compared_where_all_keep_the_target_that_ever_do() {
+    fn costs_are_compared_at_a_rate_that_all_capable_models_sustain() {
         let capacity = |per_s: Option<f64>, kept: Option<bool>| Capacity {
             per_s,
             probes: vec![CapacityProbe {

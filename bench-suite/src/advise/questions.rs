@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_make_a_mix_nonsense_is_asked_again_and_an_empty_line_takes_the_usual() {
+    fn answers_make_a_mix_and_an_empty_line_takes_the_default() {
         let mut said = Vec::new();
         let answers = "1000\n\nmany\n200\n10%\n3000\n0.1\n20\n";
         let mix = ask(&mut answers.as_bytes(), &mut said).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn without_blocking_nobody_asks_for_how_long() {
+    fn without_blocking_the_duration_is_not_asked() {
         let mut said = Vec::new();
         let mix = ask(&mut "\n\n\n\n\n".as_bytes(), &mut said).unwrap();
         assert_eq!(mix, Mix::default());

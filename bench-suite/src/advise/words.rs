@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_model_that_carries_most_is_advised_with_its_cost_and_what_would_change_it() {
+    fn the_model_with_the_highest_capacity_is_advised_with_its_cost() {
         let capacities = vec![
             capacity("n1", Some(5_000.0), Some(0.5), Some(Verdict::Worse)),
             capacity("mn", Some(10_000.0), None, None),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn of_models_that_carry_as_much_the_one_with_less_cpu_time_is_advised() {
+    fn among_equal_capacities_the_model_with_less_cpu_time_is_advised() {
         let capacities = || {
             vec![
                 capacity("n1", Some(9_900.0), Some(0.99), Some(Verdict::NoDifference)),
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_capacity_nothing_is_advised_and_why_is_said() {
+    fn without_a_capacity_no_model_is_advised_and_the_reason_is_given() {
         let none = ["n1", "mn", "threads"].map(|runtime| capacity(runtime, None, None, None));
         let results = Results {
             capacities: none.to_vec(),

@@ -366,7 +366,7 @@ fn overlap(one: (u64, u64), other: (u64, u64)) -> u64 {
 
 /// The kinds of lock that a task can hold, as `b` of lock events: a mutex and a semaphore. Tasks wait for the other
 /// kinds, but never hold them.
-const HELD: std::ops::RangeInclusive<i64> = 0..=1;
+const HELD_LOCK_KINDS: std::ops::RangeInclusive<i64> = 0..=1;
 
 /// Every acquisition of a lock, in order.
 fn lock_turns(run: &Run) -> Vec<LockTurn> {
@@ -383,7 +383,7 @@ fn lock_turns(run: &Run) -> Vec<LockTurn> {
         let Some(&task) = index.get(&event.task) else {
             continue;
         };
-        if !HELD.contains(&event.b) {
+        if !HELD_LOCK_KINDS.contains(&event.b) {
             continue;
         }
         let key = (task, event.a);

@@ -15,7 +15,7 @@ use crate::trace::Run;
 use crate::units::duration_ns;
 
 /// Smaller differences are noise on any machine.
-const LEAST_NS: u64 = 20_000;
+const MIN_DIFFERENCE_NS: u64 = 20_000;
 
 /// Where two runs diverge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn first_divergence(runs: [&Run; 2]) -> Option<Divergence> {
             .flat_map(|(list, slow)| list.iter().map(move |it| (slow, it)))
     };
     let largest = all().map(|(_, it)| it.excess_ns()).max()?;
-    let least = LEAST_NS.max(largest / 4);
+    let least = MIN_DIFFERENCE_NS.max(largest / 4);
     let (slow, first) = all()
         .filter(|(_, it)| it.excess_ns() >= least)
         .min_by_key(|(_, it)| (it.wait.since_ns, Reverse(it.excess_ns()), it.wait.task))?;

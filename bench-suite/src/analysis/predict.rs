@@ -39,7 +39,7 @@ pub fn replay(dag: &Dag, burden: Burden, workers: usize, contention: Contention)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+enum WorkerEvent {
     /// The worker has paid the cost of the poll and begins the strand.
     Begun(usize, usize),
     /// One edge into the strand is satisfied, by this worker if there is one.
@@ -63,7 +63,7 @@ enum State {
 }
 
 /// Time, sequence number and event.
-type Agenda = BinaryHeap<Reverse<(u64, u64, Happening)>>;
+type Agenda = BinaryHeap<Reverse<(u64, u64, WorkerEvent)>>;
 
 struct Replay<'a> {
     dag: &'a Dag,
@@ -127,15 +127,15 @@ impl<'a> Replay<'a> {
         let mut end = 0;
         while let Some(happening) = self.next() {
             match happening {
-                Happening::Begun(strand, worker) => self.begin(strand, worker),
-                Happening::Done(strand, by) => self.done(strand, by),
-                Happening::Ended(strand, worker) => {
+                WorkerEvent::Begun(strand, worker) => self.begin(strand, worker),
+                WorkerEvent::Done(strand, by) => self.done(strand, by),
+                WorkerEvent::Ended(strand, worker) => {
                     // A worker that is still being woken does not prolong the run.
                     end = self.now;
                     self.workers[worker] = State::Idle(self.now);
                     self.release_at_end(strand, worker);
                 }
-                Happening::Awake(worker) => self.wakes(worker),
+                WorkerEvent::Awake(worker) => self.wakes(worker),
             }
             self.hand_out();
         }
@@ -143,7 +143,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes the earliest event of both clocks, and advances both.
-    fn next(&mut self) -> Option<Happening> {
+    fn next(&mut self) -> Option<WorkerEvent> {
         let slow_down = self.slow_down_now();
         let timed = self.in_time.peek().map(|it| (it.0.0, it.0.1));
         let worked = self.in_work.peek().map(|it| {
@@ -190,7 +190,7 @@ impl<'a> Replay<'a> {
                 continue;
             }
             if latency > 0 {
-                self.plan(latency, Happening::Done(to, None));
+                self.plan(latency, WorkerEvent::Done(to, None));
             } else {
                 self.done(to, Some(worker));
             }
@@ -198,14 +198,14 @@ impl<'a> Replay<'a> {
     }
 
     /// Schedules an event by time.
-    fn plan(&mut self, after_ns: u64, happening: Happening) {
+    fn plan(&mut self, after_ns: u64, happening: WorkerEvent) {
         self.sequence += 1;
         let at = self.now + after_ns;
         self.in_time.push(Reverse((at, self.sequence, happening)));
     }
 
     /// Schedules an event by the work of one worker.
-    fn plan_work(&mut self, after_ns: u64, happening: Happening) {
+    fn plan_work(&mut self, after_ns: u64, happening: WorkerEvent) {
         self.sequence += 1;
         let at = self.worked.round() as u64 + after_ns;
         self.in_work.push(Reverse((at, self.sequence, happening)));
@@ -245,7 +245,7 @@ impl<'a> Replay<'a> {
         let waking = self.workers.iter().filter(waking).count();
         if waking < self.due.iter().map(VecDeque::len).sum::<usize>() {
             self.workers[worker] = State::Waking;
-            self.plan(self.burden.sleeping_thread_ns, Happening::Awake(worker));
+            self.plan(self.burden.sleeping_thread_ns, WorkerEvent::Awake(worker));
         }
     }
 
@@ -274,7 +274,7 @@ impl<'a> Replay<'a> {
     fn start(&mut self, strand: usize, worker: usize, cost_ns: u64) {
         self.workers[worker] = State::Busy;
         if cost_ns > 0 {
-            self.plan(cost_ns, Happening::Begun(strand, worker));
+            self.plan(cost_ns, WorkerEvent::Begun(strand, worker));
         } else {
             self.begin(strand, worker);
         }
@@ -284,11 +284,11 @@ impl<'a> Replay<'a> {
         for index in 0..self.out[strand].len() {
             let (to, offset, _) = self.out[strand][index];
             if !self.is_at_end(strand, offset) {
-                self.plan_work(offset, Happening::Done(to, Some(worker)));
+                self.plan_work(offset, WorkerEvent::Done(to, Some(worker)));
             }
         }
         let work_ns = self.dag.strands[strand].work_ns;
-        self.plan_work(work_ns, Happening::Ended(strand, worker));
+        self.plan_work(work_ns, WorkerEvent::Ended(strand, worker));
     }
 
     fn slow_down_now(&self) -> f64 {

@@ -89,35 +89,35 @@ impl TimeSplit {
         split
     }
 
-    fn pass<'a>(&mut self, threads: impl Iterator<Item = &'a Doing>, due: &Due, ns: u64) {
+    fn pass<'a>(&mut self, threads: impl Iterator<Item = &'a ThreadState>, due: &Due, ns: u64) {
         if ns == 0 {
             return;
         }
         for thread in threads.filter(|thread| !thread.is_out) {
             self.total_ns += ns;
             *match thread {
-                Doing { off_cpu: true, .. } => &mut self.kernel_ns,
-                Doing {
+                ThreadState { off_cpu: true, .. } => &mut self.kernel_ns,
+                ThreadState {
                     asleep: true,
                     own: Some(task),
                     ..
                 } if due.has(*task) => &mut self.kernel_ns,
-                Doing {
+                ThreadState {
                     asleep: true,
                     is_own: false,
                     ..
                 } if due.any() => &mut self.asleep_with_work_ns,
-                Doing {
+                ThreadState {
                     asleep: true,
                     in_poller: true,
                     ..
                 } => &mut self.waiting_for_io_ns,
-                Doing { asleep: true, .. } => &mut self.idle_ns,
-                Doing { polls: 1.., .. } => &mut self.running_ns,
-                Doing {
+                ThreadState { asleep: true, .. } => &mut self.idle_ns,
+                ThreadState { polls: 1.., .. } => &mut self.running_ns,
+                ThreadState {
                     searching: true, ..
                 } => &mut self.searching_ns,
-                Doing { .. } => &mut self.scheduling_ns,
+                ThreadState { .. } => &mut self.scheduling_ns,
             } += ns;
         }
     }
@@ -125,7 +125,7 @@ impl TimeSplit {
 
 /// What a thread does at the current event.
 #[derive(Clone, Copy, Debug, Default)]
-struct Doing {
+struct ThreadState {
     /// Whether it is a task's own thread (1:1).
     is_own: bool,
     /// The task that it polls, on a task's own thread.
@@ -139,7 +139,7 @@ struct Doing {
     off_cpu: bool,
 }
 
-impl Doing {
+impl ThreadState {
     fn begin_poll(&mut self, task: i64) {
         self.polls += 1;
         self.searching = false;
@@ -167,20 +167,20 @@ impl Doing {
 
 /// The threads that count, each before its first event. A worker is idle until then; a task's own thread does not exist
 /// yet.
-fn counted_threads(run: &Run) -> BTreeMap<u32, Doing> {
+fn counted_threads(run: &Run) -> BTreeMap<u32, ThreadState> {
     let of = |kind| run.threads.iter().filter(move |it| it.kind == kind);
     let workers = of(ThreadKind::Worker).map(|thread| {
-        let doing = Doing {
+        let doing = ThreadState {
             asleep: true,
-            ..Doing::default()
+            ..ThreadState::default()
         };
         (thread.id, doing)
     });
     let own = of(ThreadKind::Task).map(|thread| {
-        let doing = Doing {
+        let doing = ThreadState {
             is_own: true,
             is_out: true,
-            ..Doing::default()
+            ..ThreadState::default()
         };
         (thread.id, doing)
     });

@@ -80,7 +80,7 @@ mod tests {
     use crate::results::Role;
 
     #[test]
-    fn a_title_has_what_tells_its_section_from_others_of_the_workload() {
+    fn a_title_distinguishes_its_section_from_others_of_the_workload() {
         let at = |rates: &[u64]| -> Vec<String> {
             let runs = rates.iter().map(|&rate| {
                 let mut run = run("mn", Role::Arm, 0, 1000);

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_has_its_cost_and_what_would_change_it_and_uneven_rounds_are_named() {
+    fn a_sentence_names_its_cost_what_would_change_it_and_uneven_rounds() {
         let mut results = results("n1", 10_000, 20_000, 40_000);
         results.remarks.push(crate::results::Remark {
             workload: "echo".into(),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn without_verdicts_nobody_is_said_to_win() {
+    fn without_verdicts_no_winner_is_named() {
         let mut results = results("n1", 10_000, 20_000, 40_000);
         for one in &mut results.comparisons {
             one.verdict = None;
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn models_that_are_alike_are_said_to_be() {
+    fn equal_models_are_called_equal() {
         let answer = said(10_000, 10_000, 40_000);
         let alike = ["N:1 and M:N are alike", "M:N and N:1 are alike"];
         assert!(

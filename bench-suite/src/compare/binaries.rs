@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_build_is_refused_in_one_line() {
+    fn a_path_that_is_not_a_build_is_refused_in_one_line() {
         for (asked, part) in [
             ("target/lab", "write NAME=PATH"),
             ("=target/lab", "write NAME=PATH"),

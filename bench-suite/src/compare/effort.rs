@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_each_process_s_own_and_has_time_besides() {
+    fn a_budget_applies_to_each_process_and_excludes_overhead() {
         let effort = Effort::of_comparison(&CompareArgs {
             budget_ms: Some(50_000),
             ..CompareArgs::default()

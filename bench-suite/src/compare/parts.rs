@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_parts_or_one_no_row_of_the_matrix_is_there_twice() {
+    fn with_few_parts_no_row_of_the_matrix_is_repeated() {
         let rows = |parts| {
             let info = runtime("any", parts);
             Parts::Ablation.rows(&[&info]).unwrap()

@@ -96,7 +96,7 @@ pub(crate) fn measure_under(
     // Kill what a killed child's peer had started, and what left the group.
     tree::end_marked();
     if !matches!(&outcome, Ok(conversation) if conversation.answer.is_some()) {
-        scratch::remove_those_of(group);
+        scratch::remove_folders_of(group);
     }
     let Conversation { answer, stderr } = outcome?;
     let tail = || {

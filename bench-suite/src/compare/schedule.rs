@@ -9,9 +9,9 @@ use crate::results::Status;
 /// The assumed time of a process beyond its budget, until one has been timed.
 const ASSUMED_OVERHEAD: Duration = Duration::from_millis(60);
 /// A shorter measured part says little, so rounds are dropped instead.
-const SHORTEST_BUDGET: Duration = Duration::from_millis(20);
+const MIN_BUDGET: Duration = Duration::from_millis(20);
 /// An arm is given up after this many failures.
-const PATIENCE: u32 = 3;
+const MAX_FAILURES: u32 = 3;
 /// How long a process may continue after the time limit of the whole run.
 const OVERRUN: Duration = Duration::from_secs(3);
 /// How far an adaptive run may exceed its time limit for rounds without which it can decide nothing.
@@ -76,7 +76,7 @@ impl<'a> Schedule<'a> {
             0 => ASSUMED_OVERHEAD,
             measured => self.overhead / measured,
         };
-        let shortest = SHORTEST_BUDGET.min(effort.budget);
+        let shortest = MIN_BUDGET.min(effort.budget);
         let look = effort.next_look(round);
         // Take as many of the rounds until the next look as fit with the shortest budget, then make them as long as
         // possible.
@@ -129,7 +129,7 @@ impl<'a> Schedule<'a> {
     pub(super) fn given_up(&self, cell: usize, arm: usize) -> bool {
         self.failures
             .get(&(cell, arm))
-            .is_some_and(|&failures| failures >= PATIENCE)
+            .is_some_and(|&failures| failures >= MAX_FAILURES)
     }
 
     /// Stops measuring this arm, because no verdict needs it any more.
@@ -160,12 +160,12 @@ impl<'a> Schedule<'a> {
         let weight = match status {
             Status::Ok => return false,
             // These would end the same way again, and a time-out costs much time.
-            Status::NotInstalled | Status::Refused | Status::TimedOut => PATIENCE,
+            Status::NotInstalled | Status::Refused | Status::TimedOut => MAX_FAILURES,
             Status::WrongAnswer | Status::Crashed => 1,
         };
         let failures = self.failures.entry((cell, arm)).or_default();
         *failures += weight;
-        *failures >= PATIENCE
+        *failures >= MAX_FAILURES
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
         let mut schedule = Schedule::new(&plan);
         let first = schedule.budget(0, Duration::ZERO).unwrap();
         assert!(
-            first < Duration::from_millis(350) && first > SHORTEST_BUDGET,
+            first < Duration::from_millis(350) && first > MIN_BUDGET,
             "{first:?}"
         );
         // 40 processes each exceed their budget by 1 s. 7 more rounds don't fit, but one does.
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adaptive_run_keeps_time_for_what_is_undecided_at_its_first_look() {
+    fn an_adaptive_run_reserves_time_for_undecided_comparisons() {
         let mut plan = plan(5, 60, Some(60));
         plan.effort.adaptive = true;
         let mut schedule = Schedule::new(&plan);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rounds_without_which_nothing_is_decided_may_take_a_little_longer() {
+    fn the_minimum_rounds_for_a_decision_may_exceed_the_time_box() {
         let mut plan = plan(8, 60, Some(105));
         plan.effort.adaptive = true;
         let schedule = Schedule::new(&plan);

@@ -146,7 +146,7 @@ fn shared_cores_withhold_the_verdict_on_time_and_move_the_headline() {
 }
 
 #[test]
-fn a_round_that_failed_on_one_side_is_no_pair() {
+fn a_round_that_failed_on_one_side_is_not_a_pair() {
     let mut runs = rounds(10);
     let failed = runs.iter_mut().find(|run| run.runtime == "mn").unwrap();
     failed.status = Status::Crashed;
@@ -205,7 +205,7 @@ fn rounds_that_are_not_alike_are_named() {
 }
 
 #[test]
-fn policies_of_one_runtime_are_compared_with_each_other_beside_the_usual_baseline() {
+fn policies_of_one_runtime_are_also_compared_with_each_other() {
     let mut runs = rounds(10);
     for run in runs.iter_mut().filter(|run| run.runtime == "mn") {
         run.config.policy = Some("a".into());

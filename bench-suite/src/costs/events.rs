@@ -77,12 +77,12 @@ struct Attributes {
 
 /// Who inherits an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heirs {
+enum Inheritance {
     Threads,
     ThreadsAndProcesses,
 }
 
-fn open(event: Event, thread: i32, heirs: Heirs) -> io::Result<OwnedFd> {
+fn open(event: Event, thread: i32, inheritance: Inheritance) -> io::Result<OwnedFd> {
     const INHERIT: u64 = 1 << 1;
     const EXCLUDE_KERNEL: u64 = 1 << 5;
     const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
@@ -90,7 +90,7 @@ fn open(event: Event, thread: i32, heirs: Heirs) -> io::Result<OwnedFd> {
     const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
     let (kind, config) = event.attributes()?;
     let mut flags = INHERIT;
-    if heirs == Heirs::Threads {
+    if inheritance == Inheritance::Threads {
         flags |= INHERIT_THREAD;
     }
     if event == Event::Instructions {
@@ -143,7 +143,7 @@ pub(crate) struct Events {
 impl Events {
     /// Counts this thread, and all threads that it starts from now on.
     pub(crate) fn of_this_thread() -> Self {
-        Self::of(&[0], Heirs::Threads)
+        Self::of(&[0], Inheritance::Threads)
     }
 
     /// Counts these threads, and all threads and processes that they start from now on.
@@ -152,7 +152,7 @@ impl Events {
             .iter()
             .filter_map(|&id| i32::try_from(id).ok())
             .collect();
-        Self::of(&threads, Heirs::ThreadsAndProcesses)
+        Self::of(&threads, Inheritance::ThreadsAndProcesses)
     }
 
     /// Counts nothing, because the tracer of this process counts.
@@ -163,12 +163,12 @@ impl Events {
         }
     }
 
-    fn of(threads: &[i32], heirs: Heirs) -> Self {
+    fn of(threads: &[i32], inheritance: Inheritance) -> Self {
         let mut events = Self::default();
         for event in EVENTS {
             let opened: io::Result<Vec<OwnedFd>> = threads
                 .iter()
-                .map(|&thread| open(event, thread, heirs))
+                .map(|&thread| open(event, thread, inheritance))
                 .collect();
             match opened {
                 Ok(counters) => events.counters.push((event, counters)),
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn system_calls_of_this_thread_and_of_those_that_it_starts_are_counted() {
+    fn system_calls_of_this_thread_and_its_children_are_counted() {
         let mut events = Events::of_this_thread();
         if !events
             .counters
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_counted_is_unknown_and_says_why() {
+    fn uncountable_events_are_unknown_and_give_the_reason() {
         // Larger than the largest thread id on Linux.
         let mut events = Events::of_threads(&[1 << 23]);
         events.start();

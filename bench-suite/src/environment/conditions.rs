@@ -171,14 +171,17 @@ fn turbo(text: &impl Fn(&str) -> Option<String>) -> Option<bool> {
 /// The name of the allocator. This library is linked with the C library's allocator, and the C library says which one
 /// it is.
 fn allocator() -> String {
-    let told = Command::new("getconf")
+    let output = Command::new("getconf")
         .arg("GNU_LIBC_VERSION")
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output();
-    match told {
-        Ok(told) if told.status.success() => {
-            format!("system ({})", String::from_utf8_lossy(&told.stdout).trim())
+    match output {
+        Ok(output) if output.status.success() => {
+            format!(
+                "system ({})",
+                String::from_utf8_lossy(&output.stdout).trim()
+            )
         }
         _ => "system".to_owned(),
     }

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_history_is_left_alone() {
+    fn a_file_that_is_not_a_history_is_left_unchanged() {
         assert!(
             history(&results(), "a,b\r\n1,2\r\n")
                 .unwrap_err()

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back_in_seconds_and_bytes() {
+    fn the_output_parses_back_in_seconds_and_bytes() {
         let results = results();
         let samples = parse(&open_metrics(&results));
         let find = |name: &str, arm: &str| {

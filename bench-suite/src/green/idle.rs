@@ -19,7 +19,7 @@ use super::style::Style;
 use crate::measure::Meter;
 use crate::vocabulary::{Failure, Params, Workload};
 use crate::workloads::idle::{Idle, Parking};
-use crate::workloads::waiting::{FOR_EVER, IdleSocket, IdleStack, IdleTimer, reporting, use_stack};
+use crate::workloads::waiting::{FOREVER, IdleSocket, IdleStack, IdleTimer, reporting, use_stack};
 use crate::workloads::{Program, echo, lost};
 
 pub(super) struct IdleTwin<S>(PhantomData<S>);
@@ -89,10 +89,10 @@ impl<S: Style> Program for IdleTwin<S> {
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let mut stacks = Stacks::begin::<S, R>(&rt, params, meter).await?;
-        while let Some(muster) = stacks.parking.next() {
+        while let Some(start_counter) = stacks.parking.next() {
             stacks.parking.keep(S::spawn(move || {
-                muster.report();
-                drop(muster);
+                start_counter.report();
+                drop(start_counter);
                 green::wait(std::future::pending::<()>());
             }));
         }
@@ -105,10 +105,10 @@ impl<S: Style> Program for IdleTimerTwin<S> {
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let mut stacks = Stacks::begin::<S, R>(&rt, params, meter).await?;
-        while let Some(muster) = stacks.parking.next() {
+        while let Some(start_counter) = stacks.parking.next() {
             stacks.parking.keep(S::spawn(move || {
-                let mut sleep = pin!(runtime_core::sleep(FOR_EVER));
-                reporting(muster, |cx| sleep.as_mut().poll(cx)).wait();
+                let mut sleep = pin!(runtime_core::sleep(FOREVER));
+                reporting(start_counter, |cx| sleep.as_mut().poll(cx)).wait();
             }));
         }
         stacks.end(meter).await
@@ -123,7 +123,7 @@ impl<S: Style> Program for IdleSocketTwin<S> {
         let address = listener.local_addr().map_err(echo::crashed)?;
         let mut clients = Vec::new();
         let mut stacks = Stacks::begin::<S, R>(&rt, params, meter).await?;
-        while let Some(muster) = stacks.parking.next() {
+        while let Some(start_counter) = stacks.parking.next() {
             // The kernel completes the connection before it is accepted, so this does not block.
             let client = TcpStream::connect(address);
             let refused =
@@ -134,7 +134,9 @@ impl<S: Style> Program for IdleSocketTwin<S> {
             stacks.parking.keep(S::spawn(move || {
                 let mut byte = [0];
                 // Nothing is ever written. After an error the task no longer waits, and the check reports that.
-                let read = reporting(muster, |cx| Pin::new(&mut stream).poll_read(cx, &mut byte));
+                let read = reporting(start_counter, |cx| {
+                    Pin::new(&mut stream).poll_read(cx, &mut byte)
+                });
                 let _ = read.wait();
             }));
         }
@@ -149,13 +151,13 @@ impl<S: Style> Program for IdleStackTwin<S> {
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let mut stacks = Stacks::begin::<S, R>(&rt, params, meter).await?;
-        while let Some(muster) = stacks.parking.next() {
+        while let Some(start_counter) = stacks.parking.next() {
             stacks.parking.keep(S::spawn(move || {
                 use_stack();
-                let mut muster = Some(muster);
-                // As in the other twins, the muster is not kept after the report.
+                let mut start_counter = Some(start_counter);
+                // As in the other twins, the counter is not kept after the report.
                 let report = poll_fn(move |_| {
-                    muster.take().into_iter().for_each(|it| it.report());
+                    start_counter.take().into_iter().for_each(|it| it.report());
                     std::task::Poll::<()>::Pending
                 });
                 report.wait();

@@ -13,7 +13,7 @@ use crate::units;
 
 /// Two capacities differ if their ratio exceeds this margin.
 const MARGIN: f64 = 0.05;
-const MOST_REPEATS: u32 = 100;
+const MAX_REPEATS: u32 = 100;
 
 /// What to search for, and how carefully.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,9 @@ impl Sought {
                 "--p99-ms {p99_ms} is out of range; milliseconds, more than 0 and up to 60000"
             )));
         }
-        if !(1..=MOST_REPEATS).contains(&repeats) {
+        if !(1..=MAX_REPEATS).contains(&repeats) {
             return Err(usage(format!(
-                "--repeats {repeats} is out of range; 1 to {MOST_REPEATS}"
+                "--repeats {repeats} is out of range; 1 to {MAX_REPEATS}"
             )));
         }
         Ok(Self {
@@ -84,7 +84,7 @@ pub(crate) fn capacities(
                 is_idle = false;
                 let rate = hunt.next();
                 match ask(bench, plan, (cell, arm), rate, sought.probe, number) {
-                    Ok(seen) => hunt.tell(&seen, sought.target_ns, sought.most_probes),
+                    Ok(seen) => hunt.record(&seen, sought.target_ns, sought.most_probes),
                     Err(_) if bench.interrupted() => {}
                     Err(failed) => hunt.failed(&failed.line, failed.for_good),
                 }

@@ -17,7 +17,7 @@ use crate::statistics::median;
 const EACH: u32 = 3;
 
 /// The longest process of the comparison, for low rates.
-const LONGEST: Duration = Duration::from_secs(2);
+const MAX_DURATION: Duration = Duration::from_secs(2);
 
 /// Each arm's rate of answers in the closed loop, by its index in the cell.
 type Answered = Vec<Option<f64>>;
@@ -63,7 +63,7 @@ pub(super) fn measure(
     if let Some(slowest) = rates.filter(|rate| *rate > 0).min() {
         plan.effort = plan
             .effort
-            .with_budget(duration_at(slowest, usual).min(LONGEST));
+            .with_budget(duration_at(slowest, usual).min(MAX_DURATION));
     }
     let bases = std::mem::replace(&mut plan.cells, cells);
     announce(plan, bench.is_silent());

@@ -7,11 +7,11 @@ use crate::statistics::median;
 use crate::units;
 
 /// An arm is given up after this many failures.
-const PATIENCE: u32 = 3;
+const MAX_FAILURES: u32 = 3;
 /// After this many misses that don't count, the client is the limit.
-const LATE_PATIENCE: u32 = 4;
+const MAX_LATE_PROBES: u32 = 4;
 /// A probe this close to the capacity, as a logarithm, shows the costs at the capacity.
-const NEAR: f64 = 0.15;
+const NEAR_CAPACITY: f64 = 0.15;
 
 /// One search for one arm.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +31,7 @@ impl Hunt {
         search.map_or(0, |search| (search.next().round() as u64).max(1))
     }
 
-    pub(super) fn tell(&mut self, seen: &Seen, target_ns: f64, most_probes: usize) {
+    pub(super) fn record(&mut self, seen: &Seen, target_ns: f64, most_probes: usize) {
         let Some(offered) = seen.offered else {
             self.search = Some(Search::around(seen.answered, most_probes));
             return;
@@ -52,20 +52,20 @@ impl Hunt {
             seen.clone(),
         ));
         match &mut self.search {
-            Some(search) if counts => search.tell(offered, kept),
+            Some(search) if counts => search.record(offered, kept),
             _ => self.late += 1,
         }
     }
 
     /// Records the failure of a process. `for_good` means that another process would fail too.
     pub(super) fn failed(&mut self, line: &str, for_good: bool) {
-        self.failures += if for_good { PATIENCE } else { 1 };
+        self.failures += if for_good { MAX_FAILURES } else { 1 };
         self.error.get_or_insert_with(|| line.to_owned());
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.failures >= PATIENCE
-            || self.late >= LATE_PATIENCE
+        self.failures >= MAX_FAILURES
+            || self.late >= MAX_LATE_PROBES
             || self.search.as_ref().is_some_and(Search::is_done)
     }
 
@@ -80,12 +80,12 @@ impl Hunt {
             .probes
             .iter()
             .any(|(probe, _)| probe.kept == Some(false));
-        (kept && missed && self.late < LATE_PATIENCE && !search.is_hopeless())
+        (kept && missed && self.late < MAX_LATE_PROBES && !search.is_hopeless())
             .then(|| search.estimate())
     }
 
     fn limit(&self) -> Option<String> {
-        if self.failures >= PATIENCE {
+        if self.failures >= MAX_FAILURES {
             return self.error.clone();
         }
         let asked = |kept: Option<bool>| {
@@ -96,7 +96,7 @@ impl Hunt {
             these.map(|(probe, _)| probe.offered_per_s)
         };
         let most = asked(Some(true)).fold(0.0, f64::max);
-        if self.late >= LATE_PATIENCE {
+        if self.late >= MAX_LATE_PROBES {
             let late = self.probes.iter().filter(|(probe, _)| probe.kept.is_none());
             let late: Vec<f64> = late.filter_map(|(_, seen)| seen.late_p99_ns).collect();
             return Some(format!(
@@ -130,7 +130,8 @@ pub(super) fn of_hunts(hunts: &[Hunt]) -> Capacity {
     let near = |figure: fn(&Seen) -> Option<f64>| {
         let rate = middle?.rate;
         let probes = hunts.iter().flat_map(|hunt| &hunt.probes);
-        let these = probes.filter(|(probe, _)| (probe.offered_per_s / rate).ln().abs() <= NEAR);
+        let these =
+            probes.filter(|(probe, _)| (probe.offered_per_s / rate).ln().abs() <= NEAR_CAPACITY);
         median(
             &these
                 .filter_map(|(_, seen)| figure(seen))
@@ -165,13 +166,13 @@ mod tests {
     /// Hunts a server that answers within 1 ms up to its capacity, and answers no more than that.
     fn hunt(capacity: f64, late_ns: u64) -> Hunt {
         let mut hunt = Hunt::default();
-        hunt.tell(&seen(0, capacity * 1.1, 3_000_000, 0), TARGET_NS, 40);
+        hunt.record(&seen(0, capacity * 1.1, 3_000_000, 0), TARGET_NS, 40);
         while !hunt.is_done() {
             let rate = hunt.next();
             let carried = rate as f64 <= capacity;
             let latency = if carried { 1_000_000 } else { 80_000_000 };
             let answered = (rate as f64).min(capacity);
-            hunt.tell(&seen(rate, answered, latency, late_ns), TARGET_NS, 40);
+            hunt.record(&seen(rate, answered, latency, late_ns), TARGET_NS, 40);
         }
         hunt
     }
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn misses_of_a_late_client_do_not_count_and_are_what_is_reported() {
+    fn misses_of_a_late_client_do_not_count_and_are_reported() {
         let one = of_hunts(&[hunt(8_000.0, 4_000_000)]);
         assert_eq!((one.per_s, one.ci95), (None, None));
         let limit = one.limit.unwrap();
@@ -200,12 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn where_no_rate_keeps_the_target_that_is_said() {
+    fn a_target_that_no_rate_keeps_is_reported() {
         let mut hunt = Hunt::default();
-        hunt.tell(&seen(0, 200.0, 90_000_000, 0), TARGET_NS, 40);
+        hunt.record(&seen(0, 200.0, 90_000_000, 0), TARGET_NS, 40);
         while !hunt.is_done() {
             let rate = hunt.next();
-            hunt.tell(&seen(rate, rate as f64, 90_000_000, 20_000), TARGET_NS, 40);
+            hunt.record(&seen(rate, rate as f64, 90_000_000, 20_000), TARGET_NS, 40);
         }
         let one = of_hunts(&[hunt]);
         assert!(one.limit.unwrap().starts_with("no rate keeps it: at "));

@@ -11,12 +11,12 @@ use crate::results::{LateNs, LatencyNs, LoadPoint, Run, Sample, Status};
 use crate::statistics::median;
 
 /// If fewer than this share of the due requests are answered, the server does not sustain the rate.
-const CARRIED: f64 = 0.97;
+const MIN_ANSWERED_SHARE: f64 = 0.97;
 /// If more than this share of the connections are in flight on average in the closed loop, hardly any of them ever
 /// waits for its client.
-const ALL_WAITING: f64 = 0.9;
+const MAX_IN_FLIGHT_SHARE: f64 = 0.9;
 /// With fewer requests there is no meaningful 99th percentile.
-const FEW: u64 = 300;
+const MIN_REQUESTS: u64 = 300;
 
 /// The result of one process at one rate.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,7 +104,7 @@ impl Seen {
         self.unstarted > 0.0
             || self
                 .offered
-                .is_some_and(|offered| self.answered < CARRIED * offered)
+                .is_some_and(|offered| self.answered < MIN_ANSWERED_SHARE * offered)
     }
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn duration_at(rate: u64, usual: Duration) -> Duration {
     if rate == 0 {
         return usual;
     }
-    let long_enough = Duration::from_secs_f64(FEW as f64 * 1.1 / rate as f64);
+    let long_enough = Duration::from_secs_f64(MIN_REQUESTS as f64 * 1.1 / rate as f64);
     usual.max(long_enough.min(8 * usual))
 }
 
@@ -142,15 +142,17 @@ pub(crate) fn point(seen: &[Seen], connections: u64) -> Option<LoadPoint> {
     let saturated = 2 * seen.iter().filter(|one| one.is_saturated()).count() > seen.len();
     let few = seen.iter().map(|one| one.requests).min().unwrap_or(0);
     let doubt = match (first.offered, in_flight, late) {
-        (None, Some(waiting), _) if waiting >= ALL_WAITING * connections as f64 => Some(format!(
-            "hides waiting: by Little's law nearly all of {connections} connections wait for an answer at any time, \
+        (None, Some(waiting), _) if waiting >= MAX_IN_FLIGHT_SHARE * connections as f64 => {
+            Some(format!(
+                "hides waiting: by Little's law nearly all of {connections} connections wait for an answer at any time, \
              so that latency is their number divided by the rate, and what would have come meanwhile is not sent"
-        )),
+            ))
+        }
         (Some(_), _, Some(late)) if late > p99_ns / 2.0 => Some(
             "does not count: the client itself was late, by more than half of the p99".to_owned(),
         ),
-        _ if few < FEW => Some(format!(
-            "fewer than {FEW} requests in a process: p99 is one of the slowest of them"
+        _ if few < MIN_REQUESTS => Some(format!(
+            "fewer than {MIN_REQUESTS} requests in a process: p99 is one of the slowest of them"
         )),
         _ => None,
     };

@@ -12,15 +12,15 @@ const STEP: f64 = 0.004;
 /// The widths of the logistic curve, as logarithms of the rate, from a sharp edge to a slow decline.
 const WIDTHS: [f64; 5] = [0.005, 0.01, 0.02, 0.04, 0.08];
 /// The share of probes that miss the target at any rate, because of bursts.
-const MISSED_ANYHOW: f64 = 0.04;
+const MISS_RATE_FLOOR: f64 = 0.04;
 /// The share of probes that meet the target at any rate.
-const KEPT_ANYHOW: f64 = 0.01;
+const KEEP_RATE_FLOOR: f64 = 0.01;
 /// The quantile of the capacity's posterior at which to probe next, in turn. The middle finds the capacity, the sides
 /// find the width.
 const PLACES: [f64; 3] = [0.5, 0.35, 0.65];
 /// The search ends when the ends of the 95% interval are within this ratio.
-const CLOSE: f64 = 1.08;
-const LEAST_PROBES: usize = 9;
+const MAX_INTERVAL_RATIO: f64 = 1.08;
+const MIN_PROBES: usize = 9;
 
 /// The estimate of a capacity.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,7 +72,7 @@ impl Search {
             let capacity = self.lowest + cell as f64 * STEP;
             for (weight, width) in widths.iter_mut().zip(WIDTHS) {
                 let beyond = 1.0 / (1.0 + (-(log - capacity) / width).exp());
-                let missed = MISSED_ANYHOW + (1.0 - MISSED_ANYHOW - KEPT_ANYHOW) * beyond;
+                let missed = MISS_RATE_FLOOR + (1.0 - MISS_RATE_FLOOR - KEEP_RATE_FLOOR) * beyond;
                 let chance = if kept { 1.0 - missed } else { missed };
                 *weight += chance.ln();
             }
@@ -88,7 +88,7 @@ impl Search {
     }
 
     /// Records whether a probe at `rate` met the target.
-    pub(crate) fn tell(&mut self, rate: f64, kept: bool) {
+    pub(crate) fn record(&mut self, rate: f64, kept: bool) {
         let log = rate.ln();
         self.probes.push((log, kept));
         self.weigh(log, kept);
@@ -113,7 +113,7 @@ impl Search {
         let [low, high] = self.estimate().interval;
         self.probes.len() >= self.most_probes
             || self.is_hopeless()
-            || (self.probes.len() >= LEAST_PROBES && high / low <= CLOSE)
+            || (self.probes.len() >= MIN_PROBES && high / low <= MAX_INTERVAL_RATIO)
     }
 
     /// Whether the target is missed even at the lowest rates.
@@ -174,7 +174,7 @@ mod tests {
             let rate = search.next();
             let beyond = 1.0 / (1.0 + (-(rate / capacity).ln() / width).exp());
             let kept = random.f64() >= beyond && random.f64() >= 1.0 / 30.0;
-            search.tell(rate, kept);
+            search.record(rate, kept);
         }
         search
     }
@@ -218,7 +218,7 @@ mod tests {
     fn where_no_rate_keeps_the_target_the_search_ends_soon_and_says_so() {
         let mut search = Search::around(1000.0, 40);
         while !search.is_done() {
-            search.tell(search.next(), false);
+            search.record(search.next(), false);
         }
         assert!(
             search.is_hopeless() && search.probes.len() < 15,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_capacity_far_above_the_guess_is_found_all_the_same() {
+    fn a_capacity_far_above_the_guess_is_found_too() {
         let mut random = fastrand::Rng::with_seed(22);
         let search = found(10_000.0, 0.01, 1_000.0, &mut random);
         assert!((search.estimate().rate / 10_000.0 - 1.0).abs() < 0.05);

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_steps_at_once_are_those_steps() {
+    fn many_steps_at_once_equal_single_steps() {
         for steps in [0, 1, 2, 3, 64, 1000, 4095] {
             for x in [0, 1, u64::MAX, 123_456_789] {
                 assert_eq!(

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_computed_is_checked_and_an_echo_is_none() {
+    fn a_computed_answer_is_checked_and_an_echo_is_refused() {
         let map = Affine::of_steps(1000);
         let asked = LoadOptions {
             answer: Some(map),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_whole_after_its_content_length_however_it_is_cut() {
+    fn a_response_is_complete_after_its_content_length_in_any_pieces() {
         let response = b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\n\r\nhello";
         for cut in 1..response.len() {
             let (mut exchange, mut body) = (http(), None);

@@ -30,7 +30,7 @@ use crate::measure::Latency;
 use crate::vocabulary::is_refusal;
 
 /// How long the server may be silent while requests are in flight.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The nice value of the open loop's thread.
 const PRIORITY: i32 = -10;
@@ -210,17 +210,17 @@ impl Generator {
             if run.in_flight == 0 && due.is_none() {
                 break;
             }
-            let patience = run.last_response.max(begun) + PATIENCE;
+            let give_up_at = run.last_response.max(begun) + RESPONSE_TIMEOUT;
             let until = if run.in_flight == 0 {
                 due
             } else {
-                Some(due.map_or(patience, |due| due.min(patience)))
+                Some(due.map_or(give_up_at, |due| due.min(give_up_at)))
             };
             self.wait(until)?;
-            if self.events.is_empty() && run.in_flight > 0 && Instant::now() >= patience {
+            if self.events.is_empty() && run.in_flight > 0 && Instant::now() >= give_up_at {
                 return Err(LoadError::Failed(format!(
                     "the server sent nothing for {} s with {} requests in flight",
-                    PATIENCE.as_secs(),
+                    RESPONSE_TIMEOUT.as_secs(),
                     run.in_flight
                 )));
             }

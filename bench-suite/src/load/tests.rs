@@ -40,7 +40,7 @@ fn echo(stream: TcpStream) -> io::Result<()> {
 /// Larger than the generator's buffer and both socket buffers: the generator has to wait for room, and reads several
 /// times per event.
 #[test]
-fn a_message_beyond_all_buffers_comes_back_whole() {
+fn a_message_larger_than_all_buffers_is_echoed_whole() {
     let bytes = 24 << 20;
     let mut ready = Ready::new(options(serve(echo), bytes)).unwrap();
     let report = ready.run().unwrap();

@@ -8,8 +8,8 @@ use super::task_state::TaskState;
 use crate::results::Environment;
 
 /// Numbers of tasks where each has a thread or a connection, and where each is a piece of heap.
-pub(super) const FEW: [u64; 3] = [1000, 2000, 4000];
-pub(super) const MANY: [u64; 3] = [10_000, 20_000, 40_000];
+pub(super) const FEW_TASKS: [u64; 3] = [1000, 2000, 4000];
+pub(super) const MANY_TASKS: [u64; 3] = [10_000, 20_000, 40_000];
 
 /// A runtime with its tasks in one state.
 #[derive(Debug, Serialize)]

@@ -28,7 +28,7 @@ use crate::provenance::Build;
 use crate::registry::{Registry, RuntimeInfo};
 use crate::{suggest, terminal};
 
-use figures::{Bytes, FEW, Figure, MANY, Measured};
+use figures::{Bytes, FEW_TASKS, Figure, MANY_TASKS, Measured};
 use group::Group;
 use reading::PARTS;
 use slope::{Slope, slope};
@@ -40,7 +40,7 @@ const SCHEMA: &str = "lab.memory/1";
 /// This project's runtimes that are measured by default.
 const MODELS: [&str; 5] = ["n1", "mn", "threads", "n1-green", "mn-green"];
 const LIMIT: Duration = Duration::from_secs(60);
-const MOST_ROUNDS: u32 = 1000;
+const MAX_ROUNDS: u32 = 1000;
 
 /// Measures, and prints the table.
 ///
@@ -54,10 +54,10 @@ pub(crate) fn run(
 ) -> Result<(), CommandError> {
     let runtimes = chosen(registry, &arguments.runtimes)?;
     let tasks = numbers(&arguments.tasks)?;
-    if !(1..=MOST_ROUNDS).contains(&arguments.rounds) {
+    if !(1..=MAX_ROUNDS).contains(&arguments.rounds) {
         let rounds = arguments.rounds;
         return Err(usage(format!(
-            "--rounds {rounds} is out of range; 1 to {MOST_ROUNDS}"
+            "--rounds {rounds} is out of range; 1 to {MAX_ROUNDS}"
         )));
     }
     let states = match arguments.states.as_slice() {
@@ -225,9 +225,9 @@ fn numbers(asked: &[u64]) -> Result<Option<Vec<u64>>, CommandError> {
 
 fn usual(runtime: &str, state: TaskState) -> Vec<u64> {
     if runtime.starts_with("threads") || state == TaskState::Socket {
-        FEW.to_vec()
+        FEW_TASKS.to_vec()
     } else {
-        MANY.to_vec()
+        MANY_TASKS.to_vec()
     }
 }
 
@@ -250,14 +250,14 @@ fn measure(program: &Path, interruption: &Interruption, rounds: u32, figure: &mu
                 aside: Some(Aside::Memory),
             };
             match process::measure(program, &request, LIMIT, interruption) {
-                Ok(told) => {
-                    let ops = told.samples.iter().map(|sample| sample.ops).sum();
+                Ok(answer) => {
+                    let ops = answer.samples.iter().map(|sample| sample.ops).sum();
                     let parts = PARTS.into_iter();
-                    let parts = parts.filter_map(|part| Some((part, *told.extra.get(part)?)));
+                    let parts = parts.filter_map(|part| Some((part, *answer.extra.get(part)?)));
                     figure.processes.push((ops, parts.collect()));
                     let depths = DEPTHS.into_iter();
-                    let depths =
-                        depths.filter_map(|(name, ..)| Some((name, *told.extra.get(name)? as u64)));
+                    let depths = depths
+                        .filter_map(|(name, ..)| Some((name, *answer.extra.get(name)? as u64)));
                     figure.stack_depths = depths.collect();
                 }
                 Err((status, error)) => {
@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_grows_once_is_not_a_task_s() {
+    fn a_one_time_growth_is_not_counted_per_task() {
         let process = |tasks: u64, bytes: f64| (tasks, BTreeMap::from([(PARTS[0], bytes)]));
         let processes = [
             process(1000, 5_000_000.0),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{Bytes, FEW, Figure, MANY, Measured};
+use super::figures::{Bytes, FEW_TASKS, Figure, MANY_TASKS, Measured};
 use super::reading::PARTS;
 use super::task_state::TaskState;
 use crate::green::idle::DEPTHS;
@@ -91,7 +91,7 @@ const DEPTH_TITLE: &str =
 
 /// The notes below the table.
 fn notes(measured: &Measured) -> Vec<String> {
-    let (few, many) = (FEW, MANY);
+    let (few, many) = (FEW_TASKS, MANY_TASKS);
     let usual = format!("{few:?} tasks with threads or sockets, {many:?} of the others");
     let mut asked: Vec<&Vec<u64>> = measured
         .figures

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_of_one_workload_decide_together_what_neither_could() {
+    fn shards_of_one_workload_decide_together() {
         let (one, two) = (part(1, "echo", 4), part(2, "echo", 4));
         assert_eq!(verdict(&one), Some(Verdict::NotEnoughData));
         let whole = joined(vec![one, two], &[]).unwrap();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_adaptive_part_has_spent_stays_spent() {
+    fn error_rate_that_an_adaptive_part_has_spent_stays_spent() {
         let (mut one, two) = (part(1, "echo", 12), part(2, "echo", 4));
         one.families[0].looks = Some(vec![LookAt {
             rounds: 12,
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn each_unlikeness_is_refused_by_name_until_it_is_allowed() {
+    fn each_difference_is_refused_by_name_until_it_is_allowed() {
         type Change = fn(&mut Results);
         let change: [(Difference, Change); 6] = [
             (Difference::Machines, |one| one.environments[0].cores = 3),

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_told_or_read_from_what_started_it() {
+    fn a_shard_comes_from_the_argument_or_the_environment() {
         assert_eq!(read("2/8", &[("PARALLEL_SEQ", "5")]), ok("2/8"));
         let slurm = [
             ("SLURM_ARRAY_TASK_ID", "7"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_shard_is_refused_in_one_line() {
+    fn an_invalid_shard_is_refused_in_one_line() {
         for (text, variables, part) in [
             ("3", &[][..], "2/8"),
             ("0/3", &[], "no part 0 of 3"),

@@ -16,7 +16,7 @@ use crate::registry::{Registry, RuntimeInfo};
 use crate::vocabulary::{Failure, Params, is_refusal};
 use crate::workloads::refusals::Refusals;
 use crate::workloads::server::{ServeError, Service, Session};
-use crate::workloads::slow_clients::PATIENCE;
+use crate::workloads::slow_clients::REQUEST_TIMEOUT;
 use crate::workloads::{client, echo, http};
 
 /// The longest head of a request.
@@ -264,7 +264,7 @@ fn read_until(
 
 /// Sets the limit for a read in the middle of a request.
 fn limit_rest(stream: &impl Source, deadline: &mut Option<Instant>) -> io::Result<()> {
-    let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+    let deadline = *deadline.get_or_insert_with(|| Instant::now() + REQUEST_TIMEOUT);
     match deadline.checked_duration_since(Instant::now()) {
         Some(left) if !left.is_zero() => stream.limit(Some(left)),
         _ => Err(io::ErrorKind::TimedOut.into()),

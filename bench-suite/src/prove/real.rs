@@ -26,7 +26,7 @@ const WORKLOADS: [&str; 4] = ["yield", "spawn-batch", "pingpong", "fib-spawn"];
 const RUNTIME: &str = "n1";
 
 /// For each workload, one block in this many also measures the slowed programs.
-const SLOWED_EVERY: u32 = 4;
+const BLOCKS_PER_SLOWED_BLOCK: u32 = 4;
 
 const BUDGET: Duration = Duration::from_millis(25);
 const LIMIT: Duration = Duration::from_secs(20);
@@ -84,7 +84,7 @@ impl Blocks<'_> {
                         failed(format!("{}: {}: {error}", workload.name, status.describe()))
                     })
             };
-            let slowed = (block / workloads.len() as u32).is_multiple_of(SLOWED_EVERY);
+            let slowed = (block / workloads.len() as u32).is_multiple_of(BLOCKS_PER_SLOWED_BLOCK);
             let judged = self.block(&mut random, slowed, &mut ask)?;
             add(&mut real, &judged);
             said(&format!(
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_finds_what_was_put_in() {
+    fn a_block_finds_a_planted_slowdown() {
         let registry = Registry::default();
         let blocks = Blocks {
             registry: &registry,

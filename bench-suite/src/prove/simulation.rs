@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_noise_is_what_it_says() {
+    fn the_noise_has_its_stated_distribution() {
         let mut random = fastrand::Rng::with_seed(1);
         let many: Vec<f64> = (0..20_000).map(|_| normal(&mut random)).collect();
         let variance = many.iter().map(|one| one * one).sum::<f64>() / 20_000.0;
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_tables_keep_the_error_rates_and_find_what_is_large() {
+    fn a_few_tables_keep_the_error_rates_and_find_large_differences() {
         for simulated in simulate(25, 0.02, 7) {
             assert!(simulated.covered.rate() > 0.93, "{simulated:?}");
             assert!(simulated.false_difference.rate() < 0.1, "{simulated:?}");

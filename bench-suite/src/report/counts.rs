@@ -58,7 +58,7 @@ mod tests {
     use crate::summary;
 
     #[test]
-    fn what_is_unknown_is_no_zero_and_reasons_are_text() {
+    fn unknown_counts_are_not_zero_and_reasons_are_escaped() {
         let results = Results {
             runs: vec![run("mn", Role::Arm, 0, 1000)],
             counts: vec![Count {

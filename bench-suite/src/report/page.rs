@@ -23,7 +23,7 @@ const SCRIPT: &str = include_str!("report.js");
 pub(crate) const TIMELINES: &str = include_str!("timelines.js");
 
 /// The caption of the report's timelines.
-const BEGIN_OF_EACH: &str =
+const SECTION_INTRO: &str =
     "The start of each run, as far as a report keeps it. `lab trace` records a whole run.";
 
 /// The whole page.
@@ -73,7 +73,7 @@ pub(crate) fn render(results: &Results) -> String {
         ("timeline-data", timeline::data(&timelines)),
         (
             "timeline-page",
-            timeline_page::template(BEGIN_OF_EACH).into(),
+            timeline_page::template(SECTION_INTRO).into(),
         ),
     ] {
         let data = script_json(&data);

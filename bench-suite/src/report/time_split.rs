@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_add_up_to_the_whole_whatever_a_file_says_that_it_is() {
+    fn shares_add_up_to_the_whole_for_any_stored_total() {
         let time = TimeSplit {
             running_ns: 3,
             asleep_with_work_ns: 1,

@@ -10,14 +10,14 @@ use super::html::{Text, plural};
 use super::time_split;
 use crate::summary::{Row, Section};
 use crate::timeline;
-use crate::timeline::lanes::{COLUMNS, Doing, lanes};
+use crate::timeline::lanes::{Activity, COLUMNS, lanes};
 use crate::trace::{Excerpt, Run};
 use crate::units;
 
 /// The most lanes per arm. Under 1:1 each task has a thread.
-const MOST_LANES: usize = 6;
+const MAX_LANES: usize = 6;
 /// The most events in all timelines together: half a megabyte, so that the report stays below two.
-const MOST_EVENTS: usize = 80_000;
+const MAX_EVENTS: usize = 80_000;
 
 /// The timelines of one section: each recorded arm with its events.
 pub(super) type Timelines<'a> = Vec<(&'a Row, &'a Excerpt, Run)>;
@@ -32,7 +32,7 @@ pub(super) fn of(sections: &[Section]) -> Vec<Timelines<'_>> {
     };
     let mut all: Vec<Timelines<'_>> = sections.iter().map(decoded).collect();
     let runs = all.iter().map(Vec::len).sum::<usize>();
-    let most = MOST_EVENTS / runs.max(1);
+    let most = MAX_EVENTS / runs.max(1);
     for (_, _, run) in all.iter_mut().flatten() {
         if run.events.len() > most {
             *run = run.first(most, run.wall_ns);
@@ -116,7 +116,7 @@ fn arm(html: &mut String, row: &Row, excerpt: &Excerpt, run: &Run, until: u64) {
 /// A still picture of a run's threads up to `until`, with a heading.
 pub(crate) fn picture(html: &mut String, run: &Run, label: &str, small: &str, until: u64) {
     let lanes = lanes(run, until);
-    let more = lanes.len().saturating_sub(MOST_LANES);
+    let more = lanes.len().saturating_sub(MAX_LANES);
     let more = if more > 0 {
         format!("; {more} more thread{} not drawn", plural(more))
     } else {
@@ -129,7 +129,7 @@ pub(crate) fn picture(html: &mut String, run: &Run, label: &str, small: &str, un
         Text(label),
         Text(small),
     );
-    for lane in lanes.iter().take(MOST_LANES) {
+    for lane in lanes.iter().take(MAX_LANES) {
         let share = lane.running_ns as f64 / until as f64 * 100.0;
         let _ = write!(
             html,
@@ -137,7 +137,7 @@ pub(crate) fn picture(html: &mut String, run: &Run, label: &str, small: &str, un
              preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{0}: runs tasks for {share:.0}% of the time\">",
             Text(&lane.name)
         );
-        for doing in Doing::ALL {
+        for doing in Activity::ALL {
             let mut path = String::new();
             for (_, from, length) in lane.spans.iter().filter(|(what, _, _)| *what == doing) {
                 let _ = write!(path, "M{from} 5h{length}");
@@ -151,11 +151,11 @@ pub(crate) fn picture(html: &mut String, run: &Run, label: &str, small: &str, un
     html.push_str("</div>\n");
 }
 
-fn class(doing: Doing) -> &'static str {
+fn class(doing: Activity) -> &'static str {
     match doing {
-        Doing::Running => "running",
-        Doing::Searching => "searching",
-        Doing::Scheduling => "scheduling",
-        Doing::Asleep => "asleep",
+        Activity::Running => "running",
+        Activity::Searching => "searching",
+        Activity::Scheduling => "scheduling",
+        Activity::Asleep => "asleep",
     }
 }

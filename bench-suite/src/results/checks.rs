@@ -3,11 +3,11 @@
 use super::{Comparison, Family, Results, Run};
 
 /// Three years, in nanoseconds.
-const LONGEST_NS: u64 = 100_000_000_000_000_000;
+const MAX_NS: u64 = 100_000_000_000_000_000;
 /// An exbibyte.
-const MOST_BYTES: u64 = 1 << 60;
-const MOST_OPS: u64 = 1 << 60;
-const MOST_ROUNDS: u32 = 1_000_000;
+const MAX_BYTES: u64 = 1 << 60;
+const MAX_OPS: u64 = 1 << 60;
+const MAX_ROUNDS: u32 = 1_000_000;
 
 /// The first absurd value, in words; `None` if there is none.
 pub(super) fn absurd(results: &Results) -> Option<String> {
@@ -43,7 +43,7 @@ pub(super) fn absurd(results: &Results) -> Option<String> {
 }
 
 fn run_is_absurd(run: &Run) -> Option<String> {
-    if run.round >= MOST_ROUNDS {
+    if run.round >= MAX_ROUNDS {
         return Some(format!("round is {}", run.round));
     }
     let late = run.client_late_ns;
@@ -59,13 +59,13 @@ fn run_is_absurd(run: &Run) -> Option<String> {
     ];
     let limits = times
         .into_iter()
-        .map(|(name, value)| (name, value, LONGEST_NS))
+        .map(|(name, value)| (name, value, MAX_NS))
         .chain([
-            ("peak_rss_bytes", run.peak_rss_bytes, MOST_BYTES),
-            ("ops", run.ops, MOST_OPS),
-            ("voluntary_switches", run.voluntary_switches, MOST_OPS),
-            ("involuntary_switches", run.involuntary_switches, MOST_OPS),
-            ("page_faults", run.page_faults, MOST_OPS),
+            ("peak_rss_bytes", run.peak_rss_bytes, MAX_BYTES),
+            ("ops", run.ops, MAX_OPS),
+            ("voluntary_switches", run.voluntary_switches, MAX_OPS),
+            ("involuntary_switches", run.involuntary_switches, MAX_OPS),
+            ("page_faults", run.page_faults, MAX_OPS),
         ]);
     for (name, value, most) in limits {
         if let Some(value) = value.filter(|value| *value > most) {

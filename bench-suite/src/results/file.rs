@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_short_says_so_wherever_it_is_cut() {
+    fn a_truncated_file_is_reported_for_every_length() {
         for end in 1..EMPTY.len() - 1 {
             let what = Results::parse(&EMPTY[..end]).unwrap_err();
             assert!(what.contains("is truncated"), "{end}: {what}");

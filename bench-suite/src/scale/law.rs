@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn two_numbers_of_workers_fit_nothing() {
+    fn two_numbers_of_workers_are_too_few_for_a_fit() {
         assert_eq!(fit(&[(1.0, 5.0), (2.0, 9.0), (2.0, 9.5)]), None);
         assert_eq!(fit(&[(1.0, 5.0), (2.0, 0.0), (4.0, 9.5)]), None);
     }

@@ -29,10 +29,10 @@ const WORKLOADS: [&str; 3] = ["fib-spawn", "spawn-batch", "hash"];
 const RUNTIMES: [&str; 2] = ["mn", "tokio-mt"];
 const BUDGET: Duration = Duration::from_millis(300);
 const LIMIT: Duration = Duration::from_secs(30);
-const MOST_WORKERS: usize = 1024;
-const MOST_ROUNDS: u32 = 1000;
+const MAX_WORKERS: usize = 1024;
+const MAX_ROUNDS: u32 = 1000;
 /// Three numbers of workers would fit three parameters exactly, which says nothing about the fit.
-const LEAST_NUMBERS: usize = 4;
+const MIN_NUMBERS: usize = 4;
 /// Repetitions of the bootstrap.
 const DRAWS: usize = 1000;
 
@@ -48,10 +48,10 @@ pub(crate) fn run(
 ) -> Result<(), CommandError> {
     let cores = environment::cores();
     let workers = numbers(&arguments.workers, cores)?;
-    if !(1..=MOST_ROUNDS).contains(&arguments.rounds) {
+    if !(1..=MAX_ROUNDS).contains(&arguments.rounds) {
         let rounds = arguments.rounds;
         return Err(usage(format!(
-            "--rounds {rounds} is out of range; 1 to {MOST_ROUNDS}"
+            "--rounds {rounds} is out of range; 1 to {MAX_ROUNDS}"
         )));
     }
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
@@ -98,9 +98,9 @@ pub(crate) fn run(
                 continue;
             }
             match outcome {
-                Ok(told) => {
+                Ok(answer) => {
                     let sum = |of: fn(&crate::results::Sample) -> u64| {
-                        told.samples.iter().map(of).sum::<u64>() as f64
+                        answer.samples.iter().map(of).sum::<u64>() as f64
                     };
                     let (ops, wall_ns) = (sum(|one| one.ops), sum(|one| one.wall_ns));
                     if ops > 0.0 && wall_ns > 0.0 {
@@ -189,14 +189,14 @@ fn numbers(asked: &[usize], cores: usize) -> Result<Vec<usize>, CommandError> {
     } else {
         asked.to_vec()
     };
-    if let Some(workers) = numbers.iter().find(|number| **number > MOST_WORKERS) {
+    if let Some(workers) = numbers.iter().find(|number| **number > MAX_WORKERS) {
         return Err(usage(format!(
-            "--workers {workers} is out of range; 1 to {MOST_WORKERS}"
+            "--workers {workers} is out of range; 1 to {MAX_WORKERS}"
         )));
     }
     if asked.contains(&0) {
         return Err(usage(format!(
-            "--workers 0 is out of range; 1 to {MOST_WORKERS}"
+            "--workers 0 is out of range; 1 to {MAX_WORKERS}"
         )));
     }
     numbers.push(1);
@@ -333,13 +333,13 @@ fn fitted(curve: &Curve, seed: u64) -> Option<Fitted> {
         .iter()
         .filter(|point| !point.oversubscribed)
         .count();
-    let oversubscribed = within < LEAST_NUMBERS;
+    let oversubscribed = within < MIN_NUMBERS;
     let used: Vec<&Point> = curve
         .points
         .iter()
         .filter(|point| oversubscribed || !point.oversubscribed)
         .collect();
-    if used.len() < LEAST_NUMBERS {
+    if used.len() < MIN_NUMBERS {
         return None;
     }
     let mut rounds: BTreeMap<u32, Vec<(f64, f64)>> = BTreeMap::new();

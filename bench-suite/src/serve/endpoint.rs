@@ -20,7 +20,7 @@ use runtime_core::{Launch as _, LaunchConfig, Runtime};
 use runtime_n1::N1;
 
 use crate::workloads::echo::accept_with;
-use crate::workloads::slow_clients::Impatient;
+use crate::workloads::slow_clients::TimeoutStream;
 
 /// The only page of an endpoint.
 #[derive(Clone)]
@@ -47,28 +47,28 @@ impl Endpoint {
     /// Errors of starting a loop and of listening.
     pub(super) fn start(address: SocketAddr, page: Page) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
-        let (tell, told) = mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name("lab-metrics".to_owned())
             .spawn(move || {
-                let failed = tell.clone();
+                let failed = sender.clone();
                 let ran = N1::run(&LaunchConfig::default(), move |rt| async move {
                     let bound = rt.bind(address).await;
                     match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
                         Ok((address, listener)) => {
-                            let _ = tell.send(Ok(address));
+                            let _ = sender.send(Ok(address));
                             drop(rt.spawn(serve(rt.clone(), listener, page)));
                             // Completes when the endpoint is dropped.
                             let _ = stopped.await;
                         }
-                        Err(error) => drop(tell.send(Err(error))),
+                        Err(error) => drop(sender.send(Err(error))),
                     }
                 });
                 if let Err(error) = ran {
                     let _ = failed.send(Err(error));
                 }
             })?;
-        let address = told
+        let address = receiver
             .recv()
             .unwrap_or_else(|_| Err(io::Error::other("the loop ended at once")))?;
         Ok(Self {
@@ -96,7 +96,7 @@ impl Drop for Endpoint {
 
 async fn serve<R: Runtime>(rt: R, listener: R::TcpListener, page: Page) {
     accept_with(&rt, &listener, None, |stream| {
-        let stream = Impatient::new(stream, rt.clone());
+        let stream = TimeoutStream::new(stream, rt.clone());
         let page = page.clone();
         let service = service_fn(move |request| {
             let response = answer(&request, &page);

@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_counted_is_absent_and_not_0() {
+    fn uncounted_metrics_are_absent_instead_of_0() {
         let mut metrics = Metrics::default();
         metrics.polls = Some(30);
         let page = rendered(&metrics);

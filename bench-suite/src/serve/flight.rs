@@ -17,7 +17,7 @@ use crate::trace::format::{SCHEMA, Trace};
 use crate::trace::{files, record};
 
 /// The most unrequested dump files per server. A recurring fault must not fill the disk.
-const MOST_UNASKED: u32 = 100;
+const MAX_UNREQUESTED: u32 = 100;
 
 /// A running flight recorder with its signal handler. Dropping it ends both.
 pub(super) struct Recording {
@@ -88,7 +88,7 @@ impl Dumps {
     fn write(&mut self, reason: Reason, recorded: &Recorded) {
         if reason != Reason::Asked {
             self.unasked += 1;
-            if self.unasked > MOST_UNASKED {
+            if self.unasked > MAX_UNREQUESTED {
                 return;
             }
         }

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ledger_tells_once_from_never_and_twice() {
+    fn the_ledger_distinguishes_never_once_and_twice() {
         let ledger: &Ledger = Box::leak(Box::new(Ledger::new()));
         let (first, second) = (ledger.token(), ledger.token());
         let number = first.number();

@@ -31,11 +31,11 @@ use life::Orders;
 use world::{Faults, Tally};
 
 /// The fewest lives per runtime, however short the time.
-const FEWEST_LIVES: u32 = 4;
+const MIN_LIVES: u32 = 4;
 /// How long leftovers of a life may take to disappear, after its last blocking job.
-const SETTLING: Duration = Duration::from_secs(10);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A life that should have ended is reported after this time.
-const STUCK: Duration = Duration::from_secs(60);
+const LIFE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Memory may grow by half of its size after the warm-up, plus this much.
 const SLACK_BYTES: u64 = 32 << 20;
 
@@ -190,7 +190,7 @@ impl Soak<'_> {
         let mut level: Option<u64> = None;
         let interval = (duration / 10).max(Duration::from_secs(1));
         let mut next_line = interval;
-        while self.begun.elapsed() < duration || self.lives < FEWEST_LIVES {
+        while self.begun.elapsed() < duration || self.lives < MIN_LIVES {
             if stop.load(Relaxed) {
                 break;
             }
@@ -198,7 +198,7 @@ impl Soak<'_> {
             self.lives += 1;
             let elapsed = self.begun.elapsed();
             if let Some(bytes) = Census::take().resident_bytes {
-                if elapsed < duration / 4 || self.lives < FEWEST_LIVES {
+                if elapsed < duration / 4 || self.lives < MIN_LIVES {
                     level = level.max(Some(bytes));
                 } else if let Some(level) =
                     level.filter(|level| bytes > level + level / 2 + SLACK_BYTES)
@@ -259,7 +259,7 @@ impl Soak<'_> {
 
     /// Waits until nothing is left of a life. Only blocking jobs may take a while.
     fn settle(&self, before: &Census) -> Result<(), String> {
-        let deadline = Instant::now() + SETTLING;
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
         loop {
             let alive = self.ledger.alive();
             let beyond = Census::take().beyond(before);
@@ -316,7 +316,7 @@ impl Watchdog {
         let watched: Arc<Mutex<Option<String>>> = Arc::clone(&message);
         thread::Builder::new().spawn(move || {
             loop {
-                match changes.recv_timeout(STUCK) {
+                match changes.recv_timeout(LIFE_TIMEOUT) {
                     Ok(()) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_sample_can_t_decide_stays_open_however_clear_it_looks() {
+    fn a_comparison_that_a_sample_cannot_decide_stays_open() {
         // 2 / 2^8 is more than a tenth of a twentieth.
         let family = vec![around(1.0, 0.01, 8); 10];
         let judged = judge(&family, 0.02, &one_look(8));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_within_the_noise_is_none() {
+    fn a_difference_within_the_noise_is_not_reported() {
         let mut hypothesis = around(0.1, 0.02, 12);
         assert_eq!(
             verdicts(&[hypothesis.clone()], &one_look(12)),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_stays_so_and_the_rest_is_looked_at_again() {
+    fn decided_comparisons_stay_decided_and_the_rest_is_tested_again() {
         let mut changed = around(0.3, 0.05, 24);
         for (round, value) in &mut changed.differences {
             if *round >= 12 {

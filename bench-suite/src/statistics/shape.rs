@@ -5,14 +5,14 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 use super::{Series, median};
 
 /// The threshold for an outlier, in deviations estimated from the median deviation (Iglewicz and Hoaglin).
-const FAR_OFF: f64 = 3.5;
+const OUTLIER_THRESHOLD: f64 = 3.5;
 /// Log ratios. Smaller differences are not reported, however regular they are.
-const LEAST_OUTLIER: f64 = 0.0953; // 1.1
-const LEAST_SHIFT: f64 = 0.0488; // 1.05
+const MIN_OUTLIER: f64 = 0.0953; // 1.1
+const MIN_SHIFT: f64 = 0.0488; // 1.05
 /// A mode has at least this many rounds, and at least a fifth of them.
-const LEAST_MODE: usize = 3;
+const MIN_MODE_ROUNDS: usize = 3;
 /// With fewer rounds nothing is reported.
-const LEAST_ROUNDS: usize = 8;
+const MIN_ROUNDS: usize = 8;
 /// The probability that drift is reported for a series without a trend.
 const DRIFT_LEVEL: f64 = 0.01;
 
@@ -71,7 +71,7 @@ impl Shape {
 /// assert_eq!(shape_of(&rounds).outliers, [4]);
 /// ```
 pub fn shape_of(logs: &Series) -> Shape {
-    if logs.len() < LEAST_ROUNDS {
+    if logs.len() < MIN_ROUNDS {
         return Shape::default();
     }
     let modes = modes(logs);
@@ -95,7 +95,9 @@ fn outliers(logs: &Series) -> Vec<u32> {
     let distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
     let deviation = 1.4826 * median(&distances).unwrap_or(0.0);
     logs.iter()
-        .filter(|(_, value)| (value - middle).abs() > (FAR_OFF * deviation).max(LEAST_OUTLIER))
+        .filter(|(_, value)| {
+            (value - middle).abs() > (OUTLIER_THRESHOLD * deviation).max(MIN_OUTLIER)
+        })
         .map(|&(round, _)| round)
         .collect()
 }
@@ -103,13 +105,13 @@ fn outliers(logs: &Series) -> Vec<u32> {
 fn modes(logs: &Series) -> Option<(usize, f64)> {
     let mut values: Vec<f64> = logs.iter().map(|&(_, value)| value).collect();
     values.sort_by(f64::total_cmp);
-    let least = LEAST_MODE.max(values.len() / 5);
+    let least = MIN_MODE_ROUNDS.max(values.len() / 5);
     let split = (least..=values.len().checked_sub(least)?)
         .max_by(|&a, &b| (values[a] - values[a - 1]).total_cmp(&(values[b] - values[b - 1])))?;
     let (lower, upper) = values.split_at(split);
     let width = |group: &[f64]| group[group.len() - 1] - group[0];
     let gap = upper[0] - lower[lower.len() - 1];
-    (gap > width(lower).max(width(upper)) && gap >= LEAST_SHIFT)
+    (gap > width(lower).max(width(upper)) && gap >= MIN_SHIFT)
         .then(|| Some((upper.len(), (median(upper)? - median(lower)?).exp())))?
 }
 
@@ -134,7 +136,7 @@ fn drift(logs: &Series) -> Option<f64> {
     let p_value = 2.0 * Normal::standard().sf(z);
     let span = f64::from(logs[logs.len() - 1].0) - f64::from(logs[0].0);
     let shift = median(&slopes)? * span;
-    (p_value <= DRIFT_LEVEL && shift.abs() >= LEAST_SHIFT).then(|| shift.exp())
+    (p_value <= DRIFT_LEVEL && shift.abs() >= MIN_SHIFT).then(|| shift.exp())
 }
 
 #[cfg(test)]
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_noise_is_seldom_given_a_name() {
+    fn plain_noise_is_rarely_reported_as_a_shape() {
         let mut random = fastrand::Rng::with_seed(3);
         let named = (0..1000)
             .filter(|_| shape_of(&series(&mut random, |_| 0.0)).describe().is_some())
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn two_modes_bursts_and_drift_are_told_apart() {
+    fn two_modes_bursts_and_drift_are_distinguished() {
         let mut random = fastrand::Rng::with_seed(4);
         let two = shape_of(&series(
             &mut random,

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_differences_prove_themselves_and_nothing_else() {
+    fn equal_differences_have_an_interval_of_one_point() {
         let test = signed_rank(&[0.0; 12]).unwrap();
         assert_eq!(test.p_value(0.0), 1.0);
         assert_eq!(test.interval(0.05), Some([0.0, 0.0]));

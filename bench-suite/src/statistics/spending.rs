@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_spent_than_there_is() {
+    fn spending_never_exceeds_the_error_rate() {
         let mut looks = Looks::default();
         for rounds in LOOKS {
             looks.interim(rounds);

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_goes_back_moves_nothing_behind_it() {
+    fn a_time_that_goes_back_shifts_no_later_event() {
         assert_eq!(unpacked(&rising([10, 4, 12])), [10, 0, 2]);
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const COLUMNS: usize = 600;
 
 /// What a thread does, in drawing order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Doing {
+pub(crate) enum Activity {
     /// It polls a task.
     Running,
     /// It looks for work.
@@ -21,7 +21,7 @@ pub(crate) enum Doing {
     Asleep,
 }
 
-impl Doing {
+impl Activity {
     pub(crate) const ALL: [Self; 4] = [
         Self::Running,
         Self::Searching,
@@ -35,7 +35,7 @@ impl Doing {
 pub(crate) struct Lane {
     pub(crate) name: String,
     /// Spans of columns in which it did mostly one thing, each with its first column and its length.
-    pub(crate) spans: Vec<(Doing, usize, usize)>,
+    pub(crate) spans: Vec<(Activity, usize, usize)>,
     /// The total time in which it ran tasks.
     pub(crate) running_ns: u64,
 }
@@ -46,7 +46,7 @@ pub(crate) fn lanes(run: &Run, until_ns: u64) -> Vec<Lane> {
     let mut pictures: HashMap<u32, Picture> = HashMap::new();
     for thread in &run.threads {
         let doing = match thread.kind {
-            ThreadKind::Worker => Some(Doing::Asleep),
+            ThreadKind::Worker => Some(Activity::Asleep),
             ThreadKind::Task => None,
             _ => continue,
         };
@@ -57,21 +57,23 @@ pub(crate) fn lanes(run: &Run, until_ns: u64) -> Vec<Lane> {
             continue;
         };
         match event.kind {
-            Kind::Park => picture.change(event.t_ns, Some(Doing::Asleep)),
-            Kind::Search => picture.change(event.t_ns, Some(Doing::Searching)),
+            Kind::Park => picture.change(event.t_ns, Some(Activity::Asleep)),
+            Kind::Search => picture.change(event.t_ns, Some(Activity::Searching)),
             Kind::PollBegin => {
                 picture.polls += 1;
-                picture.change(event.t_ns, Some(Doing::Running));
+                picture.change(event.t_ns, Some(Activity::Running));
             }
             Kind::PollEnd => {
                 picture.polls = picture.polls.saturating_sub(1);
                 if picture.polls == 0 {
-                    picture.change(event.t_ns, Some(Doing::Scheduling));
+                    picture.change(event.t_ns, Some(Activity::Scheduling));
                 }
             }
             // A poll can sleep in blocking code.
-            Kind::Unpark if picture.polls > 0 => picture.change(event.t_ns, Some(Doing::Running)),
-            Kind::Unpark => picture.change(event.t_ns, Some(Doing::Scheduling)),
+            Kind::Unpark if picture.polls > 0 => {
+                picture.change(event.t_ns, Some(Activity::Running))
+            }
+            Kind::Unpark => picture.change(event.t_ns, Some(Activity::Scheduling)),
             Kind::TaskEnd if picture.is_own => picture.ends_at = Some(event.t_ns),
             _ => {}
         }
@@ -96,11 +98,11 @@ pub(crate) fn lanes(run: &Run, until_ns: u64) -> Vec<Lane> {
 
 /// The nanoseconds of each activity, per column.
 struct Picture {
-    columns: Vec<[u64; Doing::ALL.len()]>,
+    columns: Vec<[u64; Activity::ALL.len()]>,
     until_ns: u64,
     since: u64,
     /// `None` while the thread does not exist.
-    doing: Option<Doing>,
+    doing: Option<Activity>,
     is_own: bool,
     /// The number of open polls; polls can nest.
     polls: u32,
@@ -109,9 +111,9 @@ struct Picture {
 }
 
 impl Picture {
-    fn new(doing: Option<Doing>, until_ns: u64) -> Self {
+    fn new(doing: Option<Activity>, until_ns: u64) -> Self {
         Self {
-            columns: vec![[0; Doing::ALL.len()]; COLUMNS],
+            columns: vec![[0; Activity::ALL.len()]; COLUMNS],
             until_ns: until_ns.max(1),
             since: 0,
             doing,
@@ -122,16 +124,16 @@ impl Picture {
         }
     }
 
-    fn change(&mut self, now: u64, next: Option<Doing>) {
+    fn change(&mut self, now: u64, next: Option<Activity>) {
         if let Some(doing) = self.doing {
             self.add(doing, self.since, now.min(self.until_ns));
         }
         (self.doing, self.since) = (next, now);
     }
 
-    fn add(&mut self, doing: Doing, from: u64, to: u64) {
+    fn add(&mut self, doing: Activity, from: u64, to: u64) {
         let to = to.max(from);
-        if doing == Doing::Running {
+        if doing == Activity::Running {
             self.running_ns += to - from;
         }
         let border =
@@ -149,9 +151,9 @@ impl Picture {
     fn lane(mut self, name: &str, wall_ns: u64) -> Lane {
         let end = self.ends_at.unwrap_or(wall_ns);
         self.change(end, None);
-        let mut spans: Vec<(Doing, usize, usize)> = Vec::new();
+        let mut spans: Vec<(Activity, usize, usize)> = Vec::new();
         for (at, column) in self.columns.iter().enumerate() {
-            let most = Doing::ALL
+            let most = Activity::ALL
                 .into_iter()
                 .max_by_key(|doing| column[*doing as usize]);
             let Some(doing) = most.filter(|doing| column[*doing as usize] > 0) else {
@@ -213,12 +215,12 @@ mod tests {
         assert_eq!(
             lanes[0].spans,
             [
-                (Doing::Asleep, 0, 100),
-                (Doing::Scheduling, 100, 100),
-                (Doing::Running, 200, 100),
-                (Doing::Scheduling, 300, 100),
-                (Doing::Searching, 400, 100),
-                (Doing::Asleep, 500, 100),
+                (Activity::Asleep, 0, 100),
+                (Activity::Scheduling, 100, 100),
+                (Activity::Running, 200, 100),
+                (Activity::Scheduling, 300, 100),
+                (Activity::Searching, 400, 100),
+                (Activity::Asleep, 500, 100),
             ]
         );
         assert_eq!(lanes[0].running_ns, 100);
@@ -234,13 +236,16 @@ mod tests {
         let lanes = lanes(&run(ThreadKind::Task, &events), 600);
         assert_eq!(
             lanes[0].spans,
-            [(Doing::Running, 100, 100), (Doing::Scheduling, 200, 100)]
+            [
+                (Activity::Running, 100, 100),
+                (Activity::Scheduling, 200, 100)
+            ]
         );
         assert!(super::lanes(&run(ThreadKind::Task, &[]), 600).is_empty());
     }
 
     #[test]
-    fn what_is_later_than_the_picture_is_not_in_it() {
+    fn events_after_the_end_of_the_picture_are_not_in_it() {
         let events = [(100, Kind::PollBegin), (500, Kind::PollEnd)];
         for until in [1, 7, 300] {
             let lanes = lanes(&run(ThreadKind::Worker, &events), until);

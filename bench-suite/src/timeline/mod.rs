@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_or_not_seen_reaches_the_page() {
+    fn dropped_and_unseen_events_are_noted_on_the_page() {
         let mut one = run("mn", "a");
         one.dropped = 1234;
         one.missing = vec!["steals".to_owned()];
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn two_runs_of_one_runtime_are_told_apart_by_their_set_up() {
+    fn two_runs_of_one_runtime_are_distinguished_by_their_configuration() {
         let with = |policy: &str| Run {
             config: [("policy".to_owned(), json!(policy))].into(),
             ..run("mn", "a")
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_events_come_to_a_few_megabytes() {
+    fn a_million_events_take_a_few_megabytes() {
         let mut run = run("mn", "a");
         run.events = Events::default();
         for k in 0..1_000_000_u64 {

@@ -18,7 +18,7 @@ use crate::analysis::time_split::TimeSplit;
 use crate::analysis::waits::Waits;
 
 /// The most events that the figures cover.
-const MOST_EVENTS: usize = 1 << 15;
+const MAX_EVENTS: usize = 1 << 15;
 /// The same if a ring overflowed. A ring holds four times as many records, so all threads together recorded at least
 /// this many events before the first loss. The figures for these are complete.
 const EVENTS_BEFORE_ANY_LOSS: usize = 1 << 12;
@@ -29,7 +29,7 @@ const RECORDS_IN_ALL: usize = 1 << 30;
 const SHOWN_EVENTS: usize = 1000;
 const SHOWN_NS: u64 = 20_000_000;
 /// This project writes no longer timelines. A longer one means a damaged or malicious file.
-const MOST_BYTES: u64 = 1 << 22;
+const MAX_BYTES: u64 = 1 << 22;
 
 /// The recorded start of a run, and its figures. Times are in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl Excerpt {
     pub(crate) fn of(runtime: &str, recorded: &Recorded) -> Self {
         let whole = record::run(runtime, BTreeMap::new(), recorded);
         let most = match whole.dropped {
-            0 => MOST_EVENTS,
+            0 => MAX_EVENTS,
             _ => EVENTS_BEFORE_ANY_LOSS,
         };
         let mut run = whole.first(most, whole.wall_ns);
@@ -100,7 +100,7 @@ impl Excerpt {
 pub(crate) fn unpacked(text: &str) -> Option<Run> {
     let bytes = STANDARD.decode(text).ok()?;
     let mut text = Vec::new();
-    let mut read = DeflateDecoder::new(bytes.as_slice()).take(MOST_BYTES);
+    let mut read = DeflateDecoder::new(bytes.as_slice()).take(MAX_BYTES);
     read.read_to_end(&mut text).ok()?;
     let run: Run = serde_json::from_slice(&text).ok()?;
     run.check().ok().map(|()| run)
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeline_comes_back_as_it_was() {
+    fn a_timeline_survives_the_round_trip() {
         let excerpt = Excerpt {
             timeline_deflate_base64: packed(&run()),
             ..Excerpt::default()
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_timeline_is_none() {
+    fn a_damaged_timeline_is_refused() {
         let mut contradicts = run();
         contradicts.events.thread[7] = 9;
         let whole = packed(&run());
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_real_recording_says_adds_up() {
+    fn the_figures_of_a_real_recording_add_up() {
         let session = Excerpt::recorder().start_in_turn();
         let excerpt = Excerpt::of("mn", &session.stop());
         let parts: u64 = excerpt.time.parts().iter().map(|(_, ns)| ns).sum();

@@ -10,7 +10,7 @@ use fxprof_processed_profile::{
 };
 
 use super::format::{ABSENT, Kind, Run, ThreadKind, Trace};
-use super::slices::{self, Doing};
+use super::slices::{self, Activity};
 
 /// The trace as a profile in JSON.
 ///
@@ -72,9 +72,9 @@ fn add_run(profile: &mut Profile, categories: &Categories, index: usize, run: &R
             name: profile.intern_string(&slices::name(run, slice.doing)),
             detail: profile.intern_string(&detail(run, slice.doing)),
             category: match slice.doing {
-                Doing::Polling(_) => categories.poll,
-                Doing::Sleeping => categories.sleep,
-                Doing::Blocking(_) => categories.blocking,
+                Activity::Polling(_) => categories.poll,
+                Activity::Sleeping => categories.sleep,
+                Activity::Blocking(_) => categories.blocking,
             },
         };
         let timing = MarkerTiming::Interval(at(slice.from_ns), at(slice.to_ns));
@@ -111,8 +111,8 @@ fn add_thread(
     handle
 }
 
-fn detail(run: &Run, doing: Doing) -> String {
-    let (Doing::Polling(id) | Doing::Blocking(id)) = doing else {
+fn detail(run: &Run, doing: Activity) -> String {
+    let (Activity::Polling(id) | Activity::Blocking(id)) = doing else {
         return String::new();
     };
     let task = usize::try_from(id).ok().and_then(|at| run.tasks.get(at));

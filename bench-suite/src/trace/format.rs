@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_short_says_so_wherever_it_is_cut() {
+    fn a_truncated_file_is_reported_for_every_length() {
         let text = serde_json::to_string(&small()).unwrap();
         for end in 1..text.len() {
             let what = Trace::parse(&text[..end]).unwrap_err();

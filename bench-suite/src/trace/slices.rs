@@ -6,7 +6,7 @@ use super::format::{ABSENT, Event, Kind, Run};
 
 /// What a thread did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(super) enum Activity {
     /// It polled the task.
     Polling(i64),
     /// It slept.
@@ -22,7 +22,7 @@ pub(super) struct Slice {
     pub(super) thread: u32,
     pub(super) from_ns: u64,
     pub(super) to_ns: u64,
-    pub(super) doing: Doing,
+    pub(super) doing: Activity,
     /// The wakes and spawns that led to this poll, as indices of events.
     pub(super) causes: Vec<usize>,
 }
@@ -46,7 +46,7 @@ pub(super) fn slices(run: &Run) -> Vec<Slice> {
                 to_ns: run.wall_ns.max(event.t_ns),
                 doing,
                 causes: match doing {
-                    Doing::Polling(task) => causes.remove(&task).unwrap_or_default(),
+                    Activity::Polling(task) => causes.remove(&task).unwrap_or_default(),
                     _ => Vec::new(),
                 },
             });
@@ -64,31 +64,31 @@ pub(super) fn slices(run: &Run) -> Vec<Slice> {
     slices
 }
 
-fn begins(event: &Event) -> Option<Doing> {
+fn begins(event: &Event) -> Option<Activity> {
     Some(match event.kind {
-        Kind::PollBegin => Doing::Polling(event.task),
-        Kind::Park => Doing::Sleeping,
-        Kind::BlockingBegin => Doing::Blocking(event.task),
+        Kind::PollBegin => Activity::Polling(event.task),
+        Kind::Park => Activity::Sleeping,
+        Kind::BlockingBegin => Activity::Blocking(event.task),
         _ => return None,
     })
 }
 
-fn ends(event: &Event) -> Option<Doing> {
+fn ends(event: &Event) -> Option<Activity> {
     Some(match event.kind {
-        Kind::PollEnd => Doing::Polling(event.task),
-        Kind::Unpark => Doing::Sleeping,
-        Kind::BlockingEnd => Doing::Blocking(event.task),
+        Kind::PollEnd => Activity::Polling(event.task),
+        Kind::Unpark => Activity::Sleeping,
+        Kind::BlockingEnd => Activity::Blocking(event.task),
         _ => return None,
     })
 }
 
 /// The name of a slice.
-pub(super) fn name(run: &Run, doing: Doing) -> String {
+pub(super) fn name(run: &Run, doing: Activity) -> String {
     match doing {
-        Doing::Polling(task) => task_name(run, task),
-        Doing::Sleeping => "asleep".to_owned(),
-        Doing::Blocking(task) if task == ABSENT => "blocking".to_owned(),
-        Doing::Blocking(task) => format!("blocking, {}", task_name(run, task)),
+        Activity::Polling(task) => task_name(run, task),
+        Activity::Sleeping => "asleep".to_owned(),
+        Activity::Blocking(task) if task == ABSENT => "blocking".to_owned(),
+        Activity::Blocking(task) => format!("blocking, {}", task_name(run, task)),
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn polls_nest_and_know_what_led_to_them() {
+    fn polls_nest_and_know_their_causes() {
         let run = small(&[
             (1, Kind::BlockingBegin, 0),
             (2, Kind::Spawn, 1),
@@ -161,7 +161,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_end_without_its_begin_is_nothing_and_one_that_is_missing_comes_with_the_next() {
+    fn an_end_without_a_begin_is_ignored_and_a_missing_end_is_added() {
         let run = small(&[
             (1, Kind::PollEnd, 1),
             (2, Kind::PollBegin, 0),

@@ -24,7 +24,7 @@ impl Run {
             events: self.events.first(count),
             ..self.clone()
         };
-        kept.keep_what_is_named();
+        kept.keep_referenced_events();
         kept
     }
 
@@ -50,11 +50,11 @@ impl Run {
                 ..event
             });
         }
-        kept.keep_what_is_named();
+        kept.keep_referenced_events();
         kept
     }
 
-    fn keep_what_is_named(&mut self) {
+    fn keep_referenced_events(&mut self) {
         let mut tasks: HashSet<i64> = HashSet::new();
         let mut threads: HashSet<u32> = HashSet::new();
         for event in self.events.iter() {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_events_keep_what_they_name() {
+    fn the_first_events_keep_the_events_they_refer_to() {
         let first = run().first(2, u64::MAX);
         assert_eq!((first.events.len(), first.wall_ns), (2, 200));
         assert_eq!(

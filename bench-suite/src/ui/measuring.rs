@@ -25,10 +25,10 @@ const PARENT: &str = "LAB_UI_PROCESS";
 /// The file in which `lab compare` keeps its results so far.
 const UNFINISHED: &str = "results.unfinished.json";
 /// The most lines of messages that are kept.
-const MOST_LINES: usize = 200;
-const LOOK_EVERY: Duration = Duration::from_millis(400);
+const MAX_LINES: usize = 200;
+const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 /// How long a process may take to stop on request, before it is killed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// If a page started this process, makes the process stop when the page's process ends, and keep what was measured.
 /// Otherwise does nothing.
@@ -215,7 +215,7 @@ impl Measuring {
         let mut lines = BufReader::new(messages).lines();
         while let Some(Ok(line)) = lines.next().await {
             self.change(|state| {
-                if state.said.len() == MOST_LINES {
+                if state.said.len() == MAX_LINES {
                     state.said.pop_front();
                 }
                 state.said.push_back(line);
@@ -228,7 +228,7 @@ impl Measuring {
         let path = self.folder.join(UNFINISHED);
         let mut seen: Option<SystemTime> = None;
         loop {
-            rt.sleep(LOOK_EVERY).await;
+            rt.sleep(CHECK_INTERVAL).await;
             let written = fs::metadata(&path).and_then(|of| of.modified()).ok();
             if written.is_none() || written == seen {
                 continue;
@@ -268,7 +268,7 @@ impl Measuring {
             }
         };
         let late = async {
-            rt.sleep(PATIENCE).await;
+            rt.sleep(STOP_TIMEOUT).await;
             let process = self.state.lock().process;
             if let Some(process) = process {
                 let _ = kill_process(process, Signal::KILL);

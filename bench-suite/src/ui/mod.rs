@@ -23,7 +23,7 @@ use crate::error::CommandError;
 use crate::output::ensure_folder;
 use crate::registry::Registry;
 use crate::workloads::echo::accept_with;
-use crate::workloads::slow_clients::Impatient;
+use crate::workloads::slow_clients::TimeoutStream;
 use crate::{load, terminal};
 
 pub(crate) use measuring::end_with_parent_if_asked;
@@ -90,7 +90,7 @@ fn listener_address<R: Runtime>(listener: &R::TcpListener) -> io::Result<SocketA
 
 async fn accept<R: Runtime>(rt: R, listener: R::TcpListener, site: Arc<Site>) {
     accept_with(&rt, &listener, None, |stream| {
-        let stream = Impatient::new(stream, rt.clone());
+        let stream = TimeoutStream::new(stream, rt.clone());
         let (site, rt) = (Arc::clone(&site), rt.clone());
         let service = service_fn(move |request| {
             let (site, rt) = (Arc::clone(&site), rt.clone());

@@ -34,7 +34,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The limit of a request's body; no valid request comes close.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 type Answer = Response<Body>;
@@ -50,7 +50,7 @@ pub(super) struct Site {
 
 /// A request for a measurement.
 #[derive(Deserialize)]
-struct Wish {
+struct RunRequest {
     workloads: Vec<String>,
     runtimes: Vec<String>,
     size: Option<u64>,
@@ -137,17 +137,14 @@ impl Site {
 
     async fn start<R: Runtime>(&self, rt: &R, request: Request<Incoming>) -> Answer {
         let bad = |said: String| answer(StatusCode::BAD_REQUEST, TEXT, said + "\n");
-        let Ok(body) = Limited::new(request.into_body(), MOST_BYTES)
-            .collect()
-            .await
-        else {
+        let Ok(body) = Limited::new(request.into_body(), MAX_BYTES).collect().await else {
             return bad("the request is too long or incomplete".to_owned());
         };
-        let wish: Wish = match serde_json::from_slice(&body.to_bytes()) {
-            Ok(wish) => wish,
+        let run_request: RunRequest = match serde_json::from_slice(&body.to_bytes()) {
+            Ok(run_request) => run_request,
             Err(error) => return bad(format!("the request is invalid: {error}")),
         };
-        let arguments = match self.arguments(&wish) {
+        let arguments = match self.arguments(&run_request) {
             Ok(arguments) => arguments,
             Err(said) => return bad(said),
         };
@@ -158,7 +155,7 @@ impl Site {
     }
 
     /// The command-line arguments for a request. They contain only known names.
-    fn arguments(&self, wish: &Wish) -> Result<Vec<String>, String> {
+    fn arguments(&self, run_request: &RunRequest) -> Result<Vec<String>, String> {
         let known = |what: &str, names: &[String], all: &[&str]| {
             if names.is_empty() {
                 return Err(format!("choose at least one {what}"));
@@ -168,17 +165,17 @@ impl Site {
                 None => Ok(()),
             }
         };
-        known("workload", &wish.workloads, &self.workloads)?;
-        known("runtime", &wish.runtimes, &self.runtimes)?;
-        let mut arguments = wish.workloads.clone();
-        arguments.extend(["--runtime".to_owned(), wish.runtimes.join(",")]);
-        if let Some(size) = wish.size {
+        known("workload", &run_request.workloads, &self.workloads)?;
+        known("runtime", &run_request.runtimes, &self.runtimes)?;
+        let mut arguments = run_request.workloads.clone();
+        arguments.extend(["--runtime".to_owned(), run_request.runtimes.join(",")]);
+        if let Some(size) = run_request.size {
             arguments.extend(["--size".to_owned(), size.to_string()]);
         }
-        if let Some(rounds) = wish.rounds {
+        if let Some(rounds) = run_request.rounds {
             arguments.extend(["--rounds".to_owned(), rounds.to_string()]);
         }
-        if wish.quick {
+        if run_request.quick {
             arguments.push("--quick".to_owned());
         }
         Ok(arguments)
@@ -269,13 +266,13 @@ mod tests {
         Site::new(&registry(), Access::new().unwrap(), measuring)
     }
 
-    fn wish(text: &str) -> Result<Vec<String>, String> {
+    fn run_request(text: &str) -> Result<Vec<String>, String> {
         site().arguments(&serde_json::from_str(text).unwrap())
     }
 
     #[test]
-    fn a_wish_becomes_arguments() {
-        let made = wish(
+    fn a_request_becomes_arguments() {
+        let made = run_request(
             r#"{"workloads":["yield","spawn"],"runtimes":["n1","mn"],"size":10,"rounds":3,"quick":true}"#,
         );
         let expected = "yield spawn --runtime n1,mn --size 10 --rounds 3 --quick";
@@ -283,14 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_known_are_no_arguments() {
+    fn unknown_names_are_not_arguments() {
         for bad in [
             r#"{"workloads":["--out=/etc"],"runtimes":["n1"]}"#,
             r#"{"workloads":["yield"],"runtimes":["n1,--out"]}"#,
             r#"{"workloads":["yield"],"runtimes":[]}"#,
             r#"{"workloads":[],"runtimes":["n1"]}"#,
         ] {
-            assert!(wish(bad).is_err(), "{bad}");
+            assert!(run_request(bad).is_err(), "{bad}");
         }
     }
 

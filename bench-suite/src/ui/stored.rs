@@ -16,7 +16,7 @@ const LAST: &str = "last";
 const RESULTS: &str = "results.json";
 const EARLIER: &str = "earlier";
 /// More than anyone looks through.
-const MOST: usize = 200;
+const MAX_LISTED: usize = 200;
 
 /// The results of a folder by name, newest first. Does not follow links, so that nothing outside the folder is
 /// reachable.
@@ -36,7 +36,7 @@ fn all(folder: &Path) -> Vec<(String, PathBuf)> {
     }
     // The names are times.
     named.sort_by(|one, other| other.cmp(one));
-    named.truncate(MOST);
+    named.truncate(MAX_LISTED);
     let last = folder.join(RESULTS);
     if is_file(&last) {
         named.insert(0, (LAST.to_owned(), last));
@@ -101,7 +101,7 @@ mod tests {
         r#"{"schema":"lab.results/1","environments":[],"runs":[],"comparisons":[]}"#;
 
     #[test]
-    fn only_what_the_folder_holds_is_named() {
+    fn only_files_of_the_folder_are_listed() {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join(RESULTS), EMPTY).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use runtime_core::Runtime;
 use super::measuring::Measuring;
 
 /// Something is sent at least this often, because the server only notices in a failed write that a browser has left.
-const AT_LEAST_EVERY: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The body of a response that never ends by itself.
 pub(super) fn body<R: Runtime>(
@@ -26,7 +26,7 @@ pub(super) fn body<R: Runtime>(
         async move {
             let changed = async { Some(measuring.newer_than(seen).await) };
             let silent = async {
-                rt.sleep(AT_LEAST_EVERY).await;
+                rt.sleep(KEEP_ALIVE_INTERVAL).await;
                 None
             };
             let (text, seen) = match changed.or(silent).await {

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn want_of_threads_is_a_refusal_whoever_tells_it() {
+    fn a_lack_of_threads_is_a_refusal_from_any_source() {
         let refused = std::io::Error::from_raw_os_error(libc::EAGAIN);
         for message in [
             format!("OS can't spawn worker thread: {refused}"),

@@ -45,7 +45,7 @@ pub(crate) const BATCH: u64 = 100;
 const FILE: usize = 4096;
 
 /// How many reports of bad URLs are kept for the user. The others are only counted.
-const KEPT_REPORTS: usize = 10;
+const MAX_REPORTS: usize = 10;
 
 /// The content of the files that exist already.
 const OLD: &[u8] = b"was here before";
@@ -226,7 +226,7 @@ where
             Outcome::AlreadyThere => summary.already_there += 1,
             Outcome::Bad(report) => {
                 summary.bad += 1;
-                if first_reports.len() < KEPT_REPORTS {
+                if first_reports.len() < MAX_REPORTS {
                     first_reports.push(report);
                 }
             }

@@ -21,7 +21,7 @@ use runtime_core::hyper_rt::HyperIo;
 use runtime_core::{Runtime, TaskHandle as _, TcpListener as _};
 
 use super::refusals::Refusals;
-use super::slow_clients::{Impatient, PATIENCE};
+use super::slow_clients::{REQUEST_TIMEOUT, TimeoutStream};
 use super::{Program, client, echo};
 use crate::load::Protocol;
 use crate::measure::Meter;
@@ -74,7 +74,7 @@ async fn serve_noting<R: Runtime>(rt: R, listener: R::TcpListener, refusals: Ref
 }
 
 async fn converse<R: Runtime>(rt: R, stream: R::TcpStream) {
-    let stream = HyperIo::new(Impatient::new(stream, rt.clone()));
+    let stream = HyperIo::new(TimeoutStream::new(stream, rt.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         let has_body = !request.body().is_end_stream();
         answer(has_body.then(|| rt.clone()), request)
@@ -108,7 +108,7 @@ async fn answer<R: Runtime>(
                 }
             }
         };
-        if !matches!(rt.timeout(PATIENCE, whole).await, Ok(true)) {
+        if !matches!(rt.timeout(REQUEST_TIMEOUT, whole).await, Ok(true)) {
             let late = "the request's body did not arrive\n";
             return Ok(refused(StatusCode::REQUEST_TIMEOUT, late));
         }

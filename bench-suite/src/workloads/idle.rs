@@ -38,10 +38,10 @@ impl Program for Idle {
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let mut parking = Parking::begin(&rt, params.value("size"), meter).await?;
-        while let Some(muster) = parking.next() {
+        while let Some(start_counter) = parking.next() {
             parking.spawn(&rt, async move {
-                muster.report();
-                drop(muster);
+                start_counter.report();
+                drop(start_counter);
                 std::future::pending::<()>().await;
             });
         }
@@ -51,7 +51,7 @@ impl Program for Idle {
 
 /// Waiting tasks, and the growth of memory that they cause.
 pub(crate) struct Parking<H> {
-    muster: Arc<Muster>,
+    start_counter: Arc<StartCounter>,
     handles: Vec<Option<H>>,
     spawned: usize,
     future_bytes: usize,
@@ -72,7 +72,7 @@ impl<H: TaskHandle<()>> Parking<H> {
         // Touch the pages of the `Vec` now, so that they don't count for the tasks.
         handles.resize_with(handles.capacity(), || None);
         let parking = Self {
-            muster: Arc::new(Muster::new(tasks)),
+            start_counter: Arc::new(StartCounter::new(tasks)),
             handles,
             spawned: 0,
             future_bytes: 0,
@@ -84,8 +84,8 @@ impl<H: TaskHandle<()>> Parking<H> {
     }
 
     /// The next task must report to this when it waits; `None` if all tasks have been spawned.
-    pub(crate) fn next(&self) -> Option<Arc<Muster>> {
-        (self.spawned < self.handles.len()).then(|| Arc::clone(&self.muster))
+    pub(crate) fn next(&self) -> Option<Arc<StartCounter>> {
+        (self.spawned < self.handles.len()).then(|| Arc::clone(&self.start_counter))
     }
 
     /// Spawns the next task.
@@ -122,7 +122,7 @@ impl<H: TaskHandle<()>> Parking<H> {
                 };
             }
         }
-        self.muster.complete().await;
+        self.start_counter.complete().await;
         meter.stop(tasks);
         if let (Some(before), Some(after)) = (self.before, resident_bytes()) {
             let growth = after.saturating_sub(before);
@@ -155,12 +155,12 @@ impl<H: TaskHandle<()>> Parking<H> {
 
 /// Tells the root when all tasks have been polled. It is not a channel, because every task would keep a sender and a
 /// `send` future.
-pub(crate) struct Muster {
+pub(crate) struct StartCounter {
     missing: AtomicU64,
     root: Mutex<Option<Waker>>,
 }
 
-impl Muster {
+impl StartCounter {
     fn new(tasks: u64) -> Self {
         Self {
             missing: AtomicU64::new(tasks),

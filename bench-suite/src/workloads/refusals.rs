@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_after_a_refusal_is_that_refusal() {
+    fn a_failure_after_a_refusal_is_reported_as_the_refusal() {
         let crashed = || Err(Failure::Crashed("closed".into()));
         let refusals = Refusals::default();
         assert_eq!(refusals.explain(crashed()), crashed());

@@ -42,7 +42,7 @@ pub(crate) fn flag(folder: &Path, meter: &mut Meter) {
 }
 
 /// Removes the folders of a measured process that was killed with its group. Otherwise they would stay in memory.
-pub(crate) fn remove_those_of(group: Pid) {
+pub(crate) fn remove_folders_of(group: Pid) {
     let prefix = prefix(group);
     for place in [std::env::temp_dir().as_path(), Path::new(SHARED_MEMORY)] {
         for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_in_memory_goes_to_the_temporary_folder() {
+    fn files_without_room_in_memory_go_to_the_temporary_folder() {
         let folder = folder(u64::MAX).expect("a folder can be made");
         assert!(folder.path().starts_with(std::env::temp_dir()));
         let mut meter = Meter::default();
@@ -121,7 +121,7 @@ mod tests {
             folder
         };
         let (theirs, ours) = (left(killed), left(getpgrp()));
-        remove_those_of(killed);
+        remove_folders_of(killed);
         assert!(!theirs.exists());
         assert!(ours.exists());
         std::fs::remove_dir_all(ours).expect("ours can be removed");

@@ -2,8 +2,8 @@
 //!
 //! Each such client would occupy a connection, a task and, if tasks are threads, a thread forever. hyper has a time-out
 //! for heads. But it also counts while a connection is idle between two requests, which is legitimate for a client with
-//! a low rate, and it sets a timer for each request. [`Impatient`] observes the bytes, and sets a timer only when it
-//! has to wait in the middle of a request.
+//! a low rate, and it sets a timer for each request. [`TimeoutStream`] observes the bytes, and sets a timer only when
+//! it has to wait in the middle of a request.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use runtime_core::Runtime;
 
 /// The time limit for a request's head, counted from the first wait within it, and the same for its body.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The end of a request's head.
 const END_OF_HEAD: [u8; 4] = *b"\r\n\r\n";
@@ -24,9 +24,9 @@ const END_OF_HEAD: [u8; 4] = *b"\r\n\r\n";
 ///
 /// If the bytes so far end with the end of a head, the request is assumed to be complete, and the stream may wait
 /// forever. Otherwise they end in the middle of a head or with the end of a body. In both cases the next end of a head
-/// must arrive within [`PATIENCE`] of the first wait. If a head announces a body that does not arrive, the reader of
-/// the body must handle it.
-pub(crate) struct Impatient<S, R> {
+/// must arrive within [`REQUEST_TIMEOUT`] of the first wait. If a head announces a body that does not arrive, the
+/// reader of the body must handle it.
+pub(crate) struct TimeoutStream<S, R> {
     stream: S,
     rt: R,
     /// The last four bytes that were read.
@@ -36,9 +36,9 @@ pub(crate) struct Impatient<S, R> {
 }
 
 /// No field is structurally pinned.
-impl<S: Unpin, R> Unpin for Impatient<S, R> {}
+impl<S: Unpin, R> Unpin for TimeoutStream<S, R> {}
 
-impl<S, R> Impatient<S, R> {
+impl<S, R> TimeoutStream<S, R> {
     pub(crate) fn new(stream: S, rt: R) -> Self {
         Self {
             stream,
@@ -60,7 +60,7 @@ impl<S, R> Impatient<S, R> {
     }
 }
 
-impl<S: AsyncRead + Unpin, R: Runtime> AsyncRead for Impatient<S, R> {
+impl<S: AsyncRead + Unpin, R: Runtime> AsyncRead for TimeoutStream<S, R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -74,7 +74,7 @@ impl<S: AsyncRead + Unpin, R: Runtime> AsyncRead for Impatient<S, R> {
                 let rt = &this.rt;
                 let waiting = this
                     .waiting
-                    .get_or_insert_with(|| Box::pin(rt.sleep(PATIENCE)));
+                    .get_or_insert_with(|| Box::pin(rt.sleep(REQUEST_TIMEOUT)));
                 if waiting.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
@@ -85,7 +85,7 @@ impl<S: AsyncRead + Unpin, R: Runtime> AsyncRead for Impatient<S, R> {
     }
 }
 
-impl<S: AsyncWrite + Unpin, R> AsyncWrite for Impatient<S, R> {
+impl<S: AsyncWrite + Unpin, R> AsyncWrite for TimeoutStream<S, R> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_head_s_end_is_found_across_reads() {
-        let mut stream = Impatient::new((), ());
+        let mut stream = TimeoutStream::new((), ());
         for (bytes, is_whole) in [
             (&b""[..], true),
             (b"GET / HTTP/1.1\r\n", false),

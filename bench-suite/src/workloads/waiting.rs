@@ -20,13 +20,13 @@ use std::time::Duration;
 use futures_lite::AsyncReadExt as _;
 use runtime_core::{Runtime, TcpListener as _};
 
-use super::idle::{Muster, Parking};
+use super::idle::{Parking, StartCounter};
 use super::{Program, echo, size};
 use crate::measure::Meter;
 use crate::vocabulary::{Failure, Group, Mode, Parameter, Params, Workload};
 
 /// Longer than any run.
-pub(crate) const FOR_EVER: Duration = Duration::from_secs(3600);
+pub(crate) const FOREVER: Duration = Duration::from_secs(3600);
 
 const fn info(
     name: &'static str,
@@ -62,11 +62,11 @@ impl Program for IdleTimer {
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let mut parking = Parking::begin(&rt, params.value("size"), meter).await?;
-        while let Some(muster) = parking.next() {
-            let sleep = rt.sleep(FOR_EVER);
+        while let Some(start_counter) = parking.next() {
+            let sleep = rt.sleep(FOREVER);
             parking.spawn(&rt, async move {
                 let mut sleep = pin!(sleep);
-                reporting(muster, |cx| sleep.as_mut().poll(cx)).await;
+                reporting(start_counter, |cx| sleep.as_mut().poll(cx)).await;
             });
         }
         parking.end(meter).await
@@ -75,14 +75,14 @@ impl Program for IdleTimer {
 
 /// Polls the future, and reports after the first poll. By then the wait has been set up.
 pub(crate) async fn reporting<T>(
-    muster: Arc<Muster>,
+    start_counter: Arc<StartCounter>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> T {
-    let mut muster = Some(muster);
+    let mut start_counter = Some(start_counter);
     poll_fn(move |cx| {
         let polled = poll(cx);
-        if let Some(muster) = muster.take() {
-            muster.report();
+        if let Some(start_counter) = start_counter.take() {
+            start_counter.report();
         }
         polled
     })
@@ -107,7 +107,7 @@ impl Program for IdleSocket {
         let mut clients: Vec<TcpStream> =
             Vec::with_capacity(usize::try_from(tasks).unwrap_or(usize::MAX));
         let mut parking = Parking::begin(&rt, tasks, meter).await?;
-        while let Some(muster) = parking.next() {
+        while let Some(start_counter) = parking.next() {
             // The kernel completes the connection before it is accepted, so this does not block.
             let client = TcpStream::connect(address);
             clients.push(client.map_err(|error| Failure::of_system("a connection", &error))?);
@@ -118,7 +118,7 @@ impl Program for IdleSocket {
                 let mut byte = [0];
                 let mut read = stream.read(&mut byte);
                 // Nothing is ever written. After an error the task no longer waits, and the check reports that.
-                let _ = reporting(muster, |cx| Pin::new(&mut read).poll(cx)).await;
+                let _ = reporting(start_counter, |cx| Pin::new(&mut read).poll(cx)).await;
             });
         }
         let outcome = parking.end(meter).await;
@@ -140,11 +140,11 @@ impl Program for IdleStack {
 
     async fn run<R: Runtime>(rt: R, params: &Params, meter: &mut Meter) -> Result<(), Failure> {
         let mut parking = Parking::begin(&rt, params.value("size"), meter).await?;
-        while let Some(muster) = parking.next() {
+        while let Some(start_counter) = parking.next() {
             parking.spawn(&rt, async move {
                 use_stack();
-                muster.report();
-                drop(muster);
+                start_counter.report();
+                drop(start_counter);
                 std::future::pending::<()>().await;
             });
         }

@@ -30,13 +30,13 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// A connection whose reads wait for at most `patience`.
-    pub(crate) fn connect(&self, patience: Duration) -> io::Result<TcpStream> {
+    /// A connection whose reads wait for at most `timeout`.
+    pub(crate) fn connect(&self, timeout: Duration) -> io::Result<TcpStream> {
         let address = SocketAddr::from(([127, 0, 0, 1], self.port));
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(patience))?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))?;
         Ok(stream)
     }
 

@@ -30,7 +30,7 @@ const RECORDS_PER_THREAD: usize = 1 << 14;
 /// Enough for two thousand threads. A ring's pages take memory only when they are written.
 const RECORDS_IN_ALL: usize = 1 << 25;
 /// How long the end of a program waits for its trace.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TRACE_TIMEOUT: Duration = Duration::from_secs(5);
 
 static IS_WRITTEN: AtomicBool = AtomicBool::new(false);
 
@@ -56,7 +56,7 @@ impl Recording {
 /// Calls only functions that a signal handler may call.
 fn await_written() {
     let begun = Instant::now();
-    while !IS_WRITTEN.load(Relaxed) && begun.elapsed() < PATIENCE {
+    while !IS_WRITTEN.load(Relaxed) && begun.elapsed() < TRACE_TIMEOUT {
         thread::sleep(Duration::from_millis(2));
     }
 }

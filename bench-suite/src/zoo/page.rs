@@ -18,7 +18,7 @@ use crate::trace::excerpt::unpacked;
 use crate::units;
 
 /// The most events in all timelines together. The page then has some two megabytes.
-const MOST_EVENTS: usize = 160_000;
+const MAX_EVENTS: usize = 160_000;
 
 const LEAD: &str = "The last events of a cell that failed, from one more run that was traced.";
 
@@ -79,7 +79,7 @@ fn shown(results: &ZooResults) -> Vec<Shown<'_>> {
     let mut all: Vec<Shown<'_>> = each
         .filter_map(|timeline| Some((timeline, run(timeline)?)))
         .collect();
-    let most = MOST_EVENTS / all.len().max(1);
+    let most = MAX_EVENTS / all.len().max(1);
     for (_, run) in &mut all {
         *run = run.last(most);
     }

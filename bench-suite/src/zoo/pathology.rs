@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_is_kept_up_to_its_own_value_and_never_by_what_is_no_number() {
+    fn a_bound_includes_its_own_value_and_excludes_nan() {
         assert!(Bound::All("x").holds(10.0, 10) && !Bound::All("x").holds(9.0, 10));
         assert!(Bound::AtLeast(3.0, "x").holds(3.0, 0) && !Bound::AtLeast(3.0, "x").holds(2.9, 0));
         assert!(Bound::AtMost(3.0, "x").holds(3.0, 0) && !Bound::AtMost(3.0, "x").holds(3.1, 0));

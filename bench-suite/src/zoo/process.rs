@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_else_happens_is_a_failure_that_says_so() {
+    fn any_other_outcome_is_a_failure_with_its_reason() {
         for (text, part) in [
             ("exit 3", "exited with code 3"),
             ("echo on fire >&2; kill -SEGV $$", "signal 11"),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_leaves_is_ended() {
+    fn processes_that_a_program_leaves_are_ended() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("id");
         let text = format!(

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_goes_and_comes_back_is_found_in_the_versions_where_it_does() {
+    fn a_fault_that_disappears_and_returns_is_found_in_its_versions() {
         let (fails, holds) = (Verdict::failed("x"), Verdict::Survives { value: 1.0 });
         let why = "not there".to_owned();
         let versions = [

@@ -23,11 +23,11 @@ use crate::trace::excerpt::packed;
 /// The time limit of the traced run.
 const TIME: Duration = Duration::from_secs(20);
 /// How long a process may take to write its trace before the lab ends it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TRACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most events in a timeline.
 const EVENTS: usize = 8000;
 /// The maximum size of a cell's trace.
-const MOST_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Records the failure of `pathology` under `contestant`, in a process like that of `cell`.
 pub(super) fn record(
@@ -73,7 +73,7 @@ fn recorded(
         return Err(format!("did not fail again when it was traced: {words}"));
     }
     let length = fs::metadata(&file).map_or(0, |metadata| metadata.len());
-    if length == 0 || length > MOST_BYTES {
+    if length == 0 || length > MAX_BYTES {
         return Err(format!("left no trace when it failed again: {words}"));
     }
     let trace = Trace::read(&file).map_err(|error| error.to_string())?;
@@ -85,7 +85,7 @@ fn recorded(
 /// Asks a process for its trace before the lab ends it, and waits for the trace.
 fn ask(id: Pid, file: &Path) {
     let part = unfinished(file);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TRACE_TIMEOUT;
     // Until the file has this name, the signal would kill the process. A dead process does not answer.
     if !part.exists() || kill_process(id, Signal::USR1).is_err() {
         return;

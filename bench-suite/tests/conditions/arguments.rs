@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use crate::process::{QUICK, assert_code, folder, lab, results};
 
 #[test]
-fn words_that_are_no_text_are_wrong_usage_and_files_may_have_such_names() {
+fn non_utf8_words_are_wrong_usage_but_valid_file_names() {
     let folder = folder();
     let bad = OsStr::from_bytes(b"\xff\xfe");
     for line in [

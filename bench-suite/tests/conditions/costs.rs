@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::process::{assert_code, folder, lab, results, stderr, stdout};
 
 #[test]
-fn counting_is_in_a_process_of_its_own_and_says_what_it_can_not() {
+fn counting_runs_in_its_own_process_and_names_what_it_cannot_count() {
     let folder = folder();
     let line = "compare spawn --size 50 --runtime n1,mn --quick --rounds 2 --no-progress \
         --count-syscalls --count-instructions --markdown t.md";
@@ -53,16 +53,16 @@ fn counting_is_in_a_process_of_its_own_and_says_what_it_can_not() {
 }
 
 #[test]
-fn memory_is_told_by_what_it_is_for() {
+fn memory_is_reported_by_purpose() {
     let folder = folder();
     let line = "memory --runtime n1,threads --state idle,stack --tasks 50,100,200 --rounds 2 \
         --no-progress --json m.json --markdown m.md";
     let output = lab(folder.path(), line).output().unwrap();
     assert_code(&output, 0);
-    let told: Value =
+    let report: Value =
         serde_json::from_str(&fs::read_to_string(folder.path().join("m.json")).unwrap()).unwrap();
-    assert_eq!(told["schema"], "lab.memory/1");
-    let figures = told["figures"].as_array().unwrap();
+    assert_eq!(report["schema"], "lab.memory/1");
+    let figures = report["figures"].as_array().unwrap();
     assert_eq!(figures.len(), 4);
     let stacks = |runtime: &str| {
         let figure = figures
@@ -77,7 +77,7 @@ fn memory_is_told_by_what_it_is_for() {
     // At least a page if each task has a stack, and nothing otherwise.
     assert!(
         stacks("threads") > 4000.0 && stacks("n1") < 1000.0,
-        "{told}"
+        "{report}"
     );
     assert!(
         stdout(&output).contains("page tables"),
@@ -111,9 +111,9 @@ fn more_workers_are_compared_with_one_and_marked_beyond_the_cores() {
     let line = "scale spawn --size 100 --runtime mn --workers 1,64 --rounds 2 --seed 1 --no-progress --json s.json";
     let output = lab(folder.path(), line).output().unwrap();
     assert_code(&output, 0);
-    let told: Value =
+    let report: Value =
         serde_json::from_str(&fs::read_to_string(folder.path().join("s.json")).unwrap()).unwrap();
-    let points = told["curves"][0]["points"].as_array().unwrap();
+    let points = report["curves"][0]["points"].as_array().unwrap();
     let of = |name: &str| {
         points
             .iter()
@@ -123,7 +123,7 @@ fn more_workers_are_compared_with_one_and_marked_beyond_the_cores() {
     assert_eq!(of("workers"), [1, 64]);
     assert_eq!(of("oversubscribed"), [false, true]);
     assert_eq!(points[0]["speed_up"], 1.0);
-    assert_eq!(told["curves"][0]["law"], Value::Null);
+    assert_eq!(report["curves"][0]["law"], Value::Null);
     let text = stdout(&output);
     assert!(
         text.contains("64*") && text.contains("Too few numbers"),

@@ -106,7 +106,7 @@ fn charts(page: &str) -> serde_json::Value {
 }
 
 #[test]
-fn what_is_judged_is_shown_with_its_median_and_the_client_s_lateness() {
+fn judged_metrics_are_shown_with_their_median_and_the_clients_lateness() {
     let folder = folder();
     for (line, own, others) in [
         (MIXED, "p99", &["client late p99", "hog cores", "p50"][..]),

@@ -64,7 +64,7 @@ fn shards_are_disjoint_and_joined_they_are_the_whole() {
 }
 
 #[test]
-fn an_adaptive_run_compared_again_is_what_it_was() {
+fn an_adaptive_run_compared_again_has_the_same_verdicts() {
     let folder = folder();
     let line = "compare spawn --size 2 --runtime n1,mn --rounds 9 --no-progress --json one.json";
     done(&mut lab(folder.path(), line));
@@ -76,7 +76,7 @@ fn an_adaptive_run_compared_again_is_what_it_was() {
 }
 
 #[test]
-fn what_can_not_be_joined_is_one_line_and_code_2() {
+fn results_that_cannot_be_joined_are_one_line_and_code_2() {
     let folder = folder();
     sharded(folder.path());
     let path = folder.path().join("part-2.json");

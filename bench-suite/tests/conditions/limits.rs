@@ -43,7 +43,7 @@ fn own_threads() -> u64 {
 #[test]
 fn too_few_threads_for_the_connections_is_refused_and_no_crash() {
     /// A user without other processes. Root is exempt from the limit, and becomes this user for the test.
-    const NOBODY_S: u32 = 64_123;
+    const NOBODY_ID: u32 = 64_123;
     for workload in ["echo", "http"] {
         let folder = folder();
         let line = format!(
@@ -55,8 +55,8 @@ fn too_few_threads_for_the_connections_is_refused_and_no_crash() {
         let before = format!("ulimit -u {limit} 2>/dev/null || ulimit -p {limit}");
         let mut command = lab_after(folder.path(), &before, &line);
         if is_root {
-            chown(folder.path(), Some(NOBODY_S), Some(NOBODY_S)).unwrap();
-            command.uid(NOBODY_S).gid(NOBODY_S);
+            chown(folder.path(), Some(NOBODY_ID), Some(NOBODY_ID)).unwrap();
+            command.uid(NOBODY_ID).gid(NOBODY_ID);
         }
         let output = command.output().unwrap();
         assert_code(&output, 0);

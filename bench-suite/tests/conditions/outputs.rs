@@ -140,7 +140,7 @@ fn a_report_s_files_may_be_links_too() {
 }
 
 #[test]
-fn a_dash_is_standard_output_and_then_nothing_else_is_on_it() {
+fn a_dash_writes_to_standard_output_and_nothing_else_does() {
     let folder = folder();
     let server = Echo::start();
     for line in writers(&server.address) {
@@ -164,7 +164,7 @@ fn a_dash_is_standard_output_and_then_nothing_else_is_on_it() {
 }
 
 #[test]
-fn what_can_not_be_written_is_found_before_anything_is_measured() {
+fn an_unwritable_output_is_found_before_measuring() {
     let folder = folder();
     let server = Echo::start();
     for line in writers(&server.address) {
@@ -195,7 +195,7 @@ fn full() -> Stdio {
 }
 
 #[test]
-fn a_reader_that_has_gone_away_is_no_error_and_loses_nothing() {
+fn a_closed_pipe_is_not_an_error_and_loses_no_results() {
     let folder = folder();
     let server = Echo::start();
     assert_code(&lab(folder.path(), QUICK).output().unwrap(), 0);
@@ -234,7 +234,7 @@ fn a_reader_that_has_gone_away_is_no_error_and_loses_nothing() {
 }
 
 #[test]
-fn a_full_standard_output_is_one_line_and_loses_nothing() {
+fn a_full_standard_output_is_one_line_and_loses_no_results() {
     let folder = folder();
     let server = Echo::start();
     assert_code(&lab(folder.path(), QUICK).output().unwrap(), 0);
@@ -265,7 +265,7 @@ fn a_full_standard_output_is_one_line_and_loses_nothing() {
 }
 
 #[test]
-fn messages_that_can_not_be_said_change_no_exit_code() {
+fn messages_that_cannot_be_printed_change_no_exit_code() {
     let folder = folder();
     for (line, code) in [
         ("comapre", 2),
@@ -285,7 +285,7 @@ fn messages_that_can_not_be_said_change_no_exit_code() {
 }
 
 #[test]
-fn a_server_serves_on_when_nobody_reads_what_it_said() {
+fn a_server_continues_when_its_output_is_closed() {
     let folder = folder();
     let server = Server::start(folder.path(), "serve echo --runtime n1 --addr 127.0.0.1:0");
     let output = lab(folder.path(), &load(&server.address)).output().unwrap();

@@ -45,7 +45,7 @@ fn two_runs_in_one_folder_do_not_mix() {
 }
 
 #[test]
-fn a_full_disk_loses_nothing_that_was_measured() {
+fn a_full_disk_loses_no_measurement() {
     let folder = folder();
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir_all(folder.path().join("lab-out")).unwrap();
@@ -86,7 +86,7 @@ fn a_full_disk_loses_nothing_that_was_measured() {
 }
 
 #[test]
-fn results_that_are_none_are_one_line_and_code_2() {
+fn invalid_results_are_one_line_and_code_2() {
     let folder = folder();
     assert_code(&lab(folder.path(), QUICK).output().unwrap(), 0);
     let good = fs::read_to_string(folder.path().join("lab-out/results.json")).unwrap();

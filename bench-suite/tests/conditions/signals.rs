@@ -25,7 +25,7 @@ fn children_are_seen_to_end_where_sigchld_is_ignored() {
 }
 
 #[test]
-fn an_interrupted_load_reports_what_it_has_seen() {
+fn an_interrupted_load_reports_its_figures_so_far() {
     for (with, pace) in [
         (Signal::INT, "--closed"),
         (Signal::TERM, "--rate 2000"),

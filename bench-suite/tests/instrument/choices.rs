@@ -27,8 +27,8 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         a_combination_that_the_scheduler_refuses_is_left_out_and_named,
     ),
     (
-        "wrong_choices_are_one_line_with_what_there_is",
-        wrong_choices_are_one_line_with_what_there_is,
+        "wrong_choices_are_one_line_with_the_valid_ones",
+        wrong_choices_are_one_line_with_the_valid_ones,
     ),
 ];
 
@@ -173,7 +173,7 @@ fn a_combination_that_the_scheduler_refuses_is_left_out_and_named() {
     );
 }
 
-fn wrong_choices_are_one_line_with_what_there_is() {
+fn wrong_choices_are_one_line_with_the_valid_ones() {
     let folder = folder();
     for (line, expected) in [
         (

@@ -9,8 +9,8 @@ use crate::process::{code, eventually, folder, is_dead, last_line, pids, results
 /// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
-        "a_crash_is_one_line_and_loses_nothing",
-        a_crash_is_one_line_and_loses_nothing,
+        "a_crash_is_one_line_and_loses_no_results",
+        a_crash_is_one_line_and_loses_no_results,
     ),
     (
         "a_killed_child_is_named_with_its_signal",
@@ -25,12 +25,12 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         a_wrong_answer_is_a_failed_run,
     ),
     (
-        "what_is_not_installed_is_shown",
-        what_is_not_installed_is_shown,
+        "a_peer_that_is_not_installed_is_shown",
+        a_peer_that_is_not_installed_is_shown,
     ),
 ];
 
-fn a_crash_is_one_line_and_loses_nothing() {
+fn a_crash_is_one_line_and_loses_no_results() {
     let folder = folder();
     let output = run(
         folder.path(),
@@ -154,7 +154,7 @@ fn a_wrong_answer_is_a_failed_run() {
     );
 }
 
-fn what_is_not_installed_is_shown() {
+fn a_peer_that_is_not_installed_is_shown() {
     let folder = folder();
     let output = run(
         folder.path(),

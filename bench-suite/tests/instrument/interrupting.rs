@@ -13,8 +13,8 @@ use crate::process::{eventually, folder, is_dead, lab, names, pids, results};
 /// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
-        "an_interrupted_comparison_keeps_what_it_has",
-        an_interrupted_comparison_keeps_what_it_has,
+        "an_interrupted_comparison_keeps_its_results",
+        an_interrupted_comparison_keeps_its_results,
     ),
     (
         "a_hang_up_that_is_ignored_stays_ignored",
@@ -52,13 +52,13 @@ fn interrupt(child: &std::process::Child) {
     rustix::process::kill_process(Pid::from_child(child), Signal::INT).unwrap();
 }
 
-fn an_interrupted_comparison_keeps_what_it_has() {
+fn an_interrupted_comparison_keeps_its_results() {
     for signal in [Signal::INT, Signal::TERM, hang_up()] {
-        keeps_what_it_has(signal);
+        keeps_its_results(signal);
     }
 }
 
-fn keeps_what_it_has(signal: Signal) {
+fn keeps_its_results(signal: Signal) {
     let folder = folder();
     let mut child = lab(
         folder.path(),

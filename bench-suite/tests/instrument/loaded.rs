@@ -21,8 +21,8 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         a_curve_goes_from_compared_rates_to_saturation,
     ),
     (
-        "what_has_no_rate_and_absurd_targets_are_refused",
-        what_has_no_rate_and_absurd_targets_are_refused,
+        "workloads_without_a_rate_and_absurd_targets_are_refused",
+        workloads_without_a_rate_and_absurd_targets_are_refused,
     ),
 ];
 
@@ -178,7 +178,7 @@ fn a_curve_goes_from_compared_rates_to_saturation() {
     assert!(!schema::errors(&schema, &damaged).is_empty());
 }
 
-fn what_has_no_rate_and_absurd_targets_are_refused() {
+fn workloads_without_a_rate_and_absurd_targets_are_refused() {
     let folder = folder();
     for (arguments, part) in [
         (

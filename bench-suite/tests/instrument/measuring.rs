@@ -25,12 +25,12 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ),
     ("parameters_make_a_matrix", parameters_make_a_matrix),
     (
-        "a_program_of_somebody_else_is_not_taken_for_this_one",
-        a_program_of_somebody_else_is_not_taken_for_this_one,
+        "another_program_is_not_mistaken_for_this_one",
+        another_program_is_not_mistaken_for_this_one,
     ),
     (
-        "a_workload_that_prints_breaks_nothing",
-        a_workload_that_prints_breaks_nothing,
+        "a_workload_that_prints_does_not_break_the_protocol",
+        a_workload_that_prints_does_not_break_the_protocol,
     ),
     ("a_child_answers_by_hand", a_child_answers_by_hand),
 ];
@@ -169,7 +169,7 @@ fn parameters_make_a_matrix() {
 }
 
 /// This test program is somebody else's: it calls `bench_suite::main` and says nothing about itself.
-fn a_program_of_somebody_else_is_not_taken_for_this_one() {
+fn another_program_is_not_mistaken_for_this_one() {
     let folder = folder();
     let output = run(
         folder.path(),
@@ -207,7 +207,7 @@ fn a_program_of_somebody_else_is_not_taken_for_this_one() {
     assert!(command.starts_with("instrument"), "{command}");
 }
 
-fn a_workload_that_prints_breaks_nothing() {
+fn a_workload_that_prints_does_not_break_the_protocol() {
     let folder = folder();
     let output = run(
         folder.path(),

@@ -11,12 +11,12 @@ use crate::schema;
 /// The tests that `main` runs.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
-        "an_arm_without_parts_stands_beside_the_whole_one",
-        an_arm_without_parts_stands_beside_the_whole_one,
+        "an_arm_without_parts_is_compared_with_the_whole_one",
+        an_arm_without_parts_is_compared_with_the_whole_one,
     ),
     (
-        "the_matrix_has_all_none_each_left_out_and_each_alone",
-        the_matrix_has_all_none_each_left_out_and_each_alone,
+        "the_matrix_has_all_parts_none_each_left_out_and_each_alone",
+        the_matrix_has_all_parts_none_each_left_out_and_each_alone,
     ),
     (
         "a_scheduler_may_refuse_to_be_without_a_part",
@@ -49,7 +49,7 @@ fn left_out(results: &Results) -> BTreeSet<String> {
         .collect()
 }
 
-fn an_arm_without_parts_stands_beside_the_whole_one() {
+fn an_arm_without_parts_is_compared_with_the_whole_one() {
     let folder = folder();
     let line = "compare sum --runtime chooser,plain --without sharing,counters --without monitor --rounds 24";
     let output = run(folder.path(), &words(line));
@@ -75,7 +75,7 @@ fn an_arm_without_parts_stands_beside_the_whole_one() {
     }
 }
 
-fn the_matrix_has_all_none_each_left_out_and_each_alone() {
+fn the_matrix_has_all_parts_none_each_left_out_and_each_alone() {
     let folder = folder();
     let line = "sweep --ablate sum --runtime chooser --rounds 6 --json sweep.json --no-progress";
     let output = run(folder.path(), &words(line));

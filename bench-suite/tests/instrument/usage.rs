@@ -12,10 +12,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         "wrong_usage_is_found_before_measuring",
         wrong_usage_is_found_before_measuring,
     ),
-    (
-        "the_report_escapes_what_it_is_given",
-        the_report_escapes_what_it_is_given,
-    ),
+    ("the_report_escapes_its_input", the_report_escapes_its_input),
 ];
 
 fn wrong_usage_is_found_before_measuring() {
@@ -78,7 +75,7 @@ fn wrong_usage_is_found_before_measuring() {
     }
 }
 
-fn the_report_escapes_what_it_is_given() {
+fn the_report_escapes_its_input() {
     let folder = folder();
     let output = run(
         folder.path(),

@@ -28,12 +28,12 @@ pub fn main() -> ExitCode {
         .collect();
     for (example, ..) in EXAMPLES {
         for runtime in RUNTIMES {
-            let test = || says_what_it_should(example, runtime);
+            let test = || prints_the_expected_output(example, runtime);
             trials.push(trial(&format!("{example}::{runtime}"), test));
         }
     }
     trials.push(trial("all_runtimes_in_turn", all_runtimes_in_turn));
-    trials.push(trial("a_failure_is_told", a_failure_is_told));
+    trials.push(trial("a_failure_is_reported", a_failure_is_reported));
     trials.push(trial("the_folder_is_made", the_folder_is_made));
     trials.push(trial(
         "no_words_list_the_examples",
@@ -62,7 +62,7 @@ enum Order {
     Chance,
 }
 
-fn says_what_it_should(example: &str, runtime: &str) {
+fn prints_the_expected_output(example: &str, runtime: &str) {
     let (order, expected) = expected(example);
     let attempts = if order == Order::Clock { 3 } else { 1 };
     let said = (0..attempts).find_map(|attempt| {
@@ -95,7 +95,7 @@ fn all_runtimes_in_turn() {
     assert_eq!(said, expected);
 }
 
-fn a_failure_is_told() {
+fn a_failure_is_reported() {
     let output = run(&["download", "no such list", ".", "--runtime", "n1"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(

@@ -81,7 +81,7 @@ pub fn free_functions_outside_a_runtime_name_the_fix<S: AmbientSubject>() {
 pub fn entering_nests<S: AmbientSubject>() {
     let (outer, inner) = (S::start(), S::start());
     let (in_outer, in_inner) = (Event::new(), Event::new());
-    let tell = |event: &Event| {
+    let notify = |event: &Event| {
         let event = event.clone();
         drop(runtime_kernel::spawn(async move { event.set() }));
     };
@@ -89,9 +89,9 @@ pub fn entering_nests<S: AmbientSubject>() {
         let _outer = outer.enter();
         {
             let _inner = inner.enter();
-            tell(&in_inner);
+            notify(&in_inner);
         }
-        tell(&in_outer);
+        notify(&in_outer);
     }
     assert_names_the_fix("spawn", || runtime_kernel::spawn(async {}));
     // Each was spawned on the runtime that was entered at that time: only that one must run.
@@ -105,8 +105,8 @@ pub fn guards_may_be_dropped_in_any_order<S: AmbientSubject>() {
     let subjects = [S::start(), S::start(), S::start()];
     let names = |number: usize| {
         let own = Event::new();
-        let tell = own.clone();
-        drop(runtime_kernel::spawn(async move { tell.set() }));
+        let notify = own.clone();
+        drop(runtime_kernel::spawn(async move { notify.set() }));
         subjects[number].run(async move { own.wait().await });
     };
     for order in [
@@ -170,13 +170,13 @@ pub fn c05_a_task_that_has_entered_a_runtime_may_not_block<S: AmbientSubject>() 
 pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
     struct Last {
         work: fn() -> u32,
-        tell: mpsc::Sender<Result<u32, String>>,
+        sender: mpsc::Sender<Result<u32, String>>,
     }
     impl Drop for Last {
         fn drop(&mut self) {
             let outcome = catch_unwind(AssertUnwindSafe(self.work));
             let outcome = outcome.map_err(|payload| super::probe::text_of(&*payload).to_owned());
-            let _ = self.tell.send(outcome);
+            let _ = self.sender.send(outcome);
         }
     }
     std::thread_local! {
@@ -205,19 +205,19 @@ pub fn a_runtime_works_while_its_thread_ends<S: AmbientSubject>() {
         assert!(subject.shutdown(S::PATIENCE).is_empty());
         sum
     }
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let inherited = Inherited::of_this_thread();
     let thread = thread::spawn(move || {
         inherited.here();
         // First, so that it is destroyed last.
         LAST.set(Some(Last {
             work: work::<S>,
-            tell,
+            sender,
         }));
         assert_eq!(work::<S>(), 116);
     });
     thread.join().expect("the thread");
-    assert_eq!(told.recv().expect("it was destroyed"), Ok(116));
+    assert_eq!(receiver.recv().expect("it was destroyed"), Ok(116));
 }
 
 /// A thread that has entered a runtime may still block: it runs no tasks.
@@ -334,10 +334,10 @@ pub fn spawning_freely_in_a_destructor_is_harmless<S: AmbientSubject>() {
     let subject = S::start();
     let rt = subject.handle();
     let (held, dropped) = (Event::new(), Event::new());
-    let (told, spawns) = (held.clone(), Spawns(dropped.clone()));
+    let (notify, spawns) = (held.clone(), Spawns(dropped.clone()));
     let task = rt.spawn(async move {
         let _spawns = spawns;
-        told.set();
+        notify.set();
         pending::<()>().await;
     });
     subject.run(async move { held.wait().await });

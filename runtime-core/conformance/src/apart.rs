@@ -131,11 +131,11 @@ pub fn c12_a_poll_of_a_handle_returns_while_the_child_computes<S: Subject>() {
     let rt = subject.handle();
     subject.run(async move {
         for _ in 0..ROUNDS {
-            let (told, mut child) = computes(&rt);
+            let (finish, mut child) = computes(&rt);
             poll_fn(|cx| {
                 let polled = Pin::new(&mut child).poll(cx);
                 assert!(polled.is_pending(), "it computes until it is told");
-                told.store(true, SeqCst);
+                finish.store(true, SeqCst);
                 Poll::Ready(())
             })
             .await;
@@ -152,18 +152,18 @@ pub fn c12_a_limit_over_a_handle_ends_while_the_child_computes<S: Subject>() {
         skip("no other thread can compute");
     }
     subject.run(async move {
-        let (told, mut child) = computes(&rt);
+        let (finish, mut child) = computes(&rt);
         let limit = Duration::from_millis(30);
         assert!(rt.timeout(limit, &mut child).await.is_err(), "it computes");
-        told.store(true, SeqCst);
+        finish.store(true, SeqCst);
         assert!(child.await.expect("the child"), "told in time");
     });
 }
 
 /// A task that computes without a pause until the flag is set. It returns whether the flag was set.
 fn computes<R: Runtime>(rt: &R) -> (Arc<AtomicBool>, R::JoinHandle<bool>) {
-    let told = Arc::new(AtomicBool::new(false));
-    let of_child = Arc::clone(&told);
+    let finish = Arc::new(AtomicBool::new(false));
+    let of_child = Arc::clone(&finish);
     let child = rt.spawn(async move {
         let begun = Instant::now();
         while !of_child.load(SeqCst) && begun.elapsed() < COMPUTES {
@@ -171,7 +171,7 @@ fn computes<R: Runtime>(rt: &R) -> (Arc<AtomicBool>, R::JoinHandle<bool>) {
         }
         of_child.load(SeqCst)
     });
-    (told, child)
+    (finish, child)
 }
 
 /// 12: spawning, waking, aborting and dropping a handle run no other task inside the caller either: neither a poll nor

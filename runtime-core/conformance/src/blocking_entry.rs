@@ -88,11 +88,11 @@ pub fn c05_block_on_hands_a_panic_on<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     let done = Event::new();
-    let tell = done.clone();
+    let notify = done.clone();
     let blocked = thread::spawn(move || {
         let block = AssertUnwindSafe(|| S::block_on(&rt, async { panic!("of the root") }));
         let caught = catch_unwind(block);
-        tell.set();
+        notify.set();
         caught.map_err(|payload| Outcome::panicked(&*payload))
     });
     subject.run(async move { done.wait().await });
@@ -127,10 +127,10 @@ pub fn c05_run_works_again_and_again<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     let (go, went) = (Event::new(), Event::new());
-    let (wait, tell) = (go.clone(), went.clone());
+    let (wait, notify) = (go.clone(), went.clone());
     let task = rt.spawn(async move {
         wait.wait().await;
-        tell.set();
+        notify.set();
         11
     });
     for round in 0..10 {
@@ -264,14 +264,14 @@ pub fn c05_blocking_jobs_detach_and_outlive_an_abort<S: Subject>() {
     let rt = subject.handle();
     subject.run(async move {
         let ran = Event::new();
-        let tell = ran.clone();
-        drop(rt.spawn_blocking(move || tell.set()));
+        let notify = ran.clone();
+        drop(rt.spawn_blocking(move || notify.set()));
         ran.wait().await;
 
         let (running, release) = (Event::new(), Event::new());
-        let (tell, wait) = (running.clone(), release.clone());
+        let (notify, wait) = (running.clone(), release.clone());
         let job = rt.spawn_blocking(move || {
-            tell.set();
+            notify.set();
             wait.wait_blocking();
             5
         });
@@ -288,8 +288,8 @@ pub fn c05_blocking_jobs_detach_and_outlive_an_abort<S: Subject>() {
 
 /// A blocking job's captures are dropped once, before its handle reports.
 pub fn c05_a_blocking_jobs_captures_are_dropped_first<S: Subject>() {
-    struct Tells(std::sync::mpsc::Sender<()>);
-    impl Drop for Tells {
+    struct NotifiesOnDrop(std::sync::mpsc::Sender<()>);
+    impl Drop for NotifiesOnDrop {
         fn drop(&mut self) {
             let _ = self.0.send(());
         }
@@ -298,8 +298,8 @@ pub fn c05_a_blocking_jobs_captures_are_dropped_first<S: Subject>() {
     let rt = subject.handle();
     subject.run(async move {
         for panics in [false, true] {
-            let (tell, dropped) = channel();
-            let captured = Tells(tell);
+            let (notify, dropped) = channel();
+            let captured = NotifiesOnDrop(notify);
             let job = rt.spawn_blocking(move || {
                 let _captured = &captured;
                 assert!(!panics, "as planned");

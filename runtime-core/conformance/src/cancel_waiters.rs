@@ -21,16 +21,21 @@ pub(super) const WAITERS: usize = 5;
 
 /// When a waiter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goes {
+pub(super) enum Departure {
     BeforeItsTurn,
     InItsTurn,
     HavingGoneOn,
 }
 
 /// Every position in a queue of `WAITERS` x every moment.
-pub(super) fn departures() -> impl Iterator<Item = (usize, Goes)> {
+pub(super) fn departures() -> impl Iterator<Item = (usize, Departure)> {
     (0..WAITERS).flat_map(|position| {
-        [Goes::BeforeItsTurn, Goes::InItsTurn, Goes::HavingGoneOn].map(move |goes| (position, goes))
+        [
+            Departure::BeforeItsTurn,
+            Departure::InItsTurn,
+            Departure::HavingGoneOn,
+        ]
+        .map(move |departure| (position, departure))
     })
 }
 
@@ -38,7 +43,7 @@ pub(super) fn departures() -> impl Iterator<Item = (usize, Goes)> {
 /// order.
 pub(super) async fn serve_all<F: Future>(
     mut line: Vec<Pin<Box<F>>>,
-    (position, goes): (usize, Goes),
+    (position, departure): (usize, Departure),
     mut serve: impl FnMut(),
 ) -> Vec<usize> {
     for waiter in &mut line {
@@ -46,15 +51,15 @@ pub(super) async fn serve_all<F: Future>(
     }
     let mut line: Vec<_> = line.into_iter().enumerate().collect();
     let mut served = Vec::new();
-    if goes == Goes::BeforeItsTurn {
+    if departure == Departure::BeforeItsTurn {
         drop(line.remove(position));
     }
     let mut gone_on = None;
-    for turn in 0..expected((position, goes)).len() {
+    for turn in 0..expected((position, departure)).len() {
         serve();
         // It takes nothing that belongs to the next one.
         drop(gone_on.take());
-        if goes == Goes::InItsTurn && turn == position {
+        if departure == Departure::InItsTurn && turn == position {
             // It was granted what it waited for, and leaves without having noticed.
             drop(line.remove(0));
         }
@@ -65,7 +70,7 @@ pub(super) async fn serve_all<F: Future>(
         );
         served.push(*number);
         let (number, waiter) = line.remove(0);
-        if goes == Goes::HavingGoneOn && number == position {
+        if departure == Departure::HavingGoneOn && number == position {
             gone_on = Some(waiter);
         }
     }
@@ -73,9 +78,9 @@ pub(super) async fn serve_all<F: Future>(
 }
 
 /// Who is served, in the order of arrival: all except a waiter that left before it continued.
-pub(super) fn expected((position, goes): (usize, Goes)) -> Vec<usize> {
+pub(super) fn expected((position, departure): (usize, Departure)) -> Vec<usize> {
     (0..WAITERS)
-        .filter(|number| *number != position || goes == Goes::HavingGoneOn)
+        .filter(|number| *number != position || departure == Departure::HavingGoneOn)
         .collect()
 }
 
@@ -218,7 +223,7 @@ pub fn c08_tasks_are_served_in_turn<S: Subject>() {
         let served = Count::new();
         for number in 0..TASKS {
             let waits = Event::new();
-            let (line, order, told, served) = (
+            let (line, order, notify, served) = (
                 Arc::clone(&semaphore),
                 Arc::clone(&order),
                 waits.clone(),
@@ -227,7 +232,7 @@ pub fn c08_tasks_are_served_in_turn<S: Subject>() {
             drop(rt.spawn(async move {
                 let mut acquire = Box::pin(line.acquire());
                 assert!(poll_once(&mut acquire).await.is_none());
-                told.set();
+                notify.set();
                 acquire.await.expect("open").forget();
                 order
                     .lock()
@@ -259,10 +264,10 @@ pub fn c07_aborted_waiters_lose_no_permit<S: Subject>() {
         let tasks: Vec<_> = (0..TASKS)
             .map(|_| {
                 let (own, line) = (rt.clone(), Arc::clone(&semaphore));
-                let patience = Duration::from_micros(random.below(2_000));
+                let limit = Duration::from_micros(random.below(2_000));
                 let yields = random.below(4);
                 rt.spawn(async move {
-                    if let Ok(permit) = own.timeout(patience, line.acquire_owned()).await {
+                    if let Ok(permit) = own.timeout(limit, line.acquire_owned()).await {
                         for _ in 0..yields {
                             own.yield_now().await;
                         }

@@ -92,13 +92,13 @@ pub fn c08_channel_ends_with_its_senders<S: Subject>() {
     subject.run(async move {
         let (sender, mut receiver) = rt.channel::<u8>(4);
         let waits = Event::new();
-        let told = waits.clone();
+        let notify = waits.clone();
         let receiving = rt.spawn(async move {
             let mut received = Vec::new();
             {
                 let mut first = Box::pin(receiver.recv());
                 assert!(poll_once(&mut first).await.is_none());
-                told.set();
+                notify.set();
                 received.extend(first.await);
             }
             while let Some(item) = receiver.recv().await {
@@ -126,11 +126,11 @@ pub fn c08_channel_gives_values_back<S: Subject>() {
         let (sender, receiver) = rt.channel::<String>(1);
         sender.send("in".to_owned()).await.expect("room");
         let waits = Event::new();
-        let (told, own) = (waits.clone(), sender.clone());
+        let (notify, own) = (waits.clone(), sender.clone());
         let waiting = rt.spawn(async move {
             let mut send = Box::pin(own.send("waits".to_owned()));
             assert!(poll_once(&mut send).await.is_none());
-            told.set();
+            notify.set();
             send.await
         });
         waits.wait().await;
@@ -175,12 +175,12 @@ pub fn c07_a_dropped_send_passes_its_room_on<S: Subject>() {
             let mut first = Box::pin(sender.send(1));
             assert!(poll_once(&mut first).await.is_none());
             let (second_sender, waits) = (sender.clone(), Event::new());
-            let told = waits.clone();
+            let notify = waits.clone();
             let second = rt.spawn(async move {
                 let mut send = Box::pin(second_sender.send(2));
                 let early = poll_once(&mut send).await;
                 assert!(early.is_none());
-                told.set();
+                notify.set();
                 send.await
             });
             waits.wait().await;
@@ -215,10 +215,10 @@ pub fn c07_an_aborted_receiver_loses_no_item<S: Subject>() {
         let place = Arc::new(Mutex::new(Some(receiver)));
         loop {
             let (own, list, started) = (Arc::clone(&place), Arc::clone(&received), Event::new());
-            let tell = started.clone();
+            let notify = started.clone();
             let task = rt.spawn(async move {
                 let mut guard = Borrowed::take(&own);
-                tell.set();
+                notify.set();
                 while let Some(item) = guard.receiver().recv().await {
                     list.lock()
                         .unwrap_or_else(PoisonError::into_inner)

@@ -36,8 +36,8 @@ pub fn calls_are_made_soon<S: AmbientSubject>() {
         }
         assert!(order.into_iter().eq(0..50));
         let called = Event::new();
-        let tell = called.clone();
-        thread::spawn(move || drop(rt.call_soon(move || tell.set())));
+        let notify = called.clone();
+        thread::spawn(move || drop(rt.call_soon(move || notify.set())));
         called.wait().await;
     });
 }
@@ -50,8 +50,10 @@ pub fn c09_calls_are_never_early<S: AmbientSubject>() {
     subject.run(async move {
         let start = Instant::now();
         let called = Arc::new(Mutex::new(None));
-        let tell = Arc::clone(&called);
-        let call = call_later(3 * MS, move || *tell.lock().unwrap() = Some(Instant::now()));
+        let notify = Arc::clone(&called);
+        let call = call_later(3 * MS, move || {
+            *notify.lock().unwrap() = Some(Instant::now())
+        });
         assert!(call.when() >= Some(start + 3 * MS));
         call.await.expect("it is called");
         assert!(*called.lock().unwrap() >= Some(start + 3 * MS));

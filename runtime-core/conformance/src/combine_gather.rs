@@ -186,9 +186,9 @@ pub fn c11_a_hundred_thousand_futures_complete<S: AmbientSubject>() {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..FUTURES).map(|_| oneshot::channel()).unzip();
         let waits = Event::new();
-        let told = waits.clone();
+        let waiting = waits.clone();
         let other = spawn(async move {
-            told.wait().await;
+            waiting.wait().await;
             for (number, sender) in senders.into_iter().enumerate().rev() {
                 sender.send(number).expect("it waits");
                 if number % 1000 == 0 {

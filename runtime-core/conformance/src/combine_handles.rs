@@ -28,16 +28,16 @@ pub fn c05_result_waits_for_a_limited_time<S: AmbientSubject>() {
         let probe = Probe::new();
         let mut task = spawn(probe.future());
         let (asked, done) = (Event::new(), Event::new());
-        let (told, tell) = (asked.clone(), done.clone());
+        let (notify_asked, notify) = (asked.clone(), done.clone());
         let waiting = thread::spawn(move || {
             assert!(matches!(task.result(Duration::ZERO), Err(Elapsed)));
             assert!(
                 matches!(task.result(2 * MS), Err(Elapsed)),
                 "and the task goes on"
             );
-            told.set();
+            notify_asked.set();
             assert_eq!(task.result(LONG).map(Outcome::of), Ok(Outcome::Returned));
-            tell.set();
+            notify.set();
         });
         asked.wait().await;
         probe.tell(Then::Return);
@@ -87,11 +87,11 @@ pub fn c01_a_callback_gets_the_outcome<S: AmbientSubject>() {
                         yield_now().await;
                     }
                 }
-                let (kept, tell, gone) = (outcomes.clone(), called.clone(), probe.clone());
+                let (kept, notify, gone) = (outcomes.clone(), called.clone(), probe.clone());
                 task.on_complete(move |outcome| {
                     assert_eq!(gone.futures_dropped().get(), 1, "only then");
                     kept.lock().unwrap().push(Outcome::of(outcome));
-                    tell.set();
+                    notify.set();
                 });
                 if !ended_before {
                     assert_eq!(rt.metrics().live_tasks, live, "no further task");
@@ -116,7 +116,7 @@ pub fn c03_a_callback_that_panics_is_contained<S: AmbientSubject>() {
     S::start().run(async {
         for round in 0..20 {
             let called = Event::new();
-            let (go, tell) = (Event::new(), called.clone());
+            let (go, notify) = (Event::new(), called.clone());
             let held = go.clone();
             let task = spawn(async move { held.wait().await });
             if round % 2 == 0 {
@@ -127,7 +127,7 @@ pub fn c03_a_callback_that_panics_is_contained<S: AmbientSubject>() {
                 }
             }
             task.on_complete(move |_| {
-                tell.set();
+                notify.set();
                 std::panic::resume_unwind(Box::new("as planned"));
             });
             go.set();
@@ -141,13 +141,13 @@ pub fn c03_a_callback_that_panics_is_contained<S: AmbientSubject>() {
 pub fn c04_a_shutdown_calls_callbacks<S: AmbientSubject>() {
     let subject = S::start();
     let called = Count::new();
-    let tell = called.clone();
+    let notify = called.clone();
     subject.run(async move {
         for _ in 0..10 {
-            let tell = tell.clone();
+            let notify = notify.clone();
             spawn(pending::<()>()).on_complete(move |outcome| {
                 assert_eq!(Outcome::of(outcome), Outcome::Cancelled);
-                tell.add();
+                notify.add();
             });
         }
     });
@@ -184,16 +184,16 @@ pub fn c01_a_task_that_awaits_itself_panics<S: AmbientSubject>() {
     S::start().run(async {
         let (give, take) = runtime_library::sync::oneshot::channel::<JoinHandle<()>>();
         let ended = Event::new();
-        let (outcome, tell) = (Arc::new(Mutex::new(None)), ended.clone());
-        struct Tells(Event);
-        impl Drop for Tells {
+        let (outcome, notify) = (Arc::new(Mutex::new(None)), ended.clone());
+        struct NotifiesOnDrop(Event);
+        impl Drop for NotifiesOnDrop {
             fn drop(&mut self) {
                 self.0.set();
             }
         }
-        let (kept, tells) = (outcome.clone(), Tells(tell));
+        let (kept, notifies) = (outcome.clone(), NotifiesOnDrop(notify));
         let task = spawn(async move {
-            let _tells = tells;
+            let _tells = notifies;
             let own = take.await.expect("the handle");
             let caught = futures_lite::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(own));
             *kept.lock().unwrap() = Some(Outcome::of(

@@ -33,9 +33,9 @@ async fn everything_gets_through<R: Runtime>(rt: &R) {
     waker.join().expect("the waking thread");
 
     let spawned = Event::new();
-    let (tell, handle) = (spawned.clone(), rt.clone());
+    let (notify, handle) = (spawned.clone(), rt.clone());
     let spawner = thread::spawn(move || {
-        drop(handle.spawn(async move { tell.set() }));
+        drop(handle.spawn(async move { notify.set() }));
     });
     spawned.wait().await;
     spawner.join().expect("the spawning thread");
@@ -332,11 +332,11 @@ pub fn tasks_of_a_multiplying_set<S: Subject>(yields: usize, most: usize) -> Opt
 /// proportion.
 pub fn c10_a_multiplying_set_starves_nobody<S: Subject>() {
     // If tasks are served in the order of arrival, the set doubles with each yield.
-    const MOST: usize = 100_000;
-    let Some(tasks) = tasks_of_a_multiplying_set::<S>(3, MOST) else {
+    const MAX_TASKS: usize = 100_000;
+    let Some(tasks) = tasks_of_a_multiplying_set::<S>(3, MAX_TASKS) else {
         skip("the system decides who runs");
     };
-    assert!(tasks < MOST, "{tasks} tasks ran first");
+    assert!(tasks < MAX_TASKS, "{tasks} tasks ran first");
 }
 
 /// 10: where tasks are preempted, computing tasks don't block other tasks, even if there are more than cores.
@@ -372,8 +372,8 @@ pub fn c10_yielding_lets_others_run<S: Subject>() {
     let rt = subject.handle();
     subject.run(async move {
         let ran = Count::new();
-        let tell = ran.clone();
-        let other = rt.spawn(async move { tell.add() });
+        let notify = ran.clone();
+        let other = rt.spawn(async move { notify.add() });
         while ran.get() == 0 {
             rt.yield_now().await;
         }

@@ -14,10 +14,10 @@ pub fn c05_a_stop_by_a_task_ends_the_run<S: ForeverSubject>() {
     let subject = S::start();
     for _ in 0..100 {
         let (rt, reached) = (subject.handle(), Event::new());
-        let (stops, tell) = (rt.clone(), reached.clone());
+        let (stops, notify) = (rt.clone(), reached.clone());
         let task = rt.spawn(async move {
             yield_now().await;
-            tell.set();
+            notify.set();
             S::stop(&stops);
             7
         });
@@ -32,8 +32,8 @@ pub fn c05_a_stop_from_another_thread_ends_the_run<S: ForeverSubject>() {
     let subject = S::start();
     for round in 0..100 {
         let (rt, running) = (subject.handle(), Event::new());
-        let tell = running.clone();
-        drop(rt.spawn(async move { tell.set() }));
+        let notify = running.clone();
+        drop(rt.spawn(async move { notify.set() }));
         let stopper = thread::spawn(move || {
             running.wait_blocking();
             // Sometimes the run is idle by then, sometimes it isn't.
@@ -54,12 +54,12 @@ pub fn c05_a_stop_before_a_run_ends_that_run_alone<S: ForeverSubject>() {
         // Otherwise this hangs.
         subject.run_forever();
         let reached = Event::new();
-        let (stops, tell) = (rt.clone(), reached.clone());
+        let (stops, notify) = (rt.clone(), reached.clone());
         drop(rt.spawn(async move {
             for _ in 0..10 {
                 yield_now().await;
             }
-            tell.set();
+            notify.set();
             S::stop(&stops);
         }));
         subject.run_forever();

@@ -10,7 +10,7 @@ use runtime_kernel::unwind::Payload;
 use runtime_library::runtime::{ForkJoin, Scope};
 
 /// How long a case may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// Generates the tests of a [`ForkJoin`] in the calling crate, one `#[test]` per case, in a module
 /// `fork_join_conformance`.
@@ -68,7 +68,7 @@ pub trait ForkJoinSubject: Sized + 'static {
 /// # Panics
 /// With the case's panic, or with the case's name if it hangs.
 pub fn check<S: ForkJoinSubject>(name: &str, case: fn(&S::ForkJoin)) {
-    super::watchdog::run(name, PATIENCE, move || {
+    super::watchdog::run(name, TIME_LIMIT, move || {
         let subject = S::start();
         case(&subject.fork_join());
     });
@@ -102,7 +102,7 @@ impl Drop for Counted<'_> {
 }
 
 /// Gives other threads a chance to run.
-fn dawdle() {
+fn yield_to_other_threads() {
     for _ in 0..20 {
         std::thread::yield_now();
     }
@@ -133,7 +133,7 @@ pub fn c14_a_second_panic_leaves_no_frame_behind(fork_join: &impl ForkJoin) {
             fork_join.scope(|scope| {
                 for _ in 0..8 {
                     scope.spawn(|_| {
-                        dawdle();
+                        yield_to_other_threads();
                         assert_eq!(*local, [round; 64], "the frame is gone");
                         ended.fetch_add(1, SeqCst);
                     });
@@ -156,7 +156,7 @@ pub fn c14_branches_that_panic_both(fork_join: &impl ForkJoin) {
                 fork_join.join(
                     || {
                         let _counted = Counted::new(&alive);
-                        dawdle();
+                        yield_to_other_threads();
                         panic!("of a");
                     },
                     || {
@@ -183,7 +183,7 @@ pub fn c14_destructors_of_results_that_nobody_gets(fork_join: &impl ForkJoin) {
         let payload = panic_of(|| {
             fork_join.join(
                 || -> () {
-                    dawdle();
+                    yield_to_other_threads();
                     panic!("of a")
                 },
                 move || captured,
@@ -212,7 +212,7 @@ pub fn c14_a_panic_waits_for_all_that_borrow(fork_join: &impl ForkJoin) {
                         let counted = Counted::new(alive);
                         scope.spawn(move |scope| {
                             scope.spawn(move |_| {
-                                dawdle();
+                                yield_to_other_threads();
                                 drop(counted);
                                 assert!(of_body || number > 0, "of a job");
                             });

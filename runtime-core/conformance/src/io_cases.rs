@@ -8,7 +8,7 @@ use runtime_kernel::reactor::ReactorKind;
 use runtime_library::runtime::{Launch, LaunchConfig};
 
 /// How long a case may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Generates the tests of sockets and files for a scheduler in the calling crate, one `#[test]` per case, in a module
 /// `io_conformance`. You name the scheduler by its [`Launch`]; it must be the ambient runtime of its tasks.
@@ -59,7 +59,7 @@ where
         config.workers = 2;
         config.reactor = *kind;
         let root = case();
-        super::watchdog::run(&format!("{name} ({kind})"), PATIENCE, move || {
+        super::watchdog::run(&format!("{name} ({kind})"), TIME_LIMIT, move || {
             L::run(&config, root).expect("a runtime");
         });
     }

@@ -77,10 +77,10 @@ pub fn c13_a_handles_waker_that_panics_harms_nobody<S: Subject>() {
 
 async fn one<R: Runtime>(rt: &R, panics: Panics, then: Use) {
     let (begin, ended) = (Event::new(), Event::new());
-    let (of_task, tell) = (begin.clone(), ended.clone());
+    let (of_task, notify) = (begin.clone(), ended.clone());
     let mut task = rt.spawn(async move {
         of_task.wait().await;
-        tell.set();
+        notify.set();
         7
     });
     panics.poll(&mut task);

@@ -55,7 +55,7 @@ struct Remains<H> {
 }
 
 /// Leads one life from spawn to end, inside a task.
-async fn lead<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> {
+async fn run_life<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> {
     let probe = Probe::with(life.destructors, life.wakers_outlive);
     let slot = Slot::new(rt.spawn(probe.future()));
 
@@ -74,7 +74,7 @@ async fn lead<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> 
                     "{life:?}: reports too soon"
                 );
                 report(&life, &probe, result);
-                return bury(life, probe, None);
+                return keep_remains(life, probe, None);
             }
             slot.0
                 .lock()
@@ -90,7 +90,7 @@ async fn lead<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> 
         _ => {}
     }
 
-    bring_about(&life, &probe, &slot).await;
+    cause_ending(&life, &probe, &slot).await;
 
     match life.handle {
         Use::AwaitedFromTheStart => {
@@ -116,15 +116,15 @@ async fn lead<R: Runtime>(rt: &R, life: Life) -> Remains<R::JoinHandle<Output>> 
                 1,
                 "{life:?}: finished, so it is dropped"
             );
-            return bury(life, probe, slot.take());
+            return keep_remains(life, probe, slot.take());
         }
         Use::DroppedAtOnce | Use::PolledAndDropped | Use::DroppedInThePoll => {}
     }
-    bury(life, probe, None)
+    keep_remains(life, probe, None)
 }
 
 /// Makes the task end as `life` says.
-async fn bring_about<H: TaskHandle<Output>>(life: &Life, probe: &Probe, slot: &Slot<H>) {
+async fn cause_ending<H: TaskHandle<Output>>(life: &Life, probe: &Probe, slot: &Slot<H>) {
     let drop_handle = {
         let slot = (life.handle == Use::DroppedInThePoll).then(|| slot.clone());
         move || {
@@ -183,11 +183,11 @@ async fn bring_about<H: TaskHandle<Output>>(life: &Life, probe: &Probe, slot: &S
 /// Makes the task call `act` in its next poll and waits for that: until then `act` needs the handle in its slot.
 async fn run_in_the_poll(probe: &Probe, act: impl FnOnce() + Send + 'static, then: Then) {
     let acted = Event::new();
-    let tell = acted.clone();
+    let notify = acted.clone();
     probe.tell_to_run(
         move || {
             act();
-            tell.set();
+            notify.set();
         },
         then,
     );
@@ -232,7 +232,7 @@ fn report(life: &Life, probe: &Probe, result: Result<Output, runtime_kernel::Joi
     life.check(&outcome);
 }
 
-fn bury<H>(life: Life, probe: Probe, handle: Option<H>) -> Remains<H> {
+fn keep_remains<H>(life: Life, probe: Probe, handle: Option<H>) -> Remains<H> {
     Remains {
         life,
         probe,
@@ -269,13 +269,13 @@ async fn after_the_end(life: Life, probe: &Probe, handle_is_gone: bool) {
     assert_eq!(probe.futures_dropped().get(), 1, "{life:?}: dropped again");
 }
 
-fn lead_all<S: Subject>(endings: &'static [Ending]) {
+fn run_lives<S: Subject>(endings: &'static [Ending]) {
     let subject = S::start();
     let rt = subject.handle();
     let remains = subject.run(async move {
         let mut remains = Vec::new();
         for life in endings.iter().copied().flat_map(Life::all) {
-            let one = lead(&rt, life).await;
+            let one = run_life(&rt, life).await;
             after_the_end(life, &one.probe, one.handle.is_none()).await;
             remains.push(one);
         }
@@ -297,27 +297,27 @@ fn lead_all<S: Subject>(endings: &'static [Ending]) {
 
 /// 1: a task that returns: its future is dropped once, then its handle reports.
 pub fn c01_a_task_that_returns<S: Subject>() {
-    lead_all::<S>(&[Ending::Returns]);
+    run_lives::<S>(&[Ending::Returns]);
 }
 
 /// 1, 3: a task that panics.
 pub fn c03_a_task_that_panics<S: Subject>() {
-    lead_all::<S>(&[Ending::Panics]);
+    run_lives::<S>(&[Ending::Panics]);
 }
 
 /// 1, 2: a task that is aborted as soon as it is spawned, mostly before its first poll.
 pub fn c02_a_task_aborted_at_once<S: Subject>() {
-    lead_all::<S>(&[Ending::AbortedAtOnce]);
+    run_lives::<S>(&[Ending::AbortedAtOnce]);
 }
 
 /// 1, 2: a task that is aborted while it waits, whether or not a waker still exists.
 pub fn c02_a_task_aborted_while_parked<S: Subject>() {
-    lead_all::<S>(&[Ending::AbortedWhileParked]);
+    run_lives::<S>(&[Ending::AbortedWhileParked]);
 }
 
 /// 2: a task that is aborted during a poll that ends pending is cancelled.
 pub fn c02_a_task_aborted_in_a_poll_that_waits<S: Subject>() {
-    lead_all::<S>(&[
+    run_lives::<S>(&[
         Ending::AbortedInItsPoll(Then::Wait),
         Ending::AbortedInItsPollByAThread(Then::Wait),
     ]);
@@ -325,7 +325,7 @@ pub fn c02_a_task_aborted_in_a_poll_that_waits<S: Subject>() {
 
 /// 2: a task that finishes in the poll during which it was aborted yields its value.
 pub fn c02_a_task_aborted_in_its_last_poll_yields_its_value<S: Subject>() {
-    lead_all::<S>(&[
+    run_lives::<S>(&[
         Ending::AbortedInItsPoll(Then::Return),
         Ending::AbortedInItsPollByAThread(Then::Return),
     ]);
@@ -333,7 +333,7 @@ pub fn c02_a_task_aborted_in_its_last_poll_yields_its_value<S: Subject>() {
 
 /// 2, 3: a task that panics in the poll during which it was aborted has panicked.
 pub fn c03_a_task_aborted_in_the_poll_that_panics<S: Subject>() {
-    lead_all::<S>(&[
+    run_lives::<S>(&[
         Ending::AbortedInItsPoll(Then::Panic),
         Ending::AbortedInItsPollByAThread(Then::Panic),
     ]);
@@ -341,5 +341,5 @@ pub fn c03_a_task_aborted_in_the_poll_that_panics<S: Subject>() {
 
 /// 2: aborting a finished task changes nothing.
 pub fn c02_aborting_a_finished_task_changes_nothing<S: Subject>() {
-    lead_all::<S>(&[Ending::AbortedAfterwards]);
+    run_lives::<S>(&[Ending::AbortedAfterwards]);
 }

@@ -48,14 +48,14 @@ pub fn c09_a_sleep_on_an_entered_thread_outlasts_the_runtime<S: AmbientSubject>(
 pub fn c09_a_sleep_in_another_runtimes_task_outlasts_the_runtime<S: AmbientSubject>() {
     let (ending, other) = (S::start(), S::start());
     let runtime = ambient_of(&ending);
-    let (begun, told) = (Event::new(), Event::new());
-    let (tell, go_on) = (begun.clone(), told.clone());
+    let (begun, released) = (Event::new(), Event::new());
+    let (notify, go_on) = (begun.clone(), released.clone());
     let sleeper = Runtime::spawn(&other.handle(), async move {
         let mut sleep = Box::pin(sleep(LONG));
         poll_fn(move |cx| {
             let _entered = context::enter(Arc::clone(&runtime), Role::NonWorker);
             let polled = sleep.as_mut().poll(cx);
-            tell.set();
+            notify.set();
             polled
         })
         .await;
@@ -63,7 +63,7 @@ pub fn c09_a_sleep_in_another_runtimes_task_outlasts_the_runtime<S: AmbientSubje
     let waits = begun.clone();
     other.run(async move { waits.wait().await });
     drop(ending);
-    told.set();
+    released.set();
     other.run(async move {
         go_on.wait().await;
         sleeper.await.expect("the sleeper");

@@ -23,10 +23,10 @@ fn end_from_inside<S: Subject + Send>(end: fn(S)) {
     let waiting = rt.spawn(other.future());
     other.polls().reach_blocking(1);
     let (ended, inner) = (Event::new(), own.future());
-    let tell = ended.clone();
+    let notify = ended.clone();
     let task = rt.spawn(async move {
         end(subject);
-        tell.set();
+        notify.set();
         inner.await
     });
     ended.wait_blocking();
@@ -78,10 +78,10 @@ pub fn c04_the_owner_dropped_in_a_blocking_job<S: Subject + Send>() {
     let waiting = rt.spawn(probe.future());
     probe.polls().reach_blocking(1);
     let dropped = Event::new();
-    let tell = dropped.clone();
+    let notify = dropped.clone();
     drop(rt.spawn_blocking(move || {
         drop(subject);
-        tell.set();
+        notify.set();
     }));
     dropped.wait_blocking();
     assert_eq!(Outcome::of(block_on(waiting)), Outcome::Cancelled);
@@ -94,10 +94,10 @@ pub fn c04_the_owner_dropped_in_a_job_that_a_poll_waits_for<S: Subject + Send>()
     let rt = subject.handle();
     let task = rt.clone().spawn(async move {
         let dropped = Event::new();
-        let tell = dropped.clone();
+        let notify = dropped.clone();
         drop(rt.spawn_blocking(move || {
             drop(subject);
-            tell.set();
+            notify.set();
         }));
         // It should not do that.
         dropped.wait_blocking();
@@ -120,10 +120,10 @@ pub fn c04_the_owner_dropped_in_a_destructor<S: Subject + Send>() {
     let probe = Probe::new();
     let waiting = rt.spawn(probe.future());
     let (waits, dropped) = (Event::new(), Event::new());
-    let (tell, owns) = (waits.clone(), Owns(Some(subject), dropped.clone()));
+    let (notify, owns) = (waits.clone(), Owns(Some(subject), dropped.clone()));
     let owning = rt.spawn(async move {
         let _owns = owns;
-        tell.set();
+        notify.set();
         std::future::pending::<()>().await;
     });
     waits.wait_blocking();

@@ -29,7 +29,7 @@ async fn echo_server(options: ServerOptions) -> (Server<TcpListener>, SocketAddr
 }
 
 /// A connection that was answered, so it occupies a place and a task.
-async fn greeted(address: SocketAddr) -> TcpStream {
+async fn connect_and_greet(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("connect");
     exchange(&mut stream).await.expect("an answer");
     stream
@@ -97,7 +97,7 @@ pub async fn connections_beyond_the_limit_wait() {
         .map(|_| {
             let (live, most) = (live.clone(), most.clone());
             spawn(async move {
-                let mut stream = greeted(address).await;
+                let mut stream = connect_and_greet(address).await;
                 most.fetch_max(live.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 for _ in 0..5 {
                     exchange(&mut stream).await.expect("an answer");
@@ -113,7 +113,7 @@ pub async fn connections_beyond_the_limit_wait() {
 
     let mut held = Vec::new();
     for _ in 0..LIMIT {
-        held.push(greeted(address).await);
+        held.push(connect_and_greet(address).await);
     }
     let mut beyond = TcpStream::connect(address).await.expect("the kernel");
     beyond.write_all(b"?").await.expect("the kernel");
@@ -132,7 +132,10 @@ pub async fn connections_beyond_the_limit_wait() {
 /// A graceful end: nobody else can connect, and connected clients finish.
 pub async fn shutdown_lets_connections_finish() {
     let (server, address) = echo_server(ServerOptions::default()).await;
-    let mut streams = vec![greeted(address).await, greeted(address).await];
+    let mut streams = vec![
+        connect_and_greet(address).await,
+        connect_and_greet(address).await,
+    ];
     let shutdown = spawn(server.shutdown(LONG));
     while TcpStream::connect(address).await.is_ok() {
         yield_now().await;
@@ -166,7 +169,7 @@ pub async fn shutdown_aborts_when_the_grace_is_over() {
     let address = server.local_addr().expect("address");
     let mut streams = Vec::new();
     for _ in 0..5 {
-        streams.push(greeted(address).await);
+        streams.push(connect_and_greet(address).await);
     }
     assert_eq!(server.connections(), 5);
     assert_eq!(server.shutdown(Duration::from_millis(5)).await, 5);
@@ -179,7 +182,10 @@ pub async fn shutdown_aborts_when_the_grace_is_over() {
 /// Dropping the server closes the listener and every connection.
 pub async fn a_dropped_server_ends_its_connections() {
     let (server, address) = echo_server(ServerOptions::default()).await;
-    let mut streams = vec![greeted(address).await, greeted(address).await];
+    let mut streams = vec![
+        connect_and_greet(address).await,
+        connect_and_greet(address).await,
+    ];
     drop(server);
     for stream in &mut streams {
         assert!(is_closed(stream).await);
@@ -232,7 +238,7 @@ pub async fn handlers_that_panic_harm_nobody_else() {
         let mut stream = TcpStream::connect(address).await.expect("connect");
         assert!(is_closed(&mut stream).await);
     }
-    drop(greeted(address).await);
+    drop(connect_and_greet(address).await);
     assert_eq!(server.accepted(), 3);
     assert_eq!(server.shutdown(LONG).await, 0);
 }

@@ -126,9 +126,9 @@ pub fn c15_a_woken_task_runs_beside_its_wakers_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (here, there) = rendezvous();
         let (waits, woken) = (Event::new(), Event::new());
-        let (tell, wait) = (waits.clone(), woken.wait());
+        let (notify, wait) = (waits.clone(), woken.wait());
         let task = rt.spawn(async move {
-            tell.set();
+            notify.set();
             wait.await;
             there.wait();
         });
@@ -187,12 +187,12 @@ pub fn c15_tasks_whose_timers_fire_together_run_at_once<S: Subject>() {
 pub fn c15_a_timer_fires_beside_a_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let (waits, fired) = (Event::new(), Event::new());
-        let (tell, tell_fired) = (waits.clone(), fired.clone());
+        let (notify, notify_fired) = (waits.clone(), fired.clone());
         let sleep = rt.sleep(Duration::from_millis(2));
         let task = rt.spawn(async move {
-            tell.set();
+            notify.set();
             sleep.await;
-            tell_fired.set();
+            notify_fired.set();
         });
         waits.wait().await;
         fired.wait_blocking();
@@ -248,11 +248,11 @@ pub fn c15_a_socket_is_served_beside_a_poll<S: Subject>() {
     in_all_histories::<S, _, _>(|rt| async move {
         let [(of_first, mut first), (of_second, mut second)] = connections(&rt).await;
         let read = Event::new();
-        let (tell, wait) = (read.clone(), read);
+        let (notify, wait) = (read.clone(), read);
         let served = rt.spawn(async move {
             let mut byte = [0];
             second.read_exact(&mut byte).await.expect("a byte");
-            tell.set();
+            notify.set();
         });
         let stuck = rt.spawn(async move {
             let mut byte = [0];

@@ -237,14 +237,14 @@ pub fn c04_a_thread_that_awaits_a_task_is_woken<S: Subject>() {
     let subject = S::start();
     let task = subject.handle().spawn(pending::<()>());
     let waits = Event::new();
-    let told = waits.clone();
+    let notify = waits.clone();
     let waiter = thread::spawn(move || {
         let mut task = task;
         assert!(
             block_on(poll_once(&mut task)).is_none(),
             "nothing ends it yet"
         );
-        told.set();
+        notify.set();
         Outcome::of(block_on(task))
     });
     waits.wait_blocking();
@@ -257,12 +257,12 @@ pub fn c04_sleeping_tasks_are_dropped<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     let (sleeps, dropped) = (Event::new(), Event::new());
-    let (told, on_drop, clock) = (sleeps.clone(), OnDrop(dropped.clone()), rt.clone());
+    let (notify, on_drop, clock) = (sleeps.clone(), OnDrop(dropped.clone()), rt.clone());
     let task = rt.spawn(async move {
         let _on_drop = on_drop;
         let mut sleep = Box::pin(clock.sleep(Duration::from_secs(3600)));
         assert!(poll_once(&mut sleep).await.is_none());
-        told.set();
+        notify.set();
         sleep.await;
     });
     subject.run(async move { sleeps.wait().await });
@@ -311,10 +311,10 @@ pub fn c04_destructors_that_spawn_are_harmless<S: Subject>() {
             ends: ends.clone(),
         };
         let held = Event::new();
-        let told = held.clone();
+        let notify = held.clone();
         let _detached = rt.spawn(async move {
             let _chain = chain;
-            told.set();
+            notify.set();
             pending::<()>().await;
         });
         subject.run(async move { held.wait().await });
@@ -371,12 +371,12 @@ pub fn c04_a_task_that_always_has_work_is_dropped<S: Subject>() {
         let subject = S::start();
         let rt = subject.handle();
         let (runs, dropped) = (Event::new(), Event::new());
-        let (told, on_drop, own) = (runs.clone(), OnDrop(dropped.clone()), rt.clone());
+        let (notify, on_drop, own) = (runs.clone(), OnDrop(dropped.clone()), rt.clone());
         let never = Event::new();
         let task = rt.spawn(async move {
             let _on_drop = on_drop;
             while !never.is_set() {
-                told.set();
+                notify.set();
                 own.yield_now().await;
             }
         });

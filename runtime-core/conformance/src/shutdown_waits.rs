@@ -19,9 +19,9 @@ const SHORT: Duration = Duration::from_millis(20);
 pub fn c04_shutdown_names_a_blocking_job_still_running<S: Subject>() {
     let subject = S::start();
     let (runs, release) = (Event::new(), Event::new());
-    let (told, released) = (runs.clone(), release.clone());
+    let (notify, released) = (runs.clone(), release.clone());
     let job = subject.handle().spawn_blocking(move || {
-        told.set();
+        notify.set();
         released.wait_blocking();
         7
     });
@@ -47,10 +47,10 @@ pub fn c04_shutdown_waits_for_a_blocking_job<S: Subject>() {
         let _on_drop = on_drop;
         pending::<()>().await;
     });
-    let (told, released, ended) = (runs.clone(), dropped.clone(), Event::new());
+    let (notify, released, ended) = (runs.clone(), dropped.clone(), Event::new());
     let done = ended.clone();
     let _job = rt.spawn_blocking(move || {
-        told.set();
+        notify.set();
         // Released by the waiting task's destructor, which must not wait for us.
         released.wait_blocking();
         done.set();
@@ -67,9 +67,9 @@ pub fn c04_shutdown_waits_for_a_blocking_job<S: Subject>() {
 pub fn c04_dropping_the_owner_leaves_blocking_jobs<S: Subject>() {
     let subject = S::start();
     let (runs, release, ended) = (Event::new(), Event::new(), Event::new());
-    let (told, released, done) = (runs.clone(), release.clone(), ended.clone());
+    let (notify, released, done) = (runs.clone(), release.clone(), ended.clone());
     let _job = subject.handle().spawn_blocking(move || {
-        told.set();
+        notify.set();
         released.wait_blocking();
         done.set();
     });
@@ -94,10 +94,10 @@ pub fn c04_shutdown_names_a_task_still_polling<S: Subject>() {
         skip(NO_POLLS);
     }
     let (probe, runs, release) = (Probe::new(), Event::new(), Event::new());
-    let (told, released) = (runs.clone(), release.clone());
+    let (notify, released) = (runs.clone(), release.clone());
     probe.tell_to_run(
         move || {
-            told.set();
+            notify.set();
             released.wait_blocking();
         },
         Then::Wait,
@@ -136,10 +136,10 @@ pub fn c04_the_end_waits_for_polls<S: Subject>() {
                 pending::<()>().await;
             });
             parked.wait_blocking();
-            let (told, released) = (runs.clone(), sibling.clone());
+            let (notify, released) = (runs.clone(), sibling.clone());
             probe.tell_to_run(
                 move || {
-                    told.set();
+                    notify.set();
                     // The shutdown drops the sibling, so it has begun.
                     released.wait_blocking();
                 },

@@ -19,7 +19,7 @@ use runtime_library::net::{
 };
 
 /// An address at which nobody listens.
-fn deserted() -> SocketAddr {
+fn unused_address() -> SocketAddr {
     let listener = std::net::TcpListener::bind(localhost()).expect("bind");
     listener.local_addr().expect("address")
 }
@@ -27,13 +27,15 @@ fn deserted() -> SocketAddr {
 /// A refused connect is an error; a retry with a listener there works.
 pub async fn refused_connect() {
     for _ in 0..20 {
-        let error = TcpStream::connect(deserted()).await.expect_err("refused");
+        let error = TcpStream::connect(unused_address())
+            .await
+            .expect_err("refused");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
     // The next address is tried.
     let listener = TcpListener::bind(localhost()).await.expect("bind");
     let there = listener.local_addr().expect("address");
-    let addresses = [deserted(), there];
+    let addresses = [unused_address(), there];
     let stream = TcpStream::connect(&addresses[..]).await.expect("connect");
     assert_eq!(stream.peer_addr().expect("peer"), there);
 }
@@ -267,7 +269,7 @@ pub async fn unix_sockets() {
 }
 
 /// A Unix listener whose queue is full, and the sockets that fill it.
-fn crowded(path: &std::path::Path) -> (std::os::unix::net::UnixListener, Vec<OwnedFd>) {
+fn full_unix_listener(path: &std::path::Path) -> (std::os::unix::net::UnixListener, Vec<OwnedFd>) {
     let listener = std::os::unix::net::UnixListener::bind(path).expect("bind");
     // As short as the system allows.
     rustix::net::listen(&listener, 0).expect("listen");
@@ -302,7 +304,7 @@ fn arrived(listener: &std::os::unix::net::UnixListener) -> usize {
 pub async fn a_full_unix_listener_is_waited_for() {
     let scratch = super::files::Scratch::new("full-listener");
     let path = scratch.path("socket");
-    let (listener, clients) = crowded(&path);
+    let (listener, clients) = full_unix_listener(&path);
     let waiting: Vec<_> = (0..5)
         .map(|_| {
             let path = path.clone();
@@ -332,7 +334,7 @@ pub async fn a_full_unix_listener_is_waited_for() {
 pub async fn abandoned_unix_connects_leave_nothing() {
     let scratch = super::files::Scratch::new("abandoned-connects");
     let path = scratch.path("socket");
-    let (listener, clients) = crowded(&path);
+    let (listener, clients) = full_unix_listener(&path);
     set_default_executor(Executor::new("two", 2));
     for _ in 0..10 {
         let limit = Duration::from_millis(3);

@@ -183,13 +183,13 @@ async fn condition_example(tasks: Tasks) {
     let released = Count::new();
     let mut workers = Vec::new();
     for number in 0..WORKERS {
-        let (own, tell) = (Arc::clone(&shared), released.clone());
+        let (own, notify) = (Arc::clone(&shared), released.clone());
         workers.push(tasks.spawn(async move {
             let mut said = own.0.lock().await;
             said.push(format!("worker {number} waits"));
             let mut said = own.1.wait(said).await;
             said.push(format!("worker {number} is released"));
-            tell.add();
+            notify.add();
         }));
         tasks.until(|| shared.1.waiters() > number).await;
     }
@@ -356,12 +356,12 @@ async fn barriers(tasks: Tasks) {
     let led = Count::new();
     // Two keep coming; the root is the third. The fourth of a round comes after one that came before has left again.
     let party = || {
-        let (barrier, tell) = (Arc::clone(&barrier), led.clone());
+        let (barrier, notify) = (Arc::clone(&barrier), led.clone());
         async move {
             let arrival = barrier.wait().await.expect("nobody breaks it");
             assert!(arrival.index() < PARTIES);
             if arrival.is_leader() {
-                tell.add();
+                notify.add();
             }
         }
     };

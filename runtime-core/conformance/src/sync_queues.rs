@@ -46,10 +46,10 @@ async fn joined(tasks: Tasks) {
 
     // A task that is aborted between its item and the end of its work blocks nobody.
     let (stuck, has_it) = (Arc::new(Queue::new(1)), Count::new());
-    let (own, tell) = (Arc::clone(&stuck), has_it.clone());
+    let (own, notify) = (Arc::clone(&stuck), has_it.clone());
     let worker = tasks.spawn(async move {
         let _job = own.get_job().await;
-        tell.add();
+        notify.add();
         std::future::pending::<()>().await;
     });
     stuck.put(()).await.expect("open");

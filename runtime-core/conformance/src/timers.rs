@@ -326,13 +326,13 @@ pub fn c09_a_shorter_timer_from_outside_is_in_time<S: Subject>() {
     let rt = subject.handle();
     let handle = rt.clone();
     let (asleep, rang) = (Event::new(), Event::new());
-    let (wait, tell) = (asleep.clone(), rang.clone());
+    let (wait, notify) = (asleep.clone(), rang.clone());
     let outside = thread::spawn(move || {
         wait.wait_blocking();
         let sleep = handle.sleep(5 * MS);
         drop(handle.spawn(async move {
             sleep.await;
-            tell.set();
+            notify.set();
         }));
     });
     subject.run(async move {
@@ -423,11 +423,11 @@ pub fn c09_an_aborted_sleeper_ends_at_once<S: Subject>() {
     subject.run(async move {
         let own = rt.clone();
         let asleep = Event::new();
-        let tell = asleep.clone();
+        let notify = asleep.clone();
         let task = rt.spawn(async move {
             let mut sleep = Box::pin(own.sleep(Duration::from_secs(3600)));
             assert!(poll_once(&mut sleep).await.is_none());
-            tell.set();
+            notify.set();
             sleep.await;
         });
         asleep.wait().await;

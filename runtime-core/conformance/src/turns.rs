@@ -181,14 +181,14 @@ async fn counted<F: Future>(polls: &AtomicUsize, future: F) -> F::Output {
 /// more than it must.
 const WAITERS: usize = 200;
 const ROUNDS: usize = 100;
-const POLLS_A_ROUND: usize = 8;
+const POLLS_PER_ROUND: usize = 8;
 
 /// The maximum number of polls in all. Under 1:1 the bound is loose: its own tests count how often threads park.
 fn most_polls() -> usize {
     let driver = context::with("a case about sockets", |ambient| ambient.io_driver());
     let a_round = match driver {
-        IoDriver::Reactor(_) => POLLS_A_ROUND,
-        IoDriver::OwnThread => WAITERS + POLLS_A_ROUND,
+        IoDriver::Reactor(_) => POLLS_PER_ROUND,
+        IoDriver::OwnThread => WAITERS + POLLS_PER_ROUND,
     };
     WAITERS + a_round * ROUNDS
 }

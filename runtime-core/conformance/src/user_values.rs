@@ -460,11 +460,11 @@ async fn between_tasks(tasks: &Tasks) {
     let mut getters = Vec::new();
     for place in 0..3 {
         let (own, list, waits) = (Arc::clone(&queue), Arc::clone(&got), Count::new());
-        let told = waits.clone();
+        let notify = waits.clone();
         getters.push(tasks.spawn(async move {
             let mut get = Box::pin(own.get());
             assert!(poll_once(&mut get).await.is_none());
-            told.add();
+            notify.add();
             let item = get.await.expect("open");
             list.lock().unwrap()[place] = item;
         }));

@@ -40,11 +40,11 @@ pub fn c02_detached_from_outside<S: Subject>() {
     let subject = S::start();
     let rt = subject.handle();
     let done = Count::new();
-    let tell = done.clone();
+    let notify = done.clone();
     let outside = std::thread::spawn(move || {
         for _ in 0..50 {
-            let tell = tell.clone();
-            drop(rt.spawn(async move { tell.add() }));
+            let notify = notify.clone();
+            drop(rt.spawn(async move { notify.add() }));
         }
     });
     subject.run(async move { done.reach(50).await });
@@ -203,7 +203,7 @@ pub fn c01_an_abort_from_outside_drops_no_future_there<S: Subject>() {
         let probe = Probe::new();
         let mut task = rt.spawn(probe.future());
         let (parked, ended) = (probe.clone(), Event::new());
-        let tell = ended.clone();
+        let notify = ended.clone();
         let outside = std::thread::spawn(move || {
             parked.polls().reach_blocking(1);
             if wakes {
@@ -214,7 +214,7 @@ pub fn c01_an_abort_from_outside_drops_no_future_there<S: Subject>() {
             let _ = futures_lite::future::block_on(futures_lite::future::poll_once(&mut task));
             task.abort();
             let outcome = Outcome::of(futures_lite::future::block_on(task));
-            tell.set();
+            notify.set();
             (outcome, std::thread::current().id())
         });
         subject.run(async move { ended.wait().await });

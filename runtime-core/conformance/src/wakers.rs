@@ -153,8 +153,8 @@ pub fn c06_wakes_during_a_poll_coalesce<S: Subject>() {
     let polls = subject.run(async move {
         let polls = Count::new();
         let counted = polls.clone();
-        let tell = Event::new();
-        let end = tell.clone();
+        let notify = Event::new();
+        let end = notify.clone();
         let woken = Event::new();
         let first_poll = woken.clone();
         let task = rt.spawn(poll_fn(move |cx| {
@@ -165,7 +165,7 @@ pub fn c06_wakes_during_a_poll_coalesce<S: Subject>() {
                 // Not yet: the task may be told to end during this poll.
                 return Poll::Pending;
             }
-            pin!(tell.wait()).poll(cx)
+            pin!(notify.wait()).poll(cx)
         }));
         first_poll.wait().await;
         // If the thousand were queued one by one, they run now, here or on another thread.
@@ -345,11 +345,11 @@ pub fn c06_a_handle_wakes_who_polled_it_last<S: Subject>() {
             let first = futures_lite::future::poll_once(&mut task).await;
             assert!(first.is_none());
             let waits = Event::new();
-            let told = waits.clone();
+            let notify = waits.clone();
             let second = rt.spawn(async move {
                 let early = futures_lite::future::poll_once(&mut task).await;
                 assert!(early.is_none());
-                told.set();
+                notify.set();
                 Outcome::of(task.await)
             });
             waits.wait().await;
@@ -366,13 +366,13 @@ pub fn c06_a_foreign_thread_awaits_a_task<S: Subject>() {
     let probe = Probe::new();
     let mut task = rt.spawn(probe.future());
     let done = Event::new();
-    let tell = done.clone();
+    let notify = done.clone();
     let waiter = thread::spawn(move || {
         let early = block_on(futures_lite::future::poll_once(&mut task));
         assert!(early.is_none());
         probe.tell(Then::Return);
         let outcome = Outcome::of(block_on(task));
-        tell.set();
+        notify.set();
         outcome
     });
     subject.run(async move { done.wait().await });

@@ -15,7 +15,7 @@ fn cpu_time() -> Duration {
 }
 
 /// `LAB_PATIENCE` multiplies every case's time limit, for slow or busy machines, and for sanitizers.
-fn patience_factor() -> u32 {
+fn time_limit_factor() -> u32 {
     let given = std::env::var("LAB_PATIENCE").ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
@@ -31,13 +31,13 @@ pub(super) fn skip(reason: &str) -> ! {
 
 /// Runs `case` on its own thread, named after it, and propagates its panic.
 ///
-/// A case that has not ended after `patience` is abandoned, still running, so that the remaining cases can run. This
+/// A case that has not ended after `limit` is abandoned, still running, so that the remaining cases can run. This
 /// is the only limit on the waits of a case.
 ///
 /// # Panics
 /// With the case's own panic, or with `name` if the time is up.
-pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + 'static) {
-    let patience = patience * patience_factor();
+pub(super) fn run(name: &str, limit: Duration, case: impl FnOnce() + Send + 'static) {
+    let limit = limit * time_limit_factor();
     let cpu_before = cpu_time();
     // The thread owns the sender and sends nothing: when it is dropped, the thread has ended or is about to.
     let (alive, ended) = channel::<()>();
@@ -48,13 +48,13 @@ pub(super) fn run(name: &str, patience: Duration, case: impl FnOnce() + Send + '
             case();
         })
         .expect("a thread for the case");
-    match ended.recv_timeout(patience) {
+    match ended.recv_timeout(limit) {
         Err(RecvTimeoutError::Timeout) => {
             // Little CPU: it waits for a wake-up that was lost. Much: something spins or starves it, or the machine is
             // slow.
             let cpu = cpu_time() - cpu_before;
             panic!(
-                "`{name}` has not ended after {patience:?}, in which the process used {cpu:?} of CPU: a wake-up was lost, or a task starves"
+                "`{name}` has not ended after {limit:?}, in which the process used {cpu:?} of CPU: a wake-up was lost, or a task starves"
             )
         }
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {

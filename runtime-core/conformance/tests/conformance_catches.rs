@@ -37,14 +37,14 @@ const LEAKS_FUTURES: Flaw = 5;
 const CANCELS_WITH_THE_HANDLE: Flaw = 6;
 const ABORT_BEATS_THE_VALUE: Flaw = 7;
 const SWALLOWS_PANICS: Flaw = 8;
-const YIELDS_TO_NOBODY: Flaw = 9;
+const DOES_NOT_YIELD: Flaw = 9;
 const POLLS_WHILE_IT_IS_WOKEN: Flaw = 10;
 const HAS_NO_BUDGET: Flaw = 11;
 const SLEEPS_TOO_SHORT: Flaw = 12;
 const LOOKS_AT_THE_DEADLINE_FIRST: Flaw = 13;
 const BLOCKS_INSIDE_TASKS: Flaw = 14;
 const HANDLES_OWN_THE_RUNTIME: Flaw = 15;
-const NAMES_NOBODY: Flaw = 16;
+const NAMES_NO_LEFT_TASK: Flaw = 16;
 const TAKES_ITEMS_TOO_EARLY: Flaw = 17;
 const ABORTS_NOTHING: Flaw = 18;
 const POLLS_FOR_EVERY_WAKE: Flaw = 19;
@@ -96,7 +96,7 @@ impl<const FLAW: Flaw> Subject for Broken<FLAW> {
             Some(owner) if FLAW == FORGETS_TASKS_AT_SHUTDOWN => std::mem::forget(owner),
             Some(owner) => {
                 let names = owner.shutdown(timeout);
-                if FLAW != NAMES_NOBODY {
+                if FLAW != NAMES_NO_LEFT_TASK {
                     return names;
                 }
             }
@@ -354,7 +354,7 @@ impl<const FLAW: Flaw> Runtime for BrokenHandle<FLAW> {
         }
     }
     fn yield_now(&self) -> impl Future<Output = ()> + Send + 'static {
-        let yielding = (FLAW != YIELDS_TO_NOBODY).then(runtime_core::yield_now);
+        let yielding = (FLAW != DOES_NOT_YIELD).then(runtime_core::yield_now);
         async move {
             if let Some(yielding) = yielding {
                 yielding.await;
@@ -412,7 +412,7 @@ caught! {
         by lifecycle::c02_a_task_aborted_in_its_last_poll_yields_its_value, saying "Cancelled";
     swallowed_panics: SWALLOWS_PANICS
         by lifecycle::c03_a_task_that_panics, saying "has not ended";
-    yields_that_do_not: YIELDS_TO_NOBODY
+    yields_that_do_not: DOES_NOT_YIELD
         by fairness::c10_yield_loops_starve_nobody, saying "has not ended";
     greedy_polls: POLLS_WHILE_IT_IS_WOKEN
         by fairness::c10_self_waking_tasks_starve_nobody, saying "has not ended";
@@ -428,7 +428,7 @@ caught! {
         by blocking_entry::c05_block_on_inside_a_task_panics, saying "must panic";
     handles_that_own: HANDLES_OWN_THE_RUNTIME
         by shutdown::c04_handles_do_not_keep_the_runtime_alive, saying "ended with its owner";
-    nameless_leftovers: NAMES_NOBODY
+    nameless_leftovers: NAMES_NO_LEFT_TASK
         by shutdown_waits::c04_shutdown_names_a_task_still_polling, saying "one task still polls";
     items_lost_by_receivers: TAKES_ITEMS_TOO_EARLY
         by channel::c07_a_dropped_recv_loses_no_item, saying "";

@@ -120,7 +120,7 @@ macro_rules! failing {
 
 /// Some cases of each clause that it keeps.
 #[test]
-fn sixty_lines_keep_what_is_about_tasks_that_live() {
+fn sixty_lines_pass_the_clauses_about_live_tasks() {
     let failing = failing! { 60:
         lifecycle::c01_a_task_that_returns
         lifecycle::c02_a_task_aborted_while_parked

@@ -61,7 +61,7 @@ fn corosensei_alone(times: u32) {
 }
 
 /// The same, with a future that is polled in between.
-fn wait_for_what_is_ready(times: u32) {
+fn wait_for_a_ready_future(times: u32) {
     let scheduler = SchedulerArc::new(Nothing);
     let (task, _) = green::bind(scheduler.erased(), move || {
         (0..times).for_each(|_| green::wait(poll_fn(|_| Poll::Ready(()))));
@@ -111,7 +111,7 @@ type Switching = (&'static str, fn(u32));
 
 const KINDS: [Switching; 6] = [
     ("corosensei", corosensei_alone),
-    ("wait-ready", wait_for_what_is_ready),
+    ("wait-ready", wait_for_a_ready_future),
     ("green", green_by_hand),
     ("stackless", stackless_by_hand),
     ("green-on-loop", |times| on_the_loop(true, times)),
@@ -129,7 +129,7 @@ fn main() {
     println!("corosensei, out and in: {corosensei:.1} ns");
     let (by_hand, stackless) = (best_of(green_by_hand), best_of(stackless_by_hand));
     println!("run of a task that yields: green {by_hand:.1} ns, stackless {stackless:.1} ns");
-    let ready = best_of(wait_for_what_is_ready);
+    let ready = best_of(wait_for_a_ready_future);
     let ratio = ready / corosensei;
     println!("wait for what is ready: {ready:.1} ns, {ratio:.1}x corosensei alone");
     let on_loop = |green| best_of(move |times| on_the_loop(green, times));

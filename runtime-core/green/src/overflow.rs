@@ -43,7 +43,7 @@ mod handler {
     /// The part of a guard that stays closed while a library function continues in the rest of it.
     const LAST_BYTES: usize = 4096;
     /// Code that makes room for a large frame at once may be this far below the guard.
-    const BEYOND: usize = 1 << 20;
+    const MAX_BELOW_GUARD: usize = 1 << 20;
     /// The flag that makes the processor stop after one instruction.
     const TRAP: i64 = 1 << 8;
     /// The direction of string instructions, which a function may rely on.
@@ -215,7 +215,8 @@ mod handler {
 
     /// Whether the stack pointer belongs to that stack, or has just left it at its end.
     fn is_on(link: &Link, stack_pointer: usize) -> bool {
-        stack_pointer < link.base && stack_pointer > link.guard.start.saturating_sub(BEYOND)
+        stack_pointer < link.base
+            && stack_pointer > link.guard.start.saturating_sub(MAX_BELOW_GUARD)
     }
 
     /// Lets a library function run to its end. `false` if there is no room for that.

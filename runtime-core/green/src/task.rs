@@ -19,9 +19,9 @@ use crate::stack::Stack;
 use crate::{thread, unwinding};
 
 /// A larger closure is boxed, so that it does not use up the stack that it runs on.
-const LARGEST_ON_STACK: usize = 512;
+const MAX_BYTES_ON_STACK: usize = 512;
 /// A closure with a larger alignment is boxed, too: it would move the first frame far from the top of the stack.
-const LARGEST_ALIGNMENT: usize = 16;
+const MAX_ALIGNMENT: usize = 16;
 
 /// How a green task is run.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ where
 }
 
 const fn is_boxed<F>() -> bool {
-    size_of::<F>() > LARGEST_ON_STACK || align_of::<F>() > LARGEST_ALIGNMENT
+    size_of::<F>() > MAX_BYTES_ON_STACK || align_of::<F>() > MAX_ALIGNMENT
 }
 
 fn coroutine<T: 'static>(

@@ -29,7 +29,7 @@ use runtime_kernel::contain::discard;
 use runtime_kernel::context::{self, Ambient, stay_in};
 use runtime_kernel::reactor::own_thread::{ThreadParker, ThreadUnparker};
 use runtime_kernel::task::home::Pinned;
-use runtime_kernel::task::left_over::{self, Ending, LOOK, LeftOver, Patience};
+use runtime_kernel::task::left_over::{self, Ending, LOOK, LeftOver, StallTimeout};
 use runtime_kernel::task::{Attributes, Ran, TaskId, bind_pinnable, current_name};
 
 use crate::begun::Begun;
@@ -81,9 +81,9 @@ impl<T> Begun<T> {
         // The thread also waits for its task's sockets with this parker.
         let parker = ThreadParker::current_or_install();
         let waker = Waker::from(Arc::new(Unpark(parker.unparker())));
-        let mut patience: Option<Patience> = None;
+        let mut stall: Option<StallTimeout> = None;
         while LeftOver::go_on(self, &mut Context::from_waker(&waker)).is_pending() {
-            if ambient.has_ended() && patience.get_or_insert_with(Patience::begin).is_over() {
+            if ambient.has_ended() && stall.get_or_insert_with(StallTimeout::begin).is_over() {
                 return self.abandon();
             }
             parker.park(Some(Instant::now() + LOOK));

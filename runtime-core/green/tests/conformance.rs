@@ -212,9 +212,9 @@ mod mn_waits {
 
 /// Clause 10. On one worker, so that the system can't delay the turn of the pinned task.
 #[test]
-fn a_multiplying_set_of_green_tasks_starves_nobody() {
-    const MOST: usize = 100_000;
-    let tasks = fairness::tasks_of_a_multiplying_set::<Green<OneWorker, Switches>>(3, MOST);
+fn a_multiplying_set_of_green_tasks_starves_no_task() {
+    const MAX_TASKS: usize = 100_000;
+    let tasks = fairness::tasks_of_a_multiplying_set::<Green<OneWorker, Switches>>(3, MAX_TASKS);
     assert!(
         tasks.is_some_and(|tasks| tasks < 1000),
         "{tasks:?} tasks ran first"

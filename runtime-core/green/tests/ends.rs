@@ -401,7 +401,7 @@ enum Serves {
 }
 
 #[test]
-fn the_end_serves_what_destructors_wait_for() {
+fn the_end_serves_the_waits_of_destructors() {
     use Serves::{AnotherThread, EachOther, Socket, Timer};
     let _turn = turn();
     for serves in [Timer, EachOther, AnotherThread, Socket] {
@@ -461,7 +461,7 @@ fn the_end_serves_what_destructors_wait_for() {
 
 /// The rest of such a stack can't be unwound. It is counted, and the runtime still ends.
 #[test]
-fn a_destructor_whose_wait_nobody_serves_is_counted() {
+fn a_destructor_whose_wait_is_never_served_is_counted() {
     const NEVER: usize = 5;
     let _turn = turn();
     // On a separate thread, because it counts as panicking from then on.

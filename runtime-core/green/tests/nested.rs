@@ -13,7 +13,7 @@ use runtime_core::task_local::TaskLocal;
 use runtime_core::{ForkJoin, JoinError, Native, yield_now};
 
 /// The message of the panic.
-fn said(error: JoinError) -> String {
+fn message_of(error: JoinError) -> String {
     let payload = error.try_into_panic().expect("it has panicked");
     let text = payload.downcast::<String>().map(|text| *text);
     text.unwrap_or_else(|payload| payload.downcast_ref::<&str>().unwrap().to_string())
@@ -41,19 +41,19 @@ fn two_workers() -> runtime_mn::Runtime {
 
 #[test]
 fn a_task_of_a_loop_that_runs_in_place_has_no_stack_of_its_own() {
-    let said = two_workers().block_on(async {
+    let message_of = two_workers().block_on(async {
         let outer = small().spawn(|| {
             runtime_mn::block_in_place(|| {
                 let event_loop = runtime_n1::Loop::new().unwrap();
                 event_loop.block_on(async {
                     let inner = runtime_core::spawn(async { wait(yield_now()) });
-                    said(inner.await.unwrap_err())
+                    message_of(inner.await.unwrap_err())
                 })
             })
         });
         outer.await.unwrap()
     });
-    assert!(said.contains("no stack of its own"), "{said}");
+    assert!(message_of.contains("no stack of its own"), "{message_of}");
 }
 
 /// Keeps its tasks to be run by hand.
@@ -67,22 +67,22 @@ impl SafeSchedule for ByHand {
 }
 
 #[test]
-fn a_task_that_is_run_by_hand_on_a_green_stack_has_none_of_its_own() {
+fn a_task_that_is_run_by_hand_on_a_green_stack_has_no_stack_of_its_own() {
     let event_loop = runtime_n1::Loop::new().unwrap();
-    let said = event_loop.block_on(async {
+    let message_of = event_loop.block_on(async {
         let outer = small().spawn(|| {
             let scheduler = SchedulerArc::new(ByHand::default());
             let (task, inner) = bind(scheduler.erased(), async { wait(yield_now()) });
             drop(task.run());
-            said(wait(inner).unwrap_err())
+            message_of(wait(inner).unwrap_err())
         });
         outer.await.unwrap()
     });
-    assert!(said.contains("no stack of its own"), "{said}");
+    assert!(message_of.contains("no stack of its own"), "{message_of}");
 }
 
 #[test]
-fn what_runs_in_place_has_the_threads_own_stack() {
+fn code_that_runs_in_place_has_the_threads_own_stack() {
     let sum = two_workers().block_on(async {
         let task = small().spawn(|| {
             let sum = runtime_mn::block_in_place(|| deep(DEEP));
@@ -151,8 +151,8 @@ fn a_wait_in_the_middle_of_a_fork_is_refused() {
         outcomes
     });
     for outcome in outcomes {
-        let said = said(outcome.unwrap_err());
-        assert!(said.contains("`join` and `scope`"), "{said}");
+        let message_of = message_of(outcome.unwrap_err());
+        assert!(message_of.contains("`join` and `scope`"), "{message_of}");
     }
 }
 
@@ -225,14 +225,14 @@ fn a_runtime_that_a_green_task_drops_ends_on_the_threads_own_stack() {
 #[test]
 fn a_wait_while_a_scheduler_is_served_is_refused() {
     let event_loop = runtime_n1::Loop::new().unwrap();
-    let said = event_loop.block_on(async {
+    let message_of = event_loop.block_on(async {
         let task = small().spawn(|| {
             let scheduler = SchedulerArc::new(ByHand::default());
             scheduler.erased().serve(green::yield_now);
         });
-        said(task.await.unwrap_err())
+        message_of(task.await.unwrap_err())
     });
-    assert!(said.contains("no stack of its own"), "{said}");
+    assert!(message_of.contains("no stack of its own"), "{message_of}");
 }
 
 /// The green task of a loop that a worker ran in place is no task of the worker's, which need not wait for it.
@@ -289,7 +289,7 @@ fn overflow(depth: u64) -> u64 {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[cfg(not(lab_asan))]
 #[test]
-fn what_an_overflowed_stack_has_bound_is_found_by_nobody() {
+fn task_locals_of_an_overflowed_stack_are_not_found_elsewhere() {
     static BOUND: TaskLocal<u32> = TaskLocal::new("BOUND");
     // One type, so that they use the same memory.
     let spawn = |overflows: bool| {

@@ -41,7 +41,7 @@ fn a_green_task_stays_on_the_worker_that_began_it() {
 
 /// A stuck worker delays its own green tasks; all others continue, including those that begin meanwhile.
 #[test]
-fn a_stuck_worker_holds_up_its_own_green_tasks_and_no_others() {
+fn a_stuck_worker_delays_only_its_own_green_tasks() {
     let runtime = runtime_mn::Runtime::builder().workers(1).build().unwrap();
     let handle = runtime.handle().clone();
     let (pinned, released) = (Arc::new(Event::new()), Arc::new(AtomicBool::new(false)));

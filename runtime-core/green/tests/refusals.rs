@@ -115,7 +115,7 @@ fn limit_addresses(bytes: u64) {
 
 /// One test, because each of these settings belongs to the process.
 #[test]
-fn what_the_system_refuses_harms_nothing_else() {
+fn a_refusal_of_the_system_affects_no_other_task() {
     // Each size is a separate class of stacks, so new stacks are created.
     green::set_guards(Guards::Mappings);
     overflows_are_caught(16 * 1024, Guards::Mappings);

@@ -30,7 +30,7 @@ fn a_green_task_returns_what_its_function_returns() {
 }
 
 #[test]
-fn what_it_waits_for_may_be_anything() {
+fn a_green_task_may_wait_for_any_future() {
     each(|runtime| {
         let (sender, receiver) = channel(1);
         let producer = green::spawn_on(&runtime, move || {
@@ -135,7 +135,7 @@ fn a_panic_stays_in_its_task() {
 
 /// Catching the panic that unwinds an aborted stack does not bring the task back.
 #[test]
-fn an_abort_that_is_caught_comes_again() {
+fn an_abort_that_is_caught_is_raised_again() {
     each(|runtime| {
         let begun = Arc::new(Event::new());
         let task = green::spawn_on(&runtime, {
@@ -158,7 +158,7 @@ fn an_abort_that_is_caught_comes_again() {
 
 /// As in an `async fn`, the future is not dropped during an unwinding.
 #[test]
-fn the_destructor_of_what_is_waited_for_may_panic() {
+fn the_destructor_of_an_awaited_future_may_panic() {
     struct Panics;
     impl Drop for Panics {
         fn drop(&mut self) {

@@ -24,7 +24,7 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 /// Threads that have ended return their stacks a little later.
-fn nothing_is_leaked(before: &StackStats) {
+fn no_stack_is_leaked(before: &StackStats) {
     let all_are_back = || green::stack_stats().in_use <= before.in_use;
     let begun = Instant::now();
     while !all_are_back() && begun.elapsed() < Duration::from_secs(20) {
@@ -104,7 +104,7 @@ fn a_destructor_may_wait_in_the_ordinary_course() {
 }
 
 #[test]
-fn a_destructor_that_waits_is_an_error_and_leaks_nothing() {
+fn a_destructor_that_waits_is_an_error_and_leaks_no_stack() {
     let _turn = turn();
     let before = green::stack_stats();
     for panics in [false, true] {
@@ -148,12 +148,12 @@ fn a_destructor_that_waits_is_an_error_and_leaks_nothing() {
             });
         }
     }
-    nothing_is_leaked(&before);
+    no_stack_is_leaked(&before);
 }
 
 /// The abort comes while a destructor that a panic called is waiting: a second panic would end the process.
 #[test]
-fn an_abort_during_such_a_wait_leaks_nothing() {
+fn an_abort_during_a_destructors_wait_leaks_no_stack() {
     let _turn = turn();
     let before = green::stack_stats();
     each(|runtime| {
@@ -174,12 +174,12 @@ fn an_abort_during_such_a_wait_leaks_nothing() {
         wait(setter).unwrap();
         wait(gone.acquire_many(3)).unwrap().forget();
     });
-    nothing_is_leaked(&before);
+    no_stack_is_leaked(&before);
 }
 
 /// Other green tasks of the thread are aborted and unwound while it counts as panicking.
 #[test]
-fn others_are_unwound_meanwhile() {
+fn other_stacks_are_unwound_during_a_destructors_wait() {
     let _turn = turn();
     let before = green::stack_stats();
     each(|runtime| {
@@ -218,12 +218,12 @@ fn others_are_unwound_meanwhile() {
         wait(setter).unwrap();
         wait(gone.acquire_many(3)).unwrap().forget();
     });
-    nothing_is_leaked(&before);
+    no_stack_is_leaked(&before);
 }
 
 /// A task that catches the panic continues, but not after an abort, and the error stays.
 #[test]
-fn who_catches_the_panic_has_failed_all_the_same() {
+fn a_task_that_catches_the_panic_has_still_failed() {
     let _turn = turn();
     each(|runtime| {
         let went_on = Arc::new(AtomicUsize::new(0));
@@ -246,7 +246,7 @@ fn who_catches_the_panic_has_failed_all_the_same() {
 
 /// A wait that is ready needs no runtime.
 #[test]
-fn the_end_of_a_runtime_serves_what_is_ready() {
+fn the_end_of_a_runtime_serves_ready_sockets_and_timers() {
     const TASKS: usize = 1000;
     let _turn = turn();
     let before = green::stack_stats();
@@ -279,7 +279,7 @@ fn the_end_of_a_runtime_serves_what_is_ready() {
     runtime.block_on(async move { begun.acquire_many(TASKS).await.unwrap().forget() });
     drop(runtime);
     assert_eq!(dropped.load(SeqCst), 2 * TASKS);
-    nothing_is_leaked(&before);
+    no_stack_is_leaked(&before);
 }
 
 /// Nothing would ever complete the wait. It is given up, and the runtime ends.

@@ -56,7 +56,7 @@ mod imp {
 
     /// Whether the heavy fence is a system call, which is worth avoiding.
     #[inline]
-    pub fn heavy_is_dear() -> bool {
+    pub fn heavy_is_expensive() -> bool {
         KIND.load(Relaxed) == ASYMMETRIC
     }
 
@@ -89,7 +89,7 @@ mod imp {
     pub fn prepare() {}
 
     /// Whether the heavy fence is a system call, which is worth avoiding. Models try both ways.
-    pub fn heavy_is_dear() -> bool {
+    pub fn heavy_is_expensive() -> bool {
         true
     }
 
@@ -104,4 +104,11 @@ mod imp {
     }
 }
 
-pub use imp::{heavy, heavy_is_dear, light, prepare};
+pub use imp::{heavy, heavy_is_expensive, light, prepare};
+
+/// The former name of [`heavy_is_expensive`].
+#[deprecated(note = "it is called `heavy_is_expensive`")]
+#[inline]
+pub fn heavy_is_dear() -> bool {
+    heavy_is_expensive()
+}

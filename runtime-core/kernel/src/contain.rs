@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "it leaks the end of a long chain")]
-    fn destructors_that_panic_are_contained_however_many() {
+    fn any_number_of_panicking_destructors_is_contained() {
         /// Panics `self.0` times, each time with the next payload.
         struct Chain(usize);
         impl Drop for Chain {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_dropped_whichever_panics() {
+    fn each_value_is_dropped_even_if_others_panic() {
         for panicking in 0..8_usize {
             let dropped = Cell::new(0);
             drop_each((0..3).map(|index| Bomb(&dropped, panicking >> index & 1 == 1)));

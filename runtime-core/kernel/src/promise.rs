@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_does_not_come_in_time_can_still_be_had() {
+    fn a_result_is_still_available_after_a_time_out() {
         let promise = Promise::new();
         let future = promise.future();
         let before = std::time::Instant::now();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gave_up_is_not_woken_and_who_was_polled_by_another_task_is_woken_there() {
+    fn a_waiter_is_woken_at_its_latest_task_and_not_after_it_gave_up() {
         let promise = Promise::new();
         let wakes = [(); 3].map(|()| Arc::new(Wakes::default()));
         let wakers = wakes.each_ref().map(|wakes| Waker::from(Arc::clone(wakes)));
@@ -371,7 +371,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_value_reaches_all_who_wait_on_other_threads() {
+    fn a_value_reaches_the_waiters_on_all_threads() {
         model(|| {
             let promise = Promise::new();
             // Deadlocks, which loom reports, if one of them is not woken.
@@ -385,7 +385,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn one_who_gives_up_while_it_is_set_takes_nobody_with_it() {
+    fn a_waiter_that_gives_up_during_the_set_affects_no_other() {
         model(|| {
             let promise = Promise::new();
             let (gives_up, waits) = (polled(&promise), promise.future());
@@ -398,7 +398,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_place_that_one_leaves_and_another_takes_stays_the_others() {
+    fn a_reused_place_belongs_to_its_new_waiter() {
         model(|| {
             let promise = Promise::new();
             let (gives_up, comes) = (polled(&promise), promise.future());
@@ -411,7 +411,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_dropped_promise_tells_who_waits() {
+    fn a_dropped_promise_wakes_its_waiters() {
         model(|| {
             let promise = Promise::<u8>::new();
             let future = promise.future();

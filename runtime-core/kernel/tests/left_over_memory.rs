@@ -64,7 +64,7 @@ fn end_with(rests: usize) {
 }
 
 #[test]
-fn what_was_left_is_freed() {
+fn left_over_work_is_freed() {
     // Sets up what stays for the thread.
     end_with(1);
     let before = BLOCKS.get();

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_stream_gives_is_what_hyper_gets() {
+    fn hyper_gets_exactly_the_bytes_of_the_stream() {
         let mut io = counting(10);
         assert_eq!(read(&mut io, 100), (0..10).collect::<Vec<_>>());
         assert_eq!(read(&mut io, 5), (10..15).collect::<Vec<_>>());
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn little_is_zeroed_for_little_and_much_for_much() {
+    fn the_zeroed_memory_grows_with_the_reads() {
         let mut io = counting(100);
         read(&mut io, 1 << 20);
         assert_eq!(io.stream.asked, [*WINDOW.start()]);

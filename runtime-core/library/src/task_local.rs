@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn between_polls_nothing_is_left_on_the_thread() {
+    fn between_polls_no_value_is_left_on_the_thread() {
         let mut scoped = pin!(NUMBER.scope(1, async {
             once_pending().await;
             number()
@@ -478,20 +478,20 @@ mod tests {
 
     #[test]
     fn destructors_find_the_value_whether_the_future_ended_or_not() {
-        struct Tells<'a>(&'a Mutex<Vec<Option<u32>>>);
-        impl Drop for Tells<'_> {
+        struct RecordsOnDrop<'a>(&'a Mutex<Vec<Option<u32>>>);
+        impl Drop for RecordsOnDrop<'_> {
             fn drop(&mut self) {
                 self.0.lock().unwrap().push(number());
             }
         }
-        let told = Mutex::new(Vec::new());
+        let recorded = Mutex::new(Vec::new());
         let holds = |pends: bool| {
-            let tells = Tells(&told);
+            let records = RecordsOnDrop(&recorded);
             async move {
                 if pends {
                     std::future::pending::<()>().await;
                 }
-                drop(tells);
+                drop(records);
             }
         };
         drop(NUMBER.scope(1, holds(true)));
@@ -501,7 +501,7 @@ mod tests {
             assert!(waits.as_mut().poll(&mut cx).is_pending());
         }
         block_on(NUMBER.scope(3, holds(false)));
-        assert_eq!(*told.lock().unwrap(), [Some(1), Some(2), Some(3)]);
+        assert_eq!(*recorded.lock().unwrap(), [Some(1), Some(2), Some(3)]);
     }
 
     #[test]
@@ -522,7 +522,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the task-local `NUMBER` has no value here")]
-    fn a_missing_value_names_the_way_out() {
+    fn a_missing_value_panics_with_the_fix() {
         NUMBER.get();
     }
 }

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_that_does_not_exist_keeps_nothing() {
+    fn a_slot_that_does_not_exist_stores_nothing() {
         let worker = FakeWorker::default();
         let view = worker.view();
         view.set_state(STATE_SLOTS - 1, 7);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn victims_are_all_others_each_once() {
+    fn victims_are_all_other_workers_once_each() {
         let worker = FakeWorker {
             worker: 2,
             ..FakeWorker::default()

@@ -28,7 +28,7 @@ impl Policy for Locality {
 
     fn wake(&self, sleepers: &SleeperView<'_>) -> Option<usize> {
         // A non-worker thread is not near to any worker: use the default.
-        sleepers.teller()?;
+        sleepers.waking_worker()?;
         sleepers.sleepers().min_by_key(|it| sleepers.distance(*it))
     }
 

@@ -73,6 +73,13 @@ pub trait Policy: Send + Sync + 'static {
 
     /// Whether to wake a sleeping worker for a task in that place. It is woken only if no worker searches, and if
     /// wake-ups are not throttled ([`Knobs::wake_delay`]). Asked once for each place, when the runtime is built.
+    fn wakes_for(&self, place: Place) -> bool {
+        #[allow(deprecated)]
+        self.tells(place)
+    }
+
+    /// The former name of [`wakes_for`](Policy::wakes_for). Policies that implement it keep working.
+    #[deprecated(note = "it is called `wakes_for`")]
     fn tells(&self, place: Place) -> bool {
         // The worker usually empties its slot itself, as soon as the current poll is over.
         place != Place::Slot

@@ -81,7 +81,7 @@ fn priority_takes_a_tag_that_is_out_of_range_for_the_highest_level() {
 }
 
 #[test]
-fn deadline_runs_who_has_the_least_time_left_first() {
+fn deadline_runs_the_task_with_the_least_time_left_first() {
     // The third one comes 2 ms later, and still has less time left than the first.
     let policy = Deadline::default();
     assert_eq!(
@@ -112,7 +112,7 @@ fn two_nodes() -> FakeWorker {
 }
 
 #[test]
-fn locality_robs_the_nearest_first_and_everybody_once() {
+fn locality_tries_the_nearest_victim_first_and_each_victim_once() {
     let worker = two_nodes();
     let mut starts = Vec::new();
     for _ in 0..50 {
@@ -136,7 +136,7 @@ fn locality_robs_the_nearest_first_and_everybody_once() {
 }
 
 #[test]
-fn locality_wakes_the_sleeper_nearest_to_who_wakes() {
+fn locality_wakes_the_sleeper_nearest_to_the_waking_worker() {
     let mut worker = two_nodes();
     for sleeper in [7, 4, 3] {
         worker.workers[sleeper].sleeps = true;
@@ -147,7 +147,7 @@ fn locality_wakes_the_sleeper_nearest_to_who_wakes() {
 }
 
 #[test]
-fn shed_pushes_what_a_busy_worker_gets_to_one_that_is_not() {
+fn shed_pushes_new_tasks_of_a_busy_worker_to_an_idle_one() {
     let mut worker = FakeWorker::default();
     let place = |worker: &FakeWorker| Shed::default().place_spawned(&worker.view());
     worker.workers[0].queued = 1;
@@ -162,7 +162,7 @@ fn shed_pushes_what_a_busy_worker_gets_to_one_that_is_not() {
 }
 
 #[test]
-fn shed_keeps_to_itself_what_a_task_wakes() {
+fn shed_keeps_woken_tasks_on_their_worker() {
     let mut worker = FakeWorker::default();
     worker.workers[0].queued = 100;
     let place = |by| Shed::default().place_woken(&worker.view(), by);
@@ -172,7 +172,7 @@ fn shed_keeps_to_itself_what_a_task_wakes() {
 }
 
 #[test]
-fn a_thief_under_priority_robs_the_worker_with_the_most_urgent_task() {
+fn a_thief_under_priority_steals_from_the_worker_with_the_most_urgent_task() {
     let mut worker = FakeWorker::default();
     worker.workers[1].ranks = vec![30, 20];
     worker.workers[3].ranks = vec![90, 10];
@@ -233,7 +233,7 @@ fn check(policy: impl Policy) -> &'static str {
 }
 
 #[test]
-fn every_policy_answers_whatever_it_sees() {
+fn every_policy_answers_in_every_state() {
     let names = [
         check(GoLike),
         check(TokioLike),
@@ -247,4 +247,25 @@ fn every_policy_answers_whatever_it_sees() {
     ];
     let unique: std::collections::HashSet<_> = names.into_iter().collect();
     assert_eq!(unique.len(), names.len());
+}
+
+/// Policies that implement `tells` or use `teller`, the former names, behave as before.
+#[test]
+fn former_names_of_methods_still_work() {
+    struct Quiet;
+    impl Policy for Quiet {
+        fn name(&self) -> &'static str {
+            "quiet"
+        }
+        fn tells(&self, _: Place) -> bool {
+            false
+        }
+    }
+    assert!(Place::KINDS.iter().all(|place| !Quiet.wakes_for(*place)));
+    assert!(GoLike.wakes_for(Place::Back) && !GoLike.wakes_for(Place::Slot));
+    let worker = FakeWorker::default();
+    let view = worker.sleeper_view();
+    #[allow(deprecated)]
+    let former = view.teller();
+    assert_eq!((former, view.waking_worker()), (Some(0), Some(0)));
 }

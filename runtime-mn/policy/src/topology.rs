@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_workers_share_is_their_distance() {
+    fn distance_is_the_nearest_shared_level() {
         // Two nodes, each with one cache for two cores of two threads; the second node has two caches.
         let cpu = |number: u32, cache| Cpu {
             number,

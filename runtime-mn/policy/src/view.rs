@@ -310,7 +310,7 @@ impl<'a> SearchView<'a> {
 ///
 /// Implement it to run policies; a policy uses [`SleeperView`].
 pub trait SleeperNumbers {
-    /// See [`SleeperView::teller`].
+    /// See [`SleeperView::waking_worker`].
     fn teller(&self) -> Option<usize>;
     /// See [`SleeperView::workers`].
     fn workers(&self) -> usize;
@@ -337,8 +337,14 @@ impl<'a> SleeperView<'a> {
     }
 
     /// The worker that has found or queued work for others. `None` if it was a non-worker thread.
-    pub fn teller(&self) -> Option<usize> {
+    pub fn waking_worker(&self) -> Option<usize> {
         self.0.teller()
+    }
+
+    /// The former name of [`waking_worker`](SleeperView::waking_worker).
+    #[deprecated(note = "it is called `waking_worker`")]
+    pub fn teller(&self) -> Option<usize> {
+        self.waking_worker()
     }
 
     /// Like [`SearchView::workers`].
@@ -357,10 +363,10 @@ impl<'a> SleeperView<'a> {
         (0..sleepers.workers()).filter(move |worker| sleepers.sleeps(*worker))
     }
 
-    /// How far a worker is from the [teller](SleeperView::teller); for a non-worker thread,
+    /// How far a worker is from the [waking worker](SleeperView::waking_worker); for a non-worker thread,
     /// [`Machine`](Distance::Machine).
     pub fn distance(&self, worker: usize) -> Distance {
-        let distance = |teller| self.0.topology().distance(teller, worker);
-        self.teller().map_or(Distance::Machine, distance)
+        let distance = |waking| self.0.topology().distance(waking, worker);
+        self.waking_worker().map_or(Distance::Machine, distance)
     }
 }

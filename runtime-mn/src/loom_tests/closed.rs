@@ -125,7 +125,7 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
 /// A worker goes to sleep while a non-worker thread hands over a task: the task runs. (Otherwise all threads are
 /// blocked, which loom reports.)
 #[test]
-fn loom_what_is_injected_is_run() {
+fn loom_injected_tasks_are_run() {
     check(|| {
         let (model, parkers) = Model::new(1);
         let pusher = {
@@ -140,7 +140,7 @@ fn loom_what_is_injected_is_run() {
 
 /// `Local::give_away`: a replacement worker leaves two tasks to the others, and ends.
 #[test]
-fn loom_what_is_given_away_is_run_by_those_who_stay() {
+fn loom_tasks_of_a_leaving_worker_are_run_by_the_others() {
     check(|| {
         let (model, parkers) = Model::new(1);
         let giver = {
@@ -160,14 +160,14 @@ fn loom_what_is_given_away_is_run_by_those_who_stay() {
 /// `share_out`: the tasks of a stuck worker are shared out, and a sleeper is woken if there is one. A worker that is
 /// just going to sleep is either seen, or sees the tasks.
 #[test]
-fn loom_what_is_shared_out_is_run() {
+fn loom_shared_tasks_are_run() {
     check(|| {
         let (model, parkers) = Model::new(1);
         let sharer = {
             let model = model.clone();
             thread::spawn(move || {
                 model.push();
-                if model.idle.somebody_sleeps() {
+                if model.idle.has_sleepers() {
                     model.notify_one();
                 }
             })
@@ -181,7 +181,7 @@ fn loom_what_is_shared_out_is_run() {
 /// A task is handed over while the runtime closes: it is run, or it is cancelled, by the ending worker or by the
 /// thread that handed it over.
 #[test]
-fn loom_closing_leaves_nothing_behind() {
+fn loom_closing_leaves_no_task_behind() {
     check(|| {
         let (model, mut parkers) = Model::new(1);
         let (pusher, closer) = (model.clone(), model.clone());

@@ -5,16 +5,16 @@ use crate::scheduler::idle::Idle;
 
 #[cfg(not(any(lab_loom, lab_shuttle)))]
 #[test]
-fn a_teller_wakes_one_sleeper_and_only_if_nobody_searches() {
+fn a_notifier_wakes_one_sleeper_and_only_if_none_searches() {
     let idle = Idle::new(4);
-    assert_eq!(idle.notify_one(|| None), None, "nobody sleeps");
-    assert!(idle.sleep(0, false), "nobody searches: a last look");
+    assert_eq!(idle.notify_one(|| None), None, "no worker sleeps");
+    assert!(idle.sleep(0, false), "no worker searches: a last look");
     assert!(idle.sleep(1, false));
     assert_eq!(idle.notify_one(|| None), Some(1));
     assert_eq!(idle.notify_one(|| None), None, "worker 1 searches");
     assert!(idle.stop_searching(), "it was the last one");
     assert_eq!(idle.notify_one(|| None), Some(0));
-    assert!(!idle.cancel_sleep(0), "a teller has taken it off");
+    assert!(!idle.cancel_sleep(0), "a notifier has taken it off");
     assert_eq!(idle.sleeping(), 0);
 }
 
@@ -63,10 +63,10 @@ mod loom_tests {
 
         fn push(&self) {
             self.queue.fetch_add(1, Relaxed);
-            self.tell();
+            self.notify();
         }
 
-        fn tell(&self) {
+        fn notify(&self) {
             if let Some(worker) = self.idle.notify_one(|| None) {
                 self.unparkers[worker].unpark();
             }
@@ -81,7 +81,7 @@ mod loom_tests {
                 if is_searching && self.take() {
                     is_searching = false;
                     if self.idle.stop_searching() {
-                        self.tell();
+                        self.notify();
                     }
                     if self.run.fetch_add(1, SeqCst) + 1 == total {
                         self.unparkers.iter().for_each(Unparker::unpark);
@@ -146,7 +146,7 @@ mod loom_tests {
 
     /// A task is queued from outside while the only worker goes to sleep.
     #[test]
-    fn loom_one_worker_and_a_teller() {
+    fn loom_one_worker_and_a_notifier() {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(3);
         builder.check(|| {
@@ -157,7 +157,7 @@ mod loom_tests {
                 run: AtomicUsize::new(0),
                 unparkers: vec![parker.unparker()],
             });
-            let teller = {
+            let notifier = {
                 let model = model.clone();
                 thread::spawn(move || {
                     model.push();
@@ -165,7 +165,7 @@ mod loom_tests {
                 })
             };
             model.work(0, &parker, 2);
-            teller.join().unwrap();
+            notifier.join().unwrap();
         });
     }
 }

@@ -7,7 +7,7 @@ use crate::scheduler::idle::Idle;
 #[test]
 fn a_sleeper_can_be_woken_by_name_and_the_others_sleep_on() {
     let idle = Idle::new(4);
-    assert!(!idle.notify_worker(1), "nobody sleeps");
+    assert!(!idle.notify_worker(1), "no worker sleeps");
     for worker in 0..3 {
         idle.sleep(worker, false);
     }
@@ -37,7 +37,7 @@ mod loom_tests {
 
     /// loom fails the test if the worker is parked at the end.
     #[test]
-    fn loom_what_is_sent_to_a_worker_that_goes_to_sleep_is_seen() {
+    fn loom_a_task_sent_to_a_worker_that_falls_asleep_is_seen() {
         loom::model(|| {
             let parker = Parker::new();
             let unparker = parker.unparker();
@@ -68,7 +68,7 @@ mod loom_tests {
 
     /// A worker that goes away empties its inbox; a sender checks again whether the worker is there. Nothing stays.
     #[test]
-    fn loom_nothing_stays_in_the_inbox_of_a_worker_that_goes_away() {
+    fn loom_no_task_stays_in_the_inbox_of_a_worker_that_leaves() {
         loom::model(|| {
             let model = Arc::new((Idle::new(2), AtomicUsize::new(0), AtomicBool::new(false)));
             let sender = {

@@ -29,7 +29,7 @@ use runtime_core::task::home;
 use super::part::{Has, Install, own, own_seen, seen};
 use crate::deque::{Injector, retry};
 use crate::policy::Place;
-use crate::scheduler::shutdown::FOREIGN_WAKER;
+use crate::scheduler::shutdown::FOREIGN_WAKER_TIMEOUT;
 use crate::scheduler::{Local, Shared};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Pick, SharedEvent, State};
@@ -145,7 +145,7 @@ impl<H: Has<Self>> Hooks<H> for PinnedTasks {
             }
             // A sweep, here or elsewhere, finds those that wait. A waker may be about to queue one.
             if local.shared.sweep() > 0 && !Self::has_kept(local) && home::pinned_here() > 0 {
-                local.parker.park(Some(now() + FOREIGN_WAKER));
+                local.parker.park(Some(now() + FOREIGN_WAKER_TIMEOUT));
             }
         }
     }

@@ -80,7 +80,7 @@ impl<H: Has<Self>> Hooks<H> for SimulatedTime {
         }
         let Some(token) = local.shared.poller.try_lock() else {
             // The worker that has the token may be waiting only for this worker.
-            if nobody_works(local) {
+            if all_idle(local) {
                 local.shared.reactor.notify();
             }
             local.parker.park(None);
@@ -96,7 +96,7 @@ impl<H: Has<Self>> Hooks<H> for SimulatedTime {
 }
 
 /// Whether no worker has anything to do. Other threads with work, such as the CPU-bound pool, hold the clock.
-fn nobody_works<H: Hooks>(local: &Local<H>) -> bool {
+fn all_idle<H: Hooks>(local: &Local<H>) -> bool {
     let shared = &*local.shared;
     let active = || 0..shared.active().len();
     let working = active().filter(|worker| H::duty(shared, *worker) != Duty::Waits);
@@ -122,7 +122,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
         let Some(quiet) = shared.clock.quiet() else {
             return looked;
         };
-        if !nobody_works(local) {
+        if !all_idle(local) {
             return looked;
         }
         let deadlines = shared.active().iter().filter_map(|it| it.timers.earliest());
@@ -132,7 +132,7 @@ fn let_time_pass<H: Hooks>(local: &Local<H>, token: &MutexGuard<'_, ()>) -> bool
         // Take everything that is ready, because events that are left unreported are work, too.
         while local.poll_reactor(token, Some(Duration::ZERO)).0.is_full {}
         looked = true;
-        if !nobody_works(local) || !shared.clock.advance(quiet, deadline) {
+        if !all_idle(local) || !shared.clock.advance(quiet, deadline) {
             return true;
         }
         let fired: usize = shared

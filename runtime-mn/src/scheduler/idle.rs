@@ -112,7 +112,7 @@ impl Idle {
     /// counts as searching. If it returns false, the worker does not sleep: it then sees the task before it sleeps.
     pub(crate) fn notify_worker(&self, worker: usize) -> bool {
         let pick = |sleepers: &[usize]| position(sleepers, Some(worker));
-        self.somebody_sleeps() && self.take_sleeper(pick).is_some()
+        self.has_sleepers() && self.take_sleeper(pick).is_some()
     }
 
     /// Takes a sleeper off the stack. `pick` returns its position.
@@ -134,7 +134,7 @@ impl Idle {
 
     /// Call this when something was queued where all workers look. Returns whether there is a sleeper to wake. If not,
     /// the workers that are awake see it before they sleep.
-    pub(crate) fn somebody_sleeps(&self) -> bool {
+    pub(crate) fn has_sleepers(&self) -> bool {
         // Pairs with the fence in `sleep`, as in `notify_one`.
         fence(SeqCst);
         self.sleeping() > 0

@@ -13,7 +13,7 @@ use crate::seam::Hooks;
 use crate::seam::facts::{Origin, Pick, SharedEvent};
 
 /// How long an ending worker waits for a waker on another thread to queue the task that the waker has marked.
-pub(crate) const FOREIGN_WAKER: Duration = Duration::from_millis(1);
+pub(crate) const FOREIGN_WAKER_TIMEOUT: Duration = Duration::from_millis(1);
 
 impl<H: Hooks> Shared<H> {
     /// Begins the shutdown: spawns are refused, and workers end after their current poll.
@@ -76,7 +76,7 @@ impl<H: Hooks> Local<H> {
             // Dropping a task may wake another one, and a waker elsewhere may mark one. So this repeats until a walk
             // finds none.
             while shared.sweep() > 0 {
-                self.parker.park(Some(now() + FOREIGN_WAKER));
+                self.parker.park(Some(now() + FOREIGN_WAKER_TIMEOUT));
             }
             shared.close_timers();
         }

@@ -7,7 +7,7 @@ use runtime_core::task::{Ran, Task};
 
 use super::Local;
 use super::steal::Found;
-use crate::counting::{add, comes_round};
+use crate::counting::{add, is_nth_call};
 use crate::policy::{GoLike, Policy, Source, WokenBy};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin};
@@ -31,13 +31,13 @@ impl<H: Hooks> Local<H> {
         let (tick, knobs) = (&self.queues.tick, &self.shared.rules.knobs);
         tick.set(tick.get().wrapping_add(1));
         // Counted down, because dividing the tick cost more than everything else here.
-        if comes_round(&self.until_poll, knobs.poll_tick) {
+        if is_nth_call(&self.until_poll, knobs.poll_tick) {
             H::poll_in_passing(self);
             self.fire_due(&self.remote.timers);
         }
         H::place_injected(self, policy);
         let mut task = None;
-        if comes_round(&self.until_injected, knobs.injector_tick) {
+        if is_nth_call(&self.until_injected, knobs.injector_tick) {
             H::do_other_work(self, Origin::Outside);
             let injected = self.take(Source::Injected);
             task = injected.or_else(|| self.take(Source::Inbox));

@@ -31,7 +31,7 @@ fn two_threads_block_on_one_runtime() {
 /// The task blocks until another task behind it in the same worker's queue has run: another worker takes that one
 /// over, or a replacement worker if all workers are blocked. With and without the monitor's thread.
 #[test]
-fn what_waits_behind_a_task_that_blocks_in_place_runs() {
+fn tasks_behind_a_task_that_blocks_in_place_run() {
     let turn = AtomicUsize::new(0);
     check(move || {
         let turn = turn.fetch_add(1, Relaxed);
@@ -66,7 +66,7 @@ fn what_waits_behind_a_task_that_blocks_in_place_runs() {
 /// There is nothing to take over when the only worker's task blocks in place. A task that comes later must find a
 /// worker.
 #[test]
-fn what_comes_while_all_workers_are_away_runs() {
+fn tasks_spawned_while_all_workers_are_blocked_run() {
     let turn = AtomicUsize::new(0);
     check(move || {
         let turn = turn.fetch_add(1, Relaxed);

@@ -57,7 +57,7 @@ fn panics_stay_with_their_tasks() {
 }
 
 #[test]
-fn a_shutdown_that_races_with_spawns_and_wakes_leaks_no_future_and_tells_every_handle() {
+fn a_shutdown_that_races_with_spawns_and_wakes_leaks_no_future_and_ends_every_handle() {
     check_policies(|runtime| {
         let tally = Tally::new(6);
         let (wake, woken) = runtime_core::sync::oneshot::channel::<()>();
@@ -135,7 +135,7 @@ fn a_runtime_that_is_dropped_by_one_of_its_tasks_ends() {
 /// The monitor checks the workers, goes to sleep when all of them do, is woken when one wakes up, and ends. No poll
 /// lasts long enough to be caught.
 #[test]
-fn the_monitor_is_in_nobodys_way_and_ends() {
+fn the_monitor_disturbs_no_task_and_ends() {
     check(|| {
         let runtime = builder()
             .monitor(true)

@@ -50,7 +50,7 @@ fn a_scope_waits_for_all_that_was_spawned_in_it() {
 
 /// The thief is the only other worker, and the opener of the scope may be asleep when there is more to do.
 #[test]
-fn what_a_stolen_closure_spawns_is_run() {
+fn spawns_of_a_stolen_closure_are_run() {
     check(|| {
         let runtime = builder().workers(2).build().unwrap();
         let ran = AtomicUsize::new(0);

@@ -31,7 +31,7 @@ fn report(runtime: &Runtime, socket: &Registration) {
 /// worker serves it, or a replacement worker if there is no other one. That one then ends, and leaves the third socket
 /// to others.
 #[test]
-fn another_worker_serves_the_sockets_when_the_owner_is_held_up() {
+fn another_worker_serves_the_sockets_while_the_owner_is_delayed() {
     let turn = AtomicUsize::new(0);
     check_in_time(move || {
         let turn = turn.fetch_add(1, Relaxed);
@@ -87,7 +87,7 @@ fn another_worker_serves_the_sockets_when_the_owner_is_held_up() {
 
 /// Busy workers poll the reactor in passing, idle ones wait in it, and the owner changes.
 #[test]
-fn each_socket_is_served_whoever_is_the_owner() {
+fn each_socket_is_served_under_any_owner() {
     let turn = AtomicUsize::new(0);
     check(move || {
         let (never, measured) = (IoSharing::Never, IoSharing::Measured);

@@ -63,7 +63,7 @@ fn policy_and_pause(turn: &AtomicUsize) -> (&'static str, Duration) {
 }
 
 #[test]
-fn what_stuck_workers_have_queued_is_run_by_replacement_workers_soon() {
+fn replacement_workers_soon_run_the_tasks_of_stuck_workers() {
     let turn = AtomicUsize::new(0);
     check_in_time(move || {
         let (policy, pause) = policy_and_pause(&turn);
@@ -73,7 +73,7 @@ fn what_stuck_workers_have_queued_is_run_by_replacement_workers_soon() {
 }
 
 #[test]
-fn what_stuck_workers_have_queued_is_run_whenever_the_monitor_looks() {
+fn tasks_of_stuck_workers_run_whenever_the_monitor_checks() {
     let turn = AtomicUsize::new(0);
     check(move || {
         let (policy, pause) = policy_and_pause(&turn);

@@ -81,7 +81,7 @@ fn goes_round(runtime: Runtime) {
 }
 
 #[test]
-fn what_is_sent_or_ranked_without_thieves_is_seen_before_its_worker_sleeps() {
+fn sent_or_ranked_tasks_are_seen_before_their_worker_sleeps() {
     let turn = AtomicUsize::new(0);
     check_in_time(move || {
         let ranks = turn.fetch_add(1, Relaxed) % 2 == 0;
@@ -90,13 +90,13 @@ fn what_is_sent_or_ranked_without_thieves_is_seen_before_its_worker_sleeps() {
 }
 
 #[test]
-fn what_a_policy_overlooks_is_found_by_the_last_look_before_sleep() {
+fn tasks_that_the_policy_overlooks_are_found_by_the_last_look_before_sleep() {
     check_in_time(|| goes_round(builder().build_with(Blind).unwrap()));
 }
 
 /// A worker goes away into `block_in_place` while another one sends it a task. With and without the monitor's thread.
 #[test]
-fn what_is_sent_to_a_worker_that_goes_away_is_run_elsewhere() {
+fn tasks_sent_to_a_worker_that_leaves_are_run_elsewhere() {
     let turn = AtomicUsize::new(0);
     check(move || {
         let has_monitor = turn.fetch_add(1, Relaxed) % 2 == 0;

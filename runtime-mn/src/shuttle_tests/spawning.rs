@@ -60,7 +60,7 @@ fn a_storm_of_yields_with_thieves_loses_no_task() {
 /// Two of three workers are held up for good unless the third one is woken for the queued task. The last worker that
 /// stops searching wakes it. There is no monitor.
 #[test]
-fn a_worker_that_is_held_up_keeps_no_other_task_from_running() {
+fn a_delayed_worker_does_not_block_other_tasks() {
     check(|| {
         let runtime = plain().build().unwrap();
         let tally = Tally::new(3);

@@ -53,7 +53,7 @@ fn a_semaphore_admits_no_more_than_it_has_permits() {
 }
 
 #[test]
-fn what_is_sent_arrives_once_and_in_order() {
+fn items_arrive_once_and_in_order() {
     check_policies(|runtime| {
         let (sender, receiver) = channel(1);
         let senders = [0, 10].map(|first| {

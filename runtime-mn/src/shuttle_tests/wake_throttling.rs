@@ -13,7 +13,7 @@ const STUCK: Duration = Duration::from_millis(10);
 
 /// A throttled worker queues a task and does not return from its poll before that task has run.
 #[test]
-fn what_waits_behind_a_poll_of_a_throttled_worker_is_found_at_once() {
+fn tasks_behind_a_poll_of_a_throttled_worker_are_found_at_once() {
     let turn = AtomicUsize::new(0);
     check_in_time(move || {
         let policy =

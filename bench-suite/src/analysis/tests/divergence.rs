@@ -222,7 +222,7 @@ fn a_convoy_at_a_lock() {
 }
 
 #[test]
-fn one_long_holder_is_no_convoy() {
+fn one_long_holder_is_not_a_convoy() {
     let run = |held: u64| {
         let mut recording = Recording::new("mn", 2);
         recording.config("held", &held.to_string());
@@ -345,7 +345,7 @@ fn the_first_large_difference_is_named_and_not_the_largest() {
 }
 
 #[test]
-fn two_runs_that_are_the_same_do_not_diverge() {
+fn identical_runs_do_not_diverge() {
     let run = stolen(8);
     assert_eq!(first_divergence([&run, &run]), None);
 }

@@ -56,7 +56,7 @@ fn parent(work_ns: u64, children: &[[u64; 2]]) -> Dag {
 }
 
 #[test]
-fn what_a_sleeper_is_woken_for_goes_to_whoever_is_free_first() {
+fn a_task_that_wakes_a_sleeper_goes_to_the_first_free_worker() {
     let dag = parent(100, &[[50, 100]]);
     // The parent's worker finishes long before the other worker is awake, and the result does not wait for that.
     assert_eq!(
@@ -98,7 +98,7 @@ fn workers_that_compute_at_once_hold_each_other_up() {
 }
 
 #[test]
-fn they_do_so_only_while_they_compute_at_once() {
+fn workers_delay_each_other_only_while_they_compute_at_once() {
     let machine = Contention {
         cores: 2,
         of_all_cores: 1.5,
@@ -108,7 +108,7 @@ fn they_do_so_only_while_they_compute_at_once() {
 }
 
 #[test]
-fn what_a_slow_worker_spawns_is_late() {
+fn spawns_of_a_slow_worker_are_late() {
     let machine = Contention {
         cores: 2,
         of_all_cores: 2.0,
@@ -131,7 +131,7 @@ fn workers_beyond_the_cores_wait_for_a_turn() {
 }
 
 #[test]
-fn the_machine_has_its_cores_and_none_speeds_up_another() {
+fn a_measured_machine_has_its_cores_and_no_speed_up() {
     let machine = Contention::measured();
     assert_eq!(machine.cores, crate::environment::cores());
     assert!(machine.of_all_cores >= 1.0 && machine.of_all_cores.is_finite());

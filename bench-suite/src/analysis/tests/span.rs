@@ -55,7 +55,7 @@ fn the_span_of_skynet_is_a_spawn_of_all_children_for_each_level() {
 }
 
 #[test]
-fn the_span_of_nqueens_is_that_of_the_piece_that_ends_last() {
+fn the_span_of_nqueens_is_that_of_its_last_piece() {
     for queens in [6, 8] {
         let ends = pieces(queens)
             .into_iter()
@@ -125,7 +125,7 @@ fn the_speed_up_is_predicted_from_a_run_on_one_worker() {
 }
 
 #[test]
-fn waits_for_what_is_no_task_are_in_the_span_and_named() {
+fn waits_for_other_things_than_tasks_are_in_the_span_and_named() {
     let mut recording = Recording::new("n1", 1);
     let task = recording.task("ticker", None);
     recording.spawn(0, 0, task);
@@ -154,7 +154,7 @@ fn waits_for_what_is_no_task_are_in_the_span_and_named() {
 }
 
 #[test]
-fn time_off_the_cpu_is_no_work() {
+fn time_off_the_cpu_does_not_count_as_work() {
     let mut recording = Recording::new("threads", 1);
     let task = recording.task("t", None);
     recording.poll(0, task, [0, 100], 1);
@@ -187,7 +187,7 @@ fn a_wake_up_during_a_poll_is_seen_by_the_next_one() {
 }
 
 #[test]
-fn a_poll_that_neither_begins_nor_ends_in_the_recording_is_there_all_the_time() {
+fn a_poll_without_begin_and_end_spans_the_recording() {
     let mut recording = Recording::new("mn", 2);
     let root = recording.task("root", None);
     let child = recording.task("child", Some(root));

@@ -24,7 +24,7 @@ fn two_workers() -> Run {
 }
 
 #[test]
-fn each_part_is_what_it_says_and_they_add_up_to_the_whole() {
+fn each_part_has_its_definition_and_all_add_up_to_the_whole() {
     let split = TimeSplit::of(&two_workers());
     let expected = TimeSplit {
         threads: 2,
@@ -45,7 +45,7 @@ fn each_part_is_what_it_says_and_they_add_up_to_the_whole() {
 }
 
 #[test]
-fn what_waited_while_a_worker_slept_is_counted_by_task() {
+fn waits_while_a_worker_slept_are_counted_by_task() {
     let run = two_workers();
     let waits = Waits::of(&Dag::of(&run), &run);
     assert_eq!(waits.total_ns, 260);
@@ -68,7 +68,7 @@ fn the_parts_of_any_run_add_up() {
 }
 
 #[test]
-fn a_task_s_own_thread_counts_while_it_is_there() {
+fn a_tasks_own_thread_counts_while_it_exists() {
     let mut recording = Recording::new("threads", 0);
     let thread = recording.thread(ThreadKind::Task);
     let task = recording.task("t", None);

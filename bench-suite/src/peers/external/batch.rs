@@ -20,7 +20,7 @@ use crate::workloads::scratch;
 const SAMPLES: u32 = 50;
 
 /// The most repetitions per order.
-const MOST_REPETITIONS: u64 = 1_000_000;
+const MAX_REPETITIONS: u64 = 1_000_000;
 
 /// Gives orders until the budget is used up.
 pub(super) fn measure(
@@ -100,7 +100,7 @@ impl Orders<'_> {
             if self.kind.repeats {
                 let one = (exchange.sample.wall_ns / repetitions).max(1);
                 let wanted = u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX) / one;
-                repetitions = wanted.clamp(1, MOST_REPETITIONS);
+                repetitions = wanted.clamp(1, MAX_REPETITIONS);
             }
             if begun.elapsed() >= warm_up {
                 break;
@@ -239,9 +239,9 @@ impl Orders<'_> {
 /// The lateness of each sleep, and the number of sleeps that were early by less than the resolution of the peer's
 /// timers.
 fn lateness(late_ns: &[i64], sleeps: u64, grain_ns: u64) -> Result<(Histogram<u64>, u64), Failure> {
-    let told = late_ns.len() as u64;
-    if told != sleeps {
-        let why = format!("it reports the lateness of {told} of {sleeps} sleeps");
+    let reported = late_ns.len() as u64;
+    if reported != sleeps {
+        let why = format!("it reports the lateness of {reported} of {sleeps} sleeps");
         return Err(Failure::WrongAnswer(why));
     }
     let mut histogram = Latency::histogram();

@@ -204,7 +204,7 @@ fn as_json(name: &str, state: &State, checks: Option<&Checks>) -> Value {
         };
         checks
             .iter()
-            .map(|(workload, told)| (*workload, outcome(told)))
+            .map(|(workload, answer)| (*workload, outcome(answer)))
             .collect()
     });
     json!({

@@ -20,10 +20,10 @@ use crate::vocabulary::{Failure, Params};
 const GRACE: Duration = Duration::from_secs(3);
 
 /// How long to wait for a silent peer before checking whether it still runs.
-const PATIENCE: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The longest accepted line: the lateness of a few million sleeps.
-const LONGEST_LINE: u64 = 64 << 20;
+const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// The lab's messages to a peer after the request.
 #[derive(Debug, Serialize)]
@@ -194,11 +194,11 @@ impl Conversation {
     /// that it left behind may hold the output open.
     fn next(&mut self) -> Result<Option<Word>, Failure> {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(CHECK_INTERVAL) {
                 Ok(line) => return parse(&line).map(Some),
                 Err(RecvTimeoutError::Timeout) if !self.exited() => {}
                 // Its last message may still be on the way.
-                Err(RecvTimeoutError::Timeout) => match self.lines.recv_timeout(PATIENCE) {
+                Err(RecvTimeoutError::Timeout) => match self.lines.recv_timeout(CHECK_INTERVAL) {
                     Ok(line) => return parse(&line).map(Some),
                     Err(_) => return Ok(None),
                 },
@@ -262,7 +262,7 @@ impl Conversation {
         let status = self.wait();
         let mut last = None;
         while self.style == Style::Protocol
-            && let Ok(line) = self.lines.recv_timeout(PATIENCE)
+            && let Ok(line) = self.lines.recv_timeout(CHECK_INTERVAL)
         {
             match parse(&line)? {
                 Word::Failure { status, error } => return Err(failure(status, &error)),
@@ -305,7 +305,7 @@ fn lines_of(output: ChildStdout) -> Receiver<Vec<u8>> {
             let mut line = Vec::new();
             let heard = output
                 .by_ref()
-                .take(LONGEST_LINE)
+                .take(MAX_LINE_BYTES)
                 .read_until(b'\n', &mut line);
             if !matches!(heard, Ok(length) if length > 0) || sender.send(line).is_err() {
                 break;

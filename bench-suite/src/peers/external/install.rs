@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_with_how_to_get_it() {
+    fn a_missing_peer_is_reported_with_how_to_install_it() {
         let peer = peer(Path::new("/"), r#""command": ["no-such-program-here"]"#);
         let Err(Failure::NotInstalled(why)) = look(&peer) else {
             panic!("it is not there")
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_runs_once_and_its_failure_is_told() {
+    fn a_build_runs_once_and_its_failure_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let builds = r#""command": ["sh"], "build": [["sh", "-c", "echo . >> {build}/times"]]"#;
         let peer_that_builds = peer(folder.path(), builds);

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_manifest_is_told_in_one_line() {
+    fn a_wrong_manifest_is_reported_in_one_line() {
         for (from, to) in [
             ("\"x\", \"language\"", "\"x y\", \"language\""),
             ("[\"spawn\"]", "[]"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_found_in_what_programs_print() {
+    fn versions_are_found_in_the_output_of_programs() {
         for (text, version) in [
             ("go version go1.22.3 linux/amd64", "1.22.3"),
             ("Python 3.11.7", "3.11.7"),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_applied_and_told() {
+    fn limits_are_applied_and_reported() {
         let text = WHOLE.replace(
             "[\"spawn\"]",
             "[\"spawn\"], \"limits\": {\"spawn\": {\"size\": 9}}",

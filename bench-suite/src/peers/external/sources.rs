@@ -20,7 +20,7 @@ pub(crate) const CACHE: &str = "LAB_PEERS_CACHE";
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/peer_sources.rs"));
 
 /// A folder of manifests is small. Without a limit, the search would take forever in a home folder.
-const MOST_FILES: usize = 1000;
+const MAX_FILES: usize = 1000;
 
 /// All peers, and what is wrong with invalid manifests.
 pub(crate) struct Found {
@@ -136,7 +136,7 @@ fn is_manifest(path: &Path) -> bool {
 /// The manifests in `folder` and its direct subfolders.
 fn manifests_in(folder: &Path, manifests: &mut Vec<PathBuf>) -> io::Result<()> {
     let inner = |path: &Path| -> io::Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(path)?.take(MOST_FILES);
+        let entries = fs::read_dir(path)?.take(MAX_FILES);
         entries.map(|entry| Ok(entry?.path())).collect()
     };
     for path in inner(folder)? {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn manifests_are_found_in_a_folder_and_the_folders_in_it_and_bad_ones_are_told() {
+    fn manifests_are_found_in_nested_folders_and_bad_ones_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let manifest = |name: &str| {
             format!(

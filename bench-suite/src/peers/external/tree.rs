@@ -159,10 +159,10 @@ pub(crate) fn end_marked() {
     };
     // A process without an environment is about to end or has just started. Look at it again, but not forever, because
     // it may not be ours.
-    let patience = Cell::new(10_u32);
+    let looks_left = Cell::new(10_u32);
     let unclear = |id: u32| {
-        let again = patience.get() > 0 && environment(id).is_empty() && runs_unseen(id);
-        patience.set(patience.get().saturating_sub(u32::from(again)));
+        let again = looks_left.get() > 0 && environment(id).is_empty() && runs_unseen(id);
+        looks_left.set(looks_left.get().saturating_sub(u32::from(again)));
         again
     };
     // When an exiting process ends, its children become ours.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use prost::Message as _;
 
 use super::format::{ABSENT, Event, Kind, Run, Thread, Trace};
-use super::slices::{self, Doing, Slice};
+use super::slices::{self, Activity, Slice};
 use messages::{
     DebugAnnotation, EventName, EventType, INCREMENTAL_STATE_CLEARED, InternedData,
     NEEDS_INCREMENTAL_STATE, ProcessDescriptor, ThreadDescriptor, TracePacket, TrackDescriptor,
@@ -250,16 +250,16 @@ fn instant(event: &Event) -> Option<&'static str> {
     })
 }
 
-fn category(doing: Doing) -> &'static str {
+fn category(doing: Activity) -> &'static str {
     match doing {
-        Doing::Polling(_) => "poll",
-        Doing::Sleeping => "sleep",
-        Doing::Blocking(_) => "blocking",
+        Activity::Polling(_) => "poll",
+        Activity::Sleeping => "sleep",
+        Activity::Blocking(_) => "blocking",
     }
 }
 
-fn notes_of_task(run: &Run, doing: Doing) -> Vec<DebugAnnotation> {
-    let (Doing::Polling(id) | Doing::Blocking(id)) = doing else {
+fn notes_of_task(run: &Run, doing: Activity) -> Vec<DebugAnnotation> {
+    let (Activity::Polling(id) | Activity::Blocking(id)) = doing else {
         return Vec::new();
     };
     if id == ABSENT {
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_in_the_name() {
+    fn dropped_events_are_in_the_name() {
         let mut run = small(&[]);
         run.dropped = 7;
         let packets = decoded(run);

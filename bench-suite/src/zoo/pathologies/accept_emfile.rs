@@ -48,10 +48,10 @@ fn drive(target: &Target) -> Result<f64, String> {
 
 /// More clients than the server has descriptors. Each has sent a request.
 pub(super) fn crowd(target: &Target) -> Result<Vec<TcpStream>, String> {
-    let patience = Duration::from_secs(5);
+    let timeout = Duration::from_secs(5);
     let mut clients = Vec::with_capacity(CONNECTIONS);
     for number in 0..CONNECTIONS {
-        let mut client = target.connect(patience).map_err(at_start)?;
+        let mut client = target.connect(timeout).map_err(at_start)?;
         if number == 0 {
             ask(&mut client, b'e').map_err(at_start)?;
         } else if client.write_all(b"e").is_err() {

@@ -28,9 +28,9 @@ fn drive(target: &Target) -> Result<f64, String> {
 
 /// Counts echoes beside `count` tasks that each occupy a thread, after receiving `byte`.
 pub(super) fn beside(target: &Target, byte: u8, count: usize) -> Result<f64, String> {
-    let patience = Duration::from_secs(5);
-    let mut beside = target.connect(patience).map_err(at_start)?;
-    let hogs: Result<Vec<_>, _> = (0..count).map(|_| target.connect(patience)).collect();
+    let timeout = Duration::from_secs(5);
+    let mut beside = target.connect(timeout).map_err(at_start)?;
+    let hogs: Result<Vec<_>, _> = (0..count).map(|_| target.connect(timeout)).collect();
     let mut hogs = hogs.map_err(at_start)?;
     for stream in hogs.iter_mut().chain([&mut beside]) {
         ask(stream, b'e').map_err(at_start)?;

@@ -22,20 +22,18 @@ pub(super) const PATHOLOGY: Pathology = Pathology {
 };
 
 fn drive(target: &Target) -> Result<f64, String> {
-    let patience = Duration::from_secs(10);
+    let timeout = Duration::from_secs(10);
     let connections = |count: u64| -> Result<f64, String> {
         let before = target.cpu_seconds();
         for _ in 0..count {
-            let mut stream = target
-                .connect(patience)
-                .map_err(|error| error.to_string())?;
+            let mut stream = target.connect(timeout).map_err(|error| error.to_string())?;
             ask(&mut stream, b'e').map_err(|error| error.to_string())?;
         }
         Ok(target.cpu_seconds() - before)
     };
     connections(target.size / 4)?;
     let alone = connections(target.size)?;
-    let mut stream = target.connect(patience).map_err(at_start)?;
+    let mut stream = target.connect(timeout).map_err(at_start)?;
     ask(&mut stream, b'a').map_err(at_start)?;
     // Let all of them go back to waiting after the first herd.
     std::thread::sleep(Duration::from_millis(500));

@@ -12,7 +12,7 @@ use crate::zoo::pathology::{Bound, Pathology};
 use crate::zoo::stage::Stage;
 
 /// Long enough for another thread to take the task, even on a busy machine.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIME_TO_STEAL: Duration = Duration::from_millis(500);
 
 pub(super) const PATHOLOGY: Pathology = Pathology {
     name: "lifo-hostage",
@@ -76,7 +76,7 @@ fn hold(hostage: &Hostage) -> bool {
         waker.wake();
     }
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE && !hostage.ran.load(Ordering::SeqCst) {
+    while begun.elapsed() < TIME_TO_STEAL && !hostage.ran.load(Ordering::SeqCst) {
         std::hint::spin_loop();
     }
     hostage.ran.load(Ordering::SeqCst)

@@ -28,12 +28,12 @@ pub(super) const PATHOLOGY: Pathology = Pathology {
 };
 
 fn drive(target: &Target) -> Result<f64, String> {
-    let patience = Duration::from_secs(5);
+    let timeout = Duration::from_secs(5);
     let stop = Arc::new(AtomicBool::new(false));
     let echoes = Arc::new(AtomicU64::new(0));
     let mut busy = Vec::with_capacity(BUSY);
     for _ in 0..BUSY {
-        let mut stream = target.connect(patience).map_err(at_start)?;
+        let mut stream = target.connect(timeout).map_err(at_start)?;
         ask(&mut stream, b'e').map_err(at_start)?;
         let (stop, echoes) = (Arc::clone(&stop), Arc::clone(&echoes));
         busy.push(thread::spawn(move || {
@@ -44,7 +44,7 @@ fn drive(target: &Target) -> Result<f64, String> {
     }
     let newcomer = || {
         let before = echoes.load(Ordering::Relaxed);
-        let mut stream = target.connect(patience)?;
+        let mut stream = target.connect(timeout)?;
         ask(&mut stream, b'e')?;
         Ok(echoes.load(Ordering::Relaxed) - before)
     };

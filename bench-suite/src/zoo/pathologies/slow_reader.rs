@@ -25,11 +25,11 @@ pub(super) const PATHOLOGY: Pathology = Pathology {
 };
 
 fn drive(target: &Target) -> Result<f64, String> {
-    let patience = Duration::from_secs(10);
-    let mut slow = target.connect(patience).map_err(at_start)?;
+    let timeout = Duration::from_secs(10);
+    let mut slow = target.connect(timeout).map_err(at_start)?;
     slow.write_all(b"s").map_err(at_start)?;
     thread::sleep(Duration::from_secs(1));
-    let mut other = target.connect(patience).map_err(at_start)?;
+    let mut other = target.connect(timeout).map_err(at_start)?;
     other.write_all(b"c").map_err(|error| error.to_string())?;
     let mut line = String::new();
     let read = BufReader::new(&other).read_line(&mut line);

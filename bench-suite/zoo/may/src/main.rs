@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use may::go;
 
 /// A coroutine takes two of Linux's default limit of 65,530 mappings: its stack and the guard page.
-const MOST_COROUTINES: usize = 32_000;
+const MAX_COROUTINES: usize = 32_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -31,7 +31,7 @@ fn main() {
         "outside-spawns" => programs::outside_spawns,
         "panic-storm" => programs::panic_storm,
         "await-chain" => {
-            if size > MOST_COROUTINES {
+            if size > MAX_COROUTINES {
                 let why = format!("{size} coroutines are twice as many mappings, and a system has room for 65530");
                 return say(&format!("{{\"failed\": \"{why}\"}}"));
             }

@@ -145,10 +145,10 @@ async fn yield_driver() -> u64 {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let served = Arc::new(AtomicBool::new(false));
-    let told = served.clone();
+    let notify = served.clone();
     tokio::spawn(async move {
         socket.recv(&mut [0; 8]).await.unwrap();
-        told.store(true, SeqCst);
+        notify.store(true, SeqCst);
     });
     // The reader now waits for the socket, which is not ready.
     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -23,7 +23,7 @@ use runtime_library::net::{
 use runtime_library::{Runtime, TcpListener as _};
 
 /// Nobody listens here: a connect is refused at once.
-const DESERTED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+const UNUSED_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 pub(super) fn operations<R: Runtime>() -> Vec<Operation<R>> {
     let mut all = vec![
@@ -93,23 +93,23 @@ pub(super) fn operations<R: Runtime>() -> Vec<Operation<R>> {
             ],
             |loops: Loops<R>| async move {
                 for _ in loops.rounds() {
-                    assert!(TcpStream::connect(DESERTED).await.is_err());
+                    assert!(TcpStream::connect(UNUSED_ADDRESS).await.is_err());
                 }
                 for _ in loops.rounds() {
                     assert!(TcpStream::connect(Own).await.is_err());
                 }
                 for _ in loops.rounds() {
                     let driver = context::with("a case", |ambient| ambient.io_driver());
-                    assert!(TcpStream::connect_on(driver, DESERTED).await.is_err());
+                    assert!(TcpStream::connect_on(driver, UNUSED_ADDRESS).await.is_err());
                 }
                 for _ in loops.rounds() {
-                    assert!(open_connection(DESERTED).await.is_err());
+                    assert!(open_connection(UNUSED_ADDRESS).await.is_err());
                 }
                 for _ in loops.rounds() {
                     assert!(UnixStream::connect("/no/such/socket").await.is_err());
                 }
                 for _ in loops.rounds() {
-                    assert!(loops.runtime.connect(DESERTED).await.is_err());
+                    assert!(loops.runtime.connect(UNUSED_ADDRESS).await.is_err());
                 }
             },
         ),

@@ -145,12 +145,12 @@ where
             assert_is_now(start + HOUR);
         });
         let ended = Event::new();
-        let tell = ended.clone();
+        let notify = ended.clone();
         let job = begin(Box::new(move || {
             assert_eq!(now(), start);
             thread::sleep(BUSY);
             assert_eq!(now(), start);
-            tell.set();
+            notify.set();
         }));
         if detached {
             drop(job);
@@ -352,8 +352,8 @@ pub fn c09_a_sleep_on_a_non_worker_thread_passes_at_once<S: ClockSubject>() {
 
 /// 4: a shutdown drops sleeping tasks without waking them, and lets no time pass.
 pub fn c04_a_shutdown_lets_no_time_pass<S: ClockSubject>() {
-    struct Tells(Count);
-    impl Drop for Tells {
+    struct NotifiesOnDrop(Count);
+    impl Drop for NotifiesOnDrop {
         fn drop(&mut self) {
             self.0.add();
         }
@@ -366,11 +366,11 @@ pub fn c04_a_shutdown_lets_no_time_pass<S: ClockSubject>() {
     let start = clock.now();
     let tasks: Vec<_> = (0..20)
         .map(|_| {
-            let (tells, asleep) = (Tells(dropped.clone()), asleep.clone());
+            let (notifies, asleep) = (NotifiesOnDrop(dropped.clone()), asleep.clone());
             rt.spawn(async move {
                 asleep.add();
                 sleep(HOUR).await;
-                unreachable!("{:?} passed", tells.0);
+                unreachable!("{:?} passed", notifies.0);
             })
         })
         .collect();

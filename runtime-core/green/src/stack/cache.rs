@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use super::slab::Class;
 
 /// The most stacks that a thread keeps.
-const MOST: usize = 64;
+const MAX_CACHED: usize = 64;
 /// How many stacks move to or from the pool at a time.
-const BATCH: usize = MOST / 2;
+const BATCH: usize = MAX_CACHED / 2;
 
 /// Free stacks of one class, which is that of the last request.
 struct Cache {
@@ -82,7 +82,7 @@ pub(super) fn give_back(class: Class, top: usize) {
     let cached = CACHE.try_with(|cache| {
         cache.change_class(class);
         let mut tops = cache.tops.borrow_mut();
-        if tops.len() == MOST {
+        if tops.len() == MAX_CACHED {
             CACHED.fetch_sub(BATCH, Relaxed);
             class.give_back(tops.drain(..BATCH));
         }

@@ -100,8 +100,8 @@ fn page_bytes() -> usize {
     static PAGE_BYTES: OnceLock<usize> = OnceLock::new();
     *PAGE_BYTES.get_or_init(|| {
         // SAFETY: it only returns a number.
-        let told = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        usize::try_from(told).unwrap_or(4096)
+        let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(bytes).unwrap_or(4096)
     })
 }
 

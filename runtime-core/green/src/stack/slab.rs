@@ -21,9 +21,9 @@ pub(crate) const GUARD_BYTES: usize = 16 * 1024;
 pub(super) const CLASSES: usize = 32;
 /// The approximate size of the first slab of a class. Each further slab is twice as large.
 const FIRST_SLAB_BYTES: usize = 4 << 20;
-const LARGEST_SLAB_BYTES: usize = 4 << 30;
+const MAX_SLAB_BYTES: usize = 4 << 30;
 /// This many free stacks of a class keep their pages. The pages of older ones are returned to the system.
-const WARM: usize = 1024;
+const MAX_WARM: usize = 1024;
 
 /// All stacks of one size, which is a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl Class {
         let mut free = pool.free();
         for top in tops {
             free.tops.push(top);
-            if free.tops.len() - free.lent > WARM {
+            if free.tops.len() - free.lent > MAX_WARM {
                 // Under the lock, because no task may begin to use it meanwhile. If the system refuses, the pages just
                 // stay.
                 // SAFETY: nobody uses the stack.
@@ -173,7 +173,7 @@ impl Class {
             let start = map(bytes)?;
             free.fresh = start..start + bytes;
             free.slabs.push(start..start + bytes);
-            free.next_slab_bytes = (free.next_slab_bytes * 2).min(LARGEST_SLAB_BYTES);
+            free.next_slab_bytes = (free.next_slab_bytes * 2).min(MAX_SLAB_BYTES);
             pool.slabs.fetch_add(1, Relaxed);
             pool.mapped_bytes.fetch_add(bytes, Relaxed);
         }

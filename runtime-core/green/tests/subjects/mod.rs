@@ -13,7 +13,7 @@ pub(crate) struct OneWorker(runtime_mn::Runtime);
 pub(crate) struct Threads(runtime_threads::Runtime);
 
 /// Skips cases that need a task to move. Under M:N a pinned task waits for its worker, whatever that worker does.
-fn skip_what_moves() {
+fn skip_cases_that_move_tasks() {
     const BESIDE_ITS_WORKERS_POLL: [&str; 4] = [
         // Another worker takes it.
         "c15_",
@@ -102,7 +102,7 @@ subject!(
     runtime_mn::Handle,
     |subject: &Mn| subject.0.handle().clone(),
     |clock| {
-        skip_what_moves();
+        skip_cases_that_move_tasks();
         runtime_mn::Runtime::builder()
             .workers(2)
             .clock(clock)

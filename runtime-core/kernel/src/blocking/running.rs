@@ -10,13 +10,13 @@ use crate::primitives::thread_local;
 use crate::time::Hold;
 
 /// Runs for no runtime.
-const NOBODY: usize = 0;
+const NO_RUNTIME: usize = 0;
 /// Runs for every runtime: a thread that serves all of them.
-const EVERYBODY: usize = usize::MAX;
+const EVERY_RUNTIME: usize = usize::MAX;
 
 thread_local! {
     /// The identity of the runtime. It is only compared.
-    static RUNS_FOR: Cell<usize> = const { Cell::new(NOBODY) };
+    static RUNS_FOR: Cell<usize> = const { Cell::new(NO_RUNTIME) };
 }
 
 /// The address of its pool, because under 1:1 each task has its own ambient.
@@ -35,8 +35,14 @@ impl RunsFor {
     }
 
     /// For a thread of ours that serves all runtimes, and must not wait for any of them.
+    pub fn every_runtime() -> Self {
+        Self(RUNS_FOR.replace(EVERY_RUNTIME))
+    }
+
+    /// The former name of [`RunsFor::every_runtime`].
+    #[deprecated(note = "it is called `every_runtime`")]
     pub fn everybody() -> Self {
-        Self(RUNS_FOR.replace(EVERYBODY))
+        Self::every_runtime()
     }
 }
 
@@ -87,5 +93,5 @@ impl OnBehalf {
 /// so the job must not wait for the runtime's tasks: an owner that is dropped there only begins the shutdown.
 pub fn is_in_job_of(ambient: &Arc<dyn Ambient>) -> bool {
     let runs_for = RUNS_FOR.get();
-    runs_for == EVERYBODY || runs_for == identity(ambient)
+    runs_for == EVERY_RUNTIME || runs_for == identity(ambient)
 }

@@ -134,7 +134,7 @@ fn no_job_is_lost_between_retiring_threads_and_bursts() {
 }
 
 #[test]
-fn shutdown_cancels_the_queue_and_names_what_still_runs() {
+fn shutdown_cancels_the_queue_and_names_running_jobs() {
     let pool = pool(1, LONG);
     let (started, has_started) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -158,7 +158,7 @@ fn shutdown_cancels_the_queue_and_names_what_still_runs() {
 }
 
 #[test]
-fn a_time_limit_beyond_the_clock_waits_for_ever() {
+fn a_time_limit_beyond_the_clock_waits_forever() {
     let pool = pool(2, LONG);
     let job = pool.spawn(|| 1);
     assert_eq!(block_on(job).unwrap(), 1);

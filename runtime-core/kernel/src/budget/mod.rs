@@ -18,8 +18,8 @@
 //! - *A poller that does not return.* A `block_on` inside a task polls again at once, and nobody renews the budget.
 //!   Refusals are therefore counted, and after a certain number the budget is renewed. A refusal through a waker other
 //!   than the task's own counts for much more. `block_on` has its own waker. So has each child of a combinator, but
-//!   that child is refused once and then the combinator returns. [`IMPATIENCE`] and [`FOREIGN_WAKER`] have the
-//!   numbers.
+//!   that child is refused once and then the combinator returns. [`REFUSALS_BEFORE_RENEWAL`] and
+//!   [`FOREIGN_WAKER`] have the numbers.
 //!
 //! **Where it ends.** A thread on which nobody arms a budget (another executor, a plain `block_on`) is not limited:
 //! nobody would ever renew a used-up budget there. For the same reason the limit is lifted where our own code polls or
@@ -45,7 +45,11 @@ pub const UNITS_PER_POLL: u32 = 128;
 /// After this many refusals in one poll the budget is renewed, because the poller evidently does not return. It is
 /// more than any `select` has branches: a loop over a `select` that is always ready is refused in each branch, and
 /// then returns.
-pub const IMPATIENCE: u32 = 1 << 16;
+pub const REFUSALS_BEFORE_RENEWAL: u32 = 1 << 16;
+
+/// The former name of [`REFUSALS_BEFORE_RENEWAL`].
+#[deprecated(note = "it is called `REFUSALS_BEFORE_RENEWAL`")]
+pub const IMPATIENCE: u32 = REFUSALS_BEFORE_RENEWAL;
 
 /// What a refusal counts if it comes through a waker that is not the task's own: about a thousand of them renew the
 /// budget.
@@ -174,7 +178,7 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Spent> {
         FOREIGN_WAKER
     };
     let refusals = before.refusals() + weight;
-    if refusals >= IMPATIENCE {
+    if refusals >= REFUSALS_BEFORE_RENEWAL {
         let remaining = UNITS_PER_POLL as u16 - 1;
         BUDGET.set(Budget::new(remaining, before.reserves(), 0));
         return Poll::Ready(Spent { refund: true });

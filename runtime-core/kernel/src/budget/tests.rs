@@ -59,7 +59,7 @@ fn an_operation_without_progress_costs_nothing() {
 }
 
 #[test]
-fn a_nested_poll_leaves_the_outer_one_what_it_had() {
+fn a_nested_poll_restores_the_outer_budget() {
     let mut cx = Context::from_waker(Waker::noop());
     let _outer = arm();
     assert_eq!(proceed_up_to(100, &mut cx), 100);
@@ -107,18 +107,18 @@ fn each_refusal_leaves_a_reserve_half_as_large() {
 }
 
 #[test]
-fn a_poller_who_does_not_return_is_let_through() {
+fn a_poller_that_does_not_return_gets_a_new_budget() {
     let mut cx = Context::from_waker(Waker::noop());
     let _armed = arm();
     assert_eq!(proceed_in(1000, &mut cx), 255);
     // This waker belongs to no task, so about a thousand refusals are enough, each time.
-    let refusals = (IMPATIENCE / FOREIGN_WAKER) as usize;
+    let refusals = (REFUSALS_BEFORE_RENEWAL / FOREIGN_WAKER) as usize;
     assert_eq!(proceed_in(refusals, &mut cx), UNITS_PER_POLL as usize);
     assert_eq!(proceed_in(refusals + 200, &mut cx), UNITS_PER_POLL as usize);
 }
 
 #[test]
-fn what_is_made_of_others_spends_if_they_do_not() {
+fn a_combinator_spends_if_its_parts_do_not() {
     let mut cx = Context::from_waker(Waker::noop());
     let _armed = arm();
     for spends in [true, false] {

@@ -32,7 +32,7 @@ const SPINS: u32 = 20;
 const LONG_YIELD: Duration = Duration::from_micros(100);
 
 /// The maximum number of waits without a yield after a long yield.
-const MOST_SKIPPED: u8 = 63;
+const MAX_SKIPPED: u8 = 63;
 
 thread_local! {
     /// How many of the next waits do not yield, and how many there were after the last long yield.
@@ -61,7 +61,7 @@ fn yield_timed() -> bool {
         skipped.set(if was_short {
             (0, last / 2)
         } else {
-            let next = (2 * last + 1).min(MOST_SKIPPED);
+            let next = (2 * last + 1).min(MAX_SKIPPED);
             (next, next)
         });
     });

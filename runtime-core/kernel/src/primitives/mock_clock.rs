@@ -62,7 +62,7 @@ pub fn sleep(duration: Duration) {
 /// Runs the program of a test, with its own clock.
 pub fn run<R>(program: impl FnOnce() -> R) -> R {
     TIME.set(Time::default());
-    let clock = shuttle::thread::spawn(tell_time);
+    let clock = shuttle::thread::spawn(run_clock);
     TIME.with_borrow_mut(|time| time.clock.thread = Some(usize::from(clock.thread().id())));
     let result = program();
     let gate = TIME.with_borrow_mut(|time| {
@@ -80,7 +80,7 @@ pub fn thread() -> Option<(usize, bool)> {
 }
 
 /// The clock's thread.
-fn tell_time() {
+fn run_clock() {
     loop {
         // The test's scheduler returns here when the time may advance.
         scheduling_point();

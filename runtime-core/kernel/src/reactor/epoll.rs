@@ -122,7 +122,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_micros(300);
     /// Long enough for any machine; only a broken test waits that long.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIME_LIMIT: Duration = Duration::from_secs(60);
 
     /// All three kinds of waits do what they should, whichever system call the kernel allows.
     fn check_waits(wait: Wait) {
@@ -140,12 +140,12 @@ mod tests {
 
         epoll.notify();
         assert_eq!(
-            epoll.poll(Some(PATIENCE), &sources).unwrap(),
+            epoll.poll(Some(TIME_LIMIT), &sources).unwrap(),
             Polled::default()
         );
         epoll.notify();
         assert_eq!(epoll.poll(None, &sources).unwrap(), Polled::default());
-        assert!(began.elapsed() < PATIENCE, "each was ended by its notify");
+        assert!(began.elapsed() < TIME_LIMIT, "each was ended by its notify");
         assert_eq!(
             epoll.poll(Some(Duration::ZERO), &sources).unwrap(),
             Polled::default()
@@ -171,7 +171,7 @@ mod tests {
             let instance = epoll::create(CreateFlags::CLOEXEC).unwrap();
             epoll::add(&instance, &far, EventData::new_u64(7), EventFlags::IN).unwrap();
             let mut buffer = [const { MaybeUninit::<Event>::uninit() }; 4];
-            for timeout in [None, Some(Duration::ZERO), Some(PATIENCE)] {
+            for timeout in [None, Some(Duration::ZERO), Some(TIME_LIMIT)] {
                 let events = wait.wait(instance.as_fd(), &mut buffer, timeout).unwrap();
                 let [Event { flags, data }] = *events else {
                     panic!("one event: {}", events.len());

@@ -9,7 +9,7 @@ use crate::primitives::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::primitives::{Mutex, now};
 
 /// How long a called future may block the others.
-const PATIENCE: Duration = Duration::from_millis(10);
+const MAX_DELAY: Duration = Duration::from_millis(10);
 
 /// A called future, with others behind it.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Calls {
     #[inline]
     pub(super) fn bound(&self, timeout: Option<Duration>) -> Option<Duration> {
         if self.any.load(Relaxed) {
-            return Some(timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE)));
+            return Some(timeout.map_or(MAX_DELAY, |timeout| timeout.min(MAX_DELAY)));
         }
         timeout
     }
@@ -92,7 +92,7 @@ impl Calls {
                 call.since = now();
                 true
             }
-            Found::Called(_) if now().duration_since(call.since) < PATIENCE => true,
+            Found::Called(_) if now().duration_since(call.since) < MAX_DELAY => true,
             Found::Called(_) => {
                 late.push((call.token, call.direction));
                 false

@@ -169,7 +169,7 @@ mod loom_tests {
 
     /// An event for the slot's previous owner neither wakes nor marks the next one.
     #[test]
-    fn a_late_event_touches_nobody() {
+    fn a_late_event_wakes_no_new_owner() {
         loom::model(|| {
             let sources = Arc::new(Sources::new());
             let old = sources.claim(0).unwrap();

@@ -6,9 +6,9 @@ use rustix::event::Timespec;
 
 /// `duration` for the kernel, limited to 100 years.
 pub(super) fn timespec(duration: Duration) -> Timespec {
-    const LONGEST: u64 = 100 * 366 * 24 * 3600;
+    const MAX_SECONDS: u64 = 100 * 366 * 24 * 3600;
     Timespec {
-        tv_sec: duration.as_secs().min(LONGEST) as i64,
+        tv_sec: duration.as_secs().min(MAX_SECONDS) as i64,
         tv_nsec: i64::from(duration.subsec_nanos()) as _,
     }
 }

@@ -11,7 +11,7 @@ use crate::saved_waker::{PollWaker, SavedWaker};
 /// Such a caller has no destructor that could remove its waker. A caller that polls with new wakers all the time (for
 /// example in a `select` over a set of futures) would accumulate them. Beyond this number, the oldest one is woken and
 /// dropped. If it still waits, it polls again and is back in the list. So nothing is lost, and the list is bounded.
-const UNKEYED_MAX: usize = 32;
+const MAX_UNKEYED: usize = 32;
 
 /// The place of a waiting future in a list: it removes its waker when it is dropped. Keys grow: of two futures that
 /// take turns, the one with the smaller key came first.
@@ -157,7 +157,7 @@ impl WaitList {
                 unkeyed += 1;
             }
         }
-        let displaced = if unkeyed < UNKEYED_MAX {
+        let displaced = if unkeyed < MAX_UNKEYED {
             None
         } else {
             self.remove_where(|waiter| waiter.key.is_none())

@@ -35,10 +35,10 @@ pub use cache::BlockCache;
 /// multiple of an alignment, all of its blocks have that alignment, because their size is a multiple of it.
 const GRAIN_BYTES: usize = 8;
 /// No block is smaller, so that it can be linked into a list.
-const SMALLEST_BYTES: usize = size_of::<FreeBlock>();
+const MIN_BLOCK_BYTES: usize = size_of::<FreeBlock>();
 /// Each larger task comes from the global allocator.
-const LARGEST_BYTES: usize = 1024;
-const CLASSES: usize = LARGEST_BYTES / GRAIN_BYTES;
+const MAX_BLOCK_BYTES: usize = 1024;
+const CLASSES: usize = MAX_BLOCK_BYTES / GRAIN_BYTES;
 /// The number of blocks that change hands at a time.
 const MAGAZINE: usize = 256;
 
@@ -161,13 +161,13 @@ unsafe impl Sync for Arena {}
 /// after the first would be misaligned.
 fn class_of(layout: Layout) -> Option<usize> {
     let is_padded = layout.size() & (layout.align() - 1) == 0;
-    (layout.size() <= LARGEST_BYTES && layout.align() <= PAGE_ALIGN && is_padded)
-        .then(|| layout.size().max(SMALLEST_BYTES).div_ceil(GRAIN_BYTES) - 1)
+    (layout.size() <= MAX_BLOCK_BYTES && layout.align() <= PAGE_ALIGN && is_padded)
+        .then(|| layout.size().max(MIN_BLOCK_BYTES).div_ceil(GRAIN_BYTES) - 1)
 }
 
 /// The layout of a separate block: it has at least room and alignment for a state word.
 fn large_layout(layout: Layout) -> Layout {
-    let size = layout.size().max(SMALLEST_BYTES);
+    let size = layout.size().max(MIN_BLOCK_BYTES);
     let align = layout.align().max(align_of::<Header>());
     Layout::from_size_align(size, align)
         .expect("the layout of a task is smaller than half of the address space")
@@ -407,14 +407,14 @@ mod tests {
 
     #[test]
     fn classes_fit_their_blocks() {
-        for size in 1..=LARGEST_BYTES {
+        for size in 1..=MAX_BLOCK_BYTES {
             let class = class_of(Layout::from_size_align(size, 1).unwrap()).unwrap();
-            let size = size.max(SMALLEST_BYTES);
+            let size = size.max(MIN_BLOCK_BYTES);
             assert!(block_bytes(class) >= size && block_bytes(class) < size + GRAIN_BYTES);
         }
         // The second block of a page would be misaligned.
         assert!(class_of(Layout::from_size_align(9, 8).unwrap()).is_none());
-        assert!(class_of(Layout::from_size_align(LARGEST_BYTES + 8, 8).unwrap()).is_none());
+        assert!(class_of(Layout::from_size_align(MAX_BLOCK_BYTES + 8, 8).unwrap()).is_none());
         assert!(class_of(Layout::from_size_align(0, 2 * PAGE_ALIGN).unwrap()).is_none());
     }
 

@@ -93,7 +93,7 @@ impl JoinWaker {
     ///
     /// SAFETY: it is not `NONE`, and not used again.
     #[inline(never)]
-    unsafe fn let_go(&mut self) {
+    unsafe fn release(&mut self) {
         match self.in_box() {
             // SAFETY: the box is ours. Its destructor is user code, and the caller is in the middle of something.
             Some(waker) => discard(unsafe { Box::from_raw(waker.as_ptr()) }),
@@ -126,7 +126,7 @@ impl Drop for JoinWaker {
     fn drop(&mut self) {
         if !self.0.is_null() {
             // SAFETY: it is not used again.
-            unsafe { self.let_go() };
+            unsafe { self.release() };
         }
     }
 }

@@ -16,20 +16,20 @@ use crate::contain::{discard, drop_each};
 use crate::primitives::{now, thread_local};
 
 /// How long a thread waits, at least, while no left-over work ends. Some of it may never end.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MIN_STALL_TIME: Duration = Duration::from_secs(2);
 /// How often it looks, at least. A machine that is too busy to complete the waits is also too busy for these looks.
-const LOOKS: u32 = 500;
+const MIN_STALL_LOOKS: u32 = 500;
 /// The length of a single wait.
 pub const LOOK: Duration = Duration::from_millis(1);
 
-/// The remaining time that a thread waits for work that may never end.
+/// Limits how long a thread waits while no left-over work ends.
 #[derive(Debug)]
-pub struct Patience {
+pub struct StallTimeout {
     since: Instant,
     looks: u32,
 }
 
-impl Patience {
+impl StallTimeout {
     /// Starts now.
     pub fn begin() -> Self {
         Self {
@@ -41,9 +41,13 @@ impl Patience {
     /// Counts a look. True after enough looks and enough time.
     pub fn is_over(&mut self) -> bool {
         self.looks = self.looks.saturating_add(1);
-        self.looks >= LOOKS && now() >= self.since + PATIENCE
+        self.looks >= MIN_STALL_LOOKS && now() >= self.since + MIN_STALL_TIME
     }
 }
+
+/// The former name of [`StallTimeout`].
+#[deprecated(note = "it is called `StallTimeout`")]
+pub type Patience = StallTimeout;
 
 /// Left-over work that can be continued. Dropping it gives it up.
 pub trait LeftOver {
@@ -91,11 +95,11 @@ impl Ending {
         }
     }
 
-    /// Continues the left-over work until all of it has ended, or until none of it has ended during a [`Patience`].
+    /// Continues the left-over work until all of it has ended, or until none of it has ended during a [`StallTimeout`].
     /// `look` waits for at most the given time, and serves the thread's sockets and timers.
     pub fn serve(self, mut look: impl FnMut(Duration)) {
         let mut left = Vec::new();
-        let mut patience = Patience::begin();
+        let mut stall = StallTimeout::begin();
         loop {
             // Continued work may leave more work.
             if let Some(more) = LEFT.replace(Some(NOTHING)) {
@@ -113,9 +117,9 @@ impl Ending {
                 }
                 discard(ended);
                 discard(one);
-                patience = Patience::begin();
+                stall = StallTimeout::begin();
             }
-            if patience.is_over() {
+            if stall.is_over() {
                 return left.into_iter().for_each(discard);
             }
             look(LOOK);
@@ -150,7 +154,7 @@ mod tests {
 
     /// A second panic while the first one unwinds would end the process.
     #[test]
-    fn destructors_that_panic_harm_nobody() {
+    fn destructors_that_panic_affect_no_other_work() {
         let ending = Ending::begin();
         for _ in 0..3 {
             assert!(leave(Box::new(Bomb)).is_ok());

@@ -201,7 +201,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_task_that_returns_meanwhile() {
+    fn a_task_that_returns_during_registration() {
         loom::model(|| {
             let seen = Seen::default();
             let (_queue, task, handle) = seen.task();
@@ -214,7 +214,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn a_task_that_is_dropped_meanwhile() {
+    fn a_task_that_is_dropped_during_registration() {
         loom::model(|| {
             let seen = Seen::default();
             let (_queue, task, handle) = seen.task();

@@ -21,7 +21,7 @@ const LARGE_BYTES: usize = 4 * HUGE_BYTES;
 const HUGE_BYTES: usize = 2 * 1024 * 1024;
 /// A class with this many bytes gets large pages. On average, half of a huge page is wasted: an eighth of the memory
 /// at this size.
-const LARGE_FROM: usize = 8 * 1024 * 1024;
+const LARGE_PAGES_MIN_BYTES: usize = 8 * 1024 * 1024;
 
 /// Zeroed memory, in blocks of one size. Dropping this does not free it: blocks may outlive any copy of it.
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ impl Page {
     /// # Panics
     /// When the system has no memory left to map.
     pub(super) fn new(block_bytes: usize, class_bytes: usize) -> Self {
-        let (start, bytes) = if class_bytes < LARGE_FROM {
+        let (start, bytes) = if class_bytes < LARGE_PAGES_MIN_BYTES {
             (map(SMALL_BYTES), SMALL_BYTES)
         } else {
             (map_huge(LARGE_BYTES), LARGE_BYTES)

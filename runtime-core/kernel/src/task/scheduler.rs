@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use super::entry::Task;
 use super::id::TaskId;
 use super::scheduler_numbers;
-use super::scheduler_ref::{MOST, Operations, SchedulerRef, Shared};
+use super::scheduler_ref::{MAX_REFERENCES, Operations, SchedulerRef, Shared};
 use crate::contain::discard;
 use crate::primitives::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -154,13 +154,17 @@ impl<S: Schedule> SchedulerArc<S> {
     /// # Panics
     /// If there would be more than `isize::MAX` references. None is taken in that case.
     pub fn take_references(&self, count: usize) {
-        let more = |before: usize| before.checked_add(count).filter(|&after| after <= MOST);
+        let more = |before: usize| {
+            before
+                .checked_add(count)
+                .filter(|&after| after <= MAX_REFERENCES)
+        };
         let references = &self.erased.shared().references;
         // Relaxed: the caller already has a reference.
         let taken = references.fetch_update(Relaxed, Relaxed, more);
         assert!(
             taken.is_ok(),
-            "a scheduler has at most {MOST} references: {count} more are too many"
+            "a scheduler has at most {MAX_REFERENCES} references: {count} more are too many"
         );
     }
 

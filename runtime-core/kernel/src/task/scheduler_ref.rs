@@ -41,7 +41,7 @@ pub(super) struct Operations {
 
 /// The maximum number of references to a scheduler. As many more can be counted before the count wraps, in case
 /// several threads exceed the limit at once.
-pub(super) const MOST: usize = isize::MAX as usize;
+pub(super) const MAX_REFERENCES: usize = isize::MAX as usize;
 
 /// The allocation behind `SchedulerArc` and `SchedulerRef`. `S = ()` stands for any scheduler: the fields before it
 /// have the same layout.
@@ -184,7 +184,7 @@ impl Clone for SchedulerRef {
         // Relaxed: the caller already has a reference.
         let before = self.shared().references.fetch_add(1, Relaxed);
         // Forgotten clones must not make the count wrap to zero; as with `Arc`.
-        if before > MOST {
+        if before > MAX_REFERENCES {
             std::process::abort();
         }
         Self(self.0)

@@ -46,7 +46,7 @@ pub(super) const PREPAID: i32 = 1 << 20;
 /// With more references than this, the process ends: forgotten clones of a waker must not make the count wrap to zero
 /// while others live. A poll adds at most its [`PREPAID`] without a check, and the start of the next poll checks
 /// again, far from the end of the range.
-const MOST: u64 = u64::MAX / 2;
+const MAX_REFERENCES: u64 = u64::MAX / 2;
 
 /// What a poller adds when it begins.
 const POLLER: u64 = RUNNING + (PREPAID as u64) * REFERENCE;
@@ -66,7 +66,7 @@ const fn new(scheduler: u32) -> u64 {
 /// unwind through the code that forgets them, which could then continue.
 #[inline]
 fn assert_countable(word: u64) {
-    if word > MOST {
+    if word > MAX_REFERENCES {
         std::process::abort();
     }
 }

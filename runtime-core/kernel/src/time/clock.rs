@@ -253,7 +253,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn it_moves_only_forward_and_only_when_told() {
+    fn a_simulated_clock_moves_only_forward_and_only_on_request() {
         let clock = Clock::simulated();
         let start = clock.now();
         assert!(clock.advance(clock.quiet().unwrap(), start + HOUR));
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_between_the_two_steps_is_seen_though_it_is_over() {
+    fn a_hold_that_ended_between_the_two_steps_is_still_seen() {
         let clock = Clock::simulated();
         let start = clock.now();
         let quiet = clock.quiet().unwrap();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_hold_that_ends_asks_and_who_is_gone_is_forgotten() {
+    fn the_last_hold_that_ends_asks_and_dropped_owners_are_forgotten() {
         let clock = Clock::simulated();
         let asked = Arc::new(AtomicUsize::new(0));
         let counts = Arc::clone(&asked);

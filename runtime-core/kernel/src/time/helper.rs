@@ -31,7 +31,7 @@ fn start() -> Arc<TimerShard> {
         .name("non-worker-timers".to_owned())
         .spawn(move || {
             // It calls wakers of tasks of any runtime, so it has a stack of the usual size.
-            let _serves = RunsFor::everybody();
+            let _serves = RunsFor::every_runtime();
             loop {
                 parker.park(fired.prepare_park());
                 fired.finish_park();

@@ -148,7 +148,7 @@ fn a_huge_sleep_neither_overflows_nor_registers_beyond_the_clock() {
 }
 
 #[test]
-fn firing_wakes_what_is_due_and_nothing_else() {
+fn firing_wakes_exactly_the_due_timers() {
     let (shard, _) = shard();
     let _entered = enter(&shard);
     let (wakes, waker) = counting_waker();
@@ -169,7 +169,7 @@ fn firing_wakes_what_is_due_and_nothing_else() {
 }
 
 #[test]
-fn a_dropped_sleep_leaves_nothing_to_wait_for() {
+fn a_dropped_sleep_leaves_no_timer() {
     let (shard, _) = shard();
     let _entered = enter(&shard);
     {
@@ -210,7 +210,7 @@ fn only_an_earlier_insertion_unparks_a_parked_owner() {
 }
 
 #[test]
-fn the_first_timer_unparks_an_owner_that_waits_for_ever() {
+fn the_first_timer_unparks_an_owner_without_a_deadline() {
     let (shard, unparked) = shard();
     let _entered = enter(&shard);
     assert_eq!(shard.prepare_park(), None);
@@ -277,7 +277,7 @@ fn a_shard_that_is_given_up_hands_its_timers_on() {
 }
 
 #[test]
-fn a_sleep_can_be_set_anew_before_and_after_it_ended() {
+fn a_sleep_can_be_reset_before_and_after_it_ends() {
     let (shard, _) = shard();
     let _entered = enter(&shard);
     let start = Instant::now();

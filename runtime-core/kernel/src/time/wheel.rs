@@ -31,13 +31,13 @@ const SLOT_MASK: u64 = SLOTS as u64 - 1;
 /// 8 levels of 6 bits hold the 46 bits that 64-bit nanoseconds leave for the tick.
 const LEVELS: usize = 8;
 /// If a slot has more nodes, [`Wheel::earliest`] settles for the slot's start.
-const EXACT_UP_TO: usize = 16;
+const MAX_EXACT: usize = 16;
 /// How many nodes ahead to prefetch: a cache miss takes as long as the work for some ten nodes.
-const AHEAD: usize = 12;
+const PREFETCH_DISTANCE: usize = 12;
 /// A slot's gaps are closed when there are more than three times as many as timers, and more than this.
-const GAPS_KEPT: usize = if cfg!(test) { 2 } else { 32 };
+const MIN_GAPS: usize = if cfg!(test) { 2 } else { 32 };
 /// An empty slot's array is kept up to this capacity.
-const CAPACITY_KEPT: usize = 64;
+const MAX_IDLE_CAPACITY: usize = 64;
 
 /// In no wheel.
 pub(super) const IDLE: u8 = 0;
@@ -207,7 +207,7 @@ impl Wheel {
         slot.nodes[index] = ptr::null();
         slot.len -= 1;
         if slot.len == 0 {
-            if slot.nodes.capacity() > CAPACITY_KEPT {
+            if slot.nodes.capacity() > MAX_IDLE_CAPACITY {
                 slot.nodes = Vec::new();
             }
             slot.nodes.clear();
@@ -226,7 +226,7 @@ impl Wheel {
         {
             slot.nodes.pop();
         }
-        if slot.nodes.len() <= GAPS_KEPT + 4 * slot.len {
+        if slot.nodes.len() <= MIN_GAPS + 4 * slot.len {
             return;
         }
         slot.nodes.retain(|node| !node.is_null());
@@ -328,7 +328,7 @@ impl Wheel {
                 while let Some(&node) = nodes.get(*next) {
                     let index = *next;
                     *next += 1;
-                    if let Some(&later) = nodes.get(index + AHEAD) {
+                    if let Some(&later) = nodes.get(index + PREFETCH_DISTANCE) {
                         ask_for(later);
                     }
                     if !node.is_null() {
@@ -344,7 +344,11 @@ impl Wheel {
             self.current = start;
             self.draining = Some((place, 0));
             let nodes = &slot_of(&mut self.levels, place).nodes;
-            nodes.iter().take(AHEAD).copied().for_each(ask_for);
+            nodes
+                .iter()
+                .take(PREFETCH_DISTANCE)
+                .copied()
+                .for_each(ask_for);
         }
     }
 
@@ -384,7 +388,7 @@ impl Wheel {
     /// The first tick at which a timer of this slot is due; `None` if there are too many to check.
     fn earliest_in(&self, place: SlotAddress) -> Option<u64> {
         let slot = &self.levels[usize::from(place.level)].as_ref()?[usize::from(place.slot)];
-        if slot.len > EXACT_UP_TO {
+        if slot.len > MAX_EXACT {
             return None;
         }
         let nodes = slot.nodes.iter().filter(|node| !node.is_null());

@@ -120,7 +120,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn fires_exactly_what_is_due_in_the_order_of_ticks(
+    fn fires_exactly_the_due_timers_in_the_order_of_ticks(
         start in span(),
         steps in proptest::collection::vec(step(), 1..120),
     ) {
@@ -204,7 +204,7 @@ fn a_crowded_slot_gives_a_lower_bound_that_leads_to_the_deadline_in_few_steps() 
 }
 
 #[test]
-fn timers_of_one_tick_fire_first_come_first_served() {
+fn timers_of_one_tick_fire_in_fifo_order() {
     let mut bench = Bench::new(0);
     for _ in 0..100 {
         bench.insert(40 * TICK);

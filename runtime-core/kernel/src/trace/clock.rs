@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A shorter time than this says too little about the counter's rate.
-const SHORTEST_CALIBRATION: Duration = Duration::from_millis(10);
+const MIN_CALIBRATION: Duration = Duration::from_millis(10);
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -74,7 +74,7 @@ impl Scale {
                 ns_per_tick: 1.0,
             };
         }
-        if let Some(left) = SHORTEST_CALIBRATION.checked_sub(start.at.elapsed()) {
+        if let Some(left) = MIN_CALIBRATION.checked_sub(start.at.elapsed()) {
             thread::sleep(left);
         }
         let end = Mark::now();

@@ -21,7 +21,7 @@ use crate::contain::contain;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A poll of more ticks than this requests a dump. `u64::MAX`: none does.
-static LONGEST_POLL: AtomicU64 = AtomicU64::new(u64::MAX);
+static POLL_LIMIT_TICKS: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// The active flight recorder.
 static CURRENT: Mutex<Option<Arc<Shared>>> = Mutex::new(None);
@@ -125,7 +125,7 @@ impl Flight {
             .spawn(move || own.live(&session, on_dump))?;
         *CURRENT.lock() = Some(Arc::clone(&shared));
         let limit = options.longest_poll.map_or(u64::MAX, clock::ticks_of);
-        LONGEST_POLL.store(limit, Relaxed);
+        POLL_LIMIT_TICKS.store(limit, Relaxed);
         Ok(Self {
             thread: Some(thread),
             shared: Handle(shared),
@@ -147,7 +147,7 @@ impl Handle {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        LONGEST_POLL.store(u64::MAX, Relaxed);
+        POLL_LIMIT_TICKS.store(u64::MAX, Relaxed);
         *CURRENT.lock() = None;
         self.shared.0.state.lock().ended = true;
         self.shared.0.work.notify_one();
@@ -203,7 +203,7 @@ pub(crate) fn report(reason: Reason) {
 /// Call this when a poll has lasted for this many ticks.
 #[inline]
 pub(crate) fn poll_took(ticks: u64) {
-    if ticks > LONGEST_POLL.load(Relaxed) {
+    if ticks > POLL_LIMIT_TICKS.load(Relaxed) {
         report(Reason::LongPoll);
     }
 }
@@ -217,12 +217,12 @@ mod tests {
     #[test]
     fn a_flight_recorder_may_be_dropped_by_its_own_dump() {
         let place: Arc<Mutex<Option<Flight>>> = Arc::default();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let own = Arc::clone(&place);
         let on_dump = move |_, _| {
             let flight = own.lock().take();
             drop(flight);
-            tell.send(()).expect("the test waits");
+            sender.send(()).expect("the test waits");
         };
         // Other tests record, too.
         let flight = loop {
@@ -234,7 +234,7 @@ mod tests {
         let handle = flight.handle();
         *place.lock() = Some(flight);
         handle.dump();
-        told.recv().expect("the dump has dropped it");
+        receiver.recv().expect("the dump has dropped it");
         // The recording ends with it.
         drop(Recorder::new().start_in_turn());
     }

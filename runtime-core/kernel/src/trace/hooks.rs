@@ -68,7 +68,7 @@ pub(crate) fn note_spawned(task: TaskId, name: Name<'_>, site: Option<&'static L
         watch_spawn(task, site);
     }
     let parent = acting_task();
-    told(with_writer(|writer| {
+    count_if_lost(with_writer(|writer| {
         let look_up = |name| recorder::number_of_name(writer.number, name, site);
         let number = writer.seen.number(name, site, look_up);
         writer.push(Fact::Spawned(task, parent, number).words());
@@ -83,7 +83,7 @@ fn watch_spawn(task: TaskId, site: Option<&'static Location<'static>>) {
 
 /// Records the name of a task that was created before the recording.
 pub(super) fn note_name(task: TaskId, name: Name<'_>, site: Option<&'static Location<'static>>) {
-    told(with_writer(|writer| {
+    count_if_lost(with_writer(|writer| {
         let number = recorder::number_of_name(writer.number, name, site);
         writer.push(Fact::Named(task, number).words());
     }));
@@ -94,7 +94,7 @@ pub(super) fn note_name(task: TaskId, name: Name<'_>, site: Option<&'static Loca
 #[cold]
 #[inline(never)]
 fn queued(task: TaskId, queue: Queue, owner: WorkerId) {
-    told(with_writer(|writer| {
+    count_if_lost(with_writer(|writer| {
         if owner != WorkerId::NONE || !writer.add_queue(task, queue) {
             writer.push_at_last(Fact::Queued(task, queue, owner).words());
         }
@@ -104,7 +104,7 @@ fn queued(task: TaskId, queue: Queue, owner: WorkerId) {
 #[cold]
 #[inline(never)]
 fn write(words: Words) {
-    told(with_writer(|writer| {
+    count_if_lost(with_writer(|writer| {
         writer.push(words);
     }));
 }
@@ -114,15 +114,15 @@ fn write(words: Words) {
 #[cold]
 #[inline(never)]
 pub(crate) fn note_right_after(fact: Fact) {
-    told(with_writer(|writer| {
+    count_if_lost(with_writer(|writer| {
         writer.push_right_after(fact.words());
     }));
 }
 
 /// Counts an event that could not be recorded.
 #[inline]
-fn told(told: Option<()>) {
-    if told.is_none() {
+fn count_if_lost(count_if_lost: Option<()>) {
+    if count_if_lost.is_none() {
         lose();
     }
 }
@@ -142,7 +142,7 @@ pub(crate) fn poll_begins(task: TaskId, table: Table) {
     if is_watched_here() {
         watch_begin(task);
     }
-    told(with_writer(|writer| writer.begin_poll(task, table)));
+    count_if_lost(with_writer(|writer| writer.begin_poll(task, table)));
 }
 
 #[cold]
@@ -159,7 +159,7 @@ pub(crate) fn poll_ends(task: TaskId, outcome: Outcome) {
         watch_end(task, outcome);
     }
     let took = with_writer(|writer| writer.end_poll(task, outcome));
-    told(took.map(|_| ()));
+    count_if_lost(took.map(|_| ()));
     if let Some(ticks) = took.flatten() {
         flight::poll_took(ticks);
     }

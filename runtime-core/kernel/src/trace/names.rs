@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_names_are_none() {
+    fn names_beyond_the_limit_have_number_0() {
         let mut names = Names::new();
         for number in 1..=u16::MAX {
             assert_eq!(names.number(Name::Given(&number.to_string()), None), number);

@@ -206,7 +206,7 @@ pub struct Recorder {
 const PREPARED_BYTES: usize = 2 << 20;
 
 /// More than fits into any memory.
-const MOST_RECORDS: usize = 1 << (usize::BITS - 2);
+const MAX_RECORDS: usize = 1 << (usize::BITS - 2);
 
 /// Under 1:1 there are many threads, and each of them runs one task.
 const RECORDS_OF_TASK_THREAD: usize = 1 << 14;
@@ -229,7 +229,7 @@ impl Recorder {
 
     /// How many records are kept for each thread, rounded up to a power of two. A record has 24 bytes.
     pub fn records_per_thread(mut self, records: usize) -> Self {
-        self.records_per_thread = records.clamp(1, MOST_RECORDS).next_power_of_two();
+        self.records_per_thread = records.clamp(1, MAX_RECORDS).next_power_of_two();
         self
     }
 
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn room_that_no_machine_has_is_no_room() {
+    fn an_absurd_ring_size_gives_a_ring_without_room() {
         for records in [1 << 40, 1 << 61, usize::MAX] {
             for keep in [Keep::Oldest, Keep::Newest] {
                 let recorder = Recorder::new().keep(keep).records_per_thread(records);
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unpark_says_who_and_a_park_where() {
+    fn an_unpark_names_its_thread_and_a_park_its_place() {
         let worker = WorkerId::new(next_runtime(), 0);
         let session = Recorder::new().records_per_thread(64).start_in_turn();
         let _role = thread_is(ThreadKind::Worker, worker);
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_going_on_at_the_start_begins_at_0() {
+    fn polls_in_progress_at_the_start_begin_at_0() {
         let session = Recorder::new().records_per_thread(64).start_in_turn();
         let _role = thread_is(ThreadKind::Monitor, WorkerId::NONE);
         note(Fact::Unparked);

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted() {
+    fn records_that_do_not_fit_are_counted() {
         let (oldest, newest) = (Ring::new(4, Keep::Oldest), Ring::new(4, Keep::Newest));
         for number in 0..10 {
             oldest.push(record(number));

@@ -10,7 +10,7 @@ use super::os_switches::Switches;
 use super::recorded::ThreadKind;
 use super::ring::Ring;
 use super::table::{Fact, Outcome, Queue, Table};
-use super::words::{MOST_TICKS, PAYLOAD, Words, ended_bits, queued_bits};
+use super::words::{MAX_TICKS, PAYLOAD, Words, ended_bits, queued_bits};
 use crate::primitives::atomic::AtomicU64;
 use crate::task::TaskId;
 
@@ -191,7 +191,7 @@ impl Writer {
             return None;
         }
         match self.word(poll.record, LAST) {
-            Some(word) if ticks < MOST_TICKS => {
+            Some(word) if ticks < MAX_TICKS => {
                 // Relaxed, and one word: a dump sees a poll that has ended, or one that continues.
                 word.store(word.load(Relaxed) | ended_bits(ticks, outcome), Relaxed);
                 self.told_by.set(poll.record);

@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn what_was_not_written_to_takes_no_memory() {
+    fn untouched_slots_take_no_memory() {
         const BYTES: usize = 1 << 30;
         let before = resident();
         let slots = Slots::new(BYTES / size_of::<Slot>());

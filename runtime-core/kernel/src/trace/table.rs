@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_too_far_away_is_none() {
+    fn a_table_that_is_too_far_away_has_no_offset() {
         let far = Table::at((&raw const TABLES).addr().wrapping_add(1 << 40));
         assert_eq!(Table::at_offset(far.offset()), None);
         assert_ne!(WorkerId::new(1, 0), WorkerId::new(0, 1));

@@ -111,7 +111,7 @@ mod tests {
     const QUEUED: u8 = Kind::Queued as u8;
 
     #[test]
-    fn a_polls_end_comes_behind_what_happened_in_it_and_before_what_came_after() {
+    fn a_polls_end_is_between_its_own_events_and_later_ones() {
         let search = Fact::Searches.words();
         let search = |stamp| [stamp, search.0, search.1];
         let found = unfold(&[
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_queued_at_once_is_queued_at_the_same_time() {
+    fn an_immediate_queueing_has_the_same_time() {
         let wake = words(Kind::Wake as u8, Cause::Timer as u8, 64, 0);
         let found = unfold(&[[5, wake.0 | queued_bits(Queue::Slot), wake.1]]);
         let wake = (5, Kind::Wake as u8, 64, Cause::Timer as u8);

@@ -23,7 +23,7 @@ const UPPER_SHIFT: u32 = 48;
 const TICKS_SHIFT: u32 = 32;
 const OUTCOME_SHIFT: u32 = 61;
 /// A poll that takes this many ticks or more has a separate record of its end.
-pub(super) const MOST_TICKS: u64 = 1 << (OUTCOME_SHIFT - TICKS_SHIFT);
+pub(super) const MAX_TICKS: u64 = 1 << (OUTCOME_SHIFT - TICKS_SHIFT);
 
 /// The second and the third word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Words {
             return None;
         }
         let outcome = ((self.1 >> OUTCOME_SHIFT) as u8).checked_sub(1)?;
-        let ticks = self.1 >> TICKS_SHIFT & (MOST_TICKS - 1);
+        let ticks = self.1 >> TICKS_SHIFT & (MAX_TICKS - 1);
         Some((ticks, Outcome::of(outcome)?))
     }
     /// The lower part of the third word: an address or a worker.
@@ -92,7 +92,7 @@ pub(super) fn queued_bits(queue: Queue) -> u64 {
 /// The bits that are added to the third word of a poll when it ends. They are 0 before.
 #[inline(always)]
 pub(super) fn ended_bits(ticks: u64, outcome: Outcome) -> u64 {
-    debug_assert!(ticks < MOST_TICKS);
+    debug_assert!(ticks < MAX_TICKS);
     ticks << TICKS_SHIFT | (outcome as u64 + 1) << OUTCOME_SHIFT
 }
 
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_gives_back_what_was_put_in() {
+    fn a_record_returns_its_fields() {
         let worker = WorkerId::new(7, 3);
         let stole = Fact::Stole(worker, 70_000).words();
         assert_eq!(stole.kind(), Kind::Steal as u8);
@@ -199,7 +199,7 @@ mod tests {
             u64::from(table.offset() as u32),
         );
         assert_eq!((begun.poll(), begun.queue()), (None, 0));
-        let longest = MOST_TICKS - 1;
+        let longest = MAX_TICKS - 1;
         for outcome in [Outcome::Pending, Outcome::Cancelled] {
             let ended = begun.1 | ended_bits(longest, outcome);
             let ended = Words(begun.0 | queued_bits(Queue::Inbox), ended);

@@ -14,7 +14,7 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn who_waits_is_woken() {
+fn a_waiter_is_woken() {
     model(|| {
         let token = CancellationToken::new();
         let child = token.child_token();
@@ -26,7 +26,7 @@ fn who_waits_is_woken() {
 }
 
 #[test]
-fn a_child_made_meanwhile_is_cancelled_too() {
+fn a_child_created_during_the_cancel_is_cancelled_too() {
     model(|| {
         let token = CancellationToken::new();
         let parent = token.clone();

@@ -28,7 +28,7 @@ fn a_cancel_goes_down_and_not_up() {
 }
 
 #[test]
-fn it_comes_through_a_parent_that_nobody_holds() {
+fn a_cancel_passes_through_a_parent_without_handles() {
     let root = CancellationToken::new();
     let leaf = root.child_token().child_token();
     root.cancel();
@@ -74,7 +74,7 @@ fn a_deep_chain_overflows_no_stack() {
 }
 
 #[test]
-fn all_who_wait_are_woken_once() {
+fn all_waiters_are_woken_once() {
     #[derive(Default)]
     struct Wakes(AtomicUsize);
     impl Wake for Wakes {
@@ -107,7 +107,7 @@ fn all_who_wait_are_woken_once() {
 }
 
 #[test]
-fn a_waker_that_panics_keeps_nobody_from_the_news() {
+fn a_waker_that_panics_does_not_keep_the_cancel_from_others() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
@@ -147,7 +147,7 @@ fn an_output_that_is_ready_beats_the_cancel() {
 }
 
 #[test]
-fn beside_a_busy_sibling_a_cancel_is_seen_all_the_same() {
+fn a_cancel_is_seen_beside_a_busy_sibling() {
     let token = CancellationToken::new();
     let _armed = runtime_kernel::budget::arm();
     let mut cx = Context::from_waker(Waker::noop());
@@ -159,7 +159,7 @@ fn beside_a_busy_sibling_a_cancel_is_seen_all_the_same() {
 }
 
 #[test]
-fn a_future_that_uses_up_the_budget_is_cancelled_all_the_same() {
+fn a_future_that_uses_up_the_budget_is_still_cancelled() {
     let token = CancellationToken::new();
     token.cancel();
     let _armed = runtime_kernel::budget::arm();

@@ -52,7 +52,7 @@ fn waiting_is_linear() {
 }
 
 #[test]
-fn yielding_what_has_ended_is_linear() {
+fn yielding_finished_children_is_linear() {
     let order = each_is_polled_twice(|children| {
         Box::pin(async move {
             let mut completed = as_completed(children);

@@ -14,13 +14,13 @@ use super::{Gather, as_completed, join_all};
 use runtime_kernel::park::block_on_current_thread as block_on;
 
 /// Ready once it was told `needed` times. Only the wake-ups publish what it is told: the counter is relaxed.
-struct Told {
+struct Signal {
     times: AtomicUsize,
     needed: usize,
     waker: loom::sync::Mutex<Option<Waker>>,
 }
 
-impl Told {
+impl Signal {
     fn new(needed: usize) -> Arc<Self> {
         Arc::new(Self {
             times: AtomicUsize::new(0),
@@ -45,7 +45,7 @@ impl Told {
     }
 
     /// The function with which a thread tells it, using the waker from its first poll.
-    fn teller(self: &Arc<Self>) -> impl FnOnce() + Send + 'static {
+    fn signaller(self: &Arc<Self>) -> impl FnOnce() + Send + 'static {
         let waker = self.waker.lock().unwrap().clone().expect("it was polled");
         let this = Arc::clone(self);
         move || {
@@ -57,9 +57,9 @@ impl Told {
 
 type Child = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-fn children(all: &[Arc<Told>]) -> Vec<Child> {
+fn children(all: &[Arc<Signal>]) -> Vec<Child> {
     all.iter()
-        .map(|told| Box::pin(Arc::clone(told).wait()) as Child)
+        .map(|signal| Box::pin(Arc::clone(signal).wait()) as Child)
         .collect()
 }
 
@@ -79,26 +79,28 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
 #[test]
 fn two_children_woken_at_once_are_both_polled() {
     model(|| {
-        let told = [Told::new(1), Told::new(1)];
-        let all: Gather<_, _> = polled(join_all(children(&told)));
-        let tellers = told.each_ref().map(|told| thread::spawn(told.teller()));
+        let signals = [Signal::new(1), Signal::new(1)];
+        let all: Gather<_, _> = polled(join_all(children(&signals)));
+        let signallers = signals
+            .each_ref()
+            .map(|signal| thread::spawn(signal.signaller()));
         // Deadlocks, which loom reports, if a wake-up is lost.
         block_on(all);
-        for teller in tellers {
-            teller.join().unwrap();
+        for signaller in signallers {
+            signaller.join().unwrap();
         }
     });
 }
 
 #[test]
-fn two_wakes_of_one_child_show_it_what_both_did() {
+fn after_two_wakes_a_child_sees_the_writes_of_both() {
     model(|| {
-        let told = [Told::new(2)];
-        let all = polled(join_all(children(&told)));
-        let tellers = [0, 1].map(|_| thread::spawn(told[0].teller()));
+        let signals = [Signal::new(2)];
+        let all = polled(join_all(children(&signals)));
+        let signallers = [0, 1].map(|_| thread::spawn(signals[0].signaller()));
         block_on(all);
-        for teller in tellers {
-            teller.join().unwrap();
+        for signaller in signallers {
+            signaller.join().unwrap();
         }
     });
 }
@@ -106,18 +108,18 @@ fn two_wakes_of_one_child_show_it_what_both_did() {
 #[test]
 fn a_combinator_that_changes_its_task_is_woken_there() {
     model(|| {
-        let told = [Told::new(1), Told::new(1)];
-        let mut completed = as_completed(children(&told));
+        let signals = [Signal::new(1), Signal::new(1)];
+        let mut completed = as_completed(children(&signals));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(futures_core::Stream::poll_next(Pin::new(&mut completed), &mut cx).is_pending());
-        let teller = thread::spawn(told[0].teller());
+        let signaller = thread::spawn(signals[0].signaller());
         let waiter = thread::spawn(move || {
             assert_eq!(block_on(completed.next()), Some((0, ())));
             completed
         });
-        teller.join().unwrap();
+        signaller.join().unwrap();
         let mut completed = waiter.join().unwrap();
-        told[1].teller()();
+        signals[1].signaller()();
         assert_eq!(block_on(completed.next()), Some((1, ())));
     });
 }
@@ -125,12 +127,14 @@ fn a_combinator_that_changes_its_task_is_woken_there() {
 #[test]
 fn a_wake_races_the_combinators_end() {
     model(|| {
-        let told = [Told::new(1), Told::new(1)];
-        let all = polled(join_all(children(&told)));
-        let tellers = told.each_ref().map(|told| thread::spawn(told.teller()));
+        let signals = [Signal::new(1), Signal::new(1)];
+        let all = polled(join_all(children(&signals)));
+        let signallers = signals
+            .each_ref()
+            .map(|signal| thread::spawn(signal.signaller()));
         drop(all);
-        for teller in tellers {
-            teller.join().unwrap();
+        for signaller in signallers {
+            signaller.join().unwrap();
         }
     });
 }

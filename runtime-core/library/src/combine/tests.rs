@@ -121,7 +121,7 @@ pub(super) fn poll_to_rest<F: Future + Unpin>(
 
 /// If it were pushed twice, it would be its own successor, and the list would never end.
 #[test]
-fn a_child_that_is_woken_again_stands_in_the_list_once() {
+fn a_child_that_is_woken_again_is_in_the_list_once() {
     let list = ReadyList::new(3);
     let mut due = list.take();
     assert_eq!(due, EMPTY, "all are in the first batch");
@@ -182,7 +182,7 @@ fn values_come_in_the_order_of_the_tasks() {
 }
 
 #[test]
-fn the_first_error_aborts_nobody() {
+fn the_first_error_aborts_no_sibling() {
     let children = some::<3>();
     let mut tasks = handles(&children);
     tasks[1].1 = Some(Err(JoinError::Cancelled));
@@ -198,7 +198,7 @@ fn the_first_error_aborts_nobody() {
 }
 
 #[test]
-fn a_dropped_gather_aborts_those_that_have_not_ended() {
+fn a_dropped_gather_aborts_unfinished_children() {
     let children = some::<3>();
     let mut all = gather_outcomes(handles(&children));
     children[0].finish();
@@ -211,7 +211,7 @@ fn a_dropped_gather_aborts_those_that_have_not_ended() {
 }
 
 #[test]
-fn outcomes_come_with_the_errors_among_them() {
+fn outcomes_include_the_errors() {
     let children = some::<3>();
     let mut tasks = handles(&children);
     tasks[0].1 = Some(Err(JoinError::Cancelled));
@@ -245,7 +245,7 @@ fn an_error_that_a_task_returns_counts_too() {
 }
 
 #[test]
-fn none_at_all_is_ready_at_once() {
+fn an_empty_gather_is_ready_at_once() {
     assert!(poll(&mut join_all([(); 0].map(|()| pending::<()>()))).is_ready());
     let nothing: [std::future::Pending<()>; 0] = [];
     assert_eq!(
@@ -257,7 +257,7 @@ fn none_at_all_is_ready_at_once() {
 }
 
 #[test]
-fn what_completes_first_comes_first() {
+fn results_come_in_the_order_of_completion() {
     let children = some::<4>();
     let mut completed = as_completed(children.clone());
     assert!(poll(&mut Box::pin(completed.next())).is_pending());
@@ -274,7 +274,7 @@ fn what_completes_first_comes_first() {
 }
 
 #[test]
-fn wait_gives_back_those_that_have_not_ended() {
+fn wait_returns_the_unfinished_children() {
     let children = some::<4>();
     let mut first = wait(handles(&children)).first_completed();
     assert!(poll(&mut first).is_pending());
@@ -324,7 +324,7 @@ fn wait_takes_handles_by_reference() {
 }
 
 #[test]
-fn a_child_that_always_has_work_leaves_the_others_their_turn() {
+fn a_child_that_always_has_work_does_not_starve_its_siblings() {
     let counted = AtomicUsize::new(0);
     let spinning = poll_fn(|cx| {
         counted.fetch_add(1, Relaxed);
@@ -353,7 +353,7 @@ fn a_child_that_always_has_work_leaves_the_others_their_turn() {
 }
 
 #[test]
-fn an_exhausted_budget_polls_nobody() {
+fn an_exhausted_budget_polls_no_child() {
     let children = some::<2>();
     let mut all = join_all(children.clone());
     let wakes = Arc::new(Wakes::default());

@@ -29,7 +29,7 @@ use runtime_kernel::time;
 /// The pause between two attempts to connect to a listener whose queue is full: the first one, and the maximum. Each
 /// pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+const MAX_PAUSE: Duration = Duration::from_millis(64);
 
 fn unix_address(address: SocketAddrAny) -> io::Result<SocketAddr> {
     let address = SocketAddrUnix::try_from(address)?;
@@ -162,7 +162,7 @@ impl UnixStream {
                 // The queue is full. The socket is unchanged, and may be connected later.
                 Err(Errno::AGAIN) => {
                     time::sleep(pause).await;
-                    pause = (2 * pause).min(LONGEST_PAUSE);
+                    pause = (2 * pause).min(MAX_PAUSE);
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

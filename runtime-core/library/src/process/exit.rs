@@ -85,7 +85,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn the_way_by_signals_misses_no_end() {
+    fn waiting_by_signals_misses_no_exit() {
         let driver = IoDriver::OwnThread;
         for round in 0..50 {
             let script = if round % 2 == 0 {

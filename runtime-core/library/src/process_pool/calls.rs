@@ -12,7 +12,7 @@ use super::inbox::{Inbox, Order, Request, UNBOUNDED};
 use super::wire::{Frame, Kind};
 
 /// If this many children in a row end before they are ready, waiting calls are given up.
-pub(super) const PATIENCE: u32 = 3;
+pub(super) const MAX_FAILED_STARTS: u32 = 3;
 
 /// What the supervisor's tasks share.
 pub(super) struct Pool {
@@ -214,7 +214,7 @@ impl Pool {
         let failed_starts = {
             let mut state = self.state.borrow_mut();
             state.failed_starts = state.failed_starts.saturating_add(1);
-            if state.failed_starts >= PATIENCE {
+            if state.failed_starts >= MAX_FAILED_STARTS {
                 given_up.append(&mut state.places[place].queue);
                 if state.places.iter().all(|place| place.outbox.is_none()) {
                     given_up.append(&mut state.queue);

@@ -55,10 +55,10 @@ pub(super) fn serve(functions: &'static Functions, parent: i32) -> ! {
 fn run(functions: &'static Functions) -> io::Result<()> {
     let socket = take_standard_input()?;
     let outcome = Rc::new(Cell::new(Ok(())));
-    let told = Rc::clone(&outcome);
+    let result = Rc::clone(&outcome);
     // The loop drops what is still running.
     (event_loop().run)(Box::pin(async move {
-        told.set(answer_calls(socket, functions).await);
+        result.set(answer_calls(socket, functions).await);
     }))?;
     outcome.replace(Ok(()))
 }

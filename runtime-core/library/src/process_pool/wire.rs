@@ -51,15 +51,15 @@ pub(super) struct Frame {
 }
 
 /// Kind, function, call and the body's length, little-endian: 4, 4, 8 and 8 bytes.
-const HEAD: usize = 24;
+const HEAD_BYTES: usize = 24;
 
 /// The maximum memory that is reserved for a body before any of it has arrived.
-const TRUSTED: u64 = 1 << 20;
+const MAX_RESERVED: u64 = 1 << 20;
 
 impl Frame {
     /// Writes the whole frame. Not cancel safe.
     pub(super) async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-        let mut head = [0; HEAD];
+        let mut head = [0; HEAD_BYTES];
         head[..4].copy_from_slice(&(self.kind as u32).to_le_bytes());
         head[4..8].copy_from_slice(&self.function.to_le_bytes());
         head[8..16].copy_from_slice(&self.call.to_le_bytes());
@@ -70,7 +70,7 @@ impl Frame {
 
     /// Reads the next frame; `None` at the end of the stream. Not cancel safe.
     pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
-        let mut head = [0; HEAD];
+        let mut head = [0; HEAD_BYTES];
         match from.read_exact(&mut head).await {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -86,7 +86,7 @@ impl Frame {
             kind: kind.ok_or(io::ErrorKind::InvalidData)?,
             function: u32::from_le_bytes(*function),
             call: u64::from_le_bytes(*call),
-            body: Vec::with_capacity(length.min(TRUSTED) as usize),
+            body: Vec::with_capacity(length.min(MAX_RESERVED) as usize),
         };
         let read = from.take(length).read_to_end(&mut frame.body).await?;
         if read as u64 != length {
@@ -102,7 +102,7 @@ mod tests {
     use futures_lite::future::block_on;
 
     #[test]
-    fn frames_come_out_as_they_went_in_one_after_the_other() {
+    fn frames_are_read_back_in_order() {
         let mut bytes = Vec::new();
         let bodies = [vec![], vec![1, 2, 3], vec![9; 3 << 20]];
         for (number, body) in bodies.iter().enumerate() {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_no_frame_is_an_error() {
+    fn a_truncated_or_invalid_frame_is_an_error() {
         let mut bytes = Vec::new();
         let frame = Frame {
             kind: Kind::Run,

@@ -14,7 +14,7 @@ use futures_lite::future;
 use futures_lite::io::BufReader;
 use runtime_kernel::time::{sleep, timeout};
 
-use super::calls::{PATIENCE, Pool};
+use super::calls::{MAX_FAILED_STARTS, Pool};
 use super::child::MARK;
 use super::error::CallError;
 use super::functions::registered;
@@ -23,15 +23,15 @@ use super::wire::{Frame, Kind};
 
 /// How long a process may take from its start until it is ready; only a process that does not call `init` reaches
 /// this.
-const START: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a process may take to exit by itself after its socket was closed.
-const FAREWELL: Duration = Duration::from_secs(1);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The same for a process that runs calls: they end with it in either case. It is not zero, so that a process that is
 /// already dying is not reported as killed by us.
-const BUSY_FAREWELL: Duration = Duration::from_millis(10);
+const BUSY_EXIT_TIMEOUT: Duration = Duration::from_millis(10);
 /// The pauses between failed starts; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Keeps the place occupied until the pool ends.
 pub(super) async fn occupy(pool: Rc<Pool>, place: usize) {
@@ -65,8 +65,8 @@ pub(super) async fn occupy(pool: Rc<Pool>, place: usize) {
         };
         // A process that was ready is also replaced only after a short pause: its start may be what kills it.
         let failures = failed.map_or(0, |why| pool.start_failed(place, &why));
-        let doublings = failures.saturating_sub(PATIENCE).min(16);
-        let pause = (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
+        let doublings = failures.saturating_sub(MAX_FAILED_STARTS).min(16);
+        let pause = (FIRST_PAUSE * (1 << doublings)).min(MAX_PAUSE);
         let ending = async {
             let _ = pool.ending.acquire().await;
         };
@@ -115,7 +115,7 @@ impl Process {
     /// # Errors
     /// The reason, if it was never ready.
     async fn serve(&mut self, pool: &Rc<Pool>, place: usize) -> Result<(), String> {
-        match timeout(START, Frame::read(&mut self.read)).await {
+        match timeout(START_TIMEOUT, Frame::read(&mut self.read)).await {
             Ok(Ok(Some(frame))) if frame.kind == Kind::Ready => {
                 let ours = registered().fingerprint().to_le_bytes();
                 if frame.body != ours {
@@ -129,7 +129,7 @@ impl Process {
             Err(_) => {
                 return Err(format!(
                     "a process was not ready after {} s; does `main` call `process_pool::init` first?",
-                    START.as_secs()
+                    START_TIMEOUT.as_secs()
                 ));
             }
         }
@@ -156,7 +156,11 @@ impl Process {
     /// how it ended.
     async fn end(mut self, busy: bool) -> Option<ExitStatus> {
         drop((self.read, self.write));
-        let farewell = if busy { BUSY_FAREWELL } else { FAREWELL };
+        let farewell = if busy {
+            BUSY_EXIT_TIMEOUT
+        } else {
+            EXIT_TIMEOUT
+        };
         if let Ok(status) = timeout(farewell, self.child.wait()).await {
             return status.ok();
         }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
+use super::wait_queue::{Resource, Serving, Status, WaitQueue, Waiter, WaiterList};
 use runtime_kernel::saved_waker::PollWaker;
 use runtime_kernel::{budget, context, park};
 
@@ -77,7 +77,7 @@ impl Rounds {
 }
 
 impl Resource for Rounds {
-    type Lanes = [Line; 1];
+    type Lanes = [WaiterList; 1];
     type Open = ();
 
     fn serve(serving: &mut Serving<'_, Self>) {

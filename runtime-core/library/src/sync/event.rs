@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::traced::{Primitive, note_got, noting_wait};
-use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter};
+use super::wait_queue::{Resource, Serving, Status, WaitQueue, Waiter, WaiterList};
 use runtime_kernel::primitives::atomic::{AtomicBool, Ordering};
 use runtime_kernel::saved_waker::PollWaker;
 use runtime_kernel::{budget, context, park};
@@ -53,7 +53,7 @@ struct Released {
 }
 
 impl Resource for Released {
-    type Lanes = [Line; 1];
+    type Lanes = [WaiterList; 1];
     type Open = AtomicBool;
 
     fn serve(serving: &mut Serving<'_, Self>) {

@@ -11,7 +11,7 @@ use super::polled::{poll_once, ready, waiting};
 use super::*;
 
 #[test]
-fn an_event_set_and_cleared_releases_those_who_waited_at_the_set() {
+fn an_event_set_and_cleared_releases_the_waiters_at_the_set() {
     let event = Event::new();
     // More than one batch of wake-ups.
     let early: Vec<_> = (0..100).map(|_| waiting(event.wait())).collect();
@@ -29,7 +29,7 @@ fn an_event_set_and_cleared_releases_those_who_waited_at_the_set() {
 }
 
 #[test]
-fn one_who_comes_back_within_a_set_waits_for_the_next_one() {
+fn a_waiter_that_returns_during_a_set_waits_for_the_next_one() {
     /// Waits again as soon as it is woken, while `set` is still waking others.
     struct ComesBack(Arc<Event>, Arc<AtomicUsize>);
     impl Wake for ComesBack {
@@ -58,21 +58,21 @@ fn one_who_comes_back_within_a_set_waits_for_the_next_one() {
 }
 
 #[test]
-fn one_who_leaves_an_event_at_any_moment_concerns_nobody_else() {
+fn a_waiter_that_leaves_an_event_at_any_moment_affects_no_other() {
     for position in 0..3 {
         for (before, polled) in [(true, false), (false, false), (false, true)] {
             let event = Event::new();
-            let mut line: Vec<_> = (0..3).map(|_| waiting(event.wait())).collect();
+            let mut waiters: Vec<_> = (0..3).map(|_| waiting(event.wait())).collect();
             if before {
-                drop(line.remove(position));
+                drop(waiters.remove(position));
             }
             event.set();
             event.clear();
             if !before {
-                let mut leaves = line.remove(position);
+                let mut leaves = waiters.remove(position);
                 assert!(!polled || poll_once(leaves.as_mut()).is_ready());
             }
-            for waiter in line {
+            for waiter in waiters {
                 ready(waiter);
             }
         }
@@ -80,7 +80,7 @@ fn one_who_leaves_an_event_at_any_moment_concerns_nobody_else() {
 }
 
 #[test]
-fn threads_see_what_was_done_before_the_set() {
+fn threads_see_writes_from_before_the_set() {
     const ROUNDS: usize = if cfg!(miri) { 10 } else { 200 };
     for _ in 0..ROUNDS {
         let (event, value) = (Event::new(), AtomicUsize::new(0));
@@ -96,7 +96,7 @@ fn threads_see_what_was_done_before_the_set() {
 }
 
 #[test]
-fn a_barrier_lets_as_many_go_as_it_is_for_and_then_holds_up_the_next() {
+fn a_barrier_releases_its_parties_and_then_blocks_the_next() {
     let barrier = Barrier::new(3);
     assert_eq!(barrier.parties(), 3);
     for _ in 0..2 {
@@ -115,17 +115,17 @@ fn a_barrier_lets_as_many_go_as_it_is_for_and_then_holds_up_the_next() {
 }
 
 #[test]
-fn one_who_leaves_a_barrier_is_not_counted_unless_the_last_had_come() {
+fn a_waiter_that_leaves_a_barrier_is_not_counted_unless_the_last_had_arrived() {
     for position in 0..3 {
         let barrier = Barrier::new(4);
-        let mut line: Vec<_> = (0..3).map(|_| waiting(barrier.wait())).collect();
-        drop(line.remove(position));
+        let mut waiters: Vec<_> = (0..3).map(|_| waiting(barrier.wait())).collect();
+        drop(waiters.remove(position));
         assert_eq!(barrier.waiting(), 2);
-        line.push(waiting(barrier.wait()));
+        waiters.push(waiting(barrier.wait()));
         assert!(ready(Box::pin(barrier.wait())).unwrap().is_leader());
         // The others have passed: if one of them is dropped before it noticed, that changes nothing.
-        drop(line.remove(position));
-        let indices: Vec<_> = line
+        drop(waiters.remove(position));
+        let indices: Vec<_> = waiters
             .into_iter()
             .map(|waiter| ready(waiter).unwrap().index())
             .collect();
@@ -136,7 +136,7 @@ fn one_who_leaves_a_barrier_is_not_counted_unless_the_last_had_come() {
 }
 
 #[test]
-fn a_barrier_for_one_holds_up_nobody() {
+fn a_barrier_for_one_blocks_no_task() {
     let barrier = Barrier::new(1);
     for _ in 0..3 {
         let arrival = ready(Box::pin(barrier.wait())).unwrap();
@@ -145,7 +145,7 @@ fn a_barrier_for_one_holds_up_nobody() {
 }
 
 #[test]
-fn a_broken_barrier_sends_all_away_until_it_is_reset() {
+fn a_broken_barrier_refuses_all_waiters_until_it_is_reset() {
     let barrier = Barrier::new(3);
     let early = waiting(barrier.wait());
     barrier.abort();
@@ -173,16 +173,16 @@ fn rounds_that_overlap_are_kept_apart() {
         fn wake(self: Arc<Self>) {
             match self.1.fetch_add(1, Ordering::Relaxed) {
                 0 => {
-                    let line: Vec<_> = (1..PARTIES).map(|_| waiting(self.0.wait())).collect();
+                    let waiters: Vec<_> = (1..PARTIES).map(|_| waiting(self.0.wait())).collect();
                     assert!(ready(Box::pin(self.0.wait())).unwrap().is_leader());
-                    for (place, waiter) in line.into_iter().enumerate() {
+                    for (place, waiter) in waiters.into_iter().enumerate() {
                         assert_eq!(ready(waiter).unwrap().index(), place);
                     }
                 }
                 1 => {
-                    let line: Vec<_> = (1..PARTIES).map(|_| waiting(self.0.wait())).collect();
+                    let waiters: Vec<_> = (1..PARTIES).map(|_| waiting(self.0.wait())).collect();
                     self.0.reset();
-                    for waiter in line {
+                    for waiter in waiters {
                         assert_eq!(ready(waiter), Err(BrokenBarrier));
                     }
                 }
@@ -193,14 +193,14 @@ fn rounds_that_overlap_are_kept_apart() {
     let barrier = Arc::new(Barrier::new(PARTIES));
     let wake = Arc::new(GoesOn(barrier.clone(), AtomicUsize::new(0)));
     let waker = Waker::from(wake.clone());
-    let mut line: Vec<_> = (1..PARTIES).map(|_| Box::pin(barrier.wait())).collect();
-    for waiter in &mut line {
+    let mut waiters: Vec<_> = (1..PARTIES).map(|_| Box::pin(barrier.wait())).collect();
+    for waiter in &mut waiters {
         let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending());
     }
     assert!(ready(Box::pin(barrier.wait())).unwrap().is_leader());
     assert_eq!(wake.1.load(Ordering::Relaxed), PARTIES - 1);
-    for (place, waiter) in line.into_iter().enumerate() {
+    for (place, waiter) in waiters.into_iter().enumerate() {
         assert_eq!(ready(waiter).unwrap().index(), place);
     }
 }
@@ -226,12 +226,12 @@ fn threads_that_wait_for_each_other_keep_in_step() {
 
 #[test]
 #[should_panic(expected = "with one party it lets everybody pass")]
-fn a_barrier_for_nobody_is_refused() {
+fn a_barrier_for_zero_parties_is_refused() {
     let _ = Barrier::new(0);
 }
 
 #[test]
-fn a_bounded_semaphore_takes_back_what_was_forgotten_and_no_more() {
+fn a_bounded_semaphore_takes_back_forgotten_permits_and_no_more() {
     let semaphore = Semaphore::bounded(2);
     let permit = semaphore.try_acquire().unwrap();
     assert!(!semaphore.is_exhausted());

@@ -49,7 +49,7 @@ enum LockEntry<'a> {
 struct LockModel {
     /// The holder of the lock, whether it knows it or not.
     owner: Option<usize>,
-    line: VecDeque<usize>,
+    waiters: VecDeque<usize>,
     /// The waiters for the condition.
     requeued: VecDeque<usize>,
     /// Those that were notified, and pass that on if they leave.
@@ -58,15 +58,15 @@ struct LockModel {
 
 impl LockModel {
     /// Queues a waiter, or hands it the lock.
-    fn comes(&mut self, who: usize) {
+    fn arrive(&mut self, waiter: usize) {
         match self.owner {
-            None => self.owner = Some(who),
-            Some(_) => self.line.push_back(who),
+            None => self.owner = Some(waiter),
+            Some(_) => self.waiters.push_back(waiter),
         }
     }
 
     fn unlock(&mut self) {
-        self.owner = self.line.pop_front();
+        self.owner = self.waiters.pop_front();
     }
 
     fn notify(&mut self, count: usize, passes_on: bool) -> usize {
@@ -74,28 +74,28 @@ impl LockModel {
             .requeued
             .drain(..count.min(self.requeued.len()))
             .collect();
-        for &who in &called {
+        for &waiter in &called {
             if passes_on {
-                self.passes_on.push(who);
+                self.passes_on.push(waiter);
             }
-            self.comes(who);
+            self.arrive(waiter);
         }
         called.len()
     }
 
     /// It has the lock and knows it.
-    fn went_on(&mut self, who: usize) {
-        self.passes_on.retain(|other| *other != who);
+    fn has_lock(&mut self, waiter: usize) {
+        self.passes_on.retain(|other| *other != waiter);
     }
 
-    fn leaves(&mut self, who: usize) {
-        self.requeued.retain(|other| *other != who);
-        if self.passes_on.contains(&who) {
-            self.went_on(who);
+    fn leave(&mut self, waiter: usize) {
+        self.requeued.retain(|other| *other != waiter);
+        if self.passes_on.contains(&waiter) {
+            self.has_lock(waiter);
             self.notify(1, true);
         }
-        self.line.retain(|other| *other != who);
-        if self.owner == Some(who) {
+        self.waiters.retain(|other| *other != waiter);
+        if self.owner == Some(waiter) {
             self.unlock();
         }
     }
@@ -125,7 +125,7 @@ fn barrier_step() -> impl Strategy<Value = BarrierStep> {
 
 /// The state of a waiter in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stands {
+enum WaiterState {
     Waits,
     /// It continues when it is polled; for a barrier, with this index.
     Released(usize),
@@ -163,7 +163,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_mutex_and_a_condition_do_what_their_model_does(
+    fn a_mutex_and_a_condition_match_their_model(
         steps in proptest::collection::vec(lock_step(), 1..120),
     ) {
         let (mutex, condition) = (Mutex::new(0), Condition::new());
@@ -175,7 +175,7 @@ proptest! {
             match step {
                 LockStep::Lock => {
                     let mut lock = Box::pin(mutex.lock());
-                    model.comes(new);
+                    model.arrive(new);
                     entries.push(match poll_once(lock.as_mut()) {
                         Poll::Ready(guard) => LockEntry::Guard(guard),
                         Poll::Pending => LockEntry::Lock(lock),
@@ -186,45 +186,45 @@ proptest! {
                     let guard = mutex.try_lock();
                     prop_assert_eq!(guard.is_some(), model.owner.is_none());
                     if let Some(guard) = guard {
-                        model.comes(new);
+                        model.arrive(new);
                         entries.push(LockEntry::Guard(guard));
                     }
                 }
                 LockStep::Poll(index) if new > 0 => {
-                    let who = index % new;
-                    let polled = match &mut entries[who] {
+                    let waiter = index % new;
+                    let polled = match &mut entries[waiter] {
                         LockEntry::Lock(lock) => poll_once(lock.as_mut()),
                         LockEntry::Wait(wait) => poll_once(wait.as_mut()),
                         LockEntry::Guard(_) | LockEntry::Gone => continue,
                     };
-                    prop_assert_eq!(polled.is_ready(), model.owner == Some(who));
+                    prop_assert_eq!(polled.is_ready(), model.owner == Some(waiter));
                     if let Poll::Ready(guard) = polled {
-                        model.went_on(who);
-                        entries[who] = LockEntry::Guard(guard);
+                        model.has_lock(waiter);
+                        entries[waiter] = LockEntry::Guard(guard);
                     }
                 }
                 LockStep::Drop(index) if new > 0 => {
-                    let who = index % new;
-                    entries[who] = LockEntry::Gone;
-                    model.leaves(who);
+                    let waiter = index % new;
+                    entries[waiter] = LockEntry::Gone;
+                    model.leave(waiter);
                 }
                 LockStep::Wait => {
-                    let Some(who) = holder else { continue };
-                    let LockEntry::Guard(guard) = std::mem::replace(&mut entries[who], LockEntry::Gone) else {
+                    let Some(waiter) = holder else { continue };
+                    let LockEntry::Guard(guard) = std::mem::replace(&mut entries[waiter], LockEntry::Gone) else {
                         unreachable!("it holds the lock")
                     };
                     let mut wait = Box::pin(condition.wait(guard));
                     prop_assert!(poll_once(wait.as_mut()).is_pending());
-                    entries[who] = LockEntry::Wait(wait);
-                    model.requeued.push_back(who);
+                    entries[waiter] = LockEntry::Wait(wait);
+                    model.requeued.push_back(waiter);
                     model.unlock();
                 }
                 LockStep::Notify(count) => {
-                    let Some(LockEntry::Guard(guard)) = holder.map(|who| &entries[who]) else { continue };
+                    let Some(LockEntry::Guard(guard)) = holder.map(|waiter| &entries[waiter]) else { continue };
                     prop_assert_eq!(condition.notify(guard, count), model.notify(count, true));
                 }
                 LockStep::NotifyAll => {
-                    let Some(LockEntry::Guard(guard)) = holder.map(|who| &entries[who]) else { continue };
+                    let Some(LockEntry::Guard(guard)) = holder.map(|waiter| &entries[waiter]) else { continue };
                     prop_assert_eq!(condition.notify_all(guard), model.notify(usize::MAX, false));
                 }
                 LockStep::Poll(_) | LockStep::Drop(_) => {}
@@ -238,26 +238,26 @@ proptest! {
     }
 
     #[test]
-    fn an_event_does_what_its_model_does(
+    fn an_event_matches_its_model(
         steps in proptest::collection::vec(barrier_step(), 1..80),
     ) {
         let event = Event::new();
         let mut set = false;
-        let mut waiters: Vec<(Pin<Box<WaitSet<'_>>>, Stands)> = Vec::new();
+        let mut waiters: Vec<(Pin<Box<WaitSet<'_>>>, WaiterState)> = Vec::new();
         for step in steps {
             match step {
                 BarrierStep::Come => {
                     let mut wait = Box::pin(event.wait());
                     prop_assert_eq!(poll_once(wait.as_mut()).is_ready(), set);
                     if !set {
-                        waiters.push((wait, Stands::Waits));
+                        waiters.push((wait, WaiterState::Waits));
                     }
                 }
                 BarrierStep::Poll(index) if !waiters.is_empty() => {
                     let index = index % waiters.len();
-                    let (wait, stands) = &mut waiters[index];
+                    let (wait, state) = &mut waiters[index];
                     let ready = poll_once(wait.as_mut()).is_ready();
-                    prop_assert_eq!(ready, *stands != Stands::Waits);
+                    prop_assert_eq!(ready, *state != WaiterState::Waits);
                     if ready {
                         drop(waiters.remove(index));
                     }
@@ -268,7 +268,7 @@ proptest! {
                 BarrierStep::First => {
                     event.set();
                     set = true;
-                    waiters.iter_mut().for_each(|(_, stands)| *stands = Stands::Released(0));
+                    waiters.iter_mut().for_each(|(_, state)| *state = WaiterState::Released(0));
                 }
                 BarrierStep::Second => {
                     event.clear();
@@ -281,14 +281,16 @@ proptest! {
     }
 
     #[test]
-    fn a_barrier_does_what_its_model_does(
+    fn a_barrier_matches_its_model(
         parties in 1usize..5,
         steps in proptest::collection::vec(barrier_step(), 1..120),
     ) {
         let barrier = Barrier::new(parties);
         let mut broken = false;
-        let mut waiters: Vec<(Pin<Box<WaitAll<'_>>>, Stands)> = Vec::new();
-        let waiting = |waiters: &[(_, Stands)]| waiters.iter().filter(|(_, stands)| *stands == Stands::Waits).count();
+        let mut waiters: Vec<(Pin<Box<WaitAll<'_>>>, WaiterState)> = Vec::new();
+        let waiting = |waiters: &[(_, WaiterState)]| {
+            waiters.iter().filter(|(_, state)| *state == WaiterState::Waits).count()
+        };
         for step in steps {
             match step {
                 BarrierStep::Come => {
@@ -299,23 +301,23 @@ proptest! {
                     } else if waiting(&waiters) + 1 == parties {
                         let Poll::Ready(Ok(arrival)) = polled else { panic!("{polled:?}") };
                         prop_assert_eq!((arrival.index(), arrival.is_leader()), (parties - 1, true));
-                        let waits = waiters.iter_mut().filter(|(_, stands)| *stands == Stands::Waits);
-                        for (index, (_, stands)) in waits.enumerate() {
-                            *stands = Stands::Released(index);
+                        let waits = waiters.iter_mut().filter(|(_, state)| *state == WaiterState::Waits);
+                        for (index, (_, state)) in waits.enumerate() {
+                            *state = WaiterState::Released(index);
                         }
                     } else {
                         prop_assert!(polled.is_pending());
-                        waiters.push((wait, Stands::Waits));
+                        waiters.push((wait, WaiterState::Waits));
                     }
                 }
                 BarrierStep::Poll(index) if !waiters.is_empty() => {
                     let index = index % waiters.len();
-                    let (wait, stands) = &mut waiters[index];
+                    let (wait, state) = &mut waiters[index];
                     let polled = poll_once(wait.as_mut());
-                    match (polled, *stands) {
-                        (Poll::Pending, Stands::Waits) => continue,
-                        (Poll::Ready(Err(BrokenBarrier)), Stands::Refused) => {}
-                        (Poll::Ready(Ok(arrival)), Stands::Released(index)) => {
+                    match (polled, *state) {
+                        (Poll::Pending, WaiterState::Waits) => continue,
+                        (Poll::Ready(Err(BrokenBarrier)), WaiterState::Refused) => {}
+                        (Poll::Ready(Ok(arrival)), WaiterState::Released(index)) => {
                             prop_assert_eq!((arrival.index(), arrival.is_leader()), (index, false));
                         }
                         unexpected => panic!("{unexpected:?}"),
@@ -328,9 +330,9 @@ proptest! {
                 BarrierStep::First | BarrierStep::Second => {
                     broken = matches!(step, BarrierStep::Second);
                     if broken { barrier.abort() } else { barrier.reset() }
-                    for (_, stands) in &mut waiters {
-                        if *stands == Stands::Waits {
-                            *stands = Stands::Refused;
+                    for (_, state) in &mut waiters {
+                        if *state == WaiterState::Waits {
+                            *state = WaiterState::Refused;
                         }
                     }
                 }
@@ -342,7 +344,7 @@ proptest! {
     }
 
     #[test]
-    fn a_join_does_what_its_model_does(
+    fn a_join_matches_its_model(
         steps in proptest::collection::vec(join_step(), 1..100),
     ) {
         let queue = Queue::unbounded();

@@ -26,7 +26,7 @@ fn _guards_are_as_sendable_as_their_values() {
 }
 
 #[test]
-fn the_lock_goes_to_those_in_line_and_newcomers_come_after_them() {
+fn the_lock_goes_to_waiters_before_newcomers() {
     let mutex = Mutex::new(0);
     let held = mutex.try_lock().unwrap();
     assert!(mutex.is_locked());
@@ -44,7 +44,7 @@ fn the_lock_goes_to_those_in_line_and_newcomers_come_after_them() {
 }
 
 #[test]
-fn whoever_unlocks_does_not_overtake_those_in_line() {
+fn an_unlocking_task_does_not_overtake_waiters() {
     let mutex = Mutex::new(0);
     let held = mutex.try_lock().unwrap();
     let first = waiting(mutex.lock());
@@ -68,7 +68,7 @@ fn owned_guards_keep_the_mutex_and_unlock_it() {
 }
 
 #[test]
-fn a_mutex_may_hold_what_has_no_size_and_prints_what_can_be_seen() {
+fn a_mutex_may_hold_an_unsized_value_and_prints_it_if_unlocked() {
     let mutex: &mut Mutex<[u8]> = &mut Mutex::new([1, 2]);
     mutex.get_mut()[0] = 7;
     assert_eq!(format!("{mutex:?}"), "Mutex { value: [7, 2] }");
@@ -119,80 +119,85 @@ fn threads_and_futures_that_hold_the_lock_exclude_each_other() {
 
 /// When a waiter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goes {
+enum Departure {
     BeforeItsWakeUp,
     AfterItsWakeUp,
-    AfterItWentOn,
+    AfterItHasTheLock,
 }
 
-const LINE: usize = 4;
+const WAITERS: usize = 4;
 
-fn departures() -> impl Iterator<Item = (usize, Goes)> {
-    (0..LINE).flat_map(|position| {
+fn departures() -> impl Iterator<Item = (usize, Departure)> {
+    (0..WAITERS).flat_map(|position| {
         [
-            Goes::BeforeItsWakeUp,
-            Goes::AfterItsWakeUp,
-            Goes::AfterItWentOn,
+            Departure::BeforeItsWakeUp,
+            Departure::AfterItsWakeUp,
+            Departure::AfterItHasTheLock,
         ]
-        .map(|goes| (position, goes))
+        .map(|departure| (position, departure))
     })
 }
 
 #[test]
-fn a_waiter_that_goes_away_at_any_moment_hands_the_lock_on() {
-    for (position, goes) in departures() {
+fn a_waiter_that_leaves_at_any_moment_hands_the_lock_on() {
+    for (position, departure) in departures() {
         let mutex = Mutex::new(());
         let held = mutex.try_lock().unwrap();
-        let mut line: Vec<_> = (0..LINE).map(|_| Some(waiting(mutex.lock()))).collect();
-        if goes == Goes::BeforeItsWakeUp {
-            line[position] = None;
+        let mut waiters: Vec<_> = (0..WAITERS).map(|_| Some(waiting(mutex.lock()))).collect();
+        if departure == Departure::BeforeItsWakeUp {
+            waiters[position] = None;
         }
         drop(held);
-        for number in 0..LINE {
-            let Some(waiter) = line[number].take() else {
+        for number in 0..WAITERS {
+            let Some(waiter) = waiters[number].take() else {
                 continue;
             };
-            for behind in line.iter_mut().flatten() {
+            for behind in waiters.iter_mut().flatten() {
                 assert!(poll_once(behind.as_mut()).is_pending(), "overtakes");
             }
-            if (number, goes) == (position, Goes::AfterItsWakeUp) {
+            if (number, departure) == (position, Departure::AfterItsWakeUp) {
                 drop(waiter);
             } else {
                 drop(ready(waiter));
             }
         }
-        assert!(!mutex.is_locked(), "{position}, {goes:?}");
+        assert!(!mutex.is_locked(), "{position}, {departure:?}");
     }
 }
 
 /// Four waiters for a condition, and their mutex.
 fn four<'a>(mutex: &'a Mutex<()>, condition: &'a Condition) -> Vec<Boxed<'a, MutexGuard<'a, ()>>> {
-    let line = (0..LINE)
+    let waiters = (0..WAITERS)
         .map(|_| -> Boxed<'a, _> { waiting(condition.wait(mutex.try_lock().unwrap())) })
         .collect();
-    assert_eq!(condition.waiters(), LINE);
-    line
+    assert_eq!(condition.waiters(), WAITERS);
+    waiters
 }
 
 #[test]
 fn a_notification_takes_effect_when_the_notifier_unlocks() {
     let (mutex, condition) = (Mutex::new(()), Condition::new());
-    let mut line = four(&mutex, &condition);
+    let mut waiters = four(&mutex, &condition);
     let guard = mutex.try_lock().unwrap();
     assert_eq!(condition.notify(&guard, 0), 0);
     assert_eq!(condition.notify(&guard, 2), 2);
     assert!(
-        line.iter_mut()
+        waiters
+            .iter_mut()
             .all(|waiter| poll_once(waiter.as_mut()).is_pending())
     );
     drop(guard);
     assert!(mutex.is_locked(), "it is the first one's");
-    assert!(poll_once(line[1].as_mut()).is_pending(), "it is the second");
-    drop(ready(line.remove(0)));
-    drop(ready(line.remove(0)));
+    assert!(
+        poll_once(waiters[1].as_mut()).is_pending(),
+        "it is the second"
+    );
+    drop(ready(waiters.remove(0)));
+    drop(ready(waiters.remove(0)));
     assert!(!mutex.is_locked());
     assert!(
-        line.iter_mut()
+        waiters
+            .iter_mut()
             .all(|waiter| poll_once(waiter.as_mut()).is_pending())
     );
     let guard = mutex.try_lock().unwrap();
@@ -200,37 +205,37 @@ fn a_notification_takes_effect_when_the_notifier_unlocks() {
     assert_eq!(condition.notify_all(&guard), 0);
     assert!(!condition.notify_one(&guard));
     drop(guard);
-    for waiter in line {
+    for waiter in waiters {
         drop(ready(waiter));
     }
 }
 
 #[test]
-fn the_notified_stand_in_line_behind_those_who_came_for_the_lock_before() {
+fn notified_waiters_queue_behind_earlier_waiters_for_the_lock() {
     let (mutex, condition) = (Mutex::new(()), Condition::new());
-    let mut line = four(&mutex, &condition);
+    let mut waiters = four(&mutex, &condition);
     let guard = mutex.try_lock().unwrap();
     let before = waiting(mutex.lock());
     condition.notify_one(&guard);
     let after = waiting(mutex.lock());
     drop(guard);
-    assert!(poll_once(line[0].as_mut()).is_pending());
+    assert!(poll_once(waiters[0].as_mut()).is_pending());
     drop(ready(before));
-    drop(ready(line.remove(0)));
+    drop(ready(waiters.remove(0)));
     drop(ready(after));
 }
 
 #[test]
-fn many_are_notified_in_order_though_not_in_one_go() {
+fn many_waiters_are_notified_in_order_across_batches() {
     const MANY: usize = 100;
     let (mutex, condition) = (Mutex::new(()), Condition::new());
-    let line: Vec<_> = (0..MANY)
+    let waiters: Vec<_> = (0..MANY)
         .map(|_| waiting(condition.wait(mutex.try_lock().unwrap())))
         .collect();
     let guard = mutex.try_lock().unwrap();
     assert_eq!(condition.notify_all(&guard), MANY);
     drop(guard);
-    for waiter in line {
+    for waiter in waiters {
         drop(ready(waiter));
     }
     assert!(!mutex.is_locked());
@@ -238,37 +243,37 @@ fn many_are_notified_in_order_though_not_in_one_go() {
 
 /// When a waiter for a condition leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Leaves {
+enum DepartureOfNotified {
     BeforeItIsNotified,
     NotifiedWhileTheLockIsHeld,
     NotifiedAndGivenTheLock,
-    AfterItWentOn,
+    AfterItHasTheLock,
 }
 
 #[test]
-fn a_notified_waiter_that_goes_away_passes_the_notification_on() {
-    use Leaves::*;
+fn a_notified_waiter_that_leaves_passes_the_notification_on() {
+    use DepartureOfNotified::*;
     for leaves in [
         BeforeItIsNotified,
         NotifiedWhileTheLockIsHeld,
         NotifiedAndGivenTheLock,
-        AfterItWentOn,
+        AfterItHasTheLock,
     ] {
-        for position in 0..LINE {
+        for position in 0..WAITERS {
             // Notifies all waiters up to the one that leaves.
             let (mutex, condition) = (Mutex::new(()), Condition::new());
-            let mut line: Vec<_> = four(&mutex, &condition).into_iter().map(Some).collect();
+            let mut waiters: Vec<_> = four(&mutex, &condition).into_iter().map(Some).collect();
             let guard = mutex.try_lock().unwrap();
             if leaves == BeforeItIsNotified {
-                line[position] = None;
+                waiters[position] = None;
             }
             condition.notify(&guard, position + 1);
             if leaves == NotifiedWhileTheLockIsHeld {
-                line[position] = None;
+                waiters[position] = None;
             }
             drop(guard);
             let mut went_on = Vec::new();
-            for (number, place) in line.iter_mut().enumerate() {
+            for (number, place) in waiters.iter_mut().enumerate() {
                 let Some(mut waiter) = place.take() else {
                     continue;
                 };
@@ -284,10 +289,10 @@ fn a_notified_waiter_that_goes_away_passes_the_notification_on() {
                     Poll::Pending => drop(waiter),
                 }
             }
-            let mut expected: Vec<_> = (0..LINE.min(position + 2))
+            let mut expected: Vec<_> = (0..WAITERS.min(position + 2))
                 .filter(|number| *number != position)
                 .collect();
-            if leaves == AfterItWentOn {
+            if leaves == AfterItHasTheLock {
                 expected = (0..=position).collect();
             }
             assert_eq!(went_on, expected, "{leaves:?} at {position}");
@@ -298,14 +303,14 @@ fn a_notified_waiter_that_goes_away_passes_the_notification_on() {
 }
 
 #[test]
-fn a_notification_for_all_is_not_passed_to_one_who_came_later() {
+fn a_notification_for_all_is_not_passed_to_a_later_waiter() {
     let (mutex, condition) = (Mutex::new(()), Condition::new());
-    let mut line = four(&mutex, &condition);
+    let mut waiters = four(&mutex, &condition);
     let guard = mutex.try_lock().unwrap();
     condition.notify_all(&guard);
     let mut late = waiting(condition.wait(guard));
-    drop(line.remove(0));
-    for waiter in line {
+    drop(waiters.remove(0));
+    for waiter in waiters {
         drop(ready(waiter));
     }
     assert!(poll_once(late.as_mut()).is_pending());
@@ -323,7 +328,7 @@ fn a_wait_that_is_never_polled_unlocks() {
 }
 
 #[test]
-fn wait_for_looks_again_after_each_notification_and_first_of_all() {
+fn wait_for_checks_its_condition_first_and_after_each_notification() {
     let (mutex, condition) = (Mutex::new(0), Condition::new());
     drop(block_on(
         condition.wait_for(mutex.try_lock().unwrap(), |value| *value == 0),

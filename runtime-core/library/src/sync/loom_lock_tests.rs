@@ -28,7 +28,7 @@ fn counter() -> Arc<Mutex<Counter>> {
 }
 
 #[test]
-fn the_lock_excludes_on_its_fast_path_and_in_line() {
+fn the_lock_excludes_on_its_fast_path_and_in_its_queue() {
     model(|| {
         let mutex = counter();
         let other = {
@@ -81,7 +81,7 @@ fn the_last_waiter_may_leave_while_the_lock_is_released() {
 }
 
 #[test]
-fn permits_released_without_the_lock_reach_one_who_queues_meanwhile() {
+fn permits_released_without_the_lock_reach_a_concurrent_waiter() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(2));
         let one = semaphore.clone().try_acquire_owned().unwrap();
@@ -141,7 +141,7 @@ fn a_change_under_the_lock_is_seen_or_notified() {
 }
 
 #[test]
-fn a_notification_passes_from_one_who_leaves_to_the_next() {
+fn a_leaving_waiter_passes_its_notification_to_the_next() {
     model(|| {
         let (shared, waiter) = condition();
         let (first, second) = (waiter(), waiter());
@@ -177,7 +177,7 @@ fn all_are_notified_while_one_leaves() {
 }
 
 #[test]
-fn a_set_reaches_one_who_begins_to_wait() {
+fn a_set_reaches_a_concurrent_waiter() {
     model(|| {
         let event = Arc::new(Event::new());
         let waiter = {
@@ -190,7 +190,7 @@ fn a_set_reaches_one_who_begins_to_wait() {
 }
 
 #[test]
-fn a_set_and_a_clear_release_those_who_waited_while_one_leaves() {
+fn a_set_and_a_clear_release_all_waiters_while_one_leaves() {
     model(|| {
         let event = Arc::new(Event::new());
         let wait = || {
@@ -230,7 +230,7 @@ fn parties_meet_round_after_round() {
 }
 
 #[test]
-fn one_who_leaves_a_barrier_is_counted_only_if_the_others_had_come() {
+fn a_waiter_that_leaves_a_barrier_counts_only_if_the_others_had_arrived() {
     model(|| {
         let barrier = Arc::new(Barrier::new(2));
         let leaving = {
@@ -275,7 +275,7 @@ fn a_join_sees_the_last_task_done() {
 }
 
 #[test]
-fn a_drained_queue_lets_go_of_all_who_wait() {
+fn a_drained_queue_releases_all_waiters() {
     model(|| {
         let queue = Arc::new(Queue::new(1));
         let get = {

@@ -82,7 +82,7 @@ fn loom_a_called_thread_that_leaves_calls_the_next() {
 }
 
 #[test]
-fn loom_two_permits_reach_one_who_needs_both_beside_one_who_overtakes() {
+fn loom_two_permits_reach_a_waiter_that_needs_both_despite_an_overtaker() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(2));
         let one = semaphore.clone().try_acquire_owned().unwrap();
@@ -132,7 +132,7 @@ fn loom_closing_reaches_a_called_thread() {
 }
 
 #[test]
-fn loom_an_item_for_a_called_getter_reaches_one_of_those_who_want_it() {
+fn loom_an_item_for_a_called_getter_reaches_one_of_the_getters() {
     model(|| {
         let queue = Arc::new(Queue::new(1));
         let first = {
@@ -156,7 +156,7 @@ fn loom_an_item_for_a_called_getter_reaches_one_of_those_who_want_it() {
 }
 
 #[test]
-fn loom_a_called_getter_that_leaves_takes_nothing_with_it() {
+fn loom_a_called_getter_that_leaves_loses_no_item() {
     model(|| {
         let queue = Arc::new(Queue::new(1));
         let wait = || {

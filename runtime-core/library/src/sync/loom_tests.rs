@@ -51,7 +51,7 @@ fn a_cancelled_waiter_passes_its_notification_on() {
 }
 
 #[test]
-fn notify_all_reaches_all_who_wait_while_one_leaves() {
+fn notify_all_reaches_all_waiters_while_one_leaves() {
     model(|| {
         let signal = Arc::new(Signal::new());
         let wait = || {
@@ -109,7 +109,7 @@ fn acquire_and_release_from_two_threads_exclude_each_other() {
 }
 
 #[test]
-fn the_small_behind_a_cancelled_large_request_gets_through() {
+fn a_small_request_behind_a_cancelled_large_one_is_served() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let large = queued(semaphore.clone().acquire_many_owned(2));
@@ -122,7 +122,7 @@ fn the_small_behind_a_cancelled_large_request_gets_through() {
 }
 
 #[test]
-fn closing_a_semaphore_sends_waiters_away_or_they_got_their_permit() {
+fn closing_a_semaphore_refuses_waiters_unless_they_have_a_permit() {
     model(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let waiting = queued(semaphore.clone().acquire_owned());
@@ -193,7 +193,7 @@ fn two_threads_pass_items_through_a_full_queue_in_order() {
 }
 
 #[test]
-fn a_closed_queue_lets_go_of_all_and_loses_no_item_to_a_cancel() {
+fn a_closed_queue_releases_all_waiters_and_loses_no_item_to_a_cancel() {
     model(|| {
         let queue = Arc::new(Queue::new(1));
         let get = || {
@@ -231,7 +231,7 @@ fn a_promise_is_broken_by_the_senders_end() {
 }
 
 #[test]
-fn a_promise_to_nobody_is_noticed_and_its_value_dropped_once() {
+fn a_promise_without_a_receiver_is_noticed_and_its_value_dropped_once() {
     model(|| {
         let value = Arc::new(());
         let (sender, receiver) = oneshot::channel();

@@ -44,28 +44,28 @@ enum SemaphoreEntry<'a> {
 struct SemaphoreModel {
     available: usize,
     closed: bool,
-    line: VecDeque<(usize, usize)>,
+    waiters: VecDeque<(usize, usize)>,
     granted: Vec<(usize, usize)>,
 }
 
 impl SemaphoreModel {
     fn serve(&mut self) {
         if self.closed {
-            self.line.clear();
+            self.waiters.clear();
         }
-        while let Some(&(who, need)) = self.line.front()
+        while let Some(&(waiter, need)) = self.waiters.front()
             && need <= self.available
         {
             self.available -= need;
-            self.line.pop_front();
-            self.granted.push((who, need));
+            self.waiters.pop_front();
+            self.granted.push((waiter, need));
         }
     }
 
     fn newcomer(&mut self, need: usize) -> Result<(), TryAcquireError> {
         if self.closed {
             Err(TryAcquireError::Closed)
-        } else if !self.line.is_empty() || need > self.available {
+        } else if !self.waiters.is_empty() || need > self.available {
             Err(TryAcquireError::NoPermits)
         } else {
             self.available -= need;
@@ -73,11 +73,11 @@ impl SemaphoreModel {
         }
     }
 
-    fn take_granted(&mut self, who: usize) -> Option<usize> {
+    fn take_granted(&mut self, waiter: usize) -> Option<usize> {
         let index = self
             .granted
             .iter()
-            .position(|&(granted, _)| granted == who)?;
+            .position(|&(granted, _)| granted == waiter)?;
         Some(self.granted.swap_remove(index).1)
     }
 }
@@ -118,7 +118,7 @@ enum QueueWaiter<'a> {
 #[derive(Default)]
 struct QueueModel {
     items: VecDeque<u32>,
-    line: VecDeque<usize>,
+    waiters: VecDeque<usize>,
     /// Those that were granted an item, in the order of their grants: the first one should get the first item.
     granted: Vec<usize>,
 }
@@ -126,7 +126,7 @@ struct QueueModel {
 impl QueueModel {
     fn serve(&mut self) {
         while self.items.len() > self.granted.len()
-            && let Some(getter) = self.line.pop_front()
+            && let Some(getter) = self.waiters.pop_front()
         {
             self.granted.push(getter);
         }
@@ -141,7 +141,7 @@ impl QueueModel {
     }
 
     fn leave(&mut self, getter: Option<usize>) {
-        self.line.retain(|own| Some(*own) != getter);
+        self.waiters.retain(|own| Some(*own) != getter);
         self.granted.retain(|own| Some(*own) != getter);
         self.serve();
     }
@@ -151,7 +151,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_semaphore_does_what_its_model_does(
+    fn a_semaphore_matches_its_model(
         permits in 0usize..5,
         steps in proptest::collection::vec(semaphore_step(), 1..80),
     ) {
@@ -161,13 +161,13 @@ proptest! {
         for step in steps {
             match step {
                 SemaphoreStep::Acquire(need) => {
-                    let who = entries.len();
+                    let waiter = entries.len();
                     let mut acquire = Box::pin(semaphore.acquire_many(need));
                     entries.push(match (poll_once(acquire.as_mut()), model.newcomer(need)) {
                         (Poll::Ready(Ok(permit)), Ok(())) => SemaphoreEntry::Permit(permit),
                         (Poll::Ready(Err(Closed)), Err(TryAcquireError::Closed)) => SemaphoreEntry::Gone,
                         (Poll::Pending, Err(TryAcquireError::NoPermits)) => {
-                            model.line.push_back((who, need));
+                            model.waiters.push_back((waiter, need));
                             SemaphoreEntry::Waiter(acquire)
                         }
                         (real, expected) => panic!("{real:?} and not {expected:?}"),
@@ -181,35 +181,35 @@ proptest! {
                     }
                 }
                 SemaphoreStep::Poll(index) if !entries.is_empty() => {
-                    let who = index % entries.len();
-                    if let SemaphoreEntry::Waiter(acquire) = &mut entries[who] {
+                    let waiter = index % entries.len();
+                    if let SemaphoreEntry::Waiter(acquire) = &mut entries[waiter] {
                         let polled = poll_once(acquire.as_mut());
-                        let waits = model.line.iter().any(|&(waiter, _)| waiter == who);
+                        let waits = model.waiters.iter().any(|&(other, _)| other == waiter);
                         match polled {
                             Poll::Pending => prop_assert!(waits),
                             Poll::Ready(Ok(permit)) => {
-                                prop_assert_eq!(model.take_granted(who), Some(permit.count()));
-                                entries[who] = SemaphoreEntry::Permit(permit);
+                                prop_assert_eq!(model.take_granted(waiter), Some(permit.count()));
+                                entries[waiter] = SemaphoreEntry::Permit(permit);
                             }
                             Poll::Ready(Err(Closed)) => {
                                 prop_assert!(model.closed && !waits);
-                                prop_assert_eq!(model.take_granted(who), None);
-                                entries[who] = SemaphoreEntry::Gone;
+                                prop_assert_eq!(model.take_granted(waiter), None);
+                                entries[waiter] = SemaphoreEntry::Gone;
                             }
                         }
                     }
                 }
                 SemaphoreStep::Drop(index) if !entries.is_empty() => {
-                    let who = index % entries.len();
-                    match std::mem::replace(&mut entries[who], SemaphoreEntry::Gone) {
+                    let waiter = index % entries.len();
+                    match std::mem::replace(&mut entries[waiter], SemaphoreEntry::Gone) {
                         SemaphoreEntry::Gone => {}
                         SemaphoreEntry::Permit(permit) => {
                             model.available += permit.count();
                             drop(permit);
                         }
                         SemaphoreEntry::Waiter(acquire) => {
-                            model.line.retain(|&(waiter, _)| waiter != who);
-                            model.available += model.take_granted(who).unwrap_or(0);
+                            model.waiters.retain(|&(other, _)| other != waiter);
+                            model.available += model.take_granted(waiter).unwrap_or(0);
                             drop(acquire);
                         }
                     }
@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn a_queue_keeps_order_and_loses_nothing(
+    fn a_queue_keeps_the_order_and_loses_no_item(
         capacity in 1usize..4,
         steps in proptest::collection::vec(queue_step(), 1..100),
     ) {
@@ -309,8 +309,8 @@ proptest! {
                 QueueWaiter::Get(get, getter) => match poll_once(get.as_mut()) {
                     Poll::Pending => {
                         prop_assert!(!model.granted.contains(getter));
-                        if !model.line.contains(getter) {
-                            model.line.push_back(*getter);
+                        if !model.waiters.contains(getter) {
+                            model.waiters.push_back(*getter);
                         }
                         false
                     }
@@ -342,7 +342,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_can_be_served_is_woken(
+    fn every_waiter_that_can_be_served_is_woken(
         capacity in 1usize..4,
         steps in proptest::collection::vec(queue_step(), 1..60),
     ) {

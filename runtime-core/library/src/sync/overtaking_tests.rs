@@ -56,7 +56,7 @@ fn poll_counted<F: Future + ?Sized>(future: Pin<&mut F>, wakes: &Arc<Wakes>) -> 
 }
 
 #[test]
-fn a_thread_is_called_and_newcomers_take_what_it_has_not_come_for() {
+fn a_thread_is_called_and_newcomers_may_take_the_lock_first() {
     let mutex = Mutex::new(());
     let held = mutex.try_lock().unwrap();
     let wakes = Arc::new(Wakes::default());
@@ -79,7 +79,7 @@ fn a_thread_is_called_and_newcomers_take_what_it_has_not_come_for() {
 }
 
 #[test]
-fn a_called_thread_is_not_woken_again_before_it_has_come() {
+fn a_called_thread_is_not_woken_again_before_it_has_polled() {
     let mutex = Mutex::new(());
     let held = mutex.try_lock().unwrap();
     let wakes = Arc::new(Wakes::default());
@@ -94,7 +94,7 @@ fn a_called_thread_is_not_woken_again_before_it_has_come() {
 }
 
 #[test]
-fn overtaken_for_long_enough_it_is_handed_what_is_given_back() {
+fn a_thread_that_was_overtaken_for_long_enough_is_handed_the_permit() {
     let mutex = Mutex::new(());
     let held = mutex.try_lock().unwrap();
     let mut first = waiting_thread(mutex.lock());
@@ -133,7 +133,7 @@ fn overtaken_for_long_enough_it_is_handed_what_is_given_back() {
 }
 
 #[test]
-fn one_that_is_called_and_goes_away_calls_the_next() {
+fn a_called_waiter_that_leaves_calls_the_next() {
     let mutex = Mutex::new(());
     let held = mutex.try_lock().unwrap();
     let first = waiting_thread(mutex.lock());
@@ -158,7 +158,7 @@ fn one_that_is_called_and_goes_away_calls_the_next() {
 }
 
 #[test]
-fn a_task_is_overtaken_by_nobody_and_overtakes_nobody() {
+fn a_task_neither_overtakes_nor_is_overtaken() {
     let mutex = Mutex::new(());
     let held = mutex.try_lock().unwrap();
     let task = waiting(mutex.lock());
@@ -175,7 +175,7 @@ fn a_task_is_overtaken_by_nobody_and_overtakes_nobody() {
 }
 
 #[test]
-fn a_thread_that_becomes_a_task_is_handed_what_it_waits_for() {
+fn a_waiter_that_moves_from_a_thread_to_a_task_is_handed_its_permit() {
     let mutex = Mutex::new(());
     let held = mutex.try_lock().unwrap();
     let mut waits = waiting_thread(mutex.lock());
@@ -186,13 +186,13 @@ fn a_thread_that_becomes_a_task_is_handed_what_it_waits_for() {
 }
 
 #[test]
-fn with_more_permits_than_the_first_needs_all_are_served_at_once() {
+fn surplus_permits_serve_all_waiters_at_once() {
     let semaphore = Semaphore::new(0);
-    let line = [(); 3].map(|()| waiting_thread(semaphore.acquire()));
+    let waiters = [(); 3].map(|()| waiting_thread(semaphore.acquire()));
     semaphore.add_permits(1);
     semaphore.add_permits(1);
     // If the others had to wait for the first one, they would wait for ever if it is not polled.
-    let [first, second, third] = line;
+    let [first, second, third] = waiters;
     let second = ready_for_thread(second).unwrap();
     assert!(ready_for_thread(first).is_ok());
     drop(second);
@@ -200,7 +200,7 @@ fn with_more_permits_than_the_first_needs_all_are_served_at_once() {
 }
 
 #[test]
-fn one_that_needs_many_is_not_called_before_they_are_there() {
+fn a_waiter_for_many_permits_is_called_only_when_all_are_there() {
     let semaphore = Semaphore::new(1);
     let wakes = Arc::new(Wakes::default());
     let mut large = Box::pin(semaphore.acquire_many(2));
@@ -223,7 +223,7 @@ fn one_that_needs_many_is_not_called_before_they_are_there() {
 }
 
 #[test]
-fn closing_sends_a_called_thread_away() {
+fn closing_refuses_a_called_thread() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let first = waiting_thread(semaphore.acquire());
@@ -257,7 +257,7 @@ fn closing_sends_a_called_thread_away() {
 }
 
 #[test]
-fn items_and_places_that_a_called_one_leaves_are_the_next_ones() {
+fn items_and_places_that_a_called_waiter_leaves_go_to_the_next() {
     let queue = Queue::new(1);
     let (first, second) = (waiting_thread(queue.get()), waiting_thread(queue.get()));
     queue.try_put(1).unwrap();
@@ -273,7 +273,7 @@ fn items_and_places_that_a_called_one_leaves_are_the_next_ones() {
 }
 
 #[test]
-fn who_was_notified_is_handed_the_lock() {
+fn a_notified_waiter_is_handed_the_lock() {
     let (mutex, condition) = (Mutex::new(()), Condition::new());
     let notified = waiting_thread(condition.wait(mutex.try_lock().unwrap()));
     let guard = mutex.try_lock().unwrap();
@@ -287,7 +287,7 @@ fn who_was_notified_is_handed_the_lock() {
 }
 
 #[test]
-fn threads_and_tasks_in_one_line_lose_nothing() {
+fn threads_and_tasks_in_one_queue_lose_no_item() {
     const ROUNDS: usize = if cfg!(miri) { 20 } else { 3_000 };
     let semaphore = Semaphore::new(2);
     let inside = AtomicUsize::new(0);

@@ -19,7 +19,9 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::closed::{Closed, TryAcquireError};
-use super::wait_queue::{Line, Resource, Serving, Status, WaitQueue, Waiter, waits_as_thread};
+use super::wait_queue::{
+    Resource, Serving, Status, WaitQueue, Waiter, WaiterList, waits_as_thread,
+};
 use runtime_kernel::budget;
 use runtime_kernel::park::Backoff;
 use runtime_kernel::primitives::atomic::{AtomicUsize, Ordering};
@@ -51,7 +53,7 @@ pub(super) struct Permits {
 pub(super) struct InLine;
 
 impl Resource for InLine {
-    type Lanes = [Line; 1];
+    type Lanes = [WaiterList; 1];
     type Open = AtomicUsize;
 
     #[inline]
@@ -310,7 +312,7 @@ impl Take<'_> {
                 Status::Granted => return Poll::Ready(Ok(())),
                 Status::Dismissed => return Poll::Ready(Err(Closed)),
                 Status::Called if permits.take_called(need) => {
-                    turn.leave_line();
+                    turn.dequeue();
                     turn.serve();
                     return Poll::Ready(Ok(()));
                 }

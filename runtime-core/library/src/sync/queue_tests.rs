@@ -12,7 +12,7 @@ use super::*;
 use runtime_kernel::park::block_on_current_thread as block_on;
 
 #[test]
-fn the_smallest_comes_out_first_and_of_equal_ones_the_first_in() {
+fn the_smallest_item_is_first_and_equal_items_are_fifo() {
     /// Compared only by the first part.
     #[derive(Debug)]
     struct Ranked(u32, &'static str);
@@ -49,7 +49,7 @@ fn the_smallest_comes_out_first_and_of_equal_ones_the_first_in() {
 }
 
 #[test]
-fn a_getter_of_a_priority_queue_gets_the_smallest_there_is_when_it_takes_it() {
+fn a_getter_of_a_priority_queue_gets_the_smallest_item_at_the_time_it_takes_one() {
     let queue = PriorityQueue::new(2);
     let getter = waiting(queue.get());
     queue.try_put(2).unwrap();
@@ -58,7 +58,7 @@ fn a_getter_of_a_priority_queue_gets_the_smallest_there_is_when_it_takes_it() {
 }
 
 #[test]
-fn the_last_comes_out_first() {
+fn a_lifo_queue_yields_the_newest_item_first() {
     let queue = LifoQueue::new(3);
     for number in 0..3 {
         queue.try_put(number).unwrap();
@@ -81,7 +81,7 @@ fn an_unbounded_queue_is_never_full() {
 }
 
 #[test]
-fn joining_waits_for_what_was_put_and_what_was_taken() {
+fn joining_waits_for_queued_and_for_taken_items() {
     let queue = Queue::new(4);
     ready(Box::pin(queue.join()));
     queue.try_put(1).unwrap();
@@ -105,27 +105,27 @@ fn joining_waits_for_what_was_put_and_what_was_taken() {
 }
 
 #[test]
-fn one_who_leaves_a_join_at_any_moment_concerns_nobody_else() {
+fn a_waiter_that_leaves_a_join_at_any_moment_affects_no_other() {
     for position in 0..3 {
         for before in [true, false] {
             let queue = Queue::new(1);
             queue.try_put(1).unwrap();
-            let mut line: Vec<_> = (0..3).map(|_| waiting(queue.join())).collect();
+            let mut waiters: Vec<_> = (0..3).map(|_| waiting(queue.join())).collect();
             if before {
-                drop(line.remove(position));
+                drop(waiters.remove(position));
             }
             queue.try_get().unwrap();
             queue.task_done();
             if !before {
-                drop(line.remove(position));
+                drop(waiters.remove(position));
             }
-            line.into_iter().for_each(ready);
+            waiters.into_iter().for_each(ready);
         }
     }
 }
 
 #[test]
-fn done_with_more_than_was_taken_is_refused() {
+fn more_dones_than_taken_items_are_refused() {
     let queue = Queue::new(2);
     queue.try_put(1).unwrap();
     let too_many = || catch_unwind(AssertUnwindSafe(|| queue.task_done()));
@@ -139,7 +139,7 @@ fn done_with_more_than_was_taken_is_refused() {
 }
 
 #[test]
-fn a_job_is_done_with_when_it_is_dropped_even_by_a_panic() {
+fn a_job_is_done_when_it_is_dropped_even_by_a_panic() {
     let queue = Queue::new(3);
     for number in 0..3 {
         queue.try_put(Arc::new(number)).unwrap();
@@ -180,7 +180,7 @@ fn the_items_destructor_runs_before_the_job_counts_as_done() {
 }
 
 #[test]
-fn a_drained_queue_sends_all_away_and_its_items_are_done_with() {
+fn a_drained_queue_refuses_all_waiters_and_its_items_are_done() {
     let queue = Queue::new(2);
     let granted = waiting(queue.get());
     let waits = waiting(queue.get());
@@ -206,7 +206,7 @@ fn a_drained_queue_sends_all_away_and_its_items_are_done_with() {
 }
 
 #[test]
-fn a_closed_queue_can_be_joined_when_its_rest_is_done_with() {
+fn a_closed_queue_can_be_joined_once_its_items_are_done() {
     let queue = Queue::new(2);
     queue.try_put(1).unwrap();
     queue.close();
@@ -217,7 +217,7 @@ fn a_closed_queue_can_be_joined_when_its_rest_is_done_with() {
 }
 
 #[test]
-fn many_threads_join_after_all_is_done_with() {
+fn many_threads_join_after_all_items_are_done() {
     const ROUNDS: usize = if cfg!(miri) { 2 } else { 20 };
     let (queue, done) = (Queue::new(3), AtomicUsize::new(0));
     thread::scope(|scope| {

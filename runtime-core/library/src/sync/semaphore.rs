@@ -116,7 +116,7 @@ impl Semaphore {
     /// # Errors
     /// [`Closed`] if the semaphore is closed, now or while waiting.
     pub fn acquire(&self) -> Acquire<'_> {
-        self.line_up(1)
+        self.new_acquire(1)
     }
 
     /// Waits for `count` permits at once; see [`acquire`](Semaphore::acquire). If the semaphore has fewer in total, it
@@ -128,7 +128,7 @@ impl Semaphore {
     #[track_caller]
     pub fn acquire_many(&self, count: usize) -> Acquire<'_> {
         self.assert_can_have(count);
-        self.line_up(count)
+        self.new_acquire(count)
     }
 
     #[track_caller]
@@ -140,7 +140,7 @@ impl Semaphore {
         );
     }
 
-    fn line_up(&self, count: usize) -> Acquire<'_> {
+    fn new_acquire(&self, count: usize) -> Acquire<'_> {
         Acquire {
             semaphore: self,
             count,

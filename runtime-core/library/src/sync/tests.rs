@@ -35,7 +35,7 @@ fn _futures_can_be_sent() {
 }
 
 #[test]
-fn a_newcomer_does_not_overtake_one_who_waits_for_more_than_there_is() {
+fn a_newcomer_does_not_overtake_a_waiter_that_needs_more_permits() {
     let semaphore = Semaphore::new(2);
     let mut large = waiting(semaphore.acquire_many(3));
     assert_eq!(
@@ -55,7 +55,7 @@ fn a_newcomer_does_not_overtake_one_who_waits_for_more_than_there_is() {
 }
 
 #[test]
-fn permits_go_to_waiters_first_come_first_served() {
+fn permits_go_to_waiters_in_fifo_order() {
     let semaphore = Semaphore::new(0);
     let mut waiters: Vec<_> = (0..100).map(|_| waiting(semaphore.acquire())).collect();
     semaphore.add_permits(60);
@@ -85,7 +85,7 @@ fn a_dropped_waiter_gives_up_its_place_or_passes_its_permit_on() {
 }
 
 #[test]
-fn a_closed_semaphore_sends_waiters_away_and_keeps_what_was_granted() {
+fn a_closed_semaphore_refuses_waiters_and_keeps_granted_permits() {
     let semaphore = Semaphore::new(1);
     let held = semaphore.try_acquire().unwrap();
     let mut first = waiting(semaphore.acquire());
@@ -106,7 +106,7 @@ fn a_closed_semaphore_sends_waiters_away_and_keeps_what_was_granted() {
 }
 
 #[test]
-fn owned_permits_come_back_and_forgotten_ones_do_not() {
+fn owned_permits_are_returned_and_forgotten_ones_are_not() {
     let semaphore = Arc::new(Semaphore::new(3));
     let two = block_on(semaphore.clone().acquire_many_owned(2)).unwrap();
     let one = semaphore.clone().try_acquire_owned().unwrap();
@@ -234,7 +234,7 @@ fn an_empty_queue_serves_getters_in_order_and_newcomers_after_them() {
 }
 
 #[test]
-fn a_dropped_getter_or_putter_passes_on_what_it_was_granted() {
+fn a_dropped_getter_or_putter_passes_its_grant_on() {
     let queue = Queue::new(1);
     let granted = waiting(queue.get());
     let mut next = waiting(queue.get());
@@ -252,7 +252,7 @@ fn a_dropped_getter_or_putter_passes_on_what_it_was_granted() {
 }
 
 #[test]
-fn a_closed_queue_gives_out_what_it_holds_and_then_nothing() {
+fn a_closed_queue_yields_its_items_and_then_none() {
     let queue = Queue::new(2);
     queue.try_put(1).unwrap();
     queue.try_put(2).unwrap();
@@ -282,7 +282,7 @@ fn the_last_item_of_a_closed_queue_reaches_the_next_getter_if_the_first_is_dropp
 }
 
 #[test]
-fn a_putter_that_was_promised_a_place_is_refused_if_the_queue_closes_first() {
+fn a_putter_with_a_promised_place_is_refused_if_the_queue_closes_first() {
     let queue = Queue::new(1);
     queue.try_put(1).unwrap();
     let mut putter = waiting(queue.put(2));
@@ -321,7 +321,7 @@ fn the_last_sender_ends_the_channel_and_the_last_receiver_refuses_and_drops() {
 }
 
 #[test]
-fn many_threads_pass_every_item_once_although_waiters_give_up() {
+fn many_threads_pass_every_item_once_while_waiters_give_up() {
     const ITEMS: usize = if cfg!(miri) { 60 } else { 4000 };
     let (sender, receiver) = channel(3);
     let received = std::sync::Mutex::new(BTreeSet::new());
@@ -381,7 +381,7 @@ fn a_promise_is_kept_broken_or_refused() {
 }
 
 #[test]
-fn a_closed_receiver_still_gets_what_was_sent_before() {
+fn a_closed_receiver_still_gets_a_value_sent_before() {
     let (sender, mut receiver) = oneshot::channel();
     sender.send(1).unwrap();
     receiver.close();
@@ -389,7 +389,7 @@ fn a_closed_receiver_still_gets_what_was_sent_before() {
 }
 
 #[test]
-fn a_value_that_nobody_takes_is_dropped_with_the_receiver() {
+fn a_value_that_is_never_taken_is_dropped_with_the_receiver() {
     let token = Arc::new(());
     let (sender, receiver) = oneshot::channel();
     sender.send(token.clone()).unwrap();

@@ -30,7 +30,7 @@ async fn locks(count: usize) {
 }
 
 #[test]
-fn another_executors_block_on_comes_to_its_end_in_a_poll() {
+fn another_executors_block_on_completes_in_a_poll() {
     let _armed = arm();
     futures_lite::future::block_on(locks(10_000));
     futures_lite::future::block_on(async {

@@ -29,11 +29,11 @@ use crate::seam::facts::{SharedEvent, State};
 use crate::seam::plan::Plan;
 
 /// A task that is caught this often is marked, and marked again after as many more times.
-const CATCHES: u32 = 2;
+const CATCHES_PER_MARK: u32 = 2;
 /// A shorter poll delays no other task.
 const SHORT_POLL: Duration = Duration::from_millis(1);
 /// After this many short polls in a row, the task returns to the workers.
-const GOOD_BEHAVIOUR: u32 = 16;
+const SHORT_POLLS_TO_RETURN: u32 = 16;
 /// How long a thread waits for a task before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -132,7 +132,7 @@ impl<H: Has<Self>> Hooks<H> for CpuPool {
         let pool = shared.parts.part();
         match event {
             SharedEvent::Caught(task, times)
-                if pool.most_threads > 0 && times.is_multiple_of(CATCHES) =>
+                if pool.most_threads > 0 && times.is_multiple_of(CATCHES_PER_MARK) =>
             {
                 task.set_marked(true);
             }
@@ -274,7 +274,7 @@ impl CpuPool {
     /// task.
     fn has_behaved(&self, id: TaskId) -> bool {
         let mut state = self.state.lock();
-        let behaved = state.short_polls.get(&id) >= Some(&GOOD_BEHAVIOUR);
+        let behaved = state.short_polls.get(&id) >= Some(&SHORT_POLLS_TO_RETURN);
         if behaved {
             state.short_polls.remove(&id);
         }

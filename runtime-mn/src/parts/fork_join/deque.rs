@@ -28,7 +28,7 @@ use runtime_core::primitives::atomic::{
 use runtime_core::primitives::{Arc, Mutex, spin_loop};
 
 /// The number of places in the first buffer.
-const FIRST: usize = if cfg!(lab_loom) { 2 } else { 64 };
+const INITIAL_CAPACITY: usize = if cfg!(lab_loom) { 2 } else { 64 };
 
 /// A closure is in the place of its number, modulo the length, which is a power of two.
 struct Buffer {
@@ -85,7 +85,7 @@ struct NewEnd {
 const WANTED: isize = isize::MIN;
 
 /// How long a thief waits for an answer before it executes the heavy fence, which costs as much.
-const ANSWER: Duration = Duration::from_micros(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_micros(5);
 
 // SAFETY: the addresses are those of buffers, which may be shared and are freed with it.
 unsafe impl Send for Shared {}
@@ -130,7 +130,7 @@ pub(crate) enum Stolen {
 impl Owner {
     pub(crate) fn new() -> Self {
         asymmetric_fence::prepare();
-        let buffer = Buffer::new(FIRST);
+        let buffer = Buffer::new(INITIAL_CAPACITY);
         let owner = Self {
             shared: Arc::new(Shared {
                 old_end: CachePadded::new(OldEnd {
@@ -316,12 +316,12 @@ impl Thief {
         let top = shared.old_end.top.load(Acquire);
         // If there is nothing, no heavy fence is needed. Ask for the next closure all the same.
         if shared.new_end.bottom.load(Acquire) <= top {
-            if asymmetric_fence::heavy_is_dear() {
+            if asymmetric_fence::heavy_is_expensive() {
                 self.ask();
             }
             return Stolen::Nothing;
         }
-        if asymmetric_fence::heavy_is_dear() {
+        if asymmetric_fence::heavy_is_expensive() {
             self.ask();
             if let Some(closure) = self.answer(gives_up) {
                 return Stolen::Closure(closure);
@@ -367,7 +367,7 @@ impl Thief {
             if let Some(closure) = self.shared.take_handed() {
                 return Some(closure);
             }
-            if gives_up() || asked_at.is_none_or(|at| at.elapsed() >= ANSWER) {
+            if gives_up() || asked_at.is_none_or(|at| at.elapsed() >= ANSWER_TIMEOUT) {
                 return None;
             }
             spin_loop();
@@ -407,16 +407,16 @@ mod tests {
     fn it_grows_and_keeps_all_in_order() {
         let owner = Owner::new();
         let thief = owner.thief();
-        let count = 3 * FIRST;
+        let count = 3 * INITIAL_CAPACITY;
         // So that the numbers do not begin at the first place.
-        (1..=FIRST / 2).for_each(|number| {
+        (1..=INITIAL_CAPACITY / 2).for_each(|number| {
             owner.push(address(number));
             assert_eq!(thief.steal(&never), Stolen::Closure(address(number)));
         });
         (1..=count).for_each(|number| _ = owner.push(address(number)));
-        (1..=FIRST)
+        (1..=INITIAL_CAPACITY)
             .for_each(|number| assert_eq!(thief.steal(&never), Stolen::Closure(address(number))));
-        (FIRST + 1..=count)
+        (INITIAL_CAPACITY + 1..=count)
             .rev()
             .for_each(|number| assert_eq!(owner.pop(), Some(address(number))));
         assert_eq!(owner.pop(), None);
@@ -429,10 +429,10 @@ mod tests {
         let thief = owner.thief();
         let ask = || {
             let stolen = thief.steal(&|| true);
-            assert!(!asymmetric_fence::heavy_is_dear() || stolen == Stolen::Nothing);
+            assert!(!asymmetric_fence::heavy_is_expensive() || stolen == Stolen::Nothing);
         };
         assert_eq!(owner.push(address(1)), None);
-        if !asymmetric_fence::heavy_is_dear() {
+        if !asymmetric_fence::heavy_is_expensive() {
             return;
         }
         ask();
@@ -600,7 +600,7 @@ mod loom_tests {
 
     /// Each closure that is handed over is taken by a thief or taken back.
     #[test]
-    fn loom_what_is_handed_over_is_taken_once() {
+    fn loom_a_handed_over_closure_is_taken_once() {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(3);
         builder.check(|| {

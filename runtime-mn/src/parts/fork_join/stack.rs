@@ -13,7 +13,7 @@ use super::job::JobRef;
 /// A wait whose own closures are all taken runs stolen closures meanwhile. Without a bound, each of these could wait,
 /// and run further ones. At the bound the wait sleeps until its latch is set. The module explains why this can't cause
 /// a deadlock.
-const NESTED_MAX: u32 = 16;
+const MAX_NESTING: u32 = 16;
 
 /// The closures that a worker has forked and no thread has taken, newest first.
 ///
@@ -119,7 +119,7 @@ impl Closures {
 
     /// Whether a wait may run stolen closures.
     pub(super) fn may_nest(&self) -> bool {
-        self.nested.get() < NESTED_MAX
+        self.nested.get() < MAX_NESTING
     }
 
     /// Calls `run` with one more level of nesting.
@@ -148,7 +148,7 @@ mod tests {
         let pop = |mark| closures.pop_since(mark).map(JobRef::into_raw);
         closures.push(job(1));
         closures.push(job(2));
-        if !asymmetric_fence::heavy_is_dear() {
+        if !asymmetric_fence::heavy_is_expensive() {
             return;
         }
         assert!(stealer.steal(|| true).is_none(), "it does not wait");
@@ -172,7 +172,7 @@ mod tests {
         let closures = Closures::new();
         let stealer = closures.stealer();
         closures.push(job(1));
-        if !asymmetric_fence::heavy_is_dear() {
+        if !asymmetric_fence::heavy_is_expensive() {
             return;
         }
         assert!(stealer.steal(|| true).is_none(), "it does not wait");

@@ -118,7 +118,7 @@ impl Model {
 /// Two workers that poll the reactor between tasks, and sleep, while sockets become ready. loom fails the test if both
 /// sleep elsewhere.
 #[test]
-fn loom_somebody_waits_for_the_sockets() {
+fn loom_a_worker_always_waits_for_the_sockets() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
@@ -146,7 +146,7 @@ fn loom_somebody_waits_for_the_sockets() {
 /// The owner goes away and wakes a sleeper while the other worker goes to sleep: that one is either woken, or waits in
 /// the reactor itself.
 #[test]
-fn loom_a_owner_that_goes_away_is_replaced() {
+fn loom_an_owner_that_leaves_is_replaced() {
     loom::model(|| {
         let parkers = vec![Parker::new(), Parker::new()];
         let model = Arc::new(Model::new(1, &parkers));

@@ -14,20 +14,20 @@ use std::time::{Duration, Instant};
 use crate::policy::IoSharing as Rule;
 
 /// The minimum length of a span.
-const SPAN: Duration = Duration::from_millis(4);
+const MIN_SPAN: Duration = Duration::from_millis(4);
 /// With fewer events than this in a span's time, the result means nothing.
-const LEAST_EVENTS: u32 = 100;
+const MIN_EVENTS: u32 = 100;
 /// After this many spans without a result, or a span that is longer than this, the results are forgotten.
-const LIGHT_SPANS: u32 = 4;
-const LONGEST_SPAN: Duration = Duration::from_millis(100);
+const MAX_LIGHT_SPANS: u32 = 4;
+const MAX_SPAN: Duration = Duration::from_millis(100);
 /// Sharing must serve this many times as many events, because it costs wake-ups and moves the tasks' data between
 /// caches.
-const WORTH: f64 = 1.05;
+const MIN_SPEEDUP: f64 = 1.05;
 /// The number of spans from one trial to the next: after a change, and at most.
-const FIRST_PAUSE: u32 = 16;
-const LONGEST_PAUSE: u32 = 128;
+const MIN_PAUSE_SPANS: u32 = 16;
+const MAX_PAUSE_SPANS: u32 = 128;
 /// The clock is read after this many events.
-const EVENTS_A_LOOK: u32 = 32;
+const EVENTS_PER_LOOK: u32 = 32;
 
 /// The results so far. Only the holder of the poller's token uses them.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Measure {
             return self.pays;
         }
         self.unseen += sockets as u32;
-        if self.unseen >= EVENTS_A_LOOK {
+        if self.unseen >= EVENTS_PER_LOOK {
             self.look(now);
         }
         self.pays != (self.phase == Phase::Trial)
@@ -94,16 +94,16 @@ impl Measure {
             return;
         };
         let lasted = now.duration_since(began);
-        if lasted < SPAN {
+        if lasted < MIN_SPAN {
             return;
         }
         let rate = f64::from(self.events) / lasted.as_secs_f64();
-        if rate * SPAN.as_secs_f64() >= f64::from(LEAST_EVENTS) {
+        if rate * MIN_SPAN.as_secs_f64() >= f64::from(MIN_EVENTS) {
             self.light_spans = 0;
             self.end_span(rate);
         } else {
             self.light_spans += 1;
-            if self.light_spans >= LIGHT_SPANS || lasted > LONGEST_SPAN {
+            if self.light_spans >= MAX_LIGHT_SPANS || lasted > MAX_SPAN {
                 *self = Self::new(Rule::Measured);
             }
         }
@@ -136,15 +136,15 @@ impl Measure {
         } else {
             (trial, current)
         };
-        let pays = with > without * WORTH;
+        let pays = with > without * MIN_SPEEDUP;
         let differs = pays != self.pays;
         if differs && self.doubts {
             self.pays = pays;
-            self.pause = FIRST_PAUSE;
+            self.pause = MIN_PAUSE_SPANS;
         } else if differs {
             self.pause = 0;
         } else {
-            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            self.pause = (self.pause * 2).clamp(MIN_PAUSE_SPANS, MAX_PAUSE_SPANS);
         }
         self.doubts = differs && !self.doubts;
     }
@@ -218,22 +218,22 @@ mod tests {
     }
 
     #[test]
-    fn a_processor_to_spare_is_used() {
+    fn a_spare_processor_is_used() {
         assert!(helped(450e3, 300e3, 0.2) > 0.95);
     }
 
     #[test]
-    fn help_that_slows_down_is_done_without() {
+    fn sharing_that_slows_down_is_ended() {
         assert!(helped(250e3, 300e3, 0.2) < 0.05);
     }
 
     #[test]
-    fn at_a_draw_one_worker_serves() {
+    fn at_a_tie_one_worker_serves() {
         assert!(helped(300e3, 300e3, 0.1) < 0.1);
     }
 
     #[test]
-    fn few_events_are_no_reason_to_do_without_help() {
+    fn few_events_do_not_end_sharing() {
         assert_eq!(helped(10e3, 20e3, 0.1), 1.0);
     }
 
@@ -267,21 +267,21 @@ mod tests {
 
     /// Whatever events come, it is never stuck in a trial, and always tries again.
     #[test]
-    fn trials_end_and_come_again() {
+    fn trials_end_and_are_repeated() {
         let mut machine = Machine::new(1.0, 1.0);
         machine.noise = 1.0;
         let mut measure = Measure::new(Rule::Measured);
         let (mut in_trial, mut since_trial) = (0, 0);
         for _ in 0..10_000 {
-            machine.now += SPAN;
-            let events = LEAST_EVENTS + (10_000.0 * machine.noise()) as u32;
+            machine.now += MIN_SPAN;
+            let events = MIN_EVENTS + (10_000.0 * machine.noise()) as u32;
             let _ = machine.report(&mut measure, events as usize);
             if measure.phase == Phase::Trial {
                 (in_trial, since_trial) = (in_trial + 1, 0);
             } else {
                 (in_trial, since_trial) = (0, since_trial + 1);
             }
-            assert!(in_trial <= 1 && since_trial <= LONGEST_PAUSE + 3);
+            assert!(in_trial <= 1 && since_trial <= MAX_PAUSE_SPANS + 3);
         }
     }
 }

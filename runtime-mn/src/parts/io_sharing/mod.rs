@@ -25,17 +25,17 @@ use owner::IoOwner;
 
 /// The owner reads the clock at least every this many polls. While its polls stay short, it reads it every two or four
 /// times as many.
-const CLOCK_POLLS: u32 = 4;
-const CLOCK_POLLS_MAX: u32 = 16;
+const POLLS_PER_CLOCK_READ: u32 = 4;
+const MAX_POLLS_PER_CLOCK_READ: u32 = 16;
 
 /// How often a worker that goes to sleep tries again to get the poller's token while its holder does not wait: some
 /// microseconds.
 const TOKEN_SPINS: u32 = if cfg!(lab_shuttle) { 1 } else { 64 };
 /// How many times in a row a busy worker may skip a poll of the reactor that is due.
-const LEFT_OUT_MAX: usize = 3;
+const MAX_SKIPPED_POLLS: usize = 3;
 
 /// Longer delays count as this one.
-const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+const MAX_DELAY: Duration = Duration::from_secs(3600);
 
 /// The part.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Install for IoSharing {
             owner: CachePadded::default(),
             measure: Mutex::new(Measure::new(rule)),
             // It is multiplied later.
-            wake_delay: knobs.wake_delay.min(LONGEST_DELAY),
+            wake_delay: knobs.wake_delay.min(MAX_DELAY),
             is_on: settings.is_on,
         }
     }
@@ -139,8 +139,8 @@ impl<H: Has<Self>> Hooks<H> for IoSharing {
     fn local(_: &Shared<H>, _: usize) -> Owning {
         Owning {
             since: Cell::new(None),
-            until_clock: Cell::new(CLOCK_POLLS),
-            clock_polls: Cell::new(CLOCK_POLLS),
+            until_clock: Cell::new(POLLS_PER_CLOCK_READ),
+            clock_polls: Cell::new(POLLS_PER_CLOCK_READ),
             were_long: Cell::new(false),
             left_out: Cell::new(0),
             has_more: Cell::new(false),
@@ -249,7 +249,7 @@ fn reactor_polled<H: Has<IoSharing>>(local: &Local<H>, polled: Polled, now: Inst
     // for that anyway, while their sockets went out of the cache. But the delay is bounded, because others may take
     // from the queue.
     let batch = local.queues.fifo.len() / local.shared.rules.knobs.poll_tick as usize;
-    let left_out = batch.min(LEFT_OUT_MAX) as u32;
+    let left_out = batch.min(MAX_SKIPPED_POLLS) as u32;
     own::<IoSharing, H>(local).left_out.set(left_out);
     own::<IoSharing, H>(local).has_more.set(polled.is_full);
     let is_shared = part.measure.lock().reported(polled.sockets, now);
@@ -284,9 +284,9 @@ fn look_at_clock<H: Has<IoSharing>>(local: &Local<H>, since: Instant, tick: u32)
     }
     owning.since.set(Some((now, now_tick)));
     let polls = if lasted > long / 4 {
-        CLOCK_POLLS
+        POLLS_PER_CLOCK_READ
     } else {
-        (owning.clock_polls.get() * 2).min(CLOCK_POLLS_MAX)
+        (owning.clock_polls.get() * 2).min(MAX_POLLS_PER_CLOCK_READ)
     };
     owning.clock_polls.set(polls);
     owning.until_clock.set(polls);
@@ -297,7 +297,7 @@ impl Owning {
     fn set_since(&self, since: Option<(Instant, u32)>) {
         if self.since.get().is_none() {
             self.were_long.set(false);
-            self.until_clock.set(CLOCK_POLLS);
+            self.until_clock.set(POLLS_PER_CLOCK_READ);
         }
         self.since.set(since);
     }

@@ -6,7 +6,8 @@ use runtime_core::primitives::atomic::{
     fence,
 };
 
-const NOBODY: usize = usize::MAX;
+/// The value of the word while there is no owner.
+const NO_OWNER: usize = usize::MAX;
 
 /// The worker that serves the sockets alone, if there is one.
 ///
@@ -17,7 +18,7 @@ pub(crate) struct IoOwner(AtomicUsize);
 
 impl Default for IoOwner {
     fn default() -> Self {
-        Self(AtomicUsize::new(NOBODY))
+        Self(AtomicUsize::new(NO_OWNER))
     }
 }
 
@@ -30,7 +31,7 @@ impl IoOwner {
     /// Whether another worker than this one is the owner.
     pub(crate) fn is_other_than(&self, worker: usize) -> bool {
         let owner = self.0.load(Relaxed);
-        owner != worker && owner != NOBODY
+        owner != worker && owner != NO_OWNER
     }
 
     /// Call this when the owner was refused the poller's token: it steps back, and tries once more. The caller has a
@@ -49,7 +50,7 @@ impl IoOwner {
     /// owner now.
     pub(crate) fn claim(&self, worker: usize) -> bool {
         match self.0.load(Relaxed) {
-            NOBODY => {
+            NO_OWNER => {
                 self.0.store(worker, Relaxed);
                 true
             }
@@ -60,8 +61,8 @@ impl IoOwner {
     /// Removes the owner. The caller has the poller's token.
     pub(crate) fn remove(&self) {
         // Only if necessary, because all workers read it.
-        if self.0.load(Relaxed) != NOBODY {
-            self.0.store(NOBODY, Relaxed);
+        if self.0.load(Relaxed) != NO_OWNER {
+            self.0.store(NO_OWNER, Relaxed);
         }
     }
 
@@ -71,7 +72,7 @@ impl IoOwner {
         self.is(worker)
             && self
                 .0
-                .compare_exchange(worker, NOBODY, Relaxed, Relaxed)
+                .compare_exchange(worker, NO_OWNER, Relaxed, Relaxed)
                 .is_ok()
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A worker that makes progress reads a clock itself at least every this many polls; a power of two.
-pub(crate) const POLLS_A_CLOCK: u32 = 8;
+pub(crate) const POLLS_PER_CLOCK_READ: u32 = 8;
 
 /// What a worker in a poll has left to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Guard {
         let polls_enough = match left {
             Left::Nothing => return Verdict::Fine,
             Left::Next => 1,
-            Left::Queued => u64::from(POLLS_A_CLOCK),
+            Left::Queued => u64::from(POLLS_PER_CLOCK_READ),
         };
         match waited_at {
             None => {
@@ -96,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_behind_one_poll_from_one_look_to_the_next_is_found() {
+    fn tasks_that_wait_behind_one_poll_for_two_checks_are_found() {
         for left in [Next, Queued] {
             assert_eq!(verdicts(&[(left, 7), (left, 7)]), [Suspect, Waits]);
         }
     }
 
     #[test]
-    fn it_is_found_again_until_somebody_takes_it() {
+    fn a_waiting_task_is_found_again_until_it_is_taken() {
         let looks = [
             (Queued, 7),
             (Queued, 7),
@@ -115,8 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_whose_polls_are_long_does_not_look_at_its_clock_often_enough() {
-        let tick = u64::from(POLLS_A_CLOCK);
+    fn a_worker_with_long_polls_reads_its_clock_too_seldom() {
+        let tick = u64::from(POLLS_PER_CLOCK_READ);
         let looks = |progress| verdicts(&[(Queued, 0), (Queued, progress)]);
         assert_eq!(looks(tick - 1), [Suspect, Waits]);
         assert_eq!(looks(tick), [Suspect, Fine]);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_worker_is_suspected_at_every_other_look() {
+    fn a_busy_worker_is_suspected_at_every_other_check() {
         let looks = [(Queued, 0), (Queued, 1000), (Queued, 2000), (Queued, 3000)];
         assert_eq!(verdicts(&looks), [Suspect, Fine, Suspect, Fine]);
     }

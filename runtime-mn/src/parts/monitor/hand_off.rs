@@ -91,7 +91,7 @@ pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
     share_out(shared, stuck);
     // Before the check for sleepers, so that a sleeper may take everything.
     H::observe_shared(shared, SharedEvent::HeldUp(stuck));
-    if shared.idle.somebody_sleeps() {
+    if shared.idle.has_sleepers() {
         // The policy may not let a sleeper take it.
         if let Some(task) = remote.queues.slot.take() {
             shared.injector.push(task);
@@ -104,9 +104,9 @@ pub(super) fn hand_off<H: Has<Monitor>>(shared: &Arc<Shared<H>>, stuck: usize) {
         return;
     }
     let count = &shared.parts.part().replacements.count;
-    let nobody_works = count.all_stuck(shared.workers);
+    let all_stuck = count.all_stuck(shared.workers);
     if shared.has_waiting(stuck)
-        || nobody_works && (shared.has_injected() || shared.reactor.has_sources())
+        || all_stuck && (shared.has_injected() || shared.reactor.has_sources())
     {
         replace(shared, stuck);
     }

@@ -20,7 +20,7 @@ use crate::scheduler::Shared;
 use crate::seam::facts::SharedEvent;
 
 /// The monitor goes to sleep after this many checks at which nothing happened.
-const QUIET_LOOKS: u32 = 10;
+const QUIET_CHECKS: u32 = 10;
 /// The pause between two checks while a worker is awake.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The pause while all workers sleep or wait in `block_in_place`.
@@ -28,9 +28,9 @@ const IDLE_PAUSE: Duration = Duration::from_millis(5);
 /// The pause while wake-ups are throttled, or when something waits behind a poll.
 const CLOSE_PAUSE: Duration = Duration::from_micros(200);
 /// The close watch ends after this many checks in a row at which nothing waited.
-const CLOSE_LOOKS: u32 = 50;
+const CALM_CHECKS: u32 = 50;
 /// The shortest pause between two checks.
-const SHORTEST_PAUSE: Duration = Duration::from_micros(250);
+const MIN_PAUSE: Duration = Duration::from_micros(250);
 
 /// The monitor's thread.
 pub(super) struct Looks<'a, H: Has<Monitor>> {
@@ -41,7 +41,7 @@ pub(super) struct Looks<'a, H: Has<Monitor>> {
     /// Something waited behind a poll at the last check, so the next one should come soon.
     has_suspects: bool,
     /// Checks of the close watch in a row at which nothing waited.
-    calm_looks: u32,
+    calm_checks: u32,
     /// Whether the work that was last caught there is not a task. Such work is not reported.
     in_other_work: Vec<bool>,
     /// The sum of all workers' progress at the last check.
@@ -57,7 +57,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             guards: shared.remotes.iter().map(|_| Guard::default()).collect(),
             memory: Memory::default(),
             has_suspects: false,
-            calm_looks: 0,
+            calm_checks: 0,
             in_other_work: vec![false; shared.remotes.len()],
             progress: 0,
         }
@@ -66,7 +66,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
     pub(super) fn run(mut self, parker: &Parker) {
         let monitor = self.shared.parts.part();
         let period = monitor.threshold / 2;
-        let mut quiet_looks = 0;
+        let mut quiet_checks = 0;
         while !self.shared.closed.load(SeqCst) {
             let now = now();
             // This calls wakers of tasks that wait for timers. Their panics must not end the watch.
@@ -80,18 +80,18 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             });
             self.end_close_watch();
             if stuck == 0 && self.is_quiet() {
-                quiet_looks += 1;
+                quiet_checks += 1;
             } else {
-                quiet_looks = 0;
+                quiet_checks = 0;
             }
-            if quiet_looks >= QUIET_LOOKS && !monitor.close_watch.is_on() {
+            if quiet_checks >= QUIET_CHECKS && !monitor.close_watch.is_on() {
                 monitor.gate.announce();
                 if self.all_asleep() && !self.shared.closed.load(SeqCst) {
                     parker.park(None);
                 }
                 monitor.gate.take_back();
                 self.memory.forget_ended();
-                quiet_looks = 0;
+                quiet_checks = 0;
                 continue;
             }
             let pause = self
@@ -106,16 +106,15 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         let shared = self.shared;
         self.has_suspects = false;
         let mut has_waiting = false;
-        let somebody_sleeps = shared.idle.sleeping() > 0;
-        let is_unwatched = somebody_sleeps && hand_off::is_unwatched(shared);
+        let has_sleepers = shared.idle.sleeping() > 0;
+        let is_unwatched = has_sleepers && hand_off::is_unwatched(shared);
         for index in 0..shared.active().len() {
             // Throttled work: no sleeper is woken for it. The slot, and what an I/O owner keeps, never wake a sleeper
             // anyway.
-            has_waiting |=
-                somebody_sleeps && shared.has_tasks(index, H::shares_fifo(shared, index));
+            has_waiting |= has_sleepers && shared.has_tasks(index, H::shares_fifo(shared, index));
             let observed = self.observed(index);
             let is_busy = observed.current() != 0 && !observed.in_place.load(Relaxed);
-            let left = if !is_busy || !somebody_sleeps {
+            let left = if !is_busy || !has_sleepers {
                 Left::Nothing
             } else if is_unwatched {
                 Left::Queued
@@ -132,13 +131,13 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             }
         }
         let counts = !has_waiting && shared.parts.part().close_watch.is_on();
-        self.calm_looks = if counts { self.calm_looks + 1 } else { 0 };
+        self.calm_checks = if counts { self.calm_checks + 1 } else { 0 };
     }
 
     /// As far as the monitor can see, no worker is throttled any more: from now on workers wake others at once.
     fn end_close_watch(&mut self) {
         let watch = &self.shared.parts.part().close_watch;
-        if watch.is_on() && self.calm_looks >= CLOSE_LOOKS {
+        if watch.is_on() && self.calm_checks >= CALM_CHECKS {
             watch.end();
         }
     }
@@ -147,7 +146,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
     fn pause(&self) -> Duration {
         if self.has_suspects || self.shared.parts.part().close_watch.is_on() {
             CLOSE_PAUSE
-        } else if self.nobody_polls() {
+        } else if self.all_asleep_or_blocked() {
             IDLE_PAUSE
         } else {
             PAUSE
@@ -225,7 +224,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
         }
         let times = self.memory.count(&task);
         H::observe_shared(shared, SharedEvent::Caught(&task, times));
-        report.tell(&mut self.memory, &task, catch, times, now);
+        report.report_task(&mut self.memory, &task, catch, times, now);
     }
 
     /// The pause until the next check. While workers are stuck, it is not longer than until their next timer.
@@ -243,7 +242,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
             .map(|deadline| deadline.saturating_duration_since(now))
             .min()
             .unwrap_or(period)
-            .clamp(SHORTEST_PAUSE, period)
+            .clamp(MIN_PAUSE, period)
     }
 
     /// Whether nothing has happened since the last check, and all workers sleep.
@@ -262,7 +261,7 @@ impl<'a, H: Has<Monitor>> Looks<'a, H> {
     }
 
     /// Whether each worker sleeps or waits in `block_in_place`: no poll could get stuck.
-    fn nobody_polls(&self) -> bool {
+    fn all_asleep_or_blocked(&self) -> bool {
         self.all(|it| it.asleep.load(Relaxed) || it.in_place.load(Relaxed))
     }
 

@@ -44,7 +44,7 @@ fn loom_a_worker_that_wakes_up_wakes_the_monitor() {
 /// Two replacements ask to end, and the monitor sends another one, while a stuck worker comes back: there are never
 /// more replacements than were admitted, and none is counted twice.
 #[test]
-fn loom_replacements_come_and_go_one_by_one() {
+fn loom_replacements_start_and_leave_one_by_one() {
     loom::model(|| {
         let count = Arc::new(Count::new());
         count.set_caught(2);
@@ -77,7 +77,7 @@ fn loom_replacements_come_and_go_one_by_one() {
 /// A stuck worker's task continues queueing while a replacement worker takes over and, when the poll is over, gives
 /// away the rest: every task is taken once, by one of the two.
 #[test]
-fn loom_taking_over_loses_and_doubles_nothing() {
+fn loom_taking_over_neither_loses_nor_duplicates_tasks() {
     loom::model(|| {
         let deque = Arc::new(Mutex::new(vec![1_usize]));
         let slot = Arc::new(AtomicUsize::new(2));

@@ -38,7 +38,7 @@ use crate::seam::facts::{Duty, Ended, Event, SharedEvent};
 use crate::seam::plan::{Plan, Unstarted};
 use gate::Gate;
 use guard::CloseWatch;
-pub(crate) use guard::POLLS_A_CLOCK;
+pub(crate) use guard::POLLS_PER_CLOCK_READ;
 use looks::Looks;
 use replacements::Replacements;
 use report::Report;

@@ -14,7 +14,7 @@ use crate::policy::asking::dispose;
 /// The minimum time between two warnings. The polls in between are counted in the next warning.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// How many tasks are remembered. Beyond that, all are forgotten.
-const REMEMBERED: usize = 1024;
+const MAX_REMEMBERED: usize = 1024;
 
 /// A poll that has lasted too long, while it still lasts.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ pub(super) struct Memory {
     catches: Vec<(AbortHandle, u32)>,
     warned_at: Option<Instant>,
     /// Catches since the last warning that were not reported.
-    untold: u64,
+    unreported: u64,
 }
 
 impl Report {
@@ -97,7 +97,7 @@ impl Report {
     }
 
     /// Names and reports the task, which was caught `times` times by now.
-    pub(super) fn tell(
+    pub(super) fn report_task(
         &self,
         memory: &mut Memory,
         task: &AbortHandle,
@@ -112,11 +112,11 @@ impl Report {
             lasted: catch.lasted,
             times,
         };
-        let untold = self.warns.then(|| memory.may_warn(now)).flatten();
-        if let Some(untold) = untold {
-            let more = match untold {
+        let unreported = self.warns.then(|| memory.may_warn(now)).flatten();
+        if let Some(unreported) = unreported {
+            let more = match unreported {
                 0 => String::new(),
-                untold => format!("; {untold} more such polls since the last warning"),
+                unreported => format!("; {unreported} more such polls since the last warning"),
             };
             // Standard error may be closed.
             let _ = writeln!(
@@ -145,7 +145,7 @@ impl Memory {
     /// Call this when the task was caught once more. Returns how often it was caught, including this time.
     pub(super) fn count(&mut self, task: &AbortHandle) -> u32 {
         self.forget_ended();
-        if self.catches.len() >= REMEMBERED {
+        if self.catches.len() >= MAX_REMEMBERED {
             self.catches.clear();
         }
         let known = self.catches.iter().position(|it| it.0.id() == task.id());
@@ -169,11 +169,11 @@ impl Memory {
             .warned_at
             .is_some_and(|at| now.duration_since(at) < WARNING_INTERVAL);
         if recently {
-            self.untold += 1;
+            self.unreported += 1;
             return None;
         }
         self.warned_at = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        Some(std::mem::take(&mut self.unreported))
     }
 }
 
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warnings_come_at_a_limited_rate_and_count_what_they_left_out() {
+    fn warnings_are_rate_limited_and_count_the_suppressed_ones() {
         let mut memory = Memory::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_rank_comes_first_and_equals_in_turn() {
+    fn the_lowest_rank_comes_first_and_equal_ranks_are_fifo() {
         let queue = queue(&[5, 1, 5, 0, u64::MAX, 1]);
         assert_eq!((queue.len(), queue.first_rank()), (6, Some(0)));
         let order: Vec<_> = std::iter::from_fn(|| queue.pop_first())
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_push_and_take_lose_nothing_and_double_nothing() {
+    fn concurrent_pushes_and_takes_neither_lose_nor_duplicate_tasks() {
         let queue = queue(&[]);
         let scheduler = SchedulerArc::new(Nowhere::default());
         let taken = StdMutex::new(Vec::new());

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absurd_durations_mean_for_ever() {
+    fn absurd_durations_mean_forever() {
         let builder = Builder::new().workers(2);
         let builder = builder.wake_delay(Duration::MAX);
         let runtime = builder.build().unwrap();

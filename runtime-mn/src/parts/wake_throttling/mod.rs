@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use runtime_core::primitives::now;
 use runtime_core::{Choice, Knob};
 
-use crate::parts::monitor::{Monitor, POLLS_A_CLOCK};
+use crate::parts::monitor::{Monitor, POLLS_PER_CLOCK_READ};
 use crate::parts::part::{Has, Install, number, own};
 use crate::policy::Knobs;
 use crate::scheduler::{Local, Shared};
@@ -35,9 +35,9 @@ use crate::seam::plan::Plan;
 /// When sockets or timers wake more tasks than this at once, another worker is woken at once.
 const MANY_WOKEN: usize = 16;
 /// When this many tasks were queued since work began to wait, another worker is woken.
-const MUCH: u32 = 256;
+const MANY_QUEUED: u32 = 256;
 /// Longer delays count as this one. It never passes here, and can be multiplied.
-const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+const MAX_DELAY: Duration = Duration::from_secs(3600);
 
 /// The part.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Install for WakeThrottling {
 
     fn adjust(settings: &Settings, knobs: &mut Knobs) {
         let wake_delay = settings.wake_delay.unwrap_or(knobs.wake_delay);
-        knobs.wake_delay = wake_delay.min(LONGEST_DELAY);
+        knobs.wake_delay = wake_delay.min(MAX_DELAY);
     }
 
     fn new(settings: &Settings, plan: &Plan) -> Self {
@@ -189,7 +189,7 @@ fn look_at_clock<H: Has<WakeThrottling>>(local: &Local<H>, since: Instant) {
     let has_fifo = !queues.fifo.is_empty() && H::shares_fifo(&local.shared, local.index());
     if !has_fifo && queues.lifo.is_empty() && !has_sorted(local) {
         learned.waits_since.set(None);
-    } else if (has_fifo || queues.tick.get().is_multiple_of(POLLS_A_CLOCK))
+    } else if (has_fifo || queues.tick.get().is_multiple_of(POLLS_PER_CLOCK_READ))
         && learned.is_over(since)
     {
         learned.end();
@@ -233,7 +233,7 @@ impl Learned {
         }
         let waiting = self.waiting.get() + 1;
         self.waiting.set(waiting);
-        let is_much = waiting > MUCH;
+        let is_much = waiting > MANY_QUEUED;
         if is_much {
             self.end();
         }

@@ -27,7 +27,7 @@ use state::{ASKED, FUTEX, POLL, ParkState};
 use watching::{TURNS, Watching};
 
 /// The maximum duration of a poll if there was no descriptor left for the eventfd: a wake-up is seen that late.
-const WITHOUT_EVENTFD: Duration = Duration::from_millis(10);
+const POLL_LIMIT_WITHOUT_EVENTFD: Duration = Duration::from_millis(10);
 
 /// One in this many parks that find a token checks the descriptors anyway.
 const SKIPS: u32 = 16;
@@ -193,7 +193,7 @@ impl Shared {
             .spawn(move || {
                 let parks = ThreadParker::of_this_thread(parks);
                 // It calls wakers of tasks of any runtime.
-                let _serves = crate::blocking::RunsFor::everybody();
+                let _serves = crate::blocking::RunsFor::every_runtime();
                 loop {
                     parks.park(None);
                 }
@@ -273,7 +273,9 @@ impl Shared {
         let eventfd = self.eventfd();
         let mut timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         if eventfd.is_none() {
-            timeout = Some(timeout.map_or(WITHOUT_EVENTFD, |timeout| timeout.min(WITHOUT_EVENTFD)));
+            timeout = Some(timeout.map_or(POLL_LIMIT_WITHOUT_EVENTFD, |timeout| {
+                timeout.min(POLL_LIMIT_WITHOUT_EVENTFD)
+            }));
         }
         let begun = self.state.begin(POLL);
         if begun {

@@ -210,7 +210,7 @@ mod loom_tests {
 
     /// A wake-up that comes after the owner was asked to poll again relies on the eventfd that the asker has written.
     #[test]
-    fn a_wake_beside_a_request_to_look_anew_is_not_lost() {
+    fn a_wake_during_a_request_to_poll_again_is_not_lost() {
         loom::model(|| {
             let model = Arc::new(Model::new());
             let asker = {
@@ -234,7 +234,7 @@ mod loom_tests {
 
     /// Each of two wake-ups is preceded by its own item, and the owner parks until it has seen both.
     #[test]
-    fn what_was_written_before_a_wake_is_seen_after_it() {
+    fn writes_before_a_wake_are_seen_after_it() {
         for how in [FUTEX, POLL] {
             loom::model(move || {
                 let model = Arc::new(Model::new());

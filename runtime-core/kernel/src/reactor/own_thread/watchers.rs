@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_asleep_is_passed_over() {
+    fn awake_threads_are_skipped() {
         let mut watchers = Watchers::default();
         for number in 1..=3 {
             sleeps(&mut watchers, number as u64, number);

@@ -31,7 +31,7 @@ pub(in crate::reactor) fn poll(
 /// One reader waits, and another one arrives together with the event: each either sees it or is woken. (With three
 /// threads at the lock, the model would let the two that spin take turns for ever.)
 #[test]
-fn who_misses_the_event_is_woken_by_it() {
+fn a_reader_that_misses_the_event_is_woken_by_it() {
     loom::model(|| {
         let source = Arc::new(Source::new());
         let first_woken = std::sync::Arc::new(Counting(Count::new(0)));

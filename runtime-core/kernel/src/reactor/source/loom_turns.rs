@@ -53,7 +53,7 @@ impl Taker {
 
 /// The first is dropped while the event arrives: the second is woken, by the event or by the first.
 #[test]
-fn a_call_is_passed_on_by_who_is_dropped() {
+fn a_dropped_waiter_passes_its_call_on() {
     loom::model(|| {
         let source = Arc::new(Source::new());
         let (first, second) = (Taker::waiting(&source), Taker::waiting(&source));
@@ -70,7 +70,7 @@ fn a_call_is_passed_on_by_who_is_dropped() {
 /// Two events; the first wakes the first future. That one takes one item without knowing how many there are, and
 /// leaves; or it finds nothing. The second is woken if something may be left.
 #[test]
-fn what_is_left_wakes_the_next() {
+fn remaining_readiness_wakes_the_next() {
     loom::model(|| {
         let source = Arc::new(Source::new());
         let (mut first, second) = (Taker::waiting(&source), Taker::waiting(&source));
@@ -94,7 +94,7 @@ fn what_is_left_wakes_the_next() {
 
 /// A future arrives while the first, which was woken, leaves: it finds the socket ready or is woken.
 #[test]
-fn one_that_comes_late_waits_for_nothing_that_is_there() {
+fn a_late_waiter_sees_existing_readiness() {
     loom::model(|| {
         let source = Arc::new(Source::new());
         let first = Taker::waiting(&source);
@@ -120,7 +120,7 @@ fn one_that_comes_late_waits_for_nothing_that_is_there() {
 
 /// Two futures were woken by one event each, and both leave: the third is woken.
 #[test]
-fn two_that_go_away_at_once_wake_the_third() {
+fn two_waiters_that_leave_at_once_wake_the_third() {
     loom::model(|| {
         let source = Arc::new(Source::new());
         let (first, second) = (Taker::waiting(&source), Taker::waiting(&source));

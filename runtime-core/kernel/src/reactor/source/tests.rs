@@ -42,7 +42,7 @@ fn a_short_transfer_uses_up_its_direction_alone() {
 
 /// Two readers; the one that saw the older event writes its note last. That costs one failed attempt, no more.
 #[test]
-fn a_late_note_hides_nothing() {
+fn a_late_note_hides_no_event() {
     let source = Source::new();
     let events = [1, 2].map(|_| {
         assert!(source.set_ready(0, ready::READABLE).is_some());
@@ -110,7 +110,7 @@ fn an_event_is_never_taken_for_an_old_one_that_was_used_up() {
 }
 
 #[test]
-fn the_next_owner_inherits_nothing() {
+fn the_next_owner_inherits_no_event() {
     let source = Source::new();
     source.start(0, ready::READABLE);
     let Poll::Ready(event) = poll(&source, Direction::Read) else {

@@ -22,7 +22,7 @@ fn counter() -> (Arc<Count>, Waker) {
 }
 
 #[test]
-fn everyone_who_waits_is_woken() {
+fn every_waiter_is_woken() {
     let mut waiters = Waiters::default();
     let counters: Vec<_> = (0..5).map(|_| counter()).collect();
     for (index, (_, waker)) in counters.iter().enumerate() {
@@ -55,7 +55,7 @@ fn a_cancelled_waiter_leaves_the_others() {
 }
 
 #[test]
-fn ever_new_wakers_do_not_pile_up_and_none_is_dropped_unwoken() {
+fn new_wakers_do_not_accumulate_and_none_is_dropped_unwoken() {
     let mut waiters = Waiters::default();
     let counters: Vec<_> = (0..100).map(|_| counter()).collect();
     for (_, waker) in &counters {
@@ -63,7 +63,7 @@ fn ever_new_wakers_do_not_pile_up_and_none_is_dropped_unwoken() {
             displaced.wake();
         }
     }
-    assert!(waiters.write.together_mut().len() <= UNKEYED_MAX);
+    assert!(waiters.write.together_mut().len() <= MAX_UNKEYED);
     waiters.write.take().wake_all();
     for (count, _) in &counters {
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
@@ -99,7 +99,7 @@ fn the_same_task_is_listed_once() {
 
 /// Futures that take turns, alongside one that each event wakes.
 #[test]
-fn an_event_calls_one_of_those_who_take_turns() {
+fn an_event_calls_one_of_the_waiters_that_take_turns() {
     let mut waiters = Waiters::default();
     let ((all, all_waker), (poll, poll_waker)) = (counter(), counter());
     let turns: Vec<_> = (0..3).map(|_| (waiters.new_key(), counter())).collect();
@@ -137,7 +137,7 @@ fn an_event_calls_one_of_those_who_take_turns() {
 }
 
 #[test]
-fn who_leaves_says_whether_it_was_called() {
+fn a_leaving_waiter_reports_whether_it_was_called() {
     let mut waiters = Waiters::default();
     let (_, waker) = counter();
     for others in [0, 1, 2] {

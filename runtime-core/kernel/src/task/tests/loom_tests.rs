@@ -77,7 +77,7 @@ fn loom_a_task_that_awaits_a_task_is_woken_at_its_end() {
 }
 
 #[test]
-fn loom_a_task_that_stops_awaiting_a_task_lets_go_of_it() {
+fn loom_a_task_that_stops_awaiting_a_task_releases_it() {
     loom::model(|| {
         let queue = queue();
         let (child, mut of_child) = bind(&queue.erase(), async {});

@@ -102,7 +102,7 @@ fn poll_with<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, Joi
 }
 
 #[test]
-fn a_foreign_waker_that_panics_takes_nothing_with_it() {
+fn a_foreign_waker_that_panics_loses_no_task() {
     let every = |bit: u8| Panics {
         clone: false,
         wake: bit & 1 != 0,
@@ -265,7 +265,7 @@ fn a_walk_that_panics_keeps_no_task() {
 
 /// The destructor of an earlier waker ends the task while a callback is being registered.
 #[test]
-fn a_callback_is_called_whatever_an_earlier_wakers_destructor_does() {
+fn a_callback_is_called_even_if_an_earlier_wakers_destructor_ends_the_task() {
     struct Runs(Mutex<Option<Task>>);
     impl Wake for Runs {
         fn wake(self: StdArc<Self>) {}

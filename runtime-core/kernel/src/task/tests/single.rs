@@ -344,7 +344,7 @@ fn the_block_goes_with_its_last_reference() {
 
 /// A task's references to itself that are created and dropped in its polls are counted exactly, even while it yields.
 #[test]
-fn what_a_poll_takes_and_gives_back_is_settled() {
+fn references_that_a_poll_takes_and_returns_are_settled() {
     let drops = StdArc::new(AtomicUsize::new(0));
     let owner = SchedulerArc::new(Owner(Probe(drops.clone())));
     let wakers = StdArc::new(Mutex::new(Vec::<Waker>::new()));

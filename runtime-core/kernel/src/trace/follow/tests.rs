@@ -67,7 +67,7 @@ fn a_followed_task_is_spawned_polled_woken_and_ended() {
 }
 
 #[test]
-fn a_wake_is_told_once_and_by_whom() {
+fn a_wake_is_recorded_once_with_its_waking_task() {
     let session = Recorder::new().records_per_thread(1000).start_in_turn();
     let sleeper = here();
     let waker = here();
@@ -146,7 +146,7 @@ fn a_task_from_before_the_recording_has_its_name_and_no_spawn() {
 }
 
 #[test]
-fn who_waits_for_a_handle_is_woken_by_the_end() {
+fn a_task_that_awaits_a_handle_is_woken_by_the_end() {
     let session = Recorder::new().records_per_thread(1000).start_in_turn();
     let parent = here();
     let child = here();

@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// The value for "no thread".
-const NOBODY: usize = 0;
+const NO_THREAD: usize = 0;
 
 pub(super) struct Apart<A> {
     /// The thread that has entered. Relaxed: a thread only asks whether that is itself, and it sees its own writes.
@@ -38,7 +38,7 @@ pub(super) struct Inside;
 impl<A: Default> Apart<A> {
     pub(super) fn new() -> Self {
         Self {
-            entered: AtomicUsize::new(NOBODY),
+            entered: AtomicUsize::new(NO_THREAD),
             value: Mutex::new(A::default()),
         }
     }
@@ -91,6 +91,6 @@ impl<A> DerefMut for Entered<'_, A> {
 
 impl<A> Drop for Entered<'_, A> {
     fn drop(&mut self) {
-        self.apart.entered.store(NOBODY, Ordering::Relaxed);
+        self.apart.entered.store(NO_THREAD, Ordering::Relaxed);
     }
 }

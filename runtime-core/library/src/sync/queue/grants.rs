@@ -78,7 +78,7 @@ mod tests {
         /// A number withdraws the grant at that place among the remaining ones, if there are that many; otherwise one
         /// more is granted.
         #[test]
-        fn a_grant_that_is_withdrawn_tells_how_many_are_before_it(
+        fn a_withdrawn_grant_returns_how_many_are_before_it(
             script in proptest::collection::vec(proptest::option::of(0usize..6), 0..60),
         ) {
             let (mut grants, mut model) = (Grants::new(), Vec::new());

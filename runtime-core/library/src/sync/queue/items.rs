@@ -5,7 +5,7 @@ use std::mem;
 use super::errors::{TryGetError, TryPutError};
 use super::grants::Grants;
 use super::store::Store;
-use crate::sync::wait_queue::{Line, Locked, Resource, Serving};
+use crate::sync::wait_queue::{Locked, Resource, Serving, WaiterList};
 use runtime_kernel::contain::contain;
 
 /// The lane of those that wait for an item.
@@ -189,7 +189,7 @@ impl<S: Store> Items<S> {
 }
 
 impl<S: Store> Resource for Items<S> {
-    type Lanes = [Line; 3];
+    type Lanes = [WaiterList; 3];
     type Open = ();
 
     #[inline]

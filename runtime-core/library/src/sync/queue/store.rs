@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_that_panics_loses_nothing() {
+    fn a_comparison_that_panics_loses_no_item() {
         use std::cell::Cell;
         thread_local!(static UNTIL: Cell<usize> = const { Cell::new(usize::MAX) });
         #[derive(PartialEq, Eq)]

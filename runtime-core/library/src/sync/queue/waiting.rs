@@ -21,11 +21,11 @@ use runtime_kernel::park::Backoff;
 use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
 use runtime_kernel::{budget, context, park, task};
 
-const IN_LINE: &str = "a queued future has a waiter and has not completed";
+const IS_QUEUED: &str = "a queued future has a waiter and has not completed";
 
 /// True if the future has queued, and has not got what it queued for. Otherwise it is a newcomer.
 #[inline]
-fn is_in_line<S: Store>(waiter: &Option<Waiter<'_, Items<S>>>) -> bool {
+fn is_queued<S: Store>(waiter: &Option<Waiter<'_, Items<S>>>) -> bool {
     waiter.as_ref().is_some_and(Waiter::is_queued)
 }
 
@@ -78,7 +78,7 @@ impl<'a> Hesitant<'a> {
 /// Queues a newcomer that `waker` will wake, and releases the lock. Inlined, this writes a new waiter once; out of
 /// line, `place` would be read and written several times.
 #[inline(always)]
-fn stand_in_line<'a, S: Store>(
+fn enqueue<'a, S: Store>(
     queue: &OrderedQueue<S>,
     mut place: Pin<&mut Option<Waiter<'a, Items<S>>>>,
     locked: Locked<'a, Items<S>>,
@@ -198,7 +198,7 @@ impl<'a, S: Store> Put<'a, S> {
             Err(TryPutError::Full(value)) => *this.value = Some(value),
         }
         if let Some(waker) = queues_at_once(cx.waker()) {
-            stand_in_line(this.queue, this.waiter, locked, PUT, false, waker);
+            enqueue(this.queue, this.waiter, locked, PUT, false, waker);
             return Poll::Pending;
         }
         drop(locked);
@@ -223,7 +223,7 @@ impl<'a, S: Store> Put<'a, S> {
                 Err(TryPutError::Full(value)) => *this.value = Some(value),
             }
             if let Some(waker) = hesitant.queues() {
-                stand_in_line(
+                enqueue(
                     this.queue,
                     this.waiter,
                     locked,
@@ -237,10 +237,10 @@ impl<'a, S: Store> Put<'a, S> {
     }
 
     #[inline(never)]
-    fn poll_in_line(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Item>> {
+    fn poll_queued(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Item>> {
         let this = self.project();
-        let mut waiter = this.waiter.as_pin_mut().expect(IN_LINE);
-        let mut take = || this.value.take().expect(IN_LINE);
+        let mut waiter = this.waiter.as_pin_mut().expect(IS_QUEUED);
+        let mut take = || this.value.take().expect(IS_QUEUED);
         let mut own = PollWaker::new(cx.waker());
         loop {
             let mut turn = waiter.as_mut().turn(&mut own);
@@ -248,7 +248,7 @@ impl<'a, S: Store> Put<'a, S> {
                 Status::Granted => turn.locked().state().put_promised(take()),
                 Status::Dismissed => Err(TryPutError::Closed(take())),
                 Status::Called if turn.locked().state().has_free_place() => {
-                    turn.leave_line();
+                    turn.dequeue();
                     try_push(turn.locked(), take(), false)
                 }
                 Status::Called | Status::Waiting => {
@@ -258,7 +258,7 @@ impl<'a, S: Store> Put<'a, S> {
                     }
                     continue;
                 }
-                Status::New => unreachable!("{IN_LINE}"),
+                Status::New => unreachable!("{IS_QUEUED}"),
             };
             let locked = turn.into_locked();
             let result = match result {
@@ -283,8 +283,8 @@ impl<S: Store> Future for Put<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let result = if is_in_line(&self.waiter) {
-            ready!(self.poll_in_line(cx))
+        let result = if is_queued(&self.waiter) {
+            ready!(self.poll_queued(cx))
         } else {
             ready!(self.poll_newcomer(cx))
         };
@@ -327,7 +327,7 @@ impl<'a, S: Store> Get<'a, S> {
             Err(TryGetError::Empty) => {}
         }
         if let Some(waker) = queues_at_once(cx.waker()) {
-            stand_in_line(this.queue, this.waiter, locked, GET, false, waker);
+            enqueue(this.queue, this.waiter, locked, GET, false, waker);
             return Poll::Pending;
         }
         drop((locked, apart));
@@ -351,7 +351,7 @@ impl<'a, S: Store> Get<'a, S> {
                 Err(TryGetError::Empty) => {}
             }
             if let Some(waker) = hesitant.queues() {
-                stand_in_line(
+                enqueue(
                     this.queue,
                     this.waiter,
                     locked,
@@ -365,9 +365,9 @@ impl<'a, S: Store> Get<'a, S> {
     }
 
     #[inline(never)]
-    fn poll_in_line(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+    fn poll_queued(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
-        let mut waiter = this.waiter.as_pin_mut().expect(IN_LINE);
+        let mut waiter = this.waiter.as_pin_mut().expect(IS_QUEUED);
         let mut own = PollWaker::new(cx.waker());
         loop {
             let Ok(apart) = this.queue.enter() else {
@@ -381,7 +381,7 @@ impl<'a, S: Store> Get<'a, S> {
                 }
                 Status::Dismissed => Err(TryGetError::Closed),
                 Status::Called if turn.locked().state().has_free_item() => {
-                    turn.leave_line();
+                    turn.dequeue();
                     turn.locked().state().claim_free(false)
                 }
                 Status::Called | Status::Waiting => {
@@ -393,7 +393,7 @@ impl<'a, S: Store> Get<'a, S> {
                     }
                     continue;
                 }
-                Status::New => unreachable!("{IN_LINE}"),
+                Status::New => unreachable!("{IS_QUEUED}"),
             };
             let locked = turn.into_locked();
             let item = match claimed {
@@ -422,8 +422,8 @@ impl<S: Store> Future for Get<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let result = if is_in_line(&self.waiter) {
-            ready!(self.poll_in_line(cx))
+        let result = if is_queued(&self.waiter) {
+            ready!(self.poll_queued(cx))
         } else {
             ready!(self.poll_newcomer(cx))
         };

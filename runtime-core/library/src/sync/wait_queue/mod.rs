@@ -3,7 +3,7 @@
 //! See the module's README for the protocol. All unsafe code of `sync` that concerns waiting is in this folder. A new
 //! type on top of it implements [`Resource`], in a few lines of safe code.
 
-mod line;
+mod waiter_list;
 // On other systems it is the platform's lock. Under a model checker it is a lock that the checker knows, except in the
 // test of this lock itself.
 #[cfg(all(
@@ -16,7 +16,7 @@ mod requeue;
 mod turn_came;
 mod waiter;
 
-pub(super) use line::{Line, Status};
 pub(super) use overtaking::waits_as_thread;
 pub(super) use requeue::{OtherQueue, RequeueList, Requeued};
 pub(super) use waiter::{Locked, Resource, Serving, WaitQueue, Waiter};
+pub(super) use waiter_list::{Status, WaiterList};

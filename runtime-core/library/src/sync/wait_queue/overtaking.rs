@@ -15,9 +15,9 @@
 //! Source of the rule: parking_lot's eventual fairness, Go's `sync.Mutex`.
 #![allow(unsafe_code)]
 
-use super::line::Status;
 use super::turn_came::TurnCame;
 use super::waiter::{Resource, Serving, Turn};
+use super::waiter_list::Status;
 use runtime_kernel::context;
 
 /// True if a waiter on the calling thread waits by blocking it: it may overtake other such waiters, and may be
@@ -70,7 +70,7 @@ impl<S: Resource> Turn<'_, '_, S> {
     ///
     /// # Panics
     /// If its status is not `Called`.
-    pub(in crate::sync) fn leave_line(&mut self) {
+    pub(in crate::sync) fn dequeue(&mut self) {
         assert!(self.status() == Status::Called, "it was not called");
         // SAFETY: under the lock; the lane is the one that it was queued in.
         let lane = unsafe { self.node.with(|linked| linked.lane) };

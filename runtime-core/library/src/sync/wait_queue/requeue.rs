@@ -7,8 +7,8 @@ use std::ptr;
 
 use pin_project_lite::pin_project;
 
-use super::line::{Line, Status};
 use super::waiter::{Resource, WaitQueue, Waiter};
+use super::waiter_list::{Status, WaiterList};
 use runtime_kernel::primitives::Mutex;
 use runtime_kernel::primitives::atomic::Ordering;
 use runtime_kernel::saved_waker::PollWaker;
@@ -24,7 +24,7 @@ pub(in crate::sync) struct RequeueList {
 }
 
 struct Inner {
-    line: Line,
+    list: WaiterList,
     /// The address of the queue that the listed waiters belong to.
     queue: *const (),
 }
@@ -51,7 +51,7 @@ impl RequeueList {
     pub(in crate::sync) fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
-                line: Line::default(),
+                list: WaiterList::default(),
                 queue: ptr::null(),
             }),
         }
@@ -59,7 +59,7 @@ impl RequeueList {
 
     /// The number of waiters in it.
     pub(in crate::sync) fn waiters(&self) -> usize {
-        self.inner.lock().line.len()
+        self.inner.lock().list.len()
     }
 
     /// Calls the first `count` waiters into `lane` of `queue`, where each needs `need`; returns how many it called.
@@ -78,7 +78,7 @@ impl RequeueList {
         let mut called = 0;
         while called < count {
             let mut inner = self.inner.lock();
-            if inner.line.len() == 0 {
+            if inner.list.len() == 0 {
                 break;
             }
             if inner.queue != address(queue) {
@@ -88,14 +88,14 @@ impl RequeueList {
             S::announce(queue.open());
             // In several batches if they are many: this limits how long the locks are held.
             for _ in 0..WakeBatch::CAPACITY.min(count - called) {
-                let Some(node) = inner.line.first().map(ptr::from_ref) else {
+                let Some(node) = inner.list.first().map(ptr::from_ref) else {
                     break;
                 };
                 // SAFETY: nodes in the list are alive, and this one stays so: it moves to a list under a lock that is
                 // held.
                 let node = unsafe { &*node };
                 // SAFETY: under the list's lock, the first in its list.
-                unsafe { inner.line.unlink(node) };
+                unsafe { inner.list.unlink(node) };
                 // SAFETY: under both locks.
                 unsafe {
                     node.with(|linked| {
@@ -156,7 +156,7 @@ impl<'q, S: Resource> Requeued<'q, S> {
         assert!(!waiter.queued, "it is already queued");
         let mut inner = this.list.inner.lock();
         let queue = address(waiter.queue);
-        if inner.line.len() == 0 {
+        if inner.list.len() == 0 {
             inner.queue = queue;
         } else if inner.queue != queue {
             return Err(OtherQueue);
@@ -168,7 +168,7 @@ impl<'q, S: Resource> Requeued<'q, S> {
         waiter.node.set_status(Status::Waiting);
         waiter.queued = true;
         // SAFETY: under the lock; the waiter is pinned, was in no list, and `go_away` removes the node.
-        unsafe { inner.line.push_last(&waiter.node) };
+        unsafe { inner.list.push_last(&waiter.node) };
         drop(inner);
         drop(before);
         Ok(())
@@ -218,7 +218,7 @@ impl<'q, S: Resource> Requeued<'q, S> {
         let mut inner = this.list.inner.lock();
         if waiter.node.in_requeue_list.load(Ordering::Relaxed) {
             // SAFETY: under the list's lock, and in that list.
-            unsafe { inner.line.unlink(&waiter.node) };
+            unsafe { inner.list.unlink(&waiter.node) };
             // SAFETY: from here on the node belongs only to its owner.
             let waker = unsafe { waiter.node.with(|linked| linked.waker.take()) };
             waiter.queued = false;

@@ -6,7 +6,7 @@ use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::ptr;
 
-use super::line::{Line, Node, Status};
+use super::waiter_list::{Node, Status, WaiterList};
 
 #[cfg(all(target_os = "linux", not(any(lab_loom, lab_shuttle))))]
 use super::lock::{Lock, LockGuard};
@@ -19,7 +19,7 @@ use runtime_kernel::wake_batch::WakeBatch;
 pub(in crate::sync) trait Resource: Sized {
     /// The lanes of the queue, an array of lists: kinds of waiters that are served independently of each other, each
     /// first come, first served.
-    type Lanes: AsRef<[Line]> + AsMut<[Line]> + Default + fmt::Debug;
+    type Lanes: AsRef<[WaiterList]> + AsMut<[WaiterList]> + Default + fmt::Debug;
 
     /// The part of the state that is also accessed without the lock; `()` if there is none.
     type Open: fmt::Debug;
@@ -55,7 +55,7 @@ pub(super) struct Inner<S: Resource> {
 
 impl<S: Resource> Inner<S> {
     #[inline]
-    pub(super) fn lane(&mut self, lane: usize) -> &mut Line {
+    pub(super) fn lane(&mut self, lane: usize) -> &mut WaiterList {
         &mut self.lanes.as_mut()[lane]
     }
 }
@@ -149,7 +149,7 @@ impl<'q, S: Resource> Locked<'q, S> {
     /// each lane.
     #[inline]
     pub(in crate::sync) fn serve_waiters(self) {
-        if self.inner.lanes.as_ref().iter().any(|line| line.len() > 0) {
+        if self.inner.lanes.as_ref().iter().any(|list| list.len() > 0) {
             self.serve_out_of_line();
         }
     }
@@ -244,12 +244,12 @@ impl<'a, S: Resource> Serving<'a, S> {
 
     #[inline]
     pub(super) fn release_first(&mut self, lane: usize, status: Status, given: Option<usize>) {
-        let line = self.inner.lane(lane);
-        let node: *const Node = line.first().expect("nobody waits");
+        let list = self.inner.lane(lane);
+        let node: *const Node = list.first().expect("nobody waits");
         // SAFETY: nodes in the list are alive, and this one stays so until its status says that it is out of the list.
         let node = unsafe { &*node };
         // SAFETY: under the lock, the first in this list.
-        unsafe { line.unlink(node) };
+        unsafe { list.unlink(node) };
         // SAFETY: under the lock.
         let waker = unsafe {
             node.with(|linked| {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_too_much_for_one_poll_is_reported_by_the_next() {
+fn events_beyond_one_polls_capacity_are_reported_by_the_next() {
     for (name, executor) in executors() {
         let Waits::Reactor(reactor) = &executor.waits else {
             continue;

@@ -97,7 +97,7 @@ fn an_event_wakes_one_of_a_thousand_and_that_one_wakes_the_next() {
 }
 
 #[test]
-fn what_came_together_is_taken_in_turn() {
+fn connections_that_arrived_together_are_taken_in_turn() {
     on_each_reactor(|executor| {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let mut takers: Vec<_> = (0..5).map(|_| Taker::waiting(&registration)).collect();
@@ -113,7 +113,7 @@ fn what_came_together_is_taken_in_turn() {
 }
 
 #[test]
-fn one_that_is_dropped_after_it_was_woken_wakes_the_next() {
+fn a_waiter_that_is_dropped_after_it_was_woken_wakes_the_next() {
     on_each_reactor(|executor| {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let mut takers: Vec<_> = (0..5).map(|_| Taker::waiting(&registration)).collect();
@@ -133,7 +133,7 @@ fn one_that_is_dropped_after_it_was_woken_wakes_the_next() {
 }
 
 #[test]
-fn who_waits_for_readiness_is_woken_beside_the_one_whose_turn_it_is() {
+fn a_readiness_waiter_is_woken_beside_the_waiter_whose_turn_it_is() {
     on_each_reactor(|executor| {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let mut takers: Vec<_> = (0..3).map(|_| Taker::waiting(&registration)).collect();
@@ -182,7 +182,7 @@ fn the_end_of_the_stream_reaches_all() {
 }
 
 #[test]
-fn one_that_comes_anew_lets_the_one_go_first_that_was_woken() {
+fn a_new_waiter_lets_a_woken_one_go_first() {
     on_each_reactor(|executor| {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let mut takers = vec![Taker::waiting(&registration)];
@@ -201,7 +201,7 @@ fn one_that_comes_anew_lets_the_one_go_first_that_was_woken() {
 }
 
 #[test]
-fn one_that_is_kept_and_not_polled_keeps_nothing_from_its_own_task() {
+fn a_waiter_that_is_kept_unpolled_withholds_no_connection_from_its_own_task() {
     on_each(|executor| {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let byte = executor.run(async {
@@ -217,7 +217,7 @@ fn one_that_is_kept_and_not_polled_keeps_nothing_from_its_own_task() {
 }
 
 #[test]
-fn one_that_is_kept_and_not_polled_delays_the_others_and_no_more() {
+fn a_waiter_that_is_kept_unpolled_only_delays_the_others() {
     on_each(|executor| {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let mut takers: Vec<_> = (0..5).map(|_| Taker::waiting(&registration)).collect();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn all_who_wait_in_one_direction_are_woken_and_each_gets_its_byte() {
+fn all_readers_are_woken_and_each_gets_its_byte() {
     on_each(|executor| {
         let (mut ours, registration) = registered_pair(&executor.driver());
         let read = || registration.io(Direction::Read, read_one);
@@ -56,7 +56,7 @@ fn a_cancelled_future_takes_its_waker_back() {
 }
 
 #[test]
-fn closing_wakes_who_still_waits() {
+fn closing_wakes_the_remaining_waiters() {
     on_each(|executor| {
         let (_ours, registration) = registered_pair(&executor.driver());
         let count = Arc::new(Count::default());

@@ -10,14 +10,14 @@ use runtime_kernel::saved_waker::SavedWaker;
 
 /// The waiters of one lane, in the order of arrival. It lies inside the lock that protects it and its nodes.
 #[derive(Debug)]
-pub(in crate::sync) struct Line {
+pub(in crate::sync) struct WaiterList {
     first: *const Node,
     last: *const Node,
     len: usize,
 }
 
 // SAFETY: its nodes are accessed only under the lock, from whichever thread holds it.
-unsafe impl Send for Line {}
+unsafe impl Send for WaiterList {}
 
 /// The status of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Node {
     }
 }
 
-impl Default for Line {
+impl Default for WaiterList {
     fn default() -> Self {
         Self {
             first: ptr::null(),
@@ -131,7 +131,7 @@ impl Default for Line {
     }
 }
 
-impl Line {
+impl WaiterList {
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
