@@ -1,6 +1,7 @@
 #![doc = include_str!("../../policy/src/README.md")]
 
 pub(crate) mod asking;
+mod guard;
 pub(crate) mod surroundings;
 pub(crate) mod view;
 

@@ -14,8 +14,6 @@ use crate::seam::facts::{Event, Origin, Pick};
 /// How many times in a row the LIFO slot may come first. With more, two tasks that wake each other would keep their
 /// worker from all other tasks.
 const SLOT_STREAK: u32 = 16;
-/// The number of ticks after which one of the worker's own queues has its turn, whatever the policy chooses.
-const OWN_TURN: u32 = 32;
 /// How many times a thief spins before it takes a task out of a LIFO slot: some microseconds.
 const SLOT_SPINS: u32 = if cfg!(lab_shuttle) { 2 } else { 128 };
 
@@ -33,25 +31,6 @@ impl<H: Hooks> Local<H> {
             Source::Injected => self.take_injected(),
             Source::Ranked => H::take(&self.shared, self.index(), Pick::First),
             Source::Inbox => H::take(&self.shared, self.index(), Pick::Sent),
-        }
-    }
-
-    /// Every 32nd tick: takes a task from one of the worker's own queues in turn, so that no policy starves a task.
-    /// Every other turn goes to the oldest LIFO task, because most policies run the newest first.
-    #[inline]
-    pub(crate) fn take_in_turn(&self) -> Option<Task> {
-        let tick = self.queues.tick.get();
-        if !tick.is_multiple_of(OWN_TURN) {
-            return None;
-        }
-        // The oldest one, not the first, so that no rank starves a task.
-        let oldest_ranked = || H::take(&self.shared, self.index(), Pick::Oldest);
-        match tick / OWN_TURN % 8 {
-            0 | 2 | 4 | 6 => self.take(Source::Oldest),
-            1 => self.take(Source::Front),
-            3 => self.take(Source::Slot),
-            5 => oldest_ranked().or_else(|| self.take(Source::Front)),
-            _ => self.take(Source::Inbox).or_else(|| self.take(Source::Slot)),
         }
     }
 

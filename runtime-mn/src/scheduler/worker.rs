@@ -8,7 +8,7 @@ use runtime_core::task::{Ran, Task};
 use super::Local;
 use super::steal::Found;
 use crate::counting::{add, is_nth_call};
-use crate::policy::{GoLike, Policy, Source, WokenBy};
+use crate::policy::{Policy, Source, WokenBy};
 use crate::seam::Hooks;
 use crate::seam::facts::{Event, Origin};
 
@@ -94,12 +94,7 @@ impl<H: Hooks> Local<H> {
             return None;
         }
         self.searching.set(true);
-        // The overlooked work may be gone by now, so the policy is still asked before each sleep.
-        let look = |attempt| self.attempt(attempt);
-        let everywhere = || self.ask_where_to_look(&GoLike, look);
-        let has_overlooked = self.has_overlooked.replace(false);
-        let found = has_overlooked.then(everywhere).flatten();
-        found.or_else(|| self.ask_where_to_look(policy, look))
+        self.search_as_policy_says(policy)
     }
 
     /// Call this when there is something to do. If the worker was the last searcher, it wakes the next one.
