@@ -196,8 +196,13 @@ impl Current {
     fn set_innermost(&self, entered: Option<Entered>) -> Option<Entered> {
         let number = entered.as_ref().map_or(0, |entered| entered.number);
         let runs = entered.as_ref().map_or(Runs::Nothing, Entered::runs);
+        // First, because it may panic: the two copies must agree.
+        let before = match self.innermost.try_borrow_mut() {
+            Ok(mut innermost) => std::mem::replace(&mut **innermost, entered),
+            Err(_) => entered_in_between(),
+        };
         standing::set_innermost(number, runs, leave_beyond);
-        std::mem::replace(&mut **self.innermost.borrow_mut(), entered)
+        before
     }
 
     fn pop(&self) -> Option<Entered> {
@@ -228,6 +233,14 @@ impl Current {
         }
         Some(removed)
     }
+}
+
+#[cold]
+fn entered_in_between() -> ! {
+    panic!(
+        "a runtime was entered by code that the runtime calls while it starts a task, such as a policy: enter it \
+         before or after"
+    )
 }
 
 /// Leaves the context when it is dropped. The thread is then in the context that it entered before and has not left:
