@@ -247,8 +247,8 @@ impl Drop for Unwinding {
         let Err(mut rest) = left_over::leave(rest) else {
             return;
         };
-        // Its runtime is ending, and has cancelled it before this thread begins to drop tasks. Waiting for it here would
-        // keep the thread from what completes its wait.
+        // Its runtime is ending, and has cancelled it before this thread begins to drop tasks. A wait for it here would
+        // keep the thread from the work that completes it.
         let mut cx = Context::from_waker(Waker::noop());
         match contain(|| rest.go_on(&mut cx)) {
             Some(Poll::Pending) => left_over::leave_early(rest),

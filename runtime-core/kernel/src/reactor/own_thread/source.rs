@@ -140,8 +140,8 @@ impl ThreadSource {
         self.ready.fetch_and(!mask, Ordering::Relaxed);
     }
 
-    /// Removes a future's waker on the [thread](WaitKey::thread) where it waits, and with it the interest if nobody else
-    /// waits there. If that thread has ended, it has removed both.
+    /// Removes a future's waker on the [thread](WaitKey::thread) where it waits, and with it the interest if nobody
+    /// else waits there. If that thread has ended, it has removed both.
     pub(in crate::reactor) fn cancel(
         self: &Arc<Self>,
         direction: Direction,
