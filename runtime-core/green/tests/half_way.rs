@@ -200,3 +200,40 @@ fn a_callback_that_waits_is_refused() {
         assert_eq!(refused.load(SeqCst), 2);
     });
 }
+
+/// Waits when it is dropped.
+struct WaitsInDrop(Arc<Event>);
+
+impl Drop for WaitsInDrop {
+    fn drop(&mut self) {
+        wait(self.0.wait());
+    }
+}
+
+/// An output that a handle drops may wait. Afterwards the thread leaves what the destructor has entered, but not the
+/// context of the loop, which has entered it anew meanwhile.
+#[test]
+fn a_task_that_waits_in_an_outputs_destructor_stays_in_its_runtime() {
+    let event_loop = runtime_n1::Loop::new().unwrap();
+    let event = Arc::new(Event::new());
+    let waits = WaitsInDrop(Arc::clone(&event));
+    let task = event_loop.block_on(async move {
+        let child = runtime_core::spawn(async move { waits });
+        let task = green::spawn(move || {
+            while !child.is_finished() {
+                green::yield_now();
+            }
+            drop(child);
+            wait(runtime_core::spawn(async { 7 }))
+        });
+        for _ in 0..10 {
+            runtime_core::yield_now().await;
+        }
+        task
+    });
+    let output = event_loop.block_on(async move {
+        event.set();
+        task.await
+    });
+    assert_eq!(output.unwrap().unwrap(), 7);
+}

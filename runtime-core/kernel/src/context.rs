@@ -16,7 +16,7 @@ use crate::blocking::{BlockingPool, JobContext};
 use crate::budget;
 use crate::primitives::thread_local;
 use crate::task::{SchedulerRef, Task};
-use crate::thread_stack::in_the_middle;
+use crate::thread_stack::{self, in_the_middle};
 use crate::time::{Clock, TimerShard};
 
 use standing::Runs;
@@ -144,6 +144,8 @@ struct Entered {
     number: u64,
     ambient: Arc<dyn Ambient>,
     role: Role,
+    /// It was entered by code of a task, and not by a scheduler.
+    by_task: bool,
 }
 
 impl Entered {
@@ -186,6 +188,7 @@ impl Current {
             number,
             ambient,
             role,
+            by_task: in_task(),
         };
         if let Some(around) = self.set_innermost(Some(entered)) {
             self.outer.borrow_mut().push(around);
@@ -217,6 +220,11 @@ impl Current {
             around
         };
         self.set_innermost(around)
+    }
+
+    fn is_by_task(&self) -> bool {
+        let innermost = self.innermost.borrow();
+        innermost.as_ref().is_some_and(|entered| entered.by_task)
     }
 
     /// Removes the entry, wherever it is in the stack; `None` if it has gone already.
@@ -281,8 +289,15 @@ impl Drop for EnterGuard {
 
 /// Leaves the calling thread's contexts with greater numbers. Numbers only grow, so contexts that were entered later
 /// have greater ones.
+///
+/// On the stack of a green task, the number may be older than the present poll: the task was suspended since. The
+/// scheduler may have entered its context anew meanwhile, and stays in it.
 fn leave_beyond(number: u64) {
-    let pop = |current: &Current| (standing::innermost() > number).then(|| current.pop());
+    let is_green = !thread_stack::other().is_null();
+    let pop = |current: &Current| {
+        let leaves = standing::innermost() > number && (!is_green || current.is_by_task());
+        leaves.then(|| current.pop())
+    };
     while let Some(left) = CURRENT.with(pop).flatten() {
         drop(left);
     }
