@@ -217,7 +217,8 @@ fn a_task_that_waits_in_an_outputs_destructor_stays_in_its_runtime() {
     let event_loop = runtime_n1::Loop::new().unwrap();
     let event = Arc::new(Event::new());
     let waits = WaitsInDrop(Arc::clone(&event));
-    let task = event_loop.block_on(async move {
+    let (tell, told) = std::sync::mpsc::channel();
+    event_loop.block_on(async move {
         let child = runtime_core::spawn(async move { waits });
         let task = green::spawn(move || {
             while !child.is_finished() {
@@ -226,14 +227,14 @@ fn a_task_that_waits_in_an_outputs_destructor_stays_in_its_runtime() {
             drop(child);
             wait(runtime_core::spawn(async { 7 }))
         });
+        tell.send(task).unwrap();
         for _ in 0..10 {
             runtime_core::yield_now().await;
         }
-        task
     });
     let output = event_loop.block_on(async move {
         event.set();
-        task.await
+        told.recv().unwrap().await
     });
     assert_eq!(output.unwrap().unwrap(), 7);
 }
