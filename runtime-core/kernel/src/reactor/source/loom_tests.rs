@@ -7,6 +7,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::reactor::waiters::WaitKey;
 
 pub(in crate::reactor) struct Counting(pub(in crate::reactor) Count);
 impl Wake for Counting {

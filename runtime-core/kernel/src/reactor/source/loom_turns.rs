@@ -9,6 +9,7 @@ use loom::thread;
 
 use super::loom_tests::Counting;
 use super::*;
+use crate::reactor::waiters::WaitKey;
 
 /// A future that takes turns: its key, and how often it was woken.
 #[derive(Default)]
