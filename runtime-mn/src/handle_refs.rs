@@ -82,7 +82,8 @@ impl Clone for CoreRef {
     #[inline]
     fn clone(&self) -> Self {
         match Local::current(&self.shared) {
-            Some(worker) => worker.parts.prepaid.take(self.0.cast()),
+            // SAFETY: the worker is of the runtime whose only core this is, and `self` is a reference.
+            Some(worker) => unsafe { worker.parts.prepaid.take(self.0.cast()) },
             None => self.header.add(1),
         }
         Self(self.0)
@@ -93,7 +94,8 @@ impl Drop for CoreRef {
     #[inline]
     fn drop(&mut self) {
         match Local::current(&self.shared) {
-            Some(worker) => worker.parts.prepaid.put(self.0.cast()),
+            // SAFETY: as in `clone`, and it gives this reference away.
+            Some(worker) => unsafe { worker.parts.prepaid.put(self.0.cast()) },
             // SAFETY: it gives back this reference.
             None => unsafe { give_back(self.0.cast(), 1) },
         }

@@ -2,7 +2,7 @@
 //!
 //! Programs clone a handle into every task that spawns others. If each clone wrote one shared count, its cache line
 //! would move between workers with every task: that was more than half of the cost of a fork with two workers. A
-//! A worker therefore takes a thousand references at a time and keeps them [prepaid](Prepaid). A clone takes one from
+//! worker therefore takes a thousand references at a time and keeps them [prepaid](Prepaid). A clone takes one from
 //! there, and a dropped handle puts one back. The shared count includes all handles and all prepaid references: it is
 //! exact when the last worker has ended, and never too low.
 #![allow(unsafe_code)]
@@ -78,9 +78,12 @@ impl Prepaid {
         }
     }
 
-    /// Takes a reference for a caller that has another one. The pointer may be used for the whole value.
+    /// Takes a reference.
+    ///
+    /// # Safety
+    /// The caller has another reference, and there are no references to any other value here.
     #[inline]
-    pub(crate) fn take(&self, header: NonNull<Header>) {
+    pub(crate) unsafe fn take(&self, header: NonNull<Header>) {
         let mut count = self.count.get();
         if count == 0 {
             // SAFETY: alive, because the caller has a reference.
@@ -91,9 +94,13 @@ impl Prepaid {
         self.count.set(count - 1);
     }
 
-    /// Puts the caller's reference in.
+    /// Puts a reference in.
+    ///
+    /// # Safety
+    /// The reference is the caller's, who gives it away, and there are no references to any other value here. The
+    /// pointer may be used for the whole value.
     #[inline]
-    pub(crate) fn put(&self, header: NonNull<Header>) {
+    pub(crate) unsafe fn put(&self, header: NonNull<Header>) {
         let mut count = self.count.get() + 1;
         self.header.set(header.as_ptr());
         if count > 2 * BATCH {

@@ -404,6 +404,30 @@ fn a_policy_that_spawns_and_wakes_while_it_is_asked_loses_no_task() {
     check(RecursivePolicy::default());
 }
 
+/// Enters another runtime whenever it is asked for a place.
+struct Enters(Handle);
+
+impl Policy for Enters {
+    fn name(&self) -> &'static str {
+        "enters"
+    }
+    fn place_spawned(&self, _: &WorkerView<'_>) -> Place {
+        drop(self.0.enter());
+        Place::Newest
+    }
+    fn place_woken(&self, _: &WorkerView<'_>, _: WokenBy) -> Place {
+        drop(self.0.enter());
+        Place::Back
+    }
+}
+
+/// While a task is started, that is refused.
+#[test]
+fn a_policy_that_enters_another_runtime_leaves_its_worker_where_it_is() {
+    let other = Runtime::builder().workers(1).build().unwrap();
+    check(Enters(other.handle().clone()));
+}
+
 /// Gives another answer each time that it is asked, and impossible values.
 #[derive(Default)]
 struct Fickle(AtomicUsize);

@@ -300,6 +300,7 @@ macro_rules! __conformance_cases {
                 c11_no_child_outlives_its_scope
                 c11_spawning_into_a_scope_that_aborts_is_safe
                 c11_the_first_failure_of_a_scope_cancels_the_rest
+                c13_a_name_that_panics_is_no_child
                 c13_destructors_that_panic_hold_nothing_up
             }
             entered {

@@ -264,6 +264,27 @@ fn spawn_some(scope: &TaskScope<&'static str>, children: usize, begun: &Count, e
     }
 }
 
+/// 13: a panic in the middle of a spawn, here of the conversion of a name, leaves no child that the scope waits for.
+pub fn c13_a_name_that_panics_is_no_child<S: AmbientSubject>() {
+    struct Name;
+    impl From<Name> for Box<str> {
+        fn from(_: Name) -> Self {
+            std::panic::resume_unwind(Box::new("a conversion's panic, as planned"))
+        }
+    }
+    S::start().run(async {
+        let ended = scope(|children| async move {
+            drop(children.spawn(async { Ok::<_, Infallible>(()) }));
+            for _ in 0..3 {
+                let spawns = || drop(children.spawn_named(Name, async { Ok(()) }));
+                assert!(catch_unwind(AssertUnwindSafe(spawns)).is_err());
+            }
+            Ok(())
+        });
+        assert!(ended.await.is_ok());
+    });
+}
+
 /// 13: an unwanted value whose destructor panics does not affect its scope; and a future whose destructor panics does
 /// not keep others from being dropped.
 pub fn c13_destructors_that_panic_hold_nothing_up<S: AmbientSubject>() {

@@ -155,10 +155,13 @@ impl Link {
     }
 
     /// Whether the caller is the green task itself: neither another task that is polled on its stack, nor code in
-    /// `block_in_place`, where the thread may block.
+    /// `block_in_place`, where the thread may block, nor code of others that the runtime calls while something of its
+    /// own is half done.
     #[inline]
     pub(crate) fn may_suspend(&self) -> bool {
-        context::in_task() == self.was_in_task.get() && self.is_polled()
+        context::in_task() == self.was_in_task.get()
+            && self.is_polled()
+            && !thread_stack::is_in_the_middle()
     }
 
     /// Whether the calling thread polls this green task.

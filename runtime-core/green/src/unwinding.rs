@@ -4,7 +4,8 @@
 //! and the task ends with it. But the stack can't leave that destructor: a panic there would be the second one at a
 //! time and end the process, and other code may point to what the destructor has on the stack. So its wait must
 //! complete. If it is not ready at once, a task of the runtime takes over the rest of the unwinding, on the same
-//! thread. Under 1:1 the thread belongs only to the task, and waits itself.
+//! thread. Under 1:1 the thread belongs only to the task, and waits itself. M:N may cancel that task while its worker
+//! still works: then the worker takes the rest over when it ends.
 //!
 //! Meanwhile the thread counts as panicking, because the panic is only caught at the stack's end.
 //!
@@ -25,11 +26,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use corosensei::Coroutine;
-use runtime_kernel::contain::discard;
+use runtime_kernel::contain::{contain, discard};
 use runtime_kernel::context::{self, Ambient, stay_in};
 use runtime_kernel::reactor::own_thread::{ThreadParker, ThreadUnparker};
 use runtime_kernel::task::home::Pinned;
-use runtime_kernel::task::left_over::{self, Ending, LOOK, LeftOver, StallTimeout};
+use runtime_kernel::task::left_over::{self, LOOK, LeftOver, StallTimeout};
 use runtime_kernel::task::{Attributes, Ran, TaskId, bind_pinnable, current_name};
 
 use crate::begun::Begun;
@@ -71,8 +72,11 @@ impl<T> Begun<T> {
         let (task, handle) = bind_pinnable(&scheduler, name, Attributes::default(), unwinding);
         drop(handle);
         // The first poll is here, which pins it. It does not touch the stack.
-        if matches!(task.run(), Ran::Parked) {
-            FIRST_WAKER.take().expect("it has left one").wake();
+        let ran = task.run();
+        let waker = FIRST_WAKER.take();
+        // Otherwise its runtime is ending, and has cancelled it meanwhile.
+        if matches!(ran, Ran::Parked) {
+            waker.expect("it has left one").wake();
         }
     }
 
@@ -240,11 +244,15 @@ impl Drop for Unwinding {
         if self.thread != thread::number() {
             return mem::forget(self.pinned.take());
         }
-        if let Err(rest) = left_over::leave(rest) {
-            // No other code would poll it.
-            let ending = Ending::begin();
-            let _ = left_over::leave(rest);
-            ending.serve(std::thread::sleep);
+        let Err(mut rest) = left_over::leave(rest) else {
+            return;
+        };
+        // Its runtime is ending, and has cancelled it before this thread begins to drop tasks. A wait for it here would
+        // keep the thread from the work that completes it.
+        let mut cx = Context::from_waker(Waker::noop());
+        match contain(|| rest.go_on(&mut cx)) {
+            Some(Poll::Pending) => left_over::leave_early(rest),
+            _ => discard(rest),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use runtime_kernel::context;
-use runtime_kernel::thread_stack::on_thread_stack;
+use runtime_kernel::thread_stack::{self, on_thread_stack};
 
 use crate::link::{Asked, Call, Link, Waiting, erased};
 
@@ -27,7 +27,8 @@ pub(crate) struct Cancelled;
 ///
 /// # Panics
 /// With the future's own panic. Also outside a green task, and where a green task can't be suspended: in a future that
-/// is being polled (use `.await` there), in `block_in_place` and in a blocking job (use `block_on` there).
+/// is being polled (use `.await` there), in `block_in_place` and in a blocking job (use `block_on` there), and in code
+/// that the runtime calls in the middle of something else, such as a waker or the comparison of a queue's items.
 ///
 /// A destructor may wait if it runs normally. If it runs because of a panic or an abort, its wait is an error: the
 /// task ends with [`JoinError::Panicked`](runtime_kernel::JoinError::Panicked), whose message says so. The wait still
@@ -195,11 +196,17 @@ fn note_unwinding(link: &Link) {
 #[cold]
 #[inline(never)]
 fn outside() -> ! {
+    if thread_stack::is_in_the_middle() {
+        panic!(
+            "`green::wait` was called by code that the runtime runs in the middle of an operation, such as a \
+             scheduler's or a policy's: spawn a task that waits"
+        );
+    }
     if context::in_task() {
         panic!(
             "`green::wait` was called in a task that has no stack of its own: `.await` the future there, or start the \
              task by `green::spawn`. The closures of `join` and `scope` are on no green task's stack either: wait \
-             before or after"
+             before or after. Nor are wakers, callbacks and comparisons of a queue's items: spawn a task that waits"
         );
     }
     panic!(

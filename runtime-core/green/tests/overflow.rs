@@ -1,15 +1,17 @@
 //! An overflow of a green task's stack ends only that task.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::hint::black_box;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use runtime_core::green::{self, WaitExt, wait};
 use runtime_core::sync::Event;
+use runtime_core::task::{Ran, SafeSchedule, SchedulerArc, Task, bind};
+use runtime_core::thread_stack::on_thread_stack;
 use runtime_core::{JoinError, JoinHandle};
 
 mod each;
@@ -115,8 +117,8 @@ fn each_overflow_ends_its_own_task() {
             .sum::<usize>()
     });
     a_larger_stack_holds_more();
-    a_task_that_waits_in_the_middle_of_a_batch_leaves_the_others_out_of_it();
-    a_task_that_waits_in_its_guard_leaves_the_others_out_of_it();
+    a_task_that_a_waker_runs_is_not_in_the_middle_of_the_batch();
+    a_task_that_goes_on_in_its_guard_leaves_the_others_out_of_it();
     a_closure_with_a_large_alignment_harms_no_neighbour();
 }
 
@@ -139,31 +141,46 @@ fn a_larger_stack_holds_more() {
     });
 }
 
-/// A waker that suspends the green task that calls it.
-struct Waits(Arc<Event>);
+/// Keeps no task: the tests run theirs by hand.
+struct ByHand;
 
-impl Wake for Waits {
-    fn wake(self: Arc<Self>) {
-        wait(self.0.wait());
+impl SafeSchedule for ByHand {
+    fn schedule(_: &SchedulerArc<Self>, task: Task) {
+        task.cancel();
     }
 }
 
-fn a_task_that_waits_in_the_middle_of_a_batch_leaves_the_others_out_of_it() {
-    each(|runtime| {
-        let (woken, go) = (Arc::new(Event::new()), Arc::new(Event::new()));
-        let mut waiting = Box::pin(woken.wait());
-        let waker = Waker::from(Arc::new(Waits(Arc::clone(&go))));
-        let polled = waiting.as_mut().poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending());
-        let own = Arc::clone(&woken);
-        let in_the_middle = green::spawn_on(&runtime, move || own.set());
-        green::yield_now();
-        for _ in 0..4 {
-            let deep = green::spawn_on(&runtime, || overflow(0));
+/// A waker that runs a green task, which overflows.
+#[derive(Default)]
+struct RunsDeep(StdMutex<Option<JoinHandle<u64>>>);
+
+impl Wake for RunsDeep {
+    fn wake(self: Arc<Self>) {
+        let scheduler = SchedulerArc::new(ByHand);
+        let (task, handle) = green::bind(scheduler.erased(), || overflow(0));
+        assert!(matches!(task.run(), Ran::Finished));
+        *self.0.lock().unwrap() = Some(handle);
+    }
+}
+
+/// The task that wakes a batch is in the middle of something. A task that its wakers run is not.
+fn a_task_that_a_waker_runs_is_not_in_the_middle_of_the_batch() {
+    each(|_| {
+        let woken = Event::new();
+        let runs: [Arc<RunsDeep>; 3] = Default::default();
+        let mut waiting = Vec::new();
+        for waker in &runs {
+            let mut waits = Box::pin(woken.wait());
+            let waker = Waker::from(Arc::clone(waker));
+            let polled = waits.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            waiting.push(waits);
+        }
+        woken.set();
+        for waker in runs {
+            let deep = waker.0.lock().unwrap().take().expect("it was called");
             assert!(matches!(wait(deep), Err(JoinError::StackOverflow(_))));
         }
-        go.set();
-        in_the_middle.wait().expect("it is woken");
     });
 }
 
@@ -177,28 +194,32 @@ fn go_down(start: usize, bytes: usize) -> u64 {
     }
 }
 
-/// Overflows the stack of the green task that wakes it, comes back, and suspends the task.
-struct OverflowsAndWaits(Arc<Event>);
+/// Overflows the stack of the green task that wakes a task of it, comes back, and calls something on the thread's own
+/// stack.
+struct Overflows;
 
-impl Wake for OverflowsAndWaits {
-    fn wake(self: Arc<Self>) {
+impl SafeSchedule for Overflows {
+    fn schedule(_: &SchedulerArc<Self>, task: Task) {
         let here = 0_u8;
         go_down(ptr::from_ref(&here).addr(), green::DEFAULT_STACK_BYTES);
-        wait(self.0.wait());
+        on_thread_stack(|| task.cancel());
     }
 }
 
-/// In the middle of a batch a stack is not left, so the waker gets a part of the guard.
-fn a_task_that_waits_in_its_guard_leaves_the_others_out_of_it() {
+/// A stack is not left in the middle of a wake, so the scheduler gets a part of the guard.
+fn a_task_that_goes_on_in_its_guard_leaves_the_others_out_of_it() {
     each(|runtime| {
         let before = green::stack_stats().abandoned;
-        let (woken, go) = (Arc::new(Event::new()), Arc::new(Event::new()));
-        let mut waiting = Box::pin(woken.wait());
-        let waker = Waker::from(Arc::new(OverflowsAndWaits(Arc::clone(&go))));
-        let polled = waiting.as_mut().poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending());
-        let own = Arc::clone(&woken);
-        let in_the_guard = green::spawn_on(&runtime, move || own.set());
+        let scheduler = SchedulerArc::new(Overflows);
+        let (task, handle) = bind(scheduler.erased(), pending::<()>());
+        assert!(matches!(task.run(), Ran::Parked));
+        let go = Arc::new(Event::new());
+        let goes = Arc::clone(&go);
+        let in_the_guard = green::spawn_on(&runtime, move || {
+            handle.abort();
+            wait(goes.wait());
+            assert!(wait(handle).unwrap_err().is_cancelled());
+        });
         for number in 0..20 {
             let innocent = green::spawn_on(&runtime, move || {
                 green::yield_now();

@@ -9,10 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use runtime_core::blocking::BlockingPool;
+use runtime_core::context::{self, Ambient, Binding, IoDriver, Refused, Role};
 use runtime_core::green::net::TcpListener;
 use runtime_core::green::{self, StackStats, wait};
 use runtime_core::sync::{Event, Semaphore};
-use runtime_core::{JoinError, JoinHandle, yield_now};
+use runtime_core::task::left_over::Ending;
+use runtime_core::task::{Ran, SafeSchedule, SchedulerArc, Task};
+use runtime_core::time::TimerShard;
+use runtime_core::{JoinError, JoinHandle, Native, yield_now};
 
 mod each;
 use each::{Any, each};
@@ -312,6 +317,74 @@ fn the_end_of_a_runtime_waits_for_no_destructor() {
     runtime.block_on(async move { begun.wait().await });
     drop(runtime);
     is_refused(runtime_core::park::block_on_current_thread(task));
+}
+
+/// The ambient of a loop, but new tasks get another scheduler.
+struct Cancelling {
+    ambient: Arc<dyn Ambient>,
+    scheduler: SchedulerArc<Cancels>,
+}
+
+/// A scheduler that is ending: it cancels each task that it is to queue.
+struct Cancels;
+
+impl SafeSchedule for Cancels {
+    fn schedule(_: &SchedulerArc<Self>, task: Task) {
+        task.cancel();
+    }
+}
+
+impl Ambient for Cancelling {
+    fn name(&self) -> &'static str {
+        "cancelling"
+    }
+    fn scheduler_for_new_task(&self) -> Binding<'_> {
+        Binding::Shared(self.scheduler.erased())
+    }
+    fn launch(&self, task: Task) -> Result<(), Refused> {
+        Err(Refused { task, error: None })
+    }
+    fn io_driver(&self) -> IoDriver {
+        self.ambient.io_driver()
+    }
+    fn timer_shard(&self) -> Arc<TimerShard> {
+        self.ambient.timer_shard()
+    }
+    fn blocking_pool(&self) -> &Arc<BlockingPool> {
+        self.ambient.blocking_pool()
+    }
+}
+
+/// A runtime on several threads may cancel the task that continues an unwinding before its thread drops its tasks. The
+/// thread must not wait then: what completes the wait may come later on this very thread.
+#[test]
+fn an_unwinding_that_is_cancelled_goes_on_when_its_thread_ends_its_tasks() {
+    let _turn = turn();
+    let before = green::stack_stats();
+    let event_loop = runtime_n1::Loop::new().unwrap();
+    let scheduler = SchedulerArc::new(Cancels);
+    let ambient = Arc::new(Cancelling {
+        ambient: Arc::clone(event_loop.handle().ambient()),
+        scheduler: scheduler.clone(),
+    });
+    let entered = context::enter(ambient, Role::NonWorker);
+    let (gone, event) = (Arc::new(Semaphore::new(0)), Arc::new(Event::new()));
+    let (counts, waits_for) = (Arc::clone(&gone), Arc::clone(&event));
+    let (task, handle) = green::bind(scheduler.erased(), move || {
+        let _gone = Gone(counts);
+        let _waits = Waits(|| wait(waits_for.wait()));
+        wait(std::future::pending::<()>());
+    });
+    assert!(matches!(task.run(), Ran::Parked));
+    handle.abort();
+    is_refused(runtime_core::park::block_on_current_thread(handle));
+    assert_eq!(gone.available_permits(), 0);
+    let ending = Ending::begin();
+    event.set();
+    ending.serve(thread::sleep);
+    assert_eq!(gone.available_permits(), 1);
+    drop(entered);
+    no_stack_is_leaked(&before);
 }
 
 /// A runtime that a destructor has entered does not get the stack.

@@ -16,7 +16,7 @@ use crate::blocking::{BlockingPool, JobContext};
 use crate::budget;
 use crate::primitives::thread_local;
 use crate::task::{SchedulerRef, Task};
-use crate::thread_stack::in_the_middle;
+use crate::thread_stack::{self, in_the_middle};
 use crate::time::{Clock, TimerShard};
 
 use standing::Runs;
@@ -144,6 +144,8 @@ struct Entered {
     number: u64,
     ambient: Arc<dyn Ambient>,
     role: Role,
+    /// It was entered by code of a task, and not by a scheduler.
+    by_task: bool,
 }
 
 impl Entered {
@@ -186,6 +188,7 @@ impl Current {
             number,
             ambient,
             role,
+            by_task: in_task(),
         };
         if let Some(around) = self.set_innermost(Some(entered)) {
             self.outer.borrow_mut().push(around);
@@ -196,8 +199,13 @@ impl Current {
     fn set_innermost(&self, entered: Option<Entered>) -> Option<Entered> {
         let number = entered.as_ref().map_or(0, |entered| entered.number);
         let runs = entered.as_ref().map_or(Runs::Nothing, Entered::runs);
+        // First, because it may panic: the two copies must agree.
+        let before = match self.innermost.try_borrow_mut() {
+            Ok(mut innermost) => std::mem::replace(&mut **innermost, entered),
+            Err(_) => entered_in_between(),
+        };
         standing::set_innermost(number, runs, leave_beyond);
-        std::mem::replace(&mut **self.innermost.borrow_mut(), entered)
+        before
     }
 
     fn pop(&self) -> Option<Entered> {
@@ -214,6 +222,11 @@ impl Current {
         self.set_innermost(around)
     }
 
+    fn is_by_task(&self) -> bool {
+        let innermost = self.innermost.borrow();
+        innermost.as_ref().is_some_and(|entered| entered.by_task)
+    }
+
     /// Removes the entry, wherever it is in the stack; `None` if it has gone already.
     fn remove(&self, number: u64) -> Option<Entered> {
         if standing::innermost() == number {
@@ -228,6 +241,14 @@ impl Current {
         }
         Some(removed)
     }
+}
+
+#[cold]
+fn entered_in_between() -> ! {
+    panic!(
+        "a runtime was entered by code that the runtime calls while it starts a task, such as a policy: enter it \
+         before or after"
+    )
 }
 
 /// Leaves the context when it is dropped. The thread is then in the context that it entered before and has not left:
@@ -268,8 +289,15 @@ impl Drop for EnterGuard {
 
 /// Leaves the calling thread's contexts with greater numbers. Numbers only grow, so contexts that were entered later
 /// have greater ones.
+///
+/// On the stack of a green task, the number may be older than the present poll: the task was suspended since. The
+/// scheduler may have entered its context anew meanwhile, and stays in it.
 fn leave_beyond(number: u64) {
-    let pop = |current: &Current| (standing::innermost() > number).then(|| current.pop());
+    let is_green = !thread_stack::other().is_null();
+    let pop = |current: &Current| {
+        let leaves = standing::innermost() > number && (!is_green || current.is_by_task());
+        leaves.then(|| current.pop())
+    };
     while let Some(left) = CURRENT.with(pop).flatten() {
         drop(left);
     }

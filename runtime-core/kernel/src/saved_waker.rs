@@ -3,7 +3,8 @@
 //! A waker is user code: its clone, wake and drop may do anything, such as use the object that the task waits for, and
 //! may panic. Therefore:
 //! - a waker is cloned before a lock is taken, and dropped after it was released ([`PollWaker`]);
-//! - its wake and its drop are contained ([`SavedWaker`]), and so are runtimes that it enters and does not leave.
+//! - its wake and its drop are contained ([`SavedWaker`]), and so are runtimes that it enters and does not leave;
+//! - its wake is called on the thread's own stack, and not on that of a green task, which it could suspend.
 //!
 //! Its clone is not contained: it is called inside the poll of the task that it wakes, which can't continue without
 //! it.
@@ -15,6 +16,7 @@ use std::task::Waker;
 use crate::contain::contain;
 use crate::context::stay_in;
 use crate::task;
+use crate::thread_stack::on_thread_stack;
 
 /// A waker whose wake and drop are contained.
 #[derive(Debug)]
@@ -43,12 +45,18 @@ impl SavedWaker {
     #[inline]
     pub fn wake(self) {
         let waker = self.into_waker();
-        contain(|| stay_in(|| waker.wake()));
+        contain(|| wake(waker));
     }
 
     /// Wakes the task, and keeps the waker for another wake. Call it while no lock is held.
     pub fn wake_by_ref(&self) {
-        contain(|| stay_in(|| self.0.wake_by_ref()));
+        contain(|| {
+            if task::is_a_tasks(&self.0) {
+                stay_in(|| self.0.wake_by_ref());
+            } else {
+                apart(|| self.0.wake_by_ref());
+            }
+        });
     }
 
     /// The waker, for a caller that contains its panics itself.
@@ -66,6 +74,23 @@ impl Drop for SavedWaker {
         // SAFETY: taken once, because this is the end of `self`.
         drop_contained(unsafe { ManuallyDrop::take(&mut self.0) });
     }
+}
+
+/// Wakes the task. The caller contains the waker's panic.
+#[inline]
+pub(crate) fn wake(waker: Waker) {
+    if task::is_a_tasks(&waker) {
+        stay_in(|| waker.wake());
+    } else {
+        apart(|| waker.wake());
+    }
+}
+
+/// Calls a waker that is user code. The caller may be on a green task's stack, and the waker could suspend it: the rest
+/// of a batch would not be woken meanwhile, and `stay_in` would compare the contexts of two different polls. On the
+/// thread's own stack such a wait is refused.
+fn apart(wake: impl FnOnce()) {
+    stay_in(|| on_thread_stack(wake));
 }
 
 /// Out of line: rarely needed, and inlined at each place where a waiter might be dropped.

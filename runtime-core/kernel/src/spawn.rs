@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::context::{self, Ambient, Refused};
-use crate::task::{self, Attributes, JoinHandle};
+use crate::task::{self, Attributes, JoinHandle, SchedulerRef, Task};
 
 /// Starts a task on the runtime that the calling thread belongs to. It runs whether or not the handle is awaited.
 /// asyncio's `create_task`.
@@ -25,12 +25,7 @@ where
     F::Output: Send + 'static,
 {
     let site = Location::caller();
-    let (handle, launched) = context::with("spawn", |ambient| {
-        let (task, handle) = task::bind_at(&ambient.scheduler_for_new_task(), site, future);
-        (handle, ambient.launch(task))
-    });
-    settle(launched);
-    handle
+    start_here("spawn", |scheduler| task::bind_at(scheduler, site, future))
 }
 
 /// Like [`spawn`], with a name that monitors, traces and shutdown reports show. asyncio's `create_task(.., name=)`.
@@ -43,13 +38,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // Not in the closure, which would then be the recorded place of the spawn.
-    let scheduler = context::with("spawn_named", |ambient| {
-        ambient.scheduler_for_new_task().into_owned()
-    });
-    let (task, handle) = task::bind_named(&scheduler, name, future);
-    settle(context::with("spawn_named", |ambient| ambient.launch(task)));
-    handle
+    let ambient = context::with("spawn_named", Arc::clone);
+    spawn_named_on(&*ambient, name, future)
 }
 
 /// Like [`spawn`], with attributes, such as a tag for the scheduler's policy. A runtime ignores attributes that it
@@ -64,13 +54,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (handle, launched) = context::with("spawn_with", |ambient| {
-        let scheduler = ambient.scheduler_for_new_task();
-        let (task, handle) = task::bind_with(&scheduler, attributes, future);
-        (handle, ambient.launch(task))
-    });
-    settle(launched);
-    handle
+    start_here("spawn_with", |scheduler| {
+        task::bind_with(scheduler, attributes, future)
+    })
 }
 
 /// Runs a function that blocks, on the blocking pool of the calling thread's runtime, or on the executor that
@@ -155,6 +141,28 @@ where
     let scheduler = ambient.scheduler_for_new_task();
     let (task, handle) = task::bind_pinnable(&scheduler, name, attributes, future);
     settle(ambient.launch(task));
+    handle
+}
+
+/// Starts the task that `bind` returns on the calling thread's runtime. `bind` gets the scheduler for it.
+///
+/// # Panics
+/// Outside a runtime; `what` names the called function in the message.
+#[inline]
+fn start_here<T>(
+    what: &str,
+    bind: impl FnOnce(&SchedulerRef) -> (Task, JoinHandle<T>),
+) -> JoinHandle<T> {
+    let (handle, launched) = context::with(what, |ambient| {
+        let (task, handle) = bind(&ambient.scheduler_for_new_task());
+        if ambient.has_thread_per_task() {
+            return (handle, Err((Arc::clone(ambient), task)));
+        }
+        // Within the borrow: cloning the reference would cost more than the rest of a spawn.
+        (handle, Ok(ambient.launch(task)))
+    });
+    // Outside it: after a refused thread, simulated time may pass, and then wakers run.
+    settle(launched.unwrap_or_else(|(ambient, task)| ambient.launch(task)));
     handle
 }
 

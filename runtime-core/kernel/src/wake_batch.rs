@@ -5,8 +5,7 @@ use std::mem::MaybeUninit;
 use std::task::Waker;
 
 use crate::contain::contain;
-use crate::context::stay_in;
-use crate::saved_waker::SavedWaker;
+use crate::saved_waker::{SavedWaker, wake};
 use crate::thread_stack::{InTheMiddle, in_the_middle};
 
 const CAPACITY: usize = WakeBatch::CAPACITY;
@@ -78,7 +77,7 @@ impl WakeBatch {
                 self.len = 0;
                 // SAFETY: the batch's first `len` were initialised, and this one was just taken out of it.
                 let waker = unsafe { self.wakers[0].assume_init_read() };
-                contain(|| stay_in(|| waker.wake()));
+                contain(|| wake(waker));
             }
             _ => self.wake_some(),
         }
@@ -123,7 +122,7 @@ impl Remaining<'_> {
             // `next` only grows and is incremented before the waker can panic.
             let waker = unsafe { self.wakers[self.next].assume_init_read() };
             self.next += 1;
-            stay_in(|| waker.wake());
+            wake(waker);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A descriptor that can wait for readiness: the basis of every socket.
 
 use std::io;
-use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,7 +10,7 @@ use super::own_thread::ThreadSource;
 use super::readiness::{Direction, ReadyEvent, ready as bits};
 use super::registered::{Registered, shut_down_error};
 use super::source::Listed;
-use super::waiters::WaitAs;
+use super::waiters::{WaitAs, WaitKey};
 use crate::budget;
 use crate::task_list::{self, Awaited};
 
@@ -137,18 +136,20 @@ impl Registration {
     }
 
     /// Removes the waker of a future that waits together with others.
-    pub(super) fn cancel(&self, direction: Direction, key: NonZeroU64) {
+    pub(super) fn cancel(&self, direction: Direction, key: WaitKey) {
+        let Some(number) = key.number else { return };
         match &self.driver {
-            Driver::Reactor { registered, .. } => registered.source().cancel(direction, key),
-            Driver::OwnThread(source) => source.cancel(direction, key),
+            Driver::Reactor { registered, .. } => registered.source().cancel(direction, number),
+            Driver::OwnThread(source) => source.cancel(direction, number, key.thread),
         }
     }
 
     /// Removes a future that takes turns with others. If it had its turn, calls the next one.
-    pub(super) fn leave(&self, direction: Direction, key: NonZeroU64) {
+    pub(super) fn leave(&self, direction: Direction, key: WaitKey) {
+        let Some(number) = key.number else { return };
         match &self.driver {
-            Driver::Reactor { registered, .. } => registered.source().leave(direction, key),
-            Driver::OwnThread(source) => source.cancel(direction, key),
+            Driver::Reactor { registered, .. } => registered.source().leave(direction, number),
+            Driver::OwnThread(source) => source.cancel(direction, number, key.thread),
         }
     }
 

@@ -13,9 +13,14 @@ use crate::saved_waker::{PollWaker, SavedWaker};
 /// dropped. If it still waits, it polls again and is back in the list. So nothing is lost, and the list is bounded.
 const MAX_UNKEYED: usize = 32;
 
-/// The place of a waiting future in a list: it removes its waker when it is dropped. Keys grow: of two futures that
-/// take turns, the one with the smaller key came first.
-pub(crate) type WaitKey = Option<NonZeroU64>;
+/// The place of a waiting future in a list: it removes its waker when it is dropped.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WaitKey {
+    /// `None` before it has waited. Keys grow: of two futures that take turns, the one with the smaller key came first.
+    pub(crate) number: Option<NonZeroU64>,
+    /// Under 1:1: the thread on which it waits, as the address of that thread's parker; 0: on none.
+    pub(crate) thread: usize,
+}
 
 /// The ways to wait.
 pub(crate) enum WaitAs<'a> {
@@ -40,7 +45,7 @@ impl WaitAs<'_> {
 /// A waiter that each event wakes.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    key: WaitKey,
+    key: Option<NonZeroU64>,
     waker: SavedWaker,
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -47,7 +48,7 @@ impl<'a> Ready<'a> {
         Self {
             registration,
             direction,
-            key: None,
+            key: WaitKey::default(),
         }
     }
 }
@@ -67,9 +68,7 @@ impl Future for Ready<'_> {
 
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.registration.cancel(self.direction, key);
-        }
+        self.registration.cancel(self.direction, self.key);
     }
 }
 
@@ -90,7 +89,7 @@ impl<'a, F> Io<'a, F> {
         Self {
             registration,
             direction,
-            key: None,
+            key: WaitKey::default(),
             has_given_way: false,
             operation,
         }
@@ -101,15 +100,14 @@ impl<'a, F> Io<'a, F> {
     /// It does so only once, because that future may belong to a task that does not poll it, even to the task that
     /// polls this one.
     fn gives_way(&mut self) -> bool {
-        let is_new = self.key.is_none() && !self.has_given_way;
+        let is_new = self.key.number.is_none() && !self.has_given_way;
         self.has_given_way = true;
         is_new && self.registration.is_others_turn(self.direction)
     }
 
     fn leave(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.registration.leave(self.direction, key);
-        }
+        self.registration
+            .leave(self.direction, mem::take(&mut self.key));
     }
 }
 

@@ -5,9 +5,9 @@
 //! calls [`begin`](Ending::begin) before the first, and [`serve`](Ending::serve) after the last, which continues the
 //! left-over work.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -63,6 +63,16 @@ const NOTHING: All = ManuallyDrop::new(Vec::new());
 thread_local! {
     /// `None`: the thread would not serve it.
     static LEFT: Cell<Option<All>> = const { Cell::new(None) };
+    /// What was left before the thread begins to drop the tasks of a runtime.
+    static EARLY: RefCell<Early> = const { RefCell::new(Early(Vec::new())) };
+}
+
+struct Early(Vec<Box<dyn LeftOver>>);
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        drop_each(self.0.drain(..));
+    }
 }
 
 /// Leaves `one` to the calling thread, which is dropping the tasks of a runtime.
@@ -78,6 +88,15 @@ pub fn leave(one: Box<dyn LeftOver>) -> Result<(), Box<dyn LeftOver>> {
     Ok(())
 }
 
+/// Leaves `one` to the next [`Ending`] of the calling thread, whose runtime is ending but has not begun to drop its
+/// tasks there. If none begins, `one` is given up when the thread ends.
+pub fn leave_early(one: Box<dyn LeftOver>) {
+    let mut one = Some(one);
+    let _ = EARLY.try_with(|early| early.borrow_mut().0.extend(one.take()));
+    // The thread is ending.
+    discard(one);
+}
+
 /// While this exists, the calling thread drops the tasks of a runtime.
 #[must_use = "the left-over work is given up when this is dropped"]
 pub struct Ending {
@@ -87,10 +106,12 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// From now on, left-over work is kept.
+    /// From now on, left-over work is kept, and so is what was [left early](leave_early).
     pub fn begin() -> Self {
+        let early = EARLY.try_with(|early| mem::take(&mut early.borrow_mut().0));
+        let left = ManuallyDrop::new(early.unwrap_or_default());
         Self {
-            outer: LEFT.replace(Some(NOTHING)),
+            outer: LEFT.replace(Some(left)),
             _stays: PhantomData,
         }
     }
@@ -108,7 +129,7 @@ impl Ending {
             if left.is_empty() {
                 return;
             }
-            for mut one in std::mem::take(&mut left) {
+            for mut one in mem::take(&mut left) {
                 let mut cx = Context::from_waker(Waker::noop());
                 let ended = catch_unwind(AssertUnwindSafe(|| one.go_on(&mut cx)));
                 if matches!(ended, Ok(Poll::Pending)) {
@@ -136,6 +157,9 @@ impl Drop for Ending {
 
 #[cfg(all(test, not(any(lab_loom, lab_shuttle))))]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use super::*;
 
     struct Bomb;
@@ -150,6 +174,40 @@ mod tests {
         fn drop(&mut self) {
             panic!("on purpose");
         }
+    }
+
+    /// Counts how often it was continued, until it ends, and whether it was dropped.
+    struct Counts(Arc<(AtomicUsize, AtomicUsize)>);
+
+    impl LeftOver for Counts {
+        fn go_on(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+            match self.0.0.fetch_add(1, Relaxed) {
+                2 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        }
+    }
+
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            self.0.1.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_is_left_early_waits_for_the_next_ending_and_no_longer_than_its_thread() {
+        let counts = Arc::<(AtomicUsize, AtomicUsize)>::default();
+        let seen = || (counts.0.load(Relaxed), counts.1.load(Relaxed));
+        leave_early(Box::new(Counts(Arc::clone(&counts))));
+        assert_eq!(seen(), (0, 0));
+        Ending::begin().serve(|_| ());
+        assert_eq!(seen(), (3, 1));
+        Ending::begin().serve(|_| ());
+        assert_eq!(seen(), (3, 1));
+        let left = Arc::clone(&counts);
+        let thread = std::thread::spawn(move || leave_early(Box::new(Counts(left))));
+        thread.join().unwrap();
+        assert_eq!(seen(), (3, 2));
     }
 
     /// A second panic while the first one unwinds would end the process.

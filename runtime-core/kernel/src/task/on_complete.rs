@@ -14,6 +14,7 @@ use crate::budget;
 use crate::contain::contain;
 use crate::primitives::Mutex;
 use crate::promise::{Promise, Promised};
+use crate::thread_stack::on_thread_stack;
 
 impl<T> JoinHandle<T> {
     /// Calls `callback` with the task's outcome when the task ends, or at once, on the calling thread, if it has
@@ -111,8 +112,9 @@ where
     let mut cx = Context::from_waker(Waker::noop());
     if let Poll::Ready(outcome) = Future::poll(Pin::new(&mut handle), &mut cx) {
         // Contains a panic of the callback. It is a failure neither of the task, nor of the code that completed it,
-        // nor of the caller, which can't know whether the task has ended.
-        contain(|| callback(outcome));
+        // nor of the caller, which can't know whether the task has ended. And it can't suspend the caller, if that is
+        // a green task.
+        contain(|| on_thread_stack(|| callback(outcome)));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
 
 use crate::owned_job::OwnedJob;
 use runtime_kernel::budget::consume_budget;
@@ -107,11 +108,13 @@ impl ToSocketAddrs for (String, u16) {
 }
 
 async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let job = context::with("looking up a host's name", |ambient| {
-        ambient.blocking_pool().spawn(move || {
-            std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port))
-                .map(Iterator::collect::<Vec<_>>)
-        })
+    // Not in the closure: after a refused job, simulated time may pass, and then wakers run.
+    let pool = context::with("looking up a host's name", |ambient| {
+        Arc::clone(ambient.blocking_pool())
+    });
+    let job = pool.spawn(move || {
+        std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port))
+            .map(Iterator::collect::<Vec<_>>)
     });
     OwnedJob::new(job)
         .await

@@ -23,6 +23,7 @@ use super::tcp_stream::TcpStream;
 use super::unix::{UnixListener, UnixStream};
 use crate::sync::{OwnedPermit, Semaphore};
 use runtime_kernel::budget::consume_budget;
+use runtime_kernel::contain::contain;
 use runtime_kernel::task::{AbortHandle, JoinError, JoinHandle};
 use runtime_kernel::{spawn, time};
 
@@ -286,7 +287,8 @@ impl Server<TcpListener> {
 impl<L: Listener> Drop for Server<L> {
     fn drop(&mut self) {
         if let Some(accepting) = &self.accepting {
-            accepting.abort();
+            // If its scheduler panics, the connections are aborted all the same.
+            contain(|| accepting.abort());
         }
         // First closed, then aborted: see `Connections::begin`.
         self.connections.places.close();
@@ -417,8 +419,11 @@ impl Connections {
     /// Aborts all present connections, and counts them.
     fn abort_all(&self) -> usize {
         let live: Vec<AbortHandle> = self.live.lock().values().flatten().cloned().collect();
-        // Outside the lock, which their ends also take.
-        live.iter().for_each(AbortHandle::abort);
+        // Outside the lock, which their ends also take. An abort may run any scheduler code: if that panics, the others
+        // are aborted all the same.
+        for connection in &live {
+            contain(|| connection.abort());
+        }
         live.len()
     }
 }

@@ -21,7 +21,6 @@ use runtime_kernel::context::{self, Ambient};
 /// Runs `body`, which spawns tasks into the scope that it gets, and waits for all of them. asyncio's
 /// `async with TaskGroup()`.
 /// * **No child outlives it**: it completes when the body and every child have ended, and their futures were dropped.
-/// * **No child outlives it**: it completes when the body and every child have ended, and their futures are gone.
 /// * **The first failure cancels the rest**: if the body or a child returns an error, or a child panics, the body is
 ///   dropped and all children are aborted. **All errors are collected**, also those that come meanwhile.
 /// * **Dropping it** cancels its children, for example when its task is aborted or a time-out expires. A drop can't

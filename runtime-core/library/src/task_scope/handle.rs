@@ -58,7 +58,13 @@ impl<E: Send + 'static> TaskScope<E> {
                 abort: None,
             };
         };
+        let reserved = Reserved {
+            shared: &self.shared,
+            place,
+        };
+        // This may run code of others: the conversion of a name, a scheduler.
         let task = spawn(&self.shared);
+        std::mem::forget(reserved);
         let abort = task.abort_handle();
         self.shared.started(place, abort.clone());
         let shared = Arc::clone(&self.shared);
@@ -89,6 +95,18 @@ impl<E: Send + 'static> TaskScope<E> {
     /// The number of children that have not ended.
     pub fn children(&self) -> usize {
         self.shared.children()
+    }
+}
+
+/// The place of a child that has not started. If its start panics, the scope does not wait for it.
+struct Reserved<'a, E> {
+    shared: &'a Shared<E>,
+    place: usize,
+}
+
+impl<E> Drop for Reserved<'_, E> {
+    fn drop(&mut self) {
+        self.shared.ended(self.place, None);
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::combine::TaskError;
+use runtime_kernel::contain::contain;
 use runtime_kernel::context::Ambient;
 use runtime_kernel::primitives::{Mutex, MutexGuard};
 use runtime_kernel::saved_waker::{PollWaker, SavedWaker};
@@ -68,8 +69,9 @@ impl<E> Shared<E> {
             return;
         }
         drop(state);
-        // The code that aborted the others could not reach this one yet.
-        abort.abort();
+        // The code that aborted the others could not reach this one yet. If its scheduler panics, it still reports its
+        // end.
+        contain(|| abort.abort());
     }
 
     /// The child in this slot has ended.
@@ -159,9 +161,9 @@ impl<E> Shared<E> {
             aborts.extend(state.children.iter_mut().filter_map(Option::take));
         }
         Self::wake(state);
-        // Outside the lock: an abort may run any scheduler code.
+        // Outside the lock: an abort may run any scheduler code. If that panics, the others are aborted all the same.
         for abort in aborts {
-            abort.abort();
+            contain(|| abort.abort());
         }
     }
 }

@@ -149,8 +149,12 @@ impl<H: Has<Self>> Hooks<H> for ForkJoin {
     }
 }
 
-/// Call this after a fork. There is no fence: if it misses a worker that is just going to sleep, the forker runs the
-/// closure itself, and the next fork wakes the worker.
+/// Call this after a fork.
+///
+/// There is no fence here, so nothing pairs with the one in `Idle::sleep`: a fence would cost more than the rest of a
+/// fork. It can miss a worker that announces its sleep within the same few nanoseconds. The closure is not lost,
+/// because the forker takes it back. The next fork wakes that worker. If there is none and the forker is busy for long,
+/// the monitor notices the poll and starts a worker that steals.
 #[inline]
 fn fork_woke<H: Has<ForkJoin>>(shared: &Shared<H>) {
     if shared.rules.steals && shared.idle.sleeping() > 0 {

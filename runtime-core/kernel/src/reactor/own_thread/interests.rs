@@ -4,6 +4,7 @@
 //! that may have an interest in it. Both are therefore defined here. `mod.rs` has what a thread does, and `source.rs`
 //! what a task does with a socket.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -38,10 +39,41 @@ pub(in crate::reactor) struct ThreadSource {
     /// that would set it. The next waiter asks the kernel first.
     pub(super) unwatched: AtomicU8,
     pub(super) last_key: AtomicU64,
-    /// The parkers that may have an interest in it, for the destructor.
-    pub(super) parkers: Mutex<Vec<Weak<Shared>>>,
+    /// The parkers that may have an interest in it.
+    pub(super) parkers: Mutex<Parkers>,
     /// The threads that sleep for it and wait to read in turn.
     pub(super) watchers: Mutex<Watchers<Arc<Shared>>>,
+}
+
+/// The parkers that may have an interest in a socket, by their addresses. A thousand threads may wait for one listener.
+#[derive(Default)]
+pub(super) struct Parkers {
+    known: BTreeMap<usize, Weak<Shared>>,
+    /// With so many, those that are gone are removed.
+    prune_at: usize,
+}
+
+impl Parkers {
+    pub(super) fn remember(&mut self, parker: &Arc<Shared>) {
+        if self.known.contains_key(&parker.address()) {
+            return;
+        }
+        if self.known.len() >= self.prune_at {
+            // Threads come and go: a listener that outlives many of them must not keep them all.
+            self.known.retain(|_, known| known.strong_count() > 0);
+            self.prune_at = 2 * self.known.len() + 1;
+        }
+        // An address is used again only after its entry was removed, because the entry keeps the memory.
+        self.known.insert(parker.address(), Arc::downgrade(parker));
+    }
+
+    pub(super) fn get(&self, address: usize) -> Option<Arc<Shared>> {
+        self.known.get(&address)?.upgrade()
+    }
+
+    pub(super) fn alive(&self) -> Vec<Arc<Shared>> {
+        self.known.values().filter_map(Weak::upgrade).collect()
+    }
 }
 
 /// The waiters of one socket on one thread.
@@ -108,6 +140,11 @@ fn is_writable(revents: PollFlags) -> bool {
 }
 
 impl Shared {
+    /// Identifies it while anybody has a reference to it, weak ones included.
+    pub(super) fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
     /// The owner does not park any more. Wakes all that wait here, so that they wait wherever they are polled next: a
     /// future that tasks share can outlive the task that polled it.
     pub(super) fn leave(&self) {

@@ -1,10 +1,11 @@
 //! A socket under 1:1: what the task that uses it does.
 
 use std::io;
+use std::mem;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::super::readiness::{Direction, ReadyEvent, ready};
 use super::super::timespec::timespec;
-use super::super::waiters::{WaitAs, WaitList};
+use super::super::waiters::{WaitAs, WaitKey, WaitList};
 use super::interests::{Interest, Shared, ThreadSource, position};
 use crate::saved_waker::PollWaker;
 
@@ -24,7 +25,7 @@ impl ThreadSource {
             ready: AtomicU8::new(bits),
             unwatched: AtomicU8::new((ready::READABLE | ready::WRITABLE) & !bits),
             last_key: AtomicU64::new(0),
-            parkers: Mutex::new(Vec::new()),
+            parkers: Mutex::default(),
             watchers: Mutex::default(),
         })
     }
@@ -50,11 +51,14 @@ impl ThreadSource {
         let mut own = PollWaker::new(cx.waker());
         own.prepare();
         let (parker, is_own) = Shared::for_current_thread()?;
-        let (key, in_turn) = match place {
+        let (mut place, in_turn) = match place {
             WaitAs::Caller => (None, false),
-            WaitAs::Together(key) => (Some(*key.get_or_insert_with(|| self.new_key())), false),
-            WaitAs::InTurn(key) => (Some(*key.get_or_insert_with(|| self.new_key())), true),
+            WaitAs::Together(key) => (Some(key), false),
+            WaitAs::InTurn(key) => (Some(key), true),
         };
+        let key = place
+            .as_mut()
+            .map(|key| *key.number.get_or_insert_with(|| self.new_key()));
         self.remember(&parker);
         let displaced = {
             let mut interests = parker.interests.lock();
@@ -79,6 +83,17 @@ impl ThreadSource {
                 Some(key) => waiters.add_keyed(key, &mut own),
             }
         };
+        if let Some(WaitKey {
+            number: Some(key),
+            thread,
+        }) = place
+        {
+            let before = mem::replace(thread, parker.address());
+            if before != *thread {
+                // Its task polls it on another thread than before. From now on it waits only here.
+                self.cancel(direction, *key, before);
+            }
+        }
         // The thread's own parker may be asleep, too: `asleep` runs wakers after the announcement and before the sleep.
         if !is_own || parker.state.has_begun() {
             // That thread must poll this descriptor too.
@@ -118,30 +133,24 @@ impl ThreadSource {
     }
 
     fn remember(&self, parker: &Arc<Shared>) {
-        let mut parkers = self.parkers.lock();
-        let known = parkers
-            .iter()
-            .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(parker)));
-        if !known {
-            // Threads come and go: a listener that outlives many of them must not keep them all.
-            parkers.retain(|known| known.strong_count() > 0);
-            parkers.push(Arc::downgrade(parker));
-        }
+        self.parkers.lock().remember(parker);
     }
 
     pub(in crate::reactor) fn clear(&self, mask: u8) {
         self.ready.fetch_and(!mask, Ordering::Relaxed);
     }
 
-    /// Removes a future's waker, and with it the interest if nobody else waits on that thread.
-    pub(in crate::reactor) fn cancel(self: &Arc<Self>, direction: Direction, key: NonZeroU64) {
-        for parker in self.known_parkers() {
-            self.withdraw(&parker, direction, key);
-        }
-    }
-
-    /// Like [`cancel`](ThreadSource::cancel), on one thread.
-    fn withdraw(self: &Arc<Self>, parker: &Shared, direction: Direction, key: NonZeroU64) {
+    /// Removes a future's waker on the [thread](WaitKey::thread) where it waits, and with it the interest if nobody
+    /// else waits there. If that thread has ended, it has removed both.
+    pub(in crate::reactor) fn cancel(
+        self: &Arc<Self>,
+        direction: Direction,
+        key: NonZeroU64,
+        thread: usize,
+    ) {
+        let Some(parker) = self.parkers.lock().get(thread) else {
+            return;
+        };
         let (mut waker, mut removed) = (None, None);
         {
             let mut interests = parker.interests.lock();
@@ -179,11 +188,7 @@ impl ThreadSource {
     }
 
     fn known_parkers(&self) -> Vec<Arc<Shared>> {
-        self.parkers
-            .lock()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect()
+        self.parkers.lock().alive()
     }
 }
 

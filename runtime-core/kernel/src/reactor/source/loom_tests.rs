@@ -7,6 +7,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::reactor::waiters::WaitKey;
 
 pub(in crate::reactor) struct Counting(pub(in crate::reactor) Count);
 impl Wake for Counting {
@@ -57,7 +58,7 @@ fn a_cancelled_reader_leaves_nothing_behind() {
         let source = Arc::new(Source::new());
         let woken = std::sync::Arc::new(Counting(Count::new(0)));
         let waker = Waker::from(woken.clone());
-        let mut key = None;
+        let mut key = WaitKey::default();
         let mut cx = Context::from_waker(&waker);
         let polled =
             source.poll_ready(&mut cx, Direction::Read, WaitAs::Together(&mut key), |_| {});
@@ -67,7 +68,7 @@ fn a_cancelled_reader_leaves_nothing_behind() {
             let source = source.clone();
             thread::spawn(move || assert!(source.set_ready(0, ready::READABLE).is_some()))
         };
-        source.cancel(Direction::Read, key.expect("it waits"));
+        source.cancel(Direction::Read, key.number.expect("it waits"));
         poller.join().unwrap();
         assert_eq!(std::sync::Arc::strong_count(&woken), 1);
     });

@@ -1,7 +1,6 @@
 //! Futures that take turns, under loom: whichever one leaves, a ready socket has a future that is awake, or nobody
 //! waits.
 
-use std::num::NonZeroU64;
 use std::sync::atomic::AtomicUsize as Count;
 use std::task::Waker;
 
@@ -10,11 +9,12 @@ use loom::thread;
 
 use super::loom_tests::Counting;
 use super::*;
+use crate::reactor::waiters::WaitKey;
 
 /// A future that takes turns: its key, and how often it was woken.
 #[derive(Default)]
 struct Taker {
-    key: Option<NonZeroU64>,
+    key: WaitKey,
     woken: Option<std::sync::Arc<Counting>>,
 }
 
@@ -45,7 +45,7 @@ impl Taker {
     }
 
     fn leave(mut self, source: &Source) {
-        if let Some(key) = self.key.take() {
+        if let Some(key) = self.key.number.take() {
             source.leave(Direction::Read, key);
         }
     }

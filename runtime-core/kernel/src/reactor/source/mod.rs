@@ -321,11 +321,11 @@ impl Source {
         let displaced = locked.waiters(|waiters| match place {
             WaitAs::Caller => waiters.list(direction).add(&mut own),
             WaitAs::Together(key) => {
-                let key = *key.get_or_insert_with(|| waiters.new_key());
+                let key = *key.number.get_or_insert_with(|| waiters.new_key());
                 waiters.list(direction).add_keyed(key, &mut own)
             }
             WaitAs::InTurn(key) => {
-                let key = *key.get_or_insert_with(|| waiters.new_key());
+                let key = *key.number.get_or_insert_with(|| waiters.new_key());
                 self.has_turns[direction as usize].store(true, Ordering::Relaxed);
                 waiters.list(direction).add_in_turn(key, &mut own)
             }

@@ -7,6 +7,7 @@ use super::errors::{TryGetError, TryPutError};
 use super::items::{GET, Items, PUT, try_push};
 use super::store::{Fifo, Lifo, Smallest, Store};
 use crate::sync::wait_queue::{Locked, WaitQueue};
+use runtime_kernel::thread_stack::on_thread_stack;
 
 /// A queue whose items come out in the order in which they went in: asyncio's `Queue`. See [`OrderedQueue`] for its
 /// methods.
@@ -48,7 +49,8 @@ pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 /// The code that puts or gets an item compares items, outside the queue's lock. A comparison may therefore use the
 /// queue: it may put, close, and ask for its length. If it gets, it finds the queue empty, or waits until the
 /// comparison is over. If a comparison panics, the panic goes to the code that puts or gets. All items stay in the
-/// queue, including the one that is put.
+/// queue, including the one that is put. A comparison can't wait: in a green task it runs on the thread's own stack,
+/// where `green::wait` panics.
 ///
 /// ```
 /// use runtime_core::sync::PriorityQueue;
@@ -152,12 +154,14 @@ impl<S: Store> OrderedQueue<S> {
     /// [`TryGetError`] says why there is nothing.
     #[doc(alias = "get_nowait")]
     pub fn try_get(&self) -> Result<S::Item, TryGetError> {
-        // A comparison that gets from its own queue finds nothing.
-        let apart = self.enter().map_err(|Inside| TryGetError::Empty)?;
-        let mut locked = self.queue.lock();
-        let others_wait = locked.has_waiters(GET);
-        let behind = locked.state().claim_free(others_wait)?;
-        Ok(self.fetch(locked, apart, behind))
+        comparing::<S, _>(|| {
+            // A comparison that gets from its own queue finds nothing.
+            let apart = self.enter().map_err(|Inside| TryGetError::Empty)?;
+            let mut locked = self.queue.lock();
+            let others_wait = locked.has_waiters(GET);
+            let behind = locked.state().claim_free(others_wait)?;
+            Ok(self.fetch(locked, apart, behind))
+        })
     }
 
     /// Enters the part outside the lock, if there is one. Call it before the lock is taken.
@@ -180,12 +184,15 @@ impl<S: Store> OrderedQueue<S> {
     /// Puts new items in order, if that compares items and no thread is in the middle of it.
     #[inline]
     pub(super) fn order(&self) {
-        if S::APART
-            && let Some(mut apart) = self.apart.try_enter()
-        {
-            self.queue.lock().state().store().move_to(&mut apart);
-            apart.order();
+        if !S::APART {
+            return;
         }
+        comparing::<S, _>(|| {
+            if let Some(mut apart) = self.apart.try_enter() {
+                self.queue.lock().state().store().move_to(&mut apart);
+                apart.order();
+            }
+        });
     }
 
     /// Takes the claimed item, and serves those that wait for its place.
@@ -299,6 +306,20 @@ impl<S: Store> OrderedQueue<S> {
     #[doc(alias = "maxsize")]
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+}
+
+/// Calls `function`, which enters the part outside the lock and may compare items there.
+///
+/// If that is user code, it is called on the thread's own stack. On that of a green task, a comparison could wait, and
+/// suspend the task while no other thread can take an item. On the thread's own stack such a wait is refused, and a
+/// deep comparison has room.
+#[inline]
+pub(super) fn comparing<S: Store, R>(function: impl FnOnce() -> R) -> R {
+    if S::APART {
+        on_thread_stack(function)
+    } else {
+        function()
     }
 }
 

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::errors::{TryGetError, TryPutError};
 use super::items::{GET, Items, JOIN, PUT, must_stand_behind, try_push};
-use super::ordered::OrderedQueue;
+use super::ordered::{OrderedQueue, comparing};
 use super::store::Store;
 use crate::sync::traced::{Primitive, note_got, note_waits, noting_wait};
 use crate::sync::wait_queue::{Locked, Status, WaitQueue, Waiter, waits_as_thread};
@@ -422,11 +422,11 @@ impl<S: Store> Future for Get<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let spent = ready!(budget::poll_proceed(cx));
-        let result = if is_queued(&self.waiter) {
-            ready!(self.poll_queued(cx))
+        let result = ready!(comparing::<S, _>(|| if is_queued(&self.waiter) {
+            self.poll_queued(cx)
         } else {
-            ready!(self.poll_newcomer(cx))
-        };
+            self.poll_newcomer(cx)
+        }));
         spent.made_progress();
         Poll::Ready(result)
     }
