@@ -58,13 +58,10 @@ struct Progress {
     next: usize,
     /// How much of its work is done.
     done_ns: u64,
-    /// Pieces of data that another worker wrote last.
-    transfers: u64,
     /// The workers on which its edges came true.
     from: Vec<usize>,
     /// The worker that ran it.
     ran_on: usize,
-    begun: bool,
 }
 
 #[derive(Default)]
@@ -163,10 +160,7 @@ impl<'a> Replay<'a> {
         let mut end = 0;
         while let Some(happening) = self.next().or_else(|| self.unstick()) {
             match happening {
-                Happening::Continues(worker) => self.proceed(worker),
-                Happening::Reached(worker) => {
-                    self.proceed(worker);
-                }
+                Happening::Continues(worker) | Happening::Reached(worker) => self.proceed(worker),
                 Happening::Over(strand) => self.satisfy(strand, EdgeKind::Spawn, None, Due::Behind),
                 Happening::Awake(worker) => self.wakes(worker),
             }
@@ -221,7 +215,6 @@ impl<'a> Replay<'a> {
         let moved = progress.from.iter().filter(|it| **it != worker).count() as u64;
         progress.from.clear();
         progress.ran_on = worker;
-        progress.begun = true;
         let it = &mut self.workers[worker];
         it.state = State::Busy;
         it.strand = strand;
