@@ -8,6 +8,7 @@
 //! | a poll | its start costs [`Burden::same_thread_ns`] | ns per poll |
 //! | a steal | takes half of a queue; the first task costs [`Burden::other_thread_ns`] | ns per steal |
 //! | sleep | a worker sleeps after [`Costs::awake_ns`] without work, and again needs [`Burden::sleeping_thread_ns`] | ns |
+//! | throttling | a worker whose work ran out within [`Costs::wake_delay_ns`] of a wake-up wakes nobody for a while | ns |
 //! | waking | the thread that wakes a sleeper computes [`Costs::waking_ns`] later | ns per wake-up |
 //! | data on the move | what another worker wrote last arrives after [`Costs::transfer_ns`] | ns per hand-over |
 //! | a mutex | one holder; the release hands it to the first waiter, whose poll has ended | a poll per hand-over |
@@ -20,6 +21,7 @@
 
 mod queues;
 mod replay;
+mod throttle;
 
 use std::collections::HashMap;
 
@@ -32,6 +34,10 @@ use replay::Replay;
 
 /// How many tasks an M:N worker steals at a time at most.
 const STEAL_LIMIT: usize = 32;
+/// M:N's default wake delay.
+const WAKE_DELAY_NS: u64 = 50_000;
+/// M:N's monitor finds waiting work at one close look, and wakes a sleeper for it at the next one.
+const GUARD_NS: u64 = 400_000;
 
 /// What scheduling costs in a replay, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +52,10 @@ pub struct Costs {
     pub transfer_ns: u64,
     /// How many tasks a thief takes at a time at most. It takes no more than half of a queue.
     pub steal_limit: usize,
+    /// A wake-up does not pay if the waker has nothing left to do so soon after it. 0: workers don't learn from that.
+    pub wake_delay_ns: u64,
+    /// After this time, the monitor wakes a sleeper for work that waits behind a poll.
+    pub guard_ns: u64,
 }
 
 impl From<Burden> for Costs {
@@ -76,6 +86,8 @@ impl Costs {
             waking_ns: machine.waking_ns,
             transfer_ns: machine.transfer_ns,
             steal_limit: STEAL_LIMIT,
+            wake_delay_ns: WAKE_DELAY_NS,
+            guard_ns: GUARD_NS,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::Costs;
 use super::queues::{Due, Queues};
+use super::throttle::Throttle;
 use crate::analysis::contention::Contention;
 use crate::analysis::dag::{Dag, EdgeKind, LockOp};
 
@@ -18,6 +19,8 @@ enum Happening {
     Over(usize),
     /// The worker has been woken.
     Awake(usize),
+    /// The monitor looks whether work still waits at the worker.
+    Guarded(usize),
 }
 
 /// What a worker does.
@@ -38,6 +41,7 @@ struct Worker {
     strand: usize,
     /// What it must still pay before it computes again.
     owes_ns: u64,
+    throttle: Throttle,
 }
 
 /// What happens at a point of a strand.
@@ -129,6 +133,7 @@ impl<'a> Replay<'a> {
             queues: Queues::default(),
             strand: 0,
             owes_ns: 0,
+            throttle: Throttle::new(costs.wake_delay_ns),
         };
         Self {
             dag,
@@ -163,6 +168,7 @@ impl<'a> Replay<'a> {
                 Happening::Continues(worker) | Happening::Reached(worker) => self.proceed(worker),
                 Happening::Over(strand) => self.satisfy(strand, EdgeKind::Spawn, None, Due::Behind),
                 Happening::Awake(worker) => self.wakes(worker),
+                Happening::Guarded(worker) => self.guard(worker),
             }
             self.hand_out();
             if matches!(happening, Happening::Reached(_) | Happening::Continues(_)) {
@@ -309,8 +315,33 @@ impl<'a> Replay<'a> {
 
     /// Queues a strand, and wakes a sleeper for it, unless one is being woken or looks for work.
     fn put(&mut self, strand: usize, worker: usize, due: Due) {
-        if self.workers[worker].queues.put(strand, due) {
+        let it = &mut self.workers[worker];
+        if !it.queues.put(strand, due) {
+            return;
+        }
+        let waited = it.throttle.waits();
+        if it.throttle.wakes_for_one_more(self.now) {
             self.wake_for(worker);
+        } else if !waited {
+            self.plan(self.costs.guard_ns, Happening::Guarded(worker));
+        }
+    }
+
+    /// Work has waited for so long that the monitor wakes a sleeper for it, unless the worker is between polls.
+    fn guard(&mut self, worker: usize) {
+        let it = &self.workers[worker];
+        let waits_since = it
+            .throttle
+            .waits_since()
+            .filter(|_| it.queues.stealable() > 0);
+        let Some(since) = waits_since else {
+            return;
+        };
+        let over = since + self.costs.guard_ns;
+        if over <= self.now {
+            self.wake_for(worker);
+        } else {
+            self.plan(over - self.now, Happening::Guarded(worker));
         }
     }
 
@@ -323,6 +354,7 @@ impl<'a> Replay<'a> {
             let after_ns = self.costs.burden.sleeping_thread_ns;
             self.plan(after_ns, Happening::Awake(sleeper));
             self.workers[worker].owes_ns += self.costs.waking_ns;
+            self.workers[worker].throttle.woke(self.now);
         }
     }
 
@@ -370,18 +402,29 @@ impl<'a> Replay<'a> {
         self.next()
     }
 
-    /// Gives each worker without work the next strand: one of its own, or one that it steals.
+    /// Gives work to each worker that can take some.
     fn hand_out(&mut self) {
-        for worker in 0..self.workers.len() {
-            if !self.is_free(worker) {
-                continue;
-            }
-            if let Some(strand) = self.workers[worker].queues.take() {
-                self.start(strand, worker, self.costs.burden.same_thread_ns);
-            } else if !self.sleeps(worker) {
-                self.steal(worker, self.costs.burden.other_thread_ns);
-            }
+        // A strand without work ends at once, so its worker may need another one.
+        while (0..self.workers.len()).any(|worker| self.is_free(worker) && self.gets_next(worker)) {
         }
+    }
+
+    /// Gives a worker the next strand: one of its own, or one that it steals. False if there is none.
+    fn gets_next(&mut self, worker: usize) -> bool {
+        let it = &mut self.workers[worker];
+        if it
+            .throttle
+            .wakes_between_tasks(self.now, it.queues.stealable())
+        {
+            self.wake_for(worker);
+        }
+        let it = &mut self.workers[worker];
+        if let Some(strand) = it.queues.take() {
+            it.throttle.took(self.now, it.queues.stealable());
+            self.start(strand, worker, self.costs.burden.same_thread_ns);
+            return true;
+        }
+        !self.sleeps(worker) && self.steal(worker, self.costs.burden.other_thread_ns)
     }
 
     fn is_free(&self, worker: usize) -> bool {
@@ -403,20 +446,22 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn steal(&mut self, worker: usize, cost_ns: u64) {
+    /// False if there is nothing to steal.
+    fn steal(&mut self, worker: usize, cost_ns: u64) -> bool {
         let Some(victim) = self.victim(worker) else {
-            return;
+            return false;
         };
         let mut own = std::mem::take(&mut self.workers[worker].queues);
         let queues = &mut self.workers[victim].queues;
         queues.move_half_to(&mut own, self.costs.steal_limit);
+        let strand = own.take_oldest();
         self.workers[worker].queues = own;
-        if let Some(strand) = self.workers[worker].queues.take_oldest() {
-            if self.victim(worker).is_some() {
-                self.wake_for(worker);
-            }
-            self.start(strand, worker, cost_ns);
+        if self.victim(worker).is_some() {
+            self.wake_for(worker);
         }
+        strand
+            .inspect(|strand| self.start(*strand, worker, cost_ns))
+            .is_some()
     }
 
     /// The worker with the longest queue; `None` if there is nothing to steal.

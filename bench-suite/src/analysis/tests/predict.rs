@@ -346,3 +346,68 @@ fn a_hand_over_takes_time_only_with_a_second_core() {
     let machine = HandOver::measured();
     assert_eq!(machine.transfer_ns > 0, crate::environment::cores() > 1);
 }
+
+#[test]
+fn a_worker_whose_wake_ups_did_not_pay_wakes_nobody_for_short_work() {
+    // Four times, a child of 100 that is spawned at the end of a poll, and is done long before a sleeper is awake.
+    let mut recording = Recording::new("mn", 1);
+    let root = recording.task("root", None);
+    let mut now = 0;
+    for _ in 0..4 {
+        let child = recording.task("child", Some(root));
+        recording.begin(now, 0, root);
+        recording.spawn(now + 50, 0, child);
+        recording.end(now + 50, 0, root, 0);
+        recording.poll(0, child, [now + 50, now + 150], 1);
+        recording.wake(now + 150, 0, root, child.into(), 0);
+        now += 150;
+    }
+    recording.poll(0, root, [now, now], 1);
+    let dag = Dag::of(&recording.finish(now));
+    let each_wake_up_costs = |wake_delay_ns| {
+        costs(|it| {
+            it.burden.sleeping_thread_ns = 10;
+            it.awake_ns = 0;
+            it.waking_ns = 1000;
+            it.wake_delay_ns = wake_delay_ns;
+            it.guard_ns = 1_000_000;
+        })
+    };
+    assert_eq!(
+        replay(&dag, each_wake_up_costs(0), 1, Contention::NONE),
+        600
+    );
+    assert_eq!(
+        replay(&dag, each_wake_up_costs(0), 2, Contention::NONE),
+        4600
+    );
+    // It pays for the first wake-up only: at the end of the first child it knows better.
+    assert_eq!(
+        replay(&dag, each_wake_up_costs(5000), 2, Contention::NONE),
+        1600
+    );
+}
+
+#[test]
+fn the_monitor_wakes_a_sleeper_for_work_behind_a_long_poll() {
+    let mut recording = Recording::new("mn", 1);
+    let root = recording.task("root", None);
+    let [short, long] = [(); 2].map(|()| recording.task("child", Some(root)));
+    recording.begin(0, 0, root);
+    recording.spawn(0, 0, short);
+    recording.end(0, 0, root, 0);
+    recording.poll(0, short, [0, 10], 1);
+    recording.wake(10, 0, root, short.into(), 0);
+    recording.begin(10, 0, root);
+    recording.spawn(10, 0, long);
+    recording.end(5010, 0, root, 1);
+    recording.poll(0, long, [5010, 8010], 1);
+    let dag = Dag::of(&recording.finish(8010));
+    let costs = costs(|it| {
+        it.burden.sleeping_thread_ns = 1;
+        it.wake_delay_ns = 100;
+        it.guard_ns = 400;
+    });
+    assert_eq!(replay(&dag, costs, 2, Contention::NONE), 5010);
+    assert_eq!(replay(&dag, costs, 1, Contention::NONE), 8010);
+}
