@@ -7,10 +7,13 @@
 //! |---|---|---|
 //! | a poll | its start costs [`Burden::same_thread_ns`] | ns per poll |
 //! | a steal | takes half of a queue; the first task costs [`Burden::other_thread_ns`] | ns per steal |
-//! | sleep | a worker sleeps after [`Costs::awake_ns`] without work, and again needs [`Burden::sleeping_thread_ns`] | ns |
-//! | throttling | a worker whose work ran out within [`Costs::wake_delay_ns`] of a wake-up wakes nobody for a while | ns |
+//! | sleep | a worker sleeps after [`Costs::awake_ns`] without work | ns |
+//! | a wake-up | the sleeper runs after [`Burden::sleeping_thread_ns`] | ns per wake-up |
+//! | throttling | a worker whose work ran out within [`Costs::wake_delay_ns`] of a wake-up wakes nobody | ns |
 //! | waking | the thread that wakes a sleeper computes [`Costs::waking_ns`] later | ns per wake-up |
+//! | the monitor | wakes a sleeper for work that has waited for [`Costs::guard_ns`] behind a poll | ns |
 //! | data on the move | what another worker wrote last arrives after [`Costs::transfer_ns`] | ns per hand-over |
+//! | data in a row | the next such data, if written in the meantime, takes [`Costs::stream_ns`] | ns per hand-over |
 //! | a mutex | one holder; the release hands it to the first waiter, whose poll has ended | a poll per hand-over |
 //! | shared units | while several workers compute, each one is slower by a [contention](super::contention) | factor |
 //!
@@ -26,7 +29,7 @@ mod throttle;
 use std::collections::HashMap;
 
 use super::contention::Contention;
-use super::dag::Dag;
+use super::dag::{Dag, Strand};
 use super::hand_over::HandOver;
 use super::span::{Burden, median};
 use crate::trace::{Kind, Run};
@@ -50,6 +53,9 @@ pub struct Costs {
     pub waking_ns: u64,
     /// How long data takes to arrive that another core wrote last.
     pub transfer_ns: u64,
+    /// How long data takes to arrive if it was written while this core fetched and used other data from there: it is
+    /// read in a row with that, and a core fetches such data side by side.
+    pub stream_ns: u64,
     /// How many tasks a thief takes at a time at most. It takes no more than half of a queue.
     pub steal_limit: usize,
     /// A wake-up does not pay if the waker has nothing left to do so soon after it. 0: workers don't learn from that.
@@ -73,18 +79,22 @@ impl From<Burden> for Costs {
 
 impl Costs {
     /// The costs for a program, of which only a run on one worker is known. The polls of that run say what a poll costs
-    /// on the same thread. What stealing and sleeping cost comes from `other`: a run of another program on several
-    /// workers of the same runtime.
-    pub fn of(alone: &Dag, other: &Run, machine: HandOver) -> Self {
-        let moved = Burden::of(&Dag::of(other));
+    /// on the same thread. What a steal costs, and when a worker goes to sleep, comes from `others`: runs of another
+    /// program on several workers of the same runtime. The machine has the rest.
+    pub fn of(alone: &Dag, others: &[Run], machine: HandOver) -> Self {
+        let same_thread_ns = Burden::of(alone).same_thread_ns;
+        let mut steals: Vec<_> = others.iter().flat_map(steal_times).collect();
+        let mut awake: Vec<_> = others.iter().flat_map(awake_times).collect();
         Self {
             burden: Burden {
-                same_thread_ns: Burden::of(alone).same_thread_ns,
-                ..moved
+                same_thread_ns,
+                other_thread_ns: median(&mut steals).unwrap_or(same_thread_ns),
+                sleeping_thread_ns: machine.awake_after_ns,
             },
-            awake_ns: awake_ns(other),
+            awake_ns: median(&mut awake).unwrap_or(0),
             waking_ns: machine.waking_ns,
             transfer_ns: machine.transfer_ns,
+            stream_ns: machine.stream_ns,
             steal_limit: STEAL_LIMIT,
             wake_delay_ns: WAKE_DELAY_NS,
             guard_ns: GUARD_NS,
@@ -92,8 +102,21 @@ impl Costs {
     }
 }
 
-/// The median time from the end of a poll to the sleep of its thread.
-fn awake_ns(run: &Run) -> u64 {
+/// For each steal by a thread that was awake: from the moment when the thread was free and the task was due until the
+/// task ran.
+fn steal_times(run: &Run) -> Vec<u64> {
+    let dag = Dag::of(run);
+    let stolen = dag.strands.iter();
+    let stolen = stolen.filter(|it| it.begins_poll && it.after_steal && !it.after_sleep);
+    let waited = |it: &Strand| {
+        let free_ns = it.queued_ns?.max(it.thread_free_ns);
+        Some(it.begin_ns.saturating_sub(free_ns))
+    };
+    stolen.filter_map(waited).collect()
+}
+
+/// The times from the end of a poll to the sleep of its thread.
+fn awake_times(run: &Run) -> Vec<u64> {
     let mut free_since = HashMap::new();
     let mut lasted = Vec::new();
     for event in run.events.iter() {
@@ -111,7 +134,7 @@ fn awake_ns(run: &Run) -> u64 {
             _ => {}
         }
     }
-    median(&mut lasted).unwrap_or(0)
+    lasted
 }
 
 /// The speed-up of `workers` workers over one, on a machine with this contention.

@@ -98,7 +98,7 @@ fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandE
         Ok(Alone {
             run,
             workers: many,
-            probe: probe(registry, &arguments.subject, &with(Some(many)))?,
+            probes: probes(registry, &arguments.subject, &with(Some(many)))?,
             contention: Contention {
                 of_all_cores: slow_down.unwrap_or(machine.of_all_cores),
                 ..machine
@@ -109,23 +109,20 @@ fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandE
     Ok(Found::of(&arguments.subject, &run, alone.as_ref()))
 }
 
-/// A run on several workers of a program other than the subject.
-fn probe(registry: &Registry, subject: &str, arm: &Arm) -> Result<Option<Run>, CommandError> {
+/// Runs on several workers of a program other than the subject.
+fn probes(registry: &Registry, subject: &str, arm: &Arm) -> Result<Vec<Run>, CommandError> {
     let mut of_runtime = PROBES
         .iter()
         .filter(|(name, _)| *name != subject && registry.entry(name, &arm.runtime).is_some());
     let Some((name, size)) = of_runtime.next() else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let recording = RecordingArgs {
         size: Some((*size).to_owned()),
         ..RecordingArgs::default()
     };
-    let mut best = None;
-    for _ in 0..PROBE_RUNS {
-        keep_faster(&mut best, record(registry, name, arm, &recording)?);
-    }
-    Ok(best)
+    let record = |_| record(registry, name, arm, &recording);
+    (0..PROBE_RUNS).map(record).collect()
 }
 
 /// What the prediction is made from. No run of the program on several workers is part of it.
@@ -134,8 +131,8 @@ struct Alone {
     run: Run,
     /// The number of workers for which the speed-up is predicted.
     workers: usize,
-    /// A run of another program on that many workers, if there is one for this runtime.
-    probe: Option<Run>,
+    /// Runs of another program on that many workers, if there is one for this runtime.
+    probes: Vec<Run>,
     contention: Contention,
 }
 
@@ -175,8 +172,7 @@ impl Found {
         let speed_up = alone.map(|alone| {
             let dag = Dag::of(&alone.run);
             // A run on one worker does not show what it costs to move a task to another thread.
-            let probe = alone.probe.as_ref().unwrap_or(&alone.run);
-            let costs = Costs::of(&dag, probe, HandOver::measured());
+            let costs = Costs::of(&dag, &alone.probes, HandOver::measured());
             let (workers, contention) = (alone.workers, alone.contention);
             SpeedUp {
                 workers,

@@ -41,6 +41,8 @@ struct Worker {
     strand: usize,
     /// What it must still pay before it computes again.
     owes_ns: u64,
+    /// Whether its last strand had data from another worker.
+    has_fetched: bool,
     throttle: Throttle,
 }
 
@@ -62,8 +64,8 @@ struct Progress {
     next: usize,
     /// How much of its work is done.
     done_ns: u64,
-    /// The workers on which its edges came true.
-    from: Vec<usize>,
+    /// The workers on which its edges came true, and when.
+    from: Vec<(usize, u64)>,
     /// The worker that ran it.
     ran_on: usize,
 }
@@ -133,6 +135,7 @@ impl<'a> Replay<'a> {
             queues: Queues::default(),
             strand: 0,
             owes_ns: 0,
+            has_fetched: false,
             throttle: Throttle::new(costs.wake_delay_ns),
         };
         Self {
@@ -218,13 +221,26 @@ impl<'a> Replay<'a> {
     /// The worker begins a strand, or continues one that waited for a lock.
     fn start(&mut self, strand: usize, worker: usize, cost_ns: u64) {
         let progress = &mut self.strands[strand];
-        let moved = progress.from.iter().filter(|it| **it != worker).count() as u64;
-        progress.from.clear();
-        progress.ran_on = worker;
         let it = &mut self.workers[worker];
+        let looks_since = match it.state {
+            State::Idle(since) => since,
+            _ => 0,
+        };
+        let mut arrives_ns = 0;
+        let had_fetched = std::mem::take(&mut it.has_fetched);
+        for (_, at) in progress.from.drain(..).filter(|(by, _)| *by != worker) {
+            let is_in_a_row = had_fetched && at <= looks_since;
+            arrives_ns += if is_in_a_row {
+                self.costs.stream_ns
+            } else {
+                self.costs.transfer_ns
+            };
+            it.has_fetched = true;
+        }
+        progress.ran_on = worker;
         it.state = State::Busy;
         it.strand = strand;
-        it.owes_ns += cost_ns + moved * self.costs.transfer_ns;
+        it.owes_ns += cost_ns + arrives_ns;
         self.proceed(worker);
     }
 
@@ -281,7 +297,7 @@ impl<'a> Replay<'a> {
     fn satisfy(&mut self, strand: usize, kind: EdgeKind, by: Option<usize>, otherwise: Due) {
         let progress = &mut self.strands[strand];
         progress.missing -= 1;
-        progress.from.extend(by);
+        progress.from.extend(by.map(|by| (by, self.now)));
         if progress.missing > 0 {
             return;
         }
@@ -389,7 +405,8 @@ impl<'a> Replay<'a> {
             return;
         };
         let ran_on = self.strands[strand].ran_on;
-        self.strands[strand].from.extend([ran_on, worker]);
+        let hand_overs = [ran_on, worker].map(|by| (by, self.now));
+        self.strands[strand].from.extend(hand_overs);
         self.put(strand, worker, Due::Woken);
     }
 
@@ -440,8 +457,10 @@ impl<'a> Replay<'a> {
 
     /// The worker is awake. The task that it was woken for may be gone.
     fn wakes(&mut self, worker: usize) {
-        self.workers[worker].state = State::Idle(self.now);
-        if self.workers[worker].queues.stealable() == 0 {
+        let it = &mut self.workers[worker];
+        it.state = State::Idle(self.now);
+        it.has_fetched = false;
+        if it.queues.stealable() == 0 {
             self.steal(worker, 0);
         }
     }

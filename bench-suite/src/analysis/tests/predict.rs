@@ -197,6 +197,20 @@ fn what_another_worker_wrote_arrives_later() {
     assert_eq!(replay(&dag, costs, 1, Contention::NONE), 2000);
 }
 
+#[test]
+fn what_was_written_before_a_worker_looks_arrives_in_a_row() {
+    let costs = costs(|it| (it.transfer_ns, it.stream_ns) = (30, 5));
+    let ends_at = |children: &[[u64; 2]]| {
+        let dag = parent(2000, children);
+        replay(&dag, costs, 2, Contention::NONE)
+    };
+    // The second child is there when the first one ends.
+    let in_a_row = [[500, 1000], [550, 1000]];
+    assert_eq!(ends_at(&in_a_row), 500 + 30 + 1000 + 5 + 1000);
+    // The other worker waits for the second child.
+    assert_eq!(ends_at(&[[500, 100], [800, 2000]]), 800 + 30 + 2000);
+}
+
 /// Tasks that take a mutex for 100 out of each 300, so many times.
 fn lockers(tasks: u32, times: u64) -> Dag {
     let mut recording = Recording::new("mn", 1);
@@ -329,22 +343,31 @@ fn costs_come_from_a_run_alone_and_from_another_program() {
     recording.end(600, 0, root, 1);
     let machine = HandOver {
         transfer_ns: 3,
+        stream_ns: 2,
         waking_ns: 4,
+        awake_after_ns: 5,
     };
-    let found = Costs::of(&alone, &recording.finish(600), machine);
-    assert_eq!(found.burden.sleeping_thread_ns, 60);
+    let found = Costs::of(&alone, &[recording.finish(600)], machine);
+    assert_eq!(found.burden.sleeping_thread_ns, 5);
     assert_eq!(found.burden.other_thread_ns, 25);
     assert_eq!(found.burden.same_thread_ns, 0);
     assert_eq!(
-        (found.awake_ns, found.transfer_ns, found.waking_ns),
-        (7, 3, 4)
+        [
+            found.awake_ns,
+            found.transfer_ns,
+            found.stream_ns,
+            found.waking_ns
+        ],
+        [7, 3, 2, 4]
     );
 }
 
 #[test]
 fn a_hand_over_takes_time_only_with_a_second_core() {
     let machine = HandOver::measured();
-    assert_eq!(machine.transfer_ns > 0, crate::environment::cores() > 1);
+    let has_others = crate::environment::cores() > 1;
+    assert_eq!(machine.transfer_ns > 0, has_others);
+    assert_eq!(machine.awake_after_ns > 0, has_others);
 }
 
 #[test]
