@@ -94,7 +94,23 @@ pub struct Strand {
     pub thread_free_ns: u64,
     /// Whether its thread slept between that poll and this one.
     pub after_sleep: bool,
+    /// Whether its thread stole tasks between that poll and this one.
+    pub after_steal: bool,
+    /// Whether its task waited for a mutex, and gets it in this strand.
+    pub is_given_lock: bool,
     edges: Range<usize>,
+    locks: Range<usize>,
+}
+
+/// What a strand does with a mutex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockOp {
+    /// How much of the strand's work was done at that point.
+    pub offset_ns: u64,
+    /// The mutex's number.
+    pub lock: i64,
+    /// Whether it releases the mutex; otherwise it acquires it.
+    pub is_release: bool,
 }
 
 /// A queue in which a task waits to run.
@@ -115,6 +131,7 @@ pub struct Dag {
     /// In the order in which they began. Each edge comes from an earlier strand.
     pub strands: Vec<Strand>,
     edges: Vec<Edge>,
+    locks: Vec<LockOp>,
     /// Whether joins are inferred because the trace does not record them; see the module.
     pub joins_are_inferred: bool,
 }
@@ -123,6 +140,11 @@ impl Dag {
     /// The edges into `strand`.
     pub fn edges_into(&self, strand: usize) -> &[Edge] {
         &self.edges[self.strands[strand].edges.clone()]
+    }
+
+    /// What `strand` does with mutexes, in order.
+    pub fn locks_in(&self, strand: usize) -> &[LockOp] {
+        &self.locks[self.strands[strand].locks.clone()]
     }
 
     /// The graph of `run`. Polls that were still running when the recording ended last until [`Run::wall_ns`].
@@ -176,6 +198,9 @@ struct OnThread {
     off_since: Option<u64>,
     free_ns: u64,
     slept: bool,
+    stole: bool,
+    /// What the running strand has done with mutexes.
+    locks: Vec<LockOp>,
 }
 
 /// The state of a task at the current event.
@@ -192,6 +217,7 @@ struct OfTask {
     due: Vec<Edge>,
     queued: Option<(u64, u32)>,
     queue: Option<Queue>,
+    awaits_lock: bool,
 }
 
 struct Builder {
@@ -207,6 +233,8 @@ const ALL: u64 = u64::MAX;
 /// The value of `b` in a wake by a task.
 const BY_TASK: i64 = 0;
 const BY_ABORT: i64 = 5;
+/// The value of `b` in the events of a mutex.
+const MUTEX: i64 = 0;
 
 impl Builder {
     fn new(run: &Run) -> Self {
@@ -249,7 +277,13 @@ impl Builder {
                     self.dag.strands[last].ends_task = true;
                 }
             }
+            (Kind::LockWait | Kind::LockGot | Kind::LockRelease, Some(task))
+                if event.b == MUTEX =>
+            {
+                self.lock(task, event);
+            }
             (Kind::OsSwitch, _) => self.switch(event),
+            (Kind::Steal, _) => self.threads.entry(event.thread).or_default().stole = true,
             (Kind::Park, _) => self.threads.entry(event.thread).or_default().slept = true,
             _ => {}
         }
@@ -374,7 +408,10 @@ impl Builder {
             is_pending: false,
             thread_free_ns: thread.free_ns,
             after_sleep: std::mem::take(&mut thread.slept),
+            after_steal: std::mem::take(&mut thread.stole),
+            is_given_lock: self.tasks[task].awaits_lock,
             edges: first_edge..self.dag.edges.len(),
+            locks: 0..0,
         });
         self.tasks[task].last = Some(strand);
     }
@@ -388,7 +425,24 @@ impl Builder {
         let it = &mut self.dag.strands[strand];
         it.end_ns = event.t_ns;
         it.work_ns = work_ns;
+        let first_lock = self.dag.locks.len();
+        self.dag.locks.append(&mut thread.locks);
+        it.locks = first_lock..self.dag.locks.len();
         Some(strand)
+    }
+
+    fn lock(&mut self, task: usize, event: Event) {
+        self.tasks[task].awaits_lock = event.kind == Kind::LockWait;
+        let here = self.here(event);
+        let here = here.filter(|(strand, _)| self.dag.strands[*strand].task == task);
+        if let (Some((_, offset_ns)), true) = (here, event.kind != Kind::LockWait) {
+            let thread = self.threads.entry(event.thread).or_default();
+            thread.locks.push(LockOp {
+                offset_ns,
+                lock: event.a,
+                is_release: event.kind == Kind::LockRelease,
+            });
+        }
     }
 
     fn end(&mut self, task: usize, event: Event) {

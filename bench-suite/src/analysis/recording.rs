@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use super::side_by_side;
 use crate::cli::{RecordingArgs, TraceArgs};
 use crate::error::{CommandError, usage};
-use crate::registry::Registry;
+use crate::measure::Meter;
+use crate::registry::{Params, Registry};
 use crate::terminal;
-use crate::trace::command::{Hooks, record_one, runtimes, values, workload};
+use crate::trace::command::{Hooks, params, record_one, runtimes, values, workload};
 use crate::trace::{Run, Trace};
 
 /// Records per thread by default. An analysis needs all of them, so this is twice as many as `lab trace` keeps. Unused
@@ -39,7 +41,16 @@ pub(super) fn record(
     recording: &RecordingArgs,
 ) -> Result<Run, CommandError> {
     let workload = workload(registry, name)?;
-    let arguments = TraceArgs {
+    let arguments = arguments(name, arm, recording);
+    let values = values(workload, &arguments)?;
+    let chosen = runtimes(registry, workload, &arguments.runtimes, Hooks::Ours)?;
+    let run = record_one(registry, workload, chosen[0], &values, &arguments)?;
+    warn_of_dropped(&run);
+    Ok(run)
+}
+
+fn arguments(name: &str, arm: &Arm, recording: &RecordingArgs) -> TraceArgs {
+    TraceArgs {
         workload: name.to_owned(),
         runtimes: vec![arm.runtime.clone()],
         out: Default::default(),
@@ -50,12 +61,43 @@ pub(super) fn record(
         knobs: arm.knob.iter().cloned().collect(),
         records: recording.records.or(Some(RECORDS)),
         seed: recording.seed,
-    };
+    }
+}
+
+/// How long the workload's repetitions may take in all when they are timed.
+const BUDGET_NS: u64 = 40_000_000;
+
+/// How much longer one operation of the workload takes while a copy of the workload runs next to it. Nothing is
+/// recorded.
+///
+/// # Errors
+/// [`CommandError::Usage`] for unknown names and values; [`CommandError::Failed`] if the workload fails, which it may
+/// do only because there are two of it.
+pub(super) fn slow_down_next_to_a_copy(
+    registry: &Registry,
+    name: &str,
+    arm: &Arm,
+    recording: &RecordingArgs,
+) -> Result<f64, CommandError> {
+    let workload = workload(registry, name)?;
+    let arguments = arguments(name, arm, recording);
     let values = values(workload, &arguments)?;
     let chosen = runtimes(registry, workload, &arguments.runtimes, Hooks::Ours)?;
-    let run = record_one(registry, workload, chosen[0], &values, &arguments)?;
-    warn_of_dropped(&run);
-    Ok(run)
+    let entry = registry
+        .entry(workload.name, chosen[0].name)
+        .ok_or_else(|| usage(format!("{} has no {name}", arm.runtime)))?;
+    let params = Params {
+        budget_ns: BUDGET_NS,
+        ..params(workload, chosen[0], &values, &arguments)?
+    };
+    side_by_side::slow_down(|| {
+        let mut meter = Meter::default();
+        (entry.run)(&params, &mut meter)
+            .map_err(|failure| CommandError::Failed(format!("{name}: {failure}")))?;
+        let times = meter.samples.iter();
+        let times = times.map(|it| it.wall_ns as f64 / it.ops.max(1) as f64);
+        Ok(times.fold(f64::MAX, f64::min))
+    })
 }
 
 /// Reads a trace that holds at least `runs` runs.

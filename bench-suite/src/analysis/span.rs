@@ -45,6 +45,7 @@ impl Burden {
     /// Measures the costs in a run.
     pub fn of(dag: &Dag) -> Self {
         let (mut same, mut other, mut sleeping) = (Vec::new(), Vec::new(), Vec::new());
+        let has_steals = dag.strands.iter().any(|it| it.after_steal);
         for strand in dag.strands.iter().filter(|it| it.begins_poll) {
             let (Some(queued), Some(by)) = (strand.queued_ns, strand.queued_by) else {
                 continue;
@@ -55,7 +56,8 @@ impl Burden {
                 same.push(waited);
             } else if strand.after_sleep {
                 sleeping.push(waited);
-            } else {
+            } else if strand.after_steal || !has_steals {
+                // Of several tasks that are stolen at a time, only the first one pays.
                 other.push(waited);
             }
         }
@@ -77,7 +79,7 @@ impl Burden {
     }
 }
 
-fn median(values: &mut [u64]) -> Option<u64> {
+pub(super) fn median(values: &mut [u64]) -> Option<u64> {
     let middle = values.len() / 2;
     (!values.is_empty()).then(|| *values.select_nth_unstable(middle).1)
 }

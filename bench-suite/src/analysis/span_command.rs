@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use super::contention::Contention;
 use super::critical_path::{Share, by_site, critical_path};
 use super::dag::Dag;
-use super::predict::speed_up;
-use super::recording::{Arm, is_file, read, record, run_under};
-use super::span::{Burden, Span, span_in_task_ends};
+use super::hand_over::HandOver;
+use super::predict::{Costs, speed_up};
+use super::recording::{Arm, is_file, read, record, run_under, slow_down_next_to_a_copy};
+use super::span::{Span, span_in_task_ends};
 use super::time_split::TimeSplit;
 use super::waits::Waits;
-use crate::cli::SpanArgs;
+use crate::cli::{RecordingArgs, SpanArgs};
 use crate::environment;
 use crate::error::CommandError;
 use crate::output::Output;
@@ -59,17 +60,20 @@ pub(crate) fn run(registry: &Registry, arguments: &SpanArgs) -> Result<(), Comma
 const RUNS: std::ops::Range<usize> = 3..25;
 const TIME: Duration = Duration::from_secs(3);
 
+/// Programs that say what stealing and sleeping cost, with their sizes. They have many small tasks, so that workers
+/// steal and sleep often.
+const PROBES: [(&str, &str); 2] = [("fib-spawn", "16"), ("skynet-spawn", "3")];
+const PROBE_RUNS: usize = 5;
+
 fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandError> {
     let runtime = arguments.runtime.clone().unwrap_or_else(|| "mn".to_owned());
     let recording = &arguments.recording;
-    let record_with = |workers| {
-        let arm = Arm {
-            runtime: runtime.clone(),
-            workers,
-            ..Arm::default()
-        };
-        record(registry, &arguments.subject, &arm, recording)
+    let with = |workers| Arm {
+        runtime: runtime.clone(),
+        workers,
+        ..Arm::default()
     };
+    let record_with = |workers| record(registry, &arguments.subject, &with(workers), recording);
     let has_workers = registry
         .runtime(&runtime)
         .is_some_and(|info| !info.policies().is_empty());
@@ -87,9 +91,49 @@ fn recorded(registry: &Registry, arguments: &SpanArgs) -> Result<Found, CommandE
         }
     }
     let run = best.expect("it was recorded");
-    let alone = best_alone;
-    let alone = alone.as_ref().map(|alone| (alone, many));
-    Ok(Found::of(&arguments.subject, &run, alone))
+    let alone = best_alone.map(|run| {
+        let slow_down =
+            slow_down_next_to_a_copy(registry, &arguments.subject, &with(Some(1)), recording);
+        let machine = Contention::measured();
+        Ok(Alone {
+            run,
+            workers: many,
+            probes: probes(registry, &arguments.subject, &with(Some(many)))?,
+            contention: Contention {
+                of_all_cores: slow_down.unwrap_or(machine.of_all_cores),
+                ..machine
+            },
+        })
+    });
+    let alone = alone.transpose()?;
+    Ok(Found::of(&arguments.subject, &run, alone.as_ref()))
+}
+
+/// Runs on several workers of a program other than the subject.
+fn probes(registry: &Registry, subject: &str, arm: &Arm) -> Result<Vec<Run>, CommandError> {
+    let mut of_runtime = PROBES
+        .iter()
+        .filter(|(name, _)| *name != subject && registry.entry(name, &arm.runtime).is_some());
+    let Some((name, size)) = of_runtime.next() else {
+        return Ok(Vec::new());
+    };
+    let recording = RecordingArgs {
+        size: Some((*size).to_owned()),
+        ..RecordingArgs::default()
+    };
+    let record = |_| record(registry, name, arm, &recording);
+    (0..PROBE_RUNS).map(record).collect()
+}
+
+/// What the prediction is made from. No run of the program on several workers is part of it.
+struct Alone {
+    /// The run on one worker.
+    run: Run,
+    /// The number of workers for which the speed-up is predicted.
+    workers: usize,
+    /// Runs of another program on that many workers, if there is one for this runtime.
+    probes: Vec<Run>,
+    contention: Contention,
 }
 
 pub(super) fn keep_faster(best: &mut Option<Run>, run: Run) {
@@ -123,19 +167,18 @@ struct Found {
 }
 
 impl Found {
-    /// `alone` is the run on one worker, with the number of workers of the other run.
-    fn of(workload: &str, run: &Run, alone: Option<(&Run, usize)>) -> Self {
+    fn of(workload: &str, run: &Run, alone: Option<&Alone>) -> Self {
         let dag = Dag::of(run);
-        let speed_up = alone.map(|(alone, workers)| {
-            let dag = Dag::of(alone);
+        let speed_up = alone.map(|alone| {
+            let dag = Dag::of(&alone.run);
             // A run on one worker does not show what it costs to move a task to another thread.
-            let burden = Burden::of(&Dag::of(run));
-            let contention = Contention::measured();
+            let costs = Costs::of(&dag, &alone.probes, HandOver::measured());
+            let (workers, contention) = (alone.workers, alone.contention);
             SpeedUp {
                 workers,
                 slow_down: contention.slow_down(workers),
-                predicted: speed_up(&dag, burden, workers, contention),
-                measured: alone.wall_ns as f64 / run.wall_ns.max(1) as f64,
+                predicted: speed_up(&dag, costs, workers, contention),
+                measured: alone.run.wall_ns as f64 / run.wall_ns.max(1) as f64,
             }
         });
         Self {

@@ -232,7 +232,7 @@ pub(crate) fn missing(info: &RuntimeInfo) -> Vec<String> {
 }
 
 /// The parameters of the run. Options that only some runtimes have are ignored for the others.
-fn params(
+pub(crate) fn params(
     workload: &Workload,
     info: &RuntimeInfo,
     values: &BTreeMap<String, u64>,

@@ -27,7 +27,9 @@ pub(super) struct Entry {
     pub(super) worker: WorkerId,
 }
 
+/// The events until `end`. Threads may have recorded more while the dump read their rings.
 pub(super) fn decode(mut raw: Raw, scale: &Scale, end: u64) -> Recorded {
+    raw.steps.retain(|step| step.stamp <= end);
     // Stable: what one thread recorded in the same tick stays in order.
     raw.steps.sort_by_key(|step| step.stamp);
     let mut decoder = Decoder::new(&raw);

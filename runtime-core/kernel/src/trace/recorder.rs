@@ -335,7 +335,9 @@ pub fn dump() -> Option<Recorded> {
     let (raw, start, end) = {
         let state = CURRENT.lock();
         let recording = state.recording.as_ref()?;
-        (recording.raw(), recording.start, Mark::now().stamp)
+        // Before the rings are copied: that may take longer than the recorded program, and is no part of it.
+        let end = Mark::now().stamp;
+        (recording.raw(), recording.start, end)
     };
     let scale = Scale::since(start);
     Some(decode::decode(raw, &scale, end))
@@ -446,5 +448,28 @@ mod tests {
             .filter(|event| event.thread == monitor);
         let own: Vec<_> = own.map(|event| (event.kind, event.t_ns > 0)).collect();
         assert_eq!(own, [(Kind::Park, false), (Kind::Unpark, true)]);
+    }
+
+    #[test]
+    fn what_happens_while_the_rings_are_copied_is_left_out() {
+        let session = Recorder::new().records_per_thread(64).start_in_turn();
+        let _role = thread_is(ThreadKind::Monitor, WorkerId::NONE);
+        note(Fact::Searches);
+        let end = Mark::now().stamp;
+        note(Fact::IoPolled(3));
+        let (raw, start) = {
+            let state = CURRENT.lock();
+            let recording = state.recording.as_ref().unwrap();
+            (recording.raw(), recording.start)
+        };
+        let scale = Scale::since(start);
+        let recorded = decode::decode(raw, &scale, end);
+        drop(session);
+        assert_eq!(recorded.wall_ns(), scale.ns(end));
+        let is_own = |thread: u32| recorded.threads()[thread as usize].kind == ThreadKind::Monitor;
+        let own = recorded.events().iter();
+        let own = own.filter(|event| is_own(event.thread));
+        let own: Vec<_> = own.map(|event| event.kind).collect();
+        assert_eq!(own, [Kind::Search]);
     }
 }
