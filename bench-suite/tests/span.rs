@@ -123,7 +123,7 @@ fn wrong_usage_is_one_line_and_code_2() {
     assert!(refused(&["span", "yield", "--workers", "0"]).contains("at least one worker"));
     assert!(refused(&["span", "yield", "--json", "/nowhere/x"]).contains("--json /nowhere/x"));
     assert!(refused(&["diverge"]).contains("--help"));
-    assert!(refused(&["diverge", "yield", "--runtime", "n1"]).contains("1 ways"));
+    assert!(refused(&["diverge", "yield", "--runtime", "n1"]).contains("the options name 1"));
     assert!(refused(&["diverge", "yield", "--knob", "steal"]).contains("NAME=V1,V2"));
     assert!(refused(&["diverge", "yield", "nowhere.json"]).contains("no trace file"));
     assert!(refused(&["ps", "--addr", "x"]).contains("--addr"));
