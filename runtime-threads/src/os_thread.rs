@@ -37,6 +37,7 @@ impl OsThread {
         }
         // The thread is joined: the handle must not detach it any more.
         let _joined = self.handle.into_pthread_t();
+        self.permit.end();
         Ok(())
     }
 
@@ -44,6 +45,7 @@ impl OsThread {
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn try_join(self) -> Result<(), Self> {
         if self.handle.is_finished() {
+            self.permit.end();
             Ok(())
         } else {
             Err(self)
@@ -54,7 +56,7 @@ impl OsThread {
     pub(crate) fn join(self) {
         // A task's panic is in its outcome; the thread's own result adds nothing.
         let _ = self.handle.join();
-        drop(self.permit);
+        self.permit.end();
     }
 
     /// Like [`join`](OsThread::join), but only until `deadline`: then the thread is detached.

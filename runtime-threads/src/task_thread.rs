@@ -23,6 +23,9 @@ use crate::thread_budget::Permit;
 use crate::thread_list::Denied;
 use crate::thread_state::ThreadState;
 
+/// How often a refused thread is asked for again after others have ended.
+const MAX_RETRIES: u32 = 32;
+
 /// The scheduler of one task: its thread, as seen by wakers and the shutdown.
 pub(crate) struct TaskThread {
     shared: Arc<Shared>,
@@ -109,7 +112,11 @@ impl TaskThread {
         // In its slot, so that it is not dropped with the closure of a refused thread.
         this.state.put(task);
         let mut spawned = Self::spawn(&this, id, &abort);
-        while spawned.is_err() && !Self::has_left() && shared.thread_list.make_room() {
+        for _ in 0..MAX_RETRIES {
+            // Others may take the room first.
+            if spawned.is_ok() || Self::has_left() || !shared.thread_list.make_room() {
+                break;
+            }
             spawned = Self::spawn(&this, id, &abort);
         }
         match spawned {

@@ -35,6 +35,7 @@ static BUDGET: Mutex<Budget> = Mutex::new(Budget {
     live: 0,
     starting: 0,
     full_since: None,
+    ended: 0,
 });
 
 struct Budget {
@@ -45,6 +46,8 @@ struct Budget {
     starting: usize,
     /// When a count found no room.
     full_since: Option<Instant>,
+    /// Threads that have ended, since the process began. An attempt to create one does not count.
+    ended: u64,
 }
 
 /// Room for one thread. Dropped when the thread's mappings are gone, which is after its end.
@@ -69,15 +72,28 @@ impl Permit {
         Ok((Self { _private: () }, Starting { _private: () }))
     }
 
+    /// The thread's mappings are gone.
+    pub(crate) fn end(self) {
+        BUDGET.lock().ended += 1;
+    }
+
     /// The calling thread keeps the permit until it exits. For a thread that nothing joins.
     pub(crate) fn keep_until_exit(self) {
+        struct UntilExit(Option<Permit>);
+        impl Drop for UntilExit {
+            fn drop(&mut self) {
+                if let Some(permit) = self.0.take() {
+                    permit.end();
+                }
+            }
+        }
         thread_local! {
             // The standard library unmaps the signal stack before the destructors of thread-locals run.
-            static KEPT: RefCell<Option<Permit>> = const { RefCell::new(None) };
+            static KEPT: RefCell<UntilExit> = const { RefCell::new(UntilExit(None)) };
         }
-        let unkept = KEPT.try_with(|kept| kept.replace(Some(self)));
+        let kept_before = KEPT.try_with(|kept| kept.borrow_mut().0.replace(self));
         debug_assert!(
-            matches!(unkept, Ok(None)),
+            matches!(kept_before, Ok(None)),
             "called once, at the thread's start"
         );
     }
@@ -108,7 +124,13 @@ impl Drop for Starting {
     }
 }
 
-/// The threads whose permits are taken.
+/// The number of threads that have ended so far, whose mappings are gone.
+pub(crate) fn ended() -> u64 {
+    BUDGET.lock().ended
+}
+
+/// The number of permits that are taken.
+#[cfg(test)]
 pub(crate) fn live() -> usize {
     BUDGET.lock().live
 }

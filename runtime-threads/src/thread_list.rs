@@ -181,9 +181,9 @@ impl ThreadList {
 
     /// Call this when a thread was refused. It joins threads that have exited but still have their stacks. If there are
     /// none, it yields a few times to those that are about to exit, and to those that have not begun: many tasks end
-    /// soon. If it returns false, there is no use in trying again.
+    /// soon. It returns true if a thread of the process has ended meanwhile, which may have made room.
     pub(crate) fn make_room(&self) -> bool {
-        let before = thread_budget::live();
+        let before = thread_budget::ended();
         for _ in 0..MAX_YIELDS {
             let has_unjoined = {
                 let mut state = self.state.lock();
@@ -193,7 +193,7 @@ impl ThreadList {
                 state.unjoined.extend(try_join(unjoined));
                 !state.unjoined.is_empty()
             };
-            if thread_budget::live() < before {
+            if thread_budget::ended() > before {
                 return true;
             }
             if !has_unjoined && !thread_budget::is_any_starting() {

@@ -199,7 +199,7 @@ fn outside() -> ! {
     if thread_stack::is_in_the_middle() {
         panic!(
             "`green::wait` was called by code that the runtime runs in the middle of an operation, such as a \
-             scheduler's or a policy's: spawn a task that waits"
+             scheduler's or a policy's, or while a lock of `primitives` is held: spawn a task that waits"
         );
     }
     if context::in_task() {

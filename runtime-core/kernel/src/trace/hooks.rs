@@ -121,8 +121,8 @@ pub(crate) fn note_right_after(fact: Fact) {
 
 /// Counts an event that could not be recorded.
 #[inline]
-fn count_if_lost(count_if_lost: Option<()>) {
-    if count_if_lost.is_none() {
+fn count_if_lost(recorded: Option<()>) {
+    if recorded.is_none() {
         lose();
     }
 }

@@ -89,7 +89,8 @@ impl ThreadSource {
         }) = place
         {
             let before = mem::replace(thread, parker.address());
-            if before != *thread {
+            // 0: it waits for the first time.
+            if before != 0 && before != *thread {
                 // Its task polls it on another thread than before. From now on it waits only here.
                 self.cancel(direction, *key, before);
             }
