@@ -78,7 +78,8 @@ pub trait Policy: Send + Sync + 'static {
         self.tells(place)
     }
 
-    /// The former name of [`wakes_for`](Policy::wakes_for). Policies that implement it keep working.
+    /// The former name of [`wakes_for`](Policy::wakes_for). Policies that implement it keep working. A policy that
+    /// wraps another one has to pass on `wakes_for`: this method does not ask it.
     #[deprecated(note = "it is called `wakes_for`")]
     fn tells(&self, place: Place) -> bool {
         // The worker usually empties its slot itself, as soon as the current poll is over.
